@@ -1,0 +1,128 @@
+/**
+ * LocalRedis: the private Redis of a one-machine start: found or installed, started on a free loopback port, stopped
+ * last. Its data survives crashes (append-only file, at most one second lost with the machine's power).
+ * It runs in a process group of its own, so that Ctrl-C at the terminal leaves it alive while we drain. When we are
+ * killed outright it stays behind: the next start on the same folder ends it, cleanly, before it starts its own.
+ */
+import { readFileSync, readlinkSync, realpathSync } from "node:fs"
+import { mkdir } from "node:fs/promises"
+import { spawnSync } from "node:child_process"
+import { join } from "node:path"
+import { Effect, Schedule, Schema } from "effect"
+import type { Scope } from "effect"
+import * as RedisServer from "../../packages/core/src/testing/RedisServer.ts"
+import { startOf } from "../../scripts/ProcessLock.mjs"
+import * as SystemProgram from "./SystemProgram.ts"
+
+/** No private Redis; the message says why, with the server's last words, or what to install. */
+export class LocalRedisError extends Schema.TaggedError<LocalRedisError>()("LocalRedisError", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+export interface LocalRedis {
+  /** `redis://127.0.0.1:<port>` */
+  readonly url: string
+  readonly pid: number
+  /** Never succeeds; fails when the server ends although nobody asked it to. */
+  readonly died: Effect.Effect<never, LocalRedisError>
+}
+
+/** An append-only file of some gigabytes takes this long to load. */
+const readyMillis = 120_000
+const orphanMillis = 5000
+
+const durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
+
+/** Is `pid` a server on exactly this folder? A pid alone may be anybody's by now. */
+function serves(pid: number, directory: string) {
+  if (process.platform === "linux") {
+    const name = readFileSync(`/proc/${pid}/cmdline`, "utf8")
+    return /(redis|valkey)/.test(name) && readlinkSync(`/proc/${pid}/cwd`) === directory
+  }
+  const title = spawnSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" }).stdout
+  return /(redis|valkey)-server.* 127\.0\.0\.1:/.test(title)
+}
+
+/** The server an earlier owner left behind on this folder. */
+function orphanOf(directory: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(directory, "redis.pid"), "utf8"))
+    return Number.isSafeInteger(pid) && pid > 1 && startOf(pid) !== undefined && serves(pid, directory)
+      ? pid
+      : undefined
+  } catch {
+    return undefined // no pid file, or the process went away while we looked
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals) {
+  try {
+    process.kill(pid, name)
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error
+  }
+}
+
+/** SIGTERM lets it write its file out; a frozen or stuck one is killed: the file holds all but the last second. */
+const endOrphan = (pid: number) =>
+  Effect.gen(function* () {
+    yield* Effect.logInfo("ending the Redis that an earlier start left behind").pipe(Effect.annotateLogs({ pid }))
+    const gone = Effect.sync(() => startOf(pid) === undefined).pipe(
+      Effect.repeat({ schedule: Schedule.spaced("20 millis"), until: (isGone) => isGone }),
+      Effect.timeoutOption(orphanMillis)
+    )
+    const send = (name: NodeJS.Signals) =>
+      Effect.try({
+        try: () => signal(pid, name),
+        catch: (error) =>
+          new LocalRedisError({ reason: `cannot end process ${pid}, a Redis on our data: ${String(error)}` })
+      })
+    yield* send("SIGTERM")
+    yield* send("SIGCONT")
+    if ((yield* gone)._tag === "Some") return
+    yield* send("SIGKILL")
+    yield* gone
+  })
+
+/**
+ * Starts the server on `directory` (`.eco2/redis`: data, `redis.log`, `redis.pid`; made when missing) and stops it
+ * with the scope: SIGTERM, SIGKILL after 5 s. The caller holds the folder (LocalState).
+ */
+export const make = Effect.fn("LocalRedis.make")(function* (options: {
+  readonly directory: string
+}): Effect.fn.Return<LocalRedis, LocalRedisError, Scope.Scope> {
+  const failed = (error: unknown) =>
+    new LocalRedisError({ reason: error instanceof Error ? error.message : String(error) })
+  const program = yield* Effect.tryPromise({
+    try: () => SystemProgram.ensure(SystemProgram.redisServer, (line) => console.error(`eco2: ${line}`)),
+    catch: failed
+  })
+  const directory = yield* Effect.tryPromise({
+    try: async () => {
+      await mkdir(options.directory, { recursive: true })
+      return realpathSync(options.directory)
+    },
+    catch: failed
+  })
+  const orphan = orphanOf(directory)
+  if (orphan !== undefined) yield* endOrphan(orphan)
+  let wanted = true
+  const server = yield* RedisServer.scoped({ directory, program, args: durable, ownGroup: true, readyMillis }).pipe(
+    Effect.mapError(failed)
+  )
+  yield* Effect.addFinalizer(() => Effect.sync(() => (wanted = false)))
+  const died = Effect.promise(() => server.exited).pipe(
+    Effect.flatMap(() =>
+      wanted
+        ? Effect.fail(
+            new LocalRedisError({ reason: `the private Redis ended by itself; see ${join(directory, "redis.log")}` })
+          )
+        : Effect.never
+    )
+  )
+  return { url: server.url, pid: server.pid, died }
+})

@@ -1,0 +1,59 @@
+/**
+ * LocalState: the folder `.eco2/` in which a one-machine start keeps all it has (Redis' data, Postgres' data, logs).
+ * One start a folder: two servers on the same data would ruin it, so the second is refused with one clear line.
+ * A start that was killed leaves its lock behind; the next one sees that the holder is gone and takes over.
+ */
+import { mkdirSync, realpathSync } from "node:fs"
+import { join } from "node:path"
+import { Effect, Schema } from "effect"
+import type { Scope } from "effect"
+import * as ProcessLock from "../../scripts/ProcessLock.mjs"
+
+/** Another process, `pid`, runs on this folder. Nothing was touched. */
+export class LocalStateBusy extends Schema.TaggedError<LocalStateBusy>()("LocalStateBusy", {
+  directory: Schema.String,
+  pid: Schema.Int
+}) {
+  override get message() {
+    return `already running here as process ${this.pid} (${this.directory}); stop it first, or start from another checkout`
+  }
+}
+
+/** The folder cannot be made or written to. */
+export class LocalStateUnusable extends Schema.TaggedError<LocalStateUnusable>()("LocalStateUnusable", {
+  directory: Schema.String,
+  cause: Schema.Defect()
+}) {
+  override get message() {
+    return `cannot use ${this.directory}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+  }
+}
+
+export interface LocalState {
+  /** Absolute, free of symbolic links. */
+  readonly directory: string
+  /** Absolute path of a file or folder in it; made by whoever uses it. */
+  readonly path: (name: string) => string
+}
+
+/** Makes the folder if it is missing and holds it until the scope closes. */
+export const make = (options: {
+  readonly directory: string
+}): Effect.Effect<LocalState, LocalStateBusy | LocalStateUnusable, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.try({
+      try: () => {
+        mkdirSync(options.directory, { recursive: true })
+        const directory = realpathSync(options.directory)
+        return { directory, lock: ProcessLock.take(join(directory, "lock")) }
+      },
+      catch: (cause) => new LocalStateUnusable({ directory: options.directory, cause })
+    }).pipe(
+      Effect.flatMap(({ directory, lock }) =>
+        lock.taken
+          ? Effect.succeed({ directory, release: lock.release })
+          : Effect.fail(new LocalStateBusy({ directory, pid: lock.pid }))
+      )
+    ),
+    ({ release }) => Effect.sync(release)
+  ).pipe(Effect.map(({ directory }) => ({ directory, path: (name) => join(directory, name) })))

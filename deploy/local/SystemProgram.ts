@@ -1,0 +1,112 @@
+/**
+ * SystemProgram: programs that come from the operating system, not from npm: where they are, and how they get there.
+ * Used before anything else runs, so on Node alone.
+ */
+import { spawn } from "node:child_process"
+import { accessSync, constants } from "node:fs"
+import { delimiter, isAbsolute, join } from "node:path"
+
+export interface Program {
+  /** File names it goes by, the preferred one first. */
+  readonly names: ReadonlyArray<string>
+  /** Environment variable that names its path, if there is one. */
+  readonly variable?: string
+  /** Packages that bring it, by package manager; the first that can be installed is taken. */
+  readonly packages: Readonly<Record<Manager, ReadonlyArray<string>>>
+}
+
+type Manager = "apt-get" | "dnf" | "apk"
+
+export const redisServer: Program = {
+  names: ["redis-server", "valkey-server"],
+  packages: { "apt-get": ["redis-server", "valkey-server"], dnf: ["valkey", "redis"], apk: ["redis", "valkey"] }
+}
+
+export const chromium: Program = {
+  names: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
+  variable: "CHROMIUM_PATH",
+  packages: { "apt-get": ["chromium"], dnf: ["chromium"], apk: ["chromium"] }
+}
+
+/** The program is absent and was not installed; the message says what to do. */
+export class ProgramMissing extends Error {
+  override readonly name = "ProgramMissing"
+}
+
+const managers: Readonly<
+  Record<Manager, { readonly refresh: ReadonlyArray<string>; readonly add: ReadonlyArray<string> }>
+> = {
+  "apt-get": { refresh: ["update", "-qq"], add: ["install", "-y", "-qq", "--no-install-recommends"] },
+  dnf: { refresh: [], add: ["install", "-y", "-q"] },
+  apk: { refresh: [], add: ["add", "--no-cache", "--quiet"] }
+}
+const managerNames: ReadonlyArray<Manager> = ["apt-get", "dnf", "apk"]
+/** Where servers and Homebrew's programs are when PATH does not say so. */
+const usualFolders = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"]
+
+function isExecutable(file: string) {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Absolute path of the program, or undefined. */
+export function find(program: Pick<Program, "names" | "variable">): string | undefined {
+  const folders = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute).concat(usualFolders)
+  const named = program.variable === undefined ? undefined : process.env[program.variable]
+  const places = program.names.flatMap((name) => folders.map((folder) => join(folder, name)))
+  return (named ? [named] : places).find(isExecutable)
+}
+
+/** Runs to the end without a word; answers with the last lines it wrote, empty when it went well. */
+const run = (command: string, words: ReadonlyArray<string>) =>
+  new Promise<string>((resolve) => {
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
+    const child = spawn(command, words, { stdio: ["ignore", "pipe", "pipe"], env })
+    let output = ""
+    const keep = (chunk: Buffer) => {
+      output = (output + chunk.toString("utf8")).slice(-4000)
+    }
+    child.stdout.on("data", keep)
+    child.stderr.on("data", keep)
+    child.once("error", (error) => resolve(error.message))
+    child.once("close", (code) =>
+      resolve(code === 0 ? "" : output.trim().split("\n").slice(-5).join("\n") || `code ${code}`)
+    )
+  })
+
+/**
+ * The program's path; installs it first when it is absent and we may (as root, with a package manager we know),
+ * after telling so by `say`. Rejects with ProgramMissing.
+ */
+export async function ensure(program: Program, say: (line: string) => void): Promise<string> {
+  const present = find(program)
+  if (present !== undefined) return present
+  const [name] = program.names
+  const manager = managerNames.find((candidate) => find({ names: [candidate] }) !== undefined)
+  if (manager === undefined) {
+    const way =
+      process.platform === "darwin"
+        ? `brew install ${name === "redis-server" ? "redis" : name}`
+        : "your package manager"
+    throw new ProgramMissing(`${program.names.join(" or ")} is needed and not installed: install it with ${way}`)
+  }
+  const { refresh, add } = managers[manager]
+  const packages = program.packages[manager]
+  const byHand = `${manager} ${add[0]} ${packages[0]}`
+  if (process.getuid?.() !== 0) {
+    throw new ProgramMissing(`${program.names.join(" or ")} is needed and not installed: run \`sudo ${byHand}\``)
+  }
+  if (refresh.length > 0) await run(manager, refresh)
+  let trouble = ""
+  for (const name of packages) {
+    say(`installing ${name} with ${manager} …`)
+    trouble = await run(manager, [...add, name])
+    const installed = find(program)
+    if (installed !== undefined) return installed
+  }
+  throw new ProgramMissing(`\`${byHand}\` did not bring ${program.names.join(" or ")}: ${trouble}`)
+}

@@ -1,0 +1,38 @@
+/**
+ * Scan: what a photographed item's way through the four stages leaves behind, as clients read it.
+ * Field names are the public contract (snake_case on the wire). The taxonomy itself is Waste's, rules are Disposal's.
+ */
+import { Schema } from "effect"
+
+/** What is on the photo. `middle_category` is "" where the major has no middles; values come from the taxonomy (Waste). */
+export const Classification = Schema.Struct({
+  major_category: Schema.String,
+  middle_category: Schema.String,
+  minor_category: Schema.NullOr(Schema.String)
+})
+export type Classification = typeof Classification.Type
+
+/** The vision stage's output. `meta.user_input` is the question the user asked (or the default one). */
+export const ClassificationResult = Schema.Struct({
+  classification: Classification,
+  situation_tags: Schema.Array(Schema.String),
+  meta: Schema.Struct({ user_input: Schema.String })
+})
+export type ClassificationResult = typeof ClassificationResult.Type
+
+/** The answer stage's output; `disposal_steps` are keyed `단계1`, `단계2`, … in order. */
+export const FinalAnswer = Schema.Struct({
+  disposal_steps: Schema.Record(Schema.String, Schema.String),
+  insufficiencies: Schema.Array(Schema.String),
+  user_answer: Schema.String
+})
+export type FinalAnswer = typeof FinalAnswer.Type
+
+/** The character a scan earned. */
+export const Reward = Schema.Struct({
+  name: Schema.String,
+  dialog: Schema.String,
+  match_reason: Schema.String,
+  type: Schema.String
+})
+export type Reward = typeof Reward.Type

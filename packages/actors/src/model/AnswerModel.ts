@@ -1,0 +1,38 @@
+/**
+ * AnswerModel: the port by which the answer stage has a disposal rule put into the user's words.
+ * Implemented by openai/, gemini/ and simulated/, routed by Models; one contract suite is run by all three.
+ */
+import { Context } from "effect"
+import type { Effect } from "effect"
+import type { DisposalRule } from "../domain/Disposal.ts"
+import type { ClassificationResult, FinalAnswer } from "../domain/Scan.ts"
+import type { ModelError } from "./ModelError.ts"
+import type { Usage } from "./Usage.ts"
+
+export interface AnswerRequest {
+  /** One of OfferedModels. */
+  readonly model: string
+  readonly classification: ClassificationResult
+  /** The rule the answer must keep to. */
+  readonly rule: DisposalRule
+  /** The user's question; data to the model, never instructions. */
+  readonly userInput: string
+}
+
+export interface AnswerReply {
+  /** `user_answer` is never empty; `disposal_steps` are numbered from 단계1 without a gap. */
+  readonly answer: FinalAnswer
+  readonly usage: Usage
+}
+
+export class AnswerModel extends Context.Service<
+  AnswerModel,
+  {
+    /**
+     * Writes one answer; one provider call, no retry inside. Interruption aborts the call.
+     * - output that lacks a field or is no JSON: ModelOutputInvalid, never an answer
+     * - a model nobody offers: ModelRefused, without a call
+     */
+    readonly answer: (request: AnswerRequest) => Effect.Effect<AnswerReply, ModelError>
+  }
+>()("@eco2/actors/model/AnswerModel") {}

@@ -1,0 +1,75 @@
+/**
+ * Models: both ports for workers, put together from the configuration. A request goes to the provider that serves its
+ * model; only providers that serve any are started, and only those load their client library.
+ */
+import { Context, Effect, Layer, Option, Schema } from "effect"
+import type { Config, Redacted } from "effect"
+import { AnswerModel } from "./AnswerModel.ts"
+import * as GeminiModel from "./gemini/GeminiModel.ts"
+import { ModelConfig } from "./ModelConfig.ts"
+import { ModelRefused } from "./ModelError.ts"
+import type { ModelProvider } from "./ModelProvider.ts"
+import type { Provider } from "./OfferedModels.ts"
+import * as OpenAiModel from "./openai/OpenAiModel.ts"
+import * as SimulatedModel from "./simulated/SimulatedModel.ts"
+import { VisionModel } from "./VisionModel.ts"
+
+/** A provider's models are offered, but its key is not there. The process must not start: it would fail every job. */
+export class ModelKeyMissing extends Schema.TaggedError<ModelKeyMissing>()("ModelKeyMissing", {
+  /** The variable that is missing, and the list that asks for it. */
+  variable: Schema.String,
+  list: Schema.String
+}) {
+  override get message() {
+    return `${this.variable} is missing, though ${this.list} offers models; set the key, or turn the provider off with an empty ${this.list}=`
+  }
+}
+
+/**
+ * VisionModel and AnswerModel by ModelConfig.
+ * - fails with ModelKeyMissing, or with ConfigError naming the variable that is wrong
+ * - a model nobody offers is answered with ModelRefused, provider `none`
+ */
+export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Config.ConfigError> = Layer.effectContext(
+  Effect.gen(function* () {
+    const { gemini, offered, openai, simulated, timeout } = yield* ModelConfig
+    const serves = (provider: Provider) => offered.models.some((model) => offered.providerOf(model) === provider)
+    const providers = new Map<Provider, ModelProvider>()
+    if (serves("openai")) {
+      const apiKey = yield* present(openai.apiKey, "OPENAI")
+      providers.set("openai", yield* OpenAiModel.make({ apiKey, baseUrl: openai.baseUrl, timeout }))
+    }
+    if (serves("gemini")) {
+      const apiKey = yield* present(gemini.apiKey, "GEMINI")
+      providers.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, timeout }))
+    }
+    if (serves("simulated")) providers.set("simulated", SimulatedModel.make(simulated))
+
+    const routed = Effect.fnUntraced(function* (model: string) {
+      const provider = offered.providerOf(model)
+      const found = provider === undefined ? undefined : providers.get(provider)
+      return (
+        found ??
+        (yield* new ModelRefused({
+          provider: "none",
+          model,
+          message: "the model is not offered here",
+          excerpt: ""
+        }))
+      )
+    })
+    return Context.make(VisionModel, {
+      classify: (request) => Effect.flatMap(routed(request.model), ({ classify }) => classify(request))
+    }).pipe(
+      Context.add(AnswerModel, {
+        answer: (request) => Effect.flatMap(routed(request.model), ({ answer }) => answer(request))
+      })
+    )
+  })
+)
+
+const present = (key: Option.Option<Redacted.Redacted>, prefix: "OPENAI" | "GEMINI") =>
+  Option.match(key, {
+    onSome: (secret) => Effect.succeed(secret),
+    onNone: () => Effect.fail(new ModelKeyMissing({ variable: `${prefix}_API_KEY`, list: `${prefix}_MODELS` }))
+  })

@@ -1,0 +1,41 @@
+/**
+ * VisionModel: the port by which the vision stage asks what is on a photo.
+ * Implemented by openai/, gemini/ and simulated/, routed by Models; one contract suite is run by all three.
+ */
+import { Context } from "effect"
+import type { Effect } from "effect"
+import type { Classification } from "../domain/Scan.ts"
+import type { ModelError } from "./ModelError.ts"
+import type { Usage } from "./Usage.ts"
+
+/** The photo: where it can be fetched, or itself (`mimeType` as in `image/jpeg`). */
+export type Image =
+  | { readonly _tag: "Url"; readonly url: string }
+  | { readonly _tag: "Bytes"; readonly mimeType: string; readonly bytes: Uint8Array }
+
+export interface VisionRequest {
+  /** One of OfferedModels. */
+  readonly model: string
+  readonly image: Image
+  /** The user's question; data to the model, never instructions. */
+  readonly userInput: string
+}
+
+export interface VisionReply {
+  /** Major and middle are the taxonomy's, an unknown major is 미분류; a minor may be the model's own word (Waste.toTaxonomy). */
+  readonly classification: Classification
+  readonly situationTags: ReadonlyArray<string>
+  readonly usage: Usage
+}
+
+export class VisionModel extends Context.Service<
+  VisionModel,
+  {
+    /**
+     * Classifies one photo; one provider call, no retry inside. Interruption aborts the call.
+     * - a model nobody offers: ModelRefused, without a call
+     * - a picture the provider cannot read: ImageUnusable
+     */
+    readonly classify: (request: VisionRequest) => Effect.Effect<VisionReply, ModelError>
+  }
+>()("@eco2/actors/model/VisionModel") {}

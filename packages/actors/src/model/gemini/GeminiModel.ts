@@ -1,0 +1,238 @@
+/**
+ * GeminiModel: the ports over Google's Gemini API. Takes pictures as bytes only: it does not fetch addresses, and we do
+ * not fetch them for it. The client library is loaded only when this adapter is made.
+ * What the API documents: https://ai.google.dev/api/generate-content
+ */
+import { Clock, Effect, Redacted, Schema } from "effect"
+import type { Duration } from "effect"
+import { excerpt } from "../Excerpt.ts"
+import * as HttpFailure from "../HttpFailure.ts"
+import { ImageUnusable, ModelOutputInvalid, ModelRefused, ModelUnauthorized } from "../ModelError.ts"
+import type { ModelError } from "../ModelError.ts"
+import type { ModelProvider } from "../ModelProvider.ts"
+import * as RetryAfter from "../RetryAfter.ts"
+import * as StructuredProvider from "../StructuredProvider.ts"
+import type { Image } from "../VisionModel.ts"
+
+const provider = "gemini"
+
+export interface GeminiSettings {
+  readonly apiKey: Redacted.Redacted
+  /** Without a version: `https://generativelanguage.googleapis.com`. */
+  readonly baseUrl: string
+  readonly timeout: Duration.Duration
+}
+
+/** What is read of a response. Candidates after the first are not asked for. */
+const ResponseBody = Schema.Struct({
+  candidates: Schema.optional(
+    Schema.Array(
+      Schema.Struct({
+        finishReason: Schema.optional(Schema.String),
+        content: Schema.optional(
+          Schema.Struct({
+            parts: Schema.optional(
+              Schema.Array(
+                Schema.Struct({ text: Schema.optional(Schema.String), thought: Schema.optional(Schema.Boolean) })
+              )
+            )
+          })
+        )
+      })
+    )
+  ),
+  promptFeedback: Schema.optional(Schema.Struct({ blockReason: Schema.optional(Schema.String) })),
+  usageMetadata: Schema.optional(
+    Schema.Struct({
+      promptTokenCount: Schema.optional(Schema.Int),
+      candidatesTokenCount: Schema.optional(Schema.Int),
+      thoughtsTokenCount: Schema.optional(Schema.Int)
+    })
+  )
+})
+type ResponseBody = typeof ResponseBody.Type
+
+/** The error body the client library hands over as text. */
+const ErrorBody = Schema.fromJsonString(
+  Schema.Struct({
+    error: Schema.Struct({
+      message: Schema.optional(Schema.String),
+      status: Schema.optional(Schema.String),
+      details: Schema.optional(
+        Schema.Array(
+          Schema.Struct({ reason: Schema.optional(Schema.String), retryDelay: Schema.optional(Schema.String) })
+        )
+      )
+    })
+  })
+)
+const readErrorBody = Schema.decodeUnknownOption(ErrorBody)
+
+/** Reasons by which the API says that it will not show what the model wrote. */
+const blocked = new Set([
+  "SAFETY",
+  "RECITATION",
+  "LANGUAGE",
+  "BLOCKLIST",
+  "PROHIBITED_CONTENT",
+  "SPII",
+  "IMAGE_SAFETY",
+  "IMAGE_PROHIBITED_CONTENT",
+  "IMAGE_RECITATION"
+])
+
+const readableTypes = ["image/jpeg", "image/png", "image/webp"]
+
+/** Makes the adapter: one client for the whole process. */
+export const make = Effect.fn("GeminiModel.make")(function* ({
+  apiKey,
+  baseUrl,
+  timeout
+}: GeminiSettings): Effect.fn.Return<ModelProvider> {
+  const genai = yield* Effect.promise(() => import("@google/genai"))
+  const key = Redacted.value(apiKey)
+  const client = new genai.GoogleGenAI({
+    apiKey: key,
+    // said outright, as the library would else ask the environment
+    vertexai: false,
+    // no retryOptions: retries have one owner, the stage's policy; no timeout: the deadline is StructuredProvider's
+    httpOptions: { baseUrl, apiVersion: "v1beta" }
+  })
+
+  const fromResponse = (
+    question: StructuredProvider.Question,
+    response: Response,
+    errorText: string,
+    nowMillis: number
+  ): ModelError => {
+    const call = { provider, model: question.model }
+    const body = readErrorBody(errorText)
+    const error = body._tag === "Some" ? body.value.error : undefined
+    const details = error?.details ?? []
+    const words = error?.message ?? ""
+    // a wrong key and an account that may not call are reported as wrong requests
+    if (
+      response.status === 400 &&
+      (error?.status === "FAILED_PRECONDITION" || details.some(({ reason }) => reason?.startsWith("API_KEY_") === true))
+    ) {
+      return new ModelUnauthorized({
+        ...call,
+        message: `gemini does not accept the key for ${question.model} (HTTP 400)`
+      })
+    }
+    // there is no code for a bad picture, only a sentence
+    if (response.status === 400 && question.image !== null && /\b(image|mime ?type)\b/i.test(words)) {
+      return new ImageUnusable({ ...call, message: "gemini cannot read the picture (HTTP 400)" })
+    }
+    const delay = details.find(({ retryDelay }) => retryDelay !== undefined)?.retryDelay
+    return HttpFailure.fromStatus({
+      ...call,
+      status: response.status,
+      retryAfterMillis:
+        (delay === undefined ? null : RetryAfter.fromDelay(delay)) ??
+        RetryAfter.fromHeaders(response.headers, nowMillis),
+      hasImage: question.image !== null,
+      excerpt: excerpt(words, key)
+    })
+  }
+
+  const read = (model: string, body: ResponseBody): Effect.Effect<StructuredProvider.Reply, ModelError> => {
+    const call = { provider, model }
+    const candidate = body.candidates?.[0]
+    const block = body.promptFeedback?.blockReason
+    if (candidate === undefined && block !== undefined) {
+      return Effect.fail(
+        new ModelRefused({ ...call, message: "gemini blocked the request", excerpt: excerpt(block, key) })
+      )
+    }
+    const reason = candidate?.finishReason ?? "STOP"
+    if (blocked.has(reason)) {
+      return Effect.fail(
+        new ModelRefused({ ...call, message: `gemini withheld the output of ${model}`, excerpt: reason })
+      )
+    }
+    const text = (candidate?.content?.parts ?? [])
+      .filter(({ thought }) => thought !== true)
+      .map((part) => part.text ?? "")
+      .join("")
+    if (reason !== "STOP") {
+      return Effect.fail(
+        new ModelOutputInvalid({ ...call, message: `the output of ${model} was cut off`, excerpt: excerpt(text, key) })
+      )
+    }
+    const usage = body.usageMetadata
+    return Effect.succeed({
+      text,
+      inputTokens: usage?.promptTokenCount ?? 0,
+      outputTokens: (usage?.candidatesTokenCount ?? 0) + (usage?.thoughtsTokenCount ?? 0)
+    })
+  }
+
+  const ask = Effect.fnUntraced(function* (question: StructuredProvider.Question) {
+    const { model, schema } = question
+    const picture = question.image === null ? null : yield* inlinePart(model, question.image)
+    // the library's errors carry no headers, so the response is seen on its way in
+    let response: Response | undefined
+    const seeing: typeof fetch = async (input, init) => (response = await fetch(input, init))
+    const body = yield* Effect.tryPromise({
+      try: (signal) =>
+        client.models.generateContent({
+          model,
+          contents: [{ role: "user", parts: [{ text: question.material }, ...(picture === null ? [] : [picture])] }],
+          config: {
+            systemInstruction: question.instructions,
+            responseMimeType: "application/json",
+            responseJsonSchema: schema.jsonSchema,
+            abortSignal: signal,
+            httpOptions: { fetch: seeing }
+          }
+        }),
+      catch: (cause) => ({ cause })
+    }).pipe(
+      Effect.catch(({ cause }) =>
+        Effect.flatMap(Clock.currentTimeMillis, (now) => {
+          if (response !== undefined && !response.ok) {
+            return Effect.fail(fromResponse(question, response, cause instanceof Error ? cause.message : "", now))
+          }
+          return Effect.fail(
+            cause instanceof SyntaxError ? unreadable(model) : HttpFailure.fromConnection({ provider, model }, cause)
+          )
+        })
+      )
+    )
+    return yield* read(
+      model,
+      yield* Effect.mapError(Schema.decodeUnknownEffect(ResponseBody)(body), () => unreadable(model))
+    )
+  })
+
+  return StructuredProvider.make({ provider, key: apiKey, timeout, ask })
+})
+
+const unreadable = (model: string): ModelError =>
+  new ModelOutputInvalid({
+    provider,
+    model,
+    message: `the response for ${model} is not one of the Gemini API`,
+    excerpt: ""
+  })
+
+const inlinePart = (model: string, image: Image) => {
+  if (image._tag === "Url") {
+    return Effect.fail(
+      new ImageUnusable({
+        provider,
+        model,
+        message: `${model} takes the picture as a data URL only, not by its address`
+      })
+    )
+  }
+  return readableTypes.includes(image.mimeType)
+    ? Effect.succeed({
+        inlineData: {
+          mimeType: image.mimeType,
+          data: Buffer.from(image.bytes.buffer, image.bytes.byteOffset, image.bytes.byteLength).toString("base64")
+        }
+      })
+    : Effect.fail(new ImageUnusable({ provider, model, message: `${model} reads JPEG, PNG and WebP pictures only` }))
+}

@@ -1,0 +1,114 @@
+/**
+ * SimulatedModel: the ports without a model. For trying the service out, for load tests and for demonstrations: it
+ * asks nobody, costs nothing, and says in every answer that it is simulated.
+ * Deterministic: the same picture and question give the same classification and answer, in every process. Only
+ * failures are drawn, from Effect's Random, so that a seed fixes them too.
+ */
+import { createHash } from "node:crypto"
+import { Duration, Effect, Random } from "effect"
+import type { Classification } from "../../domain/Scan.ts"
+import {
+  majorCategories,
+  middleCategories,
+  minorItems,
+  RECYCLABLE,
+  situationTags,
+  UNCLASSIFIED
+} from "../../domain/Waste.ts"
+import { ModelUnavailable } from "../ModelError.ts"
+import { numberedSteps } from "../ModelOutput.ts"
+import type { ModelProvider } from "../ModelProvider.ts"
+import type { Usage } from "../Usage.ts"
+import type { Image } from "../VisionModel.ts"
+
+const provider = "simulated"
+
+export interface SimulatedSettings {
+  readonly visionLatency: Duration.Duration
+  readonly answerLatency: Duration.Duration
+  /** Share of calls that fail with ModelUnavailable, 0 to 1; they take as long as the others. */
+  readonly failureRate: number
+}
+
+export const make = ({ visionLatency, answerLatency, failureRate }: SimulatedSettings): ModelProvider => {
+  const work = Effect.fnUntraced(function* (model: string, latency: Duration.Duration) {
+    yield* Effect.sleep(latency)
+    if ((yield* Random.next) < failureRate) {
+      return yield* new ModelUnavailable({ provider, model, message: "a simulated outage (SIMULATED_FAILURE_RATE)" })
+    }
+  })
+  return {
+    classify: Effect.fn("VisionModel.classify", { attributes: { provider } })(function* ({ model, image, userInput }) {
+      yield* work(model, visionLatency)
+      const draw = drawsOf(image, userInput)
+      return { classification: classificationBy(draw), situationTags: tagsBy(draw), usage: usageOf(model) }
+    }),
+    answer: Effect.fn("AnswerModel.answer", { attributes: { provider } })(function* ({
+      model,
+      classification: { classification, situation_tags },
+      rule,
+      userInput
+    }) {
+      yield* work(model, answerLatency)
+      const item = classification.minor_category ?? rule.name
+      const seen = situation_tags.length === 0 ? "" : ` 사진에서 확인한 상태는 ${situation_tags.join(", ")}입니다.`
+      return {
+        answer: {
+          disposal_steps: numberedSteps(rule.common_steps),
+          insufficiencies: [],
+          user_answer:
+            `[모의 응답] 실제 모델이 아니라 배출 규정 문서에서 만든 답입니다. '${item}'은(는) ${rule.category}(${rule.name}) 규정에 따라 배출합니다.` +
+            `${seen} 질문: ${quoted(userInput)}`
+        },
+        usage: usageOf(model)
+      }
+    })
+  }
+}
+
+const usageOf = (model: string): Usage => ({ provider, model, simulated: true, inputTokens: 0, outputTokens: 0 })
+
+const quoted = (text: string) => `“${Array.from(text.trim()).slice(0, 80).join("")}”`
+
+/** A sequence of whole numbers below `bound`, fixed by picture and question. */
+type Draw = (bound: number) => number
+
+const drawsOf = (image: Image, userInput: string): Draw => {
+  const digest = createHash("sha256")
+    .update(image._tag === "Url" ? image.url : image.bytes)
+    .update("\0")
+    .update(userInput)
+    .digest()
+  let at = 0
+  return (bound) => {
+    const value = digest.readUInt32BE(at % 32)
+    at += 4
+    return value % bound
+  }
+}
+
+const pick = <A>(draw: Draw, values: ReadonlyArray<A>): A => {
+  const value = values[draw(values.length)]
+  if (value === undefined) throw new Error("the taxonomy has an empty list")
+  return value
+}
+
+const otherMajors = majorCategories.filter((major) => major !== RECYCLABLE && major !== UNCLASSIFIED)
+
+/** Of 100 pictures about 77 show a recyclable, 20 something else, 3 nothing that can be told. */
+const classificationBy = (draw: Draw): Classification => {
+  const share = draw(100)
+  if (share >= 97) return { major_category: UNCLASSIFIED, middle_category: "", minor_category: null }
+  if (share >= 77) {
+    const major = pick(draw, otherMajors)
+    return { major_category: major, middle_category: "", minor_category: pick(draw, minorItems[major]) }
+  }
+  const middle = pick(draw, middleCategories)
+  return { major_category: RECYCLABLE, middle_category: middle, minor_category: pick(draw, minorItems[middle]) }
+}
+
+const allTags = Object.values(situationTags).flat()
+
+const tagsBy = (draw: Draw): ReadonlyArray<string> => [
+  ...new Set(Array.from({ length: draw(3) }, () => pick(draw, allTags)))
+]

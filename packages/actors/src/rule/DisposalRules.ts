@@ -1,0 +1,94 @@
+/**
+ * DisposalRules: the rule documents of rules/*.json, read and checked once when the process starts.
+ * A broken document stops the start and names its file and field, so that no scan meets it.
+ * What a document looks like and which key a classification asks for: domain/Disposal.
+ */
+import { readdir, readFile } from "node:fs/promises"
+import { fileURLToPath } from "node:url"
+import { Context, Effect, Layer, Schema, SchemaIssue } from "effect"
+import { DisposalRule, ruleKeys } from "../domain/Disposal.ts"
+import type { Classification } from "../domain/Scan.ts"
+import { majorCategories, middleCategories, RECYCLABLE } from "../domain/Waste.ts"
+
+/** A rule document cannot be used; `field` is a dotted path, "" where the whole file is meant. Nothing was loaded. */
+export class DisposalRuleInvalid extends Schema.TaggedError<DisposalRuleInvalid>()("DisposalRuleInvalid", {
+  file: Schema.String,
+  field: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `disposal rule ${this.file}${this.field === "" ? "" : `, field ${this.field}`}: ${this.reason}`
+  }
+}
+
+export class DisposalRules extends Context.Service<
+  DisposalRules,
+  {
+    /** The rule that holds for a classification, null where there is none. Spelling and spaces do not matter. */
+    find(classification: Classification): DisposalRule | null
+  }
+>()("@eco2/actors/rule/DisposalRules") {}
+
+const reachableKeys: ReadonlySet<string> = new Set(
+  [
+    ...majorCategories.map((major) => ({ major_category: major, middle_category: "", minor_category: null })),
+    ...middleCategories.map((middle) => ({
+      major_category: RECYCLABLE,
+      middle_category: middle,
+      minor_category: null
+    }))
+  ].flatMap(ruleKeys)
+)
+
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(DisposalRule), { onExcessProperty: "error" })
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const firstIssue = (file: string, error: Schema.SchemaError): DisposalRuleInvalid => {
+  const issue = issuesOf(error.issue).issues[0]
+  const path = issue?.path?.map((part) => String(typeof part === "object" ? part.key : part)) ?? []
+  return new DisposalRuleInvalid({ file, field: path.join("."), reason: issue?.message ?? error.message })
+}
+
+const unreadable = (file: string) => (cause: unknown) =>
+  new DisposalRuleInvalid({ file, field: "", reason: cause instanceof Error ? cause.message : String(cause) })
+
+const load = Effect.fn("DisposalRules.load")(function* (directory: URL) {
+  const entries = yield* Effect.tryPromise({
+    try: () => readdir(directory),
+    catch: unreadable(fileURLToPath(directory))
+  })
+  const rules = new Map<string, DisposalRule>()
+  for (const file of entries.filter((entry) => entry.endsWith(".json")).sort()) {
+    const text = yield* Effect.tryPromise({
+      try: () => readFile(new URL(file, directory), "utf8"),
+      catch: unreadable(file)
+    })
+    const rule = yield* decode(text).pipe(Effect.mapError((error) => firstIssue(file, error)))
+    if (!reachableKeys.has(rule.key))
+      return yield* new DisposalRuleInvalid({ file, field: "key", reason: `no classification leads to "${rule.key}"` })
+    if (rules.has(rule.key))
+      return yield* new DisposalRuleInvalid({ file, field: "key", reason: `"${rule.key}" has a rule already` })
+    rules.set(rule.key, rule)
+  }
+  return rules
+})
+
+/** Rules from a folder of one's own; `directory` ends in a slash. Fails with DisposalRuleInvalid. */
+export const layerFrom = (directory: URL): Layer.Layer<DisposalRules, DisposalRuleInvalid> =>
+  Layer.effect(
+    DisposalRules,
+    Effect.map(load(directory), (rules) =>
+      DisposalRules.of({
+        find: (classification) => {
+          for (const key of ruleKeys(classification)) {
+            const rule = rules.get(key)
+            if (rule !== undefined) return rule
+          }
+          return null
+        }
+      })
+    )
+  )
+
+/** The rules that come with the code. */
+export const layer = layerFrom(new URL("./rules/", import.meta.url))

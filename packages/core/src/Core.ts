@@ -1,0 +1,43 @@
+/**
+ * Core: the layers a program needs, put together once. `client` is enough to submit and to watch; `worker` adds the
+ * process's part in the fleet: reading, lease, timers.
+ */
+import { Layer } from "effect"
+import type { Config } from "effect"
+import { ActorSystem } from "./actor/ActorSystem.ts"
+import { CoreConfig } from "./config/CoreConfig.ts"
+import { layer as eventLogLayer } from "./event/EventLog.ts"
+import type { EventLog } from "./event/EventLog.ts"
+import { layer as leaseLayer } from "./mailbox/Lease.ts"
+import { layer as mailboxLayer } from "./mailbox/Mailbox.ts"
+import type { Mailbox } from "./mailbox/Mailbox.ts"
+import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
+import type { JobStore } from "./pipeline/JobStore.ts"
+import { Keyspace } from "./redis/Keyspace.ts"
+import type { KeyspaceMismatch } from "./redis/Keyspace.ts"
+import { layer as redisLayer } from "./redis/RedisClient.ts"
+import type { RedisClient } from "./redis/RedisClient.ts"
+import type { RedisError } from "./redis/RedisError.ts"
+import type { RedisUrlInvalid } from "./redis/RedisUrl.ts"
+import { layer as timersLayer } from "./timer/Timers.ts"
+
+export type Client = JobStore | Mailbox | EventLog | Keyspace
+
+/** Submitting, telling, watching. Needs a Redis and its settings. */
+export const client: Layer.Layer<Client, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> = Layer.mergeAll(
+  jobStoreLayer,
+  mailboxLayer,
+  eventLogLayer
+).pipe(Layer.provideMerge(Keyspace.layer))
+
+/** The same, and work: behaviors on top of this are served until their scope closes. */
+export const worker = (options: {
+  readonly role: string
+}): Layer.Layer<Client | ActorSystem, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> =>
+  ActorSystem.layer(options).pipe(Layer.provide([leaseLayer, timersLayer]), Layer.provideMerge(client))
+
+/** Redis by REDIS_URL and the settings by their variables. */
+export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInvalid | Config.ConfigError> = Layer.merge(
+  redisLayer,
+  CoreConfig.layer
+)

@@ -1,0 +1,145 @@
+/**
+ * ActorSystem: one process's part in the fleet. It reads the mailboxes its behaviors serve, keeps the process's lease,
+ * serves timers, and stops in order (Shutdown). Behaviors register with `serve` and are handed deliveries.
+ * Neighbours: Reader (taking), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (what is held).
+ */
+import { Clock, Context, Duration, Effect, Layer } from "effect"
+import type { Scope } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import { Lease } from "../mailbox/Lease.ts"
+import { Mailbox } from "../mailbox/Mailbox.ts"
+import * as Reader from "../mailbox/Reader.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as TimerLoop from "../timer/TimerLoop.ts"
+import { Timers } from "../timer/Timers.ts"
+import * as Heartbeat from "./Heartbeat.ts"
+import * as Shutdown from "./Shutdown.ts"
+import { Workload } from "./Workload.ts"
+import type { Server } from "./Workload.ts"
+
+export class ActorSystem extends Context.Service<
+  ActorSystem,
+  {
+    /** Serves a mailbox until the scope closes; closing it stops the whole process's work, in order (A5). */
+    readonly serve: (server: Server) => Effect.Effect<void, RedisError, Scope.Scope>
+    /** Works on a delivery in a fiber of its own; its slot is free when the work ends, however it ends. */
+    readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
+    /** Frees the slot of a delivery that needs no work. */
+    readonly drop: (delivery: Delivery) => void
+    /** A durable timer of this partition is due in `millis`. */
+    readonly wakeIn: (partition: Partition, millis: number) => void
+    /** Mailboxes served here, with their free and busy slots. */
+    readonly mailboxes: () => ReadonlyArray<{
+      readonly mailbox: string
+      readonly busy: number
+      readonly concurrency: number
+    }>
+    /** Null while the process hears from Redis and takes work; else what is wrong. */
+    readonly trouble: () => string | null
+    /** The process's present name in the fleet. */
+    readonly token: () => string
+  }
+>()("@eco2/core/actor/ActorSystem") {
+  static layer(options: {
+    readonly role: string
+  }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers> {
+    return Layer.effect(ActorSystem, make(options.role))
+  }
+}
+
+const make = Effect.fnUntraced(function* (role: string) {
+  const config = yield* CoreConfig
+  const redis = yield* RedisClient
+  const mailbox = yield* Mailbox
+  const { partitions } = yield* Keyspace
+  const clock = yield* Clock.Clock
+  const scope = yield* Effect.scope
+  const now = () => clock.currentTimeMillisUnsafe()
+  const workload = new Workload()
+  const heartbeat = yield* Heartbeat.make(workload, role)
+  const timers = yield* TimerLoop.make({
+    mailboxes: () => [...workload.servers.keys()],
+    stopping: () => workload.stopping
+  })
+
+  // a Cluster answers a read only for keys of one node: a reader a partition
+  const groups = redis.topology === "Cluster" ? partitions.map((partition) => [partition]) : [partitions]
+  const answers = groups.map(() => now())
+  let reading = false
+  const startReading = Effect.suspend(() => {
+    if (reading) return Effect.void
+    reading = true
+    return Effect.forEach(
+      groups,
+      (group, i) =>
+        Effect.forkIn(
+          Effect.scoped(
+            Reader.run({
+              workload,
+              partitions: group,
+              consumer: heartbeat.token,
+              answered: () => {
+                answers[i] = now()
+              }
+            })
+          ).pipe(Effect.provideService(RedisClient, redis), Effect.provideService(Mailbox, mailbox)),
+          scope
+        ),
+      { discard: true }
+    )
+  })
+
+  const stop = yield* Effect.cached(Shutdown.run(workload, heartbeat, config.shutdownGrace))
+  yield* Effect.addFinalizer(() => stop)
+
+  const deafAfterMillis = 30_000
+  return ActorSystem.of({
+    serve: Effect.fnUntraced(function* (server) {
+      yield* mailbox.ensure(server.mailbox)
+      yield* Effect.addFinalizer(() => stop)
+      workload.servers.set(server.mailbox, server)
+      workload.changed()
+      yield* startReading
+    }),
+    work: Effect.fnUntraced(function* (delivery, work) {
+      if (delivery.fate === "lost") return workload.finish(delivery)
+      const fiber = yield* Effect.forkIn(
+        Effect.ensuring(
+          work,
+          Effect.sync(() => workload.finish(delivery))
+        ),
+        scope
+      )
+      delivery.fiber = fiber
+      if (delivery.fate !== null) {
+        const fate = delivery.fate
+        delivery.fate = null
+        yield* workload.end(delivery, fate)
+      }
+    }),
+    drop: (delivery) => workload.finish(delivery),
+    wakeIn: timers.wakeIn,
+    mailboxes: () =>
+      [...workload.servers.values()].map(({ concurrency, mailbox }) => ({
+        mailbox,
+        concurrency,
+        busy: workload.busy(mailbox)
+      })),
+    trouble: () => {
+      if (workload.stopping) return "stopping"
+      const beatAge = now() - heartbeat.lastBeat()
+      if (beatAge > Duration.toMillis(config.lease)) return `no heartbeat answered for ${Math.round(beatAge / 1000)} s`
+      // a reader whose mailboxes are all full asks for nothing and hears nothing
+      const asking = [...workload.servers.keys()].some((name) => workload.free(name) > 0)
+      const readAge = now() - Math.min(...answers)
+      return reading && asking && readAge > deafAfterMillis
+        ? `no mailbox read answered for ${Math.round(readAge / 1000)} s`
+        : null
+    },
+    token: heartbeat.token
+  })
+})

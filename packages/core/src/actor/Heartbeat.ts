@@ -1,0 +1,196 @@
+/**
+ * Heartbeat: keeps the process's lease, buries the dead, and makes the process equal to what Redis says it holds.
+ * Invariants A1 (only entries of the dead are taken, after a lease of our own good beats), A4 (fibers = pending list),
+ * J7 (a cancelled job's fiber finds its entry gone within one beat). One timer serves beats and expiries.
+ */
+import { Clock, Duration, Effect, Queue } from "effect"
+import type { Scope } from "effect"
+import { randomUUID } from "node:crypto"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import { Entries, keyOf } from "../mailbox/Delivery.ts"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import { Lease } from "../mailbox/Lease.ts"
+import { dispatch } from "../mailbox/Reader.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import type { Workload } from "./Workload.ts"
+
+export interface Heartbeat {
+  /** The process's present token: the consumer name it reads under. */
+  readonly token: () => string
+  /** When the last beat was answered, epoch milliseconds of this process's clock. */
+  readonly lastBeat: () => number
+  /** Gives the lease back: the process holds nothing any more. */
+  readonly leave: Effect.Effect<void>
+}
+
+/** How often a process without work compares itself with its pending list, and looks for consumers nobody beats for. */
+const lookMillis = 60_000
+const expirySlackMillis = 20
+
+export const make = Effect.fnUntraced(function* (
+  workload: Workload,
+  role: string
+): Effect.fn.Return<Heartbeat, RedisError, Lease | Keyspace | CoreConfig | RedisClient | Scope.Scope> {
+  const lease = yield* Lease
+  const { partitions } = yield* Keyspace
+  const redis = yield* RedisClient
+  const config = yield* CoreConfig
+  const scope = yield* Effect.scope
+  const clock = yield* Clock.Clock
+  const leaseMillis = Duration.toMillis(config.lease)
+  const beatMillis = leaseMillis / 3
+  const wake = yield* Queue.sliding<void>(1)
+  const decodeEntries = decodeReply("XRANGE", Entries)
+  const newToken = () => `${role}.${randomUUID()}`
+  const millis = () => clock.currentTimeMillisUnsafe()
+
+  let token = newToken()
+  let goodSince = millis()
+  let lastBeat = goodSince
+  // the first look comes as soon as we may reap
+  let lastLook = goodSince - lookMillis + leaseMillis
+  let reconnects = redis.reconnects()
+  /** Dead tokens of which nothing is left to take. */
+  const cleared = new Set<string>()
+  /** Entries listed as ours that no fiber works on; adopted when they are listed so twice. */
+  let suspects = new Set<string>()
+
+  const mailboxes = () => [...workload.servers.keys()]
+
+  const reap = Effect.fnUntraced(function* (dead: string) {
+    let left = 0
+    const found: Array<Delivery> = []
+    for (const partition of partitions) {
+      const free = mailboxes().map((name) => [name, Math.max(0, workload.free(name))] as const)
+      if (free.length === 0) return
+      for (const [name, slots] of free) workload.ask(name, slots)
+      const reaped = yield* lease.reap(partition, dead, token, free).pipe(
+        Effect.ensuring(
+          Effect.sync(() => {
+            for (const [name, slots] of free) workload.ask(name, -slots)
+          })
+        )
+      )
+      left += reaped.left
+      for (const { entries, mailbox } of reaped.taken) {
+        for (const entry of entries) {
+          const delivery = workload.add(partition, mailbox, token, entry)
+          if (delivery !== null) found.push(delivery)
+        }
+      }
+    }
+    if (left === 0) cleared.add(dead)
+    if (found.length > 0) {
+      yield* Effect.logWarning("took over the work of a dead process").pipe(
+        Effect.annotateLogs({ process: dead, entries: found.length })
+      )
+      yield* Effect.forkIn(dispatch(workload, found), scope)
+    }
+  })
+
+  const bury = Effect.fnUntraced(function* (candidates: ReadonlyArray<string>) {
+    if (millis() - goodSince < leaseMillis || mailboxes().length === 0) return
+    const open = candidates.filter((candidate) => candidate !== token && !cleared.has(candidate))
+    for (const dead of yield* lease.condemn(open)) yield* reap(dead)
+  })
+
+  const adopt = Effect.fnUntraced(function* (partition: Partition, mailbox: string, entry: string) {
+    if (workload.free(mailbox) <= 0) return
+    const found = yield* redis
+      .send("XRANGE", partition.mailbox(mailbox), entry, entry)
+      .pipe(Effect.flatMap(decodeEntries))
+    const deliveries = found.flatMap((one) => workload.add(partition, mailbox, token, one) ?? [])
+    if (deliveries.length > 0) yield* Effect.forkIn(dispatch(workload, deliveries), scope)
+  })
+
+  /** Interrupts what is not ours any more, adopts what is ours and not worked on (A4). */
+  const reconcile = Effect.fnUntraced(function* (partition: Partition, look: boolean, nextSuspects: Set<string>) {
+    const asOf = workload.tick()
+    const { mine, others } = yield* lease.held(partition, token, mailboxes(), look)
+    const held = new Set<string>()
+    for (const [mailbox, entries] of mine) {
+      for (const entry of entries) {
+        const key = keyOf(partition, mailbox, entry)
+        held.add(key)
+        if (workload.deliveries.has(key)) continue
+        if (suspects.has(key)) yield* adopt(partition, mailbox, entry)
+        else nextSuspects.add(key)
+      }
+    }
+    for (const delivery of [...workload.deliveries.values()]) {
+      if (delivery.partition !== partition || delivery.bornAt >= asOf || held.has(delivery.key)) continue
+      yield* Effect.forkIn(workload.end(delivery, "lost"), scope)
+    }
+    return others
+  })
+
+  /** Declared dead while we were silent: our work belongs to others now, and we go on under another name. */
+  const startOver = Effect.fnUntraced(function* () {
+    const old = token
+    token = newToken()
+    goodSince = millis()
+    yield* Effect.logWarning("lease was lost; interrupted what was in work").pipe(
+      Effect.annotateLogs({ process: old, entries: workload.deliveries.size })
+    )
+    for (const delivery of [...workload.deliveries.values()])
+      yield* Effect.forkIn(workload.end(delivery, "lost"), scope)
+    yield* lease.beat(token, "register")
+    // entries read under the old name after it was condemned have no other finder
+    for (const dead of yield* lease.condemn([old])) yield* reap(dead)
+  })
+
+  const beat = Effect.fnUntraced(function* () {
+    const { alive, dead, nextExpiryMillis } = yield* lease.beat(token, "beat")
+    const at = millis()
+    if (at - lastBeat > leaseMillis) goodSince = at
+    lastBeat = at
+    if (!alive) {
+      yield* startOver()
+      return beatMillis
+    }
+    yield* bury(dead)
+    const back = redis.reconnects() !== reconnects
+    reconnects = redis.reconnects()
+    const look = back || at - lastLook >= lookMillis || suspects.size > 0
+    if (look) lastLook = at
+    const nextSuspects = new Set<string>()
+    const others = new Set<string>()
+    if (mailboxes().length > 0) {
+      for (const partition of partitions) {
+        const working = look || [...workload.deliveries.values()].some((delivery) => delivery.partition === partition)
+        if (!working) continue
+        for (const other of yield* reconcile(partition, look, nextSuspects)) others.add(other)
+      }
+    }
+    suspects = nextSuspects
+    if (others.size > 0 && millis() - goodSince >= leaseMillis) {
+      for (const ghost of yield* lease.condemn([...others])) yield* reap(ghost)
+    }
+    return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
+  })
+
+  yield* lease.beat(token, "register")
+  yield* Effect.gen(function* () {
+    while (true) {
+      const next = yield* beat().pipe(
+        Effect.catch((error) =>
+          Effect.as(
+            Effect.logWarning("heartbeat failed").pipe(Effect.annotateLogs({ error: error.message })),
+            Math.min(beatMillis, 1_000)
+          )
+        )
+      )
+      yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(next))
+    }
+  }).pipe(Effect.forkScoped)
+
+  return {
+    token: () => token,
+    lastBeat: () => lastBeat,
+    // an absent token is dead at once: whoever looks finds nothing left of it
+    leave: Effect.suspend(() => lease.beat(token, "leave")).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+  }
+})

@@ -1,0 +1,74 @@
+/**
+ * Retry: what a failure leads to, chosen by the error's tag. Waiting is durable (defer), so a schedule is asked for the
+ * delay of one attempt; nobody sleeps through it. Read by the stage behavior and the message behavior.
+ */
+import { Cause, Duration, Effect, Pull, Schedule } from "effect"
+
+/** again: after `delay`, an attempt is spent · later: after `delay`, none is · give-up: it cannot heal, or attempts are used up. */
+export type Decision =
+  | { readonly _tag: "again"; readonly delay: Duration.Duration }
+  | { readonly _tag: "later"; readonly delay: Duration.Duration }
+  | { readonly _tag: "give-up" }
+
+type Tagged = { readonly _tag: string }
+
+export interface Policy<E> {
+  /** `attempt` counts from 1: the attempt that just failed. */
+  readonly decide: (error: E, attempt: number) => Effect.Effect<Decision>
+}
+
+/** 1 s, 2 s, 4 s, … jittered, three more attempts: what an error gets that no rule names. */
+export const standard: Schedule.Schedule<unknown> = Schedule.exponential("1 second").pipe(
+  Schedule.jittered,
+  Schedule.upTo({ times: 3 })
+)
+
+/** The delay a schedule gives after its n-th failure, or give-up once it has ended. */
+const delayAfter = (schedule: Schedule.Schedule<unknown>, attempt: number): Effect.Effect<Decision> =>
+  Effect.gen(function* () {
+    const step = yield* Schedule.toStep(schedule)
+    let delay = Duration.zero
+    // elapsed time is not the schedule's to judge here: waits are durable and may span restarts
+    for (let n = 0; n < attempt; n++) delay = (yield* step(0, undefined))[1]
+    return { _tag: "again", delay } as const
+  }).pipe(Pull.catchDone(() => Effect.succeed<Decision>({ _tag: "give-up" })))
+
+const giveUp: Decision = { _tag: "give-up" }
+
+/**
+ * - `never`: tags that cannot heal
+ * - `byTag`: a schedule of its own for a tag
+ * - `retryAfter`: a wait the error itself asks for (a rate limit); it spends no attempt
+ * - anything else, defects included: `otherwise`, by default `standard`
+ */
+export const policy = <E extends Tagged = never>(
+  options: {
+    readonly never?: ReadonlyArray<E["_tag"]>
+    readonly byTag?: { readonly [Tag in E["_tag"]]?: Schedule.Schedule<unknown> }
+    readonly retryAfter?: (error: E) => Duration.Duration | null
+    readonly otherwise?: Schedule.Schedule<unknown>
+  } = {}
+): Policy<E> => ({
+  decide: (error, attempt) => {
+    if (options.never?.includes(error._tag) === true) return Effect.succeed(giveUp)
+    const wait = options.retryAfter?.(error) ?? null
+    if (wait !== null) return Effect.succeed({ _tag: "later", delay: wait })
+    const byTag: { readonly [tag: string]: Schedule.Schedule<unknown> | undefined } = options.byTag ?? {}
+    return delayAfter(byTag[error._tag] ?? options.otherwise ?? standard, attempt)
+  }
+})
+
+/** A defect is a bug: one more attempt after a second, then it is given up. */
+export const defects = (attempt: number): Effect.Effect<Decision> =>
+  delayAfter(Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 1 })), attempt)
+
+/** What a failed exit says: its first typed error, else the defect. */
+export const reasonOf = <E extends Tagged>(
+  cause: Cause.Cause<E>
+): { readonly error: E } | { readonly defect: unknown } => {
+  const failure = cause.reasons.find(Cause.isFailReason)
+  return failure === undefined ? { defect: Cause.squash(cause) } : { error: failure.error }
+}
+
+/** For sending a result to Redis: as often as it takes, ever slower, up to two seconds apart. */
+export const settling = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])

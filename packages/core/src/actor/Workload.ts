@@ -1,0 +1,111 @@
+/**
+ * Workload: what this process serves and what it holds, in memory. Slots are counted here, so that the reader never asks
+ * for more than there are (back-pressure), and every delivery is known by its entry, so that the process can be made
+ * equal to its pending list (A4). Shared by Reader, Heartbeat, Shutdown; plain data, changed between awaits only.
+ */
+import { Effect, Fiber } from "effect"
+import { fieldsOf, keyOf } from "../mailbox/Delivery.ts"
+import type { Delivery, Entry, Fate } from "../mailbox/Delivery.ts"
+import type { Partition } from "../redis/Keys.ts"
+
+/** A mailbox this process serves. */
+export interface Server {
+  readonly mailbox: string
+  /** Deliveries worked on at once. */
+  readonly concurrency: number
+  /** Takes up deliveries of one partition that came together; each ends by `Workload.finish`. */
+  readonly take: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
+}
+
+export class Workload {
+  readonly servers = new Map<string, Server>()
+  readonly deliveries = new Map<string, Delivery>()
+  stopping = false
+  readonly #busy = new Map<string, number>()
+  readonly #asked = new Map<string, number>()
+  readonly #listeners = new Set<() => void>()
+  #clock = 0
+
+  /** A moment in the order of deliveries and lists. */
+  tick(): number {
+    return this.#clock++
+  }
+
+  free(mailbox: string): number {
+    const server = this.servers.get(mailbox)
+    if (server === undefined || this.stopping) return 0
+    return server.concurrency - (this.#busy.get(mailbox) ?? 0) - (this.#asked.get(mailbox) ?? 0)
+  }
+
+  busy(mailbox: string): number {
+    return this.#busy.get(mailbox) ?? 0
+  }
+
+  /** Slots promised to a read or a reap under way; undone by the same negative number. */
+  ask(mailbox: string, slots: number): void {
+    this.#asked.set(mailbox, (this.#asked.get(mailbox) ?? 0) + slots)
+    if (slots < 0) this.changed()
+  }
+
+  add(partition: Partition, mailbox: string, consumer: string, entry: Entry): Delivery | null {
+    const key = keyOf(partition, mailbox, entry[0])
+    if (this.deliveries.has(key)) return null
+    const delivery: Delivery = {
+      key,
+      partition,
+      mailbox,
+      entry: entry[0],
+      fields: fieldsOf(entry),
+      consumer,
+      settling: false,
+      fate: null,
+      fiber: null,
+      bornAt: this.tick()
+    }
+    this.deliveries.set(key, delivery)
+    this.#busy.set(mailbox, this.busy(mailbox) + 1)
+    return delivery
+  }
+
+  /** The delivery is over for this process, whatever became of it; its slot is free. */
+  finish(delivery: Delivery): void {
+    if (this.deliveries.get(delivery.key) !== delivery) return
+    this.deliveries.delete(delivery.key)
+    this.#busy.set(delivery.mailbox, this.busy(delivery.mailbox) - 1)
+    this.changed()
+  }
+
+  /** Ends a delivery from outside its fiber. A result already on its way to Redis is let through. */
+  end(delivery: Delivery, fate: Fate): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (delivery.settling || delivery.fate !== null) return Effect.void
+      delivery.fate = fate
+      return delivery.fiber === null ? Effect.void : Effect.asVoid(Fiber.interrupt(delivery.fiber))
+    })
+  }
+
+  /** Called when a slot becomes free, a mailbox is served, or work stops. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => {
+      this.#listeners.delete(listener)
+    }
+  }
+
+  changed(): void {
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** Resumes at the next change, or when `ready` holds already. */
+  until(ready: () => boolean): Effect.Effect<void> {
+    return Effect.callback<void>((resume) => {
+      if (ready()) return resume(Effect.void)
+      const stop = this.onChange(() => {
+        if (!ready()) return
+        stop()
+        resume(Effect.void)
+      })
+      return Effect.sync(stop)
+    })
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * CoreConfig: what an operator may set for the runtime. A wrong value stops the process at start and names the variable.
+ * Every variable is listed in `.env.example`; a test compares the two.
+ */
+import { Config, Context, Duration, Effect, Layer } from "effect"
+import * as Setting from "./Setting.ts"
+
+export interface Values {
+  /** Parts the keyspace is cut into; fixed for the life of the data. */
+  readonly partitions: number
+  /** How long a process counts as alive after its last beat. */
+  readonly lease: Duration.Duration
+  /** What remains of an ended job stays this long. */
+  readonly jobTtl: Duration.Duration
+  /** A job still open this long after its submit fails. */
+  readonly jobDeadline: Duration.Duration
+  /** A dead letter, and the job it belongs to, stay this long. */
+  readonly letterTtl: Duration.Duration
+  /** How long a stopping process lets its work go on. */
+  readonly shutdownGrace: Duration.Duration
+  /** Entries a mailbox holds, over all partitions. */
+  readonly mailboxCapacity: number
+  /** Added to Redis's clock by every script; 0 but in tests. */
+  readonly clockOffsetMillis: number
+}
+
+const variables = Config.all({
+  /** PARTITIONS: parts the keyspace is cut into, a multiple of the masters of a Cluster. Default 4. */
+  partitions: Setting.integer("PARTITIONS", { default: 4, min: 1, max: 64 }),
+  /** LEASE: how long a process counts as alive after its last beat; it beats every third of it. Default 15 seconds. */
+  lease: Setting.duration("LEASE", { default: "15 seconds", min: "300 millis" }),
+  /** JOB_TTL: what remains of an ended job stays this long. Default 3600 seconds. */
+  jobTtl: Setting.duration("JOB_TTL", { default: "1 hour" }),
+  /** JOB_DEADLINE: a job still open this long after its submit fails. Default 1 hour. */
+  jobDeadline: Setting.duration("JOB_DEADLINE", { default: "1 hour" }),
+  /** LETTER_TTL: a dead letter and its job stay this long. Default 7 days. */
+  letterTtl: Setting.duration("LETTER_TTL", { default: "7 days" }),
+  /** SHUTDOWN_GRACE: how long a stopping process lets its work go on. Default 20 seconds. */
+  shutdownGrace: Setting.duration("SHUTDOWN_GRACE", { default: "20 seconds" }),
+  /** MAILBOX_CAPACITY: entries one mailbox may hold over all partitions. Default 100000. */
+  mailboxCapacity: Setting.integer("MAILBOX_CAPACITY", { default: 100_000, min: 1, max: 10_000_000 })
+})
+
+export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/core/config/CoreConfig") {
+  /** From the environment. */
+  static readonly layer: Layer.Layer<CoreConfig, Config.ConfigError> = Layer.effect(
+    CoreConfig,
+    Effect.gen(function* () {
+      return CoreConfig.of({ ...(yield* variables), clockOffsetMillis: 0 })
+    })
+  )
+  /** The defaults with some values replaced: for tests and embedding. */
+  static layerWith(values: Partial<Values>): Layer.Layer<CoreConfig> {
+    return Layer.succeed(
+      CoreConfig,
+      CoreConfig.of({
+        partitions: 4,
+        lease: Duration.seconds(15),
+        jobTtl: Duration.hours(1),
+        jobDeadline: Duration.hours(1),
+        letterTtl: Duration.days(7),
+        shutdownGrace: Duration.seconds(20),
+        mailboxCapacity: 100_000,
+        clockOffsetMillis: 0,
+        ...values
+      })
+    )
+  }
+}

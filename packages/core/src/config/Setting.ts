@@ -1,0 +1,77 @@
+/**
+ * Setting: an environment variable as a Config whose refusal an operator can act on: the variable's name, what was given,
+ * what is allowed. An unset or empty variable takes its default.
+ */
+import { Config, ConfigProvider, Duration, Effect, Option } from "effect"
+
+const refuse = (name: string, given: string, allowed: string) =>
+  new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name} is "${given}"; allowed is ${allowed}` }))
+
+/** A variable parsed by hand; `parse` answers undefined for a value that is not allowed. */
+export const parsed = <A>(
+  name: string,
+  options: {
+    readonly default: A
+    readonly allowed: string
+    readonly parse: (text: string) => A | undefined
+  }
+): Config.Config<A> =>
+  Config.option(Config.String(name)).pipe(
+    Config.mapEffect((given) => {
+      const text = Option.getOrElse(given, () => "").trim()
+      if (text === "") return Effect.succeed(options.default)
+      const value = options.parse(text)
+      return value === undefined ? Effect.fail(refuse(name, text, options.allowed)) : Effect.succeed(value)
+    })
+  )
+
+/** A whole number within bounds, both included. */
+export const integer = (
+  name: string,
+  options: { readonly default: number; readonly min: number; readonly max: number }
+) =>
+  parsed(name, {
+    default: options.default,
+    allowed: `a whole number from ${options.min} to ${options.max}`,
+    parse: (text) => {
+      const value = Number(text)
+      return /^-?\d+$/.test(text) && value >= options.min && value <= options.max ? value : undefined
+    }
+  })
+
+/** A positive length of time: `15 seconds`, `1 hour`, `500 millis`; a bare number is seconds. */
+export const duration = (
+  name: string,
+  options: { readonly default: Duration.Input; readonly min?: Duration.Input }
+) => {
+  const least = Duration.toMillis(Duration.fromInputUnsafe(options.min ?? "1 milli"))
+  return parsed(name, {
+    default: Duration.fromInputUnsafe(options.default),
+    allowed: `a length of time of at least ${Duration.format(Duration.millis(least))}, such as "15 seconds" or "1 hour"`,
+    parse: (text) => {
+      const value = /^\d+$/.test(text)
+        ? Duration.seconds(Number(text))
+        : Option.getOrUndefined(Duration.fromInput(text as Duration.Input))
+      return value !== undefined && Duration.isFinite(value) && Duration.toMillis(value) >= least ? value : undefined
+    }
+  })
+}
+
+/** `true` or `false`. */
+export const flag = (name: string, options: { readonly default: boolean }) =>
+  parsed(name, {
+    default: options.default,
+    allowed: "true or false",
+    parse: (text) => (/^(true|1|yes)$/i.test(text) ? true : /^(false|0|no)$/i.test(text) ? false : undefined)
+  })
+
+/** One of a few words. */
+export const oneOf = <const A extends string>(
+  name: string,
+  options: { readonly default: A; readonly values: ReadonlyArray<A> }
+) =>
+  parsed<A>(name, {
+    default: options.default,
+    allowed: options.values.join(", "),
+    parse: (text) => options.values.find((value) => value === text)
+  })

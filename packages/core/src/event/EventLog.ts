@@ -1,0 +1,194 @@
+/**
+ * EventLog: reading what happened. The history of one job, and the live tail of all.
+ * Appending is the pipeline's scripts', together with what the event tells of (J3). Invariant J4: a viewer who joins
+ * history and tail by `seq` misses nothing and sees nothing twice. Fan-out to viewers is the gateway's EventRouter.
+ */
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import type { Scope } from "effect"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import { StoredEvent } from "./JobEvent.ts"
+import type { JobEvent } from "./JobEvent.ts"
+import type { JobId } from "../pipeline/Job.ts"
+
+/** What the tail tells: events of one job, in order, or that some may have been missed. */
+export interface TailListener {
+  readonly events: (jobId: string, events: ReadonlyArray<JobEvent>) => void
+  /** The tail of these partitions has a hole: whoever follows a job of theirs must read its history again. */
+  readonly gap: (partitions: ReadonlyArray<Partition>) => void
+  /** A read was answered, with or without events. */
+  readonly answered: () => void
+}
+
+export class EventLog extends Context.Service<
+  EventLog,
+  {
+    /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip. */
+    readonly history: (id: JobId, after: number) => Effect.Effect<ReadonlyArray<JobEvent>, RedisError>
+    /** How many events the job has: its last seq. Commands of one tick travel together. */
+    readonly length: (id: JobId) => Effect.Effect<number, RedisError>
+    /**
+     * Follows all partitions from now on; resumes once the starting points are known, after which no event is missed
+     * without a `gap`. Runs until the scope closes.
+     */
+    readonly tail: (listener: TailListener) => Effect.Effect<void, RedisError, Scope.Scope>
+  }
+>()("@eco2/core/event/EventLog") {}
+
+const blockMillis = 20_000
+const mostEntries = 1_000
+const backOff = Duration.millis(300)
+
+const decodeEvent = Schema.decodeUnknownEffect(Schema.fromJsonString(StoredEvent))
+const decodeEvents = (
+  texts: ReadonlyArray<string>,
+  first: number
+): Effect.Effect<ReadonlyArray<JobEvent>, Schema.SchemaError> =>
+  Effect.forEach(texts, (text, i) => Effect.map(decodeEvent(text), (event): JobEvent => ({ ...event, seq: first + i })))
+
+const Info = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
+const TailReply = Schema.NullOr(Schema.Array(Schema.Tuple([Schema.String, Info])))
+
+/** Entry ids compared as Redis orders them. */
+export const isBefore = (a: string, b: string): boolean => {
+  const [aMillis = "0", aSeq = "0"] = a.split("-")
+  const [bMillis = "0", bSeq = "0"] = b.split("-")
+  return Number(aMillis) < Number(bMillis) || (aMillis === bMillis && Number(aSeq) < Number(bSeq))
+}
+
+export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer.effect(
+  EventLog,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const keyspace = yield* Keyspace
+    const decodeList = decodeReply("LRANGE", Schema.Array(Schema.String))
+    const decodeLength = decodeReply("LLEN", Schema.Int)
+    const decodeTail = decodeReply("XREAD", TailReply)
+    const decodeRange = decodeReply("XRANGE", Info)
+
+    /** First and last entry a partition's stream holds; "0-0" when it holds none. */
+    const bounds = (partition: Partition) =>
+      Effect.all(
+        [
+          redis.send("XRANGE", partition.events, "-", "+", "COUNT", 1),
+          redis.send("XREVRANGE", partition.events, "+", "-", "COUNT", 1)
+        ],
+        { concurrency: 2 }
+      ).pipe(
+        Effect.flatMap(([first, last]) => Effect.all([decodeRange(first), decodeRange(last)])),
+        Effect.map(([first, last]) => ({ first: first[0]?.[0] ?? "0-0", last: last[0]?.[0] ?? "0-0" }))
+      )
+
+    const deliver = (
+      listener: TailListener,
+      partition: Partition,
+      fields: ReadonlyArray<string>
+    ): Effect.Effect<void> => {
+      // job <id> seq <first> n <count> e <json> e <json> …
+      const [, id = "", , first = "0"] = fields
+      const texts = fields.slice(6).filter((_, i) => i % 2 === 1)
+      return decodeEvents(texts, Number(first)).pipe(
+        Effect.map((events) => listener.events(id, events)),
+        Effect.catch((error) =>
+          Effect.andThen(
+            Effect.logError("an event is unreadable; viewers read the history").pipe(
+              Effect.annotateLogs({ job_id: id, error: String(error) })
+            ),
+            Effect.sync(() => listener.gap([partition]))
+          )
+        )
+      )
+    }
+
+    const follow = Effect.fnUntraced(function* (
+      listener: TailListener,
+      partitions: ReadonlyArray<Partition>,
+      cursors: Map<string, string>
+    ) {
+      const reader = yield* redis.reader(partitions[0]!.root)
+      const byKey = new Map(partitions.map((partition) => [partition.events, partition]))
+      let connected = true
+      let complained = false
+      const catchUp = Effect.fnUntraced(function* () {
+        // trimmed past our place, or beyond the end: the server lost data or we were away too long
+        for (const partition of partitions) {
+          const cursor = cursors.get(partition.events) ?? "0-0"
+          const { first, last } = yield* bounds(partition)
+          if (isBefore(last, cursor)) cursors.set(partition.events, last)
+          if (isBefore(last, cursor) || isBefore(cursor, first)) listener.gap([partition])
+        }
+        connected = true
+      })
+      while (true) {
+        yield* (connected ? Effect.void : catchUp()).pipe(
+          Effect.andThen(
+            reader.read(
+              blockMillis,
+              "XREAD",
+              "COUNT",
+              mostEntries,
+              "BLOCK",
+              blockMillis,
+              "STREAMS",
+              ...byKey.keys(),
+              ...[...byKey.keys()].map((key) => cursors.get(key) ?? "0-0")
+            )
+          ),
+          Effect.flatMap(decodeTail),
+          Effect.flatMap(
+            Effect.fnUntraced(function* (reply) {
+              complained = false
+              listener.answered()
+              for (const [key, entries] of reply ?? []) {
+                for (const [id, fields] of entries) {
+                  cursors.set(key, id)
+                  yield* deliver(listener, byKey.get(key)!, fields)
+                }
+              }
+            })
+          ),
+          Effect.catch(
+            Effect.fnUntraced(function* (error) {
+              connected = false
+              if (!complained)
+                yield* Effect.logWarning("event tail interrupted").pipe(Effect.annotateLogs({ error: error.message }))
+              complained = true
+              yield* Effect.sleep(backOff)
+            })
+          )
+        )
+      }
+    })
+
+    return EventLog.of({
+      history: Effect.fnUntraced(function* (id, after) {
+        const texts = yield* redis
+          .send("LRANGE", keyspace.of(id).jobEvents(id), after, -1)
+          .pipe(Effect.flatMap(decodeList))
+        // an unreadable event of another version must not end the stream: it is left out, said, and the rest told
+        const events: Array<JobEvent> = []
+        for (const [i, text] of texts.entries()) {
+          const event = yield* Effect.option(decodeEvent(text))
+          if (event._tag === "Some") events.push({ ...event.value, seq: after + i + 1 })
+          else
+            yield* Effect.logError("an event is unreadable").pipe(
+              Effect.annotateLogs({ job_id: id, seq: after + i + 1 })
+            )
+        }
+        return events
+      }),
+      length: (id) => redis.send("LLEN", keyspace.of(id).jobEvents(id)).pipe(Effect.flatMap(decodeLength)),
+      tail: Effect.fnUntraced(function* (listener) {
+        const cursors = new Map<string, string>()
+        for (const partition of keyspace.partitions) cursors.set(partition.events, (yield* bounds(partition)).last)
+        const groups =
+          redis.topology === "Cluster" ? keyspace.partitions.map((partition) => [partition]) : [keyspace.partitions]
+        yield* Effect.forEach(groups, (group) => Effect.forkScoped(Effect.scoped(follow(listener, group, cursors))), {
+          discard: true
+        })
+      })
+    })
+  })
+)

@@ -1,0 +1,45 @@
+/**
+ * Delivery: one mailbox entry in the hands of this process, from the read until its slot is free again.
+ * Known to the ActorSystem, which reconciles deliveries with the process's own pending list (A4), and to the behavior
+ * that works on it.
+ */
+import type { Fiber } from "effect"
+import { Schema } from "effect"
+import type { Partition } from "../redis/Keys.ts"
+
+/** What an interrupted delivery is to do: nothing (others have it), or hand its work back at once (A5). */
+export type Fate = "lost" | "release"
+
+export interface Delivery {
+  /** `<partition>/<mailbox>/<entry id>` */
+  readonly key: string
+  readonly partition: Partition
+  readonly mailbox: string
+  readonly entry: string
+  readonly fields: ReadonlyMap<string, string>
+  /** The consumer (process token) it was delivered to. */
+  readonly consumer: string
+  /** A result is on its way to Redis: not to be interrupted. */
+  settling: boolean
+  fate: Fate | null
+  fiber: Fiber.Fiber<void> | null
+  /** Rises with every reconciliation: a delivery younger than the list it is compared with is left alone. */
+  readonly bornAt: number
+}
+
+export const keyOf = (partition: Partition, mailbox: string, entry: string): string =>
+  `${partition.index}/${mailbox}/${entry}`
+
+export const Entry = Schema.Tuple([Schema.String, Schema.NullOr(Schema.Array(Schema.String))])
+/** `[id, [field, value, …]]`, as XREADGROUP, XCLAIM and XRANGE give them. */
+export type Entry = typeof Entry.Type
+export const Entries = Schema.Array(Entry)
+/** `[[key, entries], …]` or null when the read timed out. */
+export const ReadReply = Schema.NullOr(Schema.Array(Schema.Tuple([Schema.String, Entries])))
+
+export const fieldsOf = (entry: Entry): ReadonlyMap<string, string> => {
+  const fields = new Map<string, string>()
+  const flat = entry[1] ?? []
+  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
+  return fields
+}

@@ -1,0 +1,178 @@
+/**
+ * Reader: one blocking read for many mailboxes. A mailbox joins a read only while it has free slots, and never asks for
+ * more than those; a slot freed for a mailbox outside the running read ends the read early.
+ * Invariant A1 (what is read is ours until acknowledged). One reader a process; on a Cluster one a partition.
+ * Idle it costs one command every 20 s.
+ */
+import { Duration, Effect } from "effect"
+import type { Scope } from "effect"
+import type { Workload } from "../actor/Workload.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import { ReadReply } from "./Delivery.ts"
+import type { Delivery } from "./Delivery.ts"
+import { group, Mailbox } from "./Mailbox.ts"
+
+const blockMillis = 20_000
+/** Entries of one stream taken by one read at most: keeps begin calls short. */
+const mostPerStream = 128
+const backOff = Duration.millis(500)
+
+interface Ask {
+  readonly count: number
+  readonly streams: ReadonlyMap<string, { readonly partition: Partition; readonly mailbox: string }>
+  /** Slots promised, by mailbox. */
+  readonly slots: ReadonlyMap<string, number>
+}
+
+/**
+ * What to ask for now. COUNT holds for each stream of a read, so it is the smallest share any mailbox has for its
+ * partitions; a mailbox with fewer slots than partitions asks only some of them, in turn.
+ */
+export const plan = (
+  mailboxes: ReadonlyArray<readonly [mailbox: string, free: number]>,
+  partitions: ReadonlyArray<Partition>,
+  turn: number
+): Ask | null => {
+  const open = mailboxes.filter(([, free]) => free > 0)
+  if (open.length === 0) return null
+  const count = Math.min(mostPerStream, ...open.map(([, free]) => Math.max(1, Math.floor(free / partitions.length))))
+  const streams = new Map<string, { partition: Partition; mailbox: string }>()
+  const slots = new Map<string, number>()
+  for (const [mailbox, free] of open) {
+    const asked = Math.min(partitions.length, Math.floor(free / count))
+    for (let i = 0; i < asked; i++) {
+      const partition = partitions[(turn + i) % partitions.length]!
+      streams.set(partition.mailbox(mailbox), { partition, mailbox })
+    }
+    slots.set(mailbox, asked * count)
+  }
+  return { count, streams, slots }
+}
+
+/** Hands deliveries to their servers, one call a mailbox and partition. */
+export const dispatch = (workload: Workload, deliveries: ReadonlyArray<Delivery>): Effect.Effect<void> => {
+  const together = new Map<string, Array<Delivery>>()
+  for (const delivery of deliveries) {
+    const key = `${delivery.partition.index}/${delivery.mailbox}`
+    const others = together.get(key)
+    if (others === undefined) together.set(key, [delivery])
+    else others.push(delivery)
+  }
+  return Effect.forEach(
+    together.values(),
+    (some) => workload.servers.get(some[0]!.mailbox)?.take(some) ?? Effect.void,
+    {
+      discard: true,
+      concurrency: "unbounded"
+    }
+  )
+}
+
+/**
+ * Reads until the workload stops. `consumer` answers the process's present token, `answered` is told of every answer.
+ */
+export const run = Effect.fnUntraced(function* (options: {
+  readonly workload: Workload
+  readonly partitions: ReadonlyArray<Partition>
+  readonly consumer: () => string
+  readonly answered: () => void
+}): Effect.fn.Return<void, never, RedisClient | Mailbox | Scope.Scope> {
+  const { partitions, workload } = options
+  const redis = yield* RedisClient
+  const mailbox = yield* Mailbox
+  const scope = yield* Effect.scope
+  const reader = yield* redis.reader(partitions[0]!.root)
+  const decode = decodeReply("XREADGROUP", ReadReply)
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  let running: Ask | null = null
+  let turn = 0
+
+  // a mailbox that could join, or ask for more than nothing, must not wait for the read to end by itself
+  const stopListening = workload.onChange(() => {
+    if (running === null) return
+    const joined = running.slots
+    const missed =
+      workload.stopping || [...workload.servers.keys()].some((name) => !joined.has(name) && workload.free(name) > 0)
+    if (missed) {
+      running = null
+      fork(reader.unblock)
+    }
+  })
+  yield* Effect.addFinalizer(() => Effect.sync(stopListening))
+
+  const read = (ask: Ask): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
+    Effect.suspend(() => {
+      const consumer = options.consumer()
+      for (const [name, slots] of ask.slots) workload.ask(name, slots)
+      running = ask
+      return reader
+        .read(
+          blockMillis,
+          "XREADGROUP",
+          "GROUP",
+          group,
+          consumer,
+          "COUNT",
+          ask.count,
+          "BLOCK",
+          blockMillis,
+          "STREAMS",
+          ...ask.streams.keys(),
+          ...Array.from(ask.streams, () => ">")
+        )
+        .pipe(
+          Effect.flatMap(decode),
+          Effect.map((reply) => {
+            options.answered()
+            return (reply ?? []).flatMap(([key, entries]) => {
+              const stream = ask.streams.get(key)
+              if (stream === undefined) return []
+              return entries.flatMap((entry) => workload.add(stream.partition, stream.mailbox, consumer, entry) ?? [])
+            })
+          }),
+          Effect.ensuring(
+            Effect.sync(() => {
+              running = null
+              for (const [name, slots] of ask.slots) workload.ask(name, -slots)
+            })
+          )
+        )
+    })
+
+  let complained = false
+  while (!workload.stopping) {
+    const ask = plan(
+      [...workload.servers.keys()].map((name) => [name, workload.free(name)] as const),
+      partitions,
+      turn++
+    )
+    if (ask === null) {
+      yield* workload.until(
+        () => workload.stopping || [...workload.servers.keys()].some((name) => workload.free(name) > 0)
+      )
+      continue
+    }
+    yield* read(ask).pipe(
+      Effect.tap(() => Effect.sync(() => (complained = false))),
+      Effect.flatMap((deliveries) =>
+        deliveries.length === 0 ? Effect.void : Effect.forkIn(dispatch(workload, deliveries), scope)
+      ),
+      Effect.catch(
+        Effect.fnUntraced(function* (error) {
+          if (!complained)
+            yield* Effect.logWarning("mailbox read failed").pipe(Effect.annotateLogs({ error: error.message }))
+          complained = true
+          // flushed, or failed over to a server without it: make the groups again, from the first entry
+          if (error._tag === "RedisRefused" && error.code === "NOGROUP") {
+            yield* Effect.ignore(
+              Effect.forEach(workload.servers.keys(), (name) => mailbox.ensure(name, partitions), { discard: true })
+            )
+          }
+          yield* Effect.sleep(backOff)
+        })
+      )
+    )
+  }
+})

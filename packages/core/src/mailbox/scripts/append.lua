@@ -1,0 +1,14 @@
+-- packages/core/src/mailbox/scripts/append.lua
+-- Adds one message to a mailbox, or refuses it at capacity. One script, so that two senders do not both take the last place.
+-- KEYS[1]  stream  the mailbox; its length is the depth, acknowledged entries being deleted
+-- ARGV[1]  int     clock offset, milliseconds
+-- ARGV[2]  int     capacity, entries
+-- ARGV[3]  text    message type
+-- ARGV[4]  json    message body
+-- reply    {"appended", entry id} | {"full", depth}
+-- cost     O(1)
+local depth = redis.call("XLEN", KEYS[1])
+if depth >= tonumber(ARGV[2]) then return { "full", tostring(depth) } end
+local clock = redis.call("TIME")
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
+return { "appended", redis.call("XADD", KEYS[1], "*", "type", ARGV[3], "body", ARGV[4], "ts", now) }

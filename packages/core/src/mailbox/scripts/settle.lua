@@ -1,0 +1,35 @@
+-- packages/core/src/mailbox/scripts/settle.lua
+-- Ends one delivery of a message without a job: handled, put off, or given up. One script, so that the message is at
+-- every moment in exactly one place (A1). Handled: XDEL = 1 is the test; put off and given up: only its present holder
+-- may, told by the pending list.
+-- KEYS[1]  root    eco2:{p}
+-- ARGV[1]  int     clock offset, milliseconds
+-- ARGV[2]  text    mailbox
+-- ARGV[3]  text    entry id
+-- ARGV[4]  text    consumer that took it
+-- ARGV[5]  text    "handled" | "later" | "dead"
+-- ARGV[6]  int     later: delay, milliseconds
+-- ARGV[7]  text    later: uuid of the delayed message; dead: cause
+-- ARGV[8]  text    later: {mailbox, type, body, attempts} as json; dead: message
+-- ARGV[9]  int     attempts so far
+-- ARGV[10] int     LETTER_TTL, milliseconds
+-- reply    "settled" | "lost"
+-- cost     O(log delayed messages)
+pass_when_full()
+local mailbox, entry, consumer, outcome = ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+if outcome ~= "handled" then
+  local pending = redis.call("XPENDING", mailbox_key(mailbox), group, entry, entry, 1)
+  if #pending == 0 or pending[1][2] ~= consumer then return "lost" end
+end
+local body = outcome == "dead" and redis.call("XRANGE", mailbox_key(mailbox), entry, entry)[1]
+redis.call("XACK", mailbox_key(mailbox), group, entry)
+if redis.call("XDEL", mailbox_key(mailbox), entry) == 0 then return "lost" end
+if outcome == "later" then
+  redis.call("HSET", root .. ":later", "m:" .. ARGV[7], ARGV[8])
+  redis.call("ZADD", root .. ":timers", now + tonumber(ARGV[6]), "m:" .. ARGV[7])
+elseif outcome == "dead" then
+  local fields = body and body[2] or {}
+  redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", real_now - tonumber(ARGV[10]), "*",
+    "cause", ARGV[7], "message", ARGV[8], "attempts", ARGV[9], "first", now, "last", now, unpack(fields))
+end
+return "settled"

@@ -1,0 +1,32 @@
+/**
+ * JobId minting: a job's partition is its user's, so that job, lane and limits share one slot.
+ * With an idempotency key the first UUIDv5 of (pipeline, user, key, n) whose partition fits, else the first random UUID:
+ * the same (user, key) is the same id in every process, without asking anyone (J6).
+ */
+import { createHash, randomUUID } from "node:crypto"
+import * as Keys from "../redis/Keys.ts"
+import type { JobId } from "./Job.ts"
+
+const namespace = Buffer.from("6f2b9b0c6c0f5a64b7b1c0de5c0ba1ce", "hex")
+
+const uuidV5 = (name: string): string => {
+  const bytes = createHash("sha1").update(namespace).update(name).digest().subarray(0, 16)
+  bytes[6] = (bytes[6]! & 0x0f) | 0x50
+  bytes[8] = (bytes[8]! & 0x3f) | 0x80
+  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
+}
+
+/** About `partitions` tries on average. `owner` null: any partition will do. */
+export const mint = (options: {
+  readonly pipeline: string
+  readonly owner: string | null
+  readonly key: string | null
+  readonly partitions: number
+}): JobId => {
+  const { key, owner, partitions, pipeline } = options
+  const wanted = owner === null ? null : Keys.partitionOf(owner, partitions)
+  for (let n = 0; ; n++) {
+    const id = key === null ? randomUUID() : uuidV5(JSON.stringify([pipeline, owner, key, n]))
+    if (wanted === null || Keys.partitionOf(id, partitions) === wanted) return id as JobId
+  }
+}

@@ -1,0 +1,322 @@
+/**
+ * JobStore: every transition of a job, each one script and one round trip.
+ * Invariants kept by the scripts it runs: J1–J7 (see each script's header). Holds no state: any process may call it for
+ * any job. Pipeline gives it types; the stage behavior calls begin, commit, defer, bury.
+ */
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { randomUUID } from "node:crypto"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import { fragment } from "../event/JobEvent.ts"
+import { MailboxFull } from "../mailbox/Mailbox.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import { RedisReplyInvalid } from "../redis/RedisError.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Script from "../redis/Script.ts"
+import * as Job from "./Job.ts"
+import type { JobId } from "./Job.ts"
+
+/** The same idempotency key came with another body. Nothing happened. */
+export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>()("IdempotencyConflict", {
+  jobId: Schema.String
+}) {
+  override get message() {
+    return `job ${this.jobId} was submitted under this key with another body`
+  }
+}
+/** The uploaded image had expired before its job was submitted. Nothing happened; upload again. */
+export class UploadGone extends Schema.TaggedError<UploadGone>()("UploadGone", { upload: Schema.String }) {}
+
+export interface Submission {
+  readonly id: JobId
+  readonly bodyHash: string
+  readonly owner: string
+  readonly pipeline: string
+  readonly plan: ReadonlyArray<Job.PlanStep>
+  /** JSON text. */
+  readonly input: string
+  /** Id that `upload` answered, for jobs with an image. */
+  readonly upload: string | null
+  /** W3C traceparent. */
+  readonly trace: string
+}
+
+/** What stands for a job in a mailbox, and who holds it. */
+export interface Holding {
+  readonly partition: Partition
+  readonly id: JobId
+  readonly stage: string
+  readonly mailbox: string
+  readonly entry: string
+  /** Unique to one `begin`. */
+  readonly token: string
+}
+
+export type Begun =
+  | { readonly _tag: "Run"; readonly job: Job.Job; readonly now: number; readonly arrived: number }
+  | { readonly _tag: "Exhausted"; readonly job: Job.Job; readonly deliveries: number }
+  | { readonly _tag: "Unreadable"; readonly error: Job.JobUnreadable }
+  | { readonly _tag: "Dropped"; readonly reason: string }
+
+export interface Commit extends Holding {
+  /** JSON text of the checkpoint. */
+  readonly output: string
+  readonly next: { readonly stage: string; readonly mailbox: string } | null
+  readonly progress: number
+  readonly dropImage: boolean
+  /** Members without braces (JobEvent.fragment). */
+  readonly events: ReadonlyArray<string>
+  readonly tells: ReadonlyArray<{ readonly mailbox: string; readonly type: string; readonly body: string }>
+}
+
+/** committed: recorded, now or before · lost: the job stands elsewhere · gone: its hash is not there. */
+export type Committed =
+  | { readonly outcome: "committed"; readonly ended: boolean; readonly workMillis: number }
+  | { readonly outcome: "lost" | "gone" }
+
+export class JobStore extends Context.Service<
+  JobStore,
+  {
+    /**
+     * Keeps image bytes for two minutes, until a job takes them over. One round trip.
+     * `id`: the job they are for (they must share its partition). RedisFull: nothing stored.
+     */
+    readonly upload: (id: JobId, bytes: Uint8Array) => Effect.Effect<string, RedisError>
+    /** Accepts a job, or finds it accepted (`created` false); see submit.lua. RedisUnavailable: unknown, submit again with the same id. */
+    readonly submit: (
+      submission: Submission
+    ) => Effect.Effect<{ readonly created: boolean }, IdempotencyConflict | MailboxFull | UploadGone | RedisError>
+    /** The job, or null when there is none (never was, or expired). */
+    readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
+    /** The image's bytes, or null once they are gone. */
+    readonly image: (id: JobId) => Effect.Effect<Buffer | null, RedisError>
+    readonly cancel: (id: JobId) => Effect.Effect<"cancelled" | "already" | "finished" | "missing", RedisError>
+    /** One call for entries of one partition read together; answers in order. */
+    readonly begin: (holdings: ReadonlyArray<Holding>) => Effect.Effect<ReadonlyArray<Begun>, RedisError>
+    readonly commit: (commits: ReadonlyArray<Commit>) => Effect.Effect<ReadonlyArray<Committed>, RedisError>
+    readonly defer: (
+      holding: Holding,
+      options: {
+        readonly delayMillis: number
+        readonly giveBack: boolean
+        /** "" tells viewers nothing. */
+        readonly cause: string
+        /** JobEvent.openRetrying, or "" without a cause. */
+        readonly event: string
+      }
+    ) => Effect.Effect<"deferred" | "lost" | "gone", RedisError>
+    readonly bury: (
+      holding: Holding,
+      options: {
+        readonly failure: Job.JobFailure & { readonly message: string }
+        readonly event: string
+      }
+    ) => Effect.Effect<"buried" | "lost" | "gone", RedisError>
+  }
+>()("@eco2/core/pipeline/JobStore") {}
+
+const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
+  Script.make({
+    file: new URL(`./scripts/${name}.lua`, import.meta.url),
+    preludes: [new URL("./scripts/job.lua", import.meta.url)],
+    numberOfKeys: 1,
+    reply
+  })
+
+const submitScript = script(
+  "submit",
+  Schema.Tuple([Schema.Literals(["created", "exists", "conflict", "full", "upload-gone"]), Schema.String])
+)
+const beginScript = script("begin", Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number]))))
+const commitScript = script(
+  "commit",
+  Schema.Array(
+    Schema.Union([
+      Schema.Tuple([Schema.Literal("committed"), Schema.Literals(["0", "1"]), Schema.Number]),
+      Schema.Tuple([Schema.Literals(["lost", "gone"])])
+    ])
+  )
+)
+const deferScript = script("defer", Schema.Tuple([Schema.Literals(["deferred", "lost", "gone"]), Schema.Number]))
+const buryScript = script("bury", Schema.Tuple([Schema.Literals(["buried", "lost", "gone"]), Schema.String]))
+const cancelScript = script("cancel", Schema.Literals(["cancelled", "already", "finished", "missing"]))
+const Flat = Schema.Array(Schema.String)
+
+/** Deliveries without a settled result after which an entry is given up (A2). */
+const maxDeliveries = 5
+const uploadMillis = 120_000
+
+export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
+  JobStore,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const keyspace = yield* Keyspace
+    const config = yield* CoreConfig
+    const offset = config.clockOffsetMillis
+    const ttl = Duration.toMillis(config.jobTtl)
+    const letterTtl = Duration.toMillis(config.letterTtl)
+    const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
+    const decodeFlat = decodeReply("HGETALL", Flat)
+
+    const begun = (
+      holding: Holding,
+      answer: ReadonlyArray<string | number>
+    ): Effect.Effect<Begun, RedisReplyInvalid> => {
+      const [verdict, first, second] = answer
+      if (verdict === "dropped") return Effect.succeed({ _tag: "Dropped", reason: String(first) })
+      if (verdict !== "run" && verdict !== "exhausted") {
+        return Effect.fail(new RedisReplyInvalid({ command: "begin", reason: `unknown answer ${String(verdict)}` }))
+      }
+      return Job.fromReply(holding.id, answer.slice(3)).pipe(
+        Effect.map((job): Begun =>
+          verdict === "run"
+            ? { _tag: "Run", job, now: Number(first), arrived: Number(second) }
+            : { _tag: "Exhausted", job, deliveries: Number(second) }
+        ),
+        Effect.catchTag("JobUnreadable", (error) => Effect.succeed<Begun>({ _tag: "Unreadable", error }))
+      )
+    }
+
+    return JobStore.of({
+      upload: Effect.fnUntraced(function* (id, bytes) {
+        const upload = randomUUID()
+        const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+        yield* redis.send("SET", keyspace.of(id).upload(upload), buffer, "PX", uploadMillis)
+        return upload
+      }),
+      submit: Effect.fnUntraced(function* (job) {
+        const first = job.plan[0]
+        if (first === undefined) return yield* Effect.die(new Error(`pipeline ${job.pipeline} has no stage`))
+        const [outcome, detail] = yield* redis.run(
+          submitScript,
+          [keyspace.of(job.id).root],
+          [
+            offset,
+            job.id,
+            job.bodyHash,
+            job.owner,
+            job.pipeline,
+            JSON.stringify(job.plan),
+            first.name,
+            first.mailbox,
+            job.input,
+            job.upload ?? "",
+            Duration.toMillis(config.jobDeadline),
+            capacity,
+            job.trace,
+            fragment({ stage: "queued", status: "started", progress: 0, result: null })
+          ]
+        )
+        switch (outcome) {
+          case "created":
+            return { created: true }
+          case "exists":
+            return { created: false }
+          case "conflict":
+            return yield* new IdempotencyConflict({ jobId: job.id })
+          case "full":
+            return yield* new MailboxFull({ mailbox: first.mailbox, depth: Number(detail) })
+          case "upload-gone":
+            return yield* new UploadGone({ upload: job.upload ?? "" })
+        }
+      }),
+      get: Effect.fnUntraced(function* (id) {
+        const reply = yield* redis.send("HGETALL", keyspace.of(id).job(id)).pipe(Effect.flatMap(decodeFlat))
+        return reply.length === 0 ? null : yield* Job.fromReply(id, reply)
+      }),
+      image: (id) => redis.getBuffer(keyspace.of(id).jobImage(id)),
+      cancel: (id) =>
+        redis.run(cancelScript, [keyspace.of(id).root], [offset, id, ttl, JSON.stringify({ code: "CANCELLED" })]),
+      begin: Effect.fnUntraced(function* (holdings) {
+        const partition = holdings[0]?.partition
+        if (partition === undefined) return []
+        const answers = yield* redis.run(
+          beginScript,
+          [partition.root],
+          [offset, maxDeliveries, letterTtl, ...holdings.flatMap((h) => [h.mailbox, h.stage, h.entry, h.id, h.token])]
+        )
+        if (answers.length !== holdings.length) {
+          return yield* new RedisReplyInvalid({
+            command: "begin",
+            reason: `${answers.length} answers to ${holdings.length} entries`
+          })
+        }
+        return yield* Effect.forEach(answers, (answer, i) => begun(holdings[i]!, answer))
+      }),
+      commit: Effect.fnUntraced(function* (commits) {
+        const partition = commits[0]?.partition
+        if (partition === undefined) return []
+        const answers = yield* redis.run(
+          commitScript,
+          [partition.root],
+          [
+            offset,
+            ttl,
+            ...commits.flatMap((c) => [
+              c.id,
+              c.stage,
+              c.mailbox,
+              c.entry,
+              c.token,
+              c.output,
+              c.next?.stage ?? "",
+              c.next?.mailbox ?? "",
+              c.progress,
+              c.dropImage ? "1" : "0",
+              c.events.length,
+              ...c.events,
+              c.tells.length,
+              ...c.tells.flatMap((tell) => [tell.mailbox, tell.type, tell.body])
+            ])
+          ]
+        )
+        return answers.map((answer): Committed =>
+          answer[0] === "committed"
+            ? { outcome: "committed", ended: answer[1] === "1", workMillis: answer[2] }
+            : { outcome: answer[0] }
+        )
+      }),
+      defer: Effect.fnUntraced(function* (h, options) {
+        const [outcome] = yield* redis.run(
+          deferScript,
+          [h.partition.root],
+          [
+            offset,
+            h.id,
+            h.stage,
+            h.mailbox,
+            h.entry,
+            h.token,
+            Math.ceil(options.delayMillis),
+            options.giveBack ? "1" : "0",
+            options.cause,
+            options.event
+          ]
+        )
+        return outcome
+      }),
+      bury: Effect.fnUntraced(function* (h, { event, failure }) {
+        const [outcome] = yield* redis.run(
+          buryScript,
+          [h.partition.root],
+          [
+            offset,
+            h.id,
+            h.stage,
+            h.mailbox,
+            h.entry,
+            h.token,
+            failure.code,
+            failure.message,
+            JSON.stringify(failure),
+            event,
+            ttl,
+            letterTtl
+          ]
+        )
+        return outcome
+      })
+    })
+  })
+)

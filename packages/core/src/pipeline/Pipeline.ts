@@ -1,0 +1,183 @@
+/**
+ * Pipeline: stages in a row, each an actor with its own mailbox `<pipeline>.<stage>`. Typed in, typed out: a stage that
+ * needs what no earlier one leaves does not compile. After a crash only the stage then in work runs again (J2).
+ * A pipeline is a protocol (the gateway submits by it); what its stages do is added by `behavior` where they run.
+ */
+import { Effect, Schema } from "effect"
+import type { Layer } from "effect"
+import { createHash } from "node:crypto"
+import type { ActorSystem } from "../actor/ActorSystem.ts"
+import type { MailboxFull } from "../mailbox/Mailbox.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Tracing from "../telemetry/Tracing.ts"
+import { JobUnreadable } from "./Job.ts"
+import type { Job, JobId, PlanStep } from "./Job.ts"
+import { mint } from "./JobId.ts"
+import { JobStore } from "./JobStore.ts"
+import type { IdempotencyConflict, UploadGone } from "./JobStore.ts"
+import type { Codec, Needs, Stage, Values } from "./Stage.ts"
+import * as StageBehavior from "./StageBehavior.ts"
+import type { Handler, Options } from "./StageBehavior.ts"
+
+export type AnyStage = Stage<string, Needs, unknown>
+export type Stages = { readonly [name: string]: AnyStage }
+type OutputOf<S> = S extends Stage<string, Needs, infer A> ? A : never
+type NeedsOf<S> = S extends Stage<string, infer N, unknown> ? N : never
+
+/** `Input`: what a job is submitted with. `S`: the stages by name, in order of addition. */
+export interface Pipeline<Name extends string, Input, S extends Stages> {
+  readonly name: Name
+  readonly input: Codec<Input>
+  readonly stages: S
+  readonly plan: ReadonlyArray<PlanStep>
+  /** Adds a stage after those before it. */
+  readonly add: <N extends string, M extends Needs, A>(
+    stage: [{ readonly input: Input } & { readonly [K in keyof S]: OutputOf<S[K]> }] extends [Values<M>]
+      ? Stage<N, M, A>
+      : never
+  ) => Pipeline<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>
+}
+
+/** A pipeline without stages yet. `name`: lower case, part of mailbox names. */
+export const make = <const Name extends string, Input>(
+  name: Name,
+  options: { readonly input: Codec<Input> }
+): Pipeline<Name, Input, {}> => build(name, options.input, {}, [])
+
+const build = <Name extends string, Input, S extends Stages>(
+  name: Name,
+  input: Codec<Input>,
+  stages: S,
+  plan: ReadonlyArray<PlanStep>
+): Pipeline<Name, Input, S> => ({
+  name,
+  input,
+  stages,
+  plan,
+  add: <N extends string, M extends Needs, A>(stage: Stage<N, M, A>) =>
+    build<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>(
+      name,
+      input,
+      { ...stages, [stage.name]: stage } as S & { readonly [K in N]: Stage<N, M, A> },
+      [
+        ...plan,
+        { name: stage.name, mailbox: `${name}.${stage.name}`, progress: stage.progress, image: stage.readsImage }
+      ]
+    )
+})
+
+export interface Submitted {
+  readonly id: JobId
+  /** False: the same (owner, key) had created it before (J6). */
+  readonly created: boolean
+}
+
+/**
+ * Accepts a job. The same (owner, key) is one job, however concurrent or repeated (J6).
+ * - `key`: idempotency key, or null for a job of its own
+ * - `body`: what the key is bound to, by default the input; another body under the key is IdempotencyConflict
+ * - `image`: bytes kept beside the job for the stages that read them; two more round trips
+ * MailboxFull, RedisFull, IdempotencyConflict: nothing happened. RedisUnavailable: unknown; submit again with the same key.
+ */
+export const submit = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
+  pipeline: Pipeline<Name, Input, S>,
+  input: Input,
+  options: {
+    readonly owner: string | null
+    readonly key: string | null
+    readonly body?: string
+    readonly image?: Uint8Array
+  }
+): Effect.fn.Return<Submitted, IdempotencyConflict | MailboxFull | UploadGone | RedisError, JobStore | Keyspace> {
+  const store = yield* JobStore
+  const { partitions } = yield* Keyspace
+  const json = JSON.stringify(
+    yield* Effect.orDie(Schema.encodeUnknownEffect(Schema.toCodecJson(pipeline.input))(input))
+  )
+  const id = mint({ pipeline: pipeline.name, owner: options.owner, key: options.key, partitions: partitions.length })
+  const submission = {
+    id,
+    bodyHash: createHash("sha256")
+      .update(options.body ?? json)
+      .digest("base64url"),
+    owner: options.owner ?? "",
+    pipeline: pipeline.name,
+    plan: pipeline.plan,
+    input: json,
+    trace: yield* Tracing.current
+  }
+  const image = options.image
+  if (image === undefined) return { id, ...(yield* store.submit({ ...submission, upload: null })) }
+  // a repeat is told from a first submit before ten megabytes are sent for nothing
+  const repeated =
+    options.key === null
+      ? null
+      : yield* store
+          .submit({ ...submission, upload: id })
+          .pipe(Effect.catchTag("UploadGone", () => Effect.succeed(null)))
+  if (repeated !== null) return { id, ...repeated }
+  const upload = yield* store.upload(id, image)
+  return { id, ...(yield* store.submit({ ...submission, upload })) }
+})
+
+/** A job of this pipeline, decoded: its input and what its stages have left so far. */
+export interface View<Input, S extends Stages> {
+  readonly input: Input
+  readonly outputs: { readonly [K in keyof S]?: OutputOf<S[K]> }
+}
+
+/** Decodes a job's input and checkpoints; JobUnreadable names what does not decode. */
+export const view = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
+  pipeline: Pipeline<Name, Input, S>,
+  job: Job
+): Effect.fn.Return<View<Input, S>, JobUnreadable> {
+  const decode = <A>(what: string, codec: Codec<A>, json: unknown) =>
+    Schema.decodeUnknownEffect(Schema.toCodecJson(codec))(json).pipe(
+      Effect.mapError((issue) => new JobUnreadable({ id: job.id, reason: `${what}: ${String(issue)}` }))
+    )
+  if (job.pipeline !== pipeline.name)
+    return yield* new JobUnreadable({ id: job.id, reason: `it belongs to ${job.pipeline}` })
+  const outputs: { [K in keyof S]?: OutputOf<S[K]> } = {}
+  for (const [name, text] of job.outputs) {
+    const stage = pipeline.stages[name]
+    const json = yield* Effect.try({
+      try: (): unknown => JSON.parse(text),
+      catch: () => new JobUnreadable({ id: job.id, reason: `${name} is not JSON` })
+    })
+    if (stage !== undefined) Object.assign(outputs, { [name]: yield* decode(name, stage.output, json) })
+  }
+  return { input: yield* decode("input", pipeline.input, job.input), outputs }
+})
+
+/**
+ * Serves one stage of a pipeline while the layer lives: `make` builds its handler once; `options` say what failures lead to.
+ */
+export const behavior = <
+  Name extends string,
+  Input,
+  S extends Stages,
+  K extends keyof S & string,
+  E extends { readonly _tag: string },
+  RH,
+  EX,
+  R
+>(
+  pipeline: Pipeline<Name, Input, S>,
+  name: K,
+  make: Effect.Effect<Handler<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH>, EX, R>,
+  options: Options<E> = {}
+): Layer.Layer<
+  never,
+  EX | RedisError | StageBehavior.ConfigError,
+  R | RH | ActorSystem | JobStore | StageBehavior.Requirements
+> => {
+  const stage = pipeline.stages[name]
+  if (stage === undefined) throw new Error(`pipeline ${pipeline.name} has no stage ${name}`)
+  return StageBehavior.layer<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH, EX, R>(
+    pipeline,
+    stage as Stage<string, NeedsOf<S[K]>, OutputOf<S[K]>>,
+    make,
+    options
+  )
+}

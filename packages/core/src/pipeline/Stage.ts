@@ -1,0 +1,46 @@
+/**
+ * Stage: one step of a pipeline as a protocol: what it reads, what it leaves behind, how far the job is after it.
+ * Its handler is a behavior (Pipeline.behavior), kept apart so that those who submit jobs import no handler.
+ */
+import { Duration } from "effect"
+import type { Schema } from "effect"
+
+/** JSON in Redis on one side, a value on the other; needs no service to translate. */
+export type Codec<A> = Schema.ConstraintCodec<A, unknown>
+/** What a stage reads: `input` and earlier stages, by name. */
+export type Needs = { readonly [name: string]: Schema.ConstraintCodec<unknown, unknown> }
+export type Values<N extends Needs> = { readonly [K in keyof N]: N[K]["Type"] }
+
+export interface Stage<Name extends string, N extends Needs, A> {
+  readonly name: Name
+  readonly needs: N
+  readonly output: Codec<A>
+  /** Percent of the job done once this stage has committed. */
+  readonly progress: number
+  readonly readsImage: boolean
+  /** An attempt running longer is interrupted and counts as StageTimeout (A3). */
+  readonly timeout: Duration.Duration
+  /** Jobs worked on at once in one process; `<PIPELINE>_<STAGE>_CONCURRENCY` overrides it. */
+  readonly concurrency: number
+}
+
+/** `timeout` by default 2 minutes, `concurrency` 100. */
+export const make = <const Name extends string, N extends Needs, A>(
+  name: Name,
+  options: {
+    readonly needs: N
+    readonly output: Codec<A>
+    readonly progress: number
+    readonly readsImage?: boolean
+    readonly timeout?: Duration.Input
+    readonly concurrency?: number
+  }
+): Stage<Name, N, A> => ({
+  name,
+  needs: options.needs,
+  output: options.output,
+  progress: options.progress,
+  readsImage: options.readsImage ?? false,
+  timeout: Duration.fromInputUnsafe(options.timeout ?? "2 minutes"),
+  concurrency: options.concurrency ?? 100
+})

@@ -1,0 +1,402 @@
+/**
+ * StageBehavior: works off one stage's mailbox. For each entry: begin (fence, count), decode what the stage reads, run the
+ * handler under its timeout, record what came of it (commit, defer, bury).
+ * Invariants: J2 (only the stage due runs), J3 (one commit), A2 (counted before handler code), A3 (a time-out interrupts
+ * and fences), A5 (interrupted work is handed back).
+ */
+import { Cause, Config, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
+import { ActorSystem } from "../actor/ActorSystem.ts"
+import { concurrencyVariable } from "../actor/Behavior.ts"
+import * as Retry from "../actor/Retry.ts"
+import * as Setting from "../config/Setting.ts"
+import { fragment, openRetrying } from "../event/JobEvent.ts"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import { Mailbox } from "../mailbox/Mailbox.ts"
+import type { Message } from "../mailbox/Mailbox.ts"
+import { isTransient } from "../redis/RedisError.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
+import * as Tracing from "../telemetry/Tracing.ts"
+import { JobId } from "./Job.ts"
+import type { Job, PlanStep } from "./Job.ts"
+import { JobStore } from "./JobStore.ts"
+import type { Begun, Holding } from "./JobStore.ts"
+import type { Codec, Needs, Stage, Values } from "./Stage.ts"
+
+export type ConfigError = Config.ConfigError
+export type Requirements = Mailbox
+
+/** What a handler may know of the job beside the values it reads. */
+export interface StageJob {
+  readonly id: JobId
+  /** Who submitted it; "" for nobody. */
+  readonly owner: string
+  /** From 1. */
+  readonly attempt: number
+  /** The submitted image's bytes; null once it is gone. */
+  readonly image: Effect.Effect<Buffer | null, RedisError>
+  /** Sends a message with this stage's commit: exactly when the stage is recorded (J3). */
+  readonly tell: (message: Message) => Effect.Effect<void>
+}
+export type Handler<N extends Needs, A, E, R> = (values: Values<N>, job: StageJob) => Effect.Effect<A, E, R>
+export interface Options<E> {
+  readonly retry?: Retry.Policy<E>
+}
+
+/** The attempt ran longer than the stage's timeout and was interrupted. What it called may have been paid for. */
+export class StageTimeout extends Schema.TaggedError<StageTimeout>()("StageTimeout", {
+  stage: Schema.String,
+  millis: Schema.Int
+}) {
+  override get message() {
+    return `stage ${this.stage} did not finish within ${this.millis} ms`
+  }
+}
+/** What the stage reads, or leaves, does not fit its schema; trying again would not help. */
+export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadable>()("CheckpointUnreadable", {
+  stage: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `stage ${this.stage}: ${this.reason}`
+  }
+}
+
+interface Failure {
+  readonly tag: string
+  readonly message: string
+}
+
+/** A checkpoint's or input's size at most, bytes of JSON. */
+const mostOutputBytes = 256 * 1024
+
+const parseJson = (text: string): unknown => JSON.parse(text)
+
+export const layer = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, R>(
+  pipeline: { readonly name: string; readonly input: Codec<unknown> },
+  stage: Stage<string, N, A>,
+  make: Effect.Effect<Handler<N, A, E, RH>, EX, R>,
+  options: Options<E>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Mailbox> =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const system = yield* ActorSystem
+      const store = yield* JobStore
+      const messages = yield* Mailbox
+      const handler = yield* make
+      const services = yield* Effect.context<RH>()
+      const mailbox = `${pipeline.name}.${stage.name}`
+      const concurrency = yield* Setting.integer(concurrencyVariable(mailbox), {
+        default: stage.concurrency,
+        min: 1,
+        max: 100_000
+      })
+      const policy = options.retry ?? Retry.policy<E>()
+      const needs = Object.entries(stage.needs).map(([name, codec]) => ({
+        name,
+        decode: Schema.decodeUnknownEffect(Schema.toCodecJson(codec))
+      }))
+      const encodeOutput = Schema.encodeUnknownEffect(Schema.toCodecJson(stage.output))
+      const labels = { pipeline: pipeline.name, stage: stage.name }
+      const stageSeconds = Metric.withAttributes(Metrics.stageSeconds, labels)
+      const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, labels)
+      const span = `${pipeline.name}.${stage.name}`
+      let begins = 0
+
+      const readValues = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<Values<N>, CheckpointUnreadable> {
+        const values: Record<string, unknown> = {}
+        for (const { decode, name } of needs) {
+          const text = job.outputs.get(name)
+          const json =
+            name === "input"
+              ? job.input
+              : text === undefined
+                ? undefined
+                : yield* Effect.try({
+                    try: () => parseJson(text),
+                    catch: () =>
+                      new CheckpointUnreadable({ stage: stage.name, reason: `the checkpoint of ${name} is not JSON` })
+                  })
+          values[name] = yield* decode(json).pipe(
+            Effect.mapError(
+              (issue) => new CheckpointUnreadable({ stage: stage.name, reason: `${name}: ${String(issue)}` })
+            )
+          )
+        }
+        return values as Values<N>
+      })
+
+      const writeOutput = (output: A): Effect.Effect<string, CheckpointUnreadable> =>
+        encodeOutput(output).pipe(
+          Effect.mapError(
+            (issue) => new CheckpointUnreadable({ stage: stage.name, reason: `its output: ${String(issue)}` })
+          ),
+          Effect.map((json) => JSON.stringify(json)),
+          Effect.filterOrFail(
+            (text) => Buffer.byteLength(text) <= mostOutputBytes,
+            (text) =>
+              new CheckpointUnreadable({
+                stage: stage.name,
+                reason: `its output has ${Buffer.byteLength(text)} bytes, allowed are ${mostOutputBytes}`
+              })
+          )
+        )
+
+      /** Sends a result until Redis has it: it may have cost money, and every script may be sent twice. */
+      const record = <O>(delivery: Delivery, result: Effect.Effect<O, RedisError>): Effect.Effect<O | "unsettled"> =>
+        Effect.suspend(() => {
+          delivery.settling = true
+          return result
+        }).pipe(
+          Effect.retry({ schedule: Retry.settling, while: isTransient, times: 1_800 }),
+          Effect.catch((error) =>
+            Effect.as(
+              Effect.logError("result could not be recorded").pipe(Effect.annotateLogs({ error: error.message })),
+              "unsettled" as const
+            )
+          )
+        )
+
+      const succeed = Effect.fnUntraced(function* (
+        delivery: Delivery,
+        holding: Holding,
+        job: Job,
+        output: string,
+        tells: ReadonlyArray<Message>
+      ) {
+        const at = job.plan.findIndex((step) => step.name === stage.name)
+        const step: PlanStep | undefined = job.plan[at]
+        const next = job.plan[at + 1]
+        const progress = step?.progress ?? stage.progress
+        const events = [fragment({ stage: stage.name, status: "completed", progress, result: null })]
+        if (next === undefined)
+          events.push(fragment({ stage: "done", status: "completed", progress: 100, result: null }))
+        const answer = yield* record(
+          delivery,
+          Effect.map(
+            store.commit([
+              {
+                ...holding,
+                output,
+                next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox },
+                progress,
+                dropImage: step?.image === true && !job.plan.slice(at + 1).some((later) => later.image),
+                events,
+                tells
+              }
+            ]),
+            ([committed]) => committed
+          )
+        )
+        if (answer === "unsettled" || answer === undefined) return
+        if (answer.outcome !== "committed") {
+          yield* Metric.update(Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" }), 1)
+          return yield* Effect.logWarning("result came too late: the job stands elsewhere").pipe(
+            Effect.annotateLogs({ outcome: answer.outcome })
+          )
+        }
+        yield* Metric.update(stageSeconds, answer.workMillis / 1000)
+        if (answer.ended)
+          yield* Metric.update(Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "done" }), 1)
+        yield* Effect.logInfo(answer.ended ? "job done" : "stage committed").pipe(
+          Effect.annotateLogs({ work_ms: answer.workMillis })
+        )
+      })
+
+      const giveUp = Effect.fnUntraced(function* (
+        delivery: Delivery,
+        holding: Holding,
+        job: Job | null,
+        failure: Failure,
+        attempts: number
+      ) {
+        const answer = yield* record(
+          delivery,
+          store.bury(holding, {
+            failure: { code: failure.tag, message: failure.message.slice(0, 1_000), stage: stage.name, attempts },
+            event: fragment({ stage: "failed", status: "failed", progress: job?.progress ?? 0, result: null })
+          })
+        )
+        if (answer !== "buried") return
+        yield* Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason: failure.tag }), 1)
+        yield* Metric.update(Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "failed" }), 1)
+        yield* Effect.logError("job failed").pipe(
+          Effect.annotateLogs({ reason: failure.tag, error: failure.message, attempts })
+        )
+      })
+
+      const failed = Effect.fnUntraced(function* (
+        delivery: Delivery,
+        holding: Holding,
+        job: Job,
+        cause: Cause.Cause<E | StageTimeout | CheckpointUnreadable>
+      ) {
+        const reason = Retry.reasonOf(cause)
+        const failure: Failure =
+          "error" in reason
+            ? {
+                tag: reason.error._tag,
+                message: "message" in reason.error ? String(reason.error.message) : reason.error._tag
+              }
+            : { tag: "Defect", message: reason.defect instanceof Error ? reason.defect.message : String(reason.defect) }
+        const isOwn = (error: E | StageTimeout | CheckpointUnreadable): error is StageTimeout | CheckpointUnreadable =>
+          error instanceof StageTimeout || error instanceof CheckpointUnreadable
+        const decision: Retry.Decision = !("error" in reason)
+          ? yield* Retry.defects(job.attempts)
+          : !isOwn(reason.error)
+            ? yield* policy.decide(reason.error, job.attempts)
+            : reason.error instanceof StageTimeout
+              ? yield* Retry.policy<StageTimeout>().decide(reason.error, job.attempts)
+              : { _tag: "give-up" }
+        yield* Metric.update(Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: failure.tag }), 1)
+        if (!("error" in reason)) yield* Effect.logError("defect in a stage's handler", cause)
+        if (decision._tag === "give-up") return yield* giveUp(delivery, holding, job, failure, job.attempts)
+        const delayMillis = Math.max(1, Math.ceil(Duration.toMillis(decision.delay)))
+        const answer = yield* record(
+          delivery,
+          store.defer(holding, {
+            delayMillis,
+            giveBack: decision._tag === "later",
+            cause: failure.tag,
+            event: openRetrying(stage.name, job.progress, failure.tag, job.attempts)
+          })
+        )
+        if (answer !== "deferred") return
+        system.wakeIn(holding.partition, delayMillis)
+        yield* Effect.logWarning("stage will be tried again").pipe(
+          Effect.annotateLogs({
+            reason: failure.tag,
+            error: failure.message,
+            attempt: job.attempts,
+            delay_ms: delayMillis
+          })
+        )
+      })
+
+      const run = (delivery: Delivery, holding: Holding, job: Job): Effect.Effect<void> => {
+        const tells: Array<Message> = []
+        const facts: StageJob = {
+          id: job.id,
+          owner: job.owner,
+          attempt: job.attempts,
+          image: store.image(job.id),
+          tell: (message) => Effect.sync(() => void tells.push(message))
+        }
+        const work = readValues(job).pipe(
+          Effect.flatMap((values) => Effect.provideContext(handler(values, facts), services)),
+          Effect.timeoutOrElse({
+            duration: stage.timeout,
+            orElse: () => Effect.fail(new StageTimeout({ stage: stage.name, millis: Duration.toMillis(stage.timeout) }))
+          }),
+          Effect.flatMap(writeOutput)
+        )
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Effect.exit(restore(work)), (exit) => {
+            if (Exit.isSuccess(exit)) return succeed(delivery, holding, job, exit.value, tells)
+            if (delivery.fate === "lost") {
+              return Metric.update(
+                Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" }),
+                1
+              ).pipe(Effect.andThen(Effect.logInfo("interrupted: the job is no longer ours")))
+            }
+            if (delivery.fate === "release") {
+              return Effect.asVoid(
+                record(delivery, store.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))
+              )
+            }
+            return failed(delivery, holding, job, exit.cause)
+          })
+        ).pipe(
+          Effect.annotateLogs({ job_id: job.id, stage: mailbox, attempt: job.attempts }),
+          Tracing.inJob(span, job.trace)
+        )
+      }
+
+      const takeUp = (delivery: Delivery, holding: Holding, begun: Begun): Effect.Effect<void> => {
+        switch (begun._tag) {
+          case "Run":
+            return Effect.andThen(
+              Metric.update(waitSeconds, Math.max(0, begun.now - begun.arrived) / 1000),
+              system.work(delivery, run(delivery, holding, begun.job))
+            )
+          case "Exhausted":
+            return system.work(
+              delivery,
+              giveUp(
+                delivery,
+                holding,
+                begun.job,
+                {
+                  tag: "DeliveriesExhausted",
+                  message: `the stage was begun ${begun.deliveries} times by processes that never reported back`
+                },
+                begun.job.attempts
+              )
+            )
+          case "Unreadable":
+            return system.work(
+              delivery,
+              giveUp(delivery, holding, null, { tag: "JobUnreadable", message: begun.error.message }, 0)
+            )
+          case "Dropped":
+            return Effect.suspend(() => {
+              system.drop(delivery)
+              return begun.reason === "gone"
+                ? Effect.logError("an entry's job is not in Redis").pipe(
+                    Effect.annotateLogs({ job_id: holding.id, stage: mailbox })
+                  )
+                : Effect.void
+            })
+        }
+      }
+
+      const take = Effect.fnUntraced(function* (deliveries: ReadonlyArray<Delivery>) {
+        const holdings: Array<Holding> = []
+        const held: Array<Delivery> = []
+        for (const delivery of deliveries) {
+          const id = delivery.fields.get("job")
+          if (id === undefined || !Schema.is(JobId)(id)) {
+            // an entry of unknown make is never acknowledged by work: it would come back for ever
+            yield* system.work(
+              delivery,
+              Effect.asVoid(
+                record(
+                  delivery,
+                  messages.settle(delivery, {
+                    _tag: "dead",
+                    cause: "EntryMalformed",
+                    message: "the entry names no job",
+                    attempts: 0
+                  })
+                )
+              )
+            )
+            continue
+          }
+          held.push(delivery)
+          holdings.push({
+            partition: delivery.partition,
+            id,
+            stage: stage.name,
+            mailbox,
+            entry: delivery.entry,
+            token: `${delivery.consumer}:${begins++}`
+          })
+        }
+        if (held.length === 0) return
+        const begun = yield* store.begin(holdings).pipe(
+          Effect.retry({ schedule: Retry.settling, while: isTransient, times: 20 }),
+          Effect.catch((error) =>
+            Effect.logError("entries could not be begun; they are taken up again").pipe(
+              Effect.annotateLogs({ stage: mailbox, error: error.message }),
+              Effect.andThen(Effect.sync(() => held.forEach(system.drop))),
+              Effect.as([])
+            )
+          )
+        )
+        for (const [i, one] of begun.entries()) yield* takeUp(held[i]!, holdings[i]!, one)
+      })
+
+      yield* system.serve({ mailbox, concurrency, take })
+    })
+  )

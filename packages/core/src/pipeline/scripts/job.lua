@@ -1,0 +1,72 @@
+-- packages/core/src/pipeline/scripts/job.lua
+-- Prelude of every script that changes a job: names, clock, events, and the ways a job enters and leaves a mailbox.
+-- Not a script of its own: it stands above submit, begin, commit, defer, bury, promote, cancel.
+-- KEYS[1]  root    eco2:{p}; every key is built from it, so all share one slot
+-- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
+-- reply    none (functions only)
+-- cost     O(1) each
+local root = KEYS[1]
+local group = "workers"
+local max_events = 200
+local live_millis = 60000
+local clock = redis.call("TIME")
+local real_now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local now = real_now + tonumber(ARGV[1])
+
+local function job_key(id) return root .. ":job:" .. id end
+local function mailbox_key(name) return root .. ":mailbox:" .. name end
+
+-- When Redis is full a script may go on writing once its first write has passed, and XACK is never refused (here it
+-- acknowledges nothing). Transitions begin with it, so that the fleet drains; only submit and append may be refused.
+local function pass_when_full()
+  redis.call("XACK", root .. ":mailbox:", group, "0-0")
+end
+
+-- History and live stream in one breath: seq is the place in the list (J4). Fragments are JSON members without braces.
+-- The last of 200 places is kept for the event that ends the job.
+local function emit(id, fragments, terminal)
+  local key = job_key(id) .. ":events"
+  local room = (terminal and max_events or max_events - 1) - redis.call("LLEN", key)
+  local stamped = {}
+  for i = 1, math.min(room, #fragments) do
+    stamped[i] = string.format('{"ts":%.3f,', now / 1000) .. fragments[i] .. "}"
+  end
+  if #stamped == 0 then return end
+  local last = redis.call("RPUSH", key, unpack(stamped))
+  redis.call("XADD", root .. ":events", "MINID", "~", real_now - live_millis, "*",
+    "job", id, "seq", last - #stamped + 1, "n", #stamped, unpack((function()
+      local fields = {}
+      for i, event in ipairs(stamped) do
+        fields[2 * i - 1] = "e"
+        fields[2 * i] = event
+      end
+      return fields
+    end)()))
+end
+
+-- Acknowledge and delete together: XACK alone frees no memory, and the mailbox's length is its depth.
+local function take_off(name, entry)
+  redis.call("XACK", mailbox_key(name), group, entry)
+  redis.call("XDEL", mailbox_key(name), entry)
+end
+
+local function place(id, name)
+  local entry = redis.call("XADD", mailbox_key(name), "*", "job", id, "ts", now)
+  redis.call("HSET", job_key(id), "cur", name .. ":" .. entry, "state", "waiting")
+end
+
+local function take_off_current(cur)
+  local name, entry = string.match(cur or "", "^(.+):(%d+%-%d+)$")
+  if name then take_off(name, entry) end
+end
+
+local function is_over(state) return state == "done" or state == "failed" or state == "cancelled" end
+
+-- Ends a job: one expiry on all its keys, counted from now.
+local function finish(id, state, ttl, letter_ttl)
+  redis.call("HSET", job_key(id), "state", state, "ended", now, "cur", "", "by", "")
+  redis.call("ZREM", root .. ":timers", id)
+  redis.call("PEXPIRE", job_key(id), letter_ttl or ttl)
+  redis.call("PEXPIRE", job_key(id) .. ":events", letter_ttl or ttl)
+  redis.call("PEXPIRE", job_key(id) .. ":image", ttl)
+end

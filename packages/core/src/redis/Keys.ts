@@ -1,0 +1,220 @@
+/**
+ * Keys: the one table of every key in Redis, and the only place where a key's name is made.
+ * A job's keys share one hash tag, so that one script may touch them all, on a Cluster too; what belongs to the whole
+ * fleet shares the tag `{fleet}`. Nothing else may be in Redis: a test reads `table` after the suite.
+ * Read by everything that touches Redis; Lua builds the same names from the declared `{p}` prefix.
+ */
+import { createHash } from "node:crypto"
+import { hashSlot, slots } from "./HashSlot.ts"
+
+export const prefix = "eco2:"
+
+/**
+ * The partition of a job or user: md5, first 8 bytes, big-endian, modulo `partitions`.
+ * The same text lands in the same partition in every process and language.
+ */
+export const partitionOf = (text: string, partitions: number): number =>
+  Number(createHash("md5").update(text).digest().readBigUInt64BE(0) % BigInt(partitions))
+
+/**
+ * One tag a partition, such that partition p's slot lies in the middle half of the p-th of `partitions` equal shares of
+ * the slot range: with any number of masters that divides `partitions`, each gets the same number of them.
+ */
+export const tags = (partitions: number): ReadonlyArray<string> => {
+  const width = slots / partitions
+  return Array.from({ length: partitions }, (_, partition) => {
+    for (let n = 0; ; n++) {
+      const tag = n === 0 ? `${partition}` : `${partition}.${n}`
+      const place = hashSlot(tag) - partition * width
+      if (place >= width / 4 && place < (width * 3) / 4) return tag
+    }
+  })
+}
+
+/** Names of one partition's keys. `root` is what scripts take as KEYS[1]. */
+export class Partition {
+  readonly index: number
+  readonly tag: string
+  readonly root: string
+  constructor(index: number, tag: string) {
+    this.index = index
+    this.tag = tag
+    this.root = `${prefix}{${tag}}`
+  }
+  mailbox(name: string) {
+    return `${this.root}:mailbox:${name}`
+  }
+  job(id: string) {
+    return `${this.root}:job:${id}`
+  }
+  jobEvents(id: string) {
+    return `${this.root}:job:${id}:events`
+  }
+  jobImage(id: string) {
+    return `${this.root}:job:${id}:image`
+  }
+  upload(uuid: string) {
+    return `${this.root}:upload:${uuid}`
+  }
+  get events() {
+    return `${this.root}:events`
+  }
+  get timers() {
+    return `${this.root}:timers`
+  }
+  get later() {
+    return `${this.root}:later`
+  }
+  dead(mailbox: string) {
+    return `${this.root}:dead:${mailbox}`
+  }
+}
+
+export const partitionTable = (partitions: number): ReadonlyArray<Partition> =>
+  tags(partitions).map((tag, index) => new Partition(index, tag))
+
+export const alive = `${prefix}{fleet}:alive`
+export const meta = `${prefix}{fleet}:meta`
+
+/** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
+export interface Row {
+  readonly name: string
+  readonly pattern: RegExp
+  readonly type: "stream" | "hash" | "list" | "string" | "zset"
+  readonly content: string
+  readonly lives: string
+  readonly writer: string
+  readonly reader: string
+  /** May remain once every job is over and its TTL has passed. */
+  readonly remains: boolean
+}
+
+const p = String.raw`\{\d+(\.\d+)?\}`
+const row = (
+  name: string,
+  pattern: string,
+  type: Row["type"],
+  content: string,
+  lives: string,
+  writer: string,
+  reader: string,
+  remains: boolean
+): Row => ({ name, pattern: new RegExp(`^${pattern}$`), type, content, lives, writer, reader, remains })
+
+/** Every key there is; docs/architecture.md shows the same table and a test compares the two. */
+export const table: ReadonlyArray<Row> = [
+  row(
+    "{p}:mailbox:<actor>",
+    `${p}:mailbox:[a-z0-9.-]+`,
+    "stream",
+    "work not done, one entry a message, with a consumer group",
+    "while the actor exists; entries until acknowledged",
+    "submit, commit, defer, promote, append",
+    "Reader",
+    true
+  ),
+  row(
+    "{p}:job:<id>",
+    `${p}:job:[0-9a-f-]{36}`,
+    "hash",
+    "input, owner, plan, state, checkpoints, error",
+    "open: no expiry; ended: JOB_TTL, LETTER_TTL where a letter is left",
+    "all transitions",
+    "JobStore, begin",
+    false
+  ),
+  row(
+    "{p}:job:<id>:events",
+    `${p}:job:[0-9a-f-]{36}:events`,
+    "list",
+    "history; seq = place in the list",
+    "with its job",
+    "all transitions",
+    "EventLog",
+    false
+  ),
+  row(
+    "{p}:job:<id>:image",
+    `${p}:job:[0-9a-f-]{36}:image`,
+    "string",
+    "bytes of the submitted image",
+    "until the last stage that reads it commits; JOB_TTL after the end at most",
+    "submit",
+    "stages",
+    false
+  ),
+  row(
+    "{p}:upload:<uuid>",
+    `${p}:upload:[0-9a-f-]{36}`,
+    "string",
+    "bytes of an image on its way to a job",
+    "2 minutes",
+    "JobStore.upload",
+    "submit",
+    false
+  ),
+  row(
+    "{p}:events",
+    `${p}:events`,
+    "stream",
+    "all events of the partition, for live fan-out",
+    "each entry at least 60 s",
+    "all transitions",
+    "EventLog.tail",
+    true
+  ),
+  row(
+    "{p}:timers",
+    `${p}:timers`,
+    "zset",
+    "open jobs by min(next retry, deadline), delayed messages (m:<uuid>) by due time",
+    "members until due or the job's end",
+    "submit, defer, promote",
+    "promote",
+    false
+  ),
+  row(
+    "{p}:later",
+    `${p}:later`,
+    "hash",
+    "bodies of delayed messages",
+    "fields until due",
+    "postpone",
+    "promote",
+    false
+  ),
+  row(
+    "{p}:dead:<actor>",
+    `${p}:dead:[a-z0-9.-]+`,
+    "stream",
+    "dead letters",
+    "each entry LETTER_TTL",
+    "begin, bury",
+    "operator",
+    true
+  ),
+  row(
+    "{fleet}:alive",
+    String.raw`\{fleet\}:alive`,
+    "zset",
+    "process token → lease expiry by Redis time; negative: condemned at that time",
+    "member until leave, or 10 minutes after condemnation",
+    "beat, condemn",
+    "beat",
+    true
+  ),
+  row(
+    "{fleet}:meta",
+    String.raw`\{fleet\}:meta`,
+    "hash",
+    "PARTITIONS and format the data was written with",
+    "for ever",
+    "ActorSystem",
+    "every process at start",
+    true
+  )
+]
+
+/** The row a key belongs to, or undefined for a stranger. */
+export const rowOf = (key: string): Row | undefined =>
+  key.startsWith(prefix) ? table.find((row) => row.pattern.test(key.slice(prefix.length))) : undefined

@@ -1,0 +1,51 @@
+/**
+ * Keyspace: the partitions of this installation, after Redis has confirmed that its data was written with the same ones.
+ * A process that disagrees refuses to start: it would look for jobs where they are not.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import * as Keys from "./Keys.ts"
+import { decodeReply, RedisClient } from "./RedisClient.ts"
+import type { RedisError } from "./RedisError.ts"
+
+const format = "1"
+
+/** Redis holds data written with other settings. Nothing happened; set the variable as the message says, or use another Redis. */
+export class KeyspaceMismatch extends Schema.TaggedError<KeyspaceMismatch>()("KeyspaceMismatch", {
+  field: Schema.String,
+  ours: Schema.String,
+  theirs: Schema.String
+}) {
+  override get message() {
+    return `this Redis holds data with ${this.field}=${this.theirs}, this process is set to ${this.field}=${this.ours}`
+  }
+}
+
+export class Keyspace extends Context.Service<
+  Keyspace,
+  {
+    readonly partitions: ReadonlyArray<Keys.Partition>
+    /** The partition of a job id or a user. */
+    readonly of: (text: string) => Keys.Partition
+  }
+>()("@eco2/core/redis/Keyspace") {
+  static readonly layer: Layer.Layer<Keyspace, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> = Layer.effect(
+    Keyspace,
+    Effect.gen(function* () {
+      const config = yield* CoreConfig
+      const redis = yield* RedisClient
+      for (const [field, ours] of [
+        ["PARTITIONS", String(config.partitions)],
+        ["format", format]
+      ] as const) {
+        yield* redis.send("HSETNX", Keys.meta, field, ours)
+        const theirs = yield* redis
+          .send("HGET", Keys.meta, field)
+          .pipe(Effect.flatMap(decodeReply("HGET", Schema.String)))
+        if (theirs !== ours) return yield* new KeyspaceMismatch({ field, ours, theirs })
+      }
+      const partitions = Keys.partitionTable(config.partitions)
+      return Keyspace.of({ partitions, of: (text) => partitions[Keys.partitionOf(text, partitions.length)]! })
+    })
+  )
+}

@@ -1,0 +1,314 @@
+/**
+ * RedisClient: the process's connections to Redis, standalone, Sentinel or Cluster by URL alone. The only import of ioredis.
+ *   - one command connection, shared: commands of one tick leave in one write (docs/decisions/0005)
+ *   - `reader`: a connection of its own for blocking reads, replaced when it falls silent (A4)
+ * Errors are typed by what the caller may do (RedisError). Commands in flight when a connection is lost are sent again
+ * by the driver: every script of ours may run twice.
+ */
+import { Redis as StandaloneRedis, Cluster } from "ioredis"
+import type { ClusterOptions, RedisOptions } from "ioredis"
+import { Config, Context, Duration, Effect, Layer, Metric, Redacted, Schema } from "effect"
+import type { Scope } from "effect"
+import { redisCommands } from "../telemetry/Metrics.ts"
+import { hashSlot } from "./HashSlot.ts"
+import { RedisFull, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
+import type { RedisError } from "./RedisError.ts"
+import * as RedisUrl from "./RedisUrl.ts"
+import type { Script } from "./Script.ts"
+
+export type Argument = string | number | Buffer
+
+/** A connection for blocking reads. */
+export interface Reader {
+  /**
+   * Sends one blocking command; null when it timed out empty or was unblocked.
+   * A reader silent for `blockMillis` + 5 s fails with RedisUnavailable and is replaced by a new connection.
+   */
+  readonly read: (
+    blockMillis: number,
+    command: string,
+    ...args: ReadonlyArray<Argument>
+  ) => Effect.Effect<unknown, RedisError>
+  /** Ends the running read early, at once. Does nothing when none is running. */
+  readonly unblock: Effect.Effect<void>
+}
+
+export class RedisClient extends Context.Service<
+  RedisClient,
+  {
+    readonly topology: RedisUrl.RedisUrl["_tag"]
+    /** Sends one command. Replies are `unknown` until the caller decodes them. */
+    readonly send: (command: string, ...args: ReadonlyArray<Argument>) => Effect.Effect<unknown, RedisError>
+    /** GET of binary data; null when the key is absent. */
+    readonly getBuffer: (key: string) => Effect.Effect<Buffer | null, RedisError>
+    /** Runs a script, one round trip; the reply is decoded by the script's schema. */
+    readonly run: <A>(
+      script: Script<A>,
+      keys: ReadonlyArray<string>,
+      args: ReadonlyArray<Argument>
+    ) => Effect.Effect<A, RedisError>
+    /** A connection of its own for blocking reads of keys that share `routingKey`'s slot; closed with the scope. */
+    readonly reader: (routingKey: string) => Effect.Effect<Reader, never, Scope.Scope>
+    /** How often the command connection has come back: a change tells that replies may have been lost. */
+    readonly reconnects: () => number
+    /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
+    readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
+  }
+>()("@eco2/core/redis/RedisClient") {}
+
+/** A connection that sends nothing back for this long while commands wait is destroyed and made anew. */
+const silenceMillis = 5_000
+const settings = {
+  // replies in the one shape our schemas describe, whatever the driver would make of RESP3
+  protocol: 2,
+  maxRetriesPerRequest: 2,
+  socketTimeout: silenceMillis,
+  connectTimeout: silenceMillis,
+  keepAlive: 10_000,
+  retryStrategy: (times: number) => Math.min(50 * times, 1_000),
+  // a replica that was promoted, or a master that was demoted: connect anew and send again
+  reconnectOnError: (error: Error) => (/^(READONLY|MASTERDOWN|LOADING)/.test(error.message) ? 2 : false)
+} satisfies Omit<RedisOptions, "replyMapping">
+
+const access = (url: RedisUrl.RedisUrl): Pick<RedisOptions, "username" | "password" | "tls"> => ({
+  ...(url.username === undefined ? {} : { username: url.username }),
+  ...(url.password === undefined ? {} : { password: url.password }),
+  ...(url.tls ? { tls: {} } : {})
+})
+
+type Connection = StandaloneRedis | Cluster
+
+const connect = (url: RedisUrl.RedisUrl, overrides: Omit<RedisOptions, "replyMapping">): Connection => {
+  const options = { ...settings, ...access(url), ...overrides }
+  switch (url._tag) {
+    case "Standalone":
+      return new StandaloneRedis({ ...options, host: url.endpoint.host, port: url.endpoint.port, db: url.db })
+    case "Sentinel":
+      return new StandaloneRedis({
+        ...options,
+        sentinels: url.sentinels.map(({ host, port }) => ({ host, port })),
+        name: url.name,
+        db: url.db,
+        failoverDetector: true,
+        ...(url.tls ? { enableTLSForSentinelMode: true } : {})
+      })
+    case "Cluster":
+      return new Cluster(
+        url.nodes.map(({ host, port }) => ({ host, port })),
+        {
+          clusterRetryStrategy: settings.retryStrategy,
+          slotsRefreshTimeout: 2_000,
+          redisOptions: options
+        } satisfies Omit<ClusterOptions, "replyMapping">
+      )
+  }
+}
+
+const isConnectionError = (error: Error): boolean =>
+  !("command" in error) ||
+  !/^[A-Z]{3,}/.test(error.message) ||
+  error.message.startsWith("CLUSTERDOWN") ||
+  error.message.startsWith("TRYAGAIN")
+
+const toRedisError = (command: string, cause: unknown): RedisError => {
+  if (!(cause instanceof Error)) return new RedisUnavailable({ command, cause })
+  const text = cause.message.replace(/^ReplyError: /, "")
+  if (/(^|\s|-)OOM /.test(text)) return new RedisFull({ command })
+  if (cause.name !== "ReplyError" || isConnectionError(cause)) return new RedisUnavailable({ command, cause })
+  return new RedisRefused({ command, code: text.split(" ", 1)[0] ?? "ERR", reply: text })
+}
+
+/**
+ * Holds a connection's writes back until the tick is over, so that its commands leave in one system call. The driver's own
+ * auto-pipelining sends one batch at a time and throws out of reach when a connection breaks under it.
+ */
+const cork = (connection: Connection): void => {
+  if (connection instanceof Cluster) return
+  const stream = connection.stream
+  if (stream === undefined || stream.writableCorked > 0) return
+  stream.cork()
+  process.nextTick(() => stream.uncork())
+}
+
+const fromPromise = <A>(command: string, send: () => Promise<A>): Effect.Effect<A, RedisError> =>
+  Effect.callback<A, RedisError>((resume) => {
+    send().then(
+      (reply) => resume(Effect.succeed(reply)),
+      (cause: unknown) => resume(Effect.fail(toRedisError(command, cause)))
+    )
+  })
+
+/** The node a key lives on, by the shared client's map of the Cluster. */
+const nodeOf = (cluster: Cluster, routingKey: string): StandaloneRedis | undefined => {
+  const name = cluster.slots[hashSlot(routingKey)]?.[0]
+  return cluster.nodes("master").find((node) => `${node.options.host}:${node.options.port}` === name)
+}
+
+const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
+  const services = yield* Effect.context<never>()
+  const fork = Effect.runForkWith(services)
+  let connects = 0
+  let lastComplaint = ""
+  // said once per kind of trouble, not once per attempt
+  const complain = (error: Error) => {
+    if (error.message === lastComplaint) return
+    lastComplaint = error.message
+    fork(Effect.logWarning("redis connection trouble").pipe(Effect.annotateLogs({ error: error.message })))
+  }
+  const shared = yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      const connection = connect(url, { connectionName: "eco2" })
+      connection.on("error", complain)
+      connection.on("ready", () => {
+        if (connects++ > 0) fork(Effect.logInfo("redis connection is back"))
+        lastComplaint = ""
+      })
+      return connection
+    }),
+    (connection) => Effect.sync(() => connection.disconnect())
+  )
+  const counted = <A>(effect: Effect.Effect<A, RedisError>) => Effect.andThen(Metric.update(redisCommands, 1), effect)
+  const send = (command: string, ...args: ReadonlyArray<Argument>) =>
+    counted(
+      fromPromise(command, () => {
+        cork(shared)
+        return shared.call(command, ...args)
+      })
+    )
+
+  const known = new Set<string>()
+  const invoke = (
+    script: Script<unknown>,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<Argument>
+  ): Promise<unknown> => {
+    if (!known.has(script.name)) {
+      shared.defineCommand(script.name, { lua: script.lua, numberOfKeys: script.numberOfKeys })
+      known.add(script.name)
+    }
+    cork(shared)
+    const command: unknown = Reflect.get(shared, script.name)
+    return typeof command === "function"
+      ? command.apply(shared, [...keys, ...args])
+      : Promise.reject(new Error(`script ${script.name} is not defined`))
+  }
+
+  const openReader = (routingKey: string): StandaloneRedis => {
+    const overrides = {
+      maxRetriesPerRequest: 0,
+      autoResendUnfulfilledCommands: false,
+      connectionName: "eco2-reader",
+      lazyConnect: true,
+      // our own timer guards a blocking read
+      socketTimeout: undefined
+    }
+    let connection: Connection
+    if (shared instanceof Cluster) {
+      const node = nodeOf(shared, routingKey)
+      if (node === undefined) throw new Error(`no master of the Cluster serves ${routingKey} now`)
+      const { host = "127.0.0.1", port = 6379 } = node.options
+      connection = connect({ ...url, _tag: "Standalone", endpoint: { host, port }, db: 0 }, overrides)
+    } else {
+      connection = connect(url, overrides)
+    }
+    if (connection instanceof Cluster) throw new Error("a reader is one socket")
+    connection.on("error", complain)
+    return connection
+  }
+
+  const reader = (routingKey: string): Effect.Effect<Reader, never, Scope.Scope> =>
+    Effect.gen(function* () {
+      let current: { readonly connection: StandaloneRedis; id: number | undefined } | undefined
+      let reading = false
+      const drop = () => {
+        current?.connection.disconnect()
+        current = undefined
+      }
+      yield* Effect.addFinalizer(() => Effect.sync(drop))
+      const open = Effect.tryPromise({
+        try: async () => {
+          if (current !== undefined) return current
+          const connection = openReader(routingKey)
+          current = { connection, id: undefined }
+          await connection.connect()
+          current.id = Number(await connection.call("CLIENT", "ID"))
+          return current
+        },
+        catch: (cause) => toRedisError("CLIENT ID", cause)
+      })
+      const read = (blockMillis: number, command: string, ...args: ReadonlyArray<Argument>) =>
+        counted(
+          open.pipe(
+            Effect.flatMap(({ connection }) => {
+              reading = true
+              return fromPromise(command, () => connection.call(command, ...args))
+            }),
+            Effect.timeoutOrElse({
+              duration: Duration.millis(blockMillis + silenceMillis),
+              orElse: () => Effect.fail(new RedisUnavailable({ command, cause: new Error("the reader fell silent") }))
+            }),
+            Effect.onExit((exit) =>
+              Effect.sync(() => {
+                reading = false
+                if (exit._tag === "Failure") drop()
+              })
+            )
+          )
+        )
+      const unblock = Effect.suspend(() => {
+        const id = current?.id
+        if (id === undefined || !reading) return Effect.void
+        const target = shared instanceof Cluster ? nodeOf(shared, routingKey) : shared
+        return target === undefined
+          ? Effect.void
+          : // failure is harmless: the read ends by itself, later
+            Effect.ignore(counted(fromPromise("CLIENT UNBLOCK", () => target.call("CLIENT", "UNBLOCK", id))))
+      })
+      return { read, unblock }
+    })
+
+  const scanNode = async (node: StandaloneRedis, pattern: string): Promise<Array<string>> => {
+    const found: Array<string> = []
+    let cursor = "0"
+    do {
+      const [next, keys] = await node.scan(cursor, "MATCH", pattern, "COUNT", 1_000)
+      found.push(...keys)
+      cursor = next
+    } while (cursor !== "0")
+    return found
+  }
+
+  return RedisClient.of({
+    topology: url._tag,
+    send,
+    getBuffer: (key) => counted(fromPromise("GET", () => shared.getBuffer(key))),
+    run: (script, keys, args) =>
+      Effect.flatMap(counted(fromPromise(script.name, () => invoke(script, keys, args))), script.decode),
+    reader,
+    reconnects: () => Math.max(0, connects - 1),
+    scan: (pattern) =>
+      fromPromise("SCAN", async () => {
+        const nodes = shared instanceof Cluster ? shared.nodes("master") : [shared]
+        return (await Promise.all(nodes.map((node) => scanNode(node, pattern)))).flat()
+      })
+  })
+})
+
+/** From a URL already known: tests and `npm start`, which make their own server. */
+export const layerUrl = (url: string): Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid> =>
+  Layer.effect(RedisClient, Effect.flatMap(RedisUrl.parse(url), make))
+
+/** From REDIS_URL. */
+export const layer: Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid | Config.ConfigError> = Layer.effect(
+  RedisClient,
+  Effect.gen(function* () {
+    return yield* make(yield* RedisUrl.parse(Redacted.value(yield* RedisUrl.RedisUrlConfig)))
+  })
+)
+
+/** Decodes a reply at the edge; a mismatch is RedisReplyInvalid. */
+export const decodeReply = <A>(command: string, schema: Schema.ConstraintDecoder<A>) => {
+  const decode = Schema.decodeUnknownEffect(schema)
+  return (reply: unknown): Effect.Effect<A, RedisReplyInvalid> =>
+    Effect.mapError(decode(reply), (issue) => new RedisReplyInvalid({ command, reason: String(issue) }))
+}

@@ -1,0 +1,75 @@
+/**
+ * Logging: JSON lines by pino (pretty on a terminal), one line a decision: constant text, facts as fields.
+ * Secrets and payloads are redacted by name, wherever they stand. LOG_LEVEL: trace, debug, info (default), warn, error, silent.
+ */
+import { Cause, Config, Effect, Layer, Logger, References } from "effect"
+import { pino } from "pino"
+import type { LevelWithSilent } from "pino"
+import * as Setting from "../config/Setting.ts"
+
+const levels = ["trace", "debug", "info", "warn", "error", "silent"] as const
+const ofEffect: Record<string, Exclude<LevelWithSilent, "silent">> = {
+  Fatal: "fatal",
+  Error: "error",
+  Warn: "warn",
+  Info: "info",
+  Debug: "debug",
+  Trace: "trace",
+  All: "trace"
+}
+const minimum = { trace: "Trace", debug: "Debug", info: "Info", warn: "Warn", error: "Error", silent: "None" } as const
+
+/** Fields that never reach a log line, at any depth up to three. */
+export const redacted: ReadonlyArray<string> = [
+  "authorization",
+  "cookie",
+  "password",
+  "secret",
+  "token",
+  "apiKey",
+  "api_key",
+  "image",
+  "image_url",
+  "user_input",
+  "input",
+  "body"
+].flatMap((name) => [name, `*.${name}`, `*.*.${name}`])
+
+const destination = (pretty: boolean, level: LevelWithSilent) =>
+  pino({
+    level,
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    redact: { paths: [...redacted], censor: "[redacted]" },
+    ...(pretty
+      ? {
+          transport: {
+            target: "pino-pretty",
+            options: { colorize: true, translateTime: "HH:MM:ss.l", singleLine: true }
+          }
+        }
+      : {})
+  })
+
+const textOf = (value: unknown): string =>
+  typeof value === "string" ? value : value instanceof Error ? value.message : (JSON.stringify(value) ?? String(value))
+
+/** `role` stands in every line. */
+export const layer = (role: string): Layer.Layer<never, Config.ConfigError> =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const level = yield* Setting.oneOf("LOG_LEVEL", { default: "info", values: levels })
+      const out = destination(process.stdout.isTTY === true, level)
+      const logger = Logger.make(({ cause, fiber, logLevel, message }) => {
+        const [text, ...rest] = Array.isArray(message) ? message : [message]
+        const facts = { role, ...fiber.getRef(References.CurrentLogAnnotations) }
+        const more = {
+          ...(rest.length > 0 ? { detail: rest.map(textOf).join(" ") } : {}),
+          ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})
+        }
+        out[ofEffect[logLevel] ?? "info"]({ ...facts, ...more }, textOf(text))
+      })
+      return Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, minimum[level]))
+    })
+  )

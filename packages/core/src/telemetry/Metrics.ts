@@ -1,0 +1,52 @@
+/**
+ * Metrics: every metric of core, with its unit and labels; docs/operations.md shows the same table.
+ * Scraped at /metrics of every role in Prometheus text.
+ */
+import { Metric } from "effect"
+
+/** Commands and scripts sent to Redis by this process (calls inside Lua not counted). */
+export const redisCommands = Metric.counter("eco2_redis_commands_total", {
+  incremental: true,
+  description: "commands and scripts sent to Redis"
+})
+
+/** Seconds since the mailbox reader, or the event reader, last had an answer. */
+export const lastReadAge = Metric.gauge("eco2_last_read_age_seconds", {
+  description: "seconds since a blocking read was last answered, by reader"
+})
+
+/** Seconds a stage worked, by `pipeline` and `stage`; only attempts that committed. */
+export const stageSeconds = Metric.histogram("eco2_stage_seconds", {
+  description: "seconds of work of a committed stage",
+  boundaries: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120]
+})
+
+/** Seconds a job waited in a stage's mailbox before it was taken, by `pipeline` and `stage`. */
+export const waitSeconds = Metric.histogram("eco2_wait_seconds", {
+  description: "seconds between a job's arrival in a stage's mailbox and its begin",
+  boundaries: [0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300]
+})
+
+/** Jobs that ended, by `pipeline` and `outcome` (done, failed, cancelled), counted by the process whose script ended them. */
+export const jobs = Metric.counter("eco2_jobs_total", { incremental: true, description: "jobs that reached their end" })
+
+/** Attempts that did not commit, by `stage` and `reason` (an error's tag). */
+export const attempts = Metric.counter("eco2_attempts_total", {
+  incremental: true,
+  description: "stage attempts that failed or were given back"
+})
+
+/** Letters written by this process, by `mailbox` and `reason`. */
+export const deadLetters = Metric.counter("eco2_dead_letters", {
+  incremental: true,
+  description: "dead letters written"
+})
+
+/** By `mailbox`: entries in the mailbox, in work included. */
+export const mailboxDepth = Metric.gauge("eco2_mailbox_depth", { description: "entries not yet acknowledged" })
+/** By `mailbox`: entries in work, of all processes. */
+export const mailboxLeased = Metric.gauge("eco2_mailbox_leased", { description: "entries in work" })
+/** By `mailbox`: waiting + leased: what autoscalers read. */
+export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", { description: "entries waiting or in work" })
+/** By `mailbox`: age of the oldest entry, seconds. */
+export const mailboxOldest = Metric.gauge("eco2_mailbox_oldest_seconds", { description: "age of the oldest entry" })

@@ -1,0 +1,40 @@
+/**
+ * Tracing: W3C trace context, carried in the job from submit to every stage, so that one trace id leads through all logs
+ * and spans of a job. Source: https://www.w3.org/TR/trace-context/
+ */
+import { Effect, Option, Tracer } from "effect"
+import { randomBytes } from "node:crypto"
+
+const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
+
+/** The span a traceparent names, or undefined when it names none (malformed, or all zero). */
+export const parse = (traceparent: string): Tracer.ExternalSpan | undefined => {
+  const match = pattern.exec(traceparent)
+  if (match === null || /^0+$/.test(match[1]!) || /^0+$/.test(match[2]!)) return undefined
+  return Tracer.externalSpan({ traceId: match[1]!, spanId: match[2]!, sampled: (parseInt(match[3]!, 16) & 1) === 1 })
+}
+
+export const format = (span: {
+  readonly traceId: string
+  readonly spanId: string
+  readonly sampled: boolean
+}): string => `00-${span.traceId.padStart(32, "0")}-${span.spanId.padStart(16, "0")}-${span.sampled ? "01" : "00"}`
+
+/** The traceparent of the caller's span; a new one where there is none, so that every job has a trace id. */
+export const current: Effect.Effect<string> = Effect.map(Effect.option(Effect.currentParentSpan), (span) =>
+  Option.match(span, {
+    onNone: () =>
+      format({ traceId: randomBytes(16).toString("hex"), spanId: randomBytes(8).toString("hex"), sampled: true }),
+    onSome: format
+  })
+)
+
+/** Runs an effect as a span of the trace a job carries, its log lines marked with the trace id. */
+export const inJob =
+  (name: string, traceparent: string) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> => {
+    const parent = parse(traceparent)
+    return parent === undefined
+      ? Effect.withSpan(effect, name)
+      : Effect.withSpan(effect, name, { parent }).pipe(Effect.annotateLogs({ trace_id: parent.traceId }))
+  }

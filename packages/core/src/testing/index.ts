@@ -1,0 +1,2 @@
+/** The test kit: real servers to run against, and ways to break them. */
+export * as RedisServer from "./RedisServer.ts"

@@ -1,0 +1,72 @@
+/**
+ * TimerLoop: serves every partition's timers, from one fiber a process. A partition is looked at once a minute, when its
+ * next known timer is due, and when somebody here has just set one; the looks of an idle process are spread out.
+ */
+import { Clock, Duration, Effect, Metric, Queue } from "effect"
+import type { Scope } from "effect"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { jobs } from "../telemetry/Metrics.ts"
+import { Timers } from "./Timers.ts"
+
+export interface TimerLoop {
+  /** A timer of this partition is due in `millis`: look then, not later. */
+  readonly wakeIn: (partition: Partition, millis: number) => void
+}
+
+const lookMillis = 60_000
+const troubleMillis = 1_000
+
+export const make = Effect.fnUntraced(function* (options: {
+  readonly mailboxes: () => ReadonlyArray<string>
+  readonly stopping: () => boolean
+}): Effect.fn.Return<TimerLoop, never, Timers | Keyspace | Scope.Scope> {
+  const timers = yield* Timers
+  const { partitions } = yield* Keyspace
+  const clock = yield* Clock.Clock
+  const wake = yield* Queue.sliding<void>(1)
+  const start = clock.currentTimeMillisUnsafe()
+  const lookAt = new Map(partitions.map((partition, i) => [partition, start + (i * lookMillis) / partitions.length]))
+  const sooner = (partition: Partition, at: number) => {
+    if (at < (lookAt.get(partition) ?? Infinity)) lookAt.set(partition, at)
+  }
+
+  const look = Effect.fnUntraced(
+    function* (partition: Partition) {
+      lookAt.set(partition, clock.currentTimeMillisUnsafe() + lookMillis)
+      const { expired, nextMillis } = yield* timers.promote(partition, options.mailboxes())
+      if (nextMillis !== null && nextMillis < lookMillis)
+        sooner(partition, clock.currentTimeMillisUnsafe() + nextMillis)
+      if (expired > 0) {
+        yield* Metric.update(Metric.withAttributes(jobs, { pipeline: "", outcome: "expired" }), expired)
+        yield* Effect.logWarning("jobs failed at their deadline").pipe(Effect.annotateLogs({ jobs: expired }))
+      }
+    },
+    (effect, partition) =>
+      Effect.catch(effect, (error) => {
+        sooner(partition, clock.currentTimeMillisUnsafe() + troubleMillis)
+        return Effect.logDebug("timers could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))
+      })
+  )
+
+  yield* Effect.gen(function* () {
+    while (!options.stopping()) {
+      const now = clock.currentTimeMillisUnsafe()
+      for (const partition of partitions) {
+        if ((lookAt.get(partition) ?? 0) <= now) yield* look(partition)
+      }
+      const next = Math.min(...lookAt.values())
+      yield* Effect.timeoutOption(
+        Queue.take(wake),
+        Duration.millis(Math.max(1, next - clock.currentTimeMillisUnsafe()))
+      )
+    }
+  }).pipe(Effect.forkScoped)
+
+  return {
+    wakeIn: (partition, millis) => {
+      sooner(partition, clock.currentTimeMillisUnsafe() + millis)
+      Queue.offerUnsafe(wake, undefined)
+    }
+  }
+})

@@ -1,0 +1,178 @@
+/**
+ * Api: the scan calls the page makes, with their replies. What a reply means to the user is decided by app.js and
+ * follow.js; how an error reads, by i18n.js.
+ */
+
+/**
+ * @typedef {object} ScanRequest
+ * @property {string} image_url http(s) or data URL
+ * @property {string | null} user_input
+ * @property {string | null} model null: the default
+ */
+/** @typedef {{ readonly job_id: string, readonly stream_url: string, readonly result_url: string }} AcceptedScan */
+/** @typedef {{ readonly code?: string, readonly message?: string, readonly stage?: string | null, readonly attempts?: number }} ScanError */
+/** @typedef {{ readonly name: string, readonly dialog?: string, readonly match_reason?: string, readonly type?: string }} Reward */
+/** @typedef {{ readonly major_category?: string, readonly middle_category?: string | null, readonly minor_category?: string | null }} Classification */
+/**
+ * @typedef {object} ClassificationResult
+ * @property {Classification} [classification]
+ * @property {ReadonlyArray<string>} [situation_tags]
+ * @property {{ readonly user_input?: string }} [meta]
+ */
+/**
+ * @typedef {object} FinalAnswer
+ * @property {Readonly<Record<string, string>>} [disposal_steps] keyed 단계1, 단계2, …
+ * @property {ReadonlyArray<string>} [insufficiencies]
+ * @property {string} [user_answer]
+ */
+/**
+ * @typedef {object} ResultBody a job that has ended
+ * @property {string} [task_id]
+ * @property {string} status completed, failed or cancelled
+ * @property {string} [message]
+ * @property {{ readonly classification_result?: ClassificationResult | null, readonly disposal_rules?: Readonly<Record<string, unknown>> | null, readonly final_answer?: FinalAnswer | null } | null} [pipeline_result]
+ * @property {Reward | null} [reward]
+ * @property {ScanError | null} [error]
+ * @property {Readonly<Record<string, unknown>> | null} [metadata]
+ */
+/** @typedef {{ readonly current_stage?: string | null, readonly progress?: number | null }} OpenBody a job still open */
+/** @typedef {{ readonly kind: "ended", readonly body: ResultBody } | { readonly kind: "open", readonly body: OpenBody, readonly retryAfterMillis: number } | { readonly kind: "gone" }} ResultReply */
+
+/** The server refused or failed; nothing was started unless `status` is 5xx, then it is unknown. */
+export class ApiError extends Error {
+  /**
+   * @param {number} status
+   * @param {string | null} code
+   * @param {string | null} detail
+   */
+  constructor(status, code, detail) {
+    super(detail ?? code ?? String(status))
+    this.status = status
+    this.code = code
+    this.detail = detail
+  }
+}
+
+/** No answer came: the request may have been carried out or not. */
+export class Unreachable extends Error {}
+
+/** @param {unknown} value @returns {value is Record<string, unknown>} */
+const isRecord = (value) => typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The detail of an error body as one sentence: text, `{message}` or a validation list. @param {unknown} detail */
+const detailText = (detail) => {
+  if (typeof detail === "string") return detail
+  if (isRecord(detail) && typeof detail["message"] === "string") return detail["message"]
+  if (!Array.isArray(detail)) return null
+  const lines = detail.flatMap((entry) => {
+    if (!isRecord(entry)) return []
+    const where = Array.isArray(entry["loc"]) ? entry["loc"].filter((part) => part !== "body").join(".") : ""
+    return [[where, entry["msg"]].filter(Boolean).join(": ")]
+  })
+  return lines.length === 0 ? null : lines.join(" · ")
+}
+
+/**
+ * @param {string} url
+ * @param {RequestInit} init
+ * @param {number} timeoutMillis
+ */
+const call = async (url, init, timeoutMillis) => {
+  try {
+    const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(timeoutMillis), ...init })
+    const text = await response.text()
+    return { response, text }
+  } catch (cause) {
+    throw new Unreachable("no answer from the server", { cause })
+  }
+}
+
+/** @param {string} text @returns {unknown} */
+const parsed = (text) => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+/** @param {Response} response @param {string} text */
+const refusal = (response, text) => {
+  const body = parsed(text)
+  if (!isRecord(body)) return new ApiError(response.status, null, null)
+  const detail = body["detail"]
+  const inner = isRecord(detail) ? detail["error"] : undefined
+  const code = body["code"] ?? inner
+  return new ApiError(response.status, typeof code === "string" ? code : null, detailText(detail))
+}
+
+/** A Retry-After of seconds, kept between one and thirty. @param {Response} response */
+const retryAfterMillis = (response) => {
+  const seconds = Number(response.headers.get("retry-after") ?? "2")
+  return Math.min(30, Math.max(1, Number.isFinite(seconds) ? seconds : 2)) * 1000
+}
+
+/** Where a job is watched and fetched, when only its id is known. @param {string} jobId */
+export const urlsOf = (jobId) => ({
+  streamUrl: `/api/v1/scan/${jobId}/events`,
+  resultUrl: `/api/v1/scan/${jobId}/result`
+})
+
+/**
+ * The models on offer; null when the list cannot be had, which is no reason to stop.
+ * @returns {Promise<{ readonly models: ReadonlyArray<string>, readonly default: string } | null>}
+ */
+export const fetchModels = async () => {
+  try {
+    const { response, text } = await call("/api/v1/scan/models", {}, 20_000)
+    const body = parsed(text)
+    if (!response.ok || !isRecord(body) || !Array.isArray(body["models"])) return null
+    const models = body["models"].filter((model) => typeof model === "string")
+    return { models, default: typeof body["default"] === "string" ? body["default"] : (models[0] ?? "") }
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Submits a scan. Sending the same body with the same key again is safe: it is one job.
+ * - rejects with ApiError or Unreachable
+ * @param {string} body a ScanRequest as JSON
+ * @param {string} key
+ * @returns {Promise<AcceptedScan>}
+ */
+export const submitScan = async (body, key) => {
+  const headers = { "content-type": "application/json", "x-idempotency-key": key }
+  const { response, text } = await call("/api/v1/scan", { method: "POST", headers, body }, 180_000)
+  const reply = parsed(text)
+  if (!response.ok) throw refusal(response, text)
+  if (!isRecord(reply) || typeof reply["job_id"] !== "string") throw new ApiError(502, null, null)
+  const { resultUrl, streamUrl } = urlsOf(reply["job_id"])
+  return {
+    job_id: reply["job_id"],
+    stream_url: typeof reply["stream_url"] === "string" ? reply["stream_url"] : streamUrl,
+    result_url: typeof reply["result_url"] === "string" ? reply["result_url"] : resultUrl
+  }
+}
+
+/**
+ * How a job stands. Rejects with ApiError (401, 5xx …) or Unreachable.
+ * @param {string} resultUrl
+ * @returns {Promise<ResultReply>}
+ */
+export const fetchResult = async (resultUrl) => {
+  const { response, text } = await call(resultUrl, {}, 20_000)
+  const body = parsed(text)
+  if (response.status === 404 || response.status === 400) return { kind: "gone" }
+  if (!response.ok) throw refusal(response, text)
+  if (!isRecord(body)) throw new ApiError(502, null, null)
+  return response.status === 202
+    ? { kind: "open", body: /** @type {OpenBody} */ (body), retryAfterMillis: retryAfterMillis(response) }
+    : { kind: "ended", body: /** @type {ResultBody} */ (/** @type {unknown} */ (body)) }
+}
+
+/** Cancels a job; a job that ended already rejects with ApiError 409. @param {string} jobId */
+export const cancelScan = async (jobId) => {
+  const { response, text } = await call(`/api/v1/scan/${jobId}`, { method: "DELETE" }, 20_000)
+  if (!response.ok) throw refusal(response, text)
+}

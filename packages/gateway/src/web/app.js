@@ -1,0 +1,430 @@
+/**
+ * App: the page as a whole. Holds what the page is doing (composing, watching a job, showing its end) and wires
+ * picker, api, follow, progress and result together; each of them knows none of the others' work.
+ */
+import { ApiError, Unreachable, cancelScan, fetchModels, fetchResult, submitScan, urlsOf } from "./api.js"
+import { byId, element, say } from "./element.js"
+import { follow } from "./follow.js"
+import { errorText, language, setLanguage, t, translatePage } from "./i18n.js"
+import { createPicker } from "./picker.js"
+import { createProgress } from "./progress.js"
+import { cancelledView, completedView, failedView, goneView, refusedView } from "./result.js"
+import { forgetJob, jobInAddress, keepJob, keptJob, leaveJob, showInAddress } from "./session.js"
+
+/** @typedef {import("./session.js").KeptJob} KeptJob */
+/**
+ * @typedef {{ readonly kind: "result", readonly body: import("./api.js").ResultBody }
+ *   | { readonly kind: "gone" }
+ *   | { readonly kind: "refused", readonly error: ApiError }} Ending
+ */
+
+const form = /** @type {HTMLFormElement} */ (byId("compose"))
+const question = /** @type {HTMLTextAreaElement} */ (byId("question"))
+const model = /** @type {HTMLSelectElement} */ (byId("model"))
+const submit = /** @type {HTMLButtonElement} */ (byId("submit"))
+const cancel = /** @type {HTMLButtonElement} */ (byId("cancel"))
+const [ending, announcer, submitError, cancelError] = [
+  byId("ending"),
+  byId("announce"),
+  byId("submit-error"),
+  byId("cancel-error")
+]
+const picker = createPicker()
+const progress = createProgress()
+
+/** @type {"compose" | "opening" | "running" | "ending"} */
+let view = "compose"
+/** @type {KeptJob | null} */
+let job = null
+/** @type {Ending | null} */
+let end = null
+/** What was submitted last, as long as this page lives: a retry needs no photo chosen again. @type {{ jobId: string, body: string } | null} */
+let submitted = null
+/** The key of a submit that got no certain answer: the same body under it is never scanned twice. @type {{ body: string, key: string } | null} */
+let unanswered = null
+let submitting = false
+let cancelling = false
+let submitProblem = () => ""
+let cancelProblem = () => ""
+let stopFollowing = () => {}
+/** Raised whenever the page turns to something else; what belongs to an earlier visit is dropped. */
+let visit = 0
+
+// ---- drawing
+
+const drawTitle = () => {
+  document.title = view === "running" ? `${progress.percent()}% · Eco²` : "Eco²"
+}
+
+const drawEnding = () => {
+  if (end === null) return
+  const on = { again: startOver, retry }
+  const open = ending.querySelector("details")?.open === true
+  const parts =
+    end.kind === "gone"
+      ? goneView(on)
+      : end.kind === "refused"
+        ? refusedView(end.error, on)
+        : end.body.status === "failed"
+          ? failedView(end.body, on)
+          : end.body.status === "cancelled"
+            ? cancelledView(end.body, on)
+            : completedView(end.body, on)
+  ending.replaceChildren(...parts.filter((part) => part !== null && part !== false))
+  const details = ending.querySelector("details")
+  if (open && details !== null) details.open = true
+}
+
+const draw = () => {
+  document.body.dataset["view"] = view
+  byId("intro").hidden = view !== "compose"
+  form.hidden = view !== "compose"
+  byId("url-field").hidden = view !== "compose"
+  byId("running").hidden = view !== "running"
+  byId("opening").hidden = view !== "opening"
+  ending.hidden = view !== "ending"
+  const retrying = ending.querySelector('[data-testid="retry"]')
+  if (retrying !== null) {
+    retrying.setAttribute("aria-disabled", String(submitting))
+    retrying.textContent = t(submitting ? "submitting" : "retry")
+  }
+  submit.setAttribute("aria-disabled", String(submitting))
+  submit.textContent = t(submitting ? "submitting" : "submit")
+  cancel.setAttribute("aria-disabled", String(cancelling))
+  cancel.textContent = t(cancelling ? "cancelling" : "cancel")
+  say(submitError, submitProblem())
+  say(cancelError, cancelProblem())
+  drawTitle()
+}
+
+const drawLanguage = () => {
+  translatePage()
+  const other = language() === "ko" ? "en" : "ko"
+  const toggle = byId("language")
+  toggle.textContent = other === "en" ? "English" : "한국어"
+  toggle.lang = other
+  for (const option of model.options) {
+    if (option.value === "simulated") option.textContent = t("model.simulated", { model: option.value })
+  }
+  announcer.textContent = ""
+  picker.draw()
+  progress.draw()
+  drawEnding()
+  draw()
+}
+
+/** Puts the reading position where the news is, unless it is there already. @param {string} id */
+const focusOn = (id) => document.getElementById(id)?.focus({ preventScroll: false })
+
+// ---- the three views
+
+const showCompose = () => {
+  visit += 1
+  stopFollowing()
+  progress.stop()
+  view = "compose"
+  job = null
+  end = null
+  ending.replaceChildren()
+  submitProblem = () => ""
+  picker.unlock()
+  draw()
+}
+
+/** @param {Ending} how */
+const showEnding = (how) => {
+  progress.stop()
+  view = "ending"
+  end = how
+  if (job !== null && how.kind === "result") keepJob({ ...job, open: false })
+  drawEnding()
+  draw()
+  const outcome =
+    how.kind === "result" && how.body.status === "completed"
+      ? "done"
+      : how.kind === "result" && how.body.status === "cancelled"
+        ? "cancelled"
+        : "failed"
+  announcer.textContent = how.kind === "gone" ? t("gone.title") : t(`announce.${outcome}`)
+  focusOn("ending-heading")
+}
+
+/** Watches an open job until its end. @param {KeptJob} next */
+const showRunning = (next) => {
+  const mine = ++visit
+  stopFollowing()
+  job = next
+  end = null
+  ending.replaceChildren()
+  view = "running"
+  cancelling = false
+  cancelProblem = () => ""
+  picker.lock(next.picture, next.question)
+  progress.start(next.startedAt)
+  draw()
+  const current = () => mine === visit
+  stopFollowing = follow(next, {
+    event: (event) => {
+      progress.apply(event)
+      drawTitle()
+    },
+    snapshot: (body) => {
+      progress.snapshot(body)
+      drawTitle()
+    },
+    connection: progress.setConnected,
+    ended: (body) => {
+      progress.end(body.status === "failed" ? (body.error?.stage ?? null) : null)
+      // a full bar deserves a glance before it goes
+      const glanceMillis = body.status === "completed" ? 450 : 0
+      setTimeout(() => current() && showEnding({ kind: "result", body }), glanceMillis)
+    },
+    gone: () => {
+      if (!current()) return
+      forgetJob()
+      showEnding({ kind: "gone" })
+    },
+    refused: (error) => current() && showEnding({ kind: "refused", error })
+  })
+}
+
+/** A job named by the address, or left open in this tab: ask how it stands, then watch it or show its end. @param {string} jobId */
+const openJob = async (jobId) => {
+  const mine = ++visit
+  stopFollowing()
+  const kept = keptJob()
+  /** @type {KeptJob} */
+  const next =
+    kept?.jobId === jobId
+      ? kept
+      : {
+          jobId,
+          ...urlsOf(jobId),
+          picture: "",
+          imageUrl: null,
+          question: null,
+          model: null,
+          startedAt: null,
+          open: true
+        }
+  job = next
+  end = null
+  view = "opening"
+  picker.clear()
+  picker.lock(next.picture, next.question)
+  draw()
+  try {
+    const reply = await fetchResult(next.resultUrl)
+    if (mine !== visit) return
+    if (reply.kind === "open") {
+      showRunning(next)
+      progress.snapshot(reply.body)
+      return
+    }
+    if (reply.kind === "gone") forgetJob()
+    showEnding(reply.kind === "ended" ? { kind: "result", body: reply.body } : { kind: "gone" })
+  } catch (error) {
+    if (mine !== visit) return
+    // no answer yet: following goes on asking and says so meanwhile
+    if (error instanceof Unreachable || (error instanceof ApiError && error.status >= 500)) showRunning(next)
+    else if (error instanceof ApiError) showEnding({ kind: "refused", error })
+    else throw error
+  }
+}
+
+// ---- submitting
+
+/**
+ * Sends a request body; the key is new unless the same body went unanswered before.
+ * @param {string} body
+ * @param {{ readonly picture: string, readonly imageUrl: string | null }} photo
+ */
+const send = async (body, photo) => {
+  if (submitting) return
+  const mine = ++visit
+  submitting = true
+  submitProblem = () => ""
+  if (unanswered?.body !== body)
+    unanswered = { body, key: crypto.randomUUID === undefined ? randomKey() : crypto.randomUUID() }
+  draw()
+  try {
+    const accepted = await submitScan(body, unanswered.key)
+    unanswered = null
+    submitted = { jobId: accepted.job_id, body }
+    const request = /** @type {import("./api.js").ScanRequest} */ (JSON.parse(body))
+    /** @type {KeptJob} */
+    const next = {
+      jobId: accepted.job_id,
+      streamUrl: accepted.stream_url,
+      resultUrl: accepted.result_url,
+      picture: photo.picture,
+      imageUrl: photo.imageUrl,
+      question: request.user_input,
+      model: request.model,
+      startedAt: Date.now(),
+      open: true
+    }
+    keepJob(next)
+    submitting = false
+    if (mine !== visit) return draw() // the user went elsewhere; the job is kept and goes on
+    showInAddress(next.jobId)
+    showRunning(next)
+    focusOn("running-heading")
+  } catch (error) {
+    submitting = false
+    // a refusal started nothing, so its key has done its duty; otherwise the next press may repeat the request
+    if (error instanceof ApiError && error.status < 500) unanswered = null
+    if (error instanceof ApiError) submitProblem = () => errorText(error)
+    else if (error instanceof Unreachable) submitProblem = () => t("problem.network")
+    else throw error
+    const problem = submitProblem
+    if (mine === visit && view !== "compose") {
+      showInAddress(null)
+      showCompose()
+      submitProblem = problem
+    }
+    draw()
+  }
+}
+
+/** Pages on plain http, except on this machine, have no randomUUID. */
+const randomKey = () =>
+  [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")
+
+/** The same input once more, as a new job. Without the photo at hand it has to be chosen again. */
+function retry() {
+  const previous = job ?? keptJob()
+  if (previous !== null && submitted?.jobId === previous.jobId) {
+    void send(submitted.body, { picture: previous.picture, imageUrl: previous.imageUrl })
+    return
+  }
+  forgetJob()
+  showInAddress(null)
+  showCompose()
+  question.value = previous?.question ?? ""
+  if (previous?.model) model.value = previous.model
+  if (previous?.imageUrl) {
+    picker.useUrl(previous.imageUrl)
+    form.requestSubmit()
+  } else {
+    picker.complain("problem.pickAgain")
+    picker.focus()
+  }
+}
+
+/** Clears everything for the next photo. */
+function startOver() {
+  forgetJob()
+  submitted = null
+  showInAddress(null)
+  picker.clear()
+  question.value = ""
+  showCompose()
+  picker.focus()
+}
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault()
+  if (submitting) return
+  const photo = await picker.picked()
+  if (photo === null) {
+    picker.focus()
+    return
+  }
+  const text = question.value.trim()
+  /** @type {import("./api.js").ScanRequest} */
+  const request = {
+    image_url: photo.imageUrl,
+    user_input: text === "" ? null : text,
+    model: byId("model-field").hidden ? null : model.value
+  }
+  await send(JSON.stringify(request), { picture: photo.picture, imageUrl: photo.uploaded ? null : photo.imageUrl })
+})
+
+byId("url-input").addEventListener("keydown", (event) => {
+  if (event instanceof KeyboardEvent && event.key === "Enter" && !event.isComposing) form.requestSubmit()
+})
+
+question.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit()
+})
+
+cancel.addEventListener("click", async () => {
+  if (job === null || cancelling) return
+  const { jobId, resultUrl } = job
+  const mine = visit
+  cancelling = true
+  cancelProblem = () => ""
+  draw()
+  try {
+    await cancelScan(jobId)
+  } catch (error) {
+    if (mine !== visit || view !== "running") return
+    // finished or gone before we came: its result says the rest
+    const over = error instanceof ApiError && (error.status === 409 || error.status === 404)
+    if (!over) {
+      cancelling = false
+      cancelProblem = () => (error instanceof ApiError ? errorText(error) : t("problem.cancelNetwork"))
+      draw()
+      return
+    }
+  }
+  // the stream tells at once; a stream that cannot is covered by asking
+  setTimeout(async () => {
+    if (mine !== visit || view !== "running") return
+    const reply = await fetchResult(resultUrl).catch(() => null)
+    if (reply === null || mine !== visit || view !== "running") return
+    if (reply.kind === "open") return
+    stopFollowing()
+    showEnding(reply.kind === "ended" ? { kind: "result", body: reply.body } : { kind: "gone" })
+  }, 1500)
+})
+
+// ---- language, models, where to begin
+
+byId("language").addEventListener("click", () => {
+  setLanguage(language() === "ko" ? "en" : "ko")
+  drawLanguage()
+})
+
+byId("home").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return
+  event.preventDefault()
+  // a job in work is left, not forgotten: going back finds it again
+  leaveJob()
+  showInAddress(null)
+  picker.clear()
+  showCompose()
+})
+
+/** The address is the truth about what is shown; back and forward change it. */
+const followAddress = () => {
+  const named = jobInAddress()
+  if (named === null) {
+    if (view === "compose") return
+    leaveJob()
+    showCompose()
+  } else if (named !== job?.jobId) void openJob(named)
+}
+window.addEventListener("popstate", followAddress)
+window.addEventListener("hashchange", followAddress)
+
+const offerModels = async () => {
+  const offer = await fetchModels()
+  if (offer === null || offer.models.length < 2) return
+  const chosen = model.value
+  model.replaceChildren(...offer.models.map((name) => element("option", { value: name }, [name])))
+  model.value = offer.models.includes(chosen) ? chosen : offer.default
+  byId("model-field").hidden = false
+  drawLanguage()
+}
+
+drawLanguage()
+void offerModels()
+const named = jobInAddress()
+const kept = keptJob()
+if (named !== null) void openJob(named)
+else if (kept?.open === true) {
+  showInAddress(kept.jobId)
+  void openJob(kept.jobId)
+}

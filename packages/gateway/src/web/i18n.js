@@ -1,0 +1,99 @@
+/**
+ * Language: which of the two the page speaks, remembered in localStorage; texts.js holds the words.
+ * Static markup names its key in `data-text`, `data-text-alt` or `data-text-placeholder`; views call `t`.
+ */
+import { texts } from "./texts.js"
+
+/** @typedef {"ko" | "en"} Language */
+
+const STORAGE_KEY = "eco2.language"
+
+/** @returns {Language} */
+const initialLanguage = () => {
+  try {
+    const kept = localStorage.getItem(STORAGE_KEY)
+    if (kept === "ko" || kept === "en") return kept
+  } catch {
+    // storage may be forbidden: then the choice lasts for this page only
+  }
+  return navigator.language.toLowerCase().startsWith("ko") ? "ko" : "en"
+}
+
+/** @type {Language} */
+let current = initialLanguage()
+
+/** The language spoken now. @returns {Language} */
+export const language = () => current
+
+/** Switches and remembers; the caller draws its views again. @param {Language} next */
+export const setLanguage = (next) => {
+  current = next
+  try {
+    localStorage.setItem(STORAGE_KEY, next)
+  } catch {
+    // as above
+  }
+}
+
+/** @param {string} key */
+const lookUp = (key) => texts[current][key]
+
+/**
+ * The text of a key with its `{values}` put in; the key itself when there is none, so that a gap shows.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ */
+export const t = (key, values = {}) =>
+  (lookUp(key) ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole))
+
+/** Fills the static markup and the document's `lang`. */
+export const translatePage = () => {
+  document.documentElement.lang = current
+  for (const node of document.querySelectorAll("[data-text]"))
+    node.textContent = t(node.getAttribute("data-text") ?? "")
+  for (const attribute of ["alt", "placeholder"]) {
+    const source = `data-text-${attribute}`
+    for (const node of document.querySelectorAll(`[${source}]`)) {
+      node.setAttribute(attribute, t(node.getAttribute(source) ?? ""))
+    }
+  }
+}
+
+/** `ModelUnavailable` and `MODEL_UNAVAILABLE` are one code. @param {string} code */
+const normalised = (code) =>
+  code
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+    .replace(/[\s-]+/g, "_")
+    .toUpperCase()
+
+/**
+ * A friendly sentence for an API error: by its code, else the server's own detail, else by HTTP status.
+ * @param {{ readonly code?: string | null | undefined, readonly detail?: string | null | undefined, readonly status?: number | undefined }} error
+ */
+export const errorText = ({ code, detail, status }) => {
+  const byCode = code ? lookUp(`error.${normalised(code)}`) : undefined
+  const exact = status === undefined ? undefined : lookUp(`error.status.${status}`)
+  const byStatus = exact ?? (status !== undefined && status >= 500 ? lookUp("error.status.5xx") : undefined)
+  // signing in is something to do, whatever words the server used
+  if (byCode === undefined && status === 401 && exact !== undefined) return exact
+  return byCode ?? (detail || undefined) ?? byStatus ?? t("error.unknown")
+}
+
+/** `1.2 MB`, `340 KB`. @param {number} bytes */
+export const sizeText = (bytes) =>
+  bytes >= 1_000_000 ? `${(bytes / 1_000_000).toFixed(1)} MB` : `${Math.max(1, Math.round(bytes / 1000))} KB`
+
+/** A length of time in words. @param {number} millis */
+export const durationText = (millis) => {
+  if (millis < 100) return `${Math.round(millis)} ms`
+  const seconds = millis / 1000
+  if (seconds < 59.5) return t("seconds", { value: Number(seconds.toFixed(seconds < 10 ? 1 : 0)) })
+  const whole = Math.round(seconds)
+  return t("minutes", { minutes: Math.floor(whole / 60), seconds: whole % 60 })
+}
+
+/** A running clock, `m:ss`. @param {number} millis */
+export const clockText = (millis) => {
+  const whole = Math.max(0, Math.floor(millis / 1000))
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`
+}

@@ -1,0 +1,165 @@
+/**
+ * Progress: the bar, the four stages and the clock of a job in work. Fed by follow.js through app.js; knows nothing of
+ * connections or results.
+ */
+import { byId, say } from "./element.js"
+import { clockText, durationText, t } from "./i18n.js"
+
+/** @typedef {"waiting" | "working" | "retrying" | "done" | "failed"} StageState */
+/** @typedef {{ state: StageState, code: string, attempt: number | null, nextAt: number | null }} StageView */
+
+/** The stages in order; each is worth the same share of the bar. */
+export const STAGES = /** @type {const} */ (["vision", "rule", "answer", "reward"])
+
+/** Unix seconds, milliseconds or an ISO date as milliseconds. @param {unknown} value @returns {number | null} */
+const momentOf = (value) => {
+  if (typeof value === "string" && Number.isNaN(Number(value))) {
+    const parsed = Date.parse(value)
+    return Number.isNaN(parsed) ? null : parsed
+  }
+  const number = Number(value ?? Number.NaN)
+  if (!Number.isFinite(number) || number <= 0) return null
+  return number < 1e11 ? number * 1000 : number
+}
+
+export const createProgress = () => {
+  const [bar, fill, elapsed, heading] = [byId("bar"), byId("bar-fill"), byId("elapsed"), byId("running-heading")]
+  const [announcer, connectionNote] = [byId("announce"), byId("connection")]
+  /** @type {Map<string, { item: Element, text: Element }>} */
+  const items = new Map()
+  for (const name of STAGES) {
+    const item = document.querySelector(`[data-stage="${name}"]`)
+    const text = item?.querySelector(".stage-state")
+    if (item && text) items.set(name, { item, text })
+  }
+
+  /** @returns {Map<string, StageView>} */
+  const fresh = () => new Map(STAGES.map((name) => [name, { state: "waiting", code: "", attempt: null, nextAt: null }]))
+
+  let stages = fresh()
+  let percent = 0
+  let startedAt = Date.now()
+  /** Whether the start is known here; else the server's time of it is taken. */
+  let startKnown = true
+  let connected = true
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let ticking
+
+  /** @param {StageView} stage */
+  const describe = (stage) => {
+    if (stage.state !== "retrying") return t(`state.${stage.state}`)
+    const left = stage.nextAt === null ? 0 : stage.nextAt - Date.now()
+    const when = left >= 1000 ? t("retry.in", { time: durationText(Math.ceil(left / 1000) * 1000) }) : t("retry.now")
+    const attempt = stage.attempt === null ? "" : t("retry.attempt", { attempt: stage.attempt })
+    return [when, attempt, stage.code].filter(Boolean).join(" · ")
+  }
+
+  /** The stage the eye should be on. */
+  const active = () => STAGES.find((name) => !["waiting", "done"].includes(stages.get(name)?.state ?? "waiting"))
+
+  const drawTexts = () => {
+    for (const [name, { item, text }] of items) {
+      const stage = stages.get(name)
+      if (stage === undefined) continue
+      item.setAttribute("data-state", stage.state)
+      const words = describe(stage)
+      if (text.textContent !== words) text.textContent = words
+    }
+    elapsed.textContent = clockText(Date.now() - startedAt)
+  }
+
+  const draw = () => {
+    drawTexts()
+    const name = active()
+    const idle = name === undefined && percent === 0
+    heading.textContent = t(idle ? "running.queued" : "running.title")
+    bar.setAttribute("aria-valuenow", String(percent))
+    bar.setAttribute("aria-valuetext", name === undefined ? `${percent}%` : `${percent}%, ${t(`stage.${name}`)}`)
+    bar.classList.toggle("idle", idle)
+    fill.style.setProperty("transform", `scaleX(${percent / 100})`)
+    say(connectionNote, connected ? "" : t("connection.lost"))
+  }
+
+  /** @param {string} name */
+  const announce = (name) => {
+    const stage = stages.get(name)
+    const number = STAGES.findIndex((stage) => stage === name) + 1
+    if (stage === undefined || number === 0) return
+    announcer.textContent = t("announce.stage", {
+      number,
+      total: STAGES.length,
+      stage: t(`stage.${name}`),
+      state: describe(stage)
+    })
+  }
+
+  /** Stages whose share the bar has passed are done, whatever was heard of them. */
+  const settlePassed = () => {
+    for (const [index, name] of STAGES.entries()) {
+      const stage = stages.get(name)
+      if (stage !== undefined && percent >= (100 / STAGES.length) * (index + 1)) stage.state = "done"
+    }
+  }
+
+  return {
+    draw,
+    /** A job begins to be watched. @param {number | null} since milliseconds since the epoch, null: not known */
+    start: (since) => {
+      stages = fresh()
+      percent = 0
+      connected = true
+      startedAt = since ?? Date.now()
+      startKnown = since !== null
+      clearInterval(ticking)
+      ticking = setInterval(drawTexts, 1000)
+      draw()
+    },
+    stop: () => clearInterval(ticking),
+    /** @param {boolean} now */
+    setConnected: (now) => {
+      connected = now
+      draw()
+    },
+    /** Where an open job stands, when only its result page was asked. @param {import("./api.js").OpenBody} body */
+    snapshot: ({ current_stage, progress }) => {
+      percent = Math.max(percent, Number(progress ?? 0))
+      settlePassed()
+      const stage = stages.get(current_stage ?? "")
+      if (stage?.state === "waiting") stage.state = "working"
+      draw()
+    },
+    /** @param {import("./follow.js").JobEvent} event */
+    apply: ({ progress, result, stage: name, status, ts }) => {
+      if (!startKnown && ts > 0) {
+        startedAt = Math.min(Date.now(), ts * 1000)
+        startKnown = true
+      }
+      if (name === "queued") {
+        // a run begins (again): what earlier runs finished is told by its progress
+        stages = fresh()
+        percent = progress
+      }
+      percent = Math.max(percent, progress)
+      settlePassed()
+      const stage = stages.get(name)
+      if (stage !== undefined) {
+        /** @type {Record<string, StageState>} */
+        const states = { started: "working", completed: "done", retrying: "retrying", failed: "failed" }
+        stage.state = states[status] ?? stage.state
+        const retry = /** @type {Record<string, unknown>} */ (status === "retrying" ? (result ?? {}) : {})
+        stage.code = typeof retry["code"] === "string" ? retry["code"] : ""
+        stage.attempt = Number.isFinite(Number(retry["attempt"] ?? Number.NaN)) ? Number(retry["attempt"]) : null
+        stage.nextAt = momentOf(retry["next_at"])
+      }
+      draw()
+      announce(name)
+    },
+    /** The last look before the result: all done, or the stage that failed. @param {string | null} failedStage */
+    end: (failedStage) => {
+      const stage = failedStage === null ? undefined : stages.get(failedStage)
+      if (stage !== undefined) stage.state = "failed"
+      draw()
+    },
+    percent: () => percent
+  }
+}

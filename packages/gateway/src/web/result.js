@@ -1,0 +1,232 @@
+/**
+ * Result: a job's end, drawn from its result body: the answer, or what there is of it after a failure, a cancellation
+ * or when nothing is left. Knows only bodies and callbacks; app.js decides what the buttons do.
+ */
+import { characterCard } from "./character.js"
+import { button, element } from "./element.js"
+import { durationText, errorText, t } from "./i18n.js"
+import { STAGES } from "./progress.js"
+import { ruleDetails } from "./rule.js"
+
+/** @typedef {import("./api.js").ResultBody} ResultBody */
+/** @typedef {{ readonly again: () => void, readonly retry: () => void }} Callbacks */
+
+/** @param {string} text */
+const heading = (text) => element("h2", { id: "ending-heading", tabindex: "-1" }, [text])
+
+/** What a server text is written in, for screen readers; null: not known. @param {string | undefined} text */
+const languageOf = (text) => (/[가-힣]/.test(text ?? "") ? "ko" : null)
+
+/** @param {ResultBody} body */
+const isSimulated = (body) => body.metadata?.["simulated"] === true
+
+/** @param {import("./api.js").Classification | undefined} classification */
+const breadcrumb = (classification) => {
+  const parts = [classification?.major_category, classification?.middle_category, classification?.minor_category]
+  const names = parts.filter((part) => typeof part === "string" && part !== "")
+  if (names.length === 0) return null
+  const items = names.map((name) => element("li", {}, [name]))
+  return element("nav", { class: "breadcrumb", "data-testid": "category", "aria-label": t("result.category") }, [
+    element("ol", { lang: languageOf(names.join("")) }, items)
+  ])
+}
+
+const simulatedBadge = () =>
+  element("p", { class: "simulated", "data-testid": "simulated" }, [
+    element("strong", {}, [t("result.simulated")]),
+    " ",
+    t("result.simulatedNote")
+  ])
+
+/** Steps keyed 단계1, 단계2, … in the order of their numbers. @param {Readonly<Record<string, string>> | undefined} steps */
+const stepList = (steps) => {
+  const entries = Object.entries(steps ?? {}).map(([key, text]) => ({
+    number: Number(/\d+/.exec(key)?.[0] ?? 0),
+    text
+  }))
+  if (entries.length === 0) return null
+  entries.sort((a, b) => a.number - b.number)
+  return element("section", { class: "block" }, [
+    element("h3", {}, [t("result.steps")]),
+    // without markers some screen readers no longer see a list
+    element(
+      "ol",
+      { class: "steps", role: "list", "data-testid": "steps", lang: languageOf(entries[0]?.text) },
+      entries.map(({ text }) => element("li", {}, [String(text)]))
+    )
+  ])
+}
+
+/** @param {ReadonlyArray<string> | undefined} tags */
+const tagList = (tags) =>
+  tags === undefined || tags.length === 0
+    ? null
+    : element("section", { class: "block tags" }, [
+        element("h3", {}, [t("result.tags")]),
+        element(
+          "ul",
+          { role: "list", "data-testid": "tags", lang: languageOf(tags.join("")) },
+          tags.map((tag) => element("li", {}, [tag]))
+        )
+      ])
+
+/** @param {ReadonlyArray<string> | undefined} gaps */
+const gapList = (gaps) =>
+  gaps === undefined || gaps.length === 0
+    ? null
+    : element("section", { class: "gaps", "data-testid": "insufficiencies" }, [
+        element("h3", {}, [t("result.insufficiencies")]),
+        element(
+          "ul",
+          { lang: languageOf(gaps.join("")) },
+          gaps.map((gap) => element("li", {}, [gap]))
+        )
+      ])
+
+/** @param {unknown} attempts a number, or one a stage */
+const attemptsText = (attempts) => {
+  if (typeof attempts === "number") return String(attempts)
+  if (typeof attempts !== "object" || attempts === null) return null
+  return Object.entries(attempts)
+    .map(([stage, count]) => `${t(`stage.${stage}`)} ${count}`)
+    .join(", ")
+}
+
+/** Model, times and attempts, small. @param {ResultBody} body */
+const about = (body) => {
+  const metadata = body.metadata ?? {}
+  /** @type {Array<[string, string | null]>} */
+  const rows = [
+    [t("meta.question"), body.pipeline_result?.classification_result?.meta?.user_input ?? null],
+    [
+      t("meta.model"),
+      [metadata["llm_provider"], metadata["llm_model"]]
+        .filter((part, index, all) => part && all.indexOf(part) === index)
+        .join(" · ") || null
+    ],
+    ...["total", "wait"].map((name) => {
+      const value = metadata[name === "total" ? "duration_total_ms" : "wait_ms"]
+      return /** @type {[string, string | null]} */ ([
+        t(`meta.${name}`),
+        typeof value === "number" ? durationText(value) : null
+      ])
+    }),
+    ...STAGES.map((stage) => {
+      const value = metadata[`duration_${stage}_ms`]
+      return /** @type {[string, string | null]} */ ([
+        t(`stage.${stage}`),
+        typeof value === "number" ? durationText(value) : null
+      ])
+    }),
+    [t("meta.attempts"), attemptsText(metadata["attempts"])]
+  ]
+  const known = rows.flatMap(([name, value]) =>
+    value === null || value === "" ? [] : [element("div", {}, [element("dt", {}, [name]), element("dd", {}, [value])])]
+  )
+  return known.length === 0
+    ? null
+    : element("section", { class: "about" }, [
+        element("h3", { class: "unseen" }, [t("meta.title")]),
+        element("dl", { "data-testid": "metadata" }, known)
+      ])
+}
+
+/** The whole body, as it came, for whoever wants to read it by machine. @param {ResultBody} body */
+const rawBody = (body) => {
+  const script = element("script", { type: "application/json", "data-testid": "result-json" })
+  script.textContent = JSON.stringify(body)
+  return script
+}
+
+/** @param {ReadonlyArray<HTMLElement>} buttons */
+const actions = (buttons) => element("div", { class: "actions" }, buttons)
+
+/** @param {Callbacks} on @param {string} [kind] */
+const againButton = (on, kind = "") => button(t("again"), { testid: "again", kind }, on.again)
+
+/** A job that completed. @param {ResultBody} body @param {Callbacks} on */
+export const completedView = (body, on) => {
+  const { classification_result, disposal_rules, final_answer } = body.pipeline_result ?? {}
+  const steps = stepList(final_answer?.disposal_steps)
+  const answer = final_answer?.user_answer ?? body.message ?? ""
+  return [
+    element("article", { class: "card slip" }, [
+      isSimulated(body) && simulatedBadge(),
+      breadcrumb(classification_result?.classification),
+      heading(t(steps === null ? "result.openTitle" : "result.title")),
+      element("p", { class: "answer", "data-testid": "answer", lang: languageOf(answer) }, [answer]),
+      gapList(final_answer?.insufficiencies),
+      steps,
+      tagList(classification_result?.situation_tags),
+      disposal_rules ? ruleDetails(disposal_rules) : null,
+      about(body)
+    ]),
+    body.reward ? characterCard(body.reward) : null,
+    actions([againButton(on, "primary")]),
+    rawBody(body)
+  ]
+}
+
+/** A job that failed, with the parts that were finished. @param {ResultBody} body @param {Callbacks} on */
+export const failedView = (body, on) => {
+  const { classification_result, disposal_rules, final_answer } = body.pipeline_result ?? {}
+  const { attempts, code, message, stage } = body.error ?? {}
+  /** @type {ReadonlyArray<[string, string | null]>} */
+  const rows = [
+    [t("failed.code"), code ?? null],
+    [t("failed.stage"), stage ? t(`stage.${stage}`).replace(/^stage\./, "") : null],
+    [t("failed.attempts"), typeof attempts === "number" ? String(attempts) : null]
+  ]
+  const facts = rows.flatMap(([name, value]) =>
+    value === null ? [] : [element("div", {}, [element("dt", {}, [name]), element("dd", {}, [value])])]
+  )
+  const partial = [
+    breadcrumb(classification_result?.classification),
+    tagList(classification_result?.situation_tags),
+    stepList(final_answer?.disposal_steps),
+    disposal_rules ? ruleDetails(disposal_rules) : null
+  ].filter((part) => part !== null)
+  return [
+    element("article", { class: "card trouble", "data-testid": "failed" }, [
+      isSimulated(body) && simulatedBadge(),
+      heading(t("failed.title")),
+      element("p", { class: "answer" }, [errorText({ code, detail: message ?? body.message })]),
+      facts.length > 0 && element("dl", { class: "facts" }, facts),
+      actions([button(t("retry"), { testid: "retry", kind: "primary" }, on.retry), againButton(on)])
+    ]),
+    partial.length > 0 &&
+      element("article", { class: "card partial", "data-testid": "partial" }, [
+        element("h3", { class: "partial-title" }, [t("failed.partial")]),
+        ...partial
+      ]),
+    rawBody(body)
+  ]
+}
+
+/** A job the user cancelled. @param {ResultBody} body @param {Callbacks} on */
+export const cancelledView = (body, on) => [
+  element("article", { class: "card calm", "data-testid": "cancelled" }, [
+    heading(t("cancelled.title")),
+    element("p", { class: "answer" }, [t("cancelled.note")]),
+    actions([button(t("retry"), { testid: "retry", kind: "primary" }, on.retry), againButton(on)])
+  ]),
+  rawBody(body)
+]
+
+/** A job nothing is left of. @param {Callbacks} on */
+export const goneView = (on) => [
+  element("article", { class: "card calm", "data-testid": "gone" }, [
+    heading(t("gone.title")),
+    element("p", { class: "answer" }, [t("gone.note")]),
+    actions([againButton(on, "primary")])
+  ])
+]
+
+/** The server would not tell how the job stands. @param {import("./api.js").ApiError} error @param {Callbacks} on */
+export const refusedView = (error, on) => [
+  element("article", { class: "card trouble", "data-testid": "refused" }, [
+    heading(t("trouble.title")),
+    element("p", { class: "answer" }, [errorText(error)]),
+    actions([button(t("reload"), { testid: "reload", kind: "primary" }, () => location.reload()), againButton(on)])
+  ])
+]

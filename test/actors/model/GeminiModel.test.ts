@@ -1,0 +1,106 @@
+import { layer } from "@effect/vitest"
+import { strictEqual } from "@effect/vitest/utils"
+import { Effect, Layer } from "effect"
+import type { FakeModelServer } from "../../harness/FakeModelServer.ts"
+import {
+  answer,
+  classify,
+  FakeModels,
+  hostedModelContract,
+  modelContract,
+  modelsFrom,
+  secret
+} from "./ModelContract.ts"
+
+const model = "gemini-2.5-flash"
+const env = (server: FakeModelServer) => ({
+  GEMINI_API_KEY: secret,
+  GEMINI_BASE_URL: server.url,
+  GEMINI_MODELS: model,
+  OPENAI_MODELS: ""
+})
+const models = Layer.unwrap(Effect.map(FakeModels, (server) => modelsFrom(env(server))))
+
+modelContract("GeminiModel", { models: models.pipe(Layer.provide(FakeModels.layer)), model, provider: "gemini" })
+hostedModelContract("GeminiModel", { env, model })
+
+layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => {
+  it.effect("takes no picture by its address, and says what it takes, without a call", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeModels
+      server.reset()
+      const error = yield* Effect.flip(classify(model, { _tag: "Url", url: "https://example.com/a.jpg" }))
+      strictEqual(error._tag, "ImageUnusable")
+      strictEqual(error.message.includes("data URL only"), true)
+      strictEqual(server.calls.length, 0)
+    })
+  )
+
+  it.effect("takes no GIF, without a call", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeModels
+      server.reset()
+      const error = yield* Effect.flip(
+        classify(model, { _tag: "Bytes", mimeType: "image/gif", bytes: new Uint8Array(9) })
+      )
+      strictEqual(error._tag, "ImageUnusable")
+      strictEqual(server.calls.length, 0)
+    })
+  )
+
+  it.effect("sends only the bytes in view when they lie in a larger buffer", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeModels
+      server.reset()
+      const bytes = new Uint8Array(100).subarray(10, 20)
+      yield* classify(model, { _tag: "Bytes", mimeType: "image/jpeg", bytes })
+      strictEqual(server.calls[0]?.imageBytes, 10)
+    })
+  )
+
+  const failures = [
+    {
+      claim: "a key called invalid by a 400",
+      error: { status: "INVALID_ARGUMENT", message: "API key not valid.", details: [{ reason: "API_KEY_INVALID" }] },
+      tag: "ModelUnauthorized"
+    },
+    {
+      claim: "an account that may not call",
+      error: { status: "FAILED_PRECONDITION", message: "Enable billing." },
+      tag: "ModelUnauthorized"
+    },
+    {
+      claim: "a picture that cannot be processed",
+      error: { status: "INVALID_ARGUMENT", message: "Unable to process input image." },
+      tag: "ImageUnusable"
+    },
+    {
+      claim: "any other wrong request",
+      error: { status: "INVALID_ARGUMENT", message: "Bad schema." },
+      tag: "ModelRefused"
+    }
+  ]
+  for (const { claim, error, tag } of failures) {
+    it.effect(`${claim} is ${tag}`, () =>
+      Effect.gen(function* () {
+        const server = yield* FakeModels
+        server.reset()
+        server.next("vision", { _tag: "Http", status: 400, body: JSON.stringify({ error: { code: 400, ...error } }) })
+        strictEqual((yield* Effect.flip(classify(model)))._tag, tag)
+      })
+    )
+  }
+
+  it.effect("the word image in an answer's error is not about a picture", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeModels
+      server.reset()
+      server.next("answer", {
+        _tag: "Http",
+        status: 400,
+        body: JSON.stringify({ error: { message: "image generation off" } })
+      })
+      strictEqual((yield* Effect.flip(answer(model)))._tag, "ModelRefused")
+    })
+  )
+})

@@ -1,0 +1,142 @@
+import { execFile } from "node:child_process"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import { describe, it } from "@effect/vitest"
+import { assertTrue, deepStrictEqual, strictEqual } from "@effect/vitest/utils"
+import { ConfigProvider, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { ModelConfig } from "../../../packages/actors/src/model/ModelConfig.ts"
+import { classify, modelsFrom, secret } from "./ModelContract.ts"
+
+const configFrom = (env: Record<string, string>) =>
+  Effect.gen(function* () {
+    return yield* ModelConfig
+  }).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })))
+
+const started = (env: Record<string, string>) => Effect.scoped(Layer.build(modelsFrom(env)))
+
+describe("Models", () => {
+  for (const [prefix, other] of [
+    ["OPENAI", "GEMINI"],
+    ["GEMINI", "OPENAI"]
+  ] as const) {
+    it.effect(`do not start without ${prefix}_API_KEY while ${prefix}_MODELS offers any, and say how to go on`, () =>
+      Effect.gen(function* () {
+        for (const key of [{}, { [`${prefix}_API_KEY`]: "" }, { [`${prefix}_API_KEY`]: " \n" }]) {
+          const error = yield* Effect.flip(started({ ...key, [`${other}_MODELS`]: "" }))
+          strictEqual(error._tag, "ModelKeyMissing")
+          assertTrue(
+            error.message.includes(`${prefix}_API_KEY`) && error.message.includes(`${prefix}_MODELS=`),
+            error.message
+          )
+        }
+      })
+    )
+    it.effect(`start without ${prefix}_API_KEY once ${prefix}_MODELS is empty`, () =>
+      started({ [`${prefix}_MODELS`]: "", [`${other}_API_KEY`]: secret })
+    )
+  }
+
+  it.effect("do not start by a wrong setting, and name it", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(
+        started({ OPENAI_API_KEY: secret, GEMINI_API_KEY: secret, DEFAULT_MODEL: "gpt-9" })
+      )
+      strictEqual(error._tag, "ConfigError")
+      assertTrue(error.message.includes("DEFAULT_MODEL"), error.message)
+    })
+  )
+
+  it.effect("say that a provider which refuses connections is unavailable, and why", () =>
+    Effect.gen(function* () {
+      const env = {
+        OPENAI_API_KEY: secret,
+        OPENAI_MODELS: "m",
+        OPENAI_BASE_URL: "http://127.0.0.1:2/v1",
+        GEMINI_MODELS: ""
+      }
+      const error = yield* Effect.flip(classify("m").pipe(Effect.provide(modelsFrom(env))))
+      strictEqual(error._tag, "ModelUnavailable")
+      assertTrue(error.message.includes("ECONNREFUSED"), error.message)
+    })
+  )
+
+  it("load a provider's client library only when that provider is on", async () => {
+    const file = (name: string) =>
+      JSON.stringify(new URL(`../../../packages/actors/src/model/${name}`, import.meta.url).href)
+    const source = `
+      import { registerHooks } from "node:module"
+      import { Duration, Effect, Redacted } from "effect"
+      const loaded = new Set()
+      registerHooks({
+        load(url, context, next) {
+          const name = /node_modules\\/(openai|@google\\/genai)\\//.exec(url)?.[1]
+          if (name !== undefined) loaded.add(name)
+          return next(url, context)
+        }
+      })
+      await import(${file("Models.ts")})
+      const atFirst = [...loaded]
+      const OpenAiModel = await import(${file("openai/OpenAiModel.ts")})
+      const settings = { apiKey: Redacted.make("key"), baseUrl: "http://localhost/v1", timeout: Duration.seconds(1) }
+      await Effect.runPromise(OpenAiModel.make(settings))
+      console.log(JSON.stringify({ atFirst, withOpenAi: [...loaded] }))
+    `
+    const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "--eval", source], {
+      cwd: fileURLToPath(new URL("../../..", import.meta.url))
+    })
+    deepStrictEqual(JSON.parse(stdout), { atFirst: [], withOpenAi: ["openai"] })
+  })
+})
+
+describe("ModelConfig", () => {
+  it.effect("has a default for everything but the keys", () =>
+    Effect.gen(function* () {
+      const config = yield* configFrom({})
+      deepStrictEqual(config.openai, { apiKey: Option.none(), baseUrl: "https://api.openai.com/v1" })
+      deepStrictEqual(config.gemini, { apiKey: Option.none(), baseUrl: "https://generativelanguage.googleapis.com" })
+      strictEqual(Duration.toMillis(config.simulated.visionLatency), 400)
+      strictEqual(Duration.toMillis(config.simulated.answerLatency), 600)
+      strictEqual(config.simulated.failureRate, 0)
+      strictEqual(Duration.toSeconds(config.timeout), 60)
+    })
+  )
+
+  it.effect("drops the line end a mounted secret brings along, and a URL's last slash", () =>
+    Effect.gen(function* () {
+      const { openai } = yield* configFrom({
+        OPENAI_API_KEY: ` ${secret}\n`,
+        OPENAI_BASE_URL: "http://localhost:1/v1/ "
+      })
+      strictEqual(Option.getOrThrow(Option.map(openai.apiKey, Redacted.value)), secret)
+      strictEqual(openai.baseUrl, "http://localhost:1/v1")
+    })
+  )
+
+  it.effect("shows no key", () =>
+    Effect.gen(function* () {
+      const config = yield* configFrom({ OPENAI_API_KEY: secret, GEMINI_API_KEY: secret })
+      assertTrue(!JSON.stringify(config).includes(secret))
+      const error = yield* Effect.flip(configFrom({ OPENAI_API_KEY: `${secret} ${secret}` }))
+      assertTrue(error.message.includes("OPENAI_API_KEY") && !error.message.includes(secret), error.message)
+    })
+  )
+
+  const wrong: ReadonlyArray<readonly [variable: string, value: string, allowed: string]> = [
+    ["OPENAI_BASE_URL", "api.openai.com", "http or https"],
+    ["GEMINI_BASE_URL", "ftp://x", "http or https"],
+    ["SIMULATED_VISION_MS", "-1", "0 to 600000"],
+    ["SIMULATED_ANSWER_MS", "fast", "0 to 600000"],
+    ["SIMULATED_FAILURE_RATE", "1.5", "0 to 1"],
+    ["MODEL_TIMEOUT", "0 seconds", "at most 5 minutes"],
+    ["MODEL_TIMEOUT", "1 hour", "at most 5 minutes"],
+    ["MODEL_TIMEOUT", "soon", "at most 5 minutes"]
+  ]
+  for (const [variable, value, allowed] of wrong) {
+    it.effect(`stops at ${variable}=${value} and says what is allowed`, () =>
+      Effect.gen(function* () {
+        const { message } = yield* Effect.flip(configFrom({ [variable]: value }))
+        assertTrue(message.includes(variable) && message.includes(allowed), message)
+      })
+    )
+  }
+})

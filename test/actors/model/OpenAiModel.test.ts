@@ -1,0 +1,92 @@
+import { layer } from "@effect/vitest"
+import { strictEqual } from "@effect/vitest/utils"
+import { Effect, Layer } from "effect"
+import type { FakeModelServer } from "../../harness/FakeModelServer.ts"
+import { classify, FakeModels, hostedModelContract, modelContract, modelsFrom, secret } from "./ModelContract.ts"
+
+const model = "gpt-5.2"
+const env = (server: FakeModelServer) => ({
+  OPENAI_API_KEY: secret,
+  OPENAI_BASE_URL: `${server.url}/v1/`,
+  OPENAI_MODELS: model,
+  GEMINI_MODELS: ""
+})
+const models = Layer.unwrap(Effect.map(FakeModels, (server) => modelsFrom(env(server))))
+
+modelContract("OpenAiModel", { models: models.pipe(Layer.provide(FakeModels.layer)), model, provider: "openai" })
+hostedModelContract("OpenAiModel", { env, model })
+
+layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("OpenAiModel", (it) => {
+  it.effect("hands a picture's address on, for the provider to fetch", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeModels
+      server.reset()
+      const url = "https://example.com/bottle.jpg?size=large"
+      yield* classify(model, { _tag: "Url", url })
+      strictEqual(JSON.stringify(server.calls[0]?.body).includes(`"image_url":${JSON.stringify(url)}`), true)
+    })
+  )
+
+  it.effect("sends bytes as a data URL, asks for strict output and leaves nothing stored", () =>
+    Effect.gen(function* () {
+      const server = yield* FakeModels
+      server.reset()
+      yield* classify(model)
+      const sent = JSON.stringify(server.calls[0]?.body)
+      for (const part of [
+        '"image_url":"data:image/png;base64,',
+        '"type":"json_schema"',
+        '"strict":true',
+        '"store":false'
+      ]) {
+        strictEqual(sent.includes(part), true, part)
+      }
+      strictEqual(server.calls[0]?.headers.authorization, `Bearer ${secret}`)
+    })
+  )
+
+  const failures = [
+    { code: "invalid_image_format", status: 400, tag: "ImageUnusable" },
+    { code: "failed_to_download_image", status: 400, tag: "ImageUnusable" },
+    { code: "image_content_policy_violation", status: 400, tag: "ModelRefused" },
+    { code: "insufficient_quota", status: 429, tag: "ModelUnauthorized" },
+    { code: "rate_limit_exceeded", status: 429, tag: "ModelRateLimited" }
+  ]
+  for (const { code, status, tag } of failures) {
+    it.effect(`HTTP ${status} with code ${code} is ${tag}`, () =>
+      Effect.gen(function* () {
+        const server = yield* FakeModels
+        server.reset()
+        server.next("vision", {
+          _tag: "Http",
+          status,
+          body: JSON.stringify({ error: { message: "no", code, type: "x", param: null } })
+        })
+        strictEqual((yield* Effect.flip(classify(model)))._tag, tag)
+      })
+    )
+  }
+
+  const inside = [
+    { code: "server_error", tag: "ModelUnavailable" },
+    { code: "rate_limit_exceeded", tag: "ModelRateLimited" },
+    { code: "image_parse_error", tag: "ImageUnusable" },
+    { code: "invalid_prompt", tag: "ModelRefused" }
+  ]
+  for (const { code, tag } of inside) {
+    it.effect(`a response that reports ${code} inside is ${tag}`, () =>
+      Effect.gen(function* () {
+        const server = yield* FakeModels
+        server.reset()
+        const body = JSON.stringify({
+          object: "response",
+          status: "failed",
+          error: { code, message: "no" },
+          output: []
+        })
+        server.next("vision", { _tag: "Http", status: 200, body })
+        strictEqual((yield* Effect.flip(classify(model)))._tag, tag)
+      })
+    )
+  }
+})

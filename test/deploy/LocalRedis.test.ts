@@ -1,0 +1,206 @@
+/** The one-machine start's folder and Redis: one owner at a time, and no crash leaves a process or loses data. */
+import { describe, expect, it, onTestFinished } from "vitest"
+import { Cause, Effect, Exit } from "effect"
+import type { Scope } from "effect"
+import { Redis } from "ioredis"
+import { spawn } from "node:child_process"
+import type { ChildProcess } from "node:child_process"
+import { once } from "node:events"
+import { mkdtempSync, readdirSync, rmSync, writeFileSync, mkdirSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import * as LocalRedis from "../../deploy/local/LocalRedis.ts"
+import * as LocalState from "../../deploy/local/LocalState.ts"
+import { startOf } from "../../scripts/ProcessLock.mjs"
+
+const folder = () => {
+  const directory = mkdtempSync(join(tmpdir(), "eco2 local "))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+  return directory
+}
+
+interface Owner {
+  readonly process: ChildProcess
+  readonly url: string
+  readonly redis: number
+}
+
+/** Another process that holds the folder and runs its Redis; both are ended with the test. */
+async function owner(directory: string): Promise<Owner> {
+  const script = fileURLToPath(new URL("./localRedisOwner.ts", import.meta.url))
+  const child = spawn(process.execPath, [script, directory], { stdio: ["ignore", "pipe", "inherit"] })
+  onTestFinished(() => void child.kill("SIGKILL"))
+  for await (const line of createInterface(child.stdout)) {
+    if (!line.startsWith("{")) continue
+    const { url, pid } = JSON.parse(line)
+    onTestFinished(() => {
+      if (startOf(pid) !== undefined) process.kill(pid, "SIGKILL")
+    })
+    return { process: child, url, redis: pid }
+  }
+  throw new Error("the owner ended before its Redis was up")
+}
+
+const using = <A>(url: string, work: (redis: Redis) => Promise<A>) =>
+  Effect.promise(async () => {
+    const client = new Redis(url, { retryStrategy: null, maxRetriesPerRequest: 0 })
+    client.on("error", () => undefined)
+    try {
+      return await work(client)
+    } finally {
+      client.disconnect()
+    }
+  })
+
+const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Effect.scoped(effect))
+
+describe("LocalRedis", () => {
+  it("writes to an append-only file, never evicts, and is gone when its scope closes", async () => {
+    const directory = folder()
+    const pid = await run(
+      Effect.gen(function* () {
+        const redis = yield* LocalRedis.make({ directory: join(directory, "redis") })
+        const settings = yield* using(redis.url, (client) =>
+          client.config("GET", "appendonly", "appendfsync", "maxmemory-policy", "save", "bind")
+        )
+        expect(settings).toEqual(
+          expect.arrayContaining(["appendonly", "yes", "appendfsync", "everysec", "noeviction", "127.0.0.1"])
+        )
+        return redis.pid
+      })
+    )
+    expect(startOf(pid)).toBeUndefined()
+    expect(readdirSync(join(directory, "redis"))).toContain("redis.log")
+  })
+
+  it("finds the server that a killed start left behind, ends it, and has its data", async () => {
+    const directory = folder()
+    const before = await owner(directory)
+    await run(using(before.url, (client) => client.set("kept", "yes")))
+    before.process.kill("SIGKILL")
+    await once(before.process, "exit")
+    expect(startOf(before.redis)).toBeDefined()
+    const after = await run(
+      Effect.gen(function* () {
+        const redis = yield* LocalRedis.make({ directory: join(directory, "redis") })
+        expect(startOf(before.redis)).toBeUndefined()
+        expect(yield* using(redis.url, (client) => client.get("kept"))).toBe("yes")
+        return redis.pid
+      })
+    )
+    expect(startOf(after)).toBeUndefined()
+  })
+
+  it("ends a left-behind server even when that is frozen", async () => {
+    const directory = folder()
+    const before = await owner(directory)
+    before.process.kill("SIGKILL")
+    await once(before.process, "exit")
+    process.kill(before.redis, "SIGSTOP")
+    await run(LocalRedis.make({ directory: join(directory, "redis") }))
+    expect(startOf(before.redis)).toBeUndefined()
+  })
+
+  it("leaves another program alone whose pid stands in an old pid file", async () => {
+    const directory = folder()
+    mkdirSync(join(directory, "redis"))
+    writeFileSync(join(directory, "redis", "redis.pid"), `${process.pid}\n`)
+    await run(LocalRedis.make({ directory: join(directory, "redis") }))
+    expect(startOf(process.pid)).toBeDefined()
+  })
+
+  it("is stopped with its owner by SIGTERM", async () => {
+    const running = await owner(folder())
+    running.process.kill("SIGTERM")
+    await once(running.process, "exit")
+    // the owner leaves only after its finalizer has seen the server end
+    expect(startOf(running.redis)).toBeUndefined()
+  })
+
+  it("survives the terminal's Ctrl-C until its owner has drained: it is in a process group of its own", async () => {
+    const running = await owner(folder())
+    // signalling the group of that number succeeds only if the server leads a group
+    expect(process.kill(-running.redis, 0)).toBe(true)
+  })
+
+  it("tells its owner when it dies unasked", async () => {
+    const directory = folder()
+    const exit = await Effect.runPromiseExit(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const redis = yield* LocalRedis.make({ directory })
+          process.kill(redis.pid, "SIGKILL")
+          return yield* redis.died
+        })
+      )
+    )
+    expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain("ended by itself")
+  })
+
+  it("a folder it cannot use is one clear error", async () => {
+    const directory = folder()
+    writeFileSync(join(directory, "redis"), "a file in the way")
+    const error = await run(Effect.flip(LocalRedis.make({ directory: join(directory, "redis") })))
+    expect(error).toBeInstanceOf(LocalRedis.LocalRedisError)
+    expect(error.message).toContain("EEXIST")
+  })
+
+  it("data it cannot load is an error with the log's last lines", async () => {
+    const directory = folder()
+    mkdirSync(join(directory, "appendonlydir"))
+    writeFileSync(join(directory, "appendonlydir", "appendonly.aof.manifest"), "nonsense\n")
+    const error = await run(Effect.flip(LocalRedis.make({ directory })))
+    expect(error.message).toMatch(/ended at once.*\n.*manifest/s)
+  })
+})
+
+describe("LocalState", () => {
+  it("a second start on the same folder is refused, naming the first", async () => {
+    const directory = folder()
+    const first = await owner(directory)
+    const error = await run(Effect.flip(LocalState.make({ directory })))
+    expect(error).toMatchObject({ _tag: "LocalStateBusy", pid: first.process.pid })
+    expect(error.message).toContain(`already running here as process ${first.process.pid}`)
+  })
+
+  it("is free again after its scope closed, and after its holder was killed", async () => {
+    const directory = folder()
+    await run(LocalState.make({ directory }))
+    const killed = await owner(directory)
+    killed.process.kill("SIGKILL")
+    await once(killed.process, "exit")
+    expect((await run(LocalState.make({ directory }))).path("redis")).toMatch(/redis$/)
+    expect(readdirSync(directory)).toEqual(["redis"])
+  })
+
+  it("a lock whose pid now belongs to another process counts as left behind", async () => {
+    const directory = folder()
+    mkdirSync(join(directory, "lock"))
+    writeFileSync(join(directory, "lock", "holder.json"), JSON.stringify({ pid: process.pid, start: "long ago" }))
+    expect(await run(LocalState.make({ directory }))).toMatchObject({ directory })
+  })
+
+  it("of many that come at once exactly one gets it, also over a dead holder's lock", async () => {
+    const directory = folder()
+    mkdirSync(join(directory, "lock"))
+    writeFileSync(join(directory, "lock", "holder.json"), JSON.stringify({ pid: process.pid, start: "long ago" }))
+    const lockModule = new URL("../../scripts/ProcessLock.mjs", import.meta.url).href
+    const contender = `import { take } from ${JSON.stringify(lockModule)}
+      console.log(take(process.argv[1]).taken); process.stdin.resume()`
+    const children = Array.from({ length: 6 }, () =>
+      spawn(process.execPath, ["--input-type=module", "-e", contender, join(directory, "lock")], {
+        stdio: ["pipe", "pipe", "inherit"]
+      })
+    )
+    onTestFinished(() => children.forEach((child) => child.kill("SIGKILL")))
+    const answers = await Promise.all(
+      children.map(async (child) => {
+        for await (const line of createInterface(child.stdout)) return line
+        return "ended"
+      })
+    )
+    expect(answers.toSorted()).toEqual(["false", "false", "false", "false", "false", "true"])
+  })
+})

@@ -1,0 +1,23 @@
+/**
+ * Once per run: a Redis for all tests that need no server of their own (keys are told apart by a UUID in the prefix),
+ * and where Chromium is. Tests read both by `inject("redisUrl")`, `inject("chromiumPath")`.
+ */
+import type { TestProject } from "vitest/node"
+import { start } from "../packages/core/src/testing/RedisServer.ts"
+import { chromium, find } from "../deploy/local/SystemProgram.ts"
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** `redis://127.0.0.1:<port>`, shared by all test files, saves nothing. */
+    redisUrl: string
+    /** Absolute path; empty when there is none: browser tests skip themselves then. */
+    chromiumPath: string
+  }
+}
+
+export default async function setup(project: TestProject) {
+  const redis = await start()
+  project.provide("redisUrl", redis.url)
+  project.provide("chromiumPath", find(chromium) ?? "")
+  return () => redis.stop()
+}

@@ -1,0 +1,441 @@
+/**
+ * FakeModelServer: a real HTTP server on loopback that speaks as much of OpenAI's Responses API and of the Gemini API
+ * as the adapters use. It answers what it is told to, keeps a ledger of every call, and tells when a call arrives or is
+ * aborted, so that tests wait for facts instead of time.
+ *
+ * A call that carries a picture is `vision`, any other `answer`; each kind has its own script.
+ *
+ * As a process, for load tests: `PORT=4010 node test/harness/FakeModelServer.ts` prints one line when it listens.
+ * VISION_MS and ANSWER_MS set the latencies; bodies are not kept then, and GET /ledger tells the counts.
+ */
+import { createServer } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+
+export type Kind = "vision" | "answer"
+export type Api = "openai" | "gemini"
+
+/** What one call is answered with. */
+export type Outcome =
+  /** the kind's normal reply */
+  | { readonly _tag: "Reply" }
+  /** 429; `retryAfterSeconds` as each API tells it: OpenAI a header, Gemini a `retryDelay` in the body */
+  | { readonly _tag: "RateLimit"; readonly retryAfterSeconds?: number }
+  | { readonly _tag: "ServerError" }
+  | { readonly _tag: "Unauthorized" }
+  /** the model's output is this text, whatever the schema asked for */
+  | { readonly _tag: "Text"; readonly text: string }
+  /** OpenAI: refusal content; Gemini: a candidate withheld for safety */
+  | { readonly _tag: "Refusal" }
+  /** OpenAI: `incomplete` by a content filter; Gemini: the prompt is blocked */
+  | { readonly _tag: "Filtered" }
+  /** the output stops halfway: OpenAI `max_output_tokens`, Gemini `MAX_TOKENS` */
+  | { readonly _tag: "CutOff" }
+  /** any HTTP response */
+  | { readonly _tag: "Http"; readonly status: number; readonly body: string; readonly headers?: Record<string, string> }
+  /** never answers; the connection stays open */
+  | { readonly _tag: "Hang" }
+  /** the connection is closed without an answer */
+  | { readonly _tag: "Drop" }
+  /** half a body, then the connection is closed */
+  | { readonly _tag: "DropHalfway" }
+
+/** One call in the ledger. `aborted`: the client went away before it had the whole answer. */
+export interface Call {
+  /** Unix milliseconds of arrival, body included. */
+  readonly at: number
+  readonly provider: Api
+  readonly model: string
+  readonly kind: Kind
+  readonly hasImage: boolean
+  /** Decoded size; 0 for a picture given by its address. */
+  readonly imageBytes: number
+  aborted: boolean
+  /** The parsed request; null where bodies are not kept. */
+  readonly body: unknown
+  readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
+}
+
+interface Script {
+  latencyMillis: number
+  reply: unknown
+  readonly next: Array<Outcome>
+}
+
+interface Asked {
+  readonly provider: Api
+  readonly model: string
+  readonly image: { readonly bytes: number } | null
+  readonly schema: unknown
+}
+
+export class FakeModelServer {
+  /** Address without a path; OpenAI clients want `${url}/v1`. */
+  readonly url: string
+  /** Every call, in order of arrival. */
+  readonly calls: Array<Call> = []
+  /** Calls not yet answered, and the most there ever were at once. */
+  inFlight = 0
+  peakInFlight = 0
+  readonly #server: Server
+  readonly #keepBodies: boolean
+  readonly #scripts: Record<Kind, Script> = {
+    vision: { latencyMillis: 0, reply: usualClassification, next: [] },
+    answer: { latencyMillis: 0, reply: usualAnswer, next: [] }
+  }
+  readonly #watchers = new Set<() => void>()
+
+  private constructor(server: Server, port: number, keepBodies: boolean) {
+    this.#server = server
+    this.url = `http://127.0.0.1:${port}`
+    this.#keepBodies = keepBodies
+    server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+      this.#serve(request, response).catch(() => response.destroy())
+    })
+  }
+
+  /** Listens on 127.0.0.1; `port` 0 takes a free one. */
+  static async start(
+    options: { readonly port?: number; readonly keepBodies?: boolean } = {}
+  ): Promise<FakeModelServer> {
+    const server = createServer()
+    // a client's pooled connection must not be closed under its next request
+    server.keepAliveTimeout = 60_000
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject)
+      server.listen(options.port ?? 0, "127.0.0.1", resolve)
+    })
+    const address = server.address()
+    if (address === null || typeof address === "string") throw new Error("no TCP address")
+    return new FakeModelServer(server, address.port, options.keepBodies ?? true)
+  }
+
+  /** Milliseconds between a call's arrival and its answer. */
+  setLatency(kind: Kind, millis: number): void {
+    this.#scripts[kind].latencyMillis = millis
+  }
+
+  /** The kind's normal reply from now on; cut to the schema a call asks for. */
+  setReply(kind: Kind, reply: unknown): void {
+    this.#scripts[kind].reply = reply
+  }
+
+  /** The next `times` calls of the kind get `outcome`; queued behind those already set. */
+  next(kind: Kind, outcome: Outcome, times = 1): void {
+    for (let n = 0; n < times; n++) this.#scripts[kind].next.push(outcome)
+  }
+
+  /** Back to the state after start; open calls stay open. */
+  reset(): void {
+    this.calls.length = 0
+    this.peakInFlight = this.inFlight
+    this.#scripts.vision.next.length = 0
+    this.#scripts.answer.next.length = 0
+    Object.assign(this.#scripts.vision, { latencyMillis: 0, reply: usualClassification })
+    Object.assign(this.#scripts.answer, { latencyMillis: 0, reply: usualAnswer })
+  }
+
+  /** The `n`th call since start or reset, counted from 1, as soon as it has arrived. */
+  waitForCall(n: number): Promise<Call> {
+    return this.#when(() => this.calls[n - 1])
+  }
+
+  /** The `n`th call, as soon as its client has gone away without the answer. */
+  waitForAbort(n: number): Promise<Call> {
+    return this.#when(() => (this.calls[n - 1]?.aborted ? this.calls[n - 1] : undefined))
+  }
+
+  /** Stops listening and closes every connection, hanging calls included. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  #when(look: () => Call | undefined): Promise<Call> {
+    return new Promise((resolve) => {
+      const check = () => {
+        const call = look()
+        if (call === undefined) return
+        this.#watchers.delete(check)
+        resolve(call)
+      }
+      this.#watchers.add(check)
+      check()
+    })
+  }
+
+  #changed(): void {
+    for (const check of [...this.#watchers]) check()
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Array<Buffer> = []
+    for await (const chunk of request) chunks.push(chunk)
+    const path = new URL(request.url ?? "/", this.url).pathname
+    if (request.method === "GET" && path === "/ledger") {
+      return send(
+        response,
+        200,
+        JSON.stringify({ calls: this.calls.length, in_flight: this.inFlight, peak_in_flight: this.peakInFlight })
+      )
+    }
+    const body: unknown = request.method === "POST" ? JSON.parse(Buffer.concat(chunks).toString("utf8")) : null
+    const asked = path === "/v1/responses" ? openAiCall(body) : geminiCall(path, body)
+    if (asked === null || request.method !== "POST")
+      return send(response, 404, errorBody("openai", 404, "no such path"))
+
+    const kind: Kind = asked.image === null ? "answer" : "vision"
+    const script = this.#scripts[kind]
+    const outcome = script.next.shift() ?? { _tag: "Reply" }
+    const call: Call = {
+      at: Date.now(),
+      provider: asked.provider,
+      model: asked.model,
+      kind,
+      hasImage: asked.image !== null,
+      imageBytes: asked.image?.bytes ?? 0,
+      aborted: false,
+      body: this.#keepBodies ? body : null,
+      headers: this.#keepBodies ? request.headers : {}
+    }
+    let ours = false
+    this.inFlight++
+    this.peakInFlight = Math.max(this.peakInFlight, this.inFlight)
+    this.calls.push(call)
+    this.#changed()
+
+    const timer = setTimeout(() => {
+      ours = outcome._tag === "Drop" || outcome._tag === "DropHalfway"
+      give(response, asked, outcome, script.reply)
+    }, script.latencyMillis)
+    response.once("close", () => {
+      clearTimeout(timer)
+      this.inFlight--
+      call.aborted = !ours && !response.writableFinished
+      this.#changed()
+    })
+  }
+}
+
+/** The photo everybody sends: an empty clear bottle. */
+export const usualClassification = {
+  major_category: "재활용폐기물",
+  middle_category: "무색페트병",
+  minor_category: "음료수병",
+  situation_tags: ["내용물 비움", "라벨 붙어 있음"]
+}
+
+export const usualAnswer = {
+  disposal_steps: [
+    "내용물을 비우고 물로 헹굽니다.",
+    "라벨을 떼어 비닐류로 내놓습니다.",
+    "눌러서 뚜껑을 닫고 투명 페트병 수거함에 넣습니다."
+  ],
+  insufficiencies: [],
+  user_answer: "투명 페트병은 따로 모아 배출합니다. 라벨을 먼저 떼어 주세요."
+}
+
+const inputTokens = 1200
+const outputTokens = 150
+
+const give = (response: ServerResponse, asked: Asked, outcome: Outcome, reply: unknown): void => {
+  const { provider } = asked
+  const output = (text: string, finish: Finish = "done") =>
+    send(
+      response,
+      200,
+      provider === "openai" ? openAiBody(asked.model, text, finish) : geminiBody(asked.model, text, finish)
+    )
+  switch (outcome._tag) {
+    case "Reply":
+      return output(JSON.stringify(conform(asked.schema, reply)))
+    case "Text":
+      return output(outcome.text)
+    case "Refusal":
+      return output("I cannot help with that.", "refused")
+    case "Filtered":
+      return output("", "filtered")
+    case "CutOff":
+      return output(JSON.stringify(conform(asked.schema, reply)).slice(0, 30), "cut")
+    case "RateLimit": {
+      const seconds = outcome.retryAfterSeconds
+      const told = seconds === undefined || provider === "gemini" ? {} : { "retry-after": String(seconds) }
+      return send(response, 429, errorBody(provider, 429, "slow down", seconds), told)
+    }
+    case "ServerError":
+      return send(response, 500, errorBody(provider, 500, "something broke"))
+    case "Unauthorized":
+      return send(response, 401, errorBody(provider, 401, "wrong key"))
+    case "Http":
+      return send(response, outcome.status, outcome.body, outcome.headers)
+    case "Hang":
+      return
+    case "Drop":
+      response.socket?.destroy()
+      return
+    case "DropHalfway":
+      response.writeHead(200, { "content-type": "application/json", "content-length": "1000" })
+      response.write('{"output":[', () => response.socket?.destroy())
+      return
+  }
+}
+
+type Finish = "done" | "refused" | "filtered" | "cut"
+
+const send = (response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void => {
+  response.writeHead(status, { "content-type": "application/json", ...headers })
+  response.end(body)
+}
+
+const openAiBody = (model: string, text: string, finish: Finish): string => {
+  const content =
+    finish === "refused" ? { type: "refusal", refusal: text } : { type: "output_text", text, annotations: [] }
+  const stopped = finish === "filtered" ? "content_filter" : finish === "cut" ? "max_output_tokens" : null
+  return JSON.stringify({
+    id: "resp_fake",
+    object: "response",
+    created_at: Math.floor(Date.now() / 1000),
+    model,
+    status: stopped === null ? "completed" : "incomplete",
+    error: null,
+    incomplete_details: stopped === null ? null : { reason: stopped },
+    output: [
+      { id: "rs_fake", type: "reasoning", summary: [] },
+      {
+        id: "msg_fake",
+        type: "message",
+        role: "assistant",
+        status: stopped === null ? "completed" : "incomplete",
+        content: [content]
+      }
+    ],
+    usage: {
+      input_tokens: inputTokens,
+      input_tokens_details: { cached_tokens: 0 },
+      output_tokens: outputTokens,
+      output_tokens_details: { reasoning_tokens: 0 },
+      total_tokens: inputTokens + outputTokens
+    }
+  })
+}
+
+const geminiBody = (model: string, text: string, finish: Finish): string => {
+  const usageMetadata = {
+    promptTokenCount: inputTokens,
+    candidatesTokenCount: outputTokens - 50,
+    thoughtsTokenCount: 50,
+    totalTokenCount: inputTokens + outputTokens
+  }
+  if (finish === "filtered") {
+    return JSON.stringify({ promptFeedback: { blockReason: "PROHIBITED_CONTENT" }, usageMetadata, modelVersion: model })
+  }
+  const withheld = finish === "refused"
+  return JSON.stringify({
+    candidates: [
+      {
+        index: 0,
+        finishReason: withheld ? "SAFETY" : finish === "cut" ? "MAX_TOKENS" : "STOP",
+        ...(withheld ? {} : { content: { role: "model", parts: [{ text: "let me think", thought: true }, { text }] } })
+      }
+    ],
+    usageMetadata,
+    modelVersion: model
+  })
+}
+
+const errorBody = (provider: Api, status: number, message: string, retryAfterSeconds?: number): string => {
+  const code = { 401: "invalid_api_key", 404: "not_found", 429: "rate_limit_exceeded" }[status] ?? "server_error"
+  if (provider === "openai") return JSON.stringify({ error: { message, type: code, param: null, code } })
+  const details =
+    retryAfterSeconds === undefined
+      ? []
+      : [{ "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: `${retryAfterSeconds}s` }]
+  const name = { 401: "UNAUTHENTICATED", 429: "RESOURCE_EXHAUSTED" }[status] ?? "INTERNAL"
+  return JSON.stringify({ error: { code: status, message, status: name, details } })
+}
+
+/** A property of something unknown; undefined where there is none. */
+const at = (value: unknown, ...path: ReadonlyArray<string | number>): unknown => {
+  let here = value
+  for (const key of path) {
+    if (typeof here !== "object" || here === null) return undefined
+    here = Object.entries(here).find(([name]) => name === String(key))?.[1]
+  }
+  return here
+}
+
+const list = (value: unknown): ReadonlyArray<unknown> => (Array.isArray(value) ? value : [])
+
+const openAiCall = (body: unknown): Asked => {
+  const parts = list(at(body, "input")).flatMap((message) => list(at(message, "content")))
+  const image = parts.find((part) => at(part, "type") === "input_image")
+  const url = String(at(image, "image_url") ?? "")
+  return {
+    provider: "openai",
+    model: String(at(body, "model")),
+    image:
+      image === undefined
+        ? null
+        : { bytes: url.startsWith("data:") ? decodedSize(url.slice(url.indexOf(",") + 1)) : 0 },
+    schema: at(body, "text", "format", "schema")
+  }
+}
+
+const geminiCall = (path: string, body: unknown): Asked | null => {
+  const model = /^\/v1beta\/models\/(.+):generateContent$/.exec(path)?.[1]
+  if (model === undefined) return null
+  const parts = list(at(body, "contents")).flatMap((content) => list(at(content, "parts")))
+  const image = parts.find((part) => at(part, "inlineData") !== undefined)
+  return {
+    provider: "gemini",
+    model: decodeURIComponent(model),
+    image: image === undefined ? null : { bytes: decodedSize(String(at(image, "inlineData", "data"))) },
+    schema: at(body, "generationConfig", "responseJsonSchema")
+  }
+}
+
+const decodedSize = (base64: string): number => Math.floor((base64.replace(/=+$/, "").length * 3) / 4)
+
+/** `value` as far as the schema allows it; what is missing or not allowed becomes the simplest thing that is. */
+const conform = (schema: unknown, value: unknown): unknown => {
+  const choices = list(at(schema, "anyOf"))
+  if (choices.length > 0) {
+    const matching = choices.find(
+      (choice) => (at(choice, "type") === "null") === (value === null || value === undefined)
+    )
+    return conform(matching ?? choices[0], value)
+  }
+  const allowed = list(at(schema, "enum"))
+  if (allowed.length > 0) return allowed.includes(value) ? value : allowed[0]
+  switch (at(schema, "type")) {
+    case "object":
+      return Object.fromEntries(
+        Object.entries(at(schema, "properties") ?? {}).map(([name, property]) => [
+          name,
+          conform(property, at(value, name))
+        ])
+      )
+    case "array":
+      return list(value).map((item) => conform(at(schema, "items"), item))
+    case "string":
+      return typeof value === "string" ? value : ""
+    case "integer":
+    case "number":
+      return typeof value === "number" ? value : 0
+    case "boolean":
+      return value === true
+    case "null":
+      return null
+    default:
+      return value
+  }
+}
+
+if (import.meta.main) {
+  const number = (name: string) => Number(process.env[name] ?? 0)
+  const server = await FakeModelServer.start({ port: number("PORT"), keepBodies: false })
+  server.setLatency("vision", number("VISION_MS"))
+  server.setLatency("answer", number("ANSWER_MS"))
+  console.log(`fake model server ready on ${server.url}`)
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void server.close())
+}

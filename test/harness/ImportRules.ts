@@ -1,0 +1,96 @@
+/**
+ * ImportRules: which file may import what, as a pure function over a file's path and text.
+ *   core ← actors ← gateway (through actors' protocol), core ← news; composition roots (`main.ts`) may take layers
+ *   ioredis is core/src/redis's own; the test kit is for tests; a package's source uses only what its package.json declares
+ * Files under test/ are free. Applied to the whole tree by test/imports.test.ts.
+ */
+import { posix } from "node:path"
+
+export interface Violation {
+  readonly file: string
+  readonly specifier: string
+  readonly rule: string
+}
+
+/** What the npm side of the check needs to know: each package's `dependencies`, and the root's `devDependencies`. */
+export interface Declared {
+  readonly dependencies: Readonly<Record<string, ReadonlyArray<string>>>
+  readonly devDependencies: ReadonlyArray<string>
+}
+
+/** Comments removed, strings and templates kept, so that an example in a comment is not taken for an import. */
+function withoutComments(source: string): string {
+  const token =
+    /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[\s\S]|[^`\\])*`|(?<=[(,=:[!&|?{};\n]\s*)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\//g
+  return source.replace(token, (found) => (found.startsWith("//") || found.startsWith("/*") ? " " : found))
+}
+
+const forms: ReadonlyArray<RegExp> = [
+  // import x from "…", import type { x } from "…", import "…"
+  /(?:^|[;}\n])\s*import\s*(?:type\s+)?(?:[\w$*{}\s,]+?\s*from\s*)?["']([^"'\n]+)["']/g,
+  // export * from "…", export { x } from "…"
+  /(?:^|[;}\n])\s*export\s*(?:type\s+)?(?:\*(?:\s*as\s+[\w$]+)?|\{[^}]*\})\s*from\s*["']([^"'\n]+)["']/g,
+  // import("…"), in types too; import.meta.resolve("…"); require("…")
+  /\bimport\s*\(\s*["'`]([^"'`\n]+)["'`]/g,
+  /\bimport\.meta\.resolve\s*\(\s*["'`]([^"'`\n]+)["'`]/g,
+  /\brequire\s*\(\s*["'`]([^"'`\n]+)["'`]/g,
+  // a file read or run beside the source
+  /\bnew\s+URL\s*\(\s*["'`]([^"'`\n]+)["'`]\s*,\s*import\.meta\.url/g
+]
+
+/** Every module or neighbouring file a source names, in any of the ways above; each once. */
+export function importsOf(source: string): ReadonlyArray<string> {
+  const code = withoutComments(source)
+  return [...new Set(forms.flatMap((form) => [...code.matchAll(form)].map((match) => match[1] ?? "")))]
+}
+
+const siblings: Readonly<Record<string, ReadonlyArray<string>>> = {
+  core: [],
+  actors: ["@eco2/core"],
+  gateway: ["@eco2/core", "@eco2/actors/protocol"],
+  news: ["@eco2/core"]
+}
+
+/** `@scope/name/rest` → `@scope/name`; `name/rest` → `name`. */
+const packageName = (specifier: string) => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/")
+
+function broken(file: string, specifier: string, declared: Declared): string | undefined {
+  const relative = specifier.startsWith(".")
+  const target = relative ? posix.join(posix.dirname(file), specifier) : undefined
+  const npm = relative || /^(node:|#|data:|https?:|file:|\/)/.test(specifier) ? undefined : packageName(specifier)
+
+  if (file.startsWith("test/")) return undefined
+  if (npm === "ioredis" && !file.startsWith("packages/core/src/redis/")) return "only core/src/redis speaks to ioredis"
+  if (target?.startsWith("test/")) return "only tests import tests"
+
+  const place = /^packages\/([^/]+)\/src\/(.+)$/.exec(file)
+  if (place === null) return undefined
+  const [, name = "", inside = ""] = place
+  const isKit = name === "core" && inside.startsWith("testing/")
+
+  if (target !== undefined) {
+    if (!`${target}/`.startsWith(`packages/${name}/`)) return "a package is left by its name, never by a relative path"
+    return !isKit && target.startsWith("packages/core/src/testing") ? "the test kit is for tests" : undefined
+  }
+  if (specifier.startsWith("#src/testing") && name === "core" && !isKit) return "the test kit is for tests"
+  if (npm === undefined) return undefined
+  if (npm.startsWith("@eco2/")) {
+    if (specifier.startsWith("@eco2/core/testing")) return "the test kit is for tests"
+    if (name === "gateway" && inside === "main.ts") return undefined
+    const allowed = siblings[name] ?? []
+    return allowed.includes(specifier)
+      ? undefined
+      : `${name} imports of the other packages: ${allowed.join(", ") || "nothing"}`
+  }
+  if (declared.dependencies[name]?.includes(npm)) return undefined
+  if (declared.devDependencies.includes(npm)) return isKit ? undefined : "a devDependency is not there at run time"
+  return `not among the dependencies of packages/${name}/package.json`
+}
+
+/** What `file` (path from the root, with `/`) imports against the rules; empty when all is well. */
+export function violations(file: string, source: string, declared: Declared): ReadonlyArray<Violation> {
+  return importsOf(source).flatMap((specifier) => {
+    const rule = broken(file, specifier, declared)
+    return rule === undefined ? [] : [{ file, specifier, rule }]
+  })
+}
