@@ -4,8 +4,9 @@
  */
 import { Config, ConfigProvider, Duration, Effect, Option } from "effect"
 
-const refuse = (name: string, given: string, allowed: string) =>
-  new Config.ConfigError(new ConfigProvider.SourceError({ message: `${name} is "${given}"; allowed is ${allowed}` }))
+/** A refusal in words of one's own, for settings that depend on each other. */
+export const refuse = (message: string): Config.ConfigError =>
+  new Config.ConfigError(new ConfigProvider.SourceError({ message }))
 
 /** A variable parsed by hand; `parse` answers undefined for a value that is not allowed. */
 export const parsed = <A>(
@@ -21,7 +22,9 @@ export const parsed = <A>(
       const text = Option.getOrElse(given, () => "").trim()
       if (text === "") return Effect.succeed(options.default)
       const value = options.parse(text)
-      return value === undefined ? Effect.fail(refuse(name, text, options.allowed)) : Effect.succeed(value)
+      return value === undefined
+        ? Effect.fail(refuse(`${name} is "${text}"; allowed is ${options.allowed}`))
+        : Effect.succeed(value)
     })
   )
 

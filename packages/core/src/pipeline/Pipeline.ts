@@ -18,7 +18,9 @@ import { JobStore } from "./JobStore.ts"
 import type { IdempotencyConflict, UploadGone } from "./JobStore.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 import * as StageBehavior from "./StageBehavior.ts"
-import type { Handler, Options } from "./StageBehavior.ts"
+import type { Handler, Options, StageJob } from "./StageBehavior.ts"
+
+export type { StageJob }
 
 export type AnyStage = Stage<string, Needs, unknown>
 export type Stages = { readonly [name: string]: AnyStage }
@@ -38,6 +40,9 @@ export interface Pipeline<Name extends string, Input, S extends Stages> {
       : never
   ) => Pipeline<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>
 }
+
+/** What a stage's handler reads: `Read<typeof ScanPipeline, "vision">`. */
+export type Read<P extends { readonly stages: Stages }, K extends keyof P["stages"]> = Values<NeedsOf<P["stages"][K]>>
 
 /** A pipeline without stages yet. `name`: lower case, part of mailbox names. */
 export const make = <const Name extends string, Input>(

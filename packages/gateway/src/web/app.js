@@ -221,7 +221,7 @@ const openJob = async (jobId) => {
       progress.snapshot(reply.body)
       return
     }
-    if (reply.kind === "gone") forgetJob()
+    if (reply.kind === "gone" && kept?.jobId === jobId) forgetJob()
     showEnding(reply.kind === "ended" ? { kind: "result", body: reply.body } : { kind: "gone" })
   } catch (error) {
     if (mine !== visit) return

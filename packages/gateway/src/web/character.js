@@ -215,7 +215,8 @@ const draw = ({ body, face, hue }, label) => {
 
 /** The card of a character earned. @param {import("./api.js").Reward} reward */
 export const characterCard = (reward) => {
-  const known = DRAWINGS[reward.name.normalize("NFC").trim()]
+  const name = reward.name.normalize("NFC").trim()
+  const known = Object.hasOwn(DRAWINGS, name) ? DRAWINGS[name] : undefined
   const drawing = known ?? DRAWINGS["이코"]
   const latin = language() === "en" ? known?.latin : undefined
   return element("aside", { class: "character", "data-testid": "character", "aria-labelledby": "character-heading" }, [

@@ -11,6 +11,9 @@ import { clockText, durationText, t } from "./i18n.js"
 /** The stages in order; each is worth the same share of the bar. */
 export const STAGES = /** @type {const} */ (["vision", "rule", "answer", "reward"])
 
+/** A stage in the user's words; a stage this page does not know, by its name. @param {string} name */
+export const stageName = (name) => (STAGES.some((stage) => stage === name) ? t(`stage.${name}`) : name)
+
 /** Unix seconds, milliseconds or an ISO date as milliseconds. @param {unknown} value @returns {number | null} */
 const momentOf = (value) => {
   if (typeof value === "string" && Number.isNaN(Number(value))) {
@@ -51,7 +54,8 @@ export const createProgress = () => {
     const left = stage.nextAt === null ? 0 : stage.nextAt - Date.now()
     const when = left >= 1000 ? t("retry.in", { time: durationText(Math.ceil(left / 1000) * 1000) }) : t("retry.now")
     const attempt = stage.attempt === null ? "" : t("retry.attempt", { attempt: stage.attempt })
-    return [when, attempt, stage.code].filter(Boolean).join(" · ")
+    const words = [when, attempt].filter(Boolean).join(" · ")
+    return stage.code === "" ? words : `${words} (${stage.code})`
   }
 
   /** The stage the eye should be on. */

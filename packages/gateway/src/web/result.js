@@ -5,7 +5,7 @@
 import { characterCard } from "./character.js"
 import { button, element } from "./element.js"
 import { durationText, errorText, t } from "./i18n.js"
-import { STAGES } from "./progress.js"
+import { STAGES, stageName } from "./progress.js"
 import { ruleDetails } from "./rule.js"
 
 /** @typedef {import("./api.js").ResultBody} ResultBody */
@@ -88,7 +88,7 @@ const attemptsText = (attempts) => {
   if (typeof attempts === "number") return String(attempts)
   if (typeof attempts !== "object" || attempts === null) return null
   return Object.entries(attempts)
-    .map(([stage, count]) => `${t(`stage.${stage}`)} ${count}`)
+    .map(([stage, count]) => `${stageName(stage)} ${count}`)
     .join(", ")
 }
 
@@ -114,7 +114,7 @@ const about = (body) => {
     ...STAGES.map((stage) => {
       const value = metadata[`duration_${stage}_ms`]
       return /** @type {[string, string | null]} */ ([
-        t(`stage.${stage}`),
+        stageName(stage),
         typeof value === "number" ? durationText(value) : null
       ])
     }),
@@ -174,7 +174,7 @@ export const failedView = (body, on) => {
   /** @type {ReadonlyArray<[string, string | null]>} */
   const rows = [
     [t("failed.code"), code ?? null],
-    [t("failed.stage"), stage ? t(`stage.${stage}`).replace(/^stage\./, "") : null],
+    [t("failed.stage"), stage ? stageName(stage) : null],
     [t("failed.attempts"), typeof attempts === "number" ? String(attempts) : null]
   ]
   const facts = rows.flatMap(([name, value]) =>

@@ -1,0 +1,46 @@
+/**
+ * `npm start`: the whole system in one process on one port, for one machine. What is not given is brought along: a private
+ * Redis under `.eco2/` unless REDIS_URL is set, a simulated model unless a provider's key is.
+ * Composition root: puts layers together, decides nothing else.
+ */
+import { Core, CoreConfig, RedisClient, Role } from "@eco2/core"
+import { scanWorker } from "@eco2/actors/layers"
+import { gateway } from "@eco2/gateway/layers"
+import { ConfigProvider, Effect, Layer } from "effect"
+import { fileURLToPath } from "node:url"
+import * as LocalEnvironment from "./LocalEnvironment.ts"
+import * as LocalRedis from "./LocalRedis.ts"
+import * as LocalState from "./LocalState.ts"
+
+const host = "127.0.0.1"
+const stateFolder = process.env.ECO2_STATE || fileURLToPath(new URL("../../.eco2", import.meta.url))
+
+/** The private Redis, or the one REDIS_URL names. When the private one dies, so does the process: it holds the jobs. */
+const redis = Layer.unwrap(
+  Effect.gen(function* () {
+    const url = process.env.REDIS_URL
+    if (url !== undefined && url !== "") return RedisClient.layer
+    const state = yield* LocalState.make({ directory: stateFolder })
+    const server = yield* LocalRedis.make({ directory: state.path("redis") })
+    yield* Effect.forkScoped(
+      Effect.tapError(server.died, (error) =>
+        Effect.andThen(
+          Effect.logFatal(error.message),
+          Effect.sync(() => process.kill(process.pid, "SIGTERM"))
+        )
+      )
+    )
+    return RedisClient.layerUrl(server.url)
+  })
+)
+
+Role.run({
+  role: "all",
+  host,
+  app: Layer.merge(scanWorker, gateway({ authDefault: "none", host })).pipe(
+    Layer.provide(Core.worker({ role: "all" })),
+    Layer.provide(Layer.merge(redis, CoreConfig.layer)),
+    Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env)))
+  ),
+  started: (address) => Effect.sync(() => process.stdout.write(`Eco² is ready at ${address}\n`))
+})

@@ -1,0 +1,13 @@
+/** The roles of this package as layers, for composition roots. */
+import { Layer } from "effect"
+import * as Models from "./model/Models.ts"
+import * as DisposalRules from "./rule/DisposalRules.ts"
+import * as AnswerStage from "./scan/AnswerStage.ts"
+import * as RewardStage from "./scan/RewardStage.ts"
+import * as RuleStage from "./scan/RuleStage.ts"
+import * as VisionStage from "./scan/VisionStage.ts"
+
+/** Role `scan-worker`: the four stages of a scan, by the configured model providers. */
+export const scanWorker = Layer.mergeAll(VisionStage.layer, RuleStage.layer, AnswerStage.layer, RewardStage.layer).pipe(
+  Layer.provide([Models.layer, DisposalRules.layer])
+)

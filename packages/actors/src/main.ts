@@ -1,0 +1,9 @@
+/** Role `scan-worker`: composition root; puts layers together, decides nothing else. */
+import { Core, Role } from "@eco2/core"
+import { Layer } from "effect"
+import { scanWorker } from "./layers.ts"
+
+Role.run({
+  role: "scan-worker",
+  app: scanWorker.pipe(Layer.provide(Core.worker({ role: "scan-worker" })), Layer.provide(Core.fromEnvironment))
+})

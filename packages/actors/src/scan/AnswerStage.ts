@@ -1,0 +1,33 @@
+/** AnswerStage: the rule in the user's words. Without a rule no model is asked: the answer says so and apologises. */
+import { Pipeline } from "@eco2/core"
+import { Effect } from "effect"
+import type { FinalAnswer } from "../domain/Scan.ts"
+import { AnswerModel } from "../model/AnswerModel.ts"
+import { modelRetry } from "./ModelRetry.ts"
+import { ScanPipeline } from "./ScanPipeline.ts"
+
+const withoutRule: FinalAnswer = {
+  disposal_steps: {},
+  insufficiencies: ["배출 규정 매칭 실패"],
+  user_answer:
+    "죄송합니다. 사진 속 물건에 맞는 배출 규정을 찾지 못했습니다. 물건 전체가 잘 보이도록 다시 찍어 주시거나, 거주 지역의 배출 안내를 확인해 주세요."
+}
+
+export const layer = Pipeline.behavior(
+  ScanPipeline,
+  "answer",
+  Effect.gen(function* () {
+    const model = yield* AnswerModel
+    return Effect.fnUntraced(function* ({ input, rule, vision }: Pipeline.Read<typeof ScanPipeline, "answer">) {
+      if (rule === null) return { answer: withoutRule, use: null }
+      const { answer, usage } = yield* model.answer({
+        model: input.model,
+        classification: vision.result,
+        rule,
+        userInput: input.userInput
+      })
+      return { answer, use: { provider: usage.provider, model: usage.model, simulated: usage.simulated } }
+    })
+  }),
+  { retry: modelRetry }
+)

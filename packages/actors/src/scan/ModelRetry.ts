@@ -1,0 +1,30 @@
+/**
+ * ModelRetry: what a failed model call leads to. Refusals and unusable pictures cannot heal; a rate limit waits as long as
+ * the provider asks and spends no attempt; all else is tried again with growing, jittered waits. The SDKs never retry:
+ * this is the one owner of retries.
+ */
+import { Retry } from "@eco2/core"
+import type { RedisError } from "@eco2/core"
+import { Duration, Schedule, Schema } from "effect"
+import type { ModelError } from "../model/ModelError.ts"
+
+/** The submitted photo is no longer there. Cannot heal. */
+export class ImageGone extends Schema.TaggedError<ImageGone>()("ImageGone", {}) {
+  override get message() {
+    return "the submitted image is no longer stored"
+  }
+}
+
+/** A provider that names no time is asked again after this. */
+const unnamedWait = Duration.seconds(2)
+
+export const modelRetry = Retry.policy<ModelError | ImageGone | RedisError.RedisError>({
+  never: ["ModelRefused", "ImageUnusable", "ImageGone"],
+  retryAfter: (error) =>
+    error._tag === "ModelRateLimited"
+      ? error.retryAfterMillis === null
+        ? unnamedWait
+        : Duration.millis(Math.max(100, error.retryAfterMillis))
+      : null,
+  otherwise: Schedule.exponential("1 second").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
+})

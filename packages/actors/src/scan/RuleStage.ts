@@ -1,0 +1,16 @@
+/** RuleStage: which disposal rule holds for the item. A lookup in memory; null where the taxonomy has none. */
+import { Pipeline } from "@eco2/core"
+import { Effect } from "effect"
+import { DisposalRules } from "../rule/DisposalRules.ts"
+import { ScanPipeline } from "./ScanPipeline.ts"
+
+export const layer = Pipeline.behavior(
+  ScanPipeline,
+  "rule",
+  Effect.map(
+    DisposalRules,
+    (rules) =>
+      ({ vision }: Pipeline.Read<typeof ScanPipeline, "rule">) =>
+        Effect.sync(() => rules.find(vision.result.classification))
+  )
+)

@@ -1,0 +1,79 @@
+/**
+ * ScanResult: a scan job as its client reads it, in whatever state: the one place where the wire shape of a result is made,
+ * for `GET …/result` and for the event that ends a stream. Pure.
+ */
+import { Job, Pipeline } from "@eco2/core"
+import { Effect, Schema } from "effect"
+import { DisposalRule } from "../domain/Disposal.ts"
+import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"
+import { ScanPipeline } from "./ScanPipeline.ts"
+
+export const ScanError = Schema.Struct({
+  code: Schema.String,
+  message: Schema.optionalKey(Schema.String),
+  stage: Schema.optionalKey(Schema.String),
+  attempts: Schema.optionalKey(Schema.Int)
+})
+
+/** The result body: finished parts are filled in, whatever the end. */
+export const ScanResult = Schema.Struct({
+  task_id: Schema.String,
+  status: Schema.Literals(["completed", "failed", "cancelled"]),
+  message: Schema.String,
+  pipeline_result: Schema.Struct({
+    classification_result: Schema.NullOr(ClassificationResult),
+    disposal_rules: Schema.NullOr(DisposalRule),
+    final_answer: Schema.NullOr(FinalAnswer)
+  }),
+  reward: Schema.NullOr(Reward),
+  error: Schema.NullOr(ScanError),
+  /** `llm_provider`, `llm_model`, `simulated`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`. */
+  metadata: Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean, Schema.Null]))
+})
+export type ScanResult = typeof ScanResult.Type
+
+const statuses = { done: "completed", failed: "failed", cancelled: "cancelled" } as const
+const messages = {
+  done: "분류가 완료되었습니다.",
+  failed: "분류를 완료하지 못했습니다.",
+  cancelled: "분류가 취소되었습니다."
+} as const
+
+/** Of a job that is over; null while it is open. Fails with JobUnreadable where a checkpoint does not decode. */
+export const ofJob = Effect.fnUntraced(function* (
+  job: Job.Job
+): Effect.fn.Return<ScanResult | null, Job.JobUnreadable> {
+  const { state } = job
+  if (state !== "done" && state !== "failed" && state !== "cancelled") return null
+  const { input, outputs } = yield* Pipeline.view(ScanPipeline, job)
+  const use = outputs.vision?.use ?? null
+  return {
+    task_id: job.id,
+    status: statuses[state],
+    message: messages[state],
+    pipeline_result: {
+      classification_result: outputs.vision?.result ?? null,
+      disposal_rules: outputs.rule ?? null,
+      final_answer: outputs.answer?.answer ?? null
+    },
+    reward: outputs.reward ?? null,
+    error: job.error === undefined ? null : { ...job.error, code: errorCode(job.error.code) },
+    metadata: {
+      llm_provider: use?.provider ?? null,
+      llm_model: use?.model ?? input.model,
+      simulated: use?.simulated ?? false,
+      attempts: job.tries,
+      ...Object.fromEntries(
+        job.plan.flatMap(({ name }) => {
+          const millis = job.workMillis.get(name)
+          return millis === undefined ? [] : [[`duration_${name}_ms`, millis]]
+        })
+      ),
+      duration_total_ms: (job.ended ?? job.created) - job.created,
+      wait_ms: job.wait
+    }
+  }
+})
+
+/** A failure's tag as clients know it: `ModelTimeout` → `MODEL_TIMEOUT`. */
+export const errorCode = (tag: string): string => tag.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase()

@@ -1,0 +1,38 @@
+/** VisionStage: what is on the photo. Reads the submitted image, asks the vision model once, keeps to the taxonomy. */
+import { Pipeline } from "@eco2/core"
+import { Effect } from "effect"
+import { VisionModel } from "../model/VisionModel.ts"
+import type { Image } from "../model/VisionModel.ts"
+import { ImageGone, modelRetry } from "./ModelRetry.ts"
+import { ScanPipeline } from "./ScanPipeline.ts"
+
+export const layer = Pipeline.behavior(
+  ScanPipeline,
+  "vision",
+  Effect.gen(function* () {
+    const model = yield* VisionModel
+    return Effect.fnUntraced(function* (
+      { input }: Pipeline.Read<typeof ScanPipeline, "vision">,
+      job: Pipeline.StageJob
+    ) {
+      let image: Image
+      if (input.image._tag === "Url") {
+        image = input.image
+      } else {
+        const bytes = yield* job.image
+        if (bytes === null) return yield* new ImageGone()
+        image = { _tag: "Bytes", mimeType: input.image.mimeType, bytes }
+      }
+      const { classification, situationTags, usage } = yield* model.classify({
+        model: input.model,
+        image,
+        userInput: input.userInput
+      })
+      return {
+        result: { classification, situation_tags: situationTags, meta: { user_input: input.userInput } },
+        use: { provider: usage.provider, model: usage.model, simulated: usage.simulated }
+      }
+    })
+  }),
+  { retry: modelRetry }
+)

@@ -1,0 +1,108 @@
+/**
+ * Role: how a process of ours runs, whatever its part: logging, probes and metrics on PORT, the app on top, an orderly stop.
+ * A wrong setting ends the process with one line that names it. Stop, in order: not ready and streams told to end
+ * (Stopping), HTTP server closed, then the app's own layers (ActorSystem drains, A5), connections last.
+ */
+import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
+import { Cause, Config, Context, Deferred, Effect, Exit, Layer } from "effect"
+import type { FileSystem, Path } from "effect"
+import { HttpRouter } from "effect/http"
+import type { Etag, HttpPlatform } from "effect/http"
+import { createServer } from "node:http"
+import * as Setting from "./config/Setting.ts"
+import * as Health from "./telemetry/Health.ts"
+import * as Logging from "./telemetry/Logging.ts"
+import { Readiness } from "./telemetry/Readiness.ts"
+
+/** Completes when the process begins to stop: endless responses end by it, so that the server can close. */
+export class Stopping extends Context.Service<Stopping, { readonly requested: Effect.Effect<void> }>()(
+  "@eco2/core/Role/Stopping"
+) {}
+
+const ListenConfig = (defaultHost: string) =>
+  Config.all({
+    /** PORT: where HTTP is served. Default 8080. */
+    port: Setting.integer("PORT", { default: 8080, min: 0, max: 65_535 }),
+    /** HOST: the address HTTP is served on. Default 0.0.0.0 in a role, 127.0.0.1 in `npm start`. */
+    host: Setting.parsed("HOST", { default: defaultHost, allowed: "an address of this machine", parse: (text) => text })
+  })
+
+/** What a role's app finds around it. */
+export type Services =
+  | HttpRouter.HttpRouter
+  | Readiness
+  | Stopping
+  | FileSystem.FileSystem
+  | Path.Path
+  | HttpPlatform.HttpPlatform
+  | Etag.Generator
+
+export interface Options<E> {
+  readonly role: string
+  /** Behaviors and routes; readiness checks registered while it is built are asked by /readyz. */
+  readonly app: Layer.Layer<never, E, Services>
+  readonly host?: string
+  /** Runs once the server listens; `address` as in `http://127.0.0.1:8080`. */
+  readonly started?: (address: string) => Effect.Effect<void>
+}
+
+const closeGrace = "5 seconds"
+
+/** The role as a layer: built when it serves, torn down in order. */
+export const layer = <E>(options: Options<E>) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { host, port } = yield* ListenConfig(options.host ?? "0.0.0.0")
+      const stopping = yield* Deferred.make<void>()
+      let isStopping = false
+      const server = createServer({ keepAliveTimeout: 75_000, headersTimeout: 80_000 })
+      const serve = HttpRouter.serve(Layer.merge(options.app, Health.layer), {
+        disableLogger: true,
+        disableListenLog: true
+      }).pipe(
+        Layer.provideMerge(Readiness.layer),
+        Layer.provide(Layer.succeed(Stopping, { requested: Deferred.await(stopping) })),
+        Layer.provideMerge(NodeHttpServer.layer(() => server, { port, host, gracefulShutdownTimeout: closeGrace }))
+      )
+      // on top of the server, so that its finalizer runs before the server waits for open responses
+      const onStop = Layer.effectDiscard(
+        Effect.gen(function* () {
+          const readiness = yield* Readiness
+          yield* readiness.register("process", () => (isStopping ? "stopping" : null))
+          yield* Effect.addFinalizer(() =>
+            Effect.andThen(
+              Effect.sync(() => (isStopping = true)),
+              Deferred.succeed(stopping, undefined)
+            )
+          )
+          const bound = server.address()
+          const address = `http://${host.includes(":") ? `[${host}]` : host}:${typeof bound === "object" && bound !== null ? bound.port : port}`
+          yield* Effect.logInfo("serving").pipe(Effect.annotateLogs({ address }))
+          if (options.started !== undefined) yield* options.started(address)
+        })
+      )
+      return onStop.pipe(Layer.provide(serve))
+    })
+  )
+
+const explain = (cause: Cause.Cause<unknown>): string => {
+  const error = Cause.squash(cause)
+  return error instanceof Error
+    ? error.message
+    : typeof error === "object" && error !== null && "message" in error
+      ? String(error.message)
+      : String(error)
+}
+
+/** Runs until SIGTERM or SIGINT; exit code 0 after an orderly stop, 1 when it could not start or failed. */
+export const run = <E>(options: Options<E>): void =>
+  Layer.launch(layer(options)).pipe(
+    Effect.tapCause((cause) =>
+      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(`${options.role} cannot go on: ${explain(cause)}`)
+    ),
+    Effect.provide(Logging.layer(options.role)),
+    NodeRuntime.runMain({
+      disableErrorReporting: true,
+      teardown: (exit, done) => done(Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? 1 : 0)
+    })
+  )

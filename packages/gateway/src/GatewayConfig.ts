@@ -1,0 +1,79 @@
+/**
+ * GatewayConfig: what an operator may set for the door. A wrong value stops the process at start and names the variable.
+ */
+import { Setting } from "@eco2/core"
+import { Config, Duration, Effect } from "effect"
+
+const list = (text: string): ReadonlyArray<string> =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+const isOrigin = (text: string) =>
+  URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text
+const isHost = (text: string) => /^[A-Za-z0-9.-]+$/.test(text)
+
+export const GatewayConfig = Config.all({
+  /** CORS_ORIGINS: origins that may call with credentials, comma list. Default none. */
+  corsOrigins: Setting.parsed<ReadonlyArray<string>>("CORS_ORIGINS", {
+    default: [],
+    allowed: "a comma list of origins such as https://app.example",
+    parse: (text) => (list(text).every(isOrigin) ? list(text) : undefined)
+  }),
+  /** IMAGE_HOSTS: hosts an image_url may name, comma list, subdomains included. Default: any public host. */
+  imageHosts: Setting.parsed<ReadonlyArray<string>>("IMAGE_HOSTS", {
+    default: [],
+    allowed: "a comma list of host names",
+    parse: (text) => (list(text).every(isHost) ? list(text).map((host) => host.toLowerCase()) : undefined)
+  }),
+  /** VIEW_TIMEOUT: how long one stream may last. Default 300 seconds. */
+  viewTimeout: Setting.duration("VIEW_TIMEOUT", { default: "300 seconds" }),
+  /** KEEPALIVE: a stream silent this long sends a keepalive and is checked for losses; at most 15 seconds. Default 15 seconds. */
+  keepalive: Setting.duration("KEEPALIVE", { default: "15 seconds", min: "100 millis" }).pipe(
+    Config.map((duration) => Duration.min(duration, Duration.seconds(15)))
+  ),
+  /** MAX_VIEWERS: streams one gateway process serves at once. Default 10000. */
+  maxViewers: Setting.integer("MAX_VIEWERS", { default: 10_000, min: 1, max: 1_000_000 })
+})
+export type GatewayConfig = Config.Success<typeof GatewayConfig>
+
+export type AuthMode = "none" | "header"
+
+/**
+ * AUTH_MODE: `header` (a mesh in front sets X-User-ID and strips what clients send) or `none` (whoever says so is the user;
+ * else a demo user). A role has no default: it refuses to start without it. `none` is for this machine alone: off loopback
+ * it needs INSECURE_NONE=true.
+ */
+export const authMode = (options: {
+  readonly default: AuthMode | null
+  readonly host: string
+}): Config.Config<AuthMode> =>
+  Config.all({
+    mode: Setting.oneOf<AuthMode | "unset">("AUTH_MODE", {
+      default: options.default ?? "unset",
+      values: ["none", "header"]
+    }),
+    insecure: Setting.flag("INSECURE_NONE", { default: false }),
+    host: Setting.parsed("HOST", {
+      default: options.host,
+      allowed: "an address of this machine",
+      parse: (text) => text
+    })
+  }).pipe(
+    Config.mapEffect(({ host, insecure, mode }) => {
+      if (mode === "unset")
+        return Effect.fail(
+          Setting.refuse(
+            "AUTH_MODE is not set; allowed is header (behind a mesh that sets X-User-ID) or none (on this machine alone)"
+          )
+        )
+      const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host)
+      return mode === "none" && !isLoopback && !insecure
+        ? Effect.fail(
+            Setting.refuse(
+              `AUTH_MODE is "none" while HOST is "${host}": anybody could be anybody; set HOST to 127.0.0.1, AUTH_MODE to header, or INSECURE_NONE=true`
+            )
+          )
+        : Effect.succeed(mode)
+    })
+  )

@@ -1,0 +1,166 @@
+/**
+ * EventRouter: fans the partitions' live tails out to the viewers of this process; fan-out, not competition, so every
+ * gateway reads every partition once, whatever the number of its viewers.
+ * A viewer's queue is bounded: one that does not keep up is ended, and its browser resumes by Last-Event-ID. One timer
+ * serves all viewers' keepalives, loss checks and time limits. How one viewer joins history and tail: Viewer (J4).
+ */
+import { EventLog, Keyspace, Readiness } from "@eco2/core"
+import type { Job, JobEvent, RedisError } from "@eco2/core"
+import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
+import type { GatewayConfig } from "../GatewayConfig.ts"
+
+/** What a viewer is told to do; it reads what it needs itself. */
+export type Signal =
+  | { readonly _tag: "Events"; readonly events: ReadonlyArray<JobEvent.JobEvent> }
+  /** Something may have been missed: compare with the history. */
+  | { readonly _tag: "Recheck" }
+  | { readonly _tag: "Keepalive" }
+  | { readonly _tag: "Timeout" }
+
+export interface Subscription {
+  readonly signals: Queue.Dequeue<Signal, Cause.Done>
+  /** Tells the router how far this viewer has come, so that silence can be told from loss. */
+  readonly seen: (seq: number) => void
+}
+
+export class EventRouter extends Context.Service<
+  EventRouter,
+  {
+    /** Signals of one job from now on; ends when it cannot keep up. `leave` must run when the viewer goes. */
+    readonly subscribe: (jobId: Job.JobId) => { readonly subscription: Subscription; readonly leave: () => void }
+    readonly viewers: () => number
+  }
+>()("@eco2/gateway/events/EventRouter") {}
+
+/** Streams open in this gateway process. */
+const viewersGauge = Metric.gauge("eco2_viewers", { description: "streams open in this process" })
+/** Seconds between an event's commit and its hand-over to viewers. */
+const eventLag = Metric.histogram("eco2_event_lag_seconds", {
+  description: "seconds from an event's commit to the viewers' queues",
+  boundaries: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
+})
+
+/** Signals a viewer may leave unread; a job has 200 events at most. */
+const queueCapacity = 256
+const tickMillis = 250
+/** The tail blocks for 20 s: an answer is due by then. */
+const deafAfterMillis = 30_000
+
+interface Viewer {
+  readonly jobId: Job.JobId
+  readonly queue: Queue.Queue<Signal, Cause.Done>
+  seq: number
+  heardAt: number
+  readonly endsAt: number
+}
+
+export const layer = (
+  config: GatewayConfig
+): Layer.Layer<EventRouter, RedisError.RedisError, EventLog.EventLog | Keyspace | Readiness> =>
+  Layer.effect(
+    EventRouter,
+    Effect.gen(function* () {
+      const log = yield* EventLog.EventLog
+      const keyspace = yield* Keyspace
+      const readiness = yield* Readiness
+      const clock = yield* Clock.Clock
+      const now = () => clock.currentTimeMillisUnsafe()
+      const viewTimeout = Duration.toMillis(config.viewTimeout)
+      const keepalive = Duration.toMillis(config.keepalive)
+      const byJob = new Map<string, Set<Viewer>>()
+      let count = 0
+      let answeredAt = now()
+
+      const offer = (viewer: Viewer, signal: Signal) => {
+        if (!Queue.offerUnsafe(viewer.queue, signal)) Queue.endUnsafe(viewer.queue)
+      }
+      const everyone = function* (): Generator<Viewer> {
+        for (const viewers of byJob.values()) yield* viewers
+      }
+
+      const fork = Effect.runForkWith(yield* Effect.context<never>())
+      yield* log.tail({
+        events: (jobId, events) => {
+          const viewers = byJob.get(jobId)
+          if (viewers === undefined) return
+          const last = events.at(-1)
+          if (last !== undefined) fork(Metric.update(eventLag, Math.max(0, now() / 1000 - last.ts)))
+          for (const viewer of viewers) {
+            viewer.heardAt = now()
+            offer(viewer, { _tag: "Events", events })
+          }
+        },
+        gap: (partitions) => {
+          for (const viewer of everyone()) {
+            if (partitions.includes(keyspace.of(viewer.jobId))) offer(viewer, { _tag: "Recheck" })
+          }
+        },
+        answered: () => {
+          answeredAt = now()
+        }
+      })
+      yield* readiness.register("events", () => {
+        const age = now() - answeredAt
+        return age > deafAfterMillis ? `no event read answered for ${Math.round(age / 1000)} s` : null
+      })
+
+      /** A silent viewer's history may be longer than what it saw: the lengths are asked for in one go. */
+      const check = (viewer: Viewer) =>
+        log.length(viewer.jobId).pipe(
+          Effect.map((length) => {
+            if (length > viewer.seq) offer(viewer, { _tag: "Recheck" })
+          }),
+          // Redis is away: the tail's own reconnect will recheck everybody
+          Effect.ignore
+        )
+      const tick = Effect.suspend(() => {
+        const at = now()
+        const silent: Array<Viewer> = []
+        for (const viewer of everyone()) {
+          if (at >= viewer.endsAt) {
+            offer(viewer, { _tag: "Timeout" })
+          } else if (at - viewer.heardAt >= keepalive) {
+            viewer.heardAt = at
+            offer(viewer, { _tag: "Keepalive" })
+            silent.push(viewer)
+          }
+        }
+        return silent.length === 0 ? Effect.void : Effect.forEach(silent, check, { concurrency: 64, discard: true })
+      })
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(Math.min(tickMillis, keepalive)), tick)))
+
+      return EventRouter.of({
+        subscribe: (jobId) => {
+          const viewer: Viewer = {
+            jobId,
+            queue: Effect.runSync(Queue.dropping<Signal, Cause.Done>(queueCapacity)),
+            seq: 0,
+            heardAt: now(),
+            endsAt: now() + viewTimeout
+          }
+          const viewers = byJob.get(jobId) ?? new Set()
+          viewers.add(viewer)
+          byJob.set(jobId, viewers)
+          fork(Metric.update(viewersGauge, ++count))
+          let gone = false
+          return {
+            subscription: {
+              signals: viewer.queue,
+              seen: (seq) => {
+                viewer.seq = seq
+              }
+            },
+            leave: () => {
+              if (gone) return
+              gone = true
+              viewers.delete(viewer)
+              if (viewers.size === 0) byJob.delete(jobId)
+              fork(Metric.update(viewersGauge, --count))
+              Queue.endUnsafe(viewer.queue)
+            }
+          }
+        },
+        viewers: () => count
+      })
+    })
+  )

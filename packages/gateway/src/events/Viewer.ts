@@ -1,0 +1,129 @@
+/**
+ * Viewer: one open stream. Follow live first, then read the history after the last seq seen, then join the two by seq:
+ * what came twice is dropped, a hole is filled from the history (J4). The terminal event is joined with the job's result,
+ * which is stored before the event can be seen (J5), and ends the stream.
+ */
+import { ScanResult } from "@eco2/actors/protocol"
+import { EventLog, JobEvent, JobStore } from "@eco2/core"
+import type { Job, RedisError } from "@eco2/core"
+import { Clock, Effect, Stream } from "effect"
+import { Sse } from "effect/encoding"
+import { EventRouter } from "./EventRouter.ts"
+import type { Signal } from "./EventRouter.ts"
+
+const frame = (event: string, id: string | undefined, data: unknown): string =>
+  Sse.encoder.write({ _tag: "Event", event, id, data: JSON.stringify(data) })
+
+const withCode = (result: unknown): unknown =>
+  typeof result === "object" && result !== null && "code" in result && typeof result.code === "string"
+    ? { ...result, code: ScanResult.errorCode(result.code) }
+    : result
+
+const eventFrame = (jobId: string, event: JobEvent.JobEvent, result: unknown): string =>
+  frame(event.stage, String(event.seq), {
+    job_id: jobId,
+    stage: event.stage,
+    status: event.status,
+    seq: event.seq,
+    ts: event.ts,
+    progress: event.progress,
+    result
+  })
+
+/** First bytes: they flush the headers, and tell the browser how soon to come back. */
+const hello = "retry: 1000\n\n"
+
+/** Where a viewer without Last-Event-ID begins: at the latest run's `queued`. */
+export const latestRun = (events: ReadonlyArray<JobEvent.JobEvent>): number =>
+  Math.max(0, (events.findLast((event) => event.stage === "queued")?.seq ?? 1) - 1)
+
+/**
+ * Text of the stream of one job. `after`: the last seq the viewer has seen, null for none.
+ * Ends after the terminal event, at the viewing time limit, or when the viewer cannot keep up.
+ */
+export const stream = (
+  jobId: Job.JobId,
+  after: number | null
+): Stream.Stream<string, never, EventRouter | EventLog.EventLog | JobStore.JobStore> =>
+  Stream.unwrap(
+    Effect.gen(function* () {
+      const router = yield* EventRouter
+      const log = yield* EventLog.EventLog
+      const store = yield* JobStore.JobStore
+      const clock = yield* Clock.Clock
+      const { leave, subscription } = yield* Effect.acquireRelease(
+        Effect.sync(() => router.subscribe(jobId)),
+        ({ leave }) => Effect.sync(leave)
+      )
+      let last = after
+      let ended = false
+
+      const resultOf = store.get(jobId).pipe(
+        Effect.flatMap((job) => (job === null ? Effect.succeed(null) : ScanResult.ofJob(job))),
+        Effect.catchTag("JobUnreadable", (error) => Effect.as(Effect.logError(error.message), null))
+      )
+
+      const tell = Effect.fnUntraced(function* (
+        event: JobEvent.JobEvent
+      ): Effect.fn.Return<string, RedisError.RedisError> {
+        const terminal = JobEvent.isTerminal(event)
+        const text = eventFrame(jobId, event, terminal ? yield* resultOf : withCode(event.result))
+        last = event.seq
+        subscription.seen(event.seq)
+        ended = terminal
+        return text
+      })
+
+      const catchUp = Effect.fnUntraced(function* (): Effect.fn.Return<string, RedisError.RedisError> {
+        const events = yield* log.history(jobId, last ?? 0)
+        if (last === null) last = latestRun(events)
+        let text = ""
+        for (const event of events) {
+          if (event.seq > last && !ended) text += yield* tell(event)
+        }
+        return text
+      })
+
+      const handle = Effect.fnUntraced(function* (signal: Signal): Effect.fn.Return<string, RedisError.RedisError> {
+        switch (signal._tag) {
+          case "Recheck":
+            return yield* catchUp()
+          case "Keepalive":
+            return frame("keepalive", undefined, { timestamp: clock.currentTimeMillisUnsafe() / 1000 })
+          case "Timeout":
+            ended = true
+            return frame("error", undefined, {
+              type: "error",
+              error: "timeout",
+              job_id: jobId,
+              message: "viewing time is over; reconnect to go on"
+            })
+          case "Events": {
+            let text = ""
+            for (const event of signal.events) {
+              if (ended || event.seq <= (last ?? 0)) continue
+              text += event.seq === (last ?? 0) + 1 ? yield* tell(event) : yield* catchUp()
+            }
+            return text
+          }
+        }
+      })
+
+      return Stream.concat(
+        Stream.make(hello),
+        Stream.concat(Stream.make<[Signal]>({ _tag: "Recheck" }), Stream.fromQueue(subscription.signals)).pipe(
+          Stream.mapEffect((signal) => handle(signal)),
+          Stream.takeUntil(() => ended),
+          Stream.filter((text) => text !== ""),
+          // Redis is away: the stream ends and the browser comes back with its last id
+          Stream.catch((error) =>
+            Stream.fromEffect(
+              Effect.logWarning("stream ended: no answer from Redis").pipe(
+                Effect.annotateLogs({ job_id: jobId, error: error.message })
+              )
+            ).pipe(Stream.drain)
+          )
+        )
+      ).pipe(Stream.ensuring(Effect.sync(leave)))
+    })
+  )

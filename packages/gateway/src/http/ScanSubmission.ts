@@ -1,0 +1,149 @@
+/**
+ * ScanSubmission: a submit's body, checked row by row of the contract, into what the pipeline takes. Pure but for decoding.
+ * Order matters to clients: shape first, then the image, then the question, then the model.
+ */
+import type { OfferedModels, ScanRequest } from "@eco2/actors/protocol"
+import { Config, Effect } from "effect"
+import { BlockList, isIP } from "node:net"
+import { invalid, refusal } from "./HttpErrors.ts"
+import type { HttpRefusal } from "./HttpErrors.ts"
+
+export interface Submission {
+  readonly request: ScanRequest
+  /** Bytes of a data URL. */
+  readonly image: Uint8Array | null
+  /** What an idempotency key is bound to. */
+  readonly body: string
+}
+
+export const defaultQuestion = "이 물건은 어떻게 분리배출해야 하나요?"
+const mostUrl = 2_083
+const mostQuestion = 2_000
+export const mostImageBytes = 10 * 1024 * 1024
+/** Room for a data URL of 10 MiB in base64, and for the rest of the body. */
+export const mostBodyBytes = Math.ceil(mostImageBytes / 3) * 4 + 64 * 1024
+
+const dataUrl = /^data:image\/(jpeg|png|webp|gif);base64,/
+const base64 = /^[A-Za-z0-9+/]*={0,2}$/
+
+/** Addresses no public picture lives at; names are looked up, and checked again, by whoever fetches. */
+const privateAddresses = new BlockList()
+for (const [network, bits] of [
+  ["0.0.0.0", 8],
+  ["10.0.0.0", 8],
+  ["100.64.0.0", 10],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.0.0.0", 24],
+  ["192.168.0.0", 16],
+  ["198.18.0.0", 15],
+  ["224.0.0.0", 3]
+] as const) {
+  privateAddresses.addSubnet(network, bits, "ipv4")
+}
+for (const [network, bits] of [
+  ["::", 127],
+  ["64:ff9b::", 96],
+  ["fc00::", 7],
+  ["fe80::", 10],
+  ["ff00::", 8]
+] as const)
+  privateAddresses.addSubnet(network, bits, "ipv6")
+
+const isPublicHost = (host: string): boolean => {
+  const bare = host
+    .replace(/^\[|\]$/g, "")
+    .replace(/\.$/, "")
+    .toLowerCase()
+  const version = isIP(bare)
+  if (version !== 0) return !privateAddresses.check(bare, version === 4 ? "ipv4" : "ipv6")
+  return bare !== "localhost" && bare.includes(".") && !/\.(localhost|local|internal|lan|home|arpa)$/.test(bare)
+}
+
+const isAllowedHost = (host: string, allowed: ReadonlyArray<string>): boolean =>
+  allowed.length === 0 ? isPublicHost(host) : allowed.some((name) => host === name || host.endsWith(`.${name}`))
+
+type Image = Pick<Submission, "image"> & { readonly source: ScanRequest["image"] }
+
+const parseImage = (text: string, imageHosts: ReadonlyArray<string>): Effect.Effect<Image, HttpRefusal> => {
+  if (text.startsWith("data:")) {
+    const match = dataUrl.exec(text)
+    if (match === null)
+      return Effect.fail(
+        invalid("image_url", "a data URL must be data:image/(jpeg|png|webp|gif);base64,…", "value_error.url")
+      )
+    const payload = text.slice(match[0].length)
+    if (payload.length > mostBodyBytes) return Effect.fail(tooLarge())
+    if (payload === "" || !base64.test(payload))
+      return Effect.fail(invalid("image_url", "the data URL is not base64", "value_error.url"))
+    const bytes = Buffer.from(payload, "base64")
+    if (bytes.length > mostImageBytes) return Effect.fail(tooLarge())
+    return Effect.succeed({ source: { _tag: "Bytes", mimeType: `image/${match[1]}` }, image: bytes })
+  }
+  if (text.length > mostUrl)
+    return Effect.fail(invalid("image_url", `at most ${mostUrl} characters`, "value_error.any_str.max_length"))
+  if (!URL.canParse(text)) return Effect.fail(invalid("image_url", "not a URL", "value_error.url"))
+  const url = new URL(text)
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    return Effect.fail(invalid("image_url", "only http, https and data URLs", "value_error.url.scheme"))
+  if (url.username !== "" || url.password !== "")
+    return Effect.fail(invalid("image_url", "a URL with credentials", "value_error.url"))
+  return isAllowedHost(url.hostname, imageHosts)
+    ? Effect.succeed({ source: { _tag: "Url", url: text }, image: null })
+    : Effect.fail(refusal(400, "IMAGE_HOST_NOT_ALLOWED", `images from ${url.hostname} are not allowed`))
+}
+
+export const tooLarge = (): HttpRefusal => refusal(413, "IMAGE_TOO_LARGE", "the image has more than 10 MiB")
+const wrongType = (field: string, wanted: string): HttpRefusal =>
+  refusal(400, "INVALID_REQUEST", `${field} must be ${wanted}`)
+
+/** `text`: the body as received. */
+export const parse = Effect.fnUntraced(function* (
+  text: string,
+  options: { readonly imageHosts: ReadonlyArray<string>; readonly models: Config.Success<typeof OfferedModels> }
+): Effect.fn.Return<Submission, HttpRefusal> {
+  const body = yield* Effect.try({
+    try: (): unknown => JSON.parse(text),
+    catch: () => refusal(400, "INVALID_JSON", "the body is not JSON")
+  })
+  if (typeof body !== "object" || body === null || Array.isArray(body))
+    return yield* wrongType("the body", "a JSON object")
+  const {
+    image_url = null,
+    model = null,
+    user_input = null
+  }: { image_url?: unknown; model?: unknown; user_input?: unknown } = body
+  if (image_url === null || image_url === "") return yield* refusal(400, "IMAGE_URL_REQUIRED", "image_url is required")
+  if (typeof image_url !== "string") return yield* wrongType("image_url", "a string")
+  if (user_input !== null && typeof user_input !== "string") return yield* wrongType("user_input", "a string or null")
+  if (model !== null && typeof model !== "string") return yield* wrongType("model", "a string or null")
+  const { image, source } = yield* parseImage(image_url, options.imageHosts)
+  if (user_input !== null && user_input.length > mostQuestion) {
+    return yield* invalid("user_input", `at most ${mostQuestion} characters`, "value_error.any_str.max_length")
+  }
+  const chosen = model ?? options.models.default
+  if (options.models.providerOf(chosen) === undefined) {
+    return yield* refusal(400, "UNSUPPORTED_MODEL", {
+      error: "UNSUPPORTED_MODEL",
+      message: `model ${chosen.slice(0, 100)} is not offered`,
+      supported_models: options.models.models
+    })
+  }
+  const question = user_input === null || user_input.trim() === "" ? defaultQuestion : user_input
+  return {
+    request: { image: source, userInput: question, model: chosen },
+    image,
+    body: JSON.stringify([image_url, user_input, model])
+  }
+})
+
+/** The key as given, or null without one. */
+export const idempotencyKey = (header: string | undefined): Effect.Effect<string | null, HttpRefusal> =>
+  header === undefined
+    ? Effect.succeed(null)
+    : /^[\x20-\x7e]{1,255}$/.test(header)
+      ? Effect.succeed(header)
+      : Effect.fail(
+          refusal(400, "INVALID_IDEMPOTENCY_KEY", "X-Idempotency-Key must be 1 to 255 printable ASCII characters")
+        )

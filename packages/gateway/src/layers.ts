@@ -1,0 +1,53 @@
+/** The role `gateway` as a layer of routes, for composition roots. */
+import { Effect, Layer } from "effect"
+import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { Authorization, make as makeAuthorization } from "./auth/Authorization.ts"
+import * as EventRouter from "./events/EventRouter.ts"
+import { authMode, GatewayConfig } from "./GatewayConfig.ts"
+import type { AuthMode } from "./GatewayConfig.ts"
+import { Api } from "./http/ScanApi.ts"
+import * as ScanHandlers from "./http/ScanHandlers.ts"
+import * as Page from "./web/Page.ts"
+
+const notFound = HttpRouter.add(
+  "*",
+  "/*",
+  Effect.succeed(HttpServerResponse.jsonUnsafe({ detail: "no such page", code: "NOT_FOUND" }, { status: 404 }))
+)
+
+const cors = (origins: ReadonlyArray<string>) =>
+  origins.length === 0
+    ? Layer.empty
+    : HttpRouter.middleware(
+        HttpMiddleware.cors({
+          allowedOrigins: (origin) => origins.includes(origin),
+          allowedMethods: ["GET", "POST", "DELETE", "OPTIONS"],
+          allowedHeaders: ["content-type", "authorization", "x-user-id", "x-idempotency-key", "last-event-id"],
+          exposedHeaders: ["location", "retry-after"],
+          credentials: true,
+          maxAge: 600
+        }),
+        { global: true }
+      )
+
+/** `authDefault` null: AUTH_MODE must be set. `host`: what HOST defaults to. */
+export const gateway = (options: { readonly authDefault: AuthMode | null; readonly host: string }) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const config = yield* GatewayConfig
+      const mode = yield* authMode({ default: options.authDefault, host: options.host })
+      const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
+        Layer.provide(ScanHandlers.layer(config)),
+        Layer.provide(EventRouter.layer(config)),
+        Layer.provide(Layer.succeed(Authorization, makeAuthorization(mode)))
+      )
+      return Layer.mergeAll(
+        api,
+        HttpApiScalar.layer(Api, { path: "/docs" }),
+        Page.layer,
+        notFound,
+        cors(config.corsOrigins)
+      )
+    })
+  )

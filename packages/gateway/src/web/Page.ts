@@ -1,0 +1,42 @@
+/** Page: the web page at / and its files under /assets/, with a content security policy that allows nothing from elsewhere. */
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
+import { readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+const folder = fileURLToPath(new URL("./", import.meta.url))
+
+const contentSecurityPolicy = [
+  "default-src 'self'",
+  "img-src 'self' data: blob: https: http:",
+  "style-src 'self'",
+  "script-src 'self'",
+  "connect-src 'self'",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'self'",
+  "frame-ancestors 'none'"
+].join("; ")
+
+const index = HttpRouter.use((router) =>
+  router.add(
+    "GET",
+    "/",
+    Effect.succeed(
+      HttpServerResponse.text(readFileSync(`${folder}index.html`, "utf8"), {
+        contentType: "text/html; charset=utf-8",
+        headers: {
+          "content-security-policy": contentSecurityPolicy,
+          "cache-control": "no-cache",
+          "x-content-type-options": "nosniff",
+          "referrer-policy": "same-origin"
+        }
+      })
+    )
+  )
+)
+
+export const layer = Layer.merge(
+  index,
+  HttpStaticServer.layer({ root: folder, prefix: "/assets", cacheControl: "no-cache" })
+)

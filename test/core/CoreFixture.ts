@@ -1,0 +1,377 @@
+/**
+ * CoreFixture: what core's tests stand on. A private Redis a file, emptied before each test; processes of the fleet, each a
+ * set of layers of its own on it; and processes played by hand, which take an entry and then do only what the test says:
+ * so races and crashes are written down step by step instead of being waited for.
+ * Pipeline used throughout: `parcel` = weigh (reads the image) → label → ship.
+ */
+import { afterAll, beforeAll, beforeEach } from "@effect/vitest"
+import { Context, Duration, Effect, Exit, Layer, References, Schedule, Schema, Scope } from "effect"
+import {
+  ActorSystem,
+  Core,
+  CoreConfig,
+  EventLog,
+  Job,
+  JobEvent,
+  JobStore,
+  Keys,
+  Keyspace,
+  Lease,
+  Mailbox,
+  Pipeline,
+  RedisClient,
+  Retry,
+  Stage,
+  Timers
+} from "@eco2/core"
+import { RedisServer } from "@eco2/core/testing"
+import type { Handler } from "../../packages/core/src/pipeline/StageBehavior.ts"
+
+// ---- Redis
+
+/** The file's own server, started before its tests, emptied before each of them, gone after. */
+export const privateRedis = (options: RedisServer.Options = {}) => {
+  let server: RedisServer.RedisServer | undefined
+  const present = () => {
+    if (server === undefined) throw new Error("the private Redis is there only while tests run")
+    return server
+  }
+  beforeAll(async () => {
+    server = await RedisServer.start(options)
+  })
+  afterAll(() => server?.stop())
+  beforeEach(() =>
+    Effect.runPromise(Effect.scoped(Effect.flatMap(joined(present().url), (one) => one.send("FLUSHALL"))))
+  )
+  return {
+    get server() {
+      return present()
+    },
+    get url() {
+      return present().url
+    }
+  }
+}
+
+// ---- processes
+
+export type Values = Parameters<typeof CoreConfig.layerWith>[0]
+export type Services =
+  | JobStore.JobStore
+  | Mailbox.Mailbox
+  | EventLog.EventLog
+  | Keyspace
+  | Lease.Lease
+  | Timers.Timers
+  | RedisClient.RedisClient
+  | CoreConfig
+
+export interface Process<S> {
+  /** Runs an effect with this process's services. */
+  readonly run: <A, E>(effect: Effect.Effect<A, E, S>) => Effect.Effect<A, E>
+  /** One Redis command, its failure a defect. */
+  readonly send: (command: string, ...args: ReadonlyArray<string | number | Buffer>) => Effect.Effect<unknown>
+  /** Stops in order, as SIGTERM would. */
+  readonly stop: Effect.Effect<void>
+}
+
+const start = <S>(layer: Layer.Layer<S | RedisClient.RedisClient, unknown>) =>
+  Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    const memo = yield* Layer.makeMemoMap
+    yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+    const context: Context.Context<S | RedisClient.RedisClient> = yield* Effect.orDie(
+      Layer.buildWithMemoMap(layer, memo, scope)
+    )
+    return {
+      run: <A, E1>(effect: Effect.Effect<A, E1, S>): Effect.Effect<A, E1> =>
+        Effect.provideContext(effect as Effect.Effect<A, E1, S | RedisClient.RedisClient>, context),
+      send: (command: string, ...args: ReadonlyArray<string | number | Buffer>) =>
+        Effect.orDie(Context.get(context, RedisClient.RedisClient).send(command, ...args)),
+      stop: Scope.close(scope, Exit.void)
+    } satisfies Process<S>
+  }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+
+const ground = (url: string, values: Values) =>
+  Layer.merge(RedisClient.layerUrl(url), CoreConfig.layerWith({ lease: Duration.millis(300), ...values }))
+
+/** A process that works on nothing: it submits, reads, and runs single transitions. */
+export const joined = (url: string, values: Values = {}): Effect.Effect<Process<Services>, never, Scope.Scope> =>
+  start<Services>(
+    Layer.mergeAll(Core.client, Lease.layer, Timers.layer).pipe(Layer.provideMerge(ground(url, values)), Layer.fresh)
+  )
+
+/** A process that serves `behaviors`, as a worker does. */
+export const working = <E>(
+  url: string,
+  behaviors: Layer.Layer<never, E, ActorSystem | Services>,
+  values: Values = {}
+): Effect.Effect<Process<Services | ActorSystem>, never, Scope.Scope> =>
+  start<Services | ActorSystem>(
+    behaviors.pipe(
+      Layer.provideMerge(Core.worker({ role: "test" })),
+      Layer.provideMerge(Layer.merge(Lease.layer, Timers.layer)),
+      Layer.provideMerge(ground(url, values)),
+      Layer.fresh
+    )
+  )
+
+/** Repeats a look until it shows what is wanted; ten seconds at most. */
+export const until = <A, E>(look: Effect.Effect<A, E>, wanted: (seen: A) => boolean): Effect.Effect<A, E> =>
+  look.pipe(
+    Effect.repeat({ until: wanted, schedule: Schedule.spaced("10 millis") }),
+    Effect.timeoutOrElse({
+      duration: "10 seconds",
+      orElse: () => Effect.flatMap(look, (seen) => Effect.die(new Error(`never came about; last seen: ${show(seen)}`)))
+    })
+  )
+
+const show = (value: unknown) => JSON.stringify(value, (_, inner) => (inner instanceof Map ? [...inner] : inner))
+
+// ---- the pipeline
+
+export const Parcel = Schema.Struct({ weight: Schema.Finite, note: Schema.optionalKey(Schema.String) })
+export const Weighed = Schema.Struct({ grams: Schema.Finite })
+export const Labelled = Schema.Struct({ text: Schema.String })
+export const Shipped = Schema.Struct({ tracking: Schema.String })
+
+export const weigh = Stage.make("weigh", {
+  needs: { input: Parcel },
+  output: Weighed,
+  progress: 30,
+  readsImage: true,
+  timeout: "20 seconds",
+  concurrency: 20
+})
+export const label = Stage.make("label", {
+  needs: { input: Parcel, weigh: Weighed },
+  output: Labelled,
+  progress: 60,
+  concurrency: 20
+})
+export const ship = Stage.make("ship", { needs: { label: Labelled }, output: Shipped, progress: 100, concurrency: 20 })
+export const ParcelPipeline = Pipeline.make("parcel", { input: Parcel }).add(weigh).add(label).add(ship)
+
+export class ScaleBroken extends Schema.TaggedError<ScaleBroken>()("ScaleBroken", {}) {}
+
+export type Weigh = Handler<typeof weigh.needs, typeof Weighed.Type, ScaleBroken, never>
+
+/** All three stages; `weigh` as given, by default a scale that works. */
+export const parcelBehaviors = (
+  options: {
+    readonly weigh?: Weigh
+    readonly retry?: Retry.Policy<ScaleBroken>
+    readonly labelled?: (id: string) => void
+  } = {}
+) =>
+  Layer.mergeAll(
+    Pipeline.behavior(
+      ParcelPipeline,
+      "weigh",
+      Effect.succeed<Weigh>(options.weigh ?? (({ input }) => Effect.succeed({ grams: input.weight * 1000 }))),
+      options.retry === undefined ? {} : { retry: options.retry }
+    ),
+    Pipeline.behavior(
+      ParcelPipeline,
+      "label",
+      Effect.succeed(({ weigh }, job) =>
+        Effect.sync(() => {
+          options.labelled?.(job.id)
+          return { text: `${weigh.grams} g` }
+        })
+      )
+    ),
+    Pipeline.behavior(
+      ParcelPipeline,
+      "ship",
+      Effect.succeed(({ label }) => Effect.succeed({ tracking: label.text }))
+    )
+  )
+
+/** A submitted parcel's id. */
+export const submit = (options: { readonly owner?: string; readonly key?: string; readonly image?: Uint8Array } = {}) =>
+  Effect.map(
+    Pipeline.submit(
+      ParcelPipeline,
+      { weight: 2 },
+      {
+        owner: options.owner ?? "ann",
+        key: options.key ?? null,
+        ...(options.image === undefined ? {} : { image: options.image })
+      }
+    ),
+    ({ id }) => id
+  )
+
+export const jobOf = (id: Job.JobId) =>
+  Effect.gen(function* () {
+    const job = yield* Effect.flatMap(JobStore.JobStore, (store) => store.get(id))
+    if (job === null) return yield* Effect.die(new Error(`job ${id} is not there`))
+    return job
+  })
+export const historyOf = (id: Job.JobId, after = 0) =>
+  Effect.flatMap(EventLog.EventLog, (log) => log.history(id, after))
+/** `stage/status` of each event, in order. */
+export const toldOf = (id: Job.JobId) =>
+  Effect.map(historyOf(id), (events) => events.map(({ stage, status }) => `${stage}/${status}`))
+export const terminalsOf = (id: Job.JobId) =>
+  Effect.map(historyOf(id), (events) => events.filter(JobEvent.isTerminal).map(({ stage }) => stage))
+
+// ---- processes played by hand
+
+const Entries = Schema.NullOr(
+  Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))]))
+)
+let begins = 0
+
+/** A process of this name: alive, and doing only what the test says. */
+export const byHand = Effect.fnUntraced(function* (process: Process<Services>, name: string) {
+  const { run } = process
+  const { partitions } = yield* run(Keyspace)
+  yield* run(Lease.Lease.use((lease) => Effect.orDie(lease.beat(name, "register"))))
+  yield* Effect.forEach(ParcelPipeline.plan, ({ mailbox }) =>
+    run(Mailbox.Mailbox.use((service) => Effect.orDie(service.ensure(mailbox))))
+  )
+  /** Reads everything that waits for a stage; nothing is begun yet. */
+  const read = Effect.fnUntraced(function* (stage: string) {
+    const mailbox = `parcel.${stage}`
+    const keys = partitions.map((partition) => partition.mailbox(mailbox))
+    const reply = yield* process.send(
+      "XREADGROUP",
+      ...["GROUP", Mailbox.group, name, "COUNT", 100, "STREAMS", ...keys, ...keys.map(() => ">")]
+    )
+    const found = (yield* Effect.orDie(Schema.decodeUnknownEffect(Entries)(reply))) ?? []
+    return found.flatMap(([key, entries]) =>
+      entries.map(([entry, fields]): JobStore.Holding => {
+        const id = fields[fields.indexOf("job") + 1] as Job.JobId
+        return { partition: partitions[keys.indexOf(key)]!, mailbox, stage, entry, id, token: `${name}:${begins++}` }
+      })
+    )
+  })
+  /** Reads the one entry that waits for a stage and begins it. */
+  const take = Effect.fnUntraced(function* (stage: string) {
+    const [holding] = yield* read(stage)
+    if (holding === undefined) return yield* Effect.die(new Error(`nothing waits for ${stage}`))
+    const begun = yield* run(begin(holding))
+    if (begun._tag !== "Run") return yield* Effect.die(new Error(`${stage} was not begun: ${show(begun)}`))
+    return holding
+  })
+  return { name, read, take }
+})
+
+export const begin = (holding: JobStore.Holding) =>
+  Effect.map(
+    JobStore.JobStore.use((store) => Effect.orDie(store.begin([holding]))),
+    ([begun]) => begun!
+  )
+
+const outputs: Readonly<Record<string, unknown>> = {
+  weigh: { grams: 2000 },
+  label: { text: "2000 g" },
+  ship: { tracking: "2000 g" }
+}
+/** The commit a working process would send for this stage. */
+export const commitOf = (holding: JobStore.Holding, changes: Partial<JobStore.Commit> = {}): JobStore.Commit => {
+  const at = ParcelPipeline.plan.findIndex(({ name }) => name === holding.stage)
+  const step = ParcelPipeline.plan[at]!
+  const next = ParcelPipeline.plan[at + 1]
+  const completed = JobEvent.fragment({ stage: step.name, status: "completed", progress: step.progress, result: null })
+  const done = JobEvent.fragment({ stage: "done", status: "completed", progress: 100, result: null })
+  return {
+    ...holding,
+    output: JSON.stringify(outputs[step.name]),
+    next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox },
+    progress: step.progress,
+    dropImage: step.image,
+    events: next === undefined ? [completed, done] : [completed],
+    tells: [],
+    ...changes
+  }
+}
+export const commit = (holding: JobStore.Holding, changes: Partial<JobStore.Commit> = {}) =>
+  Effect.map(
+    JobStore.JobStore.use((store) => Effect.orDie(store.commit([commitOf(holding, changes)]))),
+    ([answer]) => answer!
+  )
+export const defer = (
+  holding: JobStore.Holding,
+  options: { readonly delayMillis?: number; readonly giveBack?: boolean; readonly cause?: string } = {}
+) => {
+  const cause = options.cause ?? "ScaleBroken"
+  return JobStore.JobStore.use((store) =>
+    Effect.orDie(
+      store.defer(holding, {
+        delayMillis: options.delayMillis ?? 60_000,
+        giveBack: options.giveBack ?? false,
+        cause,
+        event: cause === "" ? "" : JobEvent.openRetrying(holding.stage, 0, cause, 1)
+      })
+    )
+  )
+}
+export const bury = (holding: JobStore.Holding, code = "ScaleBroken") =>
+  JobStore.JobStore.use((store) =>
+    Effect.orDie(
+      store.bury(holding, {
+        failure: { code, message: "the scale is broken", stage: holding.stage, attempts: 1 },
+        event: JobEvent.fragment({ stage: "failed", status: "failed", progress: 0, result: null })
+      })
+    )
+  )
+export const cancel = (id: Job.JobId) => JobStore.JobStore.use((store) => Effect.orDie(store.cancel(id)))
+/** Serves all timers that are due by this process's clock; how many jobs failed at their deadline. */
+export const promote = Effect.gen(function* () {
+  const { partitions } = yield* Keyspace
+  const timers = yield* Timers.Timers
+  const mailboxes = ParcelPipeline.plan.map(({ mailbox }) => mailbox)
+  let expired = 0
+  for (const partition of partitions) expired += (yield* Effect.orDie(timers.promote(partition, mailboxes))).expired
+  return expired
+})
+/** What another process inherits of a dead one. */
+export const inherit = Effect.fnUntraced(function* (
+  process: Process<Services>,
+  dead: string,
+  heir: string,
+  stage: string
+) {
+  const { partitions } = yield* process.run(Keyspace)
+  const mailbox = `parcel.${stage}`
+  const holdings: Array<JobStore.Holding> = []
+  for (const partition of partitions) {
+    const { taken } = yield* process.run(
+      Lease.Lease.use((lease) => Effect.orDie(lease.reap(partition, dead, heir, [[mailbox, 10]])))
+    )
+    for (const { entries } of taken) {
+      for (const [entry, fields] of entries) {
+        const id = fields![fields!.indexOf("job") + 1] as Job.JobId
+        holdings.push({ partition, mailbox, stage, entry, id, token: `${heir}:${begins++}` })
+      }
+    }
+  }
+  return holdings
+})
+/** Every key in Redis, sorted. */
+export const keysOf = (process: Process<Services>) =>
+  Effect.map(Effect.orDie(process.run(RedisClient.RedisClient.use((redis) => redis.scan("*")))), (keys) =>
+    keys.toSorted()
+  )
+/** Entries of a mailbox not yet acknowledged. */
+export const depthOf = (mailbox: string) =>
+  Effect.map(
+    Mailbox.Mailbox.use((service) => Effect.orDie(service.depth(mailbox))),
+    ({ depth }) => depth
+  )
+/** Dead letters of a mailbox, each as its fields. */
+export const lettersOf = Effect.fnUntraced(function* (process: Process<Services>, mailbox: string) {
+  const { partitions } = yield* process.run(Keyspace)
+  const letters: Array<Readonly<Record<string, string>>> = []
+  for (const partition of partitions) {
+    const reply = yield* process.send("XRANGE", partition.dead(mailbox), "-", "+")
+    for (const [, fields] of yield* Effect.orDie(Schema.decodeUnknownEffect(Letters)(reply))) {
+      letters.push(Object.fromEntries(fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1]!]] : []))))
+    }
+  }
+  return letters
+})
+const Letters = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
