@@ -37,7 +37,7 @@ const redis = Layer.unwrap(
 Role.run({
   role: "all",
   host,
-  app: Layer.merge(scanWorker, gateway({ authDefault: "none", host })).pipe(
+  app: Layer.mergeAll(scanWorker, gateway({ authDefault: "none", host }), Core.workerTelemetry).pipe(
     Layer.provide(Core.worker({ role: "all" })),
     Layer.provide(Layer.merge(redis, CoreConfig.layer)),
     Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env)))

@@ -5,5 +5,8 @@ import { scanWorker } from "./layers.ts"
 
 Role.run({
   role: "scan-worker",
-  app: scanWorker.pipe(Layer.provide(Core.worker({ role: "scan-worker" })), Layer.provide(Core.fromEnvironment))
+  app: Layer.merge(scanWorker, Core.workerTelemetry).pipe(
+    Layer.provide(Core.worker({ role: "scan-worker" })),
+    Layer.provide(Core.fromEnvironment)
+  )
 })

@@ -19,6 +19,9 @@ import { layer as redisLayer } from "./redis/RedisClient.ts"
 import type { RedisClient } from "./redis/RedisClient.ts"
 import type { RedisError } from "./redis/RedisError.ts"
 import type { RedisUrlInvalid } from "./redis/RedisUrl.ts"
+import type { Gauges } from "./telemetry/Gauges.ts"
+import type { Readiness } from "./telemetry/Readiness.ts"
+import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 
 export type Client = JobStore | Mailbox | EventLog | Keyspace
@@ -35,6 +38,10 @@ export const worker = (options: {
   readonly role: string
 }): Layer.Layer<Client | ActorSystem, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> =>
   ActorSystem.layer(options).pipe(Layer.provide([leaseLayer, timersLayer]), Layer.provideMerge(client))
+
+/** Answers /readyz and /metrics for a worker: readiness by heartbeat and reader, gauges of the mailboxes it serves. */
+export const workerTelemetry: Layer.Layer<never, never, ActorSystem | Mailbox | Readiness | Gauges> =
+  Layer.effectDiscard(WorkerTelemetry.register)
 
 /** Redis by REDIS_URL and the settings by their variables. */
 export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInvalid | Config.ConfigError> = Layer.merge(

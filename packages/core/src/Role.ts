@@ -12,6 +12,7 @@ import { createServer } from "node:http"
 import * as Setting from "./config/Setting.ts"
 import * as Health from "./telemetry/Health.ts"
 import * as Logging from "./telemetry/Logging.ts"
+import { Gauges } from "./telemetry/Gauges.ts"
 import { Readiness } from "./telemetry/Readiness.ts"
 
 /** Completes when the process begins to stop: endless responses end by it, so that the server can close. */
@@ -30,6 +31,7 @@ const ListenConfig = (defaultHost: string) =>
 /** What a role's app finds around it. */
 export type Services =
   | HttpRouter.HttpRouter
+  | Gauges
   | Readiness
   | Stopping
   | FileSystem.FileSystem
@@ -60,7 +62,7 @@ export const layer = <E>(options: Options<E>) =>
         disableLogger: true,
         disableListenLog: true
       }).pipe(
-        Layer.provideMerge(Readiness.layer),
+        Layer.provideMerge(Layer.merge(Readiness.layer, Gauges.layer)),
         Layer.provide(Layer.succeed(Stopping, { requested: Deferred.await(stopping) })),
         Layer.provideMerge(NodeHttpServer.layer(() => server, { port, host, gracefulShutdownTimeout: closeGrace }))
       )

@@ -38,6 +38,8 @@ export class ActorSystem extends Context.Service<
       readonly busy: number
       readonly concurrency: number
     }>
+    /** Seconds since the reader that heard least lately was answered. */
+    readonly readAge: () => number
     /** Null while the process hears from Redis and takes work; else what is wrong. */
     readonly trouble: () => string | null
     /** The process's present name in the fleet. */
@@ -129,6 +131,7 @@ const make = Effect.fnUntraced(function* (role: string) {
         concurrency,
         busy: workload.busy(mailbox)
       })),
+    readAge: () => (reading ? (now() - Math.min(...answers)) / 1000 : 0),
     trouble: () => {
       if (workload.stopping) return "stopping"
       const beatAge = now() - heartbeat.lastBeat()

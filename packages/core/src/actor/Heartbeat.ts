@@ -91,10 +91,13 @@ export const make = Effect.fnUntraced(function* (
     }
   })
 
+  const reapAll = (dead: ReadonlyArray<string>) =>
+    dead.length === 0 ? Effect.void : workload.exclusively(Effect.forEach(dead, reap, { discard: true }))
+
   const bury = Effect.fnUntraced(function* (candidates: ReadonlyArray<string>) {
     if (millis() - goodSince < leaseMillis || mailboxes().length === 0) return
     const open = candidates.filter((candidate) => candidate !== token && !cleared.has(candidate))
-    for (const dead of yield* lease.condemn(open)) yield* reap(dead)
+    yield* reapAll(yield* lease.condemn(open))
   })
 
   const adopt = Effect.fnUntraced(function* (partition: Partition, mailbox: string, entry: string) {
@@ -107,7 +110,12 @@ export const make = Effect.fnUntraced(function* (
   })
 
   /** Interrupts what is not ours any more, adopts what is ours and not worked on (A4). */
-  const reconcile = Effect.fnUntraced(function* (partition: Partition, look: boolean, nextSuspects: Set<string>) {
+  const reconcile = Effect.fnUntraced(function* (
+    partition: Partition,
+    look: boolean,
+    nextSuspects: Set<string>,
+    orphans: Array<readonly [partition: Partition, mailbox: string, entry: string]>
+  ) {
     const asOf = workload.tick()
     const { mine, others } = yield* lease.held(partition, token, mailboxes(), look)
     const held = new Set<string>()
@@ -116,8 +124,8 @@ export const make = Effect.fnUntraced(function* (
         const key = keyOf(partition, mailbox, entry)
         held.add(key)
         if (workload.deliveries.has(key)) continue
-        if (suspects.has(key)) yield* adopt(partition, mailbox, entry)
-        else nextSuspects.add(key)
+        if (suspects.has(key)) orphans.push([partition, mailbox, entry])
+        nextSuspects.add(key)
       }
     }
     for (const delivery of [...workload.deliveries.values()]) {
@@ -139,7 +147,7 @@ export const make = Effect.fnUntraced(function* (
       yield* Effect.forkIn(workload.end(delivery, "lost"), scope)
     yield* lease.beat(token, "register")
     // entries read under the old name after it was condemned have no other finder
-    for (const dead of yield* lease.condemn([old])) yield* reap(dead)
+    yield* reapAll(yield* lease.condemn([old]))
   })
 
   const beat = Effect.fnUntraced(function* () {
@@ -158,16 +166,20 @@ export const make = Effect.fnUntraced(function* (
     if (look) lastLook = at
     const nextSuspects = new Set<string>()
     const others = new Set<string>()
+    const orphans: Array<readonly [partition: Partition, mailbox: string, entry: string]> = []
     if (mailboxes().length > 0) {
       for (const partition of partitions) {
         const working = look || [...workload.deliveries.values()].some((delivery) => delivery.partition === partition)
         if (!working) continue
-        for (const other of yield* reconcile(partition, look, nextSuspects)) others.add(other)
+        for (const other of yield* reconcile(partition, look, nextSuspects, orphans)) others.add(other)
       }
     }
     suspects = nextSuspects
+    if (orphans.length > 0) {
+      yield* workload.exclusively(Effect.forEach(orphans, (orphan) => adopt(...orphan), { discard: true }))
+    }
     if (others.size > 0 && millis() - goodSince >= leaseMillis) {
-      for (const ghost of yield* lease.condemn([...others])) yield* reap(ghost)
+      yield* reapAll(yield* lease.condemn([...others]))
     }
     return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
   })

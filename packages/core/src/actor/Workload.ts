@@ -3,7 +3,7 @@
  * for more than there are (back-pressure), and every delivery is known by its entry, so that the process can be made
  * equal to its pending list (A4). Shared by Reader, Heartbeat, Shutdown; plain data, changed between awaits only.
  */
-import { Effect, Fiber } from "effect"
+import { Effect, Fiber, Option } from "effect"
 import { fieldsOf, keyOf } from "../mailbox/Delivery.ts"
 import type { Delivery, Entry, Fate } from "../mailbox/Delivery.ts"
 import type { Partition } from "../redis/Keys.ts"
@@ -24,6 +24,7 @@ export class Workload {
   readonly #busy = new Map<string, number>()
   readonly #asked = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
+  #pauses = 0
   #clock = 0
 
   /** A moment in the order of deliveries and lists. */
@@ -45,6 +46,34 @@ export class Workload {
   ask(mailbox: string, slots: number): void {
     this.#asked.set(mailbox, (this.#asked.get(mailbox) ?? 0) + slots)
     if (slots < 0) this.changed()
+  }
+
+  /** Readers are to end their reads and begin none. */
+  get paused(): boolean {
+    return this.#pauses > 0
+  }
+
+  /**
+   * Runs `take` while no read is under way. An idle reader has every free slot promised to its blocking read: without
+   * this an idle process could never take over anything. Answers null when a read does not end in time.
+   */
+  exclusively<A, E, R>(take: Effect.Effect<A, E, R>): Effect.Effect<A | null, E, R> {
+    return Effect.acquireUseRelease(
+      Effect.sync(() => {
+        this.#pauses++
+        this.changed()
+      }),
+      () =>
+        this.until(() => [...this.#asked.values()].every((slots) => slots === 0)).pipe(
+          Effect.timeoutOption("2 seconds"),
+          Effect.flatMap((ended) => (Option.isNone(ended) ? Effect.succeed(null) : take))
+        ),
+      () =>
+        Effect.sync(() => {
+          this.#pauses--
+          this.changed()
+        })
+    )
   }
 
   add(partition: Partition, mailbox: string, consumer: string, entry: Entry): Delivery | null {
@@ -84,7 +113,7 @@ export class Workload {
     })
   }
 
-  /** Called when a slot becomes free, a mailbox is served, or work stops. */
+  /** Called when a slot becomes free, a mailbox is served, reading is paused or resumed, or work stops. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => {

@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
-import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 import type { Delivery } from "./Delivery.ts"
@@ -33,6 +33,15 @@ export interface Message {
   readonly body: string
 }
 
+export interface Depth {
+  /** Not yet acknowledged, those in work included. */
+  readonly entries: number
+  /** In work, in whatever process. */
+  readonly leased: number
+  /** Since the oldest entry's work arrived; 0 when empty. */
+  readonly oldestMillis: number
+}
+
 /** handled: done for good · later: deliver again after a delay · dead: given up, a letter says why. */
 export type Outcome =
   | { readonly _tag: "handled" }
@@ -51,10 +60,8 @@ export class Mailbox extends Context.Service<
     readonly settle: (delivery: Delivery, outcome: Outcome) => Effect.Effect<"settled" | "lost", RedisError>
     /** Makes the mailbox's streams and groups where they are missing. */
     readonly ensure: (mailbox: string, partitions?: ReadonlyArray<Partition>) => Effect.Effect<void, RedisError>
-    /** Over all partitions: entries not acknowledged, those of them in work, and the oldest one's arrival (ms, null = empty). */
-    readonly depth: (
-      mailbox: string
-    ) => Effect.Effect<{ readonly depth: number; readonly leased: number; readonly oldest: number | null }, RedisError>
+    /** How full mailboxes are, over all partitions; answers in order. One round trip a partition. */
+    readonly depths: (mailboxes: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Depth>, RedisError>
   }
 >()("@eco2/core/mailbox/Mailbox") {}
 
@@ -69,8 +76,11 @@ const settleScript = Script.make({
   numberOfKeys: 1,
   reply: Schema.Literals(["settled", "lost"])
 })
-const Range = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
-const PendingSummary = Schema.TupleWithRest(Schema.Tuple([Schema.Int]), [Schema.Unknown])
+const depthScript = Script.make({
+  file: new URL("./scripts/depth.lua", import.meta.url),
+  numberOfKeys: 1,
+  reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number]))
+})
 
 export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
   Mailbox,
@@ -80,9 +90,6 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
     const config = yield* CoreConfig
     const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
     const letterTtl = Duration.toMillis(config.letterTtl)
-    const decodeLength = decodeReply("XLEN", Schema.Int)
-    const decodePending = decodeReply("XPENDING", PendingSummary)
-    const decodeRange = decodeReply("XRANGE", Range)
 
     return Mailbox.of({
       append: Effect.fnUntraced(function* (key, message) {
@@ -139,37 +146,20 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
             ),
           { discard: true, concurrency: "unbounded" }
         ),
-      depth: Effect.fnUntraced(function* (mailbox) {
+      depths: Effect.fnUntraced(function* (mailboxes) {
         const parts = yield* Effect.forEach(
           keyspace.partitions,
-          Effect.fnUntraced(function* (partition) {
-            const key = partition.mailbox(mailbox)
-            const [depth, [leased], [first]] = yield* Effect.all(
-              [
-                redis.send("XLEN", key).pipe(Effect.flatMap(decodeLength)),
-                redis.send("XPENDING", key, group).pipe(
-                  Effect.flatMap(decodePending),
-                  // a mailbox nobody has served yet has no group
-                  Effect.catchIf(
-                    (error) => error._tag === "RedisRefused" && error.code === "NOGROUP",
-                    () => Effect.succeed([0] as const)
-                  )
-                ),
-                redis.send("XRANGE", key, "-", "+", "COUNT", 1).pipe(Effect.flatMap(decodeRange))
-              ],
-              { concurrency: "unbounded" }
-            )
-            const at = first === undefined ? -1 : first[1].indexOf("ts")
-            return { depth, leased, oldest: at < 0 ? null : Number(first![1][at + 1]) }
-          }),
+          (partition) => redis.run(depthScript, [partition.root], [config.clockOffsetMillis, group, ...mailboxes]),
           { concurrency: "unbounded" }
         )
-        const arrivals = parts.flatMap((part) => (part.oldest === null ? [] : [part.oldest]))
-        return {
-          depth: parts.reduce((sum, part) => sum + part.depth, 0),
-          leased: parts.reduce((sum, part) => sum + part.leased, 0),
-          oldest: arrivals.length === 0 ? null : Math.min(...arrivals)
-        }
+        return mailboxes.map((_, i) => {
+          const rows = parts.map((part) => part[i] ?? [0, 0, 0])
+          return {
+            entries: rows.reduce((sum, row) => sum + row[0], 0),
+            leased: rows.reduce((sum, row) => sum + row[1], 0),
+            oldestMillis: Math.max(...rows.map((row) => row[2]))
+          }
+        })
       })
     })
   })

@@ -18,6 +18,7 @@ const blockMillis = 20_000
 /** Entries of one stream taken by one read at most: keeps begin calls short. */
 const mostPerStream = 128
 const backOff = Duration.millis(500)
+const unblockAgain = Duration.millis(20)
 
 interface Ask {
   readonly count: number
@@ -71,39 +72,48 @@ export const dispatch = (workload: Workload, deliveries: ReadonlyArray<Delivery>
 }
 
 /**
- * Reads until the workload stops. `consumer` answers the process's present token, `answered` is told of every answer.
+ * Reads until the workload stops.
+ * - `consumer`: the process's present token
+ * - `answered`: told of every answer, and when asking begins again after all slots were taken
+ * - `scope`: where deliveries are handed on; it outlives the reader, so that what the last read brought is worked on
  */
 export const run = Effect.fnUntraced(function* (options: {
   readonly workload: Workload
   readonly partitions: ReadonlyArray<Partition>
   readonly consumer: () => string
   readonly answered: () => void
+  readonly scope: Scope.Scope
 }): Effect.fn.Return<void, never, RedisClient | Mailbox | Scope.Scope> {
-  const { partitions, workload } = options
+  const { partitions, scope, workload } = options
   const redis = yield* RedisClient
   const mailbox = yield* Mailbox
-  const scope = yield* Effect.scope
   const reader = yield* redis.reader(partitions[0]!.root)
   const decode = decodeReply("XREADGROUP", ReadReply)
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   let running: Ask | null = null
+  let ending: Ask | null = null
   let turn = 0
 
   // a mailbox that could join, or ask for more than nothing, must not wait for the read to end by itself
   const stopListening = workload.onChange(() => {
-    if (running === null) return
-    const joined = running.slots
+    const ask = running
+    if (ask === null || ending === ask) return
     const missed =
-      workload.stopping || [...workload.servers.keys()].some((name) => !joined.has(name) && workload.free(name) > 0)
-    if (missed) {
-      running = null
-      fork(reader.unblock)
-    }
+      workload.stopping ||
+      workload.paused ||
+      [...workload.servers.keys()].some((name) => !ask.slots.has(name) && workload.free(name) > 0)
+    if (!missed) return
+    ending = ask
+    // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
+    fork(
+      Effect.repeat(Effect.andThen(reader.unblock, Effect.sleep(unblockAgain)), { while: () => running === ask })
+    )
   })
   yield* Effect.addFinalizer(() => Effect.sync(stopListening))
 
   const read = (ask: Ask): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
     Effect.suspend(() => {
+      if (workload.paused || workload.stopping) return Effect.succeed([])
       const consumer = options.consumer()
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
       running = ask
@@ -143,15 +153,20 @@ export const run = Effect.fnUntraced(function* (options: {
 
   let complained = false
   while (!workload.stopping) {
-    const ask = plan(
-      [...workload.servers.keys()].map((name) => [name, workload.free(name)] as const),
-      partitions,
-      turn++
-    )
+    const ask = workload.paused
+      ? null
+      : plan(
+          [...workload.servers.keys()].map((name) => [name, workload.free(name)] as const),
+          partitions,
+          turn++
+        )
     if (ask === null) {
       yield* workload.until(
-        () => workload.stopping || [...workload.servers.keys()].some((name) => workload.free(name) > 0)
+        () =>
+          workload.stopping ||
+          (!workload.paused && [...workload.servers.keys()].some((name) => workload.free(name) > 0))
       )
+      options.answered()
       continue
     }
     yield* read(ask).pipe(

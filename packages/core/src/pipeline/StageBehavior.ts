@@ -308,7 +308,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           })
         ).pipe(
           Effect.annotateLogs({ job_id: job.id, stage: mailbox, attempt: job.attempts }),
-          Tracing.inJob(span, job.trace)
+          Tracing.spanOf(span, job.trace)
         )
       }
 

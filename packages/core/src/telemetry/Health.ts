@@ -4,14 +4,16 @@
  *   GET /readyz    200, or 503 with what is wrong
  *   GET /metrics   Prometheus text
  */
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { PrometheusMetrics } from "effect/observability"
+import { Gauges } from "./Gauges.ts"
 import { Readiness } from "./Readiness.ts"
 
-const probes = HttpRouter.use((router) =>
+export const layer = HttpRouter.use((router) =>
   Effect.gen(function* () {
     const readiness = yield* Readiness
+    const gauges = yield* Gauges
     yield* router.add("GET", "/healthz", Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
     yield* router.add(
       "GET",
@@ -23,7 +25,12 @@ const probes = HttpRouter.use((router) =>
           : HttpServerResponse.jsonUnsafe({ status: "not ready", troubles }, { status: 503 })
       })
     )
+    yield* router.add(
+      "GET",
+      "/metrics",
+      Effect.andThen(gauges.readAll, PrometheusMetrics.format()).pipe(
+        Effect.map((text) => HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }))
+      )
+    )
   })
 )
-
-export const layer = Layer.merge(probes, PrometheusMetrics.layerHttp({ path: "/metrics" }))

@@ -2,7 +2,7 @@
  * Logging: JSON lines by pino (pretty on a terminal), one line a decision: constant text, facts as fields.
  * Secrets and payloads are redacted by name, wherever they stand. LOG_LEVEL: trace, debug, info (default), warn, error, silent.
  */
-import { Cause, Config, Effect, Layer, Logger, References } from "effect"
+import { Cause, Config, Context, Effect, Layer, Logger, Option, References, Tracer } from "effect"
 import { pino } from "pino"
 import type { LevelWithSilent } from "pino"
 import * as Setting from "../config/Setting.ts"
@@ -63,7 +63,11 @@ export const layer = (role: string): Layer.Layer<never, Config.ConfigError> =>
       const out = destination(process.stdout.isTTY === true, level)
       const logger = Logger.make(({ cause, fiber, logLevel, message }) => {
         const [text, ...rest] = Array.isArray(message) ? message : [message]
-        const facts = { role, ...fiber.getRef(References.CurrentLogAnnotations) }
+        // one trace id leads from the request through every stage, in all processes
+        const trace = Option.map(Context.getOption(fiber.context, Tracer.ParentSpan), ({ traceId }) => ({
+          trace_id: traceId
+        }))
+        const facts = { role, ...Option.getOrUndefined(trace), ...fiber.getRef(References.CurrentLogAnnotations) }
         const more = {
           ...(rest.length > 0 ? { detail: rest.map(textOf).join(" ") } : {}),
           ...(cause.reasons.length > 0 ? { cause: Cause.pretty(cause) } : {})

@@ -29,12 +29,10 @@ export const current: Effect.Effect<string> = Effect.map(Effect.option(Effect.cu
   })
 )
 
-/** Runs an effect as a span of the trace a job carries, its log lines marked with the trace id. */
-export const inJob =
+/** Runs an effect as a span of the trace that a job or a request carries; of a new one where it names none. */
+export const spanOf =
   (name: string, traceparent: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> => {
     const parent = parse(traceparent)
-    return parent === undefined
-      ? Effect.withSpan(effect, name)
-      : Effect.withSpan(effect, name, { parent }).pipe(Effect.annotateLogs({ trace_id: parent.traceId }))
+    return Effect.withSpan(effect, name, parent === undefined ? undefined : { parent })
   }

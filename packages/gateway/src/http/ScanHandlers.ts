@@ -3,7 +3,7 @@
  * answered as if it were not there. Submitting is two steps of Pipeline.submit; watching is Viewer's.
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
-import { EventLog, Job, JobStore, Keyspace, MemoryUse, Pipeline, RedisClient, Role } from "@eco2/core"
+import { EventLog, Job, JobStore, Keyspace, MemoryUse, Pipeline, RedisClient, Role, Tracing } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
 import { ByteSize, Effect, Metric, Schema, Stream } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -210,7 +210,9 @@ export const layer = (config: GatewayConfig) =>
       })
 
       return handlers
-        .handleRaw("submit", ({ request }) => respond(submit(request)))
+        .handleRaw("submit", ({ request }) =>
+          respond(submit(request)).pipe(Tracing.spanOf("scan.submit", request.headers.traceparent ?? ""))
+        )
         .handleRaw("result", ({ params, request }) => respond(result(request, params.job_id)))
         .handleRaw("resultOld", ({ params, request }) => respond(result(request, params.job_id)))
         .handleRaw("events", ({ params, query, request }) =>
