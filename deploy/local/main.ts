@@ -15,7 +15,10 @@ import * as LocalState from "./LocalState.ts"
 const host = "127.0.0.1"
 const stateFolder = process.env.ECO2_STATE || fileURLToPath(new URL("../../.eco2", import.meta.url))
 
-/** The private Redis, or the one REDIS_URL names. When the private one dies, so does the process: it holds the jobs. */
+/**
+ * The private Redis, or the one REDIS_URL names. When the private one dies, so does the process, at once: Redis holds the
+ * jobs, so there is nobody left to hand work back to.
+ */
 const redis = Layer.unwrap(
   Effect.gen(function* () {
     const url = process.env.REDIS_URL
@@ -26,7 +29,7 @@ const redis = Layer.unwrap(
       Effect.tapError(server.died, (error) =>
         Effect.andThen(
           Effect.logFatal(error.message),
-          Effect.sync(() => process.kill(process.pid, "SIGTERM"))
+          Effect.sync(() => process.exit(1))
         )
       )
     )

@@ -4,7 +4,7 @@
  * (Stopping), HTTP server closed, then the app's own layers (ActorSystem drains, A5), connections last.
  */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Cause, Config, Context, Deferred, Effect, Exit, Layer } from "effect"
+import { Cause, Config, Context, Deferred, Effect, Exit, Layer, Predicate } from "effect"
 import type { FileSystem, Path } from "effect"
 import { HttpRouter } from "effect/http"
 import type { Etag, HttpPlatform } from "effect/http"
@@ -87,17 +87,33 @@ export const layer = <E>(options: Options<E>) =>
     })
   )
 
+/** One line an operator can act on. */
 const explain = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
-  return error instanceof Error
-    ? error.message
-    : typeof error === "object" && error !== null && "message" in error
-      ? String(error.message)
-      : String(error)
+  if (error instanceof Config.ConfigError) return error.cause.message
+  // a server that cannot listen says so in its cause alone
+  const told = [error, Predicate.hasProperty(error, "cause") ? error.cause : undefined]
+  const words = told.map((said) => (Predicate.hasProperty(said, "message") ? String(said.message) : ""))
+  return words.find((text) => text !== "") ?? String(error)
 }
 
-/** Runs until SIGTERM or SIGINT; exit code 0 after an orderly stop, 1 when it could not start or failed. */
-export const run = <E>(options: Options<E>): void =>
+/** A second signal after this long means: now. A terminal and npm may both pass the first one on. */
+const impatienceMillis = 1_000
+
+/** SIGTERM or SIGINT a second time ends the process at once; what it held is taken over by others after its lease. */
+const endOnSecondSignal = (): void => {
+  let first: number | undefined
+  const onSignal = () => {
+    first ??= performance.now()
+    if (performance.now() - first > impatienceMillis) process.exit(1)
+  }
+  process.on("SIGTERM", onSignal)
+  process.on("SIGINT", onSignal)
+}
+
+/** Runs until SIGTERM or SIGINT; exit code 0 after an orderly stop, else 1. */
+export const run = <E>(options: Options<E>): void => {
+  endOnSecondSignal()
   Layer.launch(layer(options)).pipe(
     Effect.tapCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(`${options.role} cannot go on: ${explain(cause)}`)
@@ -108,3 +124,4 @@ export const run = <E>(options: Options<E>): void =>
       teardown: (exit, done) => done(Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? 1 : 0)
     })
   )
+}

@@ -1,20 +1,17 @@
 /** The role `gateway` as a layer of routes, for composition roots. */
 import { Effect, Layer } from "effect"
-import { HttpMiddleware, HttpRouter, HttpServerResponse } from "effect/http"
+import { HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { Authorization, make as makeAuthorization } from "./auth/Authorization.ts"
 import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
+import { noSuchPage } from "./http/HttpErrors.ts"
 import { Api } from "./http/ScanApi.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 import * as Page from "./web/Page.ts"
 
-const notFound = HttpRouter.add(
-  "*",
-  "/*",
-  Effect.succeed(HttpServerResponse.jsonUnsafe({ detail: "no such page", code: "NOT_FOUND" }, { status: 404 }))
-)
+const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
 
 const cors = (origins: ReadonlyArray<string>) =>
   origins.length === 0

@@ -2,9 +2,9 @@
  * ModelConfig: how workers reach the model providers. Which models are offered is OfferedModels, read by gateways too;
  * keys and addresses stand here, so that a gateway never holds a key.
  */
-import { Config, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { Setting } from "@eco2/core"
+import { Config, Duration, Effect, Option, Redacted } from "effect"
 import { OfferedModels } from "./OfferedModels.ts"
-import { setting, wrongSetting } from "./Setting.ts"
 
 /** Redacted before it is looked at, so that no failure can show it. */
 const key = (name: string) =>
@@ -15,25 +15,21 @@ const key = (name: string) =>
       if (text === "") return Effect.succeed(Option.none())
       return /^[\x21-\x7e]+$/.test(text)
         ? Effect.succeed(Option.some(Redacted.make(text, { label: name })))
-        : wrongSetting(name, "must be printable ASCII without blanks")
+        : // the value is a secret: the one refusal that does not repeat it
+          Effect.fail(Setting.refuse(`${name} must be printable ASCII without blanks`))
     })
   )
 
-const HttpUrl = Schema.String.check(
-  Schema.makeFilter((text) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol))
-)
 const baseUrl = (name: string, fallback: string) =>
-  setting(name, HttpUrl, "an http or https URL", fallback).pipe(Config.map((url) => url.replace(/\/+$/, "")))
+  Setting.parsed(name, {
+    default: fallback,
+    allowed: "an http or https URL",
+    parse: (text) =>
+      URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text.replace(/\/+$/, "") : undefined
+  })
 
 const millis = (name: string, fallback: number) =>
-  setting(
-    name,
-    Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 600_000 })),
-    "milliseconds from 0 to 600000",
-    fallback
-  ).pipe(Config.map(Duration.millis))
-
-const longestTimeout = Duration.minutes(5)
+  Setting.integer(name, { default: fallback, min: 0, max: 600_000 }).pipe(Config.map(Duration.millis))
 
 export const ModelConfig = Config.all({
   offered: OfferedModels,
@@ -55,27 +51,16 @@ export const ModelConfig = Config.all({
     /** SIMULATED_ANSWER_MS: how long a simulated answer takes. Default 600. */
     answerLatency: millis("SIMULATED_ANSWER_MS", 600),
     /** SIMULATED_FAILURE_RATE: the share of simulated calls that fail as unavailable, 0 to 1. Default 0. */
-    failureRate: setting(
-      "SIMULATED_FAILURE_RATE",
-      Schema.FiniteFromString.check(Schema.isBetween({ minimum: 0, maximum: 1 })),
-      "a number from 0 to 1",
-      0
-    )
+    failureRate: Setting.parsed("SIMULATED_FAILURE_RATE", {
+      default: 0,
+      allowed: "a number from 0 to 1",
+      parse: (text) => (Number(text) >= 0 && Number(text) <= 1 ? Number(text) : undefined)
+    })
   }),
   /**
    * MODEL_TIMEOUT: the longest one model call may take, at most 5 minutes (Node's own limit for a silent connection).
    * Default "60 seconds".
    */
-  timeout: setting(
-    "MODEL_TIMEOUT",
-    Schema.DurationFromString.check(
-      Schema.makeFilter(
-        (duration) =>
-          Duration.isGreaterThan(duration, Duration.zero) && Duration.isLessThanOrEqualTo(duration, longestTimeout)
-      )
-    ),
-    "a duration such as 60 seconds, at most 5 minutes",
-    Duration.seconds(60)
-  )
+  timeout: Setting.duration("MODEL_TIMEOUT", { default: "60 seconds", max: "5 minutes" })
 })
 export type ModelConfig = Config.Success<typeof ModelConfig>

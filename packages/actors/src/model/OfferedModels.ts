@@ -2,8 +2,8 @@
  * OfferedModels: which models a client may name, and who serves each. Read by gateways, to check a request, and by
  * workers, to decide which providers to start; so it needs no key and imports no provider.
  */
-import { Config, ConfigProvider, Effect, Schema, SchemaGetter } from "effect"
-import { setting, wrongSetting } from "./Setting.ts"
+import { Setting } from "@eco2/core"
+import { Config, ConfigProvider, Effect } from "effect"
 
 /** Who serves a model. */
 export type Provider = "openai" | "gemini" | "simulated"
@@ -53,7 +53,7 @@ const modelList = (prefix: string, defaults: ReadonlyArray<string>): Config.Conf
           .filter((part) => part !== "")
         return names.every((part) => modelName.test(part))
           ? [...new Set(names)]
-          : yield* wrongSetting(
+          : yield* refuse(
               name,
               "must be a comma list of model names such as gpt-5.2, or empty to turn the provider off"
             )
@@ -61,6 +61,8 @@ const modelList = (prefix: string, defaults: ReadonlyArray<string>): Config.Conf
     )
   )
 }
+
+const refuse = (name: string, complaint: string) => Effect.fail(Setting.refuse(`${name} ${complaint}`))
 
 const isSetToEmpty = Effect.fnUntraced(
   function* (prefix: string, rest: string) {
@@ -72,22 +74,19 @@ const isSetToEmpty = Effect.fnUntraced(
   Effect.mapError((cause) => new Config.ConfigError(cause))
 )
 
-const Switch = Schema.Literals(["true", "false", "yes", "no", "on", "off", "1", "0"]).pipe(
-  Schema.decodeTo(Schema.Boolean, {
-    decode: SchemaGetter.transform((word) => word === "true" || word === "yes" || word === "on" || word === "1"),
-    encode: SchemaGetter.transform((on) => (on ? "true" : "false"))
-  })
-)
-
 const lists = Config.all({
   /** OPENAI_MODELS: models served by OpenAI, or by what speaks its API at OPENAI_BASE_URL. Empty turns it off. */
   openai: modelList("OPENAI", openAiDefaults),
   /** GEMINI_MODELS: models served by Google. Empty turns it off. */
   gemini: modelList("GEMINI", geminiDefaults),
   /** SIMULATED_MODEL: offers the model `simulated`, which asks nobody and says so in its answers. Default false. */
-  simulated: setting("SIMULATED_MODEL", Switch, "true or false", false),
+  simulated: Setting.flag("SIMULATED_MODEL", { default: false }),
   /** DEFAULT_MODEL: used when a request names none; one of those offered. Default: the first offered. */
-  default: setting("DEFAULT_MODEL", Schema.String, "one of the offered models", undefined)
+  default: Setting.parsed<string | undefined>("DEFAULT_MODEL", {
+    default: undefined,
+    allowed: "one of the offered models",
+    parse: (text) => text
+  })
 })
 
 /**
@@ -99,24 +98,24 @@ export const OfferedModels: Config.Config<OfferedModels> = lists.pipe(
       const providers = new Map<string, Provider>()
       for (const model of openai) providers.set(model, "openai")
       for (const model of gemini) {
-        if (providers.has(model)) return yield* wrongSetting("GEMINI_MODELS", `repeats ${model} of OPENAI_MODELS`)
+        if (providers.has(model)) return yield* refuse("GEMINI_MODELS", `repeats ${model} of OPENAI_MODELS`)
         providers.set(model, "gemini")
       }
       if (providers.has(simulatedModel)) {
         const list = providers.get(simulatedModel) === "openai" ? "OPENAI_MODELS" : "GEMINI_MODELS"
-        return yield* wrongSetting(list, `must not name ${simulatedModel}; SIMULATED_MODEL=true offers it`)
+        return yield* refuse(list, `must not name ${simulatedModel}; SIMULATED_MODEL=true offers it`)
       }
       if (simulated) providers.set(simulatedModel, "simulated")
       const models = [...providers.keys()]
       const first = models[0]
       if (first === undefined) {
-        return yield* wrongSetting(
+        return yield* refuse(
           "OPENAI_MODELS",
           "is empty, and so is GEMINI_MODELS: name a model, or set SIMULATED_MODEL=true"
         )
       }
       if (named !== undefined && !providers.has(named)) {
-        return yield* wrongSetting("DEFAULT_MODEL", `must be one of the offered models: ${models.join(", ")}`)
+        return yield* refuse("DEFAULT_MODEL", `must be one of the offered models: ${models.join(", ")}`)
       }
       return { models, default: named ?? first, providerOf: (model: string) => providers.get(model) }
     })

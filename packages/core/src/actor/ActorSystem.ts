@@ -3,7 +3,7 @@
  * serves timers, and stops in order (Shutdown). Behaviors register with `serve` and are handed deliveries.
  * Neighbours: Reader (taking), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (what is held).
  */
-import { Clock, Context, Duration, Effect, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Layer } from "effect"
 import type { Scope } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
@@ -71,6 +71,7 @@ const make = Effect.fnUntraced(function* (role: string) {
   // a Cluster answers a read only for keys of one node: a reader a partition
   const groups = redis.topology === "Cluster" ? partitions.map((partition) => [partition]) : [partitions]
   const answers = groups.map(() => now())
+  const readers: Array<Fiber.Fiber<void>> = []
   let reading = false
   const startReading = Effect.suspend(() => {
     if (reading) return Effect.void
@@ -78,24 +79,36 @@ const make = Effect.fnUntraced(function* (role: string) {
     return Effect.forEach(
       groups,
       (group, i) =>
-        Effect.forkIn(
-          Effect.scoped(
-            Reader.run({
-              workload,
-              partitions: group,
-              consumer: heartbeat.token,
-              answered: () => {
-                answers[i] = now()
-              }
-            })
-          ).pipe(Effect.provideService(RedisClient, redis), Effect.provideService(Mailbox, mailbox)),
-          scope
+        Effect.map(
+          Effect.forkIn(
+            Effect.scoped(
+              Reader.run({
+                workload,
+                partitions: group,
+                consumer: heartbeat.token,
+                answered: () => {
+                  answers[i] = now()
+                },
+                scope,
+                readers: groups.length
+              })
+            ).pipe(Effect.provideService(RedisClient, redis), Effect.provideService(Mailbox, mailbox)),
+            scope
+          ),
+          (fiber) => readers.push(fiber)
         ),
       { discard: true }
     )
   })
 
-  const stop = yield* Effect.cached(Shutdown.run(workload, heartbeat, config.shutdownGrace))
+  const stop = yield* Effect.cached(
+    Shutdown.run(
+      workload,
+      heartbeat,
+      config.shutdownGrace,
+      Effect.suspend(() => Fiber.awaitAll(readers))
+    )
+  )
   yield* Effect.addFinalizer(() => stop)
 
   const deafAfterMillis = 30_000

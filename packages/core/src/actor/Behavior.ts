@@ -20,6 +20,11 @@ import * as Retry from "./Retry.ts"
 export type Handlers<P extends Protocol, E, R> = {
   readonly [K in keyof P]: (payload: Payload<P[K]>) => Effect.Effect<void, E, R>
 }
+type Tagged = { readonly _tag: string }
+type Handled<H> = H[keyof H] extends (payload: never) => infer A ? A : never
+/** What handlers fail with, and what they need around them. */
+type FailureOf<H> = Effect.Error<Handled<H>> & Tagged
+type ServicesOf<H> = Effect.Services<Handled<H>>
 
 /** The environment variable that sets how many messages one process handles at once: `character.save` → CHARACTER_SAVE_CONCURRENCY. */
 export const concurrencyVariable = (mailbox: string): string =>
@@ -32,20 +37,32 @@ const DecodeFailed = "MessageUnreadable"
  * - `make` builds the handlers once
  * - `concurrency`: messages at once in one process; default 20
  */
-export const layer = <Name extends string, P extends Protocol, E extends { readonly _tag: string }, RH, EX, R>(
+export const layer = <Name extends string, P extends Protocol, H extends Handlers<P, Tagged, unknown>, EX, R>(
   actor: Actor<Name, P>,
-  make: Effect.Effect<Handlers<P, E, RH>, EX, R>,
-  options: { readonly concurrency?: number; readonly retry?: Retry.Policy<E> } = {}
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | Mailbox> =>
+  make: Effect.Effect<H, EX, R>,
+  options: { readonly concurrency?: number; readonly retry?: Retry.Policy<FailureOf<H>> } = {}
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox> =>
+  // what the handlers say of themselves is put back: inside, only that errors have a tag matters
+  serve(actor, make, options.concurrency, (options.retry ?? Retry.policy()) as Retry.Policy<Tagged>) as Layer.Layer<
+    never,
+    EX | RedisError | Config.ConfigError,
+    R | ServicesOf<H> | ActorSystem | Mailbox
+  >
+
+const serve = <P extends Protocol, EX, R>(
+  actor: Actor<string, P>,
+  make: Effect.Effect<Handlers<P, Tagged, unknown>, EX, R>,
+  defaultConcurrency: number | undefined,
+  policy: Retry.Policy<Tagged>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, unknown> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const mailbox = yield* Mailbox
       const handlers = yield* make
-      const services = yield* Effect.context<RH>()
-      const policy = options.retry ?? Retry.policy<E>()
+      const services = yield* Effect.context<unknown>()
       const concurrency = yield* Setting.integer(concurrencyVariable(actor.name), {
-        default: options.concurrency ?? 20,
+        default: defaultConcurrency ?? 20,
         min: 1,
         max: 100_000
       })
@@ -74,40 +91,27 @@ export const layer = <Name extends string, P extends Protocol, E extends { reado
           )
         )
 
-      const handle = (
-        delivery: Delivery
-      ): Effect.Effect<void, E | { readonly _tag: typeof DecodeFailed; readonly message: string }, RH> => {
+      const handle = (delivery: Delivery): Effect.Effect<void, Tagged, unknown> => {
         const type = delivery.fields.get("type") ?? ""
         const decode = decoders.get(type)
-        const handler: ((payload: Payload<P[string]>) => Effect.Effect<void, E, RH>) | undefined = handlers[type]
+        const handler: ((payload: Payload<P[string]>) => Effect.Effect<void, Tagged, unknown>) | undefined =
+          handlers[type]
         if (decode === undefined || handler === undefined) {
           return Effect.fail({ _tag: DecodeFailed, message: `actor ${actor.name} has no message "${type}"` })
         }
         return decode(delivery.fields.get("body")).pipe(
-          Effect.mapError((issue) => ({ _tag: DecodeFailed, message: String(issue) }) as const),
+          Effect.mapError((issue) => ({ _tag: DecodeFailed, message: String(issue) })),
           Effect.flatMap((payload) => handler(payload as Payload<P[string]>))
         )
       }
 
-      const failed = Effect.fnUntraced(function* (
-        delivery: Delivery,
-        cause: Cause.Cause<E | { readonly _tag: typeof DecodeFailed; readonly message: string }>
-      ) {
+      const failed = Effect.fnUntraced(function* (delivery: Delivery, cause: Cause.Cause<Tagged>) {
         const attempt = Number(delivery.fields.get("attempts") ?? 0) + 1
         const reason = Retry.reasonOf(cause)
-        const tag = "error" in reason ? reason.error._tag : "Defect"
-        const message =
-          "error" in reason && "message" in reason.error
-            ? String(reason.error.message)
-            : "error" in reason
-              ? tag
-              : String(reason.defect)
-        const isUnreadable = (error: {
-          readonly _tag: string
-        }): error is { readonly _tag: typeof DecodeFailed; readonly message: string } => error._tag === DecodeFailed
+        const { message, tag } = Retry.describe(reason)
         const decision: Retry.Decision = !("error" in reason)
           ? yield* Retry.defects(attempt)
-          : isUnreadable(reason.error)
+          : tag === DecodeFailed
             ? { _tag: "give-up" }
             : yield* policy.decide(reason.error, attempt)
         if (decision._tag === "give-up") {

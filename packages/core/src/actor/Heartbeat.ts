@@ -22,7 +22,7 @@ export interface Heartbeat {
   readonly token: () => string
   /** When the last beat was answered, epoch milliseconds of this process's clock. */
   readonly lastBeat: () => number
-  /** Gives the lease back: the process holds nothing any more. */
+  /** Gives the lease back and beats no more: what the process still holds is free for others. */
   readonly leave: Effect.Effect<void>
 }
 
@@ -48,6 +48,7 @@ export const make = Effect.fnUntraced(function* (
   const millis = () => clock.currentTimeMillisUnsafe()
 
   let token = newToken()
+  let left = false
   let goodSince = millis()
   let lastBeat = goodSince
   // the first look comes as soon as we may reap
@@ -140,6 +141,8 @@ export const make = Effect.fnUntraced(function* (
     const old = token
     token = newToken()
     goodSince = millis()
+    // what is taken back below while its fiber still ends is found by the next look
+    lastLook = goodSince - lookMillis
     yield* Effect.logWarning("lease was lost; interrupted what was in work").pipe(
       Effect.annotateLogs({ process: old, entries: workload.deliveries.size })
     )
@@ -186,7 +189,7 @@ export const make = Effect.fnUntraced(function* (
 
   yield* lease.beat(token, "register")
   yield* Effect.gen(function* () {
-    while (true) {
+    while (!left) {
       const next = yield* beat().pipe(
         Effect.catch((error) =>
           Effect.as(
@@ -202,7 +205,10 @@ export const make = Effect.fnUntraced(function* (
   return {
     token: () => token,
     lastBeat: () => lastBeat,
-    // an absent token is dead at once: whoever looks finds nothing left of it
-    leave: Effect.suspend(() => lease.beat(token, "leave")).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+    // a token that holds nothing is forgotten; one that could not hand back everything is dead at once, and listed so
+    leave: Effect.suspend(() => {
+      left = true
+      return lease.beat(token, workload.deliveries.size === 0 ? "leave" : "abandon")
+    }).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
   }
 })

@@ -2,7 +2,7 @@
  * Retry: what a failure leads to, chosen by the error's tag. Waiting is durable (defer), so a schedule is asked for the
  * delay of one attempt; nobody sleeps through it. Read by the stage behavior and the message behavior.
  */
-import { Cause, Duration, Effect, Pull, Schedule } from "effect"
+import { Cause, Duration, Effect, Predicate, Pull, Schedule } from "effect"
 
 /** again: after `delay`, an attempt is spent · later: after `delay`, none is · give-up: it cannot heal, or attempts are used up. */
 export type Decision =
@@ -62,12 +62,25 @@ export const policy = <E extends Tagged = never>(
 export const defects = (attempt: number): Effect.Effect<Decision> =>
   delayAfter(Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 1 })), attempt)
 
-/** What a failed exit says: its first typed error, else the defect. */
-export const reasonOf = <E extends Tagged>(
-  cause: Cause.Cause<E>
-): { readonly error: E } | { readonly defect: unknown } => {
+/** Why an exit failed: its first typed error, else the defect. */
+export type Reason<E> = { readonly error: E } | { readonly defect: unknown }
+
+export const reasonOf = <E extends Tagged>(cause: Cause.Cause<E>): Reason<E> => {
   const failure = cause.reasons.find(Cause.isFailReason)
   return failure === undefined ? { defect: Cause.squash(cause) } : { error: failure.error }
+}
+
+/** A reason in words: the error's tag and message, `Defect` for a defect. */
+export const describe = (reason: Reason<Tagged>): { readonly tag: string; readonly message: string } => {
+  const what = "error" in reason ? reason.error : reason.defect
+  return {
+    tag: "error" in reason ? reason.error._tag : "Defect",
+    message: Predicate.hasProperty(what, "message")
+      ? String(what.message)
+      : "error" in reason
+        ? reason.error._tag
+        : String(what)
+  }
 }
 
 /** For sending a result to Redis: as often as it takes, ever slower, up to two seconds apart. */

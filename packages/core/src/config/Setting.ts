@@ -42,20 +42,27 @@ export const integer = (
     }
   })
 
-/** A positive length of time: `15 seconds`, `1 hour`, `500 millis`; a bare number is seconds. */
+/** A positive length of time: `15 seconds`, `1 hour`, `500 millis`; a bare number is seconds. `min` by default 1 ms, `max` none. */
 export const duration = (
   name: string,
-  options: { readonly default: Duration.Input; readonly min?: Duration.Input }
+  options: {
+    readonly default: Duration.Input
+    readonly min?: `${number} ${Duration.Unit}`
+    readonly max?: `${number} ${Duration.Unit}`
+  }
 ) => {
-  const least = Duration.toMillis(Duration.fromInputUnsafe(options.min ?? "1 milli"))
+  const least = Duration.fromInputUnsafe(options.min ?? "1 milli")
+  const most = options.max === undefined ? undefined : Duration.fromInputUnsafe(options.max)
+  const bounds = `at least ${options.min ?? "1 milli"}${options.max === undefined ? "" : ` and at most ${options.max}`}`
   return parsed(name, {
     default: Duration.fromInputUnsafe(options.default),
-    allowed: `a length of time of at least ${Duration.format(Duration.millis(least))}, such as "15 seconds" or "1 hour"`,
+    allowed: `a length of time of ${bounds}, such as "15 seconds" or "1 hour"`,
     parse: (text) => {
       const value = /^\d+$/.test(text)
         ? Duration.seconds(Number(text))
         : Option.getOrUndefined(Duration.fromInput(text as Duration.Input))
-      return value !== undefined && Duration.isFinite(value) && Duration.toMillis(value) >= least ? value : undefined
+      if (value === undefined || !Duration.isFinite(value) || Duration.isLessThan(value, least)) return undefined
+      return most !== undefined && Duration.isGreaterThan(value, most) ? undefined : value
     }
   })
 }

@@ -39,7 +39,7 @@ export interface Reaped {
 export class Lease extends Context.Service<
   Lease,
   {
-    readonly beat: (token: string, mode: "register" | "beat" | "leave") => Effect.Effect<Beat, RedisError>
+    readonly beat: (token: string, mode: "register" | "beat" | "leave" | "abandon") => Effect.Effect<Beat, RedisError>
     /** The tokens that are dead for everyone from now on. A token absent from `alive` is dead. */
     readonly condemn: (tokens: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, RedisError>
     readonly held: (

@@ -142,6 +142,10 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
               Effect.catchIf(
                 (error) => error._tag === "RedisRefused" && error.code === "BUSYGROUP",
                 () => Effect.void
+              ),
+              // a full Redis refuses before it looks; workers must be able to start there, where the group exists
+              Effect.catchTag("RedisFull", (full) =>
+                redis.send("XPENDING", partition.mailbox(mailbox), group).pipe(Effect.mapError(() => full))
               )
             ),
           { discard: true, concurrency: "unbounded" }

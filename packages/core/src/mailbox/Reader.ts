@@ -2,7 +2,8 @@
  * Reader: one blocking read for many mailboxes. A mailbox joins a read only while it has free slots, and never asks for
  * more than those; a slot freed for a mailbox outside the running read ends the read early.
  * Invariant A1 (what is read is ours until acknowledged). One reader a process; on a Cluster one a partition.
- * Idle it costs one command every 20 s.
+ * Idle it costs one command every 20 s; a mailbox with fewer free slots than partitions is asked for some of them at a
+ * time, in turns of half a second.
  */
 import { Duration, Effect } from "effect"
 import type { Scope } from "effect"
@@ -15,12 +16,15 @@ import type { Delivery } from "./Delivery.ts"
 import { group, Mailbox } from "./Mailbox.ts"
 
 const blockMillis = 20_000
+const turnMillis = 500
 /** Entries of one stream taken by one read at most: keeps begin calls short. */
 const mostPerStream = 128
 const backOff = Duration.millis(500)
 const unblockAgain = Duration.millis(20)
 
 interface Ask {
+  /** Every mailbox with free slots is asked for in every partition. */
+  readonly whole: boolean
   readonly count: number
   readonly streams: ReadonlyMap<string, { readonly partition: Partition; readonly mailbox: string }>
   /** Slots promised, by mailbox. */
@@ -41,15 +45,17 @@ export const plan = (
   const count = Math.min(mostPerStream, ...open.map(([, free]) => Math.max(1, Math.floor(free / partitions.length))))
   const streams = new Map<string, { partition: Partition; mailbox: string }>()
   const slots = new Map<string, number>()
+  let whole = true
   for (const [mailbox, free] of open) {
     const asked = Math.min(partitions.length, Math.floor(free / count))
+    if (asked < partitions.length) whole = false
     for (let i = 0; i < asked; i++) {
       const partition = partitions[(turn + i) % partitions.length]!
       streams.set(partition.mailbox(mailbox), { partition, mailbox })
     }
     slots.set(mailbox, asked * count)
   }
-  return { count, streams, slots }
+  return { whole, count, streams, slots }
 }
 
 /** Hands deliveries to their servers, one call a mailbox and partition. */
@@ -83,6 +89,8 @@ export const run = Effect.fnUntraced(function* (options: {
   readonly consumer: () => string
   readonly answered: () => void
   readonly scope: Scope.Scope
+  /** Readers that share the slots of this process. */
+  readonly readers: number
 }): Effect.fn.Return<void, never, RedisClient | Mailbox | Scope.Scope> {
   const { partitions, scope, workload } = options
   const redis = yield* RedisClient
@@ -105,21 +113,29 @@ export const run = Effect.fnUntraced(function* (options: {
     if (!missed) return
     ending = ask
     // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
-    fork(
-      Effect.repeat(Effect.andThen(reader.unblock, Effect.sleep(unblockAgain)), { while: () => running === ask })
-    )
+    fork(Effect.repeat(Effect.andThen(reader.unblock, Effect.sleep(unblockAgain)), { while: () => running === ask }))
   })
   yield* Effect.addFinalizer(() => Effect.sync(stopListening))
+
+  const free = () =>
+    [...workload.servers.values()].map(
+      ({ concurrency, mailbox }) =>
+        [mailbox, Math.min(workload.free(mailbox), Math.ceil(concurrency / options.readers))] as const
+    )
+  /** A partition, or another reader, waits for its turn: the read must not block for long. */
+  const isTurn = (ask: Ask) =>
+    !ask.whole || [...workload.servers.values()].some(({ concurrency }) => concurrency < options.readers)
 
   const read = (ask: Ask): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
     Effect.suspend(() => {
       if (workload.paused || workload.stopping) return Effect.succeed([])
       const consumer = options.consumer()
+      const block = isTurn(ask) ? turnMillis : blockMillis
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
       running = ask
       return reader
         .read(
-          blockMillis,
+          block,
           "XREADGROUP",
           "GROUP",
           group,
@@ -127,7 +143,7 @@ export const run = Effect.fnUntraced(function* (options: {
           "COUNT",
           ask.count,
           "BLOCK",
-          blockMillis,
+          block,
           "STREAMS",
           ...ask.streams.keys(),
           ...Array.from(ask.streams, () => ">")
@@ -153,13 +169,7 @@ export const run = Effect.fnUntraced(function* (options: {
 
   let complained = false
   while (!workload.stopping) {
-    const ask = workload.paused
-      ? null
-      : plan(
-          [...workload.servers.keys()].map((name) => [name, workload.free(name)] as const),
-          partitions,
-          turn++
-        )
+    const ask = workload.paused ? null : plan(free(), partitions, turn++)
     if (ask === null) {
       yield* workload.until(
         () =>
@@ -174,6 +184,8 @@ export const run = Effect.fnUntraced(function* (options: {
       Effect.flatMap((deliveries) =>
         deliveries.length === 0 ? Effect.void : Effect.forkIn(dispatch(workload, deliveries), scope)
       ),
+      // lets another reader that waits for these slots ask first
+      Effect.tap(() => (options.readers > 1 && isTurn(ask) ? Effect.sleep(Duration.millis(1)) : Effect.void)),
       Effect.catch(
         Effect.fnUntraced(function* (error) {
           if (!complained)

@@ -36,7 +36,7 @@ export const JobFailure = Schema.Struct({
 })
 export type JobFailure = typeof JobFailure.Type
 
-const Count = Schema.NumberFromString
+const Count = Schema.FiniteFromString
 const Fields = Schema.Struct({
   pipeline: Schema.String,
   owner: Schema.String,

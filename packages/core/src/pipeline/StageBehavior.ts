@@ -232,13 +232,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         cause: Cause.Cause<E | StageTimeout | CheckpointUnreadable>
       ) {
         const reason = Retry.reasonOf(cause)
-        const failure: Failure =
-          "error" in reason
-            ? {
-                tag: reason.error._tag,
-                message: "message" in reason.error ? String(reason.error.message) : reason.error._tag
-              }
-            : { tag: "Defect", message: reason.defect instanceof Error ? reason.defect.message : String(reason.defect) }
+        const failure = Retry.describe(reason)
         const isOwn = (error: E | StageTimeout | CheckpointUnreadable): error is StageTimeout | CheckpointUnreadable =>
           error instanceof StageTimeout || error instanceof CheckpointUnreadable
         const decision: Retry.Decision = !("error" in reason)

@@ -2,13 +2,14 @@
  * Keyspace: the partitions of this installation, after Redis has confirmed that its data was written with the same ones.
  * A process that disagrees refuses to start: it would look for jobs where they are not.
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Keys from "./Keys.ts"
 import { decodeReply, RedisClient } from "./RedisClient.ts"
 import type { RedisError } from "./RedisError.ts"
 
 const format = "1"
+const decodeStored = decodeReply("HGET", Schema.NullOr(Schema.String))
 
 /** Redis holds data written with other settings. Nothing happened; set the variable as the message says, or use another Redis. */
 export class KeyspaceMismatch extends Schema.TaggedError<KeyspaceMismatch>()("KeyspaceMismatch", {
@@ -31,21 +32,30 @@ export class Keyspace extends Context.Service<
 >()("@eco2/core/redis/Keyspace") {
   static readonly layer: Layer.Layer<Keyspace, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> = Layer.effect(
     Keyspace,
-    Effect.gen(function* () {
-      const config = yield* CoreConfig
-      const redis = yield* RedisClient
-      for (const [field, ours] of [
-        ["PARTITIONS", String(config.partitions)],
-        ["format", format]
-      ] as const) {
-        yield* redis.send("HSETNX", Keys.meta, field, ours)
-        const theirs = yield* redis
-          .send("HGET", Keys.meta, field)
-          .pipe(Effect.flatMap(decodeReply("HGET", Schema.String)))
-        if (theirs !== ours) return yield* new KeyspaceMismatch({ field, ours, theirs })
-      }
-      const partitions = Keys.partitionTable(config.partitions)
-      return Keyspace.of({ partitions, of: (text) => partitions[Keys.partitionOf(text, partitions.length)]! })
-    })
+    Effect.suspend(() => confirm).pipe(
+      // processes and stores of an installation start together: who is first waits a little for the other
+      Effect.retry({
+        schedule: Schedule.spaced("500 millis"),
+        times: 20,
+        while: (error) => error._tag === "RedisUnavailable"
+      })
+    )
   )
 }
+
+const confirm = Effect.gen(function* () {
+  const config = yield* CoreConfig
+  const redis = yield* RedisClient
+  for (const [field, ours] of [
+    ["PARTITIONS", String(config.partitions)],
+    ["format", format]
+  ] as const) {
+    const known = redis.send("HGET", Keys.meta, field).pipe(Effect.flatMap(decodeStored))
+    // read first: a full Redis refuses the write, and workers must be able to start there
+    if ((yield* known) === null) yield* redis.send("HSETNX", Keys.meta, field, ours)
+    const theirs = yield* known
+    if (theirs !== ours) return yield* new KeyspaceMismatch({ field, ours, theirs: theirs ?? "" })
+  }
+  const partitions = Keys.partitionTable(config.partitions)
+  return Keyspace.of({ partitions, of: (text) => partitions[Keys.partitionOf(text, partitions.length)]! })
+})

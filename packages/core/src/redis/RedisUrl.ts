@@ -42,8 +42,11 @@ const parseEndpoint = (text: string, defaultPort: number): Endpoint | undefined 
   return port > 0 && port < 65_536 ? { host: match[1]!.replace(/^\[|\]$/g, ""), port } : undefined
 }
 
-const decoded = (text: string | undefined): string | undefined =>
-  text === undefined || text === "" ? undefined : decodeURIComponent(text)
+const decoded = (text: string | undefined): Effect.Effect<string | undefined, RedisUrlInvalid> =>
+  Effect.try({
+    try: () => (text === undefined || text === "" ? undefined : decodeURIComponent(text)),
+    catch: () => new RedisUrlInvalid({ reason: "has a user or password with a stray %; write it as %25" })
+  })
 
 /** Parses one URL; fails with RedisUrlInvalid, which names the part that is wrong. */
 export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Return<RedisUrl, RedisUrlInvalid> {
@@ -59,8 +62,8 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
     endpoints.push(endpoint)
   }
   const access = {
-    username: decoded(user),
-    password: decoded(password),
+    username: yield* decoded(user),
+    password: yield* decoded(password),
     tls: scheme === "rediss" || params.get("tls") === "true",
     db: Number(db ?? 0)
   }

@@ -33,6 +33,9 @@ export const invalid = (field: string, msg: string, type: string): HttpRefusal =
 export const unavailable = (detail: string, after: Duration.Input = "2 seconds"): HttpRefusal =>
   refusal(503, "UNAVAILABLE", detail, after)
 
+/** Whatever path nobody serves. */
+export const noSuchPage = HttpServerResponse.jsonUnsafe({ detail: "no such page", code: "NOT_FOUND" }, { status: 404 })
+
 const toResponse = (error: HttpRefusal): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.jsonUnsafe(
     { detail: error.detail, code: error.code },

@@ -96,7 +96,7 @@ export const layer = (config: GatewayConfig) =>
           : request.text.pipe(
               Effect.provideService(HttpServerRequest.MaxBodySize, ByteSize.bytes(ScanSubmission.mostBodyBytes)),
               Effect.mapError((error) =>
-                /size|large/i.test(String(error.cause ?? error))
+                /maxBytes|size|large/i.test(String(error.cause ?? error))
                   ? ScanSubmission.tooLarge()
                   : refusal(400, "INVALID_REQUEST", "the body could not be read")
               )

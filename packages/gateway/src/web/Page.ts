@@ -3,6 +3,7 @@ import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import { noSuchPage } from "../http/HttpErrors.ts"
 
 const folder = fileURLToPath(new URL("./", import.meta.url))
 
@@ -36,7 +37,12 @@ const index = HttpRouter.use((router) =>
   )
 )
 
-export const layer = Layer.merge(
-  index,
-  HttpStaticServer.layer({ root: folder, prefix: "/assets", cacheControl: "no-cache" })
+const assets = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const files = yield* HttpStaticServer.make({ root: folder, cacheControl: "no-cache" })
+    const serve = Effect.catch(files, () => Effect.succeed(noSuchPage))
+    yield* router.prefixed("/assets").add("GET", "/*", serve)
+  })
 )
+
+export const layer = Layer.merge(index, assets)

@@ -5,7 +5,7 @@
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  text    the process's token
 -- ARGV[3]  int     lease, milliseconds
--- ARGV[4]  text    "register" (first beat of a token) | "beat" | "leave"
+-- ARGV[4]  text    "register" (first beat of a token) | "beat" | "leave" (holds nothing) | "abandon" (dead from now on)
 -- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), dead token, …}
 -- cost     O(log processes + dead)
 redis.call("ZREM", KEYS[1], "")
@@ -18,6 +18,10 @@ if mode == "leave" then
   redis.call("ZREM", KEYS[1], token)
   return { "alive", -1 }
 end
+if mode == "abandon" then
+  redis.call("ZADD", KEYS[1], "XX", -now, token)
+  return { "condemned", -1 }
+end
 local score = tonumber(redis.call("ZSCORE", KEYS[1], token) or "nan")
 local status = "alive"
 if mode == "register" or (score and score > 0) then
@@ -26,8 +30,11 @@ else
   status = "condemned"
 end
 local reply = { status, -1 }
-for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "-inf", now, "LIMIT", 0, 100)) do
-  if member ~= token then reply[#reply + 1] = member end
+-- those nobody has condemned yet come first: many that left lately must not hide one that died
+for _, range in ipairs({ { 0, now }, { "-inf", "(0" } }) do
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], range[1], range[2], "LIMIT", 0, 100)) do
+    if member ~= token then reply[#reply + 1] = member end
+  end
 end
 for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now, "+inf", "LIMIT", 0, 2)) do
   if member ~= token and reply[2] == -1 then

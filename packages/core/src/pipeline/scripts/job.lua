@@ -28,9 +28,12 @@ local function emit(id, fragments, terminal)
   local key = job_key(id) .. ":events"
   local room = (terminal and max_events or max_events - 1) - redis.call("LLEN", key)
   local stamped = {}
-  for i = 1, math.min(room, #fragments) do
-    stamped[i] = string.format('{"ts":%.3f,', now / 1000) .. fragments[i] .. "}"
+  local function stamp(fragment)
+    stamped[#stamped + 1] = string.format('{"ts":%.3f,', now / 1000) .. fragment .. "}"
   end
+  -- of several events that end a job the last is the terminal one: it goes first when places run out
+  for i = 1, math.min(terminal and room - 1 or room, terminal and #fragments - 1 or #fragments) do stamp(fragments[i]) end
+  if terminal and room > 0 then stamp(fragments[#fragments]) end
   if #stamped == 0 then return end
   local last = redis.call("RPUSH", key, unpack(stamped))
   redis.call("XADD", root .. ":events", "MINID", "~", real_now - live_millis, "*",

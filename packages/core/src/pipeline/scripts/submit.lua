@@ -31,7 +31,10 @@ if known[1] then
   return { "exists", known[2] }
 end
 local depth = redis.call("XLEN", mailbox_key(mailbox))
-if depth >= capacity then return { "full", tostring(depth) } end
+if depth >= capacity then
+  if upload ~= "" then redis.call("DEL", upload_key) end -- a refusal leaves nothing
+  return { "full", tostring(depth) }
+end
 if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
 
 redis.call("HSET", key, "hash", hash, "owner", owner, "pipeline", pipeline, "plan", plan, "input", input, "created", now, "queued", now,
