@@ -9,6 +9,7 @@ import type { FileSystem, Path } from "effect"
 import { HttpRouter } from "effect/http"
 import type { Etag, HttpPlatform } from "effect/http"
 import { createServer } from "node:http"
+import type { Socket } from "node:net"
 import * as Setting from "./config/Setting.ts"
 import * as Health from "./telemetry/Health.ts"
 import * as Logging from "./telemetry/Logging.ts"
@@ -58,6 +59,13 @@ export const layer = <E>(options: Options<E>) =>
       const stopping = yield* Deferred.make<void>()
       let isStopping = false
       const server = createServer({ keepAliveTimeout: 75_000, headersTimeout: 80_000 })
+      // browsers open connections ahead of need; those that never asked anything would hold the close up
+      const unused = new Set<Socket>()
+      server.on("connection", (socket) => {
+        unused.add(socket)
+        socket.once("close", () => unused.delete(socket))
+      })
+      server.on("request", (request) => unused.delete(request.socket))
       const serve = HttpRouter.serve(Layer.merge(options.app, Health.layer), {
         disableLogger: true,
         disableListenLog: true
@@ -73,7 +81,10 @@ export const layer = <E>(options: Options<E>) =>
           yield* readiness.register("process", () => (isStopping ? "stopping" : null))
           yield* Effect.addFinalizer(() =>
             Effect.andThen(
-              Effect.sync(() => (isStopping = true)),
+              Effect.sync(() => {
+                isStopping = true
+                for (const socket of unused) socket.destroy()
+              }),
               Deferred.succeed(stopping, undefined)
             )
           )

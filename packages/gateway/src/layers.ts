@@ -1,17 +1,23 @@
 /** The role `gateway` as a layer of routes, for composition roots. */
 import { Effect, Layer } from "effect"
-import { HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { Authorization, make as makeAuthorization } from "./auth/Authorization.ts"
 import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
-import { noSuchPage } from "./http/HttpErrors.ts"
+import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import { Api } from "./http/ScanApi.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 import * as Page from "./web/Page.ts"
 
 const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
+
+/** Also for what the router refuses by itself. */
+const errorBodies = HttpRouter.middleware(
+  (app) => HttpEffect.withPreResponseHandler(app, (_, response) => Effect.succeed(withErrorBody(response))),
+  { global: true }
+)
 
 const cors = (origins: ReadonlyArray<string>) =>
   origins.length === 0
@@ -44,6 +50,7 @@ export const gateway = (options: { readonly authDefault: AuthMode | null; readon
         HttpApiScalar.layer(Api, { path: "/docs" }),
         Page.layer,
         notFound,
+        errorBodies,
         cors(config.corsOrigins)
       )
     })

@@ -30,6 +30,8 @@ export class ActorSystem extends Context.Service<
     readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
     /** Frees the slot of a delivery that needs no work. */
     readonly drop: (delivery: Delivery) => void
+    /** Whether stopping has gone so far that results Redis has not taken are let go. */
+    readonly abandoned: () => boolean
     /** A durable timer of this partition is due in `millis`. */
     readonly wakeIn: (partition: Partition, millis: number) => void
     /** Mailboxes served here, with their free and busy slots. */
@@ -90,7 +92,8 @@ const make = Effect.fnUntraced(function* (role: string) {
                   answers[i] = now()
                 },
                 scope,
-                readers: groups.length
+                readers: groups.length,
+                index: i
               })
             ).pipe(Effect.provideService(RedisClient, redis), Effect.provideService(Mailbox, mailbox)),
             scope
@@ -137,6 +140,7 @@ const make = Effect.fnUntraced(function* (role: string) {
       }
     }),
     drop: (delivery) => workload.finish(delivery),
+    abandoned: () => workload.abandoned,
     wakeIn: timers.wakeIn,
     mailboxes: () =>
       [...workload.servers.values()].map(({ concurrency, mailbox }) => ({

@@ -78,7 +78,11 @@ const serve = <P extends Protocol, EX, R>(
           delivery.settling = true
           return mailbox.settle(delivery, outcome)
         }).pipe(
-          Effect.retry({ schedule: Retry.settling, while: isTransient, times: 300 }),
+          Effect.retry({
+            schedule: Retry.settling,
+            while: (error) => isTransient(error) && !system.abandoned(),
+            times: 1_800
+          }),
           Effect.tap(() =>
             Effect.sync(() => {
               if (outcome._tag === "later") system.wakeIn(delivery.partition, outcome.delayMillis)

@@ -3,7 +3,7 @@
  *   1  stop reading: no new entry is taken once the read under way has ended, timers are left to others
  *   2  let what is in work go on, for SHUTDOWN_GRACE at most
  *   3  interrupt the rest; each hands its stage back to its mailbox at once, its attempt not counted
- *   4  give the lease back: whatever could not be handed back is free for others without waiting
+ *   4  let go of what Redis would not take, and give the lease back: whatever could not be handed back is free for others without waiting
  * Connections are closed after it, by the scope that opened them. Run by ActorSystem, once, before anything it serves goes.
  */
 import { Duration, Effect } from "effect"
@@ -39,5 +39,6 @@ export const run = Effect.fnUntraced(function* (
     }).pipe(Effect.andThen(idle), Effect.timeoutOption(handBack))
     yield* Effect.logInfo("handed back what was not finished").pipe(Effect.annotateLogs({ entries: rest.length }))
   }
+  workload.abandoned = true
   yield* heartbeat.leave
 })

@@ -21,6 +21,8 @@ export class Workload {
   readonly servers = new Map<string, Server>()
   readonly deliveries = new Map<string, Delivery>()
   stopping = false
+  /** The process has done what it could to stop: results that still have not reached Redis are let go. */
+  abandoned = false
   readonly #busy = new Map<string, number>()
   readonly #asked = new Map<string, number>()
   readonly #listeners = new Set<() => void>()

@@ -5,7 +5,7 @@
  * Idle it costs one command every 20 s; a mailbox with fewer free slots than partitions is asked for some of them at a
  * time, in turns of half a second.
  */
-import { Duration, Effect } from "effect"
+import { Clock, Duration, Effect } from "effect"
 import type { Scope } from "effect"
 import type { Workload } from "../actor/Workload.ts"
 import type { Partition } from "../redis/Keys.ts"
@@ -89,10 +89,12 @@ export const run = Effect.fnUntraced(function* (options: {
   readonly consumer: () => string
   readonly answered: () => void
   readonly scope: Scope.Scope
-  /** Readers that share the slots of this process. */
+  /** Readers that share the slots of this process, and this one's place among them. */
   readonly readers: number
+  readonly index: number
 }): Effect.fn.Return<void, never, RedisClient | Mailbox | Scope.Scope> {
-  const { partitions, scope, workload } = options
+  const { partitions, readers, scope, workload } = options
+  const clock = yield* Clock.Clock
   const redis = yield* RedisClient
   const mailbox = yield* Mailbox
   const reader = yield* redis.reader(partitions[0]!.root)
@@ -107,9 +109,7 @@ export const run = Effect.fnUntraced(function* (options: {
     const ask = running
     if (ask === null || ending === ask) return
     const missed =
-      workload.stopping ||
-      workload.paused ||
-      [...workload.servers.keys()].some((name) => !ask.slots.has(name) && workload.free(name) > 0)
+      workload.stopping || workload.paused || free().some(([name, slots]) => !ask.slots.has(name) && slots > 0)
     if (!missed) return
     ending = ask
     // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
@@ -117,20 +117,30 @@ export const run = Effect.fnUntraced(function* (options: {
   })
   yield* Effect.addFinalizer(() => Effect.sync(stopListening))
 
-  const free = () =>
-    [...workload.servers.values()].map(
+  /** Until the next reader's turn where a mailbox has fewer slots than there are readers; null where none has. */
+  const turnLeft = () =>
+    [...workload.servers.values()].some(({ concurrency }) => concurrency < readers)
+      ? turnMillis - (clock.currentTimeMillisUnsafe() % turnMillis)
+      : null
+  /** This reader's share of each mailbox's free slots; where there are fewer slots than readers, they take turns by the clock. */
+  const free = () => {
+    const place = (Math.floor(clock.currentTimeMillisUnsafe() / turnMillis) + options.index) % readers
+    return [...workload.servers.values()].map(
       ({ concurrency, mailbox }) =>
-        [mailbox, Math.min(workload.free(mailbox), Math.ceil(concurrency / options.readers))] as const
+        [
+          mailbox,
+          concurrency < readers && place >= concurrency
+            ? 0
+            : Math.min(workload.free(mailbox), Math.ceil(concurrency / readers))
+        ] as const
     )
-  /** A partition, or another reader, waits for its turn: the read must not block for long. */
-  const isTurn = (ask: Ask) =>
-    !ask.whole || [...workload.servers.values()].some(({ concurrency }) => concurrency < options.readers)
+  }
 
   const read = (ask: Ask): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
     Effect.suspend(() => {
       if (workload.paused || workload.stopping) return Effect.succeed([])
       const consumer = options.consumer()
-      const block = isTurn(ask) ? turnMillis : blockMillis
+      const block = turnLeft() ?? (ask.whole ? blockMillis : turnMillis)
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
       running = ask
       return reader
@@ -171,11 +181,11 @@ export const run = Effect.fnUntraced(function* (options: {
   while (!workload.stopping) {
     const ask = workload.paused ? null : plan(free(), partitions, turn++)
     if (ask === null) {
-      yield* workload.until(
-        () =>
-          workload.stopping ||
-          (!workload.paused && [...workload.servers.keys()].some((name) => workload.free(name) > 0))
+      const ready = workload.until(
+        () => workload.stopping || (!workload.paused && free().some(([, slots]) => slots > 0))
       )
+      const left = turnLeft()
+      yield* left === null ? ready : Effect.timeoutOption(ready, Duration.millis(left))
       options.answered()
       continue
     }
@@ -184,8 +194,6 @@ export const run = Effect.fnUntraced(function* (options: {
       Effect.flatMap((deliveries) =>
         deliveries.length === 0 ? Effect.void : Effect.forkIn(dispatch(workload, deliveries), scope)
       ),
-      // lets another reader that waits for these slots ask first
-      Effect.tap(() => (options.readers > 1 && isTurn(ask) ? Effect.sleep(Duration.millis(1)) : Effect.void)),
       Effect.catch(
         Effect.fnUntraced(function* (error) {
           if (!complained)

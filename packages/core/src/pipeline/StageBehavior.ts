@@ -148,7 +148,11 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           delivery.settling = true
           return result
         }).pipe(
-          Effect.retry({ schedule: Retry.settling, while: isTransient, times: 1_800 }),
+          Effect.retry({
+            schedule: Retry.settling,
+            while: (error) => isTransient(error) && !system.abandoned(),
+            times: 1_800
+          }),
           Effect.catch((error) =>
             Effect.as(
               Effect.logError("result could not be recorded").pipe(Effect.annotateLogs({ error: error.message })),

@@ -63,6 +63,8 @@ const settings = {
   protocol: 2,
   maxRetriesPerRequest: 2,
   socketTimeout: silenceMillis,
+  // what was in flight when a connection fell silent waits for the next one; not for ever
+  commandTimeout: 2 * silenceMillis,
   connectTimeout: silenceMillis,
   keepAlive: 10_000,
   retryStrategy: (times: number) => Math.min(50 * times, 1_000),
@@ -200,7 +202,8 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
       connectionName: "eco2-reader",
       lazyConnect: true,
       // our own timer guards a blocking read
-      socketTimeout: undefined
+      socketTimeout: undefined,
+      commandTimeout: undefined
     }
     let connection: Connection
     if (shared instanceof Cluster) {

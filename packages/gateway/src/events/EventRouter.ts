@@ -23,11 +23,19 @@ export interface Subscription {
   readonly seen: (seq: number) => void
 }
 
+export interface Place {
+  readonly subscription: Subscription
+  readonly leave: () => void
+}
+
 export class EventRouter extends Context.Service<
   EventRouter,
   {
-    /** Signals of one job from now on; ends when it cannot keep up. `leave` must run when the viewer goes. */
-    readonly subscribe: (jobId: Job.JobId) => { readonly subscription: Subscription; readonly leave: () => void }
+    /**
+     * Signals of one job from now on; ends when it cannot keep up. Null when MAX_VIEWERS streams are open: place and count
+     * are one step, so that many who come at once are no more than that. `leave` must run when the viewer goes.
+     */
+    readonly subscribe: (jobId: Job.JobId) => Place | null
     readonly viewers: () => number
   }
 >()("@eco2/gateway/events/EventRouter") {}
@@ -131,6 +139,7 @@ export const layer = (
 
       return EventRouter.of({
         subscribe: (jobId) => {
+          if (count >= config.maxViewers) return null
           const viewer: Viewer = {
             jobId,
             queue: Effect.runSync(Queue.dropping<Signal, Cause.Done>(queueCapacity)),

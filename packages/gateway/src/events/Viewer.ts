@@ -8,8 +8,7 @@ import { EventLog, JobEvent, JobStore } from "@eco2/core"
 import type { Job, RedisError } from "@eco2/core"
 import { Clock, Effect, Stream } from "effect"
 import { Sse } from "effect/encoding"
-import { EventRouter } from "./EventRouter.ts"
-import type { Signal } from "./EventRouter.ts"
+import type { Signal, Subscription } from "./EventRouter.ts"
 
 const frame = (event: string, id: string | undefined, data: unknown): string =>
   Sse.encoder.write({ _tag: "Event", event, id, data: JSON.stringify(data) })
@@ -38,23 +37,20 @@ export const latestRun = (events: ReadonlyArray<JobEvent.JobEvent>): number =>
   Math.max(0, (events.findLast((event) => event.stage === "queued")?.seq ?? 1) - 1)
 
 /**
- * Text of the stream of one job. `after`: the last seq the viewer has seen, null for none.
+ * Text of the stream of one job. `after`: the last seq the viewer has seen, null for none. `subscription`: of the same job,
+ * made before, so that nothing falls between history and tail.
  * Ends after the terminal event, at the viewing time limit, or when the viewer cannot keep up.
  */
 export const stream = (
   jobId: Job.JobId,
-  after: number | null
-): Stream.Stream<string, never, EventRouter | EventLog.EventLog | JobStore.JobStore> =>
+  after: number | null,
+  subscription: Subscription
+): Stream.Stream<string, never, EventLog.EventLog | JobStore.JobStore> =>
   Stream.unwrap(
     Effect.gen(function* () {
-      const router = yield* EventRouter
       const log = yield* EventLog.EventLog
       const store = yield* JobStore.JobStore
       const clock = yield* Clock.Clock
-      const { leave, subscription } = yield* Effect.acquireRelease(
-        Effect.sync(() => router.subscribe(jobId)),
-        ({ leave }) => Effect.sync(leave)
-      )
       let last = after
       let ended = false
 
@@ -124,6 +120,6 @@ export const stream = (
             ).pipe(Stream.drain)
           )
         )
-      ).pipe(Stream.ensuring(Effect.sync(leave)))
+      )
     })
   )

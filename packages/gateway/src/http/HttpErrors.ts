@@ -33,8 +33,25 @@ export const invalid = (field: string, msg: string, type: string): HttpRefusal =
 export const unavailable = (detail: string, after: Duration.Input = "2 seconds"): HttpRefusal =>
   refusal(503, "UNAVAILABLE", detail, after)
 
+/** What the log tells more of. */
+export const internalError = HttpServerResponse.jsonUnsafe(
+  { detail: "internal error", code: "INTERNAL" },
+  { status: 500 }
+)
+
 /** Whatever path nobody serves. */
 export const noSuchPage = HttpServerResponse.jsonUnsafe({ detail: "no such page", code: "NOT_FOUND" }, { status: 404 })
+
+/** A refusal of the router itself (a path that does not decode, a query given twice) comes without a body: it gets ours. */
+export const withErrorBody = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
+  response.status < 400 || response.body._tag !== "Empty"
+    ? response
+    : response.status === 404
+      ? noSuchPage
+      : HttpServerResponse.jsonUnsafe(
+          { detail: "the request is malformed", code: "INVALID_REQUEST" },
+          { status: response.status }
+        )
 
 const toResponse = (error: HttpRefusal): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.jsonUnsafe(
@@ -63,7 +80,7 @@ export const respond = <R>(
         Effect.logError("request failed").pipe(
           Effect.annotateLogs({ error: defect instanceof Error ? (defect.stack ?? defect.message) : String(defect) })
         ),
-        HttpServerResponse.jsonUnsafe({ detail: "internal error", code: "INTERNAL" }, { status: 500 })
+        internalError
       )
     )
   )

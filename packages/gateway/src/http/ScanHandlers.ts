@@ -6,6 +6,7 @@ import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/a
 import { EventLog, Job, JobStore, Keyspace, MemoryUse, Pipeline, RedisClient, Role, Tracing } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
 import { ByteSize, Effect, Metric, Schema, Stream } from "effect"
+import type { Scope } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Authorization } from "../auth/Authorization.ts"
@@ -166,7 +167,7 @@ export const layer = (config: GatewayConfig) =>
         request: Request,
         id: string,
         query: string | null
-      ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
+      ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal, Scope.Scope> {
         yield* authorization.user(request)
         if (!isJobId(id)) return yield* refusal(400, "INVALID_JOB_ID", "the job id is not a UUID")
         const job = yield* ownJob(request, id)
@@ -175,12 +176,16 @@ export const layer = (config: GatewayConfig) =>
         if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) <= after) {
           return HttpServerResponse.empty({ status: 204 })
         }
-        if (router.viewers() >= config.maxViewers) {
+        // freed when the response is over, however it ends
+        const place = yield* Effect.acquireRelease(
+          Effect.sync(() => router.subscribe(id)),
+          (taken) => Effect.sync(() => taken?.leave())
+        )
+        if (place === null) {
           yield* Metric.update(viewersRefused, 1)
           return yield* refusal(503, "TOO_MANY_VIEWERS", "too many streams are open; try again later", "5 seconds")
         }
-        const text = Viewer.stream(id, after).pipe(
-          Stream.provideService(EventRouter, router),
+        const text = Viewer.stream(id, after, place.subscription).pipe(
           Stream.provideService(EventLog.EventLog, log),
           Stream.provideService(JobStore.JobStore, store),
           Stream.interruptWhen(stopping.requested)

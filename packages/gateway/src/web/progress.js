@@ -45,6 +45,8 @@ export const createProgress = () => {
   /** Whether the start is known here; else the server's time of it is taken. */
   let startKnown = true
   let connected = true
+  /** Whether an event came since the watching began; a replay begins with one that is no news. */
+  let heard = false
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let ticking
 
@@ -112,6 +114,7 @@ export const createProgress = () => {
       stages = fresh()
       percent = 0
       connected = true
+      heard = false
       startedAt = since ?? Date.now()
       startKnown = since !== null
       clearInterval(ticking)
@@ -138,11 +141,12 @@ export const createProgress = () => {
         startedAt = Math.min(Date.now(), ts * 1000)
         startKnown = true
       }
-      if (name === "queued") {
-        // a run begins (again): what earlier runs finished is told by its progress
+      if (name === "queued" && heard) {
+        // a run begins again: what earlier runs finished is told by its progress
         stages = fresh()
         percent = progress
       }
+      heard = true
       percent = Math.max(percent, progress)
       settlePassed()
       const stage = stages.get(name)

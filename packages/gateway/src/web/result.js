@@ -85,7 +85,8 @@ const gapList = (gaps) =>
 
 /** @param {unknown} attempts a number, or one a stage */
 const attemptsText = (attempts) => {
-  if (typeof attempts === "number") return String(attempts)
+  // one attempt a stage is no news
+  if (typeof attempts === "number") return attempts > 4 ? String(attempts) : null
   if (typeof attempts !== "object" || attempts === null) return null
   return Object.entries(attempts)
     .map(([stage, count]) => `${stageName(stage)} ${count}`)

@@ -31,7 +31,13 @@ elseif outcome == "later" then
   redis.call("HSET", root .. ":later", "m:" .. ARGV[7], ARGV[8])
   redis.call("ZADD", root .. ":timers", now + tonumber(ARGV[6]), "m:" .. ARGV[7])
 elseif outcome == "dead" then
-  local fields = body and body[2] or {}
+  local fields, sent = {}, body and body[2] or {}
+  for i = 1, #sent, 2 do -- what the entry itself says of attempts is older
+    if sent[i] ~= "attempts" then
+      fields[#fields + 1] = sent[i]
+      fields[#fields + 1] = sent[i + 1]
+    end
+  end
   redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", real_now - tonumber(ARGV[10]), "*",
     "cause", ARGV[7], "message", ARGV[8], "attempts", ARGV[9], "first", now, "last", now, unpack(fields))
 end
