@@ -13,6 +13,7 @@ import { layer as mailboxLayer } from "./mailbox/Mailbox.ts"
 import type { Mailbox } from "./mailbox/Mailbox.ts"
 import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
 import type { JobStore } from "./pipeline/JobStore.ts"
+import { StageRunners } from "./pipeline/StageRunners.ts"
 import { Keyspace } from "./redis/Keyspace.ts"
 import type { KeyspaceMismatch } from "./redis/Keyspace.ts"
 import { layer as redisLayer } from "./redis/RedisClient.ts"
@@ -36,8 +37,12 @@ export const client: Layer.Layer<Client, RedisError | KeyspaceMismatch, RedisCli
 /** The same, and work: behaviors on top of this are served until their scope closes. */
 export const worker = (options: {
   readonly role: string
-}): Layer.Layer<Client | ActorSystem, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> =>
-  ActorSystem.layer(options).pipe(Layer.provide([leaseLayer, timersLayer]), Layer.provideMerge(client))
+}): Layer.Layer<Client | ActorSystem | StageRunners, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> =>
+  ActorSystem.layer(options).pipe(
+    Layer.merge(StageRunners.layer),
+    Layer.provide([leaseLayer, timersLayer]),
+    Layer.provideMerge(client)
+  )
 
 /** Answers /readyz and /metrics for a worker: readiness by heartbeat and reader, gauges of the mailboxes it serves. */
 export const workerTelemetry: Layer.Layer<never, never, ActorSystem | Mailbox | Readiness | Gauges> =

@@ -20,6 +20,8 @@ const unnamedWait = Duration.seconds(2)
 
 export const modelRetry = Retry.policy<ModelError | ImageGone | RedisError.RedisError>({
   never: ["ModelRefused", "ImageUnusable", "ImageGone"],
+  // a wrong key fails every job alike: they wait for an operator instead of burning their attempts
+  byTag: { ModelUnauthorized: Retry.notNow },
   retryAfter: (error) =>
     error._tag === "ModelRateLimited"
       ? error.retryAfterMillis === null

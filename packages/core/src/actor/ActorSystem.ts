@@ -30,6 +30,10 @@ export class ActorSystem extends Context.Service<
     readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
     /** Frees the slot of a delivery that needs no work. */
     readonly drop: (delivery: Delivery) => void
+    /** Promises a slot for keeping a job for a stage of another mailbox served here; false when it must be handed off. */
+    readonly reserve: (mailbox: string) => boolean
+    /** Settles a promise: the delivery goes on in that slot (`kept`), or the slot is free again. */
+    readonly redeem: (delivery: Delivery, mailbox: string, kept: boolean) => void
     /** Whether stopping has gone so far that results Redis has not taken are let go. */
     readonly abandoned: () => boolean
     /** A durable timer of this partition is due in `millis`. */
@@ -140,6 +144,11 @@ const make = Effect.fnUntraced(function* (role: string) {
       }
     }),
     drop: (delivery) => workload.finish(delivery),
+    reserve: (mailbox) => workload.reserve(mailbox),
+    redeem: (delivery, mailbox, kept) => {
+      if (kept && workload.deliveries.get(delivery.key) === delivery) workload.move(delivery, mailbox)
+      else workload.release(mailbox)
+    },
     abandoned: () => workload.abandoned,
     wakeIn: timers.wakeIn,
     mailboxes: () =>

@@ -116,7 +116,7 @@ const serve = <P extends Protocol, EX, R>(
         const decision: Retry.Decision = !("error" in reason)
           ? yield* Retry.defects(attempt)
           : tag === DecodeFailed
-            ? { _tag: "give-up" }
+            ? { _tag: "give-up", heals: false }
             : yield* policy.decide(reason.error, attempt)
         if (decision._tag === "give-up") {
           yield* Metric.update(Metric.withAttributes(deadLetters, { mailbox: actor.name, reason: tag }), 1)

@@ -4,11 +4,11 @@
  */
 import { Cause, Duration, Effect, Predicate, Pull, Schedule } from "effect"
 
-/** again: after `delay`, an attempt is spent · later: after `delay`, none is · give-up: it cannot heal, or attempts are used up. */
+/** again: after `delay`, an attempt is spent · later: after `delay`, none is · give-up: it cannot heal, or (`heals`) attempts are used up. */
 export type Decision =
   | { readonly _tag: "again"; readonly delay: Duration.Duration }
   | { readonly _tag: "later"; readonly delay: Duration.Duration }
-  | { readonly _tag: "give-up" }
+  | { readonly _tag: "give-up"; readonly heals: boolean }
 
 type Tagged = { readonly _tag: string }
 
@@ -31,9 +31,12 @@ const delayAfter = (schedule: Schedule.Schedule<unknown>, attempt: number): Effe
     // elapsed time is not the schedule's to judge here: waits are durable and may span restarts
     for (let n = 0; n < attempt; n++) delay = (yield* step(0, undefined))[1]
     return { _tag: "again", delay } as const
-  }).pipe(Pull.catchDone(() => Effect.succeed<Decision>({ _tag: "give-up" })))
+  }).pipe(Pull.catchDone(() => Effect.succeed<Decision>({ _tag: "give-up", heals: true })))
 
-const giveUp: Decision = { _tag: "give-up" }
+/** No further attempt, though the cause may heal: a later round may. */
+export const notNow: Schedule.Schedule<unknown> = Schedule.recurs(0)
+
+const giveUp: Decision = { _tag: "give-up", heals: false }
 
 /**
  * - `never`: tags that cannot heal

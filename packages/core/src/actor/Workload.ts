@@ -17,12 +17,20 @@ export interface Server {
   readonly take: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
 }
 
+/** A stage nobody was kept for this long has all its slots for reads. */
+const keepMemoryMillis = 1_000
+
 export class Workload {
   readonly servers = new Map<string, Server>()
   readonly deliveries = new Map<string, Delivery>()
   stopping = false
   /** The process has done what it could to stop: results that still have not reached Redis are let go. */
   abandoned = false
+  /** Mailboxes whose last read brought all it asked for: others wait there. */
+  readonly crowded = new Set<string>()
+  /** Slots taken by, or promised to, jobs kept for a mailbox's stage, and when one was last wanted. */
+  readonly #kept = new Map<string, number>()
+  readonly #keepWanted = new Map<string, number>()
   readonly #busy = new Map<string, number>()
   readonly #asked = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
@@ -38,6 +46,21 @@ export class Workload {
     const server = this.servers.get(mailbox)
     if (server === undefined || this.stopping) return 0
     return server.concurrency - (this.#busy.get(mailbox) ?? 0) - (this.#asked.get(mailbox) ?? 0)
+  }
+
+  /**
+   * Slots a read may ask for. Of a stage that jobs are being kept for here, half of all are theirs as far as they use them;
+   * so neither those who wait in the mailbox nor those kept from the stage before can starve the other.
+   */
+  readable(mailbox: string): number {
+    const free = this.free(mailbox)
+    const wanted = this.#keepWanted.get(mailbox)
+    if (wanted === undefined || performance.now() - wanted > keepMemoryMillis) return free
+    return Math.max(0, free - Math.max(0, this.#keepShare(mailbox) - (this.#kept.get(mailbox) ?? 0)))
+  }
+
+  #keepShare(mailbox: string): number {
+    return Math.floor((this.servers.get(mailbox)?.concurrency ?? 0) / 2)
   }
 
   busy(mailbox: string): number {
@@ -85,6 +108,7 @@ export class Workload {
       key,
       partition,
       mailbox,
+      slot: mailbox,
       entry: entry[0],
       fields: fieldsOf(entry),
       consumer,
@@ -102,8 +126,39 @@ export class Workload {
   finish(delivery: Delivery): void {
     if (this.deliveries.get(delivery.key) !== delivery) return
     this.deliveries.delete(delivery.key)
-    this.#busy.set(delivery.mailbox, this.busy(delivery.mailbox) - 1)
+    this.#leave(delivery)
     this.changed()
+  }
+
+  /**
+   * Promises a slot for keeping a job for its next stage: any free one while nobody waits there, else one of the half that
+   * is for kept jobs. Undone by `release(mailbox)`, or made good by `move`.
+   */
+  reserve(mailbox: string): boolean {
+    this.#keepWanted.set(mailbox, performance.now())
+    const kept = this.#kept.get(mailbox) ?? 0
+    if (this.free(mailbox) <= 0 || (this.crowded.has(mailbox) && kept >= this.#keepShare(mailbox))) return false
+    this.#kept.set(mailbox, kept + 1)
+    this.ask(mailbox, 1)
+    return true
+  }
+
+  release(mailbox: string): void {
+    this.#kept.set(mailbox, (this.#kept.get(mailbox) ?? 1) - 1)
+    this.ask(mailbox, -1)
+  }
+
+  /** The delivery goes on with a promised slot of another mailbox; its old slot is free. */
+  move(delivery: Delivery, mailbox: string): void {
+    this.#leave(delivery)
+    delivery.slot = mailbox
+    this.#busy.set(mailbox, this.busy(mailbox) + 1)
+    this.ask(mailbox, -1)
+  }
+
+  #leave(delivery: Delivery): void {
+    this.#busy.set(delivery.slot, this.busy(delivery.slot) - 1)
+    if (delivery.slot !== delivery.mailbox) this.#kept.set(delivery.slot, (this.#kept.get(delivery.slot) ?? 1) - 1)
   }
 
   /** Ends a delivery from outside its fiber. A result already on its way to Redis is let through. */

@@ -20,6 +20,12 @@ export interface Values {
   readonly shutdownGrace: Duration.Duration
   /** Entries a mailbox holds, over all partitions. */
   readonly mailboxCapacity: number
+  /** Jobs of one user admitted at once; the rest wait in the user's lane. 0: no limit. */
+  readonly userConcurrency: number
+  /** Jobs that may wait in one user's lane. */
+  readonly laneCapacity: number
+  /** How long a parked job waits for its next round. */
+  readonly redriveInterval: Duration.Duration
   /** Added to Redis's clock by every script; 0 but in tests. */
   readonly clockOffsetMillis: number
 }
@@ -38,7 +44,13 @@ const variables = Config.all({
   /** SHUTDOWN_GRACE: how long a stopping process lets its work go on. Default 20 seconds. */
   shutdownGrace: Setting.duration("SHUTDOWN_GRACE", { default: "20 seconds" }),
   /** MAILBOX_CAPACITY: entries one mailbox may hold over all partitions. Default 100000. */
-  mailboxCapacity: Setting.integer("MAILBOX_CAPACITY", { default: 100_000, min: 1, max: 10_000_000 })
+  mailboxCapacity: Setting.integer("MAILBOX_CAPACITY", { default: 100_000, min: 1, max: 10_000_000 }),
+  /** USER_CONCURRENCY: jobs of one user admitted at once, the rest wait their turn; 0 = no limit. Default 100. */
+  userConcurrency: Setting.integer("USER_CONCURRENCY", { default: 100, min: 0, max: 1_000_000 }),
+  /** LANE_CAPACITY: jobs that may wait in one user's lane. Default 10000. */
+  laneCapacity: Setting.integer("LANE_CAPACITY", { default: 10_000, min: 1, max: 1_000_000 }),
+  /** REDRIVE_INTERVAL: how long a parked job waits for its next round. Default 5 minutes. */
+  redriveInterval: Setting.duration("REDRIVE_INTERVAL", { default: "5 minutes" })
 })
 
 export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/core/config/CoreConfig") {
@@ -61,6 +73,9 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
         letterTtl: Duration.days(7),
         shutdownGrace: Duration.seconds(20),
         mailboxCapacity: 100_000,
+        userConcurrency: 100,
+        laneCapacity: 10_000,
+        redriveInterval: Duration.minutes(5),
         clockOffsetMillis: 0,
         ...values
       })

@@ -14,7 +14,10 @@ export interface Delivery {
   /** `<partition>/<mailbox>/<entry id>` */
   readonly key: string
   readonly partition: Partition
+  /** Where the entry stands. */
   readonly mailbox: string
+  /** The mailbox whose slot it takes: another one while the job is kept for a later stage. */
+  slot: string
   readonly entry: string
   readonly fields: ReadonlyMap<string, string>
   /** The consumer (process token) it was delivered to. */

@@ -131,7 +131,7 @@ export const run = Effect.fnUntraced(function* (options: {
           mailbox,
           concurrency < readers && place >= concurrency
             ? 0
-            : Math.min(workload.free(mailbox), Math.ceil(concurrency / readers))
+            : Math.min(workload.readable(mailbox), Math.ceil(concurrency / readers))
         ] as const
     )
   }
@@ -162,9 +162,11 @@ export const run = Effect.fnUntraced(function* (options: {
           Effect.flatMap(decode),
           Effect.map((reply) => {
             options.answered()
+            for (const name of ask.slots.keys()) workload.crowded.delete(name)
             return (reply ?? []).flatMap(([key, entries]) => {
               const stream = ask.streams.get(key)
               if (stream === undefined) return []
+              if (entries.length >= ask.count) workload.crowded.add(stream.mailbox)
               return entries.flatMap((entry) => workload.add(stream.partition, stream.mailbox, consumer, entry) ?? [])
             })
           }),

@@ -10,8 +10,20 @@ export const JobId = Schema.String.pipe(
 )
 export type JobId = typeof JobId.Type
 
-/** waiting: in a mailbox · running: begun · delayed: on a timer · the other three: over. */
-export const JobState = Schema.Literals(["waiting", "running", "delayed", "done", "failed", "cancelled"])
+/**
+ * lane: waits for its user's turn · waiting: in a mailbox · running: begun · delayed: on a timer for a retry · parked: on a
+ * timer for its next round, with a dead letter · the other three: over.
+ */
+export const JobState = Schema.Literals([
+  "lane",
+  "parked",
+  "waiting",
+  "running",
+  "delayed",
+  "done",
+  "failed",
+  "cancelled"
+])
 export type JobState = typeof JobState.Type
 
 export const isOver = (state: JobState): boolean => state === "done" || state === "failed" || state === "cancelled"
@@ -36,28 +48,36 @@ export const JobFailure = Schema.Struct({
 })
 export type JobFailure = typeof JobFailure.Type
 
-const Count = Schema.FiniteFromString
-const Fields = Schema.Struct({
+const Count = Schema.NumberFromString
+/** A counter nobody has written yet is absent: the script that would write its zero has better to do. */
+const Counter = Count.pipe(Schema.withDecodingDefaultKey(Effect.succeed("0")))
+/** What never changes, written at submit. */
+const About = Schema.Struct({
   pipeline: Schema.String,
+  /** W3C traceparent. */
+  trace: Schema.String,
+  plan: Schema.Array(PlanStep)
+})
+const Fields = Schema.Struct({
+  about: Schema.fromJsonString(About),
+  /** Who submitted it; "" for nobody. */
   owner: Schema.String,
   state: JobState,
   at: Schema.String,
   input: Schema.fromJsonString(Schema.Unknown),
-  plan: Schema.fromJsonString(Schema.Array(PlanStep)),
-  progress: Count,
-  run: Count,
-  attempts: Count,
-  tries: Count,
-  wait: Count,
+  progress: Counter,
+  run: Count.pipe(Schema.withDecodingDefaultKey(Effect.succeed("1"))),
+  attempts: Counter,
+  tries: Counter,
+  wait: Counter,
   created: Count,
   deadline: Count,
   ended: Schema.optionalKey(Count),
-  trace: Schema.String,
   error: Schema.optionalKey(Schema.fromJsonString(JobFailure))
 })
 
 /** A job as read. Checkpoints are still encoded: the pipeline they belong to decodes them. */
-export interface Job extends Schema.Schema.Type<typeof Fields> {
+export interface Job extends Omit<typeof Fields.Type, "about">, Schema.Schema.Type<typeof About> {
   readonly id: JobId
   /** Checkpoint of each committed stage, JSON text. */
   readonly outputs: ReadonlyMap<string, string>
@@ -89,7 +109,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
     else fields[name] = reply[i + 1]
   }
   return decodeFields(fields).pipe(
-    Effect.map((decoded): Job => ({ ...decoded, id, outputs, workMillis })),
+    Effect.map(({ about, ...decoded }): Job => ({ ...about, ...decoded, id, outputs, workMillis })),
     Effect.mapError((issue) => new JobUnreadable({ id, reason: String(issue) }))
   )
 }

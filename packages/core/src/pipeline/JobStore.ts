@@ -14,6 +14,7 @@ import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import { RedisReplyInvalid } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
+import * as TickBatch from "../redis/TickBatch.ts"
 import * as Job from "./Job.ts"
 import type { JobId } from "./Job.ts"
 
@@ -23,6 +24,12 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
 }) {
   override get message() {
     return `job ${this.jobId} was submitted under this key with another body`
+  }
+}
+/** The user's lane holds its capacity. Nothing was stored; submitting again once some of the user's jobs are over is safe. */
+export class LaneFull extends Schema.TaggedError<LaneFull>()("LaneFull", { owner: Schema.String, depth: Schema.Int }) {
+  override get message() {
+    return `${this.depth} jobs of this user wait already; see LANE_CAPACITY`
   }
 }
 /** The uploaded image had expired before its job was submitted. Nothing happened; upload again. */
@@ -47,6 +54,9 @@ export interface Holding {
   readonly partition: Partition
   readonly id: JobId
   readonly stage: string
+  /** The stage's own mailbox. */
+  readonly home: string
+  /** Where the entry stands: `home`, or an earlier stage's mailbox when the job was kept. */
   readonly mailbox: string
   readonly entry: string
   /** Unique to one `begin`. */
@@ -62,7 +72,8 @@ export type Begun =
 export interface Commit extends Holding {
   /** JSON text of the checkpoint. */
   readonly output: string
-  readonly next: { readonly stage: string; readonly mailbox: string } | null
+  /** `keep`: token under which the next stage begins here at once, if this is still the present holder; null: hand off. */
+  readonly next: { readonly stage: string; readonly mailbox: string; readonly keep: string | null } | null
   readonly progress: number
   readonly dropImage: boolean
   /** Members without braces (JobEvent.fragment). */
@@ -70,10 +81,14 @@ export interface Commit extends Holding {
   readonly tells: ReadonlyArray<{ readonly mailbox: string; readonly type: string; readonly body: string }>
 }
 
-/** committed: recorded, now or before · lost: the job stands elsewhere · gone: its hash is not there. */
-export type Committed =
-  | { readonly outcome: "committed"; readonly ended: boolean; readonly workMillis: number }
-  | { readonly outcome: "lost" | "gone" }
+/**
+ * committed: recorded, now or before, and handed off · kept: recorded, and the next stage has begun here · ended: it was the
+ * last stage · lost: the job stands elsewhere · gone: its hash is not there.
+ */
+export interface Committed {
+  readonly outcome: "committed" | "kept" | "ended" | "lost" | "gone"
+  readonly workMillis: number
+}
 
 export class JobStore extends Context.Service<
   JobStore,
@@ -86,7 +101,10 @@ export class JobStore extends Context.Service<
     /** Accepts a job, or finds it accepted (`created` false); see submit.lua. RedisUnavailable: unknown, submit again with the same id. */
     readonly submit: (
       submission: Submission
-    ) => Effect.Effect<{ readonly created: boolean }, IdempotencyConflict | MailboxFull | UploadGone | RedisError>
+    ) => Effect.Effect<
+      { readonly created: boolean },
+      IdempotencyConflict | MailboxFull | LaneFull | UploadGone | RedisError
+    >
     /** The job, or null when there is none (never was, or expired). */
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
     /** The image's bytes, or null once they are gone. */
@@ -94,7 +112,8 @@ export class JobStore extends Context.Service<
     readonly cancel: (id: JobId) => Effect.Effect<"cancelled" | "already" | "finished" | "missing", RedisError>
     /** One call for entries of one partition read together; answers in order. */
     readonly begin: (holdings: ReadonlyArray<Holding>) => Effect.Effect<ReadonlyArray<Begun>, RedisError>
-    readonly commit: (commits: ReadonlyArray<Commit>) => Effect.Effect<ReadonlyArray<Committed>, RedisError>
+    /** Commits of one tick share a round trip. */
+    readonly commit: (commit: Commit) => Effect.Effect<Committed, RedisError>
     readonly defer: (
       holding: Holding,
       options: {
@@ -106,13 +125,22 @@ export class JobStore extends Context.Service<
         readonly event: string
       }
     ) => Effect.Effect<"deferred" | "lost" | "gone", RedisError>
+    /**
+     * Gives an attempt up, with a dead letter. `rounds`: how often a job may be parked (it waits REDRIVE_INTERVAL for its
+     * next round); once they are used up, or the deadline comes first, it fails. 0: it fails at once.
+     */
     readonly bury: (
       holding: Holding,
       options: {
         readonly failure: Job.JobFailure & { readonly message: string }
         readonly event: string
+        readonly rounds: number
+        /** JobEvent.openRetrying: told when it is parked. */
+        readonly retrying: string
       }
-    ) => Effect.Effect<"buried" | "lost" | "gone", RedisError>
+    ) => Effect.Effect<"buried" | "parked" | "lost" | "gone", RedisError>
+    /** A parked job's next round now, or a failed job's new run, resumed at the stage that failed; `open`: it is neither. */
+    readonly redrive: (id: JobId) => Effect.Effect<"redriven" | "open" | "missing", RedisError>
   }
 >()("@eco2/core/pipeline/JobStore") {}
 
@@ -126,26 +154,29 @@ const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
 
 const submitScript = script(
   "submit",
-  Schema.Tuple([Schema.Literals(["created", "exists", "conflict", "full", "upload-gone"]), Schema.String])
+  Schema.Tuple([Schema.Literals(["created", "exists", "conflict", "full", "lane-full", "upload-gone"]), Schema.String])
 )
 const beginScript = script("begin", Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number]))))
 const commitScript = script(
   "commit",
-  Schema.Array(
-    Schema.Union([
-      Schema.Tuple([Schema.Literal("committed"), Schema.Literals(["0", "1"]), Schema.Number]),
-      Schema.Tuple([Schema.Literals(["lost", "gone"])])
-    ])
-  )
+  Schema.Array(Schema.Tuple([Schema.Literals(["committed", "kept", "ended", "lost", "gone"]), Schema.Number]))
 )
 const deferScript = script("defer", Schema.Tuple([Schema.Literals(["deferred", "lost", "gone"]), Schema.Number]))
-const buryScript = script("bury", Schema.Tuple([Schema.Literals(["buried", "lost", "gone"]), Schema.String]))
+const buryScript = script(
+  "bury",
+  Schema.Tuple([Schema.Literals(["buried", "parked", "lost", "gone"]), Schema.String, Schema.Number])
+)
+const redriveScript = script("redrive", Schema.Literals(["redriven", "open", "missing"]))
 const cancelScript = script("cancel", Schema.Literals(["cancelled", "already", "finished", "missing"]))
 const Flat = Schema.Array(Schema.String)
 
 /** Deliveries without a settled result after which an entry is given up (A2). */
 const maxDeliveries = 5
 const uploadMillis = 120_000
+/** The event that opens another run; the script adds its progress. */
+const queuedAgain = '"stage":"queued","status":"started","result":null'
+/** Commits in one script call: a script holds Redis up for all. */
+const mostCommits = 32
 
 export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
   JobStore,
@@ -157,23 +188,25 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const ttl = Duration.toMillis(config.jobTtl)
     const letterTtl = Duration.toMillis(config.letterTtl)
     const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
+    const commits = new Map<Partition, (commit: Commit) => Effect.Effect<Committed, RedisError>>()
     const decodeFlat = decodeReply("HGETALL", Flat)
 
     const begun = (
       holding: Holding,
       answer: ReadonlyArray<string | number>
     ): Effect.Effect<Begun, RedisReplyInvalid> => {
-      const [verdict, first, second] = answer
+      const [verdict, first, second, attempts, tries] = answer
       if (verdict === "dropped") return Effect.succeed({ _tag: "Dropped", reason: String(first) })
       if (verdict !== "run" && verdict !== "exhausted") {
         return Effect.fail(new RedisReplyInvalid({ command: "begin", reason: `unknown answer ${String(verdict)}` }))
       }
-      return Job.fromReply(holding.id, answer.slice(3)).pipe(
-        Effect.map((job): Begun =>
-          verdict === "run"
+      return Job.fromReply(holding.id, answer.slice(5)).pipe(
+        Effect.map((before): Begun => {
+          const job = { ...before, attempts: Number(attempts), tries: Number(tries) }
+          return verdict === "run"
             ? { _tag: "Run", job, now: Number(first), arrived: Number(second) }
             : { _tag: "Exhausted", job, deliveries: Number(second) }
-        ),
+        }),
         Effect.catchTag("JobUnreadable", (error) => Effect.succeed<Begun>({ _tag: "Unreadable", error }))
       )
     }
@@ -195,17 +228,17 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             offset,
             job.id,
             job.bodyHash,
-            job.owner,
-            job.pipeline,
-            JSON.stringify(job.plan),
+            JSON.stringify({ pipeline: job.pipeline, trace: job.trace, plan: job.plan }),
             first.name,
             first.mailbox,
             job.input,
             job.upload ?? "",
             Duration.toMillis(config.jobDeadline),
             capacity,
-            job.trace,
-            fragment({ stage: "queued", status: "started", progress: 0, result: null })
+            fragment({ stage: "queued", status: "started", progress: 0, result: null }),
+            job.owner,
+            config.userConcurrency,
+            config.laneCapacity
           ]
         )
         switch (outcome) {
@@ -217,6 +250,8 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             return yield* new IdempotencyConflict({ jobId: job.id })
           case "full":
             return yield* new MailboxFull({ mailbox: first.mailbox, depth: Number(detail) })
+          case "lane-full":
+            return yield* new LaneFull({ owner: job.owner, depth: Number(detail) })
           case "upload-gone":
             return yield* new UploadGone({ upload: job.upload ?? "" })
         }
@@ -227,7 +262,11 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       }),
       image: (id) => redis.getBuffer(keyspace.of(id).jobImage(id)),
       cancel: (id) =>
-        redis.run(cancelScript, [keyspace.of(id).root], [offset, id, ttl, JSON.stringify({ code: "CANCELLED" })]),
+        redis.run(
+          cancelScript,
+          [keyspace.of(id).root],
+          [offset, id, ttl, JSON.stringify({ code: "CANCELLED" }), config.userConcurrency]
+        ),
       begin: Effect.fnUntraced(function* (holdings) {
         const partition = holdings[0]?.partition
         if (partition === undefined) return []
@@ -244,39 +283,53 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         }
         return yield* Effect.forEach(answers, (answer, i) => begun(holdings[i]!, answer))
       }),
-      commit: Effect.fnUntraced(function* (commits) {
-        const partition = commits[0]?.partition
-        if (partition === undefined) return []
-        const answers = yield* redis.run(
-          commitScript,
-          [partition.root],
-          [
-            offset,
-            ttl,
-            ...commits.flatMap((c) => [
-              c.id,
-              c.stage,
-              c.mailbox,
-              c.entry,
-              c.token,
-              c.output,
-              c.next?.stage ?? "",
-              c.next?.mailbox ?? "",
-              c.progress,
-              c.dropImage ? "1" : "0",
-              c.events.length,
-              ...c.events,
-              c.tells.length,
-              ...c.tells.flatMap((tell) => [tell.mailbox, tell.type, tell.body])
-            ])
-          ]
+      commit: (commit) => {
+        const known = commits.get(commit.partition)
+        if (known !== undefined) return known(commit)
+        const batched = TickBatch.make(
+          (batch: ReadonlyArray<Commit>) =>
+            redis
+              .run(
+                commitScript,
+                [commit.partition.root],
+                [
+                  offset,
+                  ttl,
+                  ...batch.flatMap((c) => [
+                    c.id,
+                    c.stage,
+                    c.mailbox,
+                    c.entry,
+                    c.token,
+                    c.output,
+                    c.next?.stage ?? "",
+                    c.next?.mailbox ?? "",
+                    c.next?.keep ?? "",
+                    c.progress,
+                    c.dropImage ? "1" : "0",
+                    c.events.length,
+                    ...c.events,
+                    c.tells.length,
+                    ...c.tells.flatMap((tell) => [tell.mailbox, tell.type, tell.body])
+                  ])
+                ]
+              )
+              .pipe(
+                Effect.filterOrFail(
+                  (answers) => answers.length === batch.length,
+                  (answers) =>
+                    new RedisReplyInvalid({
+                      command: "commit",
+                      reason: `${answers.length} answers to ${batch.length} commits`
+                    })
+                ),
+                Effect.map((answers) => answers.map(([outcome, workMillis]): Committed => ({ outcome, workMillis })))
+              ),
+          mostCommits
         )
-        return answers.map((answer): Committed =>
-          answer[0] === "committed"
-            ? { outcome: "committed", ended: answer[1] === "1", workMillis: answer[2] }
-            : { outcome: answer[0] }
-        )
-      }),
+        commits.set(commit.partition, batched)
+        return batched(commit)
+      },
       defer: Effect.fnUntraced(function* (h, options) {
         const [outcome] = yield* redis.run(
           deferScript,
@@ -291,12 +344,13 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             Math.ceil(options.delayMillis),
             options.giveBack ? "1" : "0",
             options.cause,
-            options.event
+            options.event,
+            h.home
           ]
         )
         return outcome
       }),
-      bury: Effect.fnUntraced(function* (h, { event, failure }) {
+      bury: Effect.fnUntraced(function* (h, { event, failure, retrying, rounds }) {
         const [outcome] = yield* redis.run(
           buryScript,
           [h.partition.root],
@@ -312,11 +366,22 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             JSON.stringify(failure),
             event,
             ttl,
-            letterTtl
+            letterTtl,
+            h.home,
+            config.userConcurrency,
+            rounds,
+            Duration.toMillis(config.redriveInterval),
+            retrying
           ]
         )
         return outcome
-      })
+      }),
+      redrive: (id) =>
+        redis.run(
+          redriveScript,
+          [keyspace.of(id).root],
+          [offset, id, Duration.toMillis(config.jobDeadline), queuedAgain]
+        )
     })
   })
 )

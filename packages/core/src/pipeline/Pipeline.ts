@@ -15,7 +15,7 @@ import { JobUnreadable } from "./Job.ts"
 import type { Job, JobId, PlanStep } from "./Job.ts"
 import { mint } from "./JobId.ts"
 import { JobStore } from "./JobStore.ts"
-import type { IdempotencyConflict, UploadGone } from "./JobStore.ts"
+import type { IdempotencyConflict, LaneFull, UploadGone } from "./JobStore.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 import * as StageBehavior from "./StageBehavior.ts"
 import type { Handler, Options, StageJob } from "./StageBehavior.ts"
@@ -83,7 +83,7 @@ export interface Submitted {
  * - `key`: idempotency key, or null for a job of its own
  * - `body`: what the key is bound to, by default the input; another body under the key is IdempotencyConflict
  * - `image`: bytes kept beside the job for the stages that read them; two more round trips
- * MailboxFull, RedisFull, IdempotencyConflict: nothing happened. RedisUnavailable: unknown; submit again with the same key.
+ * MailboxFull, LaneFull, RedisFull, IdempotencyConflict: nothing happened. RedisUnavailable: unknown; submit again with the same key.
  */
 export const submit = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
   pipeline: Pipeline<Name, Input, S>,
@@ -94,7 +94,11 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
     readonly body?: string
     readonly image?: Uint8Array
   }
-): Effect.fn.Return<Submitted, IdempotencyConflict | MailboxFull | UploadGone | RedisError, JobStore | Keyspace> {
+): Effect.fn.Return<
+  Submitted,
+  IdempotencyConflict | MailboxFull | LaneFull | UploadGone | RedisError,
+  JobStore | Keyspace
+> {
   const store = yield* JobStore
   const { partitions } = yield* Keyspace
   const json = JSON.stringify(

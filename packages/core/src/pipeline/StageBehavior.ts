@@ -20,11 +20,13 @@ import * as Tracing from "../telemetry/Tracing.ts"
 import { JobId } from "./Job.ts"
 import type { Job, PlanStep } from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
-import type { Begun, Holding } from "./JobStore.ts"
+import type { Begun as Answer, Holding } from "./JobStore.ts"
+import { StageRunners } from "./StageRunners.ts"
+import type { Begun, StageRunner } from "./StageRunners.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 
 export type ConfigError = Config.ConfigError
-export type Requirements = Mailbox
+export type Requirements = Mailbox | StageRunners
 
 /** What a handler may know of the job beside the values it reads. */
 export interface StageJob {
@@ -52,7 +54,7 @@ export class StageTimeout extends Schema.TaggedError<StageTimeout>()("StageTimeo
     return `stage ${this.stage} did not finish within ${this.millis} ms`
   }
 }
-/** What the stage reads, or leaves, does not fit its schema; trying again would not help. */
+/** What an earlier stage left does not fit what this one reads: another version wrote it. Parked: a deployment may heal it. */
 export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadable>()("CheckpointUnreadable", {
   stage: Schema.String,
   reason: Schema.String
@@ -61,14 +63,33 @@ export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadabl
     return `stage ${this.stage}: ${this.reason}`
   }
 }
+/** What the stage leaves does not fit its schema, or is too large. Trying again would not help: the job fails. */
+export class OutputRejected extends Schema.TaggedError<OutputRejected>()("OutputRejected", {
+  stage: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `stage ${this.stage}: its output ${this.reason}`
+  }
+}
+type OwnError = StageTimeout | CheckpointUnreadable | OutputRejected
 
 interface Failure {
   readonly tag: string
   readonly message: string
 }
 
+const ownPolicy = Retry.policy<OwnError>({
+  never: ["OutputRejected"],
+  byTag: { CheckpointUnreadable: Retry.notNow }
+})
+/** How often a job is parked for a cause that may heal, and for an untyped defect. */
+const maxRounds = 3
+const defectRounds = 1
 /** A checkpoint's or input's size at most, bytes of JSON. */
 const mostOutputBytes = 256 * 1024
+
+const doneEvent = fragment({ stage: "done", status: "completed", progress: 100, result: null })
 
 const parseJson = (text: string): unknown => JSON.parse(text)
 
@@ -77,12 +98,13 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
   stage: Stage<string, N, A>,
   make: Effect.Effect<Handler<N, A, E, RH>, EX, R>,
   options: Options<E>
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Mailbox> =>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Mailbox | StageRunners> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const store = yield* JobStore
       const messages = yield* Mailbox
+      const runners = yield* StageRunners
       const handler = yield* make
       const services = yield* Effect.context<RH>()
       const mailbox = `${pipeline.name}.${stage.name}`
@@ -100,6 +122,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const labels = { pipeline: pipeline.name, stage: stage.name }
       const stageSeconds = Metric.withAttributes(Metrics.stageSeconds, labels)
       const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, labels)
+      const lateResults = Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" })
+      const jobsDone = Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "done" })
       const span = `${pipeline.name}.${stage.name}`
       let begins = 0
 
@@ -126,18 +150,16 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         return values as Values<N>
       })
 
-      const writeOutput = (output: A): Effect.Effect<string, CheckpointUnreadable> =>
+      const writeOutput = (output: A): Effect.Effect<string, OutputRejected> =>
         encodeOutput(output).pipe(
-          Effect.mapError(
-            (issue) => new CheckpointUnreadable({ stage: stage.name, reason: `its output: ${String(issue)}` })
-          ),
+          Effect.mapError((issue) => new OutputRejected({ stage: stage.name, reason: String(issue) })),
           Effect.map((json) => JSON.stringify(json)),
           Effect.filterOrFail(
             (text) => Buffer.byteLength(text) <= mostOutputBytes,
             (text) =>
-              new CheckpointUnreadable({
+              new OutputRejected({
                 stage: stage.name,
-                reason: `its output has ${Buffer.byteLength(text)} bytes, allowed are ${mostOutputBytes}`
+                reason: `has ${Buffer.byteLength(text)} bytes, allowed are ${mostOutputBytes}`
               })
           )
         )
@@ -161,70 +183,92 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           )
         )
 
+      /** Commits; answers the next stage when the job was kept for it. */
       const succeed = Effect.fnUntraced(function* (
-        delivery: Delivery,
-        holding: Holding,
-        job: Job,
+        { delivery, holding, job }: Begun,
         output: string,
         tells: ReadonlyArray<Message>
-      ) {
+      ): Effect.fn.Return<Begun | null> {
         const at = job.plan.findIndex((step) => step.name === stage.name)
         const step: PlanStep | undefined = job.plan[at]
         const next = job.plan[at + 1]
         const progress = step?.progress ?? stage.progress
         const events = [fragment({ stage: stage.name, status: "completed", progress, result: null })]
-        if (next === undefined)
-          events.push(fragment({ stage: "done", status: "completed", progress: 100, result: null }))
+        if (next === undefined) events.push(doneEvent)
+        const runner = next === undefined ? undefined : runners.get(next.mailbox)
+        const keep =
+          next !== undefined && runner !== undefined && system.reserve(next.mailbox) ? runner.nextToken() : null
         const answer = yield* record(
           delivery,
-          Effect.map(
-            store.commit([
-              {
-                ...holding,
-                output,
-                next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox },
-                progress,
-                dropImage: step?.image === true && !job.plan.slice(at + 1).some((later) => later.image),
-                events,
-                tells
-              }
-            ]),
-            ([committed]) => committed
-          )
+          store.commit({
+            ...holding,
+            output,
+            next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep },
+            progress,
+            dropImage: step?.image === true && !job.plan.slice(at + 1).some((later) => later.image),
+            events,
+            tells
+          })
         )
-        if (answer === "unsettled" || answer === undefined) return
-        if (answer.outcome !== "committed") {
-          yield* Metric.update(Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" }), 1)
-          return yield* Effect.logWarning("result came too late: the job stands elsewhere").pipe(
+        const kept = answer !== "unsettled" && answer.outcome === "kept"
+        if (next !== undefined && keep !== null) system.redeem(delivery, next.mailbox, kept)
+        if (answer === "unsettled") return null
+        if (answer.outcome === "lost" || answer.outcome === "gone") {
+          yield* Metric.update(lateResults, 1)
+          yield* Effect.logWarning("result came too late: the job stands elsewhere").pipe(
             Effect.annotateLogs({ outcome: answer.outcome })
           )
+          return null
         }
         yield* Metric.update(stageSeconds, answer.workMillis / 1000)
-        if (answer.ended)
-          yield* Metric.update(Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "done" }), 1)
-        yield* Effect.logInfo(answer.ended ? "job done" : "stage committed").pipe(
+        const ended = answer.outcome === "ended"
+        if (ended) yield* Metric.update(jobsDone, 1)
+        yield* Effect.logInfo(ended ? "job done" : "stage committed").pipe(
           Effect.annotateLogs({ work_ms: answer.workMillis })
         )
+        if (!kept || next === undefined || keep === null) return null
+        delivery.settling = false
+        return {
+          delivery,
+          holding: { ...holding, stage: next.name, home: next.mailbox, token: keep },
+          job: {
+            ...job,
+            state: "running",
+            at: next.name,
+            progress,
+            attempts: 1,
+            tries: job.tries + 1,
+            outputs: new Map(job.outputs).set(stage.name, output),
+            workMillis: new Map(job.workMillis).set(stage.name, answer.workMillis)
+          }
+        }
       })
 
+      /** `rounds`: how often the job may be parked for this cause before it fails. */
       const giveUp = Effect.fnUntraced(function* (
         delivery: Delivery,
         holding: Holding,
         job: Job | null,
         failure: Failure,
-        attempts: number
+        attempts: number,
+        rounds: number
       ) {
+        const progress = job?.progress ?? 0
         const answer = yield* record(
           delivery,
           store.bury(holding, {
             failure: { code: failure.tag, message: failure.message.slice(0, 1_000), stage: stage.name, attempts },
-            event: fragment({ stage: "failed", status: "failed", progress: job?.progress ?? 0, result: null })
+            event: fragment({ stage: "failed", status: "failed", progress, result: null }),
+            rounds,
+            retrying: openRetrying(stage.name, progress, failure.tag, attempts)
           })
         )
-        if (answer !== "buried") return
+        if (answer !== "buried" && answer !== "parked") return
         yield* Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason: failure.tag }), 1)
-        yield* Metric.update(Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "failed" }), 1)
-        yield* Effect.logError("job failed").pipe(
+        if (answer === "buried") {
+          yield* Metric.update(Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "failed" }), 1)
+        }
+        yield* Effect.logError(answer === "buried" ? "job failed" : "job parked for another round").pipe(
           Effect.annotateLogs({ reason: failure.tag, error: failure.message, attempts })
         )
       })
@@ -233,22 +277,23 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         delivery: Delivery,
         holding: Holding,
         job: Job,
-        cause: Cause.Cause<E | StageTimeout | CheckpointUnreadable>
+        cause: Cause.Cause<E | OwnError>
       ) {
         const reason = Retry.reasonOf(cause)
         const failure = Retry.describe(reason)
-        const isOwn = (error: E | StageTimeout | CheckpointUnreadable): error is StageTimeout | CheckpointUnreadable =>
-          error instanceof StageTimeout || error instanceof CheckpointUnreadable
+        const isOwn = (error: E | OwnError): error is OwnError =>
+          error instanceof StageTimeout || error instanceof CheckpointUnreadable || error instanceof OutputRejected
         const decision: Retry.Decision = !("error" in reason)
           ? yield* Retry.defects(job.attempts)
-          : !isOwn(reason.error)
-            ? yield* policy.decide(reason.error, job.attempts)
-            : reason.error instanceof StageTimeout
-              ? yield* Retry.policy<StageTimeout>().decide(reason.error, job.attempts)
-              : { _tag: "give-up" }
+          : isOwn(reason.error)
+            ? yield* ownPolicy.decide(reason.error, job.attempts)
+            : yield* policy.decide(reason.error, job.attempts)
         yield* Metric.update(Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: failure.tag }), 1)
         if (!("error" in reason)) yield* Effect.logError("defect in a stage's handler", cause)
-        if (decision._tag === "give-up") return yield* giveUp(delivery, holding, job, failure, job.attempts)
+        if (decision._tag === "give-up") {
+          const rounds = !decision.heals ? 0 : "error" in reason ? maxRounds : defectRounds
+          return yield* giveUp(delivery, holding, job, failure, job.attempts, rounds)
+        }
         const delayMillis = Math.max(1, Math.ceil(Duration.toMillis(decision.delay)))
         const answer = yield* record(
           delivery,
@@ -271,7 +316,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         )
       })
 
-      const run = (delivery: Delivery, holding: Holding, job: Job): Effect.Effect<void> => {
+      const run: StageRunner["run"] = (begun, restore) => {
+        const { delivery, holding, job } = begun
         const tells: Array<Message> = []
         const facts: StageJob = {
           id: job.id,
@@ -288,34 +334,49 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           }),
           Effect.flatMap(writeOutput)
         )
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(Effect.exit(restore(work)), (exit) => {
-            if (Exit.isSuccess(exit)) return succeed(delivery, holding, job, exit.value, tells)
-            if (delivery.fate === "lost") {
-              return Metric.update(
-                Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" }),
-                1
-              ).pipe(Effect.andThen(Effect.logInfo("interrupted: the job is no longer ours")))
-            }
-            if (delivery.fate === "release") {
-              return Effect.asVoid(
-                record(delivery, store.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))
-              )
-            }
-            return failed(delivery, holding, job, exit.cause)
-          })
-        ).pipe(
+        const settle = (exit: Exit.Exit<string, E | OwnError>): Effect.Effect<Begun | null> => {
+          if (Exit.isSuccess(exit)) return succeed(begun, exit.value, tells)
+          if (delivery.fate === "lost") {
+            return Effect.as(
+              Effect.andThen(Metric.update(lateResults, 1), Effect.logInfo("interrupted: the job is no longer ours")),
+              null
+            )
+          }
+          if (delivery.fate === "release") {
+            return Effect.as(
+              record(delivery, store.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" })),
+              null
+            )
+          }
+          return Effect.as(failed(delivery, holding, job, exit.cause), null)
+        }
+        return Effect.flatMap(Effect.exit(restore(work)), settle).pipe(
           Effect.annotateLogs({ job_id: job.id, stage: mailbox, attempt: job.attempts }),
           Tracing.spanOf(span, job.trace)
         )
       }
 
-      const takeUp = (delivery: Delivery, holding: Holding, begun: Begun): Effect.Effect<void> => {
+      /** Stage after stage, as long as the job is kept here. */
+      const runAll = (begun: Begun): Effect.Effect<void> =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function* () {
+            let next = yield* run(begun, restore)
+            while (next !== null) {
+              const runner = runners.get(next.holding.home)
+              // served when it was kept, and not stopped before this delivery is over
+              next = runner === undefined ? null : yield* runner.run(next, restore)
+            }
+          })
+        )
+
+      const nextToken = () => `${system.token()}:${stage.name}.${begins++}`
+
+      const takeUp = (delivery: Delivery, holding: Holding, begun: Answer): Effect.Effect<void> => {
         switch (begun._tag) {
           case "Run":
             return Effect.andThen(
               Metric.update(waitSeconds, Math.max(0, begun.now - begun.arrived) / 1000),
-              system.work(delivery, run(delivery, holding, begun.job))
+              system.work(delivery, runAll({ delivery, holding, job: begun.job }))
             )
           case "Exhausted":
             return system.work(
@@ -328,13 +389,14 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
                   tag: "DeliveriesExhausted",
                   message: `the stage was begun ${begun.deliveries} times by processes that never reported back`
                 },
-                begun.job.attempts
+                begun.job.attempts,
+                0
               )
             )
           case "Unreadable":
             return system.work(
               delivery,
-              giveUp(delivery, holding, null, { tag: "JobUnreadable", message: begun.error.message }, 0)
+              giveUp(delivery, holding, null, { tag: "JobUnreadable", message: begun.error.message }, 0, 0)
             )
           case "Dropped":
             return Effect.suspend(() => {
@@ -376,9 +438,10 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
             partition: delivery.partition,
             id,
             stage: stage.name,
+            home: mailbox,
             mailbox,
             entry: delivery.entry,
-            token: `${delivery.consumer}:${begins++}`
+            token: nextToken()
           })
         }
         if (held.length === 0) return
@@ -395,6 +458,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         for (const [i, one] of begun.entries()) yield* takeUp(held[i]!, holdings[i]!, one)
       })
 
+      runners.set(mailbox, { stage: stage.name, nextToken, run })
       yield* system.serve({ mailbox, concurrency, take })
     })
   )

@@ -56,6 +56,12 @@ export class Partition {
   upload(uuid: string) {
     return `${this.root}:upload:${uuid}`
   }
+  lane(user: string) {
+    return `${this.root}:lane:${user}`
+  }
+  get running() {
+    return `${this.root}:running`
+  }
   get events() {
     return `${this.root}:events`
   }
@@ -162,6 +168,26 @@ export const table: ReadonlyArray<Row> = [
     "all transitions",
     "EventLog.tail",
     true
+  ),
+  row(
+    "{p}:lane:<user>",
+    `${p}:lane:.+`,
+    "list",
+    "jobs that wait for their user's turn",
+    "while any wait",
+    "submit, all that end a job",
+    "all that end a job",
+    false
+  ),
+  row(
+    "{p}:running",
+    `${p}:running`,
+    "hash",
+    'jobs admitted a user; under "" all that wait in lanes',
+    "fields while above zero",
+    "submit, all that end a job",
+    "submit, all that end a job",
+    false
   ),
   row(
     "{p}:timers",

@@ -34,5 +34,5 @@ export const spanOf =
   (name: string, traceparent: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> => {
     const parent = parse(traceparent)
-    return Effect.withSpan(effect, name, parent === undefined ? undefined : { parent })
+    return Effect.withSpan(effect, name, { captureStackTrace: false, ...(parent === undefined ? {} : { parent }) })
   }

@@ -48,6 +48,7 @@ export const layer: Layer.Layer<Timers, never, RedisClient | CoreConfig> = Layer
             batch,
             Duration.toMillis(config.jobTtl),
             Duration.toMillis(config.letterTtl),
+            config.userConcurrency,
             ...mailboxes
           ]
         )

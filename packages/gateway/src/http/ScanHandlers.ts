@@ -132,6 +132,8 @@ export const layer = (config: GatewayConfig) =>
                 return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key came before with another body")
               case "MailboxFull":
                 return refusal(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
+              case "LaneFull":
+                return refusal(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
               case "UploadGone":
                 return unavailable("the image was not stored; try again")
               default:

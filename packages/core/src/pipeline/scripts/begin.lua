@@ -8,61 +8,56 @@
 -- ARGV[3]   int     LETTER_TTL, milliseconds
 -- ARGV[4..] five an entry: mailbox, stage, entry id, job id, token of this begin
 -- reply     an array, one answer an entry, in order:
---           {"run", now, ts of arrival, field, value, …}  the job's hash; work may start
---           {"exhausted", now, deliveries, field, value, …}  the same, but it was delivered too often: bury it
+--           {"run", now, ts of arrival, attempts, tries, field, value, …}  the job's hash before this begin; work may start
+--           {"exhausted", now, deliveries, attempts, tries, field, value, …}  the same, but it was delivered too often: bury it
 --           {"dropped", reason}   nothing to do: "over" | "moved" | "rehomed" | "gone" (the last leaves a letter)
--- cost      O(size of the jobs); two to six writes an entry
+-- cost      O(size of the jobs); two to five writes an entry
 pass_when_full()
 local max_deliveries, retention = tonumber(ARGV[2]), tonumber(ARGV[3])
 local answers = {}
 
 local function begin(mailbox, stage, entry, id, token)
   local key = job_key(id)
-  local job = redis.call("HMGET", key, "state", "at", "cur", "by", "run", "started", "deliveries", "plan", "queued", "progress")
-  local state, at, cur, by, run = job[1], job[2], job[3], job[4], job[5]
-  if not state then
+  local job, flat = read_job(id)
+  if not job.state then
     take_off(mailbox, entry)
     redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", real_now - retention, "*",
       "job", id, "stage", stage, "cause", "JobGone", "message", "the entry's job is not in Redis", "attempts", 0, "first", now, "last", now, "run", 0)
     return { "dropped", "gone" }
   end
-  if is_over(state) then
+  if is_over(job.state) then
     take_off(mailbox, entry)
     return { "dropped", "over" }
   end
-  if cur ~= mailbox .. ":" .. entry then
+  if job.cur ~= mailbox .. ":" .. entry then
     take_off(mailbox, entry)
     return { "dropped", "moved" }
   end
-  if at ~= stage then -- kept for another stage by a process that died: send it where it belongs
-    for _, step in ipairs(cjson.decode(job[8])) do
-      if step.name == at then
+  local by = job.by or ""
+  if job.at ~= stage then -- kept for another stage by a process that died: send it where it belongs
+    for _, step in ipairs(cjson.decode(job.about).plan) do
+      if step.name == job.at then
         take_off(mailbox, entry)
-        place(id, step.mailbox)
-        redis.call("HSET", key, "by", "")
+        place(id, step.mailbox, "by", "", "queued", now)
+        if by ~= "" then redis.call("HINCRBY", key, "deliveries", 1) end
         return { "dropped", "rehomed" }
       end
     end
   end
-  local arrived = tonumber(job[9])
-  local deliveries = tonumber(job[7])
+  local arrived = tonumber(job.queued or job.created)
+  local deliveries, attempts, tries = tonumber(job.deliveries or 0), tonumber(job.attempts or 0), tonumber(job.tries or 0)
   if by ~= token then
-    if by ~= "" then
-      deliveries = redis.call("HINCRBY", key, "deliveries", 1)
-    else
-      redis.call("HINCRBY", key, "wait", math.max(0, now - arrived))
-    end
-    redis.call("HSET", key, "by", token, "state", "running", "began", now)
-    redis.call("HINCRBY", key, "attempts", 1)
-    redis.call("HINCRBY", key, "tries", 1)
-    if job[6] ~= stage .. ":" .. run then
-      redis.call("HSET", key, "started", stage .. ":" .. run)
-      emit(id, { '"stage":"' .. stage .. '","status":"started","progress":' .. job[10] .. ',"result":null' })
-    end
+    if by ~= "" then deliveries = deliveries + 1 end
+    attempts, tries = attempts + 1, tries + 1
+    local run = job.run or "1"
+    redis.call("HSET", key, "by", token, "state", "running", "began", now, "attempts", attempts, "tries", tries,
+      "deliveries", deliveries, "started", stage .. ":" .. run,
+      "wait", tonumber(job.wait or 0) + (by == "" and math.max(0, now - arrived) or 0))
+    if job.started ~= stage .. ":" .. run then emit(id, { started_event(stage, job.progress or "0") }) end
   end
   local verdict = deliveries >= max_deliveries and "exhausted" or "run"
-  local answer = { verdict, now, verdict == "run" and arrived or deliveries }
-  for _, part in ipairs(redis.call("HGETALL", key)) do answer[#answer + 1] = part end
+  local answer = { verdict, now, verdict == "run" and arrived or deliveries, attempts, tries }
+  for i = 1, #flat do answer[5 + i] = flat[i] end
   return answer
 end
 

@@ -1,11 +1,13 @@
 -- packages/core/src/pipeline/scripts/bury.lua
--- Gives a job up: it fails, and a dead letter says why. One script, so that a failed job always has its letter and its
--- one terminal event (J1). Counts only from the present holder (`by`).
+-- Gives an attempt up and leaves a dead letter that says why. A cause that cannot heal, or whose rounds are used up, fails
+-- the job; a cause that may heal parks it: it waits on a timer for the next round, and its viewers see `retrying`. One
+-- script, so that a failed job always has its letter and its one terminal event (J1). Counts only from the present
+-- holder (`by`).
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   uuid    job id
 -- ARGV[3]   text    stage
--- ARGV[4]   text    mailbox
+-- ARGV[4]   text    mailbox the entry stands in
 -- ARGV[5]   text    entry id
 -- ARGV[6]   text    token of the begin
 -- ARGV[7]   text    cause: an error's tag
@@ -14,21 +16,41 @@
 -- ARGV[10]  json    `failed` event, members without braces
 -- ARGV[11]  int     JOB_TTL, milliseconds
 -- ARGV[12]  int     LETTER_TTL, milliseconds: the letter keeps its job alive
--- reply     {"buried", letter id} (again for a repeat) | {"lost", ""} | {"gone", ""}
--- cost      O(1)
+-- ARGV[13]  text    the stage's own mailbox: its dead letters take the letter
+-- ARGV[14]  int     USER_CONCURRENCY
+-- ARGV[15]  int     rounds a job may be parked for this cause, 0 = fail at once
+-- ARGV[16]  int     milliseconds until the next round
+-- ARGV[17]  json    `retrying` event, open at its end: this script adds next_at and closes `result`
+-- reply     {"buried" | "parked", letter id, due} (again for a repeat) | {"lost", "", 0} | {"gone", "", 0}
+-- cost      O(log open jobs)
 pass_when_full()
 local id, stage, mailbox, entry, token = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local cause, message, failure, failed, ttl, letter_ttl = ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12])
+local home, limit, rounds, pause, retrying = ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16]), ARGV[17]
 local key = job_key(id)
-local job = redis.call("HMGET", key, "state", "at", "cur", "by", "last", "letter", "attempts", "began", "run")
-if not job[1] then return { "gone", "" } end
-if job[5] == stage .. ":" .. token then return { "buried", job[6] or "" } end
-if is_over(job[1]) or job[2] ~= stage or job[3] ~= mailbox .. ":" .. entry or job[4] ~= token then return { "lost", "" } end
+local job = redis.call("HMGET", key, "state", "at", "cur", "by", "last", "letter", "attempts", "began", "run", "rounds", "deadline", "due", "cause")
+if not job[1] then return { "gone", "", 0 } end
+if job[5] == stage .. ":" .. token then
+  return { job[1] == "failed" and "buried" or "parked", job[6] or "", tonumber(job[12] or now) }
+end
+if is_over(job[1]) or job[2] ~= stage or job[3] ~= mailbox .. ":" .. entry or job[4] ~= token then return { "lost", "", 0 } end
 
+local round = tonumber(job[10] or 0) + 1
+local due = now + pause
+local parks = round <= rounds and due < tonumber(job[11])
 take_off(mailbox, entry)
-local letter = redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", real_now - letter_ttl, "*", "job", id, "stage", stage,
-  "cause", cause, "message", message, "attempts", job[7], "first", job[8] or now, "last", now, "run", job[9])
-redis.call("HSET", key, "last", stage .. ":" .. token, "error", failure, "letter", mailbox .. ":" .. letter)
-finish(id, "failed", ttl, letter_ttl)
+remove_letter(job[6])
+local letter = home .. ":" .. redis.call("XADD", root .. ":dead:" .. home, "MINID", "~", real_now - letter_ttl, "*", "job", id, "stage", stage,
+  "cause", cause, "message", message, "attempts", job[7] or 0, "first", job[8] or now, "last", now, "run", job[9] or 1)
+local record = { "last", stage .. ":" .. token, "error", failure, "letter", letter }
+if parks then
+  redis.call("HSET", key, "state", "parked", "cur", "", "by", "", "home", home, "due", due, "rounds", round, "attempts", 0,
+    "deliveries", 0, "cause", stage .. ":" .. cause, unpack(record))
+  redis.call("ZADD", root .. ":timers", due, id)
+  if job[13] ~= stage .. ":" .. cause then emit(id, { retrying .. string.format(',"next_at":%.3f}', due / 1000) }) end
+  return { "parked", letter, due }
+end
+redis.call("HSET", key, unpack(record))
+finish(id, "failed", ttl, limit, letter_ttl)
 emit(id, { failed }, true)
-return { "buried", mailbox .. ":" .. letter }
+return { "buried", letter, 0 }

@@ -6,6 +6,7 @@
 -- ARGV[2]  uuid    job id
 -- ARGV[3]  int     JOB_TTL, milliseconds
 -- ARGV[4]  json    what the result shows as `error`
+-- ARGV[5]  int     USER_CONCURRENCY
 -- reply    "cancelled" | "already" (was cancelled before) | "finished" (done or failed) | "missing"
 -- cost     O(1)
 pass_when_full()
@@ -17,6 +18,6 @@ if job[1] == "cancelled" then return "already" end
 if is_over(job[1]) then return "finished" end
 take_off_current(job[2])
 redis.call("HSET", key, "error", failure)
-finish(id, "cancelled", ttl)
+finish(id, "cancelled", ttl, tonumber(ARGV[5]))
 emit(id, { '"stage":"cancelled","status":"cancelled","progress":' .. (job[3] or "0") .. ',"result":null' }, true)
 return "cancelled"

@@ -53,9 +53,21 @@ local function take_off(name, entry)
   redis.call("XDEL", mailbox_key(name), entry)
 end
 
-local function place(id, name)
+-- Puts an entry for the job into a mailbox; further fields and values of its hash may be written along.
+local function place(id, name, ...)
   local entry = redis.call("XADD", mailbox_key(name), "*", "job", id, "ts", now)
-  redis.call("HSET", job_key(id), "cur", name .. ":" .. entry, "state", "waiting")
+  redis.call("HSET", job_key(id), "cur", name .. ":" .. entry, "state", "waiting", ...)
+end
+
+local function started_event(stage, progress)
+  return '"stage":"' .. stage .. '","status":"started","progress":' .. progress .. ',"result":null'
+end
+
+-- The job's hash as a table; empty when there is none. Counters that were never written are absent.
+local function read_job(id)
+  local flat, job = redis.call("HGETALL", job_key(id)), {}
+  for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
+  return job, flat
 end
 
 local function take_off_current(cur)
@@ -65,11 +77,56 @@ end
 
 local function is_over(state) return state == "done" or state == "failed" or state == "cancelled" end
 
--- Ends a job: one expiry on all its keys, counted from now.
-local function finish(id, state, ttl, letter_ttl)
-  redis.call("HSET", job_key(id), "state", state, "ended", now, "cur", "", "by", "")
+-- Admission: at most `limit` jobs of a user are admitted at once (0 = no limit), the rest wait in the user's lane. The hash
+-- `running` counts the admitted a user, and under "" all who wait in lanes of this partition.
+local running_key = root .. ":running"
+local function lane_key(owner) return root .. ":lane:" .. owner end
+local function count(owner, by)
+  if redis.call("HINCRBY", running_key, owner, by) <= 0 then redis.call("HDEL", running_key, owner) end
+end
+
+-- Lets a user's next jobs in, as many as the limit has room for, bounded a call.
+local function admit(owner, limit)
+  local running = tonumber(redis.call("HGET", running_key, owner) or 0)
+  for _ = 1, 16 do
+    if limit > 0 and running >= limit then return end
+    local id = redis.call("LPOP", lane_key(owner))
+    if not id then return end
+    count("", -1)
+    local job = redis.call("HMGET", job_key(id), "state", "home")
+    if job[1] == "lane" then
+      running = running + 1
+      count(owner, 1)
+      place(id, job[2], "admitted", "1", "queued", now)
+    end
+  end
+end
+
+local function remove_letter(letter)
+  local name, entry = string.match(letter or "", "^(.+):(%d+%-%d+)$")
+  if name then redis.call("XDEL", root .. ":dead:" .. name, entry) end
+end
+
+-- Ends a job: one expiry on all its keys, counted from now; its place is the user's next job's. With `letter_ttl` its dead
+-- letter stays and keeps it alive, else the letter goes.
+local function finish(id, state, ttl, limit, letter_ttl)
+  local key = job_key(id)
+  local job = redis.call("HMGET", key, "state", "owner", "admitted", "letter")
+  redis.call("HSET", key, "state", state, "ended", now, "cur", "", "by", "", "admitted", "")
   redis.call("ZREM", root .. ":timers", id)
-  redis.call("PEXPIRE", job_key(id), letter_ttl or ttl)
-  redis.call("PEXPIRE", job_key(id) .. ":events", letter_ttl or ttl)
-  redis.call("PEXPIRE", job_key(id) .. ":image", ttl)
+  redis.call("PEXPIRE", key, letter_ttl or ttl)
+  redis.call("PEXPIRE", key .. ":events", letter_ttl or ttl)
+  redis.call("PEXPIRE", key .. ":image", ttl)
+  if job[4] and job[4] ~= "" and not letter_ttl then
+    remove_letter(job[4])
+    redis.call("HDEL", key, "letter")
+  end
+  local owner = job[2] or ""
+  if owner == "" then return end
+  if job[1] == "lane" then
+    if redis.call("LREM", lane_key(owner), 1, id) == 1 then count("", -1) end
+  elseif job[3] == "1" then
+    count(owner, -1)
+    admit(owner, limit)
+  end
 end

@@ -1,5 +1,5 @@
 -- packages/core/src/timer/scripts/promote.lua
--- Serves the timers of one partition that are due: a put-off stage goes back to its mailbox, an open job past its
+-- Serves the timers of one partition that are due: a put-off or parked stage goes back to its mailbox, an open job past its
 -- deadline fails, a delayed message is delivered. One script, so that any number of processes may look at once and each
 -- timer is served by one of them.
 -- KEYS[1]  root    eco2:{p}
@@ -7,7 +7,8 @@
 -- ARGV[2]  int     timers served a call at most
 -- ARGV[3]  int     JOB_TTL, milliseconds
 -- ARGV[4]  int     LETTER_TTL, milliseconds: older dead letters are dropped here
--- ARGV[5..] text   mailboxes whose letters are trimmed
+-- ARGV[5]  int     USER_CONCURRENCY
+-- ARGV[6..] text   mailboxes whose letters are trimmed
 -- reply    {served, milliseconds until the next timer (-1 = none, 0 = more are due now), jobs failed by deadline}
 -- cost     O(served · log open jobs)
 pass_when_full()
@@ -27,7 +28,7 @@ end
 
 local function serve_job(id)
   local key = job_key(id)
-  local job = redis.call("HMGET", key, "state", "deadline", "due", "home", "at", "cur", "attempts", "progress")
+  local job = redis.call("HMGET", key, "state", "deadline", "due", "home", "at", "cur", "attempts", "progress", "letter")
   local state = job[1]
   if not state or is_over(state) then
     redis.call("ZREM", timers, id)
@@ -36,16 +37,15 @@ local function serve_job(id)
   if now >= tonumber(job[2]) then
     take_off_current(job[6])
     redis.call("HSET", key, "error", '{"code":"DEADLINE_EXCEEDED","message":"the job was not finished by its deadline","stage":"' ..
-      job[5] .. '","attempts":' .. job[7] .. "}")
-    finish(id, "failed", ttl)
-    emit(id, { '"stage":"failed","status":"failed","progress":' .. job[8] .. ',"result":null' }, true)
+      job[5] .. '","attempts":' .. (job[7] or 0) .. "}")
+    -- a parked job leaves its letter, which says what kept failing
+    local has_letter = job[9] and job[9] ~= ""
+    finish(id, "failed", ttl, tonumber(ARGV[5]), has_letter and letter_ttl or nil)
+    emit(id, { '"stage":"failed","status":"failed","progress":' .. (job[8] or 0) .. ',"result":null' }, true)
     expired = expired + 1
     return
   end
-  if state == "delayed" then
-    redis.call("HSET", key, "queued", now)
-    place(id, job[4])
-  end
+  if state == "delayed" or state == "parked" then place(id, job[4], "queued", now) end
   redis.call("ZADD", timers, job[2], id)
 end
 
@@ -53,7 +53,7 @@ for _, member in ipairs(redis.call("ZRANGEBYSCORE", timers, "-inf", now, "LIMIT"
   if string.sub(member, 1, 2) == "m:" then serve_message(member) else serve_job(member) end
   served = served + 1
 end
-for i = 5, #ARGV do
+for i = 6, #ARGV do
   redis.call("XTRIM", root .. ":dead:" .. ARGV[i], "MINID", real_now - letter_ttl)
 end
 redis.call("XTRIM", root .. ":events", "MINID", real_now - live_millis)

@@ -1,0 +1,37 @@
+/**
+ * StageRunners: which stages this process serves, so that a job whose stage has just committed may be kept here for the
+ * next one. Filled by StageBehavior, asked by StageBehavior.
+ */
+import { Context, Layer } from "effect"
+import type { Effect } from "effect"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import type { Job } from "./Job.ts"
+import type { Holding } from "./JobStore.ts"
+
+/** A stage begun: what to work on, and what stands for it. */
+export interface Begun {
+  readonly delivery: Delivery
+  readonly holding: Holding
+  readonly job: Job
+}
+
+export interface StageRunner {
+  readonly stage: string
+  /** The token of a begin of this stage, unlike any other. */
+  readonly nextToken: () => string
+  /**
+   * Works on one stage and records what came of it; answers the next stage where the job was kept for it.
+   * `restore` makes the handler, and nothing else, interruptible.
+   */
+  readonly run: (
+    begun: Begun,
+    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  ) => Effect.Effect<Begun | null>
+}
+
+export class StageRunners extends Context.Service<StageRunners, Map<string, StageRunner>>()(
+  "@eco2/core/pipeline/StageRunners"
+) {
+  /** By mailbox; one map a process. */
+  static readonly layer: Layer.Layer<StageRunners> = Layer.sync(StageRunners, () => new Map<string, StageRunner>())
+}

@@ -1,0 +1,42 @@
+/**
+ * TickBatch: many small calls of one tick as one. Items handed in while the event loop is still busy with what arrived
+ * together leave together; the order within a batch is the order of arrival. An item's answer is its own.
+ */
+import { Effect } from "effect"
+
+interface Waiting<A, B, E> {
+  readonly item: A
+  readonly resume: (effect: Effect.Effect<B, E>) => void
+}
+
+/**
+ * `run` answers a batch of at most `most` items, in order. When it fails, every item of the batch fails with its error:
+ * what is batched must bear being sent again.
+ */
+export const make = <A, B, E>(
+  run: (items: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, E>,
+  most: number
+): ((item: A) => Effect.Effect<B, E>) => {
+  let waiting: Array<Waiting<A, B, E>> = []
+  const flush = () => {
+    const all = waiting
+    waiting = []
+    for (let i = 0; i < all.length; i += most) {
+      const batch = all.slice(i, i + most)
+      const answers = run(batch.map(({ item }) => item))
+      Effect.runCallback(answers, {
+        onExit: (exit) => {
+          for (const [n, { resume }] of batch.entries()) {
+            if (exit._tag === "Failure") resume(Effect.failCause(exit.cause))
+            else resume(Effect.succeed(exit.value[n]!))
+          }
+        }
+      })
+    }
+  }
+  return (item) =>
+    Effect.callback<B, E>((resume) => {
+      if (waiting.length === 0) setImmediate(flush)
+      waiting.push({ item, resume })
+    })
+}
