@@ -189,6 +189,7 @@ describe("a right scan request", () => {
   for (const [claim, body] of [
     ["an image_url of 2083 characters", { image_url: longUrl(2083) }],
     ["user_input of 2000 characters", { image_url: photo, user_input: "가".repeat(2000) }],
+    ["user_input of 2000 emoji", { image_url: photo, user_input: "♻️".slice(0, 1) + "🧴".repeat(1999) }],
     ["user_input and model null", { image_url: photo, user_input: null, model: null }],
     ["an empty user_input", { image_url: photo, user_input: "" }],
     ["a field nobody knows", { image_url: photo, colour: "red" }],

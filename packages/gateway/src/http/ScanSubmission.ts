@@ -120,7 +120,7 @@ export const parse = Effect.fnUntraced(function* (
   if (model !== null && typeof model !== "string") return yield* wrongType("model", "a string or null")
   const { image, source } = yield* parseImage(image_url, options.imageHosts)
   // characters as people count them: an emoji is one, whatever it takes in UTF-16
-  if (user_input !== null && user_input.length > mostQuestion && [...user_input].length > mostQuestion) {
+  if (user_input !== null && user_input.length > mostQuestion && Array.from(user_input).length > mostQuestion) {
     return yield* invalid("user_input", `at most ${mostQuestion} characters`, "value_error.any_str.max_length")
   }
   const chosen = model ?? options.models.default
