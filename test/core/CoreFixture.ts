@@ -14,7 +14,6 @@ import {
   Job,
   JobEvent,
   JobStore,
-  Keys,
   Keyspace,
   Lease,
   Mailbox,
@@ -29,8 +28,11 @@ import type { Handler } from "../../packages/core/src/pipeline/StageBehavior.ts"
 
 // ---- Redis
 
-/** The file's own server, started before its tests, emptied before each of them, gone after. */
-export const privateRedis = (options: RedisServer.Options = {}) => {
+/** The file's own server, started before its tests, emptied before each of them if wanted, gone after. */
+export const privateRedis = (
+  options: RedisServer.Options = {},
+  { emptied }: { readonly emptied: boolean } = { emptied: true }
+) => {
   let server: RedisServer.RedisServer | undefined
   const present = () => {
     if (server === undefined) throw new Error("the private Redis is there only while tests run")
@@ -40,13 +42,12 @@ export const privateRedis = (options: RedisServer.Options = {}) => {
     server = await RedisServer.start(options)
   })
   afterAll(() => server?.stop())
-  beforeEach(() =>
-    Effect.runPromise(Effect.scoped(Effect.flatMap(joined(present().url), (one) => one.send("FLUSHALL"))))
-  )
+  if (emptied) {
+    beforeEach(() =>
+      Effect.runPromise(Effect.scoped(Effect.flatMap(joined(present().url), (one) => one.send("FLUSHALL"))))
+    )
+  }
   return {
-    get server() {
-      return present()
-    },
     get url() {
       return present().url
     }
@@ -75,25 +76,30 @@ export interface Process<S> {
   readonly stop: Effect.Effect<void>
 }
 
+const quietly = Effect.provideService(References.MinimumLogLevel, "None")
+
 const start = <S>(layer: Layer.Layer<S | RedisClient.RedisClient, unknown>) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make()
     const memo = yield* Layer.makeMemoMap
-    yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+    yield* Effect.addFinalizer(() => quietly(Scope.close(scope, Exit.void)))
     const context: Context.Context<S | RedisClient.RedisClient> = yield* Effect.orDie(
       Layer.buildWithMemoMap(layer, memo, scope)
     )
     return {
       run: <A, E1>(effect: Effect.Effect<A, E1, S>): Effect.Effect<A, E1> =>
-        Effect.provideContext(effect as Effect.Effect<A, E1, S | RedisClient.RedisClient>, context),
+        Effect.provideContext(effect as Effect.Effect<A, E1, S | RedisClient.RedisClient>, context).pipe(quietly),
       send: (command: string, ...args: ReadonlyArray<string | number | Buffer>) =>
         Effect.orDie(Context.get(context, RedisClient.RedisClient).send(command, ...args)),
-      stop: Scope.close(scope, Exit.void)
+      stop: quietly(Scope.close(scope, Exit.void))
     } satisfies Process<S>
-  }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+  }).pipe(quietly)
 
 const ground = (url: string, values: Values) =>
-  Layer.merge(RedisClient.layerUrl(url), CoreConfig.layerWith({ lease: Duration.millis(300), ...values }))
+  Layer.merge(
+    RedisClient.layerUrl(url),
+    CoreConfig.layerWith({ lease: Duration.millis(300), shutdownGrace: Duration.millis(100), ...values })
+  )
 
 /** A process that works on nothing: it submits, reads, and runs single transitions. */
 export const joined = (url: string, values: Values = {}): Effect.Effect<Process<Services>, never, Scope.Scope> =>
@@ -351,6 +357,27 @@ export const inherit = Effect.fnUntraced(function* (
   }
   return holdings
 })
+/** Consumers of a stage's mailbox that Redis knows, with what each holds. */
+export const consumersOf = Effect.fnUntraced(function* (process: Process<Services>, mailbox: string) {
+  const { partitions } = yield* process.run(Keyspace)
+  const held: Record<string, number> = {}
+  for (const partition of partitions) {
+    const reply = yield* process.send("XINFO", "CONSUMERS", partition.mailbox(mailbox), Mailbox.group)
+    for (const [, name, , pending] of yield* Effect.orDie(Schema.decodeUnknownEffect(Consumers)(reply))) {
+      held[name] = (held[name] ?? 0) + pending
+    }
+  }
+  return held
+})
+const Consumers = Schema.Array(
+  Schema.TupleWithRest(Schema.Tuple([Schema.String, Schema.String, Schema.String, Schema.Int]), [Schema.Unknown])
+)
+/** Redis's clock, epoch milliseconds. */
+export const timeOf = (process: Process<Services>) =>
+  Effect.map(process.send("TIME"), (reply) => {
+    const [seconds = "", micros = ""] = Schema.decodeUnknownSync(Schema.Array(Schema.String))(reply)
+    return Number(seconds) * 1000 + Number(micros) / 1000
+  })
 /** Every key in Redis, sorted. */
 export const keysOf = (process: Process<Services>) =>
   Effect.map(Effect.orDie(process.run(RedisClient.RedisClient.use((redis) => redis.scan("*")))), (keys) =>
@@ -359,8 +386,8 @@ export const keysOf = (process: Process<Services>) =>
 /** Entries of a mailbox not yet acknowledged. */
 export const depthOf = (mailbox: string) =>
   Effect.map(
-    Mailbox.Mailbox.use((service) => Effect.orDie(service.depth(mailbox))),
-    ({ depth }) => depth
+    Mailbox.Mailbox.use((service) => Effect.orDie(service.depths([mailbox]))),
+    ([depth]) => depth!.entries
   )
 /** Dead letters of a mailbox, each as its fields. */
 export const lettersOf = Effect.fnUntraced(function* (process: Process<Services>, mailbox: string) {

@@ -7,9 +7,9 @@ import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
+import * as Page from "./http/Page.ts"
 import { Api } from "./http/ScanApi.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
-import * as Page from "./web/Page.ts"
 
 const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
 

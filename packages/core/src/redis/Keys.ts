@@ -215,7 +215,7 @@ export const table: ReadonlyArray<Row> = [
     "stream",
     "dead letters",
     "each entry LETTER_TTL",
-    "begin, bury",
+    "begin, bury, settle",
     "operator",
     true
   ),

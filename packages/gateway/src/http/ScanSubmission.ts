@@ -119,7 +119,8 @@ export const parse = Effect.fnUntraced(function* (
   if (user_input !== null && typeof user_input !== "string") return yield* wrongType("user_input", "a string or null")
   if (model !== null && typeof model !== "string") return yield* wrongType("model", "a string or null")
   const { image, source } = yield* parseImage(image_url, options.imageHosts)
-  if (user_input !== null && user_input.length > mostQuestion) {
+  // characters as people count them: an emoji is one, whatever it takes in UTF-16
+  if (user_input !== null && user_input.length > mostQuestion && Array.from(user_input).length > mostQuestion) {
     return yield* invalid("user_input", `at most ${mostQuestion} characters`, "value_error.any_str.max_length")
   }
   const chosen = model ?? options.models.default

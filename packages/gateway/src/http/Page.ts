@@ -3,9 +3,9 @@ import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { noSuchPage } from "../http/HttpErrors.ts"
+import { noSuchPage } from "./HttpErrors.ts"
 
-const folder = fileURLToPath(new URL("./", import.meta.url))
+const folder = fileURLToPath(new URL("../web/", import.meta.url))
 
 const contentSecurityPolicy = [
   "default-src 'self'",

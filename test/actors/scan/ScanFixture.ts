@@ -1,0 +1,149 @@
+/**
+ * ScanFixture: a scan worker as its role puts it together, on a private Redis, asking a model server on loopback; and a
+ * second look at the same Redis half an hour ahead, which serves timers as soon as the test wants: nobody waits for a retry.
+ */
+import { afterAll, beforeAll, beforeEach } from "vitest"
+import { Core, CoreConfig, EventLog, Job, JobStore, Keyspace, Pipeline, RedisClient, Timers } from "@eco2/core"
+import { RedisServer } from "@eco2/core/testing"
+import { scanWorker } from "@eco2/actors/layers"
+import { ScanPipeline, ScanResult } from "@eco2/actors/protocol"
+import type { ScanRequest } from "@eco2/actors/protocol"
+import { ConfigProvider, Context, Duration, Effect, Layer, ManagedRuntime, References, Schedule, Schema } from "effect"
+import { FakeModelServer } from "../../harness/FakeModelServer.ts"
+
+type Client = JobStore.JobStore | Keyspace | EventLog.EventLog | RedisClient.RedisClient | Timers.Timers
+
+const quiet = Layer.succeedContext(Context.make(References.MinimumLogLevel, "None"))
+
+export const model = "gpt-5.2"
+
+/** The model server, the Redis and whoever looks at it: one a test file; the worker is started by `work`. */
+export const scanFixture = () => {
+  let redis: RedisServer.RedisServer
+  let models: FakeModelServer
+  let early: ManagedRuntime.ManagedRuntime<Client, unknown>
+  let ahead: ManagedRuntime.ManagedRuntime<Client, unknown>
+
+  const client = (clockOffsetMillis: number) =>
+    ManagedRuntime.make(
+      Layer.merge(Core.client, Timers.layer).pipe(
+        Layer.provideMerge(RedisClient.layerUrl(redis.url)),
+        Layer.provide(CoreConfig.layerWith({ clockOffsetMillis })),
+        Layer.fresh
+      )
+    )
+  beforeAll(async () => {
+    redis = await RedisServer.start()
+    models = await FakeModelServer.start()
+    early = client(0)
+    ahead = client(1_800_000)
+  })
+  beforeEach(() => models.reset())
+  afterAll(async () => {
+    await early.dispose()
+    await ahead.dispose()
+    await models.close()
+    await redis.stop()
+  })
+
+  const run = <A, E>(effect: Effect.Effect<A, E, Client>) => early.runPromise(effect)
+  const send = (command: string, ...args: ReadonlyArray<string | number>) =>
+    run(RedisClient.RedisClient.use((service) => service.send(command, ...args)))
+  const partitionOf = (id: Job.JobId) => run(Effect.map(Keyspace, (keyspace) => keyspace.of(id)))
+  const jobOf = (id: Job.JobId) =>
+    run(
+      Effect.gen(function* () {
+        const job = yield* JobStore.JobStore.use((store) => store.get(id))
+        return job ?? (yield* Effect.die(new Error(`job ${id} is not there`)))
+      })
+    )
+  const historyOf = (id: Job.JobId) => run(EventLog.EventLog.use((log) => log.history(id, 0)))
+  /** Serves every timer there is, as if its time had come. */
+  const promote = () =>
+    ahead.runPromise(
+      Effect.gen(function* () {
+        const { partitions } = yield* Keyspace
+        const mailboxes = ScanPipeline.plan.map(({ mailbox }) => mailbox)
+        for (const partition of partitions) yield* Timers.Timers.use((timers) => timers.promote(partition, mailboxes))
+      })
+    )
+
+  return {
+    models: () => models,
+    send,
+    jobOf,
+    historyOf,
+    keyOfImage: async (id: Job.JobId) => (await partitionOf(id)).jobImage(id),
+    /** A worker with these settings beside the usual ones; the test stops it. */
+    work: async (env: Readonly<Record<string, string>> = {}) => {
+      const runtime = ManagedRuntime.make(
+        scanWorker.pipe(
+          Layer.provide(Core.worker({ role: "scan-worker" })),
+          Layer.provide(RedisClient.layerUrl(redis.url)),
+          Layer.provide(CoreConfig.layerWith({ shutdownGrace: Duration.millis(1) })),
+          Layer.provide(quiet),
+          Layer.provide(
+            ConfigProvider.layer(
+              ConfigProvider.fromEnv({
+                env: {
+                  OPENAI_MODELS: model,
+                  OPENAI_API_KEY: "sk-test",
+                  OPENAI_BASE_URL: `${models.url}/v1`,
+                  GEMINI_MODELS: "",
+                  ...env
+                }
+              })
+            )
+          ),
+          Layer.fresh
+        )
+      )
+      await runtime.runPromise(Effect.void)
+      return { stop: () => runtime.dispose() }
+    },
+    submit: async (request: Partial<ScanRequest> = {}, image?: Uint8Array) =>
+      run(
+        Effect.map(
+          Pipeline.submit(
+            ScanPipeline,
+            {
+              image:
+                image === undefined
+                  ? { _tag: "Url", url: "https://images.example.com/bottle.jpg" }
+                  : { _tag: "Bytes", mimeType: "image/png" },
+              userInput: "어디에 버려요?",
+              model,
+              ...request
+            },
+            { owner: "ann", key: null, ...(image === undefined ? {} : { image }) }
+          ),
+          ({ id }) => id
+        )
+      ),
+    /** Waits for the job's end, every retry's time being now; its result as clients read it. */
+    finished: async (id: Job.JobId) => {
+      const look = Effect.gen(function* () {
+        const job = yield* Effect.promise(() => jobOf(id))
+        if (job.state === "delayed") yield* Effect.promise(promote)
+        return job
+      })
+      const job = await run(
+        look.pipe(
+          Effect.repeat({ until: ({ state }) => Job.isOver(state), schedule: Schedule.spaced("5 millis") }),
+          Effect.timeout("10 seconds")
+        )
+      )
+      const result = await Effect.runPromise(ScanResult.ofJob(job))
+      return Schema.decodeUnknownSync(ScanResult.ScanResult)(result)
+    }
+  }
+}
+
+/** `stage/status` of each event; for a retry its code and attempt. */
+export const told = (
+  events: ReadonlyArray<{ readonly stage: string; readonly status: string; readonly result: unknown }>
+) =>
+  events.map(({ result, stage, status }) => {
+    const facts = Object(result)
+    return status === "retrying" ? `${stage}/${facts.code}/${facts.attempt}` : `${stage}/${status}`
+  })

@@ -1,0 +1,231 @@
+/** The four stages of a scan, against a real model API: what is asked, what is left behind, what a failure leads to. */
+import { afterEach, describe, expect, it } from "vitest"
+import { characters, defaultCharacter } from "../../../packages/actors/src/domain/Character.ts"
+import { middleCategories } from "../../../packages/actors/src/domain/Waste.ts"
+import { usualAnswer, usualClassification } from "../../harness/FakeModelServer.ts"
+import { model, scanFixture, told } from "./ScanFixture.ts"
+
+const fixture = scanFixture()
+const workers: Array<{ readonly stop: () => Promise<void> }> = []
+const work = async (env: Readonly<Record<string, string>> = {}) => {
+  const worker = await fixture.work(env)
+  workers.push(worker)
+}
+afterEach(async () => {
+  await Promise.all(workers.splice(0).map((worker) => worker.stop()))
+})
+
+const png = Buffer.from("89504e470d0a1a0a0000000d49484452", "hex")
+const kinds = () => fixture.models().calls.map(({ kind }) => kind)
+const scan = async () => fixture.finished(await fixture.submit())
+
+describe("a scan", () => {
+  it("asks the vision model once and the answer model once, and leaves the contract's result", async () => {
+    await work()
+    const id = await fixture.submit()
+    const result = await fixture.finished(id)
+    expect(kinds()).toEqual(["vision", "answer"])
+    const { situation_tags, ...classification } = usualClassification
+    expect(result).toMatchObject({
+      task_id: id,
+      status: "completed",
+      pipeline_result: {
+        classification_result: { classification, situation_tags, meta: { user_input: "어디에 버려요?" } },
+        disposal_rules: { key: "재활용폐기물_무색페트병" },
+        final_answer: {
+          disposal_steps: {
+            단계1: usualAnswer.disposal_steps[0],
+            단계2: usualAnswer.disposal_steps[1],
+            단계3: usualAnswer.disposal_steps[2]
+          },
+          insufficiencies: [],
+          user_answer: usualAnswer.user_answer
+        }
+      },
+      reward: { name: "페티", match_reason: "무색페트병>음료수병" },
+      error: null
+    })
+  })
+
+  it("tells in its metadata who answered, the attempts, and milliseconds that add up", async () => {
+    fixture.models().setLatency("vision", 30)
+    fixture.models().setLatency("answer", 20)
+    await work()
+    const { metadata } = await scan()
+    expect(Object.keys(metadata).toSorted()).toEqual([
+      "attempts",
+      "duration_answer_ms",
+      "duration_reward_ms",
+      "duration_rule_ms",
+      "duration_total_ms",
+      "duration_vision_ms",
+      "llm_model",
+      "llm_provider",
+      "simulated",
+      "wait_ms"
+    ])
+    expect(metadata).toMatchObject({ llm_provider: "openai", llm_model: model, simulated: false, attempts: 4 })
+    const millis = (name: string) => Number(metadata[name])
+    expect(millis("duration_vision_ms")).toBeGreaterThanOrEqual(29)
+    expect(millis("duration_answer_ms")).toBeGreaterThanOrEqual(19)
+    const stages = ["vision", "rule", "answer", "reward"].map((stage) => millis(`duration_${stage}_ms`))
+    const spent = stages.reduce((sum, duration) => sum + duration, millis("wait_ms"))
+    expect(Math.abs(millis("duration_total_ms") - spent)).toBeLessThanOrEqual(stages.length * 2)
+  })
+
+  it("gives the vision model the picture's bytes and the user's words, the answer model the rule and the words", async () => {
+    await work()
+    await fixture.finished(await fixture.submit({ userInput: "뚜껑도 같이?" }, png))
+    const [vision, answer] = fixture.models().calls.map(({ body }) => JSON.stringify(body))
+    expect(vision).toContain(`data:image/png;base64,${png.toString("base64")}`)
+    expect(vision).toContain("뚜껑도 같이?")
+    expect(answer).toContain("뚜껑도 같이?")
+    expect(answer).toContain("무색페트병")
+    expect(answer).not.toContain("base64")
+  })
+
+  it("for whose item there is no rule asks no answer model, says so and apologises, and earns nothing", async () => {
+    fixture.models().setReply("vision", { ...usualClassification, major_category: "미분류", middle_category: null })
+    await work()
+    const result = await scan()
+    expect(kinds()).toEqual(["vision"])
+    expect(result).toMatchObject({
+      status: "completed",
+      pipeline_result: {
+        disposal_rules: null,
+        final_answer: { disposal_steps: {}, insufficiencies: ["배출 규정 매칭 실패"] }
+      },
+      reward: null
+    })
+    expect(result.pipeline_result.final_answer?.user_answer).toContain("죄송")
+  })
+
+  it("works on no more at once than SCAN_VISION_CONCURRENCY and SCAN_ANSWER_CONCURRENCY allow", async () => {
+    fixture.models().setLatency("vision", 20)
+    await work({ SCAN_VISION_CONCURRENCY: "2", SCAN_ANSWER_CONCURRENCY: "1" })
+    const ids = await Promise.all(Array.from({ length: 5 }, () => fixture.submit()))
+    await Promise.all(ids.map((id) => fixture.finished(id)))
+    expect(kinds().filter((kind) => kind === "vision")).toHaveLength(5)
+    expect(fixture.models().peakInFlight).toBeGreaterThanOrEqual(2)
+    expect(fixture.models().peakInFlight).toBeLessThanOrEqual(3)
+  })
+})
+
+describe("the reward", () => {
+  const earned = async (seen: object, answer: object = {}) => {
+    fixture.models().setReply("vision", { ...usualClassification, ...seen })
+    fixture.models().setReply("answer", { ...usualAnswer, ...answer })
+    return (await scan()).reward
+  }
+
+  it("is the character whose label is the middle category, for each of the twelve", async () => {
+    await work()
+    for (const middle of middleCategories) {
+      const reward = await earned({ middle_category: middle, minor_category: null })
+      const character = characters.find(({ match_label }) => match_label === middle) ?? defaultCharacter
+      expect([middle, reward?.name, reward?.match_reason]).toEqual([middle, character.name, middle])
+    }
+  })
+
+  it("is not asked for by a major the taxonomy does not know, whatever the schema demanded", async () => {
+    const text = JSON.stringify({ ...usualClassification, major_category: "우주폐기물" })
+    fixture.models().next("vision", { _tag: "Text", text })
+    await work()
+    const { pipeline_result, reward } = await scan()
+    expect(pipeline_result.classification_result?.classification.major_category).toBe("미분류")
+    expect(reward).toBeNull()
+  })
+
+  for (const [claim, seen, answer] of [
+    ["a major other than the recyclables", { major_category: "음식물류폐기물", middle_category: null }, {}],
+    ["a recyclable without a middle category", { middle_category: null }, {}],
+    ["an answer that lacks something", {}, { insufficiencies: ["바닥이 보이지 않습니다."] }]
+  ] as const) {
+    it(`is not asked for by ${claim}; the scan completes all the same`, async () => {
+      await work()
+      expect(await earned(seen, answer)).toBeNull()
+    })
+  }
+})
+
+describe("a failure", () => {
+  const codeOf = async (id: Awaited<ReturnType<typeof fixture.submit>>) => {
+    const { error, status } = await fixture.finished(id)
+    return { status, ...error }
+  }
+
+  it("of a picture that is gone: ImageGone at once, no model is asked", async () => {
+    const id = await fixture.submit({}, png)
+    await fixture.send("DEL", await fixture.keyOfImage(id))
+    await work()
+    expect(await codeOf(id)).toMatchObject({ status: "failed", code: "IMAGE_GONE", stage: "vision", attempts: 1 })
+    expect(kinds()).toEqual([])
+  })
+
+  for (const [claim, outcome, code] of [
+    ["a refusal", { _tag: "Refusal" }, "MODEL_REFUSED"],
+    ["a content filter", { _tag: "Filtered" }, "MODEL_REFUSED"],
+    ["a request called wrong", { _tag: "Http", status: 400, body: "{}" }, "MODEL_REFUSED"],
+    ["a picture too large for the provider", { _tag: "Http", status: 413, body: "{}" }, "IMAGE_UNUSABLE"]
+  ] as const) {
+    it(`by ${claim} fails the job at once, after one call`, async () => {
+      fixture.models().next("vision", outcome)
+      await work()
+      const id = await fixture.submit()
+      expect(await codeOf(id)).toMatchObject({ status: "failed", code, stage: "vision", attempts: 1 })
+      expect(kinds()).toEqual(["vision"])
+      expect(told(await fixture.historyOf(id))).toEqual(["queued/started", "vision/started", "failed/failed"])
+    })
+  }
+
+  it("by a rate limit waits as long as the provider asks, as often as it asks, and spends no attempt", async () => {
+    fixture.models().next("answer", { _tag: "RateLimit", retryAfterSeconds: 30 }, 8)
+    await work()
+    const id = await fixture.submit()
+    const { error, metadata, status } = await fixture.finished(id)
+    expect([status, error]).toEqual(["completed", null])
+    // eight times later, once said, the ninth call answered
+    expect(kinds()).toEqual(["vision", ...Array(9).fill("answer")])
+    expect(metadata.attempts).toBe(12)
+    const history = await fixture.historyOf(id)
+    const retries = history.filter((event) => event.status === "retrying")
+    expect(told(retries)).toEqual(["answer/ModelRateLimited/1"])
+    expect(Object(retries[0]?.result).next_at - Number(retries[0]?.ts)).toBeCloseTo(30, 0)
+  })
+
+  for (const [claim, outcome, code] of [
+    ["an outage", { _tag: "ServerError" }, "ModelUnavailable"],
+    ["a dropped connection", { _tag: "DropHalfway" }, "ModelUnavailable"],
+    ["an output that is not JSON", { _tag: "Text", text: "지금은 답할 수 없어요" }, "ModelOutputInvalid"],
+    ["an output cut off", { _tag: "CutOff" }, "ModelOutputInvalid"],
+    ["a key that is not accepted", { _tag: "Unauthorized" }, "ModelUnauthorized"]
+  ] as const) {
+    it(`J2 by ${claim} is tried again and healed; what the vision stage found is kept`, async () => {
+      fixture.models().next("answer", outcome)
+      await work()
+      const id = await fixture.submit()
+      expect((await fixture.finished(id)).status).toBe("completed")
+      expect(kinds()).toEqual(["vision", "answer", "answer"])
+      expect(told(await fixture.historyOf(id))).toContain(`answer/${code}/1`)
+    })
+  }
+
+  it("J1 that does not heal uses up five attempts, waiting longer each time, then the job has failed", async () => {
+    fixture.models().next("answer", { _tag: "ServerError" }, 20)
+    await work()
+    const id = await fixture.submit()
+    expect(await codeOf(id)).toMatchObject({ code: "MODEL_UNAVAILABLE", stage: "answer", attempts: 5 })
+    expect(kinds()).toEqual(["vision", ...Array(5).fill("answer")])
+    const { pipeline_result } = await fixture.finished(id)
+    expect(pipeline_result).toMatchObject({ disposal_rules: { key: "재활용폐기물_무색페트병" }, final_answer: null })
+  })
+
+  it("A3 by silence longer than MODEL_TIMEOUT aborts the call and is tried again", async () => {
+    fixture.models().next("vision", { _tag: "Hang" })
+    await work({ MODEL_TIMEOUT: "100 millis" })
+    const id = await fixture.submit()
+    expect((await fixture.finished(id)).status).toBe("completed")
+    expect((await fixture.models().waitForAbort(1)).kind).toBe("vision")
+    expect(told(await fixture.historyOf(id))).toContain("vision/ModelTimeout/1")
+  })
+})

@@ -1,0 +1,229 @@
+/** The page in a real browser, in front of the whole system as `npm start` runs it. */
+import { afterAll, beforeAll, beforeEach, describe, expect, inject, it, onTestFinished } from "vitest"
+import type { Browser, BrowserContextOptions } from "playwright-core"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { client, field } from "../gateway/ScanClient.ts"
+import { FakeModelServer } from "../harness/FakeModelServer.ts"
+import * as Process from "../harness/Process.ts"
+import * as Visitor from "./Visitor.ts"
+
+const chromiumPath = inject("chromiumPath")
+const artifacts = fileURLToPath(new URL("../.artifacts/", import.meta.url))
+const question = "라벨이 안 떨어지는데 그냥 버려도 되나요?"
+/** Served by the fake; `simulated` answers by itself. */
+const hosted = "gpt-5.2"
+
+describe.skipIf(chromiumPath === "")("The page", () => {
+  const folder = mkdtempSync(join(tmpdir(), "eco2 page "))
+  let browser: Browser
+  let system: Process.Process
+  let model: FakeModelServer
+  let bottle: Visitor.Photo
+
+  beforeAll(async () => {
+    mkdirSync(artifacts, { recursive: true })
+    model = await FakeModelServer.start()
+    ;[browser, system] = await Promise.all([
+      Visitor.launch(chromiumPath),
+      Process.start("all", {
+        ECO2_STATE: folder,
+        // a third of it is how soon a cancelled model call is broken off
+        LEASE: "3 seconds",
+        SIMULATED_MODEL: "true",
+        SIMULATED_VISION_MS: "150",
+        SIMULATED_ANSWER_MS: "150",
+        DEFAULT_MODEL: "simulated",
+        OPENAI_MODELS: hosted,
+        OPENAI_API_KEY: "sk-fake",
+        OPENAI_BASE_URL: `${model.url}/v1`,
+        GEMINI_MODELS: ""
+      })
+    ])
+    bottle = await Visitor.bottlePhoto(browser, question)
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await system?.stop()
+    await model?.close()
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  })
+
+  beforeEach(() => model.reset())
+
+  const visit = async (options: BrowserContextOptions = {}) => {
+    const visitor = await Visitor.visit(browser, system.address, options)
+    onTestFinished(visitor.close)
+    return visitor
+  }
+  type Visiting = Awaited<ReturnType<typeof visit>>
+
+  /** Has the fake answer instead of the simulated model. */
+  const chooseHosted = ({ page }: Visiting) => page.getByTestId("model-select").selectOption(hosted)
+  const jobOf = ({ page }: Visiting) => new URL(page.url()).hash.replace("#job=", "")
+  const picture = ({ page }: Visiting, name: string) =>
+    page.screenshot({ path: join(artifacts, `page-${name}.png`), fullPage: true })
+  const resultShown = async ({ page }: Visiting): Promise<unknown> =>
+    JSON.parse((await page.getByTestId("result-json").textContent()) ?? "null")
+
+  it("takes a photo to its answer; the bar moves through 25, 50, 75, 100; what it shows is the stored result", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    const sent = page.waitForRequest((request) => request.method() === "POST")
+    await visitor.ask(bottle, question)
+    expect(field((await sent).postDataJSON(), "image_url")).toBe(
+      `data:image/jpeg;base64,${bottle.buffer.toString("base64")}`
+    )
+    await page.getByTestId("answer").waitFor()
+    expect(await visitor.progress()).toEqual([0, 25, 50, 75, 100])
+    expect(await resultShown(visitor)).toEqual((await client(system, null).result(jobOf(visitor))).body)
+    for (const part of ["category", "answer", "steps", "character", "simulated"]) {
+      expect(await page.getByTestId(part).isVisible(), part).toBe(true)
+    }
+    expect(await page.getByTestId("category").textContent()).toContain("무색페트병")
+    expect(await page.getByTestId("character").textContent()).toContain("페티")
+    expect(await page.getByTestId("steps").getByRole("listitem").count()).toBeGreaterThan(1)
+    await picture(visitor, "done")
+    expect(await visitor.overhang()).toBe(0)
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("makes a photo of several megabytes smaller before it leaves the device, and says so", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    const large = await Visitor.largePhoto(browser)
+    expect(large.buffer.length).toBeGreaterThan(3_000_000)
+    const sent = page.waitForRequest((request) => request.method() === "POST")
+    await visitor.ask(large, question)
+    const url = String(field((await sent).postDataJSON(), "image_url"))
+    expect(url).toMatch(/^data:image\/jpeg;base64,/)
+    expect(url.length * 0.75).toBeLessThan(2_000_100)
+    await page.getByTestId("answer").waitFor()
+    expect(await page.evaluate(`document.querySelector('[data-testid="preview"]').naturalWidth`)).toBe(1200)
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("goes on after a reload in the middle: same job, nothing asked twice, one end", async () => {
+    model.setLatency("answer", 1_000)
+    const visitor = await visit()
+    const { page } = visitor
+    await chooseHosted(visitor)
+    await visitor.ask(bottle, question)
+    await page.locator('[data-testid="stage-answer"][data-state="working"]').waitFor()
+    const job = jobOf(visitor)
+    await page.reload()
+    await page.locator('[data-testid="stage-rule"][data-state="done"]').waitFor()
+    await picture(visitor, "running")
+    await page.getByTestId("answer").waitFor()
+    const seen = await visitor.progress()
+    expect(seen.at(-1)).toBe(100)
+    expect(
+      [...seen].sort((a, b) => a - b),
+      "the bar never goes back"
+    ).toEqual(seen)
+    expect(jobOf(visitor)).toBe(job)
+    expect(await page.getByTestId("result-json").count()).toBe(1)
+    expect(model.calls.map(({ kind }) => kind)).toEqual(["vision", "answer"])
+    // a reload at the end shows the same end again
+    const before = await resultShown(visitor)
+    await page.reload()
+    await page.getByTestId("answer").waitFor()
+    expect(await resultShown(visitor)).toEqual(before)
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("cancels: the page says so, the model call is broken off, the job is cancelled", async () => {
+    model.next("vision", { _tag: "Hang" })
+    const visitor = await visit()
+    const { page } = visitor
+    await chooseHosted(visitor)
+    await visitor.ask(bottle, question)
+    await model.waitForCall(1)
+    await page.getByTestId("cancel").click()
+    await page.getByTestId("cancelled").waitFor()
+    await model.waitForAbort(1)
+    expect(field((await client(system, null).result(jobOf(visitor))).body, "status")).toBe("cancelled")
+    await picture(visitor, "cancelled")
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("shows when a stage is tried again, and then the answer", async () => {
+    model.next("vision", { _tag: "RateLimit", retryAfterSeconds: 1 })
+    const visitor = await visit()
+    const { page } = visitor
+    await chooseHosted(visitor)
+    await visitor.ask(bottle, question)
+    await page.locator('[data-testid="stage-vision"][data-state="retrying"]').waitFor()
+    await picture(visitor, "retrying")
+    await page.getByTestId("answer").waitFor()
+    expect(model.calls.map(({ kind }) => kind)).toEqual(["vision", "vision", "answer"])
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("shows a failure with its reason and what was found until then; trying again sends the same photo", async () => {
+    model.next("answer", { _tag: "Refusal" })
+    const visitor = await visit()
+    const { page } = visitor
+    await chooseHosted(visitor)
+    await visitor.ask(bottle, question)
+    await page.getByTestId("failed").waitFor()
+    expect(await page.getByTestId("failed").textContent()).toContain("MODEL_REFUSED")
+    expect(await page.getByTestId("partial").textContent()).toContain("무색페트병")
+    const failed = jobOf(visitor)
+    expect(await resultShown(visitor)).toEqual((await client(system, null).result(failed)).body)
+    await picture(visitor, "failed")
+    await page.getByTestId("retry").click()
+    await page.getByTestId("answer").waitFor()
+    expect(jobOf(visitor)).not.toBe(failed)
+    expect(new Set(model.calls.filter(({ hasImage }) => hasImage).map(({ imageBytes }) => imageBytes))).toEqual(
+      new Set([bottle.buffer.length])
+    )
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("says what is missing when nothing was chosen, and sends nothing", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    await page.getByTestId("submit").click()
+    await page.getByTestId("picker-error").waitFor()
+    expect(page.url()).not.toContain("#job=")
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("fits a phone: no sideways scroll before, during and after a scan", async () => {
+    model.setLatency("vision", 300)
+    const visitor = await visit({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true })
+    const { page } = visitor
+    expect(await visitor.overhang()).toBe(0)
+    await chooseHosted(visitor)
+    await visitor.ask(bottle, question)
+    await page.locator('[data-testid="stage-vision"][data-state="working"]').waitFor()
+    expect(await visitor.overhang()).toBe(0)
+    await page.getByTestId("answer").waitFor()
+    await page.locator("details").first().locator("summary").click()
+    expect(await visitor.overhang()).toBe(0)
+    await picture(visitor, "phone")
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("speaks Korean and English, switched at any time and remembered", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    const title = page.getByRole("heading", { level: 1 })
+    expect(await title.textContent()).toBe("이건 어떻게 버리지?")
+    await page.getByTestId("language").click()
+    expect(await title.textContent()).toBe("How do I throw this away?")
+    expect(await page.locator("html").getAttribute("lang")).toBe("en")
+    await visitor.ask(bottle, question)
+    await page.getByTestId("answer").waitFor()
+    await page.reload()
+    await page.getByTestId("answer").waitFor()
+    expect(await page.getByTestId("again").textContent()).toBe("Scan another")
+    await page.getByTestId("language").click()
+    expect(await page.getByTestId("again").textContent()).toBe("다른 사진 보내기")
+    expect(await visitor.troubles()).toEqual([])
+  })
+})

@@ -1,0 +1,144 @@
+/**
+ * Visitor: a person with a browser in front of the page. Opens it with ears on everything that must not happen (errors,
+ * content the policy blocks) and a record of the progress bar; has photos at hand. Used by the browser test and by the
+ * script that makes the documentation's pictures.
+ */
+import { chromium } from "playwright-core"
+import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import { Duration, Effect } from "effect"
+import { fileURLToPath } from "node:url"
+import * as SimulatedModel from "../../packages/actors/src/model/simulated/SimulatedModel.ts"
+
+export const launch = (executablePath: string): Promise<Browser> =>
+  chromium.launch({
+    executablePath,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync"
+    ]
+  })
+
+/** Runs in the page before its own scripts; `visited` survives as long as the document. */
+const ears = `
+  globalThis.visited = { progress: [], violations: [] }
+  document.addEventListener("securitypolicyviolation", (event) => {
+    visited.violations.push(event.violatedDirective + " " + event.blockedURI)
+  })
+  document.addEventListener("DOMContentLoaded", () => {
+    const bar = document.querySelector('[data-testid="progress"]')
+    if (bar === null) return
+    const note = () => {
+      const now = Number(bar.getAttribute("aria-valuenow"))
+      if (visited.progress.at(-1) !== now) visited.progress.push(now)
+    }
+    new MutationObserver(note).observe(bar, { attributes: true, attributeFilter: ["aria-valuenow"] })
+  })
+`
+
+export interface Visitor {
+  readonly page: Page
+  /** Every value the bar has shown since the page was loaded. */
+  readonly progress: () => Promise<ReadonlyArray<number>>
+  /** Console errors, uncaught exceptions and blocked content, of all loads. */
+  readonly troubles: () => Promise<ReadonlyArray<string>>
+  /** How far the content reaches beyond the window's right edge, pixels. */
+  readonly overhang: () => Promise<number>
+  /** Chooses a photo and asks; the page begins to send. */
+  readonly ask: (photo: Photo, question: string) => Promise<void>
+  readonly close: () => Promise<void>
+}
+
+export interface Photo {
+  readonly name: string
+  readonly mimeType: string
+  readonly buffer: Buffer
+}
+
+const strings = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(String) : [])
+
+/** Opens the page at `address` in a profile of its own. */
+export const visit = async (
+  browser: Browser,
+  address: string,
+  options: BrowserContextOptions = {}
+): Promise<Visitor> => {
+  const context = await browser.newContext({ locale: "ko-KR", viewport: { width: 1280, height: 900 }, ...options })
+  const page = await context.newPage()
+  const heard: Array<string> = []
+  page.on("pageerror", (error) => heard.push(`uncaught: ${error.message}`))
+  page.on("console", (message) => {
+    if (message.type() === "error") heard.push(`console: ${message.text()}`)
+  })
+  await page.addInitScript(ears)
+  await page.goto(address)
+  return {
+    page,
+    progress: async () => strings(await page.evaluate("visited.progress")).map(Number),
+    troubles: async () => [...heard, ...strings(await page.evaluate("visited.violations"))],
+    overhang: async () => Number(await page.evaluate("document.documentElement.scrollWidth - innerWidth")),
+    ask: async (photo, question) => {
+      await page.getByTestId("photo-input").setInputFiles(photo)
+      await page.getByTestId("question-input").fill(question)
+      await page.getByTestId("submit").click()
+    },
+    close: () => context.close()
+  }
+}
+
+const photoFrom = (dataUrl: string, name: string): Photo => {
+  const [, mimeType = "", base64 = ""] = /^data:([^;]+);base64,(.+)$/.exec(dataUrl) ?? []
+  return { name, mimeType, buffer: Buffer.from(base64, "base64") }
+}
+
+/** What the simulated model sees: it answers by the bytes alone, so the right bytes make it see a bottle. */
+const seen = (photo: Photo, userInput: string) => {
+  const { classify } = SimulatedModel.make({
+    visionLatency: Duration.zero,
+    answerLatency: Duration.zero,
+    failureRate: 0
+  })
+  const image = { _tag: "Bytes", mimeType: photo.mimeType, bytes: photo.buffer } as const
+  return Effect.runPromise(classify({ model: "simulated", image, userInput }))
+}
+
+const seeds = 900
+
+/**
+ * A photo of a clear bottle that the simulated model takes for one when asked `question`.
+ * Of those the first that `suits`, by minor category and situation tags.
+ */
+export const bottlePhoto = async (
+  browser: Browser,
+  question: string,
+  suits: (minor: string, tags: ReadonlyArray<string>) => boolean = () => true
+): Promise<Photo> => {
+  const page = await browser.newPage()
+  try {
+    await page.addScriptTag({ path: fileURLToPath(new URL("./bottle.js", import.meta.url)) })
+    for (let seed = 0; seed < seeds; seed++) {
+      const photo = photoFrom(String(await page.evaluate(`drawBottle(${seed})`)), "bottle.jpg")
+      const { classification, situationTags } = await seen(photo, question)
+      const { middle_category, minor_category } = classification
+      if (middle_category === "무색페트병" && suits(minor_category ?? "", situationTags)) return photo
+    }
+  } finally {
+    await page.close()
+  }
+  throw new Error("no bottle that the simulated model takes for one")
+}
+
+/** A photo of some megabytes. */
+export const largePhoto = async (browser: Browser): Promise<Photo> => {
+  const page = await browser.newPage()
+  try {
+    await page.addScriptTag({ path: fileURLToPath(new URL("./bottle.js", import.meta.url)) })
+    return photoFrom(String(await page.evaluate("drawNoise(1200)")), "large.png")
+  } finally {
+    await page.close()
+  }
+}

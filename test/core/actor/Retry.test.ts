@@ -1,0 +1,85 @@
+/** What a failure leads to: which error is tried again, after what delay, how often, and at whose cost. */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Schedule, Schema } from "effect"
+import { Retry } from "@eco2/core"
+
+class Busy extends Schema.TaggedError<Busy>()("Busy", { retryAfter: Schema.Finite }) {}
+class Refused extends Schema.TaggedError<Refused>()("Refused", {}) {}
+class Flaky extends Schema.TaggedError<Flaky>()("Flaky", {}) {}
+class Odd extends Schema.TaggedError<Odd>()("Odd", {}) {}
+
+const policy = Retry.policy<Busy | Refused | Flaky | Odd>({
+  never: ["Refused"],
+  byTag: { Flaky: Schedule.spaced("3 seconds").pipe(Schedule.upTo({ times: 2 })) },
+  retryAfter: (error) => (error._tag === "Busy" ? Duration.seconds(error.retryAfter) : null),
+  otherwise: Schedule.exponential("1 second").pipe(Schedule.upTo({ times: 3 }))
+})
+const told = (decision: Retry.Decision) =>
+  decision._tag === "give-up" ? "give up" : `${decision._tag} in ${Duration.toMillis(decision.delay)}`
+
+describe("the retry policy", () => {
+  for (const [error, attempt, expected] of [
+    [new Refused(), 1, "give up"],
+    [new Flaky(), 1, "again in 3000"],
+    [new Flaky(), 2, "again in 3000"],
+    [new Flaky(), 3, "give up"],
+    [new Odd(), 1, "again in 1000"],
+    [new Odd(), 2, "again in 2000"],
+    [new Odd(), 3, "again in 4000"],
+    [new Odd(), 4, "give up"],
+    [new Busy({ retryAfter: 7 }), 1, "later in 7000"],
+    [new Busy({ retryAfter: 7 }), 900, "later in 7000"]
+  ] as const) {
+    it.effect(`answers attempt ${attempt} of ${error._tag} with: ${expected}`, () =>
+      Effect.map(policy.decide(error, attempt), (decision) => expect(told(decision)).toBe(expected))
+    )
+  }
+
+  it.effect("gives an error no rule names three more attempts, ever later, spread by chance", () =>
+    Effect.gen(function* () {
+      const standard = Retry.policy<Odd>()
+      for (const [attempt, millis] of [
+        [1, 1000],
+        [2, 2000],
+        [3, 4000]
+      ] as const) {
+        const delays = yield* Effect.forEach(Array.from({ length: 40 }), () =>
+          Effect.map(standard.decide(new Odd(), attempt), (one) =>
+            one._tag === "again" ? Duration.toMillis(one.delay) : -1
+          )
+        )
+        expect(Math.min(...delays)).toBeGreaterThanOrEqual(millis * 0.8)
+        expect(Math.max(...delays)).toBeLessThanOrEqual(millis * 1.2)
+        expect(new Set(delays).size).toBeGreaterThan(1)
+      }
+      expect(told(yield* standard.decide(new Odd(), 4))).toBe("give up")
+    })
+  )
+
+  it.effect("gives a defect one more attempt after a second", () =>
+    Effect.gen(function* () {
+      expect(told(yield* Retry.defects(1))).toBe("again in 1000")
+      expect(told(yield* Retry.defects(2))).toBe("give up")
+    })
+  )
+
+  it.effect("sends results ever slower, but at least every two seconds, for as long as it takes", () =>
+    Effect.gen(function* () {
+      const step = yield* Schedule.toStep(Retry.settling)
+      const delays: Array<number> = []
+      for (let i = 0; i < 40; i++) delays.push(Duration.toMillis((yield* step(0, undefined))[1]))
+      expect(delays.slice(0, 4)).toEqual([50, 100, 200, 400])
+      expect(new Set(delays.slice(6))).toEqual(new Set([2000]))
+    })
+  )
+
+  it.effect("sees the typed error of a failure, and the defect where there is none", () =>
+    Effect.gen(function* () {
+      const typed = yield* Effect.exit(Effect.fail(new Odd()))
+      const defect = yield* Effect.exit(Effect.die("a bug"))
+      if (Exit.isSuccess(typed) || Exit.isSuccess(defect)) return expect.unreachable()
+      expect(Retry.reasonOf(typed.cause)).toEqual({ error: new Odd() })
+      expect(Retry.reasonOf(defect.cause)).toEqual({ defect: "a bug" })
+    })
+  )
+})

@@ -1,0 +1,110 @@
+/** The same pipeline on the other topologies a URL may name: a Cluster of three masters, and a master behind Sentinel. */
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Layer, Schema, Scope } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { EventLog, JobEvent, Keyspace, Pipeline, RedisClient, Stage } from "@eco2/core"
+import { RedisServer } from "@eco2/core/testing"
+import * as Fleet from "./CoreFixture.ts"
+
+const clientOf = (url: string) =>
+  Effect.map(Layer.build(RedisClient.layerUrl(url)), (context) => Context.get(context, RedisClient.RedisClient))
+
+/** Three masters that share the slots; answers their URL once all of them say so. */
+const cluster = Effect.gen(function* () {
+  const args = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"]
+  const servers = yield* Effect.forEach([1, 2, 3], () => RedisServer.scoped({ args }), { concurrency: 3 })
+  const nodes = yield* Effect.forEach(servers, ({ url }) => clientOf(url))
+  const bounds = [0, 5461, 10923, 16384]
+  for (const [i, node] of nodes.entries()) {
+    yield* node.send("CLUSTER", "ADDSLOTSRANGE", bounds[i]!, bounds[i + 1]! - 1)
+    yield* node.send("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
+  }
+  for (const { port } of servers.slice(1)) yield* nodes[0]!.send("CLUSTER", "MEET", "127.0.0.1", port)
+  for (const node of nodes) {
+    yield* Fleet.until(
+      node.send("CLUSTER", "INFO"),
+      (info) => /cluster_state:ok/.test(String(info)) && /cluster_size:3/.test(String(info))
+    )
+  }
+  return `redis+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(",")}`
+})
+
+/** A master and one Sentinel that watches it. */
+const sentinel = Effect.gen(function* () {
+  const master = yield* RedisServer.scoped()
+  const folder = mkdtempSync(join(tmpdir(), "eco2-sentinel-"))
+  yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
+  const port = yield* Effect.promise(() => RedisServer.freePort())
+  const conf = join(folder, "sentinel.conf")
+  writeFileSync(conf, `port ${port}\nbind 127.0.0.1\ndir ${folder}\nsentinel monitor main 127.0.0.1 ${master.port} 1\n`)
+  const program = join(folder, "sentinel")
+  // a Sentinel takes its settings from a file, and does not say when it is ready
+  writeFileSync(program, `#!/bin/sh\necho Ready to accept connections\nexec redis-server ${conf} --sentinel\n`, {
+    mode: 0o755
+  })
+  yield* RedisServer.scoped({ program, port, directory: folder })
+  return `redis+sentinel://127.0.0.1:${port}?name=main`
+})
+
+const narrow = Stage.make("narrow", {
+  needs: { input: Schema.String },
+  output: Schema.String,
+  progress: 100,
+  concurrency: 1
+})
+const Narrow = Pipeline.make("narrow", { input: Schema.String }).add(narrow)
+
+/** Jobs in every partition run to their end, live events included, and a stage with fewer slots than partitions too. */
+const works = Effect.fnUntraced(function* (url: string) {
+  const told: Array<string> = []
+  const worker = yield* Fleet.working(
+    url,
+    Layer.merge(
+      Fleet.parcelBehaviors(),
+      Pipeline.behavior(
+        Narrow,
+        "narrow",
+        Effect.succeed(({ input }) => Effect.succeed(input))
+      )
+    )
+  )
+  const scope = yield* Effect.scope
+  yield* worker.run(
+    EventLog.EventLog.use((log) =>
+      log.tail({
+        events: (id, events) => {
+          if (events.some(JobEvent.isTerminal)) told.push(id)
+        },
+        gap: () => undefined,
+        answered: () => undefined
+      })
+    ).pipe(Effect.provideService(Scope.Scope, scope))
+  )
+  const owners = Array.from({ length: 16 }, (_, i) => `owner ${i}`)
+  const ids = yield* Effect.forEach(owners, (owner) => worker.run(Fleet.submit({ owner, image: new Uint8Array([1]) })))
+  const { of, partitions } = yield* worker.run(Keyspace)
+  expect(new Set(ids.map(of)).size).toBe(partitions.length)
+  const start = performance.now()
+  for (const id of ids) {
+    yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+    expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
+  }
+  expect(performance.now() - start).toBeLessThan(3_000)
+  yield* Fleet.until(
+    Effect.sync(() => new Set(told)),
+    (seen) => seen.size === ids.length
+  )
+  const narrowly = yield* Effect.forEach(owners.slice(0, 6), (owner) =>
+    worker.run(Effect.map(Pipeline.submit(Narrow, owner, { owner, key: null }), ({ id }) => id))
+  )
+  for (const id of narrowly) yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+})
+
+describe("the pipeline", () => {
+  it.live("runs to done on a Cluster of three masters, in every partition at once", () =>
+    Effect.flatMap(cluster, works)
+  )
+  it.live("runs to done on a master found through Sentinel", () => Effect.flatMap(sentinel, works))
+})

@@ -1,0 +1,69 @@
+/** A wrong setting stops the process, and says which variable, what was given and what is allowed. */
+import { describe, expect, it } from "@effect/vitest"
+import { Config, ConfigProvider, Context, Duration, Effect, Layer } from "effect"
+import { CoreConfig, Setting } from "@eco2/core"
+
+const settings = (env: Record<string, string>) =>
+  Effect.map(Layer.build(CoreConfig.layer), (context) => Context.get(context, CoreConfig)).pipe(
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(env))
+  )
+const read = <A>(config: Config.Config<A>, value: string) =>
+  Effect.provideService(
+    Effect.gen(function* () {
+      return yield* config
+    }),
+    ConfigProvider.ConfigProvider,
+    ConfigProvider.fromUnknown({ X: value })
+  )
+
+describe("the runtime's settings", () => {
+  it.effect("have defaults, for which unset and empty are the same", () =>
+    Effect.gen(function* () {
+      const defaults = yield* settings({})
+      expect(defaults).toMatchObject({ partitions: 4, mailboxCapacity: 100_000, clockOffsetMillis: 0 })
+      expect([defaults.lease, defaults.jobTtl, defaults.letterTtl].map(Duration.toSeconds)).toEqual([15, 3600, 604_800])
+      expect(yield* settings({ PARTITIONS: "", LEASE: " " })).toEqual(defaults)
+    })
+  )
+
+  it.effect("take whole numbers, and lengths of time in words or seconds", () =>
+    Effect.gen(function* () {
+      const given = yield* settings({ PARTITIONS: "16", LEASE: "500 millis", JOB_TTL: "90", JOB_DEADLINE: "2 hours" })
+      expect(given.partitions).toBe(16)
+      expect([given.lease, given.jobTtl, given.jobDeadline].map(Duration.toMillis)).toEqual([500, 90_000, 7_200_000])
+    })
+  )
+
+  for (const [name, value, allowed] of [
+    ["PARTITIONS", "0", "a whole number from 1 to 64"],
+    ["PARTITIONS", "65", "a whole number from 1 to 64"],
+    ["PARTITIONS", "4.5", "a whole number from 1 to 64"],
+    ["PARTITIONS", "four", "a whole number from 1 to 64"],
+    ["PARTITIONS", "1e1", "a whole number from 1 to 64"],
+    ["MAILBOX_CAPACITY", "-1", "a whole number from 1 to 10000000"],
+    ["LEASE", "100 millis", "a length of time of at least 300"],
+    ["LEASE", "soon", "a length of time"],
+    ["JOB_TTL", "0", "a length of time"],
+    ["JOB_TTL", "-5 seconds", "a length of time"],
+    ["LETTER_TTL", "infinity", "a length of time"],
+    ["SHUTDOWN_GRACE", "5 parsecs", "a length of time"]
+  ] as const) {
+    it.effect(`refuse ${name}=${value}, naming the variable, the value and what is allowed`, () =>
+      Effect.gen(function* () {
+        const refusal = yield* Effect.flip(settings({ [name]: value }))
+        expect(refusal.message).toContain(`${name} is "${value}"; allowed is ${allowed}`)
+      })
+    )
+  }
+
+  it.effect("flags and choices are read by their words only", () =>
+    Effect.gen(function* () {
+      const flag = Setting.flag("X", { default: false })
+      const word = Setting.oneOf("X", { default: "a", values: ["a", "b"] })
+      expect([yield* read(flag, "true"), yield* read(flag, "NO"), yield* read(flag, "")]).toEqual([true, false, false])
+      expect([yield* read(word, "b"), yield* read(word, "")]).toEqual(["b", "a"])
+      expect((yield* Effect.flip(read(flag, "maybe"))).message).toContain('X is "maybe"; allowed is true or false')
+      expect((yield* Effect.flip(read(word, "c"))).message).toContain('X is "c"; allowed is a, b')
+    })
+  )
+})

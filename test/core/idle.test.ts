@@ -1,0 +1,41 @@
+/**
+ * What an idle worker costs Redis: at most 30 client commands a minute.
+ * Measured over 24 s of real time by MONITOR, which shows every command of every client and marks those inside scripts.
+ * Why the number may be multiplied up: beats (every 5 s) and blocking reads (every 20 s) are regular, and the work done once
+ * a minute (the look at the own pending lists, after one lease) lies inside the window, so that it is counted 2.5 times:
+ * the minute told here is dearer than a real one.
+ */
+import { expect, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import { Redis } from "ioredis"
+import * as Fleet from "./CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const windowSeconds = 24
+
+it.live(
+  "an idle worker of three stages sends at most 30 client commands a minute",
+  () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(15) })
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      const connection = new Redis(redis.url)
+      const monitor = yield* Effect.promise(() => connection.monitor())
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          monitor.disconnect()
+          connection.disconnect()
+        })
+      )
+      const commands: Array<string> = []
+      monitor.on("monitor", (_time: string, args: ReadonlyArray<string>, source: string) => {
+        if (source !== "lua") commands.push(`${args[0]} ${args[3] ?? ""}`)
+      })
+      // a rate takes time to be measured
+      yield* Effect.sleep(Duration.seconds(windowSeconds))
+      expect(commands.length, commands.join("\n")).toBeGreaterThan(3)
+      expect((commands.length * 60) / windowSeconds, commands.join("\n")).toBeLessThanOrEqual(30)
+    }),
+  40_000
+)

@@ -1,0 +1,183 @@
+/**
+ * From mailbox to handler: deliveries are counted before any handler runs (A2), a process's fibers equal its pending list
+ * (A4), entries that cannot be worked on end as dead letters, and lost groups come back by themselves.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect } from "effect"
+import { ActorSystem, Keys, Keyspace } from "@eco2/core"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+
+describe("deliveries", () => {
+  it.live("A2 are counted at begin; the sixth begin without a settled result answers exhausted", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      const [holding] = yield* hand.read("weigh")
+      for (let i = 1; i <= 5; i++) {
+        expect((yield* client.run(Fleet.begin({ ...holding!, token: `process ${i}` })))._tag).toBe("Run")
+      }
+      const sixth = { ...holding!, token: "process 6" }
+      for (let i = 0; i < 2; i++) {
+        expect(yield* client.run(Fleet.begin(sixth))).toMatchObject({ _tag: "Exhausted", deliveries: 5 })
+      }
+    })
+  )
+
+  it.live("A2 are counted anew after a settled result", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      let [holding] = yield* hand.read("weigh")
+      for (let round = 0; round < 3; round++) {
+        for (let i = 1; i <= 5; i++) {
+          holding = { ...holding!, token: `round ${round} process ${i}` }
+          expect((yield* client.run(Fleet.begin(holding)))._tag).toBe("Run")
+        }
+        if (round < 2) {
+          yield* client.run(Fleet.defer(holding!, { delayMillis: 0 }))
+          holding = (yield* hand.read("weigh"))[0]
+        }
+      }
+      yield* client.run(Fleet.commit(holding!))
+      const next = yield* hand.take("label")
+      expect((yield* client.run(Fleet.begin({ ...next, token: "another" })))._tag).toBe("Run")
+    })
+  )
+
+  it.live("A2 an entry that killed five processes is buried by the sixth, its handler not called", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const id = yield* client.run(Fleet.submit())
+      const [holding] = yield* victim.read("weigh")
+      for (let i = 1; i <= 5; i++) yield* client.run(Fleet.begin({ ...holding!, token: `process ${i}` }))
+      let called = false
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: () => {
+            called = true
+            return Effect.never
+          }
+        })
+      )
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      expect(job.error).toMatchObject({ code: "DeliveriesExhausted", stage: "weigh" })
+      expect(called).toBe(false)
+      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+      expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "DeliveriesExhausted", job: id }])
+    })
+  )
+})
+
+describe("a process's fibers equal its pending list", () => {
+  it.live("A4 an entry lost between read and work is adopted while the process is idle", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { mailboxCapacity: 100 })
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      const other = yield* client.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(other)), ({ state }) => state === "done")
+      // what the process's own read brought, but never reached it: an entry read under its name behind its back
+      const [partition] = (yield* client.run(Keyspace)).partitions
+      const token = yield* worker.run(ActorSystem.use((system) => Effect.sync(() => system.token())))
+      yield* client.send(
+        "EVAL",
+        `redis.call("XADD", KEYS[1], "*", "job", ARGV[2], "ts", 0)
+         return redis.call("XREADGROUP", "GROUP", "workers", ARGV[1], "STREAMS", KEYS[1], ">")`,
+        1,
+        partition!.mailbox("parcel.weigh"),
+        token,
+        "9b2f0f7e-5b7f-4c63-9c52-000000000000"
+      )
+      expect(hand.name).toBe("hand")
+      const letters = yield* Fleet.until(Fleet.lettersOf(client, "parcel.weigh"), (all) => all.length > 0)
+      expect(letters).toMatchObject([{ cause: "JobGone", job: "9b2f0f7e-5b7f-4c63-9c52-000000000000" }])
+    })
+  )
+
+  it.live(
+    "A4 work on an entry that belongs to another process now is interrupted, and nothing is recorded for it",
+    () =>
+      Effect.gen(function* () {
+        const begun = yield* Deferred.make<void>()
+        const interrupted = yield* Deferred.make<void>()
+        yield* Fleet.working(
+          redis.url,
+          Fleet.parcelBehaviors({
+            weigh: () =>
+              Deferred.succeed(begun, undefined).pipe(
+                Effect.andThen(Effect.never),
+                Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+              )
+          })
+        )
+        const client = yield* Fleet.joined(redis.url, { lease: Duration.minutes(1) })
+        const thief = yield* Fleet.byHand(client, "thief")
+        const id = yield* client.run(Fleet.submit())
+        yield* Deferred.await(begun)
+        const key = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.mailbox("parcel.weigh")
+        const [entry] = (yield* client.send("XRANGE", key, "-", "+")) as [[string]]
+        yield* client.send("XCLAIM", key, "workers", thief.name, 0, entry[0])
+        yield* Deferred.await(interrupted).pipe(Effect.timeout("3 seconds"))
+        expect(yield* client.run(Fleet.jobOf(id))).toMatchObject({ state: "running", attempts: 1 })
+        expect(yield* Fleet.consumersOf(client, "parcel.weigh")).toMatchObject({ thief: 1 })
+      })
+  )
+})
+
+describe("entries nobody can work on", () => {
+  it.live("A1 an entry that names no job ends as a dead letter, and never loops", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      const [partition] = (yield* worker.run(Keyspace)).partitions
+      yield* worker.send("XADD", partition!.mailbox("parcel.weigh"), "*", "hello", "world")
+      yield* worker.send("XADD", partition!.mailbox("parcel.weigh"), "*", "job", "../../etc/passwd", "ts", "1")
+      const letters = yield* Fleet.until(Fleet.lettersOf(worker, "parcel.weigh"), (all) => all.length === 2)
+      expect(letters).toMatchObject([
+        { cause: "EntryMalformed", hello: "world" },
+        { cause: "EntryMalformed", job: "../../etc/passwd" }
+      ])
+      yield* Fleet.until(worker.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+    })
+  )
+
+  it.live("A1 an entry whose job is gone leaves a letter JobGone; one whose job is over just goes", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(Fleet.submit())
+      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      yield* client.send("XADD", partition.mailbox("parcel.weigh"), "*", "job", id, "ts", "1")
+      const gone = yield* client.run(Fleet.submit({ owner: "bob" }))
+      yield* client.send("DEL", Keys.partitionTable(4)[Keys.partitionOf(gone, 4)]!.job(gone))
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      yield* Fleet.until(worker.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
+      expect(yield* Fleet.lettersOf(worker, "parcel.weigh")).toMatchObject([{ cause: "JobGone", job: gone }])
+      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
+    })
+  )
+})
+
+describe("after Redis lost everything", () => {
+  it.live("mailboxes and leases are made again, once, and new jobs are worked off", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      const client = yield* Fleet.joined(redis.url)
+      const before = yield* client.run(Fleet.submit())
+      yield* Fleet.until(client.run(Fleet.jobOf(before)), ({ state }) => state === "done")
+      yield* client.send("FLUSHALL")
+      const id = yield* client.run(Fleet.submit())
+      yield* Fleet.until(client.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(yield* worker.run(ActorSystem.use((system) => Effect.sync(() => system.trouble())))).toBe(null)
+    })
+  )
+})

@@ -1,0 +1,124 @@
+/** A job still open at its deadline fails, wherever it stands; each timer is served once (J1). */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Schedule } from "effect"
+import { Retry } from "@eco2/core"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const pastDeadline = { clockOffsetMillis: 3_700_000 }
+const failedAt = (stage: string, attempts: number) => ({
+  state: "failed",
+  error: { code: "DEADLINE_EXCEEDED", message: "the job was not finished by its deadline", stage, attempts }
+})
+
+describe("the deadline", () => {
+  it.live("J1 fails a job that waits, and takes its entry out of the mailbox", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const late = yield* Fleet.joined(redis.url, pastDeadline)
+      const id = yield* client.run(Fleet.submit())
+      expect(yield* client.run(Fleet.promote)).toBe(0)
+      expect(yield* late.run(Fleet.promote)).toBe(1)
+      expect(yield* client.run(Fleet.jobOf(id))).toMatchObject(failedAt("weigh", 0))
+      expect(yield* client.run(Fleet.toldOf(id))).toEqual(["queued/started", "failed/failed"])
+      expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+    })
+  )
+
+  it.live("J1 fails a job that runs, and its holder's result comes too late", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const late = yield* Fleet.joined(redis.url, pastDeadline)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const holding = yield* hand.take("weigh")
+      expect(yield* late.run(Fleet.promote)).toBe(1)
+      expect((yield* client.run(Fleet.commit(holding))).outcome).toBe("lost")
+      expect(yield* client.run(Fleet.jobOf(id))).toMatchObject(failedAt("weigh", 1))
+      expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+    })
+  )
+
+  it.live("J1 fails a job whose retry was due only after it", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const late = yield* Fleet.joined(redis.url, pastDeadline)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.defer(yield* hand.take("weigh"), { delayMillis: 100_000_000 }))
+      expect(yield* late.run(Fleet.promote)).toBe(1)
+      expect(yield* client.run(Fleet.jobOf(id))).toMatchObject(failedAt("weigh", 1))
+      expect(yield* hand.read("weigh")).toEqual([])
+    })
+  )
+
+  it.live("J1 still holds for a job that was put off and came back", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const soon = yield* Fleet.joined(redis.url, { clockOffsetMillis: 90_000 })
+      const late = yield* Fleet.joined(redis.url, pastDeadline)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.defer(yield* hand.take("weigh"), { delayMillis: 60_000 }))
+      expect(yield* soon.run(Fleet.promote)).toBe(0)
+      expect((yield* client.run(Fleet.jobOf(id))).state).toBe("waiting")
+      expect(yield* late.run(Fleet.promote)).toBe(1)
+      expect(yield* client.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+    })
+  )
+
+  it.live("J1 looked at by ten processes at once fails the job once; a finished job not at all", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const late = yield* Fleet.joined(redis.url, pastDeadline)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const done = yield* client.run(Fleet.submit())
+      for (const stage of ["weigh", "label", "ship"]) yield* client.run(Fleet.commit(yield* hand.take(stage)))
+      const id = yield* client.run(Fleet.submit())
+      const expired = yield* Effect.all(
+        Array.from({ length: 10 }, () => late.run(Fleet.promote)),
+        { concurrency: 10 }
+      )
+      expect(expired.reduce((sum, one) => sum + one, 0)).toBe(1)
+      expect(yield* client.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+      expect(yield* client.run(Fleet.terminalsOf(done))).toEqual(["done"])
+    })
+  )
+
+  it.live("J1 holds without anybody's help for a job that only ever retries", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: () => Effect.fail(new Fleet.ScaleBroken()),
+          retry: Retry.policy({ otherwise: Schedule.spaced("40 millis") })
+        }),
+        { jobDeadline: Duration.millis(200) }
+      )
+      const id = yield* worker.run(Fleet.submit())
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      expect(job.error?.code).toBe("DEADLINE_EXCEEDED")
+      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+    })
+  )
+
+  it.live("J1 a timer too early for a running job only waits again, one that outlived its job goes", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const late = yield* Fleet.joined(redis.url, pastDeadline)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const { partition } = yield* hand.take("weigh")
+      yield* client.send("ZADD", partition.timers, 1, id)
+      expect(yield* client.run(Fleet.promote)).toBe(0)
+      expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(1)
+      const { deadline, state } = yield* client.run(Fleet.jobOf(id))
+      expect([state, yield* client.send("ZSCORE", partition.timers, id)]).toEqual(["running", String(deadline)])
+      yield* client.run(Fleet.cancel(id))
+      yield* client.send("ZADD", partition.timers, 1, id)
+      expect(yield* late.run(Fleet.promote)).toBe(0)
+      expect(yield* client.send("EXISTS", partition.timers)).toBe(0)
+      expect(yield* client.run(Fleet.terminalsOf(id))).toEqual(["cancelled"])
+    })
+  )
+})

@@ -1,0 +1,53 @@
+/** Typed in, typed out: what does not fit does not compile. The claims are checked by the compiler; running them shows the rest. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { Pipeline, Stage } from "@eco2/core"
+import * as Fleet from "../CoreFixture.ts"
+
+const start = Pipeline.make("parcel", { input: Fleet.Parcel })
+const wantsText = Stage.make("wrong", {
+  needs: { weigh: Schema.Struct({ grams: Schema.String }) },
+  output: Schema.String,
+  progress: 50
+})
+
+describe("a pipeline's types", () => {
+  it("stages that do not fit do not compile", () => {
+    // @ts-expect-error label reads what weigh leaves, and weigh is not there yet
+    start.add(Fleet.label)
+    // @ts-expect-error the order counts
+    start.add(Fleet.ship).add(Fleet.weigh)
+    // @ts-expect-error weigh leaves a number where text is read
+    start.add(Fleet.weigh).add(wantsText)
+    const other = Pipeline.make("parcel", { input: Schema.Struct({ height: Schema.Finite }) })
+    // @ts-expect-error weigh reads another input
+    other.add(Fleet.weigh)
+    const paint = Effect.succeed(() => Effect.succeed(1))
+    // @ts-expect-error no stage has this name
+    expect(() => Pipeline.behavior(Fleet.ParcelPipeline, "paint", paint)).toThrow("no stage paint")
+  })
+
+  it("handlers and submits that do not fit do not compile", () => {
+    const pounds = Effect.succeed(() => Effect.succeed({ pounds: 1 }))
+    const wantsInput = Effect.succeed((values: { input: string }) => Effect.succeed({ tracking: values.input }))
+    const free = { owner: null, key: null }
+    const wrong = () => [
+      // @ts-expect-error weigh leaves grams
+      Pipeline.behavior(Fleet.ParcelPipeline, "weigh", pounds),
+      // @ts-expect-error ship does not read the input
+      Pipeline.behavior(Fleet.ParcelPipeline, "ship", wantsInput),
+      // @ts-expect-error a parcel's weight is a number
+      Pipeline.submit(Fleet.ParcelPipeline, { weight: "two" }, free)
+    ]
+    expect(wrong).toBeTypeOf("function")
+  })
+
+  it("the plan names each stage's mailbox, progress and whether it reads the image, in order", () => {
+    expect(Fleet.ParcelPipeline.plan).toEqual([
+      { name: "weigh", mailbox: "parcel.weigh", progress: 30, image: true },
+      { name: "label", mailbox: "parcel.label", progress: 60, image: false },
+      { name: "ship", mailbox: "parcel.ship", progress: 100, image: false }
+    ])
+    expect(start.plan).toEqual([])
+  })
+})

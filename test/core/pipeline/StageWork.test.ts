@@ -1,0 +1,208 @@
+/**
+ * What a stage's handler may do, and what becomes of the job: time-outs interrupt and fence (A3), only the stage due runs
+ * (J2), tells go out with the commit (J3), and what cannot heal fails the job with a reason (J1).
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Actor, Pipeline, Retry, Stage } from "@eco2/core"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const soon = Schedule.spaced(Duration.millis(5))
+
+const Text = Schema.String
+const only = Stage.make("only", { needs: { input: Text }, output: Text, progress: 100, timeout: "60 millis" })
+const Single = Pipeline.make("single", { input: Text }).add(only)
+const submitText = (text: string) =>
+  Effect.map(Pipeline.submit(Single, text, { owner: null, key: null }), ({ id }) => id)
+const single = (handler: (text: string, attempt: number) => Effect.Effect<string, Fleet.ScaleBroken>) =>
+  Pipeline.behavior(
+    Single,
+    "only",
+    Effect.succeed(({ input }, job) => handler(input, job.attempt)),
+    {
+      retry: Retry.policy<Fleet.ScaleBroken>({ otherwise: soon.pipe(Schedule.upTo({ times: 2 })) })
+    }
+  )
+
+const Receipts = Actor.make("receipts", { Print: Actor.tell({ payload: Schema.Struct({ grams: Schema.Finite }) }) })
+
+describe("a stage's work", () => {
+  it.live("A3 an attempt past its timeout is interrupted, counted as StageTimeout, and tried again", () =>
+    Effect.gen(function* () {
+      let interrupted = 0
+      const worker = yield* Fleet.working(
+        redis.url,
+        single((text, attempt) =>
+          attempt === 1
+            ? Effect.never.pipe(Effect.onInterrupt(() => Effect.sync(() => void interrupted++)))
+            : Effect.succeed(text)
+        )
+      )
+      const id = yield* worker.run(submitText("slow"))
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(interrupted).toBe(1)
+      const retrying = (yield* worker.run(Fleet.historyOf(id))).filter(({ status }) => status === "retrying")
+      expect(retrying).toMatchObject([{ stage: "only", result: { code: "StageTimeout", attempt: 1 } }])
+    })
+  )
+
+  it.live("attempts used up fail the job, with the error's tag, its stage and how often it was tried", () =>
+    Effect.gen(function* () {
+      const attempts: Array<number> = []
+      const worker = yield* Fleet.working(
+        redis.url,
+        single((_, attempt) => {
+          attempts.push(attempt)
+          return Effect.fail(new Fleet.ScaleBroken())
+        })
+      )
+      const id = yield* worker.run(submitText("heavy"))
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      expect(attempts).toEqual([1, 2, 3])
+      expect(job.error).toMatchObject({ code: "ScaleBroken", stage: "only", attempts: 3 })
+      expect(yield* Fleet.lettersOf(worker, "single.only")).toMatchObject([
+        { job: id, cause: "ScaleBroken", attempts: "3" }
+      ])
+      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+    })
+  )
+
+  it.live("a wait the error asks for spends no attempt", () =>
+    Effect.gen(function* () {
+      const attempts: Array<number> = []
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: (_, { attempt }) => {
+            attempts.push(attempt)
+            return attempts.length < 4 ? Effect.fail(new Fleet.ScaleBroken()) : Effect.succeed({ grams: 1 })
+          },
+          retry: Retry.policy({ retryAfter: () => Duration.millis(5) })
+        })
+      )
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(attempts).toEqual([1, 1, 1, 1])
+      expect((yield* worker.run(Fleet.jobOf(id))).tries).toBe(6)
+    })
+  )
+
+  it.live("an output over 256 KiB fails the job; one just below is kept", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(
+        redis.url,
+        single((text) => Effect.succeed(text.repeat(256 * 1024 - (text === "a" ? 2 : 1))))
+      )
+      const [small, large] = [yield* worker.run(submitText("a")), yield* worker.run(submitText("b"))]
+      yield* Fleet.until(worker.run(Fleet.jobOf(small)), ({ state }) => state === "done")
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(large)), ({ state }) => state === "failed")
+      expect(job.error).toMatchObject({
+        code: "CheckpointUnreadable",
+        message: expect.stringContaining("262145 bytes")
+      })
+      expect(job.outputs.size).toBe(0)
+    })
+  )
+
+  it.live("a checkpoint that no longer decodes fails the job by name; the handler is not called with it", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.commit(yield* hand.take("weigh"), { output: '{"pounds":4}' }))
+      const labelled: Array<string> = []
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ labelled: (one) => labelled.push(one) }))
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      expect(job.error).toMatchObject({
+        code: "CheckpointUnreadable",
+        stage: "label",
+        message: expect.stringContaining("grams")
+      })
+      expect(labelled).toEqual([])
+    })
+  )
+
+  it.live("a job whose hash no version of ours wrote is buried, not begun for ever", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      const [holding] = yield* hand.read("weigh")
+      yield* client.send("HSET", holding!.partition.job(holding!.id), "created", "yesterday")
+      yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      const letters = yield* Fleet.until(Fleet.lettersOf(client, "parcel.weigh"), (all) => all.length > 0)
+      expect(letters).toMatchObject([{ cause: "JobUnreadable" }])
+      expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+    })
+  )
+
+  it.live("J3 a handler's tells go out with its commit, once, and not when it fails", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: (_, job) =>
+            Effect.gen(function* () {
+              yield* job.tell(yield* Receipts.message("Print", { grams: job.attempt }))
+              return job.attempt === 1 ? yield* new Fleet.ScaleBroken() : { grams: 1 }
+            }),
+          retry: Retry.policy({ otherwise: soon })
+        })
+      )
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(yield* worker.run(Fleet.depthOf("receipts"))).toBe(1)
+      const [key] = (yield* Fleet.keysOf(worker)).filter((name) => name.endsWith(":mailbox:receipts"))
+      expect(yield* worker.send("XRANGE", key!, "-", "+")).toMatchObject([
+        [expect.any(String), ["type", "Print", "body", '{"grams":2}', "ts", expect.any(String)]]
+      ])
+    })
+  )
+
+  it.live("a stage never works on more jobs at once than its concurrency", () =>
+    Effect.gen(function* () {
+      const narrow = Stage.make("narrow", { needs: { input: Text }, output: Text, progress: 100, concurrency: 3 })
+      const Narrow = Pipeline.make("narrow", { input: Text }).add(narrow)
+      let now = 0
+      let most = 0
+      const gate = yield* Deferred.make<void>()
+      const worker = yield* Fleet.working(
+        redis.url,
+        Pipeline.behavior(
+          Narrow,
+          "narrow",
+          Effect.succeed(({ input }) =>
+            Effect.gen(function* () {
+              most = Math.max(most, ++now)
+              if (most === 3) yield* Deferred.succeed(gate, undefined)
+              yield* Deferred.await(gate)
+              yield* Effect.yieldNow
+              now--
+              return input
+            })
+          )
+        )
+      )
+      const ids = yield* Effect.forEach(
+        Array.from({ length: 30 }, (_, i) => `owner ${i}`),
+        (owner) => worker.run(Effect.map(Pipeline.submit(Narrow, owner, { owner, key: null }), ({ id }) => id))
+      )
+      for (const id of ids) yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(most).toBe(3)
+    })
+  )
+
+  it.live("a stage served by a process started later is picked up without any other traffic", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.commit(yield* hand.take("weigh")))
+      yield* client.run(Fleet.commit(yield* hand.take("label")))
+      // ship is the last of the behaviors to be served, and nothing waits for the others
+      yield* Fleet.working(redis.url, Layer.mergeAll(single(Effect.succeed), Fleet.parcelBehaviors()))
+      yield* Fleet.until(client.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+    })
+  )
+})

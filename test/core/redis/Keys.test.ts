@@ -1,0 +1,126 @@
+/** Where a key lives: the same partition for the same text everywhere, and an even spread over a Cluster's masters. */
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { Keys, Keyspace, RedisClient } from "@eco2/core"
+import { hashSlot, slots } from "../../../packages/core/src/redis/HashSlot.ts"
+import * as Fleet from "../CoreFixture.ts"
+
+describe("hash slots", () => {
+  const cluster = Fleet.privateRedis(
+    { args: ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"] },
+    { emptied: false }
+  )
+  it.live("are those the server computes", () =>
+    Effect.gen(function* () {
+      const redis = Context.get(yield* Layer.build(RedisClient.layerUrl(cluster.url)), RedisClient.RedisClient)
+      const keys = [
+        "a",
+        "{a}b",
+        "{}a",
+        "a{b}{c}",
+        "{a",
+        "a}b{c}",
+        "{{a}}",
+        "이코",
+        "eco2:{이코}",
+        "",
+        ...Keys.partitionTable(16).flatMap((partition) => [partition.root, partition.mailbox("a"), partition.job("x")]),
+        Keys.alive,
+        Keys.meta
+      ]
+      for (const key of keys) expect(hashSlot(key)).toBe(yield* redis.send("CLUSTER", "KEYSLOT", key))
+    })
+  )
+})
+
+describe("partitions", () => {
+  it("of fixed texts never change: data already stored is found by them", () => {
+    const of = (text: string) => [4, 5, 16].map((partitions) => Keys.partitionOf(text, partitions))
+    expect(
+      Object.fromEntries(
+        ["", "a", "ann", "이코", "9b2f0f7e-5b7f-4c63-9c52-000000000000"].map((text) => [text, of(text)])
+      )
+    ).toEqual({
+      "": [0, 3, 4],
+      a: [0, 0, 8],
+      ann: [3, 0, 15],
+      이코: [0, 3, 8],
+      "9b2f0f7e-5b7f-4c63-9c52-000000000000": [1, 2, 5]
+    })
+  })
+
+  it("get about the same number of users", () => {
+    const counts = Array.from({ length: 16 }, () => 0)
+    for (let i = 0; i < 16_000; i++) counts[Keys.partitionOf(`user ${i}`, 16)]!++
+    expect(Math.min(...counts)).toBeGreaterThan(800)
+    expect(Math.max(...counts)).toBeLessThan(1200)
+  })
+
+  for (const partitions of [4, 6, 8, 12, 16]) {
+    for (const masters of [2, 3, 4]) {
+      if (partitions % masters !== 0) continue
+      it(`${partitions} spread over ${masters} masters evenly, each in a slot of its own`, () => {
+        const all = Keys.tags(partitions).map((tag) => hashSlot(`eco2:{${tag}}:events`))
+        const perMaster = Array.from({ length: masters }, () => 0)
+        for (const slot of all) perMaster[Math.floor((slot * masters) / slots)]!++
+        expect(new Set(perMaster)).toEqual(new Set([partitions / masters]))
+        expect(new Set(all).size).toBe(partitions)
+      })
+    }
+  }
+
+  it("share one slot for all keys of one job, and one for what belongs to the fleet", () => {
+    for (const partition of Keys.partitionTable(12)) {
+      const keys = [
+        partition.root,
+        partition.mailbox("a"),
+        partition.job("x"),
+        partition.jobEvents("x"),
+        partition.jobImage("x"),
+        partition.upload("x"),
+        partition.events,
+        partition.timers,
+        partition.later,
+        partition.dead("a")
+      ]
+      expect(new Set(keys.map(hashSlot)).size).toBe(1)
+    }
+    expect(hashSlot(Keys.alive)).toBe(hashSlot(Keys.meta))
+  })
+
+  it("are named in the table, each key by one row, and a stranger by none", () => {
+    const id = "9b2f0f7e-5b7f-4c63-9c52-000000000000"
+    for (const partition of Keys.partitionTable(16)) {
+      for (const [key, name] of [
+        [partition.mailbox("scan.vision"), "{p}:mailbox:<actor>"],
+        [partition.job(id), "{p}:job:<id>"],
+        [partition.jobEvents(id), "{p}:job:<id>:events"],
+        [partition.jobImage(id), "{p}:job:<id>:image"],
+        [partition.upload(id), "{p}:upload:<uuid>"],
+        [partition.events, "{p}:events"],
+        [partition.timers, "{p}:timers"],
+        [partition.later, "{p}:later"],
+        [partition.dead("scan.vision"), "{p}:dead:<actor>"]
+      ] as const) {
+        expect(Keys.table.filter(({ pattern }) => pattern.test(key.slice(Keys.prefix.length))).length).toBe(1)
+        expect(Keys.rowOf(key)?.name).toBe(name)
+      }
+    }
+    expect(Keys.rowOf("eco2:{0}:jobs:1")).toBe(undefined)
+    expect(Keys.rowOf("{0}:events")).toBe(undefined)
+  })
+})
+
+describe("the keyspace", () => {
+  const redis = Fleet.privateRedis()
+
+  it.live("refuses a process that counts partitions differently, and says which setting disagrees", () =>
+    Effect.gen(function* () {
+      yield* Fleet.joined(redis.url, { partitions: 4 })
+      const refusal = yield* Effect.exit(Fleet.joined(redis.url, { partitions: 8 }))
+      expect(JSON.stringify(refusal)).toContain("PARTITIONS")
+      const again = yield* Fleet.joined(redis.url, { partitions: 4 })
+      expect((yield* again.run(Keyspace)).partitions.length).toBe(4)
+    })
+  )
+})

@@ -1,0 +1,179 @@
+/** Redis in trouble, said as what the caller may do: full, frozen, gone, and back again. */
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Duration, Effect, Fiber, Layer, References, Schema } from "effect"
+import { Actor, ActorSystem, JobStore, Keys, Lease, RedisClient } from "@eco2/core"
+import { RedisServer } from "@eco2/core/testing"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const clientOf = (url: string) =>
+  Effect.map(Layer.build(RedisClient.layerUrl(url)), (context) => Context.get(context, RedisClient.RedisClient)).pipe(
+    Effect.provideService(References.MinimumLogLevel, "None")
+  )
+
+describe("a full Redis", () => {
+  const full = <A, E, R>(process: Fleet.Process<Fleet.Services>, then: Effect.Effect<A, E, R>) =>
+    Effect.acquireUseRelease(
+      process.send("CONFIG", "SET", "maxmemory", "1"),
+      () => then,
+      () => process.send("CONFIG", "SET", "maxmemory", "0")
+    )
+
+  it.live("refuses submits, tells and uploads with RedisFull, and stores nothing of them", () =>
+    Effect.gen(function* () {
+      const Printer = Actor.make("printer", { Print: Actor.tell({ payload: Schema.String }) })
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(Fleet.submit())
+      const before = yield* Fleet.keysOf(client)
+      const refusals = yield* full(
+        client,
+        Effect.all([
+          Effect.flip(client.run(Fleet.submit())),
+          Effect.flip(client.run(Fleet.submit({ image: new Uint8Array([1]) }))),
+          Effect.flip(client.run(Printer.tell("ann", "Print", "a"))),
+          Effect.flip(client.run(JobStore.JobStore.use((store) => store.upload(id, new Uint8Array([1])))))
+        ])
+      )
+      expect(refusals.map(({ _tag }) => _tag)).toEqual(["RedisFull", "RedisFull", "RedisFull", "RedisFull"])
+      expect(yield* Fleet.keysOf(client)).toEqual(before)
+    })
+  )
+
+  it.live("lets every other transition and every beat pass, so that the fleet drains", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 7_200_000 })
+      const hand = yield* Fleet.byHand(client, "hand")
+      for (const _ of [1, 2, 3, 4, 5, 6]) yield* client.run(Fleet.submit())
+      const [a, b, c, d, e, f] = yield* hand.read("weigh")
+      yield* full(
+        client,
+        Effect.gen(function* () {
+          for (const holding of [a!, b!, c!]) expect((yield* client.run(Fleet.begin(holding)))._tag).toBe("Run")
+          expect((yield* client.run(Fleet.commit(a!))).outcome).toBe("committed")
+          expect(yield* client.run(Fleet.defer(b!))).toBe("deferred")
+          expect(yield* client.run(Fleet.bury(c!))).toBe("buried")
+          expect(yield* client.run(Fleet.cancel(d!.id))).toBe("cancelled")
+          const beats = Lease.Lease.use((lease) => Effect.orDie(lease.beat("other", "register")))
+          expect((yield* client.run(beats)).alive).toBe(true)
+          expect(yield* late.run(Lease.Lease.use((lease) => Effect.orDie(lease.condemn(["hand"]))))).toEqual(["hand"])
+          expect((yield* Fleet.inherit(client, "hand", "other", "weigh")).map(({ id }) => id)).toEqual([e!.id, f!.id])
+          expect(yield* late.run(Fleet.promote)).toBe(4)
+        })
+      )
+    })
+  )
+
+  it.live("does not keep a worker from starting, and the work that is there is done", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const first = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      yield* first.stop
+      const id = yield* client.run(Fleet.submit())
+      yield* full(
+        client,
+        Effect.gen(function* () {
+          const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+          yield* Fleet.until(client.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+          yield* worker.stop
+        })
+      )
+    })
+  )
+})
+
+describe("a Redis that does not answer", () => {
+  it.live("answers RedisUnavailable where nobody listens, within seconds", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(() => RedisServer.freePort())
+      const client = yield* clientOf(`redis://127.0.0.1:${port}`)
+      const refusal = yield* Effect.flip(client.send("PING")).pipe(Effect.timeout("3 seconds"))
+      expect(refusal).toMatchObject({ _tag: "RedisUnavailable", command: "PING" })
+      const reader = yield* client.reader(Keys.alive)
+      const silence = yield* Effect.flip(reader.read(100, "BLPOP", "a", 0.1)).pipe(Effect.timeout("3 seconds"))
+      expect(silence).toMatchObject({ _tag: "RedisUnavailable" })
+    })
+  )
+
+  it.live("frozen: commands and reads fail within bounds, and once it thaws all goes on over new connections", () =>
+    Effect.gen(function* () {
+      const own = yield* RedisServer.scoped()
+      const client = yield* clientOf(own.url)
+      const reader = yield* client.reader(Keys.alive)
+      expect(yield* reader.read(20, "BLPOP", "a", 0.02)).toBe(null)
+      const worker = yield* Fleet.working(own.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(6) })
+      const trouble = worker.run(ActorSystem.use((system) => Effect.sync(() => system.trouble())))
+      expect(yield* trouble).toBe(null)
+      own.freeze()
+      const since = performance.now()
+      const command = yield* Effect.forkChild(Effect.flip(client.send("PING")))
+      const read = yield* Effect.forkChild(Effect.flip(reader.read(300, "BLPOP", "a", 0.3)))
+      expect(yield* Fiber.join(read)).toMatchObject({ _tag: "RedisUnavailable" })
+      expect(performance.now() - since).toBeLessThan(7_000)
+      expect(yield* Fiber.join(command)).toMatchObject({ _tag: "RedisUnavailable", command: "PING" })
+      expect(performance.now() - since).toBeLessThan(20_000)
+      expect(yield* trouble).toContain("no heartbeat answered")
+      own.thaw()
+      yield* Fleet.until(Effect.option(client.send("PING")), (pong) => pong._tag === "Some")
+      expect(yield* reader.read(20, "BLPOP", "a", 0.02)).toBe(null)
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      yield* Fleet.until(trouble, (said) => said === null)
+    })
+  )
+
+  it.live("restarted without its data: the worker comes back by itself", () =>
+    Effect.gen(function* () {
+      const own = yield* RedisServer.scoped()
+      const worker = yield* Fleet.working(own.url, Fleet.parcelBehaviors())
+      yield* Effect.promise(() => own.restart())
+      const id = yield* Fleet.until(Effect.option(worker.run(Fleet.submit())), (one) => one._tag === "Some")
+      if (id._tag === "None") return
+      yield* Fleet.until(worker.run(Fleet.jobOf(id.value)), ({ state }) => state === "done")
+    })
+  )
+
+  it.live(
+    "errors of the server itself are RedisRefused with their code; replies of another shape RedisReplyInvalid",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* clientOf(redis.url)
+        yield* client.send("SET", "text", "a")
+        expect(yield* Effect.flip(client.send("LPUSH", "text", "b"))).toMatchObject({
+          _tag: "RedisRefused",
+          code: "WRONGTYPE"
+        })
+        const decode = RedisClient.decodeReply("GET", Schema.Int)
+        const odd = yield* Effect.flip(Effect.flatMap(client.send("GET", "text"), decode))
+        expect(odd).toMatchObject({ _tag: "RedisReplyInvalid", command: "GET" })
+      })
+  )
+})
+
+describe("a reader", () => {
+  it.live("ends its read at once when unblocked, and does nothing when it is not reading", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf(redis.url)
+      const reader = yield* client.reader(Keys.alive)
+      yield* reader.unblock
+      const read = yield* Effect.forkChild(reader.read(20_000, "BLPOP", "a", 20))
+      yield* Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=blpop"))
+      yield* reader.unblock
+      expect(yield* Fiber.join(read)).toBe(null)
+    })
+  )
+
+  it.live("whose connection is cut fails, and reads again over a new one", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf(redis.url)
+      const reader = yield* client.reader(Keys.alive)
+      const read = yield* Effect.forkChild(Effect.flip(reader.read(20_000, "BLPOP", "a", 20)))
+      const list = yield* Fleet.until(client.send("CLIENT", "LIST"), (all) => String(all).includes("cmd=blpop"))
+      const id = /id=(\d+)[^\n]*name=eco2-reader/.exec(String(list))?.[1] ?? ""
+      yield* client.send("CLIENT", "KILL", "ID", id)
+      expect(yield* Fiber.join(read)).toMatchObject({ _tag: "RedisUnavailable", command: "BLPOP" })
+      yield* client.send("RPUSH", "a", "one")
+      expect(yield* reader.read(1_000, "BLPOP", "a", 1)).toEqual(["a", "one"])
+    })
+  )
+})

@@ -1,0 +1,40 @@
+/** The documents' tables say what the code says. */
+import { describe, expect, it } from "@effect/vitest"
+import { Keys } from "@eco2/core"
+import { globSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+
+const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
+const files = (pattern: string) => globSync(pattern, { cwd: fileURLToPath(new URL("..", import.meta.url)) })
+
+describe("the documents", () => {
+  it("show the key table as the code has it", () => {
+    const rows = Keys.table.map(
+      ({ content, lives, name, reader, type, writer }) =>
+        `| \`${name}\` | ${type} | ${content} | ${lives} | ${writer} | ${reader} |`
+    )
+    const shown = read("docs/architecture.md")
+      .split("\n")
+      .filter((line) => /^\| `\{(p|fleet)\}/.test(line))
+    expect(shown).toEqual(rows)
+  })
+
+  it("name every metric of the code, with its type, and no other", () => {
+    const declared = files("packages/*/src/**/*.ts")
+      .flatMap((path) => [...read(path).matchAll(/Metric\.(counter|gauge|histogram)\(\s*"([a-z0-9_]+)"/g)])
+      .map(([, type, name]) => `${name} ${type}`)
+    const shown = [...read("docs/operations.md").matchAll(/^\| `(eco2_[a-z0-9_]+)` \| (\w+) \|/gm)].map(
+      ([, name, type]) => `${name} ${type}`
+    )
+    expect(shown.toSorted()).toEqual(declared.toSorted())
+  })
+
+  it("cite an invariant only where a test's title cites it too", () => {
+    const named = [...read("docs/architecture.md").matchAll(/^\| ([JA]\d) \|/gm)].map(([, name]) => name ?? "")
+    const titles = files("test/**/*.test.ts")
+      .flatMap((path) => read(path).match(/"[JA]\d[^"\n]*"|`[^`\n]*\b[JA]\d[^`\n]*`/g) ?? [])
+      .join("\n")
+    expect(named.length).toBeGreaterThan(0)
+    expect(named.filter((name) => !new RegExp(`\\b${name}\\b`).test(titles))).toEqual([])
+  })
+})

@@ -1,0 +1,207 @@
+/** `npm start` as a newcomer meets it: one line when it is ready, nothing left when it ends, nothing lost in between. */
+import { afterEach, describe, expect, it } from "vitest"
+import { mkdtempSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { connect, createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import * as RedisServer from "../../packages/core/src/testing/RedisServer.ts"
+import { client, field } from "../gateway/ScanClient.ts"
+import * as EventStream from "../harness/EventStream.ts"
+import * as NpmScript from "../harness/NpmScript.ts"
+import * as Process from "../harness/Process.ts"
+
+const ready = /^Eco² is ready at (http:\S+)$/
+const quick = { SIMULATED_VISION_MS: "0", SIMULATED_ANSWER_MS: "0" }
+/** No answer within the life of a test. */
+const stuck = { SIMULATED_VISION_MS: "600000" }
+
+const folders: Array<string> = []
+const state = () => {
+  const folder = mkdtempSync(join(tmpdir(), "eco2 start "))
+  folders.push(folder)
+  return folder
+}
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) {
+    for (const { pid } of NpmScript.membersOf(folder)) process.kill(pid, "SIGKILL")
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  }
+})
+
+const npmStart = async (env: Readonly<Record<string, string>>) => {
+  const start = NpmScript.run("start", { PORT: "0", ...env })
+  const [, address = ""] = await start.waitForLine(ready)
+  return { ...start, address }
+}
+
+const submitStuck = async (serving: { readonly address: string }) => {
+  const scan = client(serving)
+  const id = await scan.accepted()
+  const stream = await EventStream.open(scan.eventsUrl(id), { headers: scan.headers })
+  // left open: a viewer must not hold the end up
+  await stream.waitFor(({ event }) => event === "vision")
+  return id
+}
+
+const statusOf = async (serving: { readonly address: string }, id: string) =>
+  field((await client(serving).finished(id)).body, "status")
+
+/** Left-behind processes are found in /proc. */
+const notLinux = process.platform !== "linux"
+
+describe.skipIf(notLinux)("npm start", () => {
+  it("says once that it is ready, and where; Ctrl-C ends all of it; the next start still has the result", async () => {
+    const folder = state()
+    const first = await npmStart({ ECO2_STATE: folder, ...quick })
+    const probe = await fetch(`${first.address}/readyz`)
+    expect(probe.status).toBe(200)
+    const id = await client(first).accepted()
+    const before = await client(first).finished(id)
+    expect(field(before.body, "status")).toBe("completed")
+    const members = NpmScript.membersOf(folder).map(({ command }) => command)
+    expect(members.filter((command) => /redis-server|valkey-server/.test(command))).toHaveLength(1)
+    first.interrupt()
+    const exit = await first.exited
+    // npm itself may report the signal it was sent with its group
+    expect([0, 130]).toContain(exit.code)
+    expect(NpmScript.membersOf(folder)).toEqual([])
+    const plain = first.stdout.filter((line) => !/^\{|^>|^$/.test(line))
+    expect(plain).toEqual([`Eco² is ready at ${first.address}`])
+
+    const second = await Process.start("all", { ECO2_STATE: folder, ...quick })
+    expect((await client(second).result(id)).body).toEqual(before.body)
+    await second.stop()
+  })
+
+  it("hands open work to the next start when SIGTERM ends it, code 0, leaving no process", async () => {
+    const folder = state()
+    const first = await npmStart({ ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "100 millis" })
+    const id = await submitStuck(first)
+    first.terminate()
+    expect((await first.exited).code, first.output()).toBe(0)
+    expect(NpmScript.membersOf(folder)).toEqual([])
+
+    const second = await Process.start("all", { ECO2_STATE: folder, ...quick })
+    expect(await statusOf(second, id)).toBe("completed")
+    expect((await second.stop()).code).toBe(0)
+    expect(NpmScript.membersOf(folder)).toEqual([])
+  })
+})
+
+describe.skipIf(notLinux)("the process behind npm start", () => {
+  it("is followed after kill -9 by a start that takes its Redis over and finishes its open work", async () => {
+    const folder = state()
+    const lease = { LEASE: "1 second" }
+    const first = await Process.start("all", { ECO2_STATE: folder, ...stuck, ...lease })
+    const id = await submitStuck(first)
+    await first.kill9()
+    expect(NpmScript.membersOf(folder), "its Redis stays behind").toHaveLength(1)
+    const second = await Process.start("all", { ECO2_STATE: folder, ...quick, ...lease })
+    expect(await statusOf(second, id)).toBe("completed")
+    expect((await second.stop()).code).toBe(0)
+    expect(NpmScript.membersOf(folder)).toEqual([])
+  })
+
+  it("refuses a state folder in use with one line that names the process, and leaves that one in peace", async () => {
+    const folder = state()
+    const first = await Process.start("all", { ECO2_STATE: folder })
+    const second = Process.launch("all", { ECO2_STATE: folder })
+    expect(await second.exited).toEqual({ code: 1, signal: null })
+    expect(second.lines).toHaveLength(1)
+    expect(second.output()).toContain(`already running here as process ${first.pid}`)
+    expect((await fetch(`${first.address}/readyz`)).status).toBe(200)
+    expect((await first.stop()).code).toBe(0)
+  })
+
+  it.for([
+    { env: { LEASE: "abc" }, said: /LEASE is "abc"; allowed is a length of time/ },
+    { env: { PORT: "99999" }, said: /PORT is "99999"; allowed is a whole number from 0 to 65535/ },
+    {
+      env: { AUTH_MODE: "none", HOST: "0.0.0.0" },
+      said: /AUTH_MODE is "none" while HOST is "0.0.0.0".*INSECURE_NONE=true/
+    },
+    { env: { OPENAI_MODELS: "gpt-5.2" }, said: /OPENAI_API_KEY/ }
+  ])("refuses $env with one line that says what is allowed, code 1", async ({ env, said }) => {
+    const folder = state()
+    const start = Process.launch("all", { ECO2_STATE: folder, ...env })
+    expect(await start.exited, start.output()).toEqual({ code: 1, signal: null })
+    expect(start.lines).toHaveLength(1)
+    expect(String(start.logs[0]?.msg)).toMatch(said)
+    expect(NpmScript.membersOf(folder)).toEqual([])
+  })
+
+  it("says that the port is taken, code 1", async () => {
+    const taken = createServer()
+    await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve))
+    const address = taken.address()
+    const port = typeof address === "object" && address !== null ? String(address.port) : ""
+    const start = Process.launch("all", { ECO2_STATE: state(), PORT: port })
+    expect(await start.exited).toEqual({ code: 1, signal: null })
+    taken.close()
+    expect(start.output()).toMatch(new RegExp(`address already in use.*${port}`))
+  })
+
+  it("uses the Redis that REDIS_URL names and starts none; it is not ready before that Redis answers", async () => {
+    const folder = state()
+    const redis = await RedisServer.start()
+    const port = await RedisServer.freePort()
+    redis.freeze()
+    const start = Process.launch("all", { ECO2_STATE: folder, REDIS_URL: redis.url, PORT: String(port), ...quick })
+    try {
+      await expect.poll(() => listens(port), { interval: 20, timeout: 10_000 }).toBe(true)
+      const hasty = AbortSignal.timeout(100)
+      const early = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: hasty }).catch(() => null)
+      expect(early?.status).not.toBe(200)
+      expect(start.output()).not.toMatch(/is ready at/)
+      redis.thaw()
+      const address = String((await start.waitForLog(({ msg }) => msg === "serving")).address)
+      expect((await fetch(`${address}/readyz`)).status).toBe(200)
+      expect(await statusOf({ address }, await client({ address }).accepted())).toBe("completed")
+      expect(NpmScript.membersOf(folder).map(({ pid }) => pid)).toEqual([start.pid])
+      expect(readdirSync(folder)).toEqual([])
+    } finally {
+      redis.thaw()
+      await start.stop()
+      await redis.stop()
+    }
+  })
+
+  it("ends at once, code 1 and saying why, when its Redis dies under open work", async () => {
+    const folder = state()
+    const start = await Process.start("all", { ECO2_STATE: folder, ...stuck })
+    await submitStuck(start)
+    process.kill(Number(readFileSync(join(folder, "redis", "redis.pid"), "utf8")), "SIGKILL")
+    expect((await start.exited).code).toBe(1)
+    expect(start.logs.filter(({ level }) => level === "fatal").map(({ msg }) => msg)).toEqual([
+      `the private Redis ended by itself; see ${join(folder, "redis", "redis.log")}`
+    ])
+    expect(existsSync(join(folder, "redis", "redis.log"))).toBe(true)
+    expect(NpmScript.membersOf(folder)).toEqual([])
+  })
+
+  it("waits for open work after the first SIGTERM and ends at once after a later one, Redis with it", async () => {
+    const folder = state()
+    const start = await Process.start("all", { ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "10 minutes" })
+    await submitStuck(start)
+    start.signal("SIGTERM")
+    await start.waitForLog(({ msg }) => String(msg).startsWith("stopping"))
+    // as an impatient person does
+    const again = setInterval(() => start.signal("SIGTERM"), 100)
+    const exit = await start.exited
+    clearInterval(again)
+    expect(exit.code).toBe(1)
+    await expect.poll(() => NpmScript.membersOf(folder), { interval: 20, timeout: 5_000 }).toEqual([])
+  })
+})
+
+/** Whether somebody listens on this port. */
+const listens = (port: number) =>
+  new Promise<boolean>((resolve) => {
+    const socket = connect(port, "127.0.0.1")
+    socket.once("error", () => resolve(false))
+    socket.once("connect", () => {
+      socket.destroy()
+      resolve(true)
+    })
+  })

@@ -1,0 +1,83 @@
+/** .env.example lists every variable the code reads and nothing else, each explained, each with its true default. */
+import { describe, expect, it } from "vitest"
+import { CoreConfig } from "@eco2/core"
+import { ScanPipeline } from "@eco2/actors/protocol"
+import { Config, ConfigProvider, Effect, Layer } from "effect"
+import { globSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { parseEnv } from "node:util"
+import { ModelConfig } from "../packages/actors/src/model/ModelConfig.ts"
+import { concurrencyVariable } from "../packages/core/src/actor/Behavior.ts"
+import { GatewayConfig } from "../packages/gateway/src/GatewayConfig.ts"
+
+const root = fileURLToPath(new URL("../", import.meta.url))
+const example = readFileSync(`${root}.env.example`, "utf8")
+const given = parseEnv(example.replace(/^#(?=[A-Z])/gm, ""))
+
+/** PATH is the system's. */
+const foreign = new Set(["PATH"])
+const read =
+  /(?:\bSetting\.\w+(?:<[^(]*>)?|\bConfig\.\w+|\b(?:setting|key|millis|baseUrl))\(\s*"([A-Z][A-Z0-9_]*)"|\bprocess\.env\.([A-Z][A-Z0-9_]*)|\bmodelList\("([A-Z]+)"/g
+
+const variablesOf = (text: string): ReadonlyArray<string> =>
+  [...text.matchAll(read)].map(([, setting, variable, provider]) => setting ?? variable ?? `${provider}_MODELS`)
+
+const inCode = new Set([
+  ...globSync(["packages/*/src/**/*.ts", "deploy/**/*.ts"], { cwd: root }).flatMap((file) =>
+    variablesOf(readFileSync(`${root}${file}`, "utf8"))
+  ),
+  ...ScanPipeline.plan.map(({ mailbox }) => concurrencyVariable(mailbox))
+])
+const variables = [...inCode].filter((name) => !foreign.has(name)).toSorted()
+
+describe(".env.example", () => {
+  it("lists every variable the code reads, once, and nothing else", () => {
+    const listed = [...example.matchAll(/^#?([A-Z][A-Z0-9_]*)=/gm)].flatMap(([, name]) => name ?? [])
+    expect(listed.toSorted()).toEqual(variables)
+  })
+
+  it("sets nothing by itself, and explains each variable in the line above", () => {
+    const lines = example.split("\n")
+    for (const [i, line] of lines.entries()) {
+      if (!/^#?[A-Z][A-Z0-9_]*=/.test(line)) continue
+      expect(line).toMatch(/^#/)
+      expect([line, lines[i - 1]]).toEqual([line, expect.stringMatching(/^# \S.*\S$/)])
+    }
+  })
+
+  it("shows the defaults: with all of them set, every role is configured as with none", () => {
+    const under = (env: Record<string, string | undefined>) => {
+      const set = Object.entries(env).flatMap(([name, value]) =>
+        value === undefined || value === "" ? [] : [[name, value]]
+      )
+      return Effect.runSync(
+        Effect.gen(function* () {
+          const { offered, ...model } = yield* ModelConfig
+          const core = yield* Effect.provide(CoreConfig, Layer.fresh(CoreConfig.layer))
+          const gateway = yield* GatewayConfig
+          const simple = yield* Config.all({
+            redis: Config.String("REDIS_URL").pipe(Config.withDefault("redis://127.0.0.1:6379")),
+            port: Config.String("PORT").pipe(Config.withDefault("8080"))
+          })
+          return { models: offered.models, default: offered.default, model, core, gateway, simple }
+        }).pipe(
+          Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: Object.fromEntries(set) }))
+        )
+      )
+    }
+    expect(under(given)).toEqual(under({}))
+  })
+})
+
+describe("docs/operations.md", () => {
+  it("names every variable the code reads in its table of settings, and nothing else", () => {
+    const text = readFileSync(`${root}docs/operations.md`, "utf8")
+    const table = /^\| variable \|.*\n(?:\|.*\n)+/m.exec(text)?.[0] ?? ""
+    const named = table
+      .split("\n")
+      .flatMap((line) =>
+        [...(line.split("|")[1] ?? "").matchAll(/`([A-Z][A-Z0-9_]*)`/g)].flatMap(([, name]) => name ?? [])
+      )
+    expect(named.toSorted()).toEqual(variables)
+  })
+})

@@ -1,0 +1,78 @@
+/** A wrong setting stops the process at once, with one line that names the variable. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import { launch } from "../harness/Process.ts"
+import { client, field, photo } from "./ScanClient.ts"
+import { simulatedOnly, start } from "./Serving.ts"
+
+let redis: RedisServer.RedisServer
+beforeAll(async () => {
+  redis = await RedisServer.start()
+})
+afterAll(() => redis.stop())
+
+const wrong: ReadonlyArray<readonly [name: string, env: Readonly<Record<string, string>>]> = [
+  ["AUTH_MODE", {}],
+  ["AUTH_MODE", { AUTH_MODE: "" }],
+  ["AUTH_MODE", { AUTH_MODE: "everybody" }],
+  ["AUTH_MODE", { AUTH_MODE: "none", HOST: "0.0.0.0" }],
+  ["AUTH_MODE", { AUTH_MODE: "none", HOST: "::" }],
+  ["INSECURE_NONE", { AUTH_MODE: "none", HOST: "0.0.0.0", INSECURE_NONE: "perhaps" }],
+  ["IMAGE_HOSTS", { AUTH_MODE: "header", IMAGE_HOSTS: "https://cdn.example.com" }],
+  ["CORS_ORIGINS", { AUTH_MODE: "header", CORS_ORIGINS: "*" }],
+  ["CORS_ORIGINS", { AUTH_MODE: "header", CORS_ORIGINS: "https://app.example/" }],
+  ["MAX_VIEWERS", { AUTH_MODE: "header", MAX_VIEWERS: "0" }],
+  ["VIEW_TIMEOUT", { AUTH_MODE: "header", VIEW_TIMEOUT: "a while" }],
+  ["KEEPALIVE", { AUTH_MODE: "header", KEEPALIVE: "1 milli" }],
+  ["PORT", { AUTH_MODE: "header", PORT: "65536" }],
+  ["PARTITIONS", { AUTH_MODE: "header", PARTITIONS: "0" }],
+  ["LEASE", { AUTH_MODE: "header", LEASE: "soon" }],
+  ["JOB_TTL", { AUTH_MODE: "header", JOB_TTL: "-1" }],
+  ["MAILBOX_CAPACITY", { AUTH_MODE: "header", MAILBOX_CAPACITY: "many" }],
+  ["REDIS_URL", { AUTH_MODE: "header", REDIS_URL: "http://127.0.0.1" }],
+  ["DEFAULT_MODEL", { AUTH_MODE: "header", DEFAULT_MODEL: "gpt-1" }],
+  ["OPENAI_MODELS", { AUTH_MODE: "header", SIMULATED_MODEL: "false" }]
+]
+
+describe("a gateway", () => {
+  for (const [name, env] of wrong) {
+    it(`refuses to start with ${JSON.stringify(env)} and names ${name}`, async () => {
+      await expect(start("gateway", { ...simulatedOnly, REDIS_URL: redis.url, ...env })).rejects.toThrow(name)
+    })
+  }
+
+  it("as a process: says it in one line, shows no password, and exits with 1", async () => {
+    const role = launch("gateway", {
+      ...simulatedOnly,
+      AUTH_MODE: "header",
+      REDIS_URL: "redis://:hunter2@127.0.0.1:1/x?"
+    })
+    expect((await role.exited).code).toBe(1)
+    expect(role.lines).toHaveLength(1)
+    expect(role.logs[0]).toMatchObject({ level: "fatal", msg: expect.stringContaining("REDIS_URL") })
+    expect(role.output()).not.toContain("hunter2")
+  })
+
+  it("with AUTH_MODE=none believes X-User-ID, and takes whoever sends none for the demo user", async () => {
+    const gateway = await start("gateway", { ...simulatedOnly, REDIS_URL: redis.url, AUTH_MODE: "none" })
+    const id = await client(gateway, null).accepted({ image_url: photo })
+    expect((await client(gateway, null).result(id)).status).toBe(202)
+    expect((await client(gateway, "demo").result(id)).status).toBe(202)
+    const other = await client(gateway, "ann").result(id)
+    expect([other.status, field(other.body, "code")]).toEqual([404, "RESULT_NOT_FOUND"])
+    await gateway.stop()
+  })
+})
+
+describe("a worker", () => {
+  for (const [name, env] of [
+    ["OPENAI_API_KEY", { OPENAI_MODELS: "gpt-5.2" }],
+    ["GEMINI_API_KEY", { GEMINI_MODELS: "gemini-2.5-pro" }],
+    ["SCAN_VISION_CONCURRENCY", { SCAN_VISION_CONCURRENCY: "0" }],
+    ["MODEL_TIMEOUT", { MODEL_TIMEOUT: "1 hour" }]
+  ] as const) {
+    it(`refuses to start with ${JSON.stringify(env)} and names ${name}`, async () => {
+      await expect(start("scan-worker", { ...simulatedOnly, REDIS_URL: redis.url, ...env })).rejects.toThrow(name)
+    })
+  }
+})

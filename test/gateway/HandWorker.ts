@@ -1,0 +1,129 @@
+/**
+ * HandWorker: a scan worker played by hand: it begins, commits, puts off or gives up a job's stage exactly when the test
+ * says so, through the same scripts as a real one. So what viewers see is written down step by step.
+ */
+import { Core, CoreConfig, Job, JobEvent, JobStore, Keyspace, RedisClient } from "@eco2/core"
+import { ScanPipeline } from "@eco2/actors/protocol"
+import { Effect, Layer, ManagedRuntime, Schema } from "effect"
+import { randomUUID } from "node:crypto"
+
+const outputs: Readonly<Record<string, unknown>> = {
+  vision: {
+    result: {
+      classification: { major_category: "재활용폐기물", middle_category: "종이", minor_category: "신문지" },
+      situation_tags: [],
+      meta: { user_input: "?" }
+    },
+    use: { provider: "simulated", model: "simulated", simulated: true }
+  },
+  rule: null,
+  answer: {
+    answer: { disposal_steps: { 단계1: "묶습니다." }, insufficiencies: [], user_answer: "묶어서 냅니다." },
+    use: null
+  },
+  reward: { name: "페이피", dialog: "안녕", match_reason: "종이>신문지", type: "종이" }
+}
+
+const isJobId = Schema.decodeUnknownSync(Job.JobId)
+
+export interface HandWorker {
+  /** Begins the stage the job stands at. */
+  readonly begin: (id: string) => Promise<JobStore.Holding>
+  /** Commits a begun stage, with `done` after the last. */
+  readonly commit: (holding: JobStore.Holding) => Promise<void>
+  /** Both, for the next `stages` stages; all by default. */
+  readonly work: (id: string, stages?: number) => Promise<void>
+  readonly putOff: (holding: JobStore.Holding, code: string) => Promise<void>
+  readonly giveUp: (holding: JobStore.Holding, code: string) => Promise<void>
+  /** One Redis command. */
+  readonly send: (command: string, ...args: ReadonlyArray<string | number>) => Promise<unknown>
+  /** Names of the job's keys. */
+  readonly keys: (id: string) => Promise<{ readonly events: string; readonly tail: string }>
+  readonly stop: () => Promise<void>
+}
+
+export const start = async (redisUrl: string): Promise<HandWorker> => {
+  const runtime = ManagedRuntime.make(
+    Core.client.pipe(
+      Layer.provideMerge(RedisClient.layerUrl(redisUrl)),
+      Layer.provide(CoreConfig.layerWith({})),
+      Layer.fresh
+    )
+  )
+  const store = <A, E>(use: (service: JobStore.JobStore["Service"]) => Effect.Effect<A, E>) =>
+    runtime.runPromise(Effect.flatMap(JobStore.JobStore, use))
+  const send = (command: string, ...args: ReadonlyArray<string | number>) =>
+    runtime.runPromise(RedisClient.RedisClient.use((redis) => redis.send(command, ...args)))
+  const partitionOf = (id: string) => runtime.runPromise(Effect.map(Keyspace, (keyspace) => keyspace.of(id)))
+
+  const begin = async (id: string): Promise<JobStore.Holding> => {
+    const partition = await partitionOf(id)
+    const current = String(await send("HGET", partition.job(id), "cur"))
+    const colon = current.lastIndexOf(":")
+    const stage = String(await send("HGET", partition.job(id), "at"))
+    const holding = {
+      partition,
+      id: isJobId(id),
+      stage,
+      mailbox: current.slice(0, colon),
+      entry: current.slice(colon + 1),
+      token: randomUUID()
+    }
+    const [begun] = await store((service) => service.begin([holding]))
+    if (begun?._tag !== "Run") throw new Error(`${stage} was not begun: ${begun?._tag}`)
+    return holding
+  }
+  const commit = async (holding: JobStore.Holding) => {
+    const at = ScanPipeline.plan.findIndex(({ name }) => name === holding.stage)
+    const next = ScanPipeline.plan[at + 1]
+    const progress = ScanPipeline.plan[at]?.progress ?? 0
+    const events = [JobEvent.fragment({ stage: holding.stage, status: "completed", progress, result: null })]
+    if (next === undefined)
+      events.push(JobEvent.fragment({ stage: "done", status: "completed", progress: 100, result: null }))
+    const [answer] = await store((service) =>
+      service.commit([
+        {
+          ...holding,
+          output: JSON.stringify(outputs[holding.stage]),
+          next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox },
+          progress,
+          dropImage: holding.stage === "vision",
+          events,
+          tells: []
+        }
+      ])
+    )
+    if (answer?.outcome !== "committed") throw new Error(`${holding.stage} was not committed: ${answer?.outcome}`)
+  }
+  return {
+    begin,
+    commit,
+    work: async (id, stages = ScanPipeline.plan.length) => {
+      for (let n = 0; n < stages; n++) await commit(await begin(id))
+    },
+    putOff: async (holding, code) => {
+      await store((service) =>
+        service.defer(holding, {
+          delayMillis: 60_000,
+          giveBack: false,
+          cause: code,
+          event: JobEvent.openRetrying(holding.stage, 0, code, 1)
+        })
+      )
+    },
+    giveUp: async (holding, code) => {
+      await store((service) =>
+        service.bury(holding, {
+          failure: { code, message: "it cannot heal", stage: holding.stage, attempts: 1 },
+          event: JobEvent.fragment({ stage: "failed", status: "failed", progress: 0, result: null })
+        })
+      )
+    },
+    send,
+    keys: async (id) => {
+      const partition = await partitionOf(id)
+      return { events: partition.jobEvents(id), tail: partition.events }
+    },
+    stop: () => runtime.dispose()
+  }
+}

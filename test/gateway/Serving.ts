@@ -1,0 +1,90 @@
+/**
+ * Serving: roles of the project run inside the test's process, over real HTTP and a real Redis: as their `main.ts` puts
+ * them together, but with the environment a test gives them and a log it can read. Starting one takes milliseconds.
+ */
+import { Core, Role } from "@eco2/core"
+import { scanWorker } from "@eco2/actors/layers"
+import { gateway } from "@eco2/gateway/layers"
+import { Cause, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, References } from "effect"
+import { setTimeout as delay } from "node:timers/promises"
+
+export type Environment = Readonly<Record<string, string>>
+
+/** One model, which asks nobody and answers at once. */
+export const simulatedOnly: Environment = {
+  OPENAI_MODELS: "",
+  GEMINI_MODELS: "",
+  SIMULATED_MODEL: "true",
+  SIMULATED_VISION_MS: "0",
+  SIMULATED_ANSWER_MS: "0"
+}
+
+export interface Serving {
+  /** As in `http://127.0.0.1:41234`. */
+  readonly address: string
+  readonly logs: ReadonlyArray<Readonly<Record<string, unknown>>>
+  /** Stops in order, as SIGTERM would. Does nothing the second time. */
+  readonly stop: () => Promise<void>
+}
+
+const host = "127.0.0.1"
+const fromEnvironment = Layer.fresh(Core.fromEnvironment)
+const apps = {
+  gateway: gateway({ authDefault: null, host }).pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
+  "scan-worker": Layer.merge(scanWorker, Core.workerTelemetry).pipe(
+    Layer.provide(Core.worker({ role: "scan-worker" })),
+    Layer.provide(fromEnvironment)
+  )
+}
+
+/** Rejects with the role's own complaint when it cannot start. */
+export const start = async (role: keyof typeof apps, env: Environment): Promise<Serving> => {
+  const logs: Array<Readonly<Record<string, unknown>>> = []
+  const logger = Logger.make(({ fiber, logLevel, message }) => {
+    const text = Array.isArray(message) ? message.join(" ") : String(message)
+    logs.push({ level: logLevel, msg: text, ...fiber.getRef(References.CurrentLogAnnotations) })
+  })
+  const address = Deferred.makeUnsafe<string>()
+  const layer = Role.layer<unknown>({
+    role,
+    host,
+    app: apps[role],
+    started: (bound) => Effect.asVoid(Deferred.succeed(address, bound))
+  })
+  const fiber = Effect.runFork(
+    Layer.launch(layer).pipe(
+      Effect.provide(Logger.layer([logger])),
+      Effect.provideService(
+        ConfigProvider.ConfigProvider,
+        ConfigProvider.fromEnv({ env: { PORT: "0", SHUTDOWN_GRACE: "1 second", ...env } })
+      ),
+      Effect.provideService(Metric.MetricRegistry, new Map())
+    )
+  )
+  const failed = Effect.runPromise(Fiber.await(fiber)).then((exit) => {
+    throw Exit.isFailure(exit) ? Cause.squash(exit.cause) : new Error(`${role} ended`)
+  })
+  const bound = await Promise.race([Effect.runPromise(Deferred.await(address)), failed])
+  failed.catch(() => {})
+  return { address: bound, logs, stop: () => Effect.runPromise(Effect.asVoid(Fiber.interrupt(fiber))) }
+}
+
+/** One value of a scrape; 0 for a metric not there. */
+export const metric = async ({ address }: { readonly address: string }, name: string): Promise<number> => {
+  const text = await (await fetch(`${address}/metrics`)).text()
+  const line = text
+    .split("\n")
+    .find((candidate) => candidate.startsWith(`${name} `) || candidate.startsWith(`${name}{`))
+  return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(" ") + 1))
+}
+
+/** Looks again until it is as wanted; ten seconds at most. */
+export const until = async <A>(look: () => Promise<A>, wanted: (seen: A) => boolean): Promise<A> => {
+  const since = performance.now()
+  for (;;) {
+    const seen = await look()
+    if (wanted(seen)) return seen
+    if (performance.now() - since > 10_000) throw new Error(`never came about; last seen: ${JSON.stringify(seen)}`)
+    await delay(10)
+  }
+}

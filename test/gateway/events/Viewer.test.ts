@@ -1,0 +1,317 @@
+/** What one viewer sees: every event once and in order (J4), the result with the end (J5), and a stream that ends. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import { randomUUID } from "node:crypto"
+import { connect } from "node:net"
+import * as EventStream from "../../harness/EventStream.ts"
+import * as HandWorker from "../HandWorker.ts"
+import { client, field, read } from "../ScanClient.ts"
+import type { Client } from "../ScanClient.ts"
+import { metric, simulatedOnly, start, until } from "../Serving.ts"
+import type { Environment, Serving } from "../Serving.ts"
+
+let redis: RedisServer.RedisServer
+let env: Environment
+let gateway: Serving
+let hand: HandWorker.HandWorker
+let ann: Client
+
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url }
+  gateway = await start("gateway", env)
+  hand = await HandWorker.start(redis.url)
+  ann = client(gateway)
+})
+afterAll(async () => {
+  await gateway.stop()
+  await hand.stop()
+  await redis.stop()
+})
+
+const own = { headers: { "x-user-id": "ann" } }
+const whole = [
+  "queued/started",
+  ...["vision", "rule", "answer", "reward"].flatMap((stage) => [`${stage}/started`, `${stage}/completed`]),
+  "done/completed"
+]
+const viewers = (serving: Serving) => metric(serving, "eco2_viewers")
+const free = (serving: Serving) =>
+  until(
+    () => viewers(serving),
+    (count) => count === 0
+  )
+/** A gateway with settings of its own, for one test. */
+const withGateway = async (settings: Environment, use: (serving: Serving, ann: Client) => Promise<void>) => {
+  const serving = await start("gateway", { ...env, ...settings })
+  try {
+    await use(serving, client(serving))
+  } finally {
+    await serving.stop()
+  }
+}
+
+describe("a viewer from submit to the end", () => {
+  it("J4 J5 sees the stages in order, 25, 50, 75, 100 %, the reward before done, and the result with done", async () => {
+    const id = await ann.accepted()
+    const stream = await EventStream.open(ann.eventsUrl(id), own)
+    await stream.waitFor(({ event }) => event === "queued")
+    const worker = await start("scan-worker", env)
+    const done = await stream.waitFor(({ event }) => event === "done")
+    expect(await stream.ended).toBe("ended")
+    await worker.stop()
+
+    expect(stream.response.headers.get("content-type")).toBe("text/event-stream; charset=utf-8")
+    expect(stream.response.headers.get("cache-control")).toContain("no-cache")
+    expect(stream.response.headers.get("x-accel-buffering")).toBe("no")
+    expect(EventStream.told(stream.events)).toEqual(whole)
+    expect(EventStream.seqs(stream.events)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    for (const { data, event, id: seq } of stream.events) {
+      expect(data).toEqual({
+        job_id: id,
+        stage: event,
+        status: expect.stringMatching(/^(started|completed)$/),
+        seq,
+        ts: expect.any(Number),
+        progress: expect.any(Number),
+        result: event === "done" ? expect.anything() : null
+      })
+    }
+    expect(stream.events.map(({ data }) => data.progress)).toEqual([0, 0, 25, 25, 50, 50, 75, 75, 100, 100])
+    expect(done.data.result).toEqual((await ann.result(id)).body)
+    // epoch seconds, with a fraction
+    expect(Math.abs(Number(done.data.ts) - Date.now() / 1000)).toBeLessThan(60)
+  })
+
+  it("J4 joins history and tail wherever it comes: a viewer before every event sees each seq once", async () => {
+    const id = await ann.accepted()
+    const streams = [await EventStream.open(ann.eventsUrl(id), own)]
+    for (let stage = 0; stage < 4; stage++) {
+      const holding = await hand.begin(id)
+      streams.push(await EventStream.open(ann.eventsUrl(id), own))
+      await hand.commit(holding)
+      streams.push(await EventStream.open(ann.url(`/api/v1/stream?job_id=${id}`), own))
+    }
+    for (const stream of streams) {
+      expect(await stream.ended).toBe("ended")
+      expect(EventStream.told(stream.events)).toEqual(whole)
+      expect(EventStream.seqs(stream.events)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+    }
+    await free(gateway)
+  })
+
+  it("is told of a retry with its code, the attempt and when the next one comes", async () => {
+    const id = await ann.accepted()
+    const stream = await EventStream.open(ann.eventsUrl(id), own)
+    const before = Date.now() / 1000
+    await hand.putOff(await hand.begin(id), "ModelUnavailable")
+    const { data } = await stream.waitFor(({ data }) => data.status === "retrying")
+    await stream.close()
+    expect(data).toMatchObject({ stage: "vision", progress: 0 })
+    expect(data.result).toEqual({ code: "MODEL_UNAVAILABLE", attempt: 1, next_at: expect.any(Number) })
+    expect(Number(field(data.result, "next_at")) - before).toBeGreaterThan(30)
+  })
+
+  it("J5 sees a failed job end with `failed`, and its result", async () => {
+    const id = await ann.accepted()
+    const stream = await EventStream.open(ann.eventsUrl(id), own)
+    await hand.work(id, 2)
+    await hand.giveUp(await hand.begin(id), "ModelRefused")
+    expect(await stream.ended).toBe("ended")
+    const end = stream.events.at(-1)
+    expect(end).toMatchObject({ event: "failed", data: { status: "failed" } })
+    expect(end?.data.result).toEqual((await ann.result(id)).body)
+    expect(end?.data.result).toMatchObject({ status: "failed", error: { code: "MODEL_REFUSED", stage: "answer" } })
+  })
+
+  it("J5 J7 sees a cancelled job end with `cancelled`, and its result", async () => {
+    const id = await ann.accepted()
+    const stream = await EventStream.open(ann.eventsUrl(id), own)
+    await hand.work(id, 1)
+    await ann.remove(`/api/v1/scan/${id}`)
+    expect(await stream.ended).toBe("ended")
+    const end = stream.events.at(-1)
+    expect(end).toMatchObject({ event: "cancelled", data: { status: "cancelled" } })
+    expect(end?.data.result).toEqual((await ann.result(id)).body)
+  })
+})
+
+describe("a viewer who comes back", () => {
+  it("J4 gets exactly what it has not seen, by Last-Event-ID and by ?last_event_id=", async () => {
+    const id = await ann.accepted()
+    await hand.work(id)
+    for (let after = 0; after < 10; after++) {
+      const rest = Array.from({ length: 10 - after }, (_, i) => after + 1 + i)
+      const byHeader = await EventStream.open(ann.eventsUrl(id), { ...own, after })
+      const byQuery = await EventStream.open(`${ann.eventsUrl(id)}?last_event_id=${after}`, own)
+      const older = await EventStream.open(ann.url(`/api/v1/stream?job_id=${id}&last_event_id=${after}`), own)
+      for (const stream of [byHeader, byQuery, older]) {
+        expect(await stream.ended).toBe("ended")
+        expect(EventStream.seqs(stream.events)).toEqual(rest)
+      }
+    }
+  })
+
+  it("J4 to a job still open gets the rest of the history, then what happens", async () => {
+    const id = await ann.accepted()
+    await hand.work(id, 2)
+    const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after: 3 })
+    await stream.waitFor(({ id }) => id === 5)
+    await hand.work(id, 2)
+    expect(await stream.ended).toBe("ended")
+    expect(EventStream.seqs(stream.events)).toEqual([4, 5, 6, 7, 8, 9, 10])
+  })
+
+  it("J4 with an id that is not there yet is told only what comes after it", async () => {
+    const id = await ann.accepted()
+    const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after: 7 })
+    await hand.work(id)
+    await stream.ended
+    expect(EventStream.seqs(stream.events)).toEqual([8, 9, 10])
+  })
+
+  it("with an id that is no number starts from the beginning", async () => {
+    const id = await ann.accepted()
+    await hand.work(id)
+    for (const given of ["", "x", "-1", "1.5", "99999999999999999999"]) {
+      const { events, ended } = await EventStream.open(ann.eventsUrl(id), {
+        headers: { ...own.headers, "last-event-id": given }
+      })
+      await ended
+      expect([given, EventStream.seqs(events).length]).toEqual([given, 10])
+    }
+  })
+
+  it("after the end has nothing left to follow: 204, so that EventSource stops", async () => {
+    const id = await ann.accepted()
+    await hand.work(id)
+    for (const after of [10, 11]) {
+      const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after })
+      expect([stream.response.status, stream.text()]).toEqual([204, ""])
+    }
+  })
+})
+
+describe("a viewer leaves nothing behind", () => {
+  it("late, of a finished job: history and end at once, and no viewer stays", async () => {
+    const id = await ann.accepted()
+    await hand.work(id)
+    const streams = await Promise.all(Array.from({ length: 20 }, () => EventStream.open(ann.eventsUrl(id), own)))
+    for (const stream of streams) {
+      expect(await stream.ended).toBe("ended")
+      expect(EventStream.told(stream.events)).toEqual(whole)
+    }
+    await free(gateway)
+  })
+
+  it("gone without a word: its place is free", async () => {
+    const id = await ann.accepted()
+    const streams = await Promise.all(Array.from({ length: 10 }, () => EventStream.open(ann.eventsUrl(id), own)))
+    expect(await viewers(gateway)).toBe(10)
+    await Promise.all(streams.map((stream) => stream.close()))
+    await free(gateway)
+  })
+
+  it("refused: it never was one", async () => {
+    await ann.get(`/api/v1/scan/${randomUUID()}/events`)
+    expect(await viewers(gateway)).toBe(0)
+  })
+
+  it("connected but not reading: VIEW_TIMEOUT frees its place", async () => {
+    await withGateway({ VIEW_TIMEOUT: "300 millis", KEEPALIVE: "100 millis" }, async (serving, ann) => {
+      const id = await ann.accepted()
+      const socket = connect(Number(new URL(serving.address).port), "127.0.0.1")
+      socket.pause()
+      socket.write(`GET /api/v1/scan/${id}/events HTTP/1.1\r\nhost: x\r\nx-user-id: ann\r\n\r\n`)
+      await until(
+        () => viewers(serving),
+        (count) => count === 1
+      )
+      await hand.work(id, 3)
+      await free(serving)
+      socket.destroy()
+      const resumed = await EventStream.open(ann.eventsUrl(id), own)
+      await hand.work(id, 1)
+      await resumed.ended
+      expect(EventStream.told(resumed.events)).toEqual(whole)
+    })
+  })
+})
+
+describe("a stream", () => {
+  it("silent for KEEPALIVE says so, by an event without an id", async () => {
+    await withGateway({ KEEPALIVE: "100 millis" }, async (_, ann) => {
+      const stream = await EventStream.open(ann.eventsUrl(await ann.accepted()), own)
+      const { data, id } = await stream.waitFor(({ event }) => event === "keepalive")
+      await stream.close()
+      expect(id).toBeNull()
+      expect(data).toEqual({ timestamp: expect.any(Number) })
+      expect(Math.abs(Number(data.timestamp) - Date.now() / 1000)).toBeLessThan(10)
+    })
+  })
+
+  it("ends after VIEW_TIMEOUT with an error event, and can be resumed", async () => {
+    await withGateway({ VIEW_TIMEOUT: "200 millis" }, async (serving, ann) => {
+      const id = await ann.accepted()
+      const stream = await EventStream.open(ann.eventsUrl(id), own)
+      expect(await stream.ended).toBe("ended")
+      expect(stream.events.at(-1)).toMatchObject({
+        id: null,
+        event: "error",
+        data: { type: "error", error: "timeout" }
+      })
+      await free(serving)
+      const all = EventStream.watch(ann.eventsUrl(id), { ...own, after: EventStream.seqs(stream.events).at(-1) ?? 0 })
+      await hand.work(id)
+      expect([...EventStream.seqs(stream.events), ...EventStream.seqs(await all)]).toEqual([
+        1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+      ])
+    })
+  })
+
+  it("beyond MAX_VIEWERS is refused with 503 and Retry-After; a place freed is a place", async () => {
+    await withGateway({ MAX_VIEWERS: "2" }, async (serving, ann) => {
+      const id = await ann.accepted()
+      const streams = await Promise.all([1, 2].map(() => EventStream.open(ann.eventsUrl(id), own)))
+      const refused = await read(await fetch(ann.eventsUrl(id), own))
+      expect([refused.status, refused.body]).toEqual([503, { detail: expect.any(String), code: "TOO_MANY_VIEWERS" }])
+      expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0)
+      await streams[0]?.close()
+      await until(
+        () => viewers(serving),
+        (count) => count === 1
+      )
+      const third = await EventStream.open(ann.eventsUrl(id), own)
+      expect(third.response.status).toBe(200)
+      await Promise.all([third.close(), streams[1]?.close()])
+    })
+  })
+
+  it("beyond MAX_VIEWERS is refused also when many come at once", async () => {
+    await withGateway({ MAX_VIEWERS: "5" }, async (_, ann) => {
+      const id = await ann.accepted()
+      const streams = await Promise.all(Array.from({ length: 30 }, () => EventStream.open(ann.eventsUrl(id), own)))
+      const statuses = streams.map(({ response }) => response.status)
+      await Promise.all(streams.map((stream) => stream.close()))
+      expect(statuses.filter((status) => status === 200)).toHaveLength(5)
+      expect(statuses.filter((status) => status === 503)).toHaveLength(25)
+    })
+  })
+
+  it("A5 ends in order within a second when the gateway stops", async () => {
+    const serving = await start("gateway", env)
+    const id = await client(serving).accepted()
+    const streams = await Promise.all(
+      Array.from({ length: 5 }, () => EventStream.open(client(serving).eventsUrl(id), own))
+    )
+    await Promise.all(streams.map((stream) => stream.waitFor(({ event }) => event === "queued")))
+    const since = performance.now()
+    await serving.stop()
+    expect(await Promise.all(streams.map((stream) => stream.ended))).toEqual(Array(5).fill("ended"))
+    expect(performance.now() - since).toBeLessThan(1_000)
+    // and its viewers go on elsewhere
+    const rest = EventStream.watch(ann.eventsUrl(id), { ...own, after: 1 })
+    await hand.work(id)
+    expect(EventStream.seqs(await rest)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10])
+  })
+})

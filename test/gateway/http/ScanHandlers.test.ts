@@ -1,0 +1,463 @@
+/** The scan calls as a client meets them: submit, result, cancel, who may see what, and one job per idempotency key (J6). */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import { Redis } from "ioredis"
+import { randomUUID } from "node:crypto"
+import { FakeModelServer } from "../../harness/FakeModelServer.ts"
+import { client, dataUrl, field, photo, read, tinyPng } from "../ScanClient.ts"
+import { start } from "../Serving.ts"
+import type { Environment, Serving } from "../Serving.ts"
+
+let redis: RedisServer.RedisServer
+let outside: Redis
+let models: FakeModelServer
+let env: Environment
+let gateway: Serving
+
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  outside = new Redis(redis.url)
+  models = await FakeModelServer.start()
+  env = {
+    AUTH_MODE: "header",
+    REDIS_URL: redis.url,
+    OPENAI_MODELS: "gpt-5.2,gpt-5-mini",
+    OPENAI_API_KEY: "sk-test",
+    OPENAI_BASE_URL: `${models.url}/v1`,
+    GEMINI_MODELS: "",
+    SIMULATED_MODEL: "true",
+    SIMULATED_VISION_MS: "0",
+    SIMULATED_ANSWER_MS: "0",
+    DEFAULT_MODEL: "simulated",
+    CORS_ORIGINS: "https://app.example"
+  }
+  gateway = await start("gateway", env)
+})
+afterAll(async () => {
+  await gateway.stop()
+  outside.disconnect()
+  await models.close()
+  await redis.stop()
+})
+
+const notFound = { detail: expect.any(String), code: "RESULT_NOT_FOUND" }
+const jobKeys = async () => (await outside.keys("eco2:{*}:job:*")).filter((key) => /:job:[0-9a-f-]{36}$/.test(key))
+
+describe("submit", () => {
+  it("answers 202 with the job's addresses, Location names the result", async () => {
+    const answer = await client(gateway).submit({ image_url: photo })
+    const id = String(field(answer.body, "job_id"))
+    expect(answer.status).toBe(202)
+    expect(answer.body).toEqual({
+      job_id: expect.stringMatching(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/),
+      stream_url: `/api/v1/scan/${id}/events`,
+      result_url: `/api/v1/scan/${id}/result`,
+      status: "queued"
+    })
+    expect(answer.headers.get("location")).toBe(`/api/v1/scan/${id}/result`)
+  })
+
+  it("is readable at once: the result is 202 with Retry-After before any worker is there", async () => {
+    const ann = client(gateway)
+    const id = await ann.accepted()
+    for (const path of [`/api/v1/scan/${id}/result`, `/api/v1/scan/result/${id}`]) {
+      const answer = await ann.get(path)
+      expect([answer.status, answer.body]).toEqual([
+        202,
+        { status: "processing", message: expect.any(String), current_stage: "queued", progress: 0 }
+      ])
+      expect(Number(answer.headers.get("retry-after"))).toBeGreaterThanOrEqual(1)
+    }
+  })
+
+  it("J6 fifty submits at once with one key are one job, in Redis too", async () => {
+    const ann = client(gateway, "fifty")
+    const before = await jobKeys()
+    for (const body of [{ image_url: photo }, { image_url: dataUrl(tinyPng) }]) {
+      const key = randomUUID()
+      const ids = await Promise.all(Array.from({ length: 50 }, () => ann.accepted(body, { "x-idempotency-key": key })))
+      expect(new Set(ids).size).toBe(1)
+    }
+    expect((await jobKeys()).length - before.length).toBe(2)
+    expect(await outside.keys("*:upload:*")).toEqual([])
+  })
+
+  it("J6 another body under the key is refused, the same one is the same job", async () => {
+    const ann = client(gateway)
+    const headers = { "x-idempotency-key": "walk-1" }
+    const id = await ann.accepted({ image_url: photo, user_input: "bin?" }, headers)
+    const refused = await ann.submit({ image_url: photo, user_input: "which bin?" }, headers)
+    expect([refused.status, refused.body]).toEqual([
+      409,
+      { detail: expect.any(String), code: "IDEMPOTENCY_KEY_REUSED" }
+    ])
+    const image = await ann.submit({ image_url: dataUrl(tinyPng), user_input: "bin?" }, headers)
+    expect(image.status).toBe(409)
+    expect(await ann.accepted({ user_input: "bin?", image_url: photo }, headers)).toBe(id)
+  })
+
+  it("J6 the same key of another user is another job", async () => {
+    const headers = { "x-idempotency-key": "shared" }
+    const [ann, bob] = await Promise.all(
+      ["ann", "bob"].map((user) => client(gateway, user).accepted({ image_url: photo }, headers))
+    )
+    expect(ann).not.toBe(bob)
+  })
+
+  it("J6 a job keeps its key while it is cancelled", async () => {
+    const ann = client(gateway)
+    const headers = { "x-idempotency-key": "cancelled-1" }
+    const id = await ann.accepted({ image_url: photo }, headers)
+    await ann.remove(`/api/v1/scan/${id}`)
+    expect(await ann.accepted({ image_url: photo }, headers)).toBe(id)
+    expect(field((await ann.result(id)).body, "status")).toBe("cancelled")
+  })
+
+  it("refuses pictures while Redis is more than four fifths full, and takes addresses all the same", async () => {
+    const use = Number(/used_memory:(\d+)/.exec(await outside.info("memory"))?.[1])
+    await outside.config("SET", "maxmemory", Math.floor(use * 1.1))
+    // a gateway of its own: the share is asked for every two seconds only
+    const full = await start("gateway", env)
+    const refused = await client(full).submit({ image_url: dataUrl(tinyPng) })
+    const taken = await client(full).submit({ image_url: photo })
+    await outside.config("SET", "maxmemory", 0)
+    await full.stop()
+    expect([refused.status, field(refused.body, "code")]).toEqual([503, "STORAGE_FULL"])
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0)
+    expect(taken.status).toBe(202)
+  })
+
+  it("is refused with 503 and Retry-After once the first mailbox is full, and leaves nothing behind", async () => {
+    const small = await start("gateway", { ...env, MAILBOX_CAPACITY: "4" })
+    const dora = client(small, "dora")
+    const answers = []
+    for (let n = 0; n < 40; n++) answers.push(await dora.submit({ image_url: dataUrl(tinyPng) }))
+    await small.stop()
+    const last = answers.at(-1)
+    expect([last?.status, field(last?.body, "code")]).toEqual([503, "MAILBOX_FULL"])
+    expect(Number(last?.headers.get("retry-after"))).toBeGreaterThan(0)
+  })
+})
+
+describe("another user's job", () => {
+  it("is answered like one that never was: result, events, cancel", async () => {
+    const id = await client(gateway, "ann").accepted()
+    const stranger = client(gateway, "bob")
+    const unknown = randomUUID()
+    const paths = (job: string) => [
+      `/api/v1/scan/${job}/result`,
+      `/api/v1/scan/result/${job}`,
+      `/api/v1/scan/${job}/events`,
+      `/api/v1/stream?job_id=${job}`
+    ]
+    for (const [i, path] of paths(id).entries()) {
+      const foreign = await stranger.get(path)
+      const nobodys = await stranger.get(paths(unknown)[i]!)
+      expect([foreign.status, foreign.body]).toEqual([404, notFound])
+      expect([nobodys.status, nobodys.body]).toEqual([404, foreign.body])
+    }
+    const foreign = await stranger.remove(`/api/v1/scan/${id}`)
+    expect([foreign.status, foreign.body]).toEqual([404, notFound])
+    expect((await stranger.remove(`/api/v1/scan/${unknown}`)).body).toEqual(foreign.body)
+    expect((await client(gateway, "ann").result(id)).status).toBe(202)
+  })
+
+  it("is not to be told from one without a caller either: 401 for every job", async () => {
+    const id = await client(gateway, "ann").accepted()
+    const nobody = client(gateway, null)
+    for (const path of [
+      `/api/v1/scan/${id}/result`,
+      `/api/v1/scan/${id}/events`,
+      `/api/v1/scan/${randomUUID()}/result`
+    ]) {
+      const answer = await nobody.get(path)
+      expect([answer.status, field(answer.body, "code")]).toEqual([401, "UNAUTHORIZED"])
+    }
+    expect((await nobody.remove(`/api/v1/scan/${id}`)).status).toBe(401)
+  })
+
+  it("a malformed job id is 400 for events, 404 for result and cancel", async () => {
+    const ann = client(gateway)
+    for (const path of ["/api/v1/scan/nonsense/events", "/api/v1/stream?job_id=nonsense", "/api/v1/stream"]) {
+      const answer = await ann.get(path)
+      expect([answer.status, answer.body]).toEqual([400, { detail: expect.any(String), code: "INVALID_JOB_ID" }])
+    }
+    expect((await ann.get("/api/v1/scan/nonsense/result")).body).toEqual(notFound)
+    expect((await ann.remove("/api/v1/scan/nonsense")).body).toEqual(notFound)
+  })
+})
+
+describe("with a worker", () => {
+  let worker: Serving
+  beforeAll(async () => {
+    await outside.flushall()
+    await gateway.stop()
+    gateway = await start("gateway", env)
+    worker = await start("scan-worker", env)
+  })
+  afterAll(() => worker.stop())
+
+  it("a finished scan's result has the contract's shape, at both addresses", async () => {
+    const ann = client(gateway)
+    const id = await ann.accepted({ image_url: photo, user_input: "어디에 버려요?" })
+    const answer = await ann.finished(id)
+    expect(answer.status).toBe(200)
+    expect(answer.body).toEqual({
+      task_id: id,
+      status: "completed",
+      message: expect.any(String),
+      pipeline_result: {
+        classification_result: {
+          classification: {
+            major_category: expect.any(String),
+            middle_category: expect.any(String),
+            minor_category: expect.toSatisfy((minor: unknown) => minor === null || typeof minor === "string")
+          },
+          situation_tags: expect.any(Array),
+          meta: { user_input: "어디에 버려요?" }
+        },
+        disposal_rules: expect.objectContaining({ key: expect.any(String), source: expect.anything() }),
+        final_answer: {
+          disposal_steps: expect.objectContaining({ 단계1: expect.any(String) }),
+          insufficiencies: [],
+          user_answer: expect.any(String)
+        }
+      },
+      reward: expect.toSatisfy((reward: unknown) => reward === null || typeof field(reward, "name") === "string"),
+      error: null,
+      metadata: {
+        llm_provider: "simulated",
+        llm_model: "simulated",
+        simulated: true,
+        attempts: 4,
+        duration_vision_ms: expect.any(Number),
+        duration_rule_ms: expect.any(Number),
+        duration_answer_ms: expect.any(Number),
+        duration_reward_ms: expect.any(Number),
+        duration_total_ms: expect.any(Number),
+        wait_ms: expect.any(Number)
+      }
+    })
+    expect((await ann.get(`/api/v1/scan/result/${id}`)).body).toEqual(answer.body)
+  })
+
+  it("a failed scan's result says why, and shows the parts that were finished", async () => {
+    const ann = client(gateway)
+    models.next("answer", { _tag: "Refusal" })
+    const answer = await ann.finished(await ann.accepted({ image_url: photo, model: "gpt-5.2" }))
+    expect(answer.status).toBe(200)
+    expect(answer.body).toMatchObject({
+      status: "failed",
+      pipeline_result: { classification_result: { situation_tags: expect.any(Array) }, final_answer: null },
+      reward: null,
+      error: { code: "MODEL_REFUSED", message: expect.any(String), stage: "answer", attempts: 1 },
+      metadata: { llm_provider: "openai", llm_model: "gpt-5.2", simulated: false }
+    })
+    expect(field(field(answer.body, "pipeline_result"), "disposal_rules")).not.toBeNull()
+  })
+
+  it("cancel: 202, 202 again, then the result is cancelled; done and failed jobs answer 409", async () => {
+    const ann = client(gateway)
+    models.next("vision", { _tag: "Hang" })
+    const id = await ann.accepted({ image_url: photo, model: "gpt-5.2" })
+    for (let n = 0; n < 2; n++) {
+      const answer = await ann.remove(`/api/v1/scan/${id}`)
+      expect([answer.status, answer.body]).toEqual([202, { job_id: id, status: "cancelled" }])
+    }
+    const result = await ann.result(id)
+    expect([result.status, result.body]).toMatchObject([200, { status: "cancelled", error: { code: "CANCELLED" } }])
+    models.reset()
+
+    const done = await ann.accepted()
+    await ann.finished(done)
+    models.next("vision", { _tag: "Refusal" })
+    const failed = await ann.accepted({ image_url: photo, model: "gpt-5.2" })
+    await ann.finished(failed)
+    for (const over of [done, failed]) {
+      const answer = await ann.remove(`/api/v1/scan/${over}`)
+      expect([answer.status, answer.body]).toEqual([409, { detail: expect.any(String), code: "ALREADY_FINISHED" }])
+    }
+  })
+
+  it("J6 a key names its job also when that is done or has failed, and a new one once that has expired", async () => {
+    const ann = client(gateway)
+    for (const [key, model] of [
+      ["done-1", "simulated"],
+      ["failed-1", "gpt-5.2"]
+    ] as const) {
+      const headers = { "x-idempotency-key": key }
+      const body = { image_url: photo, model }
+      if (model !== "simulated") models.next("vision", { _tag: "Refusal" })
+      const id = await ann.accepted(body, headers)
+      const first = await ann.finished(id)
+      expect(await ann.accepted(body, headers)).toBe(id)
+      expect((await ann.result(id)).body).toEqual(first.body)
+      expect((await ann.submit({ ...body, user_input: "?" }, headers)).status).toBe(409)
+      for (const left of await outside.keys(`*:job:${id}*`)) await outside.pexpire(left, 0)
+      const other = await ann.accepted({ ...body, user_input: "?" }, headers)
+      expect(field((await ann.finished(other)).body, "status")).toBe("completed")
+    }
+  })
+
+  it("a picture is gone from Redis as soon as the last stage that reads it has committed", async () => {
+    const ann = client(gateway)
+    const id = await ann.accepted({ image_url: dataUrl(tinyPng) })
+    await ann.finished(id)
+    expect(await outside.keys("*:image")).toEqual([])
+  })
+
+  it("a job past its TTL is answered like one that never was", async () => {
+    const ann = client(gateway)
+    const id = await ann.accepted()
+    await ann.finished(id)
+    for (const key of await outside.keys(`*:job:${id}*`)) await outside.pexpire(key, 0)
+    expect((await ann.result(id)).body).toEqual(notFound)
+    expect((await ann.get(`/api/v1/scan/${id}/events`)).body).toEqual(notFound)
+  })
+})
+
+describe("what is offered", () => {
+  it("categories: the four kinds of waste, to anybody", async () => {
+    const answer = await client(gateway, null).get("/api/v1/scan/categories")
+    expect(answer.status).toBe(200)
+    expect(answer.body).toEqual(
+      [
+        ["recyclable", "재활용폐기물"],
+        ["general", "일반폐기물"],
+        ["food", "음식물폐기물"],
+        ["bulky", "대형폐기물"]
+      ].map(([id, name]) => ({
+        id,
+        name,
+        display_name: expect.any(String),
+        instructions: expect.arrayContaining([expect.any(String)])
+      }))
+    )
+  })
+
+  it("models: those configured, and the default", async () => {
+    expect((await client(gateway, null).get("/api/v1/scan/models")).body).toEqual({
+      models: ["gpt-5.2", "gpt-5-mini", "simulated"],
+      default: "simulated"
+    })
+  })
+})
+
+describe("calls from other origins", () => {
+  const allowed = "https://app.example"
+  it("a preflight from an allowed origin may send credentials, the key and the last event id", async () => {
+    const { headers, status } = await fetch(`${gateway.address}/api/v1/scan`, {
+      method: "OPTIONS",
+      headers: {
+        origin: allowed,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-idempotency-key,content-type"
+      }
+    })
+    expect(status).toBe(204)
+    expect(headers.get("access-control-allow-origin")).toBe(allowed)
+    expect(headers.get("access-control-allow-credentials")).toBe("true")
+    expect(headers.get("access-control-allow-methods")).toContain("DELETE")
+    const names = headers.get("access-control-allow-headers")?.toLowerCase()
+    for (const name of ["content-type", "x-idempotency-key", "last-event-id"]) expect(names).toContain(name)
+  })
+
+  it("a response to an allowed origin is readable by it, Location and Retry-After too; another origin gets no leave", async () => {
+    const to = (origin: string) => fetch(`${gateway.address}/api/v1/scan/categories`, { headers: { origin } })
+    const { headers } = await to(allowed)
+    expect(headers.get("access-control-allow-origin")).toBe(allowed)
+    expect(headers.get("access-control-expose-headers")).toMatch(/location.*retry-after/i)
+    expect(headers.get("vary")?.toLowerCase()).toContain("origin")
+    expect((await to("https://evil.example")).headers.get("access-control-allow-origin")).toBeNull()
+  })
+
+  it("POST and DELETE with cookies are refused from an origin that is not ours, and from null", async () => {
+    const ann = client(gateway)
+    const id = await ann.accepted()
+    for (const origin of ["https://evil.example", "null", "https://app.example.evil.net"]) {
+      const headers = { origin, cookie: "s_access=x" }
+      const submitted = await ann.submit({ image_url: photo }, headers)
+      const cancelled = await ann.remove(`/api/v1/scan/${id}`, headers)
+      for (const answer of [submitted, cancelled]) {
+        expect([answer.status, answer.body]).toEqual([403, { detail: expect.any(String), code: "ORIGIN_NOT_ALLOWED" }])
+      }
+    }
+    for (const origin of [allowed, gateway.address]) {
+      expect((await ann.submit({ image_url: photo }, { origin, cookie: "s_access=x" })).status).toBe(202)
+    }
+    expect((await ann.submit({ image_url: photo }, { origin: "https://evil.example" })).status).toBe(202)
+  })
+})
+
+describe("around the API", () => {
+  it("an unknown path is 404 with detail and code, whatever the method", async () => {
+    for (const [method, path] of [
+      ["GET", "/nothing"],
+      ["POST", "/api/v1/nothing"],
+      ["DELETE", "/api/v2/scan"],
+      ["GET", "/assets/nothing.js"],
+      ["GET", "/assets/../layers.ts"],
+      ["GET", "/assets/%2e%2e/layers.ts"],
+      ["GET", "/api/v1/scan/%zz/result"],
+      ["GET", "/%"],
+      ["PUT", "/api/v1/scan"]
+    ] as const) {
+      const answer = await read(await fetch(`${gateway.address}${path}`, { method }))
+      expect([path, answer.status, answer.body]).toEqual([path, 404, { detail: expect.any(String), code: "NOT_FOUND" }])
+    }
+  })
+
+  it("a query given twice is 400 with detail and code", async () => {
+    for (const path of [
+      "/api/v1/stream?job_id=a&job_id=b",
+      `/api/v1/scan/${randomUUID()}/events?last_event_id=1&last_event_id=2`
+    ]) {
+      const answer = await client(gateway).get(path)
+      expect([answer.status, answer.body]).toEqual([400, { detail: expect.any(String), code: "INVALID_REQUEST" }])
+    }
+  })
+
+  it("/healthz, /readyz and /metrics need nobody's name", async () => {
+    const nobody = client(gateway, null)
+    expect((await nobody.get("/healthz")).status).toBe(200)
+    expect((await nobody.get("/readyz")).body).toEqual({ status: "ready" })
+    const metrics = await nobody.get("/metrics")
+    expect(metrics.headers.get("content-type")).toContain("text/plain")
+    expect(metrics.body).toContain("eco2_redis_commands_total")
+  })
+
+  it("/openapi.json describes every scan call, /docs shows it", async () => {
+    const nobody = client(gateway, null)
+    const { body } = await nobody.get("/openapi.json")
+    expect(Object.keys(Object(field(body, "paths"))).toSorted()).toEqual([
+      "/api/v1/scan",
+      "/api/v1/scan/categories",
+      "/api/v1/scan/models",
+      "/api/v1/scan/result/{job_id}",
+      "/api/v1/scan/{job_id}",
+      "/api/v1/scan/{job_id}/events",
+      "/api/v1/scan/{job_id}/result",
+      "/api/v1/stream"
+    ])
+    const docs = await nobody.get("/docs")
+    expect(docs.headers.get("content-type")).toContain("text/html")
+  })
+
+  it("the page comes with a policy that lets no script in from elsewhere or from a line of its own", async () => {
+    const { body, headers, status } = await client(gateway, null).get("/")
+    expect(status).toBe(200)
+    const policy = headers.get("content-security-policy") ?? ""
+    const directives = new Map(
+      policy.split("; ").map((part) => [part.split(" ")[0], part.split(" ").slice(1)] as const)
+    )
+    for (const name of ["default-src", "script-src", "style-src", "connect-src"]) {
+      expect([name, directives.get(name)]).toEqual([name, ["'self'"]])
+    }
+    expect(directives.get("frame-ancestors")).toEqual(["'none'"])
+    expect(headers.get("x-content-type-options")).toBe("nosniff")
+    expect(body).not.toMatch(/<script(?![^>]*src=)|<style|\son\w+=|style="/)
+    for (const [, path] of String(body).matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)) {
+      expect([path, (await fetch(`${gateway.address}${path}`)).status]).toEqual([path, 200])
+    }
+  })
+})

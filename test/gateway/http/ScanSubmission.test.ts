@@ -1,0 +1,288 @@
+/** Every wrong scan request gets its own status, code and body, and costs the process nothing. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import { request as httpRequest } from "node:http"
+import { client, dataUrl, field, photo, tinyPng } from "../ScanClient.ts"
+import { simulatedOnly, start } from "../Serving.ts"
+import type { Serving } from "../Serving.ts"
+
+let redis: RedisServer.RedisServer
+let open: Serving
+let strict: Serving
+
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  const env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url }
+  open = await start("gateway", env)
+  strict = await start("gateway", { ...env, IMAGE_HOSTS: "cdn.example.com, Photos.Example.org" })
+})
+afterAll(async () => {
+  await Promise.all([open.stop(), strict.stop()])
+  await redis.stop()
+})
+
+const issue = (name: string, type: string) => [{ loc: ["body", name], msg: expect.any(String), type }]
+const text = expect.any(String)
+const longUrl = (length: number) => `https://example.com/${"a".repeat(length - "https://example.com/".length)}`
+const imageOf = (bytes: number) => dataUrl(new Uint8Array(bytes), "image/jpeg")
+const mebibytes10 = 10 * 1024 * 1024
+
+interface Row {
+  readonly claim: string
+  readonly body: unknown
+  readonly status: number
+  readonly code: string
+  readonly detail?: unknown
+}
+
+const rows: ReadonlyArray<Row> = [
+  { claim: "no JSON", body: "{", status: 400, code: "INVALID_JSON" },
+  { claim: "an empty body", body: "", status: 400, code: "INVALID_JSON" },
+  { claim: "JSON that is a list", body: [photo], status: 400, code: "INVALID_REQUEST" },
+  { claim: "JSON null", body: "null", status: 400, code: "INVALID_REQUEST" },
+  { claim: "no image_url", body: {}, status: 400, code: "IMAGE_URL_REQUIRED" },
+  { claim: "image_url null", body: { image_url: null }, status: 400, code: "IMAGE_URL_REQUIRED" },
+  { claim: "image_url empty", body: { image_url: "" }, status: 400, code: "IMAGE_URL_REQUIRED" },
+  { claim: "image_url a number", body: { image_url: 7 }, status: 400, code: "INVALID_REQUEST" },
+  { claim: "user_input a list", body: { image_url: photo, user_input: [] }, status: 400, code: "INVALID_REQUEST" },
+  { claim: "model an object", body: { image_url: photo, model: {} }, status: 400, code: "INVALID_REQUEST" },
+  {
+    claim: "image_url no URL",
+    body: { image_url: "bottle.jpg" },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.url")
+  },
+  {
+    claim: "image_url with another scheme",
+    body: { image_url: "ftp://example.com/a.jpg" },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.url.scheme")
+  },
+  {
+    claim: "image_url a file",
+    body: { image_url: "file:///etc/passwd" },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.url.scheme")
+  },
+  {
+    claim: "image_url with a password",
+    body: { image_url: "https://a:b@example.com/a.jpg" },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.url")
+  },
+  {
+    claim: "image_url of 2084 characters",
+    body: { image_url: longUrl(2084) },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.any_str.max_length")
+  },
+  {
+    claim: "a data URL of another type",
+    body: { image_url: "data:image/svg+xml;base64,AAAA" },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.url")
+  },
+  {
+    claim: "a data URL that is not base64",
+    body: { image_url: "data:image/png;base64,%%%" },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.url")
+  },
+  {
+    claim: "a data URL without bytes",
+    body: { image_url: "data:image/png;base64," },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.url")
+  },
+  {
+    claim: "user_input of 2001 characters",
+    body: { image_url: photo, user_input: "가".repeat(2001) },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("user_input", "value_error.any_str.max_length")
+  },
+  {
+    claim: "a model nobody offers",
+    body: { image_url: photo, model: "gpt-1" },
+    status: 400,
+    code: "UNSUPPORTED_MODEL",
+    detail: { error: "UNSUPPORTED_MODEL", message: text, supported_models: ["simulated"] }
+  },
+  {
+    claim: "an image one byte over 10 MiB",
+    body: { image_url: imageOf(mebibytes10 + 1) },
+    status: 413,
+    code: "IMAGE_TOO_LARGE"
+  },
+  { claim: "an image of 12 MiB", body: { image_url: imageOf(12 * 1024 * 1024) }, status: 413, code: "IMAGE_TOO_LARGE" },
+  ...[
+    "http://localhost/a.jpg",
+    "http://127.0.0.1:8080/a.jpg",
+    "http://2130706433/a.jpg",
+    "http://0x7f.1/a.jpg",
+    "http://[::1]/a.jpg",
+    "http://[::ffff:127.0.0.1]/a.jpg",
+    "http://[::ffff:a9fe:a9fe]/a.jpg",
+    "http://10.1.2.3/a.jpg",
+    "http://172.31.0.1/a.jpg",
+    "http://192.168.1.1/a.jpg",
+    "http://169.254.169.254/latest/meta-data",
+    "http://[fd00::1]/a.jpg",
+    "http://metadata/a.jpg",
+    "http://metadata.google.internal/a.jpg",
+    "http://localhost./a.jpg"
+  ].map((image_url) => ({
+    claim: `an address that is not public, ${image_url}`,
+    body: { image_url },
+    status: 400,
+    code: "IMAGE_HOST_NOT_ALLOWED"
+  }))
+]
+
+describe("a wrong scan request", () => {
+  for (const { body, claim, code, detail, status } of rows) {
+    it(`${claim}: ${status} ${code}, and the next request is served`, async () => {
+      const ann = client(open)
+      const answer = await ann.submit(body)
+      expect({ status: answer.status, body: answer.body }).toEqual({ status, body: { code, detail: detail ?? text } })
+      expect(answer.headers.get("content-type")).toContain("application/json")
+      expect((await ann.submit({ image_url: photo })).status).toBe(202)
+    })
+  }
+
+  for (const [claim, key] of [
+    ["256 characters", "k".repeat(256)],
+    ["a character outside ASCII", "schl\u00fcssel"],
+    ["a control character", "a\tb"]
+  ] as const) {
+    it(`an idempotency key with ${claim}: 400 INVALID_IDEMPOTENCY_KEY`, async () => {
+      const answer = await client(open).submit({ image_url: photo }, { "x-idempotency-key": key })
+      expect([answer.status, field(answer.body, "code")]).toEqual([400, "INVALID_IDEMPOTENCY_KEY"])
+    })
+  }
+
+  it("IMAGE_HOSTS admits the hosts it names and their subdomains, and no others", async () => {
+    const ann = client(strict)
+    const statusOf = async (image_url: string) => {
+      const { body, status } = await ann.submit({ image_url })
+      return status === 202 ? 202 : field(body, "code")
+    }
+    expect(await statusOf("https://cdn.example.com/a.jpg")).toBe(202)
+    expect(await statusOf("https://eu.CDN.example.com/a.jpg")).toBe(202)
+    expect(await statusOf("https://photos.example.org/a.jpg")).toBe(202)
+    expect(await statusOf("https://evilcdn.example.com/a.jpg")).toBe("IMAGE_HOST_NOT_ALLOWED")
+    expect(await statusOf("https://cdn.example.com.evil.net/a.jpg")).toBe("IMAGE_HOST_NOT_ALLOWED")
+    expect(await statusOf("https://example.com/a.jpg")).toBe("IMAGE_HOST_NOT_ALLOWED")
+    expect(await statusOf(dataUrl(tinyPng))).toBe(202)
+  })
+})
+
+describe("a right scan request", () => {
+  for (const [claim, body] of [
+    ["an image_url of 2083 characters", { image_url: longUrl(2083) }],
+    ["user_input of 2000 characters", { image_url: photo, user_input: "가".repeat(2000) }],
+    ["user_input of 2000 emoji", { image_url: photo, user_input: "♻️".slice(0, 1) + "🧴".repeat(1999) }],
+    ["user_input and model null", { image_url: photo, user_input: null, model: null }],
+    ["an empty user_input", { image_url: photo, user_input: "" }],
+    ["a field nobody knows", { image_url: photo, colour: "red" }],
+    ["the model by its name", { image_url: photo, model: "simulated" }],
+    ["a data URL", { image_url: dataUrl(tinyPng) }],
+    ["an image of exactly 10 MiB", { image_url: imageOf(mebibytes10) }]
+  ] as const) {
+    it(`${claim} is accepted`, async () => {
+      expect((await client(open).submit(body)).status).toBe(202)
+    })
+  }
+
+  it("an idempotency key of 255 printable characters is accepted", async () => {
+    const key = `~ ${"k".repeat(253)}`
+    expect((await client(open).submit({ image_url: photo }, { "x-idempotency-key": key })).status).toBe(202)
+  })
+})
+
+describe("before the body is looked at", () => {
+  it("a caller without X-User-ID is refused with 401, whatever the body", async () => {
+    for (const body of [{ image_url: photo }, "{", imageOf(mebibytes10 + 1)]) {
+      const answer = await client(open, null).submit(body, { "x-idempotency-key": "k".repeat(300) })
+      expect([answer.status, answer.body]).toEqual([401, { detail: text, code: "UNAUTHORIZED" }])
+    }
+  })
+
+  it("a caller without X-User-ID is refused although its body never comes", async () => {
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const request = httpRequest(`${open.address}/api/v1/scan`, {
+        method: "POST",
+        headers: { "content-type": "application/json", "content-length": "1000" }
+      })
+      request.once("response", (response) => {
+        resolve(response.statusCode)
+        request.destroy()
+      })
+      request.once("error", reject)
+      request.flushHeaders()
+    })
+    expect(status).toBe(401)
+  })
+
+  it("a user id with control characters or beyond 255 characters is nobody's: 401", async () => {
+    for (const user of ["u".repeat(256), "a\tb"]) {
+      expect((await client(open, user).submit({ image_url: photo })).status).toBe(401)
+    }
+  })
+})
+
+describe("a body larger than any scan", () => {
+  /** Sends `mebibytes` in chunks, without a length; answers what came back, or how the connection ended. */
+  const sendChunked = (mebibytes: number) =>
+    new Promise<{ readonly status: number | undefined; readonly code: unknown }>((resolve, reject) => {
+      const request = httpRequest(`${open.address}/api/v1/scan`, {
+        method: "POST",
+        headers: { "x-user-id": "ann", "content-type": "application/json" }
+      })
+      request.once("error", reject)
+      request.once("response", (response) => {
+        let body = ""
+        response.setEncoding("utf8")
+        response.on("data", (piece: string) => (body += piece))
+        response.once("end", () => {
+          resolve({ status: response.statusCode, code: field(JSON.parse(body), "code") })
+          request.destroy()
+        })
+      })
+      const piece = Buffer.alloc(1024 * 1024, 0x61)
+      const next = (left: number) => {
+        if (left === 0) request.end()
+        else request.write(piece, () => next(left - 1))
+      }
+      next(mebibytes)
+    })
+
+  it("is refused with 413 though it names no length, and the process lives on", async () => {
+    expect(await sendChunked(20)).toEqual({ status: 413, code: "IMAGE_TOO_LARGE" })
+    expect((await client(open).submit({ image_url: photo })).status).toBe(202)
+  })
+
+  it("is refused by its length alone, before it is sent", async () => {
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const request = httpRequest(`${open.address}/api/v1/scan`, {
+        method: "POST",
+        headers: { "x-user-id": "ann", "content-length": String(100 * 1024 * 1024) }
+      })
+      request.once("error", reject)
+      request.once("response", (response) => {
+        resolve(response.statusCode)
+        request.destroy()
+      })
+      request.flushHeaders()
+    })
+    expect(status).toBe(413)
+  })
+})

@@ -1,0 +1,149 @@
+/**
+ * EventStream: a viewer as a browser is one: it opens a stream, reads events, and resumes by the last id it saw.
+ * Tests wait for what it has seen, never for time to pass. Parses the wire format by itself, so that what the gateway
+ * writes is read by somebody else's rules: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ */
+
+/** One event as received; `id` is null for events that carry none (keepalive, error). */
+export interface Event {
+  readonly id: number | null
+  readonly event: string
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+export interface Options {
+  readonly headers?: Readonly<Record<string, string>>
+  /** Sent as Last-Event-ID. */
+  readonly after?: number
+}
+
+/** ended: by the server, in order · cut: the connection broke · closed: by us. */
+export type End = "ended" | "cut" | "closed"
+
+export interface EventStream {
+  readonly response: Response
+  readonly events: ReadonlyArray<Event>
+  /** Text of the stream so far. */
+  readonly text: () => string
+  /** The first event, past or to come, that fits; rejects when the stream is over without it. */
+  readonly waitFor: (fits: (event: Event) => boolean) => Promise<Event>
+  readonly ended: Promise<End>
+  readonly close: () => Promise<End>
+}
+
+const record = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === "object" && value !== null ? Object.fromEntries(Object.entries(value)) : {}
+
+/** One block of lines; undefined for one without data (a comment, `retry:`). */
+const parseBlock = (block: string): Event | undefined => {
+  let event = "message"
+  let id: number | null = null
+  const data: Array<string> = []
+  for (const line of block.split("\n")) {
+    const [, name, value = ""] = /^([^:]*):? ?(.*)$/.exec(line) ?? []
+    if (name === "event") event = value
+    else if (name === "id") id = Number(value)
+    else if (name === "data") data.push(value)
+  }
+  return data.length === 0 ? undefined : { id, event, data: record(JSON.parse(data.join("\n"))) }
+}
+
+/** Opens one stream; `response.status` tells whether it is one. */
+export const open = async (url: string, options: Options = {}): Promise<EventStream> => {
+  const stopper = new AbortController()
+  const response = await fetch(url, {
+    headers: {
+      accept: "text/event-stream",
+      ...options.headers,
+      ...(options.after === undefined ? {} : { "last-event-id": String(options.after) })
+    },
+    signal: stopper.signal
+  })
+  const events: Array<Event> = []
+  const watchers = new Set<() => void>()
+  let text = ""
+  let over = false
+  const tell = () => {
+    for (const watcher of [...watchers]) watcher()
+  }
+  const read = async (): Promise<End> => {
+    const decoder = new TextDecoder()
+    let rest = ""
+    try {
+      for await (const chunk of response.body ?? []) {
+        const piece = decoder.decode(chunk, { stream: true })
+        text += piece
+        const blocks = (rest + piece).split("\n\n")
+        rest = blocks.pop() ?? ""
+        for (const block of blocks) {
+          const event = parseBlock(block)
+          if (event !== undefined) events.push(event)
+        }
+        tell()
+      }
+      return "ended"
+    } catch {
+      return stopper.signal.aborted ? "closed" : "cut"
+    }
+  }
+  const ended = read().finally(() => {
+    over = true
+    tell()
+  })
+  return {
+    response,
+    events,
+    text: () => text,
+    waitFor: (fits) =>
+      new Promise((resolve, reject) => {
+        let at = 0
+        const look = () => {
+          for (; at < events.length; at++) {
+            const event = events[at]
+            if (event === undefined || !fits(event)) continue
+            watchers.delete(look)
+            return resolve(event)
+          }
+          if (!over) return
+          watchers.delete(look)
+          reject(new Error(`the stream ended without the expected event; it was\n${text}`))
+        }
+        watchers.add(look)
+        look()
+      }),
+    ended,
+    close: () => {
+      stopper.abort()
+      return ended
+    }
+  }
+}
+
+export const isTerminal = ({ event }: Event): boolean => event === "done" || event === "failed" || event === "cancelled"
+
+/** Ids of the events that have one, in order of arrival. */
+export const seqs = (events: ReadonlyArray<Event>): ReadonlyArray<number> =>
+  events.flatMap(({ id }) => (id === null ? [] : [id]))
+
+/** `stage/status` of the events that have an id, in order of arrival. */
+export const told = (events: ReadonlyArray<Event>): ReadonlyArray<string> =>
+  events.flatMap(({ data, event, id }) => (id === null ? [] : [`${event}/${String(data.status)}`]))
+
+/**
+ * Watches until the terminal event, resuming by Last-Event-ID whenever a stream is over, as EventSource does, without its
+ * wait. Answers all events of all streams in order of arrival.
+ */
+export const watch = async (url: string, options: Options = {}): Promise<ReadonlyArray<Event>> => {
+  const events: Array<Event> = []
+  let after = options.after
+  for (let streams = 0; streams < 50; streams++) {
+    const stream = await open(url, { ...options, ...(after === undefined ? {} : { after }) })
+    if (stream.response.status === 204) return events
+    if (stream.response.status !== 200) throw new Error(`the stream was refused with ${stream.response.status}`)
+    await stream.ended
+    events.push(...stream.events)
+    after = seqs(events).at(-1) ?? after
+    if (events.some(isTerminal)) return events
+  }
+  throw new Error("fifty streams and no end")
+}
