@@ -250,7 +250,15 @@ export const byHand = Effect.fnUntraced(function* (process: Process<Services>, n
     return found.flatMap(([key, entries]) =>
       entries.map(([entry, fields]): JobStore.Holding => {
         const id = fields[fields.indexOf("job") + 1] as Job.JobId
-        return { partition: partitions[keys.indexOf(key)]!, mailbox, stage, entry, id, token: `${name}:${begins++}` }
+        return {
+          partition: partitions[keys.indexOf(key)]!,
+          mailbox,
+          home: mailbox,
+          stage,
+          entry,
+          id,
+          token: `${name}:${begins++}`
+        }
       })
     )
   })
@@ -286,7 +294,7 @@ export const commitOf = (holding: JobStore.Holding, changes: Partial<JobStore.Co
   return {
     ...holding,
     output: JSON.stringify(outputs[step.name]),
-    next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox },
+    next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep: null },
     progress: step.progress,
     dropImage: step.image,
     events: next === undefined ? [completed, done] : [completed],
@@ -295,10 +303,15 @@ export const commitOf = (holding: JobStore.Holding, changes: Partial<JobStore.Co
   }
 }
 export const commit = (holding: JobStore.Holding, changes: Partial<JobStore.Commit> = {}) =>
-  Effect.map(
-    JobStore.JobStore.use((store) => Effect.orDie(store.commit([commitOf(holding, changes)]))),
-    ([answer]) => answer!
-  )
+  JobStore.JobStore.use((store) => Effect.orDie(store.commit(commitOf(holding, changes))))
+/** Commits and keeps the job for its next stage, as a process with a free slot would: `kept` is what it holds then. */
+export const keep = Effect.fnUntraced(function* (holding: JobStore.Holding) {
+  const next = ParcelPipeline.plan[ParcelPipeline.plan.findIndex(({ name }) => name === holding.stage) + 1]!
+  const token = `${holding.token.split(":")[0]}:${begins++}`
+  const kept: JobStore.Holding = { ...holding, stage: next.name, home: next.mailbox, token }
+  const again = commit(holding, { next: { stage: next.name, mailbox: next.mailbox, keep: token } })
+  return { outcome: (yield* again).outcome, kept, again }
+})
 export const defer = (
   holding: JobStore.Holding,
   options: { readonly delayMillis?: number; readonly giveBack?: boolean; readonly cause?: string } = {}
@@ -315,12 +328,14 @@ export const defer = (
     )
   )
 }
-export const bury = (holding: JobStore.Holding, code = "ScaleBroken") =>
+export const bury = (holding: JobStore.Holding, code = "ScaleBroken", rounds = 0) =>
   JobStore.JobStore.use((store) =>
     Effect.orDie(
       store.bury(holding, {
         failure: { code, message: "the scale is broken", stage: holding.stage, attempts: 1 },
-        event: JobEvent.fragment({ stage: "failed", status: "failed", progress: 0, result: null })
+        event: JobEvent.fragment({ stage: "failed", status: "failed", progress: 0, result: null }),
+        rounds,
+        retrying: JobEvent.openRetrying(holding.stage, 0, code, 1)
       })
     )
   )
@@ -351,7 +366,7 @@ export const inherit = Effect.fnUntraced(function* (
     for (const { entries } of taken) {
       for (const [entry, fields] of entries) {
         const id = fields![fields!.indexOf("job") + 1] as Job.JobId
-        holdings.push({ partition, mailbox, stage, entry, id, token: `${heir}:${begins++}` })
+        holdings.push({ partition, mailbox, home: mailbox, stage, entry, id, token: `${heir}:${begins++}` })
       }
     }
   }
@@ -389,6 +404,13 @@ export const depthOf = (mailbox: string) =>
     Mailbox.Mailbox.use((service) => Effect.orDie(service.depths([mailbox]))),
     ([depth]) => depth!.entries
   )
+/** Fields of a job's hash as they are. */
+export const hashOf = Effect.fnUntraced(function* (process: Process<Services>, id: Job.JobId) {
+  const keyspace = yield* process.run(Keyspace)
+  const reply = yield* process.send("HGETALL", keyspace.of(id).job(id))
+  const flat = yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(Schema.String))(reply))
+  return Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]!]] : [])))
+})
 /** Dead letters of a mailbox, each as its fields. */
 export const lettersOf = Effect.fnUntraced(function* (process: Process<Services>, mailbox: string) {
   const { partitions } = yield* process.run(Keyspace)

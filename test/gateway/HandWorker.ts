@@ -35,6 +35,8 @@ export interface HandWorker {
   readonly work: (id: string, stages?: number) => Promise<void>
   readonly putOff: (holding: JobStore.Holding, code: string) => Promise<void>
   readonly giveUp: (holding: JobStore.Holding, code: string) => Promise<void>
+  /** Gives a failed job another run, as an operator does. */
+  readonly redrive: (id: string) => Promise<void>
   /** One Redis command. */
   readonly send: (command: string, ...args: ReadonlyArray<string | number>) => Promise<unknown>
   /** Names of the job's keys. */
@@ -65,6 +67,7 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
       partition,
       id: isJobId(id),
       stage,
+      home: `${ScanPipeline.name}.${stage}`,
       mailbox: current.slice(0, colon),
       entry: current.slice(colon + 1),
       token: randomUUID()
@@ -80,20 +83,19 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
     const events = [JobEvent.fragment({ stage: holding.stage, status: "completed", progress, result: null })]
     if (next === undefined)
       events.push(JobEvent.fragment({ stage: "done", status: "completed", progress: 100, result: null }))
-    const [answer] = await store((service) =>
-      service.commit([
-        {
-          ...holding,
-          output: JSON.stringify(outputs[holding.stage]),
-          next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox },
-          progress,
-          dropImage: holding.stage === "vision",
-          events,
-          tells: []
-        }
-      ])
+    const { outcome } = await store((service) =>
+      service.commit({
+        ...holding,
+        output: JSON.stringify(outputs[holding.stage]),
+        next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep: null },
+        progress,
+        dropImage: holding.stage === "vision",
+        events,
+        tells: []
+      })
     )
-    if (answer?.outcome !== "committed") throw new Error(`${holding.stage} was not committed: ${answer?.outcome}`)
+    if (outcome !== "committed" && outcome !== "ended")
+      throw new Error(`${holding.stage} was not committed: ${outcome}`)
   }
   return {
     begin,
@@ -115,9 +117,15 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
       await store((service) =>
         service.bury(holding, {
           failure: { code, message: "it cannot heal", stage: holding.stage, attempts: 1 },
-          event: JobEvent.fragment({ stage: "failed", status: "failed", progress: 0, result: null })
+          event: JobEvent.fragment({ stage: "failed", status: "failed", progress: 0, result: null }),
+          rounds: 0,
+          retrying: ""
         })
       )
+    },
+    redrive: async (id) => {
+      const outcome = await store((service) => service.redrive(isJobId(id)))
+      if (outcome !== "redriven") throw new Error(`${id} was not redriven: ${outcome}`)
     },
     send,
     keys: async (id) => {

@@ -5,7 +5,11 @@
 import { Layer } from "effect"
 import type { Config } from "effect"
 import { ActorSystem } from "./actor/ActorSystem.ts"
+import { layer as fleetLayer } from "./actor/Fleet.ts"
+import type { Fleet } from "./actor/Fleet.ts"
 import { CoreConfig } from "./config/CoreConfig.ts"
+import { layer as deadLettersLayer } from "./deadletter/DeadLetters.ts"
+import type { DeadLetters } from "./deadletter/DeadLetters.ts"
 import { layer as eventLogLayer } from "./event/EventLog.ts"
 import type { EventLog } from "./event/EventLog.ts"
 import { layer as leaseLayer } from "./mailbox/Lease.ts"
@@ -13,7 +17,6 @@ import { layer as mailboxLayer } from "./mailbox/Mailbox.ts"
 import type { Mailbox } from "./mailbox/Mailbox.ts"
 import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
 import type { JobStore } from "./pipeline/JobStore.ts"
-import { StageRunners } from "./pipeline/StageRunners.ts"
 import { Keyspace } from "./redis/Keyspace.ts"
 import type { KeyspaceMismatch } from "./redis/Keyspace.ts"
 import { layer as redisLayer } from "./redis/RedisClient.ts"
@@ -37,16 +40,18 @@ export const client: Layer.Layer<Client, RedisError | KeyspaceMismatch, RedisCli
 /** The same, and work: behaviors on top of this are served until their scope closes. */
 export const worker = (options: {
   readonly role: string
-}): Layer.Layer<Client | ActorSystem | StageRunners, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> =>
-  ActorSystem.layer(options).pipe(
-    Layer.merge(StageRunners.layer),
-    Layer.provide([leaseLayer, timersLayer]),
-    Layer.provideMerge(client)
-  )
+}): Layer.Layer<Client | ActorSystem, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> =>
+  ActorSystem.layer(options).pipe(Layer.provide([leaseLayer, timersLayer]), Layer.provideMerge(client))
 
 /** Answers /readyz and /metrics for a worker: readiness by heartbeat and reader, gauges of the mailboxes it serves. */
 export const workerTelemetry: Layer.Layer<never, never, ActorSystem | Mailbox | Readiness | Gauges> =
   Layer.effectDiscard(WorkerTelemetry.register)
+
+/** What operators see and do: dead letters, who lives. */
+export const operations: Layer.Layer<DeadLetters | Fleet, never, RedisClient | Keyspace | JobStore> = Layer.merge(
+  deadLettersLayer,
+  fleetLayer
+)
 
 /** Redis by REDIS_URL and the settings by their variables. */
 export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInvalid | Config.ConfigError> = Layer.merge(

@@ -5,6 +5,7 @@
 export * as Actor from "./actor/Actor.ts"
 export { ActorSystem } from "./actor/ActorSystem.ts"
 export * as Behavior from "./actor/Behavior.ts"
+export * as Fleet from "./actor/Fleet.ts"
 export * as Retry from "./actor/Retry.ts"
 export { CoreConfig } from "./config/CoreConfig.ts"
 export * as Setting from "./config/Setting.ts"

@@ -32,6 +32,8 @@ export const GatewayConfig = Config.all({
   keepalive: Setting.duration("KEEPALIVE", { default: "15 seconds", min: "100 millis" }).pipe(
     Config.map((duration) => Duration.min(duration, Duration.seconds(15)))
   ),
+  /** INTERNAL_SECRET: lets operators in at /api/v1/internal by X-Internal-Secret. Not set: nobody. */
+  internalSecret: Config.option(Config.Redacted("INTERNAL_SECRET")),
   /** MAX_VIEWERS: streams one gateway process serves at once. Default 10000. */
   maxViewers: Setting.integer("MAX_VIEWERS", { default: 10_000, min: 1, max: 1_000_000 })
 })

@@ -1,4 +1,5 @@
 /** The role `gateway` as a layer of routes, for composition roots. */
+import { Core } from "@eco2/core"
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
@@ -7,6 +8,7 @@ import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
+import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
 import { Api } from "./http/ScanApi.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
@@ -41,7 +43,8 @@ export const gateway = (options: { readonly authDefault: AuthMode | null; readon
       const config = yield* GatewayConfig
       const mode = yield* authMode({ default: options.authDefault, host: options.host })
       const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-        Layer.provide(ScanHandlers.layer(config)),
+        Layer.provide([ScanHandlers.layer(config), OpsHandlers.layer(config.internalSecret)]),
+        Layer.provide(Core.operations),
         Layer.provide(EventRouter.layer(config)),
         Layer.provide(Layer.succeed(Authorization, makeAuthorization(mode)))
       )

@@ -124,7 +124,7 @@ export const scanFixture = () => {
     finished: async (id: Job.JobId) => {
       const look = Effect.gen(function* () {
         const job = yield* Effect.promise(() => jobOf(id))
-        if (job.state === "delayed") yield* Effect.promise(promote)
+        if (job.state === "delayed" || job.state === "parked") yield* Effect.promise(promote)
         return job
       })
       const job = await run(

@@ -210,12 +210,12 @@ describe("a failure", () => {
     })
   }
 
-  it("J1 that does not heal uses up five attempts, waiting longer each time, then the job has failed", async () => {
-    fixture.models().next("answer", { _tag: "ServerError" }, 20)
+  it("J1 that does not heal uses up five attempts, and as many in each of three more rounds, then the job has failed", async () => {
+    fixture.models().next("answer", { _tag: "ServerError" }, 30)
     await work()
     const id = await fixture.submit()
     expect(await codeOf(id)).toMatchObject({ code: "MODEL_UNAVAILABLE", stage: "answer", attempts: 5 })
-    expect(kinds()).toEqual(["vision", ...Array(5).fill("answer")])
+    expect(kinds()).toEqual(["vision", ...Array(20).fill("answer")])
     const { pipeline_result } = await fixture.finished(id)
     expect(pipeline_result).toMatchObject({ disposal_rules: { key: "재활용폐기물_무색페트병" }, final_answer: null })
   })

@@ -239,6 +239,7 @@ describe("telling an actor", () => {
         key: "",
         partition,
         mailbox: "printer",
+        slot: "printer",
         entry,
         fields: new Map([
           ["type", "Print"],
@@ -247,6 +248,7 @@ describe("telling an actor", () => {
         consumer,
         settling: false,
         fate: null,
+        dueAt: null,
         fiber: null,
         bornAt: 0
       })

@@ -66,7 +66,8 @@ describe("stopping", () => {
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       for (let round = 0; round < 4; round++) {
-        const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), {
+        let labelled = 0
+        const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ labelled: () => void labelled++ }), {
           shutdownGrace: Duration.seconds(20)
         })
         const submits = yield* Effect.forkChild(
@@ -75,7 +76,10 @@ describe("stopping", () => {
             (owner) => client.run(Fleet.submit({ owner }))
           )
         )
-        yield* Fleet.until(client.run(Fleet.depthOf("parcel.ship")), (depth) => depth > 0)
+        yield* Fleet.until(
+          Effect.sync(() => labelled),
+          (seen) => seen > 0
+        )
         const start = yield* Fleet.timeOf(client)
         yield* worker.stop
         expect((yield* Fleet.timeOf(client)) - start).toBeLessThan(3_000)

@@ -47,7 +47,7 @@ describe("a stage's work", () => {
     })
   )
 
-  it.live("attempts used up fail the job, with the error's tag, its stage and how often it was tried", () =>
+  it.live("attempts used up park the job, with the error's tag, its stage and how often it was tried", () =>
     Effect.gen(function* () {
       const attempts: Array<number> = []
       const worker = yield* Fleet.working(
@@ -58,13 +58,13 @@ describe("a stage's work", () => {
         })
       )
       const id = yield* worker.run(submitText("heavy"))
-      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "parked")
       expect(attempts).toEqual([1, 2, 3])
       expect(job.error).toMatchObject({ code: "ScaleBroken", stage: "only", attempts: 3 })
       expect(yield* Fleet.lettersOf(worker, "single.only")).toMatchObject([
         { job: id, cause: "ScaleBroken", attempts: "3" }
       ])
-      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual([])
     })
   )
 
@@ -98,14 +98,14 @@ describe("a stage's work", () => {
       yield* Fleet.until(worker.run(Fleet.jobOf(small)), ({ state }) => state === "done")
       const job = yield* Fleet.until(worker.run(Fleet.jobOf(large)), ({ state }) => state === "failed")
       expect(job.error).toMatchObject({
-        code: "CheckpointUnreadable",
+        code: "OutputRejected",
         message: expect.stringContaining("262145 bytes")
       })
       expect(job.outputs.size).toBe(0)
     })
   )
 
-  it.live("a checkpoint that no longer decodes fails the job by name; the handler is not called with it", () =>
+  it.live("a checkpoint that no longer decodes parks the job by name; the handler is not called with it", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -113,7 +113,7 @@ describe("a stage's work", () => {
       yield* client.run(Fleet.commit(yield* hand.take("weigh"), { output: '{"pounds":4}' }))
       const labelled: Array<string> = []
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ labelled: (one) => labelled.push(one) }))
-      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "parked")
       expect(job.error).toMatchObject({
         code: "CheckpointUnreadable",
         stage: "label",

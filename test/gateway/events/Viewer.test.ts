@@ -124,6 +124,36 @@ describe("a viewer from submit to the end", () => {
     expect(end?.data.result).toMatchObject({ status: "failed", error: { code: "MODEL_REFUSED", stage: "answer" } })
   })
 
+  it("J1 J4 a failed job given another run reads as processing again, and its viewers see that run, once", async () => {
+    const id = await ann.accepted()
+    await hand.work(id, 2)
+    await hand.giveUp(await hand.begin(id), "ModelRefused")
+    const first = await EventStream.watch(ann.eventsUrl(id), own)
+    expect(EventStream.seqs(first)).toEqual([1, 2, 3, 4, 5, 6, 7])
+    await hand.redrive(id)
+    const again = await ann.result(id)
+    expect([again.status, again.body]).toEqual([
+      202,
+      { status: "processing", message: expect.any(String), current_stage: "answer", progress: 50 }
+    ])
+    const fresh = await EventStream.open(ann.eventsUrl(id), own)
+    const resumed = await EventStream.open(ann.eventsUrl(id), { ...own, after: 7 })
+    await hand.work(id, 2)
+    for (const stream of [fresh, resumed]) {
+      expect(await stream.ended).toBe("ended")
+      expect(EventStream.told(stream.events)).toEqual([
+        "queued/started",
+        "answer/started",
+        "answer/completed",
+        "reward/started",
+        "reward/completed",
+        "done/completed"
+      ])
+      expect(EventStream.seqs(stream.events)).toEqual([8, 9, 10, 11, 12, 13])
+    }
+    expect((await ann.result(id)).body).toMatchObject({ status: "completed", error: null })
+  })
+
   it("J5 J7 sees a cancelled job end with `cancelled`, and its result", async () => {
     const id = await ann.accepted()
     const stream = await EventStream.open(ann.eventsUrl(id), own)

@@ -18,6 +18,7 @@ import * as TimerLoop from "../timer/TimerLoop.ts"
 import { Timers } from "../timer/Timers.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as Shutdown from "./Shutdown.ts"
+import * as Timeouts from "./Timeouts.ts"
 import { Workload } from "./Workload.ts"
 import type { Server } from "./Workload.ts"
 
@@ -30,6 +31,8 @@ export class ActorSystem extends Context.Service<
     readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
     /** Frees the slot of a delivery that needs no work. */
     readonly drop: (delivery: Delivery) => void
+    /** Ends the attempt now beginning, with fate `timeout`, if it is not settling after `millis`. */
+    readonly watch: (delivery: Delivery, millis: number) => void
     /** Promises a slot for keeping a job for a stage of another mailbox served here; false when it must be handed off. */
     readonly reserve: (mailbox: string) => boolean
     /** Settles a promise: the delivery goes on in that slot (`kept`), or the slot is free again. */
@@ -68,6 +71,7 @@ const make = Effect.fnUntraced(function* (role: string) {
   const scope = yield* Effect.scope
   const now = () => clock.currentTimeMillisUnsafe()
   const workload = new Workload()
+  const timeouts = yield* Timeouts.make(workload)
   const heartbeat = yield* Heartbeat.make(workload, role)
   const timers = yield* TimerLoop.make({
     mailboxes: () => [...workload.servers.keys()],
@@ -144,6 +148,7 @@ const make = Effect.fnUntraced(function* (role: string) {
       }
     }),
     drop: (delivery) => workload.finish(delivery),
+    watch: timeouts.watch,
     reserve: (mailbox) => workload.reserve(mailbox),
     redeem: (delivery, mailbox, kept) => {
       if (kept && workload.deliveries.get(delivery.key) === delivery) workload.move(delivery, mailbox)

@@ -103,9 +103,11 @@ export const make = Effect.fnUntraced(function* (
 
   const adopt = Effect.fnUntraced(function* (partition: Partition, mailbox: string, entry: string) {
     if (workload.free(mailbox) <= 0) return
+    // the slot is taken before the look: a job may be kept into it meanwhile
+    workload.ask(mailbox, 1)
     const found = yield* redis
       .send("XRANGE", partition.mailbox(mailbox), entry, entry)
-      .pipe(Effect.flatMap(decodeEntries))
+      .pipe(Effect.flatMap(decodeEntries), Effect.ensuring(Effect.sync(() => workload.ask(mailbox, -1))))
     const deliveries = found.flatMap((one) => workload.add(partition, mailbox, token, one) ?? [])
     if (deliveries.length > 0) yield* Effect.forkIn(dispatch(workload, deliveries), scope)
   })

@@ -33,6 +33,7 @@ export class Workload {
   readonly #keepWanted = new Map<string, number>()
   readonly #busy = new Map<string, number>()
   readonly #asked = new Map<string, number>()
+  readonly #promised = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
   #pauses = 0
   #clock = 0
@@ -45,7 +46,9 @@ export class Workload {
   free(mailbox: string): number {
     const server = this.servers.get(mailbox)
     if (server === undefined || this.stopping) return 0
-    return server.concurrency - (this.#busy.get(mailbox) ?? 0) - (this.#asked.get(mailbox) ?? 0)
+    return (
+      server.concurrency - this.busy(mailbox) - (this.#asked.get(mailbox) ?? 0) - (this.#promised.get(mailbox) ?? 0)
+    )
   }
 
   /**
@@ -114,6 +117,7 @@ export class Workload {
       consumer,
       settling: false,
       fate: null,
+      dueAt: null,
       fiber: null,
       bornAt: this.tick()
     }
@@ -131,21 +135,25 @@ export class Workload {
   }
 
   /**
-   * Promises a slot for keeping a job for its next stage: any free one while nobody waits there, else one of the half that
-   * is for kept jobs. Undone by `release(mailbox)`, or made good by `move`.
+   * Promises a slot for keeping a job for its next stage: any free one but the last while nobody is known to wait there
+   * (the last is the reader's, who finds out), else one of the half that is for kept jobs. Undone by `release(mailbox)`, or
+   * made good by `move`.
    */
   reserve(mailbox: string): boolean {
     this.#keepWanted.set(mailbox, performance.now())
     const kept = this.#kept.get(mailbox) ?? 0
-    if (this.free(mailbox) <= 0 || (this.crowded.has(mailbox) && kept >= this.#keepShare(mailbox))) return false
+    const most = this.crowded.has(mailbox)
+      ? this.#keepShare(mailbox)
+      : (this.servers.get(mailbox)?.concurrency ?? 0) - 1
+    if (this.free(mailbox) <= 0 || kept >= most) return false
     this.#kept.set(mailbox, kept + 1)
-    this.ask(mailbox, 1)
+    this.#promise(mailbox, 1)
     return true
   }
 
   release(mailbox: string): void {
     this.#kept.set(mailbox, (this.#kept.get(mailbox) ?? 1) - 1)
-    this.ask(mailbox, -1)
+    this.#promise(mailbox, -1)
   }
 
   /** The delivery goes on with a promised slot of another mailbox; its old slot is free. */
@@ -153,7 +161,13 @@ export class Workload {
     this.#leave(delivery)
     delivery.slot = mailbox
     this.#busy.set(mailbox, this.busy(mailbox) + 1)
-    this.ask(mailbox, -1)
+    this.#promise(mailbox, -1)
+  }
+
+  // apart from what reads ask for: taking over the dead's work waits for reads to end, not for commits
+  #promise(mailbox: string, slots: number): void {
+    this.#promised.set(mailbox, (this.#promised.get(mailbox) ?? 0) + slots)
+    if (slots < 0) this.changed()
   }
 
   #leave(delivery: Delivery): void {
@@ -161,12 +175,13 @@ export class Workload {
     if (delivery.slot !== delivery.mailbox) this.#kept.set(delivery.slot, (this.#kept.get(delivery.slot) ?? 1) - 1)
   }
 
-  /** Ends a delivery from outside its fiber. A result already on its way to Redis is let through. */
+  /** Ends a delivery from outside its fiber. A result already on its way to Redis is let through; what would follow is not. */
   end(delivery: Delivery, fate: Fate): Effect.Effect<void> {
     return Effect.suspend(() => {
-      if (delivery.settling || delivery.fate !== null) return Effect.void
+      // a time-out is the attempt's that settles, not that of the stage the job may be kept for
+      if (delivery.fate !== null || (fate === "timeout" && delivery.settling)) return Effect.void
       delivery.fate = fate
-      return delivery.fiber === null ? Effect.void : Effect.asVoid(Fiber.interrupt(delivery.fiber))
+      return delivery.settling || delivery.fiber === null ? Effect.void : Effect.asVoid(Fiber.interrupt(delivery.fiber))
     })
   }
 

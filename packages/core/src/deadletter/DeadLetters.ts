@@ -75,11 +75,9 @@ export const layer: Layer.Layer<DeadLetters, never, RedisClient | Keyspace | Job
     const decode = decodeReply("XRANGE", Entries)
 
     const place = (mailbox: string, id: string) => {
-      const [index, entry = ""] = id.split("/", 2)
-      const partition = /^\d+$/.test(index ?? "") ? keyspace.partitions[Number(index)] : undefined
-      return partition === undefined || !/^\d+-\d+$/.test(entry)
-        ? null
-        : { partition, key: partition.dead(mailbox), entry }
+      const [, index, entry] = /^(\d+)\/(\d+-\d+)$/.exec(id) ?? []
+      const partition = keyspace.partitions[Number(index)]
+      return partition === undefined || entry === undefined ? null : { partition, key: partition.dead(mailbox), entry }
     }
     const remove = (letter: Letter) => {
       const at = place(letter.mailbox, letter.id)
@@ -113,8 +111,8 @@ export const layer: Layer.Layer<DeadLetters, never, RedisClient | Keyspace | Job
       redrive: Effect.fnUntraced(function* (letter) {
         if (letter.jobId !== null) {
           const outcome = yield* store.redrive(letter.jobId)
-          // a letter whose job is gone, or went on without it, has nothing to bring back
-          if (outcome !== "redriven") yield* remove(letter)
+          // a letter whose job is gone has nothing to bring back; an open job's says what its round is for
+          if (outcome === "missing") yield* remove(letter)
           return outcome
         }
         const at = place(letter.mailbox, letter.id)

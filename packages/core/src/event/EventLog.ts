@@ -86,9 +86,9 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       partition: Partition,
       fields: ReadonlyArray<string>
     ): Effect.Effect<void> => {
-      // job <id> seq <first> n <count> e <json> e <json> …
-      const [, id = "", , first = "0"] = fields
-      const texts = fields.slice(6).filter((_, i) => i % 2 === 1)
+      // job <id> seq <first> e <json>\n<json>…
+      const [, id = "", , first = "0", , events = ""] = fields
+      const texts = events.split("\n")
       return decodeEvents(texts, Number(first)).pipe(
         Effect.map((events) => listener.events(id, events)),
         Effect.catch((error) =>

@@ -7,8 +7,8 @@ import type { Fiber } from "effect"
 import { Schema } from "effect"
 import type { Partition } from "../redis/Keys.ts"
 
-/** What an interrupted delivery is to do: nothing (others have it), or hand its work back at once (A5). */
-export type Fate = "lost" | "release"
+/** What an interrupted delivery is to do: nothing (others have it), hand its work back at once (A5), or fail its attempt (A3). */
+export type Fate = "lost" | "release" | "timeout"
 
 export interface Delivery {
   /** `<partition>/<mailbox>/<entry id>` */
@@ -25,6 +25,8 @@ export interface Delivery {
   /** A result is on its way to Redis: not to be interrupted. */
   settling: boolean
   fate: Fate | null
+  /** When the present attempt is over time, by performance.now(). */
+  dueAt: number | null
   fiber: Fiber.Fiber<void> | null
   /** Rises with every reconciliation: a delivery younger than the list it is compared with is left alone. */
   readonly bornAt: number

@@ -138,7 +138,9 @@ export const run = Effect.fnUntraced(function* (options: {
 
   const read = (ask: Ask): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
     Effect.suspend(() => {
-      if (workload.paused || workload.stopping) return Effect.succeed([])
+      // a job may have been kept into a slot since the plan was made
+      const taken = [...ask.slots].some(([name, slots]) => slots > workload.readable(name))
+      if (workload.paused || workload.stopping || taken) return Effect.succeed([])
       const consumer = options.consumer()
       const block = turnLeft() ?? (ask.whole ? blockMillis : turnMillis)
       for (const [name, slots] of ask.slots) workload.ask(name, slots)

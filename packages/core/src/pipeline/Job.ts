@@ -48,7 +48,7 @@ export const JobFailure = Schema.Struct({
 })
 export type JobFailure = typeof JobFailure.Type
 
-const Count = Schema.NumberFromString
+const Count = Schema.FiniteFromString
 /** A counter nobody has written yet is absent: the script that would write its zero has better to do. */
 const Counter = Count.pipe(Schema.withDecodingDefaultKey(Effect.succeed("0")))
 /** What never changes, written at submit. */

@@ -295,6 +295,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
                 [
                   offset,
                   ttl,
+                  config.userConcurrency,
                   ...batch.flatMap((c) => [
                     c.id,
                     c.stage,

@@ -21,12 +21,12 @@ import { JobId } from "./Job.ts"
 import type { Job, PlanStep } from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
 import type { Begun as Answer, Holding } from "./JobStore.ts"
-import { StageRunners } from "./StageRunners.ts"
+import * as StageRunners from "./StageRunners.ts"
 import type { Begun, StageRunner } from "./StageRunners.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 
 export type ConfigError = Config.ConfigError
-export type Requirements = Mailbox | StageRunners
+export type Requirements = Mailbox
 
 /** What a handler may know of the job beside the values it reads. */
 export interface StageJob {
@@ -98,13 +98,13 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
   stage: Stage<string, N, A>,
   make: Effect.Effect<Handler<N, A, E, RH>, EX, R>,
   options: Options<E>
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Mailbox | StageRunners> =>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Mailbox> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const store = yield* JobStore
       const messages = yield* Mailbox
-      const runners = yield* StageRunners
+      const runners = StageRunners.of(system)
       const handler = yield* make
       const services = yield* Effect.context<RH>()
       const mailbox = `${pipeline.name}.${stage.name}`
@@ -124,6 +124,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, labels)
       const lateResults = Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" })
       const jobsDone = Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "done" })
+      const timeoutMillis = Duration.toMillis(stage.timeout)
       const span = `${pipeline.name}.${stage.name}`
       let begins = 0
 
@@ -164,17 +165,19 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           )
         )
 
+      const whileItMayHelp = {
+        schedule: Retry.settling,
+        while: (error: RedisError) => isTransient(error) && !system.abandoned(),
+        times: 1_800
+      }
       /** Sends a result until Redis has it: it may have cost money, and every script may be sent twice. */
       const record = <O>(delivery: Delivery, result: Effect.Effect<O, RedisError>): Effect.Effect<O | "unsettled"> =>
         Effect.suspend(() => {
           delivery.settling = true
           return result
         }).pipe(
-          Effect.retry({
-            schedule: Retry.settling,
-            while: (error) => isTransient(error) && !system.abandoned(),
-            times: 1_800
-          }),
+          // the schedule is made only for those that need it
+          Effect.catchIf(isTransient, () => Effect.retry(result, whileItMayHelp)),
           Effect.catch((error) =>
             Effect.as(
               Effect.logError("result could not be recorded").pipe(Effect.annotateLogs({ error: error.message })),
@@ -264,6 +267,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           })
         )
         if (answer !== "buried" && answer !== "parked") return
+        // the look tells when the next round is due
+        if (answer === "parked") system.wakeIn(holding.partition, 0)
         yield* Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason: failure.tag }), 1)
         if (answer === "buried") {
           yield* Metric.update(Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "failed" }), 1)
@@ -323,15 +328,14 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           id: job.id,
           owner: job.owner,
           attempt: job.attempts,
-          image: store.image(job.id),
+          image: Effect.suspend(() => store.image(job.id)),
           tell: (message) => Effect.sync(() => void tells.push(message))
         }
-        const work = readValues(job).pipe(
+        const work = Effect.suspend(() =>
+          // told to end while the result that kept the job was on its way to Redis: nothing begins after it (A5)
+          delivery.fate === null ? readValues(job) : Effect.interrupt
+        ).pipe(
           Effect.flatMap((values) => Effect.provideContext(handler(values, facts), services)),
-          Effect.timeoutOrElse({
-            duration: stage.timeout,
-            orElse: () => Effect.fail(new StageTimeout({ stage: stage.name, millis: Duration.toMillis(stage.timeout) }))
-          }),
           Effect.flatMap(writeOutput)
         )
         const settle = (exit: Exit.Exit<string, E | OwnError>): Effect.Effect<Begun | null> => {
@@ -348,8 +352,13 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
               null
             )
           }
-          return Effect.as(failed(delivery, holding, job, exit.cause), null)
+          const cause =
+            delivery.fate === "timeout"
+              ? Cause.fail(new StageTimeout({ stage: stage.name, millis: timeoutMillis }))
+              : exit.cause
+          return Effect.as(failed(delivery, holding, job, cause), null)
         }
+        system.watch(delivery, timeoutMillis)
         return Effect.flatMap(Effect.exit(restore(work)), settle).pipe(
           Effect.annotateLogs({ job_id: job.id, stage: mailbox, attempt: job.attempts }),
           Tracing.spanOf(span, job.trace)
@@ -441,7 +450,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
             home: mailbox,
             mailbox,
             entry: delivery.entry,
-            token: nextToken()
+            // by the name it was read under, which may have been lost since: begin asks whose the entry is
+            token: `${delivery.consumer}:${stage.name}.${begins++}`
           })
         }
         if (held.length === 0) return

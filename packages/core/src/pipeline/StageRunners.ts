@@ -2,8 +2,8 @@
  * StageRunners: which stages this process serves, so that a job whose stage has just committed may be kept here for the
  * next one. Filled by StageBehavior, asked by StageBehavior.
  */
-import { Context, Layer } from "effect"
 import type { Effect } from "effect"
+import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Job } from "./Job.ts"
 import type { Holding } from "./JobStore.ts"
@@ -29,9 +29,11 @@ export interface StageRunner {
   ) => Effect.Effect<Begun | null>
 }
 
-export class StageRunners extends Context.Service<StageRunners, Map<string, StageRunner>>()(
-  "@eco2/core/pipeline/StageRunners"
-) {
-  /** By mailbox; one map a process. */
-  static readonly layer: Layer.Layer<StageRunners> = Layer.sync(StageRunners, () => new Map<string, StageRunner>())
+const bySystem = new WeakMap<ActorSystem["Service"], Map<string, StageRunner>>()
+
+/** The runners of one process, by mailbox; they go with its ActorSystem. */
+export const of = (system: ActorSystem["Service"]): Map<string, StageRunner> => {
+  const known = bySystem.get(system) ?? new Map<string, StageRunner>()
+  bySystem.set(system, known)
+  return known
 }

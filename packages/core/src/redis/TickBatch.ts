@@ -23,7 +23,7 @@ export const make = <A, B, E>(
     waiting = []
     for (let i = 0; i < all.length; i += most) {
       const batch = all.slice(i, i + most)
-      const answers = run(batch.map(({ item }) => item))
+      const answers = Effect.suspend(() => run(batch.map(({ item }) => item)))
       Effect.runCallback(answers, {
         onExit: (exit) => {
           for (const [n, { resume }] of batch.entries()) {

@@ -158,7 +158,7 @@ export const layer = (config: GatewayConfig) =>
           {
             status: "processing",
             message: "분류가 진행 중입니다.",
-            current_stage: job.state === "waiting" && job.tries === 0 ? "queued" : job.at,
+            current_stage: job.state === "lane" || (job.state === "waiting" && job.tries === 0) ? "queued" : job.at,
             progress: job.progress
           },
           { status: 202, headers: { "retry-after": "1", "cache-control": "no-store" } }

@@ -38,29 +38,29 @@ local function commit(c)
     return { c.keep ~= "" and by == c.keep and "kept" or "committed", 0 }
   end
   if is_over(state) or job[2] ~= c.stage or job[3] ~= c.mailbox .. ":" .. c.entry then return { "lost", 0 } end
-  local work = now - tonumber(job[5] or now)
+  local work = int(now - tonumber(job[5] or now))
   local record = { "o:" .. c.stage, c.output, "d:" .. c.stage, work, "last", c.stage .. ":" .. c.token,
-    "deliveries", 0, "progress", c.progress, "cause", "" }
+    "deliveries", "0", "progress", c.progress, "cause", "" }
   if c.drop_image == "1" then redis.call("DEL", key .. ":image") end
   for _, tell in ipairs(c.tells) do
-    redis.call("XADD", mailbox_key(tell[1]), "*", "type", tell[2], "body", tell[3], "ts", now)
+    redis.call("XADD", mailbox_key(tell[1]), "*", "type", tell[2], "body", tell[3], "ts", now_text)
   end
   if c.keep ~= "" and by == c.token then
-    redis.call("HSET", key, "at", c.next, "by", c.keep, "queued", now, "began", now, "attempts", 1, "tries", tonumber(job[8] or 0) + 1,
+    redis.call("HSET", key, "at", c.next, "by", c.keep, "queued", now_text, "began", now_text, "attempts", "1", "tries", int((job[8] or 0) + 1),
       "started", c.next .. ":" .. (job[7] or "1"), unpack(record))
     c.events[#c.events + 1] = started_event(c.next, c.progress)
-    emit(c.id, c.events)
-    return { "kept", work }
+    emit(c.id, c.events, false, job[8] or 0)
+    return { "kept", tonumber(work) }
   end
   take_off(c.mailbox, c.entry)
   if c.next == "" then
-    redis.call("HSET", key, "attempts", 0, unpack(record))
+    redis.call("HSET", key, "attempts", "0", unpack(record))
     finish(c.id, "done", ttl, user_limit)
   else
-    place(c.id, c.next_mailbox, "at", c.next, "by", "", "queued", now, "attempts", 0, unpack(record))
+    place(c.id, c.next_mailbox, "at", c.next, "by", "", "queued", now_text, "attempts", "0", unpack(record))
   end
-  emit(c.id, c.events, c.next == "")
-  return { c.next == "" and "ended" or "committed", work }
+  emit(c.id, c.events, c.next == "", job[8] or 0)
+  return { c.next == "" and "ended" or "committed", tonumber(work) }
 end
 
 local answers = {}

@@ -12,6 +12,10 @@ local live_millis = 60000
 local clock = redis.call("TIME")
 local real_now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local now = real_now + tonumber(ARGV[1])
+-- as text: Redis would print a number by its slow, general way each time it is an argument
+local function int(number) return string.format("%d", number) end
+local now_text, live_from = int(now), int(real_now - live_millis)
+local stamp = '{"ts":' .. string.sub(now_text, 1, -4) .. "." .. string.sub(now_text, -3) .. ","
 
 local function job_key(id) return root .. ":job:" .. id end
 local function mailbox_key(name) return root .. ":mailbox:" .. name end
@@ -23,39 +27,31 @@ local function pass_when_full()
 end
 
 -- History and live stream in one breath: seq is the place in the list (J4). Fragments are JSON members without braces.
--- The last of 200 places is kept for the event that ends the job.
-local function emit(id, fragments, terminal)
+-- The last of 200 places is kept for the event that ends the job. `tries`, where known: a job begun seldom has room.
+local function emit(id, fragments, terminal, tries)
   local key = job_key(id) .. ":events"
-  local room = (terminal and max_events or max_events - 1) - redis.call("LLEN", key)
   local stamped = {}
-  local function stamp(fragment)
-    stamped[#stamped + 1] = string.format('{"ts":%.3f,', now / 1000) .. fragment .. "}"
+  for i, fragment in ipairs(fragments) do stamped[i] = stamp .. fragment .. "}" end
+  if not tries or tonumber(tries) > 40 then
+    local room = (terminal and max_events or max_events - 1) - redis.call("LLEN", key)
+    -- of several events that end a job the last is the terminal one: the others go when places run out
+    while #stamped > math.max(0, room) do table.remove(stamped, terminal and math.max(1, #stamped - 1) or #stamped) end
+    if #stamped == 0 then return end
   end
-  -- of several events that end a job the last is the terminal one: it goes first when places run out
-  for i = 1, math.min(terminal and room - 1 or room, terminal and #fragments - 1 or #fragments) do stamp(fragments[i]) end
-  if terminal and room > 0 then stamp(fragments[#fragments]) end
-  if #stamped == 0 then return end
   local last = redis.call("RPUSH", key, unpack(stamped))
-  redis.call("XADD", root .. ":events", "MINID", "~", real_now - live_millis, "*",
-    "job", id, "seq", last - #stamped + 1, "n", #stamped, unpack((function()
-      local fields = {}
-      for i, event in ipairs(stamped) do
-        fields[2 * i - 1] = "e"
-        fields[2 * i] = event
-      end
-      return fields
-    end)()))
+  redis.call("XADD", root .. ":events", "MINID", "~", live_from, "*",
+    "job", id, "seq", int(last - #stamped + 1), "e", table.concat(stamped, "\n"))
 end
 
 -- Acknowledge and delete together: XACK alone frees no memory, and the mailbox's length is its depth.
 local function take_off(name, entry)
   redis.call("XACK", mailbox_key(name), group, entry)
-  redis.call("XDEL", mailbox_key(name), entry)
+  return redis.call("XDEL", mailbox_key(name), entry) == 1
 end
 
 -- Puts an entry for the job into a mailbox; further fields and values of its hash may be written along.
 local function place(id, name, ...)
-  local entry = redis.call("XADD", mailbox_key(name), "*", "job", id, "ts", now)
+  local entry = redis.call("XADD", mailbox_key(name), "*", "job", id, "ts", now_text)
   redis.call("HSET", job_key(id), "cur", name .. ":" .. entry, "state", "waiting", ...)
 end
 
@@ -97,7 +93,7 @@ local function admit(owner, limit)
     if job[1] == "lane" then
       running = running + 1
       count(owner, 1)
-      place(id, job[2], "admitted", "1", "queued", now)
+      place(id, job[2], "admitted", "1", "queued", now_text)
     end
   end
 end
@@ -112,7 +108,7 @@ end
 local function finish(id, state, ttl, limit, letter_ttl)
   local key = job_key(id)
   local job = redis.call("HMGET", key, "state", "owner", "admitted", "letter")
-  redis.call("HSET", key, "state", state, "ended", now, "cur", "", "by", "", "admitted", "")
+  redis.call("HSET", key, "state", state, "ended", now_text, "cur", "", "by", "", "admitted", "")
   redis.call("ZREM", root .. ":timers", id)
   redis.call("PEXPIRE", key, letter_ttl or ttl)
   redis.call("PEXPIRE", key .. ":events", letter_ttl or ttl)
@@ -120,6 +116,7 @@ local function finish(id, state, ttl, limit, letter_ttl)
   if job[4] and job[4] ~= "" and not letter_ttl then
     remove_letter(job[4])
     redis.call("HDEL", key, "letter")
+    if state == "done" then redis.call("HDEL", key, "error") end -- healed: what parked it is no longer so
   end
   local owner = job[2] or ""
   if owner == "" then return end

@@ -42,7 +42,7 @@ local in_lane = limited and (waiting > 0 or tonumber(redis.call("HGET", running_
 if in_lane and waiting >= lane_capacity then return refuse("lane-full", waiting) end
 if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
 
-local record = { "hash", hash, "about", about, "owner", owner, "input", input, "created", now, "deadline", deadline, "at", stage }
+local record = { "hash", hash, "about", about, "owner", owner, "input", input, "created", now_text, "deadline", int(deadline), "at", stage }
 if in_lane then
   redis.call("HSET", key, "state", "lane", "cur", "", "home", mailbox, unpack(record))
   redis.call("RPUSH", lane_key(owner), id)
@@ -58,6 +58,6 @@ if upload ~= "" then
   redis.call("RENAME", upload_key, key .. ":image")
   redis.call("PERSIST", key .. ":image")
 end
-redis.call("ZADD", root .. ":timers", deadline, id)
-emit(id, { queued })
+redis.call("ZADD", root .. ":timers", int(deadline), id)
+emit(id, { queued }, false, 0)
 return { "created", id }

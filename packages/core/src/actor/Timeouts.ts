@@ -1,0 +1,43 @@
+/**
+ * Timeouts: one timer for all attempts of this process (A3). It stands at the earliest time-out known; when it goes off, who
+ * is over time is interrupted, and the next earliest is looked up. A delivery that finished in time costs nothing.
+ */
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import type { Workload } from "./Workload.ts"
+
+export interface Timeouts {
+  /** The attempt now beginning is ended with fate `timeout` after `millis`, unless it is settling by then. */
+  readonly watch: (delivery: Delivery, millis: number) => void
+}
+
+export const make = Effect.fnUntraced(function* (workload: Workload): Effect.fn.Return<Timeouts, never, Scope.Scope> {
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  let timer: NodeJS.Timeout | undefined
+  let standsAt = Infinity
+
+  const stand = (at: number) => {
+    clearTimeout(timer)
+    standsAt = at
+    if (at < Infinity) timer = setTimeout(look, Math.max(1, at - performance.now()))
+  }
+  const look = () => {
+    const now = performance.now()
+    let next = Infinity
+    for (const delivery of workload.deliveries.values()) {
+      if (delivery.dueAt === null || delivery.settling) continue
+      if (delivery.dueAt <= now) fork(workload.end(delivery, "timeout"))
+      else next = Math.min(next, delivery.dueAt)
+    }
+    stand(next)
+  }
+  yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(timer)))
+
+  return {
+    watch: (delivery, millis) => {
+      delivery.dueAt = performance.now() + millis
+      if (delivery.dueAt < standsAt) stand(delivery.dueAt)
+    }
+  }
+})

@@ -1,0 +1,137 @@
+/**
+ * FaultProxy: a TCP proxy on loopback between one process and Redis, so that a test can break this process's connections
+ * and nobody else's: cut them, refuse new ones, delay what passes, or let nothing pass in either direction.
+ * The process is given `url` instead of the server's. Nothing is decoded: bytes come out as they went in, in order.
+ */
+import { connect, createServer } from "node:net"
+import type { Socket } from "node:net"
+
+export interface FaultProxy {
+  /** `redis://127.0.0.1:<port>` */
+  readonly url: string
+  /** Connections open now. */
+  readonly connections: () => number
+  /** Breaks all connections at once with a reset; new ones are let through. */
+  cut(): void
+  /** Breaks all connections and resets new ones, until `heal`. */
+  refuse(): void
+  /** Delays every piece by this many milliseconds each way, until `heal`. */
+  slow(millis: number): void
+  /** Lets nothing pass, connections stay open, until `heal`: a network that has gone silent. */
+  hold(): void
+  /** Lets requests pass and keeps the answers, until `heal` (which lets them go) or `cut` (which loses them). */
+  mute(): void
+  /** As it was at first; what was kept goes on, in order. */
+  heal(): void
+  close(): Promise<void>
+}
+
+type Direction = "request" | "answer"
+
+/** One way of one connection: pieces leave in order, each no sooner than its due time, and only while the gate is open. */
+class Lane {
+  readonly #to: Socket
+  readonly #open: () => boolean
+  #pieces: Array<{ readonly piece: Buffer; readonly dueAt: number }> = []
+  #timer: NodeJS.Timeout | undefined
+  constructor(to: Socket, open: () => boolean) {
+    this.#to = to
+    this.#open = open
+  }
+  put(piece: Buffer, delayMillis: number) {
+    this.#pieces.push({ piece, dueAt: performance.now() + delayMillis })
+    this.flush()
+  }
+  flush() {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    while (this.#open()) {
+      const first = this.#pieces[0]
+      if (first === undefined) return
+      const wait = first.dueAt - performance.now()
+      if (wait > 0) {
+        this.#timer = setTimeout(() => this.flush(), wait)
+        return
+      }
+      this.#pieces.shift()
+      if (!this.#to.destroyed) this.#to.write(first.piece)
+    }
+  }
+  end() {
+    clearTimeout(this.#timer)
+    this.#pieces = []
+  }
+}
+
+/** Listens on a free port. `port`: the server's on loopback; it may come and go. */
+export const start = async (port: number): Promise<FaultProxy> => {
+  const links = new Set<{ readonly flush: () => void; readonly reset: () => void }>()
+  let delayMillis = 0
+  let refusing = false
+  let shut: ReadonlySet<Direction> = new Set()
+
+  const server = createServer({ noDelay: true }, (inner) => {
+    inner.on("error", () => undefined)
+    if (refusing) return void inner.resetAndDestroy()
+    const outer = connect({ port, host: "127.0.0.1", noDelay: true })
+    outer.on("error", () => undefined)
+    const requests = new Lane(outer, () => !shut.has("request"))
+    const answers = new Lane(inner, () => !shut.has("answer"))
+    const link = {
+      flush: () => {
+        requests.flush()
+        answers.flush()
+      },
+      reset: () => {
+        links.delete(link)
+        requests.end()
+        answers.end()
+        inner.resetAndDestroy()
+        outer.resetAndDestroy()
+      }
+    }
+    links.add(link)
+    inner.on("data", (piece: Buffer) => requests.put(piece, delayMillis))
+    outer.on("data", (piece: Buffer) => answers.put(piece, delayMillis))
+    // an end is passed on as a break: neither side of Redis's protocol half-closes
+    inner.on("close", link.reset)
+    outer.on("close", link.reset)
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", resolve)
+  })
+  const bound = server.address()
+  const own = typeof bound === "object" && bound !== null ? bound.port : 0
+  const cut = () => {
+    for (const link of [...links]) link.reset()
+  }
+  return {
+    url: `redis://127.0.0.1:${own}`,
+    connections: () => links.size,
+    cut,
+    refuse: () => {
+      refusing = true
+      cut()
+    },
+    slow: (millis) => {
+      delayMillis = millis
+    },
+    hold: () => {
+      shut = new Set<Direction>(["request", "answer"])
+    },
+    mute: () => {
+      shut = new Set<Direction>(["answer"])
+    },
+    heal: () => {
+      delayMillis = 0
+      refusing = false
+      shut = new Set()
+      for (const link of links) link.flush()
+    },
+    close: () => {
+      cut()
+      return new Promise<void>((resolve) => void server.close(() => resolve()))
+    }
+  }
+}

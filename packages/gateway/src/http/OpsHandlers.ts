@@ -1,0 +1,211 @@
+/**
+ * OpsHandlers: the operator's calls. Each checks the secret first; without INTERNAL_SECRET set nobody is let in.
+ * Redriving many is bounded a call; what it skipped was open or gone already.
+ */
+import { ScanPipeline } from "@eco2/actors/protocol"
+import { DeadLetters, Fleet, Job, JobStore, Mailbox } from "@eco2/core"
+import type { RedisError } from "@eco2/core"
+import { Effect, Option, Redacted, Schema } from "effect"
+import { HttpServerResponse } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { createHash, timingSafeEqual } from "node:crypto"
+import { refusal, respond, unavailable } from "./HttpErrors.ts"
+import type { HttpRefusal } from "./HttpErrors.ts"
+import { Api } from "./ScanApi.ts"
+
+type Response = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpRefusal>
+
+const mailboxes = ScanPipeline.plan.map(({ mailbox }) => mailbox)
+const isJobId = Schema.is(Job.JobId)
+const notFound = refusal(404, "NOT_FOUND", "there is no such thing")
+const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
+  unavailable(error._tag === "RedisFull" ? "the store is full" : "the store does not answer; try again")
+const mostAtOnce = 1_000
+
+const digest = (text: string) => createHash("sha256").update(text).digest()
+
+const letterState = (letter: DeadLetters.Letter) => ({
+  id: letter.id,
+  mailbox: letter.mailbox,
+  job_id: letter.jobId,
+  cause: letter.cause,
+  message: letter.message,
+  attempts: letter.attempts,
+  first: letter.first,
+  last: letter.last
+})
+
+/** `secret`: INTERNAL_SECRET, none where it is not set. */
+export const layer = (secret: Option.Option<Redacted.Redacted>) =>
+  HttpApiBuilder.group(
+    Api,
+    "ops",
+    Effect.fnUntraced(function* (handlers) {
+      const letters = yield* DeadLetters.DeadLetters
+      const fleet = yield* Fleet.Fleet
+      const store = yield* JobStore.JobStore
+      const mailbox = yield* Mailbox.Mailbox
+      const wanted = Option.map(secret, (value) => digest(Redacted.value(value)))
+
+      /** Runs a call for whoever knows the secret; comparing takes the same time however wrong the guess. */
+      const guarded = (request: HttpServerRequest.HttpServerRequest, call: Response) => {
+        const given = digest(request.headers["x-internal-secret"] ?? "")
+        const allowed = Option.isSome(wanted) && timingSafeEqual(given, wanted.value)
+        return respond(allowed ? call : Effect.fail(refusal(403, "FORBIDDEN", "X-Internal-Secret is missing or wrong")))
+      }
+      const json = (body: unknown) => HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": "no-store" } })
+      const known = (name: string) => (mailboxes.includes(name) ? Effect.succeed(name) : Effect.fail(notFound))
+      const letterOf = (name: string, partition: string, entry: string) =>
+        Effect.flatMap(known(name), (one) =>
+          letters
+            .show(one, `${partition}/${entry}`)
+            .pipe(Effect.mapError((error) => (error._tag === "LetterUnknown" ? notFound : fromRedis(error))))
+        )
+      const redrive = (letter: DeadLetters.Letter) =>
+        letters.redrive(letter).pipe(
+          Effect.tap((outcome) =>
+            Effect.logInfo("letter redriven by an operator").pipe(
+              Effect.annotateLogs({ letter: letter.id, mailbox: letter.mailbox, job_id: letter.jobId, outcome })
+            )
+          ),
+          Effect.mapError(fromRedis)
+        )
+      const choice = (limit: number | undefined) => Math.max(1, Math.min(mostAtOnce, Math.floor(limit ?? 100)))
+
+      return handlers
+        .handleRaw("mailboxes", ({ request }) =>
+          guarded(
+            request,
+            Effect.map(Effect.mapError(mailbox.depths(mailboxes), fromRedis), (depths) =>
+              json(
+                depths.map((depth, i) => ({
+                  mailbox: mailboxes[i],
+                  entries: depth.entries,
+                  leased: depth.leased,
+                  oldest_ms: depth.oldestMillis
+                }))
+              )
+            )
+          )
+        )
+        .handleRaw("processes", ({ request }) =>
+          guarded(
+            request,
+            Effect.map(Effect.mapError(fleet.members(mailboxes), fromRedis), (members) =>
+              json(
+                members.map(({ inFlight, leaseMillis, role, state, token }) => ({
+                  token,
+                  role,
+                  state,
+                  lease_ms: leaseMillis,
+                  in_flight: inFlight
+                }))
+              )
+            )
+          )
+        )
+        .handleRaw("job", ({ params, request }) =>
+          guarded(
+            request,
+            Effect.gen(function* () {
+              if (!isJobId(params.job_id)) return yield* notFound
+              const job = yield* store
+                .get(params.job_id)
+                .pipe(
+                  Effect.mapError((error) =>
+                    error._tag === "JobUnreadable" ? refusal(409, "JOB_UNREADABLE", error.message) : fromRedis(error)
+                  )
+                )
+              if (job === null) return yield* notFound
+              return json({
+                job_id: job.id,
+                pipeline: job.pipeline,
+                owner: job.owner,
+                state: job.state,
+                stage: job.at,
+                progress: job.progress,
+                run: job.run,
+                attempts: job.attempts,
+                tries: job.tries,
+                created: job.created,
+                deadline: job.deadline,
+                ended: job.ended ?? null,
+                error: job.error ?? null,
+                committed: [...job.outputs.keys()]
+              })
+            })
+          )
+        )
+        .handleRaw("cancelJob", ({ params, request }) =>
+          guarded(
+            request,
+            Effect.gen(function* () {
+              if (!isJobId(params.job_id)) return yield* notFound
+              const outcome = yield* Effect.mapError(store.cancel(params.job_id), fromRedis)
+              return outcome === "missing" ? yield* notFound : json({ outcome })
+            })
+          )
+        )
+        .handleRaw("letters", ({ params, query, request }) =>
+          guarded(
+            request,
+            Effect.gen(function* () {
+              const name = yield* known(params.mailbox)
+              const found = yield* Effect.mapError(
+                letters.list(name, {
+                  limit: choice(query.limit),
+                  ...(query.cause === undefined ? {} : { cause: query.cause })
+                }),
+                fromRedis
+              )
+              return json(found.map(letterState))
+            })
+          )
+        )
+        .handleRaw("letter", ({ params, request }) =>
+          guarded(
+            request,
+            Effect.map(letterOf(params.mailbox, params.partition, params.entry), (letter) => json(letterState(letter)))
+          )
+        )
+        .handleRaw("redriveMany", ({ params, query, request }) =>
+          guarded(
+            request,
+            Effect.gen(function* () {
+              const name = yield* known(params.mailbox)
+              const limit = choice(query.limit)
+              const found = yield* Effect.mapError(
+                letters.list(name, { limit, ...(query.cause === undefined ? {} : { cause: query.cause }) }),
+                fromRedis
+              )
+              const outcomes = yield* Effect.forEach(found.slice(0, limit), redrive, { concurrency: 16 })
+              const redriven = outcomes.filter((outcome) => outcome === "redriven").length
+              return json({ redriven, skipped: outcomes.length - redriven })
+            })
+          )
+        )
+        .handleRaw("redrive", ({ params, request }) =>
+          guarded(
+            request,
+            Effect.gen(function* () {
+              const outcome = yield* redrive(yield* letterOf(params.mailbox, params.partition, params.entry))
+              return json({ redriven: outcome === "redriven" ? 1 : 0, skipped: outcome === "redriven" ? 0 : 1 })
+            })
+          )
+        )
+        .handleRaw("discard", ({ params, request }) =>
+          guarded(
+            request,
+            Effect.gen(function* () {
+              const letter = yield* letterOf(params.mailbox, params.partition, params.entry)
+              yield* Effect.mapError(letters.discard(letter), fromRedis)
+              yield* Effect.logInfo("letter discarded by an operator").pipe(
+                Effect.annotateLogs({ letter: letter.id, mailbox: letter.mailbox, job_id: letter.jobId })
+              )
+              return HttpServerResponse.empty({ status: 204 })
+            })
+          )
+        )
+    })
+  )

@@ -1,0 +1,94 @@
+/**
+ * Contender: @eco2/core. `node eco2.ts worker|submitter <redis port> [work millis of a stage]`.
+ * Everything a user gets is on: schemas, checkpoints, history, live events.
+ */
+import { Core, CoreConfig, EventLog, JobEvent, Pipeline, RedisClient, Stage } from "@eco2/core"
+import { Effect, Layer, References, Schema } from "effect"
+import { cpuMillis, input, onCommand, output, percentile, report, stages } from "./Workload.ts"
+
+const [role = "worker", port = "6379", workMillis = "0"] = process.argv.slice(2)
+
+const Input = Schema.Struct({ id: Schema.Int, text: Schema.String })
+const Output = Schema.Struct({ text: Schema.String })
+const options = { output: Output, concurrency: Number(workMillis) > 0 ? 20_000 : 100 }
+const Bench = Pipeline.make("bench", { input: Input })
+  .add(Stage.make("one", { needs: { input: Input }, progress: 25, ...options }))
+  .add(Stage.make("two", { needs: { one: Output }, progress: 50, ...options }))
+  .add(Stage.make("three", { needs: { two: Output }, progress: 75, ...options }))
+  .add(Stage.make("four", { needs: { three: Output }, progress: 100, ...options }))
+
+const base = Layer.merge(RedisClient.layerUrl(`redis://127.0.0.1:${port}`), CoreConfig.layerWith({}))
+const quiet = Layer.succeed(References.MinimumLogLevel, "Warn")
+
+const worker = Effect.gen(function* () {
+  const work = Number(workMillis) > 0 ? Effect.as(Effect.sleep(Number(workMillis)), output) : Effect.succeed(output)
+  const behaviors = Layer.mergeAll(
+    ...(stages.map((stage) =>
+      Pipeline.behavior(
+        Bench,
+        stage,
+        Effect.succeed(() => work)
+      )
+    ) as [Layer.Layer<never>])
+  )
+  yield* Layer.build(behaviors.pipe(Layer.provide(Core.worker({ role: "bench" })), Layer.provide(base)))
+  onCommand((command) => {
+    if (command === "usage") report("usage", { cpu: cpuMillis(), rss: process.memoryUsage().rss })
+  })
+  report("ready")
+  yield* Effect.never
+})
+
+const submitter = Effect.gen(function* () {
+  const log = yield* EventLog.EventLog
+  const services = yield* Effect.context<Core.Client>()
+  let open = 0
+  let started = 0
+  const waiting = new Map<string, () => void>()
+  yield* log.tail({
+    events: (id, events) => {
+      if (!events.some(JobEvent.isTerminal)) return
+      waiting.get(id)?.()
+      waiting.delete(id)
+      if (--open === 0 && started > 0) report("drained", { millis: performance.now() - started, cpu: cpuMillis() })
+    },
+    gap: () => report("gap"),
+    answered: () => undefined
+  })
+  let user = 0
+  const submit = Effect.suspend(() =>
+    Pipeline.submit(Bench, { ...input, id: user }, { owner: `user-${user++}`, key: null })
+  )
+  onCommand((command, argument) => {
+    if (command === "burst") {
+      open = argument
+      started = performance.now()
+      Effect.runForkWith(services)(
+        Effect.forEach(Array.from({ length: argument }), () => submit, { concurrency: 200, discard: true }).pipe(
+          Effect.andThen(Effect.sync(() => report("submitted", { millis: performance.now() - started })))
+        )
+      )
+    } else if (command === "idle") {
+      open = Number.MAX_SAFE_INTEGER
+      const once = Effect.gen(function* () {
+        const from = performance.now()
+        const { id } = yield* submit
+        yield* Effect.callback<void>((resume) => {
+          waiting.set(id, () => resume(Effect.void))
+        })
+        return performance.now() - from
+      })
+      Effect.runForkWith(services)(
+        Effect.map(
+          Effect.forEach(Array.from({ length: argument }), () => once),
+          (millis) =>
+            report("idle", { p50: percentile(millis.slice(10), 0.5), p99: percentile(millis.slice(10), 0.99) })
+        )
+      )
+    } else if (command === "usage") report("usage", { cpu: cpuMillis(), rss: process.memoryUsage().rss })
+  })
+  report("ready")
+  yield* Effect.never
+}).pipe(Effect.provide(Core.client.pipe(Layer.provide(base))))
+
+Effect.runFork((role === "worker" ? worker : submitter).pipe(Effect.scoped, Effect.provide(quiet)))

@@ -1,0 +1,232 @@
+/**
+ * Fleet: the processes of a run in their places (workers, submitter, gateway), each behind a proxy of its own, around one
+ * Redis that writes every command to disk; and the verbs that break them. Every disturbance is written down with its times:
+ * the verification asks what may explain a second call.
+ */
+import { FaultProxy, RedisServer } from "@eco2/core/testing"
+import { setTimeout as delay } from "node:timers/promises"
+import { Redis } from "ioredis"
+import * as Child from "./Child.ts"
+import type { Line } from "./Child.ts"
+import type { Fault } from "./Plan.ts"
+
+/** Epoch milliseconds; `to` is Infinity while it lasts. */
+export interface Disturbance {
+  readonly place: string
+  readonly kind: string
+  readonly from: number
+  to: number
+}
+
+export interface Options {
+  readonly workers: number
+  readonly leaseMillis: number
+  readonly modelUrl: string
+  readonly settings: Readonly<Record<string, string>>
+  /** The submitter's environment when it is started now. */
+  readonly submitter: () => Readonly<Record<string, string>>
+  readonly heard: (place: string, line: Line) => void
+}
+
+interface Place {
+  readonly name: string
+  readonly proxy: FaultProxy.FaultProxy
+  readonly launch: () => Promise<void>
+  child: Child.Child | undefined
+  address: string
+  /** One fault at a time. */
+  turn: Promise<void>
+}
+
+export interface Fleet {
+  readonly redis: RedisServer.RedisServer
+  /** A look at Redis from outside. */
+  readonly outside: Redis
+  readonly disturbances: ReadonlyArray<Disturbance>
+  readonly exitCodes: ReadonlyArray<{ readonly place: string; readonly code: number | null }>
+  /** Where the gateway serves now. */
+  readonly gateway: () => string
+  readonly start: () => Promise<void>
+  readonly startSubmitter: () => Promise<void>
+  readonly submitterEnded: () => Promise<void>
+  readonly inject: (fault: Fault) => Promise<void>
+  /** SIGTERM to every worker at once; settles when all have ended. */
+  readonly stopWorkers: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+const filler = "fault-suite-filler"
+const entries = { worker: "test/fault/worker.ts", gateway: "packages/gateway/src/main.ts", submitter: "test/fault/submitter.ts" }
+
+export const make = async (options: Options): Promise<Fleet> => {
+  const redis = await RedisServer.start({ args: ["--appendonly", "yes", "--appendfsync", "always"] })
+  const outside = new Redis(redis.url, { retryStrategy: () => 50, maxRetriesPerRequest: null })
+  outside.on("error", () => undefined)
+  const disturbances: Array<Disturbance> = []
+  const exitCodes: Array<{ place: string; code: number | null }> = []
+  const places = new Map<string, Place>()
+  let redisTurn: Promise<void> = Promise.resolve()
+  let incarnations = 0
+
+  const disturb = async (place: string, kind: string, work: () => Promise<void>) => {
+    const disturbance: Disturbance = { place, kind, from: Date.now(), to: Infinity }
+    disturbances.push(disturbance)
+    try {
+      await work()
+    } finally {
+      disturbance.to = Date.now()
+    }
+  }
+
+  const addPlace = async (name: string, file: string, env: () => Readonly<Record<string, string>>, serves: boolean) => {
+    const proxy = await FaultProxy.start(redis.port)
+    const place: Place = {
+      name,
+      proxy,
+      child: undefined,
+      address: "",
+      turn: Promise.resolve(),
+      launch: async () => {
+        const child = Child.start({
+          name,
+          file,
+          env: { REDIS_URL: proxy.url, ...options.settings, ...env() },
+          hear: (line) => options.heard(name, line)
+        })
+        place.child = child
+        if (!serves) return
+        const serving = await child.said((line) => line.msg === "serving")
+        if (serving !== null) place.address = String(serving.address)
+      }
+    }
+    places.set(name, place)
+    return place
+  }
+  const workers: Array<Place> = []
+  for (let i = 0; i < options.workers; i++) {
+    const name = `worker-${i}`
+    const env = () => ({ MODEL_URL: options.modelUrl, WORKER: name })
+    workers.push(await addPlace(name, entries.worker, env, true))
+  }
+  const gateway = await addPlace(
+    "gateway",
+    entries.gateway,
+    () => ({ AUTH_MODE: "header", OPENAI_MODELS: "", GEMINI_MODELS: "", SIMULATED_MODEL: "true", KEEPALIVE: "500 millis", LOG_LEVEL: "info" }),
+    true
+  )
+  const submitter = await addPlace("submitter", entries.submitter, options.submitter, false)
+
+  /** After what is under way at this place. */
+  const inTurn = (place: Place, work: () => Promise<void>): Promise<void> => {
+    const turn = place.turn.then(work)
+    place.turn = turn.catch(() => undefined)
+    return turn
+  }
+
+  const replace = async (place: Place, signal: "SIGKILL" | "SIGTERM", pauseMillis: number) => {
+    const old = place.child
+    old?.signal(signal)
+    const code = await old?.exited
+    if (signal === "SIGTERM") exitCodes.push({ place: place.name, code: code ?? null })
+    await delay(pauseMillis)
+    incarnations++
+    await place.launch()
+  }
+
+  const byProxy = async ({ byMillis, forMillis, kind }: Fault, { proxy }: Place) => {
+    if (kind === "cut") return proxy.cut()
+    if (kind === "refuse") proxy.refuse()
+    else if (kind === "silence") proxy.hold()
+    else if (kind === "slow") proxy.slow(byMillis)
+    else proxy.mute()
+    await delay(forMillis)
+    // the answers kept back are lost with their connections
+    if (kind === "mute") proxy.cut()
+    proxy.heal()
+  }
+
+  const fill = async (forMillis: number) => {
+    const used = /used_memory:(\d+)/.exec(await outside.info("memory"))?.[1] ?? "0"
+    await outside.config("SET", "maxmemory", String(Number(used) + 1_000_000))
+    const piece = Buffer.alloc(100_000)
+    try {
+      for (let i = 0; i < 1_000; i++) await outside.append(filler, piece)
+    } catch {
+      // full: what it holds by now is what it can hold
+    }
+    await delay(forMillis)
+    await outside.config("SET", "maxmemory", "0")
+    await outside.del(filler)
+  }
+
+  const onRedis = (fault: Fault) => {
+    const turn = redisTurn.then(async () => {
+      if (fault.kind === "redis-full") return fill(fault.forMillis)
+      if (fault.kind === "redis-kill") await redis.kill9()
+      await redis.restart()
+    })
+    redisTurn = turn.catch(() => undefined)
+    return turn
+  }
+
+  const roll = async () => {
+    for (const place of workers) {
+      await inTurn(place, () => disturb(place.name, "rolling", () => replace(place, "SIGTERM", 0)))
+    }
+  }
+
+  return {
+    redis,
+    outside,
+    disturbances,
+    exitCodes,
+    gateway: () => gateway.address,
+    start: async () => {
+      await Promise.all([...workers, gateway].map((place) => place.launch()))
+    },
+    startSubmitter: () => submitter.launch(),
+    submitterEnded: async () => {
+      for (;;) {
+        await submitter.turn
+        const child = submitter.child
+        const code = await child?.exited
+        await submitter.turn
+        if (submitter.child === child && code === 0) return
+        if (submitter.child === child) throw new Error(`the submitter ended with ${code}`)
+      }
+    },
+    inject: (fault) => {
+      if (fault.kind === "rolling") return roll()
+      const place = places.get(fault.victim)
+      if (place === undefined) return disturb("redis", fault.kind, () => onRedis(fault))
+      return inTurn(place, () =>
+        disturb(place.name, fault.kind, async () => {
+          if (fault.kind === "kill") {
+            // nothing left to submit: there is nobody to kill
+            if (place === submitter && (await Promise.race([place.child?.exited, delay(0, "living")])) !== "living") return
+            return replace(place, "SIGKILL", fault.forMillis)
+          }
+          if (fault.kind !== "freeze") return byProxy(fault, place)
+          place.child?.signal("SIGSTOP")
+          await delay(fault.forMillis)
+          place.child?.signal("SIGCONT")
+        })
+      )
+    },
+    stopWorkers: async () => {
+      await Promise.all(
+        workers.map(async ({ child, name }) => {
+          child?.signal("SIGTERM")
+          exitCodes.push({ place: name, code: (await child?.exited) ?? null })
+        })
+      )
+    },
+    stop: async () => {
+      for (const { child } of places.values()) child?.signal("SIGKILL")
+      await Promise.all([...places.values()].map(({ child }) => child?.exited))
+      await Promise.all([...places.values()].map(({ proxy }) => proxy.close()))
+      outside.disconnect()
+      await redis.stop()
+    }
+  }
+}

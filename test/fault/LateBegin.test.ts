@@ -1,0 +1,58 @@
+/**
+ * What the fault suite found, played by hand: a process frozen with a read under way begins what it read only after it was
+ * declared dead, when the entries are in another's hands and in work there.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import * as Fleet from "../core/CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+
+/** "frozen" has read a job and not begun it; "heir" has taken it over and begun it. */
+const takenOver = Effect.gen(function* () {
+  const client = yield* Fleet.joined(redis.url)
+  const frozen = yield* Fleet.byHand(client, "frozen")
+  const id = yield* client.run(Fleet.submit())
+  const [late] = yield* frozen.read("weigh")
+  const [holding] = yield* Fleet.inherit(client, "frozen", "heir", "weigh")
+  expect((yield* client.run(Fleet.begin(holding!)))._tag).toBe("Run")
+  return { client, id, late: late!, holding: holding! }
+})
+
+describe("a begin that comes after its process was declared dead", () => {
+  it.live("A1 takes nothing from the heir that works on the stage", () =>
+    Effect.gen(function* () {
+      const { client, holding, id, late } = yield* takenOver
+      const before = yield* Fleet.hashOf(client, id)
+      expect(yield* client.run(Fleet.begin(late))).toEqual({ _tag: "Dropped", reason: "moved" })
+      expect(yield* Fleet.hashOf(client, id)).toEqual(before)
+      expect((yield* client.run(Fleet.commit(holding))).outcome).toBe("committed")
+    })
+  )
+
+  it.live("A1 J2 takes nothing from the heir that has kept the job for its next stage", () =>
+    Effect.gen(function* () {
+      const { client, holding, id, late } = yield* takenOver
+      const { kept, outcome } = yield* client.run(Fleet.keep(holding))
+      expect(outcome).toBe("kept")
+      const before = yield* Fleet.hashOf(client, id)
+      expect(yield* client.run(Fleet.begin(late))).toEqual({ _tag: "Dropped", reason: "moved" })
+      expect(yield* Fleet.hashOf(client, id)).toEqual(before)
+      expect((yield* client.run(Fleet.commit(kept))).outcome).toBe("committed")
+    })
+  )
+
+  it.live("A1 is the heir's begin that counts where the late one came first", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const frozen = yield* Fleet.byHand(client, "frozen")
+      yield* client.run(Fleet.submit())
+      const [late] = yield* frozen.read("weigh")
+      const [holding] = yield* Fleet.inherit(client, "frozen", "heir", "weigh")
+      yield* client.run(Fleet.begin(late!))
+      expect((yield* client.run(Fleet.begin(holding!)))._tag).toBe("Run")
+      expect(yield* client.run(Fleet.defer(late!))).toBe("lost")
+      expect((yield* client.run(Fleet.commit(holding!))).outcome).toBe("committed")
+    })
+  )
+})

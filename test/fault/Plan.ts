@@ -1,0 +1,94 @@
+/**
+ * Plan: which faults a run injects, when and on whom: decided before it starts, by its seed alone.
+ */
+import { between, chance, pick } from "./Chance.ts"
+
+/**
+ * kill: SIGKILL, then another process in its place · freeze: SIGSTOP, later SIGCONT · cut: connections reset, at once back ·
+ * refuse: reset and refused for a while · silence: nothing passes for a while · mute: requests pass, their answers are
+ * lost · slow: every piece delayed · rolling: SIGTERM to one worker after another, each replaced · redis-restart, redis-kill:
+ * SIGTERM, SIGKILL to Redis, then started again on its AOF · redis-full: filled to maxmemory, later freed
+ */
+export const kinds = [
+  "kill",
+  "freeze",
+  "cut",
+  "refuse",
+  "silence",
+  "mute",
+  "slow",
+  "rolling",
+  "redis-restart",
+  "redis-kill",
+  "redis-full"
+] as const
+export type Kind = (typeof kinds)[number]
+
+export interface Fault {
+  readonly kind: Kind
+  /** Milliseconds after the first submit. */
+  readonly atMillis: number
+  /** A place: `worker-0`, …, `submitter`, `gateway`; "" where the fault is everybody's. */
+  readonly victim: string
+  readonly forMillis: number
+  /** slow: milliseconds a piece. */
+  readonly byMillis: number
+}
+
+/** Longest of each kind, milliseconds; beyond two leases, so that some outlive a lease and some do not. */
+const longest: Record<Kind, number> = {
+  kill: 1_000,
+  freeze: 3_000,
+  cut: 0,
+  refuse: 1_500,
+  silence: 3_000,
+  mute: 300,
+  slow: 2_500,
+  rolling: 0,
+  "redis-restart": 0,
+  "redis-kill": 0,
+  "redis-full": 2_000
+}
+/** The dear ones come less often once each kind has come. */
+const often: readonly [Kind, ...ReadonlyArray<Kind>] = [
+  ...(["kill", "kill", "kill", "freeze", "freeze", "freeze", "cut", "cut", "refuse", "silence", "silence"] as const),
+  ...(["mute", "mute", "slow", "rolling", "redis-restart", "redis-kill", "redis-full"] as const)
+]
+
+/** Faults over `spanMillis`, one every `everyMillis` on average, each kind once at least; in order of time. */
+export const make = (options: {
+  readonly seed: number
+  readonly spanMillis: number
+  readonly everyMillis: number
+  readonly workers: number
+}): ReadonlyArray<Fault> => {
+  const { seed, spanMillis, workers } = options
+  const count = Math.max(kinds.length, Math.floor(spanMillis / options.everyMillis))
+  const first = kinds.toSorted((a, b) => chance(seed, "order", a) - chance(seed, "order", b))
+  return Array.from({ length: count }, (_, i): Fault => {
+    const kind = first[i] ?? pick(chance(seed, "kind", i), often)
+    const whose = chance(seed, "whose", i)
+    const worker = `worker-${Math.floor(chance(seed, "worker", i) * workers)}`
+    const everybody = kind.startsWith("redis-") || kind === "rolling"
+    // a submitter is not frozen: nobody waits for it, and its work is taken up where it stands
+    const other = whose < 0.75 ? worker : whose < 0.88 && kind !== "freeze" ? "submitter" : "gateway"
+    return {
+      kind,
+      atMillis: ((i + chance(seed, "at", i)) * spanMillis) / count,
+      victim: everybody ? "" : i < kinds.length && (kind === "kill" || kind === "freeze") ? worker : other,
+      forMillis: Math.round(between(chance(seed, "for", i), 0.05, 1) * longest[kind]),
+      byMillis: Math.round(between(chance(seed, "by", i), 10, 150))
+    }
+  })
+}
+
+export const describe = ({ atMillis, byMillis, forMillis, kind, victim }: Fault): string =>
+  [
+    `${(atMillis / 1000).toFixed(1)} s`,
+    kind,
+    victim,
+    forMillis > 0 ? `for ${forMillis} ms` : "",
+    kind === "slow" ? `by ${byMillis} ms` : ""
+  ]
+    .filter((word) => word !== "")
+    .join(" ")

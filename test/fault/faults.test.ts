@@ -1,0 +1,35 @@
+/**
+ * The short form of the fault suite: every kind of fault once, on two workers, a gateway and a submitter as processes of
+ * their own. `npm run test:fault` is the long form; what its runs found stands in docs/faults.md.
+ */
+import { describe, expect, it } from "vitest"
+import * as Plan from "./Plan.ts"
+import * as Trial from "./Trial.ts"
+
+const seed = Number(process.env.FAULT_SEED ?? 20_261)
+
+describe("the fault suite", () => {
+  it(`J1 J2 J3 J4 J6 J7 A1 A4 A5 hold through kills, freezes, cuts, silence, lost answers, restarts and a full Redis (FAULT_SEED=${seed})`, async () => {
+    const said: Array<string> = []
+    const report = await Trial.run({
+      seed,
+      jobs: 300,
+      workers: 2,
+      spanMillis: 7_000,
+      faultEveryMillis: 1_000,
+      log: (line) => said.push(line)
+    })
+    expect([...report.violations, ...report.stories], said.join("\n")).toEqual([])
+    expect(Object.keys(report.faults).toSorted()).toEqual(Plan.kinds.toSorted())
+    expect(Object.values(report.outcomes).reduce((sum, count) => sum + count, 0)).toBe(300)
+  })
+
+  it("the same seed decides the same faults, and each kind comes at least once", () => {
+    const options = { seed: 7, spanMillis: 5_000, everyMillis: 1_000, workers: 3 }
+    expect(Plan.make(options)).toEqual(Plan.make(options))
+    expect(Plan.make(options)).not.toEqual(Plan.make({ ...options, seed: 8 }))
+    for (const one of [1, 2, 3, 4]) {
+      expect(new Set(Plan.make({ ...options, seed: one }).map(({ kind }) => kind))).toEqual(new Set(Plan.kinds))
+    }
+  })
+})

@@ -1,0 +1,60 @@
+/**
+ * A worker of the fault suite: the errand's four stages, each one call to the model server at MODEL_URL, with the runtime
+ * as every role has it. WORKER names the process in the ledger.
+ */
+import { Core, Pipeline, Retry, Role } from "@eco2/core"
+import { Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { attemptsPerRound, Errand } from "./Errand.ts"
+import type { StageName } from "./Errand.ts"
+
+class ModelBusy extends Schema.TaggedError<ModelBusy>()("ModelBusy", {}) {}
+class ModelLimited extends Schema.TaggedError<ModelLimited>()("ModelLimited", { millis: Schema.Int }) {}
+class ModelRefused extends Schema.TaggedError<ModelRefused>()("ModelRefused", {}) {}
+type ModelError = ModelBusy | ModelLimited | ModelRefused
+
+const modelUrl = process.env.MODEL_URL ?? ""
+const worker = process.env.WORKER ?? ""
+
+const Answer = Schema.Struct({ words: Schema.String })
+
+const call = (stage: StageName, number: number, job: Pipeline.StageJob) =>
+  Effect.suspend(() => {
+    const body = JSON.stringify({ worker, stage, number, job: job.id, attempt: job.attempt, begunAt: Date.now() })
+    return Effect.tryPromise({
+      try: async (signal) => {
+        const response = await fetch(modelUrl, { method: "POST", body, signal })
+        return { status: response.status, body: await response.json() }
+      },
+      catch: () => new ModelBusy()
+    })
+  }).pipe(
+    Effect.flatMap(({ body, status }): Effect.Effect<typeof Answer.Type, ModelError> => {
+      if (status === 429) return Effect.fail(new ModelLimited({ millis: 150 }))
+      if (status === 422) return Effect.fail(new ModelRefused())
+      return status === 200 ? Effect.orDie(Schema.decodeUnknownEffect(Answer)(body)) : Effect.fail(new ModelBusy())
+    })
+  )
+
+const retry = Retry.policy<ModelError>({
+  never: ["ModelRefused"],
+  retryAfter: (error) => (error._tag === "ModelLimited" ? Duration.millis(error.millis) : null),
+  otherwise: Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: attemptsPerRound - 1 }))
+})
+
+const stage = (name: StageName) =>
+  Pipeline.behavior(
+    Errand,
+    name,
+    Effect.succeed(({ input }: { readonly input: { readonly number: number } }, job: Pipeline.StageJob) =>
+      call(name, input.number, job)
+    ),
+    { retry }
+  )
+
+Role.run({
+  role: worker,
+  app: Layer.mergeAll(stage("look"), stage("weigh"), stage("write"), stage("send"), Core.workerTelemetry).pipe(
+    Layer.provide(Core.worker({ role: worker })),
+    Layer.provide(Core.fromEnvironment)
+  )
+})

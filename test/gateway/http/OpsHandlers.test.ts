@@ -1,0 +1,121 @@
+/** The operator's calls: nobody without the secret; dead letters listed, shown, redriven and discarded; who lives. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import * as HandWorker from "../HandWorker.ts"
+import { client } from "../ScanClient.ts"
+import type { Client } from "../ScanClient.ts"
+import { simulatedOnly, start } from "../Serving.ts"
+import type { Serving } from "../Serving.ts"
+
+const secret = "only operators know this"
+let redis: RedisServer.RedisServer
+let gateway: Serving
+let hand: HandWorker.HandWorker
+let ann: Client
+
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  gateway = await start("gateway", {
+    ...simulatedOnly,
+    AUTH_MODE: "header",
+    REDIS_URL: redis.url,
+    INTERNAL_SECRET: secret
+  })
+  hand = await HandWorker.start(redis.url)
+  ann = client(gateway)
+})
+afterAll(async () => {
+  await gateway.stop()
+  await hand.stop()
+  await redis.stop()
+})
+
+const ops = async (method: string, path: string, headers: Record<string, string> = { "x-internal-secret": secret }) => {
+  const response = await fetch(`${gateway.address}/api/v1/internal/ops${path}`, { method, headers })
+  const text = await response.text()
+  return { status: response.status, body: text === "" ? null : JSON.parse(text) }
+}
+const dead = "/mailboxes/scan.vision/dead"
+const failed = async (cause: string) => {
+  const id = await ann.accepted()
+  await hand.giveUp(await hand.begin(id), cause)
+  return id
+}
+
+describe("the operator's calls", () => {
+  it.each([
+    ["GET", "/mailboxes"],
+    ["GET", "/processes"],
+    ["GET", "/jobs/00000000-0000-0000-0000-000000000000"],
+    ["DELETE", "/jobs/00000000-0000-0000-0000-000000000000"],
+    ["GET", dead],
+    ["POST", `${dead}/redrive`],
+    ["POST", `${dead}/0/1-1/redrive`],
+    ["DELETE", `${dead}/0/1-1`]
+  ])("refuse %s %s without the secret, and with a wrong one", async (method, path) => {
+    expect(await ops(method, path, {})).toMatchObject({ status: 403, body: { code: "FORBIDDEN" } })
+    expect(await ops(method, path, { "x-internal-secret": `${secret}?` })).toMatchObject({ status: 403 })
+  })
+
+  it("show a failed job's letter and the job behind it", async () => {
+    const id = await failed("ModelRefused")
+    const { body } = await ops("GET", `${dead}?cause=ModelRefused`)
+    const letter = body.find((one: { job_id: string }) => one.job_id === id)
+    expect(letter).toMatchObject({ mailbox: "scan.vision", cause: "ModelRefused", attempts: 1 })
+    expect((await ops("GET", `${dead}/${letter.id}`)).body).toEqual(letter)
+    expect((await ops("GET", `/jobs/${id}`)).body).toMatchObject({
+      state: "failed",
+      stage: "vision",
+      run: 1,
+      committed: []
+    })
+  })
+
+  it("J2 redrive a failed job into another run, which goes on where it failed", async () => {
+    const id = await ann.accepted()
+    await hand.commit(await hand.begin(id))
+    await hand.giveUp(await hand.begin(id), "Outage")
+    expect((await ops("POST", "/mailboxes/scan.rule/dead/redrive?cause=Outage")).body).toEqual({
+      redriven: 1,
+      skipped: 0
+    })
+    expect((await ops("GET", `/jobs/${id}`)).body).toMatchObject({
+      state: "waiting",
+      stage: "rule",
+      run: 2,
+      committed: ["vision"]
+    })
+    expect((await ann.result(id)).status).toBe(202)
+    await hand.work(id, 3)
+    expect((await ann.result(id)).status).toBe(200)
+    expect((await ops("GET", "/mailboxes/scan.rule/dead?cause=Outage")).body).toEqual([])
+  })
+
+  it("discard a letter, once", async () => {
+    const id = await failed("Nonsense")
+    const [letter] = (await ops("GET", `${dead}?cause=Nonsense`)).body
+    expect(letter.job_id).toBe(id)
+    expect((await ops("DELETE", `${dead}/${letter.id}`)).status).toBe(204)
+    expect((await ops("DELETE", `${dead}/${letter.id}`)).status).toBe(404)
+    expect((await ops("GET", `/jobs/${id}`)).body.state).toBe("failed")
+  })
+
+  it("count what waits, name who lives, and cancel a job", async () => {
+    const before = (await ops("GET", "/mailboxes")).body
+    const id = await ann.accepted()
+    const after = (await ops("GET", "/mailboxes")).body
+    expect(after[0].entries).toBe(before[0].entries + 1)
+    expect((await ops("DELETE", `/jobs/${id}`)).body).toEqual({ outcome: "cancelled" })
+    expect((await ops("DELETE", `/jobs/${id}`)).body).toEqual({ outcome: "already" })
+    const worker = await start("scan-worker", { ...simulatedOnly, REDIS_URL: redis.url })
+    const { body } = await ops("GET", "/processes")
+    expect(body).toContainEqual(expect.objectContaining({ role: "scan-worker", state: "alive" }))
+    await worker.stop()
+  })
+
+  it("answer 404 for what is not there", async () => {
+    for (const path of ["/jobs/none", "/mailboxes/nobody/dead", `${dead}/0/1-1`, `${dead}/9/1-1`]) {
+      expect((await ops("GET", path)).status).toBe(404)
+    }
+  })
+})
