@@ -9,6 +9,7 @@ import type { FileSystem, Path } from "effect"
 import { HttpRouter } from "effect/http"
 import type { Etag, HttpPlatform } from "effect/http"
 import { createServer } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import * as Setting from "./config/Setting.ts"
 import * as Health from "./telemetry/Health.ts"
@@ -51,6 +52,18 @@ export interface Options<E> {
 
 const closeGrace = "5 seconds"
 
+/** Alive, not ready, and nothing else. */
+const answerWhileStarting = ({ url }: IncomingMessage, response: ServerResponse): void => {
+  const alive = url === "/healthz"
+  const body = alive
+    ? { status: "ok" }
+    : url === "/readyz"
+      ? { status: "not ready", troubles: [{ name: "process", trouble: "starting" }] }
+      : { detail: "starting; try again", code: "UNAVAILABLE" }
+  response.writeHead(alive ? 200 : 503, { "content-type": "application/json", "retry-after": "1" })
+  response.end(JSON.stringify(body))
+}
+
 /** The role as a layer: built when it serves, torn down in order. */
 export const layer = <E>(options: Options<E>) =>
   Layer.unwrap(
@@ -65,7 +78,11 @@ export const layer = <E>(options: Options<E>) =>
         unused.add(socket)
         socket.once("close", () => unused.delete(socket))
       })
-      server.on("request", (request) => unused.delete(request.socket))
+      server.on("request", (request, response) => {
+        unused.delete(request.socket)
+        // the port is taken first, the app comes after: until it listens too, somebody has to answer
+        if (server.listenerCount("request") === 1) answerWhileStarting(request, response)
+      })
       const serve = HttpRouter.serve(Layer.merge(options.app, Health.layer), {
         disableLogger: true,
         disableListenLog: true
