@@ -56,7 +56,11 @@ export interface Fleet {
 }
 
 const filler = "fault-suite-filler"
-const entries = { worker: "test/fault/worker.ts", gateway: "packages/gateway/src/main.ts", submitter: "test/fault/submitter.ts" }
+const entries = {
+  worker: "test/fault/worker.ts",
+  gateway: "packages/gateway/src/main.ts",
+  submitter: "test/fault/submitter.ts"
+}
 
 export const make = async (options: Options): Promise<Fleet> => {
   const redis = await RedisServer.start({ args: ["--appendonly", "yes", "--appendfsync", "always"] })
@@ -66,7 +70,6 @@ export const make = async (options: Options): Promise<Fleet> => {
   const exitCodes: Array<{ place: string; code: number | null }> = []
   const places = new Map<string, Place>()
   let redisTurn: Promise<void> = Promise.resolve()
-  let incarnations = 0
 
   const disturb = async (place: string, kind: string, work: () => Promise<void>) => {
     const disturbance: Disturbance = { place, kind, from: Date.now(), to: Infinity }
@@ -111,7 +114,14 @@ export const make = async (options: Options): Promise<Fleet> => {
   const gateway = await addPlace(
     "gateway",
     entries.gateway,
-    () => ({ AUTH_MODE: "header", OPENAI_MODELS: "", GEMINI_MODELS: "", SIMULATED_MODEL: "true", KEEPALIVE: "500 millis", LOG_LEVEL: "info" }),
+    () => ({
+      AUTH_MODE: "header",
+      OPENAI_MODELS: "",
+      GEMINI_MODELS: "",
+      SIMULATED_MODEL: "true",
+      KEEPALIVE: "500 millis",
+      LOG_LEVEL: "info"
+    }),
     true
   )
   const submitter = await addPlace("submitter", entries.submitter, options.submitter, false)
@@ -129,7 +139,6 @@ export const make = async (options: Options): Promise<Fleet> => {
     const code = await old?.exited
     if (signal === "SIGTERM") exitCodes.push({ place: place.name, code: code ?? null })
     await delay(pauseMillis)
-    incarnations++
     await place.launch()
   }
 
@@ -203,7 +212,8 @@ export const make = async (options: Options): Promise<Fleet> => {
         disturb(place.name, fault.kind, async () => {
           if (fault.kind === "kill") {
             // nothing left to submit: there is nobody to kill
-            if (place === submitter && (await Promise.race([place.child?.exited, delay(0, "living")])) !== "living") return
+            if (place === submitter && (await Promise.race([place.child?.exited, delay(0, "living")])) !== "living")
+              return
             return replace(place, "SIGKILL", fault.forMillis)
           }
           if (fault.kind !== "freeze") return byProxy(fault, place)
@@ -223,7 +233,7 @@ export const make = async (options: Options): Promise<Fleet> => {
     },
     stop: async () => {
       for (const { child } of places.values()) child?.signal("SIGKILL")
-      await Promise.all([...places.values()].map(({ child }) => child?.exited))
+      for (const { child } of places.values()) await child?.exited
       await Promise.all([...places.values()].map(({ proxy }) => proxy.close()))
       outside.disconnect()
       await redis.stop()

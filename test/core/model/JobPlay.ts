@@ -45,6 +45,7 @@ const kinds = {
   discard: 1,
   expire: 2,
   limit: 1,
+  past: 1,
   work: 16,
   crash: 2
 } as const
@@ -76,6 +77,11 @@ export const movesOf = (seed: number): ReadonlyArray<Move> => {
     } else if (kind === "crash") {
       // the same entry begun again and again: its processes die
       for (let i = 0; i < 5; i++) moves.push({ kind: "begin", pick: [0, 1, 1, 0] })
+    } else if (kind === "past") {
+      // a full history, and then another run
+      for (const step of ["submit", "read", "begin", kind, "bury", "redrive", "read", "begin", "commit"] as const) {
+        moves.push({ kind: step, pick: [0, 1, 1, step === "past" ? roll(4) : step === "read" ? 3 : 0] })
+      }
     } else moves.push({ kind, pick: pick() })
   }
   return moves.slice(0, 40)
@@ -187,6 +193,18 @@ export const stageOn = Effect.fnUntraced(function* (process: Process<Services>) 
   } satisfies Stage
 })
 
+/** Ids that landed in other partitions than the one they were made for. */
+const spare = new Map<number, Array<Job.JobId>>()
+const freshId = (partition: Keys.Partition, partitions: number): Job.JobId => {
+  for (;;) {
+    const id = spare.get(partition.index)?.pop()
+    if (id !== undefined) return id
+    const made = randomUUID() as Job.JobId
+    const index = Keys.partitionOf(made, partitions)
+    spare.set(index, [...(spare.get(index) ?? []), made])
+  }
+}
+
 /** Two users of a partition, and a text that lands there. */
 const ownersOf = (partition: Keys.Partition, partitions: number): ReadonlyArray<string> => {
   const found: Array<string> = []
@@ -265,6 +283,9 @@ export const play = Effect.fnUntraced(function* (
         ? list[by % list.length]
         : list[list.length - 1 - (by % Math.min(3, list.length))]
 
+  /** Begins of a job since a result of it counted, by whatever holder. */
+  const unsettled = new Map<string, number>()
+
   const begin = Effect.fnUntraced(function* (chosen: ReadonlyArray<readonly [Held, string]>) {
     const starts = chosen.map(([{ consumer, entry, mailbox, stage, tokens }, token]) => {
       const claim: Model.Claim = { job: entry.job, stage, home: mailbox, mailbox, entry, token }
@@ -288,6 +309,9 @@ export const play = Effect.fnUntraced(function* (
       if (one._tag === "Run" && had[i]!.includes(claim.stage)) throw new Wrong([`J2 ${claim.stage} runs again`])
       if (one._tag === "Run" && states[i] === "cancelled") throw new Wrong([`J7 a cancelled job runs ${claim.stage}`])
       if (one._tag === "Dropped" || claims.some((other) => other.claim.token === claim.token)) continue
+      const count = (unsettled.get(claim.job) ?? 0) + 1
+      unsettled.set(claim.job, count)
+      if (one._tag === "Run" && count > maxDeliveries) throw new Wrong([`A2 begun for the ${count}th time`])
       claims.push({ claim, settle: null })
     }
   })
@@ -380,7 +404,9 @@ export const play = Effect.fnUntraced(function* (
 
   const settle = Effect.fnUntraced(function* (one: Claim) {
     const { model, real, what } = one.settle!(services().store)
-    yield* both(what, real, model)
+    const before = world.jobs.get(one.claim.job)?.last
+    const answer = yield* both(what, real, model)
+    if (world.jobs.get(one.claim.job)?.last !== before) unsettled.set(one.claim.job, answer === "kept" ? 1 : 0)
   })
 
   const submit = Effect.fnUntraced(function* ([who, key, other, how]: Move["pick"]) {
@@ -388,11 +414,11 @@ export const play = Effect.fnUntraced(function* (
     const keyed = key % 2 === 0 && owner !== ""
     const body = keyed ? `body ${other % 5 === 0 ? 1 : 0}` : "body"
     const plan = plans[keyed ? (key >> 2) % 2 : other % 3]!
-    const id = mint({
-      ...{ pipeline: "model", partitions: partitions.length, owner: owner === "" ? owners[0]! : owner },
-      key: keyed ? `${seed} ${key % 2} ${(key >> 2) % 2}` : null
-    })
+    const id = keyed
+      ? mint({ pipeline: "model", partitions: partitions.length, owner, key: `${seed} ${key % 4} ${(key >> 2) % 2}` })
+      : freshId(partition, partitions.length)
     if (!ids.includes(id)) ids.push(id)
+    const known = world.jobs.has(id)
     const image = how % 3 === 0 ? `image ${named++}` : how % 11 === 1 ? null : ""
     const upload =
       image === null
@@ -400,7 +426,7 @@ export const play = Effect.fnUntraced(function* (
         : image === ""
           ? null
           : yield* Effect.orDie(services().store.upload(id, Buffer.from(image)))
-    yield* both(
+    const answer = yield* both(
       `submit ${label(id)} of ${owner === "" ? "nobody" : owner} "${body}"${image === "" ? "" : ` with ${image ?? "a lost image"}`}`,
       services()
         .store.submit({ id, bodyHash: body, owner, pipeline: "model", plan, input: "{}", upload, trace: "" })
@@ -416,6 +442,7 @@ export const play = Effect.fnUntraced(function* (
         ),
       () => Model.submit(world, { id, owner, body, plan, image })
     )
+    if (known && answer === "created") throw new Wrong([`J6 ${id} was created twice`])
   })
 
   const reap = Effect.fnUntraced(function* (dead: string, heir: string, free: number) {
@@ -538,6 +565,7 @@ export const play = Effect.fnUntraced(function* (
         for (const one of commits) one.settle = committing(one.claim, d % 2 === 0, false)
         const settlings = commits.map((one) => one.settle!(services().store))
         if (settlings.length === 0) return
+        for (const { claim } of commits) unsettled.set(claim.job, 0)
         return yield* both(
           settlings.map(({ what }) => what).join(" with "),
           Effect.map(
@@ -598,6 +626,7 @@ export const play = Effect.fnUntraced(function* (
         const some = jobs().filter(({ state }) => b % 8 === 0 || state === "failed" || state === "parked")
         const id = choose(some, a, c)?.id ?? (d % 8 === 0 ? ids[a % Math.max(1, ids.length)] : undefined)
         if (id === undefined) return yield* act({ kind: "bury", pick })
+        if (world.jobs.get(id)?.state === "failed" || world.jobs.get(id)?.state === "parked") unsettled.set(id, 0)
         return yield* both(`redrive ${label(id)}`, Effect.orDie(services().store.redrive(id as Job.JobId)), () =>
           Model.redrive(world, id)
         )
@@ -617,7 +646,28 @@ export const play = Effect.fnUntraced(function* (
         operations.push(`${label(id)} expires`)
         yield* process.send("DEL", partition.job(id), partition.jobEvents(id), partition.jobImage(id))
         camera.forget(id)
+        unsettled.delete(id)
         return Model.expire(world, id)
+      }
+      case "past": {
+        const job = choose(
+          jobs().filter(({ state, tries }) => !Model.isOver(state) && tries < 40),
+          a,
+          c
+        )
+        if (job === undefined) return
+        const before = job.history.length
+        const events = 196 + (d % 4) - before
+        operations.push(`${label(job.id)} has ${events} events more behind it`)
+        Model.giveLongPast(world, job, events)
+        const told = `"ts":${(start + world.now * Picture.tickMillis) / 1000}`
+        const retry = `{"code":"Busy","attempt":1,"next_at":${(start + world.now * Picture.tickMillis) / 1000}}`
+        const text = `{${told},"stage":"${job.at}","status":"retrying","progress":${job.progress},"result":${retry}}`
+        const texts = Array.from({ length: events }, () => text)
+        yield* process.send("RPUSH", partition.jobEvents(job.id), ...texts)
+        yield* process.send("XADD", partition.events, "*", "job", job.id, "seq", before + 1, "e", texts.join("\n"))
+        yield* process.send("HINCRBY", partition.job(job.id), "tries", 100)
+        return
       }
       case "limit":
         world.limits = { ...world.limits, perUser: a % 4 }

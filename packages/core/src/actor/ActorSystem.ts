@@ -133,12 +133,14 @@ const make = Effect.fnUntraced(function* (role: string) {
     }),
     work: Effect.fnUntraced(function* (delivery, work) {
       if (delivery.fate === "lost") return workload.finish(delivery)
+      // started at once: a fiber interrupted before its first step runs nothing, not even what frees its slot
       const fiber = yield* Effect.forkIn(
         Effect.ensuring(
           work,
           Effect.sync(() => workload.finish(delivery))
         ),
-        scope
+        scope,
+        { startImmediately: true }
       )
       delivery.fiber = fiber
       if (delivery.fate !== null) {

@@ -28,6 +28,8 @@ export interface Heartbeat {
 
 /** How often a process without work compares itself with its pending list, and looks for consumers nobody beats for. */
 const lookMillis = 60_000
+/** How long a read the dead had under way may still be answered, into their hands: the longest block and some. */
+const lateReadMillis = 25_000
 const expirySlackMillis = 20
 
 export const make = Effect.fnUntraced(function* (
@@ -56,6 +58,7 @@ export const make = Effect.fnUntraced(function* (
   let reconnects = redis.reconnects()
   /** Dead tokens of which nothing is left to take. */
   const cleared = new Set<string>()
+  let lastCleared = -Infinity
   /** Entries listed as ours that no fiber works on; adopted when they are listed so twice. */
   let suspects = new Set<string>()
 
@@ -83,7 +86,10 @@ export const make = Effect.fnUntraced(function* (
         }
       }
     }
-    if (left === 0) cleared.add(dead)
+    if (left === 0) {
+      cleared.add(dead)
+      lastCleared = millis()
+    }
     if (found.length > 0) {
       yield* Effect.logWarning("took over the work of a dead process").pipe(
         Effect.annotateLogs({ process: dead, entries: found.length })
@@ -167,7 +173,8 @@ export const make = Effect.fnUntraced(function* (
     yield* bury(dead)
     const back = redis.reconnects() !== reconnects
     reconnects = redis.reconnects()
-    const look = back || at - lastLook >= lookMillis || suspects.size > 0
+    const lookAfter = at - lastCleared < lateReadMillis ? leaseMillis : lookMillis
+    const look = back || at - lastLook >= lookAfter || suspects.size > 0
     if (look) lastLook = at
     const nextSuspects = new Set<string>()
     const others = new Set<string>()
@@ -185,6 +192,9 @@ export const make = Effect.fnUntraced(function* (
     }
     if (others.size > 0 && millis() - goodSince >= leaseMillis) {
       yield* reapAll(yield* lease.condemn([...others]))
+    } else if (others.size > 0) {
+      // too early to judge them: the next beat looks again, not the next minute
+      lastLook = at - lookMillis
     }
     return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
   })

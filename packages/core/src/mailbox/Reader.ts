@@ -165,6 +165,8 @@ export const run = Effect.fnUntraced(function* (options: {
           Effect.map((reply) => {
             options.answered()
             for (const name of ask.slots.keys()) workload.crowded.delete(name)
+            // the name was lost while the read was under way: what it brought is taken back under the new one, or by others
+            if (options.consumer() !== consumer) return []
             return (reply ?? []).flatMap(([key, entries]) => {
               const stream = ask.streams.get(key)
               if (stream === undefined) return []

@@ -68,6 +68,8 @@ const settings = {
   connectTimeout: silenceMillis,
   keepAlive: 10_000,
   retryStrategy: (times: number) => Math.min(50 * times, 1_000),
+  // the driver would wait as long as a server that loads its data guesses it will: seconds, when it is done in a tenth of one
+  maxLoadingRetryTime: 500,
   // a replica that was promoted, or a master that was demoted: connect anew and send again
   reconnectOnError: (error: Error) => (/^(READONLY|MASTERDOWN|LOADING)/.test(error.message) ? 2 : false)
 } satisfies Omit<RedisOptions, "replyMapping">

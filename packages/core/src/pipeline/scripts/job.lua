@@ -27,15 +27,16 @@ local function pass_when_full()
 end
 
 -- History and live stream in one breath: seq is the place in the list (J4). Fragments are JSON members without braces.
--- The last of 200 places is kept for the event that ends the job. `tries`, where known: a job begun seldom has room.
-local function emit(id, fragments, terminal, tries)
+-- Of 200 places the last is kept for the event that ends the job. `frames`: the last of these events opens or ends a run and is
+-- told whatever the room, or a redriven job with a full history would never end (J1). `tries`, where known: a job begun
+-- seldom has room.
+local function emit(id, fragments, frames, tries)
   local key = job_key(id) .. ":events"
   local stamped = {}
   for i, fragment in ipairs(fragments) do stamped[i] = stamp .. fragment .. "}" end
   if not tries or tonumber(tries) > 40 then
-    local room = (terminal and max_events or max_events - 1) - redis.call("LLEN", key)
-    -- of several events that end a job the last is the terminal one: the others go when places run out
-    while #stamped > math.max(0, room) do table.remove(stamped, terminal and math.max(1, #stamped - 1) or #stamped) end
+    local room = (frames and max_events or max_events - 1) - redis.call("LLEN", key)
+    while #stamped > math.max(frames and 1 or 0, room) do table.remove(stamped, frames and #stamped - 1 or #stamped) end
     if #stamped == 0 then return end
   end
   local last = redis.call("RPUSH", key, unpack(stamped))

@@ -29,5 +29,5 @@ if failed then
 end
 place(id, home, "queued", now, "attempts", 0, "deliveries", 0, "deadline", deadline, "run", tonumber(job.run or 1) + (failed and 1 or 0))
 redis.call("ZADD", root .. ":timers", deadline, id)
-if failed then emit(id, { ARGV[4] .. ',"progress":' .. (job.progress or "0") }) end
+if failed then emit(id, { ARGV[4] .. ',"progress":' .. (job.progress or "0") }, true) end
 return "redriven"
