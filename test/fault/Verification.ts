@@ -211,7 +211,9 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
         countUp(repeats, before.outcome)
         continue
       }
-      const cause = during(before.worker, before.begunAt, before.endedAt + wayMillis)
+      // a process that lost its lease unawares may come after its heir: the lower attempt is the one that was overtaken
+      const overtaken = call.attempt < before.attempt ? call : before
+      const cause = during(overtaken.worker, overtaken.begunAt, overtaken.endedAt + wayMillis)
       if (cause === undefined) {
         say("money: called again without a cause")
       } else countUp(repeats, cause.kind)
