@@ -13,7 +13,10 @@ let worker: Process
 
 beforeAll(async () => {
   system = await System.start()
-  ;[gateway, worker] = await Promise.all([system.start("gateway"), system.start("scan-worker")])
+  ;[gateway, worker] = await Promise.all([
+    system.start("gateway"),
+    system.start("scan-worker", { REDRIVE_INTERVAL: "200 millis" })
+  ])
 })
 afterAll(() => system.stop())
 
