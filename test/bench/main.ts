@@ -31,6 +31,11 @@ class Part {
   readonly #seen = new Map<string, Record<string, number>>()
   constructor(file: string, args: ReadonlyArray<string>) {
     this.child = spawn(process.execPath, [here(file), ...args], { stdio: ["pipe", "pipe", "inherit"] })
+    this.child.once("exit", (code, signal) => {
+      if (signal === "SIGKILL") return
+      process.stderr.write(`${file} ended with ${code ?? signal}\n`)
+      process.exit(1)
+    })
     createInterface({ input: this.child.stdout! }).on("line", (line) => {
       const facts = JSON.parse(line)
       const waiter = this.#waiting.get(facts.event)
