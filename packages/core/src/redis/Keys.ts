@@ -115,7 +115,7 @@ export const table: ReadonlyArray<Row> = [
     "stream",
     "work not done, one entry a message, with a consumer group",
     "while the actor exists; entries until acknowledged",
-    "submit, commit, defer, promote, append",
+    "submit, begin, commit, defer, promote, redrive, append, settle, all that admit",
     "Reader",
     true
   ),
@@ -195,20 +195,11 @@ export const table: ReadonlyArray<Row> = [
     "zset",
     "open jobs by min(next retry, deadline), delayed messages (m:<uuid>) by due time",
     "members until due or the job's end",
-    "submit, defer, promote",
+    "submit, defer, bury, promote, redrive, settle",
     "promote",
     false
   ),
-  row(
-    "{p}:later",
-    `${p}:later`,
-    "hash",
-    "bodies of delayed messages",
-    "fields until due",
-    "postpone",
-    "promote",
-    false
-  ),
+  row("{p}:later", `${p}:later`, "hash", "bodies of delayed messages", "fields until due", "settle", "promote", false),
   row(
     "{p}:dead:<actor>",
     `${p}:dead:[a-z0-9.-]+`,
@@ -235,7 +226,7 @@ export const table: ReadonlyArray<Row> = [
     "hash",
     "PARTITIONS and format the data was written with",
     "for ever",
-    "ActorSystem",
+    "Keyspace",
     "every process at start",
     true
   )

@@ -1,6 +1,6 @@
 -- packages/core/src/pipeline/scripts/job.lua
 -- Prelude of every script that changes a job: names, clock, events, and the ways a job enters and leaves a mailbox.
--- Not a script of its own: it stands above submit, begin, commit, defer, bury, promote, cancel.
+-- Not a script of its own: it stands above submit, begin, commit, defer, bury, redrive, promote, cancel, and settle.
 -- KEYS[1]  root    eco2:{p}; every key is built from it, so all share one slot
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
