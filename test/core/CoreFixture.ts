@@ -24,6 +24,7 @@ import {
   Timers
 } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
+import * as JobHash from "../harness/JobHash.ts"
 import type { Handler } from "../../packages/core/src/pipeline/StageBehavior.ts"
 
 // ---- Redis
@@ -289,15 +290,12 @@ export const commitOf = (holding: JobStore.Holding, changes: Partial<JobStore.Co
   const at = ParcelPipeline.plan.findIndex(({ name }) => name === holding.stage)
   const step = ParcelPipeline.plan[at]!
   const next = ParcelPipeline.plan[at + 1]
-  const completed = JobEvent.fragment({ stage: step.name, status: "completed", progress: step.progress, result: null })
-  const done = JobEvent.fragment({ stage: "done", status: "completed", progress: 100, result: null })
   return {
     ...holding,
     output: JSON.stringify(outputs[step.name]),
     next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep: null },
     progress: step.progress,
     dropImage: step.image,
-    events: next === undefined ? [completed, done] : [completed],
     tells: [],
     ...changes
   }
@@ -404,12 +402,12 @@ export const depthOf = (mailbox: string) =>
     Mailbox.Mailbox.use((service) => Effect.orDie(service.depths([mailbox]))),
     ([depth]) => depth!.entries
   )
-/** Fields of a job's hash as they are. */
+/** Fields of a job's hash, its fence taken apart. */
 export const hashOf = Effect.fnUntraced(function* (process: Process<Services>, id: Job.JobId) {
   const keyspace = yield* process.run(Keyspace)
   const reply = yield* process.send("HGETALL", keyspace.of(id).job(id))
   const flat = yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(Schema.String))(reply))
-  return Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]!]] : [])))
+  return JobHash.expand(Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]!]] : []))))
 })
 /** Dead letters of a mailbox, each as its fields. */
 export const lettersOf = Effect.fnUntraced(function* (process: Process<Services>, mailbox: string) {

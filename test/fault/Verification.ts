@@ -9,6 +9,7 @@
 import { EventLog, JobEvent, Keys, Mailbox } from "@eco2/core"
 import { Schema } from "effect"
 import type { Redis } from "ioredis"
+import { expand } from "../harness/JobHash.ts"
 import { Errand, fateOf, stages, wordsOf } from "./Errand.ts"
 import type { Fleet, Disturbance } from "./Fleet.ts"
 import type { Call } from "./Ledger.ts"
@@ -118,7 +119,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
       suspects.add(id)
       violations.push(`${what} — job ${id} (errand ${numbers.get(id)})`)
     }
-    const job = toRecord(hashes[i])
+    const job = expand(toRecord(hashes[i]))
     const texts = Array.isArray(lists[i]) ? lists[i].map(String) : []
     histories.set(id, texts)
     if (job.state === undefined) {

@@ -60,9 +60,10 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
 
   const begin = async (id: string): Promise<JobStore.Holding> => {
     const partition = await partitionOf(id)
-    const current = String(await send("HGET", partition.job(id), "cur"))
+    const fence = Job.splitFence(String(await send("HGET", partition.job(id), "now")))
+    if (fence === null) throw new Error(`job ${id} is not there`)
+    const { at: stage, cur: current } = fence
     const colon = current.lastIndexOf(":")
-    const stage = String(await send("HGET", partition.job(id), "at"))
     const holding = {
       partition,
       id: isJobId(id),
@@ -80,9 +81,6 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
     const at = ScanPipeline.plan.findIndex(({ name }) => name === holding.stage)
     const next = ScanPipeline.plan[at + 1]
     const progress = ScanPipeline.plan[at]?.progress ?? 0
-    const events = [JobEvent.fragment({ stage: holding.stage, status: "completed", progress, result: null })]
-    if (next === undefined)
-      events.push(JobEvent.fragment({ stage: "done", status: "completed", progress: 100, result: null }))
     const { outcome } = await store((service) =>
       service.commit({
         ...holding,
@@ -90,7 +88,6 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
         next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep: null },
         progress,
         dropImage: holding.stage === "vision",
-        events,
         tells: []
       })
     )

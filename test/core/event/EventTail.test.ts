@@ -24,6 +24,9 @@ const follow = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Service
   return { told, gaps }
 })
 
+/** A job to which something has happened. */
+const eventful = (options: { readonly owner?: string } = {}) => Effect.tap(Fleet.submit(options), Fleet.cancel)
+
 const reading = (process: Fleet.Process<Fleet.Services>) =>
   Fleet.until(process.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xread "))
 const cut = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services>) {
@@ -38,13 +41,13 @@ describe("the live tail", () => {
       const client = yield* Fleet.joined(redis.url)
       // one owner a partition: no stream is empty when the tail begins
       const owners = ["ann", "a", "9b2f0f7e-5b7f-4c63-9c52-000000000000", "user 2", "user 3", "user 5", "user 7"]
-      for (const owner of owners) yield* client.run(Fleet.submit({ owner }))
+      for (const owner of owners) yield* client.run(eventful({ owner }))
       const { gaps, told } = yield* follow(client)
       yield* cut(client)
-      const id = yield* client.run(Fleet.submit())
+      const id = yield* client.run(eventful())
       yield* Fleet.until(
         Effect.sync(() => told.filter(([job]) => job === id).length),
-        (length) => length === 1
+        (length) => length === 2
       )
       const own = (yield* client.run(Keyspace)).of(id).index
       expect(gaps.filter((index) => index === own)).toEqual([])
@@ -54,12 +57,12 @@ describe("the live tail", () => {
   it.live("J4 a cursor trimmed away while it was cut off is a gap of that partition", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
-      const before = yield* client.run(Fleet.submit())
+      const before = yield* client.run(eventful())
       const partition = (yield* client.run(Keyspace)).of(before)
       const { gaps, told } = yield* follow(client)
       yield* cut(client)
       yield* client.send("XTRIM", partition.events, "MAXLEN", 0)
-      const id = yield* client.run(Fleet.submit())
+      const id = yield* client.run(eventful())
       yield* Fleet.until(
         Effect.sync(() => gaps.includes(partition.index)),
         (seen) => seen
@@ -69,7 +72,7 @@ describe("the live tail", () => {
         (seen) => seen
       )
       yield* reading(client)
-      const next = yield* client.run(Fleet.submit())
+      const next = yield* client.run(eventful())
       yield* Fleet.until(
         Effect.sync(() => told.some(([job]) => job === next)),
         (seen) => seen
@@ -81,7 +84,7 @@ describe("the live tail", () => {
     Effect.gen(function* () {
       const own = yield* RedisServer.scoped()
       const client = yield* Fleet.joined(own.url)
-      const before = yield* client.run(Fleet.submit())
+      const before = yield* client.run(eventful())
       const partition = (yield* client.run(Keyspace)).of(before)
       const { gaps, told } = yield* follow(client)
       yield* reading(client)
@@ -90,7 +93,7 @@ describe("the live tail", () => {
         Effect.sync(() => gaps.includes(partition.index)),
         (seen) => seen
       )
-      const id = yield* Fleet.until(Effect.option(client.run(Fleet.submit())), (one) => one._tag === "Some")
+      const id = yield* Fleet.until(Effect.option(client.run(eventful())), (one) => one._tag === "Some")
       yield* Fleet.until(
         Effect.sync(() => id._tag === "Some" && told.some(([job]) => job === id.value)),
         (seen) => seen
@@ -103,9 +106,9 @@ describe("the live tail", () => {
       const client = yield* Fleet.joined(redis.url)
       const { gaps, told } = yield* follow(client)
       const partition = (yield* client.run(Keyspace)).of("ann")
-      yield* client.send("XADD", partition.events, "*", "job", "x", "seq", 1, "e", '{"of":"another version"}')
+      yield* client.send("XADD", partition.events, "*", "e", 'x 1\n{"of":"another version"}')
       yield* client.send("XADD", partition.events, "*", "odd", "one")
-      const id = yield* client.run(Fleet.submit())
+      const id = yield* client.run(eventful())
       yield* Fleet.until(
         Effect.sync(() => told.some(([job]) => job === id)),
         (seen) => seen
@@ -119,18 +122,34 @@ describe("the history", () => {
   it.live("J4 leaves an unreadable event out, and every other event keeps its seq", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
       const id = yield* client.run(Fleet.submit())
+      yield* hand.take("weigh")
       const list = (yield* client.run(Keyspace)).of(id).jobEvents(id)
       yield* client.send("RPUSH", list, '{"of":"another version"}', "not json")
       yield* client.run(Fleet.cancel(id))
       const history = yield* client.run(Fleet.historyOf(id))
       expect(history.map(({ seq, stage }) => [seq, stage])).toEqual([
         [1, "queued"],
-        [4, "cancelled"]
+        [2, "weigh"],
+        [5, "cancelled"]
       ])
-      expect((yield* client.run(Fleet.historyOf(id, 3))).map(({ seq }) => seq)).toEqual([4])
-      expect(yield* client.run(Fleet.historyOf(id, 4))).toEqual([])
-      expect(yield* client.run(EventLog.EventLog.use((log) => log.length(id)))).toBe(4)
+      expect((yield* client.run(Fleet.historyOf(id, 3))).map(({ seq }) => seq)).toEqual([5])
+      expect(yield* client.run(Fleet.historyOf(id, 5))).toEqual([])
+      expect(yield* client.run(EventLog.EventLog.use((log) => log.length(id)))).toBe(5)
+    })
+  )
+
+  it.live("J4 of a job nothing has happened to yet is its queued, with the time of its submit", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(Fleet.submit())
+      const { created } = yield* client.run(Fleet.jobOf(id))
+      const queued = { seq: 1, stage: "queued", status: "started", progress: 0, result: null, ts: created / 1000 }
+      expect(yield* client.run(Fleet.historyOf(id))).toEqual([queued])
+      expect(yield* client.run(Fleet.historyOf(id, 1))).toEqual([])
+      yield* client.run(Fleet.cancel(id))
+      expect((yield* client.run(Fleet.historyOf(id)))[0]).toEqual(queued)
     })
   )
 

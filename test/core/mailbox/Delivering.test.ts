@@ -17,11 +17,11 @@ describe("deliveries", () => {
       yield* client.run(Fleet.submit())
       const [holding] = yield* hand.read("weigh")
       for (let i = 1; i <= 5; i++) {
-        expect((yield* client.run(Fleet.begin({ ...holding!, token: `hand:process ${i}` })))._tag).toBe("Run")
+        expect((yield* client.run(Fleet.begin({ ...holding!, token: `hand:process-${i}` })))._tag).toBe("Run")
       }
-      const sixth = { ...holding!, token: "hand:process 6" }
+      const sixth = { ...holding!, token: "hand:process-6" }
       for (let i = 0; i < 2; i++) {
-        expect(yield* client.run(Fleet.begin(sixth))).toMatchObject({ _tag: "Exhausted", deliveries: 5 })
+        expect(yield* client.run(Fleet.begin(sixth))).toMatchObject({ _tag: "Exhausted", job: { deliveries: 5 } })
       }
     })
   )
@@ -34,7 +34,7 @@ describe("deliveries", () => {
       let [holding] = yield* hand.read("weigh")
       for (let round = 0; round < 3; round++) {
         for (let i = 1; i <= 5; i++) {
-          holding = { ...holding!, token: `hand:round ${round} process ${i}` }
+          holding = { ...holding!, token: `hand:round-${round}-process-${i}` }
           expect((yield* client.run(Fleet.begin(holding)))._tag).toBe("Run")
         }
         if (round < 2) {
@@ -54,7 +54,7 @@ describe("deliveries", () => {
       const victim = yield* Fleet.byHand(client, "victim")
       const id = yield* client.run(Fleet.submit())
       const [holding] = yield* victim.read("weigh")
-      for (let i = 1; i <= 5; i++) yield* client.run(Fleet.begin({ ...holding!, token: `victim:process ${i}` }))
+      for (let i = 1; i <= 5; i++) yield* client.run(Fleet.begin({ ...holding!, token: `victim:process-${i}` }))
       let called = false
       const worker = yield* Fleet.working(
         redis.url,

@@ -205,7 +205,7 @@ const finish = (world: World, job: Job, state: "done" | "failed" | "cancelled", 
 /** Whether this claim is still what the job stands for: the fence of a success. */
 const stands = (job: Job, claim: Claim) =>
   !isOver(job.state) && job.at === claim.stage && job.cur?.entry === claim.entry
-const settled = (claim: Claim) => `${claim.stage}:${claim.token}`
+const settled = (claim: Claim) => claim.token
 
 // ---- transitions; each answers what the caller must be told
 

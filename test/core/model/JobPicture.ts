@@ -4,6 +4,7 @@
  */
 import { Effect, Schema } from "effect"
 import type { Keys } from "@eco2/core"
+import { expand, stagesOf } from "../../harness/JobHash.ts"
 import type { Process, Services } from "../CoreFixture.ts"
 import * as Model from "./JobModel.ts"
 
@@ -131,10 +132,17 @@ export class Camera {
     const [, mailboxes, lanes, letters, timers, running, found, told, live] = raw
     for (const [id, fields] of live) {
       this.cursor = `(${id}`
-      const { e = "", job = "", seq } = record(fields)
-      const before = this.live.get(job) ?? []
-      if (Number(seq) !== before.length + 1) this.discord.push(`event ${seq} of ${job} after ${before.length}`)
-      this.live.set(job, [...before, ...e.split("\n")])
+      let job = ""
+      for (const line of (record(fields).e ?? "").split("\n")) {
+        if (line.startsWith("{")) this.live.get(job)!.push(line)
+        else {
+          const [named = "", seq] = line.split(" ")
+          job = named
+          const before = this.live.get(job) ?? []
+          if (Number(seq) !== before.length + 1) this.discord.push(`event ${seq} of ${job} after ${before.length}`)
+          this.live.set(job, before)
+        }
+      }
     }
     return {
       mailboxes: new Map(
@@ -170,7 +178,17 @@ export class Camera {
           if (live.length !== known.texts.length) {
             this.discord.push(`${id} has ${known.texts.length} events, live were ${live.length}`)
           }
-          return hash.length === 0 ? [] : [[id, { hash: record(hash), history: known.events, ttl, image }] as const]
+          const fields = expand(record(hash))
+          // until something happens to a job its `queued` is told by the fence alone
+          const queued = {
+            ts: Number(fields.created) / 1000,
+            stage: "queued",
+            status: "started",
+            progress: 0,
+            result: null
+          }
+          const history = known.events.length === 0 ? [queued] : known.events
+          return hash.length === 0 ? [] : [[id, { hash: fields, history, ttl, image }] as const]
         })
       ),
       told: told.map(([, fields]) => record(fields).body ?? "")
@@ -217,6 +235,10 @@ const lineOf = <A extends Model.Event | ToldEvent>(event: A, make: (event: A) =>
 const lineOfModel = ({ progress, retry, stage, status, tick }: Model.Event) =>
   `${tick} ${stage}/${status} ${progress}${retry === null ? "" : ` ${retry.code} next ${retry.next}`}`
 
+/** What the present stage was put off for; of an earlier stage or a job that is done it matters no more. */
+const causeOf = (state: string, at: string, cause: string) =>
+  state !== "done" && cause.startsWith(`${at}:`) ? cause : ""
+
 /** Of jobs, those `looked` at. */
 export const factsOfModel = (world: Model.World, looked: ReadonlyArray<string>): Facts => {
   const facts: Facts = new Map()
@@ -260,12 +282,12 @@ export const factsOfModel = (world: Model.World, looked: ReadonlyArray<string>):
       `last ${job.last}`,
       `attempts ${attempts} deliveries ${deliveries} tries ${tries} rounds ${rounds} run ${run}`,
       `progress ${job.progress}`,
-      `cause ${cause}`,
-      `started ${job.started}`,
+      `cause ${causeOf(state, at, cause)}`,
+      `started ${job.started === `${at}:${run}`}`,
       `admitted ${job.admitted}`,
       `deadline ${job.deadline}`,
       `due ${state === "delayed" || state === "parked" ? `${job.due} to ${job.home}` : ""}`,
-      `arrived ${state === "waiting" || state === "running" ? job.arrived : ""}`,
+      `arrived ${state === "waiting" ? job.arrived : ""}`,
       `began ${state === "running" ? job.began : ""}`,
       `wait ${job.wait}`,
       `error ${job.error}`,
@@ -323,13 +345,13 @@ export const factsOfRedis = (seen: Seen, start: number): Facts => {
       `last ${hash.last ?? ""}`,
       `attempts ${attempts} deliveries ${deliveries} tries ${tries} rounds ${rounds} run ${run}`,
       `progress ${hash.progress ?? 0}`,
-      `cause ${hash.cause ?? ""}`,
-      `started ${hash.started ?? ""}`,
+      `cause ${causeOf(state, hash.at ?? "", hash.cause ?? "")}`,
+      `started ${hash.started === "1"}`,
       `admitted ${hash.admitted === "1"}`,
       `deadline ${tick(hash.deadline)}`,
       `due ${state === "delayed" || state === "parked" ? `${tick(hash.due)} to ${hash.home}` : ""}`,
-      `arrived ${state === "waiting" || state === "running" ? tick(hash.queued ?? hash.created) : ""}`,
-      `began ${state === "running" ? tick(hash.began) : ""}`,
+      `arrived ${state === "waiting" ? tick(hash.since) : ""}`,
+      `began ${state === "running" ? tick(hash.since) : ""}`,
       `wait ${Math.round(Number(hash.wait ?? 0) / tickMillis)}`,
       `error ${hash.error === undefined ? "" : (JSON.parse(hash.error) as { readonly code: string }).code}`,
       `letter ${hash.letter ?? ""}`,
@@ -355,14 +377,11 @@ export const differences = (model: Facts, redis: Facts): ReadonlyArray<string> =
 
 // ---- what must hold whatever the model says
 
-interface Planned {
-  readonly plan: ReadonlyArray<{ readonly name: string }>
-}
 const plans = new Map<string, ReadonlyArray<string>>()
 const planOf = ({ about = "" }: Readonly<Record<string, string>>): ReadonlyArray<string> => {
   const known = plans.get(about)
   if (known !== undefined) return known
-  const plan = (JSON.parse(about) as Planned).plan.map(({ name }) => name)
+  const plan = stagesOf(about)
   plans.set(about, plan)
   return plan
 }

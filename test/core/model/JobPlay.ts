@@ -11,6 +11,7 @@ import type { Job } from "@eco2/core"
 import { mint } from "../../../packages/core/src/pipeline/JobId.ts"
 import type { Process, Services } from "../CoreFixture.ts"
 import * as Model from "./JobModel.ts"
+import { fenceWith } from "../../harness/JobHash.ts"
 import * as Picture from "./JobPicture.ts"
 
 // ---- chance
@@ -348,7 +349,6 @@ export const play = Effect.fnUntraced(function* (
               next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep: keep === "" ? null : keep },
             progress: step?.progress ?? 0,
             dropImage: step?.image === true && !plan.slice(at + 1).some(({ image }) => image),
-            events,
             tells: message === "" ? [] : [{ mailbox: "receipts", type: "Print", body: message }]
           })
         ),
@@ -651,7 +651,7 @@ export const play = Effect.fnUntraced(function* (
       }
       case "past": {
         const job = choose(
-          jobs().filter(({ state, tries }) => !Model.isOver(state) && tries < 40),
+          jobs().filter(({ state, tries }) => !Model.isOver(state) && tries > 0 && tries < 40),
           a,
           c
         )
@@ -665,8 +665,9 @@ export const play = Effect.fnUntraced(function* (
         const text = `{${told},"stage":"${job.at}","status":"retrying","progress":${job.progress},"result":${retry}}`
         const texts = Array.from({ length: events }, () => text)
         yield* process.send("RPUSH", partition.jobEvents(job.id), ...texts)
-        yield* process.send("XADD", partition.events, "*", "job", job.id, "seq", before + 1, "e", texts.join("\n"))
-        yield* process.send("HINCRBY", partition.job(job.id), "tries", 100)
+        yield* process.send("XADD", partition.events, "*", "e", [`${job.id} ${before + 1}`, ...texts].join("\n"))
+        const fence = String(yield* process.send("HGET", partition.job(job.id), "now"))
+        yield* process.send("HSET", partition.job(job.id), "now", fenceWith(fence, { tries: String(job.tries) }))
         return
       }
       case "limit":
@@ -787,7 +788,7 @@ const wordOf = (begun: JobStore.Begun): string => {
     case "Run":
       return `run ${begun.job.attempts}/${begun.job.tries}`
     case "Exhausted":
-      return `exhausted ${begun.deliveries}`
+      return `exhausted ${begun.job.deliveries}`
     case "Dropped":
       return `dropped ${begun.reason}`
     case "Unreadable":

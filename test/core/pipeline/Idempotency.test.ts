@@ -78,7 +78,8 @@ describe("submitting", () => {
       const client = yield* Fleet.joined(redis.url)
       const { id } = yield* client.run(parcel({ key: "k", image: picture }))
       const job = yield* client.run(Fleet.jobOf(id))
-      const hash = yield* client.send("HGET", Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.job(id), "hash")
+      const about = yield* client.send("HGET", Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.job(id), "about")
+      const { hash } = JSON.parse(String(about))
       const upload = yield* client.run(JobStore.JobStore.use((store) => store.upload(id, new Uint8Array([9]))))
       const again = yield* client.run(
         JobStore.JobStore.use((store) =>

@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Schedule } from "effect"
 import { Lease, Retry } from "@eco2/core"
 import type { JobStore } from "@eco2/core"
+import { fenceWith } from "../../harness/JobHash.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -185,7 +186,9 @@ describe("the life of a job", () => {
       const id = yield* client.run(Fleet.submit())
       const [holding] = yield* hand.read("weigh")
       // a process kept the job for its next stage, and died: the hash is ahead of the mailbox
-      yield* client.send("HSET", holding!.partition.job(id), "at", "label", "o:weigh", '{"grams":2000}')
+      const key = holding!.partition.job(id)
+      const ahead = fenceWith(String(yield* client.send("HGET", key, "now")), { at: "label" })
+      yield* client.send("HSET", key, "now", ahead, "o:weigh", '5 {"grams":2000}')
       expect(yield* client.run(Fleet.begin(holding!))).toEqual({ _tag: "Dropped", reason: "rehomed" })
       const next = yield* hand.take("label")
       expect(next.id).toBe(id)

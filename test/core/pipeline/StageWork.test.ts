@@ -5,6 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import { Actor, Pipeline, Retry, Stage } from "@eco2/core"
+import { fenceWith } from "../../harness/JobHash.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -129,7 +130,9 @@ describe("a stage's work", () => {
       const hand = yield* Fleet.byHand(client, "hand")
       yield* client.run(Fleet.submit())
       const [holding] = yield* hand.read("weigh")
-      yield* client.send("HSET", holding!.partition.job(holding!.id), "created", "yesterday")
+      const key = holding!.partition.job(holding!.id)
+      const odd = fenceWith(String(yield* client.send("HGET", key, "now")), { created: "yesterday" })
+      yield* client.send("HSET", key, "now", odd)
       yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
       const letters = yield* Fleet.until(Fleet.lettersOf(client, "parcel.weigh"), (all) => all.length > 0)
       expect(letters).toMatchObject([{ cause: "JobUnreadable" }])

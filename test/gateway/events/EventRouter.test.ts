@@ -101,7 +101,7 @@ describe("the live stream", () => {
     await cutTail()
     await hand.work(id, 3)
     await hand.send("DEL", keys.tail)
-    await hand.send("XADD", keys.tail, "1-1", "job", "nobody", "seq", 1, "e", "")
+    await hand.send("XADD", keys.tail, "1-1", "e", "nobody 1")
     await eachSawAll(streams)
     await hand.send("DEL", keys.tail)
   })
@@ -145,7 +145,7 @@ describe("the live stream", () => {
   it("an entry nobody can read is said in the log, and its viewers read the history", async () => {
     const { id, keys, streams } = await watched(ann)
     await hand.work(id, 1)
-    await hand.send("XADD", keys.tail, "*", "job", id, "seq", 4, "e", "{")
+    await hand.send("XADD", keys.tail, "*", "e", `${id} 4\n{`)
     await hand.work(id, 3)
     await eachSawAll(streams)
     expect(gateway.logs.map(({ msg }) => msg)).toContain("an event is unreadable; viewers read the history")
@@ -199,7 +199,7 @@ describe("a viewer that does not keep up", () => {
         if (slow === null || other === null) return yield* Effect.die(new Error("there was room for both"))
         const told = JSON.stringify({ ts: 1, stage: "queued", status: "started", progress: 0, result: null })
         yield* Effect.promise(async () => {
-          for (let n = 0; n < 300; n++) await hand.send("XADD", tail, "*", "job", id, "seq", 1, "e", told)
+          for (let n = 0; n < 300; n++) await hand.send("XADD", tail, "*", "e", `${id} 1\n${told}`)
         })
         // a dropping queue ends its stream: what it held is handed out, then the end
         const held = yield* Stream.runCollect(Stream.fromQueue(slow.subscription.signals))

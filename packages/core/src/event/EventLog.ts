@@ -11,6 +11,7 @@ import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { StoredEvent } from "./JobEvent.ts"
 import type { JobEvent } from "./JobEvent.ts"
+import { splitFence } from "../pipeline/Job.ts"
 import type { JobId } from "../pipeline/Job.ts"
 
 /** What the tail tells: events of one job, in order, or that some may have been missed. */
@@ -25,9 +26,9 @@ export interface TailListener {
 export class EventLog extends Context.Service<
   EventLog,
   {
-    /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip. */
+    /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip, two for a job that still waits. */
     readonly history: (id: JobId, after: number) => Effect.Effect<ReadonlyArray<JobEvent>, RedisError>
-    /** How many events the job has: its last seq. Commands of one tick travel together. */
+    /** How many events have been written: the last seq, or 0 for a job nothing has happened to but `queued`. Commands of one tick travel together. */
     readonly length: (id: JobId) => Effect.Effect<number, RedisError>
     /**
      * Follows all partitions from now on; resumes once the starting points are known, after which no event is missed
@@ -41,12 +42,16 @@ const blockMillis = 20_000
 const mostEntries = 1_000
 const backOff = Duration.millis(300)
 
-const decodeEvent = Schema.decodeUnknownEffect(Schema.fromJsonString(StoredEvent))
-const decodeEvents = (
-  texts: ReadonlyArray<string>,
-  first: number
-): Effect.Effect<ReadonlyArray<JobEvent>, Schema.SchemaError> =>
-  Effect.forEach(texts, (text, i) => Effect.map(decodeEvent(text), (event): JobEvent => ({ ...event, seq: first + i })))
+const isEvent = Schema.is(StoredEvent)
+/** An event as stored; null where it is of another make. */
+const readEvent = (text: string): StoredEvent | null => {
+  try {
+    const event: unknown = JSON.parse(text)
+    return isEvent(event) ? event : null
+  } catch {
+    return null
+  }
+}
 
 const Info = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
 const TailReply = Schema.NullOr(Schema.Array(Schema.Tuple([Schema.String, Info])))
@@ -64,6 +69,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
     const redis = yield* RedisClient
     const keyspace = yield* Keyspace
     const decodeList = decodeReply("LRANGE", Schema.Array(Schema.String))
+    const decodeFence = decodeReply("HGET", Schema.NullOr(Schema.String))
     const decodeLength = decodeReply("LLEN", Schema.Int)
     const decodeTail = decodeReply("XREAD", TailReply)
     const decodeRange = decodeReply("XRANGE", Info)
@@ -86,21 +92,29 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       partition: Partition,
       fields: ReadonlyArray<string>
     ): Effect.Effect<void> => {
-      // job <id> seq <first> e <json>\n<json>…
-      const [, id = "", , first = "0", , events = ""] = fields
-      const texts = events.split("\n")
-      return decodeEvents(texts, Number(first)).pipe(
-        Effect.map((events) => listener.events(id, events)),
-        Effect.catch((error) =>
-          Effect.andThen(
-            Effect.logError("an event is unreadable; viewers read the history").pipe(
-              Effect.annotateLogs({ job_id: id, error: String(error) })
-            ),
-            Effect.sync(() => listener.gap([partition]))
-          )
-        )
-      )
+      // e: lines; `<job id> <seq of the first>`, then its events
+      const lines = (fields[1] ?? "").split("\n")
+      return Effect.suspend(() => {
+        if (fields[0] !== "e") return unreadable("", partition, listener)
+        let at = 0
+        while (at < lines.length) {
+          const [id = "", first = ""] = lines[at]!.split(" ")
+          const events: Array<JobEvent> = []
+          for (at++; at < lines.length && lines[at]!.startsWith("{"); at++) {
+            const event = readEvent(lines[at]!)
+            if (event === null) return unreadable(id, partition, listener)
+            events.push({ ...event, seq: Number(first) + events.length })
+          }
+          listener.events(id, events)
+        }
+        return Effect.void
+      })
     }
+    const unreadable = (id: string, partition: Partition, listener: TailListener) =>
+      Effect.andThen(
+        Effect.logError("an event is unreadable; viewers read the history").pipe(Effect.annotateLogs({ job_id: id })),
+        Effect.sync(() => listener.gap([partition]))
+      )
 
     const follow = Effect.fnUntraced(function* (
       listener: TailListener,
@@ -162,16 +176,31 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       }
     })
 
+    /** Nothing has happened to the job yet: its `queued` is written with the first event, and told by its fence till then. */
+    const beforeAny = Effect.fnUntraced(function* (id: JobId) {
+      const fence = yield* redis.send("HGET", keyspace.of(id).job(id), "now").pipe(Effect.flatMap(decodeFence))
+      const created = Number(fence === null ? Number.NaN : splitFence(fence)?.created)
+      const queued: JobEvent = {
+        ts: created / 1000,
+        stage: "queued",
+        status: "started",
+        progress: 0,
+        result: null,
+        seq: 1
+      }
+      return Number.isNaN(created) ? [] : [queued]
+    })
+
     return EventLog.of({
       history: Effect.fnUntraced(function* (id, after) {
-        const texts = yield* redis
-          .send("LRANGE", keyspace.of(id).jobEvents(id), after, -1)
-          .pipe(Effect.flatMap(decodeList))
+        const partition = keyspace.of(id)
+        const texts = yield* redis.send("LRANGE", partition.jobEvents(id), after, -1).pipe(Effect.flatMap(decodeList))
+        if (texts.length === 0 && after === 0) return yield* beforeAny(id)
         // an unreadable event of another version must not end the stream: it is left out, said, and the rest told
         const events: Array<JobEvent> = []
         for (const [i, text] of texts.entries()) {
-          const event = yield* Effect.option(decodeEvent(text))
-          if (event._tag === "Some") events.push({ ...event.value, seq: after + i + 1 })
+          const event = readEvent(text)
+          if (event !== null) events.push({ ...event, seq: after + i + 1 })
           else
             yield* Effect.logError("an event is unreadable").pipe(
               Effect.annotateLogs({ job_id: id, seq: after + i + 1 })

@@ -6,7 +6,6 @@
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
-import { fragment } from "../event/JobEvent.ts"
 import { MailboxFull } from "../mailbox/Mailbox.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
@@ -64,8 +63,8 @@ export interface Holding {
 }
 
 export type Begun =
-  | { readonly _tag: "Run"; readonly job: Job.Job; readonly now: number; readonly arrived: number }
-  | { readonly _tag: "Exhausted"; readonly job: Job.Job; readonly deliveries: number }
+  | { readonly _tag: "Run"; readonly job: Job.Job; readonly waitedMillis: number }
+  | { readonly _tag: "Exhausted"; readonly job: Job.Job }
   | { readonly _tag: "Unreadable"; readonly error: Job.JobUnreadable }
   | { readonly _tag: "Dropped"; readonly reason: string }
 
@@ -76,8 +75,6 @@ export interface Commit extends Holding {
   readonly next: { readonly stage: string; readonly mailbox: string; readonly keep: string | null } | null
   readonly progress: number
   readonly dropImage: boolean
-  /** Members without braces (JobEvent.fragment). */
-  readonly events: ReadonlyArray<string>
   readonly tells: ReadonlyArray<{ readonly mailbox: string; readonly type: string; readonly body: string }>
 }
 
@@ -154,7 +151,12 @@ const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
 
 const submitScript = script(
   "submit",
-  Schema.Tuple([Schema.Literals(["created", "exists", "conflict", "full", "lane-full", "upload-gone"]), Schema.String])
+  Schema.Array(
+    Schema.Tuple([
+      Schema.Literals(["created", "exists", "conflict", "full", "lane-full", "upload-gone"]),
+      Schema.String
+    ])
+  )
 )
 const beginScript = script("begin", Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number]))))
 const commitScript = script(
@@ -175,8 +177,8 @@ const maxDeliveries = 5
 const uploadMillis = 120_000
 /** The event that opens another run; the script adds its progress. */
 const queuedAgain = '"stage":"queued","status":"started","result":null'
-/** Commits in one script call: a script holds Redis up for all. */
-const mostCommits = 32
+/** Submits or commits in one script call: a script holds Redis up for all. */
+const mostTogether = 32
 
 export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
   JobStore,
@@ -188,28 +190,105 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const ttl = Duration.toMillis(config.jobTtl)
     const letterTtl = Duration.toMillis(config.letterTtl)
     const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
-    const commits = new Map<Partition, (commit: Commit) => Effect.Effect<Committed, RedisError>>()
     const decodeFlat = decodeReply("HGETALL", Flat)
 
     const begun = (
       holding: Holding,
       answer: ReadonlyArray<string | number>
     ): Effect.Effect<Begun, RedisReplyInvalid> => {
-      const [verdict, first, second, attempts, tries] = answer
-      if (verdict === "dropped") return Effect.succeed({ _tag: "Dropped", reason: String(first) })
+      const [verdict, detail] = answer
+      if (verdict === "dropped") return Effect.succeed({ _tag: "Dropped", reason: String(detail) })
       if (verdict !== "run" && verdict !== "exhausted") {
         return Effect.fail(new RedisReplyInvalid({ command: "begin", reason: `unknown answer ${String(verdict)}` }))
       }
-      return Job.fromReply(holding.id, answer.slice(5)).pipe(
-        Effect.map((before): Begun => {
-          const job = { ...before, attempts: Number(attempts), tries: Number(tries) }
-          return verdict === "run"
-            ? { _tag: "Run", job, now: Number(first), arrived: Number(second) }
-            : { _tag: "Exhausted", job, deliveries: Number(second) }
-        }),
+      return Job.fromReply(holding.id, answer.slice(2)).pipe(
+        Effect.map((job): Begun =>
+          verdict === "run" ? { _tag: "Run", job, waitedMillis: Number(detail) } : { _tag: "Exhausted", job }
+        ),
         Effect.catchTag("JobUnreadable", (error) => Effect.succeed<Begun>({ _tag: "Unreadable", error }))
       )
     }
+
+    /** Calls of one kind and tick for one partition travel together. */
+    const batched = <A, B>(
+      run: (partition: Partition, batch: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, RedisError>,
+      command: string
+    ) => {
+      const byPartition = new Map<Partition, (item: A) => Effect.Effect<B, RedisError>>()
+      return (partition: Partition, item: A): Effect.Effect<B, RedisError> => {
+        const known = byPartition.get(partition)
+        if (known !== undefined) return known(item)
+        const send = TickBatch.make(
+          (batch: ReadonlyArray<A>) =>
+            Effect.filterOrFail(
+              run(partition, batch),
+              (answers) => answers.length === batch.length,
+              (answers) =>
+                new RedisReplyInvalid({ command, reason: `${answers.length} answers to ${batch.length} calls` })
+            ),
+          mostTogether
+        )
+        byPartition.set(partition, send)
+        return send(item)
+      }
+    }
+
+    const sendSubmit = batched(
+      (partition, batch: ReadonlyArray<Submission & { readonly first: Job.PlanStep }>) =>
+        redis.run(
+          submitScript,
+          [partition.root],
+          [
+            offset,
+            Duration.toMillis(config.jobDeadline),
+            capacity,
+            config.userConcurrency,
+            config.laneCapacity,
+            ...batch.flatMap((job) => [
+              job.id,
+              job.bodyHash,
+              JSON.stringify({
+                pipeline: job.pipeline,
+                trace: job.trace,
+                hash: job.bodyHash,
+                plan: Job.formatPlan(job.plan)
+              }),
+              job.first.name,
+              job.first.mailbox,
+              job.input,
+              job.upload ?? "",
+              job.owner
+            ])
+          ]
+        ),
+      "submit"
+    )
+
+    const sendCommit = batched(
+      (partition, batch: ReadonlyArray<Commit>) =>
+        redis
+          .run(
+            commitScript,
+            [partition.root],
+            [
+              offset,
+              ttl,
+              config.userConcurrency,
+              ...batch.flatMap((c) => [
+                c.id,
+                `${c.mailbox}:${c.entry}`,
+                c.token,
+                `${c.stage} ${c.progress} ${c.dropImage ? "1" : "-"} ${c.next?.stage ?? "-"} ${c.next?.mailbox ?? "-"}`,
+                c.next?.keep ?? "",
+                c.output,
+                c.tells.length,
+                ...c.tells.flatMap((tell) => [tell.mailbox, tell.type, tell.body])
+              ])
+            ]
+          )
+          .pipe(Effect.map((answers) => answers.map(([outcome, workMillis]): Committed => ({ outcome, workMillis })))),
+      "commit"
+    )
 
     return JobStore.of({
       upload: Effect.fnUntraced(function* (id, bytes) {
@@ -221,26 +300,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       submit: Effect.fnUntraced(function* (job) {
         const first = job.plan[0]
         if (first === undefined) return yield* Effect.die(new Error(`pipeline ${job.pipeline} has no stage`))
-        const [outcome, detail] = yield* redis.run(
-          submitScript,
-          [keyspace.of(job.id).root],
-          [
-            offset,
-            job.id,
-            job.bodyHash,
-            JSON.stringify({ pipeline: job.pipeline, trace: job.trace, plan: job.plan }),
-            first.name,
-            first.mailbox,
-            job.input,
-            job.upload ?? "",
-            Duration.toMillis(config.jobDeadline),
-            capacity,
-            fragment({ stage: "queued", status: "started", progress: 0, result: null }),
-            job.owner,
-            config.userConcurrency,
-            config.laneCapacity
-          ]
-        )
+        const [outcome, detail] = yield* sendSubmit(keyspace.of(job.id), { ...job, first })
         switch (outcome) {
           case "created":
             return { created: true }
@@ -283,54 +343,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         }
         return yield* Effect.forEach(answers, (answer, i) => begun(holdings[i]!, answer))
       }),
-      commit: (commit) => {
-        const known = commits.get(commit.partition)
-        if (known !== undefined) return known(commit)
-        const batched = TickBatch.make(
-          (batch: ReadonlyArray<Commit>) =>
-            redis
-              .run(
-                commitScript,
-                [commit.partition.root],
-                [
-                  offset,
-                  ttl,
-                  config.userConcurrency,
-                  ...batch.flatMap((c) => [
-                    c.id,
-                    c.stage,
-                    c.mailbox,
-                    c.entry,
-                    c.token,
-                    c.output,
-                    c.next?.stage ?? "",
-                    c.next?.mailbox ?? "",
-                    c.next?.keep ?? "",
-                    c.progress,
-                    c.dropImage ? "1" : "0",
-                    c.events.length,
-                    ...c.events,
-                    c.tells.length,
-                    ...c.tells.flatMap((tell) => [tell.mailbox, tell.type, tell.body])
-                  ])
-                ]
-              )
-              .pipe(
-                Effect.filterOrFail(
-                  (answers) => answers.length === batch.length,
-                  (answers) =>
-                    new RedisReplyInvalid({
-                      command: "commit",
-                      reason: `${answers.length} answers to ${batch.length} commits`
-                    })
-                ),
-                Effect.map((answers) => answers.map(([outcome, workMillis]): Committed => ({ outcome, workMillis })))
-              ),
-          mostCommits
-        )
-        commits.set(commit.partition, batched)
-        return batched(commit)
-      },
+      commit: (commit) => sendCommit(commit.partition, commit),
       defer: Effect.fnUntraced(function* (h, options) {
         const [outcome] = yield* redis.run(
           deferScript,

@@ -89,8 +89,6 @@ const defectRounds = 1
 /** A checkpoint's or input's size at most, bytes of JSON. */
 const mostOutputBytes = 256 * 1024
 
-const doneEvent = fragment({ stage: "done", status: "completed", progress: 100, result: null })
-
 const parseJson = (text: string): unknown => JSON.parse(text)
 
 export const layer = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, R>(
@@ -196,8 +194,6 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         const step: PlanStep | undefined = job.plan[at]
         const next = job.plan[at + 1]
         const progress = step?.progress ?? stage.progress
-        const events = [fragment({ stage: stage.name, status: "completed", progress, result: null })]
-        if (next === undefined) events.push(doneEvent)
         const runner = next === undefined ? undefined : runners.get(next.mailbox)
         const keep =
           next !== undefined && runner !== undefined && system.reserve(next.mailbox) ? runner.nextToken() : null
@@ -209,7 +205,6 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
             next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep },
             progress,
             dropImage: step?.image === true && !job.plan.slice(at + 1).some((later) => later.image),
-            events,
             tells
           })
         )
@@ -384,7 +379,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         switch (begun._tag) {
           case "Run":
             return Effect.andThen(
-              Metric.update(waitSeconds, Math.max(0, begun.now - begun.arrived) / 1000),
+              Metric.update(waitSeconds, begun.waitedMillis / 1000),
               system.work(delivery, runAll({ delivery, holding, job: begun.job }))
             )
           case "Exhausted":
@@ -396,7 +391,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
                 begun.job,
                 {
                   tag: "DeliveriesExhausted",
-                  message: `the stage was begun ${begun.deliveries} times by processes that never reported back`
+                  message: `the stage was begun ${begun.job.deliveries} times by processes that never reported back`
                 },
                 begun.job.attempts,
                 0

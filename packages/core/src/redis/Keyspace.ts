@@ -8,7 +8,7 @@ import * as Keys from "./Keys.ts"
 import { decodeReply, RedisClient } from "./RedisClient.ts"
 import type { RedisError } from "./RedisError.ts"
 
-const format = "1"
+const format = "2"
 const decodeStored = decodeReply("HGET", Schema.NullOr(Schema.String))
 
 /** Redis holds data written with other settings. Nothing happened; set the variable as the message says, or use another Redis. */

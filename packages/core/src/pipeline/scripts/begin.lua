@@ -8,10 +8,10 @@
 -- ARGV[3]   int     LETTER_TTL, milliseconds
 -- ARGV[4..] five an entry: mailbox, stage, entry id, job id, token of this begin (`<consumer that was given the entry>:…`)
 -- reply     an array, one answer an entry, in order:
---           {"run", now, ts of arrival, attempts, tries, field, value, …}  the job's hash before this begin; work may start
---           {"exhausted", now, deliveries, attempts, tries, field, value, …}  the same, but it was delivered too often: bury it
---           {"dropped", reason}   nothing to do: "over" | "moved" | "rehomed" | "gone" (the last leaves a letter)
--- cost      O(size of the jobs); two to five writes an entry
+--           {"run", milliseconds waited, field, value, …}  the job's hash as begun; work may start
+--           {"exhausted", 0, field, value, …}  the same, but it was delivered too often: bury it
+--           {"dropped", reason}   nothing to do: "over" | "moved" | "rehomed" | "gone" | "unreadable" (the last two leave a letter)
+-- cost      O(size of the jobs); two writes an entry
 pass_when_full()
 local max_deliveries, retention = tonumber(ARGV[2]), tonumber(ARGV[3])
 local answers = {}
@@ -23,56 +23,73 @@ local function holds(mailbox, entry, token)
   return not rows.err and rows[1] ~= nil and rows[1][2] == string.match(token, "^[^:]*")
 end
 
+local function letter(mailbox, id, stage, cause, message)
+  redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", int(real_now - retention), "*",
+    "job", id, "stage", stage, "cause", cause, "message", message, "attempts", 0, "first", now_text, "last", now_text, "run", 0)
+end
+
 local function begin(mailbox, stage, entry, id, token)
   local key = job_key(id)
-  local job, flat = read_job(id)
-  if not job.state then
+  local flat = redis.call("HGETALL", key)
+  if not flat[1] then
     -- acknowledged long ago, and its job has expired since: a begin that comes very late has nothing to tell
     if not take_off(mailbox, entry) then return { "dropped", "moved" } end
-    redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", real_now - retention, "*",
-      "job", id, "stage", stage, "cause", "JobGone", "message", "the entry's job is not in Redis", "attempts", 0, "first", now, "last", now, "run", 0)
+    letter(mailbox, id, stage, "JobGone", "the entry's job is not in Redis")
     return { "dropped", "gone" }
   end
-  if is_over(job.state) then
+  local f, place_of_fence, about
+  for i = 1, #flat, 2 do
+    if flat[i] == "now" then f, place_of_fence = fence_of(flat[i + 1]), i + 1 end
+    if flat[i] == "about" then about = flat[i + 1] end
+  end
+  if not f then -- not of our make: nobody could ever end it
+    take_off(mailbox, entry)
+    redis.call("ZREM", root .. ":timers", id)
+    redis.call("PEXPIRE", key, retention)
+    letter(mailbox, id, stage, "JobUnreadable", "the job's hash is of another make")
+    return { "dropped", "unreadable" }
+  end
+  if is_over(f.state) then
     take_off(mailbox, entry)
     return { "dropped", "over" }
   end
-  if job.cur ~= mailbox .. ":" .. entry then
+  if f.cur ~= mailbox .. ":" .. entry then
     take_off(mailbox, entry)
     return { "dropped", "moved" }
   end
-  local by = job.by or ""
-  if by ~= "" and by ~= token and not holds(mailbox, entry, token) then return { "dropped", "moved" } end
-  if job.at ~= stage then -- kept for another stage by a process that died: send it where it belongs
-    local known, about = pcall(cjson.decode, job.about)
-    for _, step in ipairs(known and about.plan or {}) do
-      if step.name == job.at then
-        take_off(mailbox, entry)
-        place(id, step.mailbox, "by", "", "queued", now)
-        if by ~= "" then redis.call("HINCRBY", key, "deliveries", 1) end
-        return { "dropped", "rehomed" }
-      end
+  local again = f.by ~= "-"
+  if again and f.by ~= token and not holds(mailbox, entry, token) then return { "dropped", "moved" } end
+  if f.at ~= stage then -- kept for another stage by a process that died: send it where it belongs
+    local read, known = pcall(cjson.decode, about or "")
+    if read and type(known.pipeline) == "string" then
+      take_off(mailbox, entry)
+      if again then f.deliveries = int(f.deliveries + 1) end
+      place(id, f, known.pipeline .. "." .. f.at)
+      write_fence(id, f)
+      return { "dropped", "rehomed" }
     end
   end
-  -- a hash that another make of this wrote is the caller's to judge: no error here, it would fail its neighbours too
-  local arrived = tonumber(job.queued or job.created) or now
-  local deliveries, attempts, tries = tonumber(job.deliveries or 0), tonumber(job.attempts or 0), tonumber(job.tries or 0)
-  if by ~= token then
-    if by ~= "" then deliveries = deliveries + 1 end
-    attempts, tries = attempts + 1, tries + 1
-    local run = job.run or "1"
-    redis.call("HSET", key, "by", token, "state", "running", "began", now_text, "attempts", int(attempts), "tries", int(tries),
-      "deliveries", int(deliveries), "started", stage .. ":" .. run,
-      "wait", int(tonumber(job.wait or 0) + (by == "" and math.max(0, now - arrived) or 0)))
-    if job.started ~= stage .. ":" .. run then emit(id, { started_event(stage, job.progress or "0") }, false, tries) end
+  local waited = 0
+  if f.by ~= token then
+    if again then
+      f.deliveries = int(f.deliveries + 1)
+    else
+      waited = math.max(0, now - (tonumber(f.since) or now))
+      f.wait = int((tonumber(f.wait) or 0) + waited)
+    end
+    local started = f.started == "1"
+    f.attempts, f.tries = int(f.attempts + 1), int(f.tries + 1)
+    f.by, f.state, f.since, f.started = token, "running", now_text, "1"
+    flat[place_of_fence] = text_of(f)
+    redis.call("HSET", key, "now", flat[place_of_fence])
+    if not started then emit(id, f, { started_event(stage, f.progress) }) end
   end
-  local verdict = deliveries >= max_deliveries and "exhausted" or "run"
-  local answer = { verdict, now, verdict == "run" and arrived or deliveries, attempts, tries }
-  for i = 1, #flat do answer[5 + i] = flat[i] end
-  return answer
+  local reply = { tonumber(f.deliveries) >= max_deliveries and "exhausted" or "run", waited }
+  for i = 1, #flat do reply[2 + i] = flat[i] end
+  return reply
 end
 
 for i = 4, #ARGV, 5 do
   answers[#answers + 1] = begin(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
 end
-return answers
+return answer(answers)

@@ -28,29 +28,29 @@ local id, stage, mailbox, entry, token = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARG
 local cause, message, failure, failed, ttl, letter_ttl = ARGV[7], ARGV[8], ARGV[9], ARGV[10], tonumber(ARGV[11]), tonumber(ARGV[12])
 local home, limit, rounds, pause, retrying = ARGV[13], tonumber(ARGV[14]), tonumber(ARGV[15]), tonumber(ARGV[16]), ARGV[17]
 local key = job_key(id)
-local job = redis.call("HMGET", key, "state", "at", "cur", "by", "last", "letter", "attempts", "began", "run", "rounds", "deadline", "due", "cause")
-if not job[1] then return { "gone", "", 0 } end
-if job[5] == stage .. ":" .. token then
-  return { job[1] == "failed" and "buried" or "parked", job[6] or "", tonumber(job[12] or now) }
+local f = read_fence(id)
+if not f then return { "gone", "", 0 } end
+local known = redis.call("HMGET", key, "rounds", "due", "cause")
+if f.last == token then
+  return { f.state == "failed" and "buried" or "parked", f.letter, tonumber(known[2] or now) }
 end
-if is_over(job[1]) or job[2] ~= stage or job[3] ~= mailbox .. ":" .. entry or job[4] ~= token then return { "lost", "", 0 } end
+if is_over(f.state) or f.at ~= stage or f.cur ~= mailbox .. ":" .. entry or f.by ~= token then return { "lost", "", 0 } end
 
-local round = tonumber(job[10] or 0) + 1
+local round = tonumber(known[1] or 0) + 1
 local due = now + pause
-local parks = round <= rounds and due < tonumber(job[11])
-take_off(mailbox, entry)
-remove_letter(job[6])
-local letter = home .. ":" .. redis.call("XADD", root .. ":dead:" .. home, "MINID", "~", real_now - letter_ttl, "*", "job", id, "stage", stage,
-  "cause", cause, "message", message, "attempts", job[7] or 0, "first", job[8] or now, "last", now, "run", job[9] or 1)
-local record = { "last", stage .. ":" .. token, "error", failure, "letter", letter }
+local parks = round <= rounds and due < tonumber(f.deadline)
+take_off_current(f)
+remove_letter(f)
+f.letter = home .. ":" .. redis.call("XADD", root .. ":dead:" .. home, "MINID", "~", int(real_now - letter_ttl), "*", "job", id, "stage", stage,
+  "cause", cause, "message", message, "attempts", f.attempts, "first", f.since, "last", now_text, "run", f.run)
+f.last = token
 if parks then
-  redis.call("HSET", key, "state", "parked", "cur", "", "by", "", "home", home, "due", due, "rounds", round, "attempts", 0,
-    "deliveries", 0, "cause", stage .. ":" .. cause, unpack(record))
-  redis.call("ZADD", root .. ":timers", due, id)
-  if job[13] ~= stage .. ":" .. cause then emit(id, { retrying .. string.format(',"next_at":%.3f}', due / 1000) }) end
-  return { "parked", letter, due }
+  local because = stage .. ":" .. cause
+  f.state, f.by, f.since, f.attempts, f.deliveries = "parked", "-", now_text, "0", "0"
+  write_fence(id, f, "error", failure, "home", home, "due", int(due), "rounds", round, "cause", because)
+  redis.call("ZADD", root .. ":timers", int(due), id)
+  if known[3] ~= because then emit(id, f, { retrying .. string.format(',"next_at":%.3f}', due / 1000) }) end
+  return answer({ "parked", f.letter, due })
 end
-redis.call("HSET", key, unpack(record))
-finish(id, "failed", ttl, limit, letter_ttl)
-emit(id, { failed }, true)
-return { "buried", letter, 0 }
+finish(id, f, "failed", { failed }, ttl, limit, letter_ttl, "error", failure)
+return answer({ "buried", f.letter, 0 })

@@ -11,13 +11,11 @@
 -- cost     O(1)
 pass_when_full()
 local id, ttl, failure = ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local key = job_key(id)
-local job = redis.call("HMGET", key, "state", "cur", "progress")
-if not job[1] then return "missing" end
-if job[1] == "cancelled" then return "already" end
-if is_over(job[1]) then return "finished" end
-take_off_current(job[2])
-redis.call("HSET", key, "error", failure)
-finish(id, "cancelled", ttl, tonumber(ARGV[5]))
-emit(id, { '"stage":"cancelled","status":"cancelled","progress":' .. (job[3] or "0") .. ',"result":null' }, true)
-return "cancelled"
+local f = read_fence(id)
+if not f then return "missing" end
+if f.state == "cancelled" then return "already" end
+if is_over(f.state) then return "finished" end
+take_off_current(f)
+finish(id, f, "cancelled", { '"stage":"cancelled","status":"cancelled","progress":' .. f.progress .. ',"result":null' }, ttl,
+  tonumber(ARGV[5]), nil, "error", failure)
+return answer("cancelled")

@@ -8,70 +8,67 @@
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     JOB_TTL, milliseconds: what remains of a job after its end
 -- ARGV[3]   int     USER_CONCURRENCY
--- ARGV[4..] a commit each: job id, stage, mailbox the entry stands in, entry id, token, output (json), next stage ("" = none),
---           next mailbox, token of the next begin to keep the job with ("" = do not), progress (percent),
---           "1" where this was the last stage that reads the image,
---           number of events, events… (members without braces), number of tells, (mailbox, type, body)…
+-- ARGV[4..] a commit each:
+--           uuid    job id
+--           text    `<mailbox>:<entry id>` it was taken from
+--           text    token of its begin
+--           text    five words: stage, progress (percent), "1" where it was the last stage that reads the image, next stage
+--                   ("-" = none), next mailbox
+--           text    token of the next begin to keep the job with, "" = do not
+--           json    output
+--           int     tells, then three each: mailbox, type, body
 -- reply     an array, one answer a commit: {"committed" | "kept" | "ended", work ms} (again for a repeat)
 --           | {"lost", 0} the job stands elsewhere by now | {"gone", 0} its hash is not there; nothing was changed
--- cost      O(1) a commit; about seven writes, four when kept
+-- cost      O(1) a commit; four writes and those of an end, two when kept
 pass_when_full()
 local ttl, user_limit = tonumber(ARGV[2]), tonumber(ARGV[3])
-local at_arg = 4
-local function take()
-  at_arg = at_arg + 1
-  return ARGV[at_arg - 1]
-end
-local function take_many(n)
-  local many = {}
-  for i = 1, n do many[i] = take() end
-  return many
+
+local function commit(id, cur, token, step, keep, output, tells_from, tells)
+  local stage, progress, drop_image, next_stage, next_mailbox = string.match(step, "^(%S+) (%S+) (%S+) (%S+) (%S+)$")
+  local last = next_stage == "-"
+  local f = read_fence(id)
+  if not f then return { "gone", 0 } end
+  if f.last == token then
+    if last then return { "ended", 0 } end
+    return { keep ~= "" and f.by == keep and "kept" or "committed", 0 }
+  end
+  if f.at ~= stage or f.cur ~= cur or is_over(f.state) then return { "lost", 0 } end
+  local work = now - (tonumber(f.since) or now)
+  local checkpoint, value = "o:" .. stage, int(work) .. " " .. output
+  local holder = f.by == token
+  f.last, f.deliveries, f.progress = token, "0", progress
+  if drop_image == "1" and f.image == "1" then
+    redis.call("DEL", job_key(id) .. ":image")
+    f.image = "-"
+  end
+  for i = tells_from, tells_from + tells * 3 - 1, 3 do
+    redis.call("XADD", mailbox_key(ARGV[i]), "*", "type", ARGV[i + 1], "body", ARGV[i + 2], "ts", now_text)
+  end
+  local completed = '"stage":"' .. stage .. '","status":"completed","progress":' .. progress .. ',"result":null'
+  if keep ~= "" and holder then
+    f.at, f.by, f.since, f.attempts, f.tries, f.started = next_stage, keep, now_text, "1", int(f.tries + 1), "1"
+    write_fence(id, f, checkpoint, value)
+    emit(id, f, { completed, started_event(next_stage, progress) })
+    return { "kept", work }
+  end
+  take_off_current(f)
+  f.attempts = "0"
+  if last then
+    finish(id, f, "done", { completed, '"stage":"done","status":"completed","progress":100,"result":null' }, ttl, user_limit, nil,
+      checkpoint, value)
+    return { "ended", work }
+  end
+  f.at, f.started = next_stage, "-"
+  place(id, f, next_mailbox)
+  write_fence(id, f, checkpoint, value)
+  emit(id, f, { completed })
+  return { "committed", work }
 end
 
-local function commit(c)
-  local key = job_key(c.id)
-  local job = redis.call("HMGET", key, "state", "at", "cur", "last", "began", "by", "run", "tries")
-  local state, by = job[1], job[6]
-  if not state then return { "gone", 0 } end
-  if job[4] == c.stage .. ":" .. c.token then
-    if c.next == "" then return { "ended", 0 } end
-    return { c.keep ~= "" and by == c.keep and "kept" or "committed", 0 }
-  end
-  if is_over(state) or job[2] ~= c.stage or job[3] ~= c.mailbox .. ":" .. c.entry then return { "lost", 0 } end
-  local work = int(now - tonumber(job[5] or now))
-  local record = { "o:" .. c.stage, c.output, "d:" .. c.stage, work, "last", c.stage .. ":" .. c.token,
-    "deliveries", "0", "progress", c.progress, "cause", "" }
-  if c.drop_image == "1" then redis.call("DEL", key .. ":image") end
-  for _, tell in ipairs(c.tells) do
-    redis.call("XADD", mailbox_key(tell[1]), "*", "type", tell[2], "body", tell[3], "ts", now_text)
-  end
-  if c.keep ~= "" and by == c.token then
-    redis.call("HSET", key, "at", c.next, "by", c.keep, "queued", now_text, "began", now_text, "attempts", "1", "tries", int((job[8] or 0) + 1),
-      "started", c.next .. ":" .. (job[7] or "1"), unpack(record))
-    c.events[#c.events + 1] = started_event(c.next, c.progress)
-    emit(c.id, c.events, false, job[8] or 0)
-    return { "kept", tonumber(work) }
-  end
-  take_off(c.mailbox, c.entry)
-  if c.next == "" then
-    redis.call("HSET", key, "attempts", "0", unpack(record))
-    finish(c.id, "done", ttl, user_limit)
-  else
-    place(c.id, c.next_mailbox, "at", c.next, "by", "", "queued", now_text, "attempts", "0", unpack(record))
-  end
-  emit(c.id, c.events, c.next == "", job[8] or 0)
-  return { c.next == "" and "ended" or "committed", tonumber(work) }
+local answers, at = {}, 4
+while at <= #ARGV do
+  local tells = tonumber(ARGV[at + 6])
+  answers[#answers + 1] = commit(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], at + 7, tells)
+  at = at + 7 + tells * 3
 end
-
-local answers = {}
-while at_arg <= #ARGV do
-  local c = {
-    id = take(), stage = take(), mailbox = take(), entry = take(), token = take(), output = take(),
-    next = take(), next_mailbox = take(), keep = take(), progress = take(), drop_image = take()
-  }
-  c.events = take_many(tonumber(take()))
-  c.tells = {}
-  for i = 1, tonumber(take()) do c.tells[i] = take_many(3) end
-  answers[#answers + 1] = commit(c)
-end
-return answers
+return answer(answers)

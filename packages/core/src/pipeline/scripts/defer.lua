@@ -18,29 +18,29 @@
 -- cost      O(log open jobs)
 pass_when_full()
 local id, stage, mailbox, entry, token = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local delay, give_back, cause, retrying = tonumber(ARGV[7]), ARGV[8] == "1", ARGV[9], ARGV[10]
-local home = ARGV[11]
+local delay, give_back, cause, retrying, home = tonumber(ARGV[7]), ARGV[8] == "1", ARGV[9], ARGV[10], ARGV[11]
 local key = job_key(id)
-local job = redis.call("HMGET", key, "state", "at", "cur", "by", "last", "cause", "deadline", "due")
-if not job[1] then return { "gone", 0 } end
-if job[5] == stage .. ":" .. token then return { "deferred", tonumber(job[8] or now) } end
-if is_over(job[1]) or job[2] ~= stage or job[3] ~= mailbox .. ":" .. entry or job[4] ~= token then return { "lost", 0 } end
+local f = read_fence(id)
+if not f then return { "gone", 0 } end
+local known = redis.call("HMGET", key, "cause", "due")
+if f.last == token then return { "deferred", tonumber(known[2] or now) } end
+if is_over(f.state) or f.at ~= stage or f.cur ~= mailbox .. ":" .. entry or f.by ~= token then return { "lost", 0 } end
 
 local due = now + delay
-local record = { "last", stage .. ":" .. token, "by", "", "deliveries", 0, "due", due }
-local function also(field, value)
-  record[#record + 1] = field
-  record[#record + 1] = value
-end
-take_off(mailbox, entry)
-if give_back then redis.call("HINCRBY", key, "attempts", -1) end
-local news = cause ~= "" and job[6] ~= stage .. ":" .. cause
-if news then also("cause", stage .. ":" .. cause) end
+local because = stage .. ":" .. cause
+local news = cause ~= "" and known[1] ~= because
+take_off_current(f)
+f.last, f.deliveries, f.by = token, "0", "-"
+if give_back then f.attempts = int(f.attempts - 1) end
 if delay == 0 then
-  place(id, home, "queued", now, unpack(record))
+  place(id, f, home)
 else
-  redis.call("HSET", key, "state", "delayed", "cur", "", "home", home, unpack(record))
-  redis.call("ZADD", root .. ":timers", math.min(due, tonumber(job[7])), id)
+  f.state, f.since = "delayed", now_text
+  redis.call("ZADD", root .. ":timers", int(math.min(due, tonumber(f.deadline))), id)
 end
-if news then emit(id, { retrying .. string.format(',"next_at":%.3f}', due / 1000) }) end
-return { "deferred", due }
+write_fence(id, f, "due", int(due), "home", home)
+if news then
+  redis.call("HSET", key, "cause", because)
+  emit(id, f, { retrying .. string.format(',"next_at":%.3f}', due / 1000) })
+end
+return answer({ "deferred", due })

@@ -1,6 +1,6 @@
 -- packages/core/src/pipeline/scripts/job.lua
--- Prelude of every script that changes a job: names, clock, events, and the ways a job enters and leaves a mailbox.
--- Not a script of its own: it stands above submit, begin, commit, defer, bury, redrive, promote, cancel, and settle.
+-- Prelude of every script that changes a job: names, clock, the job's fence, events, and the ways a job enters and leaves a
+-- mailbox. Not a script of its own: it stands above submit, begin, commit, defer, bury, redrive, promote, cancel, and settle.
 -- KEYS[1]  root    eco2:{p}; every key is built from it, so all share one slot
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
@@ -14,8 +14,7 @@ local real_now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 100
 local now = real_now + tonumber(ARGV[1])
 -- as text: Redis would print a number by its slow, general way each time it is an argument
 local function int(number) return string.format("%d", number) end
-local now_text, live_from = int(now), int(real_now - live_millis)
-local stamp = '{"ts":' .. string.sub(now_text, 1, -4) .. "." .. string.sub(now_text, -3) .. ","
+local now_text = int(now)
 
 local function job_key(id) return root .. ":job:" .. id end
 local function mailbox_key(name) return root .. ":mailbox:" .. name end
@@ -26,22 +25,63 @@ local function pass_when_full()
   redis.call("XACK", root .. ":mailbox:", group, "0-0")
 end
 
--- History and live stream in one breath: seq is the place in the list (J4). Fragments are JSON members without braces.
+-- The fence: what transitions read and write of a job, in one field of its hash, `now`: words with a space between, "-" for
+-- none, the owner last; `since`: when the state began. One field, because every field costs 80 bytes a job, and its part of a call's time at every step.
+local fence_pattern = "^" .. string.rep("(%S+) ", 18) .. "(.*)$"
+local function fence_of(text)
+  if not text then return nil end
+  local state, at, cur, by, last, run, attempts, tries, deliveries, admitted, started, progress, created, since, wait,
+    deadline, letter, image, owner = string.match(text, fence_pattern)
+  if not state then return nil end
+  return { state = state, at = at, cur = cur, by = by, last = last, run = run, attempts = attempts, tries = tries,
+    deliveries = deliveries, admitted = admitted, started = started, progress = progress, created = created,
+    since = since, wait = wait, deadline = deadline, letter = letter, image = image, owner = owner,
+    unheard = run == "1" and tries == "0" }
+end
+local function text_of(f)
+  return table.concat({ f.state, f.at, f.cur, f.by, f.last, f.run, f.attempts, f.tries, f.deliveries, f.admitted, f.started,
+    f.progress, f.created, f.since, f.wait, f.deadline, f.letter, f.image, f.owner }, " ")
+end
+-- The job's fence, nil when there is no such job (or none that this make of the code wrote).
+local function read_fence(id) return fence_of(redis.call("HGET", job_key(id), "now")) end
+-- Further fields and values of its hash may be written along.
+local function write_fence(id, f, ...) redis.call("HSET", job_key(id), "now", text_of(f), ...) end
+
+local function is_over(state) return state == "done" or state == "failed" or state == "cancelled" end
+
+-- History and live stream: seq is the place in the list (J4). Members are JSON without braces. The history begins with the
+-- first thing that happens to a job; until then its `queued` is told by `created` alone.
 -- Of 200 places the last is kept for the event that ends the job. `frames`: the last of these events opens or ends a run and is
--- told whatever the room, or a redriven job with a full history would never end (J1). `tries`, where known: a job begun
--- seldom has room.
-local function emit(id, fragments, frames, tries)
+-- told whatever the room, or a redriven job with a full history would never end (J1). A job begun seldom has room.
+local told = {}
+local function stamped(millis, members)
+  return '{"ts":' .. string.sub(millis, 1, -4) .. "." .. string.sub(millis, -3) .. "," .. members .. "}"
+end
+local function emit(id, f, events, frames)
   local key = job_key(id) .. ":events"
-  local stamped = {}
-  for i, fragment in ipairs(fragments) do stamped[i] = stamp .. fragment .. "}" end
-  if not tries or tonumber(tries) > 40 then
+  local texts = {}
+  if f.unheard then texts[1] = stamped(f.created, '"stage":"queued","status":"started","progress":0,"result":null') end
+  f.unheard = false
+  for _, members in ipairs(events) do texts[#texts + 1] = stamped(now_text, members) end
+  if tonumber(f.tries) > 40 then
     local room = (frames and max_events or max_events - 1) - redis.call("LLEN", key)
-    while #stamped > math.max(frames and 1 or 0, room) do table.remove(stamped, frames and #stamped - 1 or #stamped) end
-    if #stamped == 0 then return end
+    while #texts > math.max(frames and 1 or 0, room) do table.remove(texts, frames and #texts - 1 or #texts) end
+    if #texts == 0 then return end
   end
-  local last = redis.call("RPUSH", key, unpack(stamped))
-  redis.call("XADD", root .. ":events", "MINID", "~", live_from, "*",
-    "job", id, "seq", int(last - #stamped + 1), "e", table.concat(stamped, "\n"))
+  local last = redis.call("RPUSH", key, unpack(texts))
+  told[#told + 1] = id .. " " .. int(last - #texts + 1)
+  for _, text in ipairs(texts) do told[#told + 1] = text end
+end
+-- Ends every script: the live stream gets what was told to all jobs, one entry a call.
+local function answer(reply)
+  if told[1] then
+    redis.call("XADD", root .. ":events", "MINID", "~", int(real_now - live_millis), "*", "e", table.concat(told, "\n"))
+  end
+  return reply
+end
+
+local function started_event(stage, progress)
+  return '"stage":"' .. stage .. '","status":"started","progress":' .. progress .. ',"result":null'
 end
 
 -- Acknowledge and delete together: XACK alone frees no memory, and the mailbox's length is its depth.
@@ -49,82 +89,71 @@ local function take_off(name, entry)
   redis.call("XACK", mailbox_key(name), group, entry)
   return redis.call("XDEL", mailbox_key(name), entry) == 1
 end
-
--- Puts an entry for the job into a mailbox; further fields and values of its hash may be written along.
-local function place(id, name, ...)
-  local entry = redis.call("XADD", mailbox_key(name), "*", "job", id, "ts", now_text)
-  redis.call("HSET", job_key(id), "cur", name .. ":" .. entry, "state", "waiting", ...)
-end
-
-local function started_event(stage, progress)
-  return '"stage":"' .. stage .. '","status":"started","progress":' .. progress .. ',"result":null'
-end
-
--- The job's hash as a table; empty when there is none. Counters that were never written are absent.
-local function read_job(id)
-  local flat, job = redis.call("HGETALL", job_key(id)), {}
-  for i = 1, #flat, 2 do job[flat[i]] = flat[i + 1] end
-  return job, flat
-end
-
-local function take_off_current(cur)
-  local name, entry = string.match(cur or "", "^(.+):(%d+%-%d+)$")
+local function take_off_current(f)
+  local name, entry = string.match(f.cur, "^(.+):(%d+%-%d+)$")
   if name then take_off(name, entry) end
+  f.cur = "-"
 end
 
-local function is_over(state) return state == "done" or state == "failed" or state == "cancelled" end
+-- Puts an entry for the job into a mailbox; the fence is the caller's to write.
+local function place(id, f, name)
+  f.cur = name .. ":" .. redis.call("XADD", mailbox_key(name), "*", "job", id, "ts", now_text)
+  f.state, f.by, f.since = "waiting", "-", now_text
+end
 
 -- Admission: at most `limit` jobs of a user are admitted at once (0 = no limit), the rest wait in the user's lane. The hash
 -- `running` counts the admitted a user, and under "" all who wait in lanes of this partition.
 local running_key = root .. ":running"
 local function lane_key(owner) return root .. ":lane:" .. owner end
 local function count(owner, by)
-  if redis.call("HINCRBY", running_key, owner, by) <= 0 then redis.call("HDEL", running_key, owner) end
+  local left = redis.call("HINCRBY", running_key, owner, by)
+  if left <= 0 then redis.call("HDEL", running_key, owner) end
+  return left
 end
 
--- Lets a user's next jobs in, as many as the limit has room for, bounded a call.
-local function admit(owner, limit)
-  local running = tonumber(redis.call("HGET", running_key, owner) or 0)
+-- Lets a user's next jobs in, as many as the limit has room for, bounded a call. `running`: how many are in.
+local function admit(owner, limit, running)
   for _ = 1, 16 do
     if limit > 0 and running >= limit then return end
     local id = redis.call("LPOP", lane_key(owner))
     if not id then return end
     count("", -1)
-    local job = redis.call("HMGET", job_key(id), "state", "home")
-    if job[1] == "lane" then
-      running = running + 1
-      count(owner, 1)
-      place(id, job[2], "admitted", "1", "queued", now_text)
+    local f = read_fence(id)
+    if f and f.state == "lane" then
+      running = count(owner, 1)
+      place(id, f, redis.call("HGET", job_key(id), "home"))
+      f.admitted = "1"
+      write_fence(id, f)
     end
   end
 end
 
-local function remove_letter(letter)
-  local name, entry = string.match(letter or "", "^(.+):(%d+%-%d+)$")
+local function remove_letter(f)
+  local name, entry = string.match(f.letter, "^(.+):(%d+%-%d+)$")
   if name then redis.call("XDEL", root .. ":dead:" .. name, entry) end
+  f.letter = "-"
 end
 
 -- Ends a job: one expiry on all its keys, counted from now; its place is the user's next job's. With `letter_ttl` its dead
--- letter stays and keeps it alive, else the letter goes.
-local function finish(id, state, ttl, limit, letter_ttl)
-  local key = job_key(id)
-  local job = redis.call("HMGET", key, "state", "owner", "admitted", "letter")
-  redis.call("HSET", key, "state", state, "ended", now_text, "cur", "", "by", "", "admitted", "")
+-- letter stays and keeps it alive, else the letter goes. Tells `events`; writes the fence, and further fields along.
+local function finish(id, f, state, events, ttl, limit, letter_ttl, ...)
+  local key, owner, was = job_key(id), f.owner, f.state
+  local admitted = f.admitted == "1"
+  if f.letter ~= "-" and not letter_ttl then
+    remove_letter(f)
+    if state == "done" then redis.call("HDEL", key, "error") end -- healed: what parked it is no longer so
+  end
+  f.state, f.cur, f.by, f.admitted, f.since = state, "-", "-", "-", now_text
+  write_fence(id, f, ...)
+  emit(id, f, events, true)
   redis.call("ZREM", root .. ":timers", id)
   redis.call("PEXPIRE", key, letter_ttl or ttl)
   redis.call("PEXPIRE", key .. ":events", letter_ttl or ttl)
-  redis.call("PEXPIRE", key .. ":image", ttl)
-  if job[4] and job[4] ~= "" and not letter_ttl then
-    remove_letter(job[4])
-    redis.call("HDEL", key, "letter")
-    if state == "done" then redis.call("HDEL", key, "error") end -- healed: what parked it is no longer so
-  end
-  local owner = job[2] or ""
+  if f.image == "1" then redis.call("PEXPIRE", key .. ":image", ttl) end
   if owner == "" then return end
-  if job[1] == "lane" then
+  if was == "lane" then
     if redis.call("LREM", lane_key(owner), 1, id) == 1 then count("", -1) end
-  elseif job[3] == "1" then
-    count(owner, -1)
-    admit(owner, limit)
+  elseif admitted then
+    admit(owner, limit, count(owner, -1))
   end
 end

@@ -11,23 +11,22 @@
 pass_when_full()
 local id = ARGV[2]
 local key = job_key(id)
-local job, flat = read_job(id)
-if not job.state then return "missing" end
-if job.state ~= "parked" and job.state ~= "failed" then return "open" end
-local home = job.home
-for _, step in ipairs(cjson.decode(job.about).plan) do
-  if step.name == job.at then home = step.mailbox end
-end
-local deadline = now + tonumber(ARGV[3])
-remove_letter(job.letter)
-redis.call("HDEL", key, "letter", "error", "ended", "rounds", "cause")
-local failed = job.state == "failed"
+local f = read_fence(id)
+if not f then return "missing" end
+if f.state ~= "parked" and f.state ~= "failed" then return "open" end
+local home = cjson.decode(redis.call("HGET", key, "about")).pipeline .. "." .. f.at
+remove_letter(f)
+redis.call("HDEL", key, "error", "rounds", "cause")
+local failed = f.state == "failed"
 if failed then
   redis.call("PERSIST", key)
   redis.call("PERSIST", key .. ":events")
   redis.call("PERSIST", key .. ":image")
+  f.run, f.started, f.unheard = int(f.run + 1), "-", false
 end
-place(id, home, "queued", now, "attempts", 0, "deliveries", 0, "deadline", deadline, "run", tonumber(job.run or 1) + (failed and 1 or 0))
-redis.call("ZADD", root .. ":timers", deadline, id)
-if failed then emit(id, { ARGV[4] .. ',"progress":' .. (job.progress or "0") }, true) end
-return "redriven"
+f.attempts, f.deliveries, f.deadline = "0", "0", int(now + tonumber(ARGV[3]))
+place(id, f, home)
+write_fence(id, f)
+redis.call("ZADD", root .. ":timers", f.deadline, id)
+if failed then emit(id, f, { ARGV[4] .. ',"progress":' .. f.progress }, true) end
+return answer("redriven")

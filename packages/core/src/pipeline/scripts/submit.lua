@@ -1,63 +1,72 @@
 -- packages/core/src/pipeline/scripts/submit.lua
--- Accepts a job: hash, history, first mailbox entry and timer, or none of them. One script, so that of any number of
+-- Accepts jobs: hash, first mailbox entry and timer of each, or none of them. One script, so that of any number of
 -- concurrent submits with one id exactly one creates the job (J6), and so that an accepted job always has its entry (J1).
+-- Submits of one tick share a call.
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
--- ARGV[2]   uuid    job id
--- ARGV[3]   text    hash of the body: tells a repeat from another request under the same key
--- ARGV[4]   json    what never changes: {pipeline, owner, trace, plan: [{name, mailbox, progress, image}]}
--- ARGV[5]   text    first stage
--- ARGV[6]   text    its mailbox
--- ARGV[7]   json    input
--- ARGV[8]   uuid    upload to take over as the job's image, "" for none
--- ARGV[9]   int     deadline, milliseconds from now
--- ARGV[10]  int     capacity of the first mailbox in this partition, entries
--- ARGV[11]  json    the `queued` event, members without braces
--- ARGV[12]  text    owner, "" for none
--- ARGV[13]  int     USER_CONCURRENCY: jobs of one user admitted at once, 0 = no limit
--- ARGV[14]  int     LANE_CAPACITY: jobs that may wait in one user's lane
--- reply     {"created", id} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} | {"upload-gone", ""}
--- cost      O(1); about twelve writes
-local id, hash, about, stage, mailbox, input, upload = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8]
-local deadline, capacity, queued = now + tonumber(ARGV[9]), tonumber(ARGV[10]), ARGV[11]
-local key = job_key(id)
-local upload_key = root .. ":upload:" .. upload
+-- ARGV[2]   int     deadline, milliseconds from now
+-- ARGV[3]   int     capacity of a first mailbox in this partition, entries
+-- ARGV[4]   int     USER_CONCURRENCY: jobs of one user admitted at once, 0 = no limit
+-- ARGV[5]   int     LANE_CAPACITY: jobs that may wait in one user's lane
+-- ARGV[6..] eight a submit:
+--           uuid    job id
+--           text    hash of the body: tells a repeat from another request under the same key
+--           json    what never changes: {pipeline, trace, hash, plan}
+--           text    first stage
+--           text    its mailbox
+--           json    input
+--           uuid    upload to take over as the job's image, "" for none
+--           text    owner, "" for none
+-- reply     an array, one answer a submit:
+--           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} | {"upload-gone", ""}
+-- cost      O(log open jobs) a submit; four writes
+local allowed, capacity, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 
-local known = redis.call("HMGET", key, "hash", "state")
-if known[1] then
-  if upload ~= "" then redis.call("DEL", upload_key) end -- a repeat never touches a live job's image
-  if known[1] ~= hash then return { "conflict", "" } end
-  return { "exists", known[2] }
-end
-local owner, limit, lane_capacity = ARGV[12], tonumber(ARGV[13]), tonumber(ARGV[14])
-local function refuse(why, depth)
-  if upload ~= "" then redis.call("DEL", upload_key) end -- a refusal leaves nothing
-  return { why, tostring(depth) }
-end
-local depth = redis.call("XLEN", mailbox_key(mailbox)) + tonumber(redis.call("HGET", running_key, "") or 0)
-if depth >= capacity then return refuse("full", depth) end
-local limited = owner ~= "" and limit > 0
-local waiting = limited and redis.call("LLEN", lane_key(owner)) or 0
-local in_lane = limited and (waiting > 0 or tonumber(redis.call("HGET", running_key, owner) or 0) >= limit)
-if in_lane and waiting >= lane_capacity then return refuse("lane-full", waiting) end
-if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
+local function submit(id, hash, about, stage, mailbox, input, upload, owner)
+  local key, upload_key = job_key(id), root .. ":upload:" .. upload
+  local known = redis.call("HMGET", key, "now", "about")
+  if known[1] or known[2] then
+    if upload ~= "" then redis.call("DEL", upload_key) end -- a repeat never touches a live job's image
+    local read, was = pcall(cjson.decode, known[2] or "")
+    if not read or was.hash ~= hash then return { "conflict", "" } end
+    return { "exists", (fence_of(known[1]) or {}).state or "" }
+  end
+  local function refuse(why, depth)
+    if upload ~= "" then redis.call("DEL", upload_key) end -- a refusal leaves nothing
+    return { why, int(depth) }
+  end
+  local lanes = redis.call("HMGET", running_key, "", owner)
+  local in_lanes, running = tonumber(lanes[1] or 0), tonumber(lanes[2] or 0)
+  local depth = redis.call("XLEN", mailbox_key(mailbox)) + in_lanes
+  if depth >= capacity then return refuse("full", depth) end
+  local limited = owner ~= "" and limit > 0
+  local waiting = limited and in_lanes > 0 and redis.call("LLEN", lane_key(owner)) or 0
+  local in_lane = limited and (waiting > 0 or running >= limit)
+  if in_lane and waiting >= lane_capacity then return refuse("lane-full", waiting) end
+  if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
 
-local record = { "hash", hash, "about", about, "owner", owner, "input", input, "created", now_text, "deadline", int(deadline), "at", stage }
-if in_lane then
-  redis.call("HSET", key, "state", "lane", "cur", "", "home", mailbox, unpack(record))
-  redis.call("RPUSH", lane_key(owner), id)
-  count("", 1)
-  admit(owner, limit)
-elseif limited then
-  place(id, mailbox, "admitted", "1", unpack(record))
-  count(owner, 1)
-else
-  place(id, mailbox, unpack(record))
+  local f = { state = "lane", at = stage, cur = "-", by = "-", last = "-", run = "1", attempts = "0", tries = "0",
+    deliveries = "0", admitted = "-", started = "-", progress = "0", created = now_text, since = now_text, wait = "0",
+    deadline = int(now + allowed), letter = "-", image = upload ~= "" and "1" or "-", owner = owner }
+  if in_lane then
+    write_fence(id, f, "about", about, "input", input, "home", mailbox)
+    redis.call("RPUSH", lane_key(owner), id)
+    count("", 1)
+    admit(owner, limit, running)
+  else
+    place(id, f, mailbox)
+    if limited then f.admitted = "1" end
+    write_fence(id, f, "about", about, "input", input)
+    if limited then count(owner, 1) end
+  end
+  if upload ~= "" then
+    redis.call("RENAME", upload_key, key .. ":image")
+    redis.call("PERSIST", key .. ":image")
+  end
+  redis.call("ZADD", root .. ":timers", f.deadline, id)
+  return { "created", "" }
 end
-if upload ~= "" then
-  redis.call("RENAME", upload_key, key .. ":image")
-  redis.call("PERSIST", key .. ":image")
-end
-redis.call("ZADD", root .. ":timers", int(deadline), id)
-emit(id, { queued }, false, 0)
-return { "created", id }
+
+local answers = {}
+for i = 6, #ARGV, 8 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 7)) end
+return answer(answers)

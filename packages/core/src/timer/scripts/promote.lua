@@ -28,25 +28,25 @@ end
 
 local function serve_job(id)
   local key = job_key(id)
-  local job = redis.call("HMGET", key, "state", "deadline", "due", "home", "at", "cur", "attempts", "progress", "letter")
-  local state = job[1]
-  if not state or is_over(state) then
+  local f = read_fence(id)
+  if not f or is_over(f.state) then
     redis.call("ZREM", timers, id)
     return
   end
-  if now >= tonumber(job[2]) then
-    take_off_current(job[6])
-    redis.call("HSET", key, "error", '{"code":"DEADLINE_EXCEEDED","message":"the job was not finished by its deadline","stage":"' ..
-      job[5] .. '","attempts":' .. (job[7] or 0) .. "}")
+  if now >= tonumber(f.deadline) then
+    take_off_current(f)
     -- a parked job leaves its letter, which says what kept failing
-    local has_letter = job[9] and job[9] ~= ""
-    finish(id, "failed", ttl, tonumber(ARGV[5]), has_letter and letter_ttl or nil)
-    emit(id, { '"stage":"failed","status":"failed","progress":' .. (job[8] or 0) .. ',"result":null' }, true)
+    finish(id, f, "failed", { '"stage":"failed","status":"failed","progress":' .. f.progress .. ',"result":null' }, ttl,
+      tonumber(ARGV[5]), f.letter ~= "-" and letter_ttl or nil, "error",
+      '{"code":"DEADLINE_EXCEEDED","message":"the job was not finished by its deadline","stage":"' .. f.at .. '","attempts":' .. f.attempts .. "}")
     expired = expired + 1
     return
   end
-  if state == "delayed" or state == "parked" then place(id, job[4], "queued", now) end
-  redis.call("ZADD", timers, job[2], id)
+  if f.state == "delayed" or f.state == "parked" then
+    place(id, f, redis.call("HGET", key, "home"))
+    write_fence(id, f)
+  end
+  redis.call("ZADD", timers, f.deadline, id)
 end
 
 for _, member in ipairs(redis.call("ZRANGEBYSCORE", timers, "-inf", now, "LIMIT", 0, batch)) do
@@ -59,4 +59,4 @@ end
 redis.call("XTRIM", root .. ":events", "MINID", real_now - live_millis)
 local first = redis.call("ZRANGE", timers, 0, 0, "WITHSCORES")
 local wait = first[2] and math.max(0, math.ceil(tonumber(first[2]) - now)) or -1
-return { served, wait, expired }
+return answer({ served, wait, expired })
