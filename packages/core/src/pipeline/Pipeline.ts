@@ -5,7 +5,7 @@
  */
 import { Effect, Schema } from "effect"
 import type { Layer } from "effect"
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { MailboxFull } from "../mailbox/Mailbox.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
@@ -33,6 +33,7 @@ export interface Pipeline<Name extends string, Input, S extends Stages> {
   readonly input: Codec<Input>
   readonly stages: S
   readonly plan: ReadonlyArray<PlanStep>
+  readonly encodeInput: (input: unknown) => Effect.Effect<unknown, Schema.SchemaError>
   /** Adds a stage after those before it. */
   readonly add: <N extends string, M extends Needs, A>(
     stage: [{ readonly input: Input } & { readonly [K in keyof S]: OutputOf<S[K]> }] extends [Values<M>]
@@ -60,6 +61,7 @@ const build = <Name extends string, Input, S extends Stages>(
   input,
   stages,
   plan,
+  encodeInput: Schema.encodeUnknownEffect(Schema.toCodecJson(input)),
   add: <N extends string, M extends Needs, A>(stage: Stage<N, M, A>) =>
     build<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>(
       name,
@@ -101,15 +103,12 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
 > {
   const store = yield* JobStore
   const { partitions } = yield* Keyspace
-  const json = JSON.stringify(
-    yield* Effect.orDie(Schema.encodeUnknownEffect(Schema.toCodecJson(pipeline.input))(input))
-  )
+  const json = JSON.stringify(yield* Effect.orDie(pipeline.encodeInput(input)))
   const id = mint({ pipeline: pipeline.name, owner: options.owner, key: options.key, partitions: partitions.length })
   const submission = {
     id,
-    bodyHash: createHash("sha256")
-      .update(options.body ?? json)
-      .digest("base64url"),
+    // without a key no other request can ever come under this id
+    bodyHash: options.key === null ? "" : hash("sha256", options.body ?? json, "base64url"),
     owner: options.owner ?? "",
     pipeline: pipeline.name,
     plan: pipeline.plan,

@@ -5,7 +5,7 @@
 import { Duration } from "effect"
 import type { Schema } from "effect"
 
-/** JSON in Redis on one side, a value on the other; needs no service to translate. */
+/** JSON in Redis on one side, a value on the other; translated at once, without services or waiting. */
 export type Codec<A> = Schema.ConstraintCodec<A, unknown>
 /** What a stage reads: `input` and earlier stages, by name. */
 export type Needs = { readonly [name: string]: Schema.ConstraintCodec<unknown, unknown> }

@@ -104,7 +104,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const messages = yield* Mailbox
       const runners = StageRunners.of(system)
       const handler = yield* make
-      const services = yield* Effect.context<RH>()
+      const around = yield* Tracing.around<RH>(`${pipeline.name}.${stage.name}`)
+      const context = yield* Effect.context<never>()
       const mailbox = `${pipeline.name}.${stage.name}`
       const concurrency = yield* Setting.integer(concurrencyVariable(mailbox), {
         default: stage.concurrency,
@@ -114,54 +115,46 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const policy = options.retry ?? Retry.policy<E>()
       const needs = Object.entries(stage.needs).map(([name, codec]) => ({
         name,
-        decode: Schema.decodeUnknownEffect(Schema.toCodecJson(codec))
+        decode: Schema.decodeUnknownExit(Schema.toCodecJson(codec))
       }))
-      const encodeOutput = Schema.encodeUnknownEffect(Schema.toCodecJson(stage.output))
+      const encodeOutput = Schema.encodeUnknownExit(Schema.toCodecJson(stage.output))
       const labels = { pipeline: pipeline.name, stage: stage.name }
       const stageSeconds = Metric.withAttributes(Metrics.stageSeconds, labels)
       const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, labels)
       const lateResults = Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" })
       const jobsDone = Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "done" })
       const timeoutMillis = Duration.toMillis(stage.timeout)
-      const span = `${pipeline.name}.${stage.name}`
       let begins = 0
 
-      const readValues = Effect.fnUntraced(function* (job: Job): Effect.fn.Return<Values<N>, CheckpointUnreadable> {
+      const unreadable = (reason: string) => Exit.fail(new CheckpointUnreadable({ stage: stage.name, reason }))
+      // decoding and encoding are synchronous (Stage.Codec): no effect a value
+      const readValues = (job: Job): Exit.Exit<Values<N>, CheckpointUnreadable> => {
         const values: Record<string, unknown> = {}
         for (const { decode, name } of needs) {
           const text = job.outputs.get(name)
-          const json =
-            name === "input"
-              ? job.input
-              : text === undefined
-                ? undefined
-                : yield* Effect.try({
-                    try: () => parseJson(text),
-                    catch: () =>
-                      new CheckpointUnreadable({ stage: stage.name, reason: `the checkpoint of ${name} is not JSON` })
-                  })
-          values[name] = yield* decode(json).pipe(
-            Effect.mapError(
-              (issue) => new CheckpointUnreadable({ stage: stage.name, reason: `${name}: ${String(issue)}` })
-            )
-          )
+          let json: unknown
+          try {
+            json = name === "input" ? job.input : text === undefined ? undefined : parseJson(text)
+          } catch {
+            return unreadable(`the checkpoint of ${name} is not JSON`)
+          }
+          const value = decode(json)
+          if (Exit.isFailure(value)) return unreadable(`${name}: ${String(Cause.squash(value.cause))}`)
+          values[name] = value.value
         }
-        return values as Values<N>
-      })
+        return Exit.succeed(values as Values<N>)
+      }
 
-      const writeOutput = (output: A): Effect.Effect<string, OutputRejected> =>
-        encodeOutput(output).pipe(
-          Effect.mapError((issue) => new OutputRejected({ stage: stage.name, reason: String(issue) })),
-          Effect.map((json) => JSON.stringify(json)),
-          Effect.filterOrFail(
-            (text) => Buffer.byteLength(text) <= mostOutputBytes,
-            (text) =>
-              new OutputRejected({
-                stage: stage.name,
-                reason: `has ${Buffer.byteLength(text)} bytes, allowed are ${mostOutputBytes}`
-              })
-          )
-        )
+      const rejected = (reason: string) => Exit.fail(new OutputRejected({ stage: stage.name, reason }))
+      const writeOutput = (output: A): Exit.Exit<string, OutputRejected> => {
+        const json = encodeOutput(output)
+        if (Exit.isFailure(json)) return rejected(String(Cause.squash(json.cause)))
+        const text = JSON.stringify(json.value)
+        const bytes = Buffer.byteLength(text)
+        return bytes <= mostOutputBytes
+          ? Exit.succeed(text)
+          : rejected(`has ${bytes} bytes, allowed are ${mostOutputBytes}`)
+      }
 
       const whileItMayHelp = {
         schedule: Retry.settling,
@@ -218,9 +211,9 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           )
           return null
         }
-        yield* Metric.update(stageSeconds, answer.workMillis / 1000)
+        stageSeconds.updateUnsafe(answer.workMillis / 1000, context)
         const ended = answer.outcome === "ended"
-        if (ended) yield* Metric.update(jobsDone, 1)
+        if (ended) jobsDone.updateUnsafe(1, context)
         yield* Effect.logInfo(ended ? "job done" : "stage committed").pipe(
           Effect.annotateLogs({ work_ms: answer.workMillis })
         )
@@ -330,7 +323,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           // told to end while the result that kept the job was on its way to Redis: nothing begins after it (A5)
           delivery.fate === null ? readValues(job) : Effect.interrupt
         ).pipe(
-          Effect.flatMap((values) => Effect.provideContext(handler(values, facts), services)),
+          Effect.flatMap((values) => handler(values, facts)),
           Effect.flatMap(writeOutput)
         )
         const settle = (exit: Exit.Exit<string, E | OwnError>): Effect.Effect<Begun | null> => {
@@ -354,10 +347,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           return Effect.as(failed(delivery, holding, job, cause), null)
         }
         system.watch(delivery, timeoutMillis)
-        return Effect.flatMap(Effect.exit(restore(work)), settle).pipe(
-          Effect.annotateLogs({ job_id: job.id, stage: mailbox, attempt: job.attempts }),
-          Tracing.spanOf(span, job.trace)
-        )
+        const notes = { job_id: job.id, stage: mailbox, attempt: job.attempts }
+        return around(Effect.flatMap(Effect.exit(restore(work)), settle), job.trace, notes)
       }
 
       /** Stage after stage, as long as the job is kept here. */

@@ -4,7 +4,7 @@
  * fleet shares the tag `{fleet}`. Nothing else may be in Redis: a test reads `table` after the suite.
  * Read by everything that touches Redis; Lua builds the same names from the declared `{p}` prefix.
  */
-import { createHash } from "node:crypto"
+import { hash } from "node:crypto"
 import { hashSlot, slots } from "./HashSlot.ts"
 
 export const prefix = "eco2:"
@@ -14,7 +14,7 @@ export const prefix = "eco2:"
  * The same text lands in the same partition in every process and language.
  */
 export const partitionOf = (text: string, partitions: number): number =>
-  Number(createHash("md5").update(text).digest().readBigUInt64BE(0) % BigInt(partitions))
+  Number(hash("md5", text, "buffer").readBigUInt64BE(0) % BigInt(partitions))
 
 /**
  * One tag a partition, such that partition p's slot lies in the middle half of the p-th of `partitions` equal shares of

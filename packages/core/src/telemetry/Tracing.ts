@@ -2,7 +2,7 @@
  * Tracing: W3C trace context, carried in the job from submit to every stage, so that one trace id leads through all logs
  * and spans of a job. Source: https://www.w3.org/TR/trace-context/
  */
-import { Effect, Option, Tracer } from "effect"
+import { Context, Effect, Option, References, Tracer } from "effect"
 import { randomBytes } from "node:crypto"
 
 const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
@@ -36,3 +36,25 @@ export const spanOf =
     const parent = parse(traceparent)
     return Effect.withSpan(effect, name, { captureStackTrace: false, ...(parent === undefined ? {} : { parent }) })
   }
+
+/**
+ * What runs work of a job in the services this effect sees, with the job's trace and log annotations around it. A span of
+ * its own it gets where spans are exported: the default tracer forgets them, and making one costs more than a small stage.
+ */
+export const around = <R>(name: string) =>
+  Effect.gen(function* () {
+    const services = yield* Effect.context<R>()
+    const notes = yield* References.CurrentLogAnnotations
+    const exported = (yield* Effect.tracer) !== Tracer.nativeTracer
+    return <A, E>(
+      effect: Effect.Effect<A, E, R>,
+      traceparent: string,
+      annotations: Readonly<Record<string, unknown>>
+    ): Effect.Effect<A, E> => {
+      const annotated = Context.add(services, References.CurrentLogAnnotations, { ...notes, ...annotations })
+      if (exported) return Effect.updateContext(spanOf(name, traceparent)(effect), () => annotated)
+      const parent = parse(traceparent)
+      const traced = parent === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, parent)
+      return Effect.updateContext(effect, () => traced)
+    }
+  })
