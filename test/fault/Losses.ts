@@ -143,6 +143,7 @@ export const cells = (kills: ReadonlyArray<Loss>): ReadonlyArray<string> => {
   if (kills.length === 0) return ["-", "-", "-"]
   const sum = (of: (loss: Loss) => number) => kills.reduce((total, loss) => total + of(loss), 0)
   const sorted = kills.map(({ lost }) => lost).toSorted((a, b) => a - b)
+  // of an even number the lower one
   const median = sorted[Math.floor((sorted.length - 1) / 2)] ?? 0
   const [lost, acknowledged] = [sum((loss) => loss.lost), sum((loss) => loss.acknowledged)]
   const reach = inWords(Math.max(...kills.map(({ reachMillis }) => reachMillis)))
