@@ -1,0 +1,117 @@
+/**
+ * SyncTrace: what of a file is on the disk and not only in the page cache, seen from outside by strace: the bytes written
+ * when the last fdatasync that ended had begun. Killing a process keeps the page cache; cutting the file back to this
+ * length is what a power loss would have left at least.
+ */
+import { Effect, Schedule, Schema } from "effect"
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+
+/** The trace does not tell what happened to the file: no figure can be taken from it. */
+export class TraceUnusable extends Schema.TaggedError<TraceUnusable>()("TraceUnusable", { reason: Schema.String }) {
+  override get message() {
+    return `the trace of the append-only file cannot be used: ${this.reason}`
+  }
+}
+
+export interface Read {
+  /** Bytes written by calls that had ended. */
+  readonly written: number
+  /** Bytes of these that are surely on the disk. */
+  readonly durable: number
+  /** A write had begun and was not seen to end: up to so many bytes more may be in the file. */
+  readonly underWay: number
+  /** The process is dead, so nothing comes after. */
+  readonly over: boolean
+}
+
+/** `-f -y -s 0` lines of write, fdatasync and fsync on one file that was empty at first. `pid`: the process's main thread. */
+export const read = (lines: Iterable<string>, pid: number): Read => {
+  let [written, durable, over] = [0, 0, false]
+  const writing = new Map<string, number>()
+  const syncing = new Map<string, number>()
+  for (const line of lines) {
+    const [, thread = "", rest = ""] = /^(\d+)\s+(.*)$/.exec(line) ?? []
+    if (/^\+\+\+ (killed|exited)/.test(rest)) {
+      if (thread === String(pid)) over = true
+      continue
+    }
+    const begun = /^(write|fdatasync|fsync)\(/.exec(rest)?.[1]
+    const call = begun ?? /^<\.\.\. (write|fdatasync|fsync) resumed>/.exec(rest)?.[1]
+    if (call === undefined) continue
+    if (begun === "write") writing.set(thread, Number(/, (\d+)(?:\)| <unfinished)/.exec(rest)?.[1] ?? 0))
+    else if (begun !== undefined) syncing.set(thread, written)
+    // neither "<unfinished ...>" nor "= ?": the call came back
+    const answer = /\) += (-?\d+)/.exec(rest)?.[1]
+    if (answer === undefined) continue
+    if (call === "write") {
+      written += Math.max(0, Number(answer))
+      writing.delete(thread)
+    } else {
+      if (answer === "0") durable = Math.max(durable, syncing.get(thread) ?? 0)
+      syncing.delete(thread)
+    }
+  }
+  return { written, durable, underWay: [...writing.values()].reduce((sum, bytes) => sum + bytes, 0), over }
+}
+
+export interface SyncTrace {
+  /** Runs the server under strace with the words it is given; the process keeps its own id (-D: the tracer stands beside it). */
+  readonly program: string
+  /** After the process `pid` was killed: cuts the file back to what was on the disk; answers how many bytes that took away. */
+  readonly cut: (pid: number) => Effect.Effect<number, TraceUnusable>
+}
+
+const writeProgram = (folder: string, file: string, server: string, syncMillis = 0) => {
+  const [program, trace] = [join(folder, "traced"), join(folder, "trace")]
+  const slow = syncMillis === 0 ? "" : ` -e inject=fdatasync:delay_enter=${syncMillis * 1000}`
+  const strace = `strace -D -f -y -s 0 --seccomp-bpf -e trace=write,fdatasync,fsync${slow} -P '${file}' -o '${trace}'`
+  writeFileSync(program, `#!/bin/sh\nexec ${strace} ${server} "$@"\n`, { mode: 0o755 })
+  return { program, trace }
+}
+
+/** `folder`: where program and trace go. `file`: absolute, not there yet. `syncMillis`: how much longer each sync takes. */
+export const make = (folder: string, file: string, syncMillis = 0): SyncTrace => {
+  const server = `"$(command -v redis-server || command -v valkey-server)"`
+  const { program, trace } = writeProgram(folder, file, server, syncMillis)
+  const look = (pid: number) => Effect.sync(() => read(readFileSync(trace, "utf8").split("\n"), pid))
+  return {
+    program,
+    cut: Effect.fnUntraced(function* (pid) {
+      const { durable, underWay, written } = yield* look(pid).pipe(
+        Effect.repeat({ until: ({ over }) => over, schedule: Schedule.spaced("10 millis") }),
+        Effect.timeoutOrElse({
+          duration: "5 seconds",
+          orElse: () => Effect.fail(new TraceUnusable({ reason: "it does not tell of the server's death" }))
+        })
+      )
+      const { size } = statSync(file)
+      if (size < written || size > written + underWay) {
+        const reason = `it tells of ${written} bytes (${underWay} more under way), the file has ${size}`
+        return yield* new TraceUnusable({ reason })
+      }
+      truncateSync(file, durable)
+      return size - durable
+    })
+  }
+}
+
+/** Why this machine cannot trace, or null when it can. */
+export const obstacle = (path: string = process.env.PATH ?? ""): string | null => {
+  const folder = mkdtempSync(join(tmpdir(), "eco2-trace-"))
+  try {
+    const { program } = writeProgram(folder, join(folder, "nothing"), "true")
+    const { status, stderr } = spawnSync("/bin/sh", [program], {
+      env: { PATH: path },
+      encoding: "utf8",
+      timeout: 5_000
+    })
+    if (status === 0) return null
+    if (status === 127) return "strace is not installed"
+    return `strace may not trace here: ${stderr.trim().split("\n", 1)[0] || `it ended with ${status}`}`
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
