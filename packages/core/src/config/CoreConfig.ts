@@ -5,12 +5,9 @@
 import { Config, Context, Duration, Effect, Layer } from "effect"
 import * as Setting from "./Setting.ts"
 
-/** What to do about a Redis that is not fit to hold jobs. */
-export type RedisCheck = "refuse" | "warn"
-
 export interface Values {
   /** Whether a Redis that is too old, or evicts, keeps the process from starting. */
-  readonly redisCheck: RedisCheck
+  readonly redisCheck: "refuse" | "warn"
   /** Parts the keyspace is cut into; fixed for the life of the data. */
   readonly partitions: number
   /** How long a process counts as alive after its last beat. */

@@ -12,6 +12,8 @@ export const make: Effect.Effect<Effect.Effect<number, RedisError>, never, Redis
   const redis = yield* RedisClient
   return yield* redis.servers.pipe(
     Effect.map((servers) => Math.max(0, ...servers.map(memoryShare))),
+    // not permitted to ask: the write itself will be refused when there is no room
+    Effect.catchTag("RedisRefused", () => Effect.succeed(0)),
     Effect.cachedWithTTL("2 seconds")
   )
 })

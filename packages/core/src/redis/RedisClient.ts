@@ -148,6 +148,22 @@ const fromPromise = <A>(command: string, send: () => Promise<A>): Effect.Effect<
     )
   })
 
+/**
+ * What is sent while a Cluster has no map of itself waits in the driver, which has no deadline for it: it is failed at every
+ * third attempt to reconnect, as the driver does for one server.
+ */
+const boundQueue = (cluster: Cluster): void => {
+  let attempts = 0
+  cluster.on("ready", () => {
+    attempts = 0
+  })
+  cluster.on("reconnecting", () => {
+    if (++attempts % (settings.maxRetriesPerRequest + 1) !== 0) return
+    const flush: unknown = Reflect.get(cluster, "flushQueue")
+    if (typeof flush === "function") flush.call(cluster, new Error("no server of the Cluster answers"))
+  })
+}
+
 /** The node a key lives on, by the shared client's map of the Cluster. */
 const nodeOf = (cluster: Cluster, routingKey: string): StandaloneRedis | undefined => {
   const name = cluster.slots[hashSlot(routingKey)]?.[0]
@@ -159,7 +175,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   const fork = Effect.runForkWith(services)
   let connects = 0
   let closing = false
-  const trouble = yield* Trouble.make(Effect.suspend(() => fromPromise("INFO", look)))
+  const trouble = yield* Trouble.make(Effect.suspend(() => lookAgain))
   const watched = {
     // the driver shows us every error reply here, of whichever connection
     reconnectOnError: (error: Error) => {
@@ -182,9 +198,10 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
         if (!closing && trouble.refusingMillis() === 0) trouble.lost(Trouble.commands, "Redis closed the connection")
       })
       connection.on("ready", () => {
-        if (connects++ > 0) fork(lookAgain)
+        if (connects++ > 0) fork(Effect.ignore(lookAgain))
         trouble.found(Trouble.commands)
       })
+      if (connection instanceof Cluster) boundQueue(connection)
       return connection
     }),
     (connection) =>
@@ -198,7 +215,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     const texts = await Promise.all([node.info(), ...(shared instanceof Cluster ? [node.cluster("INFO")] : [])])
     return ServerInfo.parse(`${node.stream.remoteAddress}:${node.stream.remotePort}`, texts.join("\r\n"))
   }
-  const look = async (): Promise<Trouble.Look> => {
+  const askAll = async (): Promise<Trouble.Look> => {
     // a Cluster's masters are known once it has answered anything
     if (shared instanceof Cluster) await shared.ping()
     const answers = await Promise.allSettled((shared instanceof Cluster ? shared.nodes("master") : [shared]).map(ask))
@@ -206,21 +223,15 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     if (heard.length === 0) throw answers.find((answer) => answer.status === "rejected")?.reason
     return { heard, silent: answers.length - heard.length }
   }
-  const servers = Effect.map(
-    Effect.suspend(() => fromPromise("INFO", look)),
-    ({ heard }) => heard
-  )
+  const look = Effect.suspend(() => fromPromise("INFO", askAll))
   let objected = ""
-  /** After a reconnect: it may have led to another server. Each finding is said once. */
-  const lookAgain = servers.pipe(
-    Effect.flatMap((found) => {
-      const objections = found.flatMap(ServerInfo.objections)
-      if (objections.length === 0 || objections.join() === objected) return Effect.void
-      objected = objections.join()
-      return Effect.logWarning("redis is not fit to hold jobs").pipe(Effect.annotateLogs({ objections }))
-    }),
-    Effect.ignore
-  )
+  /** After a reconnect or in trouble: others may answer now than at the start. Each finding is said once. */
+  const lookAgain = Effect.tap(look, ({ heard }) => {
+    const objections = heard.flatMap(ServerInfo.objections)
+    if (objections.length === 0 || objections.join() === objected) return Effect.void
+    objected = objections.join()
+    return Effect.logWarning("redis is not fit to hold jobs").pipe(Effect.annotateLogs({ objections }))
+  })
 
   const counted = <A>(effect: Effect.Effect<A, RedisError>) => Effect.andThen(Metric.update(redisCommands, 1), effect)
   const send = (command: string, ...args: ReadonlyArray<Argument>) =>
@@ -350,7 +361,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     run: (script, keys, args) =>
       Effect.flatMap(counted(fromPromise(script.name, () => invoke(script, keys, args))), script.decode),
     reader,
-    servers: counted(servers),
+    servers: Effect.map(counted(look), ({ heard }) => heard),
     trouble: trouble.present,
     reconnects: () => Math.max(0, connects - 1),
     scan: (pattern) =>

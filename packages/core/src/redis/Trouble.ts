@@ -32,9 +32,9 @@ function some(is: (info: ServerInfo.ServerInfo) => boolean): (look: Look) => boo
   return ({ heard }) => heard.some(is)
 }
 
-/** An error reply's kind; null for errors of another sort. */
+/** An error reply's kind, also where a script passes it on; null for errors of another sort. */
 export const kindOf = (reply: string): Kind | null => {
-  const word = /(?:^|\s|-)(OOM|READONLY|MASTERDOWN|LOADING|CLUSTERDOWN) /.exec(reply)?.[1]
+  const word = /(?:^|-)(OOM|READONLY|MASTERDOWN|LOADING|CLUSTERDOWN) /.exec(reply)?.[1]
   return word !== undefined && word in kinds ? (word as Kind) : null
 }
 
@@ -60,7 +60,12 @@ const graceMillis = 2_000
 const settledMillis = 2_000
 /** The same where the servers may not be looked at. A gateway that is not ready sends nothing that could be refused, so it takes work again then, and finds out. */
 const quietMillis = 10_000
-/** Different complaints of one outage that are said. */
+/**
+ * What an outage is said by, once each: all ways in which sockets fail are one, for they take turns; a refusal to let us in
+ * (WRONGPASS, NOAUTH, …) is news.
+ */
+const complaintOf = (why: string): string => /^[A-Z]{5,}(?= )/.exec(why)?.[0] ?? "socket"
+/** And no more of them than this. */
 const mostSaid = 5
 
 /** `look`: asks all servers; used only while something is refused. Ends with the scope. */
@@ -114,8 +119,9 @@ export const make = Effect.fnUntraced(function* (
     lost: (connection, why) => {
       if (broken.size === 0) brokenSince = now()
       if (!broken.has(connection)) broken.set(connection, now())
-      if (said.has(why) || said.size >= mostSaid) return
-      said.add(why)
+      const complaint = complaintOf(why)
+      if (said.has(complaint) || said.size >= mostSaid) return
+      said.add(complaint)
       fork(Effect.logWarning("redis connection trouble").pipe(Effect.annotateLogs({ error: why })))
     },
     found: (connection) => {
