@@ -210,6 +210,17 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
   })
 
   describe("a connection", () => {
+    it.live("that is closed by its own process is no trouble", () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.scoped()
+        const admin = yield* operator(server.url)
+        const logs = yield* Effect.scoped(Effect.map(working(server.url), (worker) => worker.logs))
+        yield* Fleet.until(order(admin, "CLIENT", "LIST"), (list) => !String(list).includes("name=eco2"))
+        yield* order(admin, "PING")
+        expect([...logs.of(broke), ...logs.of(back)]).toEqual([])
+      })
+    )
+
     it.live(
       "A4 that cannot be made is said once for the whole process, told by readiness, and said again when it is back",
       () =>
