@@ -46,7 +46,7 @@ const working = Effect.fnUntraced(function* (
   return {
     logs,
     redis,
-    kinds: (text: string) => logs.of(text).map(({ facts }) => facts.kind),
+    kinds: (text: string) => logs.of(text).map(({ facts }) => String(facts.kind)),
     trouble: Effect.sync(() => readiness.troubles().find(({ name }) => name === "redis")?.trouble ?? null),
     submit: Effect.provideContext(Fleet.submit(), context),
     done: (id: Effect.Success<ReturnType<typeof Fleet.submit>>) =>
@@ -285,6 +285,10 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
           yield* Fleet.until(worker.trouble, isNull)
           const again = yield* Fleet.until(Effect.option(worker.submit), (id) => id._tag === "Some")
           if (again._tag === "Some") yield* worker.done(again.value)
+          yield* Fleet.until(
+            Effect.sync(() => worker.kinds(ended)),
+            ({ length }) => length > 1
+          )
           expect(worker.kinds(began).toSorted()).toEqual(["CLUSTERDOWN", "NODE"])
           expect(worker.kinds(ended).toSorted()).toEqual(["CLUSTERDOWN", "NODE"])
         })
