@@ -1,35 +1,13 @@
 /** The same pipeline on the other topologies a URL may name: a Cluster of three masters, and a master behind Sentinel. */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schema, Scope } from "effect"
+import { Effect, Layer, Schema, Scope } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { EventLog, JobEvent, Keyspace, Pipeline, RedisClient, Stage } from "@eco2/core"
+import { EventLog, JobEvent, Keyspace, Pipeline, Stage } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as Fleet from "./CoreFixture.ts"
-
-const clientOf = (url: string) =>
-  Effect.map(Layer.build(RedisClient.layerUrl(url)), (context) => Context.get(context, RedisClient.RedisClient))
-
-/** Three masters that share the slots; answers their URL once all of them say so. */
-const cluster = Effect.gen(function* () {
-  const args = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"]
-  const servers = yield* Effect.forEach([1, 2, 3], () => RedisServer.scoped({ args }), { concurrency: 3 })
-  const nodes = yield* Effect.forEach(servers, ({ url }) => clientOf(url))
-  const bounds = [0, 5461, 10923, 16384]
-  for (const [i, node] of nodes.entries()) {
-    yield* node.send("CLUSTER", "ADDSLOTSRANGE", bounds[i]!, bounds[i + 1]! - 1)
-    yield* node.send("CLUSTER", "SET-CONFIG-EPOCH", i + 1)
-  }
-  for (const { port } of servers.slice(1)) yield* nodes[0]!.send("CLUSTER", "MEET", "127.0.0.1", port)
-  for (const node of nodes) {
-    yield* Fleet.until(
-      node.send("CLUSTER", "INFO"),
-      (info) => /cluster_state:ok/.test(String(info)) && /cluster_size:3/.test(String(info))
-    )
-  }
-  return `redis+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(",")}`
-})
+import * as RedisCluster from "./RedisCluster.ts"
 
 /** A master and one Sentinel that watches it. */
 const sentinel = Effect.gen(function* () {
@@ -104,7 +82,7 @@ const works = Effect.fnUntraced(function* (url: string) {
 
 describe("the pipeline", () => {
   it.live("runs to done on a Cluster of three masters, in every partition at once", () =>
-    Effect.flatMap(cluster, works)
+    Effect.flatMap(RedisCluster.start(), ({ url }) => works(url))
   )
   it.live("runs to done on a master found through Sentinel", () => Effect.flatMap(sentinel, works))
 })

@@ -2,7 +2,7 @@
  * Core: the layers a program needs, put together once. `client` is enough to submit and to watch; `worker` adds the
  * process's part in the fleet: reading, lease, timers.
  */
-import { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import type { Config } from "effect"
 import { ActorSystem } from "./actor/ActorSystem.ts"
 import { layer as fleetLayer } from "./actor/Fleet.ts"
@@ -20,18 +20,22 @@ import type { JobStore } from "./pipeline/JobStore.ts"
 import { Keyspace } from "./redis/Keyspace.ts"
 import type { KeyspaceMismatch } from "./redis/Keyspace.ts"
 import { layer as redisLayer } from "./redis/RedisClient.ts"
-import type { RedisClient } from "./redis/RedisClient.ts"
+import { RedisClient } from "./redis/RedisClient.ts"
 import type { RedisError } from "./redis/RedisError.ts"
 import type { RedisUrlInvalid } from "./redis/RedisUrl.ts"
+import type { RedisUnsuitable } from "./redis/Suitability.ts"
 import type { Gauges } from "./telemetry/Gauges.ts"
-import type { Readiness } from "./telemetry/Readiness.ts"
+import { Readiness } from "./telemetry/Readiness.ts"
 import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 
 export type Client = JobStore | Mailbox | EventLog | Keyspace
 
+/** Why a process cannot start on this Redis. */
+export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
+
 /** Submitting, telling, watching. Needs a Redis and its settings. */
-export const client: Layer.Layer<Client, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> = Layer.mergeAll(
+export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   jobStoreLayer,
   mailboxLayer,
   eventLogLayer
@@ -40,12 +44,24 @@ export const client: Layer.Layer<Client, RedisError | KeyspaceMismatch, RedisCli
 /** The same, and work: behaviors on top of this are served until their scope closes. */
 export const worker = (options: {
   readonly role: string
-}): Layer.Layer<Client | ActorSystem, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> =>
+}): Layer.Layer<Client | ActorSystem, StartError, RedisClient | CoreConfig> =>
   ActorSystem.layer(options).pipe(Layer.provide([leaseLayer, timersLayer]), Layer.provideMerge(client))
 
-/** Answers /readyz and /metrics for a worker: readiness by heartbeat and reader, gauges of the mailboxes it serves. */
-export const workerTelemetry: Layer.Layer<never, never, ActorSystem | Mailbox | Readiness | Gauges> =
-  Layer.effectDiscard(WorkerTelemetry.register)
+/**
+ * Answers /readyz for any process that stands on Redis, gateways and workers alike: not ready while Redis is full or away.
+ * Work in hand and in the mailboxes goes on meanwhile: what drains is never refused.
+ */
+export const storeReadiness: Layer.Layer<never, never, RedisClient | Readiness> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const readiness = yield* Readiness
+    yield* readiness.register("redis", redis.trouble)
+  })
+)
+
+/** Answers /readyz and /metrics for a worker: readiness by Redis, heartbeat and reader, gauges of the mailboxes it serves. */
+export const workerTelemetry: Layer.Layer<never, never, RedisClient | ActorSystem | Mailbox | Readiness | Gauges> =
+  Layer.merge(storeReadiness, Layer.effectDiscard(WorkerTelemetry.register))
 
 /** What operators see and do: dead letters, who lives. */
 export const operations: Layer.Layer<DeadLetters | Fleet, never, RedisClient | Keyspace | JobStore> = Layer.merge(

@@ -54,6 +54,7 @@ export const gateway = (options: { readonly authDefault: AuthMode | null; readon
         Page.layer,
         notFound,
         errorBodies,
+        Core.storeReadiness,
         cors(config.corsOrigins)
       )
     })

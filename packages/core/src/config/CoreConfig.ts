@@ -6,6 +6,8 @@ import { Config, Context, Duration, Effect, Layer } from "effect"
 import * as Setting from "./Setting.ts"
 
 export interface Values {
+  /** Whether a Redis that is too old, or evicts, keeps the process from starting. */
+  readonly redisCheck: "refuse" | "warn"
   /** Parts the keyspace is cut into; fixed for the life of the data. */
   readonly partitions: number
   /** How long a process counts as alive after its last beat. */
@@ -31,6 +33,8 @@ export interface Values {
 }
 
 const variables = Config.all({
+  /** REDIS_CHECK: a Redis older than 7.0, or one that evicts: `refuse` to start, or `warn` and go on. Default refuse. */
+  redisCheck: Setting.oneOf("REDIS_CHECK", { default: "refuse", values: ["refuse", "warn"] }),
   /** PARTITIONS: parts the keyspace is cut into, a multiple of the masters of a Cluster. Default 4. */
   partitions: Setting.integer("PARTITIONS", { default: 4, min: 1, max: 64 }),
   /** LEASE: how long a process counts as alive after its last beat; it beats every third of it. Default 15 seconds. */
@@ -66,6 +70,7 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
     return Layer.succeed(
       CoreConfig,
       CoreConfig.of({
+        redisCheck: "refuse",
         partitions: 4,
         lease: Duration.seconds(15),
         jobTtl: Duration.hours(1),

@@ -1,12 +1,13 @@
 /**
- * Keyspace: the partitions of this installation, after Redis has confirmed that its data was written with the same ones.
- * A process that disagrees refuses to start: it would look for jobs where they are not.
+ * Keyspace: the partitions of this installation, after Redis has been found fit (Suitability) and has confirmed that its
+ * data was written with the same ones. A process that disagrees refuses to start: it would look for jobs where they are not.
  */
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Keys from "./Keys.ts"
 import { decodeReply, RedisClient } from "./RedisClient.ts"
 import type { RedisError } from "./RedisError.ts"
+import * as Suitability from "./Suitability.ts"
 
 const format = "2"
 const decodeStored = decodeReply("HGET", Schema.NullOr(Schema.String))
@@ -30,9 +31,13 @@ export class Keyspace extends Context.Service<
     readonly of: (text: string) => Keys.Partition
   }
 >()("@eco2/core/redis/Keyspace") {
-  static readonly layer: Layer.Layer<Keyspace, RedisError | KeyspaceMismatch, RedisClient | CoreConfig> = Layer.effect(
+  static readonly layer: Layer.Layer<
     Keyspace,
-    Effect.suspend(() => confirm).pipe(
+    RedisError | KeyspaceMismatch | Suitability.RedisUnsuitable,
+    RedisClient | CoreConfig
+  > = Layer.effect(
+    Keyspace,
+    Effect.andThen(Suitability.confirm, () => confirm).pipe(
       // processes and stores of an installation start together: who is first waits a little for the other
       Effect.retry({
         schedule: Schedule.spaced("500 millis"),

@@ -2,6 +2,7 @@
  * RedisClient: the process's connections to Redis, standalone, Sentinel or Cluster by URL alone. The only import of ioredis.
  *   - one command connection, shared: commands of one tick leave in one write (docs/decisions/0005)
  *   - `reader`: a connection of its own for blocking reads, replaced when it falls silent (A4)
+ * What Redis withholds (a lost connection, error replies) is told to Trouble, which says it once.
  * Errors are typed by what the caller may do (RedisError). Commands in flight when a connection is lost are sent again
  * by the driver: every script of ours may run twice.
  */
@@ -15,6 +16,8 @@ import { RedisFull, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./
 import type { RedisError } from "./RedisError.ts"
 import * as RedisUrl from "./RedisUrl.ts"
 import type { Script } from "./Script.ts"
+import * as ServerInfo from "./ServerInfo.ts"
+import * as Trouble from "./Trouble.ts"
 
 export type Argument = string | number | Buffer
 
@@ -51,6 +54,10 @@ export class RedisClient extends Context.Service<
     readonly reader: (routingKey: string) => Effect.Effect<Reader, never, Scope.Scope>
     /** How often the command connection has come back: a change tells that replies may have been lost. */
     readonly reconnects: () => number
+    /** What every master that answers says of itself; RedisRefused where that is not permitted. */
+    readonly servers: Effect.Effect<ReadonlyArray<ServerInfo.ServerInfo>, RedisError>
+    /** Null while Redis answers and takes writes; else what is wrong. Does no I/O. */
+    readonly trouble: () => string | null
     /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
     readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
   }
@@ -58,6 +65,7 @@ export class RedisClient extends Context.Service<
 
 /** A connection that sends nothing back for this long while commands wait is destroyed and made anew. */
 const silenceMillis = 5_000
+const mostRetryMillis = 1_000
 const settings = {
   // replies in the one shape our schemas describe, whatever the driver would make of RESP3
   protocol: 2,
@@ -67,11 +75,9 @@ const settings = {
   commandTimeout: 2 * silenceMillis,
   connectTimeout: silenceMillis,
   keepAlive: 10_000,
-  retryStrategy: (times: number) => Math.min(50 * times, 1_000),
+  retryStrategy: (times: number) => Math.min(50 * times, mostRetryMillis),
   // the driver would wait as long as a server that loads its data guesses it will: seconds, when it is done in a tenth of one
-  maxLoadingRetryTime: 500,
-  // a replica that was promoted, or a master that was demoted: connect anew and send again
-  reconnectOnError: (error: Error) => (/^(READONLY|MASTERDOWN|LOADING)/.test(error.message) ? 2 : false)
+  maxLoadingRetryTime: 500
 } satisfies Omit<RedisOptions, "replyMapping">
 
 const access = (url: RedisUrl.RedisUrl): Pick<RedisOptions, "username" | "password" | "tls"> => ({
@@ -142,6 +148,22 @@ const fromPromise = <A>(command: string, send: () => Promise<A>): Effect.Effect<
     )
   })
 
+/**
+ * What is sent while a Cluster has no map of itself waits in the driver, which has no deadline for it: it is failed at every
+ * third attempt to reconnect, as the driver does for one server.
+ */
+const boundQueue = (cluster: Cluster): void => {
+  let attempts = 0
+  cluster.on("ready", () => {
+    attempts = 0
+  })
+  cluster.on("reconnecting", () => {
+    if (++attempts % (settings.maxRetriesPerRequest + 1) !== 0) return
+    const flush: unknown = Reflect.get(cluster, "flushQueue")
+    if (typeof flush === "function") flush.call(cluster, new Error("no server of the Cluster answers"))
+  })
+}
+
 /** The node a key lives on, by the shared client's map of the Cluster. */
 const nodeOf = (cluster: Cluster, routingKey: string): StandaloneRedis | undefined => {
   const name = cluster.slots[hashSlot(routingKey)]?.[0]
@@ -152,25 +174,65 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   const services = yield* Effect.context<never>()
   const fork = Effect.runForkWith(services)
   let connects = 0
-  let lastComplaint = ""
-  // said once per kind of trouble, not once per attempt
-  const complain = (error: Error) => {
-    if (error.message === lastComplaint) return
-    lastComplaint = error.message
-    fork(Effect.logWarning("redis connection trouble").pipe(Effect.annotateLogs({ error: error.message })))
-  }
+  let closing = false
+  const trouble = yield* Trouble.make(Effect.suspend(() => lookAgain))
+  const watched = {
+    // the driver shows us every error reply here, of whichever connection
+    reconnectOnError: (error: Error) => {
+      const kind = Trouble.kindOf(error.message)
+      if (kind === null) return false
+      trouble.refused(kind, error.message)
+      // a replica that was promoted, or a master that was demoted: connect anew and send again
+      return kind === "READONLY" || kind === "MASTERDOWN" || kind === "LOADING" ? 2 : false
+    },
+    // such a connection comes up each time, only to be given up again: less often the longer that lasts
+    retryStrategy: (times: number) =>
+      Math.min(Math.max(settings.retryStrategy(times), trouble.refusingMillis() / 4), mostRetryMillis)
+  } satisfies Omit<RedisOptions, "replyMapping">
   const shared = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const connection = connect(url, { connectionName: "eco2" })
-      connection.on("error", complain)
-      connection.on("ready", () => {
-        if (connects++ > 0) fork(Effect.logInfo("redis connection is back"))
-        lastComplaint = ""
+      const connection = connect(url, { ...watched, connectionName: "eco2" })
+      connection.on("error", (error: Error) => trouble.lost(Trouble.commands, error.message))
+      connection.on("node error", (error: Error) => trouble.refused("NODE", error.message))
+      connection.on("close", () => {
+        if (!closing && trouble.refusingMillis() === 0) trouble.lost(Trouble.commands, "Redis closed the connection")
       })
+      connection.on("ready", () => {
+        if (connects++ > 0) fork(Effect.ignore(lookAgain))
+        trouble.found(Trouble.commands)
+      })
+      if (connection instanceof Cluster) boundQueue(connection)
       return connection
     }),
-    (connection) => Effect.sync(() => connection.disconnect())
+    (connection) =>
+      Effect.sync(() => {
+        closing = true
+        connection.disconnect()
+      })
   )
+
+  const ask = async (node: StandaloneRedis): Promise<ServerInfo.ServerInfo> => {
+    const texts = await Promise.all([node.info(), ...(shared instanceof Cluster ? [node.cluster("INFO")] : [])])
+    return ServerInfo.parse(`${node.stream.remoteAddress}:${node.stream.remotePort}`, texts.join("\r\n"))
+  }
+  const askAll = async (): Promise<Trouble.Look> => {
+    // a Cluster's masters are known once it has answered anything
+    if (shared instanceof Cluster) await shared.ping()
+    const answers = await Promise.allSettled((shared instanceof Cluster ? shared.nodes("master") : [shared]).map(ask))
+    const heard = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []))
+    if (heard.length === 0) throw answers.find((answer) => answer.status === "rejected")?.reason
+    return { heard, silent: answers.length - heard.length }
+  }
+  const look = Effect.suspend(() => fromPromise("INFO", askAll))
+  let objected = ""
+  /** After a reconnect or in trouble: others may answer now than at the start. Each finding is said once. */
+  const lookAgain = Effect.tap(look, ({ heard }) => {
+    const objections = heard.flatMap(ServerInfo.objections)
+    if (objections.length === 0 || objections.join() === objected) return Effect.void
+    objected = objections.join()
+    return Effect.logWarning("redis is not fit to hold jobs").pipe(Effect.annotateLogs({ objections }))
+  })
+
   const counted = <A>(effect: Effect.Effect<A, RedisError>) => Effect.andThen(Metric.update(redisCommands, 1), effect)
   const send = (command: string, ...args: ReadonlyArray<Argument>) =>
     counted(
@@ -197,8 +259,9 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
       : Promise.reject(new Error(`script ${script.name} is not defined`))
   }
 
-  const openReader = (routingKey: string): StandaloneRedis => {
+  const openReader = (routingKey: string, name: string): StandaloneRedis => {
     const overrides = {
+      ...watched,
       maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
       connectionName: "eco2-reader",
@@ -217,23 +280,31 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
       connection = connect(url, overrides)
     }
     if (connection instanceof Cluster) throw new Error("a reader is one socket")
-    connection.on("error", complain)
+    connection.on("error", (error: Error) => trouble.lost(name, error.message))
+    connection.on("ready", () => trouble.found(name))
     return connection
   }
 
+  let readers = 0
   const reader = (routingKey: string): Effect.Effect<Reader, never, Scope.Scope> =>
     Effect.gen(function* () {
       let current: { readonly connection: StandaloneRedis; id: number | undefined } | undefined
       let reading = false
+      const name = `reader ${readers++}`
       const drop = () => {
         current?.connection.disconnect()
         current = undefined
       }
-      yield* Effect.addFinalizer(() => Effect.sync(drop))
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          drop()
+          trouble.found(name)
+        })
+      )
       const open = Effect.tryPromise({
         try: async () => {
           if (current !== undefined) return current
-          const connection = openReader(routingKey)
+          const connection = openReader(routingKey, name)
           current = { connection, id: undefined }
           await connection.connect()
           current.id = Number(await connection.call("CLIENT", "ID"))
@@ -290,6 +361,8 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     run: (script, keys, args) =>
       Effect.flatMap(counted(fromPromise(script.name, () => invoke(script, keys, args))), script.decode),
     reader,
+    servers: Effect.map(counted(look), ({ heard }) => heard),
+    trouble: trouble.present,
     reconnects: () => Math.max(0, connects - 1),
     scan: (pattern) =>
       fromPromise("SCAN", async () => {

@@ -1,0 +1,48 @@
+/**
+ * Suitability: a process starts only on a Redis that can keep jobs: 7.0 or newer, and evicting nothing. Asked once a start,
+ * of every master; REDIS_CHECK=warn starts all the same and says why it should not have. After a reconnect, which may have
+ * led to another server, RedisClient looks again and warns.
+ */
+import { Effect, Schema } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import { RedisClient } from "./RedisClient.ts"
+import type { RedisError } from "./RedisError.ts"
+import * as ServerInfo from "./ServerInfo.ts"
+
+/** This Redis would lose jobs, or cannot run our scripts. Nothing happened; the message says what to change. */
+export class RedisUnsuitable extends Schema.TaggedError<RedisUnsuitable>()("RedisUnsuitable", {
+  objections: Schema.Array(Schema.String)
+}) {
+  override get message() {
+    return `this Redis is not fit to hold jobs: ${this.objections.join("; ")}. REDIS_CHECK=warn starts all the same`
+  }
+}
+
+/** Waits for Redis as any command does. */
+export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisClient | CoreConfig> = Effect.gen(
+  function* () {
+    const { redisCheck } = yield* CoreConfig
+    const redis = yield* RedisClient
+    const servers = yield* Effect.catchTag(redis.servers, "RedisRefused", (error) =>
+      Effect.as(
+        Effect.logWarning("redis does not let us look at its version and maxmemory-policy").pipe(
+          Effect.annotateLogs({ error: error.message })
+        ),
+        []
+      )
+    )
+    const untold = servers.filter((info) => ServerInfo.untold(info).length > 0)
+    if (untold.length > 0) {
+      yield* Effect.logWarning("redis does not tell all that makes it fit to hold jobs").pipe(
+        Effect.annotateLogs({
+          servers: untold.map(({ server }) => server),
+          untold: [...new Set(untold.flatMap(ServerInfo.untold))]
+        })
+      )
+    }
+    const objections = servers.flatMap(ServerInfo.objections)
+    if (objections.length === 0) return
+    if (redisCheck === "refuse") return yield* new RedisUnsuitable({ objections })
+    yield* Effect.logWarning("redis is not fit to hold jobs").pipe(Effect.annotateLogs({ objections }))
+  }
+)

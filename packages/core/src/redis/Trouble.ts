@@ -1,0 +1,146 @@
+/**
+ * Trouble: what the store withholds just now, learnt from what it answers. Each kind is said once when it begins and once
+ * when it is over, however many commands it meets (A4); readiness tells what lasts. No command is sent for it in good
+ * times: while something is wrong the servers are looked at every second, so that the end is known even to a process that
+ * sends nothing any more because it is not ready.
+ * Fed by RedisClient with broken connections and error replies; what a failure means to a caller: RedisError.
+ */
+import { Clock, Duration, Effect } from "effect"
+import type { Scope } from "effect"
+import type { RedisError } from "./RedisError.ts"
+import * as ServerInfo from "./ServerInfo.ts"
+
+/** What the servers say of themselves; `silent`: how many of a Cluster's masters said nothing. */
+export interface Look {
+  readonly heard: ReadonlyArray<ServerInfo.ServerInfo>
+  readonly silent: number
+}
+
+/** By the first word of the reply, `NODE` apart; `unready`: what a process answers probes with, null where most work goes on. */
+const kinds = {
+  OOM: { unready: "Redis is full (maxmemory reached)", lasts: some(ServerInfo.isFull) },
+  READONLY: { unready: "Redis is a replica and takes no writes", lasts: some(ServerInfo.isReplica) },
+  MASTERDOWN: { unready: "Redis is a replica that has lost its master", lasts: some(ServerInfo.lacksMaster) },
+  LOADING: { unready: "Redis is loading its data", lasts: some(ServerInfo.isLoading) },
+  CLUSTERDOWN: { unready: "the Redis Cluster is down", lasts: some(ServerInfo.isClusterDown) },
+  /** One server of a Cluster does not answer. Users of the others must not lose their gateways for it. */
+  NODE: { unready: null, lasts: ({ silent }: Look) => silent > 0 }
+} as const
+export type Kind = keyof typeof kinds
+
+function some(is: (info: ServerInfo.ServerInfo) => boolean): (look: Look) => boolean {
+  return ({ heard }) => heard.some(is)
+}
+
+/** An error reply's kind, also where a script passes it on; null for errors of another sort. */
+export const kindOf = (reply: string): Kind | null => {
+  const word = /(?:^|-)(OOM|READONLY|MASTERDOWN|LOADING|CLUSTERDOWN) /.exec(reply)?.[1]
+  return word !== undefined && word in kinds ? (word as Kind) : null
+}
+
+export interface Trouble {
+  readonly refused: (kind: Kind, reply: string) => void
+  /** This connection broke, or cannot be made. */
+  readonly lost: (connection: string, why: string) => void
+  /** This connection is up, or no longer wanted. */
+  readonly found: (connection: string) => void
+  /** For how long Redis has refused something; 0 when it does not. */
+  readonly refusingMillis: () => number
+  /** One clause for readiness on what has been wrong for longer than a reconnect takes; null when all is well. */
+  readonly present: () => string | null
+}
+
+/** The connection commands leave by: without it nothing works. */
+export const commands = "commands"
+
+const lookMillis = 1_000
+/** What is over sooner is not worth a process's place behind the load balancer. */
+const graceMillis = 2_000
+/** A server at the brink refuses now and then: it is over when nothing was refused for this long. */
+const settledMillis = 2_000
+/** The same where the servers may not be looked at. A gateway that is not ready sends nothing that could be refused, so it takes work again then, and finds out. */
+const quietMillis = 10_000
+/**
+ * What an outage is said by, once each: all ways in which sockets fail are one, for they take turns; a refusal to let us in
+ * (WRONGPASS, NOAUTH, …) is news.
+ */
+const complaintOf = (why: string): string => /^[A-Z]{5,}(?= )/.exec(why)?.[0] ?? "socket"
+/** And no more of them than this. */
+const mostSaid = 5
+
+/** `look`: asks all servers; used only while something is refused. Ends with the scope. */
+export const make = Effect.fnUntraced(function* (
+  look: Effect.Effect<Look, RedisError>
+): Effect.fn.Return<Trouble, never, Scope.Scope> {
+  const clock = yield* Clock.Clock
+  const scope = yield* Effect.scope
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  const now = () => clock.currentTimeMillisUnsafe()
+  const refusals = new Map<Kind, { readonly since: number; lastAt: number }>()
+  const broken = new Map<string, number>()
+  const said = new Set<string>()
+  let brokenSince = 0
+  let watching = false
+
+  const seconds = (since: number) => Math.round((now() - since) / 100) / 10
+
+  const watch = Effect.gen(function* () {
+    while (refusals.size > 0) {
+      yield* Effect.sleep(Duration.millis(lookMillis))
+      const seen = yield* Effect.result(look)
+      const at = now()
+      for (const [kind, { lastAt, since }] of refusals) {
+        const lasts =
+          seen._tag === "Success"
+            ? at - lastAt < settledMillis || kinds[kind].lasts(seen.success)
+            : seen.failure._tag !== "RedisRefused" || at - lastAt < quietMillis
+        if (lasts) continue
+        refusals.delete(kind)
+        yield* Effect.logInfo("redis refuses no more").pipe(Effect.annotateLogs({ kind, seconds: seconds(since) }))
+      }
+    }
+    watching = false
+  })
+
+  return {
+    refused: (kind, reply) => {
+      const at = now()
+      const known = refusals.get(kind)
+      if (known !== undefined) {
+        known.lastAt = at
+        return
+      }
+      refusals.set(kind, { since: at, lastAt: at })
+      fork(Effect.logWarning("redis refuses").pipe(Effect.annotateLogs({ kind, error: reply.slice(0, 200) })))
+      if (watching) return
+      watching = true
+      fork(Effect.forkIn(watch, scope))
+    },
+    lost: (connection, why) => {
+      if (broken.size === 0) brokenSince = now()
+      if (!broken.has(connection)) broken.set(connection, now())
+      const complaint = complaintOf(why)
+      if (said.has(complaint) || said.size >= mostSaid) return
+      said.add(complaint)
+      fork(Effect.logWarning("redis connection trouble").pipe(Effect.annotateLogs({ error: why })))
+    },
+    found: (connection) => {
+      if (!broken.delete(connection) || broken.size > 0) return
+      said.clear()
+      fork(Effect.logInfo("redis connection is back").pipe(Effect.annotateLogs({ seconds: seconds(brokenSince) })))
+    },
+    refusingMillis: () => {
+      const first = Math.min(...Array.from(refusals.values(), ({ since }) => since))
+      return refusals.size === 0 ? 0 : now() - first
+    },
+    present: () => {
+      const longAgo = now() - graceMillis
+      const lostAt = broken.get(commands)
+      if (lostAt !== undefined && lostAt <= longAgo) return "Redis does not answer"
+      for (const [kind, { since }] of refusals) {
+        if (since <= longAgo && kinds[kind].unready !== null) return kinds[kind].unready
+      }
+      return null
+    }
+  }
+})

@@ -1,0 +1,30 @@
+/** LogLines: what a process logs, for tests that count how often a thing is said. */
+import { Effect, Layer, Logger, References } from "effect"
+import { until } from "../CoreFixture.ts"
+
+export interface Line {
+  readonly level: string
+  readonly text: string
+  readonly facts: Readonly<Record<string, unknown>>
+}
+
+export const make = () => {
+  const lines: Array<Line> = []
+  const logger = Logger.make(({ fiber, logLevel, message }) => {
+    const text = Array.isArray(message) ? message.join(" ") : String(message)
+    lines.push({ level: logLevel, text, facts: { ...fiber.getRef(References.CurrentLogAnnotations) } })
+  })
+  const of = (text: string) => lines.filter((line) => line.text === text)
+  return {
+    lines,
+    of,
+    layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Info")),
+    /** Waits until this has been said; ten seconds at most. */
+    said: (text: string) =>
+      until(
+        Effect.sync(() => of(text)),
+        (found) => found.length > 0
+      )
+  }
+}
+export type LogLines = ReturnType<typeof make>

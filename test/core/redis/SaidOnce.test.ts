@@ -1,0 +1,377 @@
+/**
+ * A4, one trouble after the other on real servers: each is said once when it begins and once when it is over, readiness
+ * tells of it, and work goes on by itself afterwards.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Redis } from "ioredis"
+import { Core, CoreConfig, Readiness, RedisClient, RedisError } from "@eco2/core"
+import { FaultProxy, RedisServer } from "@eco2/core/testing"
+import * as ServerInfo from "../../../packages/core/src/redis/ServerInfo.ts"
+import * as Trouble from "../../../packages/core/src/redis/Trouble.ts"
+import * as Fleet from "../CoreFixture.ts"
+import * as RedisCluster from "../RedisCluster.ts"
+import * as LogLines from "./LogLines.ts"
+
+const began = "redis refuses"
+const ended = "redis refuses no more"
+const broke = "redis connection trouble"
+const back = "redis connection is back"
+
+/** A worker of the parcel pipeline whose log can be read, and its readiness. */
+const working = Effect.fnUntraced(function* (
+  url: string,
+  options: { readonly weigh?: Fleet.Weigh; readonly lease?: Duration.Duration } = {}
+) {
+  const logs = LogLines.make()
+  const { weigh, lease = Duration.seconds(15) } = options
+  const context = yield* Layer.build(
+    Layer.fresh(
+      Layer.merge(Fleet.parcelBehaviors(weigh === undefined ? {} : { weigh }), Core.storeReadiness).pipe(
+        Layer.provideMerge(Core.worker({ role: "test" })),
+        Layer.provideMerge(
+          Layer.mergeAll(
+            RedisClient.layerUrl(url),
+            CoreConfig.layerWith({ lease, shutdownGrace: Duration.millis(100) }),
+            Readiness.layer
+          )
+        ),
+        Layer.provideMerge(logs.layer)
+      )
+    )
+  )
+  const redis = Context.get(context, RedisClient.RedisClient)
+  const readiness = Context.get(context, Readiness)
+  return {
+    logs,
+    redis,
+    kinds: (text: string) => logs.of(text).map(({ facts }) => String(facts.kind)),
+    trouble: Effect.sync(() => readiness.troubles().find(({ name }) => name === "redis")?.trouble ?? null),
+    submit: Effect.provideContext(Fleet.submit(), context),
+    done: (id: Effect.Success<ReturnType<typeof Fleet.submit>>) =>
+      Fleet.until(Effect.provideContext(Fleet.jobOf(id), context), ({ state }) => state === "done")
+  }
+})
+
+/** A connection of the operator's, apart from those under test. */
+const operator = (url: string) =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const redis = new Redis(url, { protocol: 2 })
+      redis.on("error", () => undefined)
+      return redis
+    }),
+    (redis) => Effect.sync(() => redis.disconnect())
+  )
+const order = (redis: Redis, command: string, ...args: ReadonlyArray<string | number>) =>
+  Effect.promise(() => redis.call(command, ...args))
+
+const isNull = (said: string | null) => said === null
+const isSaid = (said: string | null) => said !== null
+// side by side: each has servers of its own, and most of what they do is wait
+describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
+  describe("a master that has become a replica", () => {
+    const cases = [
+      { kind: "READONLY", stale: "yes", says: "Redis is a replica and takes no writes" },
+      { kind: "MASTERDOWN", stale: "no", says: "Redis is a replica that has lost its master" }
+    ] as const
+    for (const { kind, says, stale } of cases) {
+      it.live(`A4 ${kind} is said once, however often it is answered, and what was sent is done when it is over`, () =>
+        Effect.gen(function* () {
+          const server = yield* RedisServer.scoped({ args: ["--replica-serve-stale-data", stale] })
+          const admin = yield* operator(server.url)
+          const worker = yield* working(server.url)
+          yield* worker.done(yield* worker.submit)
+          yield* order(admin, "REPLICAOF", "127.0.0.1", yield* Effect.promise(RedisServer.freePort))
+          const sent = yield* Effect.forkChild(kind === "READONLY" ? worker.submit : worker.redis.send("GET", "a"))
+          yield* worker.logs.said(began)
+          const refusedSoFar = Effect.map(order(admin, "INFO", "errorstats"), (info) =>
+            Number(new RegExp(`errorstat_${kind}:count=(\\d+)`).exec(String(info))?.[1] ?? 0)
+          )
+          yield* Fleet.until(refusedSoFar, (count) => count > 5)
+          yield* Fleet.until(worker.trouble, isSaid)
+          expect(yield* worker.trouble).toBe(says)
+          yield* order(admin, "REPLICAOF", "NO", "ONE")
+          yield* Fiber.join(sent)
+          yield* Fleet.until(worker.trouble, isNull)
+          yield* worker.done(yield* worker.submit)
+          expect(worker.kinds(began).filter((said) => said === kind)).toEqual([kind])
+          expect(worker.kinds(ended).toSorted()).toEqual(worker.kinds(began).toSorted())
+          expect([...worker.logs.of(broke), ...worker.logs.of(back)]).toEqual([])
+          // reconnected ever less often: 2 a second in the long run, not 20
+          expect(worker.redis.reconnects()).toBeLessThan(20)
+        })
+      )
+    }
+  })
+
+  describe("a server that is loading its data", () => {
+    /** A thousand keys at 2 ms each, answering in between. */
+    const slowly = [
+      ...["--enable-debug-command", "yes", "--key-load-delay", "2000"],
+      ...["--loading-process-events-interval-bytes", "1024"]
+    ]
+    const fill = (admin: Redis) =>
+      order(admin, "EVAL", "for i = 1, 1000 do redis.call('SET', 'filler:' .. i, string.rep('x', 64)) end", 0)
+
+    it.live("A4 LOADING is said once, and what was sent is done when it is over", () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.scoped({ args: slowly })
+        const admin = yield* operator(server.url)
+        const worker = yield* working(server.url)
+        yield* fill(admin)
+        const reloaded = yield* Effect.forkChild(order(admin, "DEBUG", "RELOAD"))
+        const sent = yield* Effect.forkChild(Effect.forEach([1, 2, 3], () => worker.submit, { concurrency: 3 }))
+        yield* Fleet.until(worker.trouble, isSaid)
+        expect(yield* worker.trouble).toBe("Redis is loading its data")
+        yield* Fiber.join(reloaded)
+        for (const id of yield* Fiber.join(sent)) yield* worker.done(id)
+        yield* Fleet.until(worker.trouble, isNull)
+        expect(worker.kinds(began)).toEqual(["LOADING"])
+        expect(worker.kinds(ended)).toEqual(["LOADING"])
+        expect([...worker.logs.of(broke), ...worker.logs.of(back)]).toEqual([])
+      })
+    )
+
+    it.live("is used within a second of having loaded, however long it guessed that would take", () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.scoped({ args: slowly })
+        const admin = yield* operator(server.url)
+        const worker = yield* working(server.url)
+        yield* fill(admin)
+        yield* order(admin, "SAVE")
+        const restarted = yield* Effect.forkChild(
+          Effect.map(
+            Effect.promise(() => server.restart()),
+            () => performance.now()
+          )
+        )
+        yield* worker.logs.said(broke)
+        const answered = yield* Effect.forkChild(
+          Effect.map(worker.redis.send("GET", "filler:1"), () => performance.now())
+        )
+        expect((yield* Fiber.join(answered)) - (yield* Fiber.join(restarted))).toBeLessThan(1_000)
+        yield* worker.done(yield* worker.submit)
+        expect(worker.logs.of(back)).toHaveLength(1)
+      })
+    )
+  })
+
+  describe("a full Redis", () => {
+    it.live(
+      "A4 OOM is said once, makes the process unready while it lasts, and the work in hand drains meanwhile",
+      () =>
+        Effect.gen(function* () {
+          const server = yield* RedisServer.scoped()
+          const admin = yield* operator(server.url)
+          const scale = yield* Deferred.make<void>()
+          const worker = yield* working(server.url, {
+            weigh: ({ input }) => Effect.as(Deferred.await(scale), { grams: input.weight })
+          })
+          const id = yield* worker.submit
+          yield* order(admin, "CONFIG", "SET", "maxmemory", 1)
+          for (const _ of [1, 2, 3]) expect(yield* Effect.flip(worker.submit)).toMatchObject({ _tag: "RedisFull" })
+          yield* Fleet.until(worker.trouble, isSaid)
+          expect(yield* worker.trouble).toBe("Redis is full (maxmemory reached)")
+          yield* Deferred.succeed(scale, undefined)
+          yield* worker.done(id)
+          // nothing was refused lately, and it is full all the same
+          yield* Effect.sleep(Duration.seconds(4))
+          expect(yield* worker.trouble).toBe("Redis is full (maxmemory reached)")
+          yield* order(admin, "CONFIG", "SET", "maxmemory", 0)
+          yield* Fleet.until(worker.trouble, isNull)
+          yield* worker.done(yield* worker.submit)
+          expect(worker.kinds(began)).toEqual(["OOM"])
+          expect(worker.kinds(ended)).toEqual(["OOM"])
+        })
+    )
+  })
+
+  describe("a mailbox whose group is gone", () => {
+    it.live("A4 NOGROUP is said once, and the mailbox is read again", () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.scoped()
+        const admin = yield* operator(server.url)
+        const worker = yield* working(server.url)
+        for (const loss of [1, 2]) {
+          yield* worker.done(yield* worker.submit)
+          yield* order(admin, "FLUSHALL")
+          yield* worker.done(yield* worker.submit)
+          const said = worker.logs.of("mailbox read failed").map(({ facts }) => String(facts.error))
+          expect(said).toHaveLength(loss)
+          // Redis 7.0 first says that the stream is gone
+          expect(said.at(-1)).toMatch(/NOGROUP|UNBLOCKED/)
+        }
+        const errors = String(yield* order(admin, "INFO", "errorstats"))
+        expect(Number(/errorstat_NOGROUP:count=(\d+)/.exec(errors)?.[1])).toBeLessThan(10)
+      })
+    )
+  })
+
+  describe("a connection", () => {
+    it.live("that is closed by its own process is no trouble", () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.scoped()
+        const admin = yield* operator(server.url)
+        const logs = yield* Effect.scoped(Effect.map(working(server.url), (worker) => worker.logs))
+        yield* Fleet.until(order(admin, "CLIENT", "LIST"), (list) => !String(list).includes("name=eco2"))
+        yield* order(admin, "PING")
+        expect([...logs.of(broke), ...logs.of(back)]).toEqual([])
+      })
+    )
+
+    it.live(
+      "A4 that cannot be made is said once for the whole process, told by readiness, and said again when it is back",
+      () =>
+        Effect.gen(function* () {
+          const server = yield* RedisServer.scoped()
+          const proxy = yield* Effect.acquireRelease(
+            Effect.promise(() => FaultProxy.start(server.port)),
+            (one) => Effect.promise(() => one.close())
+          )
+          const worker = yield* working(proxy.url)
+          for (const outage of [1, 2]) {
+            yield* worker.done(yield* worker.submit)
+            proxy.refuse()
+            yield* Fleet.until(worker.trouble, isSaid)
+            expect(yield* worker.trouble).toBe("Redis does not answer")
+            proxy.heal()
+            yield* Fleet.until(worker.trouble, isNull)
+            yield* Fleet.until(
+              Effect.sync(() => worker.logs.of(back)),
+              ({ length }) => length === outage
+            )
+            expect(worker.logs.of(broke)).toHaveLength(outage)
+          }
+          yield* worker.done(yield* worker.submit)
+        })
+    )
+
+    it.live("A4 that has fallen silent is replaced, said once, and told by readiness", () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.scoped()
+        const worker = yield* working(server.url)
+        server.freeze()
+        const sent = yield* Effect.forkChild(Effect.flip(worker.submit))
+        yield* worker.logs.said(broke)
+        yield* Fleet.until(worker.trouble, isSaid)
+        expect(yield* worker.trouble).toBe("Redis does not answer")
+        expect(yield* Fiber.join(sent)).toMatchObject({ _tag: "RedisUnavailable" })
+        server.thaw()
+        yield* Fleet.until(worker.trouble, isNull)
+        yield* worker.done(yield* worker.submit)
+        expect(worker.logs.of(broke)).toHaveLength(1)
+        yield* worker.logs.said(back)
+        expect(worker.logs.of(back)).toHaveLength(1)
+      })
+    )
+  })
+
+  describe("a Cluster", () => {
+    it.live(
+      "A4 CLUSTERDOWN after a master's death is said once, and work goes on by itself when the master is back",
+      () =>
+        Effect.gen(function* () {
+          const { servers, url } = yield* RedisCluster.start()
+          const worker = yield* working(url, { lease: Duration.seconds(3) })
+          yield* worker.done(yield* worker.submit)
+          yield* Effect.promise(() => servers[2]!.kill9())
+          yield* Fleet.until(Effect.andThen(Effect.option(worker.submit), worker.trouble), isSaid).pipe(
+            Effect.timeout("25 seconds")
+          )
+          expect(yield* worker.trouble).toBe("the Redis Cluster is down")
+          yield* Effect.promise(() => servers[2]!.restart())
+          yield* Fleet.until(worker.trouble, isNull)
+          const again = yield* Fleet.until(Effect.option(worker.submit), (id) => id._tag === "Some")
+          if (again._tag === "Some") yield* worker.done(again.value)
+          yield* Fleet.until(
+            Effect.sync(() => worker.kinds(ended)),
+            ({ length }) => length > 1
+          )
+          expect(worker.kinds(began).toSorted()).toEqual(["CLUSTERDOWN", "NODE"])
+          expect(worker.kinds(ended).toSorted()).toEqual(["CLUSTERDOWN", "NODE"])
+        })
+    )
+
+    it.live("of which nothing is left answers RedisUnavailable within bounds", () =>
+      Effect.gen(function* () {
+        const { servers, url } = yield* RedisCluster.start()
+        const client = yield* RedisCluster.clientOf(url)
+        yield* client.send("PING")
+        yield* Effect.promise(() => Promise.all(servers.map((server) => server.kill9())))
+        const refusal = yield* Effect.flip(client.send("GET", "a")).pipe(Effect.timeout("20 seconds"))
+        expect(refusal).toMatchObject({ _tag: "RedisUnavailable" })
+        const again = yield* Effect.flip(client.send("GET", "a")).pipe(Effect.timeout("20 seconds"))
+        expect(again).toMatchObject({ _tag: "RedisUnavailable" })
+        yield* Effect.forEach(servers, (server) => Effect.promise(() => server.restart()), { concurrency: 3 })
+        yield* Fleet.until(Effect.option(client.send("GET", "a")), (answer) => answer._tag === "Some")
+      })
+    )
+  })
+})
+
+describe("what is said of a trouble", () => {
+  const made = Effect.fnUntraced(function* (look: Effect.Effect<Trouble.Look, RedisError.RedisError>) {
+    const logs = LogLines.make()
+    const trouble = yield* Trouble.make(look).pipe(Effect.provide(logs.layer))
+    return { logs, trouble }
+  })
+  const noPermission = new RedisError.RedisRefused({ command: "INFO", code: "NOPERM", reply: "NOPERM" })
+  const healthy = Effect.succeed({ heard: [ServerInfo.parse("redis:6379", "role:master")], silent: 0 })
+
+  it.effect("where the servers may not be looked at, it is over after ten seconds without a refusal", () =>
+    Effect.gen(function* () {
+      const { logs, trouble } = yield* made(Effect.fail(noPermission))
+      trouble.refused("OOM", "OOM command not allowed")
+      expect(trouble.present()).toBe(null)
+      yield* TestClock.adjust("9 seconds")
+      trouble.refused("OOM", "OOM command not allowed")
+      yield* TestClock.adjust("9 seconds")
+      expect(trouble.present()).toBe("Redis is full (maxmemory reached)")
+      yield* TestClock.adjust("2 seconds")
+      expect(trouble.present()).toBe(null)
+      expect(logs.lines.map(({ text }) => text)).toEqual([began, ended])
+    })
+  )
+
+  it.effect("a server at the brink, which refuses now and then, is in trouble once", () =>
+    Effect.gen(function* () {
+      const { logs, trouble } = yield* made(healthy)
+      for (const _ of [1, 2, 3, 4, 5]) {
+        trouble.refused("OOM", "OOM command not allowed")
+        yield* TestClock.adjust("1500 millis")
+      }
+      yield* TestClock.adjust("3 seconds")
+      expect(logs.lines.map(({ text }) => text)).toEqual([began, ended])
+      expect(trouble.present()).toBe(null)
+    })
+  )
+
+  it.effect(
+    "a reconnect makes nobody unready; sockets that fail in several ways are one complaint, a wrong password another",
+    () =>
+      Effect.gen(function* () {
+        const { logs, trouble } = yield* made(healthy)
+        trouble.lost(Trouble.commands, "read ECONNRESET")
+        trouble.lost("reader 0", "connect ECONNREFUSED 127.0.0.1:6379")
+        yield* TestClock.adjust("1500 millis")
+        expect(trouble.present()).toBe(null)
+        trouble.lost(Trouble.commands, "WRONGPASS invalid username-password pair or user is disabled.")
+        yield* TestClock.adjust("1 second")
+        expect(trouble.present()).toBe("Redis does not answer")
+        trouble.found(Trouble.commands)
+        expect(trouble.present()).toBe(null)
+        trouble.found("reader 0")
+        expect(logs.lines.map(({ text }) => text)).toEqual([broke, broke, back])
+      })
+  )
+
+  it("kinds are told from the reply, also where a script passes it on", () => {
+    expect(
+      Trouble.kindOf("OOM command not allowed when used memory > 'maxmemory'. script: f_1, on @user_script:1.")
+    ).toBe("OOM")
+    expect(Trouble.kindOf("ERR Error running script: @user_script:1: -READONLY You can't write")).toBe("READONLY")
+    expect(Trouble.kindOf("NOGROUP No such key 'a' or consumer group 'b'")).toBe(null)
+  })
+})
