@@ -3,7 +3,7 @@
  * Invariants A1 (only entries of the dead are taken, after a lease of our own good beats), A4 (fibers = pending list),
  * J7 (a cancelled job's fiber finds its entry gone within one beat). One timer serves beats and expiries.
  */
-import { Clock, Duration, Effect, Queue } from "effect"
+import { Cause, Clock, Duration, Effect, Queue } from "effect"
 import type { Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -223,7 +223,9 @@ export const make = Effect.fnUntraced(function* (
       yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(next))
     }
   })
-  yield* supervisor.supervise("heartbeat", loop)
+  // it may have died between taking over and handing on
+  const overlooking = Effect.tapDefect(loop, () => Effect.sync(() => void (workload.overlooked = true)))
+  yield* supervisor.supervise("heartbeat", overlooking)
 
   return {
     token: () => token,
@@ -233,6 +235,11 @@ export const make = Effect.fnUntraced(function* (
       left = true
       const holdsNothing = workload.deliveries.size === 0 && !workload.overlooked && suspects.size === 0
       return lease.beat(token, holdsNothing ? "leave" : "abandon")
-    }).pipe(Effect.timeoutOption("2 seconds"), Effect.ignore)
+    }).pipe(
+      Effect.timeoutOption("2 seconds"),
+      Effect.ignore,
+      // stopping because of this very bug, perhaps: the lease runs out by itself
+      Effect.catchDefect((defect) => Effect.logError("the lease could not be given back", Cause.die(defect)))
+    )
   }
 })
