@@ -13,9 +13,12 @@ export const layer = (url: string, breaking: Breaking) => {
   const bug = (name: string) => new Error(`a bug in ${name}`)
   const breakable = <A, E>(name: string, call: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {
     const named = breaking.get(name)
-    const when = typeof named === "function" ? named() : named
-    if (when === "before") throw bug(name)
-    return when === "after" ? Effect.andThen(call(), Effect.die(bug(name))) : call()
+    const own = typeof named === "function" ? named() : undefined
+    if (named === "before" || own === "before") throw bug(name)
+    // a blocking read may be under way when it is named
+    return Effect.tap(call(), () =>
+      own === "after" || breaking.get(name) === "after" ? Effect.die(bug(name)) : Effect.void
+    )
   }
   return Layer.effect(
     RedisClient.RedisClient,

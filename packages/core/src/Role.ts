@@ -2,6 +2,7 @@
  * Role: how a process of ours runs, whatever its part: logging, probes and metrics on PORT, the app on top, an orderly stop.
  * A wrong setting ends the process with one line that names it. Stop, in order: not ready and streams told to end
  * (Stopping), HTTP server closed, then the app's own layers (ActorSystem drains, A5), connections last.
+ * A part that fails for good (Readiness, Supervisor) ends it likewise; work is drained by then, /readyz having said why.
  */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Cause, Config, Context, Deferred, Effect, Exit, Layer, Predicate } from "effect"

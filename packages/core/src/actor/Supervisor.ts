@@ -82,7 +82,7 @@ export const make = ({ stopping = () => false }: { readonly stopping?: () => boo
       const pause = Duration.millis(Math.min(firstPauseMillis * 2 ** (failures.length - 1), longestPauseMillis))
       yield* Metric.update(restarted, 1)
       yield* Effect.logError("loop failed; it goes on anew", cause).pipe(
-        Effect.annotateLogs({ loop, failures: failures.length, pause: Duration.format(pause) })
+        Effect.annotateLogs({ loop, failures: failures.length })
       )
       return pause
     })
