@@ -29,6 +29,12 @@ const lease = 300
 const values = { partitions: 1, lease: Duration.millis(lease), shutdownGrace: Duration.seconds(5) }
 const [partition] = Keys.partitionTable(1)
 const joined = Effect.suspend(() => Fleet.joined(redis.url, values))
+/** By now a process here has looked once for what nobody works on: the next look it makes by itself is a minute away. */
+const pastFirstLook = Effect.gen(function* () {
+  const client = yield* joined
+  const start = yield* Fleet.timeOf(client)
+  yield* Fleet.until(Fleet.timeOf(client), (now) => now > start + 2 * lease)
+})
 beforeEach(() => Effect.runPromise(Effect.scoped(Effect.flatMap(joined, (client) => client.send("FLUSHALL")))))
 
 const working = <E>(
@@ -136,6 +142,7 @@ describe("a defect in taking up deliveries", () => {
           return Effect.forEach(deliveries, done, { discard: true })
         })
       )
+      yield* pastFirstLook
       yield* process.run(tell("one"))
       yield* Fleet.until(process.run(Fleet.depthOf(mailbox)), (depth) => depth === 0)
       expect(taken).toEqual([["one"], ["one"]])
@@ -291,10 +298,7 @@ describe("a defect in a loop of the process", () => {
       const said: Array<string> = []
       const breaking: BrokenRedis.Breaking = new Map()
       const process = yield* working(handled(said), breaking)
-      const client = yield* joined
-      // past its first look: the next it makes by itself is a minute away
-      const start = yield* Fleet.timeOf(client)
-      yield* Fleet.until(Fleet.timeOf(client), (now) => now > start + 2 * lease)
+      yield* pastFirstLook
       breaking.set("XREADGROUP", "after")
       yield* process.run(tell("one"))
       yield* Fleet.until(process.restarts("reader"), (restarts) => restarts > 0)

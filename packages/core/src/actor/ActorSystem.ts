@@ -140,7 +140,7 @@ const make = Effect.fnUntraced(function* (role: string) {
   // uninterruptible: the scope's own stop waits for this one, and must not find it broken off
   yield* Effect.forkScoped(
     Effect.catch(supervisor.failed, (error) =>
-      Effect.uninterruptible(Effect.andThen(Effect.exit(stop), Deferred.fail(failed, error)))
+      Effect.uninterruptible(Effect.ensuring(stop, Deferred.fail(failed, error)))
     )
   )
 

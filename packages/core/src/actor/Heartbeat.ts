@@ -223,9 +223,7 @@ export const make = Effect.fnUntraced(function* (
       yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(next))
     }
   })
-  // it may have died between taking over and handing on
-  const overlooking = Effect.tapDefect(loop, () => Effect.sync(() => void (workload.overlooked = true)))
-  yield* supervisor.supervise("heartbeat", overlooking)
+  yield* supervisor.supervise("heartbeat", loop)
 
   return {
     token: () => token,
