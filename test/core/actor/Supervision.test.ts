@@ -4,20 +4,8 @@
  * take it over. The rule itself, in virtual time: Supervisor.test.ts.
  */
 import { beforeEach, describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Fiber, Layer, Metric, References, Schedule, Schema, Scope } from "effect"
-import {
-  Actor,
-  ActorSystem,
-  Behavior,
-  Core,
-  CoreConfig,
-  EventLog,
-  Keys,
-  Mailbox,
-  Metrics,
-  Pipeline,
-  Stage
-} from "@eco2/core"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Schedule, Schema, Scope } from "effect"
+import { Actor, ActorSystem, Behavior, EventLog, Keys, Mailbox, Pipeline, Stage } from "@eco2/core"
 import type { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
