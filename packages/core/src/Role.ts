@@ -2,6 +2,7 @@
  * Role: how a process of ours runs, whatever its part: logging, probes and metrics on PORT, the app on top, an orderly stop.
  * A wrong setting ends the process with one line that names it. Stop, in order: not ready and streams told to end
  * (Stopping), HTTP server closed, then the app's own layers (ActorSystem drains, A5), connections last.
+ * A part that fails for good (Readiness, Supervisor) ends it likewise; work is drained by then, /readyz having said why.
  */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Cause, Config, Context, Deferred, Effect, Exit, Layer, Predicate } from "effect"
@@ -111,9 +112,13 @@ export const layer = <E>(options: Options<E>) =>
           if (options.started !== undefined) yield* options.started(address)
         })
       )
-      return onStop.pipe(Layer.provide(serve))
+      return onStop.pipe(Layer.provideMerge(serve))
     })
   )
+
+/** Runs the role; fails, after an orderly stop, once a part of it has failed for good (Supervisor). */
+export const launch = <E>(options: Options<E>) =>
+  Effect.scoped(Effect.flatMap(Layer.build(layer(options)), (context) => Context.get(context, Readiness).failed))
 
 /** One line an operator can act on. */
 const explain = (cause: Cause.Cause<unknown>): string => {
@@ -139,10 +144,10 @@ const endOnSecondSignal = (): void => {
   process.on("SIGINT", onSignal)
 }
 
-/** Runs until SIGTERM or SIGINT; exit code 0 after an orderly stop, else 1. */
+/** Runs until SIGTERM or SIGINT, then exit code 0 after an orderly stop; 1 when it cannot start, or a part of it failed for good. */
 export const run = <E>(options: Options<E>): void => {
   endOnSecondSignal()
-  Layer.launch(layer(options)).pipe(
+  launch(options).pipe(
     Effect.tapCause((cause) =>
       Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(`${options.role} cannot go on: ${explain(cause)}`)
     ),

@@ -86,21 +86,23 @@ describe("the history of a job", () => {
       const reads: Array<Promise<ReadonlyArray<string>>> = []
       yield* watcher.run(
         EventLog.EventLog.use((log) =>
-          log.tail({
-            events: (id, events) => {
-              if (!events.some(({ stage }) => stage === "done")) return
-              seen.push(id)
-              reads.push(
-                Effect.runPromise(
-                  watcher
-                    .run(Fleet.jobOf(id as never))
-                    .pipe(Effect.map((job) => [job.state, ...[...job.outputs.keys()].toSorted()]))
+          Effect.asVoid(
+            log.tail({
+              events: (id, events) => {
+                if (!events.some(({ stage }) => stage === "done")) return
+                seen.push(id)
+                reads.push(
+                  Effect.runPromise(
+                    watcher
+                      .run(Fleet.jobOf(id as never))
+                      .pipe(Effect.map((job) => [job.state, ...[...job.outputs.keys()].toSorted()]))
+                  )
                 )
-              )
-            },
-            gap: () => undefined,
-            answered: () => undefined
-          })
+              },
+              gap: () => undefined,
+              answered: () => undefined
+            })
+          )
         ) as Effect.Effect<void, never, EventLog.EventLog>
       )
       for (let i = 0; i < 30; i++) yield* worker.run(Fleet.submit({ owner: `owner ${i}` }))

@@ -1,10 +1,12 @@
 /**
  * ActorSystem: one process's part in the fleet. It reads the mailboxes its behaviors serve, keeps the process's lease,
  * serves timers, and stops in order (Shutdown). Behaviors register with `serve` and are handed deliveries.
- * Neighbours: Reader (taking), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (what is held).
+ * Neighbours: Reader (taking), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (what is held), Supervisor.
+ * A handler's failure is its message's. A defect around it, in taking up or in settling, is the actor's: the slot is free
+ * again, the entry is still pending and adopted anew (A4, counted by A2), and an actor or a loop that fails too often stops
+ * the process's work in order (A5), so that others take it over.
  */
-import { Clock, Context, Duration, Effect, Fiber, Layer } from "effect"
-import type { Scope } from "effect"
+import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Lease } from "../mailbox/Lease.ts"
@@ -18,6 +20,7 @@ import * as TimerLoop from "../timer/TimerLoop.ts"
 import { Timers } from "../timer/Timers.ts"
 import * as Heartbeat from "./Heartbeat.ts"
 import * as Shutdown from "./Shutdown.ts"
+import * as Supervisor from "./Supervisor.ts"
 import * as Timeouts from "./Timeouts.ts"
 import { Workload } from "./Workload.ts"
 import type { Server } from "./Workload.ts"
@@ -51,6 +54,11 @@ export class ActorSystem extends Context.Service<
     readonly readAge: () => number
     /** Null while the process hears from Redis and takes work; else what is wrong. */
     readonly trouble: () => string | null
+    /**
+     * Fails when an actor or a loop has failed too often, once the work that could be finished or handed back is: this
+     * process takes none any more. Whoever runs it is to end it; a Role does.
+     */
+    readonly failed: Effect.Effect<never, Supervisor.LoopFailed>
     /** The process's present name in the fleet. */
     readonly token: () => string
   }
@@ -72,10 +80,12 @@ const make = Effect.fnUntraced(function* (role: string) {
   const now = () => clock.currentTimeMillisUnsafe()
   const workload = new Workload()
   const timeouts = yield* Timeouts.make(workload)
-  const heartbeat = yield* Heartbeat.make(workload, role)
+  const supervisor = Supervisor.make({ stopping: () => workload.stopping })
+  const heartbeat = yield* Heartbeat.make(workload, role, supervisor)
   const timers = yield* TimerLoop.make({
     mailboxes: () => [...workload.servers.keys()],
-    stopping: () => workload.stopping
+    stopping: () => workload.stopping,
+    supervisor
   })
 
   // a Cluster answers a read only for keys of one node: a reader a partition
@@ -90,7 +100,8 @@ const make = Effect.fnUntraced(function* (role: string) {
       groups,
       (group, i) =>
         Effect.map(
-          Effect.forkIn(
+          supervisor.supervise(
+            "reader",
             Effect.scoped(
               Reader.run({
                 workload,
@@ -103,13 +114,17 @@ const make = Effect.fnUntraced(function* (role: string) {
                 readers: groups.length,
                 index: i
               })
-            ).pipe(Effect.provideService(RedisClient, redis), Effect.provideService(Mailbox, mailbox)),
-            scope
+            ).pipe(
+              Effect.provideService(RedisClient, redis),
+              Effect.provideService(Mailbox, mailbox),
+              // what its last read brought may have reached nobody
+              Effect.tapDefect(() => Effect.sync(() => void (workload.overlooked = true)))
+            )
           ),
           (fiber) => readers.push(fiber)
         ),
       { discard: true }
-    )
+    ).pipe(Effect.provideService(Scope.Scope, scope))
   })
 
   const stop = yield* Effect.cached(
@@ -121,13 +136,44 @@ const make = Effect.fnUntraced(function* (role: string) {
     )
   )
   yield* Effect.addFinalizer(() => stop)
+  const failed = yield* Deferred.make<never, Supervisor.LoopFailed>()
+  // uninterruptible: the scope's own stop waits for this one, and must not find it broken off
+  yield* Effect.forkScoped(
+    Effect.catch(supervisor.failed, (error) =>
+      Effect.uninterruptible(Effect.ensuring(stop, Deferred.fail(failed, error)))
+    )
+  )
+
+  /** An actor's failures, by mailbox. */
+  const failures = new Map<string, (cause: Cause.Cause<unknown>) => Effect.Effect<unknown>>()
+  const failedWith = (actor: string, cause: Cause.Cause<unknown>) =>
+    Effect.suspend(() => {
+      if (!Cause.hasDies(cause)) return Effect.void
+      workload.overlooked = true
+      return failures.get(actor)?.(cause) ?? Effect.void
+    })
+  /** Frees the slots of what a defect left with nobody to work on it. */
+  const take = (server: Server) => (deliveries: ReadonlyArray<Delivery>) =>
+    Effect.onExit(
+      Effect.suspend(() => server.take(deliveries)),
+      (exit) => {
+        if (Exit.isSuccess(exit)) return Effect.void
+        for (const delivery of deliveries) if (delivery.fiber === null) workload.finish(delivery)
+        return failedWith(server.mailbox, exit.cause)
+      }
+    ).pipe(Effect.catchDefect(() => Effect.void))
 
   const deafAfterMillis = 30_000
   return ActorSystem.of({
     serve: Effect.fnUntraced(function* (server) {
       yield* mailbox.ensure(server.mailbox)
       yield* Effect.addFinalizer(() => stop)
-      workload.servers.set(server.mailbox, server)
+      failures.set(server.mailbox, supervisor.counting(server.mailbox))
+      workload.servers.set(server.mailbox, {
+        mailbox: server.mailbox,
+        concurrency: server.concurrency,
+        take: take(server)
+      })
       workload.changed()
       yield* startReading
     }),
@@ -135,10 +181,10 @@ const make = Effect.fnUntraced(function* (role: string) {
       if (delivery.fate === "lost") return workload.finish(delivery)
       // started at once: a fiber interrupted before its first step runs nothing, not even what frees its slot
       const fiber = yield* Effect.forkIn(
-        Effect.ensuring(
-          work,
-          Effect.sync(() => workload.finish(delivery))
-        ),
+        Effect.onExit(work, (exit) => {
+          workload.finish(delivery)
+          return Exit.isSuccess(exit) ? Effect.void : failedWith(delivery.slot, exit.cause)
+        }),
         scope,
         { startImmediately: true }
       )
@@ -165,7 +211,10 @@ const make = Effect.fnUntraced(function* (role: string) {
         busy: workload.busy(mailbox)
       })),
     readAge: () => (reading ? (now() - Math.min(...answers)) / 1000 : 0),
+    failed: Deferred.await(failed),
     trouble: () => {
+      const given = supervisor.trouble()
+      if (given !== null) return given
       if (workload.stopping) return "stopping"
       const beatAge = now() - heartbeat.lastBeat()
       if (beatAge > Duration.toMillis(config.lease)) return `no heartbeat answered for ${Math.round(beatAge / 1000)} s`

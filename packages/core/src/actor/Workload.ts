@@ -24,6 +24,8 @@ export class Workload {
   readonly servers = new Map<string, Server>()
   readonly deliveries = new Map<string, Delivery>()
   stopping = false
+  /** Entries may be ours in Redis that nothing here works on: the next beat is to look (A4). */
+  overlooked = false
   /** The process has done what it could to stop: results that still have not reached Redis are let go. */
   abandoned = false
   /** Mailboxes whose last read brought all it asked for: others wait there. */

@@ -5,6 +5,7 @@
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
+import * as Supervisor from "../actor/Supervisor.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
@@ -32,9 +33,9 @@ export class EventLog extends Context.Service<
     readonly length: (id: JobId) => Effect.Effect<number, RedisError>
     /**
      * Follows all partitions from now on; resumes once the starting points are known, after which no event is missed
-     * without a `gap`. Runs until the scope closes.
+     * without a `gap`. Runs until the scope closes, or until it has failed too often, which the answer tells.
      */
-    readonly tail: (listener: TailListener) => Effect.Effect<void, RedisError, Scope.Scope>
+    readonly tail: (listener: TailListener) => Effect.Effect<Supervisor.Supervision, RedisError, Scope.Scope>
   }
 >()("@eco2/core/event/EventLog") {}
 
@@ -214,9 +215,18 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
         for (const partition of keyspace.partitions) cursors.set(partition.events, (yield* bounds(partition)).last)
         const groups =
           redis.topology === "Cluster" ? keyspace.partitions.map((partition) => [partition]) : [keyspace.partitions]
-        yield* Effect.forEach(groups, (group) => Effect.forkScoped(Effect.scoped(follow(listener, group, cursors))), {
-          discard: true
-        })
+        const supervisor = Supervisor.make()
+        for (const group of groups) {
+          let begun = false
+          const run = Effect.suspend(() => {
+            // what it died of may have been taken from the stream and told nobody
+            if (begun) listener.gap(group)
+            begun = true
+            return Effect.scoped(follow(listener, group, cursors))
+          })
+          yield* supervisor.supervise("events", run)
+        }
+        return supervisor
       })
     })
   })

@@ -145,8 +145,8 @@ export const run = Effect.fnUntraced(function* (options: {
       const block = turnLeft() ?? (ask.whole ? blockMillis : turnMillis)
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
       running = ask
-      return reader
-        .read(
+      const answer = Effect.suspend(() =>
+        reader.read(
           block,
           "XREADGROUP",
           "GROUP",
@@ -160,27 +160,29 @@ export const run = Effect.fnUntraced(function* (options: {
           ...ask.streams.keys(),
           ...Array.from(ask.streams, () => ">")
         )
-        .pipe(
-          Effect.flatMap(decode),
-          Effect.map((reply) => {
-            options.answered()
-            for (const name of ask.slots.keys()) workload.crowded.delete(name)
-            // the name was lost while the read was under way: what it brought is taken back under the new one, or by others
-            if (options.consumer() !== consumer) return []
-            return (reply ?? []).flatMap(([key, entries]) => {
-              const stream = ask.streams.get(key)
-              if (stream === undefined) return []
-              if (entries.length >= ask.count) workload.crowded.add(stream.mailbox)
-              return entries.flatMap((entry) => workload.add(stream.partition, stream.mailbox, consumer, entry) ?? [])
-            })
-          }),
-          Effect.ensuring(
-            Effect.sync(() => {
-              running = null
-              for (const [name, slots] of ask.slots) workload.ask(name, -slots)
-            })
-          )
+      )
+      // however the read ends, a defect included, its slots are given back: the reader's next life must find them
+      return answer.pipe(
+        Effect.flatMap(decode),
+        Effect.map((reply) => {
+          options.answered()
+          for (const name of ask.slots.keys()) workload.crowded.delete(name)
+          // the name was lost while the read was under way: what it brought is taken back under the new one, or by others
+          if (options.consumer() !== consumer) return []
+          return (reply ?? []).flatMap(([key, entries]) => {
+            const stream = ask.streams.get(key)
+            if (stream === undefined) return []
+            if (entries.length >= ask.count) workload.crowded.add(stream.mailbox)
+            return entries.flatMap((entry) => workload.add(stream.partition, stream.mailbox, consumer, entry) ?? [])
+          })
+        }),
+        Effect.ensuring(
+          Effect.sync(() => {
+            running = null
+            for (const [name, slots] of ask.slots) workload.ask(name, -slots)
+          })
         )
+      )
     })
 
   let complained = false

@@ -42,6 +42,12 @@ export const deadLetters = Metric.counter("eco2_dead_letters", {
   description: "dead letters written"
 })
 
+/** Loops, and calls of an actor, that failed by a defect and went on anew, by `loop` (an actor's is its mailbox). Alert on any. */
+export const restarts = Metric.counter("eco2_restarts_total", {
+  incremental: true,
+  description: "loops that failed by a defect and were started again"
+})
+
 /** By `mailbox`: entries in the mailbox, in work included. */
 export const mailboxDepth = Metric.gauge("eco2_mailbox_depth", { description: "entries not yet acknowledged" })
 /** By `mailbox`: entries in work, of all processes. */

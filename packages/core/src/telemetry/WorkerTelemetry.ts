@@ -11,7 +11,7 @@ export const register = Effect.gen(function* () {
   const mailbox = yield* Mailbox
   const readiness = yield* Readiness
   const gauges = yield* Gauges
-  yield* readiness.register("worker", system.trouble)
+  yield* readiness.register("worker", system.trouble, system.failed)
   const age = Metric.withAttributes(Metrics.lastReadAge, { reader: "mailboxes" })
   yield* gauges.register(Effect.suspend(() => Metric.update(age, system.readAge())))
   const readDepths = Effect.suspend(() => {

@@ -4,6 +4,7 @@
  */
 import { Clock, Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
+import type { Supervisor } from "../actor/Supervisor.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { jobs } from "../telemetry/Metrics.ts"
@@ -20,6 +21,7 @@ const troubleMillis = 1_000
 export const make = Effect.fnUntraced(function* (options: {
   readonly mailboxes: () => ReadonlyArray<string>
   readonly stopping: () => boolean
+  readonly supervisor: Supervisor
 }): Effect.fn.Return<TimerLoop, never, Timers | Keyspace | Scope.Scope> {
   const timers = yield* Timers
   const { partitions } = yield* Keyspace
@@ -43,13 +45,16 @@ export const make = Effect.fnUntraced(function* (options: {
       }
     },
     (effect, partition) =>
-      Effect.catch(effect, (error) => {
-        sooner(partition, clock.currentTimeMillisUnsafe() + troubleMillis)
-        return Effect.logDebug("timers could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))
-      })
+      effect.pipe(
+        // after a defect too: what the loop died of is not left for a minute
+        Effect.tapCause(() => Effect.sync(() => sooner(partition, clock.currentTimeMillisUnsafe() + troubleMillis))),
+        Effect.catch((error) =>
+          Effect.logDebug("timers could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))
+        )
+      )
   )
 
-  yield* Effect.gen(function* () {
+  const loop = Effect.gen(function* () {
     while (!options.stopping()) {
       const now = clock.currentTimeMillisUnsafe()
       for (const partition of partitions) {
@@ -61,7 +66,8 @@ export const make = Effect.fnUntraced(function* (options: {
         Duration.millis(Math.max(1, next - clock.currentTimeMillisUnsafe()))
       )
     }
-  }).pipe(Effect.forkScoped)
+  })
+  yield* options.supervisor.supervise("timers", loop)
 
   return {
     wakeIn: (partition, millis) => {

@@ -4,7 +4,7 @@
  * A viewer's queue is bounded: one that does not keep up is ended, and its browser resumes by Last-Event-ID. One timer
  * serves all viewers' keepalives, loss checks and time limits. How one viewer joins history and tail: Viewer (J4).
  */
-import { EventLog, Keyspace, Readiness } from "@eco2/core"
+import { EventLog, Keyspace, Readiness, Supervisor } from "@eco2/core"
 import type { Job, JobEvent, RedisError } from "@eco2/core"
 import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
 import type { GatewayConfig } from "../GatewayConfig.ts"
@@ -87,7 +87,7 @@ export const layer = (
       }
 
       const fork = Effect.runForkWith(yield* Effect.context<never>())
-      yield* log.tail({
+      const tail = yield* log.tail({
         events: (jobId, events) => {
           const viewers = byJob.get(jobId)
           if (viewers === undefined) return
@@ -107,10 +107,11 @@ export const layer = (
           answeredAt = now()
         }
       })
-      yield* readiness.register("events", () => {
+      const trouble = () => {
         const age = now() - answeredAt
         return age > deafAfterMillis ? `no event read answered for ${Math.round(age / 1000)} s` : null
-      })
+      }
+      yield* readiness.register("events", () => tail.trouble() ?? trouble(), tail.failed)
 
       /** A silent viewer's history may be longer than what it saw: the lengths are asked for in one go. */
       const check = (viewer: Viewer) =>
@@ -135,7 +136,10 @@ export const layer = (
         }
         return silent.length === 0 ? Effect.void : Effect.forEach(silent, check, { concurrency: 64, discard: true })
       })
-      yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(Math.min(tickMillis, keepalive)), tick)))
+      const supervisor = Supervisor.make()
+      const ticking = Effect.forever(Effect.andThen(Effect.sleep(Math.min(tickMillis, keepalive)), tick))
+      yield* supervisor.supervise("keepalives", ticking)
+      yield* readiness.register("keepalives", supervisor.trouble, supervisor.failed)
 
       return EventRouter.of({
         subscribe: (jobId) => {

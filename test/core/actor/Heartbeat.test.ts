@@ -1,0 +1,74 @@
+/** How soon the heartbeat looks again where the dead may have left something (A1), and that what it takes is handed on (A4). */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import { Keys } from "@eco2/core"
+import * as BrokenRedis from "../BrokenRedis.ts"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const lease = 300
+const isDone = ({ state }: { readonly state: string }) => state === "done"
+
+describe("a look at the consumers nobody beats for", () => {
+  it.live("A1 that comes too early to judge them is followed by one with each beat, not a minute later", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const ghost = yield* Fleet.byHand(client, "ghost")
+      const id = yield* client.run(Fleet.submit())
+      yield* ghost.take("weigh")
+      yield* client.send("DEL", Keys.alive)
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(1) })
+      // its connections come back before it may judge anybody: it looks at once, in vain
+      yield* client.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+    })
+  )
+
+  it.live("A1 comes with every lease for a while once a dead process was cleared: a read of its may end late", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const first = yield* client.run(Fleet.submit())
+      yield* victim.take("weigh")
+      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      yield* Fleet.until(worker.run(Fleet.jobOf(first)), isDone)
+      // past the look of that beat and the next
+      const at = yield* Fleet.timeOf(client)
+      yield* Fleet.until(Fleet.timeOf(client), (now) => now > at + 2 * lease)
+      const partition = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!
+      yield* client.send(
+        "EVAL",
+        `redis.call("XADD", KEYS[1], "*", "job", ARGV[2], "ts", 0)
+         return redis.call("XREADGROUP", "GROUP", "workers", ARGV[1], "STREAMS", KEYS[1], ">")`,
+        1,
+        partition.mailbox("parcel.weigh"),
+        "victim",
+        first
+      )
+      yield* Fleet.until(client.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
+      expect(Object.keys(yield* Fleet.consumersOf(client, "parcel.weigh"))).not.toContain("victim")
+    })
+  )
+})
+
+describe("taking over", () => {
+  it.live("A4 what was taken of one partition is worked on, though taking that of the next failed", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const owners = ["ann", "user 2", "user 3", "user 5", "user 7"]
+      const ids = yield* Effect.forEach(owners, (owner) => client.run(Fleet.submit({ owner })))
+      expect(new Set(ids.map((id) => Keys.partitionOf(id, 4))).size).toBeGreaterThan(1)
+      yield* victim.read("weigh")
+      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      let reaps = 0
+      // the first round ends after its second partition's claim, in a defect
+      const breaking: BrokenRedis.Breaking = new Map([["reap", () => (++reaps === 2 ? "after" : undefined)]])
+      const values = { lease: Duration.millis(lease), shutdownGrace: Duration.millis(100) }
+      const worker = yield* BrokenRedis.working(redis.url, Fleet.parcelBehaviors(), { breaking, values })
+      for (const id of ids) yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+      expect(yield* worker.restarts("heartbeat")).toBe(1)
+    })
+  )
+})
