@@ -36,6 +36,8 @@ export class ActorSystem extends Context.Service<
     readonly drop: (delivery: Delivery) => void
     /** Ends the attempt now beginning, with fate `timeout`, if it is not settling after `millis`. */
     readonly watch: (delivery: Delivery, millis: number) => void
+    /** Resumes when the delivery is the only one in work here; nothing is taken up beside it until it is over (A2). */
+    readonly alone: (delivery: Delivery) => Effect.Effect<void>
     /** Promises a slot for keeping a job for a stage of another mailbox served here; false when it must be handed off. */
     readonly reserve: (mailbox: string) => boolean
     /** Settles a promise: the delivery goes on in that slot (`kept`), or the slot is free again. */
@@ -197,6 +199,7 @@ const make = Effect.fnUntraced(function* (role: string) {
     }),
     drop: (delivery) => workload.finish(delivery),
     watch: timeouts.watch,
+    alone: (delivery) => workload.alone(delivery),
     reserve: (mailbox) => workload.reserve(mailbox),
     redeem: (delivery, mailbox, kept) => {
       if (kept && workload.deliveries.get(delivery.key) === delivery) workload.move(delivery, mailbox)

@@ -7,6 +7,7 @@
 import { Cause, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
 import * as Setting from "../config/Setting.ts"
 import type { Config } from "effect"
+import { aloneFrom, maxDeliveries } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Outcome } from "../mailbox/Mailbox.ts"
@@ -109,6 +110,27 @@ const serve = <P extends Protocol, EX, R>(
         )
       }
 
+      const giveUp = Effect.fnUntraced(function* (delivery: Delivery, tag: string, message: string, attempts: number) {
+        yield* Metric.update(Metric.withAttributes(deadLetters, { mailbox: actor.name, reason: tag }), 1)
+        yield* Effect.logError("message dead-lettered").pipe(
+          Effect.annotateLogs({
+            mailbox: actor.name,
+            type: delivery.fields.get("type"),
+            reason: tag,
+            error: message,
+            attempts
+          })
+        )
+        return yield* settle(delivery, { _tag: "dead", cause: tag, message, attempts })
+      })
+      const exhausted = (delivery: Delivery, deliveries: number) =>
+        giveUp(
+          delivery,
+          "DeliveriesExhausted",
+          `the message was delivered ${deliveries} times to processes that never reported back`,
+          Number(delivery.fields.get("attempts") ?? 0)
+        )
+
       const failed = Effect.fnUntraced(function* (delivery: Delivery, cause: Cause.Cause<Tagged>) {
         const attempt = Number(delivery.fields.get("attempts") ?? 0) + 1
         const reason = Retry.reasonOf(cause)
@@ -119,17 +141,7 @@ const serve = <P extends Protocol, EX, R>(
             ? { _tag: "give-up", heals: false }
             : yield* policy.decide(reason.error, attempt)
         if (decision._tag === "give-up") {
-          yield* Metric.update(Metric.withAttributes(deadLetters, { mailbox: actor.name, reason: tag }), 1)
-          yield* Effect.logError("message dead-lettered").pipe(
-            Effect.annotateLogs({
-              mailbox: actor.name,
-              type: delivery.fields.get("type"),
-              reason: tag,
-              error: message,
-              attempts: attempt
-            })
-          )
-          return yield* settle(delivery, { _tag: "dead", cause: tag, message, attempts: attempt })
+          return yield* giveUp(delivery, tag, message, attempt)
         }
         yield* Effect.logWarning("message will be tried again").pipe(
           Effect.annotateLogs({ mailbox: actor.name, reason: tag, delay: Duration.format(decision.delay) })
@@ -141,9 +153,13 @@ const serve = <P extends Protocol, EX, R>(
         })
       })
 
-      const run = (delivery: Delivery): Effect.Effect<void> =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(Effect.exit(restore(Effect.provideContext(handle(delivery), services))), (exit) => {
+      const run = (delivery: Delivery): Effect.Effect<void> => {
+        const deliveries = Number(delivery.fields.get("deliveries") ?? 0)
+        if (deliveries >= maxDeliveries) return exhausted(delivery, deliveries)
+        const handled = Effect.provideContext(handle(delivery), services)
+        const work = deliveries >= aloneFrom ? Effect.andThen(system.alone(delivery), handled) : handled
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Effect.exit(restore(work)), (exit) => {
             if (Exit.isSuccess(exit)) return settle(delivery, { _tag: "handled" })
             if (delivery.fate === "lost") return Effect.void
             if (delivery.fate === "release") {
@@ -153,6 +169,7 @@ const serve = <P extends Protocol, EX, R>(
             return failed(delivery, exit.cause)
           })
         )
+      }
 
       yield* system.serve({
         mailbox: actor.name,

@@ -17,6 +17,8 @@ export interface Server {
   readonly take: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
 }
 
+/** How long a delivery that is to be alone waits for the others to end: beyond any stage's timeout. */
+const longestStay = "10 minutes"
 /** A stage nobody was kept for this long has all its slots for reads. */
 const keepMemoryMillis = 1_000
 
@@ -37,6 +39,8 @@ export class Workload {
   readonly #asked = new Map<string, number>()
   readonly #promised = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
+  /** Deliveries that are to be, or are, in work here with nothing beside them, in order. */
+  readonly #alone = new Set<Delivery>()
   #pauses = 0
   #clock = 0
 
@@ -47,7 +51,7 @@ export class Workload {
 
   free(mailbox: string): number {
     const server = this.servers.get(mailbox)
-    if (server === undefined || this.stopping) return 0
+    if (server === undefined || this.stopping || this.#alone.size > 0) return 0
     return (
       server.concurrency - this.busy(mailbox) - (this.#asked.get(mailbox) ?? 0) - (this.#promised.get(mailbox) ?? 0)
     )
@@ -80,7 +84,7 @@ export class Workload {
 
   /** Readers are to end their reads and begin none. */
   get paused(): boolean {
-    return this.#pauses > 0
+    return this.#pauses > 0 || this.#alone.size > 0
   }
 
   /**
@@ -104,6 +108,22 @@ export class Workload {
           this.changed()
         })
     )
+  }
+
+  /**
+   * Resumes when nothing but this delivery is in work here, and takes nothing up beside it until it is finished: if it kills
+   * its process once more, it was not a neighbour that did (A2). What does not end in time is no longer waited for.
+   */
+  alone(delivery: Delivery): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      this.#alone.add(delivery)
+      this.changed()
+      const hasItsTurn = () => {
+        const [first] = this.#alone
+        return first === delivery && [...this.deliveries.values()].every((other) => this.#alone.has(other))
+      }
+      return Effect.asVoid(Effect.timeoutOption(this.until(hasItsTurn), longestStay))
+    })
   }
 
   add(partition: Partition, mailbox: string, consumer: string, entry: Entry): Delivery | null {
@@ -132,6 +152,7 @@ export class Workload {
   finish(delivery: Delivery): void {
     if (this.deliveries.get(delivery.key) !== delivery) return
     this.deliveries.delete(delivery.key)
+    this.#alone.delete(delivery)
     this.#leave(delivery)
     this.changed()
   }

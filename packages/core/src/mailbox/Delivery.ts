@@ -10,6 +10,10 @@ import type { Partition } from "../redis/Keys.ts"
 /** What an interrupted delivery is to do: nothing (others have it), hand its work back at once (A5), or fail its attempt (A3). */
 export type Fate = "lost" | "release" | "timeout"
 
+/** Deliveries nobody reported back from after which an entry is given up; the last two are made alone in their process (A2). */
+export const maxDeliveries = 5
+export const aloneFrom = maxDeliveries - 2
+
 export interface Delivery {
   /** `<partition>/<mailbox>/<entry id>` */
   readonly key: string

@@ -14,6 +14,7 @@ import { RedisReplyInvalid } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 import * as TickBatch from "../redis/TickBatch.ts"
+import { maxDeliveries } from "../mailbox/Delivery.ts"
 import * as Job from "./Job.ts"
 import type { JobId } from "./Job.ts"
 
@@ -172,8 +173,6 @@ const redriveScript = script("redrive", Schema.Literals(["redriven", "open", "mi
 const cancelScript = script("cancel", Schema.Literals(["cancelled", "already", "finished", "missing"]))
 const Flat = Schema.Array(Schema.String)
 
-/** Deliveries without a settled result after which an entry is given up (A2). */
-const maxDeliveries = 5
 const uploadMillis = 120_000
 /** The event that opens another run; the script adds its progress. */
 const queuedAgain = '"stage":"queued","status":"started","result":null'

@@ -10,6 +10,7 @@ import { concurrencyVariable } from "../actor/Behavior.ts"
 import * as Retry from "../actor/Retry.ts"
 import * as Setting from "../config/Setting.ts"
 import { fragment, openRetrying } from "../event/JobEvent.ts"
+import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Message } from "../mailbox/Mailbox.ts"
@@ -319,13 +320,16 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           image: Effect.suspend(() => store.image(job.id)),
           tell: (message) => Effect.sync(() => void tells.push(message))
         }
-        const work = Effect.suspend(() =>
+        const handle = Effect.suspend(() => {
+          system.watch(delivery, timeoutMillis)
           // told to end while the result that kept the job was on its way to Redis: nothing begins after it (A5)
-          delivery.fate === null ? readValues(job) : Effect.interrupt
-        ).pipe(
+          return delivery.fate === null ? readValues(job) : Effect.interrupt
+        }).pipe(
           Effect.flatMap((values) => handler(values, facts)),
           Effect.flatMap(writeOutput)
         )
+        const suspected = job.deliveries >= aloneFrom
+        const work = suspected ? Effect.andThen(system.alone(delivery), handle) : handle
         const settle = (exit: Exit.Exit<string, E | OwnError>): Effect.Effect<Begun | null> => {
           if (Exit.isSuccess(exit)) return succeed(begun, exit.value, tells)
           if (delivery.fate === "lost") {
@@ -346,7 +350,6 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
               : exit.cause
           return Effect.as(failed(delivery, holding, job, cause), null)
         }
-        system.watch(delivery, timeoutMillis)
         const notes = { job_id: job.id, stage: mailbox, attempt: job.attempts }
         return around(Effect.flatMap(Effect.exit(restore(work)), settle), job.trace, notes)
       }

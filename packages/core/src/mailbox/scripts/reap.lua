@@ -7,7 +7,7 @@
 -- ARGV[2]   text    the dead consumer
 -- ARGV[3]   text    the consumer that takes over
 -- ARGV[4..] pairs:  mailbox, free slots
--- reply     {left over, {mailbox, {entry id, {field, value, …}}, …}, …}: entries taken; left over = still to be taken
+-- reply     {left over, {mailbox, {entry id, {field, value, …}}, …}, …}: entries taken, with how often they were delivered before as a further field; left over = still to be taken
 -- cost      O(entries taken)
 redis.call("XACK", KEYS[1] .. ":mailbox:", ARGV[1], "0-0")
 local group, dead, heir = ARGV[1], ARGV[2], ARGV[3]
@@ -19,7 +19,12 @@ for i = 4, #ARGV, 2 do
     if free > 0 then
       for _, row in ipairs(redis.call("XPENDING", key, group, "-", "+", free, dead)) do
         local claimed = redis.call("XCLAIM", key, group, heir, 0, row[1])
-        if claimed[1] then taken[#taken + 1] = claimed[1] end
+        if claimed[1] then
+          local fields = claimed[1][2]
+          fields[#fields + 1] = "deliveries" -- before this one: a message has no hash to count them in (A2)
+          fields[#fields + 1] = tostring(row[4])
+          taken[#taken + 1] = claimed[1]
+        end
       end
     end
     local rest = redis.call("XPENDING", key, group, "-", "+", 1, dead)
