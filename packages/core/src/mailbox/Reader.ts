@@ -23,8 +23,8 @@ const backOff = Duration.millis(500)
 const unblockAgain = Duration.millis(20)
 
 interface Ask {
-  /** Every mailbox with free slots is asked for in every partition. */
-  readonly whole: boolean
+  /** Mailboxes with fewer free slots than partitions: asked for in some of them only. */
+  readonly partial: ReadonlySet<string>
   readonly count: number
   readonly streams: ReadonlyMap<string, { readonly partition: Partition; readonly mailbox: string }>
   /** Slots promised, by mailbox. */
@@ -45,17 +45,17 @@ export const plan = (
   const count = Math.min(mostPerStream, ...open.map(([, free]) => Math.max(1, Math.floor(free / partitions.length))))
   const streams = new Map<string, { partition: Partition; mailbox: string }>()
   const slots = new Map<string, number>()
-  let whole = true
+  const partial = new Set<string>()
   for (const [mailbox, free] of open) {
     const asked = Math.min(partitions.length, Math.floor(free / count))
-    if (asked < partitions.length) whole = false
+    if (asked < partitions.length) partial.add(mailbox)
     for (let i = 0; i < asked; i++) {
       const partition = partitions[(turn + i) % partitions.length]!
       streams.set(partition.mailbox(mailbox), { partition, mailbox })
     }
     slots.set(mailbox, asked * count)
   }
-  return { whole, count, streams, slots }
+  return { partial, count, streams, slots }
 }
 
 /** Hands deliveries to their servers, one call a mailbox and partition. */
@@ -104,12 +104,15 @@ export const run = Effect.fnUntraced(function* (options: {
   let ending: Ask | null = null
   let turn = 0
 
-  // a mailbox that could join, or ask for more than nothing, must not wait for the read to end by itself
+  // a mailbox that could join, or that has slots for partitions the read leaves out, must not wait for it to end by itself:
+  // the jobs of one user may fill the partitions it asks, and another's wait in those it does not
   const stopListening = workload.onChange(() => {
     const ask = running
     if (ask === null || ending === ask) return
     const missed =
-      workload.stopping || workload.paused || free().some(([name, slots]) => !ask.slots.has(name) && slots > 0)
+      workload.stopping ||
+      workload.paused ||
+      free().some(([name, slots]) => slots > 0 && (ask.partial.has(name) || !ask.slots.has(name)))
     if (!missed) return
     ending = ask
     // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
@@ -142,7 +145,7 @@ export const run = Effect.fnUntraced(function* (options: {
       const taken = [...ask.slots].some(([name, slots]) => slots > workload.readable(name))
       if (workload.paused || workload.stopping || taken) return Effect.succeed([])
       const consumer = options.consumer()
-      const block = turnLeft() ?? (ask.whole ? blockMillis : turnMillis)
+      const block = turnLeft() ?? (ask.partial.size === 0 ? blockMillis : turnMillis)
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
       running = ask
       return reader
