@@ -10,6 +10,7 @@ import type { Config } from "effect"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Outcome } from "../mailbox/Mailbox.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { deadLetters } from "../telemetry/Metrics.ts"
@@ -129,7 +130,9 @@ const serve = <P extends Protocol, EX, R>(
               attempts: attempt
             })
           )
-          return yield* settle(delivery, { _tag: "dead", cause: tag, message, attempts: attempt })
+          // what a schema says of a body may be as long as the body
+          const told = message.slice(0, PayloadLimit.mostReasonLength)
+          return yield* settle(delivery, { _tag: "dead", cause: tag, message: told, attempts: attempt })
         }
         yield* Effect.logWarning("message will be tried again").pipe(
           Effect.annotateLogs({ mailbox: actor.name, reason: tag, delay: Duration.format(decision.delay) })

@@ -32,6 +32,16 @@ export class LaneFull extends Schema.TaggedError<LaneFull>()("LaneFull", { owner
     return `${this.depth} jobs of this user wait already; see LANE_CAPACITY`
   }
 }
+/** A part of what was to be submitted is larger than allowed. Nothing happened; submitting it again would not help. */
+export class InputTooLarge extends Schema.TaggedError<InputTooLarge>()("InputTooLarge", {
+  part: Schema.Literals(["input", "image", "owner", "key"]),
+  bytes: Schema.Int,
+  most: Schema.Int
+}) {
+  override get message() {
+    return `the ${this.part} has ${this.bytes} bytes, allowed are ${this.most}`
+  }
+}
 /** The uploaded image had expired before its job was submitted. Nothing happened; upload again. */
 export class UploadGone extends Schema.TaggedError<UploadGone>()("UploadGone", { upload: Schema.String }) {}
 

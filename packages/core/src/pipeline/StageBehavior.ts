@@ -11,8 +11,9 @@ import * as Retry from "../actor/Retry.ts"
 import * as Setting from "../config/Setting.ts"
 import { fragment, openRetrying } from "../event/JobEvent.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
-import { Mailbox } from "../mailbox/Mailbox.ts"
+import { bytesOf, Mailbox } from "../mailbox/Mailbox.ts"
 import type { Message } from "../mailbox/Mailbox.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
@@ -86,8 +87,6 @@ const ownPolicy = Retry.policy<OwnError>({
 /** How often a job is parked for a cause that may heal, and for an untyped defect. */
 const maxRounds = 3
 const defectRounds = 1
-/** A checkpoint's or input's size at most, bytes of JSON. */
-const mostOutputBytes = 256 * 1024
 
 const doneEvent = fragment({ stage: "done", status: "completed", progress: 100, result: null })
 
@@ -156,14 +155,26 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           Effect.mapError((issue) => new OutputRejected({ stage: stage.name, reason: String(issue) })),
           Effect.map((json) => JSON.stringify(json)),
           Effect.filterOrFail(
-            (text) => Buffer.byteLength(text) <= mostOutputBytes,
+            (text) => Buffer.byteLength(text) <= PayloadLimit.mostBytes,
             (text) =>
               new OutputRejected({
                 stage: stage.name,
-                reason: `has ${Buffer.byteLength(text)} bytes, allowed are ${mostOutputBytes}`
+                reason: `has ${Buffer.byteLength(text)} bytes, allowed are ${PayloadLimit.mostBytes}`
               })
           )
         )
+
+      const measureTells = (tells: ReadonlyArray<Message>): Effect.Effect<void, OutputRejected> => {
+        const bytes = tells.reduce((sum, tell) => sum + bytesOf(tell), 0)
+        return bytes <= PayloadLimit.mostBytes
+          ? Effect.void
+          : Effect.fail(
+              new OutputRejected({
+                stage: stage.name,
+                reason: `comes with messages of ${bytes} bytes, allowed are ${PayloadLimit.mostBytes}`
+              })
+            )
+      }
 
       const whileItMayHelp = {
         schedule: Retry.settling,
@@ -260,7 +271,12 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         const answer = yield* record(
           delivery,
           store.bury(holding, {
-            failure: { code: failure.tag, message: failure.message.slice(0, 1_000), stage: stage.name, attempts },
+            failure: {
+              code: failure.tag,
+              message: failure.message.slice(0, PayloadLimit.mostReasonLength),
+              stage: stage.name,
+              attempts
+            },
             event: fragment({ stage: "failed", status: "failed", progress, result: null }),
             rounds,
             retrying: openRetrying(stage.name, progress, failure.tag, attempts)
@@ -336,7 +352,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           delivery.fate === null ? readValues(job) : Effect.interrupt
         ).pipe(
           Effect.flatMap((values) => Effect.provideContext(handler(values, facts), services)),
-          Effect.flatMap(writeOutput)
+          Effect.flatMap(writeOutput),
+          Effect.tap(() => measureTells(tells))
         )
         const settle = (exit: Exit.Exit<string, E | OwnError>): Effect.Effect<Begun | null> => {
           if (Exit.isSuccess(exit)) return succeed(begun, exit.value, tells)

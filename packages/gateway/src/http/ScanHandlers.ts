@@ -128,6 +128,8 @@ export const layer = (config: GatewayConfig) =>
           Effect.provideService(Keyspace, keyspace),
           Effect.mapError((error) => {
             switch (error._tag) {
+              case "InputTooLarge":
+                return refusal(413, "INPUT_TOO_LARGE", error.message)
               case "IdempotencyConflict":
                 return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key came before with another body")
               case "MailboxFull":
