@@ -119,6 +119,8 @@ export class JobStore extends Context.Service<
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
     /** The image's bytes, or null once they are gone. */
     readonly image: (id: JobId) => Effect.Effect<Buffer | null, RedisError>
+    /** How many there are; 0 once they are gone. */
+    readonly imageBytes: (id: JobId) => Effect.Effect<number, RedisError>
     readonly cancel: (id: JobId) => Effect.Effect<"cancelled" | "already" | "finished" | "missing", RedisError>
     /** One call for entries of one partition read together; answers in order. */
     readonly begin: (holdings: ReadonlyArray<Holding>) => Effect.Effect<ReadonlyArray<Begun>, RedisError>
@@ -200,6 +202,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
     const commits = new Map<Partition, (commit: Commit) => Effect.Effect<Committed, RedisError>>()
     const decodeFlat = decodeReply("HGETALL", Flat)
+    const decodeLength = decodeReply("STRLEN", Schema.Int)
 
     const begun = (
       holding: Holding,
@@ -271,6 +274,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         return reply.length === 0 ? null : yield* Job.fromReply(id, reply)
       }),
       image: (id) => redis.getBuffer(keyspace.of(id).jobImage(id)),
+      imageBytes: (id) => redis.send("STRLEN", keyspace.of(id).jobImage(id)).pipe(Effect.flatMap(decodeLength)),
       cancel: (id) =>
         redis.run(
           cancelScript,

@@ -18,6 +18,7 @@ import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
+import { ImageMemory } from "./ImageMemory.ts"
 import { JobId } from "./Job.ts"
 import type { Job, PlanStep } from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
@@ -27,7 +28,7 @@ import type { Begun, StageRunner } from "./StageRunners.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 
 export type ConfigError = Config.ConfigError
-export type Requirements = Mailbox
+export type Requirements = Mailbox | ImageMemory
 
 /** What a handler may know of the job beside the values it reads. */
 export interface StageJob {
@@ -36,7 +37,10 @@ export interface StageJob {
   readonly owner: string
   /** From 1. */
   readonly attempt: number
-  /** The submitted image's bytes; null once it is gone. */
+  /**
+   * The submitted image's bytes; null once it is gone. Waits for room (ImageMemory), within the stage's timeout, and holds it
+   * until the attempt ends.
+   */
   readonly image: Effect.Effect<Buffer | null, RedisError>
   /** Sends a message with this stage's commit: exactly when the stage is recorded (J3). */
   readonly tell: (message: Message) => Effect.Effect<void>
@@ -97,12 +101,13 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
   stage: Stage<string, N, A>,
   make: Effect.Effect<Handler<N, A, E, RH>, EX, R>,
   options: Options<E>
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Mailbox> =>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Requirements> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const store = yield* JobStore
       const messages = yield* Mailbox
+      const images = yield* ImageMemory
       const runners = StageRunners.of(system)
       const handler = yield* make
       const services = yield* Effect.context<RH>()
@@ -340,11 +345,12 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const run: StageRunner["run"] = (begun, restore) => {
         const { delivery, holding, job } = begun
         const tells: Array<Message> = []
+        const pictures = images.attempt(job.id)
         const facts: StageJob = {
           id: job.id,
           owner: job.owner,
           attempt: job.attempts,
-          image: Effect.suspend(() => store.image(job.id)),
+          image: pictures.image,
           tell: (message) => Effect.sync(() => void tells.push(message))
         }
         const work = Effect.suspend(() =>
@@ -376,7 +382,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           return Effect.as(failed(delivery, holding, job, cause), null)
         }
         system.watch(delivery, timeoutMillis)
-        return Effect.flatMap(Effect.exit(restore(work)), settle).pipe(
+        return Effect.flatMap(Effect.ensuring(Effect.exit(restore(work)), pictures.end), settle).pipe(
           Effect.annotateLogs({ job_id: job.id, stage: mailbox, attempt: job.attempts }),
           Tracing.spanOf(span, job.trace)
         )

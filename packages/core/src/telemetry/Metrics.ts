@@ -42,6 +42,13 @@ export const deadLetters = Metric.counter("eco2_dead_letters", {
   description: "dead letters written"
 })
 
+/** Bytes of the pictures that handlers hold, of IMAGE_MEMORY. */
+export const imageBytes = Metric.gauge("eco2_image_bytes", { description: "bytes of pictures that handlers hold" })
+/** Attempts that wait for room for their picture. */
+export const imageWaiting = Metric.gauge("eco2_image_waiting", {
+  description: "attempts that wait for room for their picture"
+})
+
 /** By `mailbox`: entries in the mailbox, in work included. */
 export const mailboxDepth = Metric.gauge("eco2_mailbox_depth", { description: "entries not yet acknowledged" })
 /** By `mailbox`: entries in work, of all processes. */
