@@ -94,4 +94,24 @@ describe("a user with a backlog", () => {
         yield* done(ids.at(-1)!)
       })
   )
+
+  it.live("has it worked off without pauses by a single slot, which can ask one partition at a time", () =>
+    Effect.gen(function* () {
+      const single = Stage.make("look", { needs: { input: Text }, output: Text, progress: 100, concurrency: 1 })
+      const Single = Pipeline.make("single", { input: Text }).add(single)
+      const worker = yield* Fleet.working(
+        redis.url,
+        Pipeline.behavior(
+          Single,
+          "look",
+          Effect.succeed(({ input }) => Effect.succeed(input))
+        ),
+        { userConcurrency }
+      )
+      const ids = yield* Effect.forEach(Array.from({ length: 100 }), () =>
+        worker.run(Effect.map(Pipeline.submit(Single, "photo", { owner: "ann", key: null }), ({ id }) => id))
+      )
+      yield* Fleet.until(worker.run(Fleet.jobOf(ids.at(-1)!)), ({ state }) => state === "done")
+    })
+  )
 })

@@ -3,7 +3,7 @@
  * more than those; a slot freed for a mailbox outside the running read ends the read early.
  * Invariant A1 (what is read is ours until acknowledged). One reader a process; on a Cluster one a partition.
  * Idle it costs one command every 20 s; a mailbox with fewer free slots than partitions is asked for some of them at a
- * time, in turns of half a second.
+ * time: without waiting until a whole round has brought nothing, then in turns of half a second.
  */
 import { Clock, Duration, Effect } from "effect"
 import type { Scope } from "effect"
@@ -103,6 +103,8 @@ export const run = Effect.fnUntraced(function* (options: {
   let running: Ask | null = null
   let ending: Ask | null = null
   let turn = 0
+  /** Reads in a row that brought nothing. */
+  let quiet = 0
 
   // a mailbox that could join, or that has slots for partitions the read leaves out, must not wait for it to end by itself:
   // the jobs of one user may fill the partitions it asks, and another's wait in those it does not
@@ -115,6 +117,7 @@ export const run = Effect.fnUntraced(function* (options: {
       free().some(([name, slots]) => slots > 0 && (ask.partial.has(name) || !ask.slots.has(name)))
     if (!missed) return
     ending = ask
+    quiet = 0
     // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
     fork(Effect.repeat(Effect.andThen(reader.unblock, Effect.sleep(unblockAgain)), { while: () => running === ask }))
   })
@@ -146,6 +149,8 @@ export const run = Effect.fnUntraced(function* (options: {
       if (workload.paused || workload.stopping || taken) return Effect.succeed([])
       const consumer = options.consumer()
       const block = turnLeft() ?? (ask.partial.size === 0 ? blockMillis : turnMillis)
+      // what one partition brought may have more behind it, which must not wait for the turns of those that are empty
+      const waits = ask.partial.size === 0 || quiet >= partitions.length
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
       running = ask
       return reader
@@ -157,8 +162,7 @@ export const run = Effect.fnUntraced(function* (options: {
           consumer,
           "COUNT",
           ask.count,
-          "BLOCK",
-          block,
+          ...(waits ? ["BLOCK", block] : []),
           "STREAMS",
           ...ask.streams.keys(),
           ...Array.from(ask.streams, () => ">")
@@ -199,7 +203,12 @@ export const run = Effect.fnUntraced(function* (options: {
       continue
     }
     yield* read(ask).pipe(
-      Effect.tap(() => Effect.sync(() => (complained = false))),
+      Effect.tap((deliveries) =>
+        Effect.sync(() => {
+          complained = false
+          if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
+        })
+      ),
       Effect.flatMap((deliveries) =>
         deliveries.length === 0 ? Effect.void : Effect.forkIn(dispatch(workload, deliveries), scope)
       ),
