@@ -3,7 +3,7 @@
  * process's own loops die. Names are commands (XREADGROUP, LLEN) and scripts (beat, promote).
  */
 import { Context, Effect, Layer, Metric, References } from "effect"
-import { ActorSystem, Core, CoreConfig, Metrics, RedisClient } from "@eco2/core"
+import { ActorSystem, Core, CoreConfig, Metrics, RedisClient, ImageMemory } from "@eco2/core"
 
 /** When a call is to throw: before it is made, or after it was answered. */
 export type When = "before" | "after"
@@ -42,7 +42,7 @@ export const layer = (url: string, breaking: Breaking) => {
   ).pipe(Layer.provide(RedisClient.layerUrl(url)))
 }
 
-export type Present = ActorSystem | Core.Client
+export type Present = ActorSystem | ImageMemory | Core.Client
 
 /** A working process on it, and its own counts. */
 export const working = Effect.fnUntraced(function* <E>(

@@ -11,6 +11,7 @@ import {
   Core,
   CoreConfig,
   EventLog,
+  ImageMemory,
   Job,
   JobEvent,
   JobStore,
@@ -111,7 +112,7 @@ export const joined = (url: string, values: Values = {}): Effect.Effect<Process<
 /** A process that serves `behaviors`, as a worker does. */
 export const working = <E>(
   url: string,
-  behaviors: Layer.Layer<never, E, ActorSystem | Services>,
+  behaviors: Layer.Layer<never, E, ActorSystem | ImageMemory | Services>,
   values: Values = {}
 ): Effect.Effect<Process<Services | ActorSystem>, never, Scope.Scope> =>
   start<Services | ActorSystem>(

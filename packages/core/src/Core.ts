@@ -15,6 +15,8 @@ import type { EventLog } from "./event/EventLog.ts"
 import { layer as leaseLayer } from "./mailbox/Lease.ts"
 import { layer as mailboxLayer } from "./mailbox/Mailbox.ts"
 import type { Mailbox } from "./mailbox/Mailbox.ts"
+import { layer as imageMemoryLayer } from "./pipeline/ImageMemory.ts"
+import type { ImageMemory } from "./pipeline/ImageMemory.ts"
 import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
 import type { JobStore } from "./pipeline/JobStore.ts"
 import { Keyspace } from "./redis/Keyspace.ts"
@@ -44,8 +46,11 @@ export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> =
 /** The same, and work: behaviors on top of this are served until their scope closes. */
 export const worker = (options: {
   readonly role: string
-}): Layer.Layer<Client | ActorSystem, StartError, RedisClient | CoreConfig> =>
-  ActorSystem.layer(options).pipe(Layer.provide([leaseLayer, timersLayer]), Layer.provideMerge(client))
+}): Layer.Layer<Client | ActorSystem | ImageMemory, StartError, RedisClient | CoreConfig> =>
+  Layer.merge(ActorSystem.layer(options), imageMemoryLayer).pipe(
+    Layer.provide([leaseLayer, timersLayer]),
+    Layer.provideMerge(client)
+  )
 
 /**
  * Answers /readyz for any process that stands on Redis, gateways and workers alike: not ready while Redis is full or away.

@@ -35,7 +35,9 @@ export const GatewayConfig = Config.all({
   /** INTERNAL_SECRET: lets operators in at /api/v1/internal by X-Internal-Secret. Not set: nobody. */
   internalSecret: Config.option(Config.Redacted("INTERNAL_SECRET")),
   /** MAX_VIEWERS: streams one gateway process serves at once. Default 10000. */
-  maxViewers: Setting.integer("MAX_VIEWERS", { default: 10_000, min: 1, max: 1_000_000 })
+  maxViewers: Setting.integer("MAX_VIEWERS", { default: 10_000, min: 1, max: 1_000_000 }),
+  /** UPLOAD_MEMORY: bytes of request bodies one gateway process holds at once; more are refused. Default 256 MiB. */
+  uploadMemory: Setting.byteSize("UPLOAD_MEMORY", { default: "256 MiB", min: "16 MiB" })
 })
 export type GatewayConfig = Config.Success<typeof GatewayConfig>
 

@@ -40,6 +40,42 @@ describe("telling an actor", () => {
     })
   )
 
+  it.live("a message over 256 KiB is refused with nothing stored; one just below is handled", () =>
+    Effect.gen(function* () {
+      const printed: Array<number> = []
+      const worker = yield* Fleet.working(
+        redis.url,
+        printer((text) => Effect.sync(() => void printed.push(text.length)))
+      )
+      const most = 256 * 1024
+      const around = JSON.stringify({ text: "" }).length + "Print".length + "printer".length
+      expect(yield* Effect.flip(worker.run(tell("a".repeat(most - around + 1))))).toMatchObject({
+        _tag: "MessageTooLarge",
+        message: `a message to printer has ${most + 1} bytes, allowed are ${most}`
+      })
+      expect(yield* worker.run(Fleet.depthOf("printer"))).toBe(0)
+      yield* worker.run(tell("a".repeat(most - around)))
+      yield* Fleet.until(
+        Effect.sync(() => printed),
+        (all) => all.length > 0
+      )
+      expect(printed).toEqual([most - around])
+    })
+  )
+
+  it.live("a letter says no more than a thousand characters of why", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(
+        redis.url,
+        printer(() => Effect.void)
+      )
+      const message = { mailbox: "printer", type: "T".repeat(5_000), body: "{}" }
+      yield* worker.run(Mailbox.Mailbox.use((service) => service.append("ann", message)))
+      const [letter] = yield* Fleet.until(Fleet.lettersOf(worker, "printer"), (all) => all.length > 0)
+      expect(letter).toMatchObject({ cause: "MessageUnreadable", message: expect.stringMatching(/^.{1000}$/) })
+    })
+  )
+
   it.live("A1 a message whose process died is handled by another one", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

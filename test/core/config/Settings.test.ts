@@ -34,6 +34,15 @@ describe("the runtime's settings", () => {
     })
   )
 
+  it.effect("take sizes in words or bytes", () =>
+    Effect.gen(function* () {
+      const sizes = yield* Effect.forEach(["", "1 GiB", "1.5 MiB", "2000000"], (size) =>
+        settings({ IMAGE_MEMORY: size })
+      )
+      expect(sizes.map(({ imageMemory }) => imageMemory)).toEqual([268_435_456, 1_073_741_824, 1_572_864, 2_000_000])
+    })
+  )
+
   for (const [name, value, allowed] of [
     ["PARTITIONS", "0", "a whole number from 1 to 64"],
     ["PARTITIONS", "65", "a whole number from 1 to 64"],
@@ -46,7 +55,10 @@ describe("the runtime's settings", () => {
     ["JOB_TTL", "0", "a length of time"],
     ["JOB_TTL", "-5 seconds", "a length of time"],
     ["LETTER_TTL", "infinity", "a length of time"],
-    ["SHUTDOWN_GRACE", "5 parsecs", "a length of time"]
+    ["SHUTDOWN_GRACE", "5 parsecs", "a length of time"],
+    ["IMAGE_MEMORY", "1023 KiB", "a number of bytes of at least 1 MiB"],
+    ["IMAGE_MEMORY", "much", "a number of bytes"],
+    ["IMAGE_MEMORY", "-1", "a number of bytes"]
   ] as const) {
     it.effect(`refuse ${name}=${value}, naming the variable, the value and what is allowed`, () =>
       Effect.gen(function* () {

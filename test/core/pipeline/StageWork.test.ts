@@ -163,6 +163,31 @@ describe("a stage's work", () => {
     })
   )
 
+  it.live("J3 messages of one stage over 256 KiB together fail the job, and none of them is sent", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: (_, job) =>
+            Effect.gen(function* () {
+              for (const n of [1, 2]) {
+                yield* job.tell({ mailbox: "receipts", type: "Print", body: JSON.stringify(`${n}`.repeat(128 * 1024)) })
+              }
+              return { grams: 1 }
+            })
+        })
+      )
+      const id = yield* worker.run(Fleet.submit())
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      expect(job.error).toMatchObject({
+        code: "OutputRejected",
+        message: expect.stringMatching(/messages of 2621\d\d bytes, allowed are 262144/)
+      })
+      expect(job.outputs.size).toBe(0)
+      expect((yield* Fleet.keysOf(worker)).filter((key) => key.endsWith(":mailbox:receipts"))).toEqual([])
+    })
+  )
+
   it.live("a stage never works on more jobs at once than its concurrency", () =>
     Effect.gen(function* () {
       const narrow = Stage.make("narrow", { needs: { input: Text }, output: Text, progress: 100, concurrency: 3 })

@@ -167,7 +167,8 @@ describe("a viewer that does not keep up", () => {
       viewTimeout: Duration.minutes(5),
       keepalive: Duration.seconds(15),
       internalSecret: Option.none(),
-      maxViewers: 10
+      maxViewers: 10,
+      uploadMemory: 1
     }
     return Effect.runPromise(
       Effect.provide(

@@ -19,7 +19,8 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking) {
     viewTimeout: Duration.minutes(5),
     keepalive: Duration.millis(20),
     internalSecret: Option.none(),
-    maxViewers: 10
+    maxViewers: 10,
+    uploadMemory: 1024
   }
   const context = yield* Router.layer(config).pipe(
     Layer.provideMerge(Core.client),

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { request as httpRequest } from "node:http"
 import { client, dataUrl, field, photo, tinyPng } from "../ScanClient.ts"
-import { simulatedOnly, start } from "../Serving.ts"
+import { metric, simulatedOnly, start, until } from "../Serving.ts"
 import type { Serving } from "../Serving.ts"
 
 let redis: RedisServer.RedisServer
@@ -284,5 +284,40 @@ describe("a body larger than any scan", () => {
       request.flushHeaders()
     })
     expect(status).toBe(413)
+  })
+})
+
+describe("a process that holds as many bytes of pictures as it may", () => {
+  it("refuses another picture with 503 and Retry-After, takes addresses all the same, and pictures again afterwards", async () => {
+    const narrow = await start("gateway", {
+      ...simulatedOnly,
+      AUTH_MODE: "header",
+      REDIS_URL: redis.url,
+      UPLOAD_MEMORY: "16 MiB"
+    })
+    const ann = client(narrow)
+    const large = { image_url: imageOf(mebibytes10) }
+    // all but its end has arrived
+    const first = httpRequest(`${narrow.address}/api/v1/scan`, { method: "POST", headers: { "x-user-id": "ann" } })
+    const answered = new Promise<number | undefined>((resolve, reject) => {
+      first.once("error", reject)
+      first.once("response", (response) => resolve(response.resume().statusCode))
+    })
+    const sent = JSON.stringify(large)
+    await new Promise((resolve) => first.write(sent.slice(0, -1), resolve))
+    const refused = await until(
+      () => ann.submit(large),
+      ({ status }) => status === 503
+    )
+    expect([refused.body, Number(refused.headers.get("retry-after"))]).toEqual([
+      { detail: expect.any(String), code: "TOO_MANY_UPLOADS" },
+      2
+    ])
+    expect((await ann.submit({ image_url: photo })).status).toBe(202)
+    expect(await metric(narrow, "eco2_uploads_refused_total")).toBeGreaterThan(0)
+    first.end(sent.slice(-1))
+    expect(await answered).toBe(202)
+    expect((await ann.submit(large)).status).toBe(202)
+    await narrow.stop()
   })
 })

@@ -5,7 +5,7 @@
  */
 import { Effect, Schema } from "effect"
 import { Mailbox } from "../mailbox/Mailbox.ts"
-import type { MailboxFull, Message } from "../mailbox/Mailbox.ts"
+import type { MailboxFull, Message, MessageTooLarge } from "../mailbox/Mailbox.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 
 export interface Tell<A> {
@@ -29,13 +29,13 @@ export interface Actor<Name extends string, P extends Protocol> {
   readonly message: <K extends keyof P & string>(type: K, payload: Payload<P[K]>) => Effect.Effect<Message>
   /**
    * Stores a message; messages with the same `key` share a partition.
-   * MailboxFull: nothing stored. RedisUnavailable: unknown; telling again may store it twice.
+   * MessageTooLarge, MailboxFull: nothing stored. RedisUnavailable: unknown; telling again may store it twice.
    */
   readonly tell: <K extends keyof P & string>(
     key: string,
     type: K,
     payload: Payload<P[K]>
-  ) => Effect.Effect<void, MailboxFull | RedisError, Mailbox>
+  ) => Effect.Effect<void, MessageTooLarge | MailboxFull | RedisError, Mailbox>
 }
 
 export const make = <const Name extends string, P extends Protocol>(name: Name, protocol: P): Actor<Name, P> => {

@@ -11,6 +11,7 @@ import { aloneFrom, maxDeliveries } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Outcome } from "../mailbox/Mailbox.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { deadLetters } from "../telemetry/Metrics.ts"
@@ -141,7 +142,8 @@ const serve = <P extends Protocol, EX, R>(
             ? { _tag: "give-up", heals: false }
             : yield* policy.decide(reason.error, attempt)
         if (decision._tag === "give-up") {
-          return yield* giveUp(delivery, tag, message, attempt)
+          // what a schema says of a body may be as long as the body
+          return yield* giveUp(delivery, tag, message.slice(0, PayloadLimit.mostReasonLength), attempt)
         }
         yield* Effect.logWarning("message will be tried again").pipe(
           Effect.annotateLogs({ mailbox: actor.name, reason: tag, delay: Duration.format(decision.delay) })

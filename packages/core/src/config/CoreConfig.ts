@@ -28,6 +28,8 @@ export interface Values {
   readonly laneCapacity: number
   /** How long a parked job waits for its next round. */
   readonly redriveInterval: Duration.Duration
+  /** Bytes of the pictures that one process's handlers hold at once. */
+  readonly imageMemory: number
   /** Added to Redis's clock by every script; 0 but in tests. */
   readonly clockOffsetMillis: number
 }
@@ -54,7 +56,9 @@ const variables = Config.all({
   /** LANE_CAPACITY: jobs that may wait in one user's lane. Default 10000. */
   laneCapacity: Setting.integer("LANE_CAPACITY", { default: 10_000, min: 1, max: 1_000_000 }),
   /** REDRIVE_INTERVAL: how long a parked job waits for its next round. Default 5 minutes. */
-  redriveInterval: Setting.duration("REDRIVE_INTERVAL", { default: "5 minutes" })
+  redriveInterval: Setting.duration("REDRIVE_INTERVAL", { default: "5 minutes" }),
+  /** IMAGE_MEMORY: bytes of the pictures that one process's handlers hold at once; others wait. Default 256 MiB. */
+  imageMemory: Setting.byteSize("IMAGE_MEMORY", { default: "256 MiB", min: "1 MiB" })
 })
 
 export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/core/config/CoreConfig") {
@@ -81,6 +85,7 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
         userConcurrency: 100,
         laneCapacity: 10_000,
         redriveInterval: Duration.minutes(5),
+        imageMemory: 256 * 1024 * 1024,
         clockOffsetMillis: 0,
         ...values
       })

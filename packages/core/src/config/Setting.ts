@@ -2,7 +2,7 @@
  * Setting: an environment variable as a Config whose refusal an operator can act on: the variable's name, what was given,
  * what is allowed. An unset or empty variable takes its default.
  */
-import { Config, ConfigProvider, Duration, Effect, Option } from "effect"
+import { ByteSize, Config, ConfigProvider, Duration, Effect, Option } from "effect"
 
 /** A refusal in words of one's own, for settings that depend on each other. */
 export const refuse = (message: string): Config.ConfigError =>
@@ -63,6 +63,26 @@ export const duration = (
         : Option.getOrUndefined(Duration.fromInput(text as Duration.Input))
       if (value === undefined || !Duration.isFinite(value) || Duration.isLessThan(value, least)) return undefined
       return most !== undefined && Duration.isGreaterThan(value, most) ? undefined : value
+    }
+  })
+}
+
+/** A number of bytes: `256 MiB`, `1 GiB`; a bare number is bytes. */
+export const byteSize = (
+  name: string,
+  options: { readonly default: `${number} MiB`; readonly min: `${number} MiB` }
+) => {
+  const toBytes = (text: string) =>
+    Option.getOrUndefined(
+      Option.flatMap(ByteSize.fromString(/^\d+$/.test(text) ? `${text} B` : text), ByteSize.toNumber)
+    )
+  const least = toBytes(options.min) ?? 1
+  return parsed(name, {
+    default: toBytes(options.default) ?? least,
+    allowed: `a number of bytes of at least ${options.min}, such as "256 MiB" or "1 GiB"`,
+    parse: (text) => {
+      const value = toBytes(text)
+      return value === undefined || value < least ? undefined : value
     }
   })
 }

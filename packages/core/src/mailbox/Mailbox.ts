@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
@@ -32,6 +33,20 @@ export interface Message {
   /** JSON text. */
   readonly body: string
 }
+/** What a message takes in Redis, about. */
+export const bytesOf = ({ body, mailbox, type }: Message): number =>
+  Buffer.byteLength(body) + Buffer.byteLength(type) + mailbox.length
+
+/** The message is larger than allowed. Nothing was stored; sending it again would not help. */
+export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("MessageTooLarge", {
+  mailbox: Schema.String,
+  bytes: Schema.Int,
+  most: Schema.Int
+}) {
+  override get message() {
+    return `a message to ${this.mailbox} has ${this.bytes} bytes, allowed are ${this.most}`
+  }
+}
 
 export interface Depth {
   /** Not yet acknowledged, those in work included. */
@@ -53,9 +68,9 @@ export class Mailbox extends Context.Service<
   {
     /**
      * Stores one message; messages with the same `key` share a partition. One round trip.
-     * MailboxFull, RedisFull: nothing stored. RedisUnavailable: unknown; sending again may store it twice (at least once).
+     * MessageTooLarge, MailboxFull, RedisFull: nothing stored. RedisUnavailable: unknown; sending again may store it twice (at least once).
      */
-    readonly append: (key: string, message: Message) => Effect.Effect<void, MailboxFull | RedisError>
+    readonly append: (key: string, message: Message) => Effect.Effect<void, MessageTooLarge | MailboxFull | RedisError>
     /** Ends one delivery; `lost`: others have it by now, nothing changed. */
     readonly settle: (delivery: Delivery, outcome: Outcome) => Effect.Effect<"settled" | "lost", RedisError>
     /** Makes the mailbox's streams and groups where they are missing. */
@@ -93,6 +108,10 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
 
     return Mailbox.of({
       append: Effect.fnUntraced(function* (key, message) {
+        const bytes = bytesOf(message)
+        if (bytes > PayloadLimit.mostBytes) {
+          return yield* new MessageTooLarge({ mailbox: message.mailbox, bytes, most: PayloadLimit.mostBytes })
+        }
         const [outcome, detail] = yield* redis.run(
           appendScript,
           [keyspace.of(key).mailbox(message.mailbox)],

@@ -3,7 +3,7 @@
  * more than those; a slot freed for a mailbox outside the running read ends the read early.
  * Invariant A1 (what is read is ours until acknowledged). One reader a process; on a Cluster one a partition.
  * Idle it costs one command every 20 s; a mailbox with fewer free slots than partitions is asked for some of them at a
- * time, in turns of half a second.
+ * time: without waiting until a whole round has brought nothing, then in turns of half a second.
  */
 import { Clock, Duration, Effect } from "effect"
 import type { Scope } from "effect"
@@ -23,8 +23,8 @@ const backOff = Duration.millis(500)
 const unblockAgain = Duration.millis(20)
 
 interface Ask {
-  /** Every mailbox with free slots is asked for in every partition. */
-  readonly whole: boolean
+  /** Mailboxes with fewer free slots than partitions: asked for in some of them only. */
+  readonly partial: ReadonlySet<string>
   readonly count: number
   readonly streams: ReadonlyMap<string, { readonly partition: Partition; readonly mailbox: string }>
   /** Slots promised, by mailbox. */
@@ -45,17 +45,17 @@ export const plan = (
   const count = Math.min(mostPerStream, ...open.map(([, free]) => Math.max(1, Math.floor(free / partitions.length))))
   const streams = new Map<string, { partition: Partition; mailbox: string }>()
   const slots = new Map<string, number>()
-  let whole = true
+  const partial = new Set<string>()
   for (const [mailbox, free] of open) {
     const asked = Math.min(partitions.length, Math.floor(free / count))
-    if (asked < partitions.length) whole = false
+    if (asked < partitions.length) partial.add(mailbox)
     for (let i = 0; i < asked; i++) {
       const partition = partitions[(turn + i) % partitions.length]!
       streams.set(partition.mailbox(mailbox), { partition, mailbox })
     }
     slots.set(mailbox, asked * count)
   }
-  return { whole, count, streams, slots }
+  return { partial, count, streams, slots }
 }
 
 /** Hands deliveries to their servers, one call a mailbox and partition. */
@@ -103,15 +103,21 @@ export const run = Effect.fnUntraced(function* (options: {
   let running: Ask | null = null
   let ending: Ask | null = null
   let turn = 0
+  /** Reads in a row that brought nothing. */
+  let quiet = 0
 
-  // a mailbox that could join, or ask for more than nothing, must not wait for the read to end by itself
+  // a mailbox that could join, or that has slots for partitions the read leaves out, must not wait for it to end by itself:
+  // the jobs of one user may fill the partitions it asks, and another's wait in those it does not
   const stopListening = workload.onChange(() => {
     const ask = running
     if (ask === null || ending === ask) return
     const missed =
-      workload.stopping || workload.paused || free().some(([name, slots]) => !ask.slots.has(name) && slots > 0)
+      workload.stopping ||
+      workload.paused ||
+      free().some(([name, slots]) => slots > 0 && (ask.partial.has(name) || !ask.slots.has(name)))
     if (!missed) return
     ending = ask
+    quiet = 0
     // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
     fork(Effect.repeat(Effect.andThen(reader.unblock, Effect.sleep(unblockAgain)), { while: () => running === ask }))
   })
@@ -142,7 +148,9 @@ export const run = Effect.fnUntraced(function* (options: {
       const taken = [...ask.slots].some(([name, slots]) => slots > workload.readable(name))
       if (workload.paused || workload.stopping || taken) return Effect.succeed([])
       const consumer = options.consumer()
-      const block = turnLeft() ?? (ask.whole ? blockMillis : turnMillis)
+      const block = turnLeft() ?? (ask.partial.size === 0 ? blockMillis : turnMillis)
+      // what one partition brought may have more behind it, which must not wait for the turns of those that are empty
+      const waits = ask.partial.size === 0 || quiet >= partitions.length
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
       running = ask
       const answer = Effect.suspend(() =>
@@ -154,8 +162,7 @@ export const run = Effect.fnUntraced(function* (options: {
           consumer,
           "COUNT",
           ask.count,
-          "BLOCK",
-          block,
+          ...(waits ? ["BLOCK", block] : []),
           "STREAMS",
           ...ask.streams.keys(),
           ...Array.from(ask.streams, () => ">")
@@ -198,7 +205,12 @@ export const run = Effect.fnUntraced(function* (options: {
       continue
     }
     yield* read(ask).pipe(
-      Effect.tap(() => Effect.sync(() => (complained = false))),
+      Effect.tap((deliveries) =>
+        Effect.sync(() => {
+          complained = false
+          if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
+        })
+      ),
       Effect.flatMap((deliveries) =>
         deliveries.length === 0 ? Effect.void : Effect.forkIn(dispatch(workload, deliveries), scope)
       ),

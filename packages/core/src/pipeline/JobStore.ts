@@ -32,6 +32,16 @@ export class LaneFull extends Schema.TaggedError<LaneFull>()("LaneFull", { owner
     return `${this.depth} jobs of this user wait already; see LANE_CAPACITY`
   }
 }
+/** A part of what was to be submitted is larger than allowed. Nothing happened; submitting it again would not help. */
+export class InputTooLarge extends Schema.TaggedError<InputTooLarge>()("InputTooLarge", {
+  part: Schema.Literals(["input", "image", "owner", "key"]),
+  bytes: Schema.Int,
+  most: Schema.Int
+}) {
+  override get message() {
+    return `the ${this.part} has ${this.bytes} bytes, allowed are ${this.most}`
+  }
+}
 /** The uploaded image had expired before its job was submitted. Nothing happened; upload again. */
 export class UploadGone extends Schema.TaggedError<UploadGone>()("UploadGone", { upload: Schema.String }) {}
 
@@ -107,6 +117,8 @@ export class JobStore extends Context.Service<
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
     /** The image's bytes, or null once they are gone. */
     readonly image: (id: JobId) => Effect.Effect<Buffer | null, RedisError>
+    /** How many there are; 0 once they are gone. */
+    readonly imageBytes: (id: JobId) => Effect.Effect<number, RedisError>
     readonly cancel: (id: JobId) => Effect.Effect<"cancelled" | "already" | "finished" | "missing", RedisError>
     /** One call for entries of one partition read together; answers in order. */
     readonly begin: (holdings: ReadonlyArray<Holding>) => Effect.Effect<ReadonlyArray<Begun>, RedisError>
@@ -190,6 +202,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const letterTtl = Duration.toMillis(config.letterTtl)
     const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
     const decodeFlat = decodeReply("HGETALL", Flat)
+    const decodeLength = decodeReply("STRLEN", Schema.Int)
 
     const begun = (
       holding: Holding,
@@ -320,6 +333,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         return reply.length === 0 ? null : yield* Job.fromReply(id, reply)
       }),
       image: (id) => redis.getBuffer(keyspace.of(id).jobImage(id)),
+      imageBytes: (id) => redis.send("STRLEN", keyspace.of(id).jobImage(id)).pipe(Effect.flatMap(decodeLength)),
       cancel: (id) =>
         redis.run(
           cancelScript,

@@ -9,12 +9,13 @@ import { hash } from "node:crypto"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { MailboxFull } from "../mailbox/Mailbox.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
 import { JobUnreadable } from "./Job.ts"
 import type { Job, JobId, PlanStep } from "./Job.ts"
 import { mint } from "./JobId.ts"
-import { JobStore } from "./JobStore.ts"
+import { InputTooLarge, JobStore } from "./JobStore.ts"
 import type { IdempotencyConflict, LaneFull, UploadGone } from "./JobStore.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 import * as StageBehavior from "./StageBehavior.ts"
@@ -85,7 +86,7 @@ export interface Submitted {
  * - `key`: idempotency key, or null for a job of its own
  * - `body`: what the key is bound to, by default the input; another body under the key is IdempotencyConflict
  * - `image`: bytes kept beside the job for the stages that read them; two more round trips
- * MailboxFull, LaneFull, RedisFull, IdempotencyConflict: nothing happened. RedisUnavailable: unknown; submit again with the same key.
+ * InputTooLarge, MailboxFull, LaneFull, RedisFull, IdempotencyConflict: nothing happened. RedisUnavailable: unknown; submit again with the same key.
  */
 export const submit = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
   pipeline: Pipeline<Name, Input, S>,
@@ -98,12 +99,21 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   }
 ): Effect.fn.Return<
   Submitted,
-  IdempotencyConflict | MailboxFull | LaneFull | UploadGone | RedisError,
+  InputTooLarge | IdempotencyConflict | MailboxFull | LaneFull | UploadGone | RedisError,
   JobStore | Keyspace
 > {
   const store = yield* JobStore
   const { partitions } = yield* Keyspace
   const json = JSON.stringify(yield* Effect.orDie(pipeline.encodeInput(input)))
+  // before anything is sent, or hashed
+  for (const [part, bytes, most] of [
+    ["input", Buffer.byteLength(json), PayloadLimit.mostBytes],
+    ["image", options.image?.length ?? 0, PayloadLimit.mostImageBytes],
+    ["owner", Buffer.byteLength(options.owner ?? ""), PayloadLimit.mostNameBytes],
+    ["key", Buffer.byteLength(options.key ?? ""), PayloadLimit.mostNameBytes]
+  ] as const) {
+    if (bytes > most) return yield* new InputTooLarge({ part, bytes, most })
+  }
   const id = mint({ pipeline: pipeline.name, owner: options.owner, key: options.key, partitions: partitions.length })
   const submission = {
     id,

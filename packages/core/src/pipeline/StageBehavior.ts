@@ -12,12 +12,14 @@ import * as Setting from "../config/Setting.ts"
 import { fragment, openRetrying } from "../event/JobEvent.ts"
 import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
-import { Mailbox } from "../mailbox/Mailbox.ts"
+import { bytesOf, Mailbox } from "../mailbox/Mailbox.ts"
 import type { Message } from "../mailbox/Mailbox.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
+import { ImageMemory } from "./ImageMemory.ts"
 import { JobId } from "./Job.ts"
 import type { Job, PlanStep } from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
@@ -27,7 +29,7 @@ import type { Begun, StageRunner } from "./StageRunners.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 
 export type ConfigError = Config.ConfigError
-export type Requirements = Mailbox
+export type Requirements = Mailbox | ImageMemory
 
 /** What a handler may know of the job beside the values it reads. */
 export interface StageJob {
@@ -36,7 +38,10 @@ export interface StageJob {
   readonly owner: string
   /** From 1. */
   readonly attempt: number
-  /** The submitted image's bytes; null once it is gone. */
+  /**
+   * The submitted image's bytes; null once it is gone. Waits for room (ImageMemory), within the stage's timeout, and holds it
+   * until the attempt ends.
+   */
   readonly image: Effect.Effect<Buffer | null, RedisError>
   /** Sends a message with this stage's commit: exactly when the stage is recorded (J3). */
   readonly tell: (message: Message) => Effect.Effect<void>
@@ -87,8 +92,6 @@ const ownPolicy = Retry.policy<OwnError>({
 /** How often a job is parked for a cause that may heal, and for an untyped defect. */
 const maxRounds = 3
 const defectRounds = 1
-/** A checkpoint's or input's size at most, bytes of JSON. */
-const mostOutputBytes = 256 * 1024
 
 const parseJson = (text: string): unknown => JSON.parse(text)
 
@@ -97,12 +100,13 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
   stage: Stage<string, N, A>,
   make: Effect.Effect<Handler<N, A, E, RH>, EX, R>,
   options: Options<E>
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Mailbox> =>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Requirements> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const system = yield* ActorSystem
       const store = yield* JobStore
       const messages = yield* Mailbox
+      const images = yield* ImageMemory
       const runners = StageRunners.of(system)
       const handler = yield* make
       const around = yield* Tracing.around<RH>(`${pipeline.name}.${stage.name}`)
@@ -152,9 +156,16 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         if (Exit.isFailure(json)) return rejected(String(Cause.squash(json.cause)))
         const text = JSON.stringify(json.value)
         const bytes = Buffer.byteLength(text)
-        return bytes <= mostOutputBytes
+        return bytes <= PayloadLimit.mostBytes
           ? Exit.succeed(text)
-          : rejected(`has ${bytes} bytes, allowed are ${mostOutputBytes}`)
+          : rejected(`has ${bytes} bytes, allowed are ${PayloadLimit.mostBytes}`)
+      }
+
+      const writeAll = (output: A, tells: ReadonlyArray<Message>): Exit.Exit<string, OutputRejected> => {
+        const bytes = tells.reduce((sum, tell) => sum + bytesOf(tell), 0)
+        return bytes <= PayloadLimit.mostBytes
+          ? writeOutput(output)
+          : rejected(`comes with messages of ${bytes} bytes, allowed are ${PayloadLimit.mostBytes}`)
       }
 
       const whileItMayHelp = {
@@ -249,7 +260,12 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         const answer = yield* record(
           delivery,
           store.bury(holding, {
-            failure: { code: failure.tag, message: failure.message.slice(0, 1_000), stage: stage.name, attempts },
+            failure: {
+              code: failure.tag,
+              message: failure.message.slice(0, PayloadLimit.mostReasonLength),
+              stage: stage.name,
+              attempts
+            },
             event: fragment({ stage: "failed", status: "failed", progress, result: null }),
             rounds,
             retrying: openRetrying(stage.name, progress, failure.tag, attempts)
@@ -313,11 +329,12 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const run: StageRunner["run"] = (begun, restore) => {
         const { delivery, holding, job } = begun
         const tells: Array<Message> = []
+        const pictures = images.attempt(job.id)
         const facts: StageJob = {
           id: job.id,
           owner: job.owner,
           attempt: job.attempts,
-          image: Effect.suspend(() => store.image(job.id)),
+          image: pictures.image,
           tell: (message) => Effect.sync(() => void tells.push(message))
         }
         const handle = Effect.suspend(() => {
@@ -326,7 +343,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           return delivery.fate === null ? readValues(job) : Effect.interrupt
         }).pipe(
           Effect.flatMap((values) => handler(values, facts)),
-          Effect.flatMap(writeOutput)
+          Effect.flatMap((output) => (tells.length === 0 ? writeOutput(output) : writeAll(output, tells)))
         )
         const suspected = job.deliveries >= aloneFrom
         const work = suspected ? Effect.andThen(system.alone(delivery), handle) : handle
@@ -351,7 +368,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           return Effect.as(failed(delivery, holding, job, cause), null)
         }
         const notes = { job_id: job.id, stage: mailbox, attempt: job.attempts }
-        return around(Effect.flatMap(Effect.exit(restore(work)), settle), job.trace, notes)
+        const attempt = Effect.ensuring(Effect.exit(restore(work)), pictures.end)
+        return around(Effect.flatMap(attempt, settle), job.trace, notes)
       }
 
       /** Stage after stage, as long as the job is kept here. */

@@ -48,6 +48,13 @@ export const restarts = Metric.counter("eco2_restarts_total", {
   description: "loops that failed by a defect and were started again"
 })
 
+/** Bytes of the pictures that handlers hold, of IMAGE_MEMORY. */
+export const imageBytes = Metric.gauge("eco2_image_bytes", { description: "bytes of pictures that handlers hold" })
+/** Attempts that wait for room for their picture. */
+export const imageWaiting = Metric.gauge("eco2_image_waiting", {
+  description: "attempts that wait for room for their picture"
+})
+
 /** By `mailbox`: entries in the mailbox, in work included. */
 export const mailboxDepth = Metric.gauge("eco2_mailbox_depth", { description: "entries not yet acknowledged" })
 /** By `mailbox`: entries in work, of all processes. */

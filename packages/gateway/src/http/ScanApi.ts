@@ -85,11 +85,12 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
         "IMAGE_URL_REQUIRED, IMAGE_HOST_NOT_ALLOWED, UNSUPPORTED_MODEL, INVALID_IDEMPOTENCY_KEY, INVALID_JSON, INVALID_REQUEST"
       ),
       failure(401, "UNAUTHORIZED"),
+      failure(408, "REQUEST_TIMEOUT"),
       failure(409, "IDEMPOTENCY_KEY_REUSED"),
-      failure(413, "IMAGE_TOO_LARGE"),
+      failure(413, "IMAGE_TOO_LARGE, INPUT_TOO_LARGE"),
       failure(422, "VALIDATION_ERROR"),
       failure(429, "LANE_FULL"),
-      failure(503, "MAILBOX_FULL, STORAGE_FULL, UNAVAILABLE")
+      failure(503, "MAILBOX_FULL, STORAGE_FULL, TOO_MANY_UPLOADS, UNAVAILABLE")
     ]
   }).annotate(OpenApi.Summary, "Submit a photo"),
   HttpApiEndpoint.get("result", "/api/v1/scan/:job_id/result", {

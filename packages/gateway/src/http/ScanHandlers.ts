@@ -5,9 +5,10 @@
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, Keyspace, MemoryUse, Pipeline, RedisClient, Role, Tracing } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
-import { ByteSize, Effect, Metric, Schema, Stream } from "effect"
+import { Effect, Metric, Schema, Stream } from "effect"
 import type { Scope } from "effect"
-import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpServerResponse } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { Authorization } from "../auth/Authorization.ts"
 import { EventRouter } from "../events/EventRouter.ts"
@@ -15,6 +16,7 @@ import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
 import { refusal, respond, unavailable } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
+import * as RequestBody from "./RequestBody.ts"
 import { Api } from "./ScanApi.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
 
@@ -91,21 +93,11 @@ export const layer = (config: GatewayConfig) =>
         return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* notFound : job
       })
 
-      const readBody = (request: Request): Effect.Effect<string, HttpRefusal> =>
-        Number(request.headers["content-length"] ?? 0) > ScanSubmission.mostBodyBytes
-          ? Effect.fail(ScanSubmission.tooLarge())
-          : request.text.pipe(
-              Effect.provideService(HttpServerRequest.MaxBodySize, ByteSize.bytes(ScanSubmission.mostBodyBytes)),
-              Effect.mapError((error) =>
-                /maxBytes|size|large/i.test(String(error.cause ?? error))
-                  ? ScanSubmission.tooLarge()
-                  : refusal(400, "INVALID_REQUEST", "the body could not be read")
-              )
-            )
+      const readBody = RequestBody.make(config.uploadMemory)
 
       const submit = Effect.fnUntraced(function* (
         request: Request
-      ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
+      ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal, Scope.Scope> {
         const user = yield* authorization.user(request)
         yield* checkOrigin(request, config.corsOrigins)
         const key = yield* ScanSubmission.idempotencyKey(request.headers["x-idempotency-key"])
@@ -128,6 +120,8 @@ export const layer = (config: GatewayConfig) =>
           Effect.provideService(Keyspace, keyspace),
           Effect.mapError((error) => {
             switch (error._tag) {
+              case "InputTooLarge":
+                return refusal(413, "INPUT_TOO_LARGE", error.message)
               case "IdempotencyConflict":
                 return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key came before with another body")
               case "MailboxFull":
@@ -218,7 +212,7 @@ export const layer = (config: GatewayConfig) =>
 
       return handlers
         .handleRaw("submit", ({ request }) =>
-          respond(submit(request)).pipe(Tracing.spanOf("scan.submit", request.headers.traceparent ?? ""))
+          respond(Effect.scoped(submit(request))).pipe(Tracing.spanOf("scan.submit", request.headers.traceparent ?? ""))
         )
         .handleRaw("result", ({ params, request }) => respond(result(request, params.job_id)))
         .handleRaw("resultOld", ({ params, request }) => respond(result(request, params.job_id)))

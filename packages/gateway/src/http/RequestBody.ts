@@ -1,0 +1,66 @@
+/**
+ * RequestBody: reads a request's body as text, bounded three ways: in bytes of its own (413), in time (408), and, with all
+ * others this process holds at that time, in bytes of UPLOAD_MEMORY (503: it is told to come back, nobody waits inside).
+ * What has arrived is counted, not what was announced, from a body's first 64 KiB on: a scan by address is never refused for
+ * other people's pictures, and who announces much and sends nothing takes no room. It is held until the scope closes.
+ */
+import { Effect, Metric, Stream } from "effect"
+import type { Duration, Scope } from "effect"
+import type { HttpServerError, HttpServerRequest } from "effect/http"
+import { refusal } from "./HttpErrors.ts"
+import type { HttpRefusal } from "./HttpErrors.ts"
+import { mostBodyBytes, tooLarge } from "./ScanSubmission.ts"
+
+/** Bodies refused because this process holds its limit of them. */
+const uploadsRefused = Metric.counter("eco2_uploads_refused_total", {
+  incremental: true,
+  description: "request bodies refused at UPLOAD_MEMORY"
+})
+
+/** Of each body, not counted. */
+const freeBytes = 64 * 1024
+/** The largest body in this time takes a line of 1 Mbit/s. */
+const patience: Duration.Input = "2 minutes"
+
+type Read = (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<string, HttpRefusal, Scope.Scope>
+
+/** A reader whose bodies share `most` bytes. */
+export const make = (most: number): Read => {
+  let held = 0
+  const full = Effect.suspend(() =>
+    Effect.andThen(
+      Metric.update(uploadsRefused, 1),
+      Effect.fail(refusal(503, "TOO_MANY_UPLOADS", "too many pictures are arriving; try again later", "2 seconds"))
+    )
+  )
+  return Effect.fnUntraced(function* (request) {
+    const announced = Number(request.headers["content-length"] ?? 0)
+    if (announced > mostBodyBytes) return yield* tooLarge()
+    if (held + announced - freeBytes > most && announced > freeBytes) return yield* full
+    const own = yield* Effect.acquireRelease(
+      Effect.sync(() => ({ arrived: 0, counted: 0 })),
+      ({ counted }) => Effect.sync(() => void (held -= counted))
+    )
+    const decoder = new TextDecoder()
+    let text = ""
+    yield* Stream.runForEach(request.stream, (chunk): Effect.Effect<void, HttpRefusal> => {
+      own.arrived += chunk.length
+      if (own.arrived > mostBodyBytes) return Effect.fail(tooLarge())
+      const more = Math.max(0, own.arrived - freeBytes) - own.counted
+      if (held + more > most) return full
+      held += more
+      own.counted += more
+      text += decoder.decode(chunk, { stream: true })
+      return Effect.void
+    }).pipe(
+      Effect.mapError((error: HttpServerError.HttpServerError | HttpRefusal) =>
+        error._tag === "HttpRefusal" ? error : refusal(400, "INVALID_REQUEST", "the body could not be read")
+      ),
+      Effect.timeoutOrElse({
+        duration: patience,
+        orElse: () => Effect.fail(refusal(408, "REQUEST_TIMEOUT", "the body took too long to arrive"))
+      })
+    )
+    return text + decoder.decode()
+  })
+}

@@ -1,0 +1,202 @@
+/** Pictures held by one process's handlers: bounded in bytes, first come first served, given back however an attempt ends. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Metric, Schema } from "effect"
+import { ImageMemory, Metrics, Pipeline, Stage } from "@eco2/core"
+import type { Job } from "@eco2/core"
+import { layer as imageMemoryLayer } from "../../../packages/core/src/pipeline/ImageMemory.ts"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const most = 100
+type Memory = ImageMemory["Service"]
+
+/** A memory of its own with room for `most` bytes, and a way to have a job with an image of so many. */
+const withMemory = <A, E>(
+  body: (
+    memory: Memory,
+    jobWith: (bytes: number) => Effect.Effect<Job.JobId>,
+    client: Fleet.Process<Fleet.Services>
+  ) => Effect.Effect<A, E>
+) =>
+  Effect.gen(function* () {
+    const client = yield* Fleet.joined(redis.url, { imageMemory: most })
+    const jobWith = (bytes: number) =>
+      Effect.orDie(client.run(Fleet.submit({ owner: `of ${bytes}`, image: new Uint8Array(bytes).fill(7) })))
+    return yield* client.run(
+      Effect.provide(
+        ImageMemory.use((memory) => body(memory, jobWith, client)),
+        imageMemoryLayer
+      )
+    )
+  })
+const waiting = Metric.value(Metrics.imageWaiting).pipe(Effect.map(({ value }) => value))
+const heldBytes = Metric.value(Metrics.imageBytes).pipe(Effect.map(({ value }) => value))
+const sizeOf = (image: Buffer | null) => image?.length ?? null
+
+describe("the memory for pictures", () => {
+  it.live("serves who came first, though one who came later would fit", () =>
+    withMemory((memory, jobWith) =>
+      Effect.gen(function* () {
+        const served: Array<string> = []
+        const [first, large, small] = [
+          memory.attempt(yield* jobWith(60)),
+          memory.attempt(yield* jobWith(80)),
+          memory.attempt(yield* jobWith(10))
+        ]
+        yield* first.image
+        const others = []
+        for (const [name, attempt] of [
+          ["large", large],
+          ["small", small]
+        ] as const) {
+          others.push(yield* Effect.forkChild(Effect.tap(attempt.image, () => Effect.sync(() => served.push(name)))))
+          yield* Fleet.until(waiting, (count) => count + served.length === others.length)
+        }
+        expect(served).toEqual([])
+        yield* first.end
+        for (const fiber of others) yield* Fiber.join(fiber)
+        expect(served).toEqual(["large", "small"])
+        expect(yield* heldBytes).toBe(90)
+      })
+    )
+  )
+
+  it.live("lets a picture larger than all of it pass, alone", () =>
+    withMemory((memory, jobWith) =>
+      Effect.gen(function* () {
+        const [first, huge, last] = [
+          memory.attempt(yield* jobWith(1)),
+          memory.attempt(yield* jobWith(5_000)),
+          memory.attempt(yield* jobWith(1))
+        ]
+        yield* first.image
+        const read = yield* Effect.forkChild(huge.image)
+        yield* Fleet.until(waiting, (count) => count === 1)
+        yield* first.end
+        expect(sizeOf(yield* Fiber.join(read))).toBe(5_000)
+        const after = yield* Effect.forkChild(last.image)
+        yield* Fleet.until(waiting, (count) => count === 1)
+        yield* huge.end
+        expect(sizeOf(yield* Fiber.join(after))).toBe(1)
+      })
+    )
+  )
+
+  it.live("counts and reads a picture once, however often and however concurrently an attempt asks for it", () =>
+    withMemory((memory, jobWith) =>
+      Effect.gen(function* () {
+        const attempt = memory.attempt(yield* jobWith(80))
+        const images = yield* Effect.all([attempt.image, attempt.image, attempt.image], { concurrency: "unbounded" })
+        expect(new Set([...images, yield* attempt.image]).size).toBe(1)
+        expect(yield* heldBytes).toBe(80)
+        yield* attempt.end
+        expect(yield* heldBytes).toBe(0)
+        expect(sizeOf(yield* memory.attempt(yield* jobWith(100)).image)).toBe(100)
+      })
+    )
+  )
+
+  it.live(
+    "holds nothing for a picture that is gone, for a wait that was interrupted, nor for one asked after the end",
+    () =>
+      withMemory((memory, jobWith, client) =>
+        Effect.gen(function* () {
+          const [first, second, third] = [
+            memory.attempt(yield* jobWith(100)),
+            memory.attempt(yield* jobWith(100)),
+            memory.attempt(yield* jobWith(100))
+          ]
+          yield* first.image
+          const interrupted = yield* Effect.forkChild(second.image)
+          yield* Fleet.until(waiting, (count) => count === 1)
+          yield* Fiber.interrupt(interrupted)
+          expect(yield* waiting).toBe(0)
+          yield* first.end
+          yield* first.image
+          yield* first.image
+          expect(yield* heldBytes).toBe(0)
+          expect(sizeOf(yield* third.image)).toBe(100)
+          // another attempt of the one interrupted
+          yield* third.end
+          expect(sizeOf(yield* second.image)).toBe(100)
+          const gone = yield* jobWith(50)
+          yield* client.run(Fleet.cancel(gone))
+          for (const key of yield* Fleet.keysOf(client))
+            if (key.includes(`${gone}:image`)) yield* client.send("DEL", key)
+          expect(yield* memory.attempt(gone).image).toBe(null)
+          expect(yield* heldBytes).toBe(100)
+        })
+      )
+  )
+})
+
+describe("a stage that reads pictures", () => {
+  it.live("has no more bytes of them at once in its handlers than there is room for, and works them all off", () =>
+    Effect.gen(function* () {
+      let now = 0
+      let peak = 0
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: (_, job) =>
+            Effect.gen(function* () {
+              const bytes = (yield* Effect.orDie(job.image))?.length ?? 0
+              peak = Math.max(peak, (now += bytes))
+              yield* Effect.sleep("1 millis")
+              now -= bytes
+              return { grams: bytes }
+            })
+        }),
+        { imageMemory: most }
+      )
+      const image = new Uint8Array(40)
+      const ids = yield* Effect.forEach(Array.from({ length: 20 }), () => worker.run(Fleet.submit({ image })))
+      for (const id of ids) yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(peak).toBe(80)
+      expect(yield* heldBytes).toBe(0)
+    })
+  )
+
+  it.live("A3 gives the room back however the attempt ends: failed, timed out, died, done", () =>
+    Effect.gen(function* () {
+      const ends = {
+        failed: Effect.fail(new Fleet.ScaleBroken()),
+        "timed out": Effect.never,
+        died: Effect.die("broken"),
+        done: Effect.succeed("seen")
+      }
+      const End = Schema.Literals(["failed", "timed out", "died", "done"])
+      const look = Stage.make("look", {
+        needs: { input: End },
+        output: Schema.String,
+        progress: 100,
+        readsImage: true,
+        timeout: "100 millis",
+        concurrency: 1
+      })
+      const Looking = Pipeline.make("looking", { input: End }).add(look)
+      const seen: Array<string> = []
+      const worker = yield* Fleet.working(
+        redis.url,
+        Pipeline.behavior(
+          Looking,
+          "look",
+          Effect.succeed(({ input }, job) =>
+            Effect.flatMap(Effect.orDie(job.image), (image): Effect.Effect<string, Fleet.ScaleBroken> => {
+              seen.push(`${input} ${job.attempt}: ${sizeOf(image)}`)
+              return job.attempt === 1 ? ends[input] : Effect.succeed("seen")
+            })
+          )
+        ),
+        { imageMemory: most }
+      )
+      const ids = yield* Effect.forEach(End.literals, (input) =>
+        worker.run(Pipeline.submit(Looking, input, { owner: null, key: null, image: new Uint8Array(most) }))
+      )
+      for (const { id } of ids) yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      const twice = ["failed", "timed out", "died"].flatMap((end) => [`${end} 1: 100`, `${end} 2: 100`])
+      expect(seen.toSorted()).toEqual([...twice, "done 1: 100"].toSorted())
+      expect(yield* heldBytes).toBe(0)
+    })
+  )
+})
