@@ -23,44 +23,58 @@
 pass_when_full()
 local ttl, user_limit = tonumber(ARGV[2]), tonumber(ARGV[3])
 
-local function commit(id, cur, token, step, keep, output, tells_from, tells)
-  local stage, progress, drop_image, next_stage, next_mailbox = string.match(step, "^(%S+) (%S+) (%S+) (%S+) (%S+)$")
-  local last = next_stage == "-"
-  local f = read_fence(id)
-  if not f then return { "gone", 0 } end
-  if f.last == token then
-    if last then return { "ended", 0 } end
-    return { keep ~= "" and f.by == keep and "kept" or "committed", 0 }
+local steps = {} -- five words, the same for every job of a stage
+local function step_of(text)
+  local known = steps[text]
+  if not known then
+    local stage, progress, drop_image, next_stage, next_mailbox = string.match(text, "^(%S+) (%S+) (%S+) (%S+) (%S+)$")
+    known = { stage = stage, progress = progress, drop_image = drop_image == "1", next = next_stage, mailbox = next_mailbox,
+      last = next_stage == "-", checkpoint = "o:" .. stage,
+      completed = stamp .. '"stage":"' .. stage .. '","status":"completed","progress":' .. progress .. ',"result":null}',
+      started = stamp .. started_event(next_stage, progress) .. "}" }
+    steps[text] = known
   end
-  if f.at ~= stage or f.cur ~= cur or is_over(f.state) then return { "lost", 0 } end
-  local work = now - (tonumber(f.since) or now)
-  local checkpoint, value = "o:" .. stage, int(work) .. " " .. output
-  local holder = f.by == token
-  f.last, f.deliveries, f.progress = token, "0", progress
-  if drop_image == "1" and f.image == "1" then
-    redis.call("DEL", job_key(id) .. ":image")
-    f.image = "-"
+  return known
+end
+
+local function commit(id, cur, token, step_text, keep, output, tells_from, tells)
+  local key, step = job_key(id), step_of(step_text)
+  local fence = redis.call("HGET", key, "now")
+  if not fence then return { "gone", 0 } end
+  local state, at, stands, by, last, _, tries, _, _, _, since, rest = string.match(fence, hot_words)
+  if not state then return { "gone", 0 } end
+  if last == token then
+    if step.last then return { "ended", 0 } end
+    return { keep ~= "" and by == keep and "kept" or "committed", 0 }
   end
+  if at ~= step.stage or stands ~= cur or is_over(state) then return { "lost", 0 } end
+  local work = now - (tonumber(since) or now)
+  local checkpoint = int(work) .. " " .. output
+  if step.drop_image then redis.call("DEL", key .. ":image") end
   for i = tells_from, tells_from + tells * 3 - 1, 3 do
     redis.call("XADD", mailbox_key(ARGV[i]), "*", "type", ARGV[i + 1], "body", ARGV[i + 2], "ts", now_text)
   end
-  local completed = '"stage":"' .. stage .. '","status":"completed","progress":' .. progress .. ',"result":null'
-  if keep ~= "" and holder then
-    f.at, f.by, f.since, f.attempts, f.tries, f.started = next_stage, keep, now_text, "1", int(f.tries + 1), "1"
-    write_fence(id, f, checkpoint, value)
-    emit(id, f, { completed, started_event(next_stage, progress) })
+  -- a job begun ten times or more may have no room for what is told here: it is handed off
+  local has_room = #tries < 2
+  if keep ~= "" and by == token and has_room then
+    redis.call("HSET", key, step.checkpoint, checkpoint, "now", "running " .. step.next .. " " .. cur .. " " .. keep .. " " .. token ..
+      " 1 " .. int(tries + 1) .. " 0 1 " .. step.progress .. " " .. now_text .. " " .. rest)
+    tell(id, redis.call("RPUSH", key .. ":events", step.completed, step.started), step.completed, step.started)
     return { "kept", work }
   end
+  local f = fence_of(fence)
+  if not f then return { "gone", 0 } end
+  f.last, f.deliveries, f.progress, f.attempts = token, "0", step.progress, "0"
   take_off_current(f)
-  f.attempts = "0"
-  if last then
+  local completed = '"stage":"' .. step.stage .. '","status":"completed","progress":' .. step.progress .. ',"result":null'
+  if step.last then
     finish(id, f, "done", { completed, '"stage":"done","status":"completed","progress":100,"result":null' }, ttl, user_limit, nil,
-      checkpoint, value)
+      step.checkpoint, checkpoint)
     return { "ended", work }
   end
-  f.at, f.started = next_stage, "-"
-  place(id, f, next_mailbox)
-  write_fence(id, f, checkpoint, value)
+  f.at, f.started = step.next, "-"
+  place(id, f, step.mailbox)
+  write_fence(id, f, step.checkpoint, checkpoint)
   emit(id, f, { completed })
   return { "committed", work }
 end

@@ -26,21 +26,25 @@ local function pass_when_full()
 end
 
 -- The fence: what transitions read and write of a job, in one field of its hash, `now`: words with a space between, "-" for
--- none, the owner last; `since`: when the state began. One field, because every field costs 80 bytes a job, and its part of a call's time at every step.
-local fence_pattern = "^" .. string.rep("(%S+) ", 18) .. "(.*)$"
+-- none, the owner last; `since`: when the state began. One field, because every field costs 80 bytes a job, and its part of
+-- a call's time at every step. The first eleven words are what a stage changes; a commit takes the rest as one piece.
+local hot_words = "^" .. string.rep("(%S+) ", 11) .. "(.*)$"
 local function fence_of(text)
   if not text then return nil end
-  local state, at, cur, by, last, run, attempts, tries, deliveries, admitted, started, progress, created, since, wait,
-    deadline, letter, image, owner = string.match(text, fence_pattern)
+  local state, at, cur, by, last, attempts, tries, deliveries, started, progress, since, rest = string.match(text, hot_words)
   if not state then return nil end
-  return { state = state, at = at, cur = cur, by = by, last = last, run = run, attempts = attempts, tries = tries,
-    deliveries = deliveries, admitted = admitted, started = started, progress = progress, created = created,
-    since = since, wait = wait, deadline = deadline, letter = letter, image = image, owner = owner,
+  local run, admitted, created, wait, deadline, letter, image, owner =
+    string.match(rest, "^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$")
+  if not run then return nil end
+  return { state = state, at = at, cur = cur, by = by, last = last, attempts = attempts, tries = tries,
+    deliveries = deliveries, started = started, progress = progress, since = since, run = run, admitted = admitted,
+    created = created, wait = wait, deadline = deadline, letter = letter, image = image, owner = owner,
     unheard = run == "1" and tries == "0" }
 end
 local function text_of(f)
-  return table.concat({ f.state, f.at, f.cur, f.by, f.last, f.run, f.attempts, f.tries, f.deliveries, f.admitted, f.started,
-    f.progress, f.created, f.since, f.wait, f.deadline, f.letter, f.image, f.owner }, " ")
+  return f.state .. " " .. f.at .. " " .. f.cur .. " " .. f.by .. " " .. f.last .. " " .. f.attempts .. " " .. f.tries .. " " ..
+    f.deliveries .. " " .. f.started .. " " .. f.progress .. " " .. f.since .. " " .. f.run .. " " .. f.admitted .. " " ..
+    f.created .. " " .. f.wait .. " " .. f.deadline .. " " .. f.letter .. " " .. f.image .. " " .. f.owner
 end
 -- The job's fence, nil when there is no such job (or none that this make of the code wrote).
 local function read_fence(id) return fence_of(redis.call("HGET", job_key(id), "now")) end
@@ -53,28 +57,33 @@ local function is_over(state) return state == "done" or state == "failed" or sta
 -- first thing that happens to a job; until then its `queued` is told by `created` alone.
 -- Of 200 places the last is kept for the event that ends the job. `frames`: the last of these events opens or ends a run and is
 -- told whatever the room, or a redriven job with a full history would never end (J1). A job begun seldom has room.
-local told = {}
-local function stamped(millis, members)
-  return '{"ts":' .. string.sub(millis, 1, -4) .. "." .. string.sub(millis, -3) .. "," .. members .. "}"
+local told, live = {}, 0
+local stamp = '{"ts":' .. string.sub(now_text, 1, -4) .. "." .. string.sub(now_text, -3) .. ","
+local function tell(id, last, ...)
+  local events = select("#", ...)
+  told[live + 1] = id .. " " .. int(last - events + 1)
+  for i = 1, events do told[live + 1 + i] = (select(i, ...)) end
+  live = live + 1 + events
 end
 local function emit(id, f, events, frames)
   local key = job_key(id) .. ":events"
   local texts = {}
-  if f.unheard then texts[1] = stamped(f.created, '"stage":"queued","status":"started","progress":0,"result":null') end
+  if f.unheard then
+    texts[1] = '{"ts":' .. string.sub(f.created, 1, -4) .. "." .. string.sub(f.created, -3) ..
+      ',"stage":"queued","status":"started","progress":0,"result":null}'
+  end
   f.unheard = false
-  for _, members in ipairs(events) do texts[#texts + 1] = stamped(now_text, members) end
+  for _, members in ipairs(events) do texts[#texts + 1] = stamp .. members .. "}" end
   if tonumber(f.tries) > 40 then
     local room = (frames and max_events or max_events - 1) - redis.call("LLEN", key)
     while #texts > math.max(frames and 1 or 0, room) do table.remove(texts, frames and #texts - 1 or #texts) end
     if #texts == 0 then return end
   end
-  local last = redis.call("RPUSH", key, unpack(texts))
-  told[#told + 1] = id .. " " .. int(last - #texts + 1)
-  for _, text in ipairs(texts) do told[#told + 1] = text end
+  tell(id, redis.call("RPUSH", key, unpack(texts)), unpack(texts))
 end
 -- Ends every script: the live stream gets what was told to all jobs, one entry a call.
 local function answer(reply)
-  if told[1] then
+  if live > 0 then
     redis.call("XADD", root .. ":events", "MINID", "~", int(real_now - live_millis), "*", "e", table.concat(told, "\n"))
   end
   return reply
