@@ -338,6 +338,8 @@ export const bury = (holding: JobStore.Holding, code = "ScaleBroken", rounds = 0
       })
     )
   )
+/** A job to which something has happened. */
+export const eventful = (options: { readonly owner?: string } = {}) => Effect.tap(submit(options), cancel)
 export const cancel = (id: Job.JobId) => JobStore.JobStore.use((store) => Effect.orDie(store.cancel(id)))
 /** Serves all timers that are due by this process's clock; how many jobs failed at their deadline. */
 export const promote = Effect.gen(function* () {

@@ -360,12 +360,12 @@ describe("a defect in the event tail", () => {
           if (deaths++ === 0) throw new Error("a bug")
         })
       )
-      yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.eventful())
       yield* Fleet.until(
         Effect.sync(() => gaps),
         (all) => all.length > 0
       )
-      const id = yield* client.run(Fleet.submit())
+      const id = yield* client.run(Fleet.eventful())
       yield* Fleet.until(
         Effect.sync(() => told),
         (all) => all.includes(id)
@@ -385,7 +385,7 @@ describe("a defect in the event tail", () => {
         })
       )
       const failure = yield* Effect.forkChild(Effect.flip(tail.failed))
-      yield* Effect.repeat(client.run(Fleet.submit()), {
+      yield* Effect.repeat(client.run(Fleet.eventful()), {
         until: () => tail.trouble() !== null,
         schedule: Schedule.spaced("50 millis")
       })

@@ -24,9 +24,6 @@ const follow = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Service
   return { told, gaps }
 })
 
-/** A job to which something has happened. */
-const eventful = (options: { readonly owner?: string } = {}) => Effect.tap(Fleet.submit(options), Fleet.cancel)
-
 const reading = (process: Fleet.Process<Fleet.Services>) =>
   Fleet.until(process.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xread "))
 const cut = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services>) {
@@ -41,10 +38,10 @@ describe("the live tail", () => {
       const client = yield* Fleet.joined(redis.url)
       // one owner a partition: no stream is empty when the tail begins
       const owners = ["ann", "a", "9b2f0f7e-5b7f-4c63-9c52-000000000000", "user 2", "user 3", "user 5", "user 7"]
-      for (const owner of owners) yield* client.run(eventful({ owner }))
+      for (const owner of owners) yield* client.run(Fleet.eventful({ owner }))
       const { gaps, told } = yield* follow(client)
       yield* cut(client)
-      const id = yield* client.run(eventful())
+      const id = yield* client.run(Fleet.eventful())
       yield* Fleet.until(
         Effect.sync(() => told.filter(([job]) => job === id).length),
         (length) => length === 2
@@ -57,12 +54,12 @@ describe("the live tail", () => {
   it.live("J4 a cursor trimmed away while it was cut off is a gap of that partition", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
-      const before = yield* client.run(eventful())
+      const before = yield* client.run(Fleet.eventful())
       const partition = (yield* client.run(Keyspace)).of(before)
       const { gaps, told } = yield* follow(client)
       yield* cut(client)
       yield* client.send("XTRIM", partition.events, "MAXLEN", 0)
-      const id = yield* client.run(eventful())
+      const id = yield* client.run(Fleet.eventful())
       yield* Fleet.until(
         Effect.sync(() => gaps.includes(partition.index)),
         (seen) => seen
@@ -72,7 +69,7 @@ describe("the live tail", () => {
         (seen) => seen
       )
       yield* reading(client)
-      const next = yield* client.run(eventful())
+      const next = yield* client.run(Fleet.eventful())
       yield* Fleet.until(
         Effect.sync(() => told.some(([job]) => job === next)),
         (seen) => seen
@@ -84,7 +81,7 @@ describe("the live tail", () => {
     Effect.gen(function* () {
       const own = yield* RedisServer.scoped()
       const client = yield* Fleet.joined(own.url)
-      const before = yield* client.run(eventful())
+      const before = yield* client.run(Fleet.eventful())
       const partition = (yield* client.run(Keyspace)).of(before)
       const { gaps, told } = yield* follow(client)
       yield* reading(client)
@@ -93,7 +90,7 @@ describe("the live tail", () => {
         Effect.sync(() => gaps.includes(partition.index)),
         (seen) => seen
       )
-      const id = yield* Fleet.until(Effect.option(client.run(eventful())), (one) => one._tag === "Some")
+      const id = yield* Fleet.until(Effect.option(client.run(Fleet.eventful())), (one) => one._tag === "Some")
       yield* Fleet.until(
         Effect.sync(() => id._tag === "Some" && told.some(([job]) => job === id.value)),
         (seen) => seen
@@ -108,7 +105,7 @@ describe("the live tail", () => {
       const partition = (yield* client.run(Keyspace)).of("ann")
       yield* client.send("XADD", partition.events, "*", "e", 'x 1\n{"of":"another version"}')
       yield* client.send("XADD", partition.events, "*", "odd", "one")
-      const id = yield* client.run(eventful())
+      const id = yield* client.run(Fleet.eventful())
       yield* Fleet.until(
         Effect.sync(() => told.some(([job]) => job === id)),
         (seen) => seen

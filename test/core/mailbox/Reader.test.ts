@@ -26,14 +26,12 @@ describe("a reader whose process lost its name", () => {
           })
       })
       let name = "old"
-      const scope = yield* Effect.scope
       yield* Effect.scoped(
         Reader.run({
           workload,
           partitions: Keys.partitionTable(4),
           consumer: () => name,
           answered: () => undefined,
-          scope,
           readers: 1,
           index: 0
         })

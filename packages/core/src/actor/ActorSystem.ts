@@ -112,7 +112,6 @@ const make = Effect.fnUntraced(function* (role: string) {
                 answered: () => {
                   answers[i] = now()
                 },
-                scope,
                 readers: groups.length,
                 index: i
               })

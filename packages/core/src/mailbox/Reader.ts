@@ -81,19 +81,17 @@ export const dispatch = (workload: Workload, deliveries: ReadonlyArray<Delivery>
  * Reads until the workload stops.
  * - `consumer`: the process's present token
  * - `answered`: told of every answer, and when asking begins again after all slots were taken
- * - `scope`: where deliveries are handed on; it outlives the reader, so that what the last read brought is worked on
  */
 export const run = Effect.fnUntraced(function* (options: {
   readonly workload: Workload
   readonly partitions: ReadonlyArray<Partition>
   readonly consumer: () => string
   readonly answered: () => void
-  readonly scope: Scope.Scope
   /** Readers that share the slots of this process, and this one's place among them. */
   readonly readers: number
   readonly index: number
 }): Effect.fn.Return<void, never, RedisClient | Mailbox | Scope.Scope> {
-  const { partitions, readers, scope, workload } = options
+  const { partitions, readers, workload } = options
   const clock = yield* Clock.Clock
   const redis = yield* RedisClient
   const mailbox = yield* Mailbox
@@ -211,9 +209,8 @@ export const run = Effect.fnUntraced(function* (options: {
           if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
         })
       ),
-      Effect.flatMap((deliveries) =>
-        deliveries.length === 0 ? Effect.void : Effect.forkIn(dispatch(workload, deliveries), scope)
-      ),
+      // begun before the next read is sent: Redis would serve that first, and keep the work waiting
+      Effect.flatMap((deliveries) => (deliveries.length === 0 ? Effect.void : dispatch(workload, deliveries))),
       Effect.catch(
         Effect.fnUntraced(function* (error) {
           if (!complained)
