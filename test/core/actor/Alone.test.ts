@@ -3,7 +3,7 @@
  * happened to be in work beside it; jobs and messages without a job alike.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Schema } from "effect"
+import { Deferred, Effect, Schema } from "effect"
 import { Actor, Behavior, Keys, Mailbox } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
@@ -67,7 +67,7 @@ describe("a job whose stage killed three processes", () => {
       yield* bench.goOn(before)
       yield* bench.has(suspect)
       // the one before was handed off to its next stage, and waits there like the one submitted meanwhile
-      expect((yield* client.run(Fleet.jobOf(before))).at).toBe("label")
+      expect(yield* client.run(Fleet.jobOf(before))).toMatchObject({ at: "label", state: "waiting" })
       expect(bench.begun.map(({ name }) => name)).toEqual([before, suspect])
       expect(bench.begun[1]).toMatchObject({ beside: 0 })
       yield* bench.goOn(suspect)
@@ -152,13 +152,14 @@ describe("a message that killed its processes", () => {
       const client = yield* Fleet.joined(redis.url)
       yield* deadly(client, 3)
       const bench = yield* makeBench
-      yield* Fleet.working(redis.url, printing(bench))
+      const worker = yield* Fleet.working(redis.url, printing(bench))
       yield* client.run(Printer.tell("bob", "Print", { text: "before" }))
       yield* bench.has("before")
       yield* condemned(client)
-      const alone = yield* Effect.forkChild(bench.has("deadly"))
+      yield* Fleet.until(Fleet.consumersOf(client, "printer"), ({ victim = 0 }) => victim === 0)
+      yield* worker.run(Fleet.depthOf("printer"))
       yield* bench.goOn("before")
-      yield* Fiber.join(alone)
+      yield* bench.has("deadly")
       expect(bench.begun).toEqual([
         { name: "before", beside: 0 },
         { name: "deadly", beside: 0 }

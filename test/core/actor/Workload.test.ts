@@ -35,6 +35,21 @@ const random = (seed: number) => () => {
 
 afterEach(() => vi.restoreAllMocks())
 
+describe("a delivery that is to be alone", () => {
+  it("A2 leaves no slot for anything else, and ends every reader's read, until it is finished", async () => {
+    const workload = serving(concurrencies)
+    const suspect = taken(workload, "weigh")
+    const waits = Effect.runFork(workload.alone(suspect))
+    await Effect.runPromise(Fiber.join(waits))
+    expect(names.map((name) => workload.free(name))).toEqual(names.map(() => 0))
+    expect(names.map((name) => workload.reserve(name))).toEqual(names.map(() => false))
+    expect(workload.paused).toBe(true)
+    workload.finish(suspect)
+    expect(names.map((name) => workload.free(name))).toEqual(Object.values(concurrencies))
+    expect(workload.paused).toBe(false)
+  })
+})
+
 describe("the slots of a process", () => {
   it("kept and read jobs together never exceed a stage's concurrency, and every slot comes back", () => {
     let at = 0
