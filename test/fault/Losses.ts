@@ -98,9 +98,9 @@ const lookUp = Effect.fnUntraced(function* (ids: Iterable<Job.JobId>) {
     Effect.fnUntraced(function* (id) {
       const partition = of(id)
       const hash = yield* count("EXISTS", partition.job(id))
-      const history = yield* count("EXISTS", partition.jobEvents(id))
+      const timer = yield* redis.send("ZSCORE", partition.timers, id)
       if (hash === 0) lost.push(id)
-      if (hash !== history) torn++
+      if ((hash === 0) !== (timer === null)) torn++
     }),
     { concurrency: 200, discard: true }
   )

@@ -169,11 +169,19 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   for (const partition of partitions) {
     const entries = Schema.decodeUnknownSync(Entries)(await redis.xrange(partition.events, "-", "+"))
     let last = "0-0"
-    for (const [entry, [, id = "", , first = "0", , text = ""]] of entries) {
+    for (const [entry, [, told = ""]] of entries) {
       if (!EventLog.isBefore(last, entry)) violations.push(`J4 live entries out of order: ${last}, ${entry}`)
       last = entry
-      const stored = histories.get(id)?.slice(Number(first) - 1, Number(first) - 1 + text.split("\n").length)
-      if (stored?.join("\n") !== text) violations.push(`J4 live and history differ at seq ${first} — job ${id}`)
+      let [id = "", seq = 0] = ["", 0]
+      for (const line of told.split("\n")) {
+        if (!line.startsWith("{")) {
+          const [named = "", first] = line.split(" ")
+          id = named
+          seq = Number(first)
+        } else if (histories.get(id)?.[seq++ - 1] !== line) {
+          violations.push(`J4 live and history differ at seq ${seq - 1} — job ${id}`)
+        }
+      }
     }
   }
 

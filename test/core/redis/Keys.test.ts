@@ -33,6 +33,14 @@ describe("hash slots", () => {
   )
 })
 
+describe("names", () => {
+  it("of pipelines, stages and roles are words: they stand in keys, and in a fence between spaces", () => {
+    for (const name of ["scan", "scan-worker", "2fa"]) expect(Keys.word(name)).toBe(name)
+    for (const name of ["", "a b", "a:b", "A", "-a", "a.b", "이코"])
+      expect(() => Keys.word(name)).toThrow("is not a word")
+  })
+})
+
 describe("partitions", () => {
   it("of fixed texts never change: data already stored is found by them", () => {
     const of = (text: string) => [4, 5, 16].map((partitions) => Keys.partitionOf(text, partitions))

@@ -12,6 +12,7 @@ import type { Delivery } from "../mailbox/Delivery.ts"
 import { Lease } from "../mailbox/Lease.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import * as Reader from "../mailbox/Reader.ts"
+import * as Keys from "../redis/Keys.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
@@ -68,7 +69,7 @@ export class ActorSystem extends Context.Service<
   static layer(options: {
     readonly role: string
   }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers> {
-    return Layer.effect(ActorSystem, make(options.role))
+    return Layer.effect(ActorSystem, make(Keys.word(options.role)))
   }
 }
 

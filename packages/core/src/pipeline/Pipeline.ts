@@ -8,6 +8,7 @@ import type { Layer } from "effect"
 import { hash } from "node:crypto"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { MailboxFull } from "../mailbox/Mailbox.ts"
+import * as Keys from "../redis/Keys.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import type { RedisError } from "../redis/RedisError.ts"
@@ -46,11 +47,11 @@ export interface Pipeline<Name extends string, Input, S extends Stages> {
 /** What a stage's handler reads: `Read<typeof ScanPipeline, "vision">`. */
 export type Read<P extends { readonly stages: Stages }, K extends keyof P["stages"]> = Values<NeedsOf<P["stages"][K]>>
 
-/** A pipeline without stages yet. `name`: lower case, part of mailbox names. */
+/** A pipeline without stages yet. `name`: a word, part of mailbox names. */
 export const make = <const Name extends string, Input>(
   name: Name,
   options: { readonly input: Codec<Input> }
-): Pipeline<Name, Input, {}> => build(name, options.input, {}, [])
+): Pipeline<Name, Input, {}> => build(Keys.word(name), options.input, {}, [])
 
 const build = <Name extends string, Input, S extends Stages>(
   name: Name,

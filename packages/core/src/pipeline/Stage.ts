@@ -4,6 +4,7 @@
  */
 import { Duration } from "effect"
 import type { Schema } from "effect"
+import * as Keys from "../redis/Keys.ts"
 
 /** JSON in Redis on one side, a value on the other; translated at once, without services or waiting. */
 export type Codec<A> = Schema.ConstraintCodec<A, unknown>
@@ -24,7 +25,7 @@ export interface Stage<Name extends string, N extends Needs, A> {
   readonly concurrency: number
 }
 
-/** `timeout` by default 2 minutes, `concurrency` 100. */
+/** `name`: a word, part of a mailbox's name. `timeout` by default 2 minutes, `concurrency` 100. */
 export const make = <const Name extends string, N extends Needs, A>(
   name: Name,
   options: {
@@ -36,7 +37,7 @@ export const make = <const Name extends string, N extends Needs, A>(
     readonly concurrency?: number
   }
 ): Stage<Name, N, A> => ({
-  name,
+  name: Keys.word(name),
   needs: options.needs,
   output: options.output,
   progress: options.progress,

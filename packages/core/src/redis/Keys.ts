@@ -31,6 +31,12 @@ export const tags = (partitions: number): ReadonlyArray<string> => {
   })
 }
 
+/** A name that may stand in a key, a mailbox and a fence: lower-case letters, digits, hyphens. Throws on another: it is the code's. */
+export const word = <Name extends string>(name: Name): Name => {
+  if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new Error(`"${name}" is not a word of a-z, 0-9 and -`)
+  return name
+}
+
 /** Names of one partition's keys. `root` is what scripts take as KEYS[1]. */
 export class Partition {
   readonly index: number
