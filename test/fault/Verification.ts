@@ -172,7 +172,8 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     for (const [entry, [, told = ""]] of entries) {
       if (!EventLog.isBefore(last, entry)) violations.push(`J4 live entries out of order: ${last}, ${entry}`)
       last = entry
-      let [id = "", seq = 0] = ["", 0]
+      let id = ""
+      let seq = 0
       for (const line of told.split("\n")) {
         if (!line.startsWith("{")) {
           const [named = "", first] = line.split(" ")

@@ -191,7 +191,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
 
       /** Commits; answers the next stage when the job was kept for it. */
       const succeed = Effect.fnUntraced(function* (
-        { delivery, holding, job }: Begun,
+        { delivery, holding, job, parent }: Begun,
         output: string,
         tells: ReadonlyArray<Message>
       ): Effect.fn.Return<Begun | null> {
@@ -233,6 +233,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         delivery.settling = false
         return {
           delivery,
+          parent,
           holding: { ...holding, stage: next.name, home: next.mailbox, token: keep },
           job: {
             ...job,
@@ -369,7 +370,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         }
         const notes = { job_id: job.id, stage: mailbox, attempt: job.attempts }
         const attempt = Effect.ensuring(Effect.exit(restore(work)), pictures.end)
-        return around(Effect.flatMap(attempt, settle), job.trace, notes)
+        return around(Effect.flatMap(attempt, settle), begun.parent, notes)
       }
 
       /** Stage after stage, as long as the job is kept here. */
@@ -392,7 +393,10 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           case "Run":
             return Effect.andThen(
               Metric.update(waitSeconds, begun.waitedMillis / 1000),
-              system.work(delivery, runAll({ delivery, holding, job: begun.job }))
+              system.work(
+                delivery,
+                runAll({ delivery, holding, job: begun.job, parent: Tracing.parse(begun.job.trace) })
+              )
             )
           case "Exhausted":
             return system.work(

@@ -2,7 +2,7 @@
  * StageRunners: which stages this process serves, so that a job whose stage has just committed may be kept here for the
  * next one. Filled by StageBehavior, asked by StageBehavior.
  */
-import type { Effect } from "effect"
+import type { Effect, Tracer } from "effect"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Job } from "./Job.ts"
@@ -13,6 +13,8 @@ export interface Begun {
   readonly delivery: Delivery
   readonly holding: Holding
   readonly job: Job
+  /** The span the job carries from its submit. */
+  readonly parent: Tracer.ExternalSpan | undefined
 }
 
 export interface StageRunner {

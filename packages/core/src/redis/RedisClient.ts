@@ -11,6 +11,7 @@ import type { ClusterOptions, RedisOptions } from "ioredis"
 import { Config, Context, Duration, Effect, Layer, Metric, Redacted, Schema } from "effect"
 import type { Scope } from "effect"
 import { redisCommands } from "../telemetry/Metrics.ts"
+import * as CommandDeadline from "./CommandDeadline.ts"
 import { hashSlot } from "./HashSlot.ts"
 import { RedisFull, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
@@ -71,8 +72,6 @@ const settings = {
   protocol: 2,
   maxRetriesPerRequest: 2,
   socketTimeout: silenceMillis,
-  // what was in flight when a connection fell silent waits for the next one; not for ever
-  commandTimeout: 2 * silenceMillis,
   connectTimeout: silenceMillis,
   keepAlive: 10_000,
   retryStrategy: (times: number) => Math.min(50 * times, mostRetryMillis),
@@ -140,11 +139,25 @@ const cork = (connection: Connection): void => {
   process.nextTick(() => stream.uncork())
 }
 
-const fromPromise = <A>(command: string, send: () => Promise<A>): Effect.Effect<A, RedisError> =>
+/** What was in flight when a connection fell silent waits for the next one; not for ever. */
+const deadlineMillis = 2 * silenceMillis
+const deadline = CommandDeadline.make(deadlineMillis)
+const late = (command: string) =>
+  new RedisUnavailable({ command, cause: new Error(`no answer within ${deadlineMillis / 1000} s`) })
+
+/** `timed` false: a blocking read, which has a deadline of its own. */
+const fromPromise = <A>(command: string, send: () => Promise<A>, timed = true): Effect.Effect<A, RedisError> =>
   Effect.callback<A, RedisError>((resume) => {
+    const answered = timed ? deadline.begin(() => resume(Effect.fail(late(command)))) : null
     send().then(
-      (reply) => resume(Effect.succeed(reply)),
-      (cause: unknown) => resume(Effect.fail(toRedisError(command, cause)))
+      (reply) => {
+        answered?.()
+        resume(Effect.succeed(reply))
+      },
+      (cause: unknown) => {
+        answered?.()
+        resume(Effect.fail(toRedisError(command, cause)))
+      }
     )
   })
 
@@ -267,8 +280,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
       connectionName: "eco2-reader",
       lazyConnect: true,
       // our own timer guards a blocking read
-      socketTimeout: undefined,
-      commandTimeout: undefined
+      socketTimeout: undefined
     }
     let connection: Connection
     if (shared instanceof Cluster) {
@@ -317,7 +329,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
           open.pipe(
             Effect.flatMap(({ connection }) => {
               reading = true
-              return fromPromise(command, () => connection.call(command, ...args))
+              return fromPromise(command, () => connection.call(command, ...args), false)
             }),
             Effect.timeoutOrElse({
               duration: Duration.millis(blockMillis + silenceMillis),

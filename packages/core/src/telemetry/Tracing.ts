@@ -3,7 +3,7 @@
  * and spans of a job. Source: https://www.w3.org/TR/trace-context/
  */
 import { Context, Effect, Option, References, Tracer } from "effect"
-import { randomBytes } from "node:crypto"
+import { randomUUID } from "node:crypto"
 
 const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
 
@@ -21,21 +21,28 @@ export const format = (span: {
 }): string => `00-${span.traceId.padStart(32, "0")}-${span.spanId.padStart(16, "0")}-${span.sampled ? "01" : "00"}`
 
 /** The traceparent of the caller's span; a new one where there is none, so that every job has a trace id. */
-export const current: Effect.Effect<string> = Effect.map(Effect.option(Effect.currentParentSpan), (span) =>
-  Option.match(span, {
-    onNone: () =>
-      format({ traceId: randomBytes(16).toString("hex"), spanId: randomBytes(8).toString("hex"), sampled: true }),
-    onSome: format
-  })
+export const current: Effect.Effect<string> = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (span) =>
+  Option.match(span, { onNone: makeTrace, onSome: format })
 )
+
+/** A new trace: the random bits of a UUID, which Node has in store, are enough for its ids. */
+const makeTrace = (): string =>
+  format({
+    traceId: randomUUID().replaceAll("-", ""),
+    spanId: randomUUID().replaceAll("-", "").slice(16),
+    sampled: true
+  })
 
 /** Runs an effect as a span of the trace that a job or a request carries; of a new one where it names none. */
 export const spanOf =
   (name: string, traceparent: string) =>
-  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> => {
-    const parent = parse(traceparent)
-    return Effect.withSpan(effect, name, { captureStackTrace: false, ...(parent === undefined ? {} : { parent }) })
-  }
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
+    spanUnder(name, parse(traceparent))(effect)
+
+const spanUnder =
+  (name: string, parent: Tracer.ExternalSpan | undefined) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
+    Effect.withSpan(effect, name, { captureStackTrace: false, ...(parent === undefined ? {} : { parent }) })
 
 /**
  * What runs work of a job in the services this effect sees, with the job's trace and log annotations around it. A span of
@@ -48,12 +55,11 @@ export const around = <R>(name: string) =>
     const exported = (yield* Effect.tracer) !== Tracer.nativeTracer
     return <A, E>(
       effect: Effect.Effect<A, E, R>,
-      traceparent: string,
+      parent: Tracer.ExternalSpan | undefined,
       annotations: Readonly<Record<string, unknown>>
     ): Effect.Effect<A, E> => {
       const annotated = Context.add(services, References.CurrentLogAnnotations, { ...notes, ...annotations })
-      if (exported) return Effect.updateContext(spanOf(name, traceparent)(effect), () => annotated)
-      const parent = parse(traceparent)
+      if (exported) return Effect.updateContext(spanUnder(name, parent)(effect), () => annotated)
       const traced = parent === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, parent)
       return Effect.updateContext(effect, () => traced)
     }

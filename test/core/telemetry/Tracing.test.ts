@@ -1,0 +1,59 @@
+/** One trace id leads through all stages of a job, whether or not spans are exported. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, Tracer } from "effect"
+import { Tracing } from "@eco2/core"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const parent = Tracer.externalSpan({
+  traceId: "0af7651916cd43dd8448eb211c80319c",
+  spanId: "b7ad6b7169203331",
+  sampled: true
+})
+/** What the first stage's handler sees as its span. */
+const weighing = (seen: Array<string>): Fleet.Weigh =>
+  Effect.fnUntraced(function* () {
+    const span = yield* Effect.orDie(Effect.currentParentSpan)
+    seen.push(`${span.traceId} ${span.spanId}`)
+    return { grams: 1 }
+  })
+const submitted = Effect.provideService(Fleet.submit(), Tracer.ParentSpan, parent)
+const isDone = ({ state }: { readonly state: string }) => state === "done"
+
+describe("a job's trace", () => {
+  it.live("is its submitter's, and every stage's handler stands under that span", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const seen: Array<string> = []
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ weigh: weighing(seen) }))
+      const id = yield* client.run(submitted)
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+      expect(seen).toEqual([`${parent.traceId} ${parent.spanId}`])
+    })
+  )
+
+  it.live("has a span of its own for each stage where spans are exported", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const spans: Array<string> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = Tracer.nativeTracer.span(options)
+          spans.push(`${options.name} ${span.traceId}`)
+          return span
+        }
+      })
+      const exporting = Fleet.parcelBehaviors().pipe(Layer.provide(Layer.succeed(Tracer.Tracer, tracer)))
+      const worker = yield* Fleet.working(redis.url, exporting)
+      const id = yield* client.run(submitted)
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+      expect(spans).toEqual(["weigh", "label", "ship"].map((stage) => `parcel.${stage} ${parent.traceId}`))
+    })
+  )
+
+  it("is a new and valid one where the submitter has none", () => {
+    const texts = new Set(Array.from({ length: 50 }, () => Effect.runSync(Tracing.current)))
+    expect(texts.size).toBe(50)
+    for (const text of texts) expect(Tracing.format(Tracing.parse(text)!)).toBe(text)
+  })
+})
