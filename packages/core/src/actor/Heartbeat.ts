@@ -14,6 +14,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
 import type { Supervisor } from "./Supervisor.ts"
 import type { Workload } from "./Workload.ts"
 
@@ -47,6 +48,7 @@ export const make = Effect.fnUntraced(function* (
   const beatMillis = leaseMillis / 3
   const wake = yield* Queue.sliding<void>(1)
   const decodeEntries = decodeReply("XRANGE", Entries)
+  const complaint = Complaint.make("heartbeat failed", "heartbeat goes on")
   const newToken = () => `${role}.${randomUUID()}`
   const millis = () => clock.currentTimeMillisUnsafe()
 
@@ -213,12 +215,8 @@ export const make = Effect.fnUntraced(function* (
   const loop = Effect.gen(function* () {
     while (!left) {
       const next = yield* beat().pipe(
-        Effect.catch((error) =>
-          Effect.as(
-            Effect.logWarning("heartbeat failed").pipe(Effect.annotateLogs({ error: error.message })),
-            Math.min(beatMillis, 1_000)
-          )
-        )
+        Effect.tap(() => complaint.well),
+        Effect.catch((error) => Effect.as(complaint.failed(error), Math.min(beatMillis, 1_000)))
       )
       yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(next))
     }

@@ -10,6 +10,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
 import { StoredEvent } from "./JobEvent.ts"
 import type { JobEvent } from "./JobEvent.ts"
 import { splitFence } from "../pipeline/Job.ts"
@@ -125,7 +126,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       const reader = yield* redis.reader(partitions[0]!.root)
       const byKey = new Map(partitions.map((partition) => [partition.events, partition]))
       let connected = true
-      let complained = false
+      const complaint = Complaint.make("event tail interrupted", "event tail goes on")
       const catchUp = Effect.fnUntraced(function* () {
         // trimmed past our place, or beyond the end: the server lost data or we were away too long
         for (const partition of partitions) {
@@ -154,7 +155,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
           Effect.flatMap(decodeTail),
           Effect.flatMap(
             Effect.fnUntraced(function* (reply) {
-              complained = false
+              yield* complaint.well
               listener.answered()
               for (const [key, entries] of reply ?? []) {
                 for (const [id, fields] of entries) {
@@ -167,9 +168,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
           Effect.catch(
             Effect.fnUntraced(function* (error) {
               connected = false
-              if (!complained)
-                yield* Effect.logWarning("event tail interrupted").pipe(Effect.annotateLogs({ error: error.message }))
-              complained = true
+              yield* complaint.failed(error)
               yield* Effect.sleep(backOff)
             })
           )

@@ -11,6 +11,7 @@ import type { Workload } from "../actor/Workload.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
 import { ReadReply } from "./Delivery.ts"
 import type { Delivery } from "./Delivery.ts"
 import { group, Mailbox } from "./Mailbox.ts"
@@ -190,7 +191,7 @@ export const run = Effect.fnUntraced(function* (options: {
       )
     })
 
-  let complained = false
+  const complaint = Complaint.make("mailbox read failed", "mailboxes are read again")
   while (!workload.stopping) {
     const ask = workload.paused ? null : plan(free(), partitions, turn++)
     if (ask === null) {
@@ -203,19 +204,15 @@ export const run = Effect.fnUntraced(function* (options: {
       continue
     }
     yield* read(ask).pipe(
-      Effect.tap((deliveries) =>
-        Effect.sync(() => {
-          complained = false
-          if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
-        })
-      ),
+      Effect.tap((deliveries) => {
+        if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
+        return complaint.well
+      }),
       // begun before the next read is sent: Redis would serve that first, and keep the work waiting
       Effect.flatMap((deliveries) => (deliveries.length === 0 ? Effect.void : dispatch(workload, deliveries))),
       Effect.catch(
         Effect.fnUntraced(function* (error) {
-          if (!complained)
-            yield* Effect.logWarning("mailbox read failed").pipe(Effect.annotateLogs({ error: error.message }))
-          complained = true
+          yield* complaint.failed(error)
           // flushed, or failed over to a server without it: make the groups again, from the first entry
           if (error._tag === "RedisRefused" && error.code === "NOGROUP") {
             yield* Effect.ignore(
