@@ -25,31 +25,61 @@ import {
   Timers
 } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
+import * as RedisCluster from "./RedisCluster.ts"
+import * as RedisSentinel from "./RedisSentinel.ts"
 import * as JobHash from "../harness/JobHash.ts"
 import type { Handler } from "../../packages/core/src/pipeline/StageBehavior.ts"
 
 // ---- Redis
 
-/** The file's own server, started before its tests, emptied before each of them if wanted, gone after. */
+/** `npm test` plays the same files on each: `TEST_TOPOLOGY` is set by the test project (vitest.config.ts). */
+const topology = process.env.TEST_TOPOLOGY ?? "standalone"
+
+interface Ground {
+  /** What processes are given as REDIS_URL. */
+  readonly url: string
+  /** Every server that holds data. */
+  readonly masters: ReadonlyArray<string>
+}
+const groundOf = (options: RedisServer.Options): Effect.Effect<Ground, unknown, Scope.Scope> => {
+  if (topology === "cluster") {
+    return Effect.map(RedisCluster.start(options.args), ({ servers, url }) => ({
+      url,
+      masters: servers.map((server) => server.url)
+    }))
+  }
+  const server = RedisServer.scoped(options)
+  if (topology === "standalone") return Effect.map(server, ({ url }) => ({ url, masters: [url] }))
+  return Effect.gen(function* () {
+    const { port, url } = yield* server
+    return { url: (yield* RedisSentinel.watching(port)).url, masters: [url] }
+  })
+}
+
+/** The file's own Redis, started before its tests, emptied before each of them if wanted, gone after. */
 export const privateRedis = (
   options: RedisServer.Options = {},
   { emptied }: { readonly emptied: boolean } = { emptied: true }
 ) => {
-  let server: RedisServer.RedisServer | undefined
+  let ground: Ground | undefined
+  const scope = Scope.makeUnsafe()
   const present = () => {
-    if (server === undefined) throw new Error("the private Redis is there only while tests run")
-    return server
+    if (ground === undefined) throw new Error("the private Redis is there only while tests run")
+    return ground
   }
-  beforeAll(async () => {
-    server = await RedisServer.start(options)
-  })
-  afterAll(() => server?.stop())
-  if (emptied) {
-    beforeEach(() =>
-      Effect.runPromise(Effect.scoped(Effect.flatMap(joined(present().url), (one) => one.send("FLUSHALL"))))
+  /** Empties every server. */
+  const flush = Effect.suspend(() =>
+    Effect.forEach(present().masters, (url) =>
+      Effect.scoped(Effect.flatMap(RedisCluster.clientOf(url), (client) => client.send("FLUSHALL")))
     )
-  }
+  ).pipe(Effect.orDie)
+  beforeAll(async () => {
+    ground = await Effect.runPromise(Scope.provide(groundOf(options), scope))
+  }, 30_000)
+  afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+  if (emptied) beforeEach(() => Effect.runPromise(Effect.asVoid(flush)))
   return {
+    flush,
     get url() {
       return present().url
     }
@@ -244,11 +274,12 @@ export const byHand = Effect.fnUntraced(function* (process: Process<Services>, n
   const read = Effect.fnUntraced(function* (stage: string) {
     const mailbox = `parcel.${stage}`
     const keys = partitions.map((partition) => partition.mailbox(mailbox))
-    const reply = yield* process.send(
-      "XREADGROUP",
-      ...["GROUP", Mailbox.group, name, "COUNT", 100, "STREAMS", ...keys, ...keys.map(() => ">")]
-    )
-    const found = (yield* Effect.orDie(Schema.decodeUnknownEffect(Entries)(reply))) ?? []
+    const found: Array<NonNullable<typeof Entries.Type>[number]> = []
+    // one at a time: a Cluster answers for keys of one slot
+    for (const key of keys) {
+      const reply = yield* process.send("XREADGROUP", "GROUP", Mailbox.group, name, "COUNT", 100, "STREAMS", key, ">")
+      found.push(...((yield* Effect.orDie(Schema.decodeUnknownEffect(Entries)(reply))) ?? []))
+    }
     return found.flatMap(([key, entries]) =>
       entries.map(([entry, fields]): JobStore.Holding => {
         const id = fields[fields.indexOf("job") + 1] as Job.JobId

@@ -1,30 +1,11 @@
 /** The same pipeline on the other topologies a URL may name: a Cluster of three masters, and a master behind Sentinel. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Schema, Scope } from "effect"
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { EventLog, JobEvent, Keyspace, Pipeline, Stage } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as Fleet from "./CoreFixture.ts"
 import * as RedisCluster from "./RedisCluster.ts"
-
-/** A master and one Sentinel that watches it. */
-const sentinel = Effect.gen(function* () {
-  const master = yield* RedisServer.scoped()
-  const folder = mkdtempSync(join(tmpdir(), "eco2-sentinel-"))
-  yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
-  const port = yield* Effect.promise(() => RedisServer.freePort())
-  const conf = join(folder, "sentinel.conf")
-  writeFileSync(conf, `port ${port}\nbind 127.0.0.1\ndir ${folder}\nsentinel monitor main 127.0.0.1 ${master.port} 1\n`)
-  const program = join(folder, "sentinel")
-  // a Sentinel takes its settings from a file, and does not say when it is ready
-  writeFileSync(program, `#!/bin/sh\necho Ready to accept connections\nexec redis-server ${conf} --sentinel\n`, {
-    mode: 0o755
-  })
-  yield* RedisServer.scoped({ program, port, directory: folder })
-  return `redis+sentinel://127.0.0.1:${port}?name=main`
-})
+import * as RedisSentinel from "./RedisSentinel.ts"
 
 const narrow = Stage.make("narrow", {
   needs: { input: Schema.String },
@@ -84,5 +65,11 @@ describe("the pipeline", () => {
   it.live("runs to done on a Cluster of three masters, in every partition at once", () =>
     Effect.flatMap(RedisCluster.start(), ({ url }) => works(url))
   )
-  it.live("runs to done on a master found through Sentinel", () => Effect.flatMap(sentinel, works))
+  it.live("runs to done on a master found through Sentinel", () =>
+    Effect.gen(function* () {
+      const master = yield* RedisServer.scoped()
+      const { url } = yield* RedisSentinel.watching(master.port)
+      yield* works(url)
+    })
+  )
 })

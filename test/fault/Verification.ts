@@ -208,8 +208,14 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     const cancelled = (cancelledAt.get(id) ?? Infinity) + beginMillis
     for (const [n, call] of made.entries()) {
       if (call.begunAt > end || call.begunAt > cancelled) {
-        // a process frozen or cut off cannot know; its next beat tells it
-        if (during(call.worker, call.begunAt - 2 * leaseMillis, call.begunAt) !== undefined) {
+        // a process frozen or cut off cannot know; its next beat tells it. An heir may have begun just before the process it
+        // took over from, alive after all, committed: a success counts from anyone who held the entry
+        const passed = made.find((other) => other.attempt < call.attempt && other.worker !== call.worker)
+        const heir =
+          call.begunAt < end + leaseMillis &&
+          passed !== undefined &&
+          during(passed.worker, passed.begunAt, end) !== undefined
+        if (heir || during(call.worker, call.begunAt - 2 * leaseMillis, call.begunAt) !== undefined) {
           late++
           continue
         }
@@ -222,8 +228,9 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
         continue
       }
       // a process that lost its lease unawares may come after its heir: the lower attempt is the one that was overtaken
-      const overtaken = call.attempt < before.attempt ? call : before
-      const cause = during(overtaken.worker, overtaken.begunAt, overtaken.endedAt + wayMillis)
+      const [overtaken, other] = call.attempt < before.attempt ? [call, before] : [before, call]
+      // until the other call began its result was not recorded: whatever kept its process from that explains the other
+      const cause = during(overtaken.worker, overtaken.begunAt, Math.max(other.begunAt, overtaken.endedAt + wayMillis))
       if (cause === undefined) {
         say("money: called again without a cause")
       } else countUp(repeats, cause.kind)

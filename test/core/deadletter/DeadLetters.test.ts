@@ -381,7 +381,7 @@ describe("a redrive", () => {
       yield* unchanged(id, "cancelled")
       yield* finish(client, hand, ["weigh", "label", "ship"])
       yield* unchanged(inLane, "done")
-      yield* client.send("FLUSHALL")
+      yield* redis.flush
       expect(yield* client.run(redrive(id))).toBe("missing")
       expect((yield* Fleet.keysOf(client)).filter((key) => key.includes(id))).toEqual([])
     })

@@ -174,7 +174,7 @@ describe("after Redis lost everything", () => {
       const client = yield* Fleet.joined(redis.url)
       const before = yield* client.run(Fleet.submit())
       yield* Fleet.until(client.run(Fleet.jobOf(before)), ({ state }) => state === "done")
-      yield* client.send("FLUSHALL")
+      yield* redis.flush
       const id = yield* client.run(Fleet.submit())
       yield* Fleet.until(client.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       expect(yield* worker.run(ActorSystem.use((system) => Effect.sync(() => system.trouble())))).toBe(null)

@@ -138,7 +138,7 @@ describe("taking over", () => {
       const { client, ids, reap } = yield* threeHeld
       yield* client.run(Fleet.cancel(ids[0]!))
       expect(count(yield* reap("heir", 3))).toBe(2)
-      yield* client.send("FLUSHALL")
+      yield* redis.flush
       expect((yield* reap("heir", 3)).taken).toEqual([{ mailbox: "parcel.weigh", entries: [] }])
     })
   )

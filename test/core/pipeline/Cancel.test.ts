@@ -88,7 +88,7 @@ describe("cancelling", () => {
       expect(yield* client.run(Fleet.cancel(other))).toBe("cancelled")
       expect(yield* client.run(Fleet.cancel(other))).toBe("already")
       expect(yield* client.run(Fleet.terminalsOf(other))).toEqual(["cancelled"])
-      yield* client.send("FLUSHALL")
+      yield* redis.flush
       expect(yield* client.run(Fleet.cancel(other))).toBe("missing")
       expect(yield* Fleet.keysOf(client)).toEqual([])
     })

@@ -148,7 +148,7 @@ describe("a refused submit", () => {
       const { id } = yield* client.run(parcel({ key: "a" }))
       const job = yield* client.run(Fleet.jobOf(id))
       const other = yield* client.run(parcel({ key: "b" }))
-      yield* client.send("FLUSHALL")
+      yield* redis.flush
       const refusal = yield* Effect.flip(
         client.run(
           JobStore.JobStore.use((store) =>

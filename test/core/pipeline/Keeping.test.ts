@@ -219,7 +219,7 @@ describe("a kept job", () => {
         expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toEqual([])
         expect((yield* Fleet.lettersOf(client, "parcel.label")).at(-1)).toMatchObject({ job: id, stage: "label" })
         expect(yield* standing(client)).toEqual(nowhere)
-        if (rounds === 0) yield* client.send("FLUSHALL")
+        if (rounds === 0) yield* redis.flush
         else {
           const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 301_000 })
           yield* late.run(Fleet.promote)

@@ -1,0 +1,48 @@
+/** A Sentinel that watches a master, and a master with a replica that it makes master when the first is gone. */
+import { Effect } from "effect"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { RedisServer } from "@eco2/core/testing"
+import * as Fleet from "./CoreFixture.ts"
+import * as RedisCluster from "./RedisCluster.ts"
+
+const downMillis = 500
+
+/** Of the master at this port of the loopback. */
+export const watching = Effect.fnUntraced(function* (masterPort: number) {
+  const folder = mkdtempSync(join(tmpdir(), "eco2-sentinel-"))
+  yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
+  const port = yield* Effect.promise(() => RedisServer.freePort())
+  const conf = join(folder, "sentinel.conf")
+  const lines = [
+    `port ${port}`,
+    "bind 127.0.0.1",
+    `dir ${folder}`,
+    `sentinel monitor main 127.0.0.1 ${masterPort} 1`,
+    `sentinel down-after-milliseconds main ${downMillis}`,
+    "sentinel failover-timeout main 5000"
+  ]
+  writeFileSync(conf, `${lines.join("\n")}\n`)
+  const program = join(folder, "sentinel")
+  // a Sentinel takes its settings from a file, and does not say when it is ready
+  writeFileSync(program, `#!/bin/sh\necho Ready to accept connections\nexec redis-server ${conf} --sentinel\n`, {
+    mode: 0o755
+  })
+  const server = yield* RedisServer.scoped({ program, port, directory: folder })
+  return { url: `redis+sentinel://127.0.0.1:${port}?name=main`, sentinel: server.url }
+})
+
+/** A master, its replica in step, and a Sentinel that knows both. */
+export const pair = Effect.gen(function* () {
+  const master = yield* RedisServer.scoped()
+  const replica = yield* RedisServer.scoped({ args: ["--replicaof", "127.0.0.1", String(master.port)] })
+  const admin = yield* RedisCluster.clientOf(replica.url)
+  yield* Fleet.until(admin.send("INFO", "replication"), (info) => String(info).includes("master_link_status:up"))
+  const { sentinel, url } = yield* watching(master.port)
+  const watcher = yield* RedisCluster.clientOf(sentinel)
+  yield* Fleet.until(watcher.send("SENTINEL", "REPLICAS", "main"), (list) =>
+    String(list).includes(String(replica.port))
+  )
+  return { master, replica, url }
+})
