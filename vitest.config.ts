@@ -4,6 +4,11 @@ import { Totals } from "./test/reporter.ts"
 /** These start processes, kill them and drive a browser: one file at a time, after all others. */
 const wholeSystem = ["test/e2e/**/*.test.ts", "test/browser/**/*.test.ts", "test/fault/**/*.test.ts"]
 
+/** What stands on Redis's keys and clocks is played on a Cluster of three masters too. */
+const onCluster = ["pipeline", "deadletter", "mailbox", "event", "actor"].map(
+  (part) => `test/core/${part}/**/*.test.ts`
+)
+
 export default defineConfig({
   test: {
     globalSetup: ["test/globalSetup.ts"],
@@ -16,6 +21,17 @@ export default defineConfig({
           name: "parts",
           include: ["test/**/*.test.ts"],
           exclude: wholeSystem,
+          pool: "threads",
+          testTimeout: 30_000,
+          hookTimeout: 30_000
+        }
+      },
+      {
+        extends: true,
+        test: {
+          name: "cluster",
+          include: onCluster,
+          env: { TEST_TOPOLOGY: "cluster" },
           pool: "threads",
           testTimeout: 30_000,
           hookTimeout: 30_000

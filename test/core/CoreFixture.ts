@@ -33,7 +33,12 @@ import type { Handler } from "../../packages/core/src/pipeline/StageBehavior.ts"
 // ---- Redis
 
 /** `npm test` plays the same files on each: `TEST_TOPOLOGY` is set by the test project (vitest.config.ts). */
-const topology = process.env.TEST_TOPOLOGY ?? "standalone"
+export const topology = process.env.TEST_TOPOLOGY ?? "standalone"
+/**
+ * On a Cluster a reader a partition has its share of a stage's slots; and what a test does to "the server" (pausing, cutting
+ * off, listing its clients) would be done to one of three.
+ */
+export const onCluster = topology === "cluster"
 
 interface Ground {
   /** What processes are given as REDIS_URL. */

@@ -1,6 +1,6 @@
 /** The same pipeline on the other topologies a URL may name: a Cluster of three masters, and a master behind Sentinel. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Schema, Scope } from "effect"
+import { Deferred, Duration, Effect, Layer, Schedule, Schema, Scope } from "effect"
 import { EventLog, JobEvent, Keyspace, Pipeline, Stage } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as Fleet from "./CoreFixture.ts"
@@ -59,6 +59,50 @@ const works = Effect.fnUntraced(function* (url: string) {
     worker.run(Effect.map(Pipeline.submit(Narrow, owner, { owner, key: null }), ({ id }) => id))
   )
   for (const id of narrowly) yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+})
+
+describe("a failover that Sentinel makes", () => {
+  it.live(
+    "J1 J2 A4 loses nothing the replica had: what was in work is recorded there, what follows is worked off",
+    () =>
+      Effect.gen(function* () {
+        const { master, url } = yield* RedisSentinel.pair
+        const gate = yield* Deferred.make<void>()
+        const weighed: Array<string> = []
+        const worker = yield* Fleet.working(
+          url,
+          Fleet.parcelBehaviors({
+            weigh: (_, job) =>
+              Effect.suspend(() => {
+                weighed.push(job.id)
+                return Effect.as(Deferred.await(gate), { grams: 1 })
+              })
+          }),
+          // outlives the failover: nobody else is there to take anything over
+          { lease: Duration.seconds(15) }
+        )
+        const owners = Array.from({ length: 8 }, (_, i) => `owner-${i}`)
+        const ids = yield* Effect.forEach(owners, (owner) => worker.run(Fleet.submit({ owner })))
+        yield* Fleet.until(
+          Effect.sync(() => weighed.length),
+          (count) => count === ids.length
+        )
+        expect(Number(yield* worker.send("WAIT", 1, 5_000))).toBe(1)
+        yield* Effect.promise(() => master.kill9())
+        yield* Deferred.succeed(gate, undefined)
+        for (const id of ids) {
+          yield* Effect.retry(
+            Effect.filterOrFail(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done"),
+            { schedule: Schedule.spaced("50 millis"), times: 400 }
+          )
+          expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
+        }
+        expect(weighed.toSorted()).toEqual(ids.toSorted())
+        const next = yield* worker.run(Fleet.submit())
+        yield* Fleet.until(worker.run(Fleet.jobOf(next)), ({ state }) => state === "done")
+      }),
+    60_000
+  )
 })
 
 describe("the pipeline", () => {

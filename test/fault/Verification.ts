@@ -210,11 +210,12 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
       if (call.begunAt > end || call.begunAt > cancelled) {
         // a process frozen or cut off cannot know; its next beat tells it. An heir may have begun just before the process it
         // took over from, alive after all, committed: a success counts from anyone who held the entry
-        const passed = made.find((other) => other.attempt < call.attempt && other.worker !== call.worker)
         const heir =
           call.begunAt < end + leaseMillis &&
-          passed !== undefined &&
-          during(passed.worker, passed.begunAt, end) !== undefined
+          made.some(
+            ({ attempt, begunAt, worker }) =>
+              attempt < call.attempt && worker !== call.worker && during(worker, begunAt, end) !== undefined
+          )
         if (heir || during(call.worker, call.begunAt - 2 * leaseMillis, call.begunAt) !== undefined) {
           late++
           continue

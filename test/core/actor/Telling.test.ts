@@ -186,7 +186,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("two processes share the work, each as much as its concurrency allows", () =>
+  it.live.skipIf(Fleet.onCluster)("two processes share the work, each as much as its concurrency allows", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const at = { one: 0, two: 0 }

@@ -338,40 +338,42 @@ describe("a process that keeps", () => {
     })
   )
 
-  it.live("A5 told to stop while a commit that keeps is on its way hands the kept job back, its stage not begun", () =>
-    Effect.gen(function* () {
-      const labelled = new Set<string>()
-      const begun = yield* Deferred.make<void>()
-      const gate = yield* Deferred.make<void>()
-      const client = yield* Fleet.joined(redis.url)
-      const worker = yield* Fleet.working(
-        redis.url,
-        Fleet.parcelBehaviors({
-          weigh: (_, job) =>
-            job.owner === "last"
-              ? Deferred.succeed(begun, undefined).pipe(Effect.andThen(Deferred.await(gate)), Effect.as({ grams: 1 }))
-              : Effect.succeed({ grams: 1 }),
-          labelled: (id) => labelled.add(id)
-        }),
-        { shutdownGrace: Duration.millis(10) }
-      )
-      const id = yield* client.run(Fleet.submit({ owner: "last" }))
-      yield* Deferred.await(begun)
-      // so that a slot of the next stage is known to be wanted for keeping
-      yield* allDone(client, yield* submitMany(client, 40))
-      // longer than the last read and the grace period together, shorter than handing back may take
-      yield* client.send("CLIENT", "PAUSE", 2_400, "WRITE")
-      yield* Deferred.succeed(gate, undefined)
-      yield* worker.stop
-      expect(yield* client.run(Fleet.jobOf(id))).toMatchObject({ state: "waiting", at: "label", attempts: 0 })
-      expect((yield* client.run(Fleet.toldOf(id))).at(-1)).toBe("label/started")
-      expect(labelled.has(id)).toBe(false)
-      expect(yield* standing(client)).toEqual([
-        [0, 0],
-        [1, 0],
-        [0, 0]
-      ])
-    })
+  it.live.skipIf(Fleet.onCluster)(
+    "A5 told to stop while a commit that keeps is on its way hands the kept job back, its stage not begun",
+    () =>
+      Effect.gen(function* () {
+        const labelled = new Set<string>()
+        const begun = yield* Deferred.make<void>()
+        const gate = yield* Deferred.make<void>()
+        const client = yield* Fleet.joined(redis.url)
+        const worker = yield* Fleet.working(
+          redis.url,
+          Fleet.parcelBehaviors({
+            weigh: (_, job) =>
+              job.owner === "last"
+                ? Deferred.succeed(begun, undefined).pipe(Effect.andThen(Deferred.await(gate)), Effect.as({ grams: 1 }))
+                : Effect.succeed({ grams: 1 }),
+            labelled: (id) => labelled.add(id)
+          }),
+          { shutdownGrace: Duration.millis(10) }
+        )
+        const id = yield* client.run(Fleet.submit({ owner: "last" }))
+        yield* Deferred.await(begun)
+        // so that a slot of the next stage is known to be wanted for keeping
+        yield* allDone(client, yield* submitMany(client, 40))
+        // longer than the last read and the grace period together, shorter than handing back may take
+        yield* client.send("CLIENT", "PAUSE", 2_400, "WRITE")
+        yield* Deferred.succeed(gate, undefined)
+        yield* worker.stop
+        expect(yield* client.run(Fleet.jobOf(id))).toMatchObject({ state: "waiting", at: "label", attempts: 0 })
+        expect((yield* client.run(Fleet.toldOf(id))).at(-1)).toBe("label/started")
+        expect(labelled.has(id)).toBe(false)
+        expect(yield* standing(client)).toEqual([
+          [0, 0],
+          [1, 0],
+          [0, 0]
+        ])
+      })
   )
 
   it.live("A5 stopping in order keeps nothing: what it commits then is handed off", () =>

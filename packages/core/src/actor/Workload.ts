@@ -62,10 +62,18 @@ export class Workload {
    * so neither those who wait in the mailbox nor those kept from the stage before can starve the other.
    */
   readable(mailbox: string): number {
-    const free = this.free(mailbox)
+    return Math.max(0, this.free(mailbox) - this.#heldBack(mailbox))
+  }
+
+  /** Slots that reads may have at most, were none of them busy: what readers share out among themselves. */
+  readCapacity(mailbox: string): number {
+    return (this.servers.get(mailbox)?.concurrency ?? 0) - this.#heldBack(mailbox)
+  }
+
+  #heldBack(mailbox: string): number {
     const wanted = this.#keepWanted.get(mailbox)
-    if (wanted === undefined || performance.now() - wanted > keepMemoryMillis) return free
-    return Math.max(0, free - Math.max(0, this.#keepShare(mailbox) - (this.#kept.get(mailbox) ?? 0)))
+    if (wanted === undefined || performance.now() - wanted > keepMemoryMillis) return 0
+    return Math.max(0, this.#keepShare(mailbox) - (this.#kept.get(mailbox) ?? 0))
   }
 
   #keepShare(mailbox: string): number {

@@ -124,30 +124,32 @@ export const run = Effect.fnUntraced(function* (options: {
 
   /** Until the next reader's turn where a mailbox has fewer slots than there are readers; null where none has. */
   const turnLeft = () =>
-    [...workload.servers.values()].some(({ concurrency }) => concurrency < readers)
+    [...workload.servers.keys()].some((mailbox) => workload.readCapacity(mailbox) < readers)
       ? turnMillis - (clock.currentTimeMillisUnsafe() % turnMillis)
       : null
   /** This reader's share of each mailbox's free slots; where there are fewer slots than readers, they take turns by the clock. */
   const free = () => {
     const place = (Math.floor(clock.currentTimeMillisUnsafe() / turnMillis) + options.index) % readers
-    return [...workload.servers.values()].map(
-      ({ concurrency, mailbox }) =>
-        [
-          mailbox,
-          concurrency < readers && place >= concurrency
-            ? 0
-            : Math.min(workload.readable(mailbox), Math.ceil(concurrency / readers))
-        ] as const
-    )
+    return [...workload.servers.keys()].map((mailbox) => {
+      const capacity = workload.readCapacity(mailbox)
+      const share = capacity < readers ? (place < capacity ? 1 : 0) : Math.floor(capacity / readers)
+      // where others read too, one slot at least: what waits in this reader's partitions wakes none of them
+      const readable = Math.max(workload.readable(mailbox), readers > 1 ? 1 : 0)
+      return [mailbox, Math.min(workload.free(mailbox), readable, share)] as const
+    })
   }
+
+  const isHeldBack = (ask: Ask) => (mailbox: string) => !ask.slots.has(mailbox) && workload.free(mailbox) > 0
 
   const read = (ask: Ask): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
     Effect.suspend(() => {
       // a job may have been kept into a slot since the plan was made
-      const taken = [...ask.slots].some(([name, slots]) => slots > workload.readable(name))
+      const taken = [...ask.slots].some(([name, slots]) => slots > workload.free(name))
       if (workload.paused || workload.stopping || taken) return Effect.succeed([])
       const consumer = options.consumer()
-      const block = turnLeft() ?? (ask.partial.size === 0 ? blockMillis : turnMillis)
+      // slots kept back for jobs kept here become this read's without anybody saying so
+      const short = ask.partial.size > 0 || [...workload.servers.keys()].some(isHeldBack(ask))
+      const block = turnLeft() ?? (short ? turnMillis : blockMillis)
       // what one partition brought may have more behind it, which must not wait for the turns of those that are empty
       const waits = ask.partial.size === 0 || quiet >= partitions.length
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
