@@ -27,6 +27,7 @@ import {
 import { RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "./RedisCluster.ts"
 import * as RedisSentinel from "./RedisSentinel.ts"
+import { show, until } from "./Until.ts"
 import * as JobHash from "../harness/JobHash.ts"
 import type { Handler } from "../../packages/core/src/pipeline/StageBehavior.ts"
 
@@ -90,6 +91,8 @@ export const privateRedis = (
     }
   }
 }
+
+export { until }
 
 // ---- processes
 
@@ -158,18 +161,6 @@ export const working = <E>(
       Layer.fresh
     )
   )
-
-/** Repeats a look until it shows what is wanted; ten seconds at most. */
-export const until = <A, E>(look: Effect.Effect<A, E>, wanted: (seen: A) => boolean): Effect.Effect<A, E> =>
-  look.pipe(
-    Effect.repeat({ until: wanted, schedule: Schedule.spaced("10 millis") }),
-    Effect.timeoutOrElse({
-      duration: "10 seconds",
-      orElse: () => Effect.flatMap(look, (seen) => Effect.die(new Error(`never came about; last seen: ${show(seen)}`)))
-    })
-  )
-
-const show = (value: unknown) => JSON.stringify(value, (_, inner) => (inner instanceof Map ? [...inner] : inner))
 
 // ---- the pipeline
 

@@ -2,7 +2,7 @@
 import { Context, Effect, Layer, References } from "effect"
 import { RedisClient } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
-import * as Fleet from "./CoreFixture.ts"
+import { until } from "./Until.ts"
 
 export const clientOf = (url: string) =>
   Effect.map(Layer.build(Layer.fresh(RedisClient.layerUrl(url))), (context) =>
@@ -26,7 +26,7 @@ export const start = Effect.fnUntraced(function* (args: ReadonlyArray<string> = 
       }
       for (const { port } of servers.slice(1)) yield* nodes[0]!.send("CLUSTER", "MEET", "127.0.0.1", port)
       for (const node of nodes) {
-        yield* Fleet.until(
+        yield* until(
           node.send("CLUSTER", "INFO"),
           (info) => /cluster_state:ok/.test(String(info)) && /cluster_size:3/.test(String(info))
         )

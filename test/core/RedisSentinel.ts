@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { RedisServer } from "@eco2/core/testing"
-import * as Fleet from "./CoreFixture.ts"
+import { until } from "./Until.ts"
 import * as RedisCluster from "./RedisCluster.ts"
 
 const downMillis = 500
@@ -38,11 +38,9 @@ export const pair = Effect.gen(function* () {
   const master = yield* RedisServer.scoped()
   const replica = yield* RedisServer.scoped({ args: ["--replicaof", "127.0.0.1", String(master.port)] })
   const admin = yield* RedisCluster.clientOf(replica.url)
-  yield* Fleet.until(admin.send("INFO", "replication"), (info) => String(info).includes("master_link_status:up"))
+  yield* until(admin.send("INFO", "replication"), (info) => String(info).includes("master_link_status:up"))
   const { sentinel, url } = yield* watching(master.port)
   const watcher = yield* RedisCluster.clientOf(sentinel)
-  yield* Fleet.until(watcher.send("SENTINEL", "REPLICAS", "main"), (list) =>
-    String(list).includes(String(replica.port))
-  )
+  yield* until(watcher.send("SENTINEL", "REPLICAS", "main"), (list) => String(list).includes(String(replica.port)))
   return { master, replica, url }
 })

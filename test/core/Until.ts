@@ -1,0 +1,14 @@
+/** Until: waits for what a look at Redis or at memory shall show, and says what was seen last when it does not come about. */
+import { Effect, Schedule } from "effect"
+
+/** Repeats a look until it shows what is wanted; ten seconds at most. */
+export const until = <A, E>(look: Effect.Effect<A, E>, wanted: (seen: A) => boolean): Effect.Effect<A, E> =>
+  look.pipe(
+    Effect.repeat({ until: wanted, schedule: Schedule.spaced("10 millis") }),
+    Effect.timeoutOrElse({
+      duration: "10 seconds",
+      orElse: () => Effect.flatMap(look, (seen) => Effect.die(new Error(`never came about; last seen: ${show(seen)}`)))
+    })
+  )
+
+export const show = (value: unknown) => JSON.stringify(value, (_, inner) => (inner instanceof Map ? [...inner] : inner))
