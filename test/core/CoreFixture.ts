@@ -5,7 +5,7 @@
  * Pipeline used throughout: `parcel` = weigh (reads the image) → label → ship.
  */
 import { afterAll, beforeAll, beforeEach } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Layer, References, Schedule, Schema, Scope } from "effect"
+import { Context, Duration, Effect, Exit, Layer, References, Schema, Scope } from "effect"
 import {
   ActorSystem,
   Core,
