@@ -5,6 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { EventLog, JobStore, Lease } from "@eco2/core"
+import { fenceWith } from "../../harness/JobHash.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -105,6 +106,56 @@ describe("settling a stage", () => {
       expect(yield* client.run(Fleet.bury(holding))).toBe("gone")
       expect(yield* client.run(Fleet.cancel(id))).toBe("missing")
       expect(yield* picture(client)).toEqual(before)
+    })
+  )
+
+  for (const [how, words] of [
+    ["its first half", 3],
+    ["its second half", 14]
+  ] as const) {
+    it.live(`J3 no transition writes to a job whose fence breaks off in ${how}; its timer alone goes`, () =>
+      Effect.gen(function* () {
+        const { client, holding, id } = yield* oneBegun
+        const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 7_200_000 })
+        const key = holding.partition.job(id)
+        const fence = String(yield* client.send("HGET", key, "now"))
+        yield* client.send("HSET", key, "now", fence.split(" ").slice(0, words).join(" "))
+        const before = yield* picture(client)
+        expect(yield* client.run(Fleet.commit(holding, { tells: [tell] }))).toMatchObject({ outcome: "gone" })
+        expect(yield* client.run(Fleet.defer(holding))).toBe("gone")
+        expect(yield* client.run(Fleet.bury(holding))).toBe("gone")
+        expect(yield* client.run(Fleet.cancel(id))).toBe("missing")
+        expect(yield* client.run(JobStore.JobStore.use((store) => store.redrive(id)))).toBe("missing")
+        expect(yield* picture(client)).toEqual(before)
+        expect(yield* late.run(Fleet.promote)).toBe(0)
+        expect(yield* client.send("EXISTS", holding.partition.timers)).toBe(0)
+      })
+    )
+  }
+
+  it.live("a time that cannot be read, or lies ahead, counts nothing: neither as waited nor as worked", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const ahead = String(Math.round(yield* Fleet.timeOf(client)) + 600_000)
+      for (const words of [{ since: "soon", wait: "long" }, { since: ahead }]) {
+        const id = yield* client.run(Fleet.submit())
+        const [holding] = yield* hand.read("weigh")
+        const key = holding!.partition.job(id)
+        const damage = Effect.gen(function* () {
+          const fence = String(yield* client.send("HGET", key, "now"))
+          yield* client.send("HSET", key, "now", fenceWith(fence, words))
+        })
+        yield* damage
+        expect(yield* client.run(Fleet.begin(holding!))).toMatchObject({
+          _tag: "Run",
+          waitedMillis: 0,
+          job: { wait: 0 }
+        })
+        if (words.since === ahead) continue
+        yield* damage
+        expect(yield* client.run(Fleet.commit(holding!))).toEqual({ outcome: "committed", workMillis: 0 })
+      }
     })
   )
 
