@@ -182,6 +182,18 @@ describe("admission", () => {
     })
   )
 
+  it.live("a lane with room for all of it is let in by sixteen a call: no script holds Redis up for thousands", () =>
+    Effect.gen(function* () {
+      const strict = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
+      const open = yield* Fleet.joined(redis.url, { userConcurrency: 0 })
+      const [first, second] = yield* submits(strict, "ann", 40)
+      yield* open.run(Fleet.cancel(first!))
+      expect(yield* countsOf(strict, "ann")).toEqual({ admitted: 16, waiting: 23 })
+      yield* open.run(Fleet.cancel(second!))
+      expect(yield* countsOf(strict, "ann")).toEqual({ admitted: 31, waiting: 7 })
+    })
+  )
+
   it.live(
     "J6 a repeat of a job in the lane is that job; another body under its key is refused; it keeps its place",
     () =>
