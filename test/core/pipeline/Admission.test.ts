@@ -230,6 +230,26 @@ describe("admission", () => {
     })
   )
 
+  it.live(
+    "an id in a lane whose job is in work already is skipped, and a count that was lost never falls below nothing",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url, { userConcurrency: 2 })
+        const keyspace = yield* client.run(Keyspace)
+        const { lane, running } = { lane: keyspace.of("ann").lane("ann"), running: keyspace.of("ann").running }
+        const [first, second, third] = yield* submits(client, "ann", 3)
+        yield* client.send("LPUSH", lane, second!)
+        yield* client.send("HINCRBY", running, "", 1)
+        yield* client.run(Fleet.cancel(first!))
+        expect(yield* statesOf(client, [second!, third!])).toEqual(["waiting", "waiting"])
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(2)
+        expect(yield* countsOf(client, "ann")).toEqual({ admitted: 2, waiting: 0 })
+        yield* client.send("DEL", running)
+        yield* client.run(Fleet.cancel(second!))
+        expect(yield* traces(client)).toEqual([])
+      })
+  )
+
   it.live("a worker works off a lane to its last job, the limit never exceeded, and leaves no trace of it", () =>
     Effect.gen(function* () {
       let now = 0

@@ -133,6 +133,29 @@ describe("settling a stage", () => {
     )
   }
 
+  it.live("a job says since when it is in its state: put off, parked, waiting again, over", () =>
+    Effect.gen(function* () {
+      const { client, hand, holding, id } = yield* oneBegun
+      const start = yield* Fleet.timeOf(client)
+      /** The same fleet, so many minutes later. */
+      const at = (minutes: number) => Fleet.joined(redis.url, { clockOffsetMillis: minutes * 60_000 })
+      const since = Effect.map(Fleet.hashOf(client, id), (hash) => [
+        hash.state,
+        Math.floor((Number(hash.since) - start) / 60_000)
+      ])
+      yield* (yield* at(1)).run(Fleet.defer(holding, { delayMillis: 60_000 }))
+      expect(yield* since).toEqual(["delayed", 1])
+      yield* (yield* at(3)).run(Fleet.promote)
+      expect(yield* since).toEqual(["waiting", 3])
+      yield* (yield* at(5)).run(Fleet.bury(yield* hand.take("weigh"), "ScaleBroken", 1))
+      expect(yield* since).toEqual(["parked", 5])
+      yield* (yield* at(7)).run(Fleet.cancel(id))
+      expect(yield* since).toEqual(["cancelled", 7])
+      const { ended } = yield* client.run(Fleet.jobOf(id))
+      expect(Math.floor((ended! - start) / 60_000)).toBe(7)
+    })
+  )
+
   it.live("a time that cannot be read, or lies ahead, counts nothing: neither as waited nor as worked", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
