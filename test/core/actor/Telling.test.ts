@@ -298,6 +298,7 @@ describe("telling an actor", () => {
       expect(yield* settle("b", { _tag: "handled" })).toBe("lost")
       expect(yield* settle("b", dead)).toBe("lost")
       expect(yield* client.run(Fleet.depthOf("printer"))).toBe(0)
+      expect(yield* Fleet.consumersOf(client, "printer")).toEqual({ a: 0, b: 0 })
       expect(yield* Fleet.lettersOf(client, "printer")).toEqual([])
     })
   )

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect } from "effect"
-import { ActorSystem, Keys, Keyspace } from "@eco2/core"
+import { ActorSystem, Keys, Keyspace, Mailbox } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -164,6 +164,44 @@ describe("entries nobody can work on", () => {
       expect(yield* Fleet.lettersOf(worker, "parcel.weigh")).toMatchObject([{ cause: "JobGone", job: gone }])
       expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
     })
+  )
+})
+
+describe("a begin that comes late", () => {
+  it.live("A1 takes nothing over where its entry was acknowledged meanwhile, or its mailbox is gone", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const holding = yield* hand.take("weigh")
+      const mailbox = holding.partition.mailbox("parcel.weigh")
+      const other = { ...holding, token: "other:1" }
+      const before = yield* Fleet.hashOf(client, id)
+      yield* client.send("XACK", mailbox, Mailbox.group, holding.entry)
+      expect(yield* client.run(Fleet.begin(other))).toEqual({ _tag: "Dropped", reason: "moved" })
+      yield* client.send("DEL", mailbox)
+      expect(yield* client.run(Fleet.begin(other))).toEqual({ _tag: "Dropped", reason: "moved" })
+      expect(yield* Fleet.hashOf(client, id)).toEqual(before)
+    })
+  )
+
+  it.live(
+    "J1 ends a job whose fence nobody can read: a letter says so, entry and timer go, and the hash with the letter",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const hand = yield* Fleet.byHand(client, "hand")
+        const id = yield* client.run(Fleet.submit())
+        const [holding] = yield* hand.read("weigh")
+        const { partition } = holding!
+        yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
+        expect(yield* client.run(Fleet.begin(holding!))).toEqual({ _tag: "Dropped", reason: "unreadable" })
+        expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "JobUnreadable", job: id }])
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+        expect(yield* client.send("EXISTS", partition.timers)).toBe(0)
+        const week = 7 * 24 * 3_600_000
+        expect(Number(yield* client.send("PTTL", partition.job(id)))).toBeGreaterThan(week - 10_000)
+      })
   )
 })
 

@@ -182,6 +182,18 @@ describe("admission", () => {
     })
   )
 
+  it.live("a lane with room for all of it is let in by sixteen a call: no script holds Redis up for thousands", () =>
+    Effect.gen(function* () {
+      const strict = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
+      const open = yield* Fleet.joined(redis.url, { userConcurrency: 0 })
+      const [first, second] = yield* submits(strict, "ann", 40)
+      yield* open.run(Fleet.cancel(first!))
+      expect(yield* countsOf(strict, "ann")).toEqual({ admitted: 16, waiting: 23 })
+      yield* open.run(Fleet.cancel(second!))
+      expect(yield* countsOf(strict, "ann")).toEqual({ admitted: 31, waiting: 7 })
+    })
+  )
+
   it.live(
     "J6 a repeat of a job in the lane is that job; another body under its key is refused; it keeps its place",
     () =>
@@ -216,6 +228,26 @@ describe("admission", () => {
       const [fourth] = yield* submits(client, "ann", 1)
       expect(yield* statesOf(client, [third!, fourth!])).toEqual(["parked", "lane"])
     })
+  )
+
+  it.live(
+    "an id in a lane whose job is in work already is skipped, and a count that was lost never falls below nothing",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url, { userConcurrency: 2 })
+        const keyspace = yield* client.run(Keyspace)
+        const { lane, running } = { lane: keyspace.of("ann").lane("ann"), running: keyspace.of("ann").running }
+        const [first, second, third] = yield* submits(client, "ann", 3)
+        yield* client.send("LPUSH", lane, second!)
+        yield* client.send("HINCRBY", running, "", 1)
+        yield* client.run(Fleet.cancel(first!))
+        expect(yield* statesOf(client, [second!, third!])).toEqual(["waiting", "waiting"])
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(2)
+        expect(yield* countsOf(client, "ann")).toEqual({ admitted: 2, waiting: 0 })
+        yield* client.send("DEL", running)
+        yield* client.run(Fleet.cancel(second!))
+        expect(yield* traces(client)).toEqual([])
+      })
   )
 
   it.live("a worker works off a lane to its last job, the limit never exceeded, and leaves no trace of it", () =>

@@ -1,7 +1,7 @@
 /** A job still open at its deadline fails, wherever it stands; each timer is served once (J1). */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Schedule } from "effect"
-import { Retry } from "@eco2/core"
+import { Keys, Retry, Timers } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -99,6 +99,22 @@ describe("the deadline", () => {
       const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
       expect(job.error?.code).toBe("DEADLINE_EXCEEDED")
       expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+    })
+  )
+
+  it.live("of more jobs than a call serves, the call says that more are due, and the next goes on", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(Fleet.submit())
+      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      const strangers = Array.from({ length: 250 }, (_, i) => [i + 1, `gone ${i}`]).flat()
+      yield* client.send("ZADD", partition.timers, ...strangers)
+      const serve = client.run(Timers.Timers.use((timers) => Effect.orDie(timers.promote(partition, []))))
+      expect(yield* serve).toEqual({ served: 200, nextMillis: 0, expired: 0 })
+      const { nextMillis, served } = yield* serve
+      expect([served, nextMillis! > 3_500_000]).toEqual([50, true])
+      yield* client.run(Fleet.cancel(id))
+      expect(yield* serve).toEqual({ served: 0, nextMillis: null, expired: 0 })
     })
   )
 

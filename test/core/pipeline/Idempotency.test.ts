@@ -92,6 +92,26 @@ describe("submitting", () => {
     })
   )
 
+  for (const [what, damage, answer] of [
+    ["has no fence", ["HDEL", "now"], "known"],
+    ["has a fence of another make", ["HSET", "now", "waiting weigh"], "known"],
+    ["does not say what was submitted", ["HDEL", "about"], "refused"],
+    ["says what was submitted in another way", ["HSET", "about", "?"], "refused"]
+  ] as const) {
+    it.live(`J6 a job whose hash ${what} is no second time accepted: its repeat is ${answer}`, () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const { id } = yield* client.run(parcel({ key: "k" }))
+        const [command, ...rest] = damage
+        yield* client.send(command, Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.job(id), ...rest)
+        const repeat = yield* Effect.result(client.run(parcel({ key: "k" })))
+        if (answer === "known") expect(repeat).toMatchObject({ _tag: "Success", success: { id, created: false } })
+        else expect(repeat).toMatchObject({ _tag: "Failure", failure: { _tag: "IdempotencyConflict" } })
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(1)
+      })
+    )
+  }
+
   it.live("J6 keys belong to their user and their pipeline, and a submit without a key is always a new job", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

@@ -188,6 +188,17 @@ describe("a kept job", () => {
     })
   )
 
+  for (const about of ["?", '{"pipeline":7}', "{}"]) {
+    it.live(`J1 of a process that died is sent nowhere when what was submitted reads ${about}`, () =>
+      Effect.gen(function* () {
+        const { client, holding, id } = yield* oneKept
+        yield* client.send("HSET", holding.partition.job(id), "about", about)
+        expect(yield* inherited(client, "hand", "weigh")).toMatchObject([{ _tag: "Unreadable" }])
+        expect((yield* Fleet.keysOf(client)).filter((key) => /mailbox:(?!parcel)/.test(key))).toEqual([])
+      })
+    )
+  }
+
   it.live("put off comes back to its stage's own mailbox, at once or when its timer is due", () =>
     Effect.gen(function* () {
       for (const delayMillis of [0, 60_000]) {

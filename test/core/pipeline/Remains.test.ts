@@ -142,6 +142,59 @@ describe("what remains of a job", () => {
     })
   )
 
+  /** Entries of long ago: more than Redis keeps together in one node of a stream, which it drops as a whole or not at all. */
+  const longAgo = (client: Fleet.Process<Fleet.Services>, stream: string) =>
+    Effect.forEach(
+      Array.from({ length: 250 }, (_, i) => `${i + 1}-0`),
+      (id) => client.send("XADD", stream, id, "e", ""),
+      {
+        concurrency: "unbounded",
+        discard: true
+      }
+    )
+
+  it.live("the live stream keeps a minute: what is older goes when something is told, and when timers are served", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const now = Math.round(yield* Fleet.timeOf(client))
+      const { partition } = yield* Effect.map(client.run(Fleet.submit()), (id) => ({
+        partition: Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      }))
+      yield* longAgo(client, partition.events)
+      yield* client.send("XADD", partition.events, `${now - 70_000}-0`, "e", "")
+      yield* client.send("XADD", partition.events, `${now - 50_000}-0`, "e", "")
+      yield* client.run(Fleet.eventful())
+      expect(Number(yield* client.send("XLEN", partition.events))).toBeLessThan(200)
+      yield* client.run(Fleet.promote)
+      const [oldest] = (yield* client.send("XRANGE", partition.events, "-", "+")) as ReadonlyArray<readonly [string]>
+      expect(oldest![0]).toBe(`${now - 50_000}-0`)
+      expect(yield* client.send("XLEN", partition.events)).toBe(2)
+    })
+  )
+
+  it.live("dead letters past their retention are dropped when another is written, of whatever kind", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const old = "parcel.weigh"
+      const few = Effect.fnUntraced(function* (dead: string, write: Effect.Effect<unknown>) {
+        yield* client.send("DEL", dead)
+        yield* longAgo(client, dead)
+        yield* write
+        const length = Number(yield* client.send("XLEN", dead))
+        expect(length).toBeGreaterThan(0)
+        expect(length).toBeLessThan(200)
+      })
+      for (let i = 0; i < 2; i++) yield* client.run(Fleet.submit())
+      const [first, second] = yield* hand.read("weigh")
+      const { partition } = first!
+      yield* client.run(Fleet.begin(first!))
+      yield* few(partition.dead(old), client.run(Fleet.bury(first!)))
+      yield* client.send("DEL", partition.job(second!.id))
+      yield* few(partition.dead(old), client.run(Fleet.begin(second!)))
+    })
+  )
+
   it.live("dead letters past their retention are dropped when timers are served", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { letterTtl: Duration.millis(20) })

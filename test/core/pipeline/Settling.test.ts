@@ -5,6 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { EventLog, JobStore, Lease } from "@eco2/core"
+import { fenceWith } from "../../harness/JobHash.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -105,6 +106,79 @@ describe("settling a stage", () => {
       expect(yield* client.run(Fleet.bury(holding))).toBe("gone")
       expect(yield* client.run(Fleet.cancel(id))).toBe("missing")
       expect(yield* picture(client)).toEqual(before)
+    })
+  )
+
+  for (const [how, words] of [
+    ["its first half", 3],
+    ["its second half", 14]
+  ] as const) {
+    it.live(`J3 no transition writes to a job whose fence breaks off in ${how}; its timer alone goes`, () =>
+      Effect.gen(function* () {
+        const { client, holding, id } = yield* oneBegun
+        const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 7_200_000 })
+        const key = holding.partition.job(id)
+        const fence = String(yield* client.send("HGET", key, "now"))
+        yield* client.send("HSET", key, "now", fence.split(" ").slice(0, words).join(" "))
+        const before = yield* picture(client)
+        expect(yield* client.run(Fleet.commit(holding, { tells: [tell] }))).toMatchObject({ outcome: "gone" })
+        expect(yield* client.run(Fleet.defer(holding))).toBe("gone")
+        expect(yield* client.run(Fleet.bury(holding))).toBe("gone")
+        expect(yield* client.run(Fleet.cancel(id))).toBe("missing")
+        expect(yield* client.run(JobStore.JobStore.use((store) => store.redrive(id)))).toBe("missing")
+        expect(yield* picture(client)).toEqual(before)
+        expect(yield* late.run(Fleet.promote)).toBe(0)
+        expect(yield* client.send("EXISTS", holding.partition.timers)).toBe(0)
+      })
+    )
+  }
+
+  it.live("a job says since when it is in its state: put off, parked, waiting again, over", () =>
+    Effect.gen(function* () {
+      const { client, hand, holding, id } = yield* oneBegun
+      const start = yield* Fleet.timeOf(client)
+      /** The same fleet, so many minutes later. */
+      const at = (minutes: number) => Fleet.joined(redis.url, { clockOffsetMillis: minutes * 60_000 })
+      const since = Effect.map(Fleet.hashOf(client, id), (hash) => [
+        hash.state,
+        Math.floor((Number(hash.since) - start) / 60_000)
+      ])
+      yield* (yield* at(1)).run(Fleet.defer(holding, { delayMillis: 60_000 }))
+      expect(yield* since).toEqual(["delayed", 1])
+      yield* (yield* at(3)).run(Fleet.promote)
+      expect(yield* since).toEqual(["waiting", 3])
+      yield* (yield* at(5)).run(Fleet.bury(yield* hand.take("weigh"), "ScaleBroken", 1))
+      expect(yield* since).toEqual(["parked", 5])
+      yield* (yield* at(7)).run(Fleet.cancel(id))
+      expect(yield* since).toEqual(["cancelled", 7])
+      const { ended } = yield* client.run(Fleet.jobOf(id))
+      expect(Math.floor((ended! - start) / 60_000)).toBe(7)
+    })
+  )
+
+  it.live("a time that cannot be read, or lies ahead, counts nothing: neither as waited nor as worked", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const ahead = String(Math.round(yield* Fleet.timeOf(client)) + 600_000)
+      for (const words of [{ since: "soon", wait: "long" }, { since: ahead }]) {
+        const id = yield* client.run(Fleet.submit())
+        const [holding] = yield* hand.read("weigh")
+        const key = holding!.partition.job(id)
+        const damage = Effect.gen(function* () {
+          const fence = String(yield* client.send("HGET", key, "now"))
+          yield* client.send("HSET", key, "now", fenceWith(fence, words))
+        })
+        yield* damage
+        expect(yield* client.run(Fleet.begin(holding!))).toMatchObject({
+          _tag: "Run",
+          waitedMillis: 0,
+          job: { wait: 0 }
+        })
+        if (words.since === ahead) continue
+        yield* damage
+        expect(yield* client.run(Fleet.commit(holding!))).toEqual({ outcome: "committed", workMillis: 0 })
+      }
     })
   )
 

@@ -64,6 +64,28 @@ describe("a full Redis", () => {
     })
   )
 
+  it.live("lets transitions of jobs pass that have no entry to give up first: kept, in the lane, on a timer", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
+      const late = yield* Fleet.joined(redis.url, { userConcurrency: 1, clockOffsetMillis: 61_000 })
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      const second = yield* client.run(Fleet.submit())
+      const holding = yield* hand.take("weigh")
+      yield* full(
+        client,
+        Effect.gen(function* () {
+          const { kept, outcome } = yield* client.run(Fleet.keep(holding))
+          expect(outcome).toBe("kept")
+          expect(yield* client.run(Fleet.cancel(second))).toBe("cancelled")
+          expect(yield* client.run(Fleet.defer(kept))).toBe("deferred")
+          yield* late.run(Fleet.promote)
+          expect(yield* client.run(Fleet.depthOf("parcel.label"))).toBe(1)
+        })
+      )
+    })
+  )
+
   it.live("does not keep a worker from starting, and the work that is there is done", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

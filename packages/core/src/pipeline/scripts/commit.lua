@@ -48,22 +48,24 @@ local function commit(id, cur, token, step_text, keep, output, tells_from, tells
     return { keep ~= "" and by == keep and "kept" or "committed", 0 }
   end
   if at ~= step.stage or stands ~= cur or is_over(state) then return { "lost", 0 } end
+  -- a job begun ten times or more may have no room for what is told here: it is handed off
+  local keeps, f = keep ~= "" and by == token and #tries < 2, nil
+  if not keeps then
+    f = fence_of(fence)
+    if not f then return { "gone", 0 } end
+  end
   local work = now - (tonumber(since) or now)
   local checkpoint = int(work) .. " " .. output
   if step.drop_image then redis.call("DEL", key .. ":image") end
   for i = tells_from, tells_from + tells * 3 - 1, 3 do
     redis.call("XADD", mailbox_key(ARGV[i]), "*", "type", ARGV[i + 1], "body", ARGV[i + 2], "ts", now_text)
   end
-  -- a job begun ten times or more may have no room for what is told here: it is handed off
-  local has_room = #tries < 2
-  if keep ~= "" and by == token and has_room then
+  if keeps then
     redis.call("HSET", key, step.checkpoint, checkpoint, "now", "running " .. step.next .. " " .. cur .. " " .. keep .. " " .. token ..
       " 1 " .. int(tries + 1) .. " 0 1 " .. step.progress .. " " .. now_text .. " " .. rest)
     tell(id, redis.call("RPUSH", key .. ":events", step.completed, step.started), step.completed, step.started)
     return { "kept", work }
   end
-  local f = fence_of(fence)
-  if not f then return { "gone", 0 } end
   f.last, f.deliveries, f.progress, f.attempts = token, "0", step.progress, "0"
   take_off_current(f)
   local completed = '"stage":"' .. step.stage .. '","status":"completed","progress":' .. step.progress .. ',"result":null'

@@ -1,0 +1,75 @@
+/** How full a mailbox is: what waits and what is in work, and since when, whoever asks and whether or not it is served. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { Lease, Mailbox } from "@eco2/core"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const depths = (...mailboxes: ReadonlyArray<string>) =>
+  Mailbox.Mailbox.use((service) => Effect.orDie(service.depths(mailboxes)))
+const nothing = { entries: 0, leased: 0, oldestMillis: 0 }
+
+describe("a mailbox's depth", () => {
+  it.live("counts what waits and what is in work; its age is the oldest entry's arrival, never less than 0", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const later = yield* Fleet.joined(redis.url, { clockOffsetMillis: 60_000 })
+      const before = yield* Fleet.joined(redis.url, { clockOffsetMillis: -60_000 })
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      yield* hand.read("weigh")
+      yield* client.run(Fleet.submit())
+      const [weigh, label] = yield* later.run(depths("parcel.weigh", "parcel.label"))
+      expect(weigh).toMatchObject({ entries: 2, leased: 1 })
+      expect(Math.floor(weigh!.oldestMillis / 10_000)).toBe(6)
+      expect(label).toEqual(nothing)
+      expect((yield* before.run(depths("parcel.weigh")))[0]!.oldestMillis).toBe(0)
+    })
+  )
+
+  it.live("of one nobody has ever served is what waits there, and nothing where nothing does", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      yield* client.run(Fleet.submit())
+      const [weigh, label] = yield* client.run(depths("parcel.weigh", "parcel.label"))
+      expect([weigh!.entries, weigh!.leased, label]).toEqual([1, 0, nothing])
+    })
+  )
+})
+
+describe("what a process holds", () => {
+  it.live(
+    "A4 is its own entries, a mailbox each, also where nobody serves it; others are named once, and only if asked",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const hand = yield* Fleet.byHand(client, "hand")
+        const other = yield* Fleet.byHand(client, "other")
+        yield* client.run(Fleet.submit())
+        const [mine] = yield* hand.read("weigh")
+        yield* client.run(Fleet.submit())
+        yield* other.read("weigh")
+        yield* client.run(Fleet.commit(mine!))
+        yield* client.run(Fleet.submit())
+        const [again] = yield* hand.read("weigh")
+        yield* other.read("label")
+        const held = (withOthers: boolean) =>
+          client.run(
+            Lease.Lease.use((lease) =>
+              Effect.orDie(
+                lease.held(mine!.partition, "hand", ["parcel.weigh", "parcel.label", "unserved"], withOthers)
+              )
+            )
+          )
+        const entries = [
+          ["parcel.weigh", [again!.entry]],
+          ["parcel.label", []],
+          ["unserved", []]
+        ]
+        const asked = yield* held(true)
+        expect([[...asked.mine], asked.others]).toEqual([entries, ["other"]])
+        const unasked = yield* held(false)
+        expect([[...unasked.mine], unasked.others]).toEqual([entries, []])
+      })
+  )
+})
