@@ -1,6 +1,6 @@
 /** Pictures held by one process's handlers: bounded in bytes, first come first served, given back however an attempt ends. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Metric, Schema } from "effect"
+import { Duration, Effect, Fiber, Metric, Schema } from "effect"
 import { ImageMemory, Metrics, Pipeline, Stage } from "@eco2/core"
 import type { Job } from "@eco2/core"
 import { layer as imageMemoryLayer } from "../../../packages/core/src/pipeline/ImageMemory.ts"
@@ -147,7 +147,8 @@ describe("a stage that reads pictures", () => {
               return { grams: bytes }
             })
         }),
-        { imageMemory: most }
+        // a lease no busy machine loses: attempts are counted here
+        { imageMemory: most, lease: Duration.seconds(15) }
       )
       const image = new Uint8Array(40)
       const ids = yield* Effect.forEach(Array.from({ length: 20 }), () => worker.run(Fleet.submit({ image })))
@@ -188,7 +189,8 @@ describe("a stage that reads pictures", () => {
             })
           )
         ),
-        { imageMemory: most }
+        // a lease no busy machine loses: attempts are counted here
+        { imageMemory: most, lease: Duration.seconds(15) }
       )
       const ids = yield* Effect.forEach(End.literals, (input) =>
         worker.run(Pipeline.submit(Looking, input, { owner: null, key: null, image: new Uint8Array(most) }))
