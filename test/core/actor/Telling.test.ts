@@ -319,6 +319,18 @@ describe("telling an actor", () => {
     })
   )
 
+  it.live("a delayed message whose body is lost holds no other up: its timer goes, and the next is served", () =>
+    Effect.gen(function* () {
+      const { client, partition, settle } = yield* taken
+      const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 61_000 })
+      yield* settle("a", { _tag: "later", delayMillis: 60_000, attempts: 1 })
+      yield* client.send("ZADD", partition.timers, 1, "m:9b2f0f7e-5b7f-4c63-9c52-000000000000")
+      yield* late.run(Fleet.promote)
+      expect(yield* client.run(Fleet.depthOf("printer"))).toBe(1)
+      expect((yield* Fleet.keysOf(client)).filter((key) => /:(timers|later)$/.test(key))).toEqual([])
+    })
+  )
+
   it.live("a letter of it drops those past their retention", () =>
     Effect.gen(function* () {
       const { client, partition, settle } = yield* taken
