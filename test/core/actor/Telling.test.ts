@@ -259,38 +259,44 @@ describe("telling an actor", () => {
       })
   )
 
+  /** Page 1, taken by "a", and how deliveries of it end: by whoever says so. */
+  const taken = Effect.gen(function* () {
+    const client = yield* Fleet.joined(redis.url)
+    yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("printer")))
+    yield* client.run(tell("page 1"))
+    const partition = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!
+    const key = partition.mailbox("printer")
+    const reply = (yield* client.send("XREADGROUP", "GROUP", "workers", "a", "STREAMS", key, ">")) as [
+      [string, [[string, Array<string>]]]
+    ]
+    const [entry] = reply[0][1][0]
+    const delivery = (consumer: string) => ({
+      key: "",
+      partition,
+      mailbox: "printer",
+      slot: "printer",
+      entry,
+      fields: new Map([
+        ["type", "Print"],
+        ["body", "{}"]
+      ]),
+      consumer,
+      settling: false,
+      fate: null,
+      dueAt: null,
+      fiber: null,
+      bornAt: 0
+    })
+    const settle = (consumer: string, outcome: Mailbox.Outcome) =>
+      client.run(Mailbox.Mailbox.use((service) => service.settle(delivery(consumer), outcome)))
+    return { client, entry, key, partition, settle }
+  })
+  const dead = { _tag: "dead", cause: "OutOfPaper", message: "", attempts: 1 } as const
+
   it.live("a late failure of a former holder changes nothing, and its late success counts", () =>
     Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("printer")))
-      yield* client.run(tell("page 1"))
-      const partition = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!
-      const key = partition.mailbox("printer")
-      const reply = (yield* client.send("XREADGROUP", "GROUP", "workers", "a", "STREAMS", key, ">")) as [
-        [string, [[string, Array<string>]]]
-      ]
-      const [entry] = reply[0][1][0]
+      const { client, entry, key, settle } = yield* taken
       yield* client.send("XCLAIM", key, "workers", "b", 0, entry)
-      const delivery = (consumer: string) => ({
-        key: "",
-        partition,
-        mailbox: "printer",
-        slot: "printer",
-        entry,
-        fields: new Map([
-          ["type", "Print"],
-          ["body", "{}"]
-        ]),
-        consumer,
-        settling: false,
-        fate: null,
-        dueAt: null,
-        fiber: null,
-        bornAt: 0
-      })
-      const settle = (consumer: string, outcome: Mailbox.Outcome) =>
-        client.run(Mailbox.Mailbox.use((service) => service.settle(delivery(consumer), outcome)))
-      const dead = { _tag: "dead", cause: "OutOfPaper", message: "", attempts: 1 } as const
       expect(yield* settle("a", dead)).toBe("lost")
       expect(yield* settle("a", { _tag: "later", delayMillis: 0, attempts: 1 })).toBe("lost")
       expect(yield* client.run(Fleet.depthOf("printer"))).toBe(1)
@@ -300,6 +306,40 @@ describe("telling an actor", () => {
       expect(yield* client.run(Fleet.depthOf("printer"))).toBe(0)
       expect(yield* Fleet.consumersOf(client, "printer")).toEqual({ a: 0, b: 0 })
       expect(yield* Fleet.lettersOf(client, "printer")).toEqual([])
+    })
+  )
+
+  it.live("A1 what is handed back at once keeps its attempts", () =>
+    Effect.gen(function* () {
+      const { client, key, settle } = yield* taken
+      expect(yield* settle("a", { _tag: "later", delayMillis: 0, attempts: 3 })).toBe("settled")
+      expect(yield* client.send("XRANGE", key, "-", "+")).toMatchObject([
+        [expect.any(String), ["type", "Print", "body", "{}", "attempts", "3", "ts", expect.any(String)]]
+      ])
+    })
+  )
+
+  it.live("a delayed message whose body is lost holds no other up: its timer goes, and the next is served", () =>
+    Effect.gen(function* () {
+      const { client, partition, settle } = yield* taken
+      const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 61_000 })
+      yield* settle("a", { _tag: "later", delayMillis: 60_000, attempts: 1 })
+      yield* client.send("ZADD", partition.timers, 1, "m:9b2f0f7e-5b7f-4c63-9c52-000000000000")
+      yield* late.run(Fleet.promote)
+      expect(yield* client.run(Fleet.depthOf("printer"))).toBe(1)
+      expect((yield* Fleet.keysOf(client)).filter((key) => /:(timers|later)$/.test(key))).toEqual([])
+    })
+  )
+
+  it.live("a letter of it drops those past their retention", () =>
+    Effect.gen(function* () {
+      const { client, partition, settle } = yield* taken
+      // more than Redis keeps together in one node of a stream, which it drops as a whole or not at all
+      for (let i = 1; i <= 250; i++) yield* client.send("XADD", partition.dead("printer"), `${i}-0`, "cause", "old")
+      expect(yield* settle("a", dead)).toBe("settled")
+      const causes = (yield* Fleet.lettersOf(client, "printer")).map(({ cause }) => cause)
+      expect(causes.at(-1)).toBe("OutOfPaper")
+      expect(causes.length).toBeLessThan(200)
     })
   )
 })

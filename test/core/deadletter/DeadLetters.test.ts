@@ -302,6 +302,8 @@ describe("a redrive", () => {
       expect(yield* late.run(Fleet.promote)).toBe(2)
       for (const id of [second, first]) {
         expect(yield* late.run(redrive(id))).toBe("redriven")
+        // nobody had begun it: its first `queued` was told by its failure, and is not told again
+        expect(yield* client.run(Fleet.toldOf(id))).toEqual(["queued/started", "failed/failed", "queued/started"])
         expect((yield* hand.take("weigh")).id).toBe(id)
       }
     })

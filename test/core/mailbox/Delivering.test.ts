@@ -186,6 +186,28 @@ describe("a begin that comes late", () => {
   )
 
   it.live(
+    "A1 takes an entry off that stands for no job any more: the job is over, or another entry stands for it",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const hand = yield* Fleet.byHand(client, "hand")
+        const id = yield* client.run(Fleet.submit())
+        const holding = yield* hand.take("weigh")
+        const stray = Effect.gen(function* () {
+          yield* client.send("XADD", holding.partition.mailbox("parcel.weigh"), "*", "job", id, "ts", "1")
+          const [entry] = yield* hand.read("weigh")
+          return yield* client.run(Fleet.begin(entry!))
+        })
+        expect(yield* stray).toEqual({ _tag: "Dropped", reason: "moved" })
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(1)
+        yield* client.run(Fleet.cancel(id))
+        expect(yield* stray).toEqual({ _tag: "Dropped", reason: "over" })
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+        expect(yield* Fleet.consumersOf(client, "parcel.weigh")).toEqual({ hand: 0 })
+      })
+  )
+
+  it.live(
     "J1 ends a job whose fence nobody can read: a letter says so, entry and timer go, and the hash with the letter",
     () =>
       Effect.gen(function* () {

@@ -71,7 +71,6 @@ describe("a lease", () => {
       expect(yield* client.run(condemn("forgotten"))).toEqual(["forgotten"])
       expect((yield* client.run(beat("forgotten"))).alive).toBe(false)
       yield* client.run(beat("forgotten", "abandon"))
-      yield* client.run(beat("forgotten", "leave"))
       expect(yield* client.send("ZCARD", Keys.alive)).toBe(0)
       expect((yield* client.run(beat("forgotten", "register"))).alive).toBe(true)
     })

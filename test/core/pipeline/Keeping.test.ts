@@ -112,6 +112,26 @@ describe("a kept job", () => {
     })
   )
 
+  it.live("J4 is handed off where it was begun ten times or more: its history may have no room for both events", () =>
+    Effect.gen(function* () {
+      for (const [tries, outcome] of [
+        [9, "kept"],
+        [10, "committed"]
+      ] as const) {
+        const client = yield* Fleet.joined(redis.url)
+        const hand = yield* Fleet.byHand(client, "hand")
+        const id = yield* client.run(Fleet.submit())
+        let holding = yield* hand.take("weigh")
+        for (let i = 1; i < tries; i++) {
+          yield* client.run(Fleet.defer(holding, { delayMillis: 0 }))
+          holding = yield* hand.take("weigh")
+        }
+        expect((yield* client.run(Fleet.jobOf(id))).tries).toBe(tries)
+        expect((yield* client.run(Fleet.keep(holding))).outcome).toBe(outcome)
+      }
+    })
+  )
+
   it.live("J2 is kept by its present holder only: a former holder's success counts, and is handed off", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

@@ -193,6 +193,19 @@ describe("settling a stage", () => {
     })
   )
 
+  it.live(
+    "a begin sent again answers as the first time, too, while its entry has passed to another who has not begun",
+    () =>
+      Effect.gen(function* () {
+        const { client, holding, id } = yield* oneBegun
+        const [second] = yield* Fleet.inherit(client, "hand", "heir", "weigh")
+        expect(yield* client.run(Fleet.begin(holding))).toMatchObject({ _tag: "Run", job: { attempts: 1 } })
+        expect(yield* client.run(Fleet.begin(second!))).toMatchObject({ _tag: "Run", job: { attempts: 2 } })
+        expect(yield* client.run(Fleet.begin(holding))).toEqual({ _tag: "Dropped", reason: "moved" })
+        expect((yield* Fleet.hashOf(client, id)).by).toBe(second!.token)
+      })
+  )
+
   for (const [name, settle, answer] of [
     ["commit", (h: JobStore.Holding) => Fleet.commit(h, { tells: [tell] }), { outcome: "committed" }],
     ["defer", (h: JobStore.Holding) => Fleet.defer(h), "deferred"],
