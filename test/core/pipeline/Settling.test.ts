@@ -57,9 +57,9 @@ describe("settling a stage", () => {
   it.live("J3 a commit leaves checkpoint, events, tells, next entry and acknowledgement together", () =>
     Effect.gen(function* () {
       const { client, hand, holding, id } = yield* oneBegun
-      expect(yield* client.run(Fleet.commit(holding, { tells: [tell] }))).toMatchObject({
-        outcome: "committed"
-      })
+      const tells = [tell, { ...tell, mailbox: "copies" }]
+      expect(yield* client.run(Fleet.commit(holding, { tells }))).toMatchObject({ outcome: "committed" })
+      expect(yield* client.send("XLEN", holding.partition.mailbox("copies"))).toBe(1)
       const job = yield* client.run(Fleet.jobOf(id))
       expect(job).toMatchObject({ state: "waiting", at: "label", progress: 30, attempts: 0 })
       expect(job.outputs.get("weigh")).toBe('{"grams":2000}')
@@ -199,8 +199,16 @@ describe("settling a stage", () => {
       Effect.gen(function* () {
         const { client, holding, id } = yield* oneBegun
         const [second] = yield* Fleet.inherit(client, "hand", "heir", "weigh")
-        expect(yield* client.run(Fleet.begin(holding))).toMatchObject({ _tag: "Run", job: { attempts: 1 } })
-        expect(yield* client.run(Fleet.begin(second!))).toMatchObject({ _tag: "Run", job: { attempts: 2 } })
+        expect(yield* client.run(Fleet.begin(holding))).toMatchObject({
+          _tag: "Run",
+          waitedMillis: 0,
+          job: { attempts: 1 }
+        })
+        expect(yield* client.run(Fleet.begin(second!))).toMatchObject({
+          _tag: "Run",
+          waitedMillis: 0,
+          job: { attempts: 2 }
+        })
         expect(yield* client.run(Fleet.begin(holding))).toEqual({ _tag: "Dropped", reason: "moved" })
         expect((yield* Fleet.hashOf(client, id)).by).toBe(second!.token)
       })
