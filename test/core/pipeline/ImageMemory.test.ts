@@ -1,6 +1,6 @@
 /** Pictures held by one process's handlers: bounded in bytes, first come first served, given back however an attempt ends. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Metric, Schema } from "effect"
+import { Deferred, Duration, Effect, Fiber, Metric, Schema } from "effect"
 import { ImageMemory, Metrics, Pipeline, Stage } from "@eco2/core"
 import type { Job } from "@eco2/core"
 import { layer as imageMemoryLayer } from "../../../packages/core/src/pipeline/ImageMemory.ts"
@@ -135,6 +135,8 @@ describe("a stage that reads pictures", () => {
     Effect.gen(function* () {
       let now = 0
       let peak = 0
+      // the first waits for a second beside it
+      const two = yield* Deferred.make<void>()
       const worker = yield* Fleet.working(
         redis.url,
         Fleet.parcelBehaviors({
@@ -142,7 +144,8 @@ describe("a stage that reads pictures", () => {
             Effect.gen(function* () {
               const bytes = (yield* Effect.orDie(job.image))?.length ?? 0
               peak = Math.max(peak, (now += bytes))
-              yield* Effect.sleep("1 millis")
+              if (now > bytes) yield* Deferred.succeed(two, undefined)
+              yield* Deferred.await(two)
               now -= bytes
               return { grams: bytes }
             })

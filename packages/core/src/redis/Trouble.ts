@@ -131,7 +131,8 @@ export const make = Effect.fnUntraced(function* (
     },
     refusingMillis: () => {
       const first = Math.min(...Array.from(refusals.values(), ({ since }) => since))
-      return refusals.size === 0 ? 0 : now() - first
+      // never 0 while it does: what it began with may be followed by a closed connection in the same millisecond
+      return refusals.size === 0 ? 0 : Math.max(1, now() - first)
     },
     present: () => {
       const longAgo = now() - graceMillis
