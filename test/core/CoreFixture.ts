@@ -22,7 +22,8 @@ import {
   RedisClient,
   Retry,
   Stage,
-  Timers
+  Timers,
+  Topic
 } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "./RedisCluster.ts"
@@ -101,6 +102,7 @@ export type Services =
   | JobStore.JobStore
   | Mailbox.Mailbox
   | EventLog.EventLog
+  | Topic.Topics
   | Keyspace
   | Lease.Lease
   | Timers.Timers
