@@ -20,10 +20,10 @@ it.live(
   () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(15) })
-      const id = yield* worker.run(Fleet.submit())
-      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       const scope = yield* Effect.scope
       yield* worker.run(Effect.provideService(Topic.mirror(Policies), Scope.Scope, scope))
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       const connection = new Redis(redis.url)
       const monitor = yield* Effect.promise(() => connection.monitor())
       yield* Effect.addFinalizer(() =>

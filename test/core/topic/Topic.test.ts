@@ -202,11 +202,22 @@ describe("a follower", () => {
   it.live("fails to follow when the first snapshot cannot be had, and leaves nothing behind", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
-      yield* shop.send("SET", state, "of another kind")
-      const failure = yield* Effect.flip(
-        Effect.scoped(shop.run(Effect.provideService(Topic.mirror(Prices), Scope.Scope, yield* Effect.scope)))
+      const scope = yield* Effect.scope
+      const refused = yield* Effect.flip(
+        shop.run(
+          Effect.provideService(
+            Topic.follow(Prices, { snapshot: () => Effect.fail("no room"), event: () => Effect.void }),
+            Scope.Scope,
+            scope
+          )
+        )
       )
-      expect(failure).toMatchObject({ _tag: "RedisRefused", code: "WRONGTYPE" })
+      expect(refused).toBe("no room")
+      yield* shop.send("SET", state, "of another kind")
+      expect(
+        yield* Effect.flip(shop.run(Effect.provideService(Topic.mirror(Prices), Scope.Scope, scope)))
+      ).toMatchObject({ _tag: "RedisRefused", code: "WRONGTYPE" })
+      yield* Effect.sleep("5 millis")
       expect(yield* shop.run(Topic.Topics.useSync((topics) => topics.silentMillis()))).toBe(0)
     })
   )
@@ -230,12 +241,12 @@ describe("a follower", () => {
       )
       yield* follow(shop)
       yield* shop.run(Effect.orDie(Topic.publish(Other, 7)))
-      yield* publish(shop, priced("apple", 1))
-      yield* first.knows("apple", 1)
       yield* Fleet.until(
         Effect.sync(() => others),
         (seen) => seen.length === 1
       )
+      yield* publish(shop, priced("apple", 1))
+      yield* first.knows("apple", 1)
       const list = String(
         yield* shop.run(RedisClient.RedisClient.use((one) => Effect.orDie(one.send("CLIENT", "LIST"))))
       )
