@@ -23,7 +23,8 @@ import {
   Replies,
   Retry,
   Stage,
-  Timers
+  Timers,
+  Topic
 } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "./RedisCluster.ts"
@@ -103,6 +104,7 @@ export type Services =
   | JobStore.JobStore
   | Mailbox.Mailbox
   | EventLog.EventLog
+  | Topic.Topics
   | Keyspace
   | Lease.Lease
   | Timers.Timers
