@@ -8,6 +8,7 @@ import { ActorSystem } from "./actor/ActorSystem.ts"
 import { layer as fleetLayer } from "./actor/Fleet.ts"
 import type { Fleet } from "./actor/Fleet.ts"
 import { CoreConfig } from "./config/CoreConfig.ts"
+import { layer as repliesLayer, Replies } from "./actor/Replies.ts"
 import { layer as deadLettersLayer } from "./deadletter/DeadLetters.ts"
 import type { DeadLetters } from "./deadletter/DeadLetters.ts"
 import { layer as eventLogLayer } from "./event/EventLog.ts"
@@ -33,7 +34,7 @@ import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 import { layer as topicsLayer, Topics } from "./topic/Topic.ts"
 
-export type Client = JobStore | Mailbox | EventLog | Topics | Keyspace
+export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Keyspace
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -41,7 +42,7 @@ export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 /** Submitting, telling, watching. Needs a Redis and its settings. */
 export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   jobStoreLayer,
-  mailboxLayer,
+  Layer.provideMerge(repliesLayer, mailboxLayer),
   eventLogLayer,
   topicsLayer
 ).pipe(Layer.provideMerge(Keyspace.layer))
@@ -59,10 +60,12 @@ export const worker = (options: {
  * Answers /readyz for any process that stands on Redis, gateways and workers alike: not ready while Redis is full or away.
  * Work in hand and in the mailboxes goes on meanwhile: what drains is never refused.
  */
-export const storeReadiness: Layer.Layer<never, never, RedisClient | Readiness> = Layer.effectDiscard(
+export const storeReadiness: Layer.Layer<never, never, RedisClient | Replies | Readiness> = Layer.effectDiscard(
   Effect.gen(function* () {
     const redis = yield* RedisClient
+    const replies = yield* Replies
     const readiness = yield* Readiness
+    yield* readiness.register("replies", replies.trouble)
     yield* readiness.register("redis", redis.trouble)
   })
 )
@@ -90,7 +93,7 @@ export const topicReadiness: Layer.Layer<never, never, Topics | Readiness | Gaug
 export const workerTelemetry: Layer.Layer<
   never,
   never,
-  RedisClient | ActorSystem | Mailbox | Topics | Readiness | Gauges
+  RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
 > = Layer.mergeAll(storeReadiness, topicReadiness, Layer.effectDiscard(WorkerTelemetry.register))
 
 /** What operators see and do: dead letters, who lives. */

@@ -88,6 +88,8 @@ export const partitionTable = (partitions: number): ReadonlyArray<Partition> =>
 /** What belongs to the whole fleet shares this slot. */
 export const fleet = `${prefix}{fleet}`
 export const alive = `${fleet}:alive`
+/** Answers to what this process asked. */
+export const replies = (process: string): string => `${fleet}:replies:${process}`
 export const meta = `${fleet}:meta`
 /** `sent`: one key a publish, by its token. */
 export const topic = (name: string) => {
@@ -235,6 +237,16 @@ export const table: ReadonlyArray<Row> = [
     "beat, condemn",
     "beat",
     true
+  ),
+  row(
+    "{fleet}:replies:<process>",
+    String.raw`\{fleet\}:replies:[0-9a-f-]{36}`,
+    "stream",
+    "answers to what a process asked, until it has read them",
+    "3 minutes unless renewed",
+    "Replies, whoever answers",
+    "Replies",
+    false
   ),
   row(
     "{fleet}:meta",
