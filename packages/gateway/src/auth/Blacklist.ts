@@ -30,7 +30,7 @@ const unreadableSeconds = 86_400
 
 const Values = Schema.Array(Schema.NullOr(Schema.String))
 
-/** All revoked tokens by their keys: id → epoch seconds from which it may be forgotten. */
+/** All revoked tokens: key → epoch seconds from which it may be forgotten. */
 const load = Effect.fnUntraced(function* (nowSeconds: number) {
   const redis = yield* RedisClient.RedisClient
   const found = new Map<string, number>()
@@ -47,7 +47,7 @@ const load = Effect.fnUntraced(function* (nowSeconds: number) {
         // expired since it was listed
         if (value === null) continue
         const until = Number.parseInt(value, 10)
-        found.set(keys[i]!.slice(Keys.blacklist("").length), until > 0 ? until : nowSeconds + unreadableSeconds)
+        found.set(keys[i]!, until > 0 ? until : nowSeconds + unreadableSeconds)
       }
     })
   )
@@ -65,6 +65,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const clock = yield* Clock.Clock
   const nowSeconds = () => clock.currentTimeMillisUnsafe() / 1_000
   const maxAge = Duration.toMillis(options.maxAge)
+  const begun = clock.currentTimeMillisUnsafe()
+  /** By key, as `load` finds them: pieces of a text would keep the whole of it in memory. */
   let revoked = new Map<string, number>()
 
   const subscription = yield* Topic.follow(BlacklistEvents, {
@@ -77,14 +79,16 @@ export const make = Effect.fnUntraced(function* (options: {
       ),
     event: ({ expires_at, jti, type }) =>
       Effect.sync(() => {
-        if (type === "remove") revoked.delete(jti)
+        if (type === "remove") revoked.delete(Keys.blacklist(jti))
         else {
           const until = forgottenAt(Date.parse(expires_at))
-          revoked.set(jti, until > 0 ? until : nowSeconds() + unreadableSeconds)
+          revoked.set(Keys.blacklist(jti), until > 0 ? until : nowSeconds() + unreadableSeconds)
         }
       })
   })
-  yield* Effect.logInfo("revocations are known").pipe(Effect.annotateLogs({ tokens: revoked.size }))
+  yield* Effect.logInfo("revocations are known").pipe(
+    Effect.annotateLogs({ tokens: revoked.size, millis: clock.currentTimeMillisUnsafe() - begun })
+  )
 
   const isTooOld = () => subscription.blind() && subscription.ageMillis() > maxAge
 
@@ -94,7 +98,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const look = Effect.suspend(() => {
     if (++looks % looksPerPrune === 0) {
       const now = nowSeconds()
-      for (const [jti, until] of revoked) if (until <= now) revoked.delete(jti)
+      for (const [key, until] of revoked) if (until <= now) revoked.delete(key)
     }
     const [blind, tooOld] = [subscription.blind(), isTooOld()]
     const said: Array<Effect.Effect<void>> = []
@@ -126,7 +130,7 @@ export const make = Effect.fnUntraced(function* (options: {
   )
 
   return {
-    standing: (jti) => (revoked.has(jti) ? "revoked" : isTooOld() ? "unknown" : "good"),
+    standing: (jti) => (revoked.has(Keys.blacklist(jti)) ? "revoked" : isTooOld() ? "unknown" : "good"),
     size: () => revoked.size
   }
 })
