@@ -95,6 +95,8 @@ const tricks = [
   "/api/v1/info/%EF%BC%8E%EF%BC%8E/scan",
   "/api/v1/info/..%EF%BC%8Fscan",
   "/api/v1/info/%E2%80%A5/scan",
+  "/news/a%EF%BC%8Fb",
+  "/news/a%EF%BC%BCb",
   "/docs/..",
   "/docs/../api/v1/scan",
   "/assets/..%2f..%2fapi/v1/scan",
