@@ -25,6 +25,8 @@ const blindness = Metric.gauge("eco2_authz_blind", { description: "1 while revoc
 
 const lookEvery = Duration.seconds(1)
 const looksPerPrune = 60
+/** A read lasts 20 s while all is well: nothing is known to be wrong before. */
+const deafAfterMillis = 30_000
 /** For a key whose text says no time. */
 const unreadableSeconds = 86_400
 
@@ -90,7 +92,10 @@ export const make = Effect.fnUntraced(function* (options: {
     Effect.annotateLogs({ tokens: revoked.size, millis: clock.currentTimeMillisUnsafe() - begun })
   )
 
-  const isTooOld = () => subscription.blind() && subscription.ageMillis() > maxAge
+  const isTooOld = () => {
+    const millis = subscription.ageMillis()
+    return millis > maxAge && (subscription.blind() || millis > deafAfterMillis)
+  }
 
   let wasBlind = false
   let wasTooOld = false
@@ -115,6 +120,9 @@ export const make = Effect.fnUntraced(function* (options: {
   const readiness = yield* Readiness
   const trouble = () => supervisor.trouble() ?? (isTooOld() ? "the list of revocations is too old" : null)
   yield* readiness.register("blacklist", trouble, supervisor.failed)
+  // also where readiness does not ask how Redis is
+  const { supervision } = yield* Topic.Topics
+  yield* readiness.register("revocations", supervision.trouble, supervision.failed)
   const gauges = yield* Gauges
   yield* gauges.register(
     Effect.suspend(() =>
