@@ -21,6 +21,7 @@ import {
   Pipeline,
   RedisClient,
   Retry,
+  Schedules,
   Stage,
   Timers
 } from "@eco2/core"
@@ -93,6 +94,7 @@ export const privateRedis = (
 }
 
 export { until }
+export type JobId = Job.JobId
 
 // ---- processes
 
@@ -104,6 +106,7 @@ export type Services =
   | Keyspace
   | Lease.Lease
   | Timers.Timers
+  | Schedules.Schedules
   | RedisClient.RedisClient
   | CoreConfig
 
@@ -421,6 +424,8 @@ export const timeOf = (process: Process<Services>) =>
     const [seconds = "", micros = ""] = Schema.decodeUnknownSync(Schema.Array(Schema.String))(reply)
     return Number(seconds) * 1000 + Number(micros) / 1000
   })
+/** How far this process's scripts see Redis's clock moved, milliseconds. */
+export const offset = Effect.map(CoreConfig, (config) => config.clockOffsetMillis)
 /** Every key in Redis, sorted. */
 export const keysOf = (process: Process<Services>) =>
   Effect.map(Effect.orDie(process.run(RedisClient.RedisClient.use((redis) => redis.scan("*")))), (keys) =>

@@ -6,7 +6,8 @@
  * the minute told here is dearer than a real one.
  */
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Schedule } from "@eco2/core"
+import { Duration, Effect, Layer } from "effect"
 import { Redis } from "ioredis"
 import * as Fleet from "./CoreFixture.ts"
 
@@ -14,10 +15,19 @@ const redis = Fleet.privateRedis()
 const windowSeconds = 24
 
 it.live(
-  "an idle worker of three stages sends at most 30 client commands a minute",
+  "an idle worker of three stages and five schedules sends at most 30 client commands a minute",
   () =>
     Effect.gen(function* () {
-      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(15) })
+      const schedules = Array.from({ length: 5 }, (_, i) =>
+        Schedule.every(
+          `weekly-${i}`,
+          { interval: "7 days" },
+          { pipeline: Fleet.ParcelPipeline, input: () => ({ weight: 1 }) }
+        )
+      )
+      const worker = yield* Fleet.working(redis.url, Layer.mergeAll(Fleet.parcelBehaviors(), ...schedules), {
+        lease: Duration.seconds(15)
+      })
       const id = yield* worker.run(Fleet.submit())
       yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       const connection = new Redis(redis.url)

@@ -29,9 +29,11 @@ import type { RedisUnsuitable } from "./redis/Suitability.ts"
 import type { Gauges } from "./telemetry/Gauges.ts"
 import { Readiness } from "./telemetry/Readiness.ts"
 import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
+import { layer as schedulesLayer } from "./timer/Schedules.ts"
+import type { Schedules } from "./timer/Schedules.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 
-export type Client = JobStore | Mailbox | EventLog | Keyspace
+export type Client = JobStore | Mailbox | EventLog | Keyspace | Schedules
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -40,7 +42,8 @@ export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   jobStoreLayer,
   mailboxLayer,
-  eventLogLayer
+  eventLogLayer,
+  schedulesLayer
 ).pipe(Layer.provideMerge(Keyspace.layer))
 
 /** The same, and work: behaviors on top of this are served until their scope closes. */

@@ -154,10 +154,11 @@ export class JobStore extends Context.Service<
   }
 >()("@eco2/core/pipeline/JobStore") {}
 
-const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
+const prelude = (name: string) => new URL(`./scripts/${name}.lua`, import.meta.url)
+const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>, ...preludes: ReadonlyArray<URL>) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
-    preludes: [new URL("./scripts/job.lua", import.meta.url)],
+    preludes: [prelude("job"), ...preludes],
     numberOfKeys: 1,
     reply
   })
@@ -169,7 +170,8 @@ const submitScript = script(
       Schema.Literals(["created", "exists", "conflict", "full", "lane-full", "upload-gone"]),
       Schema.String
     ])
-  )
+  ),
+  prelude("accept")
 )
 const beginScript = script("begin", Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number]))))
 const commitScript = script(
