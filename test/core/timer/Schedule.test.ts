@@ -1,7 +1,7 @@
 /** Schedules as processes declare them: workers that fire slots, run their jobs, and stop. */
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Layer, Metric, Result, Schema, Scope } from "effect"
-import { Actor, Behavior, Metrics, Pipeline, Schedule, Schedules, Stage, Timing } from "@eco2/core"
+import { Clock, Duration, Effect, Exit, Layer, Metric, Result, Schema, Scope } from "effect"
+import { Actor, Behavior, Keys, Metrics, Pipeline, Schedule, Schedules, Stage, Timing } from "@eco2/core"
 import * as ScheduleLoop from "../../../packages/core/src/timer/ScheduleLoop.ts"
 import * as Fleet from "../CoreFixture.ts"
 
@@ -75,6 +75,33 @@ describe("a schedule", () => {
       const { fires, lastSlot } = (yield* stateOf(watcher, "ticker"))!
       yield* Effect.sleep("1500 millis")
       expect(yield* stateOf(watcher, "ticker")).toMatchObject({ fires, lastSlot })
+    })
+  )
+
+  it.live("T1 looked at again within a slot, on the way to another schedule, is counted once", () =>
+    Effect.gen(function* () {
+      const partition = Keys.partitionOf("ticker", 4)
+      const beside = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `beside-${n}`)
+      const name = beside.find((one) => Keys.partitionOf(one, 4) === partition)!
+      const run = { pipeline: TickPipeline, input: () => ({ slot: "" }) }
+      const ran: Array<string> = []
+      const worker = yield* Fleet.working(
+        redis.url,
+        Layer.merge(
+          ticking((slot) => void ran.push(slot)),
+          Schedule.every(name, { interval: "2 seconds", overlap: "allow" }, run)
+        )
+      )
+      yield* Fleet.until(
+        Effect.sync(() => ran.filter((slot) => slot !== "").length),
+        (count) => count >= 4
+      )
+      yield* worker.stop
+      const counted = yield* Metric.value(
+        Metric.withAttributes(Metrics.scheduleFires, { schedule: name, outcome: "fired" })
+      )
+      const { fires } = (yield* stateOf(yield* Fleet.joined(redis.url), name))!
+      expect(Number(counted.count)).toBe(fires)
     })
   )
 
@@ -158,7 +185,11 @@ describe("a schedule", () => {
 })
 
 /** What Schedules.look was asked, with the answers of the real one. */
-const loopWithClock = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services>, skewMillis: number) {
+const loopWithClock = Effect.fnUntraced(function* (
+  process: Fleet.Process<Fleet.Services>,
+  skewMillis: number,
+  interval: Duration.Input = "1 second"
+) {
   const real = yield* Clock.Clock
   const skewed: Clock.Clock = Object.assign(Object.create(real), {
     currentTimeMillisUnsafe: () => real.currentTimeMillisUnsafe() + skewMillis,
@@ -185,7 +216,7 @@ const loopWithClock = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.
       yield* Scope.provide(
         loop.declare({
           name: "skewed",
-          timing: Result.getOrThrow(Timing.every("1 second")),
+          timing: Result.getOrThrow(Timing.every(interval)),
           overlap: "allow",
           work: () =>
             Effect.succeed({
@@ -228,6 +259,17 @@ describe("a process whose clock is wrong", () => {
         const all = [...fired, ...right.fired].toSorted((a, b) => a - b)
         expect(all).toEqual(all.map((_, i) => all[0]! + i * 1000))
         expect(all.at(-1)!).toBeLessThanOrEqual(now)
+      })
+    )
+  }
+
+  for (const skewMillis of [-86_400_000, 86_400_000]) {
+    it.live(`T1 by ${skewMillis} ms fires a slot that was missed at once, not with the next one`, () =>
+      Effect.gen(function* () {
+        const earlier = yield* Fleet.joined(redis.url, { clockOffsetMillis: -7_200_000 })
+        yield* (yield* loopWithClock(earlier, 0, "1 hour")).step
+        const { fired, step } = yield* loopWithClock(yield* Fleet.joined(redis.url), skewMillis, "1 hour")
+        expect([yield* step, yield* step, fired.length]).toEqual([0, 0, 1])
       })
     )
   }

@@ -173,6 +173,8 @@ describe("a slot", () => {
       yield* late.send("XADD", partition!.mailbox("parcel.weigh"), "1-1", "job", "x")
       expect(yield* outcome(tight)).toBe("full")
       expect(yield* stateOf(late)).toMatchObject({ lastSlot: null, fires: 0 })
+      const message = { work: { stage: "", kind: "Weigh", plan: "" } }
+      expect(yield* outcome(tight, message)).toBe("full")
       yield* late.send("XDEL", partition!.mailbox("parcel.weigh"), "1-1")
       expect(yield* outcome(tight)).toBe("fired")
     })
@@ -271,28 +273,45 @@ describe("an operator", () => {
     })
   )
 
-  it.live("runs it once, though the call is sent twice", () =>
+  it.live("runs it beside an open run where runs may overlap", () =>
     Effect.gen(function* () {
       const { before } = yield* declared({ overlap: "allow" })
-      const twice = Layer.effect(
-        RedisClient.RedisClient,
-        RedisClient.RedisClient.use((client) =>
-          Effect.succeed(
-            RedisClient.RedisClient.of({
-              ...client,
-              run: (script, keys, args) =>
-                Effect.andThen(client.run(script, keys, args), client.run(script, keys, args))
-            })
-          )
-        )
+      const run = before.run(schedules((all) => all.runNow("nightly")))
+      expect(yield* run).not.toBe(yield* run)
+    })
+  )
+
+  /** A client that sends each script twice and takes the second answer, as after a lost reply. */
+  const twice = Layer.effect(
+    RedisClient.RedisClient,
+    RedisClient.RedisClient.use((client) =>
+      Effect.succeed(
+        RedisClient.RedisClient.of({
+          ...client,
+          run: (script, keys, args) => Effect.andThen(client.run(script, keys, args), client.run(script, keys, args))
+        })
       )
-      const id = yield* before.run(
-        Effect.provide(
-          schedules((all) => all.runNow("nightly")),
-          Layer.provide(Layer.fresh(Schedules.layer), twice)
-        )
-      )
+    )
+  )
+  const runTwice = schedules((all) => all.runNow("nightly")).pipe(
+    Effect.provide(Layer.provide(Layer.fresh(Schedules.layer), twice))
+  )
+
+  it.live("runs it once, though the call is sent twice, and is answered as the first time", () =>
+    Effect.gen(function* () {
+      const { before } = yield* declared()
+      const id = yield* before.run(runTwice)
       expect(yield* jobsOf(before)).toEqual([expect.stringContaining(id!)])
+    })
+  )
+
+  it.live("has its message told once, though the call is sent twice", () =>
+    Effect.gen(function* () {
+      const { before } = yield* declared({
+        work: { mailbox: "bell", stage: "", kind: "Ring", plan: "", payload: "{}" }
+      })
+      expect(yield* before.run(runTwice)).toBe(null)
+      expect(yield* before.run(Fleet.depthOf("bell"))).toBe(1)
     })
   )
 
