@@ -20,10 +20,12 @@ import {
   Mailbox,
   Pipeline,
   RedisClient,
+  Replies,
   Retry,
   Schedules,
   Stage,
-  Timers
+  Timers,
+  Topic
 } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "./RedisCluster.ts"
@@ -100,9 +102,11 @@ export type JobId = Job.JobId
 
 export type Values = Parameters<typeof CoreConfig.layerWith>[0]
 export type Services =
+  | Replies.Replies
   | JobStore.JobStore
   | Mailbox.Mailbox
   | EventLog.EventLog
+  | Topic.Topics
   | Keyspace
   | Lease.Lease
   | Timers.Timers

@@ -154,11 +154,10 @@ export class JobStore extends Context.Service<
   }
 >()("@eco2/core/pipeline/JobStore") {}
 
-const prelude = (name: string) => new URL(`./scripts/${name}.lua`, import.meta.url)
-const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>, ...preludes: ReadonlyArray<URL>) =>
+const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
-    preludes: [prelude("job"), ...preludes],
+    preludes: [new URL("./scripts/job.lua", import.meta.url)],
     numberOfKeys: 1,
     reply
   })
@@ -170,8 +169,7 @@ const submitScript = script(
       Schema.Literals(["created", "exists", "conflict", "full", "lane-full", "upload-gone"]),
       Schema.String
     ])
-  ),
-  prelude("accept")
+  )
 )
 const beginScript = script("begin", Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number]))))
 const commitScript = script(

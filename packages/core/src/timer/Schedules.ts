@@ -124,7 +124,7 @@ const prelude = (path: string) => new URL(path, import.meta.url)
 const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: prelude(`./scripts/${name}.lua`),
-    preludes: ["../pipeline/scripts/job.lua", "../pipeline/scripts/accept.lua", "./scripts/cron.lua"].map(prelude),
+    preludes: ["../pipeline/scripts/job.lua", "./scripts/cron.lua"].map(prelude),
     numberOfKeys: 1,
     reply
   })

@@ -1,7 +1,7 @@
 -- packages/core/src/pipeline/scripts/submit.lua
 -- Accepts jobs: hash, first mailbox entry and timer of each, or none of them. One script, so that of any number of
 -- concurrent submits with one id exactly one creates the job (J6), and so that an accepted job always has its entry (J1).
--- Submits of one tick share a call. How one job is accepted: accept.lua.
+-- Submits of one tick share a call.
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     deadline, milliseconds from now
@@ -20,9 +20,51 @@
 -- reply     an array, one answer a submit:
 --           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} | {"upload-gone", ""}
 -- cost      O(log open jobs) a submit; four writes
-local rules = {
-  allowed = tonumber(ARGV[2]), capacity = tonumber(ARGV[3]), limit = tonumber(ARGV[4]), lane_capacity = tonumber(ARGV[5])
-}
+local allowed, capacity, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+
+local function submit(id, hash, about, stage, mailbox, input, upload, owner)
+  local key, upload_key = job_key(id), root .. ":upload:" .. upload
+  local known = redis.call("HMGET", key, "now", "about")
+  if known[1] or known[2] then
+    if upload ~= "" then redis.call("DEL", upload_key) end -- a repeat never touches a live job's image
+    local read, was = pcall(cjson.decode, known[2] or "")
+    if not read or was.hash ~= hash then return { "conflict", "" } end
+    return { "exists", (fence_of(known[1]) or {}).state or "" }
+  end
+  local function refuse(why, depth)
+    if upload ~= "" then redis.call("DEL", upload_key) end -- a refusal leaves nothing
+    return { why, int(depth) }
+  end
+  local lanes = redis.call("HMGET", running_key, "", owner)
+  local in_lanes, running = tonumber(lanes[1] or 0), tonumber(lanes[2] or 0)
+  local depth = redis.call("XLEN", mailbox_key(mailbox)) + in_lanes
+  if depth >= capacity then return refuse("full", depth) end
+  local limited = owner ~= "" and limit > 0
+  local waiting = limited and in_lanes > 0 and redis.call("LLEN", lane_key(owner)) or 0
+  local in_lane = limited and (waiting > 0 or running >= limit)
+  if in_lane and waiting >= lane_capacity then return refuse("lane-full", waiting) end
+  if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
+
+  local f = new_fence(stage, allowed, upload ~= "", owner)
+  if in_lane then
+    write_fence(id, f, "about", about, "input", input, "home", mailbox)
+    redis.call("RPUSH", lane_key(owner), id)
+    count("", 1)
+    admit(owner, limit, running)
+  else
+    place(id, f, mailbox)
+    if limited then f.admitted = "1" end
+    write_fence(id, f, "about", about, "input", input)
+    if limited then count(owner, 1) end
+  end
+  if upload ~= "" then
+    redis.call("RENAME", upload_key, key .. ":image")
+    redis.call("PERSIST", key .. ":image")
+  end
+  redis.call("ZADD", root .. ":timers", f.deadline, id)
+  return { "created", "" }
+end
+
 local answers = {}
-for i = 6, #ARGV, 8 do answers[#answers + 1] = accept(rules, unpack(ARGV, i, i + 7)) end
+for i = 6, #ARGV, 8 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 7)) end
 return answer(answers)

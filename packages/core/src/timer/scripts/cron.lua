@@ -1,5 +1,5 @@
 -- packages/core/src/timer/scripts/cron.lua
--- Prelude of fire and steer, below job.lua and accept.lua: a schedule's hash, and what a run of it does.
+-- Prelude of fire and steer, below job.lua: a schedule's hash, and what a run of it does.
 -- KEYS[1]  root    eco2:{p}
 -- ARGV     none of its own
 -- reply    none (functions only)
@@ -21,8 +21,14 @@ local function perform(work, capacity, id, trace)
     redis.call("XADD", mailbox_key(mailbox), "*", "type", kind, "body", payload, "ts", now_text)
     return "fired"
   end
-  local about = '{"pipeline":"' .. kind .. '","trace":"' .. trace .. '","hash":"","plan":"' .. plan .. '"}'
+  if redis.call("EXISTS", job_key(id)) == 1 then return "fired" end
+  local in_lanes = tonumber(redis.call("HGET", running_key, "") or 0)
+  if redis.call("XLEN", mailbox_key(mailbox)) + in_lanes >= capacity then return "full" end
   -- nobody's job: no user's turn to wait for
-  local rules = { allowed = tonumber(allowed), capacity = capacity, limit = 0, lane_capacity = 0 }
-  return accept(rules, id, "", about, stage, mailbox, payload, "", "")[1] == "full" and "full" or "fired"
+  local f = new_fence(stage, tonumber(allowed), false, "")
+  place(id, f, mailbox)
+  write_fence(id, f, "about", '{"pipeline":"' .. kind .. '","trace":"' .. trace .. '","hash":"","plan":"' .. plan .. '"}',
+    "input", payload)
+  redis.call("ZADD", root .. ":timers", f.deadline, id)
+  return "fired"
 end
