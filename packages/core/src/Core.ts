@@ -18,6 +18,8 @@ import { layer as mailboxLayer } from "./mailbox/Mailbox.ts"
 import type { Mailbox } from "./mailbox/Mailbox.ts"
 import { layer as imageMemoryLayer } from "./pipeline/ImageMemory.ts"
 import type { ImageMemory } from "./pipeline/ImageMemory.ts"
+import { layer as jobListLayer } from "./pipeline/JobList.ts"
+import type { JobList } from "./pipeline/JobList.ts"
 import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
 import type { JobStore } from "./pipeline/JobStore.ts"
 import { Keyspace } from "./redis/Keyspace.ts"
@@ -99,11 +101,9 @@ export const workerTelemetry: Layer.Layer<
   RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
 > = Layer.mergeAll(storeReadiness, topicReadiness, Layer.effectDiscard(WorkerTelemetry.register))
 
-/** What operators see and do: dead letters, who lives. */
-export const operations: Layer.Layer<DeadLetters | Fleet, never, RedisClient | Keyspace | JobStore> = Layer.merge(
-  deadLettersLayer,
-  fleetLayer
-)
+/** What operators see and do: dead letters, who lives, which jobs there are. */
+export const operations: Layer.Layer<DeadLetters | Fleet | JobList, never, RedisClient | Keyspace | JobStore> =
+  Layer.mergeAll(deadLettersLayer, fleetLayer, jobListLayer)
 
 /** Redis by REDIS_URL and the settings by their variables. */
 export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInvalid | Config.ConfigError> = Layer.merge(

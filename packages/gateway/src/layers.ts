@@ -11,6 +11,7 @@ import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
 import { Api } from "./http/ScanApi.ts"
+import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 
 const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
@@ -43,7 +44,11 @@ export const gateway = (options: { readonly authDefault: AuthMode | null; readon
       const config = yield* GatewayConfig
       const mode = yield* authMode({ default: options.authDefault, host: options.host })
       const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-        Layer.provide([ScanHandlers.layer(config), OpsHandlers.layer(config.internalSecret)]),
+        Layer.provide([
+          ScanHandlers.layer(config),
+          OpsHandlers.layer(config.internalSecret),
+          ScheduleOpsHandlers.layer(config.internalSecret)
+        ]),
         Layer.provide(Core.operations),
         Layer.provide(EventRouter.layer(config)),
         Layer.provide(Layer.succeed(Authorization, makeAuthorization(mode)))

@@ -61,6 +61,11 @@ export class RedisClient extends Context.Service<
     readonly trouble: () => string | null
     /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
     readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
+    /** As `scan`, but no more than about `mostKeys` keys of each master are looked at; `complete`: it came to the end. */
+    readonly sweep: (
+      pattern: string,
+      mostKeys: number
+    ) => Effect.Effect<{ readonly keys: ReadonlyArray<string>; readonly complete: boolean }, RedisError>
   }
 >()("@eco2/core/redis/RedisClient") {}
 
@@ -355,16 +360,25 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
       return { read, unblock }
     })
 
-  const scanNode = async (node: StandaloneRedis, pattern: string): Promise<Array<string>> => {
-    const found: Array<string> = []
+  const scanStep = 1_000
+  const scanNode = async (node: StandaloneRedis, pattern: string, mostKeys: number) => {
+    const keys: Array<string> = []
     let cursor = "0"
+    let left = mostKeys
     do {
-      const [next, keys] = await node.scan(cursor, "MATCH", pattern, "COUNT", 1_000)
-      found.push(...keys)
+      const [next, found] = await node.scan(cursor, "MATCH", pattern, "COUNT", scanStep)
+      keys.push(...found)
       cursor = next
-    } while (cursor !== "0")
-    return found
+      left -= scanStep
+    } while (cursor !== "0" && left > 0)
+    return { keys, complete: cursor === "0" }
   }
+  const sweep = (pattern: string, mostKeys: number) =>
+    fromPromise("SCAN", async () => {
+      const nodes = shared instanceof Cluster ? shared.nodes("master") : [shared]
+      const parts = await Promise.all(nodes.map((node) => scanNode(node, pattern, mostKeys)))
+      return { keys: parts.flatMap(({ keys }) => keys), complete: parts.every(({ complete }) => complete) }
+    })
 
   return RedisClient.of({
     topology: url._tag,
@@ -376,11 +390,8 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     servers: Effect.map(counted(look), ({ heard }) => heard),
     trouble: trouble.present,
     reconnects: () => Math.max(0, connects - 1),
-    scan: (pattern) =>
-      fromPromise("SCAN", async () => {
-        const nodes = shared instanceof Cluster ? shared.nodes("master") : [shared]
-        return (await Promise.all(nodes.map((node) => scanNode(node, pattern)))).flat()
-      })
+    scan: (pattern) => Effect.map(sweep(pattern, Infinity), ({ keys }) => keys),
+    sweep
   })
 })
 

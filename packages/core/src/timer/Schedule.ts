@@ -7,7 +7,7 @@
 import { Duration, Effect, Layer, Schema } from "effect"
 import type { Result } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
-import type { Actor, Payload, Protocol } from "../actor/Actor.ts"
+import type { Actor, Payload, Protocol, Told } from "../actor/Actor.ts"
 import { formatPlan } from "../pipeline/Job.ts"
 import type { Pipeline, Stages } from "../pipeline/Pipeline.ts"
 import * as Keys from "../redis/Keys.ts"
@@ -37,7 +37,7 @@ export interface JobRun<Input, S extends Stages> {
   readonly deadline?: Duration.Input
 }
 /** `payload`: of the slot's message, told at least once. Messages leave no run to find open: they never skip. */
-export interface MessageRun<P extends Protocol, K extends keyof P & string> {
+export interface MessageRun<P extends Protocol, K extends Told<P>> {
   readonly actor: Actor<string, P>
   readonly type: K
   readonly payload: (slot: Date) => Payload<P[K]>
@@ -75,7 +75,7 @@ const jobWork = <Input, S extends Stages>({ deadline, input, pipeline }: JobRun<
     )
 }
 const messageWork =
-  <P extends Protocol, K extends keyof P & string>({ actor, payload, type }: MessageRun<P, K>) =>
+  <P extends Protocol, K extends Told<P>>({ actor, payload, type }: MessageRun<P, K>) =>
   (slot: Date) =>
     work(
       { mailbox: actor.name, stage: "", kind: type, plan: "", deadlineMillis: null },
@@ -111,14 +111,14 @@ export const every = <Input, S extends Stages>(name: string, timing: IntervalTim
   declare(name, Timing.every(timing.interval), timing, jobWork(run))
 
 /** As `cron`, telling an actor. */
-export const cronTell = <P extends Protocol, K extends keyof P & string>(
+export const cronTell = <P extends Protocol, K extends Told<P>>(
   name: string,
   timing: Omit<CronTiming, "overlap">,
   run: MessageRun<P, K>
 ) => declare(name, Timing.cron(timing.expression, timing.timeZone), {}, messageWork(run))
 
 /** As `every`, telling an actor. */
-export const everyTell = <P extends Protocol, K extends keyof P & string>(
+export const everyTell = <P extends Protocol, K extends Told<P>>(
   name: string,
   timing: Omit<IntervalTiming, "overlap">,
   run: MessageRun<P, K>

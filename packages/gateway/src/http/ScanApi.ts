@@ -6,6 +6,7 @@ import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { OpsGroup } from "./OpsApi.ts"
+import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
 const status =
   (code: number, description: string) =>
@@ -143,6 +144,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
 export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
   .add(OpsGroup)
+  .add(ScheduleOpsGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Eco²",

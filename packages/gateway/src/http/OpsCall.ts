@@ -1,0 +1,31 @@
+/** OpsCall: what all calls of operators share: the secret is checked first, answers are JSON that nobody keeps. */
+import type { RedisError } from "@eco2/core"
+import { Effect, Option, Redacted } from "effect"
+import { HttpServerResponse } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
+import { createHash, timingSafeEqual } from "node:crypto"
+import { refusal, respond, unavailable } from "./HttpErrors.ts"
+import type { HttpRefusal } from "./HttpErrors.ts"
+
+export type Response = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpRefusal>
+
+export const notFound = refusal(404, "NOT_FOUND", "there is no such thing")
+export const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
+  unavailable(error._tag === "RedisFull" ? "the store is full" : "the store does not answer; try again")
+export const json = (body: unknown) => HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": "no-store" } })
+
+const mostAtOnce = 1_000
+/** How many are answered: 100 unless asked otherwise. */
+export const limitOf = (asked: number | undefined) => Math.max(1, Math.min(mostAtOnce, Math.floor(asked ?? 100) || 1))
+
+const digest = (text: string) => createHash("sha256").update(text).digest()
+
+/** Runs a call for whoever knows the secret (nobody, where it is not set); comparing takes the same time however wrong the guess. */
+export const guard = (secret: Option.Option<Redacted.Redacted>) => {
+  const wanted = Option.map(secret, (value) => digest(Redacted.value(value)))
+  return (request: HttpServerRequest.HttpServerRequest, call: Response) => {
+    const given = digest(request.headers["x-internal-secret"] ?? "")
+    const allowed = Option.isSome(wanted) && timingSafeEqual(given, wanted.value)
+    return respond(allowed ? call : Effect.fail(refusal(403, "FORBIDDEN", "X-Internal-Secret is missing or wrong")))
+  }
+}
