@@ -20,6 +20,7 @@ import {
   Mailbox,
   Pipeline,
   RedisClient,
+  Policies,
   Replies,
   Retry,
   Schedules,
@@ -102,6 +103,7 @@ export type JobId = Job.JobId
 
 export type Values = Parameters<typeof CoreConfig.layerWith>[0]
 export type Services =
+  | Policies.Policies
   | Replies.Replies
   | JobStore.JobStore
   | Mailbox.Mailbox

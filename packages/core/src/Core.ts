@@ -22,6 +22,8 @@ import { layer as jobListLayer } from "./pipeline/JobList.ts"
 import type { JobList } from "./pipeline/JobList.ts"
 import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
 import type { JobStore } from "./pipeline/JobStore.ts"
+import { layer as policiesLayer } from "./policy/Policies.ts"
+import type { Policies } from "./policy/Policies.ts"
 import { Keyspace } from "./redis/Keyspace.ts"
 import type { KeyspaceMismatch } from "./redis/Keyspace.ts"
 import { layer as redisLayer } from "./redis/RedisClient.ts"
@@ -38,7 +40,7 @@ import type { Schedules } from "./timer/Schedules.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 import { layer as topicsLayer, Topics } from "./topic/Topic.ts"
 
-export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Keyspace | Schedules
+export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Policies | Keyspace | Schedules
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -48,9 +50,8 @@ export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> =
   jobStoreLayer,
   Layer.provideMerge(repliesLayer, mailboxLayer),
   eventLogLayer,
-  topicsLayer,
   schedulesLayer
-).pipe(Layer.provideMerge(Keyspace.layer))
+).pipe(Layer.provideMerge(Layer.provideMerge(policiesLayer, topicsLayer)), Layer.provideMerge(Keyspace.layer))
 
 /** The same, and work: behaviors on top of this are served until their scope closes. */
 export const worker = (options: {

@@ -1,7 +1,7 @@
 /** Which jobs there are, as operators ask: found by their timers or their keys, bounded, and said so. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { JobList, Keys } from "@eco2/core"
+import { JobList, Keys, RedisClient } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -57,6 +57,23 @@ describe("the list of jobs", () => {
       yield* client.send("HSET", partition.job(gone), "now", "nonsense", "about", "{")
       for (const state of ["open", "ended"] as const)
         expect(ids(yield* find(client, { state, limit: 10 }))).toEqual(state === "open" ? [id] : [])
+    })
+  )
+
+  it.live("walks no further through the keys than it was told", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      yield* Effect.forEach(
+        Array.from({ length: 6_000 }, (_, i) => i),
+        (i) => client.send("SET", `stranger ${i}`, ""),
+        { concurrency: "unbounded", discard: true }
+      )
+      const sweep = (most: number) =>
+        client.run(RedisClient.RedisClient.use((redis) => Effect.orDie(redis.sweep("stranger *", most))))
+      const some = yield* sweep(1_000)
+      expect([some.complete, some.keys.length < 6_000]).toEqual([false, true])
+      const all = yield* sweep(1_000_000)
+      expect([all.complete, new Set(all.keys).size]).toEqual([true, 6_000])
     })
   )
 

@@ -1,7 +1,7 @@
 /** T1, step by step: who looks at a schedule when, and what comes of it. Redis's clock is moved by each process's offset. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Result } from "effect"
-import { Keyspace, RedisClient, Schedules, Timing } from "@eco2/core"
+import { Keyspace, Policies, RedisClient, Schedules, Timing } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -180,6 +180,25 @@ describe("a slot", () => {
     })
   )
 
+  it.live("finds the mailbox as large as an operator has set it", () =>
+    Effect.gen(function* () {
+      const { after, before } = yield* declared()
+      const partition = yield* before.run(Effect.map(Keyspace, (keyspace) => keyspace.of("nightly")))
+      yield* before.send("XADD", partition.mailbox("parcel.weigh"), "1-1", "job", "x")
+      const late = yield* after(1)
+      const set = (capacity: number) =>
+        late.run(Policies.Policies.use((all) => Effect.orDie(all.set("parcel.weigh", { capacity }))))
+      yield* set(1)
+      yield* Fleet.until(
+        late.run(Effect.map(Policies.Policies, (all) => all.of("parcel.weigh").capacity)),
+        (capacity) => capacity === 1
+      )
+      expect(yield* outcome(late)).toBe("full")
+      yield* set(100)
+      yield* Fleet.until(outcome(late), (seen) => seen === "fired")
+    })
+  )
+
   it.live("T1 is not fired again by a process that goes on after Redis lost its data", () =>
     Effect.gen(function* () {
       const { after, before } = yield* declared()
@@ -320,7 +339,11 @@ describe("an operator", () => {
       const { before } = yield* declared()
       const partition = yield* before.run(Effect.map(Keyspace, (keyspace) => keyspace.of("nightly")))
       yield* before.send("XADD", partition.mailbox("parcel.weigh"), "1-1", "job", "x")
-      const tight = yield* Fleet.joined(redis.url, { mailboxCapacity: 1 })
+      const tight = yield* Fleet.joined(redis.url, {
+        mailboxCapacity: 1,
+        clockOffsetMillis: yield* before.run(Fleet.offset)
+      })
+      expect(yield* outcome(tight)).toBe("idle")
       expect(yield* Effect.flip(tight.run(schedules((all) => all.runNow("nightly"))))).toMatchObject({
         _tag: "ScheduleRefused"
       })

@@ -1,5 +1,6 @@
 /** Every command of the operators' command line, for people and for programs, on a real gateway, workers and Redis. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Keys } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as HandWorker from "../../gateway/HandWorker.ts"
 import { client } from "../../gateway/ScanClient.ts"
@@ -79,6 +80,16 @@ describe("eco2 jobs", () => {
     await eco2("jobs", "cancel", first)
     await eco2("jobs", "cancel", second)
     expect((await json("jobs", "list", "--state", "cancelled")).jobs).toHaveLength(2)
+  })
+
+  it("says on standard error when not all jobs were looked at", async () => {
+    const [partition] = Keys.partitionTable(4)
+    const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
+    await hand.send("ZADD", partition!.timers, ...strangers)
+    const { code, err, out } = await eco2("jobs", "list", "--json")
+    expect([code, err]).toEqual([0, "eco2: not all jobs were looked at; there may be more"])
+    expect(JSON.parse(out).complete).toBe(false)
+    await hand.send("DEL", partition!.timers)
   })
 
   it("shows one, cancels it, and says when it is over or unknown", async () => {

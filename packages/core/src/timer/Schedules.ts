@@ -8,6 +8,7 @@ import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { scheduled } from "../pipeline/JobId.ts"
+import { Policies } from "../policy/Policies.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
@@ -163,13 +164,15 @@ const stateOf = (name: string, flat: ReadonlyArray<string>, looked: boolean): Sc
   }
 }
 
-export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
+export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
   Schedules,
   Effect.gen(function* () {
     const redis = yield* RedisClient
     const keyspace = yield* Keyspace
     const config = yield* CoreConfig
-    const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
+    const policies = yield* Policies
+    const capacityOf = (mailbox: string) =>
+      Math.max(1, Math.ceil((policies.of(mailbox).capacity ?? config.mailboxCapacity) / config.partitions))
     const count = keyspace.partitions.length
     const decodeIndex = decodeReply("ZRANGE", Fields)
     const decodeHash = decodeReply("HGETALL", Fields)
@@ -177,7 +180,7 @@ export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreC
 
     const steer = (name: string, verb: "pause" | "resume" | "run", id = "", trace = "") =>
       Effect.flatMap(
-        redis.run(steerScript, [keyspace.of(name).root], [config.clockOffsetMillis, name, verb, capacity, id, trace]),
+        redis.run(steerScript, [keyspace.of(name).root], [config.clockOffsetMillis, name, verb, id, trace]),
         ([outcome, job]) =>
           outcome === "missing"
             ? Effect.fail(new ScheduleUnknown({ schedule: name }))
@@ -193,7 +196,6 @@ export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreC
           [
             config.clockOffsetMillis,
             process,
-            capacity,
             staleMillis,
             forgetMillis,
             ...looks.flatMap(({ declaredAt, name, nextSlot, overlap, slot, timing, work }, i) => [
@@ -209,6 +211,7 @@ export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreC
               work.plan,
               work.deadlineMillis ?? Duration.toMillis(config.jobDeadline),
               work.payload,
+              capacityOf(work.mailbox),
               scheduled({ schedule: name, slot: String(slot), partitions: count }),
               traces[i]!
             ])

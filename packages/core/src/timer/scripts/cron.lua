@@ -13,9 +13,10 @@ local function is_open(id)
 end
 
 -- One run: a job, or a message where there is no stage. `work`: mailbox, stage, kind (pipeline, or message type), plan,
--- allowed (deadline, milliseconds), payload (JSON). "full": nothing happened.
-local function perform(work, capacity, id, trace)
+-- allowed (deadline, milliseconds), payload (JSON), capacity (entries). "full": nothing happened.
+local function perform(work, id, trace)
   local mailbox, stage, kind, plan, allowed, payload = unpack(work, 1, 6)
+  local capacity = tonumber(work[7])
   if stage == "" then
     if redis.call("XLEN", mailbox_key(mailbox)) >= capacity then return "full" end
     redis.call("XADD", mailbox_key(mailbox), "*", "type", kind, "body", payload, "ts", now_text)

@@ -7,10 +7,9 @@
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   word    the process
--- ARGV[3]   int     capacity of a mailbox in this partition, entries
--- ARGV[4]   int     milliseconds without a look after which an expression is not in force any more
--- ARGV[5]   int     milliseconds without a look after which a schedule is forgotten
--- ARGV[6..] fourteen a schedule:
+-- ARGV[3]   int     milliseconds without a look after which an expression is not in force any more
+-- ARGV[4]   int     milliseconds without a look after which a schedule is forgotten
+-- ARGV[5..] fifteen a schedule:
 --           word    name
 --           text    expression, as it is shown
 --           int     when this process declared it, Redis time; "" at its first look
@@ -23,13 +22,14 @@
 --           text    plan
 --           int     deadline of the job, milliseconds
 --           json    input, or body of the message
+--           int     capacity of the mailbox in this partition, entries
 --           uuid    job id, the same in every process for this slot
 --           text    traceparent
 -- reply     {Redis time, outcome, job id, outcome, job id, …}; outcomes:
 --           fired | skipped (the last run is open; both also when this process has asked before) | idle (not due, or another's)
 --           | early (the process's clock is ahead) | full (the mailbox; nothing is claimed) | paused | other (expression)
 -- cost      O(log open jobs) a schedule
-local process, capacity, stale, forget = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local process, stale, forget = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local function look(name, spec, declared, slot, next_slot, overlap, ...)
   local key = cron_key(name)
@@ -43,10 +43,10 @@ local function look(name, spec, declared, slot, next_slot, overlap, ...)
     redis.call("HSET", key, "spec", spec, "since", int(since))
   end
   redis.call("ZADD", crons, now_text, name)
-  local mailbox, stage, kind, plan, allowed, payload, id, trace = ...
+  local mailbox, stage, kind, plan, allowed, payload, capacity, id, trace = ...
   -- what a run by hand works on
   redis.call("HSET", key, "next", next_slot, "overlap", overlap, "mailbox", mailbox, "stage", stage, "kind", kind,
-    "plan", plan, "allowed", allowed, "payload", payload)
+    "plan", plan, "allowed", allowed, "payload", payload, "capacity", capacity)
   slot = tonumber(slot)
   if slot > now then return "early", "" end
   if slot == last and known[6] == process then return known[7], job end
@@ -57,7 +57,7 @@ local function look(name, spec, declared, slot, next_slot, overlap, ...)
     redis.call("HINCRBY", key, "skips", 1)
     return "skipped", job
   end
-  if perform({ ... }, capacity, id, trace) == "full" then return "full", "" end
+  if perform({ ... }, id, trace) == "full" then return "full", "" end
   job = stage == "" and "" or id
   redis.call("HSET", key, "slot", int(slot), "by", process, "outcome", "fired", "job", job, "fired", now_text)
   redis.call("HINCRBY", key, "fires", 1)
@@ -65,8 +65,8 @@ local function look(name, spec, declared, slot, next_slot, overlap, ...)
 end
 
 local answers = { now_text }
-for i = 6, #ARGV, 14 do
-  answers[#answers + 1], answers[#answers + 2] = look(unpack(ARGV, i, i + 13))
+for i = 5, #ARGV, 15 do
+  answers[#answers + 1], answers[#answers + 2] = look(unpack(ARGV, i, i + 14))
 end
 for _, name in ipairs(redis.call("ZRANGEBYSCORE", crons, "-inf", int(now - forget), "LIMIT", 0, 10)) do
   redis.call("DEL", cron_key(name))

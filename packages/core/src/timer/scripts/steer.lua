@@ -6,13 +6,12 @@
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  word    name
 -- ARGV[3]  word    pause | resume | run
--- ARGV[4]  int     capacity of a mailbox in this partition, entries (run)
--- ARGV[5]  uuid    the run's job id, unlike any other (run)
--- ARGV[6]  text    traceparent (run)
+-- ARGV[4]  uuid    the run's job id, unlike any other (run)
+-- ARGV[5]  text    traceparent (run)
 -- reply    {"done", ""} | {"ran", job id} | {"open", job id of the last run} (it is open, and overlap is skip: nothing happened)
 --          | {"full", ""} (nothing happened) | {"missing", ""}
 -- cost     O(log open jobs)
-local name, verb, capacity, id = ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local name, verb, id = ARGV[2], ARGV[3], ARGV[4]
 local key = cron_key(name)
 if redis.call("EXISTS", key) == 0 then return { "missing", "" } end
 if verb == "pause" then
@@ -26,8 +25,8 @@ end
 local known = redis.call("HMGET", key, "overlap", "job", "ran")
 if known[3] == id then return { "ran", known[2] or "" } end
 if known[1] == "skip" and is_open(known[2]) then return { "open", known[2] } end
-local work = redis.call("HMGET", key, "mailbox", "stage", "kind", "plan", "allowed", "payload")
-if perform(work, capacity, id, ARGV[6]) == "full" then return { "full", "" } end
+local work = redis.call("HMGET", key, "mailbox", "stage", "kind", "plan", "allowed", "payload", "capacity")
+if perform(work, id, ARGV[5]) == "full" then return { "full", "" } end
 local job = work[2] == "" and "" or id
 redis.call("HSET", key, "ran", id, "job", job, "fired", now_text)
 return answer({ "ran", job })
