@@ -300,27 +300,46 @@ describe("an operator", () => {
     })
   )
 
-  /** A client that sends each script twice and takes the second answer, as after a lost reply. */
-  const twice = Layer.effect(
-    RedisClient.RedisClient,
-    RedisClient.RedisClient.use((client) =>
-      Effect.succeed(
-        RedisClient.RedisClient.of({
-          ...client,
-          run: (script, keys, args) => Effect.andThen(client.run(script, keys, args), client.run(script, keys, args))
-        })
+  /** A client that sends each script twice and takes the second answer, as after a lost reply; `between`: another's call. */
+  const lossy = (between: (args: ReadonlyArray<RedisClient.Argument>) => ReadonlyArray<RedisClient.Argument> | null) =>
+    Layer.effect(
+      RedisClient.RedisClient,
+      RedisClient.RedisClient.use((client) =>
+        Effect.succeed(
+          RedisClient.RedisClient.of({
+            ...client,
+            run: (script, keys, args) => {
+              const once = client.run(script, keys, args)
+              const other = between(args)
+              const others = other === null ? Effect.void : client.run(script, keys, other)
+              return Effect.andThen(Effect.andThen(once, others), once)
+            }
+          })
+        )
       )
     )
-  )
-  const runTwice = schedules((all) => all.runNow("nightly")).pipe(
-    Effect.provide(Layer.provide(Layer.fresh(Schedules.layer), twice))
-  )
+  const runLossily = (between: Parameters<typeof lossy>[0]) =>
+    Effect.provide(
+      schedules((all) => all.runNow("nightly")),
+      Layer.provide(Layer.fresh(Schedules.layer), lossy(between))
+    )
+  const runTwice = runLossily(() => null)
 
   it.live("runs it once, though the call is sent twice, and is answered as the first time", () =>
     Effect.gen(function* () {
       const { before } = yield* declared()
       const id = yield* before.run(runTwice)
       expect(yield* jobsOf(before)).toEqual([expect.stringContaining(id!)])
+    })
+  )
+
+  it.live("runs it once, though another's run came before the call was sent again", () =>
+    Effect.gen(function* () {
+      const { before } = yield* declared({ overlap: "allow" })
+      const another = "00000000-0000-5000-8000-000000000000"
+      yield* before.run(runLossily((args) => args.with(3, another)))
+      expect(yield* jobsOf(before)).toHaveLength(2)
+      expect(yield* before.run(Fleet.depthOf("parcel.weigh"))).toBe(2)
     })
   )
 

@@ -48,6 +48,16 @@ describe("the operator's calls on schedules", () => {
     expect(await schedules()).toMatchObject([{ paused: false, last_job_id: null }])
   })
 
+  it("let nobody in where the secret is set to nothing", async () => {
+    const env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url, INTERNAL_SECRET: "" }
+    const open = await start("gateway", env)
+    for (const headers of [{}, { "x-internal-secret": "" }]) {
+      const response = await fetch(`${open.address}/api/v1/internal/ops/schedules`, { headers })
+      expect(response.status).toBe(403)
+    }
+    await open.stop()
+  })
+
   it("list them with their timing, last and next fire", async () => {
     expect(await schedules()).toEqual([
       {
