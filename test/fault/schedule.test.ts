@@ -29,7 +29,8 @@ it(
     }
     const children = Array.from({ length: 5 }, start)
     try {
-      await Promise.all(children.map((child) => child.said((line) => line.msg === "serving")))
+      const serving = await Promise.all(children.map((child) => child.said((line) => line.msg === "serving")))
+      expect(serving).not.toContain(null)
       const [key = ""] = await outside.keys("eco2:*:cron:ticker")
       const fires = async () => Number(await outside.hget(key, "fires"))
       const [before, begun] = [await fires(), performance.now()]
@@ -42,7 +43,12 @@ it(
         await children[i]!.exited
         children[i] = start(undefined, i)
         // the next one dies when this one is back
-        begins = (await Promise.race([over, children[i].said((line) => line.msg === "serving")])) !== null
+        const next = await Promise.race([
+          over,
+          children[i].said((line) => line.msg === "serving").then((said) => said?.msg)
+        ])
+        expect(next, "the worker ended by itself").not.toBe(undefined)
+        begins = next !== null
       }
       const [fired, passed] = [(await fires()) - before, elapsed() / 1_000]
       for (const child of children) child.signal("SIGKILL")
@@ -54,6 +60,7 @@ it(
       const holes = ordered.filter((slot, i) => i > 0 && slot - ordered[i - 1]! > 1_000).length
       const figures = `${fired} fires in ${passed.toFixed(2)} s, ${kills} kills, ${ordered.length} jobs, ${holes} slots missed`
       if (process.env.SCHEDULE_SECONDS !== undefined) console.info(figures)
+      expect(passed, figures).toBeGreaterThanOrEqual(seconds)
       expect(new Set(slots).size, figures).toBe(slots.length)
       expect(
         [...firedBy].filter(([, names]) => names.length > 1),

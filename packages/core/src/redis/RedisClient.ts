@@ -59,6 +59,14 @@ export class RedisClient extends Context.Service<
     readonly servers: Effect.Effect<ReadonlyArray<ServerInfo.ServerInfo>, RedisError>
     /** Null while Redis answers and takes writes; else what is wrong. Does no I/O. */
     readonly trouble: () => string | null
+    /**
+     * Every key that matches, from all masters, a page at a time: all that are there from beginning to end, some perhaps
+     * twice. Looks at every key there is, so it is for starting up, not for a hot path. Pages that find nothing are left out.
+     */
+    readonly scanPages: <E, R>(
+      pattern: string,
+      page: (keys: ReadonlyArray<string>) => Effect.Effect<void, E, R>
+    ) => Effect.Effect<void, RedisError | E, R>
     /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
     readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
     /** As `scan`, but no more than about `mostKeys` keys of each master are looked at; `complete`: it came to the end. */
@@ -360,24 +368,37 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
       return { read, unblock }
     })
 
+  const masters = () => (shared instanceof Cluster ? shared.nodes("master") : [shared])
   const scanStep = 1_000
-  const scanNode = async (node: StandaloneRedis, pattern: string, mostKeys: number) => {
-    const keys: Array<string> = []
-    let cursor = "0"
-    let left = mostKeys
-    do {
-      const [next, found] = await node.scan(cursor, "MATCH", pattern, "COUNT", scanStep)
-      keys.push(...found)
-      cursor = next
-      left -= scanStep
-    } while (cursor !== "0" && left > 0)
-    return { keys, complete: cursor === "0" }
-  }
+  const scanOnce = (node: StandaloneRedis, pattern: string, cursor: string) =>
+    counted(fromPromise("SCAN", () => node.scan(cursor, "MATCH", pattern, "COUNT", scanStep)))
+  const scanPages = <E, R>(pattern: string, page: (keys: ReadonlyArray<string>) => Effect.Effect<void, E, R>) =>
+    Effect.gen(function* () {
+      for (const node of masters()) {
+        let cursor = "0"
+        do {
+          const [next, keys] = yield* scanOnce(node, pattern, cursor)
+          if (keys.length > 0) yield* page(keys)
+          cursor = next
+        } while (cursor !== "0")
+      }
+    })
   const sweep = (pattern: string, mostKeys: number) =>
-    fromPromise("SCAN", async () => {
-      const nodes = shared instanceof Cluster ? shared.nodes("master") : [shared]
-      const parts = await Promise.all(nodes.map((node) => scanNode(node, pattern, mostKeys)))
-      return { keys: parts.flatMap(({ keys }) => keys), complete: parts.every(({ complete }) => complete) }
+    Effect.gen(function* () {
+      const found: Array<string> = []
+      let complete = true
+      for (const node of masters()) {
+        let cursor = "0"
+        let left = mostKeys
+        do {
+          const [next, keys] = yield* scanOnce(node, pattern, cursor)
+          found.push(...keys)
+          cursor = next
+          left -= scanStep
+        } while (cursor !== "0" && left > 0)
+        complete &&= cursor === "0"
+      }
+      return { keys: found, complete }
     })
 
   return RedisClient.of({
@@ -390,7 +411,14 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     servers: Effect.map(counted(look), ({ heard }) => heard),
     trouble: trouble.present,
     reconnects: () => Math.max(0, connects - 1),
-    scan: (pattern) => Effect.map(sweep(pattern, Infinity), ({ keys }) => keys),
+    scanPages,
+    scan: (pattern) => {
+      const found: Array<string> = []
+      return Effect.as(
+        scanPages(pattern, (keys) => Effect.sync(() => void found.push(...keys))),
+        found
+      )
+    },
     sweep
   })
 })

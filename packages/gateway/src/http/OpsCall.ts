@@ -1,13 +1,14 @@
 /** OpsCall: what all calls of operators share: the secret is checked first, answers are JSON that nobody keeps. */
 import type { RedisError } from "@eco2/core"
-import { Effect, Option, Redacted } from "effect"
+import { Effect } from "effect"
+import type { Option, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
-import { createHash, timingSafeEqual } from "node:crypto"
+import * as InternalSecret from "../auth/InternalSecret.ts"
 import { refusal, respond, unavailable } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
 
-export type Response = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpRefusal>
+type Response = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpRefusal>
 
 export const notFound = refusal(404, "NOT_FOUND", "there is no such thing")
 export const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
@@ -18,18 +19,9 @@ const mostAtOnce = 1_000
 /** How many are answered: 100 unless asked otherwise. */
 export const limitOf = (asked: number | undefined) => Math.max(1, Math.min(mostAtOnce, Math.floor(asked ?? 100) || 1))
 
-const digest = (text: string) => createHash("sha256").update(text).digest()
-
-/** Runs a call for whoever knows the secret (nobody, where it is not set, or set to nothing); comparing takes the same time however wrong the guess. */
+/** Runs a call for whoever knows the secret. */
 export const guard = (secret: Option.Option<Redacted.Redacted>) => {
-  const text = Option.match(secret, { onNone: () => "", onSome: Redacted.value })
-  const wanted = digest(text)
-  return (request: HttpServerRequest.HttpServerRequest, call: Response) => {
-    const given = digest(request.headers["x-internal-secret"] ?? "")
-    return respond(
-      timingSafeEqual(given, wanted) && text !== ""
-        ? call
-        : Effect.fail(refusal(403, "FORBIDDEN", "X-Internal-Secret is missing or wrong"))
-    )
-  }
+  const { isKnownBy } = InternalSecret.make(secret)
+  return (request: HttpServerRequest.HttpServerRequest, call: Response) =>
+    respond(isKnownBy(request) ? call : Effect.fail(InternalSecret.forbidden))
 }
