@@ -7,6 +7,7 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
+import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
 const status =
@@ -149,6 +150,7 @@ export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
   .add(OpsGroup)
   .add(ScheduleOpsGroup)
+  .add(PolicyOpsGroup)
   .add(BlacklistGroup)
   .annotateMerge(
     OpenApi.annotations({
