@@ -18,7 +18,7 @@ import { FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge } from "./FetchE
 import type { FetchError } from "./FetchError.ts"
 import { exchange } from "./HttpExchange.ts"
 import type { Address, Head } from "./HttpExchange.ts"
-import { bareHost, isPublicAddress } from "./PublicAddress.ts"
+import { bareHost, isPublicAddress, isPublicHost } from "./PublicAddress.ts"
 
 export { FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge } from "./FetchError.ts"
 export type { FetchError } from "./FetchError.ts"
@@ -80,6 +80,11 @@ export class GuardedFetch extends Context.Service<
      * - fails with FetchRefused (nothing was sent there), FetchTimeout, FetchTooLarge, FetchFailed
      */
     readonly get: (request: Request) => Effect.Effect<Response, FetchError>
+    /**
+     * Whether a URL is worth keeping for others to fetch: http or https, no credentials, and by how its host is written
+     * public or opened. Looks nothing up.
+     */
+    readonly isPublic: (url: string) => boolean
   }
 >()("@eco2/core/net/GuardedFetch") {}
 
@@ -149,6 +154,11 @@ const make = ({ allowPrivate, onConnect = () => {}, resolve = bySystem }: Option
   })
 
   return {
+    isPublic: (text) => {
+      const url = URL.parse(text)
+      if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") return false
+      return isPublicHost(url.hostname) || opened.has(hostPort(bareHost(url.hostname), portOf(url)))
+    },
     get: (request) =>
       Effect.suspend(() => {
         const seen = { url: "" }

@@ -59,9 +59,9 @@ export const bareHost = (host: string): string =>
     .replace(/\.$/, "")
     .toLowerCase()
 
-/** Whether a URL's `hostname` may be public by how it is written: a public address, or a name with a dot and no local ending. */
+/** Whether a URL's `hostname` may be public by how it is written: a public address, or a name with a dot and no ending that is local or never there. */
 export const isPublicHost = (host: string): boolean => {
   const bare = bareHost(host)
   if (isIP(bare) !== 0) return isPublicAddress(bare)
-  return bare.includes(".") && !/\.(localhost|local|internal|lan|home|arpa)$/.test(bare)
+  return bare.includes(".") && !/\.(localhost|local|internal|lan|home|arpa|invalid)$/.test(bare)
 }
