@@ -1,0 +1,110 @@
+/** Pictures of strangers' pages, on FakeNews; G1 to G3 are OgImage's, N1 is GuardedFetch's. */
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Layer } from "effect"
+import * as OgImage from "../../../packages/news/src/collect/OgImage.ts"
+import { FakeNews } from "../../harness/FakeNews.ts"
+
+let news: FakeNews
+beforeAll(async () => {
+  news = await FakeNews.start()
+})
+afterAll(() => news.close())
+
+const findAll = (urls: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  Effect.flatMap(OgImage.OgImage, (images) => images.findAll(urls)).pipe(
+    Effect.provide(
+      OgImage.layer.pipe(
+        Layer.provide(news.guard()),
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
+      )
+    )
+  )
+
+describe("OgImage", () => {
+  it.live("G1 finds 95 pictures on 110 pages; the 15 without are without one by one", () =>
+    Effect.gen(function* () {
+      const before = performance.now()
+      const looks = yield* findAll(news.pages.map(({ url }) => url))
+      process.stdout.write(`110 pages in ${Math.round(performance.now() - before)} ms, ${news.peak} at once\n`)
+      expect(looks.map(({ picture }) => picture)).toEqual(news.pages.map(({ picture }) => picture))
+      const outcomes = { picture: "found", "no tag": "none", silent: "slow", pdf: "other" } as const
+      expect(looks.map(({ outcome }) => outcome)).toEqual(
+        news.pages.map(({ kind }) => (kind in outcomes ? outcomes[kind as keyof typeof outcomes] : "refused"))
+      )
+      expect(looks.filter(({ picture }) => picture !== null)).toHaveLength(95)
+    })
+  )
+
+  it("N1 nobody was asked but the presses, by their own addresses", () => {
+    expect(news.trespasses).toEqual([])
+    expect([...new Set(news.connected)].filter((address) => !address.startsWith("127.0.1."))).toEqual([])
+    expect(new Set(news.connected).size).toBeGreaterThanOrEqual(30)
+  })
+
+  it("G2 twenty pages or more were open at once, two of a press", () => {
+    expect(news.peak).toBeGreaterThanOrEqual(20)
+    expect(news.peak).toBeLessThanOrEqual(40)
+    expect(news.peakOfOnePress).toBe(2)
+  })
+
+  it.live("a page named twice is looked into once", () =>
+    Effect.gen(function* () {
+      const url = news.pages[0]?.url ?? ""
+      const before = news.visits.length
+      const looks = yield* findAll([url, url])
+      expect([looks[0], news.visits.length - before]).toEqual([looks[1], 1])
+    })
+  )
+
+  it.live("what can be no public page is not even looked up", () =>
+    Effect.gen(function* () {
+      const before = news.connected.length
+      const looks = yield* findAll(["https://sample.invalid/1", "http://localhost/", "no url", "http://127.0.0.1/"])
+      expect(looks.map(({ outcome }) => outcome)).toEqual(Array(4).fill("refused"))
+      expect(news.connected.length).toBe(before)
+    })
+  )
+
+  it.each<readonly [claim: string, html: string, pictures: ReadonlyArray<string>]>([
+    [
+      "og before twitter",
+      '<meta name="twitter:image" content="/t.jpg"><meta property="og:image" content="/o.jpg">',
+      ["/o.jpg", "/t.jpg"]
+    ],
+    [
+      "the first of several",
+      '<meta property="og:image" content="/1.jpg"><meta property="og:image" content="/2.jpg">',
+      ["/1.jpg"]
+    ],
+    [
+      "an empty one is none",
+      '<meta property="og:image" content=" "><link rel="image_src" href="l.jpg">',
+      ["/news/l.jpg"]
+    ],
+    [
+      "resolved against base",
+      '<base href="/b/"><meta property="og:image" content="o.jpg?a=1&amp;b=2">',
+      ["/b/o.jpg?a=1&b=2"]
+    ],
+    [
+      "not in a comment or a script",
+      '<!-- <meta property="og:image" content="/c.jpg"> --><script>"<meta property=og:image content=/s.jpg>"</script>',
+      []
+    ],
+    ["not in the body", '</head><body><meta property="og:image" content="/b.jpg">', []],
+    ["a head that breaks off", '<meta property="og:image" content="/o.jpg"><meta property="og:im', ["/o.jpg"]],
+    ["an address that is none", '<meta property="og:image" content="http://[">', []]
+  ])("a page's picture: %s", (_, html, pictures) => {
+    expect(OgImage.picturesIn(`<html><head>${html}`, "https://press.example/news/1")).toEqual(
+      pictures.map((path) => `https://press.example${path}`)
+    )
+  })
+
+  it("G3 the better picture counts only where it may be kept", () => {
+    const html = '<meta property="og:image" content="javascript:alert(1)"><meta name="twitter:image" content="/t.jpg">'
+    expect(OgImage.picturesIn(html, "https://press.example/")).toEqual([
+      "javascript:alert(1)",
+      "https://press.example/t.jpg"
+    ])
+  })
+})
