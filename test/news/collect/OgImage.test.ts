@@ -1,6 +1,9 @@
 /** Pictures of strangers' pages, on FakeNews; G1 to G3 are OgImage's, N1 is GuardedFetch's. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { GuardedFetch } from "@eco2/core"
 import { ConfigProvider, Effect, Layer } from "effect"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import * as OgImage from "../../../packages/news/src/collect/OgImage.ts"
 import { FakeNews } from "../../harness/FakeNews.ts"
 
@@ -92,6 +95,11 @@ describe("OgImage", () => {
       []
     ],
     ["not in the body", '</head><body><meta property="og:image" content="/b.jpg">', []],
+    [
+      "not in a body whose head was not closed",
+      '<title>x</title><body><meta property="og:image" content="/b.jpg">',
+      []
+    ],
     ["a head that breaks off", '<meta property="og:image" content="/o.jpg"><meta property="og:im', ["/o.jpg"]],
     ["an address that is none", '<meta property="og:image" content="http://[">', []]
   ])("a page's picture: %s", (_, html, pictures) => {
@@ -100,11 +108,35 @@ describe("OgImage", () => {
     )
   })
 
-  it("G3 the better picture counts only where it may be kept", () => {
-    const html = '<meta property="og:image" content="javascript:alert(1)"><meta name="twitter:image" content="/t.jpg">'
-    expect(OgImage.picturesIn(html, "https://press.example/")).toEqual([
-      "javascript:alert(1)",
-      "https://press.example/t.jpg"
-    ])
-  })
+  it.live("G3 the first picture that may be kept is the page's", () =>
+    Effect.gen(function* () {
+      const refused = [
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "http://127.0.0.1/a.jpg",
+        "http://169.254.169.254/a.jpg",
+        "http://localhost/a.jpg",
+        "https://user:secret@images.example/a.jpg",
+        `https://images.example/${"a".repeat(2083)}`
+      ]
+      const pages = createServer((request, response) => {
+        const picture = refused[Number(request.url?.slice(1))]
+        response.writeHead(200, { "content-type": "text/html" })
+        response.end(
+          `<meta property="og:image" content="${picture}"><meta name="twitter:image" content="http://i.example/t.jpg">`
+        )
+      })
+      yield* Effect.promise(() => new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve)))
+      const { port } = pages.address() as AddressInfo
+      const looks = yield* Effect.flatMap(OgImage.OgImage, (images) =>
+        images.findAll(refused.map((_, n) => `http://127.0.0.1:${port}/${n}`))
+      ).pipe(
+        Effect.provide(
+          OgImage.layer.pipe(Layer.provide(GuardedFetch.layerWith({ allowPrivate: [`127.0.0.1:${port}`] })))
+        )
+      )
+      pages.close()
+      expect(looks.map(({ picture }) => picture)).toEqual(refused.map(() => "http://i.example/t.jpg"))
+    })
+  )
 })

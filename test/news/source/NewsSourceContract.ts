@@ -148,7 +148,7 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
 
     it.effect("a reply of another format, cut off or too large is SourceReplyInvalid", () =>
       Effect.gen(function* () {
-        for (const body of ["<!doctype html><html></html>", "", "{}", "x".repeat(5 * 1024 * 1024)]) {
+        for (const body of ["<!doctype html><html></html>", "", "{}", `${withOneBad}${" ".repeat(5 * 1024 * 1024)}`]) {
           expect((yield* Effect.flip(answered(body)))._tag).toBe("SourceReplyInvalid")
         }
       })

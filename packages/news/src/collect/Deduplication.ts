@@ -32,8 +32,9 @@ const page = (text: string): string | null => {
     .replace(/(?:\/amp|\.amp(?=\.html?$)|\.amp)\/?$/, "")
     .replace(/\.amp(?=\.html?$)/, "")
     .replace(/\/+$/, "")
-  const parameters = [...url.searchParams].filter(([name]) => !tracking.test(name)).toSorted()
-  const query = new URLSearchParams(parameters).toString()
+  const parameters = new URLSearchParams([...url.searchParams].filter(([name]) => !tracking.test(name)))
+  parameters.sort()
+  const query = parameters.toString()
   return `${host}${port}${path}${query === "" ? "" : `?${query}`}`
 }
 
