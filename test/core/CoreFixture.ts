@@ -20,6 +20,7 @@ import {
   Mailbox,
   Pipeline,
   RedisClient,
+  Replies,
   Retry,
   Stage,
   Timers
@@ -98,6 +99,7 @@ export { until }
 
 export type Values = Parameters<typeof CoreConfig.layerWith>[0]
 export type Services =
+  | Replies.Replies
   | JobStore.JobStore
   | Mailbox.Mailbox
   | EventLog.EventLog

@@ -8,6 +8,7 @@ import { ActorSystem } from "./actor/ActorSystem.ts"
 import { layer as fleetLayer } from "./actor/Fleet.ts"
 import type { Fleet } from "./actor/Fleet.ts"
 import { CoreConfig } from "./config/CoreConfig.ts"
+import { layer as repliesLayer, Replies } from "./actor/Replies.ts"
 import { layer as deadLettersLayer } from "./deadletter/DeadLetters.ts"
 import type { DeadLetters } from "./deadletter/DeadLetters.ts"
 import { layer as eventLogLayer } from "./event/EventLog.ts"
@@ -35,7 +36,7 @@ import { Readiness } from "./telemetry/Readiness.ts"
 import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 
-export type Client = JobStore | Mailbox | EventLog | Keyspace
+export type Client = JobStore | Mailbox | Replies | EventLog | Keyspace
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -43,7 +44,7 @@ export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 /** Submitting, telling, watching. Needs a Redis and its settings. */
 export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   jobStoreLayer,
-  mailboxLayer,
+  Layer.provideMerge(repliesLayer, mailboxLayer),
   eventLogLayer
 ).pipe(Layer.provideMerge(Keyspace.layer))
 
@@ -60,17 +61,22 @@ export const worker = (options: {
  * Answers /readyz for any process that stands on Redis, gateways and workers alike: not ready while Redis is full or away.
  * Work in hand and in the mailboxes goes on meanwhile: what drains is never refused.
  */
-export const storeReadiness: Layer.Layer<never, never, RedisClient | Readiness> = Layer.effectDiscard(
+export const storeReadiness: Layer.Layer<never, never, RedisClient | Replies | Readiness> = Layer.effectDiscard(
   Effect.gen(function* () {
     const redis = yield* RedisClient
+    const replies = yield* Replies
     const readiness = yield* Readiness
+    yield* readiness.register("replies", replies.trouble)
     yield* readiness.register("redis", redis.trouble)
   })
 )
 
 /** Answers /readyz and /metrics for a worker: readiness by Redis, heartbeat and reader, gauges of the mailboxes it serves. */
-export const workerTelemetry: Layer.Layer<never, never, RedisClient | ActorSystem | Mailbox | Readiness | Gauges> =
-  Layer.merge(storeReadiness, Layer.effectDiscard(WorkerTelemetry.register))
+export const workerTelemetry: Layer.Layer<
+  never,
+  never,
+  RedisClient | ActorSystem | Mailbox | Replies | Readiness | Gauges
+> = Layer.merge(storeReadiness, Layer.effectDiscard(WorkerTelemetry.register))
 
 /** Fleet-wide limits and circuit breakers, for whatever calls something that must not be called too much. */
 export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClient | CoreConfig> = Layer.merge(

@@ -110,6 +110,8 @@ export const title = (name: string): string => {
 }
 
 export const alive = `${prefix}{fleet}:alive`
+/** Answers to what this process asked. */
+export const replies = (process: string): string => `${prefix}{fleet}:replies:${process}`
 export const meta = `${prefix}{fleet}:meta`
 
 /** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
@@ -309,6 +311,16 @@ export const table: ReadonlyArray<Row> = [
     "beat, condemn",
     "beat",
     true
+  ),
+  row(
+    "{fleet}:replies:<process>",
+    String.raw`\{fleet\}:replies:[0-9a-f-]{36}`,
+    "stream",
+    "answers to what a process asked, until it has read them",
+    "3 minutes unless renewed",
+    "Replies, whoever answers",
+    "Replies",
+    false
   ),
   row(
     "{fleet}:meta",

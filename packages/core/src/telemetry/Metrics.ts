@@ -42,6 +42,12 @@ export const deadLetters = Metric.counter("eco2_dead_letters", {
   description: "dead letters written"
 })
 
+/**
+ * Asks, by `actor` and `outcome`. Of who asked: reply, error, failed, large, timeout; late (actor "") is an answer nobody
+ * waits for. Of who was asked: expired (not begun, its deadline over), unheard (the asker is gone).
+ */
+export const asks = Metric.counter("eco2_asks_total", { incremental: true, description: "asks and how they ended" })
+
 /** Loops, and calls of an actor, that failed by a defect and went on anew, by `loop` (an actor's is its mailbox). Alert on any. */
 export const restarts = Metric.counter("eco2_restarts_total", {
   incremental: true,
