@@ -3,7 +3,7 @@
  * second look at the same Redis half an hour ahead, which serves timers as soon as the test wants: nobody waits for a retry.
  */
 import { afterAll, beforeAll, beforeEach } from "vitest"
-import { Core, CoreConfig, EventLog, Job, JobStore, Keyspace, Pipeline, RedisClient, Timers } from "@eco2/core"
+import { Core, CoreConfig, EventLog, Job, JobStore, Keys, Keyspace, Pipeline, RedisClient, Timers } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import { scanWorker } from "@eco2/actors/layers"
 import { ScanPipeline, ScanResult } from "@eco2/actors/protocol"
@@ -58,15 +58,17 @@ export const scanFixture = () => {
       })
     )
   const historyOf = (id: Job.JobId) => run(EventLog.EventLog.use((log) => log.history(id, 0)))
-  /** Serves every timer there is, as if its time had come. */
-  const promote = () =>
-    ahead.runPromise(
+  /** Serves every timer there is, as if its time had come; and no provider asks for a pause any more. */
+  const promote = async () => {
+    await send("DEL", Keys.limit(`model/${model}`).state)
+    await ahead.runPromise(
       Effect.gen(function* () {
         const { partitions } = yield* Keyspace
         const mailboxes = ScanPipeline.plan.map(({ mailbox }) => mailbox)
         for (const partition of partitions) yield* Timers.Timers.use((timers) => timers.promote(partition, mailboxes))
       })
     )
+  }
 
   return {
     models: () => models,
@@ -90,6 +92,8 @@ export const scanFixture = () => {
                   OPENAI_API_KEY: "sk-test",
                   OPENAI_BASE_URL: `${models.url}/v1`,
                   GEMINI_MODELS: "",
+                  // retries that are minutes apart happen at once here
+                  MODEL_BREAKER: "off",
                   ...env
                 }
               })
