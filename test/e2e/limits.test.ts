@@ -1,6 +1,6 @@
 /**
- * MODEL_LIMITS with real processes: four workers, 300 scans, and a provider that refuses what goes beyond 50 calls in any
- * 3 seconds. Every scan is two calls, and all of them are there at once: so most jobs wait their turn on a timer.
+ * MODEL_LIMITS with real processes: four workers, 300 scans that are all there at once, and a provider that refuses what goes
+ * beyond 50 calls in any 6 seconds. Most jobs wait their turn on a timer, and keep their place.
  */
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { Core, CoreConfig, EventLog, JobEvent, Pipeline, RedisClient } from "@eco2/core"
@@ -9,20 +9,16 @@ import { Deferred, Effect, Layer } from "effect"
 import * as System from "./System.ts"
 
 const scans = 300
-const calls = 2 * scans
-const limit = { requests: 50, windowMillis: 3_000 }
+const limit = { requests: 50, windowMillis: 6_000 }
 
 let system: System.System
 beforeAll(async () => {
-  system = await System.start({
-    MODEL_LIMITS: `gpt-5.2=${limit.requests}r/${limit.windowMillis}ms`,
-    LOG_LEVEL: "warn"
-  })
+  system = await System.start({ MODEL_LIMITS: `gpt-5.2=${limit.requests}r/${limit.windowMillis}ms` })
 })
 afterAll(() => system.stop())
 
-/** Submits the scans and waits until each has ended; answers the ids of those that ended `done`. */
-const work = Effect.gen(function* () {
+/** Submits so many scans and waits until each has ended; answers how many ended `done`. */
+const work = Effect.fnUntraced(function* (count: number) {
   const log = yield* EventLog.EventLog
   const ended = new Map<string, string>()
   const allEnded = yield* Deferred.make<void>()
@@ -30,13 +26,13 @@ const work = Effect.gen(function* () {
     events: (id, events) => {
       const last = events.find(JobEvent.isTerminal)
       if (last !== undefined) ended.set(id, last.stage)
-      if (ended.size === scans) Deferred.doneUnsafe(allEnded, Effect.void)
+      if (ended.size === count) Deferred.doneUnsafe(allEnded, Effect.void)
     },
     gap: () => undefined,
     answered: () => undefined
   })
   yield* Effect.forEach(
-    Array.from({ length: scans }),
+    Array.from({ length: count }),
     (_, i) =>
       Pipeline.submit(
         ScanPipeline,
@@ -51,36 +47,41 @@ const work = Effect.gen(function* () {
   )
   yield* Deferred.await(allEnded)
   return [...ended.values()].filter((stage) => stage === "done").length
-})
+}, Effect.scoped)
 
-it("four workers keep 600 calls within the provider's limit: at most one in a hundred is refused, and every scan is done", async () => {
+const takes = (info: string): number => Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0)
+
+it("four workers keep 300 scans within the provider's limit: at most one call in a hundred is refused, every scan is done", async () => {
   const { models, outside } = system
+  const client = Core.client.pipe(
+    Layer.provide(RedisClient.layerUrl(system.redis.url)),
+    Layer.provide(CoreConfig.layerWith({ userConcurrency: 0 }))
+  )
+  // for an item without a rule no answer model is asked: a scan is one call
+  models.setReply("vision", {
+    major_category: "미분류",
+    middle_category: null,
+    minor_category: null,
+    situation_tags: []
+  })
+  models.setLatency("vision", 100)
+  await Promise.all([1, 2, 3, 4].map(() => system.start("scan-worker")))
+  // a process's first calls take a tenth of a second and more until they are sent: too long for a window of seconds
+  await Effect.runPromise(Effect.provide(work(16), client))
+  const warm = models.calls.length
+  const before = takes(await outside.info("commandstats"))
   models.setLimit(limit)
-  for (const kind of ["vision", "answer"] as const) models.setLatency(kind, 100)
-  await Promise.all([1, 2, 3, 4].map(() => system.start("scan-worker", { LOG_LEVEL: "info" })))
-  const before = commandsOf(await outside.info("commandstats"))
-  const done = await Effect.runPromise(
-    work.pipe(
-      Effect.scoped,
-      Effect.provide(
-        Core.client.pipe(
-          Layer.provide(RedisClient.layerUrl(system.redis.url)),
-          Layer.provide(CoreConfig.layerWith({ userConcurrency: 0 }))
-        )
-      )
-    )
-  )
-  const scripts = commandsOf(await outside.info("commandstats")) - before
-  const first = models.calls[0]!.at
-  const last = models.calls.at(-1)!.at
-  const ideal = ((calls - limit.requests) / limit.requests) * limit.windowMillis
-  process.stdout.write(
-    `${models.calls.length} calls in ${((last - first) / 1_000).toFixed(1)} s, ${models.refused} refused; ` +
-      `${((100 * ideal) / (last - first)).toFixed(1)} % of the limit; ${(scripts / calls).toFixed(1)} scripts a call\n`
-  )
-  expect(done).toBe(scans)
-  expect(models.calls.length).toBe(calls)
-  expect(models.refused).toBeLessThanOrEqual(calls / 100)
-})
 
-const commandsOf = (info: string): number => Number(/cmdstat_evalsha:calls=(\d+)/.exec(info)?.[1] ?? 0)
+  expect(await Effect.runPromise(Effect.provide(work(scans), client))).toBe(scans)
+  const calls = models.calls.slice(warm)
+  const since = calls[0]!.at
+  const windows = Math.floor((calls.at(-1)!.at - since) / limit.windowMillis)
+  const within = calls.filter(({ at }) => at < since + windows * limit.windowMillis).length
+  process.stdout.write(
+    `${within} calls in ${windows} windows, ${((100 * within) / (windows * limit.requests)).toFixed(1)} % of the limit; ` +
+      `${models.refused} of ${calls.length + models.refused} refused; ` +
+      `${((takes(await outside.info("commandstats")) - before) / scans).toFixed(1)} scripts a scan\n`
+  )
+  expect(calls.length).toBe(scans)
+  expect(models.refused).toBeLessThanOrEqual(scans / 100)
+})

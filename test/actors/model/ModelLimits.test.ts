@@ -30,7 +30,7 @@ describe("MODEL_LIMITS", () => {
             requests: 500,
             units: 2_000_000,
             permits: null,
-            burst: null,
+            burst: 50,
             window: 60_000
           },
           "gemini-2.5-flash": {
@@ -43,6 +43,16 @@ describe("MODEL_LIMITS", () => {
           },
           "org/m:1": { name: "model/org/m:1", requests: null, units: null, permits: 30, burst: null, window: 60_000 }
         }
+      )
+    })
+  )
+
+  it.effect("spaces calls beyond a tenth of the window's, but not fewer than ten at once, unless told otherwise", () =>
+    Effect.gen(function* () {
+      const limits = yield* limitsOf("a=501rpm;b=30rpm;c=30rpm,30burst;d=9tpm")
+      deepStrictEqual(
+        Object.values(limits).map(({ burst }) => burst),
+        [51, 10, 30, null]
       )
     })
   )

@@ -39,6 +39,15 @@ const parseTerms = (text: string): Options | undefined => {
 /** Under this name a model's limit stands in Redis and in metrics. */
 export const limitName = (model: string): string => `model/${model}`
 
+/**
+ * Spaced unless told otherwise: of many calls at once the last reach a provider much later than the first, so that the next
+ * window's first find them still within theirs; and providers count in seconds too.
+ */
+const spaced = (options: Options): Options =>
+  options.requests === undefined || options.burst !== undefined
+    ? options
+    : { ...options, burst: Math.max(10, Math.ceil(options.requests / 10)) }
+
 /** Limits by model; undefined where the text does not say any. */
 const parse = (text: string): ReadonlyMap<string, Limit.Limit> | undefined => {
   const limits = new Map<string, Limit.Limit>()
@@ -47,7 +56,7 @@ const parse = (text: string): ReadonlyMap<string, Limit.Limit> | undefined => {
     const [model = "", terms = "", ...rest] = entry.split("=").map((part) => part.trim())
     const options = rest.length > 0 ? undefined : parseTerms(terms)
     if (!/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/.test(model) || limits.has(model) || options === undefined) return undefined
-    limits.set(model, Limit.make(limitName(model), options))
+    limits.set(model, Limit.make(limitName(model), spaced(options)))
   }
   return limits
 }
@@ -55,7 +64,7 @@ const parse = (text: string): ReadonlyMap<string, Limit.Limit> | undefined => {
 /**
  * MODEL_LIMITS: how often a model may be called by the whole fleet: `model=terms` with `;` between; terms with a comma
  * between: `500rpm` requests a minute, `2000000tpm` tokens a minute, `50r/6s` and `9000t/6s` the same with another window (one
- * for both), `20burst` requests at once before they are spaced evenly, `30parallel` calls under way. Default: none.
+ * for both), `20burst` requests at once before they are spaced evenly (a tenth of the window's, at least 10, by default), `30parallel` calls under way. Default: none.
  */
 export const ModelLimits = Setting.parsed<ReadonlyMap<string, Limit.Limit>>("MODEL_LIMITS", {
   default: new Map(),

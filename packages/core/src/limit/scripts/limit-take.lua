@@ -169,8 +169,11 @@ local function take(id, place, units, patience)
   keep_for(state, millis + kept)
   keep_for(line, millis + kept)
   if millis <= patience then return { "wait", millis, 0 } end
-  -- somewhat before its time: who is there then is served to the millisecond, and learns if it goes faster than was thought
-  return { "booked", math.max(1, math.floor(millis - math.max(math.min(lead, patience / 2), millis / 5))), 0 }
+  -- Somewhat before its time: who is there then is served to the millisecond. Where units are settled below their estimate it
+  -- goes faster than was thought: the longer the wait, the earlier one comes to see.
+  local early = math.min(lead, patience / 2)
+  if units_limit > 0 then early = math.max(early, millis / 5) end
+  return { "booked", math.max(1, math.floor(millis - early)), 0 }
 end
 
 local answers = {}
