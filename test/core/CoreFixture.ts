@@ -20,10 +20,12 @@ import {
   Mailbox,
   Pipeline,
   RedisClient,
+  Policies,
   Replies,
   Retry,
   Stage,
-  Timers
+  Timers,
+  Topic
 } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "./RedisCluster.ts"
@@ -99,10 +101,12 @@ export { until }
 
 export type Values = Parameters<typeof CoreConfig.layerWith>[0]
 export type Services =
+  | Policies.Policies
   | Replies.Replies
   | JobStore.JobStore
   | Mailbox.Mailbox
   | EventLog.EventLog
+  | Topic.Topics
   | Keyspace
   | Lease.Lease
   | Timers.Timers

@@ -4,7 +4,7 @@
  */
 import { Core, Role } from "@eco2/core"
 import { scanWorker } from "@eco2/actors/layers"
-import { gateway } from "@eco2/gateway/layers"
+import { authz, gateway } from "@eco2/gateway/layers"
 import { Cause, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, References } from "effect"
 import { setTimeout as delay } from "node:timers/promises"
 
@@ -30,7 +30,8 @@ export interface Serving {
 const host = "127.0.0.1"
 const fromEnvironment = Layer.fresh(Core.fromEnvironment)
 const apps = {
-  gateway: gateway({ authDefault: null, host }).pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
+  authz: authz.pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
+  gateway: gateway({ authDefault: "jwt", host }).pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
   "scan-worker": Layer.merge(scanWorker, Core.workerTelemetry).pipe(
     Layer.provide(Core.worker({ role: "scan-worker" })),
     Layer.provide(fromEnvironment)

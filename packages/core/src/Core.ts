@@ -2,7 +2,7 @@
  * Core: the layers a program needs, put together once. `client` is enough to submit and to watch; `worker` adds the
  * process's part in the fleet: reading, lease, timers.
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import type { Config } from "effect"
 import { ActorSystem } from "./actor/ActorSystem.ts"
 import { layer as fleetLayer } from "./actor/Fleet.ts"
@@ -24,6 +24,8 @@ import { layer as imageMemoryLayer } from "./pipeline/ImageMemory.ts"
 import type { ImageMemory } from "./pipeline/ImageMemory.ts"
 import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
 import type { JobStore } from "./pipeline/JobStore.ts"
+import { layer as policiesLayer } from "./policy/Policies.ts"
+import type { Policies } from "./policy/Policies.ts"
 import { Keyspace } from "./redis/Keyspace.ts"
 import type { KeyspaceMismatch } from "./redis/Keyspace.ts"
 import { layer as redisLayer } from "./redis/RedisClient.ts"
@@ -31,12 +33,14 @@ import { RedisClient } from "./redis/RedisClient.ts"
 import type { RedisError } from "./redis/RedisError.ts"
 import type { RedisUrlInvalid } from "./redis/RedisUrl.ts"
 import type { RedisUnsuitable } from "./redis/Suitability.ts"
-import type { Gauges } from "./telemetry/Gauges.ts"
+import { Gauges } from "./telemetry/Gauges.ts"
+import { lastReadAge } from "./telemetry/Metrics.ts"
 import { Readiness } from "./telemetry/Readiness.ts"
 import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
+import { layer as topicsLayer, Topics } from "./topic/Topic.ts"
 
-export type Client = JobStore | Mailbox | Replies | EventLog | Keyspace
+export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Policies | Keyspace
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -46,7 +50,7 @@ export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> =
   jobStoreLayer,
   Layer.provideMerge(repliesLayer, mailboxLayer),
   eventLogLayer
-).pipe(Layer.provideMerge(Keyspace.layer))
+).pipe(Layer.provideMerge(Layer.provideMerge(policiesLayer, topicsLayer)), Layer.provideMerge(Keyspace.layer))
 
 /** The same, and work: behaviors on top of this are served until their scope closes. */
 export const worker = (options: {
@@ -71,12 +75,31 @@ export const storeReadiness: Layer.Layer<never, never, RedisClient | Replies | R
   })
 )
 
+/** The topics' reader blocks for 20 s: an answer is due by then. */
+const deafAfterMillis = 30_000
+
+/** Answers /readyz and /metrics for any process that follows topics: not ready while it has not heard of them for too long. */
+export const topicReadiness: Layer.Layer<never, never, Topics | Readiness | Gauges> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { silentMillis, supervision } = yield* Topics
+    const readiness = yield* Readiness
+    const gauges = yield* Gauges
+    const silence = () => {
+      const silent = silentMillis()
+      return silent > deafAfterMillis ? `no topic read answered for ${Math.round(silent / 1000)} s` : null
+    }
+    yield* readiness.register("topics", () => supervision.trouble() ?? silence(), supervision.failed)
+    const age = Metric.withAttributes(lastReadAge, { reader: "topics" })
+    yield* gauges.register(Effect.suspend(() => Metric.update(age, silentMillis() / 1000)))
+  })
+)
+
 /** Answers /readyz and /metrics for a worker: readiness by Redis, heartbeat and reader, gauges of the mailboxes it serves. */
 export const workerTelemetry: Layer.Layer<
   never,
   never,
-  RedisClient | ActorSystem | Mailbox | Replies | Readiness | Gauges
-> = Layer.merge(storeReadiness, Layer.effectDiscard(WorkerTelemetry.register))
+  RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
+> = Layer.mergeAll(storeReadiness, topicReadiness, Layer.effectDiscard(WorkerTelemetry.register))
 
 /** Fleet-wide limits and circuit breakers, for whatever calls something that must not be called too much. */
 export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClient | CoreConfig> = Layer.merge(

@@ -8,5 +8,5 @@ const host = "0.0.0.0"
 Role.run({
   role: "gateway",
   host,
-  app: gateway({ authDefault: null, host }).pipe(Layer.provide(Core.client), Layer.provide(Core.fromEnvironment))
+  app: gateway({ authDefault: "jwt", host }).pipe(Layer.provide(Core.client), Layer.provide(Core.fromEnvironment))
 })

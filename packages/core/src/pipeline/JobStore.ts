@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { RateLimited } from "../limit/Limit.ts"
 import { MailboxFull } from "../mailbox/Mailbox.ts"
+import { Policies } from "../policy/Policies.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
@@ -192,7 +193,7 @@ const queuedAgain = '"stage":"queued","status":"started","result":null'
 /** Submits or commits in one script call: a script holds Redis up for all. */
 const mostTogether = 32
 
-export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
+export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
   JobStore,
   Effect.gen(function* () {
     const redis = yield* RedisClient
@@ -201,7 +202,9 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const offset = config.clockOffsetMillis
     const ttl = Duration.toMillis(config.jobTtl)
     const letterTtl = Duration.toMillis(config.letterTtl)
-    const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
+    const policies = yield* Policies
+    const capacityOf = (mailbox: string) =>
+      Math.max(1, Math.ceil((policies.of(mailbox).capacity ?? config.mailboxCapacity) / config.partitions))
     const decodeFlat = decodeReply("HGETALL", Flat)
     const decodeLength = decodeReply("STRLEN", Schema.Int)
 
@@ -254,7 +257,6 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
           [
             offset,
             Duration.toMillis(config.jobDeadline),
-            capacity,
             config.userConcurrency,
             config.laneCapacity,
             config.userRate?.number ?? 0,
@@ -272,7 +274,8 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
               job.first.mailbox,
               job.input,
               job.upload ?? "",
-              job.owner
+              job.owner,
+              capacityOf(job.first.mailbox)
             ])
           ]
         ),
@@ -402,7 +405,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             h.home,
             config.userConcurrency,
             rounds,
-            Duration.toMillis(config.redriveInterval),
+            policies.of(h.home).redrive_ms ?? Duration.toMillis(config.redriveInterval),
             retrying
           ]
         )

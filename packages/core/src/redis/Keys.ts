@@ -109,10 +109,20 @@ export const title = (name: string): string => {
   return name
 }
 
-export const alive = `${prefix}{fleet}:alive`
+/** What belongs to the whole fleet shares this slot. */
+export const fleet = `${prefix}{fleet}`
+export const alive = `${fleet}:alive`
 /** Answers to what this process asked. */
-export const replies = (process: string): string => `${prefix}{fleet}:replies:${process}`
-export const meta = `${prefix}{fleet}:meta`
+export const replies = (process: string): string => `${fleet}:replies:${process}`
+export const meta = `${fleet}:meta`
+/** `sent`: one key a publish, by its token. */
+export const topic = (name: string) => {
+  const root = `${fleet}:topic:${name}`
+  return { log: `${root}:log`, state: `${root}:state`, sent: (token: string) => `${root}:sent:${token}` }
+}
+
+/** A revoked token, by its id. Each in a slot of its own: there may be many, and no script touches two. */
+export const blacklist = (jti: string) => `${prefix}blacklist:${jti}`
 
 /** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
 export interface Row {
@@ -331,6 +341,46 @@ export const table: ReadonlyArray<Row> = [
     "Keyspace",
     "every process at start",
     true
+  ),
+  row(
+    "{fleet}:topic:<name>:log",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:log`,
+    "stream",
+    "a topic's last events, counted",
+    "about the topic's `history` of them",
+    "publish",
+    "TopicTail",
+    true
+  ),
+  row(
+    "{fleet}:topic:<name>:state",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:state`,
+    "hash",
+    'what the events have made of it; under "" count and entry id of the last',
+    "for ever, bounded in fields",
+    "publish",
+    "TopicFollower",
+    true
+  ),
+  row(
+    "{fleet}:topic:<name>:sent:<uuid>",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:sent:[0-9a-f-]{36}`,
+    "string",
+    "the entry id a publish was answered with",
+    "1 minute",
+    "publish",
+    "publish",
+    false
+  ),
+  row(
+    "blacklist:<jti>",
+    "blacklist:.+",
+    "string",
+    "a revoked token: when it may be forgotten, whose it was, why",
+    "10 s longer than the token",
+    "revoke",
+    "Blacklist",
+    false
   )
 ]
 
