@@ -1,7 +1,8 @@
 /** Requests in a window, fleet-wide: what is granted, in which order, and what waiting costs. */
 import { expect, it } from "@effect/vitest"
-import { Limit, Metrics, RateLimiter } from "@eco2/core"
+import { Keys, Limit, Metrics, RateLimiter, RedisClient } from "@eco2/core"
 import { Deferred, Effect, Fiber, Metric } from "effect"
+import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { as, child, grant, mostInAnyWindow, process } from "./LimitFixture.ts"
 
@@ -119,6 +120,37 @@ it.live("who is told to come back is told to be there before its time, and waits
     const second = yield* now.run(grant(limit)).pipe(as("job/look"))
     expect(second - first).toBeGreaterThanOrEqual(6_100)
   })
+)
+
+it.live(
+  "whoever stands farther back is told a later time, also while the first of the line is on his way to a free slot",
+  () =>
+    Effect.gen(function* () {
+      // one more is granted at once every 20 milliseconds: some of the answers meet a free slot
+      const limit = Limit.make("far", { requests: 50, window: "1 second", burst: 1 })
+      const one = yield* process(redis.url)
+      const store = LimitStore.make(yield* one.run(RedisClient.RedisClient), {
+        clockOffsetMillis: 0,
+        leaseMillis: 15_000
+      })
+      const line = { limit, keys: Keys.limit(limit.name) }
+      const since = Date.now()
+      for (let n = 0; n < 100; n++) {
+        const { millis, verdict } = yield* store.take({
+          line,
+          id: `id ${n}`,
+          place: `job ${n}`,
+          units: 1,
+          patienceMillis: 100
+        })
+        // 20 ms a place; never as if nobody stood before
+        if (n > 0)
+          expect([n, verdict === "granted" ? 0 : Date.now() + millis - since]).toEqual([
+            n,
+            expect.toSatisfy((due) => due >= n * 20 - 110)
+          ])
+      }
+    })
 )
 
 it.live("a booked place whose owner does not come holds nobody up for longer than two seconds", () =>

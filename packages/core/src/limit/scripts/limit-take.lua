@@ -148,15 +148,15 @@ local function take(id, place, units, patience)
   if time <= now then
     local n, before = ahead(seq)
     time = earliest(n, before, units)
-  else
-    local n = redis.call("ZCOUNT", line, "(0", seq and "(" .. seq or "+inf")
-      + redis.call("ZCOUNT", line, due and "(" .. int(-due) or "-inf", int(grace - now))
-    time = earliest(n, n * units, units)
+    if time <= now then
+      if seq then forget(who) end
+      return grant(id, joined, units)
+    end
   end
-  if time <= now then
-    if seq then forget(who) end
-    return grant(id, joined, units)
-  end
+  -- an estimate: after all who stand before it, those who are away until an earlier time too
+  local n = redis.call("ZCOUNT", line, "(0", seq and "(" .. seq or "+inf")
+    + redis.call("ZCOUNT", line, due and "(" .. int(-due) or "-inf", int(grace - now))
+  time = math.max(time, earliest(n, n * units, units))
 
   local millis = math.ceil(time - now)
   if millis > patience and place == "" then
