@@ -87,3 +87,13 @@ it("four workers keep 300 scans within the provider's limit: at most one call in
   expect(calls.length).toBe(scans)
   expect(models.refused).toBeLessThanOrEqual(scans / 100)
 })
+
+it("a scrape tells how long calls waited, and the breaker's state as it is now, whoever changed it", async () => {
+  const scrape = async () => (await fetch(`${system.processes[0]!.address}/metrics`)).text()
+  const state = (text: string) => /^eco2_breaker_state\{[^}]*name="openai\/gpt-5.2"[^}]*\} (\d)/m.exec(text)?.[1]
+  const before = await scrape()
+  expect(before).toMatch(/^eco2_limit_wait_seconds_count\{[^}]*limit="model\/gpt-5.2"[^}]*\} [1-9]/m)
+  expect(state(before)).toBe("0")
+  await system.outside.hset("eco2:breaker:openai/gpt-5.2", "until", Date.now() + 60_000)
+  expect(state(await scrape())).toBe("2")
+})
