@@ -7,13 +7,14 @@ import { Core, CoreConfig, RedisClient, Role } from "@eco2/core"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
 import { ConfigProvider, Effect, Layer } from "effect"
-import { fileURLToPath } from "node:url"
 import * as LocalEnvironment from "./LocalEnvironment.ts"
 import * as LocalRedis from "./LocalRedis.ts"
 import * as LocalState from "./LocalState.ts"
+import * as OperatorAccess from "./OperatorAccess.ts"
 
 const host = "127.0.0.1"
-const stateFolder = process.env.ECO2_STATE || fileURLToPath(new URL("../../.eco2", import.meta.url))
+const stateFolder = process.env.ECO2_STATE || OperatorAccess.defaultFolder
+const madeSecret = LocalEnvironment.isSet(process.env.INTERNAL_SECRET) ? null : OperatorAccess.makeSecret()
 
 /**
  * The private Redis, or the one REDIS_URL names. When the private one dies, so does the process, at once: Redis holds the
@@ -43,7 +44,13 @@ Role.run({
   app: Layer.mergeAll(scanWorker, gateway({ authDefault: "none", host }), Core.workerTelemetry).pipe(
     Layer.provide(Core.worker({ role: "all" })),
     Layer.provide(Layer.merge(redis, CoreConfig.layer)),
-    Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env)))
+    Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env, madeSecret ?? "")))
   ),
-  started: (address) => Effect.sync(() => process.stdout.write(`Eco² is ready at ${address}\n`))
+  started: (address) =>
+    OperatorAccess.write(stateFolder, { address, secret: madeSecret }).pipe(
+      Effect.catch((error) =>
+        Effect.logWarning("`npx eco2` will not find this start").pipe(Effect.annotateLogs({ error: error.message }))
+      ),
+      Effect.andThen(Effect.sync(() => process.stdout.write(`Eco² is ready at ${address}\n`)))
+    )
 })

@@ -159,7 +159,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
       expect((await fetch(`${address}/readyz`)).status).toBe(200)
       expect(await statusOf({ address }, await client({ address }).accepted())).toBe("completed")
       expect(NpmScript.membersOf(folder).map(({ pid }) => pid)).toEqual([start.pid])
-      expect(readdirSync(folder)).toEqual([])
+      expect(readdirSync(folder)).toEqual(["operator.json"])
     } finally {
       redis.thaw()
       await start.stop()

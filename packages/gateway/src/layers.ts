@@ -13,6 +13,8 @@ import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
 import { Api } from "./http/ScanApi.ts"
+import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
+import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 
 const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
@@ -48,6 +50,8 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         Layer.provide([
           ScanHandlers.layer(config),
           OpsHandlers.layer(config.internalSecret),
+          ScheduleOpsHandlers.layer(config.internalSecret),
+          PolicyOpsHandlers.layer(config.internalSecret),
           BlacklistHandlers.layer(config)
         ]),
         Layer.provide(Core.operations),

@@ -83,6 +83,12 @@ export class Partition {
   limit(user: string) {
     return `${this.root}:limit:${user}`
   }
+  cron(schedule: string) {
+    return `${this.root}:cron:${schedule}`
+  }
+  get crons() {
+    return `${this.root}:crons`
+  }
 }
 
 export const partitionTable = (partitions: number): ReadonlyArray<Partition> =>
@@ -310,6 +316,26 @@ export const table: ReadonlyArray<Row> = [
     "a window after the last failure; open: until it is closed, at most an hour beyond",
     "breaker-ask, breaker-report",
     "breaker-ask",
+    true
+  ),
+  row(
+    "{p}:cron:<schedule>",
+    `${p}:cron:[a-z0-9-]+`,
+    "hash",
+    "a schedule: its expression, the last slot claimed, the last run, whether it is paused",
+    "90 days after a process last declared it",
+    "fire, steer",
+    "fire, steer, Schedules",
+    true
+  ),
+  row(
+    "{p}:crons",
+    `${p}:crons`,
+    "zset",
+    "schedules of the partition by when a process last looked at them",
+    "members with their schedule",
+    "fire",
+    "fire, Schedules",
     true
   ),
   row(

@@ -7,6 +7,8 @@ import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
+import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
+import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
 const status =
   (code: number, description: string) =>
@@ -147,6 +149,8 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
 export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
   .add(OpsGroup)
+  .add(ScheduleOpsGroup)
+  .add(PolicyOpsGroup)
   .add(BlacklistGroup)
   .annotateMerge(
     OpenApi.annotations({

@@ -1,0 +1,4 @@
+/** Mailboxes: every mailbox the work of this package is taken from, in the order operators see them. */
+import { ScanPipeline } from "./scan/ScanPipeline.ts"
+
+export const mailboxes: ReadonlyArray<string> = ScanPipeline.plan.map(({ mailbox }) => mailbox)
