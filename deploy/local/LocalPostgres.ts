@@ -100,7 +100,8 @@ export const make = Effect.fn("LocalPostgres.make")(function* (options: {
       Effect.gen(function* () {
         port = yield* Effect.tryPromise({
           try: () => running.port,
-          catch: (reason) => new LocalPostgresEnded({ reason: `the embedded database did not start: ${String(reason)}` })
+          catch: (reason) =>
+            new LocalPostgresEnded({ reason: `the embedded database did not start: ${String(reason)}` })
         }).pipe(
           Effect.timeoutOrElse({
             duration: readyMillis,
