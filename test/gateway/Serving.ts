@@ -2,7 +2,8 @@
  * Serving: roles of the project run inside the test's process, over real HTTP and a real Redis: as their `main.ts` puts
  * them together, but with the environment a test gives them and a log it can read. Starting one takes milliseconds.
  */
-import { Core, Role } from "@eco2/core"
+import { Core, Postgres, Role } from "@eco2/core"
+import { characters } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
 import { Cause, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, References } from "effect"
@@ -30,7 +31,11 @@ export interface Serving {
 const host = "127.0.0.1"
 const fromEnvironment = Layer.fresh(Core.fromEnvironment)
 const apps = {
-  gateway: gateway({ authDefault: null, host }).pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
+  gateway: gateway({ authDefault: null, host }).pipe(
+    Layer.provide(Layer.provide(characters, Layer.fresh(Postgres.layerOptional))),
+    Layer.provide(Core.client),
+    Layer.provide(fromEnvironment)
+  ),
   "scan-worker": Layer.merge(scanWorker, Core.workerTelemetry).pipe(
     Layer.provide(Core.worker({ role: "scan-worker" })),
     Layer.provide(fromEnvironment)

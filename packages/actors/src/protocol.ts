@@ -1,5 +1,6 @@
 /** All that other packages may import of this one: domain, pipeline protocols, read contracts. No handler, no SDK. */
 export { scanCategories, ScanCategory } from "./domain/Categories.ts"
+export * as Characters from "./character/Characters.ts"
 export { OfferedModels } from "./model/OfferedModels.ts"
 export { ScanPipeline } from "./scan/ScanPipeline.ts"
 export type { ScanRequest } from "./scan/ScanPipeline.ts"

@@ -7,6 +7,7 @@ import { Authorization, make as makeAuthorization } from "./auth/Authorization.t
 import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
+import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
@@ -43,7 +44,7 @@ export const gateway = (options: { readonly authDefault: AuthMode | null; readon
       const config = yield* GatewayConfig
       const mode = yield* authMode({ default: options.authDefault, host: options.host })
       const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-        Layer.provide([ScanHandlers.layer(config), OpsHandlers.layer(config.internalSecret)]),
+        Layer.provide([ScanHandlers.layer(config), CharacterHandlers.layer, OpsHandlers.layer(config.internalSecret)]),
         Layer.provide(Core.operations),
         Layer.provide(EventRouter.layer(config)),
         Layer.provide(Layer.succeed(Authorization, makeAuthorization(mode)))

@@ -5,6 +5,7 @@
 import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { CharacterGroup } from "./CharacterApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 
 const status =
@@ -142,6 +143,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
 
 export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
+  .add(CharacterGroup)
   .add(OpsGroup)
   .annotateMerge(
     OpenApi.annotations({
