@@ -20,9 +20,11 @@ import {
   Mailbox,
   Pipeline,
   RedisClient,
+  Replies,
   Retry,
   Stage,
-  Timers
+  Timers,
+  Topic
 } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "./RedisCluster.ts"
@@ -98,9 +100,11 @@ export { until }
 
 export type Values = Parameters<typeof CoreConfig.layerWith>[0]
 export type Services =
+  | Replies.Replies
   | JobStore.JobStore
   | Mailbox.Mailbox
   | EventLog.EventLog
+  | Topic.Topics
   | Keyspace
   | Lease.Lease
   | Timers.Timers

@@ -6,18 +6,22 @@
  * the minute told here is dearer than a real one.
  */
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Schema, Scope } from "effect"
 import { Redis } from "ioredis"
+import { Topic } from "@eco2/core"
 import * as Fleet from "./CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 const windowSeconds = 24
+const Policies = Topic.make("policies", { event: Schema.String })
 
 it.live(
-  "an idle worker of three stages sends at most 30 client commands a minute",
+  "an idle worker of three stages that follows a topic sends at most 30 client commands a minute",
   () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(15) })
+      const scope = yield* Effect.scope
+      yield* worker.run(Effect.provideService(Topic.mirror(Policies), Scope.Scope, scope))
       const id = yield* worker.run(Fleet.submit())
       yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       const connection = new Redis(redis.url)

@@ -2,12 +2,13 @@
  * Core: the layers a program needs, put together once. `client` is enough to submit and to watch; `worker` adds the
  * process's part in the fleet: reading, lease, timers.
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Metric } from "effect"
 import type { Config } from "effect"
 import { ActorSystem } from "./actor/ActorSystem.ts"
 import { layer as fleetLayer } from "./actor/Fleet.ts"
 import type { Fleet } from "./actor/Fleet.ts"
 import { CoreConfig } from "./config/CoreConfig.ts"
+import { layer as repliesLayer, Replies } from "./actor/Replies.ts"
 import { layer as deadLettersLayer } from "./deadletter/DeadLetters.ts"
 import type { DeadLetters } from "./deadletter/DeadLetters.ts"
 import { layer as eventLogLayer } from "./event/EventLog.ts"
@@ -26,12 +27,14 @@ import { RedisClient } from "./redis/RedisClient.ts"
 import type { RedisError } from "./redis/RedisError.ts"
 import type { RedisUrlInvalid } from "./redis/RedisUrl.ts"
 import type { RedisUnsuitable } from "./redis/Suitability.ts"
-import type { Gauges } from "./telemetry/Gauges.ts"
+import { Gauges } from "./telemetry/Gauges.ts"
+import { lastReadAge } from "./telemetry/Metrics.ts"
 import { Readiness } from "./telemetry/Readiness.ts"
 import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
+import { layer as topicsLayer, Topics } from "./topic/Topic.ts"
 
-export type Client = JobStore | Mailbox | EventLog | Keyspace
+export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Keyspace
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -39,8 +42,9 @@ export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 /** Submitting, telling, watching. Needs a Redis and its settings. */
 export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   jobStoreLayer,
-  mailboxLayer,
-  eventLogLayer
+  Layer.provideMerge(repliesLayer, mailboxLayer),
+  eventLogLayer,
+  topicsLayer
 ).pipe(Layer.provideMerge(Keyspace.layer))
 
 /** The same, and work: behaviors on top of this are served until their scope closes. */
@@ -56,17 +60,41 @@ export const worker = (options: {
  * Answers /readyz for any process that stands on Redis, gateways and workers alike: not ready while Redis is full or away.
  * Work in hand and in the mailboxes goes on meanwhile: what drains is never refused.
  */
-export const storeReadiness: Layer.Layer<never, never, RedisClient | Readiness> = Layer.effectDiscard(
+export const storeReadiness: Layer.Layer<never, never, RedisClient | Replies | Readiness> = Layer.effectDiscard(
   Effect.gen(function* () {
     const redis = yield* RedisClient
+    const replies = yield* Replies
     const readiness = yield* Readiness
+    yield* readiness.register("replies", replies.trouble)
     yield* readiness.register("redis", redis.trouble)
   })
 )
 
+/** The topics' reader blocks for 20 s: an answer is due by then. */
+const deafAfterMillis = 30_000
+
+/** Answers /readyz and /metrics for any process that follows topics: not ready while it has not heard of them for too long. */
+export const topicReadiness: Layer.Layer<never, never, Topics | Readiness | Gauges> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { silentMillis, supervision } = yield* Topics
+    const readiness = yield* Readiness
+    const gauges = yield* Gauges
+    const silence = () => {
+      const silent = silentMillis()
+      return silent > deafAfterMillis ? `no topic read answered for ${Math.round(silent / 1000)} s` : null
+    }
+    yield* readiness.register("topics", () => supervision.trouble() ?? silence(), supervision.failed)
+    const age = Metric.withAttributes(lastReadAge, { reader: "topics" })
+    yield* gauges.register(Effect.suspend(() => Metric.update(age, silentMillis() / 1000)))
+  })
+)
+
 /** Answers /readyz and /metrics for a worker: readiness by Redis, heartbeat and reader, gauges of the mailboxes it serves. */
-export const workerTelemetry: Layer.Layer<never, never, RedisClient | ActorSystem | Mailbox | Readiness | Gauges> =
-  Layer.merge(storeReadiness, Layer.effectDiscard(WorkerTelemetry.register))
+export const workerTelemetry: Layer.Layer<
+  never,
+  never,
+  RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
+> = Layer.mergeAll(storeReadiness, topicReadiness, Layer.effectDiscard(WorkerTelemetry.register))
 
 /** What operators see and do: dead letters, who lives. */
 export const operations: Layer.Layer<DeadLetters | Fleet, never, RedisClient | Keyspace | JobStore> = Layer.merge(

@@ -56,6 +56,7 @@ export const gateway = (options: { readonly authDefault: AuthMode | null; readon
         notFound,
         errorBodies,
         Core.storeReadiness,
+        Core.topicReadiness,
         cors(config.corsOrigins)
       )
     })

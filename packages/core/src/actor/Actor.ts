@@ -1,25 +1,51 @@
 /**
- * Actor: a protocol, all a sender knows and all it may import; its behavior (actor/Behavior) stands apart.
+ * Actor: a protocol, all a sender knows and all it may import; its behavior (actor/Behavior, actor/BatchBehavior) stands apart.
  * A `tell` is stored in the actor's mailbox and handled at least once; inside a stage it goes out with the stage's commit
- * instead, and is then sent exactly when the stage is recorded (J3).
+ * instead, and is then sent exactly when the stage is recorded (J3). An `ask` is a tell somebody waits for, with a deadline
+ * always (actor/Replies); its typed error comes back through the wire.
  */
-import { Effect, Schema } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { MailboxFull, Message, MessageTooLarge } from "../mailbox/Mailbox.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import { AskFailed, Replies, ReplyTooLarge } from "./Replies.ts"
+import type { AskTimeout } from "./Replies.ts"
+
+type Codec<A> = Schema.ConstraintCodec<A, unknown>
 
 export interface Tell<A> {
   readonly _tag: "tell"
-  readonly payload: Schema.ConstraintCodec<A, unknown>
+  readonly payload: Codec<A>
 }
-export type Protocol = { readonly [type: string]: Tell<unknown> }
-export type Payload<M> = M extends Tell<infer A> ? A : never
+export interface Ask<A, B, E> {
+  readonly _tag: "ask"
+  readonly payload: Codec<A>
+  readonly reply: Codec<B>
+  readonly error: Codec<E>
+}
+export type Protocol = { readonly [type: string]: Tell<unknown> | Ask<unknown, unknown, unknown> }
+export type Payload<M> = M extends { readonly payload: Codec<infer A> } ? A : never
+export type Reply<M> = M extends { readonly reply: Codec<infer B> } ? B : never
+export type Refusal<M> = M extends { readonly error: Codec<infer E> } ? E : never
+/** The messages of a protocol that are told, and those that are asked. */
+export type Told<P extends Protocol> = { [K in keyof P & string]: P[K]["_tag"] extends "tell" ? K : never }[keyof P &
+  string]
+export type Asked<P extends Protocol> = { [K in keyof P & string]: P[K]["_tag"] extends "ask" ? K : never }[keyof P &
+  string]
 
 /** A message without an answer. */
-export const tell = <A>(options: { readonly payload: Schema.ConstraintCodec<A, unknown> }): Tell<A> => ({
-  _tag: "tell",
-  ...options
-})
+export const tell = <A>(options: { readonly payload: Codec<A> }): Tell<A> => ({ _tag: "tell", ...options })
+
+/** A message with an answer: `reply`, or the `error` its handler fails with. Without `error` the handler cannot fail. */
+export const ask = <A, B, E = never>(options: {
+  readonly payload: Codec<A>
+  readonly reply: Codec<B>
+  readonly error?: Codec<E>
+}): Ask<A, B, E> => ({ _tag: "ask", payload: options.payload, reply: options.reply, error: options.error ?? never })
+const never: Codec<never> = Schema.Never
+
+/** Why an ask has no answer of its handler's. */
+export type AskError = AskTimeout | AskFailed | ReplyTooLarge | MessageTooLarge | MailboxFull | RedisError
 
 export interface Actor<Name extends string, P extends Protocol> {
   /** Also the mailbox's name. */
@@ -29,31 +55,54 @@ export interface Actor<Name extends string, P extends Protocol> {
   readonly message: <K extends keyof P & string>(type: K, payload: Payload<P[K]>) => Effect.Effect<Message>
   /**
    * Stores a message; messages with the same `key` share a partition.
-   * MessageTooLarge, MailboxFull: nothing stored. RedisUnavailable: unknown; telling again may store it twice.
+   * MessageTooLarge, MailboxFull, RedisFull: nothing stored. RedisUnavailable: unknown; telling again may store it twice.
    */
-  readonly tell: <K extends keyof P & string>(
+  readonly tell: <K extends Told<P>>(
     key: string,
     type: K,
     payload: Payload<P[K]>
   ) => Effect.Effect<void, MessageTooLarge | MailboxFull | RedisError, Mailbox>
+  /**
+   * Stores a message and waits for its answer, `deadline` at most, the way there included.
+   * - the message's own error: its handler refused, and says what that means
+   * - MessageTooLarge, MailboxFull, RedisFull: nothing happened
+   * - ReplyTooLarge: it happened, and asking again would not help
+   * - AskTimeout, AskFailed, RedisUnavailable: unknown; it may have happened, once or (after a crash) twice
+   *
+   * Interrupted, it takes its message back if nobody has begun it; an answer that comes later is dropped and counted.
+   */
+  readonly ask: <K extends Asked<P>>(
+    key: string,
+    type: K,
+    payload: Payload<P[K]>,
+    options: { readonly deadline: Duration.Input }
+  ) => Effect.Effect<Reply<P[K]>, Refusal<P[K]> | AskError, Replies>
 }
 
 export const make = <const Name extends string, P extends Protocol>(name: Name, protocol: P): Actor<Name, P> => {
-  const encoders = new Map(
-    Object.entries(protocol).map(([type, { payload }]) => [
-      type,
-      Schema.encodeUnknownEffect(Schema.toCodecJson(payload))
-    ])
+  const wires = new Map(
+    Object.entries(protocol).map(([type, message]) => {
+      const read = <A>(codec: Codec<A>) => Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(codec)))
+      return [
+        type,
+        {
+          payload: Schema.encodeUnknownEffect(Schema.toCodecJson(message.payload)),
+          reply: message._tag === "ask" ? read(message.reply) : null,
+          error: message._tag === "ask" ? read(message.error) : null
+        }
+      ]
+    })
   )
   const message = <K extends keyof P & string>(type: K, payload: Payload<P[K]>): Effect.Effect<Message> => {
-    const encode = encoders.get(type)
-    return encode === undefined
+    const wire = wires.get(type)
+    return wire === undefined
       ? Effect.die(new Error(`actor ${name} has no message ${type}`))
-      : encode(payload).pipe(
+      : wire.payload(payload).pipe(
           Effect.orDie,
           Effect.map((json) => ({ mailbox: name, type, body: JSON.stringify(json) }))
         )
   }
+  const failed = (type: string, reason: string) => new AskFailed({ actor: name, type, reason })
   return {
     name,
     protocol,
@@ -61,6 +110,26 @@ export const make = <const Name extends string, P extends Protocol>(name: Name, 
     tell: Effect.fnUntraced(function* (key, type, payload) {
       const mailbox = yield* Mailbox
       yield* mailbox.append(key, yield* message(type, payload))
+    }),
+    ask: Effect.fnUntraced(function* <K extends Asked<P>>(
+      key: string,
+      type: K,
+      payload: Payload<P[K]>,
+      options: { readonly deadline: Duration.Input }
+    ) {
+      const replies = yield* Replies
+      const { body, outcome } = yield* replies.ask(
+        key,
+        yield* message(type, payload),
+        Duration.toMillis(options.deadline)
+      )
+      if (outcome === "failed") return yield* failed(type, body)
+      if (outcome === "large") return yield* new ReplyTooLarge({ actor: name, type, bytes: Number(body) })
+      const read = outcome === "reply" ? wires.get(type)?.reply : wires.get(type)?.error
+      if (read === undefined || read === null) return yield* failed(type, "it is not a message that is asked")
+      const value = yield* Effect.mapError(read(body), (issue) => failed(type, `its answer is unreadable: ${issue}`))
+      // what the schema of this very message gave
+      return outcome === "reply" ? (value as Reply<P[K]>) : yield* Effect.fail(value as Refusal<P[K]>)
     })
   }
 }

@@ -62,6 +62,10 @@ export class ActorSystem extends Context.Service<
      * process takes none any more. Whoever runs it is to end it; a Role does.
      */
     readonly failed: Effect.Effect<never, Supervisor.LoopFailed>
+    /** Resumes when the process begins to stop (A5). */
+    readonly stopping: Effect.Effect<void>
+    /** Redis's clock as far as this process knows it, epoch milliseconds. */
+    readonly storeTime: () => number
     /** The process's present name in the fleet. */
     readonly token: () => string
   }
@@ -228,6 +232,8 @@ const make = Effect.fnUntraced(function* (role: string) {
         ? `no mailbox read answered for ${Math.round(readAge / 1000)} s`
         : null
     },
+    stopping: workload.until(() => workload.stopping),
+    storeTime: heartbeat.storeTime,
     token: heartbeat.token
   })
 })

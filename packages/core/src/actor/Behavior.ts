@@ -1,28 +1,35 @@
 /**
  * Behavior: how an actor's messages are handled. Handlers run side by side, in this process and in others; what they share
  * is the store, and it decides.
- * A failing handler is its message's failure: retried by policy on a durable timer, then a dead letter (A1: it never just
- * disappears). A message that does not decode is a dead letter at once.
+ * A told message that fails is tried again and given up as Settlement says. One that is asked is not: whoever asked gets its
+ * handler's error at once and decides; the answer goes out before the message is acknowledged, so that a crash between the
+ * two answers twice and not never. What nobody waits for any more is not begun.
  */
-import { Cause, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
+import { Effect, Exit, Layer, Metric, Schema } from "effect"
+import type { Cause, Config } from "effect"
 import * as Setting from "../config/Setting.ts"
-import type { Config } from "effect"
-import { aloneFrom, maxDeliveries } from "../mailbox/Delivery.ts"
+import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
-import { Mailbox } from "../mailbox/Mailbox.ts"
-import type { Outcome } from "../mailbox/Mailbox.ts"
+import type { Mailbox } from "../mailbox/Mailbox.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import { deadLetters } from "../telemetry/Metrics.ts"
+import { asks } from "../telemetry/Metrics.ts"
 import { ActorSystem } from "./ActorSystem.ts"
-import type { Actor, Payload, Protocol } from "./Actor.ts"
+import type { Actor, Asked, Payload, Protocol, Refusal, Reply } from "./Actor.ts"
+import { askerOf, Replies } from "./Replies.ts"
+import type { Answer, Asker } from "./Replies.ts"
 import * as Retry from "./Retry.ts"
+import * as Settlement from "./Settlement.ts"
 
-export type Handlers<P extends Protocol, E, R> = {
-  readonly [K in keyof P]: (payload: Payload<P[K]>) => Effect.Effect<void, E, R>
-}
 type Tagged = { readonly _tag: string }
+
+/** A handler a message: of what is told it answers nothing and may fail, of what is asked it gives the reply or the error. */
+export type Handlers<P extends Protocol, E, R> = {
+  readonly [K in keyof P]: K extends Asked<P>
+    ? (payload: Payload<P[K]>) => Effect.Effect<Reply<P[K]>, Refusal<P[K]>, R>
+    : (payload: Payload<P[K]>) => Effect.Effect<void, E, R>
+}
 type Handled<H> = H[keyof H] extends (payload: never) => infer A ? A : never
 /** What handlers fail with, and what they need around them. */
 type FailureOf<H> = Effect.Error<Handled<H>> & Tagged
@@ -32,35 +39,38 @@ type ServicesOf<H> = Effect.Services<Handled<H>>
 export const concurrencyVariable = (mailbox: string): string =>
   `${mailbox.replace(/[.-]/g, "_").toUpperCase()}_CONCURRENCY`
 
-const DecodeFailed = "MessageUnreadable"
-
 /**
  * Serves an actor's mailbox with these handlers while the layer lives.
  * - `make` builds the handlers once
  * - `concurrency`: messages at once in one process; default 20
+ * - `retry`: of told messages; what is asked is its asker's to try again
  */
 export const layer = <Name extends string, P extends Protocol, H extends Handlers<P, Tagged, unknown>, EX, R>(
   actor: Actor<Name, P>,
   make: Effect.Effect<H, EX, R>,
   options: { readonly concurrency?: number; readonly retry?: Retry.Policy<FailureOf<H>> } = {}
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox> =>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Replies> =>
   // what the handlers say of themselves is put back: inside, only that errors have a tag matters
-  serve(actor, make, options.concurrency, (options.retry ?? Retry.policy()) as Retry.Policy<Tagged>) as Layer.Layer<
-    never,
-    EX | RedisError | Config.ConfigError,
-    R | ServicesOf<H> | ActorSystem | Mailbox
-  >
+  serve(
+    actor as unknown as Actor<string, Protocol>,
+    make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,
+    options.concurrency,
+    (options.retry ?? Retry.policy()) as Retry.Policy<Tagged>
+  ) as Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Replies>
 
-const serve = <P extends Protocol, EX, R>(
-  actor: Actor<string, P>,
-  make: Effect.Effect<Handlers<P, Tagged, unknown>, EX, R>,
+type AnyHandlers = { readonly [type: string]: (payload: unknown) => Effect.Effect<unknown, Tagged, unknown> }
+
+const serve = <EX, R>(
+  actor: Actor<string, Protocol>,
+  make: Effect.Effect<AnyHandlers, EX, R>,
   defaultConcurrency: number | undefined,
   policy: Retry.Policy<Tagged>
 ): Layer.Layer<never, EX | RedisError | Config.ConfigError, unknown> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
       const system = yield* ActorSystem
-      const mailbox = yield* Mailbox
+      const replies = yield* Replies
+      const settlement = yield* Settlement.make(actor, policy)
       const handlers = yield* make
       const services = yield* Effect.context<unknown>()
       const concurrency = yield* Setting.integer(concurrencyVariable(actor.name), {
@@ -68,108 +78,100 @@ const serve = <P extends Protocol, EX, R>(
         min: 1,
         max: 100_000
       })
-      const decoders = new Map(
-        Object.entries(actor.protocol).map(([type, { payload }]) => [
-          type,
-          Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(payload)))
-        ])
+      const write = new Map(
+        Object.entries(actor.protocol).flatMap(([type, message]) =>
+          message._tag === "tell"
+            ? []
+            : [[type, { reply: encoder(message.reply), error: encoder(message.error) }] as const]
+        )
       )
 
-      const settle = (delivery: Delivery, outcome: Outcome) =>
-        Effect.suspend(() => {
-          delivery.settling = true
-          return mailbox.settle(delivery, outcome)
-        }).pipe(
+      const handle = (delivery: Delivery): Effect.Effect<unknown, Tagged, unknown> =>
+        Effect.flatMap(settlement.decode(delivery), (payload) => {
+          const handler = handlers[delivery.fields.get("type") ?? ""]
+          return handler === undefined
+            ? Effect.die(new Error(`actor ${actor.name} has no handler for ${delivery.fields.get("type")}`))
+            : handler(payload)
+        })
+
+      const tell = (asker: Asker, answer: Answer) =>
+        replies.answer(asker, answer).pipe(
           Effect.retry({
             schedule: Retry.settling,
-            while: (error) => isTransient(error) && !system.abandoned(),
-            times: 1_800
+            while: (error) => isTransient(error) && !system.abandoned() && system.storeTime() < asker.due
           }),
-          Effect.tap(() =>
-            Effect.sync(() => {
-              if (outcome._tag === "later") system.wakeIn(delivery.partition, outcome.delayMillis)
-            })
+          Effect.tap((told) =>
+            told
+              ? Effect.void
+              : Metric.update(Metric.withAttributes(asks, { actor: actor.name, outcome: "unheard" }), 1)
           ),
           Effect.catch((error) =>
-            Effect.logError("message could not be settled").pipe(
-              Effect.annotateLogs({ entry: delivery.key, error: error.message })
+            Effect.logWarning("an answer could not be sent").pipe(
+              Effect.annotateLogs({ mailbox: actor.name, error: error.message })
             )
           )
         )
-
-      const handle = (delivery: Delivery): Effect.Effect<void, Tagged, unknown> => {
-        const type = delivery.fields.get("type") ?? ""
-        const decode = decoders.get(type)
-        const handler: ((payload: Payload<P[string]>) => Effect.Effect<void, Tagged, unknown>) | undefined =
-          handlers[type]
-        if (decode === undefined || handler === undefined) {
-          return Effect.fail({ _tag: DecodeFailed, message: `actor ${actor.name} has no message "${type}"` })
-        }
-        return decode(delivery.fields.get("body")).pipe(
-          Effect.mapError((issue) => ({ _tag: DecodeFailed, message: String(issue) })),
-          Effect.flatMap((payload) => handler(payload as Payload<P[string]>))
+      const failedFor = (cause: Cause.Cause<Tagged>): Effect.Effect<Answer> => {
+        const { message, tag } = Retry.describe(Retry.reasonOf(cause))
+        return Effect.as(
+          Effect.logError("an ask could not be answered", cause).pipe(Effect.annotateLogs({ mailbox: actor.name })),
+          { outcome: "failed", body: `${tag}: ${message}`.slice(0, PayloadLimit.mostReasonLength) }
         )
       }
-
-      const giveUp = Effect.fnUntraced(function* (delivery: Delivery, tag: string, message: string, attempts: number) {
-        yield* Metric.update(Metric.withAttributes(deadLetters, { mailbox: actor.name, reason: tag }), 1)
-        yield* Effect.logError("message dead-lettered").pipe(
-          Effect.annotateLogs({
-            mailbox: actor.name,
-            type: delivery.fields.get("type"),
-            reason: tag,
-            error: message,
-            attempts
-          })
-        )
-        return yield* settle(delivery, { _tag: "dead", cause: tag, message, attempts })
-      })
-      const exhausted = (delivery: Delivery, deliveries: number) =>
-        giveUp(
-          delivery,
-          "DeliveriesExhausted",
-          `the message was delivered ${deliveries} times to processes that never reported back`,
-          Number(delivery.fields.get("attempts") ?? 0)
-        )
-
-      const failed = Effect.fnUntraced(function* (delivery: Delivery, cause: Cause.Cause<Tagged>) {
-        const attempt = Number(delivery.fields.get("attempts") ?? 0) + 1
-        const reason = Retry.reasonOf(cause)
-        const { message, tag } = Retry.describe(reason)
-        const decision: Retry.Decision = !("error" in reason)
-          ? yield* Retry.defects(attempt)
-          : tag === DecodeFailed
-            ? { _tag: "give-up", heals: false }
-            : yield* policy.decide(reason.error, attempt)
-        if (decision._tag === "give-up") {
-          // what a schema says of a body may be as long as the body
-          return yield* giveUp(delivery, tag, message.slice(0, PayloadLimit.mostReasonLength), attempt)
-        }
-        yield* Effect.logWarning("message will be tried again").pipe(
-          Effect.annotateLogs({ mailbox: actor.name, reason: tag, delay: Duration.format(decision.delay) })
-        )
-        yield* settle(delivery, {
-          _tag: "later",
-          delayMillis: Duration.toMillis(decision.delay),
-          attempts: decision._tag === "again" ? attempt : attempt - 1
+      const answerOf = (delivery: Delivery, exit: Exit.Exit<unknown, Tagged>): Effect.Effect<Answer> => {
+        const wire = write.get(delivery.fields.get("type") ?? "")
+        if (wire === undefined) return Effect.succeed({ outcome: "failed", body: "it is not a message that is asked" })
+        if (Exit.isSuccess(exit)) return bounded("reply", wire.reply(exit.value))
+        const reason = Retry.reasonOf(exit.cause)
+        return "error" in reason && !(reason.error instanceof Settlement.MessageUnreadable)
+          ? bounded("error", wire.error(reason.error))
+          : failedFor(exit.cause)
+      }
+      const bounded = (outcome: "reply" | "error", text: Effect.Effect<string, Schema.SchemaError>) =>
+        Effect.matchCauseEffect(text, {
+          onFailure: (cause) => failedFor(cause),
+          onSuccess: (body) => {
+            const bytes = Buffer.byteLength(body)
+            return Effect.succeed<Answer>(
+              bytes <= PayloadLimit.mostBytes ? { outcome, body } : { outcome: "large", body: String(bytes) }
+            )
+          }
         })
+
+      const ended = Effect.fnUntraced(function* (
+        delivery: Delivery,
+        asker: Asker | null,
+        exit: Exit.Exit<unknown, Tagged>
+      ) {
+        if (Exit.isFailure(exit)) {
+          if (delivery.fate === "lost") return
+          if (delivery.fate === "release") return yield* settlement.release(delivery)
+          if (asker === null) return yield* settlement.failed(delivery, exit.cause)
+        }
+        if (asker !== null) yield* tell(asker, yield* answerOf(delivery, exit))
+        yield* settlement.handled(delivery)
       })
 
       const run = (delivery: Delivery): Effect.Effect<void> => {
-        const deliveries = Number(delivery.fields.get("deliveries") ?? 0)
-        if (deliveries >= maxDeliveries) return exhausted(delivery, deliveries)
+        const asker = askerOf(delivery.fields.get("ask"))
+        if (asker !== null && asker.due <= system.storeTime()) {
+          return Effect.andThen(
+            Metric.update(Metric.withAttributes(asks, { actor: actor.name, outcome: "expired" }), 1),
+            settlement.handled(delivery)
+          )
+        }
+        if (settlement.isExhausted(delivery)) {
+          const told =
+            asker === null
+              ? Effect.void
+              : tell(asker, { outcome: "failed", body: "processes that handled it never reported back" })
+          return Effect.andThen(told, settlement.exhausted(delivery))
+        }
         const handled = Effect.provideContext(handle(delivery), services)
-        const work = deliveries >= aloneFrom ? Effect.andThen(system.alone(delivery), handled) : handled
+        const work =
+          Settlement.deliveriesOf(delivery) >= aloneFrom ? Effect.andThen(system.alone(delivery), handled) : handled
         return Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(Effect.exit(restore(work)), (exit) => {
-            if (Exit.isSuccess(exit)) return settle(delivery, { _tag: "handled" })
-            if (delivery.fate === "lost") return Effect.void
-            if (delivery.fate === "release") {
-              const attempts = Number(delivery.fields.get("attempts") ?? 0)
-              return settle(delivery, { _tag: "later", delayMillis: 0, attempts })
-            }
-            return failed(delivery, exit.cause)
-          })
+          Effect.flatMap(Effect.exit(restore(work)), (exit) => ended(delivery, asker, exit))
         )
       }
 
@@ -181,3 +183,9 @@ const serve = <P extends Protocol, EX, R>(
       })
     })
   )
+
+const encoder = (codec: Schema.ConstraintCodec<unknown, unknown>) => {
+  const encode = Schema.encodeUnknownEffect(Schema.toCodecJson(codec))
+  return (value: unknown): Effect.Effect<string, Schema.SchemaError> =>
+    Effect.map(encode(value), (json) => JSON.stringify(json))
+}

@@ -23,6 +23,8 @@ export interface Heartbeat {
   readonly token: () => string
   /** When the last beat was answered, epoch milliseconds of this process's clock. */
   readonly lastBeat: () => number
+  /** Redis's clock by the last beat, epoch milliseconds; off by no more than that beat's way back. */
+  readonly storeTime: () => number
   /** Gives the lease back and beats no more: what the process still holds is free for others. */
   readonly leave: Effect.Effect<void>
 }
@@ -59,6 +61,8 @@ export const make = Effect.fnUntraced(function* (
   // the first look comes as soon as we may reap
   let lastLook = goodSince - lookMillis + leaseMillis
   let reconnects = redis.reconnects()
+  /** Redis's clock less this process's. */
+  let ahead = 0
   /** Dead tokens of which nothing is left to take. */
   const cleared = new Set<string>()
   let lastCleared = -Infinity
@@ -171,8 +175,9 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const beat = Effect.fnUntraced(function* () {
-    const { alive, dead, nextExpiryMillis } = yield* lease.beat(token, "beat")
+    const { alive, dead, nextExpiryMillis, now } = yield* lease.beat(token, "beat")
     const at = millis()
+    ahead = now - at
     if (at - lastBeat > leaseMillis) goodSince = at
     lastBeat = at
     if (!alive) {
@@ -211,7 +216,7 @@ export const make = Effect.fnUntraced(function* (
     return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
   })
 
-  yield* lease.beat(token, "register")
+  ahead = (yield* lease.beat(token, "register")).now - millis()
   const loop = Effect.gen(function* () {
     while (!left) {
       const next = yield* beat().pipe(
@@ -226,6 +231,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     token: () => token,
     lastBeat: () => lastBeat,
+    storeTime: () => millis() + ahead,
     // a token that holds nothing is forgotten; one that could not hand back everything is dead at once, and listed so
     leave: Effect.suspend(() => {
       left = true

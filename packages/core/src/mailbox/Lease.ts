@@ -19,6 +19,8 @@ export interface Beat {
   readonly alive: boolean
   /** Milliseconds until another process's lease is over, null when there is none to watch. */
   readonly nextExpiryMillis: number | null
+  /** Redis's clock, epoch milliseconds. */
+  readonly now: number
   /** Tokens whose lease is over, condemned or about to be. */
   readonly dead: ReadonlyArray<string>
 }
@@ -62,7 +64,9 @@ const file = (name: string) => new URL(`./scripts/${name}.lua`, import.meta.url)
 const beatScript = Script.make({
   file: file("beat"),
   numberOfKeys: 1,
-  reply: Schema.TupleWithRest(Schema.Tuple([Schema.Literals(["alive", "condemned"]), Schema.Number]), [Schema.String])
+  reply: Schema.TupleWithRest(Schema.Tuple([Schema.Literals(["alive", "condemned"]), Schema.Number, Schema.Number]), [
+    Schema.String
+  ])
 })
 const condemnScript = Script.make({ file: file("condemn"), numberOfKeys: 1, reply: Schema.Array(Schema.String) })
 const pendingScript = Script.make({
@@ -86,8 +90,12 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
     const leaseMillis = Duration.toMillis(config.lease)
     return Lease.of({
       beat: Effect.fnUntraced(function* (token, mode) {
-        const [status, next, ...dead] = yield* redis.run(beatScript, [Keys.alive], [offset, token, leaseMillis, mode])
-        return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, dead }
+        const [status, next, now, ...dead] = yield* redis.run(
+          beatScript,
+          [Keys.alive],
+          [offset, token, leaseMillis, mode]
+        )
+        return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, dead }
       }),
       condemn: (tokens) =>
         tokens.length === 0 ? Effect.succeed([]) : redis.run(condemnScript, [Keys.alive], [offset, ...tokens]),

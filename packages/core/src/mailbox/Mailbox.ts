@@ -33,6 +33,12 @@ export interface Message {
   /** JSON text. */
   readonly body: string
 }
+/** Marks a message as asked: whose call it is, and how many milliseconds from now its answer is waited for. */
+export interface Ask {
+  readonly process: string
+  readonly call: string
+  readonly deadlineMillis: number
+}
 /** What a message takes in Redis, about. */
 export const bytesOf = ({ body, mailbox, type }: Message): number =>
   Buffer.byteLength(body) + Buffer.byteLength(type) + mailbox.length
@@ -67,12 +73,21 @@ export class Mailbox extends Context.Service<
   Mailbox,
   {
     /**
-     * Stores one message; messages with the same `key` share a partition. One round trip.
+     * Stores one message; messages with the same `key` share a partition. One round trip. Answers the entry's id.
+     * `ask`: who waits for an answer, and how long.
      * MessageTooLarge, MailboxFull, RedisFull: nothing stored. RedisUnavailable: unknown; sending again may store it twice (at least once).
      */
-    readonly append: (key: string, message: Message) => Effect.Effect<void, MessageTooLarge | MailboxFull | RedisError>
+    readonly append: (
+      key: string,
+      message: Message,
+      ask?: Ask
+    ) => Effect.Effect<string, MessageTooLarge | MailboxFull | RedisError>
     /** Ends one delivery; `lost`: others have it by now, nothing changed. */
     readonly settle: (delivery: Delivery, outcome: Outcome) => Effect.Effect<"settled" | "lost", RedisError>
+    /** Ends deliveries of one mailbox that were handled together; one round trip a partition. */
+    readonly acknowledge: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, RedisError>
+    /** Takes an entry back that nobody is to handle any more; does nothing when it is not there. */
+    readonly withdraw: (key: string, mailbox: string, entry: string) => Effect.Effect<void, RedisError>
     /** Makes the mailbox's streams and groups where they are missing. */
     readonly ensure: (mailbox: string, partitions?: ReadonlyArray<Partition>) => Effect.Effect<void, RedisError>
     /** How full mailboxes are, over all partitions; answers in order. One round trip a partition. */
@@ -87,9 +102,17 @@ const appendScript = Script.make({
 })
 const settleScript = Script.make({
   file: new URL("./scripts/settle.lua", import.meta.url),
-  preludes: [new URL("../pipeline/scripts/job.lua", import.meta.url)],
+  preludes: [
+    new URL("../pipeline/scripts/job.lua", import.meta.url),
+    new URL("./scripts/message.lua", import.meta.url)
+  ],
   numberOfKeys: 1,
   reply: Schema.Literals(["settled", "lost"])
+})
+const acknowledgeScript = Script.make({
+  file: new URL("./scripts/acknowledge.lua", import.meta.url),
+  numberOfKeys: 1,
+  reply: Schema.Int
 })
 const depthScript = Script.make({
   file: new URL("./scripts/depth.lua", import.meta.url),
@@ -107,7 +130,7 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
     const letterTtl = Duration.toMillis(config.letterTtl)
 
     return Mailbox.of({
-      append: Effect.fnUntraced(function* (key, message) {
+      append: Effect.fnUntraced(function* (key, message, ask) {
         const bytes = bytesOf(message)
         if (bytes > PayloadLimit.mostBytes) {
           return yield* new MessageTooLarge({ mailbox: message.mailbox, bytes, most: PayloadLimit.mostBytes })
@@ -115,10 +138,27 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
         const [outcome, detail] = yield* redis.run(
           appendScript,
           [keyspace.of(key).mailbox(message.mailbox)],
-          [config.clockOffsetMillis, capacity, message.type, message.body]
+          [
+            config.clockOffsetMillis,
+            capacity,
+            message.type,
+            message.body,
+            ask === undefined ? "" : `${ask.process} ${ask.call}`,
+            ask?.deadlineMillis ?? 0
+          ]
         )
         if (outcome === "full") return yield* new MailboxFull({ mailbox: message.mailbox, depth: Number(detail) })
+        return detail
       }),
+      acknowledge: (deliveries) => {
+        const entries = Map.groupBy(deliveries, ({ mailbox, partition }) => partition.mailbox(mailbox))
+        return Effect.forEach(
+          entries,
+          ([key, some]) => redis.run(acknowledgeScript, [key], [group, ...some.map(({ entry }) => entry)]),
+          { concurrency: "unbounded", discard: true }
+        )
+      },
+      withdraw: (key, mailbox, entry) => Effect.asVoid(redis.send("XDEL", keyspace.of(key).mailbox(mailbox), entry)),
       settle: (delivery, outcome) => {
         const [delay, name, text, attempts] =
           outcome._tag === "later"
@@ -129,7 +169,8 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
                   mailbox: delivery.mailbox,
                   type: delivery.fields.get("type") ?? "",
                   body: delivery.fields.get("body") ?? "",
-                  attempts: outcome.attempts
+                  attempts: outcome.attempts,
+                  ask: delivery.fields.get("ask")
                 }),
                 outcome.attempts
               ]

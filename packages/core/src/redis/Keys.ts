@@ -85,8 +85,17 @@ export class Partition {
 export const partitionTable = (partitions: number): ReadonlyArray<Partition> =>
   tags(partitions).map((tag, index) => new Partition(index, tag))
 
-export const alive = `${prefix}{fleet}:alive`
-export const meta = `${prefix}{fleet}:meta`
+/** What belongs to the whole fleet shares this slot. */
+export const fleet = `${prefix}{fleet}`
+export const alive = `${fleet}:alive`
+/** Answers to what this process asked. */
+export const replies = (process: string): string => `${fleet}:replies:${process}`
+export const meta = `${fleet}:meta`
+/** `sent`: one key a publish, by its token. */
+export const topic = (name: string) => {
+  const root = `${fleet}:topic:${name}`
+  return { log: `${root}:log`, state: `${root}:state`, sent: (token: string) => `${root}:sent:${token}` }
+}
 
 /** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
 export interface Row {
@@ -227,6 +236,16 @@ export const table: ReadonlyArray<Row> = [
     true
   ),
   row(
+    "{fleet}:replies:<process>",
+    String.raw`\{fleet\}:replies:[0-9a-f-]{36}`,
+    "stream",
+    "answers to what a process asked, until it has read them",
+    "3 minutes unless renewed",
+    "Replies, whoever answers",
+    "Replies",
+    false
+  ),
+  row(
     "{fleet}:meta",
     String.raw`\{fleet\}:meta`,
     "hash",
@@ -235,6 +254,36 @@ export const table: ReadonlyArray<Row> = [
     "Keyspace",
     "every process at start",
     true
+  ),
+  row(
+    "{fleet}:topic:<name>:log",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:log`,
+    "stream",
+    "a topic's last events, counted",
+    "about the topic's `history` of them",
+    "publish",
+    "TopicTail",
+    true
+  ),
+  row(
+    "{fleet}:topic:<name>:state",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:state`,
+    "hash",
+    'what the events have made of it; under "" count and entry id of the last',
+    "for ever, bounded in fields",
+    "publish",
+    "TopicFollower",
+    true
+  ),
+  row(
+    "{fleet}:topic:<name>:sent:<uuid>",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:sent:[0-9a-f-]{36}`,
+    "string",
+    "the entry id a publish was answered with",
+    "1 minute",
+    "publish",
+    "publish",
+    false
   )
 ]
 

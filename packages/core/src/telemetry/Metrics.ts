@@ -10,9 +10,15 @@ export const redisCommands = Metric.counter("eco2_redis_commands_total", {
   description: "commands and scripts sent to Redis"
 })
 
-/** Seconds since the mailbox reader, or the event reader, last had an answer. */
+/** Seconds since a blocking read last had an answer, by `reader`: mailboxes, topics. */
 export const lastReadAge = Metric.gauge("eco2_last_read_age_seconds", {
   description: "seconds since a blocking read was last answered, by reader"
+})
+
+/** Snapshots of topics taken, by `topic`: one a process at its start, one more wherever events were missed. */
+export const topicLoads = Metric.counter("eco2_topic_loads_total", {
+  incremental: true,
+  description: "snapshots of topics taken"
 })
 
 /** Seconds a stage worked, by `pipeline` and `stage`; only attempts that committed. */
@@ -41,6 +47,12 @@ export const deadLetters = Metric.counter("eco2_dead_letters", {
   incremental: true,
   description: "dead letters written"
 })
+
+/**
+ * Asks, by `actor` and `outcome`. Of who asked: reply, error, failed, large, timeout; late (actor "") is an answer nobody
+ * waits for. Of who was asked: expired (not begun, its deadline over), unheard (the asker is gone).
+ */
+export const asks = Metric.counter("eco2_asks_total", { incremental: true, description: "asks and how they ended" })
 
 /** Loops, and calls of an actor, that failed by a defect and went on anew, by `loop` (an actor's is its mailbox). Alert on any. */
 export const restarts = Metric.counter("eco2_restarts_total", {

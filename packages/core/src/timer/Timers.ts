@@ -27,7 +27,10 @@ export class Timers extends Context.Service<
 
 const promoteScript = Script.make({
   file: new URL("./scripts/promote.lua", import.meta.url),
-  preludes: [new URL("../pipeline/scripts/job.lua", import.meta.url)],
+  preludes: [
+    new URL("../pipeline/scripts/job.lua", import.meta.url),
+    new URL("../mailbox/scripts/message.lua", import.meta.url)
+  ],
   numberOfKeys: 1,
   reply: Schema.Tuple([Schema.Number, Schema.Number, Schema.Number])
 })

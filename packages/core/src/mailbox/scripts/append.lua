@@ -5,10 +5,16 @@
 -- ARGV[2]  int     capacity, entries
 -- ARGV[3]  text    message type
 -- ARGV[4]  json    message body
+-- ARGV[5]  text    of an ask: `<process> <call>`, else ""
+-- ARGV[6]  int     of an ask: its deadline, milliseconds from now
 -- reply    {"appended", entry id} | {"full", depth}
 -- cost     O(1)
 local depth = redis.call("XLEN", KEYS[1])
 if depth >= tonumber(ARGV[2]) then return { "full", tostring(depth) } end
 local clock = redis.call("TIME")
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
-return { "appended", redis.call("XADD", KEYS[1], "*", "type", ARGV[3], "body", ARGV[4], "ts", now) }
+if ARGV[5] == "" then
+  return { "appended", redis.call("XADD", KEYS[1], "*", "type", ARGV[3], "body", ARGV[4], "ts", now) }
+end
+local ask = ARGV[5] .. " " .. string.format("%d", now + tonumber(ARGV[6]))
+return { "appended", redis.call("XADD", KEYS[1], "*", "type", ARGV[3], "body", ARGV[4], "ask", ask, "ts", now) }

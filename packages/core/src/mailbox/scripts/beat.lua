@@ -6,7 +6,7 @@
 -- ARGV[2]  text    the process's token
 -- ARGV[3]  int     lease, milliseconds
 -- ARGV[4]  text    "register" (first beat of a token) | "beat" | "leave" (holds nothing) | "abandon" (dead from now on)
--- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), dead token, …}
+-- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now, dead token, …}
 -- cost     O(log processes + dead)
 redis.call("ZREM", KEYS[1], "")
 local clock = redis.call("TIME")
@@ -16,11 +16,11 @@ local forget_millis = 600000
 redis.call("ZREMRANGEBYSCORE", KEYS[1], -(now - forget_millis), -1)
 if mode == "leave" then
   redis.call("ZREM", KEYS[1], token)
-  return { "alive", -1 }
+  return { "alive", -1, now }
 end
 if mode == "abandon" then
   redis.call("ZADD", KEYS[1], "XX", -now, token)
-  return { "condemned", -1 }
+  return { "condemned", -1, now }
 end
 local score = tonumber(redis.call("ZSCORE", KEYS[1], token) or "nan")
 local status = "alive"
@@ -29,7 +29,7 @@ if mode == "register" or (score and score > 0) then
 else
   status = "condemned"
 end
-local reply = { status, -1 }
+local reply = { status, -1, now }
 -- those nobody has condemned yet come first: many that left lately must not hide one that died
 for _, range in ipairs({ { 0, now }, { "-inf", "(0" } }) do
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], range[1], range[2], "LIMIT", 0, 100)) do

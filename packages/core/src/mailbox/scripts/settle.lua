@@ -10,7 +10,7 @@
 -- ARGV[5]  text    "handled" | "later" | "dead"
 -- ARGV[6]  int     later: delay, milliseconds; 0 = back into the mailbox at once
 -- ARGV[7]  text    later: uuid of the delayed message; dead: cause
--- ARGV[8]  text    later: {mailbox, type, body, attempts} as json; dead: message
+-- ARGV[8]  text    later: {mailbox, type, body, attempts, ask (where it is one)} as json; dead: message
 -- ARGV[9]  int     attempts so far
 -- ARGV[10] int     LETTER_TTL, milliseconds
 -- reply    "settled" | "lost"
@@ -25,8 +25,7 @@ local body = outcome == "dead" and redis.call("XRANGE", mailbox_key(mailbox), en
 redis.call("XACK", mailbox_key(mailbox), group, entry)
 if redis.call("XDEL", mailbox_key(mailbox), entry) == 0 then return "lost" end
 if outcome == "later" and tonumber(ARGV[6]) <= 0 then
-  local message = cjson.decode(ARGV[8])
-  redis.call("XADD", mailbox_key(mailbox), "*", "type", message.type, "body", message.body, "attempts", message.attempts, "ts", now)
+  put_back(cjson.decode(ARGV[8]))
 elseif outcome == "later" then
   redis.call("HSET", root .. ":later", "m:" .. ARGV[7], ARGV[8])
   redis.call("ZADD", root .. ":timers", now + tonumber(ARGV[6]), "m:" .. ARGV[7])

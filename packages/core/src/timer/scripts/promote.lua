@@ -20,10 +20,7 @@ local function serve_message(member)
   local body = redis.call("HGET", later, member)
   redis.call("ZREM", timers, member)
   redis.call("HDEL", later, member)
-  if body then
-    local message = cjson.decode(body)
-    redis.call("XADD", mailbox_key(message.mailbox), "*", "type", message.type, "body", message.body, "attempts", message.attempts, "ts", now)
-  end
+  if body then put_back(cjson.decode(body)) end
 end
 
 local function serve_job(id)

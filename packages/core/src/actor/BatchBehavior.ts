@@ -1,0 +1,222 @@
+/**
+ * BatchBehavior: an actor whose told messages are handled many at once: `size` of one type, or what came `within` a time after
+ * the first. They are acknowledged together after the handler's success.
+ * A batch that fails is tried one by one, so that only the bad message is retried or buried (Settlement); unless its error is
+ * the whole batch's (`whole`: a store that is away), which is then every message's failure at once.
+ * A half-filled batch holds its messages as any handler does: they count against the process's slots (back-pressure), belong
+ * to it until acknowledged (A1), and are handled at once when it begins to stop (A5).
+ */
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import type { Config } from "effect"
+import * as Setting from "../config/Setting.ts"
+import { aloneFrom } from "../mailbox/Delivery.ts"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import type { Mailbox } from "../mailbox/Mailbox.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import { ActorSystem } from "./ActorSystem.ts"
+import type { Actor, Payload, Protocol, Tell } from "./Actor.ts"
+import { concurrencyVariable } from "./Behavior.ts"
+import * as Retry from "./Retry.ts"
+import * as Settlement from "./Settlement.ts"
+
+type Tagged = { readonly _tag: string }
+type Tells = { readonly [type: string]: Tell<unknown> }
+
+/** A handler a message; it gets one batch of them, none of them twice, in the order they came in from each partition. */
+export type Handlers<P extends Protocol, E, R> = {
+  readonly [K in keyof P]: (payloads: ReadonlyArray<Payload<P[K]>>) => Effect.Effect<void, E, R>
+}
+type Handled<H> = H[keyof H] extends (payloads: never) => infer A ? A : never
+type FailureOf<H> = Effect.Error<Handled<H>> & Tagged
+type ServicesOf<H> = Effect.Services<Handled<H>>
+
+export interface Options<E> {
+  /** Messages in a batch, 1 to 1000. */
+  readonly size: number
+  /** How long the first message of a batch waits for others. */
+  readonly within: Duration.Input
+  /** Batches at once in one process, the one being filled included; default 4. The process holds `size` messages for each. */
+  readonly concurrency?: number
+  readonly retry?: Retry.Policy<E>
+  /** Errors that are no message's own: none of the batch is tried by itself. */
+  readonly whole?: (error: E) => boolean
+}
+
+/** One message in a batch. `gone`: its delivery was interrupted, others have it or it went back. */
+interface Item {
+  readonly delivery: Delivery
+  readonly payload: unknown
+  readonly settled: Deferred.Deferred<void>
+  gone: boolean
+}
+interface Batch {
+  readonly items: Array<Item>
+  readonly full: Deferred.Deferred<void>
+  fiber: Fiber.Fiber<void> | null
+}
+
+/** Serves an actor's mailbox in batches while the layer lives. `make` builds the handlers once. */
+export const layer = <Name extends string, P extends Tells, H extends Handlers<P, Tagged, unknown>, EX, R>(
+  actor: Actor<Name, P>,
+  make: Effect.Effect<H, EX, R>,
+  options: Options<FailureOf<H>>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox> =>
+  // what the handlers say of themselves is put back: inside, only that errors have a tag matters
+  serve(
+    actor as unknown as Actor<string, Protocol>,
+    make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,
+    options as unknown as Options<Tagged>
+  ) as Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox>
+
+type AnyHandlers = {
+  readonly [type: string]: (payloads: ReadonlyArray<unknown>) => Effect.Effect<unknown, Tagged, unknown>
+}
+
+const serve = <EX, R>(
+  actor: Actor<string, Protocol>,
+  make: Effect.Effect<AnyHandlers, EX, R>,
+  { size, within, ...options }: Options<Tagged>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, unknown> =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      if (!(Number.isInteger(size) && size >= 1 && size <= 1000)) {
+        return yield* Effect.die(new Error(`actor ${actor.name}: a batch of ${size} messages; 1 to 1000 are possible`))
+      }
+      const system = yield* ActorSystem
+      const settlement = yield* Settlement.make(actor, options.retry ?? Retry.policy())
+      const handlers = yield* make
+      const services = yield* Effect.context<unknown>()
+      // made before the mailbox is served, so that the orderly stop comes first: it waits for these fibers' work
+      const scope = yield* Scope.fork(yield* Scope.Scope)
+      const batches = yield* Setting.integer(concurrencyVariable(actor.name), {
+        default: options.concurrency ?? 4,
+        min: 1,
+        max: 1_000
+      })
+      /** The batch of each type that still takes messages. */
+      const open = new Map<string, Batch>()
+
+      const handle = (type: string, items: ReadonlyArray<Item>) =>
+        Effect.suspend(() => {
+          const handler = handlers[type]
+          return handler === undefined
+            ? Effect.die(new Error(`actor ${actor.name} has no handler for ${type}`))
+            : Effect.provideContext(handler(items.map(({ payload }) => payload)), services)
+        })
+      const present = (items: ReadonlyArray<Item>) => items.filter((item) => !item.gone)
+      const done = (items: ReadonlyArray<Item>) =>
+        Effect.forEach(items, ({ settled }) => Deferred.succeed(settled, undefined), { discard: true })
+
+      /** A success is acknowledged for all that were handled, also those lost meanwhile: it counts from anyone who held them. */
+      const attempt = (type: string, items: ReadonlyArray<Item>): Effect.Effect<void> =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Effect.exit(restore(handle(type, items))), (exit) => {
+            if (Exit.isSuccess(exit)) {
+              return Effect.andThen(settlement.allHandled(items.map(({ delivery }) => delivery)), done(items))
+            }
+            const rest = present(items)
+            const reason = Retry.reasonOf(exit.cause)
+            const together = "error" in reason && options.whole?.(reason.error) === true
+            if (rest.length === 0) return Effect.void
+            if (items.length > 1 && !together) {
+              return Effect.andThen(
+                Effect.logWarning("batch failed; its messages are tried one by one").pipe(
+                  Effect.annotateLogs({
+                    mailbox: actor.name,
+                    messages: rest.length,
+                    reason: Retry.describe(reason).tag
+                  })
+                ),
+                restore(
+                  Effect.forEach(rest, (item) => (item.gone ? Effect.void : attempt(type, [item])), { discard: true })
+                )
+              )
+            }
+            return Effect.forEach(
+              rest,
+              (item) => {
+                item.delivery.settling = true
+                return Effect.andThen(settlement.failed(item.delivery, exit.cause), done([item]))
+              },
+              { discard: true }
+            )
+          })
+        )
+
+      const close = (type: string, batch: Batch) => {
+        if (open.get(type) === batch) open.delete(type)
+      }
+      const run = (type: string, batch: Batch) =>
+        Effect.gen(function* () {
+          yield* Effect.raceFirst(
+            Effect.timeoutOption(Deferred.await(batch.full), Duration.fromInputUnsafe(within)),
+            system.stopping
+          )
+          close(type, batch)
+          const items = present(batch.items)
+          if (items.length > 0) yield* attempt(type, items)
+        }).pipe(
+          // a bug around the handler: all deliveries end, one tells of it, and what is still pending is adopted anew (A4)
+          Effect.onExit((exit) =>
+            Effect.suspend(() => {
+              close(type, batch)
+              const [first] = present(batch.items)
+              const told =
+                Exit.isSuccess(exit) || first === undefined
+                  ? Effect.void
+                  : Deferred.failCause(first.settled, exit.cause)
+              return Effect.andThen(told, done(batch.items))
+            })
+          )
+        )
+      const batchOf = (type: string): Effect.Effect<Batch> =>
+        Effect.suspend(() => {
+          const filling = open.get(type)
+          if (filling !== undefined) return Effect.succeed(filling)
+          const batch: Batch = { items: [], full: Deferred.makeUnsafe(), fiber: null }
+          open.set(type, batch)
+          return Effect.map(Effect.forkIn(run(type, batch), scope), (fiber) => {
+            batch.fiber = fiber
+            return batch
+          })
+        })
+
+      /** Waits until the message is settled in its batch, or leaves the batch. The last to leave ends the handler. */
+      const inBatch = (batch: Batch, item: Item): Effect.Effect<void> =>
+        Effect.onInterrupt(Deferred.await(item.settled), () =>
+          Effect.suspend(() => {
+            item.gone = true
+            const empty = batch.items.every(({ gone }) => gone)
+            if (empty) close(item.delivery.fields.get("type") ?? "", batch)
+            const ended = empty && batch.fiber !== null ? Fiber.interrupt(batch.fiber) : Effect.void
+            return item.delivery.fate === "release"
+              ? Effect.andThen(ended, settlement.release(item.delivery))
+              : Effect.asVoid(ended)
+          })
+        )
+
+      const join = Effect.fnUntraced(function* (delivery: Delivery) {
+        if (settlement.isExhausted(delivery)) return yield* system.work(delivery, settlement.exhausted(delivery))
+        const decoded = yield* Effect.exit(settlement.decode(delivery))
+        if (Exit.isFailure(decoded)) return yield* system.work(delivery, settlement.failed(delivery, decoded.cause))
+        const type = delivery.fields.get("type") ?? ""
+        const item: Item = { delivery, payload: decoded.value, settled: Deferred.makeUnsafe(), gone: false }
+        if (Settlement.deliveriesOf(delivery) >= aloneFrom) {
+          return yield* system.work(delivery, Effect.andThen(system.alone(delivery), attempt(type, [item])))
+        }
+        const batch = yield* batchOf(type)
+        batch.items.push(item)
+        yield* system.work(delivery, inBatch(batch, item))
+        if (batch.items.length >= size) {
+          close(type, batch)
+          yield* Deferred.succeed(batch.full, undefined)
+        }
+      })
+
+      yield* system.serve({
+        mailbox: actor.name,
+        concurrency: batches * size,
+        take: (deliveries) => Effect.forEach(deliveries, join, { discard: true })
+      })
+    })
+  )

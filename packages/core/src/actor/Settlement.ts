@@ -1,0 +1,145 @@
+/**
+ * Settlement: what becomes of a delivered message that is not a job's: handled, tried again later, or a dead letter. Shared by
+ * Behavior (one at a time) and BatchBehavior (many at once).
+ * A failing handler is its message's failure: retried by policy on a durable timer, then a dead letter (A1: it never just
+ * disappears). A message that does not decode is a dead letter at once; one that ends its process too often too (A2).
+ */
+import { Cause, Duration, Effect, Metric, Schema } from "effect"
+import { maxDeliveries } from "../mailbox/Delivery.ts"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import { Mailbox } from "../mailbox/Mailbox.ts"
+import type { Outcome } from "../mailbox/Mailbox.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
+import { isTransient } from "../redis/RedisError.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import { deadLetters } from "../telemetry/Metrics.ts"
+import { ActorSystem } from "./ActorSystem.ts"
+import type { Actor, Protocol } from "./Actor.ts"
+import * as Retry from "./Retry.ts"
+
+type Tagged = { readonly _tag: string }
+
+/** No such message, or a body that is not one. */
+export class MessageUnreadable extends Schema.TaggedError<MessageUnreadable>()("MessageUnreadable", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return this.reason
+  }
+}
+
+export interface Settlement {
+  /** What the message says, by its type's schema. */
+  readonly decode: (delivery: Delivery) => Effect.Effect<unknown, MessageUnreadable>
+  readonly handled: (delivery: Delivery) => Effect.Effect<void>
+  /** Of one mailbox, handled together. */
+  readonly allHandled: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
+  /** Back into its mailbox at once, its attempt not counted (A5). */
+  readonly release: (delivery: Delivery) => Effect.Effect<void>
+  /** Tried again as the policy says, or given up. */
+  readonly failed: (delivery: Delivery, cause: Cause.Cause<Tagged>) => Effect.Effect<void>
+  /** A dead letter that says why. */
+  readonly giveUp: (delivery: Delivery, tag: string, message: string, attempts: number) => Effect.Effect<void>
+  /** It was delivered as often as may be: given up, unless it may be begun once more. */
+  readonly isExhausted: (delivery: Delivery) => boolean
+  readonly exhausted: (delivery: Delivery) => Effect.Effect<void>
+}
+
+/** How often it was delivered before this time. */
+export const deliveriesOf = (delivery: Delivery): number => Number(delivery.fields.get("deliveries") ?? 0)
+const attemptsOf = (delivery: Delivery): number => Number(delivery.fields.get("attempts") ?? 0)
+
+export const make = Effect.fnUntraced(function* (
+  actor: Actor<string, Protocol>,
+  policy: Retry.Policy<Tagged>
+): Effect.fn.Return<Settlement, never, ActorSystem | Mailbox> {
+  const system = yield* ActorSystem
+  const mailbox = yield* Mailbox
+  const decoders = new Map(
+    Object.entries(actor.protocol).map(([type, { payload }]) => [
+      type,
+      Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(payload)))
+    ])
+  )
+
+  /** Until Redis has it: what was done is done, and every script may be sent twice. */
+  const record = (deliveries: ReadonlyArray<Delivery>, send: Effect.Effect<unknown, RedisError>) =>
+    Effect.suspend(() => {
+      for (const delivery of deliveries) delivery.settling = true
+      return send
+    }).pipe(
+      Effect.retry({
+        schedule: Retry.settling,
+        while: (error) => isTransient(error) && !system.abandoned(),
+        times: 1_800
+      }),
+      Effect.catch((error) =>
+        Effect.logError("message could not be settled").pipe(
+          Effect.annotateLogs({ entries: deliveries.map(({ key }) => key), error: error.message })
+        )
+      ),
+      Effect.asVoid
+    )
+  const settle = (delivery: Delivery, outcome: Outcome) => record([delivery], mailbox.settle(delivery, outcome))
+  const later = (delivery: Delivery, delayMillis: number, attempts: number) =>
+    Effect.tap(settle(delivery, { _tag: "later", delayMillis, attempts }), () =>
+      Effect.sync(() => system.wakeIn(delivery.partition, delayMillis))
+    )
+
+  const giveUp: Settlement["giveUp"] = Effect.fnUntraced(function* (delivery, tag, message, attempts) {
+    yield* Metric.update(Metric.withAttributes(deadLetters, { mailbox: actor.name, reason: tag }), 1)
+    yield* Effect.logError("message dead-lettered").pipe(
+      Effect.annotateLogs({
+        mailbox: actor.name,
+        type: delivery.fields.get("type"),
+        reason: tag,
+        error: message,
+        attempts
+      })
+    )
+    // what a schema says of a body may be as long as the body
+    const text = message.slice(0, PayloadLimit.mostReasonLength)
+    return yield* settle(delivery, { _tag: "dead", cause: tag, message: text, attempts })
+  })
+
+  return {
+    decode: (delivery) => {
+      const type = delivery.fields.get("type") ?? ""
+      const decode = decoders.get(type)
+      return decode === undefined
+        ? Effect.fail(new MessageUnreadable({ reason: `actor ${actor.name} has no message "${type}"` }))
+        : Effect.mapError(
+            decode(delivery.fields.get("body")),
+            (issue) => new MessageUnreadable({ reason: String(issue) })
+          )
+    },
+    handled: (delivery) => settle(delivery, { _tag: "handled" }),
+    allHandled: (deliveries) => record(deliveries, mailbox.acknowledge(deliveries)),
+    release: (delivery) => later(delivery, 0, attemptsOf(delivery)),
+    failed: Effect.fnUntraced(function* (delivery, cause) {
+      const attempt = attemptsOf(delivery) + 1
+      const reason = Retry.reasonOf(cause)
+      const { message, tag } = Retry.describe(reason)
+      const decision: Retry.Decision = !("error" in reason)
+        ? yield* Retry.defects(attempt)
+        : reason.error instanceof MessageUnreadable
+          ? { _tag: "give-up", heals: false }
+          : yield* policy.decide(reason.error, attempt)
+      if (decision._tag === "give-up") return yield* giveUp(delivery, tag, message, attempt)
+      yield* Effect.logWarning("message will be tried again").pipe(
+        Effect.annotateLogs({ mailbox: actor.name, reason: tag, delay: Duration.format(decision.delay) })
+      )
+      const spent = decision._tag === "again" ? attempt : attempt - 1
+      yield* later(delivery, Duration.toMillis(decision.delay), spent)
+    }),
+    giveUp,
+    isExhausted: (delivery) => deliveriesOf(delivery) >= maxDeliveries,
+    exhausted: (delivery) =>
+      giveUp(
+        delivery,
+        "DeliveriesExhausted",
+        `the message was delivered ${deliveriesOf(delivery)} times to processes that never reported back`,
+        attemptsOf(delivery)
+      )
+  }
+})

@@ -1,0 +1,225 @@
+/**
+ * Topic: broadcast to every process, with a snapshot for whoever comes late. An event goes into the topic's log and what it
+ * changes into the topic's state, by one script; a follower takes the state and then every event after it.
+ *   - no gap: events are counted, the state says how many are in it, and a follower that misses one takes the state again
+ *   - each process has a place of its own; who was away catches up from the log, or from the state where the log has gone on
+ *   - bounded: the log in events, the state in fields
+ * Neighbours: TopicTail (the one connection all topics of a process are read by), TopicFollower (what one follower does).
+ * For state that many processes hold in memory (catalogues, policies, revocations); work belongs into a mailbox.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+import type { Scope } from "effect"
+import { randomUUID } from "node:crypto"
+import * as Supervisor from "../actor/Supervisor.ts"
+import * as Keys from "../redis/Keys.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Script from "../redis/Script.ts"
+import * as TopicFollower from "./TopicFollower.ts"
+import * as TopicTail from "./TopicTail.ts"
+
+/** What an event does to the topic's state. */
+export type Change<S> =
+  | { readonly _tag: "Set"; readonly field: string; readonly value: S }
+  | { readonly _tag: "Remove"; readonly field: string }
+  | { readonly _tag: "Clear" }
+/** A field, not empty, gets a value. */
+export const set = <S>(field: string, value: S): Change<S> => ({ _tag: "Set", field, value })
+export const remove = (field: string): Change<never> => ({ _tag: "Remove", field })
+/** All fields there were go, these come. */
+export const replace = <S>(entries: Iterable<readonly [field: string, value: S]>): ReadonlyArray<Change<S>> => [
+  { _tag: "Clear" },
+  ...Array.from(entries, ([field, value]) => set(field, value))
+]
+
+/** A topic as both sides know it. `S` is a value of its state; never where its owner keeps the state elsewhere. */
+export interface Topic<A, S = never> {
+  readonly name: string
+  readonly encode: (event: A) => Effect.Effect<string>
+  readonly decode: (text: string) => Effect.Effect<A, Schema.SchemaError>
+  readonly encodeValue: (value: S) => Effect.Effect<string>
+  readonly decodeValue: (text: string) => Effect.Effect<S, Schema.SchemaError>
+  readonly changes: (event: A) => ReadonlyArray<Change<S>>
+  readonly history: number
+  readonly fields: number
+}
+
+/**
+ * - `name`: words with dots between
+ * - `state`: what a value is, and what an event changes. Left out: followers load their snapshot from where its owner
+ *   keeps it, which must be written before the event is published
+ * - `history`: events the log keeps, about; who is further behind takes the state. Default 1,000
+ * - `fields`: how many the state may have. Default 10,000
+ */
+export const make = <A, S = never>(
+  name: string,
+  options: {
+    readonly event: Schema.ConstraintCodec<A, unknown>
+    readonly state?: {
+      readonly value: Schema.ConstraintCodec<S, unknown>
+      readonly change: (event: A) => ReadonlyArray<Change<S>>
+    }
+    readonly history?: number
+    readonly fields?: number
+  }
+): Topic<A, S> => {
+  name.split(".").forEach(Keys.word)
+  const codecOf = <B>(schema: Schema.ConstraintCodec<B, unknown>) => {
+    const json = Schema.fromJsonString(Schema.toCodecJson(schema))
+    const encode = Schema.encodeEffect(json)
+    return { encode: (value: B) => Effect.orDie(encode(value)), decode: Schema.decodeEffect(json) }
+  }
+  const event = codecOf(options.event)
+  const value = options.state === undefined ? undefined : codecOf(options.state.value)
+  const stateless = Effect.die(new Error(`topic ${name} has no state of its own`))
+  return {
+    name,
+    encode: event.encode,
+    decode: event.decode,
+    encodeValue: value?.encode ?? (() => stateless),
+    decodeValue: value?.decode ?? (() => stateless),
+    changes: options.state?.change ?? (() => []),
+    history: options.history ?? 1_000,
+    fields: options.fields ?? 10_000
+  }
+}
+
+/** The event would give the topic's state more fields than it may have. Nothing was published. */
+export class TopicFull extends Schema.TaggedError<TopicFull>()("TopicFull", {
+  topic: Schema.String,
+  fields: Schema.Int,
+  most: Schema.Int
+}) {
+  override get message() {
+    return `topic ${this.topic} would have ${this.fields} fields, allowed are ${this.most}`
+  }
+}
+
+/** An event and its changes are bounded in bytes. Nothing was published. */
+export class TopicEventTooLarge extends Schema.TaggedError<TopicEventTooLarge>()("TopicEventTooLarge", {
+  topic: Schema.String,
+  bytes: Schema.Int,
+  most: Schema.Int
+}) {
+  override get message() {
+    return `an event of topic ${this.topic} has ${this.bytes} bytes with its changes, allowed are ${this.most}`
+  }
+}
+
+export type PublishError = TopicFull | TopicEventTooLarge | RedisError
+
+export type Handlers<A, S, E = never, R = never> = TopicFollower.Handlers<A, S, E, R>
+export type Subscription = TopicFollower.Subscription
+
+export class Topics extends Context.Service<
+  Topics,
+  {
+    readonly publish: <A, S>(topic: Topic<A, S>, event: NoInfer<A>) => Effect.Effect<string, PublishError>
+    readonly follow: <A, S, E, R>(
+      topic: Topic<A, S>,
+      handlers: Handlers<A, S, E, R>
+    ) => Effect.Effect<Subscription, RedisError | E, R | Scope.Scope>
+    /** Milliseconds since the reader of all topics was last answered; while all is well at most 20,000. 0: nothing is followed. */
+    readonly silentMillis: () => number
+    /** Of the reader and all followers. */
+    readonly supervision: Supervisor.Supervision
+  }
+>()("@eco2/core/topic/Topics") {}
+
+/**
+ * Publishes an event, and changes the state with it; answers the log's entry id once Redis has both. One round trip.
+ * TopicFull, TopicEventTooLarge, RedisRefused: nothing happened. RedisUnavailable: unknown; publishing again may tell the
+ * event twice. Passes when Redis is full.
+ */
+export const publish = <A, S>(topic: Topic<A, S>, event: NoInfer<A>): Effect.Effect<string, PublishError, Topics> =>
+  Topics.use((topics) => topics.publish(topic, event))
+
+/**
+ * Follows a topic until the scope closes. Resumes when the snapshot is applied: what is built on it is current before it
+ * first answers. Then every event, one after the other, in order; the snapshot again where events were missed or could not
+ * be read. Fails when the first snapshot cannot be had; later ones are tried until they can.
+ */
+export const follow = <A, S, E = never, R = never>(
+  topic: Topic<A, S>,
+  handlers: Handlers<A, S, E, R>
+): Effect.Effect<Subscription, RedisError | E, R | Topics | Scope.Scope> =>
+  Topics.use((topics) => topics.follow(topic, handlers))
+
+/** A topic's state in this process's memory. */
+export interface Mirror<S> {
+  readonly state: () => ReadonlyMap<string, S>
+  readonly subscription: Subscription
+}
+
+/** Follows a topic and keeps its state in memory. `changed` is called after each snapshot and event. */
+export const mirror = Effect.fnUntraced(function* <A, S>(
+  topic: Topic<A, S>,
+  changed: (state: ReadonlyMap<string, S>) => void = () => undefined
+): Effect.fn.Return<Mirror<S>, RedisError, Topics | Scope.Scope> {
+  let state = new Map<string, S>()
+  const subscription = yield* follow(topic, {
+    snapshot: (all) =>
+      Effect.sync(() => {
+        state = new Map(all)
+        changed(state)
+      }),
+    event: (event) =>
+      Effect.sync(() => {
+        for (const change of topic.changes(event)) {
+          if (change._tag === "Clear") state.clear()
+          else if (change._tag === "Set") state.set(change.field, change.value)
+          else state.delete(change.field)
+        }
+        changed(state)
+      })
+  })
+  return { state: () => state, subscription }
+})
+
+const publishScript = Script.make({
+  file: new URL("./scripts/publish.lua", import.meta.url),
+  numberOfKeys: 3,
+  reply: Schema.Tuple([Schema.Literals(["published", "full"]), Schema.String])
+})
+/** The driver sends a command again for ten seconds at most. */
+const rememberMillis = 60_000
+
+const changeWords = <A, S>(topic: Topic<A, S>, change: Change<S>): Effect.Effect<ReadonlyArray<string>> => {
+  if (change._tag === "Clear") return Effect.succeed(["clear"])
+  if (change.field === "") return Effect.die(new Error(`topic ${topic.name}: a field must have a name`))
+  return change._tag === "Remove"
+    ? Effect.succeed(["remove", change.field])
+    : Effect.map(topic.encodeValue(change.value), (value) => ["set", change.field, value])
+}
+
+export const layer: Layer.Layer<Topics, never, RedisClient> = Layer.effect(
+  Topics,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const supervisor = Supervisor.make()
+    const tail = yield* TopicTail.make(supervisor)
+    return Topics.of({
+      publish: Effect.fnUntraced(function* (topic, event) {
+        const text = yield* topic.encode(event)
+        const words = (yield* Effect.forEach(topic.changes(event), (change) => changeWords(topic, change))).flat()
+        const bytes = words.reduce((sum, word) => sum + Buffer.byteLength(word), Buffer.byteLength(text))
+        const most = PayloadLimit.mostBytes
+        if (bytes > most) return yield* new TopicEventTooLarge({ topic: topic.name, bytes, most })
+        const { log, sent, state } = Keys.topic(topic.name)
+        const [outcome, detail] = yield* redis.run(
+          publishScript,
+          [log, state, sent(randomUUID())],
+          [topic.history, topic.fields, rememberMillis, text, ...words]
+        )
+        return outcome === "full"
+          ? yield* new TopicFull({ topic: topic.name, fields: Number(detail), most: topic.fields })
+          : detail
+      }),
+      follow: (topic, handlers) =>
+        TopicFollower.make({ topic, handlers, tail, supervisor }).pipe(Effect.provideService(RedisClient, redis)),
+      silentMillis: tail.silentMillis,
+      supervision: supervisor
+    })
+  })
+)

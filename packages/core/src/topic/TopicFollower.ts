@@ -1,0 +1,177 @@
+/**
+ * TopicFollower: what one follower of a topic does, in a fiber of its own, so that a slow one holds nobody up. It is at a
+ * place (count and entry id of the last event in what it knows) and takes the next event only; where another comes, the
+ * state again. Its queue is bounded and drops the oldest, which the count shows like any other gap.
+ */
+import { Clock, Duration, Effect, Metric, Queue } from "effect"
+import type { Scope } from "effect"
+import type { Supervisor } from "../actor/Supervisor.ts"
+import { isBefore } from "../event/EventLog.ts"
+import * as Keys from "../redis/Keys.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
+import { topicLoads } from "../telemetry/Metrics.ts"
+import type { Topic } from "./Topic.ts"
+import { decodeState } from "./TopicState.ts"
+import type { Head } from "./TopicState.ts"
+import type { Entry, TopicTail } from "./TopicTail.ts"
+
+export interface Handlers<A, S, E = never, R = never> {
+  /**
+   * The whole state, in place of all that was known. Of a topic without a state of its own the map is empty: read what the
+   * owner keeps; events published meanwhile are told afterwards, so they must bear being told of what is known already.
+   */
+  readonly snapshot: (state: ReadonlyMap<string, S>) => Effect.Effect<void, E, R>
+  /** The next event. A defect is said, and the snapshot taken again. */
+  readonly event: (event: A) => Effect.Effect<void, never, R>
+}
+
+export interface Subscription {
+  /**
+   * Milliseconds since what is known here was certainly all: since the last answered read, or since a gap was seen that is
+   * not closed yet. While all is well at most 20,000, the longest a read takes; a broken connection is heard of at once
+   * (`blind`), one that falls silent after 25 s.
+   */
+  readonly ageMillis: () => number
+  /** Whether events are known not to arrive now, or a snapshot is due. */
+  readonly blind: () => boolean
+}
+
+const queueCapacity = 1_024
+/** From one snapshot taken again to the next; also how long a failed one waits. */
+const loadSpacingMillis = 1_000
+
+const field = (fields: ReadonlyArray<string>, name: string): string | undefined => {
+  const at = fields.indexOf(name)
+  return at % 2 === 0 ? fields[at + 1] : undefined
+}
+
+export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
+  readonly topic: Topic<A, S>
+  readonly handlers: Handlers<A, S, E, R>
+  readonly tail: TopicTail
+  readonly supervisor: Supervisor
+}): Effect.fn.Return<Subscription, RedisError | E, RedisClient | R | Scope.Scope> {
+  const { handlers, supervisor, tail, topic } = options
+  const redis = yield* RedisClient
+  const clock = yield* Clock.Clock
+  const now = () => clock.currentTimeMillisUnsafe()
+  const queue = yield* Queue.sliding<Entry | null>(queueCapacity)
+  const loads = Metric.withAttributes(topicLoads, { topic: topic.name })
+  const said = Effect.annotateLogs({ topic: topic.name })
+  let place: Head = { count: 0, id: "0-0" }
+  /** Since when what is known may lack something. */
+  let staleSince: number | null = now()
+  let loadedAt = -Infinity
+  let leave: (() => void) | undefined
+
+  const stale = () => {
+    staleSince ??= now()
+  }
+  const join = (head: Head) => {
+    leave ??= tail.join(topic.name, head.id, {
+      entry: (entry) => void Queue.offerUnsafe(queue, entry),
+      gap: () => {
+        stale()
+        Queue.offerUnsafe(queue, null)
+      }
+    })
+  }
+  const part = Effect.sync(() => {
+    leave?.()
+    leave = undefined
+  })
+
+  const load = Effect.fnUntraced(function* () {
+    // where others here follow it already, the read may be past the state we are about to get
+    if (tail.reads(topic.name)) join(place)
+    const { fields, head } = yield* redis
+      .send("HGETALL", Keys.topic(topic.name).state)
+      .pipe(Effect.flatMap(decodeState))
+    // heard from here on: what is published while the snapshot is applied waits in the queue
+    join(head)
+    const state = new Map<string, S>()
+    for (const [name, text] of fields) {
+      yield* topic.decodeValue(text).pipe(
+        Effect.match({
+          onSuccess: (value) => void state.set(name, value),
+          onFailure: (error) => error
+        }),
+        Effect.flatMap((error) =>
+          error === undefined
+            ? Effect.void
+            : Effect.logError("a topic's value is unreadable; left out").pipe(
+                Effect.annotateLogs({ field: name, error: String(error) })
+              )
+        )
+      )
+    }
+    // a gap that shows from now on is another one
+    staleSince = null
+    yield* handlers.snapshot(state).pipe(Effect.onError(() => Effect.sync(stale)))
+    place = head
+    yield* Metric.update(loads, 1)
+  }, said)
+
+  yield* Effect.addFinalizer(() => part)
+  yield* Effect.onError(load(), () => part)
+
+  const complaint = Complaint.make("a topic's snapshot cannot be had", "a topic's snapshot is there")
+  const reload = Effect.suspend(() =>
+    Effect.sleep(Duration.millis(Math.max(0, loadedAt + loadSpacingMillis - now())))
+  ).pipe(
+    Effect.andThen(
+      Effect.suspend(() => {
+        loadedAt = now()
+        return load()
+      })
+    ),
+    Effect.matchEffect({
+      onSuccess: () => complaint.well,
+      onFailure: (error) =>
+        Effect.suspend(() => {
+          stale()
+          return complaint.failed(error instanceof Error ? error : new Error(String(error)))
+        })
+    }),
+    said
+  )
+
+  const take = Effect.fnUntraced(function* (entry: Entry) {
+    // in the snapshot already
+    if (!isBefore(place.id, entry.id)) return
+    const count = Number(field(entry.fields, "n"))
+    if (count !== place.count + 1) return stale()
+    const event = yield* Effect.result(topic.decode(field(entry.fields, "e") ?? ""))
+    if (event._tag === "Failure") {
+      stale()
+      return yield* Effect.logError("a topic's event is unreadable; the snapshot is taken again").pipe(
+        Effect.annotateLogs({ entry: entry.id, error: String(event.failure) }),
+        said
+      )
+    }
+    yield* handlers.event(event.success)
+    place = { count, id: entry.id }
+  })
+
+  let begun = false
+  const loop = Effect.suspend(() => {
+    // what it died of is not known to have been applied
+    if (begun) stale()
+    begun = true
+    return Effect.forever(
+      Effect.suspend(() =>
+        staleSince !== null
+          ? reload
+          : Effect.flatMap(Queue.take(queue), (entry) => (entry === null ? Effect.void : take(entry)))
+      )
+    )
+  })
+  yield* supervisor.supervise(`topic ${topic.name}`, loop)
+
+  return {
+    ageMillis: () => Math.max(tail.silentMillis(), staleSince === null ? 0 : now() - staleSince),
+    blind: () => tail.interrupted() || staleSince !== null
+  }
+})

@@ -1,0 +1,38 @@
+/**
+ * TopicState: a topic's state as Redis has it: one hash, of which the field "" says how far it goes. Written by publish.lua,
+ * read whole by a follower (TopicFollower), so that place and fields fit together without a script.
+ */
+import { Effect, Schema } from "effect"
+import { decodeReply } from "../redis/RedisClient.ts"
+import type { RedisReplyInvalid } from "../redis/RedisError.ts"
+
+/** How many events there have been, and the log's entry id of the last. */
+export interface Head {
+  readonly count: number
+  readonly id: string
+}
+/** Nothing was ever published. */
+const start: Head = { count: 0, id: "0-0" }
+
+export const headField = ""
+
+const headOf = (text: string | null | undefined): Head => {
+  const [, count = "", id = ""] = /^(\d+) (\d+-\d+)$/.exec(text ?? "") ?? []
+  return id === "" ? start : { count: Number(count), id }
+}
+
+const decodeField = decodeReply("HGET", Schema.NullOr(Schema.String))
+export const decodeHead = (reply: unknown): Effect.Effect<Head, RedisReplyInvalid> =>
+  Effect.map(decodeField(reply), headOf)
+
+const decodePairs = decodeReply("HGETALL", Schema.Array(Schema.String))
+export const decodeState = (
+  reply: unknown
+): Effect.Effect<{ readonly head: Head; readonly fields: ReadonlyMap<string, string> }, RedisReplyInvalid> =>
+  Effect.map(decodePairs(reply), (flat) => {
+    const fields = new Map<string, string>()
+    for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
+    const head = headOf(fields.get(headField))
+    fields.delete(headField)
+    return { head, fields }
+  })

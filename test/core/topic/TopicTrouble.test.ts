@@ -1,0 +1,250 @@
+/** What may come between a topic and its followers, and that each of them knows all there is when it is over. */
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
+import { Keys, RedisClient, Topic } from "@eco2/core"
+import { FaultProxy, RedisServer } from "@eco2/core/testing"
+import * as Fleet from "../CoreFixture.ts"
+import * as LogLines from "../redis/LogLines.ts"
+import { follow, Prices, priced, publish, stored } from "./TopicFixture.ts"
+
+const redis = Fleet.privateRedis()
+const { log, state } = Keys.topic("shop.prices")
+
+/** A process whose way to Redis can be broken, beside one that publishes. */
+const ground = Effect.gen(function* () {
+  const server = yield* RedisServer.scoped()
+  const proxy = yield* Effect.acquireRelease(
+    Effect.promise(() => FaultProxy.start(server.port)),
+    (one) => Effect.promise(() => one.close())
+  )
+  return { server, proxy, shop: yield* Fleet.joined(server.url), away: yield* Fleet.joined(proxy.url) }
+})
+const reading = (process: Fleet.Process<Fleet.Services>) =>
+  Fleet.until(process.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xread "))
+
+describe("a follower cut off from Redis", () => {
+  it.live("knows that it is blind, catches up from the log when it is back, and sees each event once", () =>
+    Effect.gen(function* () {
+      const { away, proxy, shop } = yield* ground
+      const follower = yield* follow(away)
+      yield* publish(shop, priced("apple", 0))
+      yield* follower.knows("apple", 0)
+      expect(follower.subscription.blind()).toBe(false)
+      yield* reading(shop)
+      proxy.refuse()
+      yield* Fleet.until(Effect.sync(follower.subscription.blind), (blind) => blind)
+      for (let i = 1; i <= 30; i++) yield* publish(shop, priced("apple", i))
+      expect(follower.events.length).toBe(1)
+      const age = follower.subscription.ageMillis()
+      yield* Fleet.until(Effect.sync(follower.subscription.ageMillis), (later) => later > age)
+      proxy.heal()
+      yield* follower.knows("apple", 30)
+      expect(follower.events.map((event) => event.type === "set" && event.cents)).toEqual(
+        Array.from({ length: 31 }, (_, i) => i)
+      )
+      expect(follower.snapshots.length).toBe(1)
+      expect(follower.subscription.blind()).toBe(false)
+    })
+  )
+
+  it.live("takes the state again where the log has gone on without it", () =>
+    Effect.gen(function* () {
+      const { away, proxy, shop } = yield* ground
+      const follower = yield* follow(away)
+      yield* publish(shop, priced("apple", 0))
+      yield* follower.knows("apple", 0)
+      proxy.refuse()
+      yield* publish(shop, priced("pear", 1))
+      yield* publish(shop, priced("apple", 2))
+      yield* publish(shop, { type: "drop", name: "pear" })
+      yield* shop.send("XTRIM", log, "MAXLEN", 1)
+      proxy.heal()
+      yield* follower.knows("apple", 2)
+      expect(yield* follower.prices).toEqual({ apple: 2 })
+      expect(follower.snapshots.length).toBe(2)
+      yield* publish(shop, priced("pear", 3))
+      yield* follower.knows("pear", 3)
+    })
+  )
+})
+
+describe("a follower whose connection stays", () => {
+  it.live("takes the state again when the log was trimmed past its place while it was held up", () =>
+    Effect.gen(function* () {
+      const { away, proxy, shop } = yield* ground
+      const follower = yield* follow(away)
+      yield* publish(shop, priced("apple", 0))
+      yield* follower.knows("apple", 0)
+      yield* reading(shop)
+      proxy.hold()
+      // the first is taken by the read under way; what comes after it is gone before the next one
+      yield* publish(shop, priced("fig", 1))
+      yield* publish(shop, priced("nut", 2))
+      yield* publish(shop, priced("apple", 3))
+      yield* shop.send("XTRIM", log, "MAXLEN", 1)
+      proxy.heal()
+      yield* follower.knows("apple", 3)
+      expect(yield* follower.prices).toEqual({ apple: 3, fig: 1, nut: 2 })
+      expect(follower.snapshots.length).toBe(2)
+    })
+  )
+
+  it.live("takes the state again when Redis was emptied and something is published anew", () =>
+    Effect.gen(function* () {
+      const shop = yield* Fleet.joined(redis.url)
+      const follower = yield* follow(shop)
+      for (const name of ["apple", "pear", "fig"]) yield* publish(shop, priced(name, 1))
+      yield* follower.knows("fig", 1)
+      yield* redis.flush
+      yield* publish(shop, priced("nut", 2))
+      yield* follower.knows("nut", 2)
+      expect(yield* follower.prices).toEqual({ nut: 2 })
+    })
+  )
+
+  it.live("is not ended by an event it cannot read: says so, takes the state, and goes on", () =>
+    Effect.gen(function* () {
+      const shop = yield* Fleet.joined(redis.url)
+      const follower = yield* follow(shop)
+      // as another version would publish, changing the state too
+      const Newer = Topic.make("shop.prices", {
+        event: Schema.Struct({ type: Schema.Literal("double"), name: Schema.String }),
+        state: { value: Schema.Struct({ cents: Schema.Int }), change: ({ name }) => [Topic.set(name, { cents: 60 })] }
+      })
+      yield* publish(shop, priced("apple", 30))
+      yield* shop.run(Effect.orDie(Topic.publish(Newer, { type: "double", name: "apple" })))
+      yield* publish(shop, priced("pear", 40))
+      yield* follower.knows("apple", 60)
+      yield* follower.knows("pear", 40)
+      expect(follower.events.length).toBeLessThan(3)
+    })
+  )
+
+  it.live("leaves out a value of the state it cannot read, and knows the others", () =>
+    Effect.gen(function* () {
+      const shop = yield* Fleet.joined(redis.url)
+      yield* publish(shop, priced("apple", 30))
+      yield* shop.send("HSET", state, "odd", "{}")
+      const follower = yield* follow(shop)
+      expect(yield* follower.prices).toEqual({ apple: 30 })
+    })
+  )
+
+  it.live("whose handler dies of an event takes the state again, and goes on", () =>
+    Effect.gen(function* () {
+      const shop = yield* Fleet.joined(redis.url)
+      let died = 0
+      const follower = yield* follow(shop, {
+        event: (event) =>
+          Effect.suspend(() =>
+            event.type === "set" && event.cents === 31 && died++ === 0 ? Effect.die(new Error("a bug")) : Effect.void
+          )
+      })
+      for (const cents of [30, 31]) yield* publish(shop, priced("apple", cents))
+      yield* follower.knows("apple", 31)
+      expect(died).toBe(1)
+      expect(follower.snapshots.length).toBe(2)
+      yield* publish(shop, priced("apple", 32))
+      yield* follower.knows("apple", 32)
+    })
+  )
+
+  it.live("that is slow holds no other up, and takes the state when more waits than it may keep", () =>
+    Effect.gen(function* () {
+      const shop = yield* Fleet.joined(redis.url)
+      const gate = yield* Deferred.make<void>()
+      const slow = yield* follow(shop, { event: () => Deferred.await(gate) })
+      const quick = yield* follow(shop)
+      for (let i = 0; i < 1_500; i += 100) {
+        yield* Effect.forEach(
+          Array.from({ length: 100 }, (_, k) => i + k),
+          (k) => publish(shop, priced(`p${k % 10}`, k)),
+          { concurrency: "unbounded", discard: true }
+        )
+        yield* Fleet.until(quick.prices, () => quick.events.length === i + 100)
+      }
+      expect(slow.events.length).toBe(0)
+      yield* Deferred.succeed(gate, undefined)
+      const all = yield* stored(shop)
+      yield* Fleet.until(slow.prices, (seen) => JSON.stringify(seen) === JSON.stringify(all))
+      expect(slow.snapshots.length).toBe(2)
+      expect(quick.snapshots.length).toBe(1)
+    })
+  )
+})
+
+describe("Redis", () => {
+  it.live("that comes back without its data: followers take the state there is", () =>
+    Effect.gen(function* () {
+      const { server, shop } = yield* ground
+      const follower = yield* follow(shop)
+      yield* publish(shop, priced("apple", 30))
+      yield* publish(shop, priced("pear", 40))
+      yield* follower.knows("pear", 40)
+      yield* reading(shop)
+      yield* Effect.promise(() => server.restart())
+      yield* Fleet.until(follower.prices, (seen) => Object.keys(seen).length === 0)
+      yield* publish(shop, priced("fig", 5))
+      yield* follower.knows("fig", 5)
+      expect(yield* follower.prices).toEqual({ fig: 5 })
+    })
+  )
+
+  it.live("that is full takes events all the same", () =>
+    Effect.gen(function* () {
+      const { shop } = yield* ground
+      const follower = yield* follow(shop)
+      yield* shop.send("CONFIG", "SET", "maxmemory", 1)
+      expect(
+        yield* Effect.flip(shop.run(RedisClient.RedisClient.use((one) => one.send("SET", "a", "b"))))
+      ).toMatchObject({ _tag: "RedisFull" })
+      yield* publish(shop, priced("apple", 30))
+      yield* follower.knows("apple", 30)
+      yield* shop.send("CONFIG", "SET", "maxmemory", 0)
+    })
+  )
+
+  it.live("whose answer to a publish is lost is asked again, and has published once", () =>
+    Effect.gen(function* () {
+      const { away, proxy, shop } = yield* ground
+      yield* publish(shop, priced("apple", 30))
+      // the script is known there: what is sent again is the publish itself
+      yield* publish(away, priced("apple", 31))
+      proxy.mute()
+      const sent = yield* Effect.forkChild(publish(away, priced("apple", 32)))
+      yield* Fleet.until(Effect.map(shop.send("XLEN", log), Number), (length) => length === 3)
+      proxy.cut()
+      proxy.heal()
+      const id = yield* Fiber.join(sent)
+      expect(yield* shop.send("XLEN", log)).toBe(3)
+      expect(yield* shop.send("HGET", state, "")).toBe(`3 ${id}`)
+    })
+  )
+})
+
+describe("what is said", () => {
+  it.live("an interruption is two lines in the log, one when it begins and one when it is over", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.scoped()
+      const proxy = yield* Effect.acquireRelease(
+        Effect.promise(() => FaultProxy.start(server.port)),
+        (one) => Effect.promise(() => one.close())
+      )
+      const logs = LogLines.make()
+      const context = yield* Layer.build(
+        Layer.fresh(
+          Topic.layer.pipe(Layer.provideMerge(RedisClient.layerUrl(proxy.url)), Layer.provideMerge(logs.layer))
+        )
+      )
+      yield* Effect.provideContext(Topic.mirror(Prices), context)
+      const { silentMillis } = Context.get(context, Topic.Topics)
+      expect(silentMillis()).toBeLessThan(20_000)
+      yield* Fleet.until(Effect.sync(proxy.connections), (count) => count === 2)
+      proxy.refuse()
+      yield* logs.said("topics are not heard")
+      proxy.heal()
+      yield* logs.said("topics are heard again")
+      expect(logs.of("topics are not heard").length).toBe(1)
+    })
+  )
+})
