@@ -1,8 +1,14 @@
 /** What this package does about characters, as layers for composition roots: apart from the stages, which bring SDKs along. */
-import { Migrations } from "@eco2/core"
-import { Effect } from "effect"
+import { Migrations, Postgres, PostgresError, Readiness } from "@eco2/core"
+import { Effect, Layer, Schedule } from "effect"
+import type { Character } from "../domain/Character.ts"
+import * as CharacterBehavior from "./CharacterBehavior.ts"
+import * as CharacterCatalog from "./CharacterCatalog.ts"
 import * as CharacterStore from "./CharacterStore.ts"
+import * as RewardBehaviors from "./RewardBehaviors.ts"
 import * as UserCharacters from "./UserCharacters.ts"
+
+export * as CharacterAdmin from "./CharacterAdmin.ts"
 
 /** The read contract on Postgres, for gateways. */
 export const characters = UserCharacters.layer
@@ -19,3 +25,32 @@ export const prepareDatabase = Effect.gen(function* () {
   yield* CharacterStore.seed
   return applied
 })
+
+/** Waits for a database that is away, as long as it takes; fails on one that lacks what we rely on. */
+const databaseReady = Migrations.check(migrations).pipe(
+  Effect.retry({
+    schedule: Schedule.spaced("1 second"),
+    while: (error) => error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
+  })
+)
+
+/** Role `character-match`: answers which character a scan earns. `meanwhile`: see CharacterCatalog. */
+export const characterMatch = (
+  options: { readonly meanwhile: ReadonlyArray<Character> | null } = { meanwhile: null }
+) =>
+  CharacterBehavior.layer.pipe(
+    Layer.provide(CharacterCatalog.layer(options)),
+    Layer.provide(options.meanwhile === null ? Layer.effectDiscard(databaseReady) : Layer.empty)
+  )
+
+/** Role `character-worker`: saves what users have earned. */
+export const characterWorker = RewardBehaviors.layer.pipe(Layer.provide(Layer.effectDiscard(databaseReady)))
+
+/** /readyz tells of a database that does not answer. */
+export const databaseReadiness = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const readiness = yield* Readiness
+    const postgres = yield* Postgres.Postgres
+    yield* readiness.register("postgres", postgres.trouble)
+  })
+)

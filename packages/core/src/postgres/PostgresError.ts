@@ -93,3 +93,10 @@ export const isSilence = (error: PostgresError): boolean =>
   error.cause instanceof Error &&
   "code" in error.cause &&
   error.cause.code === "CONNECT_TIMEOUT"
+
+/**
+ * Whether it is about what was given (bad text, a constraint, too large), so that another row would pass: classes 21, 22, 23,
+ * 54. Any other refusal is the database's or the statement's own, whatever row comes.
+ */
+export const isOfData = (error: PostgresError): boolean =>
+  error._tag === "PostgresRefused" && /^(21|22|23|54)/.test(error.code)
