@@ -19,16 +19,13 @@ type Failure = PostgresError.PostgresError
 const patience = Schedule.spaced("1 second").pipe(Schedule.upTo({ duration: "30 seconds" }))
 const comeBack = Duration.seconds(5)
 
-const options = {
-  size: 50,
-  within: "5 seconds",
-  concurrency: 20,
-  whole: (error: Failure) => !PostgresError.isOfData(error),
-  retry: Retry.policy<Failure>({
-    never: ["PostgresRefused"],
-    retryAfter: (error) => (PostgresError.isOfData(error) ? null : comeBack)
-  })
-} as const
+const isWaitedOut = (error: Failure) => !PostgresError.isOfData(error)
+
+const retry: Retry.Policy<Failure> = {
+  decide: (error) =>
+    Effect.succeed(isWaitedOut(error) ? { _tag: "later", delay: comeBack } : { _tag: "give-up", heals: false })
+}
+const options = { size: 50, within: "5 seconds", concurrency: 20, whole: isWaitedOut, retry } as const
 
 const saving = <A>(
   table: string,

@@ -1,5 +1,5 @@
 /** What this package does about characters, as layers for composition roots: apart from the stages, which bring SDKs along. */
-import { Migrations, Postgres, PostgresError, Readiness } from "@eco2/core"
+import { Migrations, Postgres, Readiness } from "@eco2/core"
 import { Effect, Layer, Schedule } from "effect"
 import type { Character } from "../domain/Character.ts"
 import * as CharacterBehavior from "./CharacterBehavior.ts"
@@ -26,13 +26,15 @@ export const prepareDatabase = Effect.gen(function* () {
   return applied
 })
 
+const isAway = (error: { readonly _tag: string }) =>
+  error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
+
 /** Waits for a database that is away, as long as it takes; fails on one that lacks what we rely on. */
 const databaseReady = Migrations.check(migrations).pipe(
-  Effect.retry({
-    schedule: Schedule.spaced("1 second"),
-    while: (error) => error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
-  })
+  Effect.retry({ schedule: Schedule.spaced("1 second"), while: isAway })
 )
+/** Fails only on a database that is there and lacks it: the catalogue can be had without one (CharacterCatalog). */
+const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway, () => Effect.void))
 
 /** Role `character-match`: answers which character a scan earns. `meanwhile`: see CharacterCatalog. */
 export const characterMatch = (
@@ -40,7 +42,7 @@ export const characterMatch = (
 ) =>
   CharacterBehavior.layer.pipe(
     Layer.provide(CharacterCatalog.layer(options)),
-    Layer.provide(options.meanwhile === null ? Layer.effectDiscard(databaseReady) : Layer.empty)
+    Layer.provide(options.meanwhile === null ? Layer.effectDiscard(databaseNotWrong) : Layer.empty)
   )
 
 /** Role `character-worker`: saves what users have earned. */

@@ -135,7 +135,8 @@ export async function start(): Promise<PostgresServer> {
 
   const port = await freePort()
   const url = (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`
-  const settings = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "max_connections=100"]
+  // commits reach the system's memory, not its disk: a killed server has them all, a killed machine may not
+  const settings = ["fsync=off", "full_page_writes=off", "synchronous_commit=on", "max_connections=100"]
   let current: { readonly child: ChildProcess; readonly exited: Promise<string>; ended: boolean } | undefined
 
   const launch = async () => {
