@@ -4,7 +4,7 @@
  * statement waits a few seconds, then it is unavailable. One that cannot be prepared ends the process, which says why.
  */
 import { prepareDatabase } from "@eco2/actors/characters"
-import { Postgres, PostgresConfig, PostgresError } from "@eco2/core"
+import { Postgres, PostgresConfig } from "@eco2/core"
 import { Deferred, Effect, Layer, Redacted, Schedule } from "effect"
 import type { Config, Scope } from "effect"
 import type { LocalState } from "./LocalState.ts"

@@ -5,10 +5,10 @@
  * Composition root: puts layers together, decides nothing else.
  */
 import { Core, CoreConfig, RedisClient, Role } from "@eco2/core"
-import { characters } from "@eco2/actors/characters"
+import { characterMatch, characters, characterWorker, fresh } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
-import { ConfigProvider, Context, Effect, Layer, Scope } from "effect"
+import { Cause, ConfigProvider, Context, Effect, Layer, Scope } from "effect"
 import { fileURLToPath } from "node:url"
 import * as LocalDatabase from "./LocalDatabase.ts"
 import * as LocalEnvironment from "./LocalEnvironment.ts"
@@ -52,12 +52,36 @@ const redis = Layer.unwrap(
   })
 )
 
+/** Built beside the others, so that nobody waits for what it waits for. */
+const later = <E, R>(layer: Layer.Layer<never, E, R>): Layer.Layer<never, never, R> =>
+  Layer.effectDiscard(
+    Effect.flatMap(Effect.scope, (scope) =>
+      Effect.forkScoped(
+        Effect.tapCause(Layer.buildWithScope(layer, scope), (cause) =>
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.void
+            : Effect.andThen(
+                Effect.logFatal("a role cannot start", cause),
+                Effect.sync(() => process.exit(1))
+              )
+        )
+      )
+    )
+  )
+
 const database = Layer.unwrap(Effect.map(State, LocalDatabase.layer))
 
 Role.run({
   role: "all",
   host,
-  app: Layer.mergeAll(scanWorker, gateway({ authDefault: "none", host }), Core.workerTelemetry).pipe(
+  app: Layer.mergeAll(
+    scanWorker,
+    // a first start's database is not there before the first scan may be
+    characterMatch({ meanwhile: fresh }),
+    later(characterWorker),
+    gateway({ authDefault: "none", host }),
+    Core.workerTelemetry
+  ).pipe(
     Layer.provide(characters),
     Layer.provide(Core.worker({ role: "all" })),
     Layer.provide([redis, database, CoreConfig.layer]),

@@ -3,9 +3,10 @@
  * them together, but with the environment a test gives them and a log it can read. Starting one takes milliseconds.
  */
 import { Core, Postgres, Role } from "@eco2/core"
-import { characters } from "@eco2/actors/characters"
+import { characterMatch, characters } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
+import { characters as catalogue } from "../../packages/actors/src/domain/Character.ts"
 import { Cause, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, References } from "effect"
 import { setTimeout as delay } from "node:timers/promises"
 
@@ -30,13 +31,17 @@ export interface Serving {
 
 const host = "127.0.0.1"
 const fromEnvironment = Layer.fresh(Core.fromEnvironment)
+const builtIn = characterMatch({ meanwhile: catalogue }).pipe(
+  Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))
+)
 const apps = {
   gateway: gateway({ authDefault: null, host }).pipe(
     Layer.provide(Layer.provide(characters, Layer.fresh(Postgres.layerOptional))),
     Layer.provide(Core.client),
     Layer.provide(fromEnvironment)
   ),
-  "scan-worker": Layer.merge(scanWorker, Core.workerTelemetry).pipe(
+  // and the characters it asks for, without a database
+  "scan-worker": Layer.mergeAll(scanWorker, builtIn, Core.workerTelemetry).pipe(
     Layer.provide(Core.worker({ role: "scan-worker" })),
     Layer.provide(fromEnvironment)
   )

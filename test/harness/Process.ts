@@ -13,6 +13,8 @@ const root = fileURLToPath(new URL("../../", import.meta.url))
 const entries = {
   gateway: "packages/gateway/src/main.ts",
   "scan-worker": "packages/actors/src/main.ts",
+  "character-match": "packages/actors/src/character/matchMain.ts",
+  "character-worker": "packages/actors/src/character/workerMain.ts",
   all: "deploy/local/main.ts"
 } as const
 export type RoleName = keyof typeof entries

@@ -3,13 +3,12 @@
  * each a test file, emptied before each test. The server's tests are skipped where none is installed.
  */
 import { afterAll, beforeAll, beforeEach, describe } from "@effect/vitest"
-import { Postgres } from "@eco2/core"
+import { Postgres, PostgresStatement } from "@eco2/core"
 import { FaultProxy, PostgresServer } from "@eco2/core/testing"
-import { Context, Duration, Effect, Exit, Layer, Redacted, References, Scope } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Redacted, References, Schema, Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import postgres from "postgres"
 import * as LocalPostgres from "../../../deploy/local/LocalPostgres.ts"
 
 export interface Database {
@@ -66,18 +65,18 @@ const kinds = [
   ["PostgreSQL", real, hasServer]
 ] as const
 
+const schemas = PostgresStatement.make({
+  name: "test.schemas",
+  text: "SELECT nspname AS name FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')",
+  row: Schema.Struct({ name: Schema.String })
+})
 /** Empties the database: every schema but the system's. */
-const empty = async (url: string) => {
-  const sql = postgres(url, { max: 1, fetch_types: false, onnotice: () => undefined })
-  try {
-    const schemas = await sql.unsafe(
-      "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')"
-    )
-    for (const { nspname } of schemas) await sql.unsafe(`DROP SCHEMA "${nspname}" CASCADE`)
-  } finally {
-    await sql.end()
-  }
-}
+const empty = Effect.gen(function* () {
+  const service = yield* Postgres.Postgres
+  const found = yield* service.run(schemas)
+  if (found.length === 0) return
+  yield* service.script("test.empty", found.map(({ name }) => `DROP SCHEMA "${name}" CASCADE;`).join("\n"))
+})
 
 /** The file's database of one kind: started before its tests, emptied before each, gone after. */
 export const privateDatabase = (make: Effect.Effect<Database, unknown, Scope.Scope>) => {
@@ -91,7 +90,7 @@ export const privateDatabase = (make: Effect.Effect<Database, unknown, Scope.Sco
     database = await Effect.runPromise(Effect.provide(Scope.provide(make, scope), quiet))
   }, 90_000)
   afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
-  beforeEach(() => empty(present().url))
+  beforeEach(() => Effect.runPromise(Effect.provide(empty, postgresLayer(present()))))
   return present
 }
 

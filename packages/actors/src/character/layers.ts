@@ -8,6 +8,8 @@ import * as CharacterStore from "./CharacterStore.ts"
 import * as RewardBehaviors from "./RewardBehaviors.ts"
 import * as UserCharacters from "./UserCharacters.ts"
 
+/** The catalogue a fresh database is filled with. */
+export { characters as fresh } from "../domain/Character.ts"
 export * as CharacterAdmin from "./CharacterAdmin.ts"
 
 /** The read contract on Postgres, for gateways. */
