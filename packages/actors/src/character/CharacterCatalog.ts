@@ -1,10 +1,11 @@
 /**
  * CharacterCatalog: the catalogue in a worker's memory, loaded from Postgres and kept in step by the topic (CharacterCache).
- * Current before it answers: a worker that starts waits for its catalogue, and one that answers asks at most half a second
- * later than Redis was last asked whether all that was published is known here. So it may have been frozen or cut off.
+ * Current before it answers: a worker that starts waits for its catalogue, and every answer is by all that was published
+ * before the question came: it may have been frozen or cut off since it last heard anything. That costs one command a
+ * question, shared by those that come meanwhile.
  */
 import { Postgres, PostgresError, Topic } from "@eco2/core"
-import { Clock, Context, Effect, Layer, Schedule, Semaphore } from "effect"
+import { Context, Effect, Layer, Schedule, Semaphore } from "effect"
 import { matchCharacter } from "../domain/Character.ts"
 import type { Character, Match } from "../domain/Character.ts"
 import { CharacterCache, changes } from "./CharacterCache.ts"
@@ -19,7 +20,6 @@ export class CharacterCatalog extends Context.Service<
   }
 >()("@eco2/actors/character/CharacterCatalog") {}
 
-const freshMillis = 500
 const deadline = "5 seconds"
 const again = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
@@ -32,11 +32,9 @@ export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | 
     CharacterCatalog,
     Effect.gen(function* () {
       const postgres = yield* Postgres.Postgres
-      const clock = yield* Clock.Clock
       const one = yield* Semaphore.make(1)
       let known: ReadonlyMap<string, StoredCharacter> = new Map()
       let subscription: Topic.Subscription | undefined
-      let checkedAt = -Infinity
 
       /** Postgres is ahead of the topic, never behind; where it is away, what was published is the next best. */
       const load = (published: ReadonlyMap<string, StoredCharacter>) =>
@@ -84,18 +82,20 @@ export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | 
             )
           )
 
-      const isFresh = () => Math.abs(clock.currentTimeMillisUnsafe() - checkedAt) < freshMillis
+      /** Questions so far, and how many of them came before a look that has ended. */
+      let asked = 0
+      let covered = 0
       const current = Effect.suspend(() => {
-        if (isFresh() || subscription === undefined) return Effect.void
+        if (subscription === undefined) return Effect.void
         const { caughtUp } = subscription
-        // whoever waited for another's look may do without
+        const mine = ++asked
         return Semaphore.withPermit(
           one,
           Effect.suspend(() => {
-            if (isFresh()) return Effect.void
-            const at = clock.currentTimeMillisUnsafe()
+            if (covered >= mine) return Effect.void
+            const upTo = asked
             return Effect.map(Effect.retry(caughtUp, again), () => {
-              checkedAt = at
+              covered = upTo
             })
           })
         )
