@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 import { parseEnv } from "node:util"
 import { ModelConfig } from "../packages/actors/src/model/ModelConfig.ts"
 import { concurrencyVariable } from "../packages/core/src/actor/Behavior.ts"
+import { attemptsVariable, redrivesVariable, timeoutVariable } from "../packages/core/src/policy/StageLimits.ts"
 import { GatewayConfig } from "../packages/gateway/src/GatewayConfig.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
@@ -26,7 +27,9 @@ const inCode = new Set([
   ...globSync(["packages/*/src/**/*.ts", "deploy/**/*.ts"], { cwd: root }).flatMap((file) =>
     variablesOf(readFileSync(`${root}${file}`, "utf8"))
   ),
-  ...ScanPipeline.plan.map(({ mailbox }) => concurrencyVariable(mailbox))
+  ...ScanPipeline.plan.flatMap(({ mailbox }) =>
+    [concurrencyVariable, timeoutVariable, attemptsVariable, redrivesVariable].map((variable) => variable(mailbox))
+  )
 ])
 const variables = [...inCode].filter((name) => !foreign.has(name)).toSorted()
 

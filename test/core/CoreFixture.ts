@@ -20,6 +20,7 @@ import {
   Mailbox,
   Pipeline,
   RedisClient,
+  Policies,
   Replies,
   Retry,
   Stage,
@@ -100,6 +101,7 @@ export { until }
 
 export type Values = Parameters<typeof CoreConfig.layerWith>[0]
 export type Services =
+  | Policies.Policies
   | Replies.Replies
   | JobStore.JobStore
   | Mailbox.Mailbox

@@ -20,6 +20,8 @@ import { layer as imageMemoryLayer } from "./pipeline/ImageMemory.ts"
 import type { ImageMemory } from "./pipeline/ImageMemory.ts"
 import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
 import type { JobStore } from "./pipeline/JobStore.ts"
+import { layer as policiesLayer } from "./policy/Policies.ts"
+import type { Policies } from "./policy/Policies.ts"
 import { Keyspace } from "./redis/Keyspace.ts"
 import type { KeyspaceMismatch } from "./redis/Keyspace.ts"
 import { layer as redisLayer } from "./redis/RedisClient.ts"
@@ -34,7 +36,7 @@ import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 import { layer as topicsLayer, Topics } from "./topic/Topic.ts"
 
-export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Keyspace
+export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Policies | Keyspace
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -43,9 +45,8 @@ export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   jobStoreLayer,
   Layer.provideMerge(repliesLayer, mailboxLayer),
-  eventLogLayer,
-  topicsLayer
-).pipe(Layer.provideMerge(Keyspace.layer))
+  eventLogLayer
+).pipe(Layer.provideMerge(Layer.provideMerge(policiesLayer, topicsLayer)), Layer.provideMerge(Keyspace.layer))
 
 /** The same, and work: behaviors on top of this are served until their scope closes. */
 export const worker = (options: {

@@ -1,7 +1,7 @@
 /** What a read brings belongs to the name it was made under (A1). */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { CoreConfig, Keys, Keyspace, Mailbox, RedisClient } from "@eco2/core"
+import { CoreConfig, Keys, Keyspace, Mailbox, Policies, RedisClient } from "@eco2/core"
 import { Workload } from "../../../packages/core/src/actor/Workload.ts"
 import * as Reader from "../../../packages/core/src/mailbox/Reader.ts"
 import * as Fleet from "../CoreFixture.ts"
@@ -40,7 +40,7 @@ describe("a reader whose process lost its name", () => {
         ).pipe(
           Effect.provide(
             Mailbox.layer.pipe(
-              Layer.provideMerge(Keyspace.layer),
+              Layer.provideMerge(Layer.merge(Keyspace.layer, Policies.fixed)),
               Layer.provideMerge(Layer.merge(RedisClient.layerUrl(redis.url), CoreConfig.layerWith({}))),
               Layer.fresh
             )

@@ -6,7 +6,18 @@
  */
 import { Context, Duration, Effect, Layer, Scope } from "effect"
 import { randomUUID } from "node:crypto"
-import { CoreConfig, JobEvent, JobStore, Keys, Keyspace, Lease, Mailbox, RedisClient, Timers } from "@eco2/core"
+import {
+  CoreConfig,
+  JobEvent,
+  JobStore,
+  Keys,
+  Keyspace,
+  Lease,
+  Policies,
+  Mailbox,
+  RedisClient,
+  Timers
+} from "@eco2/core"
 import type { Job } from "@eco2/core"
 import { mint } from "../../../packages/core/src/pipeline/JobId.ts"
 import type { Process, Services } from "../CoreFixture.ts"
@@ -171,7 +182,10 @@ export const stageOn = Effect.fnUntraced(function* (process: Process<Services>) 
       jobDeadline: Duration.millis(limits.deadline * Picture.tickMillis),
       redriveInterval: Duration.millis(limits.pause * Picture.tickMillis)
     })
-    const layer = Layer.mergeAll(JobStore.layer, Timers.layer, Lease.layer).pipe(Layer.provide(config), Layer.fresh)
+    const layer = Layer.mergeAll(JobStore.layer, Timers.layer, Lease.layer).pipe(
+      Layer.provide([config, Policies.fixed]),
+      Layer.fresh
+    )
     const context = Effect.runSync(
       Effect.flatMap(Layer.makeMemoMap, (memo) => Layer.buildWithMemoMap(layer, memo, scope)).pipe(
         Effect.provideContext(ground)

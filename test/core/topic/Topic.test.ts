@@ -1,6 +1,6 @@
 /** Broadcast: the state, then every event after it, once and in order, in every process. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Schema, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { Keys, RedisClient, Topic } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 import { follow, Prices, priced, publish, stored } from "./TopicFixture.ts"
@@ -201,25 +201,18 @@ describe("a follower", () => {
 
   it.live("fails to follow when the first snapshot cannot be had, and leaves nothing behind", () =>
     Effect.gen(function* () {
-      const shop = yield* Fleet.joined(redis.url)
-      const scope = yield* Effect.scope
-      const refused = yield* Effect.flip(
-        shop.run(
-          Effect.provideService(
-            Topic.follow(Prices, { snapshot: () => Effect.fail("no room"), event: () => Effect.void }),
-            Scope.Scope,
-            scope
-          )
-        )
-      )
-      expect(refused).toBe("no room")
-      yield* shop.send("SET", state, "of another kind")
-      expect(
-        yield* Effect.flip(shop.run(Effect.provideService(Topic.mirror(Prices), Scope.Scope, scope)))
-      ).toMatchObject({ _tag: "RedisRefused", code: "WRONGTYPE" })
+      const topics = yield* Topic.Topics
+      const follow = topics.follow(Prices, { snapshot: () => Effect.fail("no room"), event: () => Effect.void })
+      expect(yield* Effect.flip(follow)).toBe("no room")
+      yield* RedisClient.RedisClient.use((client) => client.send("SET", state, "of another kind"))
+      expect(yield* Effect.flip(Topic.mirror(Prices))).toMatchObject({ _tag: "RedisRefused", code: "WRONGTYPE" })
       yield* Effect.sleep("5 millis")
-      expect(yield* shop.run(Topic.Topics.useSync((topics) => topics.silentMillis()))).toBe(0)
-    })
+      expect(topics.silentMillis()).toBe(0)
+      // nothing else follows here, as a whole process does
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(Layer.fresh(Layer.provideMerge(Topic.layer, RedisClient.layerUrl(redis.url))))
+    )
   )
 
   it.live.skipIf(Fleet.onCluster)("shares one connection with all others of its process, whatever their topics", () =>

@@ -12,6 +12,7 @@ import * as Setting from "../config/Setting.ts"
 import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
+import type { Policies } from "../policy/Policies.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { ActorSystem } from "./ActorSystem.ts"
 import type { Actor, Payload, Protocol, Tell } from "./Actor.ts"
@@ -60,13 +61,13 @@ export const layer = <Name extends string, P extends Tells, H extends Handlers<P
   actor: Actor<Name, P>,
   make: Effect.Effect<H, EX, R>,
   options: Options<FailureOf<H>>
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox> =>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Policies> =>
   // what the handlers say of themselves is put back: inside, only that errors have a tag matters
   serve(
     actor as unknown as Actor<string, Protocol>,
     make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,
     options as unknown as Options<Tagged>
-  ) as Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox>
+  ) as Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Policies>
 
 type AnyHandlers = {
   readonly [type: string]: (payloads: ReadonlyArray<unknown>) => Effect.Effect<unknown, Tagged, unknown>

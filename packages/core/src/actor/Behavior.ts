@@ -13,6 +13,7 @@ import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { isTransient } from "../redis/RedisError.ts"
+import type { Policies } from "../policy/Policies.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { asks } from "../telemetry/Metrics.ts"
 import { ActorSystem } from "./ActorSystem.ts"
@@ -49,14 +50,22 @@ export const layer = <Name extends string, P extends Protocol, H extends Handler
   actor: Actor<Name, P>,
   make: Effect.Effect<H, EX, R>,
   options: { readonly concurrency?: number; readonly retry?: Retry.Policy<FailureOf<H>> } = {}
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Replies> =>
+): Layer.Layer<
+  never,
+  EX | RedisError | Config.ConfigError,
+  R | ServicesOf<H> | ActorSystem | Mailbox | Replies | Policies
+> =>
   // what the handlers say of themselves is put back: inside, only that errors have a tag matters
   serve(
     actor as unknown as Actor<string, Protocol>,
     make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,
     options.concurrency,
     (options.retry ?? Retry.policy()) as Retry.Policy<Tagged>
-  ) as Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Replies>
+  ) as Layer.Layer<
+    never,
+    EX | RedisError | Config.ConfigError,
+    R | ServicesOf<H> | ActorSystem | Mailbox | Replies | Policies
+  >
 
 type AnyHandlers = { readonly [type: string]: (payload: unknown) => Effect.Effect<unknown, Tagged, unknown> }
 

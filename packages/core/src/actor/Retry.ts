@@ -61,6 +61,23 @@ export const policy = <E extends Tagged = never>(
   }
 })
 
+/**
+ * The same policy with `most` attempts, null for as many as it has: the last of them is given up, and where its schedule ends
+ * sooner, it goes on as it ended.
+ */
+export const limited = <E>(policy: Policy<E>, most: number | null): Policy<E> =>
+  most === null
+    ? policy
+    : {
+        decide: Effect.fnUntraced(function* (error, attempt) {
+          let decision = yield* policy.decide(error, attempt)
+          if (decision._tag === "later" || (decision._tag === "give-up" && !decision.heals)) return decision
+          if (attempt >= most) return { _tag: "give-up", heals: true }
+          for (let n = attempt - 1; n > 0 && decision._tag === "give-up"; n--) decision = yield* policy.decide(error, n)
+          return decision._tag === "give-up" ? { _tag: "again", delay: Duration.seconds(1) } : decision
+        })
+      }
+
 /** A defect is a bug: one more attempt after a second, then it is given up. */
 export const defects = (attempt: number): Effect.Effect<Decision> =>
   delayAfter(Schedule.spaced("1 second").pipe(Schedule.upTo({ times: 1 })), attempt)

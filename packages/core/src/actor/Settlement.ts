@@ -10,6 +10,7 @@ import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Outcome } from "../mailbox/Mailbox.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
+import { Policies } from "../policy/Policies.ts"
 import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { deadLetters } from "../telemetry/Metrics.ts"
@@ -52,9 +53,10 @@ const attemptsOf = (delivery: Delivery): number => Number(delivery.fields.get("a
 export const make = Effect.fnUntraced(function* (
   actor: Actor<string, Protocol>,
   policy: Retry.Policy<Tagged>
-): Effect.fn.Return<Settlement, never, ActorSystem | Mailbox> {
+): Effect.fn.Return<Settlement, never, ActorSystem | Mailbox | Policies> {
   const system = yield* ActorSystem
   const mailbox = yield* Mailbox
+  const policies = yield* Policies
   const decoders = new Map(
     Object.entries(actor.protocol).map(([type, { payload }]) => [
       type,
@@ -124,7 +126,7 @@ export const make = Effect.fnUntraced(function* (
         ? yield* Retry.defects(attempt)
         : reason.error instanceof MessageUnreadable
           ? { _tag: "give-up", heals: false }
-          : yield* policy.decide(reason.error, attempt)
+          : yield* Retry.limited(policy, policies.of(actor.name).attempts ?? null).decide(reason.error, attempt)
       if (decision._tag === "give-up") return yield* giveUp(delivery, tag, message, attempt)
       yield* Effect.logWarning("message will be tried again").pipe(
         Effect.annotateLogs({ mailbox: actor.name, reason: tag, delay: Duration.format(decision.delay) })

@@ -7,6 +7,7 @@ import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
+import { Policies } from "../policy/Policies.ts"
 import type { Partition } from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
@@ -120,13 +121,15 @@ const depthScript = Script.make({
   reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number]))
 })
 
-export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
+export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
   Mailbox,
   Effect.gen(function* () {
     const redis = yield* RedisClient
     const keyspace = yield* Keyspace
     const config = yield* CoreConfig
-    const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
+    const policies = yield* Policies
+    const capacityOf = (name: string) =>
+      Math.max(1, Math.ceil((policies.of(name).capacity ?? config.mailboxCapacity) / config.partitions))
     const letterTtl = Duration.toMillis(config.letterTtl)
 
     return Mailbox.of({
@@ -140,7 +143,7 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
           [keyspace.of(key).mailbox(message.mailbox)],
           [
             config.clockOffsetMillis,
-            capacity,
+            capacityOf(message.mailbox),
             message.type,
             message.body,
             ask === undefined ? "" : `${ask.process} ${ask.call}`,

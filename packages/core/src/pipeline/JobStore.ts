@@ -7,6 +7,7 @@ import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { MailboxFull } from "../mailbox/Mailbox.ts"
+import { Policies } from "../policy/Policies.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
@@ -191,7 +192,7 @@ const queuedAgain = '"stage":"queued","status":"started","result":null'
 /** Submits or commits in one script call: a script holds Redis up for all. */
 const mostTogether = 32
 
-export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
+export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
   JobStore,
   Effect.gen(function* () {
     const redis = yield* RedisClient
@@ -200,7 +201,9 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const offset = config.clockOffsetMillis
     const ttl = Duration.toMillis(config.jobTtl)
     const letterTtl = Duration.toMillis(config.letterTtl)
-    const capacity = Math.max(1, Math.ceil(config.mailboxCapacity / config.partitions))
+    const policies = yield* Policies
+    const capacityOf = (mailbox: string) =>
+      Math.max(1, Math.ceil((policies.of(mailbox).capacity ?? config.mailboxCapacity) / config.partitions))
     const decodeFlat = decodeReply("HGETALL", Flat)
     const decodeLength = decodeReply("STRLEN", Schema.Int)
 
@@ -253,7 +256,6 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
           [
             offset,
             Duration.toMillis(config.jobDeadline),
-            capacity,
             config.userConcurrency,
             config.laneCapacity,
             ...batch.flatMap((job) => [
@@ -269,7 +271,8 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
               job.first.mailbox,
               job.input,
               job.upload ?? "",
-              job.owner
+              job.owner,
+              capacityOf(job.first.mailbox)
             ])
           ]
         ),
@@ -397,7 +400,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             h.home,
             config.userConcurrency,
             rounds,
-            Duration.toMillis(config.redriveInterval),
+            policies.of(h.home).redrive_ms ?? Duration.toMillis(config.redriveInterval),
             retrying
           ]
         )

@@ -23,13 +23,15 @@ import { ImageMemory } from "./ImageMemory.ts"
 import { JobId } from "./Job.ts"
 import type { Job, PlanStep } from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
+import { Policies } from "../policy/Policies.ts"
+import * as StageLimits from "../policy/StageLimits.ts"
 import type { Begun as Answer, Holding } from "./JobStore.ts"
 import * as StageRunners from "./StageRunners.ts"
 import type { Begun, StageRunner } from "./StageRunners.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 
 export type ConfigError = Config.ConfigError
-export type Requirements = Mailbox | ImageMemory
+export type Requirements = Mailbox | ImageMemory | Policies
 
 /** What a handler may know of the job beside the values it reads. */
 export interface StageJob {
@@ -117,6 +119,10 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         min: 1,
         max: 100_000
       })
+      const policies = yield* Policies
+      const limits = yield* StageLimits.read(mailbox, { timeout: stage.timeout, redrives: maxRounds }, () =>
+        policies.of(mailbox)
+      )
       const policy = options.retry ?? Retry.policy<E>()
       const needs = Object.entries(stage.needs).map(([name, codec]) => ({
         name,
@@ -128,7 +134,6 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, labels)
       const lateResults = Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" })
       const jobsDone = Metric.withAttributes(Metrics.jobs, { pipeline: pipeline.name, outcome: "done" })
-      const timeoutMillis = Duration.toMillis(stage.timeout)
       let begins = 0
 
       const unreadable = (reason: string) => Exit.fail(new CheckpointUnreadable({ stage: stage.name, reason }))
@@ -292,17 +297,18 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       ) {
         const reason = Retry.reasonOf(cause)
         const failure = Retry.describe(reason)
+        const { attempts: most, redrives } = limits()
         const isOwn = (error: E | OwnError): error is OwnError =>
           error instanceof StageTimeout || error instanceof CheckpointUnreadable || error instanceof OutputRejected
         const decision: Retry.Decision = !("error" in reason)
           ? yield* Retry.defects(job.attempts)
           : isOwn(reason.error)
-            ? yield* ownPolicy.decide(reason.error, job.attempts)
-            : yield* policy.decide(reason.error, job.attempts)
+            ? yield* Retry.limited(ownPolicy, most).decide(reason.error, job.attempts)
+            : yield* Retry.limited(policy, most).decide(reason.error, job.attempts)
         yield* Metric.update(Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: failure.tag }), 1)
         if (!("error" in reason)) yield* Effect.logError("defect in a stage's handler", cause)
         if (decision._tag === "give-up") {
-          const rounds = !decision.heals ? 0 : "error" in reason ? maxRounds : defectRounds
+          const rounds = !decision.heals ? 0 : "error" in reason ? redrives : Math.min(redrives, defectRounds)
           return yield* giveUp(delivery, holding, job, failure, job.attempts, rounds)
         }
         const delayMillis = Math.max(1, Math.ceil(Duration.toMillis(decision.delay)))
@@ -330,6 +336,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const run: StageRunner["run"] = (begun, restore) => {
         const { delivery, holding, job } = begun
         const tells: Array<Message> = []
+        const { timeoutMillis } = limits()
         const pictures = images.attempt(job.id)
         const facts: StageJob = {
           id: job.id,

@@ -84,7 +84,7 @@ export const make = Effect.fnUntraced(function* (
       // what a read brought before this loop died may be with nobody: the followers count
       const read = Effect.suspend(() => {
         const asked = [...topics]
-        running = reader
+        running = { unblock: reader.unblock }
         return reader.read(
           blockMillis,
           "XREAD",

@@ -5,10 +5,9 @@
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     deadline, milliseconds from now
--- ARGV[3]   int     capacity of a first mailbox in this partition, entries
--- ARGV[4]   int     USER_CONCURRENCY: jobs of one user admitted at once, 0 = no limit
--- ARGV[5]   int     LANE_CAPACITY: jobs that may wait in one user's lane
--- ARGV[6..] eight a submit:
+-- ARGV[3]   int     USER_CONCURRENCY: jobs of one user admitted at once, 0 = no limit
+-- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane
+-- ARGV[5..] nine a submit:
 --           uuid    job id
 --           text    hash of the body: tells a repeat from another request under the same key
 --           json    what never changes: {pipeline, trace, hash, plan}
@@ -17,12 +16,13 @@
 --           json    input
 --           uuid    upload to take over as the job's image, "" for none
 --           text    owner, "" for none
+--           int     capacity of the first mailbox in this partition, entries
 -- reply     an array, one answer a submit:
 --           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} | {"upload-gone", ""}
 -- cost      O(log open jobs) a submit; four writes
-local allowed, capacity, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local allowed, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
-local function submit(id, hash, about, stage, mailbox, input, upload, owner)
+local function submit(id, hash, about, stage, mailbox, input, upload, owner, capacity)
   local key, upload_key = job_key(id), root .. ":upload:" .. upload
   local known = redis.call("HMGET", key, "now", "about")
   if known[1] or known[2] then
@@ -38,7 +38,7 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner)
   local lanes = redis.call("HMGET", running_key, "", owner)
   local in_lanes, running = tonumber(lanes[1] or 0), tonumber(lanes[2] or 0)
   local depth = redis.call("XLEN", mailbox_key(mailbox)) + in_lanes
-  if depth >= capacity then return refuse("full", depth) end
+  if depth >= tonumber(capacity) then return refuse("full", depth) end
   local limited = owner ~= "" and limit > 0
   local waiting = limited and in_lanes > 0 and redis.call("LLEN", lane_key(owner)) or 0
   local in_lane = limited and (waiting > 0 or running >= limit)
@@ -68,5 +68,5 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner)
 end
 
 local answers = {}
-for i = 6, #ARGV, 8 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 7)) end
+for i = 5, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
 return answer(answers)

@@ -1,0 +1,44 @@
+/**
+ * StageLimits: the bounds a stage works within: what the code says, else what the environment says, else what an operator
+ * has set since (Policies). A wrong variable stops the process at start and names itself.
+ */
+import { Config, Duration } from "effect"
+import * as Setting from "../config/Setting.ts"
+import type { Policy } from "./Policies.ts"
+
+/** `<PIPELINE>_<STAGE>_TIMEOUT`: `scan.vision` → SCAN_VISION_TIMEOUT. */
+const variable = (mailbox: string, what: string): string => `${mailbox.replace(/[.-]/g, "_").toUpperCase()}_${what}`
+export const timeoutVariable = (mailbox: string): string => variable(mailbox, "TIMEOUT")
+export const attemptsVariable = (mailbox: string): string => variable(mailbox, "ATTEMPTS")
+export const redrivesVariable = (mailbox: string): string => variable(mailbox, "REDRIVES")
+
+export interface StageLimits {
+  readonly timeoutMillis: number
+  /** Null: as many as the error's own schedule has. */
+  readonly attempts: number | null
+  readonly redrives: number
+}
+
+/** What holds for a mailbox whenever it is asked; `policy` is looked at each time. */
+export const read = (
+  mailbox: string,
+  defaults: { readonly timeout: Duration.Duration; readonly redrives: number },
+  policy: () => Policy
+): Config.Config<() => StageLimits> =>
+  Config.all({
+    timeout: Setting.duration(timeoutVariable(mailbox), { default: defaults.timeout, max: "24 hours" }),
+    attempts: Setting.integer(attemptsVariable(mailbox), { default: 0, min: 0, max: 1_000 }),
+    redrives: Setting.integer(redrivesVariable(mailbox), { default: defaults.redrives, min: 0, max: 100 })
+  }).pipe(
+    Config.map(({ attempts, redrives, timeout }) => {
+      const timeoutMillis = Duration.toMillis(timeout)
+      return () => {
+        const set = policy()
+        return {
+          timeoutMillis: set.timeout_ms ?? timeoutMillis,
+          attempts: set.attempts ?? (attempts === 0 ? null : attempts),
+          redrives: set.redrives ?? redrives
+        }
+      }
+    })
+  )
