@@ -16,7 +16,7 @@ import {
   Timers
 } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
-import type { ActorSystem, Mailbox, Replies, Topic } from "@eco2/core"
+import type { ActorSystem, Mailbox, Policies, Replies, Topic } from "@eco2/core"
 import { characterMatch } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { ScanPipeline, ScanResult } from "@eco2/actors/protocol"
@@ -31,7 +31,7 @@ const quiet = Layer.succeedContext(Context.make(References.MinimumLogLevel, "Non
 
 export const model = "gpt-5.2"
 
-type Answering = ActorSystem | Mailbox.Mailbox | Replies.Replies | Topic.Topics
+type Answering = ActorSystem | Mailbox.Mailbox | Policies.Policies | Replies.Replies | Topic.Topics
 /** The thirteen, without a database. */
 const builtIn = characterMatch({ meanwhile: characters }).pipe(
   Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))

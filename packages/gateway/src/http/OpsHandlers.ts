@@ -2,7 +2,7 @@
  * OpsHandlers: the operator's calls. Each checks the secret first; without INTERNAL_SECRET set nobody is let in.
  * Redriving many is bounded a call; what it skipped was open or gone already.
  */
-import { ScanPipeline } from "@eco2/actors/protocol"
+import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
 import { DeadLetters, Fleet, Job, JobStore, Mailbox } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
 import { Effect, Option, Redacted, Schema } from "effect"
@@ -16,7 +16,10 @@ import { Api } from "./ScanApi.ts"
 
 type Response = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpRefusal>
 
-const mailboxes = ScanPipeline.plan.map(({ mailbox }) => mailbox)
+const mailboxes = [
+  ...ScanPipeline.plan.map(({ mailbox }) => mailbox),
+  ...[CharacterActor, OwnershipActor, UserCharacterActor].map(({ name }) => name)
+]
 const isJobId = Schema.is(Job.JobId)
 const notFound = refusal(404, "NOT_FOUND", "there is no such thing")
 const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
