@@ -88,13 +88,18 @@ export const metric = async ({ address }: { readonly address: string }, name: st
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(" ") + 1))
 }
 
-/** Looks again until it is as wanted; ten seconds at most. */
-export const until = async <A>(look: () => Promise<A>, wanted: (seen: A) => boolean): Promise<A> => {
+/** Looks again until it is as wanted; ten seconds at most, unless told. */
+export const until = async <A>(
+  look: () => Promise<A>,
+  wanted: (seen: A) => boolean,
+  withinMillis = 10_000
+): Promise<A> => {
   const since = performance.now()
   for (;;) {
     const seen = await look()
     if (wanted(seen)) return seen
-    if (performance.now() - since > 10_000) throw new Error(`never came about; last seen: ${JSON.stringify(seen)}`)
+    if (performance.now() - since > withinMillis)
+      throw new Error(`never came about; last seen: ${JSON.stringify(seen)}`)
     await delay(10)
   }
 }
