@@ -62,18 +62,22 @@ const run = (directory: string, port: number): Running => {
     child.once("error", (error) => resolve(error.message))
     child.once("close", (code, signal) => resolve(`${signal ?? `code ${code}`} ${said.trim()}`.trim()))
   })
+  let isReady = false
   const ready = new Promise<number>((resolve, reject) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
       const told = Schema.decodeUnknownExit(Ready)(line)
-      if (told._tag === "Success") resolve(told.value.port)
+      if (told._tag !== "Success") return
+      isReady = true
+      resolve(told.value.port)
     })
     void exited.then(reject)
   })
   ready.catch(() => undefined)
-  const release = () => child.kill("SIGKILL")
-  process.once("exit", release)
-  void exited.then(() => process.removeListener("exit", release))
-  return { pid: child.pid, port: ready, exited, end: () => child.stdin.end(), kill: () => child.kill("SIGKILL") }
+  const kill = () => void child.kill("SIGKILL")
+  process.once("exit", kill)
+  void exited.then(() => process.removeListener("exit", kill))
+  // one that is still starting is too busy to hear, and has nothing to lose
+  return { pid: child.pid, port: ready, exited, end: () => (isReady ? void child.stdin.end() : kill()), kill }
 }
 
 const again = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("10 seconds")])

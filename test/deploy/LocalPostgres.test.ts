@@ -5,7 +5,7 @@ import { Duration, Effect, Redacted, References, Schema } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -66,6 +66,26 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
       )
     )
     expect(again).toEqual(["before the kill"])
+  })
+
+  it("whose first start was broken off in the middle is begun anew", async () => {
+    const directory = folder()
+    await run(
+      Effect.gen(function* () {
+        yield* LocalPostgres.make({ directory })
+        yield* until(
+          Effect.sync(() => existsSync(join(directory, "data", "base"))),
+          (made) => made
+        )
+      })
+    )
+    expect(existsSync(join(directory, "whole"))).toBe(false)
+    await run(
+      Effect.gen(function* () {
+        const { url } = yield* LocalPostgres.make({ directory })
+        yield* write(yield* url, "CREATE TABLE notes (text text)")
+      })
+    )
   })
 
   it("ends by itself when its owner is killed; the next owner waits for that and has the data", async () => {

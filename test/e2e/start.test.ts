@@ -5,7 +5,7 @@ import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as RedisServer from "../../packages/core/src/testing/RedisServer.ts"
-import { client, field } from "../gateway/ScanClient.ts"
+import { client, field, photo } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import * as NpmScript from "../harness/NpmScript.ts"
@@ -57,7 +57,8 @@ describe.skipIf(notLinux)("npm start", () => {
     const first = await npmStart({ ECO2_STATE: folder, ...quick })
     const probe = await fetch(`${first.address}/readyz`)
     expect(probe.status).toBe(200)
-    const id = await client(first).accepted()
+    // what the README shows, which earns 페티
+    const id = await client(first).accepted({ image_url: photo, user_input: "How do I throw this away?" })
     const before = await client(first).finished(id)
     expect(field(before.body, "status")).toBe("completed")
     const members = NpmScript.membersOf(folder).map(({ command }) => command)
@@ -65,8 +66,10 @@ describe.skipIf(notLinux)("npm start", () => {
     expect(members.filter((command) => command.includes("embeddedPostgres"))).toHaveLength(1)
     // reading waits for a database that starts, a little: it takes seconds the first time
     const ann = client(first)
+    const earned = field(field(before.body, "reward"), "name")
+    expect(earned).toEqual(expect.any(String))
     const mine = await until(
-      () => ann.get("/api/v1/users/me/characters/페티/ownership"),
+      () => ann.get(`/api/v1/users/me/characters/${encodeURIComponent(String(earned))}/ownership`),
       ({ body, status }) => status === 200 && field(body, "owned") === true,
       90_000
     )
