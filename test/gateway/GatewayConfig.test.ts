@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { launch } from "../harness/Process.ts"
+import { bySecret } from "../harness/TokenIssuer.ts"
 import { client, field, photo } from "./ScanClient.ts"
 import { simulatedOnly, start } from "./Serving.ts"
 
@@ -12,8 +13,15 @@ beforeAll(async () => {
 afterAll(() => redis.stop())
 
 const wrong: ReadonlyArray<readonly [name: string, env: Readonly<Record<string, string>>]> = [
-  ["AUTH_MODE", {}],
-  ["AUTH_MODE", { AUTH_MODE: "" }],
+  ["JWT_SECRET and JWKS_URL", {}],
+  ["JWT_SECRET and JWKS_URL", { AUTH_MODE: "" }],
+  ["JWT_SECRET and JWKS_URL", { ...bySecret, JWT_SECRET: "" }],
+  ["JWT_SECRET and JWKS_URL", { ...bySecret, JWKS_URL: "https://issuer.example/keys" }],
+  ["JWT_SECRET", { ...bySecret, JWT_SECRET: "31 bytes, and that is too short" }],
+  ["JWKS_URL", { ...bySecret, JWT_SECRET: "", JWKS_URL: "issuer.example/keys" }],
+  ["JWT_ISSUER", { ...bySecret, JWT_ISSUER: "" }],
+  ["JWT_AUDIENCE", { ...bySecret, JWT_AUDIENCE: "" }],
+  ["BLACKLIST_MAX_AGE", { ...bySecret, BLACKLIST_MAX_AGE: "never" }],
   ["AUTH_MODE", { AUTH_MODE: "everybody" }],
   ["AUTH_MODE", { AUTH_MODE: "none", HOST: "0.0.0.0" }],
   ["AUTH_MODE", { AUTH_MODE: "none", HOST: "::" }],
@@ -62,6 +70,17 @@ describe("a gateway", () => {
     expect([other.status, field(other.body, "code")]).toEqual([404, "RESULT_NOT_FOUND"])
     await gateway.stop()
   })
+})
+
+describe("the role authz", () => {
+  for (const [name, env] of [
+    ["JWT_SECRET and JWKS_URL", {}],
+    ["JWT_ISSUER", { ...bySecret, JWT_ISSUER: "" }]
+  ] as const) {
+    it(`refuses to start with ${JSON.stringify(env)} and names ${name}`, async () => {
+      await expect(start("authz", { REDIS_URL: redis.url, ...env })).rejects.toThrow(name)
+    })
+  }
 })
 
 describe("a worker", () => {

@@ -5,7 +5,7 @@
 import { Core, Postgres, Role } from "@eco2/core"
 import { characterMatch, characters } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
-import { gateway } from "@eco2/gateway/layers"
+import { authz, gateway } from "@eco2/gateway/layers"
 import { characters as catalogue } from "../../packages/actors/src/domain/Character.ts"
 import { Cause, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, References } from "effect"
 import { setTimeout as delay } from "node:timers/promises"
@@ -35,7 +35,8 @@ const builtIn = characterMatch({ meanwhile: catalogue }).pipe(
   Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))
 )
 const apps = {
-  gateway: gateway({ authDefault: null, host }).pipe(
+  authz: authz.pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
+  gateway: gateway({ authDefault: "jwt", host }).pipe(
     Layer.provide(Layer.provide(characters, Layer.fresh(Postgres.layerOptional))),
     Layer.provide(Core.client),
     Layer.provide(fromEnvironment)

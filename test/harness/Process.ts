@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url"
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const entries = {
   gateway: "packages/gateway/src/main.ts",
+  authz: "packages/gateway/src/authz/main.ts",
   "scan-worker": "packages/actors/src/main.ts",
   "character-match": "packages/actors/src/character/matchMain.ts",
   "character-worker": "packages/actors/src/character/workerMain.ts",

@@ -41,22 +41,16 @@ export const GatewayConfig = Config.all({
 })
 export type GatewayConfig = Config.Success<typeof GatewayConfig>
 
-export type AuthMode = "none" | "header"
+export type AuthMode = "none" | "header" | "jwt"
 
 /**
- * AUTH_MODE: `header` (a mesh in front sets X-User-ID and strips what clients send) or `none` (whoever says so is the user;
- * else a demo user). A role has no default: it refuses to start without it. `none` is for this machine alone: off loopback
- * it needs INSECURE_NONE=true.
+ * AUTH_MODE: `jwt` (callers bring a token, checked here; default of a role), `header` (a mesh in front sets X-User-ID and
+ * strips what clients send) or `none` (whoever says so is the user; else a demo user; default of `npm start`). `none` is for
+ * this machine alone: off loopback it needs INSECURE_NONE=true.
  */
-export const authMode = (options: {
-  readonly default: AuthMode | null
-  readonly host: string
-}): Config.Config<AuthMode> =>
+export const authMode = (options: { readonly default: AuthMode; readonly host: string }): Config.Config<AuthMode> =>
   Config.all({
-    mode: Setting.oneOf<AuthMode | "unset">("AUTH_MODE", {
-      default: options.default ?? "unset",
-      values: ["none", "header"]
-    }),
+    mode: Setting.oneOf<AuthMode>("AUTH_MODE", { default: options.default, values: ["jwt", "header", "none"] }),
     insecure: Setting.flag("INSECURE_NONE", { default: false }),
     host: Setting.parsed("HOST", {
       default: options.host,
@@ -65,17 +59,11 @@ export const authMode = (options: {
     })
   }).pipe(
     Config.mapEffect(({ host, insecure, mode }) => {
-      if (mode === "unset")
-        return Effect.fail(
-          Setting.refuse(
-            "AUTH_MODE is not set; allowed is header (behind a mesh that sets X-User-ID) or none (on this machine alone)"
-          )
-        )
       const isLoopback = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/.test(host)
       return mode === "none" && !isLoopback && !insecure
         ? Effect.fail(
             Setting.refuse(
-              `AUTH_MODE is "none" while HOST is "${host}": anybody could be anybody; set HOST to 127.0.0.1, AUTH_MODE to header, or INSECURE_NONE=true`
+              `AUTH_MODE is "none" while HOST is "${host}": anybody could be anybody; set HOST to 127.0.0.1, AUTH_MODE to jwt or header, or INSECURE_NONE=true`
             )
           )
         : Effect.succeed(mode)

@@ -1,12 +1,14 @@
-/** The role `gateway` as a layer of routes, for composition roots. */
+/** The roles `gateway` and `authz` as layers of routes, for composition roots. */
 import { Core } from "@eco2/core"
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
-import { Authorization, make as makeAuthorization } from "./auth/Authorization.ts"
+import * as Authorization from "./auth/Authorization.ts"
+import * as ExtAuthz from "./authz/ExtAuthz.ts"
 import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
+import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
@@ -37,17 +39,22 @@ const cors = (origins: ReadonlyArray<string>) =>
         { global: true }
       )
 
-/** `authDefault` null: AUTH_MODE must be set. `host`: what HOST defaults to. */
-export const gateway = (options: { readonly authDefault: AuthMode | null; readonly host: string }) =>
+/** `authDefault`: what AUTH_MODE defaults to. `host`: what HOST defaults to. */
+export const gateway = (options: { readonly authDefault: AuthMode; readonly host: string }) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const config = yield* GatewayConfig
       const mode = yield* authMode({ default: options.authDefault, host: options.host })
       const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-        Layer.provide([ScanHandlers.layer(config), CharacterHandlers.layer, OpsHandlers.layer(config.internalSecret)]),
+        Layer.provide([
+          ScanHandlers.layer(config),
+          CharacterHandlers.layer,
+          OpsHandlers.layer(config.internalSecret),
+          BlacklistHandlers.layer(config)
+        ]),
         Layer.provide(Core.operations),
         Layer.provide(EventRouter.layer(config)),
-        Layer.provide(Layer.succeed(Authorization, makeAuthorization(mode)))
+        Layer.provide(Authorization.layer(mode))
       )
       return Layer.mergeAll(
         api,
@@ -61,3 +68,6 @@ export const gateway = (options: { readonly authDefault: AuthMode | null; readon
       )
     })
   )
+
+/** Answers an Envoy's ext_authz. Ready while its list of revocations may be believed, whether Redis answers or not. */
+export const authz = ExtAuthz.layer

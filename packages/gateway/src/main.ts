@@ -9,7 +9,7 @@ const host = "0.0.0.0"
 Role.run({
   role: "gateway",
   host,
-  app: gateway({ authDefault: null, host }).pipe(
+  app: gateway({ authDefault: "jwt", host }).pipe(
     Layer.provide(Layer.provide(characters, Postgres.layerOptional)),
     Layer.provide(Core.client),
     Layer.provide(Core.fromEnvironment)

@@ -49,7 +49,7 @@ describe("the live stream", () => {
       expect(EventStream.seqs(stream.events)).toEqual(all)
     }
   }
-  /** Cuts the gateway's tail connection. */
+  /** Cuts the gateway's tail connection, and those by which topics are read; how many there were. */
   const cutTail = async () => {
     const clients = String(await hand.send("CLIENT", "LIST"))
     const ids = clients.split("\n").flatMap((line) => (/ cmd=xread /.test(line) ? [/\bid=(\d+)/.exec(line)?.[1]] : []))
@@ -75,7 +75,7 @@ describe("the live stream", () => {
 
   it("J4 whose connection is cut is followed from where it was", async () => {
     const { id, streams } = await watched(ann)
-    expect(await cutTail()).toBe(1)
+    expect(await cutTail()).toBeGreaterThan(0)
     for (let stage = 0; stage < 4; stage++) {
       const holding = await hand.begin(id)
       await cutTail()

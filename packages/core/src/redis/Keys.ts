@@ -97,6 +97,9 @@ export const topic = (name: string) => {
   return { log: `${root}:log`, state: `${root}:state`, sent: (token: string) => `${root}:sent:${token}` }
 }
 
+/** A revoked token, by its id. Each in a slot of its own: there may be many, and no script touches two. */
+export const blacklist = (jti: string) => `${prefix}blacklist:${jti}`
+
 /** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
 export interface Row {
   readonly name: string
@@ -283,6 +286,16 @@ export const table: ReadonlyArray<Row> = [
     "1 minute",
     "publish",
     "publish",
+    false
+  ),
+  row(
+    "blacklist:<jti>",
+    "blacklist:.+",
+    "string",
+    "a revoked token: when it may be forgotten, whose it was, why",
+    "10 s longer than the token",
+    "revoke",
+    "Blacklist",
     false
   )
 ]

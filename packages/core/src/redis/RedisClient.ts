@@ -59,6 +59,14 @@ export class RedisClient extends Context.Service<
     readonly servers: Effect.Effect<ReadonlyArray<ServerInfo.ServerInfo>, RedisError>
     /** Null while Redis answers and takes writes; else what is wrong. Does no I/O. */
     readonly trouble: () => string | null
+    /**
+     * Every key that matches, from all masters, a page at a time: all that are there from beginning to end, some perhaps
+     * twice. Looks at every key there is, so it is for starting up, not for a hot path. Pages that find nothing are left out.
+     */
+    readonly scanPages: <E, R>(
+      pattern: string,
+      page: (keys: ReadonlyArray<string>) => Effect.Effect<void, E, R>
+    ) => Effect.Effect<void, RedisError | E, R>
     /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
     readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
   }
@@ -355,16 +363,19 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
       return { read, unblock }
     })
 
-  const scanNode = async (node: StandaloneRedis, pattern: string): Promise<Array<string>> => {
-    const found: Array<string> = []
-    let cursor = "0"
-    do {
-      const [next, keys] = await node.scan(cursor, "MATCH", pattern, "COUNT", 1_000)
-      found.push(...keys)
-      cursor = next
-    } while (cursor !== "0")
-    return found
-  }
+  const scanPages = <E, R>(pattern: string, page: (keys: ReadonlyArray<string>) => Effect.Effect<void, E, R>) =>
+    Effect.gen(function* () {
+      for (const node of shared instanceof Cluster ? shared.nodes("master") : [shared]) {
+        let cursor = "0"
+        do {
+          const [next, keys] = yield* counted(
+            fromPromise("SCAN", () => node.scan(cursor, "MATCH", pattern, "COUNT", 1_000))
+          )
+          if (keys.length > 0) yield* page(keys)
+          cursor = next
+        } while (cursor !== "0")
+      }
+    })
 
   return RedisClient.of({
     topology: url._tag,
@@ -376,11 +387,14 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     servers: Effect.map(counted(look), ({ heard }) => heard),
     trouble: trouble.present,
     reconnects: () => Math.max(0, connects - 1),
-    scan: (pattern) =>
-      fromPromise("SCAN", async () => {
-        const nodes = shared instanceof Cluster ? shared.nodes("master") : [shared]
-        return (await Promise.all(nodes.map((node) => scanNode(node, pattern)))).flat()
-      })
+    scanPages,
+    scan: (pattern) => {
+      const found: Array<string> = []
+      return Effect.as(
+        scanPages(pattern, (keys) => Effect.sync(() => void found.push(...keys))),
+        found
+      )
+    }
   })
 })
 

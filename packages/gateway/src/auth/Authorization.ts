@@ -1,13 +1,16 @@
 /**
  * Authorization: who asks. Answered before the body is looked at.
+ *   jwt     a token says so, and X-User-ID nothing (Authentication)
  *   header  the mesh in front has checked the caller and set X-User-ID
  *   none    X-User-ID is believed, a request without one is the demo user's: one machine, one developer
  */
-import { Context, Effect } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import type { AuthMode } from "../GatewayConfig.ts"
 import { refusal } from "../http/HttpErrors.ts"
 import type { HttpRefusal } from "../http/HttpErrors.ts"
+import * as Authentication from "./Authentication.ts"
+import { TokenConfig } from "./TokenConfig.ts"
 
 const demoUser = "demo"
 /** Ids are text of another service: bounded, printable, nothing else is assumed. */
@@ -20,7 +23,7 @@ export class Authorization extends Context.Service<
   }
 >()("@eco2/gateway/auth/Authorization") {}
 
-export const make = (mode: AuthMode) =>
+const byHeader = (mode: Exclude<AuthMode, "jwt">) =>
   Authorization.of({
     user: (request) => {
       const given = request.headers["x-user-id"]
@@ -34,3 +37,11 @@ export const make = (mode: AuthMode) =>
         : Effect.fail(refusal(401, "UNAUTHORIZED", "X-User-ID is not a user id"))
     }
   })
+
+const byToken = Effect.gen(function* () {
+  const { authenticate } = yield* Authentication.make(yield* TokenConfig)
+  return Authorization.of({ user: ({ headers }) => Effect.map(authenticate(headers), ({ user }) => user) })
+})
+
+export const layer = (mode: AuthMode) =>
+  mode === "jwt" ? Layer.effect(Authorization, byToken) : Layer.succeed(Authorization, byHeader(mode))

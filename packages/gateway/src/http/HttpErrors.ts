@@ -58,14 +58,16 @@ const toResponse = (error: HttpRefusal): HttpServerResponse.HttpServerResponse =
     { detail: error.detail, code: error.code },
     {
       status: error.status,
-      headers:
-        error.retryAfter === undefined
+      headers: {
+        ...(error.status === 401 ? { "www-authenticate": "Bearer" } : {}),
+        ...(error.retryAfter === undefined
           ? {}
           : {
               "retry-after": String(
                 Math.max(1, Math.ceil(Duration.toSeconds(Duration.fromInputUnsafe(error.retryAfter))))
               )
-            }
+            })
+      }
     }
   )
 

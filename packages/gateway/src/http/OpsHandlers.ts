@@ -5,11 +5,12 @@
 import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
 import { DeadLetters, Fleet, Job, JobStore, Mailbox } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
-import { Effect, Option, Redacted, Schema } from "effect"
+import { Effect, Schema } from "effect"
+import type { Option, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { createHash, timingSafeEqual } from "node:crypto"
+import * as InternalSecret from "../auth/InternalSecret.ts"
 import { refusal, respond, unavailable } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
 import { Api } from "./ScanApi.ts"
@@ -25,8 +26,6 @@ const notFound = refusal(404, "NOT_FOUND", "there is no such thing")
 const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
   unavailable(error._tag === "RedisFull" ? "the store is full" : "the store does not answer; try again")
 const mostAtOnce = 1_000
-
-const digest = (text: string) => createHash("sha256").update(text).digest()
 
 const letterState = (letter: DeadLetters.Letter) => ({
   id: letter.id,
@@ -49,14 +48,11 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
       const fleet = yield* Fleet.Fleet
       const store = yield* JobStore.JobStore
       const mailbox = yield* Mailbox.Mailbox
-      const wanted = Option.map(secret, (value) => digest(Redacted.value(value)))
+      const { isKnownBy } = InternalSecret.make(secret)
 
-      /** Runs a call for whoever knows the secret; comparing takes the same time however wrong the guess. */
-      const guarded = (request: HttpServerRequest.HttpServerRequest, call: Response) => {
-        const given = digest(request.headers["x-internal-secret"] ?? "")
-        const allowed = Option.isSome(wanted) && timingSafeEqual(given, wanted.value)
-        return respond(allowed ? call : Effect.fail(refusal(403, "FORBIDDEN", "X-Internal-Secret is missing or wrong")))
-      }
+      /** Runs a call for whoever knows the secret. */
+      const guarded = (request: HttpServerRequest.HttpServerRequest, call: Response) =>
+        respond(isKnownBy(request) ? call : Effect.fail(InternalSecret.forbidden))
       const json = (body: unknown) => HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": "no-store" } })
       const known = (name: string) => (mailboxes.includes(name) ? Effect.succeed(name) : Effect.fail(notFound))
       const letterOf = (name: string, partition: string, entry: string) =>

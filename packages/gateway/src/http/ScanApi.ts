@@ -5,6 +5,7 @@
 import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 
@@ -15,6 +16,12 @@ const status =
 
 const ErrorBody = Schema.Struct({ detail: Schema.Unknown, code: Schema.String })
 const failure = (code: number, description: string) => status(code, description)(Schema.Struct({ ...ErrorBody.fields }))
+
+const unknownCaller = [
+  failure(400, "MALFORMED_TOKEN"),
+  failure(401, "UNAUTHORIZED"),
+  failure(403, "TOKEN_REVOKED")
+] as const
 
 const ScanBody = Schema.Struct({
   image_url: Schema.String.annotate({
@@ -44,7 +51,8 @@ const Models = Schema.Struct({ models: Schema.Array(Schema.String), default: Sch
 
 const User = {
   "x-user-id": Schema.optionalKey(Schema.String).annotate({
-    description: "Who asks; set by the mesh (AUTH_MODE=header)"
+    description:
+      "Who asks; set by the mesh (AUTH_MODE=header). With AUTH_MODE=jwt it counts for nothing: Authorization: Bearer, or cookie s_access"
   })
 }
 const Submit = {
@@ -64,16 +72,12 @@ const JobPath = { job_id: Schema.String }
 const stream = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" }))
 const streamErrors = [
   failure(400, "INVALID_JOB_ID"),
-  failure(401, "UNAUTHORIZED"),
+  ...unknownCaller,
   failure(404, "RESULT_NOT_FOUND"),
   failure(503, "TOO_MANY_VIEWERS, UNAVAILABLE")
 ] as const
 const resultSuccess = [ScanResult.ScanResult, status(202, "Still open; see Retry-After")(Processing)] as const
-const resultErrors = [
-  failure(401, "UNAUTHORIZED"),
-  failure(404, "RESULT_NOT_FOUND"),
-  failure(503, "UNAVAILABLE")
-] as const
+const resultErrors = [...unknownCaller, failure(404, "RESULT_NOT_FOUND"), failure(503, "UNAVAILABLE")] as const
 
 export class ScanGroup extends HttpApiGroup.make("scan").add(
   HttpApiEndpoint.post("submit", "/api/v1/scan", {
@@ -85,7 +89,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
         400,
         "IMAGE_URL_REQUIRED, IMAGE_HOST_NOT_ALLOWED, UNSUPPORTED_MODEL, INVALID_IDEMPOTENCY_KEY, INVALID_JSON, INVALID_REQUEST"
       ),
-      failure(401, "UNAUTHORIZED"),
+      ...unknownCaller,
       failure(408, "REQUEST_TIMEOUT"),
       failure(409, "IDEMPOTENCY_KEY_REUSED"),
       failure(413, "IMAGE_TOO_LARGE, INPUT_TOO_LARGE"),
@@ -124,7 +128,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     headers: User,
     success: status(202, "Cancelled, now or before")(Cancelled),
     error: [
-      failure(401, "UNAUTHORIZED"),
+      ...unknownCaller,
       failure(403, "ORIGIN_NOT_ALLOWED"),
       failure(404, "RESULT_NOT_FOUND"),
       failure(409, "ALREADY_FINISHED"),
@@ -145,6 +149,7 @@ export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
   .add(CharacterGroup)
   .add(OpsGroup)
+  .add(BlacklistGroup)
   .annotateMerge(
     OpenApi.annotations({
       title: "Eco²",

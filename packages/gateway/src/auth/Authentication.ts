@@ -1,0 +1,64 @@
+/**
+ * Authentication: who a request's token says it is. Used by the gateway (AUTH_MODE=jwt) and by the role authz, which answer
+ * alike: 401 without a token or with one that is not good, 400 for what is none, 403 for a revoked one, 503 while it cannot
+ * be told. The token comes as `Authorization: Bearer …`, or as cookie `s_access` (an EventSource sends no headers).
+ */
+import { Effect, Metric } from "effect"
+import { Cookies } from "effect/http"
+import { refusal, unavailable } from "../http/HttpErrors.ts"
+import type { HttpRefusal } from "../http/HttpErrors.ts"
+import * as Blacklist from "./Blacklist.ts"
+import type { TokenConfig } from "./TokenConfig.ts"
+import * as Tokens from "./Tokens.ts"
+
+/** Requests judged, by `outcome`: allowed, or the code of the refusal; in authz also open (needs no token). */
+export const decisions = Metric.counter("eco2_authz_decisions_total", {
+  incremental: true,
+  description: "requests let in or refused"
+})
+export const count = (outcome: string) => Metric.update(Metric.withAttributes(decisions, { outcome }), 1)
+
+export interface Identity {
+  readonly user: string
+  readonly provider: string
+}
+
+type Headers = { readonly [name: string]: string | undefined }
+
+export interface Authentication {
+  readonly authenticate: (headers: Headers) => Effect.Effect<Identity, HttpRefusal>
+}
+
+const missing = refusal(401, "UNAUTHORIZED", "a token is needed: Authorization: Bearer, or cookie s_access")
+const revoked = refusal(403, "TOKEN_REVOKED", "the token was revoked")
+const unknown = unavailable("whether the token was revoked cannot be told now; try again")
+const cookieName = "s_access"
+
+const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, HttpRefusal> => {
+  if (authorization !== undefined && authorization !== "") {
+    const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
+    return token === undefined ? Effect.fail(Tokens.malformed) : Effect.succeed(token)
+  }
+  const token = cookie === undefined ? "" : (Cookies.parseHeader(cookie)[cookieName] ?? "")
+  return token === "" ? Effect.fail(missing) : Effect.succeed(token)
+}
+
+export const make = Effect.fnUntraced(function* (config: TokenConfig) {
+  const tokens = yield* Tokens.make(config)
+  const blacklist = yield* Blacklist.make({ maxAge: config.blacklistMaxAge })
+  const judge = Effect.fnUntraced(function* (headers: Headers): Effect.fn.Return<Identity, HttpRefusal> {
+    const { jti, provider, user } = yield* tokens.verify(yield* tokenOf(headers))
+    const standing = blacklist.standing(jti)
+    if (standing === "revoked") return yield* revoked
+    if (standing === "unknown") return yield* unknown
+    return { user, provider }
+  })
+  const authentication: Authentication = {
+    authenticate: (headers) =>
+      judge(headers).pipe(
+        Effect.tap(() => count("allowed")),
+        Effect.tapError(({ code }) => count(code))
+      )
+  }
+  return authentication
+})

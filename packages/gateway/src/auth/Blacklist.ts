@@ -1,0 +1,144 @@
+/**
+ * Blacklist: the revoked tokens, in this process's memory: loaded from their keys, kept in step by topic `blacklist.events`,
+ * with no gap between the two (Topic) and after a disconnect. Asking costs a look into a map.
+ * Cut off from Redis it goes on with the last known list, says so once, and after BLACKLIST_MAX_AGE answers `unknown`:
+ * then nobody is let in. Who writes: Revocations.
+ */
+import { Gauges, Keys, Readiness, RedisClient, Supervisor, Topic } from "@eco2/core"
+import { Clock, Duration, Effect, Metric, Schema } from "effect"
+import type { RedisError } from "@eco2/core"
+import type { Scope } from "effect"
+import { BlacklistEvents, forgottenAt } from "./Revocations.ts"
+
+export interface Blacklist {
+  /** `unknown`: the list is too old to be believed. */
+  readonly standing: (jti: string) => "good" | "revoked" | "unknown"
+  /** Tokens known to be revoked. */
+  readonly size: () => number
+}
+
+const tokens = Metric.gauge("eco2_authz_blacklist_tokens", { description: "revoked tokens known to this process" })
+const age = Metric.gauge("eco2_authz_blacklist_age_seconds", {
+  description: "seconds since the list was certainly complete; 20 while all is well"
+})
+const blindness = Metric.gauge("eco2_authz_blind", { description: "1 while revocations are known not to arrive" })
+
+const lookEvery = Duration.seconds(1)
+const looksPerPrune = 60
+/** A read lasts 20 s while all is well: nothing is known to be wrong before. */
+const deafAfterMillis = 30_000
+/** For a key whose text says no time. */
+const unreadableSeconds = 86_400
+
+const Values = Schema.Array(Schema.NullOr(Schema.String))
+
+/** All revoked tokens: key → epoch seconds from which it may be forgotten. */
+const load = Effect.fnUntraced(function* (nowSeconds: number) {
+  const redis = yield* RedisClient.RedisClient
+  const found = new Map<string, number>()
+  const decodeMany = RedisClient.decodeReply("MGET", Values)
+  const decodeOne = RedisClient.decodeReply("GET", Schema.NullOr(Schema.String))
+  // the keys of a page lie in many slots
+  const valuesOf = (keys: ReadonlyArray<string>) =>
+    redis.topology === "Cluster"
+      ? Effect.forEach(keys, (key) => Effect.flatMap(redis.send("GET", key), decodeOne), { concurrency: 100 })
+      : Effect.flatMap(redis.send("MGET", ...keys), decodeMany)
+  yield* redis.scanPages(Keys.blacklist("*"), (keys) =>
+    Effect.map(valuesOf(keys), (values) => {
+      for (const [i, value] of values.entries()) {
+        // expired since it was listed
+        if (value === null) continue
+        const until = Number.parseInt(value, 10)
+        found.set(keys[i]!, until > 0 ? until : nowSeconds + unreadableSeconds)
+      }
+    })
+  )
+  return found
+})
+
+export const make = Effect.fnUntraced(function* (options: {
+  readonly maxAge: Duration.Duration
+}): Effect.fn.Return<
+  Blacklist,
+  RedisError.RedisError,
+  RedisClient.RedisClient | Topic.Topics | Readiness | Gauges | Scope.Scope
+> {
+  const redis = yield* RedisClient.RedisClient
+  const clock = yield* Clock.Clock
+  const nowSeconds = () => clock.currentTimeMillisUnsafe() / 1_000
+  const maxAge = Duration.toMillis(options.maxAge)
+  const begun = clock.currentTimeMillisUnsafe()
+  /** By key, as `load` finds them: pieces of a text would keep the whole of it in memory. */
+  let revoked = new Map<string, number>()
+
+  const subscription = yield* Topic.follow(BlacklistEvents, {
+    snapshot: () =>
+      load(nowSeconds()).pipe(
+        Effect.provideService(RedisClient.RedisClient, redis),
+        Effect.map((found) => {
+          revoked = found
+        })
+      ),
+    event: ({ expires_at, jti, type }) =>
+      Effect.sync(() => {
+        if (type === "remove") revoked.delete(Keys.blacklist(jti))
+        else {
+          const until = forgottenAt(Date.parse(expires_at))
+          revoked.set(Keys.blacklist(jti), until > 0 ? until : nowSeconds() + unreadableSeconds)
+        }
+      })
+  })
+  yield* Effect.logInfo("revocations are known").pipe(
+    Effect.annotateLogs({ tokens: revoked.size, millis: clock.currentTimeMillisUnsafe() - begun })
+  )
+
+  const isTooOld = () => {
+    const millis = subscription.ageMillis()
+    return millis > maxAge && (subscription.blind() || millis > deafAfterMillis)
+  }
+
+  let wasBlind = false
+  let wasTooOld = false
+  let looks = 0
+  const look = Effect.suspend(() => {
+    if (++looks % looksPerPrune === 0) {
+      const now = nowSeconds()
+      for (const [key, until] of revoked) if (until <= now) revoked.delete(key)
+    }
+    const [blind, tooOld] = [subscription.blind(), isTooOld()]
+    const said: Array<Effect.Effect<void>> = []
+    if (blind && !wasBlind) said.push(Effect.logWarning("revocations do not arrive; the last known list serves"))
+    if (tooOld && !wasTooOld) said.push(Effect.logError("the list of revocations is too old; nobody is let in"))
+    if (!blind && wasBlind) said.push(Effect.logInfo("revocations arrive again; what was missed is known"))
+    wasBlind = blind
+    wasTooOld = tooOld
+    return Effect.all(said, { discard: true })
+  })
+  const supervisor = Supervisor.make()
+  yield* supervisor.supervise("blacklist", Effect.forever(Effect.andThen(Effect.sleep(lookEvery), look)))
+
+  const readiness = yield* Readiness
+  const trouble = () => supervisor.trouble() ?? (isTooOld() ? "the list of revocations is too old" : null)
+  yield* readiness.register("blacklist", trouble, supervisor.failed)
+  // also where readiness does not ask how Redis is
+  const { supervision } = yield* Topic.Topics
+  yield* readiness.register("revocations", supervision.trouble, supervision.failed)
+  const gauges = yield* Gauges
+  yield* gauges.register(
+    Effect.suspend(() =>
+      Effect.all(
+        [
+          Metric.update(tokens, revoked.size),
+          Metric.update(age, subscription.ageMillis() / 1_000),
+          Metric.update(blindness, subscription.blind() ? 1 : 0)
+        ],
+        { discard: true }
+      )
+    )
+  )
+
+  return {
+    standing: (jti) => (revoked.has(Keys.blacklist(jti)) ? "revoked" : isTooOld() ? "unknown" : "good"),
+    size: () => revoked.size
+  }
+})

@@ -1,0 +1,52 @@
+/**
+ * Revocations: what is written when a token is revoked: first the key, which lives as long as the token could be used, then
+ * the event, which tells every process (topic `blacklist.events`). In this order, so that who loads the keys and then
+ * follows the events misses none. Who reads them: Blacklist.
+ */
+import { Keys, RedisClient, Script, Topic } from "@eco2/core"
+import { Clock, Effect, Schema } from "effect"
+import { leewaySeconds } from "./Tokens.ts"
+
+/** `remove`: its key was deleted first. `expires_at`: when the token expires, as in `2026-01-31T12:00:00Z`. */
+const BlacklistEvent = Schema.Struct({
+  type: Schema.Literals(["add", "remove"]),
+  jti: Schema.String,
+  user_id: Schema.String,
+  expires_at: Schema.String,
+  reason: Schema.String
+})
+/** The state is kept in keys of its own, which expire with their tokens. */
+export const BlacklistEvents = Topic.make("blacklist.events", { event: BlacklistEvent, history: 10_000 })
+
+export interface Revocation {
+  readonly jti: string
+  readonly user: string
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+  readonly reason: string
+}
+
+/** Tokens are good for the leeway longer than they say; then no clock of the fleet differs by more than that again. */
+const afterExpiryMillis = 2 * leewaySeconds * 1_000
+/** Epoch seconds from which a token that expires then needs no mention. */
+export const forgottenAt = (expiresAtMillis: number): number => Math.ceil((expiresAtMillis + afterExpiryMillis) / 1_000)
+
+const revokeScript = Script.make({
+  file: new URL("./scripts/revoke.lua", import.meta.url),
+  numberOfKeys: 1,
+  reply: Schema.Literal("OK")
+})
+
+/**
+ * Revokes a token; resumes when it is durable and told. One that has expired is refused anyway: nothing is stored.
+ * After an error the token may be revoked or not, in some processes or all; again is safe. Passes when Redis is full.
+ */
+export const revoke = Effect.fnUntraced(function* (revocation: Revocation) {
+  const until = forgottenAt(revocation.expiresAt)
+  if (until * 1_000 <= (yield* Clock.currentTimeMillis)) return
+  const redis = yield* RedisClient.RedisClient
+  const { expiresAt, jti, reason, user } = revocation
+  const about = { user_id: user, expires_at: new Date(expiresAt).toISOString(), reason }
+  yield* redis.run(revokeScript, [Keys.blacklist(jti)], [`${until} ${JSON.stringify(about)}`, until * 1_000])
+  yield* Topic.publish(BlacklistEvents, { type: "add", jti, ...about })
+})

@@ -1,0 +1,60 @@
+/** TokenConfig: what an operator says of the tokens people come with. A wrong value stops the process at start. */
+import { Setting } from "@eco2/core"
+import { Config, Effect, Option, Redacted } from "effect"
+
+const text = (value: string) => value
+const isHttp = (value: string) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
+/** HS256 wants a key as long as its hash (RFC 7518, 3.2). */
+const leastSecretBytes = 32
+
+/** Where the keys come from: a secret shared with the issuer (HS256), or the issuer's published ones (RS, ES). */
+export type KeySource =
+  | { readonly _tag: "Secret"; readonly secret: Redacted.Redacted }
+  | { readonly _tag: "Jwks"; readonly url: string }
+
+export const TokenConfig = Config.all({
+  /** JWT_SECRET: the secret that tokens are signed with (HS256), of 32 bytes at least. */
+  secret: Config.option(Config.Redacted("JWT_SECRET")),
+  /** JWKS_URL: where the issuer publishes its keys (RS256…, ES256…). One of the two, not both. */
+  jwksUrl: Setting.parsed("JWKS_URL", {
+    default: "",
+    allowed: "an http or https URL",
+    parse: (value) => (isHttp(value) ? value : undefined)
+  }),
+  /** JWT_ISSUER: `iss` of every token. */
+  issuer: Setting.parsed("JWT_ISSUER", { default: "", allowed: "text", parse: text }),
+  /** JWT_AUDIENCE: what `aud` of every token must name. */
+  audience: Setting.parsed("JWT_AUDIENCE", { default: "", allowed: "text", parse: text }),
+  /** BLACKLIST_MAX_AGE: cut off from Redis for longer, nobody is let in. Default 5 minutes. */
+  blacklistMaxAge: Setting.duration("BLACKLIST_MAX_AGE", { default: "5 minutes", min: "1 second" })
+}).pipe(
+  Config.mapEffect(({ audience, blacklistMaxAge, issuer, jwksUrl, secret }) =>
+    Effect.gen(function* () {
+      const shared = Option.filter(secret, (value) => Redacted.value(value) !== "")
+      if (Option.isSome(shared) === (jwksUrl !== ""))
+        return yield* Effect.fail(
+          Setting.refuse(
+            `${jwksUrl === "" ? "neither" : "both"} of JWT_SECRET and JWKS_URL are set; tokens are checked with exactly one of them (or set AUTH_MODE to header behind a mesh)`
+          )
+        )
+      if (Option.isSome(shared) && Buffer.byteLength(Redacted.value(shared.value)) < leastSecretBytes)
+        return yield* Effect.fail(
+          Setting.refuse(`JWT_SECRET is too short for HS256; allowed are ${leastSecretBytes} bytes or more`)
+        )
+      for (const [name, value] of [
+        ["JWT_ISSUER", issuer],
+        ["JWT_AUDIENCE", audience]
+      ] as const) {
+        if (value === "")
+          return yield* Effect.fail(
+            Setting.refuse(`${name} is not set; a token is taken only from the issuer, and for the audience, it names`)
+          )
+      }
+      const keys: KeySource = Option.isSome(shared)
+        ? { _tag: "Secret", secret: shared.value }
+        : { _tag: "Jwks", url: jwksUrl }
+      return { keys, issuer, audience, blacklistMaxAge }
+    })
+  )
+)
+export type TokenConfig = Config.Success<typeof TokenConfig>

@@ -1,0 +1,88 @@
+/**
+ * Tokens: whether a JWT is good, by signature, issuer, audience and time. By `jose`; which algorithms are taken depends on
+ * where the keys come from, never on the token: HS256 with a shared secret, RS and ES with published keys, `none` never.
+ * Whether a good token was revoked is the Blacklist's to say.
+ */
+import { Clock, Effect, Redacted } from "effect"
+import { errors, jwtVerify } from "jose"
+import type { JWTPayload, JWTVerifyGetKey } from "jose"
+import { refusal, unavailable } from "../http/HttpErrors.ts"
+import type { HttpRefusal } from "../http/HttpErrors.ts"
+import * as PublishedKeys from "./PublishedKeys.ts"
+import type { TokenConfig } from "./TokenConfig.ts"
+
+/** What a good token says. */
+export interface Claims {
+  readonly user: string
+  readonly jti: string
+  /** Who vouched for the user, as in `kakao`; `jwt` where the token does not say. */
+  readonly provider: string
+}
+
+export interface Tokens {
+  /** 400 for what is no JWT, 401 for one that is not good, 503 while that cannot be told. */
+  readonly verify: (token: string) => Effect.Effect<Claims, HttpRefusal>
+}
+
+/** Clocks differ by so much, in either direction. */
+export const leewaySeconds = 5
+const mostLength = 8 * 1024
+const shape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/
+/** A user id must survive a header, a token's id a key. */
+const header = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/
+const isHeader = (value: unknown): value is string => typeof value === "string" && header.test(value)
+
+const published = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
+
+export const malformed = refusal(400, "MALFORMED_TOKEN", "the token is not a JWT")
+const bad = (detail: string) => refusal(401, "UNAUTHORIZED", detail)
+
+const why = (error: unknown): HttpRefusal | null => {
+  if (error instanceof PublishedKeys.KeysUnavailable) return unavailable("tokens cannot be checked now; try again")
+  if (error instanceof errors.JWTExpired) return bad("the token has expired")
+  if (error instanceof errors.JWTClaimValidationFailed) return bad(`the token's ${error.claim} is not as it must be`)
+  if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) return malformed
+  return error instanceof errors.JOSEError ? bad("the token's signature is not good") : null
+}
+
+const claimsOf = (payload: JWTPayload, nowSeconds: number): Effect.Effect<Claims, HttpRefusal> => {
+  const { iat, jti, sub } = payload
+  if (iat !== undefined && iat > nowSeconds + leewaySeconds) return Effect.fail(bad("the token is from the future"))
+  if (!isHeader(sub)) return Effect.fail(bad("the token's sub is not a user id"))
+  if (!isHeader(jti)) return Effect.fail(bad("the token's jti is not an id"))
+  const provider = payload.provider
+  return Effect.succeed({ user: sub, jti, provider: isHeader(provider) ? provider : "jwt" })
+}
+
+export const make = Effect.fnUntraced(function* (config: TokenConfig): Effect.fn.Return<Tokens> {
+  const key: Uint8Array | JWTVerifyGetKey =
+    config.keys._tag === "Secret"
+      ? new TextEncoder().encode(Redacted.value(config.keys.secret))
+      : yield* PublishedKeys.make(config.keys.url)
+  const algorithms = config.keys._tag === "Secret" ? ["HS256"] : published
+  return {
+    verify: Effect.fnUntraced(function* (token) {
+      if (token.length > mostLength || !shape.test(token)) return yield* malformed
+      const now = yield* Clock.currentTimeMillis
+      const { payload } = yield* Effect.tryPromise({
+        try: () =>
+          jwtVerify(token, key, {
+            algorithms,
+            issuer: config.issuer,
+            audience: config.audience,
+            clockTolerance: leewaySeconds,
+            // a token without an end could be revoked for ever only
+            requiredClaims: ["sub", "jti", "exp"],
+            currentDate: new Date(now)
+          }),
+        catch: (error) => error
+      }).pipe(
+        Effect.catch((error) => {
+          const answer = why(error)
+          return answer === null ? Effect.die(error) : Effect.fail(answer)
+        })
+      )
+      return yield* claimsOf(payload, now / 1_000)
+    })
+  }
+})

@@ -1,0 +1,58 @@
+/**
+ * ExtAuthz: the answers Envoy's ext_authz filter asks for over HTTP: it sends each request's method, path and headers, 200
+ * lets the request through with the headers answered here. Whatever path is sent is judged before any router sees it.
+ *   200  x-user-id, x-auth-provider: who asks; both empty where nobody needs to be known, so that what a client sent is gone
+ *   401 403 400 503  as Authentication says; 403 for /api/v1/internal, 400 for a path that could be read in two ways
+ * The process's own probes (/healthz, /readyz, /metrics, written exactly so) are answered by itself. To Envoy they are paths
+ * open to all, so only the status counts; where this process is not ready it says so, and lets nobody look at another's /readyz.
+ */
+import { Effect, Layer } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as Authentication from "../auth/Authentication.ts"
+import { TokenConfig } from "../auth/TokenConfig.ts"
+import { refusal, respond } from "../http/HttpErrors.ts"
+import type { HttpRefusal } from "../http/HttpErrors.ts"
+import { needOf } from "./CheckedPath.ts"
+
+const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"])
+const nobody = { "x-user-id": "", "x-auth-provider": "" }
+const open = HttpServerResponse.empty({ status: 200, headers: nobody })
+
+const malformed = refusal(400, "MALFORMED_PATH", "the path could be read in more than one way")
+const internal = refusal(403, "FORBIDDEN", "not from outside")
+
+const hostOfTarget = /^[a-z]+:\/\/[^/?#\\]*/i
+
+const refuse = (error: HttpRefusal) => Effect.andThen(Authentication.count(error.code), Effect.fail(error))
+
+const decide = Effect.fnUntraced(function* (
+  request: HttpServerRequest.HttpServerRequest,
+  { authenticate }: Authentication.Authentication
+): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
+  // a target that names a host too has been tidied up before we see it: where that changed it, it is not what was sent
+  const sent = request.originalUrl.replace(hostOfTarget, "")
+  const need = sent === request.url ? needOf(sent) : "malformed"
+  if (need === "malformed") return yield* refuse(malformed)
+  if (need === "internal") return yield* refuse(internal)
+  // a preflight carries no token, and reaches no handler that needs one
+  if (need === "open" || request.method === "OPTIONS") return yield* Effect.as(Authentication.count("open"), open)
+  const { provider, user } = yield* authenticate(request.headers)
+  return HttpServerResponse.empty({ status: 200, headers: { "x-user-id": user, "x-auth-provider": provider } })
+})
+
+export const layer = Layer.unwrap(
+  Effect.gen(function* () {
+    const authentication = yield* Authentication.make(yield* TokenConfig)
+    return HttpRouter.middleware(
+      (app) =>
+        Effect.gen(function* () {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const isProbe = probes.has(request.url) && (request.method === "GET" || request.method === "HEAD")
+          if (isProbe) return HttpServerResponse.setHeaders(yield* app, nobody)
+          const answer = yield* respond(decide(request, authentication))
+          return answer.status === 200 ? answer : HttpServerResponse.setHeaders(answer, nobody)
+        }),
+      { global: true }
+    )
+  })
+)

@@ -1,0 +1,81 @@
+/** The list of revoked tokens in memory: bounded by their lives, and honest about what it may lack. */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Gauges, Readiness, RedisClient, Topic } from "@eco2/core"
+import { FaultProxy, RedisServer } from "@eco2/core/testing"
+import * as Blacklist from "../../../packages/gateway/src/auth/Blacklist.ts"
+import * as Revocations from "../../../packages/gateway/src/auth/Revocations.ts"
+import * as LogLines from "../../core/redis/LogLines.ts"
+import { until } from "../../core/Until.ts"
+
+const maxAge = Duration.minutes(5)
+/** Looks in real time: what is looked at comes from Redis, while the list's own time stands still. */
+const eventually = <A>(look: () => A, wanted: (seen: A) => boolean) =>
+  TestClock.withLive(until(Effect.sync(look), wanted))
+
+const ground = Effect.gen(function* () {
+  yield* TestClock.setTime(Date.now())
+  const server = yield* RedisServer.scoped()
+  const proxy = yield* Effect.acquireRelease(
+    Effect.promise(() => FaultProxy.start(server.port)),
+    (one) => Effect.promise(() => one.close())
+  )
+  const logs = LogLines.make()
+  const parts = Layer.mergeAll(Topic.layer, Readiness.layer, Gauges.layer)
+  const layer = Layer.fresh(
+    parts.pipe(Layer.provideMerge(RedisClient.layerUrl(proxy.url)), Layer.provideMerge(logs.layer))
+  )
+  return { proxy, logs, context: yield* Layer.build(layer) }
+})
+const revocation = (jti: string, seconds: number): Revocations.Revocation => ({
+  jti,
+  user: "ann",
+  expiresAt: Date.now() + seconds * 1_000,
+  reason: ""
+})
+
+describe("the list", () => {
+  it.effect("forgets tokens that have expired, those it was told of and those it loaded", () =>
+    Effect.gen(function* () {
+      const { context } = yield* ground
+      yield* Effect.gen(function* () {
+        yield* Revocations.revoke(revocation("loaded", 60))
+        const list = yield* Blacklist.make({ maxAge })
+        yield* Revocations.revoke(revocation("short", 60))
+        yield* Revocations.revoke(revocation("long", 3_600))
+        yield* eventually(list.size, (size) => size === 3)
+        yield* TestClock.adjust("59 seconds")
+        expect([list.standing("loaded"), list.standing("short")]).toEqual(["revoked", "revoked"])
+        yield* TestClock.adjust("2 minutes")
+        expect(list.size()).toBe(1)
+        expect(list.standing("long")).toBe("revoked")
+      }).pipe(Effect.provideContext(context))
+    })
+  )
+
+  it.effect("says once that it is blind and once that it is too old, however long that lasts", () =>
+    Effect.gen(function* () {
+      const { context, logs, proxy } = yield* ground
+      yield* Effect.gen(function* () {
+        const list = yield* Blacklist.make({ maxAge })
+        yield* eventually(proxy.connections, (count) => count === 2)
+        proxy.refuse()
+        const blind = "revocations do not arrive; the last known list serves"
+        const old = "the list of revocations is too old; nobody is let in"
+        yield* Effect.repeat(
+          Effect.andThen(TestClock.adjust("1 second"), TestClock.withLive(Effect.sleep("5 millis"))),
+          { until: () => logs.of(blind).length > 0 }
+        )
+        expect(list.standing("a")).toBe("good")
+        yield* TestClock.adjust("4 minutes")
+        expect(list.standing("a")).toBe("good")
+        expect(logs.of(old)).toEqual([])
+        yield* TestClock.adjust("2 minutes")
+        expect(list.standing("a")).toBe("unknown")
+        yield* TestClock.adjust("10 minutes")
+        expect([logs.of(blind).length, logs.of(old).length]).toEqual([1, 1])
+      }).pipe(Effect.provideContext(context))
+    })
+  )
+})

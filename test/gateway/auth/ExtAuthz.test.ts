@@ -1,0 +1,177 @@
+/** The role authz: which paths need a token, however they are written. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import { needOf } from "../../../packages/gateway/src/authz/CheckedPath.ts"
+import { send } from "../../harness/RawRequest.ts"
+import { bySecret, signed } from "../../harness/TokenIssuer.ts"
+import { start } from "../Serving.ts"
+import type { Serving } from "../Serving.ts"
+
+let redis: RedisServer.RedisServer
+let authz: Serving
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  authz = await start("authz", { ...bySecret, REDIS_URL: redis.url })
+})
+afterAll(async () => {
+  await authz.stop()
+  await redis.stop()
+})
+
+const check = (target: string, options: Parameters<typeof send>[2] = {}) =>
+  send(authz.address, target, { ...options, headers: { "x-user-id": "mallory", ...options.headers } })
+const token = () => ({ authorization: `Bearer ${signed()}` })
+
+const open = [
+  "/",
+  "/?a=1",
+  "/healthz",
+  "/readyz",
+  "/metrics",
+  "/metrics?name=x",
+  "/docs",
+  "/docs/x",
+  "http://gateway/docs",
+  "/openapi.json",
+  "/assets/app.js",
+  "/news",
+  "/news/1",
+  "/api/v1/info/news?category=ai&cursor=1_2",
+  "/api/v1/info/news/categories",
+  "/api/v1/character/catalog",
+  "/api/v1/scan/categories?x=/../y"
+]
+const closed = [
+  "http://gateway/api/v1/scan",
+  "/api/v1/scan",
+  "/api/v1/scan/",
+  "/api/v1",
+  "/api/v1/scan/models",
+  "/api/v1/scan/9b2f0f7e-5b7f-4c63-9c52-000000000000/events?last_event_id=3",
+  "/api/v1/users/me/characters",
+  "/api/v1/users/me/characters/%EC%9D%B4%EC%BD%94/ownership",
+  "/api/v1/character/catalog/",
+  "/api/v1/character/catalogue",
+  "/api/v1/scan/categories/",
+  "/api/v1/scan/Categories",
+  "/api/v1/scan/c%61tegories",
+  "/api/v1/info",
+  "/api/v1/information",
+  "/API/v1/scan",
+  "/Docs",
+  "/docsx",
+  "/healthz/",
+  "/newsletter",
+  "/whatever"
+]
+const internal = [
+  "/api/v1/internal",
+  "/api/v1/internal/",
+  "/api/v1/internal/blacklist",
+  "/api/v1/internal/ops/mailboxes?x=1",
+  "/api/v1/INTERNAL/ops",
+  "/API/V1/internal/ops",
+  "/api/v1/%69nternal/ops",
+  "/api/v1/inter%6Eal/blacklist"
+]
+const tricks = [
+  "//api/v1/scan",
+  "/api//v1/scan",
+  "/api/v1/info//../scan",
+  "/api/v1/info/../scan",
+  "/api/v1/info/./../scan",
+  "/api/v1/info/%2e%2e/scan",
+  "/api/v1/info/%2E%2E/scan",
+  "/api/v1/info/.%2e/scan",
+  "/api/v1/info/..%2fscan",
+  "/api/v1/info%2f..%2fscan",
+  "/api/v1/info/..;/scan",
+  "/api/v1/info/..;a=b/scan",
+  "/api/v1/scan;/categories",
+  "/api/v1/info/%252e%252e/scan",
+  "/api/v1/info/..%5cscan",
+  "/api/v1/info/..\\scan",
+  "/api/v1/info/%c0%ae%c0%ae/scan",
+  "/api/v1/info/%EF%BC%8E%EF%BC%8E/scan",
+  "/api/v1/info/..%EF%BC%8Fscan",
+  "/api/v1/info/%E2%80%A5/scan",
+  "/news/a%EF%BC%8Fb",
+  "/news/a%EF%BC%BCb",
+  "/docs/..",
+  "/docs/../api/v1/scan",
+  "/assets/..%2f..%2fapi/v1/scan",
+  "/healthz/../api/v1/scan",
+  "/healthz;/../api/v1/scan",
+  "/healthz%3f/../api/v1/scan",
+  "/healthz%23/../api/v1/scan",
+  "/healthz#/../api/v1/scan",
+  "/news/%00/../../api/v1/scan",
+  "/news/%0d%0ax-user-id:root",
+  "/news/%zz",
+  "/news/%",
+  "/news/%ff",
+  "http://gateway/docs/../api/v1/scan",
+  "http://gateway/docs/%2e%2e/api/v1/scan",
+  "http://gateway\\docs/x",
+  "http://gateway",
+  "healthz",
+  "*"
+]
+
+describe("authz", () => {
+  it.each(open)("lets everybody at %s, and nobody is anybody there", async (target) => {
+    for (const headers of [{}, token()]) {
+      const answer = await check(target, { headers })
+      expect(answer.status).toBe(200)
+      expect(answer.headers).toMatchObject({ "x-user-id": "", "x-auth-provider": "" })
+    }
+  })
+
+  it.each(closed)("wants a token for %s, whatever X-User-ID says", async (target) => {
+    const refused = await check(target)
+    expect([refused.status, refused.headers["x-user-id"]]).toEqual([401, ""])
+    const answer = await check(target, { headers: token() })
+    expect([answer.status, answer.headers["x-user-id"]]).toEqual([200, "ann"])
+  })
+
+  it.each(internal)("lets nobody at %s", async (target) => {
+    for (const method of ["GET", "POST", "OPTIONS"]) {
+      const answer = await check(target, { method, headers: { ...token(), "x-internal-secret": "x" } })
+      expect([answer.status, JSON.parse(answer.body).code, answer.headers["x-user-id"]]).toEqual([403, "FORBIDDEN", ""])
+    }
+  })
+
+  it.each(tricks)("refuses %s, with a token and without", async (target) => {
+    expect(needOf(target)).toBe("malformed")
+    for (const headers of [{}, token()]) {
+      for (const method of ["GET", "OPTIONS"]) {
+        const answer = await check(target, { method, headers })
+        expect(answer.status).toBe(400)
+        if (answer.body !== "") expect(answer.headers["x-user-id"]).toBe("")
+      }
+    }
+  })
+
+  it("lets every method at an open path, OPTIONS at any, and no other at a closed one", async () => {
+    for (const method of ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]) {
+      expect((await check("/api/v1/info/news", { method })).status).toBe(200)
+      expect((await check("/metrics", { method })).status).toBe(200)
+      expect((await check("/api/v1/scan", { method })).status).toBe(401)
+    }
+    const preflight = await check("/api/v1/scan", { method: "OPTIONS" })
+    expect([preflight.status, preflight.headers["x-user-id"]]).toEqual([200, ""])
+  })
+
+  it("says who vouched for the user where the token does", async () => {
+    const answer = await check("/api/v1/scan", {
+      headers: { authorization: `Bearer ${signed({ provider: "kakao" })}` }
+    })
+    expect(answer.headers).toMatchObject({ "x-user-id": "ann", "x-auth-provider": "kakao" })
+  })
+
+  it("answers its own probes", async () => {
+    expect(JSON.parse((await check("/healthz")).body)).toEqual({ status: "ok" })
+    expect(JSON.parse((await check("/readyz")).body)).toEqual({ status: "ready" })
+    expect((await check("/metrics")).body).toContain("eco2_authz_blacklist_tokens")
+  })
+})

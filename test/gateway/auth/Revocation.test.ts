@@ -1,0 +1,298 @@
+/** Revoking a token: durable, known to every process, and for no longer than the token could be used. */
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
+import { Effect } from "effect"
+import { Redis } from "ioredis"
+import { Keys } from "@eco2/core"
+import { FaultProxy, RedisServer } from "@eco2/core/testing"
+import * as RedisCluster from "../../core/RedisCluster.ts"
+import { send } from "../../harness/RawRequest.ts"
+import { bySecret, inSeconds, signed } from "../../harness/TokenIssuer.ts"
+import { metric, simulatedOnly, start, until } from "../Serving.ts"
+import type { Serving } from "../Serving.ts"
+
+const path = "/api/v1/scan/9b2f0f7e-5b7f-4c63-9c52-000000000000/result"
+const secret = "only services know this"
+const usual = { ...simulatedOnly, ...bySecret, INTERNAL_SECRET: secret }
+
+let redis: RedisServer.RedisServer
+let outside: Redis
+const started: Array<Serving> = []
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  outside = new Redis(redis.url)
+})
+afterEach(async () => {
+  await Promise.all(started.splice(0).map((role) => role.stop()))
+  await outside.config("SET", "maxmemory", "0")
+  await outside.flushall()
+})
+afterAll(async () => {
+  outside.disconnect()
+  await redis.stop()
+})
+
+const role = async (name: "gateway" | "authz", env: Readonly<Record<string, string>> = {}) => {
+  const one = await start(name, { ...usual, REDIS_URL: redis.url, ...env })
+  started.push(one)
+  return one
+}
+const statusOf = async (serving: Serving, jti: string, claims: Readonly<Record<string, unknown>> = {}) =>
+  (await send(serving.address, path, { headers: { authorization: `Bearer ${signed({ jti, ...claims })}` } })).status
+const becomes = (serving: Serving, jti: string, status: number, claims: Readonly<Record<string, unknown>> = {}) =>
+  until(
+    () => statusOf(serving, jti, claims),
+    (seen) => seen === status
+  )
+const post = (
+  serving: Serving,
+  body: unknown,
+  headers: Readonly<Record<string, string>> = { "x-internal-secret": secret }
+) =>
+  send(serving.address, "/api/v1/internal/blacklist", {
+    method: "POST",
+    headers,
+    body: typeof body === "string" ? body : JSON.stringify(body)
+  })
+const revocation = (jti: string, seconds = 600) => ({
+  jti,
+  user_id: "ann",
+  expires_at: new Date(inSeconds(seconds) * 1_000).toISOString(),
+  reason: "logout"
+})
+const revoke = async (serving: Serving, jti: string, seconds?: number) => {
+  expect((await post(serving, revocation(jti, seconds))).status).toBe(204)
+}
+
+describe("POST /api/v1/internal/blacklist", () => {
+  it("wants the secret, and lets nobody in where none is set", async () => {
+    const gateway = await role("gateway")
+    const without = await role("gateway", { INTERNAL_SECRET: "" })
+    for (const [serving, headers] of [
+      [gateway, {}],
+      [gateway, { "x-internal-secret": "wrong" }],
+      [without, {}],
+      [without, { "x-internal-secret": "" }]
+    ] as const) {
+      const answer = await post(serving, revocation("a"), headers)
+      expect([answer.status, JSON.parse(answer.body).code]).toEqual([403, "FORBIDDEN"])
+    }
+    expect(await outside.keys("*blacklist*")).toEqual([])
+  })
+
+  const wrong: ReadonlyArray<readonly [status: number, body: unknown]> = [
+    [400, "{"],
+    [400, "[]"],
+    [422, {}],
+    [422, { ...revocation("a"), jti: "" }],
+    [422, { ...revocation("a"), jti: "x".repeat(256) }],
+    [422, { ...revocation("a"), jti: "line\nbreak" }],
+    [422, { ...revocation("a"), user_id: 7 }],
+    [422, { ...revocation("a"), expires_at: "tomorrow" }],
+    [422, { ...revocation("a"), expires_at: "2026-13-01T00:00:00Z" }],
+    [422, { ...revocation("a"), expires_at: 1_800_000_000 }],
+    [422, { ...revocation("a"), reason: "x".repeat(1_001) }]
+  ]
+  it("refuses a body that is not as it must be, and stores nothing", async () => {
+    const gateway = await role("gateway")
+    for (const [status, body] of wrong) expect([body, (await post(gateway, body)).status]).toEqual([body, status])
+    expect(await outside.keys("*blacklist*")).toEqual([])
+  })
+
+  it("stores nothing for a token that has expired", async () => {
+    const gateway = await role("gateway")
+    await revoke(gateway, "old", -3_600)
+    expect(await outside.keys("*blacklist*")).toEqual([])
+  })
+
+  it("keeps the key for as long as the token could be used, leeway included, and no longer", async () => {
+    const gateway = await role("gateway")
+    await revoke(gateway, "a", 600)
+    const left = await outside.ttl(Keys.blacklist("a"))
+    expect(left).toBeGreaterThan(604)
+    expect(left).toBeLessThanOrEqual(611)
+  })
+
+  it("takes times as any language writes them", async () => {
+    const gateway = await role("gateway")
+    for (const [i, expires_at] of [
+      "2126-01-31T12:00:00Z",
+      "2126-01-31T12:00:00.123456+09:00",
+      "2126-01-31T12:00:00",
+      "2126-01-31T12:00"
+    ].entries()) {
+      expect((await post(gateway, { ...revocation(`t${i}`), expires_at, reason: null })).status).toBe(204)
+      expect(await outside.exists(Keys.blacklist(`t${i}`))).toBe(1)
+    }
+  })
+
+  it("revokes while Redis is full", async () => {
+    const gateway = await role("gateway")
+    await outside.config("SET", "maxmemory", "1")
+    await revoke(gateway, "a")
+    await becomes(gateway, "a", 403)
+  })
+
+  it("is 503 while Redis is away, and may be asked again", async () => {
+    const proxy = await FaultProxy.start(redis.port)
+    const gateway = await role("gateway", { REDIS_URL: proxy.url })
+    proxy.refuse()
+    const answer = await post(gateway, revocation("a"))
+    expect([answer.status, answer.headers["retry-after"]]).toEqual([503, "2"])
+    proxy.heal()
+    await until(
+      async () => (await post(gateway, revocation("a"))).status,
+      (status) => status === 204
+    )
+    await becomes(gateway, "a", 403)
+    await started.splice(0)[0]!.stop()
+    await proxy.close()
+  })
+})
+
+describe("a revoked token", () => {
+  it("is refused by every process, also by one that starts afterwards", async () => {
+    const [gateway, authz] = [await role("gateway"), await role("authz")]
+    expect(await statusOf(gateway, "a")).toBe(404)
+    expect(await statusOf(authz, "a")).toBe(200)
+    await revoke(gateway, "a")
+    await Promise.all([becomes(gateway, "a", 403), becomes(authz, "a", 403)])
+    expect(await statusOf(await role("authz"), "a")).toBe(403)
+    expect(await statusOf(authz, "b")).toBe(200)
+  })
+
+  it("is refused during the leeway after its end as well", async () => {
+    const gateway = await role("gateway")
+    await revoke(gateway, "a", -4)
+    await becomes(gateway, "a", 403, { exp: inSeconds(-2) })
+    expect(await statusOf(await role("authz"), "a", { exp: inSeconds(-2) })).toBe(403)
+  })
+
+  it("that was taken back is good again", async () => {
+    const [gateway, authz] = [await role("gateway"), await role("authz")]
+    await revoke(gateway, "a")
+    await becomes(authz, "a", 403)
+    const event = { type: "remove", ...revocation("a") }
+    await outside.del(Keys.blacklist("a"))
+    const log = Keys.topic("blacklist.events").log
+    // as another service would publish it: counted, after the one before
+    await outside.xadd(log, "*", "n", "2", "e", JSON.stringify(event))
+    await becomes(authz, "a", 200)
+    expect(await statusOf(await role("authz"), "a")).toBe(200)
+  })
+
+  it("whose key says nothing readable is refused all the same", async () => {
+    await outside.set(Keys.blacklist("odd"), "", "EX", 60)
+    expect(await statusOf(await role("authz"), "odd")).toBe(403)
+  })
+
+  it("is one of 100,000 that a process knows before it first answers", { timeout: 60_000 }, async () => {
+    const until_ = inSeconds(3_600)
+    for (let page = 0; page < 100; page++) {
+      const pipeline = outside.pipeline()
+      for (let i = 0; i < 1_000; i++)
+        pipeline.set(Keys.blacklist(`00000000-0000-4000-8000-0000000${page * 1_000 + i}`), `${until_} {}`, "EX", 3_600)
+      await pipeline.exec()
+    }
+    const authz = await role("authz")
+    expect(await metric(authz, "eco2_authz_blacklist_tokens")).toBe(100_000)
+    for (const i of [0, 50_000, 99_999]) expect(await statusOf(authz, `00000000-0000-4000-8000-0000000${i}`)).toBe(403)
+    expect(await statusOf(authz, "another")).toBe(200)
+  })
+})
+
+describe("on a Cluster of three masters", () => {
+  it("a revoked token is refused by who follows, and by who loads keys from all masters", { timeout: 60_000 }, () =>
+    Effect.runPromise(
+      Effect.scoped(
+        Effect.gen(function* () {
+          const { url } = yield* RedisCluster.start()
+          yield* Effect.promise(async () => {
+            const gateway = await role("gateway", { REDIS_URL: url })
+            const jtis = Array.from({ length: 30 }, (_, i) => `token ${i}`)
+            for (const jti of jtis) await revoke(gateway, jti)
+            for (const jti of jtis) await becomes(gateway, jti, 403)
+            const authz = await role("authz", { REDIS_URL: url })
+            expect(await metric(authz, "eco2_authz_blacklist_tokens")).toBe(30)
+            for (const jti of jtis) expect(await statusOf(authz, jti)).toBe(403)
+            await Promise.all(started.splice(0).map((one) => one.stop()))
+          })
+        })
+      )
+    )
+  )
+})
+
+describe("a process cut off from Redis", () => {
+  const cut = async (env: Readonly<Record<string, string>> = {}) => {
+    const proxy = await FaultProxy.start(redis.port)
+    const authz = await role("authz", { REDIS_URL: proxy.url, ...env })
+    await until(
+      async () => proxy.connections(),
+      (count) => count === 2
+    )
+    return { proxy, authz }
+  }
+
+  it("goes on with what it knows, says once that it is blind, and refuses what was revoked meanwhile when it is back", async () => {
+    const gateway = await role("gateway")
+    const { authz, proxy } = await cut()
+    await revoke(gateway, "before")
+    await becomes(authz, "before", 403)
+    proxy.refuse()
+    await until(
+      () => metric(authz, "eco2_authz_blind"),
+      (blind) => blind === 1
+    )
+    for (let i = 0; i < 50; i++) await revoke(gateway, `meanwhile ${i}`)
+    expect(await statusOf(authz, "meanwhile 49")).toBe(200)
+    expect(await statusOf(authz, "before")).toBe(403)
+    expect((await send(authz.address, "/readyz")).status).toBe(200)
+    const blind = "revocations do not arrive; the last known list serves"
+    await until(
+      async () => authz.logs.filter(({ msg }) => msg === blind).length,
+      (count) => count === 1
+    )
+    proxy.heal()
+    await becomes(authz, "meanwhile 49", 403)
+    for (let i = 0; i < 49; i++) expect(await statusOf(authz, `meanwhile ${i}`)).toBe(403)
+    expect(await metric(authz, "eco2_authz_blind")).toBe(0)
+    await until(
+      async () => authz.logs.filter(({ msg }) => msg === "revocations arrive again; what was missed is known").length,
+      (count) => count === 1
+    )
+    expect(authz.logs.filter(({ msg }) => msg === blind)).toHaveLength(1)
+    await started.pop()!.stop()
+    await proxy.close()
+  })
+
+  it("lets nobody in once its list is too old, is not ready, and is again when it is back", async () => {
+    const { authz, proxy } = await cut({ BLACKLIST_MAX_AGE: "1 second" })
+    expect(await statusOf(authz, "a")).toBe(200)
+    proxy.refuse()
+    await becomes(authz, "a", 503)
+    const answer = await send(authz.address, path, { headers: { authorization: `Bearer ${signed()}` } })
+    expect([JSON.parse(answer.body).code, answer.headers["retry-after"]]).toEqual(["UNAVAILABLE", "2"])
+    expect((await send(authz.address, "/readyz")).body).toContain("the list of revocations is too old")
+    expect((await send(authz.address, "/api/v1/info/news")).status).toBe(200)
+    proxy.heal()
+    await becomes(authz, "a", 200)
+    expect((await send(authz.address, "/readyz")).status).toBe(200)
+    await started.pop()!.stop()
+    await proxy.close()
+  })
+
+  it("knows what is in the keys when the log has gone on without it", async () => {
+    const gateway = await role("gateway")
+    const { authz, proxy } = await cut()
+    await revoke(gateway, "before")
+    await becomes(authz, "before", 403)
+    proxy.refuse()
+    for (let i = 0; i < 10; i++) await revoke(gateway, `meanwhile ${i}`)
+    await outside.xtrim(Keys.topic("blacklist.events").log, "MAXLEN", 1)
+    proxy.heal()
+    for (let i = 0; i < 10; i++) await becomes(authz, `meanwhile ${i}`, 403)
+    expect(await statusOf(authz, "before")).toBe(403)
+    await started.pop()!.stop()
+    await proxy.close()
+  })
+})

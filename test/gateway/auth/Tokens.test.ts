@@ -1,0 +1,207 @@
+/** Who is let in by a token: the same answers from a gateway that checks by itself and from the role authz. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import { send } from "../../harness/RawRequest.ts"
+import * as Issuer from "../../harness/TokenIssuer.ts"
+import { bySecret, forged, hmac, inSeconds, secret, signed } from "../../harness/TokenIssuer.ts"
+import { metric, simulatedOnly, start, until } from "../Serving.ts"
+import type { Serving } from "../Serving.ts"
+
+const jobOfNobody = "/api/v1/scan/9b2f0f7e-5b7f-4c63-9c52-000000000000/result"
+const internalSecret = "only services know this"
+const rsa = Issuer.key("rsa", "RS256")
+const ec = Issuer.key("ec", "ES256")
+const stranger = Issuer.key("rsa", "RS256")
+
+let redis: RedisServer.RedisServer
+let keys: Issuer.Published
+let roles: Readonly<Record<"gateway" | "authz" | "gateway by keys" | "authz by keys", Serving>>
+
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  keys = await Issuer.published(rsa, ec)
+  const { JWT_SECRET: _, ...rest } = bySecret
+  const usual = { ...simulatedOnly, REDIS_URL: redis.url, INTERNAL_SECRET: internalSecret }
+  const byKeys = { ...usual, ...rest, JWKS_URL: keys.url }
+  const [gateway, authz, gatewayByKeys, authzByKeys] = await Promise.all([
+    start("gateway", { ...usual, ...bySecret }),
+    start("authz", { ...usual, ...bySecret }),
+    start("gateway", byKeys),
+    start("authz", byKeys)
+  ])
+  roles = { gateway, authz, "gateway by keys": gatewayByKeys, "authz by keys": authzByKeys }
+})
+afterAll(async () => {
+  await Promise.all(Object.values(roles).map((role) => role.stop()))
+  await keys.close()
+  await redis.stop()
+})
+
+type Role = keyof typeof roles
+/** In is 404 at the gateway, whose job it is not; at authz 200. */
+const letIn = (role: Role) => (role.startsWith("gateway") ? 404 : 200)
+const ask = (role: Role, headers: Readonly<Record<string, string>>) =>
+  send(roles[role].address, jobOfNobody, { headers: { "x-user-id": "mallory", ...headers } })
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` })
+
+const revoked = "revoked-1"
+const good: ReadonlyArray<readonly [what: string, headers: () => Record<string, string>]> = [
+  ["a good token", () => bearer(signed())],
+  ["a good token, the scheme in lower case", () => ({ authorization: `bearer ${signed()}` })],
+  ["a good token as cookie", () => ({ cookie: `theme=dark; s_access=${signed()}; other=1` })],
+  ["expired less than the leeway ago", () => bearer(signed({ exp: inSeconds(-3) }))],
+  ["not valid yet for less than the leeway", () => bearer(signed({ nbf: inSeconds(3), iat: inSeconds(3) }))],
+  ["of several audiences, ours among them", () => bearer(signed({ aud: ["other", Issuer.audience] }))]
+]
+const bad: ReadonlyArray<readonly [status: number, what: string, headers: () => Record<string, string>]> = [
+  [401, "no token", () => ({})],
+  [401, "an empty cookie", () => ({ cookie: "s_access=" })],
+  [401, "another cookie", () => ({ cookie: `access=${signed()}` })],
+  [400, "no bearer token", () => ({ authorization: "Basic YTpi" })],
+  [400, "a bearer token of nothing", () => ({ authorization: "Bearer" })],
+  [400, "no JWT", () => bearer("hello")],
+  [400, "no JWT as cookie", () => ({ cookie: "s_access=hello" })],
+  [400, "a JWT whose header is not JSON", () => bearer(`eyJ.${signed().split(".").slice(1).join(".")}`)],
+  [400, "a JWT in two parts", () => bearer(signed().split(".").slice(0, 2).join("."))],
+  [400, "a JWT of more than 8 KiB", () => bearer(signed({ note: "x".repeat(7_000) }))],
+  [400, "two tokens in one header", () => bearer(`${signed()}, ${signed()}`)],
+  [401, "alg none", () => bearer(forged({ alg: "none", typ: "JWT" }))],
+  [401, "alg NONE, signed all the same", () => bearer(forged({ alg: "NONE" }, {}, hmac(secret)))],
+  [401, "HS384 with the right secret", () => bearer(forged({ alg: "HS384" }, {}, hmac(secret, "sha384")))],
+  [401, "another secret", () => bearer(signed({}, "another secret of more than 32 bytes ..."))],
+  [
+    401,
+    "a payload exchanged after signing",
+    () => {
+      const [head, , signature] = signed().split(".")
+      return bearer(`${head}.${signed({ sub: "root" }).split(".")[1]}.${signature}`)
+    }
+  ],
+  [401, "expired", () => bearer(signed({ exp: inSeconds(-8) }))],
+  [401, "not valid yet", () => bearer(signed({ nbf: inSeconds(60) }))],
+  [401, "from the future", () => bearer(signed({ iat: inSeconds(60) }))],
+  [401, "without an end", () => bearer(signed({ exp: undefined }))],
+  [401, "an end that is no number", () => bearer(signed({ exp: "tomorrow" }))],
+  [401, "another issuer", () => bearer(signed({ iss: "https://issuer.test.evil" }))],
+  [401, "no issuer", () => bearer(signed({ iss: undefined }))],
+  [401, "another audience", () => bearer(signed({ aud: "somebody-else" }))],
+  [401, "no audience", () => bearer(signed({ aud: undefined }))],
+  [401, "no jti", () => bearer(signed({ jti: undefined }))],
+  [401, "an empty jti", () => bearer(signed({ jti: "" }))],
+  [401, "a jti that is no text", () => bearer(signed({ jti: 7 }))],
+  [401, "no sub", () => bearer(signed({ sub: undefined }))],
+  [401, "a sub with a line break", () => bearer(signed({ sub: "ann\r\nx-admin: 1" }))],
+  [
+    401,
+    "a critical extension nobody knows",
+    () => bearer(forged({ alg: "HS256", crit: ["exp2"], exp2: 1 }, {}, hmac(secret)))
+  ],
+  [403, "a revoked token", () => bearer(signed({ jti: revoked }))],
+  [403, "a revoked token as cookie", () => ({ cookie: `s_access=${signed({ jti: revoked })}` })]
+]
+
+describe.each(["gateway", "authz"] as const)("%s", (role) => {
+  beforeAll(async () => {
+    const answer = await send(roles.gateway.address, "/api/v1/internal/blacklist", {
+      method: "POST",
+      headers: { "x-internal-secret": internalSecret },
+      body: JSON.stringify({
+        jti: revoked,
+        user_id: "ann",
+        expires_at: new Date(Date.now() + 600_000).toISOString(),
+        reason: "logout"
+      })
+    })
+    expect(answer.status).toBe(204)
+    await until(
+      () => ask(role, bearer(signed({ jti: revoked }))),
+      ({ status }) => status === 403
+    )
+  })
+
+  it.each(good)("lets in: %s", async (_, headers) => {
+    const answer = await ask(role, headers())
+    expect(answer.status).toBe(letIn(role))
+    if (role === "authz") expect(answer.headers).toMatchObject({ "x-user-id": "ann", "x-auth-provider": "jwt" })
+  })
+
+  it.each(bad)("answers %i: %s", async (status, _, headers) => {
+    const answer = await ask(role, headers())
+    expect(answer.status).toBe(status)
+    const code = { 400: "MALFORMED_TOKEN", 401: "UNAUTHORIZED", 403: "TOKEN_REVOKED" }[status]
+    expect(JSON.parse(answer.body)).toEqual({ detail: expect.any(String), code })
+    if (status === 401) expect(answer.headers["www-authenticate"]).toBe("Bearer")
+    if (role === "authz") expect(answer.headers).toMatchObject({ "x-user-id": "", "x-auth-provider": "" })
+  })
+
+  it("takes the header's token where a cookie brings one too", async () => {
+    const cookie = `s_access=${signed()}`
+    expect((await ask(role, { cookie, ...bearer(signed({ exp: inSeconds(-60) })) })).status).toBe(401)
+  })
+
+  it("counts its decisions", async () => {
+    const count = (outcome: string) => metric(roles[role], `eco2_authz_decisions_total{outcome="${outcome}"}`)
+    const before = await Promise.all([count("allowed"), count("UNAUTHORIZED")])
+    await ask(role, bearer(signed()))
+    await ask(role, {})
+    expect(await Promise.all([count("allowed"), count("UNAUTHORIZED")])).toEqual(before.map((one) => one + 1))
+  })
+})
+
+describe.each(["gateway by keys", "authz by keys"] as const)("%s", (role) => {
+  it.each([
+    ["RS256", rsa],
+    ["ES256", ec]
+  ] as const)("lets in a token signed with a published key, %s", async (_, key) => {
+    expect((await ask(role, bearer(key.sign()))).status).toBe(letIn(role))
+  })
+
+  const confused: ReadonlyArray<readonly [what: string, token: () => string]> = [
+    [
+      "HS256 with the published key as secret (PEM)",
+      () =>
+        forged({ alg: "HS256", kid: "rsa" }, {}, hmac(rsa.publicKey.export({ type: "spki", format: "pem" }).toString()))
+    ],
+    [
+      "HS256 with the published key as secret (DER)",
+      () => forged({ alg: "HS256", kid: "rsa" }, {}, hmac(rsa.publicKey.export({ type: "spki", format: "der" })))
+    ],
+    ["HS256 with an empty secret", () => forged({ alg: "HS256", kid: "rsa" }, {}, hmac(""))],
+    ["alg none", () => forged({ alg: "none", kid: "rsa" })],
+    ["RS256 said of the other kind of key", () => ec.sign({}, { alg: "RS256" })],
+    ["a key of the same name that is not the published one", () => stranger.sign()],
+    ["a key the token brings along", () => stranger.sign({}, { jwk: stranger.jwk })],
+    ["a key at an address the token names", () => stranger.sign({}, { kid: "none", jku: "http://127.0.0.1:1/keys" })],
+    ["no key named, where several are published", () => rsa.sign({}, { kid: undefined, alg: "RS384" })]
+  ]
+  it.each(confused)("refuses %s", async (_, token) => {
+    const answer = await ask(role, bearer(token()))
+    expect([answer.status, JSON.parse(answer.body).code]).toEqual([401, "UNAUTHORIZED"])
+  })
+
+  it("refuses an expired token and one of another audience", async () => {
+    expect((await ask(role, bearer(rsa.sign({ exp: inSeconds(-8) })))).status).toBe(401)
+    expect((await ask(role, bearer(rsa.sign({ aud: "somebody-else" })))).status).toBe(401)
+  })
+})
+
+describe("a gateway that checks tokens by itself", () => {
+  it("never counts X-User-ID: a job is the token's user's", async () => {
+    const submit = await send(roles.gateway.address, "/api/v1/scan", {
+      method: "POST",
+      headers: { ...bearer(signed({ sub: "ann" })), "x-user-id": "bob", "content-type": "application/json" },
+      body: JSON.stringify({ image_url: "https://example.com/1.jpg" })
+    })
+    expect(submit.status).toBe(202)
+    const path = `/api/v1/scan/${JSON.parse(submit.body).job_id}/result`
+    const read = (sub: string) =>
+      send(roles.gateway.address, path, { headers: { ...bearer(signed({ sub })), "x-user-id": "ann" } })
+    expect((await read("ann")).status).toBe(202)
+    expect((await read("bob")).status).toBe(404)
+  })
+
+  it("asks nobody who he is for what is open", async () => {
+    for (const path of ["/healthz", "/docs", "/", "/api/v1/scan/categories"])
+      expect((await send(roles.gateway.address, path)).status).toBe(200)
+  })
+})
