@@ -123,6 +123,22 @@ onBoth("Postgres", (database) => {
 })
 
 onServer("Postgres", (database) => {
+  it.live("of more statements than may wait, the last are refused at once, as busy", () =>
+    Effect.gen(function* () {
+      const { layer, proxy } = yield* proxied({ ...database(), pool: 1 })
+      yield* Effect.gen(function* () {
+        yield* run("SELECT 1 AS n")
+        proxy.hold()
+        const waiting = yield* Effect.forEach(Array.from({ length: 100 }), () => Effect.forkChild(run("SELECT 1 AS n")))
+        yield* Effect.yieldNow
+        const error = yield* Effect.flip(run("SELECT 2 AS n"))
+        expect(error).toMatchObject({ _tag: "PostgresBusy", code: "NO_CONNECTION" })
+        proxy.heal()
+        for (const fiber of waiting) expect(yield* Fiber.join(fiber)).toEqual([{ n: 1 }])
+      }).pipe(Effect.provide(layer))
+    }).pipe(Effect.scoped, quietly)
+  )
+
   it.effect("a connection that falls silent is given up, and all are made anew", () =>
     Effect.gen(function* () {
       const { proxy, layer } = yield* proxied(database())
