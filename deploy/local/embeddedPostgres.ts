@@ -4,11 +4,11 @@
  * Writes `{"port": …}` once it accepts connections, and ends, its files closed, when its standard input does: so it
  * outlives its owner by no more than that, however the owner ends.
  * One process a folder: it takes the folder's lock itself, and waits a while for one that is just ending.
- * Until it is ready it may be killed at any moment: a first start that was broken off is begun anew.
+ * Until it is ready it may be killed at any moment: PGlite begins a first start anew that was broken off.
  */
 import { PGlite } from "@electric-sql/pglite"
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket"
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import * as ProcessLock from "../../scripts/ProcessLock.mjs"
@@ -42,12 +42,7 @@ mkdirSync(folder, { recursive: true })
 const lock = await take()
 process.once("exit", lock.release)
 if (!stopping) {
-  const data = join(folder, "data")
-  // written last: what a first start left half made would never open
-  const whole = join(folder, "whole")
-  if (!existsSync(whole)) rmSync(data, { recursive: true, force: true })
-  const db = await PGlite.create({ dataDir: data })
-  writeFileSync(whole, "")
+  const db = await PGlite.create({ dataDir: join(folder, "data") })
   const server = new PGLiteSocketServer({ db, host: "127.0.0.1", port: Number(port), maxConnections: 20 })
   await server.start()
   process.stdout.write(`${JSON.stringify({ port: Number(server.getServerConn().split(":").at(-1)) })}\n`)

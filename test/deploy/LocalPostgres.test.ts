@@ -79,7 +79,6 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
         )
       })
     )
-    expect(existsSync(join(directory, "whole"))).toBe(false)
     await run(
       Effect.gen(function* () {
         const { url } = yield* LocalPostgres.make({ directory })
