@@ -9,14 +9,15 @@ import { characterMatch, characters, characterWorker, fresh } from "@eco2/actors
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
 import { Cause, ConfigProvider, Context, Effect, Layer, Scope } from "effect"
-import { fileURLToPath } from "node:url"
 import * as LocalDatabase from "./LocalDatabase.ts"
 import * as LocalEnvironment from "./LocalEnvironment.ts"
 import * as LocalRedis from "./LocalRedis.ts"
 import * as LocalState from "./LocalState.ts"
+import * as OperatorAccess from "./OperatorAccess.ts"
 
 const host = "127.0.0.1"
-const stateFolder = process.env.ECO2_STATE || fileURLToPath(new URL("../../.eco2", import.meta.url))
+const stateFolder = process.env.ECO2_STATE || OperatorAccess.defaultFolder
+const madeSecret = LocalEnvironment.isSet(process.env.INTERNAL_SECRET) ? null : OperatorAccess.makeSecret()
 
 /** The folder: held by this process from when a part first needs it until all of them have stopped. */
 class State extends Context.Service<
@@ -86,7 +87,13 @@ Role.run({
     Layer.provide(Core.worker({ role: "all" })),
     Layer.provide([redis, database, CoreConfig.layer]),
     Layer.provide(state),
-    Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env)))
+    Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env, madeSecret ?? "")))
   ),
-  started: (address) => Effect.sync(() => process.stdout.write(`Eco² is ready at ${address}\n`))
+  started: (address) =>
+    OperatorAccess.write(stateFolder, { address, secret: madeSecret }).pipe(
+      Effect.catch((error) =>
+        Effect.logWarning("`npx eco2` will not find this start").pipe(Effect.annotateLogs({ error: error.message }))
+      ),
+      Effect.andThen(Effect.sync(() => process.stdout.write(`Eco² is ready at ${address}\n`)))
+    )
 })

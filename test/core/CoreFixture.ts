@@ -23,6 +23,7 @@ import {
   Policies,
   Replies,
   Retry,
+  Schedules,
   Stage,
   Timers,
   Topic
@@ -96,6 +97,7 @@ export const privateRedis = (
 }
 
 export { until }
+export type JobId = Job.JobId
 
 // ---- processes
 
@@ -110,6 +112,7 @@ export type Services =
   | Keyspace
   | Lease.Lease
   | Timers.Timers
+  | Schedules.Schedules
   | RedisClient.RedisClient
   | CoreConfig
 
@@ -427,6 +430,8 @@ export const timeOf = (process: Process<Services>) =>
     const [seconds = "", micros = ""] = Schema.decodeUnknownSync(Schema.Array(Schema.String))(reply)
     return Number(seconds) * 1000 + Number(micros) / 1000
   })
+/** How far this process's scripts see Redis's clock moved, milliseconds. */
+export const offset = Effect.map(CoreConfig, (config) => config.clockOffsetMillis)
 /** Every key in Redis, sorted. */
 export const keysOf = (process: Process<Services>) =>
   Effect.map(Effect.orDie(process.run(RedisClient.RedisClient.use((redis) => redis.scan("*")))), (keys) =>

@@ -6,9 +6,9 @@
  * the minute told here is dearer than a real one.
  */
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect, Schema, Scope } from "effect"
+import { Duration, Effect, Layer, Schema, Scope } from "effect"
 import { Redis } from "ioredis"
-import { Topic } from "@eco2/core"
+import { Schedule, Topic } from "@eco2/core"
 import * as Fleet from "./CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -16,10 +16,19 @@ const windowSeconds = 24
 const Policies = Topic.make("policies", { event: Schema.String })
 
 it.live(
-  "an idle worker of three stages that follows a topic sends at most 30 client commands a minute",
+  "an idle worker of three stages and five schedules that follows a topic sends at most 30 client commands a minute",
   () =>
     Effect.gen(function* () {
-      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(15) })
+      const schedules = Array.from({ length: 5 }, (_, i) =>
+        Schedule.every(
+          `weekly-${i}`,
+          { interval: "7 days" },
+          { pipeline: Fleet.ParcelPipeline, input: () => ({ weight: 1 }) }
+        )
+      )
+      const worker = yield* Fleet.working(redis.url, Layer.mergeAll(Fleet.parcelBehaviors(), ...schedules), {
+        lease: Duration.seconds(15)
+      })
       const scope = yield* Effect.scope
       yield* worker.run(Effect.provideService(Topic.mirror(Policies), Scope.Scope, scope))
       const id = yield* worker.run(Fleet.submit())

@@ -175,7 +175,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
       expect(await statusOf({ address }, await client({ address }).accepted())).toBe("completed")
       const others = NpmScript.membersOf(folder).filter(({ pid }) => pid !== start.pid)
       expect(others.map(({ command }) => command)).toEqual([expect.stringContaining("embeddedPostgres")])
-      expect(readdirSync(folder).toSorted()).toEqual(["lock", "postgres"])
+      expect(readdirSync(folder).toSorted()).toEqual(["lock", "operator.json", "postgres"])
     } finally {
       redis.thaw()
       await start.stop()

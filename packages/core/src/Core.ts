@@ -18,6 +18,8 @@ import { layer as mailboxLayer } from "./mailbox/Mailbox.ts"
 import type { Mailbox } from "./mailbox/Mailbox.ts"
 import { layer as imageMemoryLayer } from "./pipeline/ImageMemory.ts"
 import type { ImageMemory } from "./pipeline/ImageMemory.ts"
+import { layer as jobListLayer } from "./pipeline/JobList.ts"
+import type { JobList } from "./pipeline/JobList.ts"
 import { layer as jobStoreLayer } from "./pipeline/JobStore.ts"
 import type { JobStore } from "./pipeline/JobStore.ts"
 import { layer as policiesLayer } from "./policy/Policies.ts"
@@ -33,10 +35,12 @@ import { Gauges } from "./telemetry/Gauges.ts"
 import { lastReadAge } from "./telemetry/Metrics.ts"
 import { Readiness } from "./telemetry/Readiness.ts"
 import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
+import { layer as schedulesLayer } from "./timer/Schedules.ts"
+import type { Schedules } from "./timer/Schedules.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 import { layer as topicsLayer, Topics } from "./topic/Topic.ts"
 
-export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Policies | Keyspace
+export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Policies | Keyspace | Schedules
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -45,7 +49,8 @@ export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   jobStoreLayer,
   Layer.provideMerge(repliesLayer, mailboxLayer),
-  eventLogLayer
+  eventLogLayer,
+  schedulesLayer
 ).pipe(Layer.provideMerge(Layer.provideMerge(policiesLayer, topicsLayer)), Layer.provideMerge(Keyspace.layer))
 
 /** The same, and work: behaviors on top of this are served until their scope closes. */
@@ -97,11 +102,9 @@ export const workerTelemetry: Layer.Layer<
   RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
 > = Layer.mergeAll(storeReadiness, topicReadiness, Layer.effectDiscard(WorkerTelemetry.register))
 
-/** What operators see and do: dead letters, who lives. */
-export const operations: Layer.Layer<DeadLetters | Fleet, never, RedisClient | Keyspace | JobStore> = Layer.merge(
-  deadLettersLayer,
-  fleetLayer
-)
+/** What operators see and do: dead letters, who lives, which jobs there are. */
+export const operations: Layer.Layer<DeadLetters | Fleet | JobList, never, RedisClient | Keyspace | JobStore> =
+  Layer.mergeAll(deadLettersLayer, fleetLayer, jobListLayer)
 
 /** Redis by REDIS_URL and the settings by their variables. */
 export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInvalid | Config.ConfigError> = Layer.merge(

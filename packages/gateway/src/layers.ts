@@ -14,6 +14,7 @@ import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
 import { Api } from "./http/ScanApi.ts"
+import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 
 const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
@@ -50,6 +51,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
           ScanHandlers.layer(config),
           CharacterHandlers.layer,
           OpsHandlers.layer(config.internalSecret),
+          ScheduleOpsHandlers.layer(config.internalSecret),
           BlacklistHandlers.layer(config)
         ]),
         Layer.provide(Core.operations),

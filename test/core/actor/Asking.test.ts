@@ -231,6 +231,29 @@ describe("asking an actor", () => {
     })
   )
 
+  it.live.skipIf(Fleet.onCluster)("what was asked is answered though Redis has become full meanwhile", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      const worker = yield* Fleet.working(
+        redis.url,
+        clerk({
+          Price: () => Effect.as(Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(gate)), { cents: 1 })
+        })
+      )
+      const client = yield* Fleet.joined(redis.url)
+      const asking = yield* Effect.forkChild(client.run(price("lamp")))
+      yield* Deferred.await(begun)
+      yield* client.send("CONFIG", "SET", "maxmemory", 1)
+      yield* Effect.addFinalizer(() => client.send("CONFIG", "SET", "maxmemory", 0))
+      expect(yield* Effect.flip(client.run(price("lamp")))).toMatchObject({ _tag: "RedisFull" })
+      yield* Deferred.succeed(gate, undefined)
+      expect(yield* Fiber.join(asking)).toEqual({ cents: 1 })
+      yield* client.send("CONFIG", "SET", "maxmemory", 0)
+      yield* empty(worker)
+    })
+  )
+
   it.live("who loses the stream of its answers makes it anew: one ask times out, the next is answered", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, clerk())

@@ -1,7 +1,7 @@
 /** A batch actor: many messages handled as one and acknowledged together; only the bad one pays when a batch fails. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Schedule, Schema } from "effect"
-import { Actor, BatchBehavior, Keys, Mailbox, Retry } from "@eco2/core"
+import { Actor, ActorSystem, BatchBehavior, Keys, Mailbox, Retry } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -42,6 +42,7 @@ describe("a batch actor", () => {
       yield* put(worker, books(30), true)
       yield* empty(worker)
       expect(batches.map(({ length }) => length)).toEqual([10, 10, 10])
+      expect(Object.values(yield* Fleet.consumersOf(worker, "shelf"))).toEqual([0])
       expect(batches.flat().toSorted()).toEqual(books(30))
     })
   )
@@ -240,6 +241,45 @@ describe("a batch actor", () => {
       yield* empty(worker)
       expect(batches).toContainEqual(["book 000"])
       expect(batches.flat().toSorted()).toEqual(books(3))
+    })
+  )
+
+  it.live("A2 a message delivered five times in vain is given up, and no handler sees it", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      yield* Fleet.byHand(client, "victim")
+      yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("shelf")))
+      yield* put(client, books(1))
+      const key = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
+      yield* client.send("XREADGROUP", "GROUP", "workers", "victim", "STREAMS", key, ">")
+      const [[entry]] = (yield* client.send("XRANGE", key, "-", "+")) as [[string]]
+      for (let i = 0; i < 4; i++) yield* client.send("XCLAIM", key, "workers", "victim", 0, entry)
+      const { batches, put: note } = noting()
+      const worker = yield* Fleet.working(redis.url, shelf(note))
+      yield* empty(worker)
+      expect(batches).toEqual([])
+      expect(yield* Fleet.lettersOf(worker, "shelf")).toMatchObject([{ cause: "DeliveriesExhausted" }])
+    })
+  )
+
+  it.live("A4 a process that lost its lease interrupts a handler all of whose messages are others' by now", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const interrupted = yield* Deferred.make<void>()
+      const worker = yield* Fleet.working(
+        redis.url,
+        shelf(() =>
+          Deferred.succeed(begun, undefined).pipe(
+            Effect.andThen(Effect.never),
+            Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+          )
+        )
+      )
+      yield* put(worker, books(3))
+      yield* Deferred.await(begun)
+      const token = yield* worker.run(ActorSystem.useSync((system) => system.token()))
+      yield* worker.send("ZADD", Keys.alive, -Date.now(), token)
+      yield* Effect.timeout(Deferred.await(interrupted), "10 seconds")
     })
   )
 

@@ -89,7 +89,9 @@ describe("partitions", () => {
         partition.events,
         partition.timers,
         partition.later,
-        partition.dead("a")
+        partition.dead("a"),
+        partition.cron("a"),
+        partition.crons
       ]
       expect(new Set(keys.map(hashSlot)).size).toBe(1)
     }
@@ -108,7 +110,9 @@ describe("partitions", () => {
         [partition.events, "{p}:events"],
         [partition.timers, "{p}:timers"],
         [partition.later, "{p}:later"],
-        [partition.dead("scan.vision"), "{p}:dead:<actor>"]
+        [partition.dead("scan.vision"), "{p}:dead:<actor>"],
+        [partition.cron("nightly"), "{p}:cron:<schedule>"],
+        [partition.crons, "{p}:crons"]
       ] as const) {
         expect(Keys.table.filter(({ pattern }) => pattern.test(key.slice(Keys.prefix.length))).length).toBe(1)
         expect(Keys.rowOf(key)?.name).toBe(name)

@@ -17,6 +17,8 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import * as ScheduleLoop from "../timer/ScheduleLoop.ts"
+import type { Schedules } from "../timer/Schedules.ts"
 import * as TimerLoop from "../timer/TimerLoop.ts"
 import { Timers } from "../timer/Timers.ts"
 import * as Heartbeat from "./Heartbeat.ts"
@@ -47,6 +49,8 @@ export class ActorSystem extends Context.Service<
     readonly abandoned: () => boolean
     /** A durable timer of this partition is due in `millis`. */
     readonly wakeIn: (partition: Partition, millis: number) => void
+    /** Looks at a schedule, and fires its slots that no other process has, until the scope closes (T1). */
+    readonly schedule: (schedule: ScheduleLoop.Declared) => Effect.Effect<void, never, Scope.Scope>
     /** Mailboxes served here, with their free and busy slots. */
     readonly mailboxes: () => ReadonlyArray<{
       readonly mailbox: string
@@ -72,7 +76,7 @@ export class ActorSystem extends Context.Service<
 >()("@eco2/core/actor/ActorSystem") {
   static layer(options: {
     readonly role: string
-  }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers> {
+  }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers | Schedules> {
     return Layer.effect(ActorSystem, make(Keys.word(options.role)))
   }
 }
@@ -89,8 +93,10 @@ const make = Effect.fnUntraced(function* (role: string) {
   const timeouts = yield* Timeouts.make(workload)
   const supervisor = Supervisor.make({ stopping: () => workload.stopping })
   const heartbeat = yield* Heartbeat.make(workload, role, supervisor)
+  const schedules = yield* ScheduleLoop.make
   const timers = yield* TimerLoop.make({
     mailboxes: () => [...workload.servers.keys()],
+    schedules,
     stopping: () => workload.stopping,
     supervisor
   })
@@ -211,6 +217,7 @@ const make = Effect.fnUntraced(function* (role: string) {
     },
     abandoned: () => workload.abandoned,
     wakeIn: timers.wakeIn,
+    schedule: (schedule) => Effect.tap(schedules.declare(schedule), () => Effect.sync(timers.wake)),
     mailboxes: () =>
       [...workload.servers.values()].map(({ concurrency, mailbox }) => ({
         mailbox,

@@ -16,6 +16,23 @@ const uuidV5 = (name: string): string => {
   return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
 }
 
+/**
+ * The id of a schedule's run: the first UUIDv5 of (schedule, slot, n) in the schedule's own partition; the same in every
+ * process. No caller's key leads here. `slot`: epoch milliseconds, or anything of its own for a run by hand.
+ */
+export const scheduled = (options: {
+  readonly schedule: string
+  readonly slot: string
+  readonly partitions: number
+}): JobId => {
+  const { partitions, schedule, slot } = options
+  const wanted = Keys.partitionOf(schedule, partitions)
+  for (let n = 0; ; n++) {
+    const id = uuidV5(JSON.stringify({ schedule, slot, n }))
+    if (Keys.partitionOf(id, partitions) === wanted) return id as JobId
+  }
+}
+
 /** About `partitions` tries on average. `owner` null: any partition will do. */
 export const mint = (options: {
   readonly pipeline: string

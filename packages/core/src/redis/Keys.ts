@@ -80,6 +80,12 @@ export class Partition {
   dead(mailbox: string) {
     return `${this.root}:dead:${mailbox}`
   }
+  cron(schedule: string) {
+    return `${this.root}:cron:${schedule}`
+  }
+  get crons() {
+    return `${this.root}:crons`
+  }
 }
 
 export const partitionTable = (partitions: number): ReadonlyArray<Partition> =>
@@ -226,6 +232,26 @@ export const table: ReadonlyArray<Row> = [
     "each entry LETTER_TTL",
     "begin, bury, settle",
     "operator",
+    true
+  ),
+  row(
+    "{p}:cron:<schedule>",
+    `${p}:cron:[a-z0-9-]+`,
+    "hash",
+    "a schedule: its expression, the last slot claimed, the last run, whether it is paused",
+    "90 days after a process last declared it",
+    "fire, steer",
+    "fire, steer, Schedules",
+    true
+  ),
+  row(
+    "{p}:crons",
+    `${p}:crons`,
+    "zset",
+    "schedules of the partition by when a process last looked at them",
+    "members with their schedule",
+    "fire",
+    "fire, Schedules",
     true
   ),
   row(

@@ -69,6 +69,11 @@ export class RedisClient extends Context.Service<
     ) => Effect.Effect<void, RedisError | E, R>
     /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
     readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
+    /** As `scan`, but no more than about `mostKeys` keys of each master are looked at; `complete`: it came to the end. */
+    readonly sweep: (
+      pattern: string,
+      mostKeys: number
+    ) => Effect.Effect<{ readonly keys: ReadonlyArray<string>; readonly complete: boolean }, RedisError>
   }
 >()("@eco2/core/redis/RedisClient") {}
 
@@ -363,18 +368,37 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
       return { read, unblock }
     })
 
+  const masters = () => (shared instanceof Cluster ? shared.nodes("master") : [shared])
+  const scanStep = 1_000
+  const scanOnce = (node: StandaloneRedis, pattern: string, cursor: string) =>
+    counted(fromPromise("SCAN", () => node.scan(cursor, "MATCH", pattern, "COUNT", scanStep)))
   const scanPages = <E, R>(pattern: string, page: (keys: ReadonlyArray<string>) => Effect.Effect<void, E, R>) =>
     Effect.gen(function* () {
-      for (const node of shared instanceof Cluster ? shared.nodes("master") : [shared]) {
+      for (const node of masters()) {
         let cursor = "0"
         do {
-          const [next, keys] = yield* counted(
-            fromPromise("SCAN", () => node.scan(cursor, "MATCH", pattern, "COUNT", 1_000))
-          )
+          const [next, keys] = yield* scanOnce(node, pattern, cursor)
           if (keys.length > 0) yield* page(keys)
           cursor = next
         } while (cursor !== "0")
       }
+    })
+  const sweep = (pattern: string, mostKeys: number) =>
+    Effect.gen(function* () {
+      const found: Array<string> = []
+      let complete = true
+      for (const node of masters()) {
+        let cursor = "0"
+        let left = mostKeys
+        do {
+          const [next, keys] = yield* scanOnce(node, pattern, cursor)
+          found.push(...keys)
+          cursor = next
+          left -= scanStep
+        } while (cursor !== "0" && left > 0)
+        complete &&= cursor === "0"
+      }
+      return { keys: found, complete }
     })
 
   return RedisClient.of({
@@ -394,7 +418,8 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
         scanPages(pattern, (keys) => Effect.sync(() => void found.push(...keys))),
         found
       )
-    }
+    },
+    sweep
   })
 })
 

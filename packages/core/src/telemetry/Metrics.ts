@@ -60,6 +60,12 @@ export const restarts = Metric.counter("eco2_restarts_total", {
   description: "loops that failed by a defect and were started again"
 })
 
+/** Slots, by `schedule` and `outcome`: fired, skipped (the last run was open), full (refused, tried again), failed (no input). */
+export const scheduleFires = Metric.counter("eco2_schedule_fires_total", {
+  incremental: true,
+  description: "slots of schedules"
+})
+
 /** Bytes of the pictures that handlers hold, of IMAGE_MEMORY. */
 export const imageBytes = Metric.gauge("eco2_image_bytes", { description: "bytes of pictures that handlers hold" })
 /** Attempts that wait for room for their picture. */

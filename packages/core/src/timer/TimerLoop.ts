@@ -1,6 +1,7 @@
 /**
  * TimerLoop: serves every partition's timers, from one fiber a process. A partition is looked at once a minute, when its
  * next known timer is due, and when somebody here has just set one; the looks of an idle process are spread out.
+ * Schedules are looked at from the same fiber (ScheduleLoop).
  */
 import { Clock, Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
@@ -8,11 +9,14 @@ import type { Supervisor } from "../actor/Supervisor.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { jobs } from "../telemetry/Metrics.ts"
+import type { ScheduleLoop } from "./ScheduleLoop.ts"
 import { Timers } from "./Timers.ts"
 
 export interface TimerLoop {
   /** A timer of this partition is due in `millis`: look then, not later. */
   readonly wakeIn: (partition: Partition, millis: number) => void
+  /** A schedule has been declared. */
+  readonly wake: () => void
 }
 
 const lookMillis = 60_000
@@ -20,6 +24,7 @@ const troubleMillis = 1_000
 
 export const make = Effect.fnUntraced(function* (options: {
   readonly mailboxes: () => ReadonlyArray<string>
+  readonly schedules: ScheduleLoop
   readonly stopping: () => boolean
   readonly supervisor: Supervisor
 }): Effect.fn.Return<TimerLoop, never, Timers | Keyspace | Scope.Scope> {
@@ -60,7 +65,8 @@ export const make = Effect.fnUntraced(function* (options: {
       for (const partition of partitions) {
         if ((lookAt.get(partition) ?? 0) <= now) yield* look(partition)
       }
-      const next = Math.min(...lookAt.values())
+      if (options.schedules.dueAt() <= clock.currentTimeMillisUnsafe()) yield* options.schedules.look
+      const next = Math.min(options.schedules.dueAt(), ...lookAt.values())
       yield* Effect.timeoutOption(
         Queue.take(wake),
         Duration.millis(Math.max(1, next - clock.currentTimeMillisUnsafe()))
@@ -73,6 +79,7 @@ export const make = Effect.fnUntraced(function* (options: {
     wakeIn: (partition, millis) => {
       sooner(partition, clock.currentTimeMillisUnsafe() + millis)
       Queue.offerUnsafe(wake, undefined)
-    }
+    },
+    wake: () => void Queue.offerUnsafe(wake, undefined)
   }
 })

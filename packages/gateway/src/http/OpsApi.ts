@@ -5,14 +5,14 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 
-const failure = (code: number, description: string) =>
+export const failure = (code: number, description: string) =>
   Schema.Struct({ detail: Schema.Unknown, code: Schema.String })
     .pipe(HttpApiSchema.status(code))
     .annotate({ description })
 
-const Secret = { "x-internal-secret": Schema.optionalKey(Schema.String) }
-const refused = [failure(403, "FORBIDDEN"), failure(503, "UNAVAILABLE")] as const
-const missing = [...refused, failure(404, "NOT_FOUND")] as const
+export const Secret = { "x-internal-secret": Schema.optionalKey(Schema.String) }
+export const refused = [failure(403, "FORBIDDEN"), failure(503, "UNAVAILABLE")] as const
+export const missing = [...refused, failure(404, "NOT_FOUND")] as const
 
 export const MailboxState = Schema.Struct({
   mailbox: Schema.String,
@@ -53,9 +53,38 @@ export const JobState = Schema.Struct({
   error: Schema.Unknown,
   committed: Schema.Array(Schema.String)
 })
+export const JobSummary = Schema.Struct({
+  job_id: Schema.String,
+  pipeline: Schema.String,
+  owner: Schema.String,
+  state: Schema.String,
+  stage: Schema.String,
+  progress: Schema.Int,
+  run: Schema.Int,
+  attempts: Schema.Int,
+  created: Schema.Number,
+  since: Schema.Number,
+  deadline: Schema.Number
+})
+export const jobStates = [
+  "open",
+  "ended",
+  "lane",
+  "waiting",
+  "running",
+  "delayed",
+  "parked",
+  "done",
+  "failed",
+  "cancelled"
+] as const
+const Jobs = Schema.Struct({
+  jobs: Schema.Array(JobSummary),
+  complete: Schema.Boolean.annotate({ description: "False: not all jobs were looked at; there may be more" })
+})
 const Redriven = Schema.Struct({ redriven: Schema.Int, skipped: Schema.Int })
 
-const base = "/api/v1/internal/ops"
+export const base = "/api/v1/internal/ops"
 const letters = `${base}/mailboxes/:mailbox/dead` as const
 const Mailbox = { mailbox: Schema.String }
 const LetterPath = { mailbox: Schema.String, partition: Schema.String, entry: Schema.String }
@@ -71,6 +100,17 @@ export class OpsGroup extends HttpApiGroup.make("ops")
     HttpApiEndpoint.get("processes", `${base}/processes`, {
       headers: Secret,
       success: Schema.Array(ProcessState),
+      error: refused
+    }),
+    HttpApiEndpoint.get("jobs", `${base}/jobs`, {
+      query: {
+        state: Schema.optionalKey(Schema.Literals(jobStates)).annotate({ description: "By default open" }),
+        pipeline: Schema.optionalKey(Schema.String),
+        owner: Schema.optionalKey(Schema.String),
+        limit: Schema.optionalKey(Schema.NumberFromString)
+      },
+      headers: Secret,
+      success: Jobs,
       error: refused
     }),
     HttpApiEndpoint.get("job", `${base}/jobs/:job_id`, {

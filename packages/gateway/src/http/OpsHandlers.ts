@@ -3,29 +3,20 @@
  * Redriving many is bounded a call; what it skipped was open or gone already.
  */
 import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
-import { DeadLetters, Fleet, Job, JobStore, Mailbox } from "@eco2/core"
-import type { RedisError } from "@eco2/core"
+import { DeadLetters, Fleet, Job, JobList, JobStore, Mailbox } from "@eco2/core"
 import { Effect, Schema } from "effect"
 import type { Option, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"
-import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import * as InternalSecret from "../auth/InternalSecret.ts"
-import { refusal, respond, unavailable } from "./HttpErrors.ts"
-import type { HttpRefusal } from "./HttpErrors.ts"
+import { refusal } from "./HttpErrors.ts"
+import { fromRedis, guard, json, limitOf, notFound } from "./OpsCall.ts"
 import { Api } from "./ScanApi.ts"
-
-type Response = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpRefusal>
 
 const mailboxes = [
   ...ScanPipeline.plan.map(({ mailbox }) => mailbox),
   ...[CharacterActor, OwnershipActor, UserCharacterActor].map(({ name }) => name)
 ]
 const isJobId = Schema.is(Job.JobId)
-const notFound = refusal(404, "NOT_FOUND", "there is no such thing")
-const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
-  unavailable(error._tag === "RedisFull" ? "the store is full" : "the store does not answer; try again")
-const mostAtOnce = 1_000
 
 const letterState = (letter: DeadLetters.Letter) => ({
   id: letter.id,
@@ -48,12 +39,8 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
       const fleet = yield* Fleet.Fleet
       const store = yield* JobStore.JobStore
       const mailbox = yield* Mailbox.Mailbox
-      const { isKnownBy } = InternalSecret.make(secret)
-
-      /** Runs a call for whoever knows the secret. */
-      const guarded = (request: HttpServerRequest.HttpServerRequest, call: Response) =>
-        respond(isKnownBy(request) ? call : Effect.fail(InternalSecret.forbidden))
-      const json = (body: unknown) => HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": "no-store" } })
+      const list = yield* JobList.JobList
+      const guarded = guard(secret)
       const known = (name: string) => (mailboxes.includes(name) ? Effect.succeed(name) : Effect.fail(notFound))
       const letterOf = (name: string, partition: string, entry: string) =>
         Effect.flatMap(known(name), (one) =>
@@ -70,7 +57,6 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
           ),
           Effect.mapError(fromRedis)
         )
-      const choice = (limit: number | undefined) => Math.max(1, Math.min(mostAtOnce, Math.floor(limit ?? 100)))
 
       return handlers
         .handleRaw("mailboxes", ({ request }) =>
@@ -102,6 +88,19 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
                 }))
               )
             )
+          )
+        )
+        .handleRaw("jobs", ({ query, request }) =>
+          guarded(
+            request,
+            Effect.gen(function* () {
+              const { limit, state, ...filters } = query
+              const { complete, jobs } = yield* Effect.mapError(
+                list.find({ ...filters, state: state ?? "open", limit: limitOf(limit) }),
+                fromRedis
+              )
+              return json({ jobs: jobs.map(({ id, ...job }) => ({ job_id: id, ...job })), complete })
+            })
           )
         )
         .handleRaw("job", ({ params, request }) =>
@@ -153,7 +152,7 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
               const name = yield* known(params.mailbox)
               const found = yield* Effect.mapError(
                 letters.list(name, {
-                  limit: choice(query.limit),
+                  limit: limitOf(query.limit),
                   ...(query.cause === undefined ? {} : { cause: query.cause })
                 }),
                 fromRedis
@@ -173,7 +172,7 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
             request,
             Effect.gen(function* () {
               const name = yield* known(params.mailbox)
-              const limit = choice(query.limit)
+              const limit = limitOf(query.limit)
               const found = yield* Effect.mapError(
                 letters.list(name, { limit, ...(query.cause === undefined ? {} : { cause: query.cause }) }),
                 fromRedis

@@ -8,6 +8,7 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
+import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
 const status =
   (code: number, description: string) =>
@@ -149,6 +150,7 @@ export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
   .add(CharacterGroup)
   .add(OpsGroup)
+  .add(ScheduleOpsGroup)
   .add(BlacklistGroup)
   .annotateMerge(
     OpenApi.annotations({

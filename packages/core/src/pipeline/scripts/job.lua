@@ -46,6 +46,12 @@ local function text_of(f)
     f.deliveries .. " " .. f.started .. " " .. f.progress .. " " .. f.since .. " " .. f.run .. " " .. f.admitted .. " " ..
     f.created .. " " .. f.wait .. " " .. f.deadline .. " " .. f.letter .. " " .. f.image .. " " .. f.owner
 end
+-- Of a job just accepted; `allowed`: its deadline, milliseconds from now.
+local function new_fence(stage, allowed, has_image, owner)
+  return { state = "lane", at = stage, cur = "-", by = "-", last = "-", run = "1", attempts = "0", tries = "0",
+    deliveries = "0", admitted = "-", started = "-", progress = "0", created = now_text, since = now_text, wait = "0",
+    deadline = int(now + allowed), letter = "-", image = has_image and "1" or "-", owner = owner }
+end
 -- The job's fence, nil when there is no such job (or none that this make of the code wrote).
 local function read_fence(id) return fence_of(redis.call("HGET", job_key(id), "now")) end
 -- Further fields and values of its hash may be written along.

@@ -45,9 +45,7 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
   if in_lane and waiting >= lane_capacity then return refuse("lane-full", waiting) end
   if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
 
-  local f = { state = "lane", at = stage, cur = "-", by = "-", last = "-", run = "1", attempts = "0", tries = "0",
-    deliveries = "0", admitted = "-", started = "-", progress = "0", created = now_text, since = now_text, wait = "0",
-    deadline = int(now + allowed), letter = "-", image = upload ~= "" and "1" or "-", owner = owner }
+  local f = new_fence(stage, allowed, upload ~= "", owner)
   if in_lane then
     write_fence(id, f, "about", about, "input", input, "home", mailbox)
     redis.call("RPUSH", lane_key(owner), id)

@@ -1,0 +1,57 @@
+/**
+ * Cli: the command line as one effect that ends in an exit code. Each command is a file under commands/; what they share is
+ * Operator (the calls), Output (tables and JSON) and CommandFailed (why, and which exit code).
+ */
+import { NodeServices } from "@effect/platform-node"
+import { Console, Effect, Layer } from "effect"
+import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { FetchHttpClient } from "effect/http"
+import { dead } from "./commands/dead.ts"
+import { jobs } from "./commands/jobs.ts"
+import { mailboxes } from "./commands/mailboxes.ts"
+import { processes } from "./commands/processes.ts"
+import { schedules } from "./commands/schedules.ts"
+import { exitCodes } from "./CommandFailed.ts"
+import { Operator } from "./Operator.ts"
+import { Json } from "./Output.ts"
+
+const eco2 = Command.make("eco2").pipe(
+  Command.withDescription(
+    "Eco² for operators; exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable"
+  ),
+  Command.withSubcommands([jobs, dead, mailboxes, processes, schedules]),
+  Command.withGlobalFlags([Json])
+)
+const runWords = Command.runWith(eco2, { version: "0.1.0" })
+
+/** Standard output is for what was asked for. */
+const presenter = CliOutput.layerPresenter({
+  present: (event) =>
+    event._tag === "InvalidInvocation" || (event._tag === "Help" && event.reason === "Implicit")
+      ? Effect.gen(function* () {
+          const formatter = yield* CliOutput.Formatter
+          yield* Console.error(formatter.formatHelpDoc(event.helpDoc))
+          if (event._tag === "InvalidInvocation") yield* Console.error(formatter.formatErrors(event.errors))
+        })
+      : CliOutput.defaultPresenter.present(event)
+})
+
+const services = Layer.mergeAll(
+  Layer.provide(Operator.layer, FetchHttpClient.layer),
+  presenter,
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
+  NodeServices.layer
+)
+
+/** Runs the words after `eco2`; what went wrong is on standard error. */
+export const run = (words: ReadonlyArray<string>): Effect.Effect<number> =>
+  runWords(words).pipe(
+    Effect.as<number>(exitCodes.ok),
+    Effect.catch((error) =>
+      // the presenter has said it
+      CliError.isCliError(error)
+        ? Effect.succeed(exitCodes.usage)
+        : Effect.as(Console.error(`eco2: ${error.message}`), exitCodes[error.exit])
+    ),
+    Effect.provide(services)
+  )

@@ -1,0 +1,89 @@
+/**
+ * Operator: the gateway's calls for operators, as a typed client made of the same definition the gateway serves
+ * (OperatorApi). Whom it asks: ECO2_URL, else the `npm start` of this checkout, else port 8080 of this machine. The secret:
+ * INTERNAL_SECRET, else the one that `npm start` made, which goes to that `npm start` alone.
+ */
+import { OperatorApi } from "@eco2/gateway/operator-api"
+import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import type { HttpClientError, HttpClientResponse } from "effect/http"
+import { HttpApiClient } from "effect/http-api"
+import * as OperatorAccess from "../local/OperatorAccess.ts"
+import { CommandFailed, fail } from "./CommandFailed.ts"
+
+const settings = Config.all({
+  /** ECO2_URL: the gateway the command line speaks to. Default: the `npm start` of this checkout, else http://127.0.0.1:8080. */
+  url: Config.option(Config.String("ECO2_URL")),
+  /** ECO2_STATE: where `npm start` says how it is reached. */
+  state: Config.option(Config.String("ECO2_STATE")),
+  secret: Config.option(Config.Redacted("INTERNAL_SECRET"))
+})
+
+const timeout = "30 seconds"
+const ErrorBody = Schema.Struct({ detail: Schema.Unknown, code: Schema.String })
+const readError = Schema.decodeUnknownOption(ErrorBody)
+
+const exitOf = (status: number) =>
+  status === 403 ? "refused" : status === 404 ? "notFound" : status === 503 ? "unreachable" : "failed"
+
+/** What the gateway said instead of an answer. */
+const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientResponse.HttpClientResponse) {
+  const body = readError(yield* Effect.orElseSucceed(response.json, () => null))
+  if (Option.isNone(body)) {
+    return yield* fail("failed", `${url} answered ${response.status}; is it a gateway of this version?`)
+  }
+  const { code, detail } = body.value
+  return yield* fail(
+    exitOf(response.status),
+    `${typeof detail === "string" ? detail : JSON.stringify(detail)} (${code})`
+  )
+})
+
+const make = Effect.gen(function* () {
+  const given = yield* Effect.orDie(settings)
+  const stated = (value: Option.Option<string>) => Option.filter(value, (text) => text !== "")
+  const local = OperatorAccess.read(Option.getOrElse(stated(given.state), () => OperatorAccess.defaultFolder))
+  const url = Option.getOrElse(stated(given.url), () => local?.address ?? "http://127.0.0.1:8080").replace(/\/+$/, "")
+  const secret = Option.getOrElse(stated(Option.map(given.secret, Redacted.value)), () =>
+    local?.address === url ? (local.secret ?? "") : ""
+  )
+  const http = (yield* HttpClient.HttpClient).pipe(
+    HttpClient.mapRequest(HttpClientRequest.setHeader("x-internal-secret", secret)),
+    HttpClient.transform((answer) =>
+      answer.pipe(
+        Effect.timeoutOrElse({
+          duration: timeout,
+          orElse: () => Effect.fail(fail("unreachable", `${url} did not answer within ${timeout}`))
+        }),
+        Effect.flatMap((response) => (response.status < 400 ? Effect.succeed(response) : refusal(url, response)))
+      )
+    )
+  )
+  const client = yield* HttpApiClient.makeWith(OperatorApi, { httpClient: http, baseUrl: url })
+
+  type Failure = CommandFailed | HttpClientError.HttpClientError | Schema.SchemaError | typeof ErrorBody.Type
+  return {
+    /** One call; its failure is what the command says. */
+    ask: <A>(call: (asked: typeof client) => Effect.Effect<A, Failure>): Effect.Effect<A, CommandFailed> =>
+      (secret === ""
+        ? Effect.fail(
+            fail("refused", "operators are let in by a secret: set INTERNAL_SECRET, or begin with `npm start`")
+          )
+        : call(client)
+      ).pipe(
+        Effect.mapError((error) => {
+          if (error instanceof CommandFailed) return error
+          if ("reason" in error && (error.reason._tag === "TransportError" || error.reason._tag === "InvalidUrlError"))
+            return fail("unreachable", `nobody answers at ${url}; set ECO2_URL, or begin with \`npm start\``)
+          return fail("failed", `${url} answered what this version does not know`)
+        })
+      )
+  }
+})
+
+export class Operator extends Context.Service<Operator, Effect.Success<typeof make>>()("@eco2/cli/Operator") {
+  static readonly layer: Layer.Layer<Operator, never, HttpClient.HttpClient> = Layer.effect(Operator, make)
+}
+
+/** Headers are set for all calls. */
+export const headers = {}

@@ -1,0 +1,65 @@
+/** Output: what a command found, as a table for people or, with --json, as JSON for programs; on standard output alone. */
+import { Console, DateTime, Effect } from "effect"
+import { CliOutput, Flag, GlobalFlag } from "effect/cli"
+
+export const Json = GlobalFlag.Setting("json")({
+  flag: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
+})
+
+/** `value` as JSON, or the text for people. */
+export const print = (value: unknown, text: () => string) =>
+  Effect.flatMap(Json, (json) => Console.log(json ? JSON.stringify(value, null, 2) : text()))
+
+export interface Column<A> {
+  readonly head: string
+  readonly cell: (row: A) => string | number
+}
+
+/** Aligned columns, numbers to the right; `none` where there are no rows. */
+export const table = <A>(rows: ReadonlyArray<A>, columns: ReadonlyArray<Column<A>>, none: string): string => {
+  if (rows.length === 0) return none
+  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
+  const widths = columns.map(({ head }, i) =>
+    Math.max(head.length, ...cells.map((row) => CliOutput.displayWidth(String(row[i]))))
+  )
+  const line = (row: ReadonlyArray<string | number>, numbers: ReadonlyArray<boolean>) =>
+    row
+      .map((cell, i) => {
+        const gap = " ".repeat(Math.max(0, widths[i]! - CliOutput.displayWidth(String(cell))))
+        return numbers[i] ? `${gap}${cell}` : `${cell}${gap}`
+      })
+      .join("  ")
+      .trimEnd()
+  const numbers = columns.map((_, i) => typeof cells[0]![i] === "number")
+  return [
+    line(
+      columns.map(({ head }) => head),
+      numbers
+    ),
+    ...cells.map((row) => line(row, numbers))
+  ].join("\n")
+}
+
+/** Facts of one thing, one a line. */
+export const facts = (of: Readonly<Record<string, unknown>>): string => {
+  const rows = Object.entries(of).map(([name, value]) => ({ name, value: textOf(value) }))
+  const width = Math.max(...rows.map(({ name }) => name.length))
+  return rows.map(({ name, value }) => `${name.padEnd(width)}  ${value}`).join("\n")
+}
+const textOf = (value: unknown): string =>
+  value === null || value === "" ? "-" : typeof value === "string" ? value : JSON.stringify(value)
+
+const here = DateTime.zoneMakeLocal()
+/** A moment as this machine's clock shows it, `2026-11-22 09:30:00+09:00`; "-" for none. */
+export const moment = (millis: number | null): string =>
+  millis === null
+    ? "-"
+    : DateTime.formatIsoOffset(DateTime.makeZonedUnsafe(millis, { timeZone: here })).replace(/T(.{8})\.\d+/, " $1")
+
+/** How long something has lasted, in its largest unit: `4s`, `12m`, `3h`, `2d`. */
+export const age = (millis: number): string => {
+  const seconds = Math.max(0, Math.round(millis / 1_000))
+  if (seconds < 120) return `${seconds}s`
+  if (seconds < 7_200) return `${Math.round(seconds / 60)}m`
+  return seconds < 172_800 ? `${Math.round(seconds / 3_600)}h` : `${Math.round(seconds / 86_400)}d`
+}

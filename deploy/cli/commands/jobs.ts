@@ -1,0 +1,95 @@
+/** `eco2 jobs`: which there are, one of them in full, and an end to it. */
+import { Console, Effect, Option } from "effect"
+import { Argument, Command, Flag } from "effect/cli"
+import { fail } from "../CommandFailed.ts"
+import { headers, Operator } from "../Operator.ts"
+import { age, facts, moment, print, table } from "../Output.ts"
+
+const id = Argument.String("job").pipe(Argument.withDescription("The job's id"))
+const text = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+
+const list = Command.make(
+  "list",
+  {
+    state: Flag.Literals("state", [
+      "open",
+      "ended",
+      "lane",
+      "waiting",
+      "running",
+      "delayed",
+      "parked",
+      "done",
+      "failed",
+      "cancelled"
+    ]).pipe(Flag.withDescription("open, ended, or one state"), Flag.withDefault("open")),
+    pipeline: text("pipeline", "Only this pipeline's"),
+    owner: text("owner", "Only this user's"),
+    limit: Flag.Int("limit").pipe(Flag.withDescription("The youngest so many, 1000 at most"), Flag.withDefault(100))
+  },
+  Effect.fnUntraced(function* ({ limit, owner, pipeline, state }) {
+    const operator = yield* Operator
+    const query = {
+      state,
+      limit,
+      ...(Option.isSome(pipeline) ? { pipeline: pipeline.value } : {}),
+      ...(Option.isSome(owner) ? { owner: owner.value } : {})
+    }
+    const found = yield* operator.ask(({ ops }) => ops.jobs({ query, headers }))
+    const now = Date.now()
+    yield* print(found, () =>
+      table(
+        found.jobs,
+        [
+          { head: "JOB", cell: ({ job_id }) => job_id },
+          { head: "PIPELINE", cell: (job) => job.pipeline },
+          { head: "OWNER", cell: (job) => job.owner || "-" },
+          { head: "STATE", cell: (job) => job.state },
+          { head: "STAGE", cell: ({ stage }) => stage },
+          { head: "%", cell: ({ progress }) => progress },
+          { head: "RUN", cell: ({ run }) => run },
+          { head: "ATTEMPTS", cell: ({ attempts }) => attempts },
+          { head: "AGE", cell: ({ created }) => age(now - created) },
+          { head: "SINCE", cell: ({ since }) => age(now - since) }
+        ],
+        "no such jobs"
+      )
+    )
+    if (!found.complete) yield* Console.error("eco2: not all jobs were looked at; there may be more")
+  })
+).pipe(Command.withDescription("Open jobs, the youngest first; or ended ones"))
+
+const show = Command.make(
+  "show",
+  { id },
+  Effect.fnUntraced(function* ({ id }) {
+    const operator = yield* Operator
+    const job = yield* operator.ask(({ ops }) => ops.job({ params: { job_id: id }, headers }))
+    yield* print(job, () =>
+      facts({
+        ...job,
+        committed: job.committed.join(" "),
+        created: moment(job.created),
+        deadline: moment(job.deadline),
+        ended: moment(job.ended)
+      })
+    )
+  })
+).pipe(Command.withDescription("A job's state, times, attempts and error"))
+
+const cancel = Command.make(
+  "cancel",
+  { id },
+  Effect.fnUntraced(function* ({ id }) {
+    const operator = yield* Operator
+    const answer = yield* operator.ask(({ ops }) => ops.cancelJob({ params: { job_id: id }, headers }))
+    if (answer.outcome === "finished") return yield* fail("failed", `job ${id} is over already`)
+    yield* print(answer, () => `job ${id} is cancelled${answer.outcome === "already" ? " already" : ""}`)
+  })
+).pipe(Command.withDescription("Cancel a job, wherever it stands"))
+
+export const jobs = Command.make("jobs").pipe(
+  Command.withDescription("List, show and cancel jobs"),
+  Command.withSubcommands([list, show, cancel])
+)

@@ -1,0 +1,24 @@
+/** `eco2 mailboxes`: what waits, and what is in work. */
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { headers, Operator } from "../Operator.ts"
+import { age, print, table } from "../Output.ts"
+
+export const mailboxes = Command.make("mailboxes", {}, () =>
+  Effect.gen(function* () {
+    const operator = yield* Operator
+    const all = yield* operator.ask(({ ops }) => ops.mailboxes({ headers }))
+    yield* print(all, () =>
+      table(
+        all,
+        [
+          { head: "MAILBOX", cell: ({ mailbox }) => mailbox },
+          { head: "WAITING", cell: ({ entries, leased }) => entries - leased },
+          { head: "IN WORK", cell: ({ leased }) => leased },
+          { head: "OLDEST", cell: ({ entries, oldest_ms }) => (entries === 0 ? "-" : age(oldest_ms)) }
+        ],
+        "no mailboxes"
+      )
+    )
+  })
+).pipe(Command.withDescription("What waits in each mailbox, and what is in work"))

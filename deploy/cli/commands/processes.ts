@@ -1,0 +1,28 @@
+/** `eco2 processes`: who lives, in what role, with how much in hand. */
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { headers, Operator } from "../Operator.ts"
+import { age, print, table } from "../Output.ts"
+
+export const processes = Command.make("processes", {}, () =>
+  Effect.gen(function* () {
+    const operator = yield* Operator
+    const all = yield* operator.ask(({ ops }) => ops.processes({ headers }))
+    yield* print(all, () =>
+      table(
+        all,
+        [
+          { head: "PROCESS", cell: ({ token }) => token },
+          { head: "ROLE", cell: ({ role }) => role },
+          { head: "STATE", cell: ({ state }) => state },
+          { head: "IN FLIGHT", cell: ({ in_flight }) => in_flight },
+          {
+            head: "LEASE",
+            cell: ({ lease_ms }) => (lease_ms > 0 ? `${age(lease_ms)} left` : `over for ${age(-lease_ms)}`)
+          }
+        ],
+        "no process lives"
+      )
+    )
+  })
+).pipe(Command.withDescription("Who lives, and how much each has in hand"))

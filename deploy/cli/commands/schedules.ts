@@ -1,0 +1,66 @@
+/** `eco2 schedules`: what recurs, when it last came and comes next; hold it, let it go, have it now. */
+import { Effect } from "effect"
+import { Argument, Command } from "effect/cli"
+import { headers, Operator } from "../Operator.ts"
+import { moment, print, table } from "../Output.ts"
+
+const schedule = Argument.String("schedule").pipe(Argument.withDescription("Its name"))
+
+const list = Command.make("list", {}, () =>
+  Effect.gen(function* () {
+    const operator = yield* Operator
+    const all = yield* operator.ask(({ schedules }) => schedules.list({ headers }))
+    yield* print(all, () =>
+      table(
+        all,
+        [
+          { head: "SCHEDULE", cell: ({ name }) => name },
+          { head: "WHEN", cell: ({ timing }) => timing },
+          { head: "WORK", cell: ({ work }) => work },
+          { head: "STATE", cell: ({ declared, paused }) => (paused ? "paused" : declared ? "active" : "undeclared") },
+          { head: "LAST RUN", cell: ({ last_run }) => moment(last_run) },
+          { head: "NEXT", cell: ({ next }) => moment(next) },
+          { head: "FIRES", cell: ({ fires }) => fires },
+          { head: "SKIPS", cell: ({ skips }) => skips },
+          { head: "LAST JOB", cell: ({ last_job_id }) => last_job_id ?? "-" }
+        ],
+        "no schedules"
+      )
+    )
+  })
+).pipe(Command.withDescription("Schedules, with last and next fire"))
+
+const pause = Command.make(
+  "pause",
+  { schedule },
+  Effect.fnUntraced(function* ({ schedule }) {
+    const operator = yield* Operator
+    const answer = yield* operator.ask(({ schedules }) => schedules.pause({ params: { schedule }, headers }))
+    yield* print(answer, () => `${schedule} is paused: no slot fires until it is resumed`)
+  })
+).pipe(Command.withDescription("From now on no slot fires"))
+
+const resume = Command.make(
+  "resume",
+  { schedule },
+  Effect.fnUntraced(function* ({ schedule }) {
+    const operator = yield* Operator
+    const answer = yield* operator.ask(({ schedules }) => schedules.resume({ params: { schedule }, headers }))
+    yield* print(answer, () => `${schedule} is resumed: its next slot fires`)
+  })
+).pipe(Command.withDescription("Slots fire again; none that passed meanwhile"))
+
+const run = Command.make(
+  "run",
+  { schedule },
+  Effect.fnUntraced(function* ({ schedule }) {
+    const operator = yield* Operator
+    const answer = yield* operator.ask(({ schedules }) => schedules.run({ params: { schedule }, headers }))
+    yield* print(answer, () => `${schedule} runs${answer.job_id === null ? "" : ` as job ${answer.job_id}`}`)
+  })
+).pipe(Command.withDescription("Run it once now, paused or not"))
+
+export const schedules = Command.make("schedules").pipe(
+  Command.withDescription("List, pause, resume and run schedules"),
+  Command.withSubcommands([list, pause, resume, run])
+)

@@ -1,0 +1,12 @@
+/** `eco2`: the operator's command line. Composition root: runs the words it is given, decides nothing else. */
+import { NodeRuntime } from "@effect/platform-node"
+import { Effect } from "effect"
+import * as Cli from "./Cli.ts"
+
+let exitCode = 1
+Cli.run(process.argv.slice(2)).pipe(
+  Effect.map((code) => {
+    exitCode = code
+  }),
+  NodeRuntime.runMain({ teardown: (_, done) => done(exitCode) })
+)

@@ -1,0 +1,53 @@
+/** ScheduleOpsApi: recurring work as operators see and steer it, beside OpsApi and under the same secret. */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { base, failure, missing, refused, Secret } from "./OpsApi.ts"
+
+export const ScheduleState = Schema.Struct({
+  name: Schema.String,
+  timing: Schema.String,
+  overlap: Schema.String,
+  work: Schema.String,
+  paused: Schema.Boolean,
+  declared: Schema.Boolean.annotate({ description: "Whether a living process declares it; else it never fires" }),
+  next: Schema.NullOr(Schema.Number),
+  last_slot: Schema.NullOr(Schema.Number),
+  last_outcome: Schema.NullOr(Schema.String),
+  last_run: Schema.NullOr(Schema.Number),
+  last_job_id: Schema.NullOr(Schema.String),
+  fires: Schema.Int,
+  skips: Schema.Int
+})
+const Outcome = Schema.Struct({ outcome: Schema.String })
+const Ran = Schema.Struct({ job_id: Schema.NullOr(Schema.String) })
+
+const one = `${base}/schedules/:schedule` as const
+const Name = { schedule: Schema.String }
+
+export class ScheduleOpsGroup extends HttpApiGroup.make("schedules")
+  .add(
+    HttpApiEndpoint.get("list", `${base}/schedules`, {
+      headers: Secret,
+      success: Schema.Array(ScheduleState),
+      error: refused
+    }).annotate(OpenApi.Summary, "Schedules, with last and next fire"),
+    HttpApiEndpoint.post("pause", `${one}/pause`, {
+      params: Name,
+      headers: Secret,
+      success: Outcome,
+      error: missing
+    }).annotate(OpenApi.Summary, "From now on no slot fires"),
+    HttpApiEndpoint.post("resume", `${one}/resume`, {
+      params: Name,
+      headers: Secret,
+      success: Outcome,
+      error: missing
+    }).annotate(OpenApi.Summary, "Slots fire again; none that passed meanwhile"),
+    HttpApiEndpoint.post("run", `${one}/run`, {
+      params: Name,
+      headers: Secret,
+      success: Ran,
+      error: [...missing, failure(409, "SCHEDULE_RUNNING")]
+    }).annotate(OpenApi.Summary, "Runs it once now; 409 while its last run is open")
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Schedules", description: "For operators: needs X-Internal-Secret." })) {}

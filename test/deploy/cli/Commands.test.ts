@@ -1,0 +1,271 @@
+/** Every command of the operators' command line, for people and for programs, on a real gateway, workers and Redis. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { Keys } from "@eco2/core"
+import { RedisServer } from "@eco2/core/testing"
+import * as HandWorker from "../../gateway/HandWorker.ts"
+import { client } from "../../gateway/ScanClient.ts"
+import type { Client } from "../../gateway/ScanClient.ts"
+import * as ScheduleWorker from "../../gateway/ScheduleWorker.ts"
+import { simulatedOnly, start, until } from "../../gateway/Serving.ts"
+import type { Serving } from "../../gateway/Serving.ts"
+import { runWith } from "./Operating.ts"
+import type { Said } from "./Operating.ts"
+
+const secret = "only operators know this"
+let redis: RedisServer.RedisServer
+let gateway: Serving
+let hand: HandWorker.HandWorker
+let sweeper: ScheduleWorker.ScheduleWorker
+let ann: Client
+let eco2: (...words: ReadonlyArray<string>) => Promise<Said>
+
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  const env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url, INTERNAL_SECRET: secret }
+  gateway = await start("gateway", env)
+  hand = await HandWorker.start(redis.url)
+  sweeper = await ScheduleWorker.start(redis.url)
+  ann = client(gateway)
+  eco2 = runWith({ ECO2_URL: `${gateway.address}/`, INTERNAL_SECRET: secret })
+  await until(
+    async () => (await json("schedules", "list")).length,
+    (count) => count > 0
+  )
+})
+afterAll(async () => {
+  await gateway.stop()
+  await sweeper.stop()
+  await hand.stop()
+  await redis.stop()
+})
+
+/** Runs a command that must succeed, silently on standard error; what it prints with --json. */
+const json = async (...words: ReadonlyArray<string>) => {
+  const { code, err, out } = await eco2(...words, "--json")
+  expect([code, err]).toEqual([0, ""])
+  return JSON.parse(out)
+}
+/** The same for people, line by line. */
+const lines = async (...words: ReadonlyArray<string>) => {
+  const { code, err, out } = await eco2(...words)
+  expect([code, err]).toEqual([0, ""])
+  return out.split("\n")
+}
+/** Columns of a table begin where their heads do, or end where they end. */
+const expectAligned = ([head = "", ...rows]: ReadonlyArray<string>) => {
+  const gaps = [...head.matchAll(/ {2,}/g)].length
+  for (const row of rows) expect(row.split(/ {2,}/).length, row).toBe(gaps + 1)
+}
+const failed = async (cause: string) => {
+  const id = await ann.accepted()
+  await hand.giveUp(await hand.begin(id), cause)
+  return id
+}
+
+describe("eco2 jobs", () => {
+  it("lists open jobs and ended ones, by state, owner and pipeline", async () => {
+    const first = await ann.accepted()
+    const second = await client(gateway, "bob").accepted()
+    await hand.begin(second)
+    const { complete, jobs } = await json("jobs", "list")
+    expect([complete, jobs.map(({ job_id }: { job_id: string }) => job_id)]).toEqual([true, [second, first]])
+    const [head, ...rows] = await lines("jobs", "list")
+    expect(head).toMatch(/^JOB +PIPELINE +OWNER +STATE +STAGE +% +RUN +ATTEMPTS +AGE +SINCE$/)
+    expect(rows.map((row) => row.slice(0, 36))).toEqual([second, first])
+    expect(rows[0]).toMatch(/ scan +bob +running +vision +0 +1 +1 +\d+s +\d+s$/)
+    expectAligned([head!, ...rows])
+    expect((await json("jobs", "list", "--state", "running", "--limit", "5")).jobs).toHaveLength(1)
+    expect((await json("jobs", "list", "--owner", "nobody", "--pipeline", "scan")).jobs).toEqual([])
+    expect(await lines("jobs", "list", "--state", "done")).toEqual(["no such jobs"])
+    await eco2("jobs", "cancel", first)
+    await eco2("jobs", "cancel", second)
+    expect((await json("jobs", "list", "--state", "cancelled")).jobs).toHaveLength(2)
+  })
+
+  it("says on standard error when not all jobs were looked at", async () => {
+    const [partition] = Keys.partitionTable(4)
+    const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
+    await hand.send("ZADD", partition!.timers, ...strangers)
+    const { code, err, out } = await eco2("jobs", "list", "--json")
+    expect([code, err]).toEqual([0, "eco2: not all jobs were looked at; there may be more"])
+    expect(JSON.parse(out).complete).toBe(false)
+    await hand.send("DEL", partition!.timers)
+  })
+
+  it("shows one, cancels it, and says when it is over or unknown", async () => {
+    const id = await ann.accepted()
+    expect(await json("jobs", "show", id)).toMatchObject({ job_id: id, state: "waiting", owner: "ann", error: null })
+    const shown = await lines("jobs", "show", id)
+    expect(shown).toContain(`job_id     ${id}`)
+    expect(shown).toContain("error      -")
+    expect(shown.find((line) => line.startsWith("created"))).toMatch(
+      /^created {4}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d$/
+    )
+    expect(await lines("jobs", "cancel", id)).toEqual([`job ${id} is cancelled`])
+    expect(await lines("jobs", "cancel", id)).toEqual([`job ${id} is cancelled already`])
+    expect(await json("jobs", "cancel", id)).toEqual({ outcome: "already" })
+
+    const over = await ann.accepted()
+    await hand.work(over)
+    expect(await eco2("jobs", "cancel", over)).toEqual({ code: 1, out: "", err: `eco2: job ${over} is over already` })
+    for (const verb of ["show", "cancel"])
+      expect(await eco2("jobs", verb, "00000000-0000-0000-0000-000000000000", "--json")).toEqual({
+        code: 3,
+        out: "",
+        err: "eco2: there is no such thing (NOT_FOUND)"
+      })
+  })
+})
+
+describe("eco2 dead", () => {
+  it("lists letters of all mailboxes, of one, of one cause; shows one", async () => {
+    expect(await lines("dead", "list")).toEqual(["no dead letters"])
+    const id = await failed("ModelRefused")
+    const other = await failed("Outage")
+    const [letter] = await json("dead", "list", "--cause", "ModelRefused")
+    expect(letter).toMatchObject({ mailbox: "scan.vision", job_id: id, cause: "ModelRefused" })
+    const table = await lines("dead", "list", "--mailbox", "scan.vision")
+    expect(table[0]).toMatch(/^LETTER +CAUSE +ATTEMPTS +LAST +JOB +MESSAGE$/)
+    expect(table.slice(1).map((row) => /[0-9a-f-]{36}/.exec(row)?.[0])).toEqual([other, id])
+    expectAligned(table)
+    const name = `scan.vision/${letter.id}`
+    expect(table[2]).toContain(name)
+    expect(await json("dead", "show", name)).toEqual(letter)
+    expect(await lines("dead", "show", name)).toContain(`letter    ${name}`)
+    expect(await json("dead", "list", "--limit", "1", "--mailbox", "scan.rule")).toEqual([])
+  })
+
+  it("J2 redrives by name, by cause and all; discards", async () => {
+    const named = await failed("ModelRefused")
+    await failed("Outage")
+    await failed("Nonsense")
+    const letterOf = async (id: string) =>
+      (await json("dead", "list")).find((letter: { job_id: string }) => letter.job_id === id)
+    const name = `scan.vision/${(await letterOf(named)).id}`
+    expect(await json("dead", "redrive", name)).toEqual({ redriven: 1, skipped: 0 })
+    expect((await json("jobs", "show", named)).run).toBe(2)
+    expect(await eco2("dead", "redrive", name)).toMatchObject({ code: 3 })
+    const before = (await json("dead", "list", "--cause", "Outage")).length
+    expect(await lines("dead", "redrive", "--cause", "Outage")).toEqual([
+      `${before} redriven, 0 skipped (open, or gone already)`
+    ])
+    expect(await json("dead", "list", "--cause", "Outage")).toEqual([])
+    const nonsense = `scan.vision/${(await json("dead", "list", "--cause", "Nonsense"))[0].id}`
+    expect(await lines("dead", "discard", nonsense)).toEqual(["1 discarded"])
+    expect(await eco2("dead", "discard", nonsense, "--json")).toMatchObject({ code: 3, out: "" })
+    await failed("One")
+    await failed("Another")
+    expect(await json("dead", "redrive", "--all", "--mailbox", "scan.vision")).toMatchObject({ skipped: 0 })
+    expect(await json("dead", "list")).toEqual([])
+  })
+
+  it("asks to be told which, and takes no name for one that is none", async () => {
+    for (const words of [
+      ["redrive"],
+      ["redrive", "--mailbox", "scan.vision"],
+      ["redrive", "scan.vision/0/1-1", "--all"],
+      ["show", "0/1-1"],
+      ["discard", "scan.vision"]
+    ]) {
+      expect(await eco2("dead", ...words), words.join(" ")).toMatchObject({ code: 2, out: "" })
+    }
+    expect(await eco2("dead", "list", "--mailbox", "nobody")).toMatchObject({ code: 3 })
+  })
+})
+
+describe("eco2 mailboxes and eco2 processes", () => {
+  it("tell what waits and is in work, and who lives", async () => {
+    const before = await json("mailboxes")
+    const id = await ann.accepted()
+    expect((await json("mailboxes"))[0]).toMatchObject({ mailbox: "scan.vision", entries: before[0].entries + 1 })
+    const table = await lines("mailboxes")
+    expect(table[0]).toBe("MAILBOX      WAITING  IN WORK  OLDEST")
+    expectAligned(table)
+    await eco2("jobs", "cancel", id)
+    expect(await json("processes")).toContainEqual(expect.objectContaining({ role: "sweeper", state: "alive" }))
+    const processes = await lines("processes")
+    expect(processes[0]).toMatch(/^PROCESS +ROLE +STATE +IN FLIGHT +LEASE$/)
+    expect(processes.join("\n")).toMatch(/^sweeper\.\S+ +sweeper +alive +\d+ +\d+s left$/m)
+  })
+})
+
+describe("eco2 schedules", () => {
+  it("lists them, pauses and resumes one, runs it now", async () => {
+    expect(await json("schedules", "list")).toMatchObject([{ name: "nightly", paused: false, declared: true }])
+    const table = await lines("schedules", "list")
+    expect(table[0]).toMatch(/^SCHEDULE +WHEN +WORK +STATE +LAST RUN +NEXT +FIRES +SKIPS +LAST JOB$/)
+    expect(table[1]).toMatch(/^nightly +cron 0 0 29 2 \* Asia\/Seoul +sweep +active +- +20\d\d-02-2\d .+ 0 +0 +-$/)
+    expect((await lines("schedules", "pause", "nightly"))[0]).toContain("nightly is paused")
+    expect((await lines("schedules", "list"))[1]).toContain(" paused ")
+    expect(await json("schedules", "resume", "nightly")).toEqual({ outcome: "resumed" })
+    expect((await lines("schedules", "resume", "nightly"))[0]).toContain("nightly is resumed")
+    const { job_id } = await json("schedules", "run", "nightly")
+    expect(await json("jobs", "show", job_id)).toMatchObject({ pipeline: "sweep", state: "running" })
+    expect(await eco2("schedules", "run", "nightly")).toEqual({
+      code: 1,
+      out: "",
+      err: `eco2: the last run of nightly, job ${job_id}, is still open (SCHEDULE_RUNNING)`
+    })
+    await eco2("jobs", "cancel", job_id)
+    expect((await lines("schedules", "run", "nightly"))[0]).toMatch(/^nightly runs as job [0-9a-f-]{36}$/)
+    for (const verb of ["pause", "resume", "run"])
+      expect(await eco2("schedules", verb, "weekly")).toMatchObject({ code: 3, out: "" })
+  })
+})
+
+describe("what goes wrong", () => {
+  it("is a usage error, told on standard error with the command's help, and code 2", async () => {
+    for (const words of [
+      [],
+      ["nothing"],
+      ["jobs"],
+      ["jobs", "show"],
+      ["jobs", "list", "--state", "lost"],
+      ["jobs", "list", "--limit", "x"]
+    ]) {
+      const { code, err, out } = await eco2(...words)
+      expect([code, out], words.join(" ")).toEqual([2, ""])
+      expect(err).toContain("USAGE")
+    }
+  })
+
+  it("is asked for as help on standard output, code 0", async () => {
+    const { code, err, out } = await eco2("jobs", "list", "--help")
+    expect([code, err]).toEqual([0, ""])
+    expect(out).toContain("--state")
+  })
+
+  it("is refused without a secret, and with a wrong one, code 4", async () => {
+    const refusal = async (env: Readonly<Record<string, string>>) => {
+      const { code, err, out } = await runWith({ ECO2_URL: gateway.address, ...env })("mailboxes", "--json")
+      expect([code, out]).toEqual([4, ""])
+      return err
+    }
+    for (const env of [{}, { INTERNAL_SECRET: "" }]) expect(await refusal(env)).toContain("set INTERNAL_SECRET")
+    expect(await refusal({ INTERNAL_SECRET: `${secret}?` })).toContain("(FORBIDDEN)")
+  })
+
+  it("is unreachable where nobody answers, and where the store is away, code 5", async () => {
+    const port = await RedisServer.freePort()
+    const nobody = await runWith({ ECO2_URL: `http://127.0.0.1:${port}`, INTERNAL_SECRET: secret })("mailboxes")
+    expect(nobody).toEqual({
+      code: 5,
+      out: "",
+      err: `eco2: nobody answers at http://127.0.0.1:${port}; set ECO2_URL, or begin with \`npm start\``
+    })
+    const lonely = await RedisServer.start()
+    const env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: lonely.url, INTERNAL_SECRET: secret }
+    const bereft = await start("gateway", env)
+    await lonely.stop()
+    const away = await runWith({ ECO2_URL: bereft.address, INTERNAL_SECRET: secret })("mailboxes")
+    expect(away).toMatchObject({ code: 5, out: "" })
+    expect(away.err).toContain("(UNAVAILABLE)")
+    await bereft.stop()
+  })
+
+  it("is a failure where somebody else answers, code 1", async () => {
+    const elsewhere = await runWith({ ECO2_URL: `${gateway.address}/elsewhere`, INTERNAL_SECRET: secret })("mailboxes")
+    expect(elsewhere.code).not.toBe(0)
+    expect(elsewhere.err).toMatch(/^eco2: /)
+  })
+})

@@ -1,0 +1,54 @@
+/** How the command line shows what it found: columns that stand under each other, in cells of a terminal, not in letters. */
+import { describe, expect, it } from "vitest"
+import type { Column } from "../../../deploy/cli/Output.ts"
+import { age, facts, moment, table } from "../../../deploy/cli/Output.ts"
+
+describe("a table", () => {
+  const columns: ReadonlyArray<Column<{ readonly name: string; readonly count: number }>> = [
+    { head: "NAME", cell: ({ name }) => name },
+    { head: "COUNT", cell: ({ count }) => count },
+    { head: "END", cell: () => "." }
+  ]
+  it("has its columns under their heads, words to the left, numbers to the right, wide letters counted as two", () => {
+    const rows = [
+      { name: "이코", count: 5 },
+      { name: "metally", count: 123_456 },
+      { name: "-", count: 0 }
+    ]
+    expect(table(rows, columns, "").split("\n")).toEqual([
+      "NAME      COUNT  END",
+      "이코          5  .",
+      "metally  123456  .",
+      "-             0  ."
+    ])
+  })
+  it("without rows says so, and shows no heads", () => {
+    expect(table([], columns, "nobody here")).toBe("nobody here")
+  })
+})
+
+describe("a value", () => {
+  it("is a line of facts, a hyphen where there is none", () => {
+    expect(facts({ id: "a", error: { code: "X" }, owner: "", ended: null, attempts: 0 }).split("\n")).toEqual([
+      "id        a",
+      `error     {"code":"X"}`,
+      "owner     -",
+      "ended     -",
+      "attempts  0"
+    ])
+  })
+  it("that is a length of time is told in its largest unit, a moment with its offset", () => {
+    expect([0, -5, 119_000, 120_000, 7_100_000, 7_300_000, 200_000_000].map(age)).toEqual([
+      "0s",
+      "0s",
+      "119s",
+      "2m",
+      "118m",
+      "2h",
+      "2d"
+    ])
+    expect(moment(null)).toBe("-")
+    expect(moment(1_795_295_982_449)).toMatch(/^2026-11-2[12] \d\d:\d\d:42[+-]\d\d:\d\d$/)
+    expect(Date.parse(moment(1_795_295_982_000))).toBe(1_795_295_982_000)
+  })
+})

@@ -1,0 +1,77 @@
+/** The command line as somebody at a terminal runs it: the system's own npm and Node, beside a running `npm start`. */
+import { spawnSync } from "node:child_process"
+import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { client } from "../gateway/ScanClient.ts"
+import * as Process from "../harness/Process.ts"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), "eco2-cli-"))
+const access = join(folder, "operator.json")
+/** Without what `npm test` put in front of it. */
+const systemPath = (process.env.PATH ?? "")
+  .split(delimiter)
+  .filter((part) => !part.includes("node_modules"))
+  .join(delimiter)
+
+const run = (program: string, words: ReadonlyArray<string>, env: Readonly<Record<string, string>> = {}) => {
+  const { status, stderr, stdout } = spawnSync(program, words, {
+    cwd: root,
+    encoding: "utf8",
+    env: { PATH: systemPath, HOME: process.env.HOME, ECO2_STATE: folder, ...env }
+  })
+  // the system's npm may have something to say about its own settings
+  return { status, stdout, stderr: stderr.replaceAll(/^npm warn .*\n/gm, "") }
+}
+
+let start: Process.Process
+beforeAll(async () => {
+  start = await Process.start("all", {
+    ECO2_STATE: folder,
+    SIMULATED_VISION_MS: "600000",
+    SHUTDOWN_GRACE: "100 millis"
+  })
+})
+afterAll(async () => {
+  await start.kill9()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+describe("npx eco2", () => {
+  it("finds the npm start of its checkout, by itself and without a word more than was asked for", async () => {
+    await expect.poll(() => statSync(access, { throwIfNoEntry: false })?.mode.toString(8)).toBe("100600")
+    const id = await client(start, null).accepted()
+    const listed = run("npx", ["eco2", "jobs", "list", "--json"])
+    expect([listed.status, listed.stderr]).toEqual([0, ""])
+    expect(JSON.parse(listed.stdout).jobs).toMatchObject([{ job_id: id, pipeline: "scan" }])
+    expect(run("npx", ["eco2", "jobs", "show", "nothing"])).toEqual({
+      status: 3,
+      stdout: "",
+      stderr: "eco2: there is no such thing (NOT_FOUND)\n"
+    })
+    expect(start.output()).not.toContain(JSON.parse(readFileSync(access, "utf8")).secret)
+  })
+
+  it("is the same as running its file, under whatever Node", () => {
+    for (const words of [["deploy/cli/eco2.mjs"], ["node_modules/.bin/eco2"]]) {
+      const { status, stderr, stdout } = run("node", [...words, "processes"])
+      expect([status, stderr]).toEqual([0, ""])
+      expect(stdout).toMatch(/^all\.\S+ +all +alive/m)
+    }
+    const own = run(join(root, "node_modules/.bin/node"), ["deploy/cli/main.ts", "mailboxes", "--json"])
+    expect([own.status, own.stderr, JSON.parse(own.stdout).length]).toEqual([0, "", expect.any(Number)])
+  })
+
+  it("sends the secret of npm start to nobody else", () => {
+    const { status, stderr } = run("node", ["deploy/cli/eco2.mjs", "mailboxes"], { ECO2_URL: "http://127.0.0.1:9" })
+    expect([status, stderr]).toEqual([4, expect.stringContaining("INTERNAL_SECRET")])
+  })
+
+  it("has nobody to find once npm start has ended", async () => {
+    expect((await start.stop()).code).toBe(0)
+    expect(statSync(access, { throwIfNoEntry: false })).toBe(undefined)
+  })
+})

@@ -1,0 +1,26 @@
+/** A worker with a schedule of one second, as every role would have it; WORKER names the process. Runs may overlap. */
+import { Core, Pipeline, Role, Schedule, Stage } from "@eco2/core"
+import { Effect, Layer, Schema } from "effect"
+
+const Tick = Schema.Struct({ slot: Schema.String })
+const TickPipeline = Pipeline.make("tick", { input: Tick }).add(
+  Stage.make("count", { needs: { input: Tick }, output: Schema.Struct({}), progress: 100 })
+)
+const worker = process.env.WORKER ?? ""
+
+Role.run({
+  role: worker,
+  app: Layer.mergeAll(
+    Pipeline.behavior(
+      TickPipeline,
+      "count",
+      Effect.succeed(() => Effect.succeed({}))
+    ),
+    Schedule.every(
+      "ticker",
+      { interval: "1 second", overlap: "allow" },
+      { pipeline: TickPipeline, input: (slot) => ({ slot: slot.toISOString() }) }
+    ),
+    Core.workerTelemetry
+  ).pipe(Layer.provide(Core.worker({ role: worker })), Layer.provide(Core.fromEnvironment))
+})

@@ -1,0 +1,43 @@
+/** ScheduleWorker: a worker that declares one schedule, `nightly`, which never comes by itself; its runs wait until let go. */
+import { Core, CoreConfig, Pipeline, RedisClient, Schedule, Stage } from "@eco2/core"
+import { Deferred, Duration, Effect, Layer, ManagedRuntime, Schema } from "effect"
+
+const Sweep = Schema.Struct({ slot: Schema.String })
+const SweepPipeline = Pipeline.make("sweep", { input: Sweep }).add(
+  Stage.make("clean", { needs: { input: Sweep }, output: Schema.Struct({}), progress: 100 })
+)
+
+export interface ScheduleWorker {
+  /** Lets the runs end, those to come too. */
+  readonly letGo: () => Promise<void>
+  readonly stop: () => Promise<void>
+}
+
+export const start = async (redisUrl: string): Promise<ScheduleWorker> => {
+  const gate = Deferred.makeUnsafe<void>()
+  const runtime = ManagedRuntime.make(
+    Layer.merge(
+      Pipeline.behavior(
+        SweepPipeline,
+        "clean",
+        Effect.succeed(() => Effect.as(Deferred.await(gate), {}))
+      ),
+      Schedule.cron(
+        "nightly",
+        { expression: "0 0 29 2 *", timeZone: "Asia/Seoul" },
+        { pipeline: SweepPipeline, input: (slot) => ({ slot: slot.toISOString() }) }
+      )
+    ).pipe(
+      Layer.provide(Core.worker({ role: "sweeper" })),
+      Layer.provide(
+        Layer.merge(RedisClient.layerUrl(redisUrl), CoreConfig.layerWith({ shutdownGrace: Duration.millis(100) }))
+      ),
+      Layer.fresh
+    )
+  )
+  await runtime.runPromise(Effect.void)
+  return {
+    letGo: () => Effect.runPromise(Effect.asVoid(Deferred.succeed(gate, undefined))),
+    stop: () => runtime.dispose()
+  }
+}
