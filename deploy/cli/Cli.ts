@@ -11,6 +11,7 @@ import { dead } from "./commands/dead.ts"
 import { jobs } from "./commands/jobs.ts"
 import { mailboxes } from "./commands/mailboxes.ts"
 import { migrate } from "./commands/migrate.ts"
+import { policy } from "./commands/policy.ts"
 import { processes } from "./commands/processes.ts"
 import { schedules } from "./commands/schedules.ts"
 import { exitCodes } from "./CommandFailed.ts"
@@ -21,7 +22,7 @@ const eco2 = Command.make("eco2").pipe(
   Command.withDescription(
     "Eco² for operators; exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable"
   ),
-  Command.withSubcommands([jobs, dead, mailboxes, processes, schedules, characters, migrate]),
+  Command.withSubcommands([jobs, dead, mailboxes, processes, schedules, policy, characters, migrate]),
   Command.withGlobalFlags([Json])
 )
 const runWords = Command.runWith(eco2, { version: "0.1.0" })

@@ -14,6 +14,7 @@ import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
 import { Api } from "./http/ScanApi.ts"
+import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 
@@ -52,6 +53,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
           CharacterHandlers.layer,
           OpsHandlers.layer(config.internalSecret),
           ScheduleOpsHandlers.layer(config.internalSecret),
+          PolicyOpsHandlers.layer(config.internalSecret),
           BlacklistHandlers.layer(config)
         ]),
         Layer.provide(Core.operations),

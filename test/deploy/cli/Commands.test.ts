@@ -62,6 +62,43 @@ const failed = async (cause: string) => {
   return id
 }
 
+describe("eco2 policy", () => {
+  it("shows what is set, sets it, and takes it back", async () => {
+    expect(await lines("policy", "show")).toEqual([
+      "nothing is set: the environment and the code say how mailboxes work"
+    ])
+    const [head, row] = await lines("policy", "set", "scan.rule", "--timeout", "90 seconds", "--attempts", "2")
+    expect(head).toMatch(/^MAILBOX +CAPACITY +TIMEOUT +ATTEMPTS +REDRIVES +REDRIVE AFTER$/)
+    expect(row).toMatch(/^scan\.rule +- +1m 30s +2 +- +-$/)
+    await until(
+      () => json("policy", "show"),
+      (all) => all.length === 1
+    )
+    expect(await json("policy", "set", "scan.rule", "--timeout", "default", "--attempts", "default")).toEqual({
+      mailbox: "scan.rule",
+      capacity: null,
+      timeout_ms: null,
+      attempts: null,
+      redrives: null,
+      redrive_ms: null
+    })
+    await until(
+      () => json("policy", "show"),
+      (all) => all.length === 0
+    )
+  })
+
+  it("says what is wrong, with the exit code for it", async () => {
+    expect(await eco2("policy", "set", "scan.rule")).toMatchObject({ code: 2 })
+    expect(await eco2("policy", "set", "scan.rule", "--timeout", "soon")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--timeout is "soon"; allowed is a length of time such as "30 seconds", or default')
+    })
+    expect(await eco2("policy", "set", "scan.ruel", "--attempts", "1")).toMatchObject({ code: 3 })
+    expect(await eco2("policy", "set", "scan.rule", "--attempts", "0")).toMatchObject({ code: 1 })
+  })
+})
+
 describe("eco2 jobs", () => {
   it("lists open jobs and ended ones, by state, owner and pipeline", async () => {
     const first = await ann.accepted()

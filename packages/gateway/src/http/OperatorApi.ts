@@ -1,6 +1,10 @@
 /** OperatorApi: all that operators may call, for clients of their own: the command line makes its client of this. */
 import { HttpApi } from "effect/http-api"
 import { OpsGroup } from "./OpsApi.ts"
+import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
-export class OperatorApi extends HttpApi.make("eco2-operator").add(OpsGroup).add(ScheduleOpsGroup) {}
+export class OperatorApi extends HttpApi.make("eco2-operator")
+  .add(OpsGroup)
+  .add(ScheduleOpsGroup)
+  .add(PolicyOpsGroup) {}

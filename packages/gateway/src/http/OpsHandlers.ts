@@ -2,7 +2,7 @@
  * OpsHandlers: the operator's calls. Each checks the secret first; without INTERNAL_SECRET set nobody is let in.
  * Redriving many is bounded a call; what it skipped was open or gone already.
  */
-import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
+import { mailboxes } from "@eco2/actors/protocol"
 import { DeadLetters, Fleet, Job, JobList, JobStore, Mailbox } from "@eco2/core"
 import { Effect, Schema } from "effect"
 import type { Option, Redacted } from "effect"
@@ -12,10 +12,6 @@ import { refusal } from "./HttpErrors.ts"
 import { fromRedis, guard, json, limitOf, notFound } from "./OpsCall.ts"
 import { Api } from "./ScanApi.ts"
 
-const mailboxes = [
-  ...ScanPipeline.plan.map(({ mailbox }) => mailbox),
-  ...[CharacterActor, OwnershipActor, UserCharacterActor].map(({ name }) => name)
-]
 const isJobId = Schema.is(Job.JobId)
 
 const letterState = (letter: DeadLetters.Letter) => ({

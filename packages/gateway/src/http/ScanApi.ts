@@ -8,6 +8,7 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
+import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
 const status =
@@ -151,6 +152,7 @@ export class Api extends HttpApi.make("eco2")
   .add(CharacterGroup)
   .add(OpsGroup)
   .add(ScheduleOpsGroup)
+  .add(PolicyOpsGroup)
   .add(BlacklistGroup)
   .annotateMerge(
     OpenApi.annotations({
