@@ -92,3 +92,12 @@ export const postgresErrors = Metric.counter("eco2_postgres_errors_total", {
   incremental: true,
   description: "statements that Postgres did not answer or refused"
 })
+/** By `limit`: seconds between asking for a limit and being granted, rounds of coming back included. */
+export const limitWait = Metric.histogram("eco2_limit_wait_seconds", {
+  description: "seconds waited for a limit's grant",
+  boundaries: [0.002, 0.05, 0.25, 1, 2, 5, 15, 60, 300, 1800]
+})
+/** By `name`: 0 closed, 1 half-open, 2 open; as this process knows it, looked up at a scrape. */
+export const breakerState = Metric.gauge("eco2_breaker_state", {
+  description: "state of a circuit breaker: 0 closed, 1 half-open, 2 open"
+})
