@@ -1,7 +1,7 @@
 /** .env.example lists every variable the code reads and nothing else, each explained, each with its true default. */
 import { describe, expect, it } from "vitest"
-import { CoreConfig } from "@eco2/core"
-import { ScanPipeline } from "@eco2/actors/protocol"
+import { CoreConfig, PostgresConfig } from "@eco2/core"
+import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
 import { Config, ConfigProvider, Effect, Layer } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -30,7 +30,8 @@ const inCode = new Set([
   ),
   ...ScanPipeline.plan.flatMap(({ mailbox }) =>
     [concurrencyVariable, timeoutVariable, attemptsVariable, redrivesVariable].map((variable) => variable(mailbox))
-  )
+  ),
+  ...[CharacterActor, OwnershipActor, UserCharacterActor].map(({ name }) => concurrencyVariable(name))
 ])
 const variables = [...inCode].filter((name) => !foreign.has(name)).toSorted()
 
@@ -60,11 +61,12 @@ describe(".env.example", () => {
           const core = yield* Effect.provide(CoreConfig, Layer.fresh(CoreConfig.layer))
           const gateway = yield* GatewayConfig
           const news = yield* SourceConfig
+          const database = yield* PostgresConfig.limits
           const simple = yield* Config.all({
             redis: Config.String("REDIS_URL").pipe(Config.withDefault("redis://127.0.0.1:6379")),
             port: Config.String("PORT").pipe(Config.withDefault("8080"))
           })
-          return { models: offered.models, default: offered.default, model, core, gateway, news, simple }
+          return { models: offered.models, default: offered.default, model, core, gateway, news, database, simple }
         }).pipe(
           Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: Object.fromEntries(set) }))
         )

@@ -156,6 +156,24 @@ describe("a user beyond USER_CONCURRENCY", () => {
   })
 })
 
+describe("a user beyond USER_RATE", () => {
+  it("is refused with 429 and Retry-After; a repeat under its key is answered as before, and nobody else is refused", async () => {
+    const slow = await start("gateway", { ...env, USER_RATE: "2/minute" })
+    const gus = client(slow, "gus")
+    const key = { "x-idempotency-key": "gus 1" }
+    const first = await gus.accepted({ image_url: photo }, key)
+    await gus.accepted({ image_url: dataUrl(tinyPng) })
+    const refused = await gus.submit({ image_url: dataUrl(tinyPng) })
+    const repeated = await gus.accepted({ image_url: photo }, key)
+    const other = await client(slow, "hal").submit({ image_url: photo })
+    await slow.stop()
+    expect([refused.status, refused.body]).toEqual([429, { detail: expect.any(String), code: "RATE_LIMITED" }])
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(30)
+    expect(repeated).toBe(first)
+    expect(other.status).toBe(202)
+  })
+})
+
 describe("another user's job", () => {
   it("is answered like one that never was: result, events, cancel", async () => {
     const id = await client(gateway, "ann").accepted()
@@ -448,6 +466,7 @@ describe("around the API", () => {
     const { body } = await nobody.get("/openapi.json")
     const paths = Object.keys(Object(field(body, "paths"))).filter((path) => !path.startsWith("/api/v1/internal/"))
     expect(paths.toSorted()).toEqual([
+      "/api/v1/character/catalog",
       "/api/v1/scan",
       "/api/v1/scan/categories",
       "/api/v1/scan/models",
@@ -455,7 +474,9 @@ describe("around the API", () => {
       "/api/v1/scan/{job_id}",
       "/api/v1/scan/{job_id}/events",
       "/api/v1/scan/{job_id}/result",
-      "/api/v1/stream"
+      "/api/v1/stream",
+      "/api/v1/users/me/characters",
+      "/api/v1/users/me/characters/{name}/ownership"
     ])
     const docs = await nobody.get("/docs")
     expect(docs.headers.get("content-type")).toContain("text/html")

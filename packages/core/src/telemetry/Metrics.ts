@@ -81,3 +81,23 @@ export const mailboxLeased = Metric.gauge("eco2_mailbox_leased", { description: 
 export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", { description: "entries waiting or in work" })
 /** By `mailbox`: age of the oldest entry, seconds. */
 export const mailboxOldest = Metric.gauge("eco2_mailbox_oldest_seconds", { description: "age of the oldest entry" })
+
+/** By `limit`: seconds between asking for a limit and being granted, rounds of coming back included. */
+export const limitWait = Metric.histogram("eco2_limit_wait_seconds", {
+  description: "seconds waited for a limit's grant",
+  boundaries: [0.002, 0.05, 0.25, 1, 2, 5, 15, 60, 300, 1800]
+})
+/** By `name`: 0 closed, 1 half-open, 2 open; as this process knows it, looked up at a scrape. */
+export const breakerState = Metric.gauge("eco2_breaker_state", {
+  description: "state of a circuit breaker: 0 closed, 1 half-open, 2 open"
+})
+/** Seconds a statement took, by `statement`: from the sending to its answer; only those that were answered well. */
+export const postgresSeconds = Metric.histogram("eco2_postgres_seconds", {
+  description: "seconds of a statement on Postgres",
+  boundaries: [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10]
+})
+/** Statements that failed, tries included, by `reason` (SQLSTATE, or the error's tag). */
+export const postgresErrors = Metric.counter("eco2_postgres_errors_total", {
+  incremental: true,
+  description: "statements that Postgres did not answer or refused"
+})

@@ -6,6 +6,7 @@ import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { BlacklistGroup } from "./BlacklistApi.ts"
+import { CharacterGroup } from "./CharacterApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
@@ -95,7 +96,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
       failure(409, "IDEMPOTENCY_KEY_REUSED"),
       failure(413, "IMAGE_TOO_LARGE, INPUT_TOO_LARGE"),
       failure(422, "VALIDATION_ERROR"),
-      failure(429, "LANE_FULL"),
+      failure(429, "LANE_FULL, RATE_LIMITED"),
       failure(503, "MAILBOX_FULL, STORAGE_FULL, TOO_MANY_UPLOADS, UNAVAILABLE")
     ]
   }).annotate(OpenApi.Summary, "Submit a photo"),
@@ -148,6 +149,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
 
 export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
+  .add(CharacterGroup)
   .add(OpsGroup)
   .add(ScheduleOpsGroup)
   .add(PolicyOpsGroup)
