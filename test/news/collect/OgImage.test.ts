@@ -94,7 +94,7 @@ describe("OgImage", () => {
       '<!-- <meta property="og:image" content="/c.jpg"> --><script>"<meta property=og:image content=/s.jpg>"</script>',
       []
     ],
-    ["not in the body", '</head><body><meta property="og:image" content="/b.jpg">', []],
+    ["not in the body", '</head><meta property="og:image" content="/b.jpg">', []],
     [
       "not in a body whose head was not closed",
       '<title>x</title><body><meta property="og:image" content="/b.jpg">',
@@ -106,6 +106,11 @@ describe("OgImage", () => {
     expect(OgImage.picturesIn(`<html><head>${html}`, "https://press.example/news/1")).toEqual(
       pictures.map((path) => `https://press.example${path}`)
     )
+  })
+
+  it("a page without a head is read as far as its body", () => {
+    const html = '<link rel="image_src" href="/l.jpg"><body><meta property="og:image" content="/b.jpg">'
+    expect(OgImage.picturesIn(html, "https://press.example/")).toEqual(["https://press.example/l.jpg"])
   })
 
   it.live("G3 the first picture that may be kept is the page's", () =>
