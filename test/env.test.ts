@@ -1,7 +1,7 @@
 /** .env.example lists every variable the code reads and nothing else, each explained, each with its true default. */
 import { describe, expect, it } from "vitest"
-import { CoreConfig } from "@eco2/core"
-import { ScanPipeline } from "@eco2/actors/protocol"
+import { CoreConfig, PostgresConfig } from "@eco2/core"
+import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
 import { Config, ConfigProvider, Effect, Layer } from "effect"
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -29,7 +29,8 @@ const inCode = new Set([
   ),
   ...ScanPipeline.plan.flatMap(({ mailbox }) =>
     [concurrencyVariable, timeoutVariable, attemptsVariable, redrivesVariable].map((variable) => variable(mailbox))
-  )
+  ),
+  ...[CharacterActor, OwnershipActor, UserCharacterActor].map(({ name }) => concurrencyVariable(name))
 ])
 const variables = [...inCode].filter((name) => !foreign.has(name)).toSorted()
 
@@ -58,11 +59,12 @@ describe(".env.example", () => {
           const { offered, ...model } = yield* ModelConfig
           const core = yield* Effect.provide(CoreConfig, Layer.fresh(CoreConfig.layer))
           const gateway = yield* GatewayConfig
+          const database = yield* PostgresConfig.limits
           const simple = yield* Config.all({
             redis: Config.String("REDIS_URL").pipe(Config.withDefault("redis://127.0.0.1:6379")),
             port: Config.String("PORT").pipe(Config.withDefault("8080"))
           })
-          return { models: offered.models, default: offered.default, model, core, gateway, simple }
+          return { models: offered.models, default: offered.default, model, core, gateway, database, simple }
         }).pipe(
           Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: Object.fromEntries(set) }))
         )

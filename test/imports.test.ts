@@ -89,6 +89,7 @@ describe("imports", () => {
   const direction: ReadonlyArray<readonly [file: string, specifier: string, rule: RegExp]> = [
     ["packages/core/src/mailbox/Mailbox.ts", "ioredis", /only core\/src\/redis/],
     ["deploy/local/main.ts", "ioredis", /only core\/src\/redis/],
+    ["packages/actors/src/character/Rewards.ts", "postgres", /only core\/src\/postgres/],
     ["packages/core/src/actor/Actor.ts", "@eco2/actors/protocol", /imports of the other packages: nothing/],
     ["packages/core/src/actor/Actor.ts", "../../../../deploy/local/LocalRedis.ts", /left by its name/],
     ["packages/core/src/actor/Actor.ts", "../../../../test/globalSetup.ts", /only tests/],
@@ -110,6 +111,7 @@ describe("imports", () => {
 
   const allowed: ReadonlyArray<readonly [file: string, specifier: string]> = [
     ["packages/core/src/redis/RedisClient.ts", "ioredis"],
+    ["packages/core/src/postgres/Postgres.ts", "postgres"],
     ["packages/core/src/mailbox/Mailbox.ts", "#src/redis/Keys.ts"],
     ["packages/core/src/testing/RedisServer.ts", "vitest"],
     ["packages/actors/src/scan/VisionStage.ts", "@eco2/core"],

@@ -6,9 +6,11 @@ import { NodeServices } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
+import { characters } from "./commands/characters.ts"
 import { dead } from "./commands/dead.ts"
 import { jobs } from "./commands/jobs.ts"
 import { mailboxes } from "./commands/mailboxes.ts"
+import { migrate } from "./commands/migrate.ts"
 import { policy } from "./commands/policy.ts"
 import { processes } from "./commands/processes.ts"
 import { schedules } from "./commands/schedules.ts"
@@ -20,7 +22,7 @@ const eco2 = Command.make("eco2").pipe(
   Command.withDescription(
     "Eco² for operators; exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable"
   ),
-  Command.withSubcommands([jobs, dead, mailboxes, processes, schedules, policy]),
+  Command.withSubcommands([jobs, dead, mailboxes, processes, schedules, policy, characters, migrate]),
   Command.withGlobalFlags([Json])
 )
 const runWords = Command.runWith(eco2, { version: "0.1.0" })

@@ -5,12 +5,15 @@
 import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
 import { delimiter, isAbsolute, join } from "node:path"
+import * as PostgresPrograms from "../../packages/core/src/testing/PostgresPrograms.ts"
 
 export interface Program {
   /** File names it goes by, the preferred one first. */
   readonly names: ReadonlyArray<string>
   /** Environment variable that names its path, if there is one. */
   readonly variable?: string
+  /** Folders to look in beside PATH. */
+  readonly folders?: () => ReadonlyArray<string>
   /** Packages that bring it, by package manager; the first that can be installed is taken. */
   readonly packages: Readonly<Record<Manager, ReadonlyArray<string>>>
 }
@@ -26,6 +29,13 @@ export const chromium: Program = {
   names: ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"],
   variable: "CHROMIUM_PATH",
   packages: { "apt-get": ["chromium"], dnf: ["chromium"], apk: ["chromium"] }
+}
+
+/** A PostgreSQL server: for tests alone, `npm start` brings an embedded one. */
+export const postgresServer: Program = {
+  names: ["initdb"],
+  folders: PostgresPrograms.folders,
+  packages: { "apt-get": ["postgresql"], dnf: ["postgresql-server"], apk: ["postgresql"] }
 }
 
 /** The program is absent and was not installed; the message says what to do. */
@@ -54,8 +64,9 @@ function isExecutable(file: string) {
 }
 
 /** Absolute path of the program, or undefined. */
-export function find(program: Pick<Program, "names" | "variable">): string | undefined {
-  const folders = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute).concat(usualFolders)
+export function find(program: Pick<Program, "names" | "variable" | "folders">): string | undefined {
+  const path = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute)
+  const folders = [...path, ...usualFolders, ...(program.folders?.() ?? [])]
   const named = program.variable === undefined ? undefined : process.env[program.variable]
   const places = program.names.flatMap((name) => folders.map((folder) => join(folder, name)))
   return (named ? [named] : places).find(isExecutable)
@@ -90,7 +101,7 @@ export async function ensure(program: Program, say: (line: string) => void): Pro
   if (manager === undefined) {
     const way =
       process.platform === "darwin"
-        ? `brew install ${name === "redis-server" ? "redis" : name}`
+        ? `brew install ${{ "redis-server": "redis", initdb: "postgresql" }[name ?? ""] ?? name}`
         : "your package manager"
     throw new ProgramMissing(`${program.names.join(" or ")} is needed and not installed: install it with ${way}`)
   }

@@ -1,12 +1,15 @@
 /**
  * `npm start`: the whole system in one process on one port, for one machine. What is not given is brought along: a private
- * Redis under `.eco2/` unless REDIS_URL is set, a simulated model unless a provider's key is.
+ * Redis under `.eco2/` unless REDIS_URL is set, an embedded database there unless DATABASE_URL is, a simulated model unless
+ * a provider's key is.
  * Composition root: puts layers together, decides nothing else.
  */
 import { Core, CoreConfig, RedisClient, Role } from "@eco2/core"
+import { characterMatch, characters, characterWorker, fresh } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { Cause, ConfigProvider, Context, Effect, Layer, Scope } from "effect"
+import * as LocalDatabase from "./LocalDatabase.ts"
 import * as LocalEnvironment from "./LocalEnvironment.ts"
 import * as LocalRedis from "./LocalRedis.ts"
 import * as LocalState from "./LocalState.ts"
@@ -16,6 +19,18 @@ const host = "127.0.0.1"
 const stateFolder = process.env.ECO2_STATE || OperatorAccess.defaultFolder
 const madeSecret = LocalEnvironment.isSet(process.env.INTERNAL_SECRET) ? null : OperatorAccess.makeSecret()
 
+/** The folder: held by this process from when a part first needs it until all of them have stopped. */
+class State extends Context.Service<
+  State,
+  Effect.Effect<LocalState.LocalState, LocalState.LocalStateBusy | LocalState.LocalStateUnusable>
+>()("eco2/local/State") {}
+const state = Layer.effect(
+  State,
+  Effect.flatMap(Effect.scope, (scope) =>
+    Effect.cached(Scope.provide(LocalState.make({ directory: stateFolder }), scope))
+  )
+)
+
 /**
  * The private Redis, or the one REDIS_URL names. When the private one dies, so does the process, at once: Redis holds the
  * jobs, so there is nobody left to hand work back to.
@@ -24,7 +39,7 @@ const redis = Layer.unwrap(
   Effect.gen(function* () {
     const url = process.env.REDIS_URL
     if (url !== undefined && url !== "") return RedisClient.layer
-    const state = yield* LocalState.make({ directory: stateFolder })
+    const state = yield* yield* State
     const server = yield* LocalRedis.make({ directory: state.path("redis") })
     yield* Effect.forkScoped(
       Effect.tapError(server.died, (error) =>
@@ -38,12 +53,40 @@ const redis = Layer.unwrap(
   })
 )
 
+/** Built beside the others, so that nobody waits for what it waits for. */
+const later = <E, R>(layer: Layer.Layer<never, E, R>): Layer.Layer<never, never, R> =>
+  Layer.effectDiscard(
+    Effect.flatMap(Effect.scope, (scope) =>
+      Effect.forkScoped(
+        Effect.tapCause(Layer.buildWithScope(layer, scope), (cause) =>
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.void
+            : Effect.andThen(
+                Effect.logFatal("a role cannot start", cause),
+                Effect.sync(() => process.exit(1))
+              )
+        )
+      )
+    )
+  )
+
+const database = Layer.unwrap(Effect.map(State, LocalDatabase.layer))
+
 Role.run({
   role: "all",
   host,
-  app: Layer.mergeAll(scanWorker, gateway({ authDefault: "none", host }), Core.workerTelemetry).pipe(
+  app: Layer.mergeAll(
+    scanWorker,
+    // a first start's database is not there before the first scan may be
+    characterMatch({ meanwhile: fresh }),
+    later(characterWorker),
+    gateway({ authDefault: "none", host }),
+    Core.workerTelemetry
+  ).pipe(
+    Layer.provide(characters),
     Layer.provide(Core.worker({ role: "all" })),
-    Layer.provide(Layer.merge(redis, CoreConfig.layer)),
+    Layer.provide([redis, database, CoreConfig.layer]),
+    Layer.provide(state),
     Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env, madeSecret ?? "")))
   ),
   started: (address) =>

@@ -2,7 +2,7 @@
 import { Effect, Schedule } from "effect"
 
 /** Repeats a look until it shows what is wanted; ten seconds at most. */
-export const until = <A, E>(look: Effect.Effect<A, E>, wanted: (seen: A) => boolean): Effect.Effect<A, E> =>
+export const until = <A, E, R>(look: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> =>
   look.pipe(
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("10 millis") }),
     Effect.timeoutOrElse({

@@ -1,8 +1,12 @@
 /**
  * System: the roles as separate processes around one private Redis and one model server on loopback, as an operator would
- * run them. Everything it started is ended by `stop`.
+ * run them. Where no database is named, who answers for the characters is in the tests' own process, and saves nothing.
+ * Everything it started is ended by `stop`.
  */
+import { characterMatch, fresh } from "@eco2/actors/characters"
+import { Core, CoreConfig, Postgres, RedisClient } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
+import { Context, Layer, ManagedRuntime, References } from "effect"
 import { Redis } from "ioredis"
 import { FakeModelServer } from "../harness/FakeModelServer.ts"
 import * as Process from "../harness/Process.ts"
@@ -23,11 +27,28 @@ export interface System {
   readonly stop: () => Promise<void>
 }
 
+/** Role `character-match` without a database: the thirteen it is born with. */
+const answering = (redisUrl: string) =>
+  ManagedRuntime.make(
+    characterMatch({ meanwhile: fresh }).pipe(
+      Layer.provide(Core.worker({ role: "character-match" })),
+      Layer.provide([
+        RedisClient.layerUrl(redisUrl),
+        CoreConfig.layerWith({}),
+        Layer.succeed(Postgres.Postgres, Postgres.absent)
+      ]),
+      Layer.provide(Layer.succeedContext(Context.make(References.MinimumLogLevel, "None"))),
+      Layer.fresh
+    )
+  )
+
 export const start = async (settings: Readonly<Record<string, string>> = {}): Promise<System> => {
   const redis = await RedisServer.start()
   const outside = new Redis(redis.url)
   const models = await FakeModelServer.start()
   const processes: Array<Running> = []
+  const characters = settings.DATABASE_URL === undefined ? answering(redis.url) : undefined
+  await characters?.context()
   const usual = {
     REDIS_URL: redis.url,
     AUTH_MODE: "header",
@@ -50,6 +71,7 @@ export const start = async (settings: Readonly<Record<string, string>> = {}): Pr
     },
     stop: async () => {
       await Promise.all(processes.map((process) => process.kill9()))
+      await characters?.dispose()
       outside.disconnect()
       await models.close()
       await redis.stop()

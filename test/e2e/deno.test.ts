@@ -5,6 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"
+import { until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import * as NpmScript from "../harness/NpmScript.ts"
 
@@ -39,6 +40,13 @@ describe.skipIf(process.platform !== "linux" || !existsSync(deno))("npm run star
     const result = await scan.result(id)
     expect(result.body).toEqual(events.at(-1)?.data.result)
     expect(field(result.body, "status")).toBe("completed")
+    // its database runs under Deno too
+    const mine = await until(
+      () => scan.get("/api/v1/users/me/characters"),
+      ({ status }) => status === 200,
+      90_000
+    )
+    expect(mine.body).toEqual([expect.objectContaining({ code: expect.stringMatching(/^char-/) })])
 
     start.terminate()
     expect((await start.exited).code, start.output()).toBe(0)

@@ -5,7 +5,8 @@ import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as RedisServer from "../../packages/core/src/testing/RedisServer.ts"
-import { client, field } from "../gateway/ScanClient.ts"
+import { client, field, photo } from "../gateway/ScanClient.ts"
+import { until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import * as NpmScript from "../harness/NpmScript.ts"
 import * as Process from "../harness/Process.ts"
@@ -56,11 +57,23 @@ describe.skipIf(notLinux)("npm start", () => {
     const first = await npmStart({ ECO2_STATE: folder, ...quick })
     const probe = await fetch(`${first.address}/readyz`)
     expect(probe.status).toBe(200)
-    const id = await client(first).accepted()
+    // what the README shows, which earns 페티
+    const id = await client(first).accepted({ image_url: photo, user_input: "How do I throw this away?" })
     const before = await client(first).finished(id)
     expect(field(before.body, "status")).toBe("completed")
     const members = NpmScript.membersOf(folder).map(({ command }) => command)
     expect(members.filter((command) => /redis-server|valkey-server/.test(command))).toHaveLength(1)
+    expect(members.filter((command) => command.includes("embeddedPostgres"))).toHaveLength(1)
+    // reading waits for a database that starts, a little: it takes seconds the first time
+    const ann = client(first)
+    const earned = field(field(before.body, "reward"), "name")
+    expect(earned).toEqual(expect.any(String))
+    const mine = await until(
+      () => ann.get(`/api/v1/users/me/characters/${encodeURIComponent(String(earned))}/ownership`),
+      ({ body, status }) => status === 200 && field(body, "owned") === true,
+      90_000
+    )
+    expect(mine.status).toBe(200)
     first.interrupt()
     const exit = await first.exited
     // npm itself may report the signal it was sent with its group
@@ -96,7 +109,9 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     const first = await Process.start("all", { ECO2_STATE: folder, ...stuck, ...lease })
     const id = await submitStuck(first)
     await first.kill9()
-    expect(NpmScript.membersOf(folder), "its Redis stays behind").toHaveLength(1)
+    const left = () => NpmScript.membersOf(folder).map(({ command }) => command)
+    // the database ends with whoever started it, its Redis stays behind
+    await expect.poll(left, { interval: 20, timeout: 15_000 }).toEqual([expect.stringMatching(/redis|valkey/)])
     const second = await Process.start("all", { ECO2_STATE: folder, ...quick, ...lease })
     expect(await statusOf(second, id)).toBe("completed")
     expect((await second.stop()).code).toBe(0)
@@ -158,8 +173,9 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
       const address = String((await start.waitForLog(({ msg }) => msg === "serving")).address)
       expect((await fetch(`${address}/readyz`)).status).toBe(200)
       expect(await statusOf({ address }, await client({ address }).accepted())).toBe("completed")
-      expect(NpmScript.membersOf(folder).map(({ pid }) => pid)).toEqual([start.pid])
-      expect(readdirSync(folder)).toEqual(["operator.json"])
+      const others = NpmScript.membersOf(folder).filter(({ pid }) => pid !== start.pid)
+      expect(others.map(({ command }) => command)).toEqual([expect.stringContaining("embeddedPostgres")])
+      expect(readdirSync(folder).toSorted()).toEqual(["lock", "operator.json", "postgres"])
     } finally {
       redis.thaw()
       await start.stop()
@@ -177,7 +193,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
       `the private Redis ended by itself; see ${join(folder, "redis", "redis.log")}`
     ])
     expect(existsSync(join(folder, "redis", "redis.log"))).toBe(true)
-    expect(NpmScript.membersOf(folder)).toEqual([])
+    await expect.poll(() => NpmScript.membersOf(folder), { interval: 20, timeout: 15_000 }).toEqual([])
   })
 
   it("waits for open work after the first SIGTERM and ends at once after a later one, Redis with it", async () => {

@@ -2,9 +2,11 @@
  * Serving: roles of the project run inside the test's process, over real HTTP and a real Redis: as their `main.ts` puts
  * them together, but with the environment a test gives them and a log it can read. Starting one takes milliseconds.
  */
-import { Core, Role } from "@eco2/core"
+import { Core, Postgres, Role } from "@eco2/core"
+import { characterMatch, characters } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { authz, gateway } from "@eco2/gateway/layers"
+import { characters as catalogue } from "../../packages/actors/src/domain/Character.ts"
 import { Cause, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, References } from "effect"
 import { setTimeout as delay } from "node:timers/promises"
 
@@ -29,10 +31,18 @@ export interface Serving {
 
 const host = "127.0.0.1"
 const fromEnvironment = Layer.fresh(Core.fromEnvironment)
+const builtIn = characterMatch({ meanwhile: catalogue }).pipe(
+  Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))
+)
 const apps = {
   authz: authz.pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
-  gateway: gateway({ authDefault: "jwt", host }).pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
-  "scan-worker": Layer.merge(scanWorker, Core.workerTelemetry).pipe(
+  gateway: gateway({ authDefault: "jwt", host }).pipe(
+    Layer.provide(Layer.provide(characters, Layer.fresh(Postgres.layerOptional))),
+    Layer.provide(Core.client),
+    Layer.provide(fromEnvironment)
+  ),
+  // and the characters it asks for, without a database
+  "scan-worker": Layer.mergeAll(scanWorker, builtIn, Core.workerTelemetry).pipe(
     Layer.provide(Core.worker({ role: "scan-worker" })),
     Layer.provide(fromEnvironment)
   )
@@ -79,13 +89,18 @@ export const metric = async ({ address }: { readonly address: string }, name: st
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(" ") + 1))
 }
 
-/** Looks again until it is as wanted; ten seconds at most. */
-export const until = async <A>(look: () => Promise<A>, wanted: (seen: A) => boolean): Promise<A> => {
+/** Looks again until it is as wanted; ten seconds at most, unless told. */
+export const until = async <A>(
+  look: () => Promise<A>,
+  wanted: (seen: A) => boolean,
+  withinMillis = 10_000
+): Promise<A> => {
   const since = performance.now()
   for (;;) {
     const seen = await look()
     if (wanted(seen)) return seen
-    if (performance.now() - since > 10_000) throw new Error(`never came about; last seen: ${JSON.stringify(seen)}`)
+    if (performance.now() - since > withinMillis)
+      throw new Error(`never came about; last seen: ${JSON.stringify(seen)}`)
     await delay(10)
   }
 }

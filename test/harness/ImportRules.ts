@@ -1,7 +1,7 @@
 /**
  * ImportRules: which file may import what, as a pure function over a file's path and text.
  *   core ← actors ← gateway (through actors' protocol), core ← news; composition roots (`main.ts`) may take layers
- *   ioredis is core/src/redis's own; the test kit is for tests; a package's source uses only what its package.json declares
+ *   ioredis is core/src/redis's own, postgres core/src/postgres's; the test kit is for tests; a package's source uses only what its package.json declares
  * Files under test/ are free. Applied to the whole tree by test/imports.test.ts.
  */
 import { posix } from "node:path"
@@ -61,6 +61,9 @@ function broken(file: string, specifier: string, declared: Declared): string | u
 
   if (file.startsWith("test/")) return undefined
   if (npm === "ioredis" && !file.startsWith("packages/core/src/redis/")) return "only core/src/redis speaks to ioredis"
+  if (npm === "postgres" && !file.startsWith("packages/core/src/postgres/")) {
+    return "only core/src/postgres speaks to postgres"
+  }
   if (target?.startsWith("test/")) return "only tests import tests"
 
   const place = /^packages\/([^/]+)\/src\/(.+)$/.exec(file)

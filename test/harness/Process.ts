@@ -14,6 +14,8 @@ const entries = {
   gateway: "packages/gateway/src/main.ts",
   authz: "packages/gateway/src/authz/main.ts",
   "scan-worker": "packages/actors/src/main.ts",
+  "character-match": "packages/actors/src/character/matchMain.ts",
+  "character-worker": "packages/actors/src/character/workerMain.ts",
   all: "deploy/local/main.ts"
 } as const
 export type RoleName = keyof typeof entries

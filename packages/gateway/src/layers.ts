@@ -9,6 +9,7 @@ import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
 import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
+import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
@@ -49,6 +50,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
         Layer.provide([
           ScanHandlers.layer(config),
+          CharacterHandlers.layer,
           OpsHandlers.layer(config.internalSecret),
           ScheduleOpsHandlers.layer(config.internalSecret),
           PolicyOpsHandlers.layer(config.internalSecret),

@@ -50,23 +50,18 @@ describe("matchCharacter", () => {
     ["이코 for an empty middle", "", null, "이코", ""],
     ["the same in NFD and odd spaces", " 의류 및 원단".normalize("NFD"), null, "코튼", "의류 및 원단"]
   ])("gives %s", (_, middle, minor, name, reason) => {
-    const expected = characters.find((character) => character.name === name)
-    expect(matchCharacter(characters, middle, minor)).toEqual({
-      name,
-      dialog: expected?.dialog,
-      match_reason: reason,
-      type: expected?.type
-    })
+    const character = characters.find((one) => one.name === name)
+    expect(matchCharacter(characters, middle, minor)).toEqual({ character, reason })
   })
 
   it("follows the catalogue it is given: a changed label, a changed 이코", () => {
     const changed = { ...defaultCharacter, name: "새 이코", dialog: "반가워!" }
     const rubber = { ...defaultCharacter, code: "char-rubber", name: "고무", match_label: "고무류" }
-    expect(matchCharacter([changed, rubber], "고무류", null).name).toBe("고무")
-    expect(matchCharacter([changed, rubber], "종이", null).name).toBe("새 이코")
+    expect(matchCharacter([changed, rubber], "고무류", null).character.name).toBe("고무")
+    expect(matchCharacter([changed, rubber], "종이", null).character.name).toBe("새 이코")
   })
 
   it("falls back to the built-in 이코 when the catalogue is empty", () => {
-    expect(matchCharacter([], "종이", null).name).toBe("이코")
+    expect(matchCharacter([], "종이", null).character.name).toBe("이코")
   })
 })

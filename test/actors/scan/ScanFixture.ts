@@ -3,12 +3,26 @@
  * second look at the same Redis half an hour ahead, which serves timers as soon as the test wants: nobody waits for a retry.
  */
 import { afterAll, beforeAll, beforeEach } from "vitest"
-import { Core, CoreConfig, EventLog, Job, JobStore, Keyspace, Pipeline, RedisClient, Timers } from "@eco2/core"
+import {
+  Core,
+  CoreConfig,
+  EventLog,
+  Job,
+  JobStore,
+  Keyspace,
+  Pipeline,
+  Postgres,
+  RedisClient,
+  Timers
+} from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
+import type { ActorSystem, Mailbox, Policies, Replies, Topic } from "@eco2/core"
+import { characterMatch } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import type { ScanRequest } from "@eco2/actors/protocol"
 import { ConfigProvider, Context, Duration, Effect, Layer, ManagedRuntime, References, Schedule, Schema } from "effect"
+import { characters } from "../../../packages/actors/src/domain/Character.ts"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
 
 type Client = JobStore.JobStore | Keyspace | EventLog.EventLog | RedisClient.RedisClient | Timers.Timers
@@ -16,6 +30,12 @@ type Client = JobStore.JobStore | Keyspace | EventLog.EventLog | RedisClient.Red
 const quiet = Layer.succeedContext(Context.make(References.MinimumLogLevel, "None"))
 
 export const model = "gpt-5.2"
+
+type Answering = ActorSystem | Mailbox.Mailbox | Policies.Policies | Replies.Replies | Topic.Topics
+/** The thirteen, without a database. */
+const builtIn = characterMatch({ meanwhile: characters }).pipe(
+  Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))
+)
 
 /** The model server, the Redis and whoever looks at it: one a test file; the worker is started by `work`. */
 export const scanFixture = () => {
@@ -74,10 +94,13 @@ export const scanFixture = () => {
     jobOf,
     historyOf,
     keyOfImage: async (id: Job.JobId) => (await partitionOf(id)).jobImage(id),
-    /** A worker with these settings beside the usual ones; the test stops it. */
-    work: async (env: Readonly<Record<string, string>> = {}) => {
+    /** A worker with these settings beside the usual ones; the test stops it. It answers for the characters too. */
+    work: async (
+      env: Readonly<Record<string, string>> = {},
+      options: { readonly characters?: Layer.Layer<never, unknown, Answering> } = {}
+    ) => {
       const runtime = ManagedRuntime.make(
-        scanWorker.pipe(
+        Layer.merge(scanWorker, options.characters ?? builtIn).pipe(
           Layer.provide(Core.worker({ role: "scan-worker" })),
           Layer.provide(RedisClient.layerUrl(redis.url)),
           Layer.provide(CoreConfig.layerWith({ shutdownGrace: Duration.millis(1) })),
@@ -121,7 +144,7 @@ export const scanFixture = () => {
         )
       ),
     /** Waits for the job's end, every retry's time being now; its result as clients read it. */
-    finished: async (id: Job.JobId) => {
+    finished: async (id: Job.JobId, within: Duration.Input = "10 seconds") => {
       const look = Effect.gen(function* () {
         const job = yield* Effect.promise(() => jobOf(id))
         if (job.state === "delayed" || job.state === "parked") yield* Effect.promise(promote)
@@ -130,7 +153,7 @@ export const scanFixture = () => {
       const job = await run(
         look.pipe(
           Effect.repeat({ until: ({ state }) => Job.isOver(state), schedule: Schedule.spaced("5 millis") }),
-          Effect.timeout("10 seconds")
+          Effect.timeout(within)
         )
       )
       const result = await Effect.runPromise(ScanResult.ofJob(job))

@@ -1,6 +1,6 @@
 /** Broadcast: the state, then every event after it, once and in order, in every process. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { Keys, RedisClient, Topic } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 import { follow, Prices, priced, publish, stored } from "./TopicFixture.ts"
@@ -150,6 +150,22 @@ describe("a follower", () => {
         yield* follower.knows("apple", 19)
         expect(follower.events.length).toBe(20)
       }
+    })
+  )
+
+  it.live("has caught up once what was published before is applied, and not before", () =>
+    Effect.gen(function* () {
+      const shop = yield* Fleet.joined(redis.url)
+      const gate = yield* Deferred.make<void>()
+      const follower = yield* follow(shop, { event: () => Deferred.await(gate) })
+      yield* follower.subscription.caughtUp
+      yield* publish(shop, priced("apple", 30))
+      const caughtUp = yield* Effect.forkChild(follower.subscription.caughtUp)
+      yield* Effect.sleep("50 millis")
+      expect(caughtUp.pollUnsafe()).toBeUndefined()
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(caughtUp)
+      expect(yield* follower.prices).toEqual({ apple: 30 })
     })
   )
 

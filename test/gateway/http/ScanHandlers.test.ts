@@ -448,6 +448,7 @@ describe("around the API", () => {
     const { body } = await nobody.get("/openapi.json")
     const paths = Object.keys(Object(field(body, "paths"))).filter((path) => !path.startsWith("/api/v1/internal/"))
     expect(paths.toSorted()).toEqual([
+      "/api/v1/character/catalog",
       "/api/v1/scan",
       "/api/v1/scan/categories",
       "/api/v1/scan/models",
@@ -455,7 +456,9 @@ describe("around the API", () => {
       "/api/v1/scan/{job_id}",
       "/api/v1/scan/{job_id}/events",
       "/api/v1/scan/{job_id}/result",
-      "/api/v1/stream"
+      "/api/v1/stream",
+      "/api/v1/users/me/characters",
+      "/api/v1/users/me/characters/{name}/ownership"
     ])
     const docs = await nobody.get("/docs")
     expect(docs.headers.get("content-type")).toContain("text/html")

@@ -3,7 +3,6 @@
  * a catalogue a scan earns. The living catalogue (an operator may change it) is kept by the character worker.
  */
 import { Schema } from "effect"
-import type { Reward } from "./Scan.ts"
 import { comparable, tidy } from "./Waste.ts"
 
 /**
@@ -120,21 +119,22 @@ export const characters: ReadonlyArray<Character> = [
   defaultCharacter
 ]
 
+/** What a scan earns of a catalogue, and why: `middle>minor`, or `middle` where no minor is told. */
+export interface Match {
+  readonly character: Character
+  readonly reason: string
+}
+
 /**
- * The reward a scan of `middle` (and `minor`, if told) earns from a catalogue: the first character whose label is the
- * middle, else the catalogue's 이코 (by code), else the built-in one. `match_reason` is `middle>minor` or `middle`.
+ * The match of `middle` (and `minor`, if told) in a catalogue: the first character whose label is the middle, else the
+ * catalogue's 이코 (by code), else the built-in one.
  */
-export const matchCharacter = (catalogue: ReadonlyArray<Character>, middle: string, minor: string | null): Reward => {
+export const matchCharacter = (catalogue: ReadonlyArray<Character>, middle: string, minor: string | null): Match => {
   const label = comparable(middle)
-  const found =
-    catalogue.find((character) => character.match_label !== null && comparable(character.match_label) === label) ??
-    catalogue.find((character) => character.code === defaultCharacter.code) ??
+  const character =
+    catalogue.find(({ match_label }) => match_label !== null && comparable(match_label) === label) ??
+    catalogue.find(({ code }) => code === defaultCharacter.code) ??
     defaultCharacter
   const item = tidy(minor ?? "")
-  return {
-    name: found.name,
-    dialog: found.dialog,
-    match_reason: item === "" ? tidy(middle) : `${tidy(middle)}>${item}`,
-    type: found.type
-  }
+  return { character, reason: item === "" ? tidy(middle) : `${tidy(middle)}>${item}` }
 }

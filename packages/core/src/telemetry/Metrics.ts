@@ -81,3 +81,14 @@ export const mailboxLeased = Metric.gauge("eco2_mailbox_leased", { description: 
 export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", { description: "entries waiting or in work" })
 /** By `mailbox`: age of the oldest entry, seconds. */
 export const mailboxOldest = Metric.gauge("eco2_mailbox_oldest_seconds", { description: "age of the oldest entry" })
+
+/** Seconds a statement took, by `statement`: from the sending to its answer; only those that were answered well. */
+export const postgresSeconds = Metric.histogram("eco2_postgres_seconds", {
+  description: "seconds of a statement on Postgres",
+  boundaries: [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10]
+})
+/** Statements that failed, tries included, by `reason` (SQLSTATE, or the error's tag). */
+export const postgresErrors = Metric.counter("eco2_postgres_errors_total", {
+  incremental: true,
+  description: "statements that Postgres did not answer or refused"
+})

@@ -13,7 +13,7 @@ import type { RedisError } from "../redis/RedisError.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
 import { topicLoads } from "../telemetry/Metrics.ts"
 import type { Topic } from "./Topic.ts"
-import { decodeState } from "./TopicState.ts"
+import { decodeHead, decodeState, headField } from "./TopicState.ts"
 import type { Head } from "./TopicState.ts"
 import type { Entry, TopicTail } from "./TopicTail.ts"
 
@@ -36,11 +36,17 @@ export interface Subscription {
   readonly ageMillis: () => number
   /** Whether events are known not to arrive now, or a snapshot is due. */
   readonly blind: () => boolean
+  /**
+   * Resumes once all that was published before is known here: for who must not answer by what a process knew before it was
+   * frozen. One command; waits as long as the snapshot does, so it needs a deadline.
+   */
+  readonly caughtUp: Effect.Effect<void, RedisError>
 }
 
 const queueCapacity = 1_024
 /** From one snapshot taken again to the next; also how long a failed one waits. */
 const loadSpacingMillis = 1_000
+const lookAgain = Duration.millis(5)
 
 const field = (fields: ReadonlyArray<string>, name: string): string | undefined => {
   const at = fields.indexOf(name)
@@ -172,6 +178,10 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
 
   return {
     ageMillis: () => Math.max(tail.silentMillis(), staleSince === null ? 0 : now() - staleSince),
-    blind: () => tail.interrupted() || staleSince !== null
+    blind: () => tail.interrupted() || staleSince !== null,
+    caughtUp: Effect.gen(function* () {
+      const head = yield* redis.send("HGET", Keys.topic(topic.name).state, headField).pipe(Effect.flatMap(decodeHead))
+      while (staleSince !== null || place.count < head.count) yield* Effect.sleep(lookAgain)
+    })
   }
 })

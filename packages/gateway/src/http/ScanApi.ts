@@ -6,6 +6,7 @@ import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { BlacklistGroup } from "./BlacklistApi.ts"
+import { CharacterGroup } from "./CharacterApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
@@ -148,6 +149,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
 
 export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
+  .add(CharacterGroup)
   .add(OpsGroup)
   .add(ScheduleOpsGroup)
   .add(PolicyOpsGroup)

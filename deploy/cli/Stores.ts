@@ -1,0 +1,33 @@
+/**
+ * Stores: for commands that have no gateway to ask, being run before there is one: they speak to the database
+ * (DATABASE_URL) and to Redis (REDIS_URL) themselves, as a deployment's hooks do. What goes wrong becomes an exit code here.
+ */
+import { Config, Effect, Layer, References } from "effect"
+import { Postgres, RedisClient, Topic } from "@eco2/core"
+import { CommandFailed, fail } from "./CommandFailed.ts"
+
+const away = new Set(["PostgresUnavailable", "PostgresBusy", "RedisUnavailable", "RedisFull"])
+
+const failure = (error: Config.ConfigError | { readonly _tag: string; readonly message: string }): CommandFailed => {
+  if (error instanceof CommandFailed) return error
+  if (error instanceof Config.ConfigError) return fail("usage", error.cause.message)
+  return fail("_tag" in error && away.has(error._tag) ? "unreachable" : "failed", error.message)
+}
+
+/** What happened is told by the exit code and one line, not by the log. */
+const quietly = Effect.provideService(References.MinimumLogLevel, "None")
+
+/** Runs a command on the database. */
+export const onDatabase = <A, E extends { readonly _tag: string; readonly message: string }, R>(
+  command: Effect.Effect<A, E, R | Postgres.Postgres>
+) => command.pipe(Effect.provide(Postgres.layer), Effect.mapError(failure), quietly)
+
+/** Runs a command on the database and on the topics in Redis. */
+export const onBoth = <A, E extends { readonly _tag: string; readonly message: string }, R>(
+  command: Effect.Effect<A, E, R | Postgres.Postgres | Topic.Topics>
+) =>
+  command.pipe(
+    Effect.provide(Layer.merge(Postgres.layer, Layer.provide(Topic.layer, RedisClient.layer))),
+    Effect.mapError(failure),
+    quietly
+  )

@@ -1,0 +1,15 @@
+/** `eco2 migrate`: makes the database fit for the roles of this version, before they are started. May run many times at once. */
+import { prepareDatabase } from "@eco2/actors/characters"
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { print } from "../Output.ts"
+import { onDatabase } from "../Stores.ts"
+
+export const migrate = Command.make("migrate", {}, () =>
+  Effect.gen(function* () {
+    const applied = yield* onDatabase(prepareDatabase)
+    yield* print({ applied }, () =>
+      applied.length === 0 ? "the database is up to date" : applied.map((name) => `applied ${name}`).join("\n")
+    )
+  })
+).pipe(Command.withDescription("Apply what migrations the database at DATABASE_URL lacks"))

@@ -1,0 +1,53 @@
+/**
+ * LocalDatabase: the database of a one-machine start: the one DATABASE_URL names, else the embedded one (LocalPostgres). It is
+ * prepared (migrations, catalogue) before anybody is served by it, beside everything else that starts: until then a
+ * statement waits a few seconds, then it is unavailable. One that cannot be prepared ends the process, which says why.
+ */
+import { prepareDatabase } from "@eco2/actors/characters"
+import { Postgres, PostgresConfig } from "@eco2/core"
+import { Deferred, Effect, Layer, Redacted, Schedule } from "effect"
+import type { Config, Scope } from "effect"
+import type { LocalState } from "./LocalState.ts"
+import * as LocalPostgres from "./LocalPostgres.ts"
+
+const again = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")])
+
+/** `state`: where an embedded database is kept; made only if one is needed. */
+export const layer = <E>(
+  state: Effect.Effect<LocalState, E, Scope.Scope>
+): Layer.Layer<Postgres.Postgres, E | Config.ConfigError> =>
+  Layer.effect(
+    Postgres.Postgres,
+    Effect.gen(function* () {
+      const given = yield* PostgresConfig.databaseUrl
+      const limits = yield* PostgresConfig.limits
+      const source =
+        given._tag === "Some"
+          ? { url: Effect.succeed(given.value), limits }
+          : {
+              url: (yield* LocalPostgres.make({ directory: (yield* state).path("postgres") })).url,
+              // it has one session
+              limits: { ...limits, pool: 1 }
+            }
+      const prepared = yield* Deferred.make<Redacted.Redacted>()
+      yield* Effect.gen(function* () {
+        const url = yield* source.url
+        const postgres = yield* Postgres.make({ url: Effect.succeed(url), limits: source.limits })
+        yield* prepareDatabase.pipe(
+          Effect.provideService(Postgres.Postgres, postgres),
+          Effect.retry({
+            schedule: again,
+            while: (error) => error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
+          }),
+          Effect.tapError((error) =>
+            Effect.andThen(
+              Effect.logFatal(error.message),
+              Effect.sync(() => process.exit(1))
+            )
+          )
+        )
+        yield* Deferred.succeed(prepared, url)
+      }).pipe(Effect.scoped, Effect.forkScoped)
+      return yield* Postgres.make({ url: Deferred.await(prepared), limits: source.limits })
+    })
+  )

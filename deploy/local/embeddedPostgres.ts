@@ -1,0 +1,53 @@
+/**
+ * embeddedPostgres: the embedded database as a process of its own (it takes half a gigabyte, and one session), served on a
+ * loopback port. Started by LocalPostgres as `embeddedPostgres.ts <folder> <port>`; port 0 is any.
+ * Writes `{"port": …}` once it accepts connections, and ends, its files closed, when its standard input does: so it
+ * outlives its owner by no more than that, however the owner ends.
+ * One process a folder: it takes the folder's lock itself, and waits a while for one that is just ending.
+ * Until it is ready it may be killed at any moment: PGlite begins a first start anew that was broken off.
+ */
+import { PGlite } from "@electric-sql/pglite"
+import { PGLiteSocketServer } from "@electric-sql/pglite-socket"
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import * as ProcessLock from "../../scripts/ProcessLock.mjs"
+
+const [, , folder = "", port = "0"] = process.argv
+const lockMillis = 15_000
+
+const take = async () => {
+  const since = performance.now()
+  for (;;) {
+    const lock = ProcessLock.take(join(folder, "lock"))
+    if (lock.taken) return lock
+    if (performance.now() - since > lockMillis) throw new Error(`${folder} is in use by process ${lock.pid}`)
+    await delay(20)
+  }
+}
+
+let stopping = false
+const ended = new Promise<void>((resolve) => {
+  const stop = () => {
+    stopping = true
+    resolve()
+  }
+  process.stdin.once("end", stop).once("close", stop).resume()
+  process.once("SIGTERM", stop)
+  // Ctrl-C at the terminal is for the owner, which ends us last
+  process.on("SIGINT", () => undefined)
+})
+
+mkdirSync(folder, { recursive: true })
+const lock = await take()
+process.once("exit", lock.release)
+if (!stopping) {
+  const db = await PGlite.create({ dataDir: join(folder, "data") })
+  const server = new PGLiteSocketServer({ db, host: "127.0.0.1", port: Number(port), maxConnections: 20 })
+  await server.start()
+  process.stdout.write(`${JSON.stringify({ port: Number(server.getServerConn().split(":").at(-1)) })}\n`)
+  await ended
+  await server.stop()
+  await db.close()
+}
+process.exit(0)

@@ -1,0 +1,19 @@
+/** CharacterActor: which character a scan earns. The protocol: all who ask import. */
+import { Actor } from "@eco2/core"
+import { Schema } from "effect"
+
+export const MatchCharacter = Schema.Struct({ middle: Schema.String, minor: Schema.NullOr(Schema.String) })
+
+/** The character as the catalogue has it, and why: `match_reason` as in domain/Character's Match. */
+export const Matched = Schema.Struct({
+  id: Schema.NonEmptyString,
+  code: Schema.NonEmptyString,
+  name: Schema.NonEmptyString,
+  type: Schema.NonEmptyString,
+  dialog: Schema.NonEmptyString,
+  match_reason: Schema.String
+})
+
+export const CharacterActor = Actor.make("character", {
+  MatchCharacter: Actor.ask({ payload: MatchCharacter, reply: Matched })
+})

@@ -1,0 +1,31 @@
+/**
+ * CharacterCache: the topic by which the workers' catalogues are kept in step. Postgres is written first, then the event is
+ * published; the topic's state is what has been published, for workers that start while Postgres is away.
+ */
+import { Topic } from "@eco2/core"
+import { Schema } from "effect"
+import { StoredCharacter } from "./CharacterStore.ts"
+
+export const CharacterEvent = Schema.Union([
+  /** The whole catalogue. */
+  Schema.Struct({ type: Schema.Literal("full_refresh"), characters: Schema.Array(StoredCharacter) }),
+  Schema.Struct({ type: Schema.Literal("upsert"), character: StoredCharacter }),
+  Schema.Struct({ type: Schema.Literal("delete"), character_id: Schema.String })
+])
+export type CharacterEvent = typeof CharacterEvent.Type
+
+export const changes = (event: CharacterEvent): ReadonlyArray<Topic.Change<StoredCharacter>> => {
+  switch (event.type) {
+    case "full_refresh":
+      return Topic.replace(event.characters.map((character) => [character.id, character]))
+    case "upsert":
+      return [Topic.set(event.character.id, event.character)]
+    case "delete":
+      return [Topic.remove(event.character_id)]
+  }
+}
+
+export const CharacterCache = Topic.make("character.cache", {
+  event: CharacterEvent,
+  state: { value: StoredCharacter, change: changes }
+})

@@ -1,0 +1,83 @@
+/**
+ * Rewards: what users have earned, written to Postgres many at once. A statement takes a batch of any size; a key that comes
+ * twice in it, or that is there already, changes nothing more. Rows go in by key, so that two batches lock in one order.
+ */
+import { Postgres, PostgresStatement } from "@eco2/core"
+import { Schema } from "effect"
+import * as CharacterId from "../domain/CharacterId.ts"
+
+/** Who earned which character, when and by what. */
+export const Ownership = Schema.Struct({
+  userId: Schema.NonEmptyString,
+  characterId: Schema.NonEmptyString,
+  code: Schema.NonEmptyString,
+  source: Schema.NonEmptyString,
+  /** Epoch milliseconds. */
+  acquired: Schema.Int
+})
+export type Ownership = typeof Ownership.Type
+
+/** The same with what the user is shown. */
+export const UserCharacter = Schema.Struct({
+  ...Ownership.fields,
+  name: Schema.NonEmptyString,
+  type: Schema.NonEmptyString,
+  dialog: Schema.NonEmptyString
+})
+export type UserCharacter = typeof UserCharacter.Type
+
+const Code = Schema.Struct({ code: Schema.String })
+
+const ownershipStatement = PostgresStatement.make({
+  name: "ownership.save",
+  text: `INSERT INTO character.character_ownerships
+      (id, user_id, character_id, character_code, source, status, acquired_at, updated_at)
+    SELECT id, user_id, character_id, code, source, 'owned', acquired_at, acquired_at
+    FROM jsonb_to_recordset($1::text::jsonb) AS row(id uuid, user_id text, character_id uuid, code text, source text,
+      acquired_at timestamptz)
+    ORDER BY user_id, code
+    ON CONFLICT DO NOTHING RETURNING character_code AS code`,
+  row: Code
+})
+const userCharacterStatement = PostgresStatement.make({
+  name: "user-character.save",
+  // of one key given twice the latest; one statement cannot update a row twice
+  text: `INSERT INTO users.user_characters AS held
+      (id, user_id, character_id, code, name, type, dialog, source, status, acquired_at, updated_at)
+    SELECT DISTINCT ON (user_id, code)
+      id, user_id, character_id, code, name, type, dialog, source, 'owned', acquired_at, acquired_at
+    FROM jsonb_to_recordset($1::text::jsonb) AS row(id uuid, user_id text, character_id uuid, code text, name text,
+      type text, dialog text, source text, acquired_at timestamptz)
+    ORDER BY user_id, code, acquired_at DESC
+    ON CONFLICT (user_id, code) DO UPDATE
+      SET name = EXCLUDED.name, type = EXCLUDED.type, dialog = EXCLUDED.dialog, updated_at = EXCLUDED.updated_at
+      WHERE held.updated_at < EXCLUDED.updated_at
+    RETURNING held.code`,
+  row: Code
+})
+
+const common = (ownership: Ownership) => ({
+  user_id: ownership.userId,
+  character_id: ownership.characterId,
+  code: ownership.code,
+  source: ownership.source,
+  acquired_at: new Date(ownership.acquired).toISOString()
+})
+
+/** Answers with the codes of the rows that were new. */
+export const saveOwnerships = (ownerships: ReadonlyArray<Ownership>) => {
+  const rows = ownerships.map((one) => ({ id: CharacterId.ofOwnership(one.userId, one.code), ...common(one) }))
+  return Postgres.Postgres.use((postgres) => postgres.run(ownershipStatement, [JSON.stringify(rows)]))
+}
+
+/** Answers with the codes of the rows that were new, or whose name, type or dialog were older than what was given. */
+export const saveUserCharacters = (earned: ReadonlyArray<UserCharacter>) => {
+  const rows = earned.map((one) => ({
+    id: CharacterId.ofUserCharacter(one.userId, one.code),
+    name: one.name,
+    type: one.type,
+    dialog: one.dialog,
+    ...common(one)
+  }))
+  return Postgres.Postgres.use((postgres) => postgres.run(userCharacterStatement, [JSON.stringify(rows)]))
+}

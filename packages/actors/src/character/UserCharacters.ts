@@ -1,0 +1,93 @@
+/** UserCharacters: the read contract (Characters) on Postgres. */
+import { Postgres, PostgresStatement } from "@eco2/core"
+import type { PostgresError } from "@eco2/core"
+import { Clock, Effect, Layer, Schema } from "effect"
+import { defaultCharacter } from "../domain/Character.ts"
+import * as CharacterId from "../domain/CharacterId.ts"
+import { Characters, CharactersUnavailable, OwnedCharacter } from "./Characters.ts"
+import * as CharacterStore from "./CharacterStore.ts"
+
+const ofUserStatement = PostgresStatement.make({
+  name: "user-character.list",
+  text: `SELECT id, code, name, type, dialog,
+      to_char(acquired_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS acquired_at
+    FROM users.user_characters WHERE user_id = $1 ORDER BY user_characters.acquired_at, code`,
+  row: OwnedCharacter
+})
+const grantStatement = PostgresStatement.make({
+  name: "user-character.grant",
+  // both tables or none; as the catalogue has it, the built-in one where it has none
+  text: `WITH given AS (
+      SELECT row.id, row.ownership_id, row.user_id, coalesce(known.id, row.character_id) AS character_id, row.code,
+        coalesce(known.name, row.name) AS name, coalesce(known.type, row.type) AS type,
+        coalesce(known.dialog, row.dialog) AS dialog, row.acquired_at
+      FROM jsonb_to_record($1::text::jsonb) AS row(id uuid, ownership_id uuid, user_id text, character_id uuid, code text,
+        name text, type text, dialog text, acquired_at timestamptz)
+      LEFT JOIN character.characters known ON known.code = row.code
+    ), owned AS (
+      INSERT INTO character.character_ownerships
+        (id, user_id, character_id, character_code, source, status, acquired_at, updated_at)
+      SELECT ownership_id, user_id, character_id, code, 'default', 'owned', acquired_at, acquired_at FROM given
+      ON CONFLICT DO NOTHING
+    )
+    INSERT INTO users.user_characters
+      (id, user_id, character_id, code, name, type, dialog, source, status, acquired_at, updated_at)
+    SELECT id, user_id, character_id, code, name, type, dialog, 'default', 'owned', acquired_at, acquired_at FROM given
+    ON CONFLICT DO NOTHING RETURNING code`,
+  row: Schema.Struct({ code: Schema.String })
+})
+const ownsStatement = PostgresStatement.make({
+  name: "user-character.owns",
+  text: `SELECT EXISTS (
+      SELECT 1 FROM users.user_characters held LEFT JOIN character.characters known ON known.code = held.code
+      WHERE held.user_id = $1 AND (held.name = $2 OR known.name = $2)
+    ) AS owned`,
+  row: Schema.Struct({ owned: Schema.Boolean })
+})
+
+const unavailable = Effect.mapError(
+  (error: PostgresError.PostgresError) => new CharactersUnavailable({ reason: error.message })
+)
+
+export const layer: Layer.Layer<Characters, never, Postgres.Postgres> = Layer.effect(
+  Characters,
+  Effect.gen(function* () {
+    const postgres = yield* Postgres.Postgres
+    const listOf = (userId: string) => postgres.run(ofUserStatement, [userId])
+    return Characters.of({
+      catalogue: CharacterStore.list.pipe(
+        Effect.provideService(Postgres.Postgres, postgres),
+        Effect.map((all) =>
+          all.map(({ dialog, match_label, name, type }) => ({ name, type, dialog, match: match_label }))
+        ),
+        unavailable
+      ),
+      ofUser: Effect.fnUntraced(function* (userId: string) {
+        const held = yield* listOf(userId)
+        if (held.length > 0) return held
+        const { code, dialog, name, type } = defaultCharacter
+        const now = yield* Clock.currentTimeMillis
+        yield* postgres.run(grantStatement, [
+          JSON.stringify({
+            id: CharacterId.ofUserCharacter(userId, code),
+            ownership_id: CharacterId.ofOwnership(userId, code),
+            character_id: CharacterId.ofCharacter(code),
+            user_id: userId,
+            code,
+            name,
+            type,
+            dialog,
+            acquired_at: new Date(now).toISOString()
+          })
+        ])
+        // another request may have granted it at the same moment
+        return yield* listOf(userId)
+      }, unavailable),
+      owns: (userId, name) =>
+        postgres.run(ownsStatement, [userId, name.normalize("NFC").trim()]).pipe(
+          Effect.map(([row]) => row?.owned === true),
+          unavailable
+        )
+    })
+  })
+)

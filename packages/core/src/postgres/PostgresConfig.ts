@@ -1,0 +1,35 @@
+/** PostgresConfig: where Postgres is and how much of it a process takes. A wrong value stops the process at start. */
+import { Config, Effect, Option, Redacted } from "effect"
+import * as Setting from "../config/Setting.ts"
+
+const allowed = "postgres://user:password@host:5432/database"
+
+/** The refusal does not repeat the value: it holds a password. */
+export const databaseUrl: Config.Config<Option.Option<Redacted.Redacted>> = Config.Redacted("DATABASE_URL").pipe(
+  Config.option,
+  Config.mapEffect((given) => {
+    const text = Option.match(given, { onNone: () => "", onSome: (value) => Redacted.value(value).trim() })
+    if (text === "") return Effect.succeed(Option.none())
+    return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol)
+      ? Effect.succeed(Option.some(Redacted.make(text, { label: "DATABASE_URL" })))
+      : Effect.fail(Setting.refuse(`DATABASE_URL is not a Postgres URL; allowed is ${allowed}`))
+  })
+)
+
+/** The same where nothing can be done without it. */
+export const requiredUrl: Config.Config<Redacted.Redacted> = databaseUrl.pipe(
+  Config.mapEffect(
+    Option.match({
+      onNone: () => Effect.fail(Setting.refuse(`DATABASE_URL is not set; allowed is ${allowed}`)),
+      onSome: (url) => Effect.succeed(url)
+    })
+  )
+)
+
+export const limits = Config.all({
+  /** DATABASE_POOL: connections one process opens at most. Default 10. */
+  pool: Setting.integer("DATABASE_POOL", { default: 10, min: 1, max: 1_000 }),
+  /** DATABASE_TIMEOUT: the longest one statement may run. Default 10 seconds. */
+  timeout: Setting.duration("DATABASE_TIMEOUT", { default: "10 seconds", min: "100 millis" })
+})
+export type Limits = Config.Success<typeof limits>

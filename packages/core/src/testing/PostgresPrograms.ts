@@ -1,0 +1,36 @@
+/**
+ * PostgresPrograms: where a Postgres server's programs are: Debian keeps them out of PATH, in a folder a version.
+ * On Node alone: what installs them runs before any package is there.
+ */
+import { accessSync, constants, readdirSync } from "node:fs"
+import { delimiter, isAbsolute, join } from "node:path"
+
+const versionFolders = ["/usr/lib/postgresql", "/usr/local/pgsql", "/usr/pgsql", "/opt/homebrew/opt"]
+
+/** Folders that may hold `initdb` and `postgres`, the newest version first, PATH last. */
+export function folders(): ReadonlyArray<string> {
+  const versions = versionFolders.flatMap((parent) => {
+    try {
+      return readdirSync(parent)
+        .filter((name) => /^(postgresql@)?\d+$|^postgresql$/.test(name))
+        .toSorted((a, b) => Number(b.replace(/\D/g, "")) - Number(a.replace(/\D/g, "")))
+        .map((name) => join(parent, name, "bin"))
+    } catch {
+      return [] // no such folder
+    }
+  })
+  return [...versions, ...(process.env.PATH ?? "").split(delimiter).filter(isAbsolute)]
+}
+
+/** The first of the folders that holds both programs; undefined where no server is installed. */
+export function find(): string | undefined {
+  return folders().find((folder) => {
+    try {
+      accessSync(join(folder, "initdb"), constants.X_OK)
+      accessSync(join(folder, "postgres"), constants.X_OK)
+      return true
+    } catch {
+      return false
+    }
+  })
+}

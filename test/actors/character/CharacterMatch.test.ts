@@ -1,0 +1,159 @@
+/** Asking which character a scan earns: workers hold the catalogue in memory, and are current before they answer. */
+import { describe, expect, it } from "@effect/vitest"
+import { CharacterAdmin, characterMatch, prepareDatabase } from "@eco2/actors/characters"
+import { Core, CoreConfig, Postgres, RedisClient, Topic } from "@eco2/core"
+import { Effect, Layer } from "effect"
+import type { Duration } from "effect"
+import { CharacterActor } from "../../../packages/actors/src/character/CharacterActor.ts"
+import { CharacterCache } from "../../../packages/actors/src/character/CharacterCache.ts"
+import type { CharacterEvent } from "../../../packages/actors/src/character/CharacterCache.ts"
+import * as CharacterStore from "../../../packages/actors/src/character/CharacterStore.ts"
+import { characters, defaultCharacter } from "../../../packages/actors/src/domain/Character.ts"
+import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"
+import * as Fleet from "../../core/CoreFixture.ts"
+import { onServer, postgresLayer, proxied, quietly } from "../../core/postgres/PostgresFixture.ts"
+
+const redis = Fleet.privateRedis()
+const petty = characters.find(({ code }) => code === "char-petty")!
+const bottle = "무색페트병"
+
+const ask = (middle: string, minor: string | null = null, deadline: Duration.Input = "10 seconds") =>
+  CharacterActor.ask("ann", "MatchCharacter", { middle, minor }, { deadline })
+const nameOf = (process: Fleet.Process<Fleet.Services>, middle = bottle) =>
+  Effect.map(process.run(ask(middle)), ({ name }) => name)
+
+onServer("character-match", (database) => {
+  const worker = (postgres?: Layer.Layer<Postgres.Postgres>) =>
+    Fleet.working(redis.url, characterMatch().pipe(Layer.provide(postgres ?? postgresLayer(database()))))
+  /** What an operator does, elsewhere than in a worker. */
+  const operate = <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres | Topic.Topics>) =>
+    Effect.scoped(
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url)
+        return yield* process.run(Effect.orDie(Effect.provide(effect, postgresLayer(database()))))
+      })
+    )
+  const prepare = Effect.suspend(() => Effect.provide(prepareDatabase, postgresLayer(database())))
+
+  it.live("answers with the character of the middle category, else with 이코", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      const process = yield* worker()
+      expect(yield* process.run(ask(bottle, "음료수병"))).toEqual({
+        id: CharacterId.ofCharacter("char-petty"),
+        code: "char-petty",
+        name: petty.name,
+        type: petty.type,
+        dialog: petty.dialog,
+        match_reason: "무색페트병>음료수병"
+      })
+      expect(yield* process.run(ask("고무류"))).toMatchObject({ name: "이코", match_reason: "고무류" })
+    }).pipe(quietly)
+  )
+
+  it.live("a change reaches every worker: whoever is asked after it answers by it", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      const [process] = yield* Effect.all([worker(), worker(), worker()])
+      /** Whoever of them answers. */
+      const names = Effect.map(Effect.all(Array.from({ length: 24 }, () => nameOf(process))), (all) => new Set(all))
+      expect([...(yield* names)]).toEqual(["페티"])
+      yield* operate(CharacterAdmin.upsert({ ...petty, name: "투명이" }))
+      expect([...(yield* names)]).toEqual(["투명이"])
+      expect(yield* operate(CharacterAdmin.remove("char-petty"))).toBe(true)
+      expect([...(yield* names)]).toEqual(["이코"])
+      expect(yield* operate(CharacterAdmin.remove("char-petty"))).toBe(false)
+    }).pipe(quietly)
+  )
+
+  it.live("a worker that starts after a change is current before its first answer", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      yield* operate(CharacterAdmin.warmUp)
+      yield* operate(CharacterAdmin.upsert({ ...petty, name: "투명이" }))
+      expect(yield* nameOf(yield* worker())).toBe("투명이")
+    }).pipe(quietly)
+  )
+
+  it.live("a warm-up makes workers equal to Postgres, whatever was changed there without a word", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      const process = yield* worker()
+      yield* operate(CharacterStore.remove("char-petty"))
+      yield* operate(CharacterStore.upsert({ ...defaultCharacter, name: "새 이코" }))
+      expect(yield* nameOf(process)).toBe("페티")
+      expect(yield* operate(CharacterAdmin.warmUp)).toBe(12)
+      expect(yield* nameOf(process)).toBe("새 이코")
+    }).pipe(quietly)
+  )
+
+  it.live("after Redis lost its data the catalogue is taken from Postgres again, and changes arrive", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      const process = yield* worker()
+      yield* operate(CharacterAdmin.upsert({ ...petty, name: "첫째" }))
+      expect(yield* nameOf(process)).toBe("첫째")
+      yield* redis.flush
+      yield* operate(CharacterAdmin.upsert({ ...petty, name: "둘째" }))
+      // asks of before the loss have nowhere to be answered
+      const soon = Effect.map(process.run(ask(bottle, null, "1 second")), ({ name }) => name)
+      yield* Fleet.until(
+        Effect.orElseSucceed(soon, () => "no answer"),
+        (name) => name === "둘째"
+      )
+    }).pipe(quietly)
+  )
+
+  it.live("starts by what was published while Postgres is away", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      yield* operate(CharacterAdmin.warmUp)
+      yield* operate(CharacterAdmin.upsert({ ...petty, name: "투명이" }))
+      const { layer, proxy } = yield* proxied(database())
+      proxy.refuse()
+      expect(yield* nameOf(yield* worker(layer))).toBe("투명이")
+    }).pipe(quietly)
+  )
+
+  it.live("with a catalogue for the meantime it answers by that until there is a better one", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      const { layer, proxy } = yield* proxied(database())
+      proxy.refuse()
+      const meanwhile = characterMatch({ meanwhile: [{ ...petty, name: "임시" }] })
+      const process = yield* Fleet.working(redis.url, meanwhile.pipe(Layer.provide(layer)))
+      expect(yield* nameOf(process)).toBe("임시")
+      proxy.heal()
+      yield* Fleet.until(nameOf(process), (name) => name === "페티")
+    }).pipe(quietly)
+  )
+
+  it.live("a database without its tables keeps the role from starting, and tells what to run", () =>
+    Effect.gen(function* () {
+      const role = characterMatch().pipe(
+        Layer.provide(Core.worker({ role: "test" })),
+        Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({}), postgresLayer(database())])
+      )
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(role)))
+      expect(error.message).toContain("run `eco2 migrate`")
+    }).pipe(quietly)
+  )
+})
+
+describe("CharacterCache", () => {
+  it.live("tells the whole catalogue, one character, and one that is gone, and keeps what came of it", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url)
+      const stored = characters.map((character) => ({ ...character, id: CharacterId.ofCharacter(character.code) }))
+      const publish = (event: CharacterEvent) => process.run(Topic.publish(CharacterCache, event))
+      yield* publish({ type: "full_refresh", characters: stored })
+      yield* publish({ type: "delete", character_id: stored[0]!.id })
+      yield* publish({ type: "upsert", character: { ...stored[1]!, name: "새 이름" } })
+      const kept = yield* process.run(
+        Effect.scoped(Effect.map(Topic.mirror(CharacterCache), ({ state }) => [...state().values()]))
+      )
+      expect(kept).toHaveLength(12)
+      expect(kept.find(({ code }) => code === stored[1]!.code)?.name).toBe("새 이름")
+    }).pipe(quietly)
+  )
+})

@@ -1,0 +1,168 @@
+/** What clients read of characters, and how rewards are stored: the same on PGlite and on PostgreSQL. */
+import { describe, expect, it } from "@effect/vitest"
+import { Characters } from "@eco2/actors/protocol"
+import { characters, prepareDatabase } from "@eco2/actors/characters"
+import { Postgres } from "@eco2/core"
+import { Effect, Layer } from "effect"
+import { characters as catalogue } from "../../../packages/actors/src/domain/Character.ts"
+import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"
+import * as CharacterStore from "../../../packages/actors/src/character/CharacterStore.ts"
+import * as Rewards from "../../../packages/actors/src/character/Rewards.ts"
+import { onBoth, onServer, postgresLayer, quietly } from "../../core/postgres/PostgresFixture.ts"
+import type { Database } from "../../core/postgres/PostgresFixture.ts"
+
+const noon = Date.UTC(2026, 0, 1, 12)
+const earned = (userId: string, code: string, changes: Partial<Rewards.UserCharacter> = {}): Rewards.UserCharacter => ({
+  userId,
+  characterId: CharacterId.ofCharacter(code),
+  code,
+  source: "scan",
+  acquired: noon,
+  name: `name of ${code}`,
+  type: "type",
+  dialog: "dialog",
+  ...changes
+})
+const ofUser = (userId: string) => Characters.Characters.use((service) => service.ofUser(userId))
+const owns = (userId: string, name: string) => Characters.Characters.use((service) => service.owns(userId, name))
+
+/** A process's own connections, on a database that is prepared. */
+const prepared =
+  (database: () => Database) =>
+  <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres | Characters.Characters>) =>
+    Effect.andThen(prepareDatabase, effect).pipe(
+      Effect.provide(Layer.provideMerge(characters, postgresLayer(database()))),
+      quietly
+    )
+
+onBoth("characters", (database) => {
+  const provided = prepared(database)
+
+  it.live("a fresh database has the thirteen, with ids that are the same everywhere", () =>
+    Effect.gen(function* () {
+      const stored = yield* CharacterStore.list
+      const wanted = catalogue.map((character) => ({ ...character, id: CharacterId.ofCharacter(character.code) }))
+      const byCode = <A extends { readonly code: string }>(all: ReadonlyArray<A>) =>
+        all.toSorted((a, b) => a.code.localeCompare(b.code))
+      expect(byCode(stored)).toEqual(byCode(wanted))
+      expect(stored).toHaveLength(13)
+    }).pipe(provided)
+  )
+
+  it.live("what an operator changed or deleted is not filled in again", () =>
+    Effect.gen(function* () {
+      yield* CharacterStore.upsert({ ...catalogue[0]!, name: "새 이름" })
+      expect(yield* CharacterStore.remove("char-eco")).toBe(CharacterId.ofCharacter("char-eco"))
+      expect(yield* CharacterStore.remove("char-eco")).toBeNull()
+      yield* prepareDatabase
+      const stored = yield* CharacterStore.list
+      expect(stored).toHaveLength(12)
+      expect(stored.find(({ code }) => code === catalogue[0]!.code)?.name).toBe("새 이름")
+    }).pipe(provided)
+  )
+
+  it.live("the catalogue shows name, type, dialog and the category each stands for", () =>
+    Effect.gen(function* () {
+      const all = yield* Characters.Characters.use((service) => service.catalogue)
+      expect(all).toHaveLength(13)
+      expect(all).toContainEqual(expect.objectContaining({ name: "페티", type: "페트병", match: "무색페트병" }))
+      expect(all).toContainEqual(expect.objectContaining({ name: "이코", match: null }))
+      expect(Object.keys(all[0]!).toSorted()).toEqual(["dialog", "match", "name", "type"])
+    }).pipe(provided)
+  )
+
+  it.live("who has no character yet is given 이코, once, in both tables", () =>
+    Effect.gen(function* () {
+      const [first] = yield* Effect.all([ofUser("ann"), ofUser("ann"), ofUser("ann")], { concurrency: "unbounded" })
+      expect(first).toHaveLength(1)
+      expect(first![0]).toMatchObject({
+        id: CharacterId.ofUserCharacter("ann", "char-eco"),
+        code: "char-eco",
+        name: "이코",
+        acquired_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+      })
+      expect(yield* ofUser("ann")).toEqual(first)
+      // the ownership is there too: saving it again stores nothing
+      expect(yield* Rewards.saveOwnerships([earned("ann", "char-eco")])).toEqual([])
+      expect(yield* owns("ann", "이코")).toBe(true)
+      expect(yield* owns("ann", "페티")).toBe(false)
+    }).pipe(provided)
+  )
+
+  it.live("who has earned one is shown what was earned, in order, and is given nothing", () =>
+    Effect.gen(function* () {
+      yield* Rewards.saveUserCharacters([
+        earned("bob", "char-petty", { acquired: noon + 1_000, name: "페티" }),
+        earned("bob", "char-bini", { acquired: noon, name: "비니" })
+      ])
+      const held = yield* ofUser("bob")
+      expect(held.map(({ name }) => name)).toEqual(["비니", "페티"])
+      expect(held[0]?.acquired_at).toBe("2026-01-01T12:00:00.000Z")
+      expect(yield* owns("bob", "페티")).toBe(true)
+      expect(yield* owns("bob", "  페티".normalize("NFD"))).toBe(true)
+      expect(yield* owns("bob", "이코")).toBe(false)
+      expect(yield* owns("carol", "페티")).toBe(false)
+    }).pipe(provided)
+  )
+
+  it.live("a renamed character is the user's by its old name and by its new one", () =>
+    Effect.gen(function* () {
+      yield* Rewards.saveUserCharacters([earned("bob", "char-petty", { name: "페티" })])
+      yield* CharacterStore.upsert({ ...catalogue.find(({ code }) => code === "char-petty")!, name: "투명이" })
+      expect(yield* owns("bob", "페티")).toBe(true)
+      expect(yield* owns("bob", "투명이")).toBe(true)
+    }).pipe(provided)
+  )
+
+  it.live("a batch stores each key once, also one that comes twice in it, and again nothing", () =>
+    Effect.gen(function* () {
+      const batch = [earned("ann", "char-petty"), earned("ann", "char-petty"), earned("bob", "char-petty")]
+      expect(yield* Rewards.saveOwnerships(batch)).toHaveLength(2)
+      expect(yield* Rewards.saveOwnerships(batch)).toEqual([])
+      expect(yield* Rewards.saveUserCharacters(batch)).toHaveLength(2)
+      expect(yield* Rewards.saveUserCharacters(batch)).toEqual([])
+    }).pipe(provided)
+  )
+
+  it.live("of name, type and dialog the latest stay, in whatever order they come", () =>
+    Effect.gen(function* () {
+      const at = (minutes: number, name: string) =>
+        earned("ann", "char-petty", { acquired: noon + minutes * 60_000, name })
+      yield* Rewards.saveUserCharacters([at(2, "second"), at(1, "first")])
+      yield* Rewards.saveUserCharacters([at(0, "oldest")])
+      expect((yield* ofUser("ann")).map(({ name }) => name)).toEqual(["second"])
+      yield* Rewards.saveUserCharacters([at(3, "third")])
+      expect((yield* ofUser("ann")).map(({ name }) => name)).toEqual(["third"])
+    }).pipe(provided)
+  )
+
+  it.live("one row that cannot be stored refuses its whole batch, for good, and nothing of it is stored", () =>
+    Effect.gen(function* () {
+      const poison = earned("ann\u0000", "char-petty")
+      const error = yield* Effect.flip(Rewards.saveOwnerships([earned("ann", "char-petty"), poison]))
+      expect(error._tag).toBe("PostgresRefused")
+      expect(yield* Rewards.saveOwnerships([earned("ann", "char-petty")])).toHaveLength(1)
+    }).pipe(provided)
+  )
+})
+
+onServer("rewards", (database) => {
+  it.live("batches that overlap, at once and in any order, store each key once", () =>
+    Effect.gen(function* () {
+      const keys = Array.from({ length: 40 }, (_, i) => earned(`user ${i}`, "char-petty"))
+      const turned = (by: number) => [...keys.slice(by), ...keys.slice(0, by)]
+      const done = yield* Effect.all(
+        Array.from({ length: 8 }, (_, i) => Rewards.saveUserCharacters(turned(i * 5))),
+        { concurrency: "unbounded" }
+      )
+      expect(done.flat()).toHaveLength(40)
+    }).pipe(prepared(database))
+  )
+})
+
+describe("CharacterId", () => {
+  it("is the UUIDv5 in the DNS namespace that other systems compute", () => {
+    // python: uuid.uuid5(uuid.NAMESPACE_DNS, "ownership:ann:char-eco")
+    expect(CharacterId.ofOwnership("ann", "char-eco")).toBe("715433e7-8dfd-5d4c-9589-0c3aee4f82f7")
+  })
+})

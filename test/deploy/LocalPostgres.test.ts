@@ -1,0 +1,114 @@
+/** The one-machine start's database: one process a folder, started anew when it dies, gone with its owner. */
+import { describe, expect, it, onTestFinished } from "vitest"
+import { Postgres, PostgresStatement } from "@eco2/core"
+import { Duration, Effect, Redacted, References, Schema } from "effect"
+import type { Scope } from "effect"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
+import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { fileURLToPath } from "node:url"
+import * as LocalPostgres from "../../deploy/local/LocalPostgres.ts"
+import { startOf } from "../../scripts/ProcessLock.mjs"
+import { until } from "../core/Until.ts"
+
+const folder = () => {
+  const directory = mkdtempSync(join(tmpdir(), "eco2 local "))
+  onTestFinished(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }))
+  return directory
+}
+const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) =>
+  Effect.runPromise(Effect.scoped(Effect.provideService(effect, References.MinimumLogLevel, "None")))
+
+const notes = PostgresStatement.make({
+  name: "test",
+  text: "SELECT text FROM notes",
+  row: Schema.Struct({ text: Schema.String })
+})
+const on = (url: Redacted.Redacted) =>
+  Postgres.layerUrl(Redacted.value(url), { pool: 1, timeout: Duration.seconds(10) })
+const write = (url: Redacted.Redacted, text: string) =>
+  Effect.provide(
+    Postgres.Postgres.use((service) => service.script("test", text)),
+    on(url)
+  )
+const read = (url: Redacted.Redacted) =>
+  Effect.provide(
+    Effect.map(
+      Postgres.Postgres.use((service) => service.run(notes)),
+      (rows) => rows.map(({ text }) => text)
+    ),
+    on(url)
+  )
+
+describe("LocalPostgres", { timeout: 120_000 }, () => {
+  it("keeps what was written over a kill and over a stop; is started anew at the same address; is gone with its scope", async () => {
+    const directory = folder()
+    const pid = await run(
+      Effect.gen(function* () {
+        const database = yield* LocalPostgres.make({ directory })
+        const url = yield* database.url
+        yield* write(url, "CREATE TABLE notes (text text); INSERT INTO notes VALUES ('before the kill')")
+        const killed = database.pid()!
+        process.kill(killed, "SIGKILL")
+        yield* until(Effect.sync(database.pid), (now) => now !== undefined && now !== killed)
+        expect(yield* Effect.eventually(read(url))).toEqual(["before the kill"])
+        return database.pid()!
+      })
+    )
+    expect(startOf(pid)).toBeUndefined()
+    const again = await run(
+      Effect.flatMap(
+        Effect.flatMap(LocalPostgres.make({ directory }), ({ url }) => url),
+        read
+      )
+    )
+    expect(again).toEqual(["before the kill"])
+  })
+
+  it("whose first start was broken off in the middle is begun anew", async () => {
+    const directory = folder()
+    await run(
+      Effect.gen(function* () {
+        yield* LocalPostgres.make({ directory })
+        yield* until(
+          Effect.sync(() => existsSync(join(directory, "data", "base"))),
+          (made) => made
+        )
+      })
+    )
+    await run(
+      Effect.gen(function* () {
+        const { url } = yield* LocalPostgres.make({ directory })
+        yield* write(yield* url, "CREATE TABLE notes (text text)")
+      })
+    )
+  })
+
+  it("ends by itself when its owner is killed; the next owner waits for that and has the data", async () => {
+    const directory = folder()
+    const script = fileURLToPath(new URL("./localPostgresOwner.ts", import.meta.url))
+    const child = spawn(process.execPath, [script, directory], { stdio: ["ignore", "pipe", "inherit"] })
+    onTestFinished(() => void child.kill("SIGKILL"))
+    let pid = 0
+    for await (const line of createInterface(child.stdout)) {
+      if (!line.startsWith("{")) continue
+      pid = JSON.parse(line).pid
+      break
+    }
+    child.kill("SIGKILL")
+    await once(child, "exit")
+    const database = await run(
+      Effect.gen(function* () {
+        const { url } = yield* LocalPostgres.make({ directory })
+        const found = yield* read(yield* url)
+        // two on one folder would ruin it
+        expect(startOf(pid)).toBeUndefined()
+        return found
+      })
+    )
+    expect(database).toEqual(["of the first owner"])
+  })
+})

@@ -1,0 +1,94 @@
+/** What clients read of characters, over HTTP: from Postgres, and 503 where there is none to read from. */
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
+import { prepareDatabase } from "@eco2/actors/characters"
+import { Postgres } from "@eco2/core"
+import { PostgresServer } from "@eco2/core/testing"
+import { Duration, Effect } from "effect"
+import { client, field } from "../ScanClient.ts"
+import { simulatedOnly, start } from "../Serving.ts"
+import type { Serving } from "../Serving.ts"
+
+const env = () => ({ ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: inject("redisUrl") })
+const limits = { pool: 1, timeout: Duration.seconds(10) }
+const ownership = (name: string) => `/api/v1/users/me/characters/${encodeURIComponent(name)}/ownership`
+const unavailable = { detail: expect.any(String), code: "UNAVAILABLE" }
+
+describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
+  let server: PostgresServer.PostgresServer
+  let gateway: Serving
+  beforeAll(async () => {
+    server = await PostgresServer.start()
+    await Effect.runPromise(Effect.provide(prepareDatabase, Postgres.layerUrl(server.url(), limits)))
+    gateway = await start("gateway", { ...env(), DATABASE_URL: server.url() })
+  })
+  afterAll(async () => {
+    await gateway.stop()
+    await server.stop()
+  })
+
+  it("the catalogue is for everybody", async () => {
+    const { body, status } = await client(gateway, null).get("/api/v1/character/catalog")
+    expect(status).toBe(200)
+    expect(body).toHaveLength(13)
+    expect(body).toContainEqual({ name: "페티", type: "페트병", match: "무색페트병", dialog: expect.any(String) })
+  })
+
+  it("a user without any is given 이코, and then has it", async () => {
+    const ann = client(gateway, "ann")
+    expect((await ann.get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: false })
+    const { body, headers, status } = await ann.get("/api/v1/users/me/characters")
+    expect(status).toBe(200)
+    expect(headers.get("cache-control")).toBe("no-store")
+    expect(body).toEqual([
+      {
+        id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        code: "char-eco",
+        name: "이코",
+        type: "환경",
+        dialog: expect.any(String),
+        acquired_at: expect.stringMatching(/Z$/)
+      }
+    ])
+    expect((await ann.get("/api/v1/users/me/characters")).body).toEqual(body)
+    expect((await ann.get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: true })
+    expect((await client(gateway, "bob").get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: false })
+  })
+
+  it("nobody is asked who it is before: 401", async () => {
+    const nobody = client(gateway, null)
+    expect((await nobody.get("/api/v1/users/me/characters")).status).toBe(401)
+    expect((await nobody.get(ownership("이코"))).status).toBe(401)
+  })
+
+  it("a database that is away is 503 with Retry-After, and read again once it is back", async () => {
+    const ann = client(gateway, "ann")
+    await server.kill()
+    const { body, headers, status } = await ann.get("/api/v1/users/me/characters")
+    expect({ body, status }).toEqual({ body: unavailable, status: 503 })
+    expect(Number(headers.get("retry-after"))).toBeGreaterThan(0)
+    // the door itself is open: scans go on
+    expect((await ann.get("/readyz")).status).toBe(200)
+    await server.restart()
+    expect((await ann.get("/api/v1/users/me/characters")).status).toBe(200)
+    const said = gateway.logs.map(({ msg }) => msg)
+    expect(said.filter((msg) => msg === "characters cannot be read")).toHaveLength(1)
+    expect(said.filter((msg) => msg === "characters are read again")).toHaveLength(1)
+  })
+})
+
+describe("a gateway without DATABASE_URL", () => {
+  it("takes scans, and answers 503 where characters are asked for", async () => {
+    const gateway = await start("gateway", env())
+    const ann = client(gateway, "ann")
+    for (const path of ["/api/v1/character/catalog", "/api/v1/users/me/characters", ownership("이코")]) {
+      const { body, status } = await ann.get(path)
+      expect({ body, status }).toEqual({ body: unavailable, status: 503 })
+    }
+    expect(field((await ann.submit({ image_url: "https://images.example.com/a.jpg" })).body, "status")).toBe("queued")
+    await gateway.stop()
+  })
+
+  it("refuses to start on a DATABASE_URL that is none", async () => {
+    await expect(start("gateway", { ...env(), DATABASE_URL: "redis://127.0.0.1" })).rejects.toThrow()
+  })
+})
