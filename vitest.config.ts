@@ -5,7 +5,7 @@ import { Totals } from "./test/reporter.ts"
 const wholeSystem = ["test/e2e/**/*.test.ts", "test/browser/**/*.test.ts", "test/fault/**/*.test.ts"]
 
 /** What stands on Redis's keys and clocks is played on a Cluster of three masters too. */
-const onCluster = ["pipeline", "deadletter", "mailbox", "event", "actor", "timer", "topic"].map(
+const onCluster = ["pipeline", "deadletter", "mailbox", "event", "actor", "timer", "topic", "limit"].map(
   (part) => `test/core/${part}/**/*.test.ts`
 )
 

@@ -83,6 +83,11 @@ export class FakeModelServer {
     answer: { latencyMillis: 0, reply: usualAnswer, next: [] }
   }
   readonly #watchers = new Set<() => void>()
+  #limit: { readonly requests: number; readonly windowMillis: number } | null = null
+  /** Arrivals that were let in lately. */
+  #taken: Array<number> = []
+  /** Calls refused beyond the limit. */
+  refused = 0
 
   private constructor(server: Server, port: number, keepBodies: boolean) {
     this.#server = server
@@ -124,8 +129,29 @@ export class FakeModelServer {
     for (let n = 0; n < times; n++) this.#scripts[kind].next.push(outcome)
   }
 
+  /** Refuses (429, with the time to come again) what comes when so many came within a window; null: nothing. */
+  setLimit(limit: { readonly requests: number; readonly windowMillis: number } | null): void {
+    this.#limit = limit
+    this.#taken = []
+    this.refused = 0
+  }
+
+  /** Null, or for how long a call that arrives now has to stay away. */
+  #overLimit(now: number): number | null {
+    if (this.#limit === null) return null
+    const { requests, windowMillis } = this.#limit
+    this.#taken = this.#taken.filter((at) => at > now - windowMillis)
+    if (this.#taken.length < requests) {
+      this.#taken.push(now)
+      return null
+    }
+    this.refused++
+    return Math.max(1, Math.ceil(this.#taken[0]! + windowMillis - now))
+  }
+
   /** Back to the state after start; open calls stay open. */
   reset(): void {
+    this.setLimit(null)
     this.calls.length = 0
     this.peakInFlight = this.inFlight
     this.#scripts.vision.next.length = 0
@@ -169,6 +195,7 @@ export class FakeModelServer {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const arrived = performance.now()
     const chunks: Array<Buffer> = []
     for await (const chunk of request) chunks.push(chunk)
     const path = new URL(request.url ?? "/", this.url).pathname
@@ -184,6 +211,11 @@ export class FakeModelServer {
     if (asked === null || request.method !== "POST")
       return send(response, 404, errorBody("openai", 404, "no such path"))
 
+    const stayAway = this.#overLimit(arrived)
+    if (stayAway !== null) {
+      const body = errorBody(asked.provider, 429, "slow down", stayAway / 1_000)
+      return send(response, 429, body, { "retry-after-ms": String(stayAway) })
+    }
     const kind: Kind = asked.image === null ? "answer" : "vision"
     const script = this.#scripts[kind]
     const outcome = script.next.shift() ?? { _tag: "Reply" }

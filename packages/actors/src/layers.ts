@@ -1,5 +1,7 @@
 /** The roles of this package as layers, for composition roots. */
+import { Core } from "@eco2/core"
 import { Layer } from "effect"
+import * as GuardedModels from "./model/GuardedModels.ts"
 import * as Models from "./model/Models.ts"
 import * as DisposalRules from "./rule/DisposalRules.ts"
 import * as AnswerStage from "./scan/AnswerStage.ts"
@@ -7,7 +9,10 @@ import * as RewardStage from "./scan/RewardStage.ts"
 import * as RuleStage from "./scan/RuleStage.ts"
 import * as VisionStage from "./scan/VisionStage.ts"
 
+/** The configured providers, within their limits. */
+const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Core.limits]))
+
 /** Role `scan-worker`: the four stages of a scan, by the configured model providers. */
 export const scanWorker = Layer.mergeAll(VisionStage.layer, RuleStage.layer, AnswerStage.layer, RewardStage.layer).pipe(
-  Layer.provide([Models.layer, DisposalRules.layer])
+  Layer.provide([models, DisposalRules.layer])
 )

@@ -13,6 +13,10 @@ import { layer as deadLettersLayer } from "./deadletter/DeadLetters.ts"
 import type { DeadLetters } from "./deadletter/DeadLetters.ts"
 import { layer as eventLogLayer } from "./event/EventLog.ts"
 import type { EventLog } from "./event/EventLog.ts"
+import { layer as breakerLayer } from "./limit/CircuitBreaker.ts"
+import type { CircuitBreaker } from "./limit/CircuitBreaker.ts"
+import { layer as limiterLayer } from "./limit/RateLimiter.ts"
+import type { RateLimiter } from "./limit/RateLimiter.ts"
 import { layer as leaseLayer } from "./mailbox/Lease.ts"
 import { layer as mailboxLayer } from "./mailbox/Mailbox.ts"
 import type { Mailbox } from "./mailbox/Mailbox.ts"
@@ -101,6 +105,12 @@ export const workerTelemetry: Layer.Layer<
   never,
   RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
 > = Layer.mergeAll(storeReadiness, topicReadiness, Layer.effectDiscard(WorkerTelemetry.register))
+
+/** Fleet-wide limits and circuit breakers, for whatever calls something that must not be called too much. */
+export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClient | CoreConfig> = Layer.merge(
+  limiterLayer,
+  breakerLayer
+)
 
 /** What operators see and do: dead letters, who lives, which jobs there are. */
 export const operations: Layer.Layer<DeadLetters | Fleet | JobList, never, RedisClient | Keyspace | JobStore> =

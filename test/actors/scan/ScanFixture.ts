@@ -9,6 +9,7 @@ import {
   EventLog,
   Job,
   JobStore,
+  Keys,
   Keyspace,
   Pipeline,
   Postgres,
@@ -78,15 +79,17 @@ export const scanFixture = () => {
       })
     )
   const historyOf = (id: Job.JobId) => run(EventLog.EventLog.use((log) => log.history(id, 0)))
-  /** Serves every timer there is, as if its time had come. */
-  const promote = () =>
-    ahead.runPromise(
+  /** Serves every timer there is, as if its time had come; and no provider asks for a pause any more. */
+  const promote = async () => {
+    await send("DEL", Keys.limit(`model/${model}`).state)
+    await ahead.runPromise(
       Effect.gen(function* () {
         const { partitions } = yield* Keyspace
         const mailboxes = ScanPipeline.plan.map(({ mailbox }) => mailbox)
         for (const partition of partitions) yield* Timers.Timers.use((timers) => timers.promote(partition, mailboxes))
       })
     )
+  }
 
   return {
     models: () => models,
@@ -113,6 +116,8 @@ export const scanFixture = () => {
                   OPENAI_API_KEY: "sk-test",
                   OPENAI_BASE_URL: `${models.url}/v1`,
                   GEMINI_MODELS: "",
+                  // retries that are minutes apart happen at once here
+                  MODEL_BREAKER: "off",
                   ...env
                 }
               })

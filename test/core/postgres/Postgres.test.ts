@@ -4,6 +4,7 @@ import { Postgres, PostgresError, PostgresStatement } from "@eco2/core"
 import { ConfigProvider, Effect, Fiber, Layer, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { setTimeout as delay } from "node:timers/promises"
+import { until } from "../Until.ts"
 import { onBoth, onServer, proxied, quietly, postgresLayer } from "./PostgresFixture.ts"
 
 const Numbered = Schema.Struct({ n: Schema.Int })
@@ -87,7 +88,7 @@ onBoth("Postgres", (database) => {
     }).pipe(Effect.scoped, quietly)
   )
 
-  it.live("is in trouble and unavailable while nobody answers, and well again by the next answer", () =>
+  it.live("is in trouble and unavailable while nobody answers, and well again once somebody does, asked or not", () =>
     Effect.gen(function* () {
       const { proxy, layer } = yield* proxied(database())
       yield* Effect.gen(function* () {
@@ -100,6 +101,11 @@ onBoth("Postgres", (database) => {
         proxy.heal()
         expect(yield* run("SELECT 1 AS n")).toEqual([{ n: 1 }])
         expect(yield* trouble).toBeNull()
+        proxy.refuse()
+        yield* Effect.flip(run("SELECT 1 AS n"))
+        proxy.heal()
+        // though nobody asks for anything
+        yield* until(trouble, (seen) => seen === null)
       }).pipe(Effect.provide(layer))
     }).pipe(Effect.scoped, quietly)
   )

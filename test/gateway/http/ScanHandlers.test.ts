@@ -156,6 +156,24 @@ describe("a user beyond USER_CONCURRENCY", () => {
   })
 })
 
+describe("a user beyond USER_RATE", () => {
+  it("is refused with 429 and Retry-After; a repeat under its key is answered as before, and nobody else is refused", async () => {
+    const slow = await start("gateway", { ...env, USER_RATE: "2/minute" })
+    const gus = client(slow, "gus")
+    const key = { "x-idempotency-key": "gus 1" }
+    const first = await gus.accepted({ image_url: photo }, key)
+    await gus.accepted({ image_url: dataUrl(tinyPng) })
+    const refused = await gus.submit({ image_url: dataUrl(tinyPng) })
+    const repeated = await gus.accepted({ image_url: photo }, key)
+    const other = await client(slow, "hal").submit({ image_url: photo })
+    await slow.stop()
+    expect([refused.status, refused.body]).toEqual([429, { detail: expect.any(String), code: "RATE_LIMITED" }])
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(30)
+    expect(repeated).toBe(first)
+    expect(other.status).toBe(202)
+  })
+})
+
 describe("another user's job", () => {
   it("is answered like one that never was: result, events, cancel", async () => {
     const id = await client(gateway, "ann").accepted()

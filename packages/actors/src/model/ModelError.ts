@@ -20,7 +20,7 @@ const call = {
 const Excerpt = Schema.String.check(Schema.isMaxLength(200))
 
 /**
- * The provider asks for fewer calls (429). Nothing happened. Calling again after `retryAfterMillis` is safe and spends
+ * The provider asks for fewer calls (429), or our own limit has no room. Nothing happened. Calling again after `retryAfterMillis` is safe and spends
  * no attempt; null: the provider named no time.
  */
 export class ModelRateLimited extends Schema.TaggedError<ModelRateLimited>()("ModelRateLimited", {
@@ -58,6 +58,15 @@ export class ModelUnauthorized extends Schema.TaggedError<ModelUnauthorized>()("
 /** The provider cannot read this picture, or not from where it is. Nothing happened. Cannot heal: another picture may do. */
 export class ImageUnusable extends Schema.TaggedError<ImageUnusable>()("ImageUnusable", call) {}
 
+/**
+ * The call was not made: the model does not work at present (its breaker is open), or there was no permit to be had.
+ * Nothing happened. Calling again after `retryAfterMillis` is safe and spends no attempt.
+ */
+export class ModelSuspended extends Schema.TaggedError<ModelSuspended>()("ModelSuspended", {
+  ...call,
+  retryAfterMillis: Schema.Finite
+}) {}
+
 /** Any of them; `_tag` tells which. */
 export const ModelError = Schema.Union([
   ModelRateLimited,
@@ -66,6 +75,7 @@ export const ModelError = Schema.Union([
   ModelOutputInvalid,
   ModelRefused,
   ModelUnauthorized,
+  ModelSuspended,
   ImageUnusable
 ])
 export type ModelError = typeof ModelError.Type

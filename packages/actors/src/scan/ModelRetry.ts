@@ -1,7 +1,7 @@
 /**
- * ModelRetry: what a failed model call leads to. Refusals and unusable pictures cannot heal; a rate limit waits as long as
- * the provider asks and spends no attempt; all else is tried again with growing, jittered waits. The SDKs never retry:
- * this is the one owner of retries.
+ * ModelRetry: what a failed model call leads to. Refusals and unusable pictures cannot heal; a rate limit, and a model that is
+ * suspended, wait as long as they ask and spend no attempt; all else is tried again with growing, jittered waits. The SDKs
+ * never retry: this is the one owner of retries.
  */
 import { Retry } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
@@ -27,6 +27,8 @@ export const modelRetry = Retry.policy<ModelError | ImageGone | RedisError.Redis
       ? error.retryAfterMillis === null
         ? unnamedWait
         : Duration.millis(Math.max(100, error.retryAfterMillis))
-      : null,
+      : error._tag === "ModelSuspended"
+        ? Duration.millis(error.retryAfterMillis)
+        : null,
   otherwise: Schedule.exponential("1 second").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
 })

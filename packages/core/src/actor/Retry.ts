@@ -36,12 +36,16 @@ const delayAfter = (schedule: Schedule.Schedule<unknown>, attempt: number): Effe
 /** No further attempt, though the cause may heal: a later round may. */
 export const notNow: Schedule.Schedule<unknown> = Schedule.recurs(0)
 
+const ownWait = (error: unknown): Duration.Duration | null =>
+  Predicate.hasProperty(error, "retryAfter") && Duration.isDuration(error.retryAfter) ? error.retryAfter : null
+
 const giveUp: Decision = { _tag: "give-up", heals: false }
 
 /**
  * - `never`: tags that cannot heal
  * - `byTag`: a schedule of its own for a tag
- * - `retryAfter`: a wait the error itself asks for (a rate limit); it spends no attempt
+ * - `retryAfter`: a wait the error itself asks for (a rate limit); it spends no attempt. By default what an error's own
+ *   `retryAfter` says, as RateLimited and BreakerOpen do
  * - anything else, defects included: `otherwise`, by default `standard`
  */
 export const policy = <E extends Tagged = never>(
@@ -54,7 +58,7 @@ export const policy = <E extends Tagged = never>(
 ): Policy<E> => ({
   decide: (error, attempt) => {
     if (options.never?.includes(error._tag) === true) return Effect.succeed(giveUp)
-    const wait = options.retryAfter?.(error) ?? null
+    const wait = options.retryAfter?.(error) ?? ownWait(error)
     if (wait !== null) return Effect.succeed({ _tag: "later", delay: wait })
     const byTag: { readonly [tag: string]: Schedule.Schedule<unknown> | undefined } = options.byTag ?? {}
     return delayAfter(byTag[error._tag] ?? options.otherwise ?? standard, attempt)

@@ -26,6 +26,8 @@ export interface Values {
   readonly userConcurrency: number
   /** Jobs that may wait in one user's lane. */
   readonly laneCapacity: number
+  /** Jobs one user may submit in any stretch of time; null: as many as there is room for. */
+  readonly userRate: Setting.Rate | null
   /** How long a parked job waits for its next round. */
   readonly redriveInterval: Duration.Duration
   /** Bytes of the pictures that one process's handlers hold at once. */
@@ -55,6 +57,8 @@ const variables = Config.all({
   userConcurrency: Setting.integer("USER_CONCURRENCY", { default: 100, min: 0, max: 1_000_000 }),
   /** LANE_CAPACITY: jobs that may wait in one user's lane. Default 10000. */
   laneCapacity: Setting.integer("LANE_CAPACITY", { default: 10_000, min: 1, max: 1_000_000 }),
+  /** USER_RATE: jobs one user may submit, such as 60/minute, in any minute; beyond it submits are refused. Default off. */
+  userRate: Setting.rate("USER_RATE", { default: null }),
   /** REDRIVE_INTERVAL: how long a parked job waits for its next round. Default 5 minutes. */
   redriveInterval: Setting.duration("REDRIVE_INTERVAL", { default: "5 minutes" }),
   /** IMAGE_MEMORY: bytes of the pictures that one process's handlers hold at once; others wait. Default 256 MiB. */
@@ -84,6 +88,7 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
         mailboxCapacity: 100_000,
         userConcurrency: 100,
         laneCapacity: 10_000,
+        userRate: null,
         redriveInterval: Duration.minutes(5),
         imageMemory: 256 * 1024 * 1024,
         clockOffsetMillis: 0,

@@ -87,6 +87,28 @@ export const byteSize = (
   })
 }
 
+/** So many in any stretch of time of this length. */
+export interface Rate {
+  readonly number: number
+  readonly window: Duration.Duration
+}
+
+/** `60/minute`, `5/10 seconds`; `off`: none. */
+export const rate = (name: string, options: { readonly default: Rate | null }) =>
+  parsed<Rate | null>(name, {
+    default: options.default,
+    allowed: 'off, or a number and a length of time, such as "60/minute" or "5/10 seconds"',
+    parse: (text) => {
+      if (text === "off") return null
+      const [, number = "", length = ""] = /^(\d{1,9})\/(.+)$/.exec(text) ?? []
+      const window = Option.getOrUndefined(
+        Duration.fromInput((/^[a-z]+$/.test(length) ? `1 ${length}` : length) as Duration.Input)
+      )
+      if (window === undefined || !Duration.isFinite(window) || Duration.toMillis(window) < 1) return undefined
+      return Number(number) < 1 ? undefined : { number: Number(number), window }
+    }
+  })
+
 /** `true` or `false`. */
 export const flag = (name: string, options: { readonly default: boolean }) =>
   parsed(name, {

@@ -6,6 +6,7 @@
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
+import { RateLimited } from "../limit/Limit.ts"
 import { MailboxFull } from "../mailbox/Mailbox.ts"
 import { Policies } from "../policy/Policies.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
@@ -112,7 +113,7 @@ export class JobStore extends Context.Service<
       submission: Submission
     ) => Effect.Effect<
       { readonly created: boolean },
-      IdempotencyConflict | MailboxFull | LaneFull | UploadGone | RedisError
+      IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | RedisError
     >
     /** The job, or null when there is none (never was, or expired). */
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
@@ -167,7 +168,7 @@ const submitScript = script(
   "submit",
   Schema.Array(
     Schema.Tuple([
-      Schema.Literals(["created", "exists", "conflict", "full", "lane-full", "upload-gone"]),
+      Schema.Literals(["created", "exists", "conflict", "full", "lane-full", "rate-limited", "upload-gone"]),
       Schema.String
     ])
   )
@@ -258,6 +259,8 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             Duration.toMillis(config.jobDeadline),
             config.userConcurrency,
             config.laneCapacity,
+            config.userRate?.number ?? 0,
+            config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
             ...batch.flatMap((job) => [
               job.id,
               job.bodyHash,
@@ -327,6 +330,8 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             return yield* new MailboxFull({ mailbox: first.mailbox, depth: Number(detail) })
           case "lane-full":
             return yield* new LaneFull({ owner: job.owner, depth: Number(detail) })
+          case "rate-limited":
+            return yield* new RateLimited({ limit: "USER_RATE", retryAfter: Duration.millis(Number(detail)) })
           case "upload-gone":
             return yield* new UploadGone({ upload: job.upload ?? "" })
         }

@@ -7,6 +7,7 @@ import { Effect, Schema } from "effect"
 import type { Layer } from "effect"
 import { hash } from "node:crypto"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
+import type { RateLimited } from "../limit/Limit.ts"
 import type { MailboxFull } from "../mailbox/Mailbox.ts"
 import * as Keys from "../redis/Keys.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
@@ -87,7 +88,7 @@ export interface Submitted {
  * - `key`: idempotency key, or null for a job of its own
  * - `body`: what the key is bound to, by default the input; another body under the key is IdempotencyConflict
  * - `image`: bytes kept beside the job for the stages that read them; two more round trips
- * InputTooLarge, MailboxFull, LaneFull, RedisFull, IdempotencyConflict: nothing happened. RedisUnavailable: unknown; submit again with the same key.
+ * InputTooLarge, MailboxFull, LaneFull, RateLimited (USER_RATE), RedisFull, IdempotencyConflict: nothing happened. RedisUnavailable: unknown; submit again with the same key.
  */
 export const submit = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
   pipeline: Pipeline<Name, Input, S>,
@@ -100,7 +101,7 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   }
 ): Effect.fn.Return<
   Submitted,
-  InputTooLarge | IdempotencyConflict | MailboxFull | LaneFull | UploadGone | RedisError,
+  InputTooLarge | IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | RedisError,
   JobStore | Keyspace
 > {
   const store = yield* JobStore

@@ -6,6 +6,7 @@
  */
 import { Cause, Config, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { ActorSystem } from "../actor/ActorSystem.ts"
+import { Attempt } from "../actor/Attempt.ts"
 import { concurrencyVariable } from "../actor/Behavior.ts"
 import * as Retry from "../actor/Retry.ts"
 import * as Setting from "../config/Setting.ts"
@@ -333,6 +334,25 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
         )
       })
 
+      /** Stops the attempt's time-out clock for a wait; several at once stop it once. */
+      const untimed = (delivery: Delivery): Attempt["untimed"] => {
+        let waits = 0
+        let leftMillis = 0
+        return (wait) =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => {
+              if (waits++ > 0) return
+              leftMillis = Math.max(1, (delivery.dueAt ?? Infinity) - performance.now())
+              delivery.dueAt = null
+            }),
+            () => wait,
+            () =>
+              Effect.sync(() => {
+                if (--waits === 0) system.watch(delivery, leftMillis)
+              })
+          )
+      }
+
       const run: StageRunner["run"] = (begun, restore) => {
         const { delivery, holding, job } = begun
         const tells: Array<Message> = []
@@ -351,6 +371,7 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           return delivery.fate === null ? readValues(job) : Effect.interrupt
         }).pipe(
           Effect.flatMap((values) => handler(values, facts)),
+          Effect.provideService(Attempt, { place: `${job.id}/${stage.name}`, untimed: untimed(delivery) }),
           Effect.flatMap((output) => (tells.length === 0 ? writeOutput(output) : writeAll(output, tells)))
         )
         const suspected = job.deliveries >= aloneFrom

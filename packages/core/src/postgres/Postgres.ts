@@ -37,6 +37,7 @@ const connectMillis = 5_000
 /** What an answer may take on its way beyond what the server allows the statement. */
 const slackMillis = 2_000
 const scriptMillis = 300_000
+const lookEvery = "2 seconds"
 /** Statements that may wait, for each connection. */
 const mostWaiting = 100
 
@@ -78,6 +79,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const timeoutMillis = Duration.toMillis(options.limits.timeout)
   const answerMillis = connectMillis + timeoutMillis + slackMillis
   const permits = yield* Semaphore.make(pool)
+  const scope = yield* Effect.scope
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const complaint = Complaint.make("postgres does not answer", "postgres answers again")
   let current: Sql | undefined
@@ -109,9 +111,8 @@ export const make = Effect.fnUntraced(function* (options: {
       )
     })
 
-  const attempt = (statement: string, text: string, parameters: ReadonlyArray<Parameter>) =>
+  const attempt = (url: Redacted.Redacted, statement: string, text: string, parameters: ReadonlyArray<Parameter>) =>
     Effect.gen(function* () {
-      const url = yield* urlOf(statement)
       const sql = (current ??= open(url, { max: pool, timeoutMillis }))
       const since = performance.now()
       const rows = yield* ask(sql, statement, text, parameters).pipe(
@@ -151,19 +152,38 @@ export const make = Effect.fnUntraced(function* (options: {
         const counted = Metric.update(Metric.withAttributes(postgresErrors, { reason }), 1)
         if (error._tag !== "PostgresUnavailable") return counted
         trouble = error.message
-        return Effect.andThen(counted, complaint.failed(error))
+        return Effect.andThen(Effect.andThen(counted, complaint.failed(error)), lookAgain)
       })
     )
+  let looking = false
+  /** Trouble is over when Postgres answers, asked or not: nobody may have anything to ask it for hours. */
+  const lookAgain: Effect.Effect<void> = Effect.suspend(() => {
+    if (looking) return Effect.void
+    looking = true
+    const look = Effect.flatMap(options.url, (url) =>
+      noted(inTurn("postgres.look", attempt(url, "postgres.look", "SELECT 1", [])))
+    )
+    return look.pipe(
+      Effect.delay(lookEvery),
+      Effect.retry(Schedule.forever),
+      Effect.ensuring(
+        Effect.sync(() => {
+          looking = false
+        })
+      ),
+      Effect.forkIn(scope),
+      Effect.asVoid
+    )
+  })
 
   return Postgres.of({
     run: (statement, parameters = []) =>
-      noted(inTurn(statement.name, attempt(statement.name, statement.text, parameters))).pipe(
-        Effect.retry({ schedule: patience, while: isTransient }),
-        Effect.flatMap(statement.decode)
-      ),
+      Effect.flatMap(urlOf(statement.name), (url) =>
+        noted(inTurn(statement.name, attempt(url, statement.name, statement.text, parameters)))
+      ).pipe(Effect.retry({ schedule: patience, while: isTransient }), Effect.flatMap(statement.decode)),
     script: (name, text) =>
-      noted(
-        Effect.flatMap(urlOf(name), (url) =>
+      Effect.flatMap(urlOf(name), (url) =>
+        noted(
           Effect.acquireUseRelease(
             Effect.sync(() => open(url, { max: 1, timeoutMillis: scriptMillis })),
             (sql) =>

@@ -80,6 +80,9 @@ export class Partition {
   dead(mailbox: string) {
     return `${this.root}:dead:${mailbox}`
   }
+  limit(user: string) {
+    return `${this.root}:limit:${user}`
+  }
   cron(schedule: string) {
     return `${this.root}:cron:${schedule}`
   }
@@ -90,6 +93,27 @@ export class Partition {
 
 export const partitionTable = (partitions: number): ReadonlyArray<Partition> =>
   tags(partitions).map((tag, index) => new Partition(index, tag))
+
+/** The keys of one limit: one hash tag, so that one script may touch them all, wherever else the limit's owner lives. */
+export interface LimitKeys {
+  readonly state: string
+  readonly grants: string
+  readonly line: string
+  readonly held: string
+}
+export const limit = (name: string): LimitKeys => ({
+  state: `${prefix}limit:{${name}}`,
+  grants: `${prefix}limit-grants:{${name}}`,
+  line: `${prefix}limit-line:{${name}}`,
+  held: `${prefix}limit-held:{${name}}`
+})
+export const breaker = (name: string): string => `${prefix}breaker:${name}`
+
+/** A name of a limit or breaker, as models have them: also capitals and `.`, `_`, `:`, `/`. Throws on another. */
+export const title = (name: string): string => {
+  if (!/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/.test(name)) throw new Error(`"${name}" is no name for a limit`)
+  return name
+}
 
 /** What belongs to the whole fleet shares this slot. */
 export const fleet = `${prefix}{fleet}`
@@ -242,6 +266,66 @@ export const table: ReadonlyArray<Row> = [
     "each entry LETTER_TTL",
     "begin, bury, settle",
     "operator",
+    true
+  ),
+  row(
+    "{p}:limit:<user>",
+    `${p}:limit:.+`,
+    "list",
+    "times of a user's latest submits, at most USER_RATE's number",
+    "USER_RATE's window after the last",
+    "submit",
+    "submit",
+    true
+  ),
+  row(
+    "limit:{<name>}",
+    String.raw`limit:\{.+\}`,
+    "hash",
+    "a limit's pause, units charged, who waits and who was granted",
+    "a window after the last use, at least a minute",
+    "limit-take, limit-settle, limit-pause",
+    "limit-take",
+    true
+  ),
+  row(
+    "limit-grants:{<name>}",
+    String.raw`limit-grants:\{.+\}`,
+    "list",
+    "times of a limit's last grants, as many as a window allows",
+    "a window and a sixtieth after the last",
+    "limit-take",
+    "limit-take",
+    true
+  ),
+  row(
+    "limit-line:{<name>}",
+    String.raw`limit-line:\{.+\}`,
+    "zset",
+    "who waits for a limit, by number; who comes back later, by time",
+    "a minute after the last is due",
+    "limit-take, limit-settle",
+    "limit-take",
+    true
+  ),
+  row(
+    "limit-held:{<name>}",
+    String.raw`limit-held:\{.+\}`,
+    "zset",
+    "grants remembered, permits with their leases",
+    "a lease, or a window, after the last",
+    "limit-take, limit-settle, limit-renew",
+    "limit-take",
+    true
+  ),
+  row(
+    "breaker:<name>",
+    "breaker:.+",
+    "hash",
+    "failures lately; of an open breaker, until when and who probes",
+    "a window after the last failure; open: until it is closed, at most an hour beyond",
+    "breaker-ask, breaker-report",
+    "breaker-ask",
     true
   ),
   row(

@@ -82,6 +82,15 @@ export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", { description
 /** By `mailbox`: age of the oldest entry, seconds. */
 export const mailboxOldest = Metric.gauge("eco2_mailbox_oldest_seconds", { description: "age of the oldest entry" })
 
+/** By `limit`: seconds between asking for a limit and being granted, rounds of coming back included. */
+export const limitWait = Metric.histogram("eco2_limit_wait_seconds", {
+  description: "seconds waited for a limit's grant",
+  boundaries: [0.002, 0.05, 0.25, 1, 2, 5, 15, 60, 300, 1800]
+})
+/** By `name`: 0 closed, 1 half-open, 2 open; as this process knows it, looked up at a scrape. */
+export const breakerState = Metric.gauge("eco2_breaker_state", {
+  description: "state of a circuit breaker: 0 closed, 1 half-open, 2 open"
+})
 /** Seconds a statement took, by `statement`: from the sending to its answer; only those that were answered well. */
 export const postgresSeconds = Metric.histogram("eco2_postgres_seconds", {
   description: "seconds of a statement on Postgres",

@@ -96,7 +96,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
       failure(409, "IDEMPOTENCY_KEY_REUSED"),
       failure(413, "IMAGE_TOO_LARGE, INPUT_TOO_LARGE"),
       failure(422, "VALIDATION_ERROR"),
-      failure(429, "LANE_FULL"),
+      failure(429, "LANE_FULL, RATE_LIMITED"),
       failure(503, "MAILBOX_FULL, STORAGE_FULL, TOO_MANY_UPLOADS, UNAVAILABLE")
     ]
   }).annotate(OpenApi.Summary, "Submit a photo"),

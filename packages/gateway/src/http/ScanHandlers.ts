@@ -128,6 +128,13 @@ export const layer = (config: GatewayConfig) =>
                 return refusal(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
               case "LaneFull":
                 return refusal(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
+              case "RateLimited":
+                return refusal(
+                  429,
+                  "RATE_LIMITED",
+                  "too many of your scans in a short time; try again later",
+                  error.retryAfter
+                )
               case "UploadGone":
                 return unavailable("the image was not stored; try again")
               default:

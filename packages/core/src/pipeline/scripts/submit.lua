@@ -7,7 +7,9 @@
 -- ARGV[2]   int     deadline, milliseconds from now
 -- ARGV[3]   int     USER_CONCURRENCY: jobs of one user admitted at once, 0 = no limit
 -- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane
--- ARGV[5..] nine a submit:
+-- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
+-- ARGV[6]   int     that window, milliseconds
+-- ARGV[7..] nine a submit:
 --           uuid    job id
 --           text    hash of the body: tells a repeat from another request under the same key
 --           json    what never changes: {pipeline, trace, hash, plan}
@@ -18,9 +20,22 @@
 --           text    owner, "" for none
 --           int     capacity of the first mailbox in this partition, entries
 -- reply     an array, one answer a submit:
---           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} | {"upload-gone", ""}
--- cost      O(log open jobs) a submit; four writes
+--           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} |
+--           {"rate-limited", milliseconds until there is room} | {"upload-gone", ""}
+-- cost      O(log open jobs) a submit; four writes, three more with USER_RATE
 local allowed, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local rate, window = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+-- When the user may submit again: the rate-th last submit leaves its window then. A refused or repeated one never counts (L1).
+local function free_at(key)
+  local place = redis.call("LLEN", key) - rate
+  return place < 0 and now or tonumber(redis.call("LINDEX", key, place)) + window
+end
+local function charge(key)
+  redis.call("RPUSH", key, now_text)
+  redis.call("LTRIM", key, -rate, -1)
+  redis.call("PEXPIRE", key, int(window))
+end
 
 local function submit(id, hash, about, stage, mailbox, input, upload, owner, capacity)
   local key, upload_key = job_key(id), root .. ":upload:" .. upload
@@ -35,6 +50,9 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
     if upload ~= "" then redis.call("DEL", upload_key) end -- a refusal leaves nothing
     return { why, int(depth) }
   end
+  local rate_key = rate > 0 and owner ~= "" and root .. ":limit:" .. owner
+  local free = rate_key and free_at(rate_key) or now
+  if free > now then return refuse("rate-limited", free - now) end
   local lanes = redis.call("HMGET", running_key, "", owner)
   local in_lanes, running = tonumber(lanes[1] or 0), tonumber(lanes[2] or 0)
   local depth = redis.call("XLEN", mailbox_key(mailbox)) + in_lanes
@@ -62,9 +80,10 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
     redis.call("PERSIST", key .. ":image")
   end
   redis.call("ZADD", root .. ":timers", f.deadline, id)
+  if rate_key then charge(rate_key) end
   return { "created", "" }
 end
 
 local answers = {}
-for i = 5, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
+for i = 7, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
 return answer(answers)

@@ -1,0 +1,179 @@
+/**
+ * GuardedModels: both ports again, kept within what providers allow (MODEL_LIMITS) and away from what does not work. Every call
+ * of a hosted model passes here, whichever adapter serves it:
+ *   breaker (one a model)   open: the call is not made · 401, 403, 404 and no credit open it at once, outages after several
+ *   limit (one a model)     waits in line; tokens are reserved by an estimate and settled by the usage reported
+ *   429                     pauses the model for the whole fleet, as long as the provider asks
+ * Waiting is outside MODEL_TIMEOUT and the stage's timeout, and spends no attempt (RateLimiter, ModelRetry). The simulated
+ * model has a limit where one is set, and no breaker.
+ */
+import { CircuitBreaker, Limit, RateLimiter } from "@eco2/core"
+import type { RedisError } from "@eco2/core"
+import { Context, Duration, Effect, Layer } from "effect"
+import type { Config } from "effect"
+import { AnswerModel } from "./AnswerModel.ts"
+import { ModelConfig } from "./ModelConfig.ts"
+import { ModelRateLimited, ModelSuspended, ModelUnavailable } from "./ModelError.ts"
+import type { ModelError } from "./ModelError.ts"
+import { limitName, ModelBreaker, ModelLimits } from "./ModelLimits.ts"
+import type { Provider } from "./OfferedModels.ts"
+import { answerInstructions, answerMaterial, visionInstructions } from "./Prompts.ts"
+import * as TokenEstimate from "./TokenEstimate.ts"
+import type { Usage } from "./Usage.ts"
+import { VisionModel } from "./VisionModel.ts"
+
+/** A provider that names no time is left alone for so long. */
+const unnamedPause = Duration.seconds(2)
+/** What a picture and an output are taken for, until calls have told. */
+const imageTokens = 1_500
+const outputTokens = 800
+
+type Guarded = ModelError | Limit.RateLimited | Limit.PermitLost | RedisError.RedisError
+
+const judge = (error: Guarded): CircuitBreaker.Judgement => {
+  switch (error._tag) {
+    case "ModelUnauthorized":
+      return "trip"
+    case "ModelUnavailable":
+    case "ModelTimeout":
+      return "failed"
+    case "ModelRateLimited":
+    case "ModelOutputInvalid":
+    case "ModelRefused":
+      return "well"
+    default:
+      return "nothing"
+  }
+}
+
+/** What was not called, in the words of the ports: nothing happened, come back later. */
+const asModelError =
+  (call: { readonly provider: string; readonly model: string }) =>
+  (error: Guarded | CircuitBreaker.BreakerOpen): ModelError => {
+    switch (error._tag) {
+      case "RateLimited":
+        return new ModelRateLimited({
+          ...call,
+          message: `${call.model} has no room within its limit (MODEL_LIMITS)`,
+          retryAfterMillis: Duration.toMillis(error.retryAfter)
+        })
+      case "BreakerOpen":
+        return new ModelSuspended({
+          ...call,
+          message: `calls to ${call.model} are suspended: it does not work at present`,
+          retryAfterMillis: Duration.toMillis(error.retryAfter)
+        })
+      case "RedisFull":
+      case "RedisRefused":
+      case "RedisUnavailable":
+      case "RedisReplyInvalid":
+        return new ModelSuspended({
+          ...call,
+          message: `no call to ${call.model} without a permit, and the store does not answer`,
+          retryAfterMillis: Duration.toMillis(unnamedPause)
+        })
+      case "PermitLost":
+        return new ModelUnavailable({ ...call, message: `the permit for the call to ${call.model} was lost` })
+      default:
+        return error
+    }
+  }
+
+/** Needs the ports it guards. A limit for a model that is not offered is told in the log. */
+export const layer: Layer.Layer<
+  VisionModel | AnswerModel,
+  Config.ConfigError,
+  VisionModel | AnswerModel | RateLimiter.RateLimiter | CircuitBreaker.CircuitBreaker
+> = Layer.effectContext(
+  Effect.gen(function* () {
+    const vision = yield* VisionModel
+    const answer = yield* AnswerModel
+    const limiter = yield* RateLimiter.RateLimiter
+    const breakers = yield* CircuitBreaker.CircuitBreaker
+    const { offered, timeout } = yield* ModelConfig
+    const limits = yield* ModelLimits
+    const outages = yield* ModelBreaker
+    const estimate = TokenEstimate.make()
+    const strangers = [...limits.keys()].filter((model) => offered.providerOf(model) === undefined)
+    if (strangers.length > 0) {
+      yield* Effect.logWarning("MODEL_LIMITS names models that are not offered").pipe(
+        Effect.annotateLogs({ models: strangers })
+      )
+    }
+    /** A model without a limit of its own can be paused all the same. */
+    const limitOf = (model: string): Limit.Limit => limits.get(model) ?? Limit.make(limitName(model), {})
+    const guards = new Map(
+      offered.models.map((model) => [
+        model,
+        {
+          limit: limitOf(model),
+          breaker:
+            outages === null || offered.providerOf(model) === "simulated"
+              ? null
+              : CircuitBreaker.make(`${offered.providerOf(model)}/${model}`, {
+                  failures: outages.number,
+                  within: outages.window,
+                  probeFor: Duration.sum(timeout, Duration.seconds(10))
+                })
+        }
+      ])
+    )
+
+    const guarded = <A extends { readonly usage: Usage }>(
+      model: string,
+      kind: string,
+      guess: number,
+      call: Effect.Effect<A, ModelError>
+    ): Effect.Effect<A, ModelError> => {
+      const provider: Provider | undefined = offered.providerOf(model)
+      const guard = guards.get(model)
+      const isFree = provider === undefined || (provider === "simulated" && !limits.has(model))
+      if (isFree || guard === undefined) return call
+      const { breaker, limit } = guard
+      const counted = limiter.use(limit, { units: limit.units === null ? 1 : estimate.of(kind, guess) }, (permit) =>
+        call.pipe(
+          Effect.tap(({ usage }) =>
+            Effect.sync(() => {
+              const tokens = usage.inputTokens + usage.outputTokens
+              if (limit.units === null || tokens === 0) return
+              permit.used(tokens)
+              estimate.saw(kind, tokens)
+            })
+          ),
+          Effect.tapErrorTag("ModelRateLimited", ({ retryAfterMillis }) =>
+            Effect.gen(function* () {
+              const pause = retryAfterMillis === null ? unnamedPause : Duration.millis(retryAfterMillis)
+              yield* Effect.logWarning("provider asks for fewer calls; paused for the fleet").pipe(
+                Effect.annotateLogs({ model, pause_ms: Duration.toMillis(pause) })
+              )
+              // the job waits as it was told, whoever else hears of it
+              yield* Effect.ignore(limiter.pause(limit, pause))
+            })
+          )
+        )
+      )
+      const safe = breaker === null ? counted : breakers.guard(breaker, counted, judge)
+      return Effect.mapError(safe, asModelError({ provider, model }))
+    }
+
+    return Context.make(VisionModel, {
+      classify: (request) =>
+        guarded(
+          request.model,
+          `${request.model} vision`,
+          TokenEstimate.ofText(visionInstructions, request.userInput) + imageTokens + outputTokens,
+          vision.classify(request)
+        )
+    }).pipe(
+      Context.add(AnswerModel, {
+        answer: (request) =>
+          guarded(
+            request.model,
+            `${request.model} answer`,
+            TokenEstimate.ofText(answerInstructions, answerMaterial(request)) + outputTokens,
+            answer.answer(request)
+          )
+      })
+    )
+  })
+)

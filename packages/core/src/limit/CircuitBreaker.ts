@@ -1,0 +1,234 @@
+/**
+ * CircuitBreaker: keeps the fleet from calling what is known not to work. Closed: calls go through. Open: nobody calls until
+ * its time is over. Half-open: one fiber of the fleet probes; its success closes the breaker, its failure opens it for twice
+ * as long. Opens after a number of failures within a while that are at least half of the calls reported, or at once.
+ * Costs: while closed a call asks nothing, but for one look a second and process; a failure is one report; an open breaker is
+ * told from memory. So others learn within a second that it opened. With Redis away calls go by what was known last: a
+ * breaker spares calls, it promises nothing (RateLimiter does).
+ */
+import { Cause, Context, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
+import { randomUUID } from "node:crypto"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import * as Keys from "../redis/Keys.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Script from "../redis/Script.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
+import { Gauges } from "../telemetry/Gauges.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
+
+export interface Breaker {
+  readonly name: string
+  /** This many failures … */
+  readonly failures: number
+  /** … within so long open it. */
+  readonly within: Duration.Duration
+  /** How long it is open the first time; twice as long each time in a row, at most `atMost`. */
+  readonly openFor: Duration.Duration
+  readonly atMost: Duration.Duration
+  /** The longest a probe may take; after that another may probe. */
+  readonly probeFor: Duration.Duration
+}
+
+/** By default 8 failures within 30 seconds open it for 15 seconds, at most for 5 minutes; a probe has 1 minute. */
+export const make = (
+  name: string,
+  options: {
+    readonly failures?: number
+    readonly within?: Duration.Input
+    readonly openFor?: Duration.Input
+    readonly atMost?: Duration.Input
+    readonly probeFor?: Duration.Input
+  } = {}
+): Breaker => ({
+  name: Keys.title(name),
+  failures: Math.max(1, options.failures ?? 8),
+  within: Duration.fromInputUnsafe(options.within ?? "30 seconds"),
+  openFor: Duration.fromInputUnsafe(options.openFor ?? "15 seconds"),
+  atMost: Duration.fromInputUnsafe(options.atMost ?? "5 minutes"),
+  probeFor: Duration.fromInputUnsafe(options.probeFor ?? "1 minute")
+})
+
+/** The breaker is open, or somebody probes. Nothing happened; worth another try after `retryAfter`. Spends no attempt. */
+export class BreakerOpen extends Schema.TaggedError<BreakerOpen>()("BreakerOpen", {
+  breaker: Schema.String,
+  retryAfter: Schema.Duration
+}) {
+  override get message() {
+    return `breaker ${this.breaker} is open; worth another try in ${Duration.format(this.retryAfter)}`
+  }
+}
+
+/** well: it works · failed: it may not · trip: it does not, open at once · nothing: it was not called, or that cannot be told. */
+export type Judgement = "well" | "failed" | "trip" | "nothing"
+
+export class CircuitBreaker extends Context.Service<
+  CircuitBreaker,
+  {
+    /**
+     * Runs a call, unless the breaker is open. `judge` says what an error tells of what was called; a defect is `failed`, an
+     * interruption `nothing`.
+     */
+    readonly guard: <A, E, R>(
+      breaker: Breaker,
+      call: Effect.Effect<A, E, R>,
+      judge: (error: E) => Judgement
+    ) => Effect.Effect<A, E | BreakerOpen, R>
+    /** Opens it at once, for whatever reason. */
+    readonly trip: (breaker: Breaker) => Effect.Effect<void>
+  }
+>()("@eco2/core/limit/CircuitBreaker") {}
+
+const State = Schema.Literals(["closed", "open", "half-open", "probe"])
+type State = typeof State.Type
+const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
+  Script.make({
+    file: new URL(`./scripts/${name}.lua`, import.meta.url),
+    preludes: [new URL("./scripts/breaker.lua", import.meta.url)],
+    numberOfKeys: 1,
+    reply
+  })
+const askScript = script("breaker-ask", Schema.Tuple([State, Schema.Int]))
+const reportScript = script("breaker-report", Schema.Tuple([State, Schema.Int, Schema.Literals([0, 1])]))
+
+const lookEveryMillis = 1_000
+const gauge = { closed: 0, "half-open": 1, probe: 1, open: 2 } satisfies Record<State, number>
+
+/** What this process knows of a breaker. Times by performance.now(). */
+interface Known {
+  readonly breaker: Breaker
+  state: State
+  lookedAt: number
+  openUntil: number
+  /** Calls that went well since the last report. */
+  well: number
+}
+
+export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig> = Layer.effect(
+  CircuitBreaker,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const { clockOffsetMillis } = yield* CoreConfig
+    const scope = yield* Effect.scope
+    const gauges = yield* Effect.serviceOption(Gauges)
+    const complaint = Complaint.make("breakers cannot be asked; going by what was known", "breakers are asked again")
+    const breakers = new Map<string, Known>()
+    const of = (breaker: Breaker): Known => {
+      const found = breakers.get(breaker.name)
+      if (found !== undefined) return found
+      const known: Known = { breaker, state: "closed", lookedAt: -Infinity, openUntil: 0, well: 0 }
+      breakers.set(breaker.name, known)
+      return known
+    }
+
+    const learn = (known: Known, [state, millis]: readonly [State, number, ...ReadonlyArray<number>]) =>
+      Effect.suspend(() => {
+        const now = performance.now()
+        known.state = state
+        known.lookedAt = now
+        known.openUntil = state === "open" ? now + millis : 0
+        return Metric.update(Metric.withAttributes(Metrics.breakerState, { name: known.breaker.name }), gauge[state])
+      })
+    /** With Redis away: null, and what was known stands for another second. */
+    const asked = <A extends readonly [State, number, ...ReadonlyArray<number>]>(
+      known: Known,
+      command: Effect.Effect<A, RedisError>
+    ) =>
+      command.pipe(
+        Effect.tap((answer) => Effect.andThen(complaint.well, learn(known, answer))),
+        Effect.catch((error) => {
+          known.lookedAt = performance.now()
+          return Effect.as(complaint.failed(error), null)
+        })
+      )
+    const ask = (known: Known, token: string) =>
+      asked(
+        known,
+        redis.run(
+          askScript,
+          [Keys.breaker(known.breaker.name)],
+          [clockOffsetMillis, token, Duration.toMillis(known.breaker.probeFor)]
+        )
+      )
+    const report = Effect.fnUntraced(function* (known: Known, id: string, judgement: Judgement) {
+      const { breaker, well } = known
+      known.well = 0
+      const answer = yield* asked(
+        known,
+        redis.run(
+          reportScript,
+          [Keys.breaker(breaker.name)],
+          [
+            clockOffsetMillis,
+            judgement,
+            id,
+            breaker.failures,
+            Duration.toMillis(breaker.within),
+            Duration.toMillis(breaker.openFor),
+            Duration.toMillis(breaker.atMost),
+            well
+          ]
+        )
+      )
+      if (answer === null || answer[2] === 0) return
+      yield* answer[0] === "closed"
+        ? Effect.logInfo("breaker closed").pipe(Effect.annotateLogs({ breaker: breaker.name }))
+        : Effect.logError("breaker opened").pipe(
+            Effect.annotateLogs({ breaker: breaker.name, judgement, open_ms: answer[1] })
+          )
+    })
+
+    if (gauges._tag === "Some") {
+      yield* gauges.value.register(
+        Effect.suspend(() => Effect.forEach(breakers.values(), (known) => ask(known, ""), { discard: true }))
+      )
+    }
+
+    const isOpen = (known: Known, millis: number) =>
+      new BreakerOpen({
+        breaker: known.breaker.name,
+        // not all at once: those who wait come back spread over a fifth of the time
+        retryAfter: Duration.millis(Math.ceil(Math.max(1_000, millis) * (1 + Math.random() / 5)))
+      })
+
+    /** Lets a call through; true: as the probe, under this token. */
+    const admit = Effect.fnUntraced(function* (known: Known, token: string): Effect.fn.Return<boolean, BreakerOpen> {
+      const now = performance.now()
+      if (known.state === "open" && now < known.openUntil) return yield* isOpen(known, known.openUntil - now)
+      if (known.state === "closed" && now - known.lookedAt < lookEveryMillis) return false
+      const answer = yield* ask(known, token)
+      if (answer === null || answer[0] === "closed") return false
+      if (answer[0] === "probe") return true
+      return yield* isOpen(known, answer[0] === "half-open" ? Math.min(answer[1], 5_000) : answer[1])
+    })
+
+    return CircuitBreaker.of({
+      guard: <A, E, R>(breaker: Breaker, call: Effect.Effect<A, E, R>, judge: (error: E) => Judgement) => {
+        const judged = (exit: Exit.Exit<A, E>): Judgement => {
+          if (Exit.isSuccess(exit)) return "well"
+          const error = Cause.findErrorOption(exit.cause)
+          if (error._tag === "Some") return judge(error.value)
+          return Cause.hasInterruptsOnly(exit.cause) ? "nothing" : "failed"
+        }
+        return Effect.uninterruptibleMask((restore) =>
+          Effect.gen(function* () {
+            const known = of(breaker)
+            const id = randomUUID()
+            const isProbe = yield* restore(admit(known, id)).pipe(
+              // the answer on its way may have made it the probe
+              Effect.onInterrupt(() => Effect.forkIn(report(known, id, "nothing"), scope, { startImmediately: true }))
+            )
+            return yield* Effect.onExit(restore(call), (exit) => {
+              const judgement = judged(exit)
+              if (!isProbe && judgement === "well") known.well++
+              return isProbe || judgement === "failed" || judgement === "trip"
+                ? report(known, id, judgement)
+                : Effect.void
+            })
+          })
+        )
+      },
+      trip: (breaker) => report(of(breaker), randomUUID(), "trip")
+    })
+  })
+)

@@ -1,0 +1,68 @@
+-- packages/core/src/limit/scripts/breaker-report.lua
+-- Records how a call behind a breaker went, and opens or closes it. One script, so that one failure is counted once (by its
+-- id, also when sent twice), and that only who probes decides how a probe ended.
+-- KEYS[1]  hash    the breaker, as in breaker.lua
+-- ARGV[1]  int     clock offset, milliseconds
+-- ARGV[2]  text    failed | trip (open at once) | well | nothing (a probe that came to no call)
+-- ARGV[3]  uuid    id of the call; of a probe its token
+-- ARGV[4]  int     failures that open it
+-- ARGV[5]  int     within so long, milliseconds
+-- ARGV[6]  int     how long it opens the first time, milliseconds; twice as long each time in a row
+-- ARGV[7]  int     at most so long, milliseconds
+-- ARGV[8]  int     calls of this process that went well since its last report
+-- reply    {"closed" | "open" | "half-open", ms left, 1 if this report opened or closed it, else 0}
+-- cost     O(failures that open it)
+local kind, id = ARGV[2], ARGV[3]
+local threshold, within, first, longest, well = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8]
+local forget_millis = 3600000
+
+local function tell(changed)
+  local answer = state()
+  answer[3] = changed
+  return answer
+end
+local function open()
+  open_until, lease = now + math.min(longest, first * 2 ^ math.min(times, 30)), 0
+  redis.call("HSET", key, "until", int(open_until), "times", int(times + 1), "failed", failed)
+  redis.call("HDEL", key, "probe", "lease")
+  redis.call("PEXPIRE", key, int(open_until - now + forget_millis))
+  return tell(1)
+end
+
+if probe == id and probe ~= "" then
+  if kind == "failed" or kind == "trip" then return open() end
+  if kind == "well" then
+    redis.call("DEL", key)
+    open_until = nil
+    return tell(1)
+  end
+  redis.call("HDEL", key, "probe", "lease")
+  lease = 0
+  return tell(0)
+end
+if open_until then
+  -- it has been decided; a failure that counts at once counts also while others probe
+  if kind == "trip" and now >= open_until and not string.find(failed, id, 1, true) then
+    failed = int(now) .. ":0:" .. id
+    return open()
+  end
+  return tell(0)
+end
+if kind ~= "failed" and kind ~= "trip" then return tell(0) end
+if string.find(failed, id, 1, true) then return tell(0) end
+
+local entries, successes = {}, 0
+for time, before, its in string.gmatch(failed .. " " .. int(now) .. ":" .. well .. ":" .. id, "(%d+):(%d+):(%S+)") do
+  if tonumber(time) > now - within then entries[#entries + 1] = { time, before, its } end
+end
+while #entries > threshold do table.remove(entries, 1) end
+for i, entry in ipairs(entries) do
+  if i > 1 then successes = successes + tonumber(entry[2]) end
+  entries[i] = table.concat(entry, ":")
+end
+failed = table.concat(entries, " ")
+-- many failures among more successes are the usual noise of many calls
+if kind == "trip" or (#entries >= threshold and successes <= #entries) then return open() end
+redis.call("HSET", key, "failed", failed)
+redis.call("PEXPIRE", key, int(within))
+return tell(0)

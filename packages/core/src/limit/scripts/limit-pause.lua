@@ -1,0 +1,14 @@
+-- packages/core/src/limit/scripts/limit-pause.lua
+-- Grants nothing of this limit for a while. One script, so that the longest pause asked for holds. Sent twice, it lasts
+-- longer by the time between.
+-- KEYS[1]  hash    state, as in limit-take
+-- ARGV[1]  int     clock offset, milliseconds
+-- ARGV[2]  int     how long from now, milliseconds
+-- reply    int     milliseconds until it is over
+-- cost     O(1)
+local state, millis = KEYS[1], tonumber(ARGV[2])
+redis.call("HDEL", state, "") -- never refused
+local over = math.max(tonumber(redis.call("HGET", state, "until") or 0), now + millis)
+redis.call("HSET", state, "until", int(over))
+keep_for(state, over - now + 1000)
+return over - now

@@ -1,0 +1,29 @@
+-- packages/core/src/limit/scripts/limit-renew.lua
+-- Renews the permits one process holds of a limit. One script, so that a permit whose lease is over is taken up again only
+-- where nobody else has it by now (L1).
+-- KEYS[1]   hash    state, as in limit-take
+-- KEYS[2]   zset    permits → lease expiry
+-- ARGV[1]   int     clock offset, milliseconds
+-- ARGV[2]   int     lease, milliseconds
+-- ARGV[3]   int     permits held at once
+-- ARGV[4..] uuid    ids of the permits
+-- reply     an array: ids of those that are lost
+-- cost      O(log permits) each
+local state, held = KEYS[1], KEYS[2]
+redis.call("ZREM", held, "") -- never refused
+local lease, permits = tonumber(ARGV[2]), tonumber(ARGV[3])
+local lost, late = {}, {}
+for i = 4, #ARGV do
+  local score = tonumber(redis.call("ZSCORE", held, ARGV[i]) or 0)
+  if score > now then redis.call("ZADD", held, int(now + lease), ARGV[i]) else late[#late + 1] = ARGV[i] end
+end
+for _, id in ipairs(late) do
+  if redis.call("ZCOUNT", held, "(" .. int(now), "+inf") < permits then
+    redis.call("ZADD", held, int(now + lease), id)
+  else
+    lost[#lost + 1] = id
+  end
+end
+keep_for(state, lease)
+keep_for(held, lease)
+return lost

@@ -1,0 +1,29 @@
+-- packages/core/src/limit/scripts/limit.lua
+-- Prelude of the scripts of a rate limit: clock and arithmetic. Not a script of its own: it stands above limit-take,
+-- limit-settle, limit-pause and limit-renew, whose KEYS share the hash tag of the limit's name.
+-- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
+-- reply    none (functions only)
+-- cost     O(1)
+local clock = redis.call("TIME")
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
+-- as text: Redis would print a number by its slow, general way each time it is an argument
+local function int(number) return string.format("%d", number) end
+
+-- A window is cut into sixtieths: the slack a request's grant is kept beyond it, and the width of a bucket of units.
+local function slack_of(window) return math.max(1, math.ceil(window / 60)) end
+
+-- Units are charged in buckets, two more than a window has; a bucket's field says which one it holds and how much.
+local buckets = 64
+local function bucket_field(number) return "t" .. number % buckets end
+local function add_units(state, number, units)
+  local field = bucket_field(number)
+  local held, amount = string.match(redis.call("HGET", state, field) or "", "^(%d+) (%d+)$")
+  amount = tonumber(held) == number and tonumber(amount) or 0
+  redis.call("HSET", state, field, int(number) .. " " .. int(math.max(0, amount + units)))
+end
+
+-- A key that is not used goes away by itself: never sooner than it was told before.
+local function keep_for(key, millis)
+  redis.call("PEXPIRE", key, int(millis), "NX")
+  redis.call("PEXPIRE", key, int(millis), "GT")
+end

@@ -1,0 +1,203 @@
+/** Calls of hosted models, kept to their limits and behind their breakers, on a real Redis and a model server on loopback. */
+import { expect, it } from "@effect/vitest"
+import { Core, CoreConfig, RedisClient } from "@eco2/core"
+import { ConfigProvider, Context, Effect, Fiber, Layer, References } from "effect"
+import type { Scope } from "effect"
+import { afterAll, beforeAll, beforeEach } from "vitest"
+import * as GuardedModels from "../../../packages/actors/src/model/GuardedModels.ts"
+import * as Models from "../../../packages/actors/src/model/Models.ts"
+import type { AnswerModel } from "../../../packages/actors/src/model/AnswerModel.ts"
+import type { VisionModel } from "../../../packages/actors/src/model/VisionModel.ts"
+import { privateRedis, until } from "../../core/CoreFixture.ts"
+import { FakeModelServer } from "../../harness/FakeModelServer.ts"
+import { answer, classify } from "./ModelContract.ts"
+
+const redis = privateRedis()
+let server: FakeModelServer
+beforeAll(async () => {
+  server = await FakeModelServer.start()
+})
+beforeEach(() => server.reset())
+afterAll(() => server.close())
+
+type Ports = VisionModel | AnswerModel
+interface Worker {
+  readonly run: <A, E>(call: Effect.Effect<A, E, Ports>) => Effect.Effect<A, E>
+  readonly send: (command: string, ...args: ReadonlyArray<string | number>) => Effect.Effect<unknown>
+}
+
+/** The models as a worker of the fleet has them; `aheadMillis`: in the future, by Redis's clock. */
+const worker = (env: Record<string, string> = {}, aheadMillis = 0): Effect.Effect<Worker, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const context: Context.Context<Ports | RedisClient.RedisClient> = yield* Effect.orDie(
+      Layer.build(
+        GuardedModels.layer.pipe(
+          Layer.provide([Models.layer, Core.limits]),
+          Layer.provideMerge(RedisClient.layerUrl(redis.url)),
+          Layer.provide(CoreConfig.layerWith({ clockOffsetMillis: aheadMillis })),
+          Layer.provide(
+            ConfigProvider.layer(
+              ConfigProvider.fromEnv({
+                env: {
+                  OPENAI_MODELS: "gpt-5.2,gpt-5-mini",
+                  OPENAI_API_KEY: "sk-test",
+                  OPENAI_BASE_URL: `${server.url}/v1`,
+                  GEMINI_MODELS: "",
+                  SIMULATED_MODEL: "true",
+                  SIMULATED_VISION_MS: "0",
+                  ...env
+                },
+                preserveEmptyStrings: true
+              })
+            )
+          ),
+          Layer.fresh
+        )
+      )
+    )
+    return {
+      run: <A, E>(call: Effect.Effect<A, E, Ports>) =>
+        Effect.provideContext(call, context).pipe(Effect.provideService(References.MinimumLogLevel, "None")),
+      send: (command: string, ...args: ReadonlyArray<string | number>) =>
+        Effect.orDie(Context.get(context, RedisClient.RedisClient).send(command, ...args))
+    }
+  }).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
+
+const look = classify("gpt-5.2")
+
+it.live("L1 calls wait for room; beyond their patience they are told when to come back, and nothing is sent", () =>
+  Effect.gen(function* () {
+    const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=2rpm;gpt-5-mini=1r/1s" })
+    yield* one.run(look)
+    yield* one.run(answer("gpt-5.2"))
+    const refusal = yield* Effect.flip(one.run(look))
+    expect(refusal).toMatchObject({ _tag: "ModelRateLimited", provider: "openai", model: "gpt-5.2" })
+    expect(server.calls.length).toBe(2)
+    yield* one.run(classify("gpt-5-mini"))
+    yield* one.run(classify("gpt-5-mini"))
+    expect(server.calls[3]!.at - server.calls[2]!.at).toBeGreaterThanOrEqual(950)
+  })
+)
+
+it.live("the wait for room is outside MODEL_TIMEOUT", () =>
+  Effect.gen(function* () {
+    const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=1r/1s", MODEL_TIMEOUT: "500 millis" })
+    yield* one.run(look)
+    yield* one.run(look)
+  })
+)
+
+it.live("tokens are reserved before a call and settled by what the provider reports", () =>
+  Effect.gen(function* () {
+    // the server reports 1,350 tokens a call; the first estimate is far above
+    const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=6000tpm" })
+    yield* one.run(look)
+    // an array of texts, "<bucket> <units>" among them
+    yield* until(one.send("HVALS", "eco2:limit:{model/gpt-5.2}"), (texts) => / 1350[,"]/.test(JSON.stringify(texts)))
+    // by then the estimate is 1,553
+    yield* one.run(look)
+    yield* one.run(look)
+    yield* one.run(answer("gpt-5-mini"))
+    expect(yield* Effect.flip(one.run(look).pipe(Effect.andThen(one.run(look))))).toMatchObject({
+      _tag: "ModelRateLimited"
+    })
+  })
+)
+
+it.live("no more calls are under way at once than allowed, whatever becomes of them", () =>
+  Effect.gen(function* () {
+    const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=1parallel" })
+    server.next("vision", { _tag: "Hang" })
+    const hung = yield* Effect.forkChild(one.run(look))
+    yield* Effect.promise(() => server.waitForCall(1))
+    const waiting = yield* Effect.forkChild(one.run(look))
+    yield* until(one.send("ZCARD", "eco2:limit-line:{model/gpt-5.2}"), (waits) => waits === 1)
+    expect(server.calls.length).toBe(1)
+    yield* Fiber.interrupt(hung)
+    yield* Fiber.join(waiting)
+  })
+)
+
+it.live("a 429 pauses the model for the whole fleet as long as the provider asks, a limit set or not", () =>
+  Effect.gen(function* () {
+    const one = yield* worker()
+    const other = yield* worker()
+    server.next("vision", { _tag: "RateLimit", retryAfterSeconds: 30 })
+    expect(yield* Effect.flip(one.run(look))).toMatchObject({ _tag: "ModelRateLimited", retryAfterMillis: 30_000 })
+    for (const process of [one, other]) {
+      const refusal = yield* Effect.flip(process.run(answer("gpt-5.2")))
+      if (refusal._tag !== "ModelRateLimited") return expect(refusal._tag).toBe("ModelRateLimited")
+      expect(refusal.retryAfterMillis).toBeGreaterThan(20_000)
+    }
+    expect(server.calls.length).toBe(1)
+    // other models are not meant
+    yield* other.run(classify("gpt-5-mini"))
+    const later = yield* worker({}, 30_001)
+    yield* later.run(look)
+  })
+)
+
+it.live(
+  "a wrong key stops all calls of the model at once, and only one call at a time finds out whether it is mended",
+  () =>
+    Effect.gen(function* () {
+      const one = yield* worker()
+      server.next("vision", { _tag: "Unauthorized" })
+      expect((yield* Effect.flip(one.run(look)))._tag).toBe("ModelUnauthorized")
+      const suspended = yield* Effect.flip(one.run(look))
+      expect(suspended).toMatchObject({ _tag: "ModelSuspended", provider: "openai", model: "gpt-5.2" })
+      expect(server.calls.length).toBe(1)
+
+      const later = yield* worker({}, 16_000)
+      server.next("vision", { _tag: "Unauthorized" })
+      expect((yield* Effect.flip(later.run(look)))._tag).toBe("ModelUnauthorized")
+      expect((yield* Effect.flip(later.run(look)))._tag).toBe("ModelSuspended")
+
+      const mended = yield* worker({}, 16_000 + 31_000)
+      yield* mended.run(look)
+      yield* mended.run(answer("gpt-5.2"))
+    })
+)
+
+it.live("several outages stop the calls, one does not; refusals and bad output never do", () =>
+  Effect.gen(function* () {
+    const one = yield* worker({ MODEL_BREAKER: "3/minute" })
+    const failure = (outcome: Parameters<FakeModelServer["next"]>[1]) =>
+      Effect.suspend(() => {
+        server.next("vision", outcome)
+        return Effect.map(Effect.flip(one.run(look)), ({ _tag }) => _tag)
+      })
+    for (let n = 0; n < 5; n++) {
+      expect(yield* failure({ _tag: "Refusal" })).toBe("ModelRefused")
+      expect(yield* failure({ _tag: "Text", text: "no" })).toBe("ModelOutputInvalid")
+    }
+    const tags = []
+    for (let n = 0; n < 12; n++) tags.push(yield* failure({ _tag: "ServerError" }))
+    expect(tags.slice(0, 3)).toEqual(["ModelUnavailable", "ModelUnavailable", "ModelUnavailable"])
+    expect(tags.at(-1)).toBe("ModelSuspended")
+    // breakers are one a model
+    server.reset()
+    yield* one.run(classify("gpt-5-mini"))
+  })
+)
+
+it.live("the simulated model asks nobody's leave, unless it has a limit", () =>
+  Effect.gen(function* () {
+    const free = yield* worker()
+    yield* free.run(classify("simulated"))
+    expect(yield* free.send("DBSIZE")).toBe(0)
+    const limited = yield* worker({ MODEL_LIMITS: "simulated=1rpm" })
+    yield* limited.run(classify("simulated"))
+    expect((yield* Effect.flip(limited.run(classify("simulated"))))._tag).toBe("ModelRateLimited")
+  })
+)
+
+it.live("no model is called without a permit: when the store fails the call is put off", () =>
+  Effect.gen(function* () {
+    const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=5rpm" })
+    yield* one.run(look)
+    yield* one.send("SET", "eco2:limit-grants:{model/gpt-5.2}", "not a list")
+    expect(yield* Effect.flip(one.run(look))).toMatchObject({ _tag: "ModelSuspended", retryAfterMillis: 2_000 })
+    expect(server.calls.length).toBe(1)
+  })
+)

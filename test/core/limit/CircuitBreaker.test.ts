@@ -1,0 +1,191 @@
+/** The breaker, shared by a fleet: what opens it, who probes, what closes it, and what it costs. */
+import { expect, it } from "@effect/vitest"
+import { CircuitBreaker, Metrics } from "@eco2/core"
+import { Deferred, Effect, Fiber, Metric } from "effect"
+import * as Fleet from "../CoreFixture.ts"
+import { process } from "./LimitFixture.ts"
+import type { Process } from "./LimitFixture.ts"
+
+const redis = Fleet.privateRedis()
+const breaker = CircuitBreaker.make("openai/gpt-5.2", { failures: 3, within: "30 seconds", openFor: "20 seconds" })
+const key = "eco2:breaker:openai/gpt-5.2"
+const commands = Effect.map(Metric.value(Metrics.redisCommands), ({ count }) => count)
+
+type Outcome = "well" | CircuitBreaker.Judgement
+/** One call that turns out like this; answers what its caller saw. */
+const call = (one: Process, outcome: Outcome) =>
+  one
+    .run(
+      CircuitBreaker.CircuitBreaker.use((service) =>
+        service.guard(
+          breaker,
+          outcome === "well" ? Effect.succeed("well" as const) : Effect.fail({ _tag: outcome }),
+          ({ _tag }) => _tag
+        )
+      )
+    )
+    .pipe(
+      Effect.map((): string => "well"),
+      Effect.catch((error) => Effect.succeed<string>(error._tag))
+    )
+const open = (one: Process) => Effect.forEach([1, 2, 3], () => call(one, "failed"))
+
+it.live("opens after its number of failures, for every process within a second", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const other = yield* process(redis.url)
+    expect(yield* call(other, "well")).toBe("well")
+    expect(yield* open(one)).toEqual(["failed", "failed", "failed"])
+    expect(yield* call(one, "well")).toBe("BreakerOpen")
+    yield* Fleet.until(call(other, "well"), (seen) => seen === "BreakerOpen")
+    const error = yield* Effect.flip(
+      other.run(CircuitBreaker.CircuitBreaker.use((service) => service.guard(breaker, Effect.void, () => "well")))
+    )
+    // for as long as it is open, and up to a fifth longer, so that not all come back at once
+    const millis = error.retryAfter.value._tag === "Millis" ? error.retryAfter.value.millis : 0
+    expect(millis).toBeGreaterThan(15_000)
+    expect(millis).toBeLessThanOrEqual(24_000)
+  })
+)
+
+it.live("opens at once for a cause that fails every call", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    expect([yield* call(one, "trip"), yield* call(one, "well")]).toEqual(["trip", "BreakerOpen"])
+  })
+)
+
+it.live("stays closed while failures are few among successes", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    for (let n = 0; n < 4; n++) {
+      for (const outcome of ["failed", "well", "well"] as const) expect(yield* call(one, outcome)).toBe(outcome)
+    }
+  })
+)
+
+it.live("stays closed while failures are far between", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const later = yield* process(redis.url, { aheadMillis: 31_000 })
+    expect([yield* call(one, "failed"), yield* call(one, "failed")]).toEqual(["failed", "failed"])
+    for (let n = 0; n < 2; n++) expect(yield* call(later, "failed")).toBe("failed")
+    expect(yield* call(later, "failed")).toBe("failed")
+    expect(yield* call(later, "well")).toBe("BreakerOpen")
+  })
+)
+
+it.live("what says nothing of the called counts for nothing", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    for (let n = 0; n < 5; n++) expect(yield* call(one, "nothing")).toBe("nothing")
+    expect(yield* call(one, "well")).toBe("well")
+  })
+)
+
+it.live("once its time is over one fiber of the fleet probes, the others are still told to stay away", () =>
+  Effect.gen(function* () {
+    yield* open(yield* process(redis.url))
+    const fleet = [
+      yield* process(redis.url, { aheadMillis: 21_000 }),
+      yield* process(redis.url, { aheadMillis: 21_000 })
+    ]
+    const end = yield* Deferred.make<void>()
+    let probes = 0
+    const probing = Effect.suspend(() => {
+      probes++
+      return Deferred.await(end)
+    })
+    const calls = yield* Effect.forEach(Array.from({ length: 8 }), (_, i) =>
+      Effect.forkChild(
+        Effect.exit(
+          fleet[i % 2]!.run(
+            CircuitBreaker.CircuitBreaker.use((service) => service.guard(breaker, probing, () => "failed"))
+          )
+        )
+      )
+    )
+    yield* Fleet.until(
+      Effect.sync(() => calls.filter((fiber) => fiber.pollUnsafe() !== undefined).length),
+      (ended) => ended === 7
+    )
+    expect(probes).toBe(1)
+    yield* Deferred.succeed(end, undefined)
+    yield* Effect.forEach(calls, Fiber.join)
+    expect(yield* call(fleet[0]!, "well")).toBe("well")
+    expect(yield* call(fleet[1]!, "well")).toBe("well")
+    expect(yield* fleet[0]!.send("EXISTS", key)).toBe(0)
+  })
+)
+
+it.live("a probe that fails opens it for twice as long; its length is bounded", () =>
+  Effect.gen(function* () {
+    yield* open(yield* process(redis.url))
+    const first = yield* process(redis.url, { aheadMillis: 21_000 })
+    expect(yield* call(first, "failed")).toBe("failed")
+    const second = yield* process(redis.url, { aheadMillis: 21_000 + 39_000 })
+    expect(yield* call(second, "well")).toBe("BreakerOpen")
+    const third = yield* process(redis.url, { aheadMillis: 21_000 + 41_000 })
+    expect(yield* call(third, "well")).toBe("well")
+  })
+)
+
+it.live("an interrupted probe, or one that came to no call, lets the next one probe", () =>
+  Effect.gen(function* () {
+    yield* open(yield* process(redis.url))
+    const later = yield* process(redis.url, { aheadMillis: 21_000 })
+    const begun = yield* Deferred.make<void>()
+    const probe = yield* Effect.forkChild(
+      later.run(
+        CircuitBreaker.CircuitBreaker.use((service) =>
+          service.guard(breaker, Effect.andThen(Deferred.succeed(begun, undefined), Effect.never), () => "failed")
+        )
+      )
+    )
+    yield* Deferred.await(begun)
+    yield* Fiber.interrupt(probe)
+    expect(yield* call(later, "nothing")).toBe("nothing")
+    expect(yield* call(later, "well")).toBe("well")
+  })
+)
+
+it.live("a probe whose process died is succeeded after its time", () =>
+  Effect.gen(function* () {
+    yield* open(yield* process(redis.url))
+    const dies = yield* process(redis.url, { aheadMillis: 21_000 })
+    yield* dies.send("HSET", key, "probe", "of the dead", "lease", Date.now() + 21_000 + 60_000)
+    expect(yield* call(dies, "well")).toBe("BreakerOpen")
+    const heir = yield* process(redis.url, { aheadMillis: 21_000 + 61_000 })
+    expect(yield* call(heir, "well")).toBe("well")
+  })
+)
+
+it.live("closed, a call asks Redis nothing but for one look a second; open, nothing", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* call(one, "well")
+    const before = yield* commands
+    const since = performance.now()
+    for (let n = 0; n < 200; n++) yield* call(one, "well")
+    const looks = Math.ceil((performance.now() - since) / 1_000)
+    expect((yield* commands) - before).toBeLessThanOrEqual(looks)
+    yield* call(one, "trip")
+    const opened = yield* commands
+    for (let n = 0; n < 200; n++) yield* call(one, "well")
+    expect(yield* commands).toBe(opened)
+  })
+)
+
+it.live("tells its state as a metric", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const state = Effect.map(
+      Metric.value(Metric.withAttributes(Metrics.breakerState, { name: breaker.name })),
+      ({ value }) => value
+    )
+    yield* call(one, "well")
+    expect(yield* state).toBe(0)
+    yield* call(one, "trip")
+    expect(yield* state).toBe(2)
+  })
+)

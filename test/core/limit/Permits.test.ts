@@ -1,0 +1,122 @@
+/** Permits held at once: leases, which outlive neither their holder nor are taken from a living one. */
+import { expect, it } from "@effect/vitest"
+import { Limit, RateLimiter } from "@eco2/core"
+import { Deferred, Effect, Fiber } from "effect"
+import * as Fleet from "../CoreFixture.ts"
+import { child, grant, process } from "./LimitFixture.ts"
+
+const redis = Fleet.privateRedis()
+const held = "eco2:limit-held:{test}"
+
+/** Holds a permit until told to end. */
+const hold = (limit: Limit.Limit, end: Deferred.Deferred<void>) =>
+  Effect.gen(function* () {
+    const begun = yield* Deferred.make<void>()
+    const limiter = yield* RateLimiter.RateLimiter
+    const fiber = yield* Effect.forkChild(
+      limiter.use(limit, {}, () => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(end)))
+    )
+    yield* Effect.raceFirst(Deferred.await(begun), Effect.asVoid(Fiber.join(fiber)))
+    return fiber
+  })
+
+it.live("L1 a permit is free again when its work ends, however it ends", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("test", { permits: 1 })
+    const one = yield* process(redis.url)
+    const other = yield* process(redis.url)
+    const end = yield* Deferred.make<void>()
+    const holding = yield* one.run(hold(limit, end))
+    expect((yield* Effect.flip(other.run(grant(limit, { patience: 0 }))))._tag).toBe("RateLimited")
+    const waiting = yield* Effect.forkChild(other.run(grant(limit)))
+    yield* Deferred.succeed(end, undefined)
+    yield* Fiber.join(waiting)
+    yield* Fiber.join(holding)
+
+    const interrupted = yield* one.run(hold(limit, yield* Deferred.make<void>()))
+    yield* Fiber.interrupt(interrupted)
+    yield* one.run(grant(limit))
+    const broken = RateLimiter.RateLimiter.use((limiter) => limiter.use(limit, {}, () => Effect.die("broken")))
+    yield* Effect.exit(one.run(broken))
+    yield* one.run(grant(limit))
+  })
+)
+
+it.live("L1 never more are at work at once than there are permits", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("test", { permits: 3 })
+    const fleet = [yield* process(redis.url), yield* process(redis.url)]
+    let atWork = 0
+    let most = 0
+    const work = RateLimiter.RateLimiter.use((limiter) =>
+      limiter.use(limit, { patience: "20 seconds" }, () =>
+        Effect.acquireUseRelease(
+          Effect.sync(() => {
+            most = Math.max(most, ++atWork)
+          }),
+          () => Effect.sleep("20 millis"),
+          () => Effect.sync(() => void atWork--)
+        )
+      )
+    )
+    yield* Effect.forEach(Array.from({ length: 20 }), (_, i) => fleet[i % 2]!.run(work), {
+      concurrency: "unbounded",
+      discard: true
+    })
+    expect(most).toBe(3)
+  })
+)
+
+it.live("L1 a permit whose holder is killed (SIGKILL) comes back once its lease is over, not before", () =>
+  Effect.gen(function* () {
+    const leaseMillis = 1_500
+    const limit = Limit.make("test", { permits: 1 })
+    const one = yield* process(redis.url, { lease: leaseMillis })
+    const holder = yield* child({ REDIS_URL: redis.url, PERMITS: "1", HOLD: "1", LEASE_MS: String(leaseMillis) })
+    yield* Effect.promise(() => holder.said(({ at }) => typeof at === "number"))
+    holder.signal("SIGKILL")
+    yield* Effect.promise(() => holder.exited)
+    const [, expiry] = (yield* one.send("ZRANGE", held, 0, -1, "WITHSCORES")) as ReadonlyArray<string>
+    const at = yield* one.run(grant(limit, { patience: "10 seconds" }))
+    expect(at).toBeGreaterThanOrEqual(Number(expiry))
+  })
+)
+
+it.live("L1 the permit of a living process is renewed by one call for all of them, for as long as the work takes", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("test", { permits: 2 })
+    const one = yield* process(redis.url, { lease: "600 millis" })
+    const other = yield* process(redis.url, { lease: "600 millis" })
+    const end = yield* Deferred.make<void>()
+    yield* one.run(hold(limit, end))
+    yield* one.run(hold(limit, end))
+    const scores = () => one.send("ZRANGE", held, 0, -1, "WITHSCORES") as Effect.Effect<ReadonlyArray<string>>
+    const [, first = "", , second = ""] = yield* scores()
+    const [, renewed, , renewedToo] = yield* Fleet.until(
+      scores(),
+      ([, a, , b]) => Number(a) > Number(first) + 600 && Number(b) > Number(second) + 600
+    )
+    expect(renewed).toBe(renewedToo)
+    expect((yield* Effect.flip(other.run(grant(limit, { patience: 0 }))))._tag).toBe("RateLimited")
+    yield* Deferred.succeed(end, undefined)
+  })
+)
+
+it.live(
+  "a permit that Redis lost is taken up again while it is free; once others have it, its work is interrupted",
+  () =>
+    Effect.gen(function* () {
+      const limit = Limit.make("test", { permits: 1 })
+      const one = yield* process(redis.url, { lease: "600 millis" })
+      const other = yield* process(redis.url, { lease: "600 millis" })
+      const end = yield* Deferred.make<void>()
+      const holding = yield* one.run(hold(limit, end))
+      yield* one.send("DEL", held)
+      yield* Fleet.until(one.send("ZCARD", held), (permits) => permits === 1)
+      yield* one.send("DEL", held)
+      const thief = yield* other.run(hold(limit, end))
+      expect(yield* Effect.flip(Fiber.join(holding))).toMatchObject({ _tag: "PermitLost", limit: "test" })
+      yield* Deferred.succeed(end, undefined)
+      yield* Fiber.join(thief)
+    })
+)

@@ -1,0 +1,127 @@
+/** Units: reserved before, settled after; and what the scripts answer when they are sent twice, or when Redis is full. */
+import { expect, it } from "@effect/vitest"
+import { CoreConfig, Keys, Limit, RateLimiter, RedisClient } from "@eco2/core"
+import { Effect } from "effect"
+import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
+import * as Fleet from "../CoreFixture.ts"
+import { grant, process } from "./LimitFixture.ts"
+
+const redis = Fleet.privateRedis()
+const limit = Limit.make("units", { units: 100 })
+const now = { patience: 0 }
+
+/** Uses as many units as it says, whatever it was expected to use. */
+const using = (expected: number, used: number) =>
+  RateLimiter.RateLimiter.use((limiter) =>
+    limiter.use(limit, { units: expected, patience: 0 }, (permit) => Effect.sync(() => permit.used(used)))
+  )
+
+it.live("L1 units reserved are charged at once, so that two cannot both have the last of them", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const answers = yield* Effect.forEach([1, 2, 3], () => Effect.exit(one.run(grant(limit, { units: 40, ...now }))), {
+      concurrency: "unbounded"
+    })
+    expect(answers.map(({ _tag }) => _tag).toSorted()).toEqual(["Failure", "Success", "Success"])
+  })
+)
+
+it.live("what was not used is free again once the work ends", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* one.run(using(90, 20))
+    yield* one.run(grant(limit, { units: 80, ...now }))
+    expect(yield* Effect.flip(one.run(grant(limit, { units: 1, ...now })))).toMatchObject({ _tag: "RateLimited" })
+  })
+)
+
+it.live("L1 what was used beyond the estimate is charged as soon as it is known", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* one.run(using(10, 95))
+    expect(yield* Effect.flip(one.run(grant(limit, { units: 6, ...now })))).toMatchObject({ _tag: "RateLimited" })
+  })
+)
+
+it.live("L1 a charge of units leaves with its window, and not before", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* one.run(grant(limit, { units: 100, ...now }))
+    const early = yield* process(redis.url, { aheadMillis: 59_900 })
+    expect(yield* Effect.flip(early.run(grant(limit, { units: 1, ...now })))).toMatchObject({ _tag: "RateLimited" })
+    const later = yield* process(redis.url, { aheadMillis: 61_001 })
+    yield* later.run(grant(limit, { units: 100, ...now }))
+  })
+)
+
+it.live("a request for more than the whole limit waits for the whole limit", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* one.run(grant(limit, { units: 1_000, ...now }))
+    expect(yield* Effect.flip(one.run(grant(limit, { units: 1, ...now })))).toMatchObject({ _tag: "RateLimited" })
+  })
+)
+
+it.live("a request sent twice is charged once and answered as the first time; settled twice, it is settled once", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const store = yield* one.run(
+      Effect.gen(function* () {
+        return LimitStore.make(yield* RedisClient.RedisClient, {
+          clockOffsetMillis: (yield* CoreConfig).clockOffsetMillis,
+          leaseMillis: 15_000
+        })
+      })
+    )
+    const both = Limit.make("twice", { requests: 2, units: 100 })
+    const line = { limit: both, keys: Keys.limit(both.name) }
+    const take = store.take({
+      line,
+      id: "00000000-0000-4000-8000-000000000001",
+      place: null,
+      units: 60,
+      patienceMillis: 0
+    })
+    const first = yield* take
+    expect(first.verdict).toBe("granted")
+    expect(yield* take).toEqual(first)
+    expect(yield* one.send("LLEN", line.keys.grants)).toBe(1)
+    const settle = store.settle({ line, id: "00000000-0000-4000-8000-000000000001", leave: null, used: 50 })
+    yield* settle
+    yield* settle
+    yield* one.run(grant(both, { units: 50, ...now }))
+    expect((yield* Effect.flip(one.run(grant(both, { units: 1, ...now }))))._tag).toBe("RateLimited")
+  })
+)
+
+it.live("one who waits and asks twice stands in line once", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const store = LimitStore.make(yield* one.run(RedisClient.RedisClient), {
+      clockOffsetMillis: 0,
+      leaseMillis: 15_000
+    })
+    const single = Limit.make("line", { requests: 1 })
+    const line = { limit: single, keys: Keys.limit(single.name) }
+    const ask = (id: string) => store.take({ line, id, place: null, units: 1, patienceMillis: 100_000 })
+    expect((yield* ask("first")).verdict).toBe("granted")
+    const told = yield* ask("second")
+    const again = yield* ask("second")
+    expect([told.verdict, again.verdict]).toEqual(["wait", "wait"])
+    expect(again.millis).toBeLessThanOrEqual(told.millis)
+    expect(yield* one.send("ZCARD", line.keys.line)).toBe(1)
+    // the one behind is told to come a window later
+    expect((yield* ask("third")).millis).toBeGreaterThan(told.millis + 60_000)
+  })
+)
+
+it.live.skipIf(Fleet.onCluster)("a full Redis still grants: what is held must be worked off", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* one.send("CONFIG", "SET", "maxmemory", 1)
+    yield* Effect.addFinalizer(() => one.send("CONFIG", "SET", "maxmemory", 0))
+    const all = Limit.make("full", { requests: 5, units: 100, permits: 5 })
+    yield* one.run(grant(all, { units: 10, ...now }))
+    yield* one.run(RateLimiter.RateLimiter.use((limiter) => limiter.pause(all, "1 second")))
+  })
+)

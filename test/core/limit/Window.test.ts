@@ -1,0 +1,244 @@
+/** Requests in a window, fleet-wide: what is granted, in which order, and what waiting costs. */
+import { expect, it } from "@effect/vitest"
+import { Keys, Limit, Metrics, RateLimiter, RedisClient } from "@eco2/core"
+import { Deferred, Effect, Fiber, Metric } from "effect"
+import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
+import * as Fleet from "../CoreFixture.ts"
+import { as, child, grant, mostInAnyWindow, process } from "./LimitFixture.ts"
+
+const redis = Fleet.privateRedis()
+const commands = Effect.map(Metric.value(Metrics.redisCommands), ({ count }) => count)
+
+it.live(
+  "L1 150 fibers of three processes are never granted more than 50 requests in any 6 seconds, by Redis's clock",
+  () =>
+    Effect.gen(function* () {
+      const grants: Array<number> = []
+      const env = { REDIS_URL: redis.url, REQUESTS: "50", WINDOW_MS: "6000", FIBERS: "50" }
+      const takers = yield* Effect.forEach([1, 2, 3], () =>
+        child(env, ({ at }) => {
+          if (typeof at === "number") grants.push(at)
+        })
+      )
+      for (const taker of takers) expect(yield* Effect.promise(() => taker.exited)).toBe(0)
+      expect(grants.length).toBe(150)
+      expect(mostInAnyWindow(grants, 6_000)).toBe(50)
+    }),
+  60_000
+)
+
+it.live("is served in order of arrival, whichever process one waits in, at two or three calls a waiting fiber", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("slow", { requests: 1, window: "200 millis" })
+    const fleet = [yield* process(redis.url), yield* process(redis.url), yield* process(redis.url)]
+    yield* fleet[0]!.run(grant(limit))
+    const before = yield* commands
+    const served: Array<number> = []
+    const waiting = yield* Effect.forEach(Array.from({ length: 9 }), (_, i) =>
+      Effect.gen(function* () {
+        const sent = yield* commands
+        const fiber = yield* Effect.forkChild(
+          Effect.tap(fleet[i % 3]!.run(grant(limit)), () => Effect.sync(() => served.push(i)))
+        )
+        yield* Fleet.until(commands, (now) => now > sent)
+        return fiber
+      })
+    )
+    for (const fiber of waiting) yield* Fiber.join(fiber)
+    expect(served).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    // some come a moment before those in front of them have gone, and are told so
+    expect(((yield* commands) - before) / 9).toBeLessThan(4)
+  })
+)
+
+it.live("an interrupted wait gives its place back: whoever is behind moves up", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("left", { requests: 1, window: "1 second" })
+    const one = yield* process(redis.url)
+    const first = yield* one.run(grant(limit))
+    const sent = yield* commands
+    const leaver = yield* Effect.forkChild(one.run(grant(limit)))
+    yield* Fleet.until(commands, (now) => now === sent + 1)
+    const next = yield* Effect.forkChild(one.run(grant(limit)))
+    yield* Fleet.until(commands, (now) => now === sent + 2)
+    yield* Fiber.interrupt(leaver)
+    expect(yield* Fiber.join(next)).toBeLessThan(first + 2_000)
+    expect(yield* one.send("ZCARD", "eco2:limit-line:{left}")).toBe(0)
+  })
+)
+
+it.live("grants at once what has room, and refuses at once what has none within the caller's patience", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("now", { requests: 2 })
+    const one = yield* process(redis.url)
+    yield* one.run(grant(limit, { patience: 0 }))
+    yield* one.run(grant(limit, { patience: 0 }))
+    const refusal = yield* Effect.flip(one.run(grant(limit, { patience: 0 })))
+    expect(refusal).toMatchObject({ _tag: "RateLimited", limit: "now" })
+    if (refusal._tag !== "RateLimited") return
+    // a window and a sixtieth
+    expect(refusal.retryAfter).toMatchObject({ value: { millis: expect.closeTo(61_000, -3.5) } })
+    expect(yield* one.send("EXISTS", "eco2:limit-line:{now}")).toBe(0)
+  })
+)
+
+it.live("a window later there is room again, and before it there is none", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("minute", { requests: 2 })
+    const now = yield* process(redis.url)
+    yield* now.run(grant(limit))
+    yield* now.run(grant(limit))
+    const early = yield* process(redis.url, { aheadMillis: 60_000 })
+    expect((yield* Effect.flip(early.run(grant(limit, { patience: 0 }))))._tag).toBe("RateLimited")
+    const later = yield* process(redis.url, { aheadMillis: 61_000 })
+    yield* later.run(grant(limit, { patience: 0 }))
+  })
+)
+
+it.live("who comes back for a booked place gets it before those who came later", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("booked", { requests: 1 })
+    const now = yield* process(redis.url)
+    yield* now.run(grant(limit))
+    const refusal = yield* Effect.flip(now.run(grant(limit)).pipe(as("job/look")))
+    expect(refusal._tag).toBe("RateLimited")
+    // on time: somebody else finds the room taken
+    const due = yield* process(redis.url, { aheadMillis: 61_500 })
+    expect((yield* Effect.flip(due.run(grant(limit, { patience: 0 }))))._tag).toBe("RateLimited")
+    yield* due.run(grant(limit, { patience: 0 })).pipe(as("job/look"))
+  })
+)
+
+it.live("who is told to come back is told to be there before its time, and waits the rest in the fiber", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("early", { requests: 1, window: "6 seconds" })
+    const now = yield* process(redis.url)
+    const first = yield* now.run(grant(limit))
+    const refusal = yield* Effect.flip(now.run(grant(limit)).pipe(as("job/look")))
+    if (refusal._tag !== "RateLimited") return expect(refusal._tag).toBe("RateLimited")
+    yield* Effect.sleep(refusal.retryAfter)
+    const second = yield* now.run(grant(limit)).pipe(as("job/look"))
+    expect(second - first).toBeGreaterThanOrEqual(6_100)
+  })
+)
+
+it.live(
+  "whoever stands farther back is told a later time, also while the first of the line is on his way to a free slot",
+  () =>
+    Effect.gen(function* () {
+      // one more is granted at once every 20 milliseconds: some of the answers meet a free slot
+      const limit = Limit.make("far", { requests: 50, window: "1 second", burst: 1 })
+      const one = yield* process(redis.url)
+      const store = LimitStore.make(yield* one.run(RedisClient.RedisClient), {
+        clockOffsetMillis: 0,
+        leaseMillis: 15_000
+      })
+      const line = { limit, keys: Keys.limit(limit.name) }
+      const since = Date.now()
+      for (let n = 0; n < 100; n++) {
+        const { millis, verdict } = yield* store.take({
+          line,
+          id: `id ${n}`,
+          place: `job ${n}`,
+          units: 1,
+          patienceMillis: 100
+        })
+        // 20 ms a place; never as if nobody stood before
+        if (n > 0)
+          expect([n, verdict === "granted" ? 0 : Date.now() + millis - since]).toEqual([
+            n,
+            expect.toSatisfy((due) => due >= n * 20 - 110)
+          ])
+      }
+    })
+)
+
+it.live("a booked place whose owner does not come holds nobody up for longer than two seconds", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("gone", { requests: 1 })
+    const now = yield* process(redis.url)
+    yield* now.run(grant(limit))
+    yield* Effect.flip(now.run(grant(limit)).pipe(as("job/gone")))
+    const late = yield* process(redis.url, { aheadMillis: 63_500 })
+    yield* late.run(grant(limit, { patience: 0 }))
+  })
+)
+
+it.live("the units one waits for are kept for it: small requests do not overtake a large one for ever", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("large", { units: 100, window: "2 seconds" })
+    const one = yield* process(redis.url)
+    yield* one.run(grant(limit, { units: 60 }))
+    const sent = yield* commands
+    const large = yield* Effect.forkChild(one.run(grant(limit, { units: 80 })))
+    yield* Fleet.until(commands, (now) => now > sent)
+    expect((yield* Effect.flip(one.run(grant(limit, { units: 30, patience: 0 }))))._tag).toBe("RateLimited")
+    yield* Fiber.join(large)
+  })
+)
+
+it.live("a burst is granted at once, what follows is spaced over the window", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("spaced", { requests: 10, window: "2 seconds", burst: 3 })
+    const one = yield* process(redis.url)
+    const times = yield* Effect.all(
+      Array.from({ length: 8 }, () => one.run(grant(limit))),
+      { concurrency: "unbounded" }
+    )
+    for (let n = 3; n < 8; n++) expect(times[n]! - times[0]!).toBeGreaterThanOrEqual((n - 2) * 200 - 1)
+  })
+)
+
+it.live("a pause holds for every process, the longest of several; work under way goes on", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("paused", { requests: 5 })
+    const one = yield* process(redis.url)
+    const other = yield* process(redis.url)
+    const begun = yield* Deferred.make<void>()
+    const end = yield* Deferred.make<void>()
+    const limiter = RateLimiter.RateLimiter
+    const working = yield* Effect.forkChild(
+      one.run(
+        limiter.use((service) =>
+          service.use(limit, {}, () => Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(end)))
+        )
+      )
+    )
+    yield* Deferred.await(begun)
+    yield* one.run(limiter.use((service) => service.pause(limit, "40 seconds")))
+    yield* one.run(limiter.use((service) => service.pause(limit, "2 seconds")))
+    const refusal = yield* Effect.flip(other.run(grant(limit)))
+    expect(refusal).toMatchObject({
+      _tag: "RateLimited",
+      retryAfter: { value: { millis: expect.closeTo(40_000, -3.5) } }
+    })
+    yield* Deferred.succeed(end, undefined)
+    yield* Fiber.join(working)
+    const later = yield* process(redis.url, { aheadMillis: 40_001 })
+    yield* later.run(grant(limit, { patience: 0 }))
+  })
+)
+
+it.live("a limit each of somebody's own is one's own", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("own", { requests: 1 })
+    const one = yield* process(redis.url)
+    yield* one.run(grant(limit, { key: "ann} {", patience: 0 }))
+    yield* one.run(grant(limit, { key: "bob", patience: 0 }))
+    expect((yield* Effect.flip(one.run(grant(limit, { key: "bob", patience: 0 }))))._tag).toBe("RateLimited")
+  })
+)
+
+it.live("every key of a limit goes away by itself", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("away", { requests: 1, units: 10, permits: 1 })
+    const one = yield* process(redis.url, { lease: "1 second" })
+    yield* one.run(grant(limit))
+    yield* Effect.flip(one.run(grant(limit)).pipe(as("job/away")))
+    const keys = ["limit", "limit-grants", "limit-line"].map((name) => `eco2:${name}:{away}`)
+    for (const key of keys) {
+      expect([key, yield* one.send("PTTL", key)]).toEqual([key, expect.toSatisfy((millis: number) => millis > 0)])
+    }
+    expect(yield* one.send("PTTL", "eco2:limit-held:{away}")).not.toBe(-1)
+  })
+)

@@ -1,0 +1,48 @@
+/**
+ * A process that takes from one limit and says so, a line a grant: `at` is Redis's time. FIBERS of them at once, each once;
+ * with HOLD they keep their permits until the process is killed.
+ */
+import { Core, CoreConfig, Limit, RateLimiter, RedisClient } from "@eco2/core"
+import { Duration, Effect, Layer } from "effect"
+
+const { env } = process
+const number = (name: string): Record<string, number> =>
+  env[name] === undefined ? {} : { [name.toLowerCase()]: Number(env[name]) }
+const limit = Limit.make(env.NAME ?? "test", {
+  ...number("REQUESTS"),
+  ...number("PERMITS"),
+  ...number("BURST"),
+  window: Duration.millis(Number(env.WINDOW_MS ?? 60_000))
+})
+
+const say = (line: object) => void process.stdout.write(`${JSON.stringify(line)}\n`)
+
+const program = Effect.gen(function* () {
+  const limiter = yield* RateLimiter.RateLimiter
+  say({ ready: true })
+  yield* Effect.forEach(
+    Array.from({ length: Number(env.FIBERS ?? 1) }),
+    () =>
+      limiter.use(limit, { patience: "10 minutes" }, ({ grantedAt, waitedMillis }) => {
+        say({ at: grantedAt, waited: waitedMillis })
+        return env.HOLD === undefined ? Effect.void : Effect.never
+      }),
+    { concurrency: "unbounded", discard: true }
+  )
+  say({ done: true })
+})
+
+await Effect.runPromise(
+  program.pipe(
+    Effect.provide(
+      Core.limits.pipe(
+        Layer.provide(
+          Layer.merge(
+            RedisClient.layerUrl(env.REDIS_URL ?? ""),
+            CoreConfig.layerWith({ lease: Duration.millis(Number(env.LEASE_MS ?? 15_000)) })
+          )
+        )
+      )
+    )
+  )
+)
