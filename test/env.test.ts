@@ -9,6 +9,7 @@ import { parseEnv } from "node:util"
 import { ModelConfig } from "../packages/actors/src/model/ModelConfig.ts"
 import { concurrencyVariable } from "../packages/core/src/actor/Behavior.ts"
 import { attemptsVariable, redrivesVariable, timeoutVariable } from "../packages/core/src/policy/StageLimits.ts"
+import { CacheConfig } from "../packages/news/src/store/CacheConfig.ts"
 import { GatewayConfig } from "../packages/gateway/src/GatewayConfig.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
@@ -60,11 +61,12 @@ describe(".env.example", () => {
           const core = yield* Effect.provide(CoreConfig, Layer.fresh(CoreConfig.layer))
           const gateway = yield* GatewayConfig
           const database = yield* PostgresConfig.limits
+          const news = yield* CacheConfig
           const simple = yield* Config.all({
             redis: Config.String("REDIS_URL").pipe(Config.withDefault("redis://127.0.0.1:6379")),
             port: Config.String("PORT").pipe(Config.withDefault("8080"))
           })
-          return { models: offered.models, default: offered.default, model, core, gateway, database, simple }
+          return { models: offered.models, default: offered.default, model, core, gateway, database, news, simple }
         }).pipe(
           Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: Object.fromEntries(set) }))
         )

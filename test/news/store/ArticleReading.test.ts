@@ -22,9 +22,7 @@ onServer("reading news", (database) => {
     } = {}
   ): Effect.fn.Return<
     {
-      readonly page: (
-        given?: Partial<Query>
-      ) => Effect.Effect<
+      readonly page: (given?: Partial<Query>) => Effect.Effect<
         {
           readonly ids: ReadonlyArray<string>
           readonly source: string
@@ -178,7 +176,7 @@ onServer("reading news", (database) => {
       const { page, send, store } = yield* process()
       const anHourOn = yield* process({ offset: 3_600_001 })
       yield* store.save(articles(5))
-      const { root } = Keys.news
+      const root = Keys.news
       for (const key of [`${root}:article:${article(1).id}`, `${root}:list:all`, `${root}:state`]) {
         yield* page()
         expect(yield* page()).toMatchObject({ source: "redis" })
@@ -197,11 +195,11 @@ onServer("reading news", (database) => {
       const { page, send, store, warm } = yield* process()
       yield* store.save([article(1)])
       yield* warm
-      yield* send("HSET", `${Keys.news.root}:state`, "as_of", Date.now() + 60_000)
+      yield* send("HSET", `${Keys.news}:state`, "as_of", Date.now() + 60_000)
       yield* store.save([article(0)])
       yield* warm
       expect((yield* page()).ids).toEqual([article(1).id])
-      yield* send("HSET", `${Keys.news.root}:state`, "as_of", 1)
+      yield* send("HSET", `${Keys.news}:state`, "as_of", 1)
       yield* warm
       expect((yield* page()).ids).toEqual([article(0).id, article(1).id])
     })

@@ -130,15 +130,8 @@ export const topic = (name: string) => {
 /** A revoked token, by its id. Each in a slot of its own: there may be many, and no script touches two. */
 export const blacklist = (jti: string) => `${prefix}blacklist:${jti}`
 
-const newsRoot = `${prefix}{news}`
-/** What is cached of the news shares this slot. `root` is what its scripts take as KEYS[1]. */
-export const news = {
-  root: newsRoot,
-  state: `${newsRoot}:state`,
-  warming: `${newsRoot}:warming`,
-  list: (name: string) => `${newsRoot}:list:${name}`,
-  article: (id: string) => `${newsRoot}:article:${id}`
-}
+/** What is cached of the news shares this slot; its scripts take this as KEYS[1]. */
+export const news = `${prefix}{news}`
 
 /** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
 export interface Row {
@@ -454,8 +447,8 @@ export const table: ReadonlyArray<Row> = [
     "string",
     "a process fills the cache",
     "5 seconds, until it is filled",
-    "ArticleCache",
-    "ArticleCache",
+    "claim, warm",
+    "claim",
     false
   )
 ]

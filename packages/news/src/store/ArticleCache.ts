@@ -9,6 +9,7 @@ import { Keys, RedisClient, Script } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { Config } from "effect"
+import { randomUUID } from "node:crypto"
 import { publishedMillis } from "../domain/Article.ts"
 import type { Article } from "../domain/Article.ts"
 import type { Page, Query } from "./ArticlePage.ts"
@@ -27,7 +28,11 @@ export type Look =
     }
   /** The page reaches beyond the newest. */
   | { readonly _tag: "Short"; readonly total: number }
-  | { readonly _tag: "Miss" }
+  /** `asOf`: which lists were looked at, "" for none. */
+  | { readonly _tag: "Miss"; readonly asOf: string }
+
+/** `filled`: it has been filled since the look that missed. `taken`: another process is at it. */
+export type Claim = "mine" | "taken" | "filled"
 
 export class ArticleCache extends Context.Service<
   ArticleCache,
@@ -36,8 +41,8 @@ export class ArticleCache extends Context.Service<
     readonly page: (query: Query, options: { readonly stale: boolean }) => Effect.Effect<Look, RedisError.RedisError>
     /** Puts a snapshot in place of what is there; false where that is newer. The lock is given back. */
     readonly warm: (snapshot: Snapshot) => Effect.Effect<boolean, RedisError.RedisError>
-    /** Takes the right to warm, from all processes, for five seconds at most; false where another has it. */
-    readonly lock: Effect.Effect<boolean, RedisError.RedisError>
+    /** Takes the right to warm after a miss, from all processes, for five seconds at most. */
+    readonly claim: (asOf: string) => Effect.Effect<Claim, RedisError.RedisError>
   }
 >()("@eco2/news/store/ArticleCache") {}
 
@@ -51,10 +56,14 @@ const warmScript = Script.make({
   numberOfKeys: 1,
   reply: Schema.Tuple([Schema.Literals(["warmed", "older"])])
 })
+const claimScript = Script.make({
+  file: new URL("./scripts/claim.lua", import.meta.url),
+  numberOfKeys: 1,
+  reply: Schema.Tuple([Schema.Literals(["mine", "taken", "filled"])])
+})
 
 /** How long reading all lists and writing them may take before another tries too. */
-const lockMillis = 5_000
-const decodeLock = RedisClient.decodeReply("SET", Schema.NullOr(Schema.Literal("OK")))
+const claimMillis = 5_000
 
 const memberOf = ({ id, source, thumbnail_url }: Article) => `${id} ${source} ${thumbnail_url === null ? 0 : 1}`
 
@@ -77,7 +86,7 @@ const warmWords = ({ asOf, lists }: Snapshot, config: CacheConfig, clockOffsetMi
   ]
 }
 
-const lookOf = ([kind, total = "0", left = "0", more, next = "", ...articles]: ReadonlyArray<string>): Look => {
+const lookOf = ([kind, total = "", left = "0", more, next = "", ...articles]: ReadonlyArray<string>): Look => {
   if (kind === "short") return { _tag: "Short", total: Number(total) }
   return kind === "hit"
     ? {
@@ -86,7 +95,7 @@ const lookOf = ([kind, total = "0", left = "0", more, next = "", ...articles]: R
         total: Number(total),
         expiresMillis: Number(left)
       }
-    : { _tag: "Miss" }
+    : { _tag: "Miss", asOf: total }
 }
 
 /** `clockOffsetMillis`: added to Redis's clock; 0 but in tests. */
@@ -103,7 +112,7 @@ export const layerWith = (
           Effect.map(
             redis.run(
               pageScript,
-              [Keys.news.root],
+              [Keys.news],
               [
                 clockOffsetMillis,
                 list,
@@ -119,13 +128,13 @@ export const layerWith = (
           ),
         warm: (snapshot) =>
           Effect.map(
-            redis.run(warmScript, [Keys.news.root], warmWords(snapshot, config, clockOffsetMillis)),
+            redis.run(warmScript, [Keys.news], warmWords(snapshot, config, clockOffsetMillis)),
             ([outcome]) => outcome === "warmed"
           ),
-        lock: redis.send("SET", Keys.news.warming, "1", "NX", "PX", lockMillis).pipe(
-          Effect.flatMap(decodeLock),
-          Effect.map((reply) => reply === "OK")
-        )
+        claim: (asOf) =>
+          Effect.suspend(() =>
+            Effect.map(redis.run(claimScript, [Keys.news], [asOf, randomUUID(), claimMillis]), ([outcome]) => outcome)
+          )
       })
     })
   )

@@ -12,7 +12,7 @@ import type { PostgresError } from "@eco2/core"
 import { Context, Effect, Layer, Metric, Schema } from "effect"
 import type { Duration } from "effect"
 import { ArticleCache } from "./ArticleCache.ts"
-import type { Look } from "./ArticleCache.ts"
+import type { Claim, Look } from "./ArticleCache.ts"
 import { cut } from "./ArticlePage.ts"
 import type { Page, Query } from "./ArticlePage.ts"
 import { ArticleStore } from "./ArticleStore.ts"
@@ -66,6 +66,15 @@ const reads = {
 const warms = (outcome: "warmed" | "older" | "failed") =>
   Metric.update(Metric.withAttributes(newsWarms, { outcome }), 1)
 
+type Filling = Snapshot | Exclude<Claim, "mine">
+
+const fromCache = ({ expiresMillis, page, total }: Extract<Look, { _tag: "Hit" }>): Reading => ({
+  page,
+  source: "redis",
+  total,
+  expiresIn: Math.ceil(expiresMillis / 1000)
+})
+
 const keyOf = ({ after, hasImage, limit, list, source }: Query) =>
   [list, source, hasImage, limit, after?.millis, after?.id].join(" ")
 
@@ -77,27 +86,27 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
     const gate = AwayGate.make()
     const complaint = Complaint.make("the news cache cannot be filled", "the news cache is filled again")
     const pages = yield* SharedFlight.make<Page, PostgresError.PostgresError>()
-    const fillings = yield* SharedFlight.make<Snapshot | null, PostgresError.PostgresError>()
+    const fillings = yield* SharedFlight.make<Filling, PostgresError.PostgresError>()
 
     const isAway = (error: RedisError.RedisError) => error._tag === "RedisUnavailable"
     /** Null: Redis is away. What it refuses for another reason is a miss. */
     const look = (query: Query, stale: boolean): Effect.Effect<Look | null> =>
       gate
         .pass(within(redisPatience, "page", cache.page(query, { stale })), isAway)
-        .pipe(Effect.catch((error) => Effect.as(complaint.failed(error), { _tag: "Miss" as const })))
+        .pipe(Effect.catch((error) => Effect.as(complaint.failed(error), { _tag: "Miss" as const, asOf: "" })))
 
     const write = (snapshot: Snapshot) =>
       cache.warm(snapshot).pipe(
         Effect.tap((warmed) => Effect.andThen(warms(warmed ? "warmed" : "older"), complaint.well)),
         Effect.tapError((error) => Effect.andThen(warms("failed"), complaint.failed(error)))
       )
-    /** What Postgres has, put into the cache; null where another process is at it, or Redis refuses. */
-    const fill = Effect.gen(function* () {
-      const mine = yield* within(redisPatience, "lock", cache.lock).pipe(
+    /** What Postgres has, put into the cache; without it where another process is at it or has been, or Redis refuses. */
+    const fill = Effect.fnUntraced(function* (asOf: string): Effect.fn.Return<Filling, PostgresError.PostgresError> {
+      const claim = yield* within(redisPatience, "claim", cache.claim(asOf)).pipe(
         Effect.tapError(complaint.failed),
-        Effect.orElseSucceed(() => false)
+        Effect.orElseSucceed(() => "taken" as const)
       )
-      if (!mine) return null
+      if (claim !== "mine") return claim
       const snapshot = yield* store.newest
       yield* Effect.ignore(within(writePatience, "warm", write(snapshot)))
       return snapshot
@@ -110,9 +119,13 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
         total,
         expiresIn: 0
       }))
-    const missed = Effect.fnUntraced(function* (query: Query) {
-      const snapshot = yield* fillings("", fill)
-      const loaded = snapshot?.lists.get(query.list)
+    const missed = Effect.fnUntraced(function* (query: Query, asOf: string) {
+      const filling = yield* fillings(asOf, fill(asOf))
+      if (filling === "filled") {
+        const found = yield* look(query, false)
+        return found?._tag === "Hit" ? fromCache(found) : yield* fromStore(query, 0)
+      }
+      const loaded = filling === "taken" ? undefined : filling.lists.get(query.list)
       const page = loaded === undefined ? undefined : cut(loaded, query)
       const total = loaded?.articles.length ?? 0
       return page === undefined
@@ -123,12 +136,7 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
     const stale = (query: Query, away: boolean, error: PostgresError.PostgresError) =>
       Effect.flatMap(away ? Effect.succeed(null) : look(query, true), (found) =>
         found?._tag === "Hit"
-          ? Effect.as(Metric.update(reads.stale, 1), {
-              page: found.page,
-              source: "redis",
-              total: found.total,
-              expiresIn: 0
-            } satisfies Reading)
+          ? Effect.as(Metric.update(reads.stale, 1), fromCache(found))
           : Effect.andThen(Metric.update(reads.none, 1), Effect.fail(new NewsUnavailable({ reason: error.message })))
       )
 
@@ -137,16 +145,11 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
         const found = yield* look(query, false)
         if (found?._tag === "Hit") {
           yield* Metric.update(reads.redis, 1)
-          return {
-            page: found.page,
-            source: "redis",
-            total: found.total,
-            expiresIn: Math.ceil(found.expiresMillis / 1000)
-          } satisfies Reading
+          return fromCache(found)
         }
-        const read = found?._tag === "Miss" ? missed(query) : fromStore(query, found?.total ?? 0)
+        const read = found?._tag === "Miss" ? missed(query, found.asOf) : fromStore(query, found?.total ?? 0)
         return yield* read.pipe(
-          Effect.tap(() => Metric.update(reads.postgres, 1)),
+          Effect.tap(({ source }) => Metric.update(reads[source], 1)),
           Effect.catch((error) => stale(query, found === null, error))
         )
       }),

@@ -11,22 +11,23 @@
 -- ARGV[8]  text    its id
 -- reply    {"hit", articles of the list, ms in force, "1" where there is more, cursor of the last, JSON of each …}
 --          {"short", articles of the list, ms in force}: the page reaches beyond the list, and the list is not all there is
---          {"miss"}: nothing in force, or something is missing
+--          {"miss", as of when}: nothing in force, or something is missing; "" where there is nothing at all
 -- cost     O(log list + looked at), at most the list's length; all keys share the hash tag {news}; writes nothing
 local root, wanted_source, wanted_image = KEYS[1], ARGV[4], ARGV[5] == "1"
 local limit = tonumber(ARGV[3])
-local state = redis.call("HMGET", root .. ":state", "until", ARGV[2])
-if not state[1] or not state[2] then return { "miss" } end
+local state = redis.call("HMGET", root .. ":state", "until", ARGV[2], "as_of")
+local miss = { "miss", state[3] or "" }
+if not state[1] or not state[2] then return miss end
 local time = redis.call("TIME")
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[1])
 local left = tonumber(state[1]) - now
 if left <= 0 then
-  if ARGV[6] ~= "1" then return { "miss" } end
+  if ARGV[6] ~= "1" then return miss end
   left = 0
 end
 local total, complete = string.match(state[2], "^(%d+) (%d)$")
 local list = root .. ":list:" .. ARGV[2]
-if redis.call("ZCARD", list) ~= tonumber(total) then return { "miss" } end
+if redis.call("ZCARD", list) ~= tonumber(total) then return miss end
 
 -- by bytes: the language's own < follows the server's locale
 local function before(one, other)
@@ -64,7 +65,7 @@ if not more and complete ~= "1" then return { "short", total, left_text } end
 local reply = { "hit", total, left_text, more and "1" or "0", last }
 if #keys == 0 then return reply end
 for _, text in ipairs(redis.call("MGET", unpack(keys))) do
-  if not text then return { "miss" } end
+  if not text then return miss end
   reply[#reply + 1] = text
 end
 return reply
