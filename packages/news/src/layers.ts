@@ -2,7 +2,7 @@
 import { Migrations, Postgres, Readiness, RedisClient } from "@eco2/core"
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
-import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { HttpApiScalar } from "effect/http-api"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import { NewsApi } from "./http/NewsApi.ts"
 import * as NewsHandlers from "./http/NewsHandlers.ts"
@@ -25,12 +25,10 @@ const isAway = (error: { readonly _tag: string }) =>
 /** Fails only on a database that is there and lacks the tables: what Redis holds can be shown without one. */
 const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway, () => Effect.void))
 
-const base = "/api/v1/info"
-
 /** The news calls, the page at /news, and the calls' own OpenAPI: routes for any process that serves HTTP. */
 export const newsRoutes = Layer.mergeAll(
-  HttpApiBuilder.layer(NewsApi, { openapiPath: `${base}/openapi.json` }).pipe(Layer.provide(NewsHandlers.layer)),
-  HttpApiScalar.layer(NewsApi, { path: `${base}/docs` }),
+  NewsHandlers.layer,
+  HttpApiScalar.layer(NewsApi, { path: "/api/v1/info/docs" }),
   NewsPage.layer
 ).pipe(Layer.provide(articles))
 

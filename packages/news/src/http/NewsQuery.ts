@@ -50,3 +50,14 @@ export const parse = (given: Given): Result.Result<Query, Refusal> => {
   if (hasImage === undefined) return Result.fail(invalid("has_image", "true or false", "bool_parsing"))
   return Result.succeed({ list, source, hasImage, after, limit })
 }
+
+const names = ["category", "limit", "cursor", "source", "has_image"] as const
+
+/** Of a request's address; a parameter given twice says nothing. */
+export const ofUrl = (url: string): Result.Result<Query, Refusal> => {
+  const mark = url.indexOf("?")
+  if (mark < 0) return parse({})
+  const query = new URLSearchParams(url.slice(mark + 1))
+  if (names.some((name) => query.getAll(name).length > 1)) return bad("INVALID_REQUEST", "a parameter is given twice")
+  return parse(Object.fromEntries(names.map((name) => [name, query.get(name) ?? undefined])))
+}

@@ -37,7 +37,7 @@ export type Claim = "mine" | "taken" | "filled"
 export class ArticleCache extends Context.Service<
   ArticleCache,
   {
-    /** `stale`: also from lists that are no longer in force. One round trip. */
+    /** `stale`: also from lists that are no longer in force. One round trip, given up after half a second. */
     readonly page: (query: Query, options: { readonly stale: boolean }) => Effect.Effect<Look, RedisError.RedisError>
     /** Puts a snapshot in place of what is there; false where that is newer. The lock is given back. */
     readonly warm: (snapshot: Snapshot) => Effect.Effect<boolean, RedisError.RedisError>
@@ -122,7 +122,8 @@ export const layerWith = (
                 stale ? 1 : 0,
                 after?.millis ?? "",
                 after?.id ?? ""
-              ]
+              ],
+              { quick: true }
             ),
             lookOf
           ),
@@ -133,7 +134,10 @@ export const layerWith = (
           ),
         claim: (asOf) =>
           Effect.suspend(() =>
-            Effect.map(redis.run(claimScript, [Keys.news], [asOf, randomUUID(), claimMillis]), ([outcome]) => outcome)
+            Effect.map(
+              redis.run(claimScript, [Keys.news], [asOf, randomUUID(), claimMillis], { quick: true }),
+              ([outcome]) => outcome
+            )
           )
       })
     })

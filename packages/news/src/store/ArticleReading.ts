@@ -7,10 +7,9 @@
  *   N5  Postgres away: what Redis still keeps is shown, in force or not
  * Used by NewsHandlers and NewsPage; `warm` by whoever has stored articles.
  */
-import { Complaint, RedisError } from "@eco2/core"
-import type { PostgresError } from "@eco2/core"
+import { Complaint } from "@eco2/core"
+import type { PostgresError, RedisError } from "@eco2/core"
 import { Context, Effect, Layer, Metric, Schema } from "effect"
-import type { Duration } from "effect"
 import { ArticleCache } from "./ArticleCache.ts"
 import type { Claim, Look } from "./ArticleCache.ts"
 import { cut } from "./ArticlePage.ts"
@@ -48,14 +47,10 @@ export class ArticleReading extends Context.Service<
   }
 >()("@eco2/news/store/ArticleReading") {}
 
-/** Redis answers in a millisecond: one that takes so long is as good as away. */
-const redisPatience = "500 millis"
 /** Those who missed wait for the cache to be written, so that nobody misses again; a Redis that hangs meanwhile does not hold them. */
 const writePatience = "2 seconds"
-
-const late = (command: string) => new RedisError.RedisUnavailable({ command, cause: new Error("no answer in time") })
-const within = <A>(duration: Duration.Input, command: string, work: Effect.Effect<A, RedisError.RedisError>) =>
-  Effect.timeoutOrElse(work, { duration, orElse: () => Effect.fail(late(command)) })
+/** A reader gives up rather than wait longer for Postgres. */
+const storePatience = "8 seconds"
 
 const reads = {
   redis: Metric.withAttributes(newsReads, { source: "redis" }),
@@ -92,7 +87,7 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
     /** Null: Redis is away. What it refuses for another reason is a miss. */
     const look = (query: Query, stale: boolean): Effect.Effect<Look | null> =>
       gate
-        .pass(within(redisPatience, "page", cache.page(query, { stale })), isAway)
+        .pass(cache.page(query, { stale }), isAway)
         .pipe(Effect.catch((error) => Effect.as(complaint.failed(error), { _tag: "Miss" as const, asOf: "" })))
 
     const write = (snapshot: Snapshot) =>
@@ -102,13 +97,13 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
       )
     /** What Postgres has, put into the cache; without it where another process is at it or has been, or Redis refuses. */
     const fill = Effect.fnUntraced(function* (asOf: string): Effect.fn.Return<Filling, PostgresError.PostgresError> {
-      const claim = yield* within(redisPatience, "claim", cache.claim(asOf)).pipe(
+      const claim = yield* cache.claim(asOf).pipe(
         Effect.tapError(complaint.failed),
         Effect.orElseSucceed(() => "taken" as const)
       )
       if (claim !== "mine") return claim
       const snapshot = yield* store.newest
-      yield* Effect.ignore(within(writePatience, "warm", write(snapshot)))
+      yield* Effect.ignore(Effect.timeout(write(snapshot), writePatience))
       return snapshot
     })
 
@@ -133,7 +128,7 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
         : ({ page, source: "postgres", total, expiresIn: 0 } satisfies Reading)
     })
     /** Postgres is away: what Redis still has. */
-    const stale = (query: Query, away: boolean, error: PostgresError.PostgresError) =>
+    const stale = (query: Query, away: boolean, error: { readonly message: string }) =>
       Effect.flatMap(away ? Effect.succeed(null) : look(query, true), (found) =>
         found?._tag === "Hit"
           ? Effect.as(Metric.update(reads.stale, 1), fromCache(found))
@@ -149,6 +144,10 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
         }
         const read = found?._tag === "Miss" ? missed(query, found.asOf) : fromStore(query, found?.total ?? 0)
         return yield* read.pipe(
+          Effect.timeoutOrElse({
+            duration: storePatience,
+            orElse: () => Effect.fail({ message: "no answer in time" })
+          }),
           Effect.tap(({ source }) => Metric.update(reads[source], 1)),
           Effect.catch((error) => stale(query, found === null, error))
         )
