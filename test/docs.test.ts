@@ -15,7 +15,7 @@ describe("the documents", () => {
     )
     const shown = read("docs/architecture.md")
       .split("\n")
-      .filter((line) => /^\| `(\{(p|fleet)\}:|blacklist:|limit|breaker)/.test(line))
+      .filter((line) => /^\| `(\{(p|fleet|news)\}:|blacklist:|limit|breaker)/.test(line))
     expect(shown).toEqual(rows)
   })
 

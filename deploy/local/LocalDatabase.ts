@@ -4,7 +4,8 @@
  * statement waits a few seconds, then it is unavailable. One that cannot be prepared ends the process, which says why.
  */
 import { prepareDatabase } from "@eco2/actors/characters"
-import { Postgres, PostgresConfig } from "@eco2/core"
+import { Migrations, Postgres, PostgresConfig } from "@eco2/core"
+import { migrations as newsMigrations } from "@eco2/news/layers"
 import { Deferred, Effect, Layer, Redacted, Schedule } from "effect"
 import type { Config, Scope } from "effect"
 import type { LocalState } from "./LocalState.ts"
@@ -33,7 +34,7 @@ export const layer = <E>(
       yield* Effect.gen(function* () {
         const url = yield* source.url
         const postgres = yield* Postgres.make({ url: Effect.succeed(url), limits: source.limits })
-        yield* prepareDatabase.pipe(
+        yield* Effect.andThen(prepareDatabase, Migrations.apply(newsMigrations)).pipe(
           Effect.provideService(Postgres.Postgres, postgres),
           Effect.retry({
             schedule: again,

@@ -8,6 +8,7 @@ import { Core, CoreConfig, RedisClient, Role } from "@eco2/core"
 import { characterMatch, characters, characterWorker, fresh } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
+import { newsRoutes } from "@eco2/news/layers"
 import { Cause, ConfigProvider, Context, Effect, Layer, Scope } from "effect"
 import * as LocalDatabase from "./LocalDatabase.ts"
 import * as LocalEnvironment from "./LocalEnvironment.ts"
@@ -81,6 +82,7 @@ Role.run({
     characterMatch({ meanwhile: fresh }),
     later(characterWorker),
     gateway({ authDefault: "none", host }),
+    newsRoutes,
     Core.workerTelemetry
   ).pipe(
     Layer.provide(characters),

@@ -2,10 +2,11 @@
  * Serving: roles of the project run inside the test's process, over real HTTP and a real Redis: as their `main.ts` puts
  * them together, but with the environment a test gives them and a log it can read. Starting one takes milliseconds.
  */
-import { Core, Postgres, Role } from "@eco2/core"
+import { Core, Postgres, RedisClient, Role } from "@eco2/core"
 import { characterMatch, characters } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { authz, gateway } from "@eco2/gateway/layers"
+import { newsApi } from "@eco2/news/layers"
 import { characters as catalogue } from "../../packages/actors/src/domain/Character.ts"
 import { Cause, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, References } from "effect"
 import { setTimeout as delay } from "node:timers/promises"
@@ -41,6 +42,7 @@ const apps = {
     Layer.provide(Core.client),
     Layer.provide(fromEnvironment)
   ),
+  "news-api": newsApi.pipe(Layer.provide([Layer.fresh(RedisClient.layer), Layer.fresh(Postgres.layer)])),
   // and the characters it asks for, without a database
   "scan-worker": Layer.mergeAll(scanWorker, builtIn, Core.workerTelemetry).pipe(
     Layer.provide(Core.worker({ role: "scan-worker" })),

@@ -1,5 +1,7 @@
 /** `eco2 migrate`: makes the database fit for the roles of this version, before they are started. May run many times at once. */
 import { prepareDatabase } from "@eco2/actors/characters"
+import { Migrations } from "@eco2/core"
+import { migrations as newsMigrations } from "@eco2/news/layers"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { print } from "../Output.ts"
@@ -7,7 +9,7 @@ import { onDatabase } from "../Stores.ts"
 
 export const migrate = Command.make("migrate", {}, () =>
   Effect.gen(function* () {
-    const applied = yield* onDatabase(prepareDatabase)
+    const applied = [...(yield* onDatabase(prepareDatabase)), ...(yield* onDatabase(Migrations.apply(newsMigrations)))]
     yield* print({ applied }, () =>
       applied.length === 0 ? "the database is up to date" : applied.map((name) => `applied ${name}`).join("\n")
     )

@@ -130,6 +130,9 @@ export const topic = (name: string) => {
 /** A revoked token, by its id. Each in a slot of its own: there may be many, and no script touches two. */
 export const blacklist = (jti: string) => `${prefix}blacklist:${jti}`
 
+/** What is cached of the news shares this slot; its scripts take this as KEYS[1]. */
+export const news = `${prefix}{news}`
+
 /** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
 export interface Row {
   readonly name: string
@@ -406,6 +409,46 @@ export const table: ReadonlyArray<Row> = [
     "10 s longer than the token",
     "revoke",
     "Blacklist",
+    false
+  ),
+  row(
+    "{news}:state",
+    String.raw`\{news\}:state`,
+    "hash",
+    "the cached lists: as of when, in force until when, each one's length and whether it is complete",
+    "ARTICLE_CACHE_TTL",
+    "warm",
+    "page, warm",
+    true
+  ),
+  row(
+    "{news}:list:<list>",
+    String.raw`\{news\}:list:[a-z]+`,
+    "zset",
+    "the newest 200 of a category, or of all: `<id> <source> <picture>` by published ms",
+    "ARTICLE_CACHE_TTL",
+    "warm",
+    "page",
+    true
+  ),
+  row(
+    "{news}:article:<id>",
+    String.raw`\{news\}:article:[\w.-]{1,64}`,
+    "string",
+    "an article as it is answered, JSON",
+    "ARTICLE_CACHE_TTL",
+    "warm",
+    "page",
+    true
+  ),
+  row(
+    "{news}:warming",
+    String.raw`\{news\}:warming`,
+    "string",
+    "a process fills the cache",
+    "5 seconds, until it is filled",
+    "claim, warm",
+    "claim",
     false
   )
 ]

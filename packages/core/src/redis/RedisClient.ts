@@ -45,11 +45,15 @@ export class RedisClient extends Context.Service<
     readonly send: (command: string, ...args: ReadonlyArray<Argument>) => Effect.Effect<unknown, RedisError>
     /** GET of binary data; null when the key is absent. */
     readonly getBuffer: (key: string) => Effect.Effect<Buffer | null, RedisError>
-    /** Runs a script, one round trip; the reply is decoded by the script's schema. */
+    /**
+     * Runs a script, one round trip; the reply is decoded by the script's schema.
+     * - `quick`: RedisUnavailable after half a second, for callers who can do without; else after ten
+     */
     readonly run: <A>(
       script: Script<A>,
       keys: ReadonlyArray<string>,
-      args: ReadonlyArray<Argument>
+      args: ReadonlyArray<Argument>,
+      options?: { readonly quick: boolean }
     ) => Effect.Effect<A, RedisError>
     /** A connection of its own for blocking reads of keys that share `routingKey`'s slot; closed with the scope. */
     readonly reader: (routingKey: string) => Effect.Effect<Reader, never, Scope.Scope>
@@ -154,14 +158,20 @@ const cork = (connection: Connection): void => {
 
 /** What was in flight when a connection fell silent waits for the next one; not for ever. */
 const deadlineMillis = 2 * silenceMillis
-const deadline = CommandDeadline.make(deadlineMillis)
-const late = (command: string) =>
-  new RedisUnavailable({ command, cause: new Error(`no answer within ${deadlineMillis / 1000} s`) })
+const quickMillis = 500
+const usual = { millis: deadlineMillis, ...CommandDeadline.make(deadlineMillis) }
+const quick = { millis: quickMillis, ...CommandDeadline.make(quickMillis) }
+const late = (command: string, millis: number) =>
+  new RedisUnavailable({ command, cause: new Error(`no answer within ${millis / 1000} s`) })
 
-/** `timed` false: a blocking read, which has a deadline of its own. */
-const fromPromise = <A>(command: string, send: () => Promise<A>, timed = true): Effect.Effect<A, RedisError> =>
+/** `deadline` null: a blocking read, which has one of its own. */
+const fromPromise = <A>(
+  command: string,
+  send: () => Promise<A>,
+  deadline: typeof usual | null = usual
+): Effect.Effect<A, RedisError> =>
   Effect.callback<A, RedisError>((resume) => {
-    const answered = timed ? deadline.begin(() => resume(Effect.fail(late(command)))) : null
+    const answered = deadline?.begin(() => resume(Effect.fail(late(command, deadline.millis))))
     send().then(
       (reply) => {
         answered?.()
@@ -342,7 +352,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
           open.pipe(
             Effect.flatMap(({ connection }) => {
               reading = true
-              return fromPromise(command, () => connection.call(command, ...args), false)
+              return fromPromise(command, () => connection.call(command, ...args), null)
             }),
             Effect.timeoutOrElse({
               duration: Duration.millis(blockMillis + silenceMillis),
@@ -405,8 +415,11 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     topology: url._tag,
     send,
     getBuffer: (key) => counted(fromPromise("GET", () => shared.getBuffer(key))),
-    run: (script, keys, args) =>
-      Effect.flatMap(counted(fromPromise(script.name, () => invoke(script, keys, args))), script.decode),
+    run: (script, keys, args, options) =>
+      Effect.flatMap(
+        counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
+        script.decode
+      ),
     reader,
     servers: Effect.map(counted(look), ({ heard }) => heard),
     trouble: trouble.present,

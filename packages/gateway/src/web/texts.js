@@ -7,6 +7,7 @@
 /** @type {Record<string, string>} */
 const ko = {
   skip: "본문으로 건너뛰기",
+  news: "뉴스",
   title: "이건 어떻게 버리지?",
   lead: "사진 한 장이면 무엇인지 알아보고, 배출 규정을 찾아 순서대로 알려 드려요.",
   photo: "사진",
@@ -144,6 +145,7 @@ const ko = {
 /** @type {Record<string, string>} */
 const en = {
   skip: "Skip to content",
+  news: "News",
   title: "How do I throw this away?",
   lead: "One photo is enough: we see what it is, look the disposal rule up and tell you what to do, step by step.",
   photo: "Photo",

@@ -1,0 +1,110 @@
+/**
+ * NewsPage: the page at /news and its files under /news/assets/, with a content security policy that allows nothing from
+ * elsewhere but pictures. `category`, `cursor`, `lang` stand in its address; the language is else the browser's.
+ */
+import { Effect, Layer, Result, Schema } from "effect"
+import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
+import { HttpServerRequest } from "effect/http"
+import { fileURLToPath } from "node:url"
+import { Article } from "../domain/Article.ts"
+import { render } from "../web/document.ts"
+import type { View } from "../web/document.ts"
+import type { Language } from "../web/texts.ts"
+import { noSuchPage, orInternal } from "./HttpErrors.ts"
+import { reader } from "./NewsHandlers.ts"
+import * as NewsQuery from "./NewsQuery.ts"
+
+const folder = fileURLToPath(new URL("../web/", import.meta.url))
+/** Cards of a page: full rows in two and three columns. */
+const pageLength = "12"
+
+const headers = {
+  "content-security-policy": [
+    "default-src 'self'",
+    "img-src 'self' https: http:",
+    "style-src 'self'",
+    "script-src 'self'",
+    "connect-src 'self'",
+    "object-src 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'"
+  ].join("; "),
+  "cache-control": "no-cache",
+  vary: "accept-language",
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "same-origin"
+}
+
+const isLanguage = (text: string | null): text is Language => text === "ko" || text === "en"
+/** The first of ours that the browser names; Korean where it names none. */
+const preferred = (accepted: string | undefined): Language =>
+  (accepted ?? "")
+    .split(",")
+    .map((part) => part.trim().slice(0, 2).toLowerCase())
+    .find(isLanguage) ?? "ko"
+
+const decodeArticle = Schema.decodeUnknownSync(Schema.fromJsonString(Article))
+
+const statuses = { Articles: 200, Unavailable: 503, BadQuery: 400 } as const
+
+const page = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const read = yield* reader
+    const contentOf = (given: URLSearchParams) => {
+      const parsed = NewsQuery.parse({
+        category: given.get("category") ?? undefined,
+        cursor: given.get("cursor") ?? undefined,
+        limit: pageLength
+      })
+      if (Result.isFailure(parsed)) return Effect.succeed<View["content"]>({ _tag: "BadQuery" })
+      return read(parsed.success).pipe(
+        Effect.map((reading): View["content"] => ({
+          _tag: "Articles",
+          articles: reading.page.articles.map((text) => decodeArticle(text)),
+          next: reading.page.next
+        })),
+        Effect.catch(() => Effect.succeed<View["content"]>({ _tag: "Unavailable" }))
+      )
+    }
+    yield* router.add(
+      "GET",
+      "/news",
+      orInternal(
+        Effect.gen(function* () {
+          const request = yield* HttpServerRequest.HttpServerRequest
+          const given = new URL(request.url, "http://localhost").searchParams
+          const lang = given.get("lang")
+          const chosen = isLanguage(lang) ? lang : null
+          const content = yield* contentOf(given)
+          const parsed = NewsQuery.parse({ category: given.get("category") ?? undefined })
+          const html = render({
+            language: chosen ?? preferred(request.headers["accept-language"]),
+            chosen,
+            list: Result.isSuccess(parsed) ? parsed.success.list : "all",
+            isFirst: (given.get("cursor") ?? "") === "",
+            content
+          })
+          return HttpServerResponse.text(html, {
+            status: statuses[content._tag],
+            contentType: "text/html; charset=utf-8",
+            headers
+          })
+        })
+      )
+    )
+  })
+)
+
+/** What browsers may have of the folder; the rest makes the page. */
+const files = ["news.js", "style.css", "icon.svg"]
+
+const assets = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const served = yield* HttpStaticServer.make({ root: folder, cacheControl: "no-cache" })
+    const serve = Effect.catch(served, () => Effect.succeed(noSuchPage))
+    for (const file of files) yield* router.prefixed("/news/assets").add("GET", `/${file}`, serve)
+  })
+)
+
+export const layer = Layer.merge(page, assets)

@@ -1,0 +1,79 @@
+/** What this package does, as layers for composition roots. */
+import { Migrations, Postgres, Readiness, RedisClient } from "@eco2/core"
+import { Effect, Layer } from "effect"
+import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
+import { HttpApiScalar } from "effect/http-api"
+import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
+import { NewsApi } from "./http/NewsApi.ts"
+import * as NewsHandlers from "./http/NewsHandlers.ts"
+import * as NewsPage from "./http/NewsPage.ts"
+import { NewsConfig } from "./NewsConfig.ts"
+import * as ArticleCache from "./store/ArticleCache.ts"
+import * as ArticleReading from "./store/ArticleReading.ts"
+import * as ArticleStore from "./store/ArticleStore.ts"
+
+/** Every table of this package. */
+export const { migrations } = ArticleStore
+
+/** Articles in both stores, saved, read and warmed. */
+export const articles = ArticleReading.layer.pipe(
+  Layer.provideMerge(Layer.merge(ArticleStore.layer, ArticleCache.layer))
+)
+
+const isAway = (error: { readonly _tag: string }) =>
+  error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
+/** Fails only on a database that is there and lacks the tables: what Redis holds can be shown without one. */
+const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway, () => Effect.void))
+
+/** The news calls, the page at /news, and the calls' own OpenAPI: routes for any process that serves HTTP. */
+export const newsRoutes = Layer.mergeAll(
+  NewsHandlers.layer,
+  HttpApiScalar.layer(NewsApi, { path: "/api/v1/info/docs" }),
+  NewsPage.layer
+).pipe(Layer.provide(articles))
+
+/** /readyz: one of the two stores is enough. */
+const readiness = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { register } = yield* Readiness
+    const redis = yield* RedisClient.RedisClient
+    const postgres = yield* Postgres.Postgres
+    yield* register("news", () =>
+      redis.trouble() === null || postgres.trouble() === null ? null : "neither Redis nor Postgres answers"
+    )
+  })
+)
+
+const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
+const errorBodies = HttpRouter.middleware(
+  (app) => HttpEffect.withPreResponseHandler(app, (_, response) => Effect.succeed(withErrorBody(response))),
+  { global: true }
+)
+const cors = (origins: ReadonlyArray<string>) =>
+  origins.length === 0
+    ? Layer.empty
+    : HttpRouter.middleware(
+        HttpMiddleware.cors({
+          allowedOrigins: (origin) => origins.includes(origin),
+          allowedMethods: ["GET", "OPTIONS"],
+          allowedHeaders: ["content-type", "authorization", "if-none-match"],
+          exposedHeaders: ["etag", "retry-after"],
+          credentials: true,
+          maxAge: 600
+        }),
+        { global: true }
+      )
+
+/** Role `news-api`: the routes in a process of their own. */
+export const newsApi = Layer.unwrap(
+  Effect.map(NewsConfig, ({ corsOrigins }) =>
+    Layer.mergeAll(
+      newsRoutes,
+      notFound,
+      errorBodies,
+      cors(corsOrigins),
+      readiness,
+      Layer.effectDiscard(databaseNotWrong)
+    )
+  )
+)

@@ -1,0 +1,162 @@
+/**
+ * ArticleReading: which store answers a reader. Redis first; on a miss, or beyond the newest, or while Redis is away:
+ * Postgres. Both keep the same order by the same cursor, so that a reader may change stores from page to page (N1).
+ *   N3  Redis away is no error and nobody waits for it: half a second at most, then it is passed by (AwayGate)
+ *   N4  however many miss at once, one of all processes fills the cache, by one statement; the others of its process are
+ *       answered by what it read, those of other processes read their page, equal ones together
+ *   N5  Postgres away: what Redis still keeps is shown, in force or not
+ * Used by NewsHandlers and NewsPage; `warm` by whoever has stored articles.
+ */
+import { Complaint } from "@eco2/core"
+import type { PostgresError, RedisError } from "@eco2/core"
+import { Context, Effect, Layer, Metric, Schema } from "effect"
+import { ArticleCache } from "./ArticleCache.ts"
+import type { Claim, Look } from "./ArticleCache.ts"
+import { cut } from "./ArticlePage.ts"
+import type { Page, Query } from "./ArticlePage.ts"
+import { ArticleStore } from "./ArticleStore.ts"
+import type { Snapshot } from "./ArticleStore.ts"
+import * as AwayGate from "./AwayGate.ts"
+import { newsReads, newsWarms } from "./Metrics.ts"
+import * as SharedFlight from "./SharedFlight.ts"
+
+/** Neither store can answer. Asking again later is safe. */
+export class NewsUnavailable extends Schema.TaggedError<NewsUnavailable>()("NewsUnavailable", {
+  reason: Schema.String
+}) {
+  override get message() {
+    return `news cannot be read: ${this.reason}`
+  }
+}
+
+export interface Reading {
+  readonly page: Page
+  readonly source: "redis" | "postgres"
+  /** Articles of the list in the cache; 0 where that is not known. */
+  readonly total: number
+  /** Whole seconds the list is in force; 0 from Postgres. */
+  readonly expiresIn: number
+}
+
+export class ArticleReading extends Context.Service<
+  ArticleReading,
+  {
+    readonly page: (query: Query) => Effect.Effect<Reading, NewsUnavailable>
+    /** Fills the cache with what Postgres has now, for whoever has stored articles; how many the list `all` holds. */
+    readonly warm: Effect.Effect<number, PostgresError.PostgresError | RedisError.RedisError>
+  }
+>()("@eco2/news/store/ArticleReading") {}
+
+/** Those who missed wait for the cache to be written, so that nobody misses again; a Redis that hangs meanwhile does not hold them. */
+const writePatience = "2 seconds"
+/** A reader gives up rather than wait longer for Postgres. */
+const storePatience = "8 seconds"
+
+const reads = {
+  redis: Metric.withAttributes(newsReads, { source: "redis" }),
+  postgres: Metric.withAttributes(newsReads, { source: "postgres" }),
+  stale: Metric.withAttributes(newsReads, { source: "stale" }),
+  none: Metric.withAttributes(newsReads, { source: "none" })
+}
+const warms = (outcome: "warmed" | "older" | "failed") =>
+  Metric.update(Metric.withAttributes(newsWarms, { outcome }), 1)
+
+type Filling = Snapshot | Exclude<Claim, "mine">
+
+const fromCache = ({ expiresMillis, page, total }: Extract<Look, { _tag: "Hit" }>): Reading => ({
+  page,
+  source: "redis",
+  total,
+  expiresIn: Math.ceil(expiresMillis / 1000)
+})
+
+const keyOf = ({ after, hasImage, limit, list, source }: Query) =>
+  [list, source, hasImage, limit, after?.millis, after?.id].join(" ")
+
+export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCache> = Layer.effect(
+  ArticleReading,
+  Effect.gen(function* () {
+    const store = yield* ArticleStore
+    const cache = yield* ArticleCache
+    const gate = AwayGate.make()
+    const complaint = Complaint.make("the news cache cannot be filled", "the news cache is filled again")
+    const pages = yield* SharedFlight.make<Page, PostgresError.PostgresError>()
+    const fillings = yield* SharedFlight.make<Filling, PostgresError.PostgresError>()
+
+    const isAway = (error: RedisError.RedisError) => error._tag === "RedisUnavailable"
+    /** Null: Redis is away. What it refuses for another reason is a miss. */
+    const look = (query: Query, stale: boolean): Effect.Effect<Look | null> =>
+      gate
+        .pass(cache.page(query, { stale }), isAway)
+        .pipe(Effect.catch((error) => Effect.as(complaint.failed(error), { _tag: "Miss" as const, asOf: "" })))
+
+    const write = (snapshot: Snapshot) =>
+      cache.warm(snapshot).pipe(
+        Effect.tap((warmed) => Effect.andThen(warms(warmed ? "warmed" : "older"), complaint.well)),
+        Effect.tapError((error) => Effect.andThen(warms("failed"), complaint.failed(error)))
+      )
+    /** What Postgres has, put into the cache; without it where another process is at it or has been, or Redis refuses. */
+    const fill = Effect.fnUntraced(function* (asOf: string): Effect.fn.Return<Filling, PostgresError.PostgresError> {
+      const claim = yield* cache.claim(asOf).pipe(
+        Effect.tapError(complaint.failed),
+        Effect.orElseSucceed(() => "taken" as const)
+      )
+      if (claim !== "mine") return claim
+      const snapshot = yield* store.newest
+      yield* Effect.ignore(Effect.timeout(write(snapshot), writePatience))
+      return snapshot
+    })
+
+    const fromStore = (query: Query, total: number) =>
+      Effect.map(pages(keyOf(query), store.page(query)), (page): Reading => ({
+        page,
+        source: "postgres",
+        total,
+        expiresIn: 0
+      }))
+    const missed = Effect.fnUntraced(function* (query: Query, asOf: string) {
+      const filling = yield* fillings(asOf, fill(asOf))
+      if (filling === "filled") {
+        const found = yield* look(query, false)
+        return found?._tag === "Hit" ? fromCache(found) : yield* fromStore(query, 0)
+      }
+      const loaded = filling === "taken" ? undefined : filling.lists.get(query.list)
+      const page = loaded === undefined ? undefined : cut(loaded, query)
+      const total = loaded?.articles.length ?? 0
+      return page === undefined
+        ? yield* fromStore(query, total)
+        : ({ page, source: "postgres", total, expiresIn: 0 } satisfies Reading)
+    })
+    /** Postgres is away: what Redis still has. */
+    const stale = (query: Query, away: boolean, error: { readonly message: string }) =>
+      Effect.flatMap(away ? Effect.succeed(null) : look(query, true), (found) =>
+        found?._tag === "Hit"
+          ? Effect.as(Metric.update(reads.stale, 1), fromCache(found))
+          : Effect.andThen(Metric.update(reads.none, 1), Effect.fail(new NewsUnavailable({ reason: error.message })))
+      )
+
+    return ArticleReading.of({
+      page: Effect.fnUntraced(function* (query) {
+        const found = yield* look(query, false)
+        if (found?._tag === "Hit") {
+          yield* Metric.update(reads.redis, 1)
+          return fromCache(found)
+        }
+        const read = found?._tag === "Miss" ? missed(query, found.asOf) : fromStore(query, found?.total ?? 0)
+        return yield* read.pipe(
+          Effect.timeoutOrElse({
+            duration: storePatience,
+            orElse: () => Effect.fail({ message: "no answer in time" })
+          }),
+          Effect.tap(({ source }) => Metric.update(reads[source], 1)),
+          Effect.catch((error) => stale(query, found === null, error))
+        )
+      }),
+      warm: Effect.gen(function* () {
+        const snapshot = yield* store.newest
+        yield* write(snapshot)
+        return snapshot.lists.get("all")?.articles.length ?? 0
+      })
+    })
+  })
+)

@@ -1,0 +1,19 @@
+/** CacheConfig: how long what Redis holds of the news counts. A wrong value stops the process at start. */
+import { Setting } from "@eco2/core"
+import { Config, Duration, Effect } from "effect"
+
+export const CacheConfig = Config.all({
+  /** NEWS_CACHE_TTL: how long lists are in force; then they are read from Postgres anew. Default 1 hour. */
+  lists: Setting.duration("NEWS_CACHE_TTL", { default: "1 hour", min: "1 second" }),
+  /** ARTICLE_CACHE_TTL: how long lists and articles are kept at all; at least NEWS_CACHE_TTL. Default 24 hours. */
+  articles: Setting.duration("ARTICLE_CACHE_TTL", { default: "24 hours", min: "1 second" })
+}).pipe(
+  Config.mapEffect((given) =>
+    Duration.isLessThan(given.articles, given.lists)
+      ? Effect.fail(
+          Setting.refuse("ARTICLE_CACHE_TTL is less than NEWS_CACHE_TTL: lists would outlive what they are lists of")
+        )
+      : Effect.succeed(given)
+  )
+)
+export type CacheConfig = Config.Success<typeof CacheConfig>

@@ -1,0 +1,31 @@
+/**
+ * SharedFlight: work that many ask for at once is done once; all get its outcome. Nothing is remembered after it. Who asked
+ * first may go away without breaking it off for the others; it ends with the scope it was made in.
+ */
+import { Deferred, Effect, Exit } from "effect"
+import type { Scope } from "effect"
+
+export type SharedFlight<A, E> = (key: string, work: Effect.Effect<A, E>) => Effect.Effect<A, E>
+
+/** `work` must end by itself, in bounded time: nobody else ends it. */
+export const make = <A, E>(): Effect.Effect<SharedFlight<A, E>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const fork = Effect.runForkWith(yield* Effect.context<never>())
+    const flights = new Map<string, Deferred.Deferred<A, E>>()
+    return (key, work) =>
+      Effect.suspend(() => {
+        const known = flights.get(key)
+        if (known !== undefined) return Deferred.await(known)
+        const flight = Deferred.makeUnsafe<A, E>()
+        flights.set(key, flight)
+        const landing = Effect.onExit(work, (exit: Exit.Exit<A, E>) =>
+          Effect.suspend(() => {
+            flights.delete(key)
+            return Deferred.done(flight, exit)
+          })
+        )
+        fork(Effect.forkIn(Effect.ignoreCause(landing), scope))
+        return Deferred.await(flight)
+      })
+  })

@@ -1,0 +1,258 @@
+/** The news API over HTTP: what its clients rely on, and what it does while a store is away. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
+import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
+import { FaultProxy, PostgresServer, RedisServer } from "@eco2/core/testing"
+import { Duration, Layer, ManagedRuntime, Schema } from "effect"
+import { Redis } from "ioredis"
+import { Article } from "../../../packages/news/src/domain/Article.ts"
+import { ArticleStore, layer, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
+import { field } from "../../gateway/ScanClient.ts"
+import { metric, start, until } from "../../gateway/Serving.ts"
+import type { Serving } from "../../gateway/Serving.ts"
+import { article, articles, newestFirst } from "../NewsFixture.ts"
+
+const List = Schema.Struct({
+  articles: Schema.Array(Article),
+  next_cursor: Schema.NullOr(Schema.String),
+  has_more: Schema.Boolean,
+  meta: Schema.Struct({
+    total_cached: Schema.Int,
+    cache_expires_in: Schema.Int,
+    source: Schema.Literals(["redis", "postgres"])
+  })
+})
+
+/** By the server's own count. */
+const statementCalls = PostgresStatement.make({
+  name: "test.calls",
+  text: `SELECT coalesce(sum(calls), 0)::int AS calls FROM pg_stat_statements
+    WHERE query LIKE $1::text AND query NOT LIKE '%pg_stat_statements%'`,
+  row: Schema.Struct({ calls: Schema.Int })
+})
+
+describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
+  const all = articles(30)
+  let database: PostgresServer.PostgresServer
+  let redis: RedisServer.RedisServer
+  let outside: ManagedRuntime.ManagedRuntime<Postgres.Postgres | ArticleStore, never>
+  let api: Serving
+  const serving: Array<Serving> = []
+  const role = async (env: Readonly<Record<string, string>> = {}) => {
+    const started = await start("news-api", { DATABASE_URL: database.url(), REDIS_URL: redis.url, ...env })
+    serving.push(started)
+    return started
+  }
+
+  beforeAll(async () => {
+    ;[database, redis] = await Promise.all([PostgresServer.start(), RedisServer.start()])
+    outside = ManagedRuntime.make(
+      Layer.provideMerge(layer, Postgres.layerUrl(database.url(), { pool: 1, timeout: Duration.seconds(10) }))
+    )
+    const script = (text: string) => outside.runPromise(Postgres.Postgres.use((sql) => sql.script("test", text)))
+    await script("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+    await database.restart()
+    await script("CREATE EXTENSION pg_stat_statements")
+    await outside.runPromise(Migrations.apply(migrations))
+    await outside.runPromise(ArticleStore.use((store) => store.save(all)))
+  })
+  beforeEach(async () => {
+    api = await role()
+  })
+  afterEach(async () => {
+    await Promise.all(serving.splice(0).map((one) => one.stop()))
+    await redis.restart()
+  })
+  afterAll(async () => {
+    await outside?.dispose()
+    await database?.stop()
+    await redis?.stop()
+  })
+
+  const get = (path: string, headers: Record<string, string> = {}, on = api) =>
+    fetch(`${on.address}/api/v1/info${path}`, { headers })
+  const list = async (query = "", on = api) => {
+    const response = await get(`/news${query}`, {}, on)
+    expect(response.status).toBe(200)
+    expect(response.headers.get("content-type")).toMatch(/^application\/json/)
+    return Schema.decodeUnknownSync(List)(await response.json())
+  }
+
+  it("gives the newest ten, then the next by the cursor, each article whole", async () => {
+    const first = await list()
+    expect(first.articles).toEqual(newestFirst(all).slice(0, 10))
+    expect(first).toMatchObject({ has_more: true, meta: { source: "postgres", cache_expires_in: 0, total_cached: 30 } })
+    const second = await list(`?cursor=${first.next_cursor}&limit=50`)
+    expect(second.articles).toEqual(newestFirst(all).slice(10))
+    expect(second).toMatchObject({ has_more: false, next_cursor: null, meta: { source: "redis", total_cached: 30 } })
+    expect(second.meta.cache_expires_in).toBeGreaterThan(3_500)
+  })
+
+  it("filters by category, source and picture", async () => {
+    const { articles: found } = await list("?category=energy&source=naver&has_image=true&limit=50")
+    const wanted = all.filter(
+      (one) => one.category === "energy" && one.source === "naver" && one.thumbnail_url !== null
+    )
+    expect(found).toEqual(newestFirst(wanted))
+    expect((await list("?has_image=false&limit=50")).articles).toHaveLength(30)
+  })
+
+  it.each([
+    ["category=sports", 400, "INVALID_CATEGORY"],
+    ["category=", 400, "INVALID_CATEGORY"],
+    ["source=rumour", 400, "INVALID_SOURCE"],
+    ["cursor=yesterday", 400, "INVALID_CURSOR_FORMAT"],
+    ["cursor=1768584028000", 400, "INVALID_CURSOR_FORMAT"],
+    ["cursor=999999999999999_a", 400, "INVALID_CURSOR_FORMAT"],
+    ["cursor=1_a%27b", 400, "INVALID_CURSOR_FORMAT"],
+    ["limit=0", 422, "VALIDATION_ERROR"],
+    ["limit=51", 422, "VALIDATION_ERROR"],
+    ["limit=ten", 422, "VALIDATION_ERROR"],
+    ["has_image=maybe", 422, "VALIDATION_ERROR"],
+    ["limit=1&limit=2", 400, "INVALID_REQUEST"]
+  ])("%s is %i %s", async (query, status, code) => {
+    const response = await get(`/news?${query}`)
+    expect(response.status).toBe(status)
+    const body: unknown = await response.json()
+    expect(body).toMatchObject({ code })
+    if (status === 422) {
+      expect(field(body, "detail")).toEqual([
+        { loc: ["query", query.split("=")[0]], msg: expect.any(String), type: expect.any(String) }
+      ])
+    }
+  })
+
+  it("names the categories, tells its health, and describes itself", async () => {
+    expect(await (await get("/news/categories")).json()).toEqual({
+      categories: [
+        { id: "all", name: "전체" },
+        { id: "environment", name: "환경" },
+        { id: "energy", name: "에너지" },
+        { id: "ai", name: "AI" }
+      ]
+    })
+    expect(await (await get("/health")).json()).toMatchObject({ status: "healthy", redis: "up", postgres: "up" })
+    const described: unknown = await (await get("/openapi.json")).json()
+    expect(Object.keys(field(described, "paths") as object)).toEqual(
+      expect.arrayContaining(["/api/v1/info/news", "/api/v1/info/news/categories", "/api/v1/info/health"])
+    )
+    expect((await get("/nothing")).status).toBe(404)
+  })
+
+  it("answers 304 to who has the page, whichever store it comes from, and 200 once it is another", async () => {
+    const first = await get("/news")
+    const etag = first.headers.get("etag") ?? ""
+    expect(etag).toMatch(/^W\/"/)
+    const again = await get("/news", { "if-none-match": `"other", ${etag}` })
+    expect(again.status).toBe(304)
+    expect(await again.text()).toBe("")
+    expect((await get("/news?limit=9", { "if-none-match": etag })).status).toBe(200)
+  })
+
+  it("lets the origins of CORS_ORIGINS in, and no other", async () => {
+    const open = await role({ CORS_ORIGINS: "https://app.example" })
+    const allowed = async (origin: string) =>
+      (await get("/news", { origin }, open)).headers.get("access-control-allow-origin")
+    expect(await allowed("https://app.example")).toBe("https://app.example")
+    expect(await allowed("https://evil.example")).toBe(null)
+  })
+
+  it("N4 200 misses at once are one statement on Postgres; of two processes one fills the cache", async () => {
+    const calls = async (like: string) => {
+      const [row] = await outside.runPromise(Postgres.Postgres.use((sql) => sql.run(statementCalls, [like])))
+      return row?.calls ?? 0
+    }
+    const anything = "%news_articles%"
+    const filling = "%UNION ALL%"
+    const before = await calls(anything)
+    const misses = await Promise.all(Array.from({ length: 200 }, () => list()))
+    expect(await calls(anything)).toBe(before + 1)
+    expect(new Set(misses.map(({ articles: found }) => JSON.stringify(found))).size).toBe(1)
+    expect(misses[0]!.meta.source).toBe("postgres")
+
+    const other = await role()
+    await list("", other)
+    const client = new Redis(redis.url)
+    await client.flushall()
+    client.disconnect()
+    const fillings = await calls(filling)
+    await Promise.all(Array.from({ length: 200 }, (_, i) => list("", i % 2 === 0 ? api : other)))
+    expect(await calls(filling)).toBe(fillings + 1)
+  })
+
+  it("N3 Redis stopped in the middle, or away from the start: 200 from Postgres", async () => {
+    await list()
+    expect((await list()).meta.source).toBe("redis")
+    await redis.kill9()
+    const answers = await Promise.all(Array.from({ length: 50 }, () => list()))
+    expect(answers.every(({ meta }) => meta.source === "postgres" && meta.cache_expires_in === 0)).toBe(true)
+    const late = await role()
+    expect((await list("?category=ai", late)).articles).toHaveLength(10)
+    expect((await fetch(`${late.address}/readyz`)).status).toBe(200)
+    await redis.restart()
+    await until(
+      async () => (await list("", late)).meta.source,
+      (source) => source === "redis"
+    )
+    expect(await metric(late, "eco2_news_warms_total")).toBeGreaterThan(0)
+  })
+
+  it("N5 Postgres away: from Redis as long as it has it, else 503 with Retry-After", async () => {
+    const proxy = await FaultProxy.start(database.port)
+    try {
+      const port = new URL(proxy.url).port
+      const cut = await role({ DATABASE_URL: `postgres://postgres@127.0.0.1:${port}/postgres` })
+      await list("", cut)
+      proxy.refuse()
+      expect((await list("", cut)).meta.source).toBe("redis")
+      await redis.restart()
+      const refused = await get("/news", {}, cut)
+      expect(refused.status).toBe(503)
+      expect(refused.headers.get("retry-after")).toBe("2")
+      expect(await refused.json()).toEqual({ detail: expect.any(String), code: "UNAVAILABLE" })
+      const page = await fetch(`${cut.address}/news`)
+      expect(page.status).toBe(503)
+      expect(await page.text()).toContain("지금은 뉴스를 보여 드릴 수 없어요")
+    } finally {
+      await proxy.close()
+    }
+  })
+
+  it("does not start on a database without its tables, and says what to run", async () => {
+    const empty = await database.database("bare")
+    await expect(role({ DATABASE_URL: empty })).rejects.toThrow("eco2 migrate")
+  })
+
+  it("the page is whole without JavaScript: cards, categories, the way to the next page; all of it escaped", async () => {
+    const evil = article(5_000, {
+      id: "rss_evil",
+      source: "rss",
+      title: `<script>alert(1)</script> "&' 제목`,
+      snippet: "<img src=x onerror=alert(1)>",
+      url: `https://news.example/?a="><script>`,
+      thumbnail_url: `https://pictures.example/"onerror="alert(1)`,
+      published_at: "2026-11-22T00:00:00.000Z"
+    })
+    await outside.runPromise(ArticleStore.use((store) => store.save([evil])))
+    const response = await fetch(`${api.address}/news`, { headers: { "accept-language": "ko" } })
+    const html = await response.text()
+    expect(response.status).toBe(200)
+    expect(response.headers.get("content-security-policy")).toContain("default-src 'self'")
+    expect(html).toContain('<html lang="ko">')
+    expect(html.match(/data-testid="article"/g)).toHaveLength(12)
+    expect(html).toContain("&lt;script&gt;alert(1)&lt;/script&gt; &quot;&amp;&#39; 제목")
+    expect(html.replaceAll('<script type="module" src="/news/assets/news.js"></script>', "")).not.toMatch(
+      /<script|<img src=x|"onerror/
+    )
+    const more = /data-testid="more"[^>]*href="([^"]+)"/.exec(html)?.[1]?.replaceAll("&amp;", "&") ?? ""
+    const second = await (await fetch(`${api.address}${more}`)).text()
+    expect(second.match(/data-testid="article"/g)).toHaveLength(12)
+    const english = await (await fetch(`${api.address}/news?category=ai&lang=en`)).text()
+    expect(english).toContain('<html lang="en">')
+    expect(english).toMatch(/category=ai&amp;lang=en"[^>]*aria-current="page"/)
+    expect((await fetch(`${api.address}/news?category=sports`)).status).toBe(400)
+    for (const file of ["news.js", "style.css", "icon.svg"]) {
+      expect((await fetch(`${api.address}/news/assets/${file}`)).status).toBe(200)
+    }
+    expect((await fetch(`${api.address}/news/assets/document.ts`)).status).toBe(404)
+  })
+})

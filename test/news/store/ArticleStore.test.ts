@@ -1,0 +1,183 @@
+/** Articles in Postgres: one a URL, changed only where that moves nothing, read page by page by their place. */
+import { expect, it } from "@effect/vitest"
+import { Migrations } from "@eco2/core"
+import { Effect, Layer } from "effect"
+import type { Article } from "../../../packages/news/src/domain/Article.ts"
+import { ArticleStore, layer, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
+import { onBoth, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
+import type { Database } from "../../core/postgres/PostgresFixture.ts"
+import { article, articles, idsOf, newestFirst, noon, query, walk } from "../NewsFixture.ts"
+
+const prepared = <A, E>(database: Database, test: (store: ArticleStore["Service"]) => Effect.Effect<A, E>) =>
+  Effect.andThen(Migrations.apply(migrations), ArticleStore.use(test)).pipe(
+    Effect.provide(Layer.provideMerge(layer, postgresLayer(database)))
+  )
+const stored = (store: ArticleStore["Service"]) =>
+  Effect.map(store.page(query({ limit: 50 })), (page) => page.articles.map((text) => JSON.parse(text) as Article))
+
+onBoth("an article", (database) => {
+  it.effect("is read as it was saved; saved again it changes nothing", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const given = article(1, {
+          keywords: ['say "a, b"', "{c}", "\\"],
+          ai_tag: "recycling",
+          video_url: "https://videos.example/1",
+          source_icon_url: "https://news.example/icon.png",
+          published_at: "2026-11-21T09:30:00.007Z"
+        })
+        const bare = article(2, { source_name: null, thumbnail_url: null, keywords: [], snippet: "" })
+        expect(yield* store.save([given, bare])).toEqual({ saved: 2, changed: 0, refused: [] })
+        expect(yield* stored(store)).toEqual(newestFirst([given, bare]))
+        expect(yield* store.save([bare, given])).toEqual({ saved: 0, changed: 0, refused: [] })
+      })
+    )
+  )
+
+  it.effect("that comes twice in a batch is one, by its id and by its URL", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const one = article(1)
+        const sameId = article(1, { url: "https://elsewhere.example/1" })
+        const sameUrl = article(7, { url: one.url })
+        expect((yield* store.save([one, sameId, sameUrl, one])).saved).toBe(1)
+        expect(yield* stored(store)).toEqual([one])
+      })
+    )
+  )
+
+  it.effect("whose URL is stored under another id stays under that one, and takes what it lacks", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const first = article(1, { source: "naver", thumbnail_url: null, ai_tag: null })
+        const second = article(2, {
+          source: "newsdata",
+          url: first.url,
+          thumbnail_url: "https://pictures.example/2.jpg",
+          ai_tag: "waste"
+        })
+        yield* store.save([first])
+        expect(yield* store.save([second])).toEqual({ saved: 0, changed: 1, refused: [] })
+        expect(yield* stored(store)).toEqual([{ ...first, thumbnail_url: second.thumbnail_url, ai_tag: "waste" }])
+        // an id whose own URL another article has: both land on one row
+        const third = article(3)
+        yield* store.save([third])
+        expect(
+          (yield* store.save([{ ...third, url: "https://new.example/" }, article(9, { url: third.url })])).saved
+        ).toBe(0)
+      })
+    )
+  )
+
+  it.effect("N1 that its source brings again is brought up to date, but keeps its place", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const first = article(1, { thumbnail_url: "https://pictures.example/first.jpg" })
+        yield* store.save([first])
+        const again = article(1, {
+          title: "고친 제목",
+          category: "ai",
+          thumbnail_url: "https://pictures.example/other.jpg",
+          url: "https://moved.example/",
+          published_at: new Date(noon).toISOString()
+        })
+        expect(yield* store.save([again])).toEqual({ saved: 0, changed: 1, refused: [] })
+        expect(yield* stored(store)).toEqual([{ ...first, title: "고친 제목" }])
+      })
+    )
+  )
+
+  it.effect("that Postgres will not take costs the others of its batch nothing", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const bad = article(2, { title: "nul \u0000" })
+        const outcome = yield* store.save([article(1), bad, article(3)])
+        expect(outcome).toEqual({ saved: 2, changed: 0, refused: [{ id: bad.id, reason: expect.any(String) }] })
+      })
+    )
+  )
+
+  it.effect("takes a picture that is found later, once; deleted it stays away", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        yield* store.save([article(4), article(8), article(1)])
+        expect(idsOf((yield* store.page(query({ hasImage: true }))).articles)).toEqual([article(1).id])
+        const lacking = yield* store.lackingThumbnail(10)
+        expect(lacking.map(({ id }) => id)).toEqual([article(4).id, article(8).id])
+        const found = { id: article(4).id, thumbnail_url: "https://pictures.example/4.jpg" }
+        expect(yield* store.addThumbnails([found, found, { ...found, id: article(1).id }])).toBe(1)
+        expect(yield* store.addThumbnails([found])).toBe(0)
+        expect(yield* store.remove(article(4).id)).toBe(true)
+        expect(yield* store.remove(article(4).id)).toBe(false)
+        yield* store.save([article(4)])
+        expect((yield* stored(store)).map(({ id }) => id)).toEqual([article(1).id, article(8).id])
+      })
+    )
+  )
+
+  it.effect("N1 N2 is in its lists once, page by page, of one millisecond too, by every filter", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const all = articles(120, 0, (n) => (n < 60 ? { published_at: new Date(noon).toISOString() } : {}))
+        yield* store.save(all)
+        const expected = newestFirst(all)
+        for (const list of ["all", "energy"] as const) {
+          for (const source of ["all", "newsdata"] as const) {
+            for (const hasImage of [false, true]) {
+              const lengths: Array<number> = []
+              const seen = yield* walk(
+                (after) =>
+                  Effect.tap(store.page(query({ list, source, hasImage, after, limit: 7 })), ({ articles }) =>
+                    Effect.sync(() => lengths.push(articles.length))
+                  ),
+                Effect.void
+              )
+              const wanted = expected.filter(
+                (one) =>
+                  (list === "all" || one.category === list) &&
+                  (source === "all" || one.source === source) &&
+                  (!hasImage || one.thumbnail_url !== null)
+              )
+              expect(seen).toEqual(wanted.map(({ id }) => id))
+              expect(lengths.slice(0, -1).every((length) => length === 7)).toBe(true)
+            }
+          }
+        }
+      })
+    )
+  )
+
+  it.effect("is among the newest of its lists, all read in one statement, empty ones too", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const nothing = yield* store.newest
+        expect(nothing.lists.get("all")).toEqual({ articles: [], complete: true })
+        expect(nothing.asOf).toBeGreaterThan(Date.UTC(2020, 0))
+        const all = articles(210, 0, () => ({ category: "energy" }))
+        yield* store.save([...all, article(999, { category: "ai" })])
+        const { lists } = yield* store.newest
+        expect(lists.get("energy")).toEqual({ articles: all.slice(0, 200), complete: false })
+        expect(lists.get("ai")).toEqual({ articles: [article(999, { category: "ai" })], complete: true })
+        expect(lists.get("environment")).toEqual({ articles: [], complete: true })
+        expect(lists.get("all")?.articles).toEqual(all.slice(0, 200))
+      })
+    )
+  )
+
+  it.live("is one a URL, saved by many at once under different ids", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const batches = Array.from({ length: 6 }, (_, batch) =>
+          articles(40).map((one) => ({ ...one, id: `${one.id}-${batch}` }))
+        )
+        const outcomes = yield* Effect.forEach(batches, (batch) => store.save(batch), { concurrency: "unbounded" })
+        expect(outcomes.reduce((total, { saved }) => total + saved, 0)).toBe(40)
+        expect((yield* stored(store)).map(({ url }) => url).toSorted()).toEqual(
+          articles(40)
+            .map(({ url }) => url)
+            .toSorted()
+        )
+      })
+    )
+  )
+})
