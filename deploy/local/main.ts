@@ -4,12 +4,12 @@
  * a provider's key is.
  * Composition root: puts layers together, decides nothing else.
  */
-import { Core, CoreConfig, RedisClient, Role } from "@eco2/core"
+import { Core, CoreConfig, RedisClient, Role, Schedules } from "@eco2/core"
 import { characterMatch, characters, characterWorker, fresh } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
-import { newsRoutes } from "@eco2/news/layers"
-import { Cause, ConfigProvider, Context, Effect, Layer, Scope } from "effect"
+import { newsRoutes, newsWorker } from "@eco2/news/layers"
+import { Cause, ConfigProvider, Context, Effect, Layer, Schedule, Scope } from "effect"
 import * as LocalDatabase from "./LocalDatabase.ts"
 import * as LocalEnvironment from "./LocalEnvironment.ts"
 import * as LocalRedis from "./LocalRedis.ts"
@@ -71,6 +71,14 @@ const later = <E, R>(layer: Layer.Layer<never, E, R>): Layer.Layer<never, never,
     )
   )
 
+/** The first news is there with the first start, not at the first slot. Without a feed there is no such schedule. */
+const firstNews = Layer.effectDiscard(
+  Schedules.Schedules.use((schedules) => schedules.runNow("news-rss")).pipe(
+    Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 }),
+    Effect.catch((error) => Effect.logDebug("no first news").pipe(Effect.annotateLogs({ error: error.message })))
+  )
+)
+
 const database = Layer.unwrap(Effect.map(State, LocalDatabase.layer))
 
 Role.run({
@@ -83,6 +91,7 @@ Role.run({
     later(characterWorker),
     gateway({ authDefault: "none", host }),
     newsRoutes,
+    later(Layer.provideMerge(firstNews, newsWorker)),
     Core.workerTelemetry
   ).pipe(
     Layer.provide(characters),

@@ -1,13 +1,17 @@
 /** What this package does, as layers for composition roots. */
-import { Migrations, Postgres, Readiness, RedisClient } from "@eco2/core"
-import { Effect, Layer } from "effect"
+import { Core, GuardedFetch, Migrations, Postgres, Readiness, RedisClient } from "@eco2/core"
+import { Effect, Layer, Schedule } from "effect"
 import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiScalar } from "effect/http-api"
+import * as Collector from "./collect/Collector.ts"
+import * as NewsSchedules from "./collect/NewsSchedules.ts"
+import * as OgImage from "./collect/OgImage.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import { NewsApi } from "./http/NewsApi.ts"
 import * as NewsHandlers from "./http/NewsHandlers.ts"
 import * as NewsPage from "./http/NewsPage.ts"
 import { NewsConfig } from "./NewsConfig.ts"
+import * as NewsSources from "./source/NewsSources.ts"
 import * as ArticleCache from "./store/ArticleCache.ts"
 import * as ArticleReading from "./store/ArticleReading.ts"
 import * as ArticleStore from "./store/ArticleStore.ts"
@@ -41,6 +45,26 @@ const readiness = Layer.effectDiscard(
     yield* register("news", () =>
       redis.trouble() === null || postgres.trouble() === null ? null : "neither Redis nor Postgres answers"
     )
+  })
+)
+
+/** Waits for a database that is away, as long as it takes; fails on one that lacks the tables. */
+const databaseReady = Migrations.check(migrations).pipe(
+  Effect.retry({ schedule: Schedule.spaced("1 second"), while: isAway })
+)
+
+/** Role `news-worker`: collects by schedule from the sources that are on here. */
+export const newsWorker = Layer.merge(Collector.layer, NewsSchedules.layer).pipe(
+  Layer.provide([NewsSources.layer, OgImage.layer, Core.limits, articles]),
+  Layer.provide(GuardedFetch.layer),
+  Layer.provide(Layer.effectDiscard(databaseReady))
+)
+/** /readyz of a news-worker: it stores in Postgres. */
+export const workerReadiness = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { register } = yield* Readiness
+    const postgres = yield* Postgres.Postgres
+    yield* register("postgres", postgres.trouble)
   })
 )
 

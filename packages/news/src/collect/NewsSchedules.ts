@@ -1,0 +1,38 @@
+/**
+ * NewsSchedules: when collection runs begin (T1: one a slot in the whole fleet). A run a source and category, so that what
+ * one lacks does not hold another up; a slot that finds its last run open is skipped and counted, and a run older than ten
+ * minutes is abandoned. Sources that are off here have no schedule here.
+ */
+import { Schedule, Setting } from "@eco2/core"
+import { Config, Effect, Layer } from "effect"
+import { categories } from "../domain/Article.ts"
+import type { Source } from "../domain/Article.ts"
+import { NewsSources } from "../source/NewsSources.ts"
+import { NewsPipeline } from "./NewsPipeline.ts"
+
+const intervals = Config.all({
+  /** NEWS_INTERVAL_NAVER: how often Naver, and feeds, are asked. Default 5 minutes. */
+  naver: Setting.duration("NEWS_INTERVAL_NAVER", { default: "5 minutes", min: "1 seconds" }),
+  /** NEWS_INTERVAL_NEWSDATA: how often NewsData is asked, three calls each time. Default 30 minutes. */
+  newsdata: Setting.duration("NEWS_INTERVAL_NEWSDATA", { default: "30 minutes", min: "1 seconds" })
+})
+const deadline = "10 minutes"
+
+export const layer = Layer.unwrap(
+  Effect.gen(function* () {
+    const { on } = yield* NewsSources
+    const { naver, newsdata } = yield* intervals
+    const run = (source: Source, category: (typeof categories)[number] | null) =>
+      Schedule.every(
+        `news-${source}${category === null ? "" : `-${category}`}`,
+        { interval: source === "newsdata" ? newsdata : naver, overlap: "skip" },
+        { pipeline: NewsPipeline, input: () => ({ source, category }), deadline }
+      )
+    return Layer.mergeAll(
+      Layer.empty,
+      ...[...on.keys()].flatMap((source) =>
+        source === "rss" ? [run(source, null)] : categories.map((category) => run(source, category))
+      )
+    )
+  })
+)
