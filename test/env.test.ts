@@ -11,6 +11,7 @@ import { concurrencyVariable } from "../packages/core/src/actor/Behavior.ts"
 import { attemptsVariable, redrivesVariable, timeoutVariable } from "../packages/core/src/policy/StageLimits.ts"
 import { CacheConfig } from "../packages/news/src/store/CacheConfig.ts"
 import { GatewayConfig } from "../packages/gateway/src/GatewayConfig.ts"
+import { SourceConfig } from "../packages/news/src/source/SourceConfig.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const example = readFileSync(`${root}.env.example`, "utf8")
@@ -60,13 +61,24 @@ describe(".env.example", () => {
           const { offered, ...model } = yield* ModelConfig
           const core = yield* Effect.provide(CoreConfig, Layer.fresh(CoreConfig.layer))
           const gateway = yield* GatewayConfig
+          const sources = yield* SourceConfig
           const database = yield* PostgresConfig.limits
           const news = yield* CacheConfig
           const simple = yield* Config.all({
             redis: Config.String("REDIS_URL").pipe(Config.withDefault("redis://127.0.0.1:6379")),
             port: Config.String("PORT").pipe(Config.withDefault("8080"))
           })
-          return { models: offered.models, default: offered.default, model, core, gateway, database, news, simple }
+          return {
+            models: offered.models,
+            default: offered.default,
+            model,
+            core,
+            gateway,
+            sources,
+            database,
+            news,
+            simple
+          }
         }).pipe(
           Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: Object.fromEntries(set) }))
         )

@@ -1,7 +1,7 @@
 /**
  * LocalEnvironment: what `npm start` takes for granted where a role would refuse to start: a provider without a key offers
- * no models, and with no key at all the simulated model answers; operators come in by a secret made for this start. What is
- * set is never overruled.
+ * no models, and with no key at all the simulated model answers; operators come in by a secret made for this start; without
+ * any source of news the bundled sample is one. What is set is never overruled.
  */
 import { ConfigProvider } from "effect"
 
@@ -18,6 +18,8 @@ export const provider = (
   if (!isSet(env.GEMINI_API_KEY) && env.GEMINI_MODELS === undefined) defaults.GEMINI_MODELS = ""
   const hasModel = [env.OPENAI_API_KEY, env.GEMINI_API_KEY, env.OPENAI_MODELS, env.GEMINI_MODELS].some(isSet)
   if (!hasModel && env.SIMULATED_MODEL === undefined) defaults.SIMULATED_MODEL = "true"
+  const hasNews = [env.NAVER_CLIENT_ID, env.NEWSDATA_API_KEY, env.NEWS_FEEDS].some(isSet)
+  if (!hasNews && env.NEWS_SAMPLE === undefined) defaults.NEWS_SAMPLE = "true"
   const given = Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
   )

@@ -1,7 +1,7 @@
 /** The one-machine start's database: one process a folder, started anew when it dies, gone with its owner. */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { Postgres, PostgresStatement } from "@eco2/core"
-import { Duration, Effect, Redacted, References, Schema } from "effect"
+import { Duration, Effect, Redacted, References, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -73,9 +73,10 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
     await run(
       Effect.gen(function* () {
         yield* LocalPostgres.make({ directory })
-        yield* until(
-          Effect.sync(() => existsSync(join(directory, "data", "base"))),
-          (made) => made
+        // making a database takes seconds, on a loaded machine many
+        yield* Effect.sync(() => existsSync(join(directory, "data", "base"))).pipe(
+          Effect.repeat({ until: (made) => made, schedule: Schedule.spaced("10 millis") }),
+          Effect.timeout("60 seconds")
         )
       })
     )
@@ -85,7 +86,7 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
         yield* write(yield* url, "CREATE TABLE notes (text text)")
       })
     )
-  })
+  }, 120_000)
 
   it("ends by itself when its owner is killed; the next owner waits for that and has the data", async () => {
     const directory = folder()

@@ -16,6 +16,7 @@ export const processes = Command.make("processes", {}, () =>
           { head: "ROLE", cell: ({ role }) => role },
           { head: "STATE", cell: ({ state }) => state },
           { head: "IN FLIGHT", cell: ({ in_flight }) => in_flight },
+          { head: "LAST HEARD", cell: ({ heard_ms }) => (heard_ms === null ? "-" : `${age(heard_ms)} ago`) },
           {
             head: "LEASE",
             cell: ({ lease_ms }) => (lease_ms > 0 ? `${age(lease_ms)} left` : `over for ${age(-lease_ms)}`)

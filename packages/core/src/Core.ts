@@ -113,8 +113,11 @@ export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClien
 )
 
 /** What operators see and do: dead letters, who lives, which jobs there are. */
-export const operations: Layer.Layer<DeadLetters | Fleet | JobList, never, RedisClient | Keyspace | JobStore> =
-  Layer.mergeAll(deadLettersLayer, fleetLayer, jobListLayer)
+export const operations: Layer.Layer<
+  DeadLetters | Fleet | JobList,
+  never,
+  RedisClient | Keyspace | JobStore | CoreConfig
+> = Layer.mergeAll(deadLettersLayer, fleetLayer, jobListLayer)
 
 /** Redis by REDIS_URL and the settings by their variables. */
 export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInvalid | Config.ConfigError> = Layer.merge(

@@ -1,10 +1,11 @@
 /** Calls of hosted models, kept to their limits and behind their breakers, on a real Redis and a model server on loopback. */
 import { expect, it } from "@effect/vitest"
 import { Core, CoreConfig, RedisClient } from "@eco2/core"
-import { ConfigProvider, Context, Effect, Fiber, Layer, References } from "effect"
+import { ConfigProvider, Context, Effect, Fiber, Layer, Metric, References } from "effect"
 import type { Scope } from "effect"
 import { afterAll, beforeAll, beforeEach } from "vitest"
 import * as GuardedModels from "../../../packages/actors/src/model/GuardedModels.ts"
+import * as ModelMetrics from "../../../packages/actors/src/model/ModelMetrics.ts"
 import * as Models from "../../../packages/actors/src/model/Models.ts"
 import type { AnswerModel } from "../../../packages/actors/src/model/AnswerModel.ts"
 import type { VisionModel } from "../../../packages/actors/src/model/VisionModel.ts"
@@ -76,6 +77,39 @@ it.live("L1 calls wait for room; beyond their patience they are told when to com
     yield* one.run(classify("gpt-5-mini"))
     yield* one.run(classify("gpt-5-mini"))
     expect(server.calls[3]!.at - server.calls[2]!.at).toBeGreaterThanOrEqual(950)
+  })
+)
+
+it.live("calls, their tokens and their ends are counted, a simulated model's too; what was not sent is not", () =>
+  Effect.gen(function* () {
+    const count = (outcome: string, model = "gpt-5.2", provider = "openai") =>
+      Effect.map(Metric.value(Metric.withAttributes(ModelMetrics.modelCalls, { provider, model, outcome })), (state) =>
+        Number(state.count)
+      )
+    const tokens = (direction: string) =>
+      Effect.map(
+        Metric.value(
+          Metric.withAttributes(ModelMetrics.modelTokens, {
+            provider: "openai",
+            model: "gpt-5.2",
+            outcome: "ok",
+            direction
+          })
+        ),
+        (state) => Number(state.count)
+      )
+    const before = [yield* count("ok"), yield* count("ModelRefused"), yield* count("ok", "simulated", "simulated")]
+    const taken = (yield* tokens("input")) + (yield* tokens("output"))
+    const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=2rpm" })
+    yield* one.run(look)
+    server.next("vision", { _tag: "Refusal" })
+    yield* Effect.flip(one.run(look))
+    expect(yield* Effect.flip(one.run(look))).toMatchObject({ _tag: "ModelRateLimited" })
+    yield* one.run(classify("simulated"))
+    const after = [yield* count("ok"), yield* count("ModelRefused"), yield* count("ok", "simulated", "simulated")]
+    expect(after.map((now, i) => now - before[i]!)).toEqual([1, 1, 1])
+    expect((yield* tokens("input")) + (yield* tokens("output")) - taken).toBe(1_350)
+    expect(yield* count("ModelRateLimited")).toBe(0)
   })
 )
 

@@ -24,8 +24,12 @@ const follow = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Service
   return { told, gaps }
 })
 
+/** Who reads: the tail, and the process's topics, which are one connection more; on a Cluster they are spread over its nodes. */
 const reading = (process: Fleet.Process<Fleet.Services>) =>
-  Fleet.until(process.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xread "))
+  Fleet.until(
+    process.send("CLIENT", "LIST"),
+    (list) => [...String(list).matchAll(/cmd=xread /g)].length >= (Fleet.onCluster ? 1 : 2)
+  )
 const cut = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services>) {
   const list = yield* reading(process)
   for (const [, id = ""] of String(list).matchAll(/id=(\d+)[^\n]*cmd=xread /g))

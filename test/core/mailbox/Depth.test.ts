@@ -1,13 +1,13 @@
 /** How full a mailbox is: what waits and what is in work, and since when, whoever asks and whether or not it is served. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
-import { Lease, Mailbox } from "@eco2/core"
+import { Duration, Effect } from "effect"
+import { Keyspace, Lease, Mailbox } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 const depths = (...mailboxes: ReadonlyArray<string>) =>
   Mailbox.Mailbox.use((service) => Effect.orDie(service.depths(mailboxes)))
-const nothing = { entries: 0, leased: 0, oldestMillis: 0 }
+const nothing = { entries: 0, leased: 0, oldestMillis: 0, due: 0 }
 
 describe("a mailbox's depth", () => {
   it.live("counts what waits and what is in work; its age is the oldest entry's arrival, never less than 0", () =>
@@ -27,6 +27,28 @@ describe("a mailbox's depth", () => {
       for (let i = 0; i < 20; i++) yield* client.run(Fleet.submit({ owner: `owner ${i}` }))
       expect((yield* before.run(depths("parcel.weigh")))[0]!.oldestMillis).toBe(0)
     })
+  )
+
+  it.live(
+    "counts what timers bring within a minute: retries, parked jobs, delayed messages; no later ones, no deadlines",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url, { redriveInterval: Duration.seconds(30) })
+        const hand = yield* Fleet.byHand(client, "hand")
+        for (let i = 0; i < 4; i++) yield* client.run(Fleet.submit())
+        const [soon, late, parked] = yield* hand.read("weigh")
+        for (const holding of [soon!, late!, parked!]) yield* client.run(Fleet.begin(holding))
+        yield* client.run(Fleet.defer(soon!, { delayMillis: 30_000 }))
+        yield* client.run(Fleet.defer(late!, { delayMillis: 120_000 }))
+        yield* client.run(Fleet.bury(parked!, "ScaleBroken", 1))
+        const partition = (yield* client.run(Keyspace)).of("ann")
+        const message = "m:9b2f0f7e-5b7f-4c63-9c52-000000000000"
+        yield* client.send("HSET", partition.later, message, '{"mailbox":"notes","type":"Note","body":"{}"}')
+        yield* client.send("ZADD", partition.timers, Math.floor(yield* Fleet.timeOf(client)) + 10_000, message)
+        const [weigh, label, notes] = yield* client.run(depths("parcel.weigh", "parcel.label", "notes"))
+        expect([weigh!.due, label!.due, notes!.due]).toEqual([2, 0, 1])
+        expect(weigh!.entries).toBe(1)
+      })
   )
 
   it.live("of one nobody has ever served is what waits there, and nothing where nothing does", () =>

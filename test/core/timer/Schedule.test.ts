@@ -278,8 +278,8 @@ describe("a process whose clock is wrong", () => {
     Effect.gen(function* () {
       const { step } = yield* loopWithClock(yield* Fleet.joined(redis.url), 3_600_000)
       for (let i = 0; i < 2; i++) yield* step
-      const waits = [yield* step, yield* step]
-      for (const wait of waits) expect(wait).toBeGreaterThan(500)
+      // one that is late shortens the next wait; three slots of a second are not done in less than two
+      expect((yield* step) + (yield* step) + (yield* step)).toBeGreaterThan(1_500)
     })
   )
 })

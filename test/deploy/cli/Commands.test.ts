@@ -221,8 +221,8 @@ describe("eco2 mailboxes and eco2 processes", () => {
     await eco2("jobs", "cancel", id)
     expect(await json("processes")).toContainEqual(expect.objectContaining({ role: "sweeper", state: "alive" }))
     const processes = await lines("processes")
-    expect(processes[0]).toMatch(/^PROCESS +ROLE +STATE +IN FLIGHT +LEASE$/)
-    expect(processes.join("\n")).toMatch(/^sweeper\.\S+ +sweeper +alive +\d+ +\d+s left$/m)
+    expect(processes[0]).toMatch(/^PROCESS +ROLE +STATE +IN FLIGHT +LAST HEARD +LEASE$/)
+    expect(processes.join("\n")).toMatch(/^sweeper\.\S+ +sweeper +alive +\d+ +\d+s ago +\d+s left$/m)
   })
 })
 

@@ -16,6 +16,7 @@ import { ModelConfig } from "./ModelConfig.ts"
 import { ModelRateLimited, ModelSuspended, ModelUnavailable } from "./ModelError.ts"
 import type { ModelError } from "./ModelError.ts"
 import { limitName, ModelBreaker, ModelLimits } from "./ModelLimits.ts"
+import * as ModelMetrics from "./ModelMetrics.ts"
 import type { Provider } from "./OfferedModels.ts"
 import { answerInstructions, answerMaterial, visionInstructions } from "./Prompts.ts"
 import * as TokenEstimate from "./TokenEstimate.ts"
@@ -123,9 +124,10 @@ export const layer: Layer.Layer<
       model: string,
       kind: string,
       guess: number,
-      call: Effect.Effect<A, ModelError>
+      made: Effect.Effect<A, ModelError>
     ): Effect.Effect<A, ModelError> => {
       const provider: Provider | undefined = offered.providerOf(model)
+      const call = provider === undefined ? made : ModelMetrics.measured(provider, model, made)
       const guard = guards.get(model)
       const isFree = provider === undefined || (provider === "simulated" && !limits.has(model))
       if (isFree || guard === undefined) return call

@@ -2,6 +2,7 @@
  * Models: both ports for workers, put together from the configuration. A request goes to the provider that serves its
  * model; only providers that serve any are started, and only those load their client library.
  */
+import { GuardedFetch } from "@eco2/core"
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { Config, Redacted } from "effect"
 import { AnswerModel } from "./AnswerModel.ts"
@@ -34,6 +35,7 @@ export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Con
   Effect.gen(function* () {
     const { gemini, offered, openai, simulated, timeout } = yield* ModelConfig
     const serves = (provider: Provider) => offered.models.some((model) => offered.providerOf(model) === provider)
+    const guarded = yield* GuardedFetch.GuardedFetch
     const providers = new Map<Provider, ModelProvider>()
     if (serves("openai")) {
       const apiKey = yield* present(openai.apiKey, "OPENAI")
@@ -41,7 +43,7 @@ export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Con
     }
     if (serves("gemini")) {
       const apiKey = yield* present(gemini.apiKey, "GEMINI")
-      providers.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, timeout }))
+      providers.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, timeout, guarded }))
     }
     if (serves("simulated")) providers.set("simulated", SimulatedModel.make(simulated))
 
@@ -66,7 +68,7 @@ export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Con
       })
     )
   })
-)
+).pipe(Layer.provide(GuardedFetch.layer))
 
 const present = (key: Option.Option<Redacted.Redacted>, prefix: "OPENAI" | "GEMINI") =>
   Option.match(key, {

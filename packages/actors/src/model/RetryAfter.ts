@@ -1,33 +1,13 @@
 /**
  * RetryAfter: how long a provider asks us to stay away, as milliseconds. null means it named no usable time.
  */
+import { RetryAfter } from "@eco2/core"
 
-/**
- * From response headers: `retry-after-ms` (milliseconds), else `retry-after` (seconds, or an HTTP date).
- * - a date is taken against the response's own `date` header, so that a skewed clock here does not matter;
- *   without one against `nowMillis` (unix milliseconds)
- * - a time already past is 0
- * - source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
- */
-export const fromHeaders = (headers: Headers | undefined, nowMillis: number): number | null => {
-  const millis = asNumber(headers?.get("retry-after-ms"))
-  if (millis !== null) return Math.round(millis)
-  const text = headers?.get("retry-after")?.trim()
-  if (!text) return null
-  const seconds = asNumber(text)
-  if (seconds !== null) return Math.round(seconds * 1000)
-  // Date.parse alone would read "-5" as a year
-  const until = text.endsWith("GMT") ? Date.parse(text) : Number.NaN
-  if (Number.isNaN(until)) return null
-  const sent = Date.parse(headers?.get("date") ?? "")
-  return Math.max(0, until - (Number.isNaN(sent) ? nowMillis : sent))
-}
+/** From response headers. */
+export const fromHeaders = RetryAfter.fromHeaders
 
 /** From a protobuf duration in JSON, `"7s"` or `"7.5s"`. */
 export const fromDelay = (delay: string): number | null => {
   const seconds = /^(\d+(?:\.\d+)?)s$/.exec(delay.trim())?.[1]
   return seconds === undefined ? null : Math.round(Number(seconds) * 1000)
 }
-
-const asNumber = (text: string | null | undefined): number | null =>
-  text && /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : null

@@ -64,9 +64,9 @@ export const layer = <Name extends string, P extends Tells, H extends Handlers<P
 ): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Policies> =>
   // what the handlers say of themselves is put back: inside, only that errors have a tag matters
   serve(
-    actor as unknown as Actor<string, Protocol>,
+    actor,
     make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,
-    options as unknown as Options<Tagged>
+    options as Options<never> as Options<Tagged>
   ) as Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Policies>
 
 type AnyHandlers = {
@@ -74,7 +74,7 @@ type AnyHandlers = {
 }
 
 const serve = <EX, R>(
-  actor: Actor<string, Protocol>,
+  actor: Settlement.Served,
   make: Effect.Effect<AnyHandlers, EX, R>,
   { size, within, ...options }: Options<Tagged>
 ): Layer.Layer<never, EX | RedisError | Config.ConfigError, unknown> =>

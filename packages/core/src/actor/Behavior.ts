@@ -57,7 +57,7 @@ export const layer = <Name extends string, P extends Protocol, H extends Handler
 > =>
   // what the handlers say of themselves is put back: inside, only that errors have a tag matters
   serve(
-    actor as unknown as Actor<string, Protocol>,
+    actor,
     make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,
     options.concurrency,
     (options.retry ?? Retry.policy()) as Retry.Policy<Tagged>
@@ -70,7 +70,7 @@ export const layer = <Name extends string, P extends Protocol, H extends Handler
 type AnyHandlers = { readonly [type: string]: (payload: unknown) => Effect.Effect<unknown, Tagged, unknown> }
 
 const serve = <EX, R>(
-  actor: Actor<string, Protocol>,
+  actor: Settlement.Served,
   make: Effect.Effect<AnyHandlers, EX, R>,
   defaultConcurrency: number | undefined,
   policy: Retry.Policy<Tagged>

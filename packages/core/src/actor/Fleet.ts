@@ -2,7 +2,8 @@
  * Fleet: who lives, and what each holds, as Redis knows it: the operator's view of leases (A1). Read-only; for tools, not
  * for any decision.
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
 import { group } from "../mailbox/Mailbox.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import * as Keys from "../redis/Keys.ts"
@@ -17,6 +18,8 @@ export interface Member {
   readonly state: "alive" | "expired" | "condemned"
   /** Milliseconds until its lease ends, negative since it did. */
   readonly leaseMillis: number
+  /** Milliseconds since its last beat, by this process's LEASE, which is the fleet's; of the condemned nobody knows: null. */
+  readonly heardMillis: number | null
   /** Entries it holds in the mailboxes asked for. */
   readonly inFlight: number
 }
@@ -33,11 +36,12 @@ const Scores = Schema.Array(Schema.String)
 const Consumers = Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number])))
 const Time = Schema.Tuple([Schema.NumberFromString, Schema.NumberFromString])
 
-export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace> = Layer.effect(
+export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
   Fleet,
   Effect.gen(function* () {
     const redis = yield* RedisClient
     const { partitions } = yield* Keyspace
+    const leaseMillis = Duration.toMillis((yield* CoreConfig).lease)
     const decodeScores = decodeReply("ZRANGE", Scores)
     const decodeConsumers = decodeReply("XINFO CONSUMERS", Consumers)
     const decodeTime = decodeReply("TIME", Time)
@@ -77,6 +81,7 @@ export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace> = Layer.ef
             role: token.split(".", 1)[0] ?? "",
             state: score < 0 ? "condemned" : score <= now ? "expired" : "alive",
             leaseMillis: Math.abs(score) - now,
+            heardMillis: score < 0 ? null : Math.max(0, leaseMillis - (score - now)),
             inFlight: inFlight.get(token) ?? 0
           })
         }

@@ -16,6 +16,7 @@ import * as Script from "../redis/Script.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
 import { asks } from "../telemetry/Metrics.ts"
 import { ReadReply } from "../mailbox/Delivery.ts"
+import * as DueTimer from "./DueTimer.ts"
 import * as Supervisor from "./Supervisor.ts"
 
 /** No answer came in time. Unknown: the message may be handled, or may have been. */
@@ -123,23 +124,15 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
     const open = new Map<string, Call>()
     let calls = 0
 
-    let timer: NodeJS.Timeout | undefined
-    let standsAt = Infinity
-    const stand = (at: number) => {
-      clearTimeout(timer)
-      standsAt = at
-      if (at < Infinity) timer = setTimeout(look, Math.max(1, at - performance.now()))
-    }
-    const look = () => {
-      const now = performance.now()
+    const deadlines = DueTimer.make((now) => {
       let next = Infinity
       for (const { answered, dueAt } of open.values()) {
         if (dueAt <= now) Deferred.doneUnsafe(answered, Effect.succeed(null))
         else next = Math.min(next, dueAt)
       }
-      stand(next)
-    }
-    yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(timer)))
+      return next
+    })
+    yield* Effect.addFinalizer(() => Effect.sync(deadlines.stop))
 
     let cursor = "0-0"
     /** Gone, by a flush or a failover: what was in it is lost, and its callers' deadlines tell them. */
@@ -220,12 +213,12 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
           return yield* Deferred.await(answered)
         })
         open.set(call, { answered, dueAt })
-        if (dueAt < standsAt) stand(dueAt)
+        deadlines.at(dueAt)
         const answer = yield* Effect.raceFirst(send, Deferred.await(answered)).pipe(
           Effect.onExit((exit) =>
             Effect.suspend(() => {
               open.delete(call)
-              if (open.size === 0) stand(Infinity)
+              if (open.size === 0) deadlines.stop()
               const over = exit._tag === "Failure" || exit.value === null
               return over && entry !== null ? withdraw(key, message.mailbox, entry) : Effect.void
             })

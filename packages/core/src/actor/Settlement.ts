@@ -15,9 +15,14 @@ import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { deadLetters } from "../telemetry/Metrics.ts"
 import { ActorSystem } from "./ActorSystem.ts"
-import type { Actor, Protocol } from "./Actor.ts"
+import type { Protocol } from "./Actor.ts"
 import * as Retry from "./Retry.ts"
 
+/** What serving an actor takes of its protocol. */
+export interface Served {
+  readonly name: string
+  readonly protocol: Protocol
+}
 type Tagged = { readonly _tag: string }
 
 /** No such message, or a body that is not one. */
@@ -51,7 +56,7 @@ export const deliveriesOf = (delivery: Delivery): number => Number(delivery.fiel
 const attemptsOf = (delivery: Delivery): number => Number(delivery.fields.get("attempts") ?? 0)
 
 export const make = Effect.fnUntraced(function* (
-  actor: Actor<string, Protocol>,
+  actor: Served,
   policy: Retry.Policy<Tagged>
 ): Effect.fn.Return<Settlement, never, ActorSystem | Mailbox | Policies> {
   const system = yield* ActorSystem

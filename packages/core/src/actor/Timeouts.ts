@@ -5,6 +5,7 @@
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import type { Delivery } from "../mailbox/Delivery.ts"
+import * as DueTimer from "./DueTimer.ts"
 import type { Workload } from "./Workload.ts"
 
 export interface Timeouts {
@@ -14,30 +15,21 @@ export interface Timeouts {
 
 export const make = Effect.fnUntraced(function* (workload: Workload): Effect.fn.Return<Timeouts, never, Scope.Scope> {
   const fork = Effect.runForkWith(yield* Effect.context<never>())
-  let timer: NodeJS.Timeout | undefined
-  let standsAt = Infinity
-
-  const stand = (at: number) => {
-    clearTimeout(timer)
-    standsAt = at
-    if (at < Infinity) timer = setTimeout(look, Math.max(1, at - performance.now()))
-  }
-  const look = () => {
-    const now = performance.now()
+  const timer = DueTimer.make((now) => {
     let next = Infinity
     for (const delivery of workload.deliveries.values()) {
       if (delivery.dueAt === null || delivery.settling) continue
       if (delivery.dueAt <= now) fork(workload.end(delivery, "timeout"))
       else next = Math.min(next, delivery.dueAt)
     }
-    stand(next)
-  }
-  yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(timer)))
+    return next
+  })
+  yield* Effect.addFinalizer(() => Effect.sync(timer.stop))
 
   return {
     watch: (delivery, millis) => {
       delivery.dueAt = performance.now() + millis
-      if (delivery.dueAt < standsAt) stand(delivery.dueAt)
+      timer.at(delivery.dueAt)
     }
   }
 })

@@ -62,6 +62,8 @@ export interface Depth {
   readonly leased: number
   /** Since the oldest entry's work arrived; 0 when empty. */
   readonly oldestMillis: number
+  /** Jobs and messages on timers that come here within a minute; of the first thousand timers a partition. */
+  readonly due: number
 }
 
 /** handled: done for good · later: deliver again after a delay · dead: given up, a letter says why. */
@@ -118,7 +120,7 @@ const acknowledgeScript = Script.make({
 const depthScript = Script.make({
   file: new URL("./scripts/depth.lua", import.meta.url),
   numberOfKeys: 1,
-  reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number]))
+  reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number, Schema.Int]))
 })
 
 export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
@@ -220,11 +222,12 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
           { concurrency: "unbounded" }
         )
         return mailboxes.map((_, i) => {
-          const rows = parts.map((part) => part[i] ?? [0, 0, 0])
+          const rows = parts.map((part) => part[i] ?? [0, 0, 0, 0])
           return {
             entries: rows.reduce((sum, row) => sum + row[0], 0),
             leased: rows.reduce((sum, row) => sum + row[1], 0),
-            oldestMillis: Math.max(...rows.map((row) => row[2]))
+            oldestMillis: Math.max(...rows.map((row) => row[2])),
+            due: rows.reduce((sum, row) => sum + row[3], 0)
           }
         })
       })

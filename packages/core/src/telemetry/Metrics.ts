@@ -77,8 +77,12 @@ export const imageWaiting = Metric.gauge("eco2_image_waiting", {
 export const mailboxDepth = Metric.gauge("eco2_mailbox_depth", { description: "entries not yet acknowledged" })
 /** By `mailbox`: entries in work, of all processes. */
 export const mailboxLeased = Metric.gauge("eco2_mailbox_leased", { description: "entries in work" })
-/** By `mailbox`: waiting + leased: what autoscalers read. */
-export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", { description: "entries waiting or in work" })
+/** By `mailbox`: jobs and messages on timers that come there within a minute. */
+export const mailboxDue = Metric.gauge("eco2_mailbox_due", { description: "what timers bring within a minute" })
+/** By `mailbox`: waiting + leased + due within a minute: what autoscalers read. */
+export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", {
+  description: "entries waiting or in work, and what timers bring within a minute"
+})
 /** By `mailbox`: age of the oldest entry, seconds. */
 export const mailboxOldest = Metric.gauge("eco2_mailbox_oldest_seconds", { description: "age of the oldest entry" })
 

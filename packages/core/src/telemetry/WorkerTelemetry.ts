@@ -25,7 +25,8 @@ export const register = Effect.gen(function* () {
             [
               Metric.update(Metric.withAttributes(Metrics.mailboxDepth, labels), depth.entries),
               Metric.update(Metric.withAttributes(Metrics.mailboxLeased, labels), depth.leased),
-              Metric.update(Metric.withAttributes(Metrics.mailboxBacklog, labels), depth.entries),
+              Metric.update(Metric.withAttributes(Metrics.mailboxDue, labels), depth.due),
+              Metric.update(Metric.withAttributes(Metrics.mailboxBacklog, labels), depth.entries + depth.due),
               Metric.update(Metric.withAttributes(Metrics.mailboxOldest, labels), depth.oldestMillis / 1000)
             ],
             { discard: true }

@@ -25,6 +25,7 @@ export const ProcessState = Schema.Struct({
   role: Schema.String,
   state: Schema.String,
   lease_ms: Schema.Number,
+  heard_ms: Schema.NullOr(Schema.Number),
   in_flight: Schema.Int
 })
 export const LetterState = Schema.Struct({

@@ -75,11 +75,12 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
             request,
             Effect.map(Effect.mapError(fleet.members(mailboxes), fromRedis), (members) =>
               json(
-                members.map(({ inFlight, leaseMillis, role, state, token }) => ({
+                members.map(({ heardMillis, inFlight, leaseMillis, role, state, token }) => ({
                   token,
                   role,
                   state,
                   lease_ms: leaseMillis,
+                  heard_ms: heardMillis,
                   in_flight: inFlight
                 }))
               )

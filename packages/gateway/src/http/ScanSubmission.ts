@@ -3,8 +3,8 @@
  * Order matters to clients: shape first, then the image, then the question, then the model.
  */
 import type { OfferedModels, ScanRequest } from "@eco2/actors/protocol"
+import { PublicAddress } from "@eco2/core"
 import { Config, Effect } from "effect"
-import { BlockList, isIP } from "node:net"
 import { invalid, refusal } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
 
@@ -26,43 +26,10 @@ export const mostBodyBytes = Math.ceil(mostImageBytes / 3) * 4 + 64 * 1024
 const dataUrl = /^data:image\/(jpeg|png|webp|gif);base64,/
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/
 
-/** Addresses no public picture lives at; names are looked up, and checked again, by whoever fetches. */
-const privateAddresses = new BlockList()
-for (const [network, bits] of [
-  ["0.0.0.0", 8],
-  ["10.0.0.0", 8],
-  ["100.64.0.0", 10],
-  ["127.0.0.0", 8],
-  ["169.254.0.0", 16],
-  ["172.16.0.0", 12],
-  ["192.0.0.0", 24],
-  ["192.168.0.0", 16],
-  ["198.18.0.0", 15],
-  ["224.0.0.0", 3]
-] as const) {
-  privateAddresses.addSubnet(network, bits, "ipv4")
-}
-for (const [network, bits] of [
-  ["::", 127],
-  ["64:ff9b::", 96],
-  ["fc00::", 7],
-  ["fe80::", 10],
-  ["ff00::", 8]
-] as const)
-  privateAddresses.addSubnet(network, bits, "ipv6")
-
-const isPublicHost = (host: string): boolean => {
-  const bare = host
-    .replace(/^\[|\]$/g, "")
-    .replace(/\.$/, "")
-    .toLowerCase()
-  const version = isIP(bare)
-  if (version !== 0) return !privateAddresses.check(bare, version === 4 ? "ipv4" : "ipv6")
-  return bare !== "localhost" && bare.includes(".") && !/\.(localhost|local|internal|lan|home|arpa)$/.test(bare)
-}
-
 const isAllowedHost = (host: string, allowed: ReadonlyArray<string>): boolean =>
-  allowed.length === 0 ? isPublicHost(host) : allowed.some((name) => host === name || host.endsWith(`.${name}`))
+  allowed.length === 0
+    ? PublicAddress.isPublicHost(host)
+    : allowed.some((name) => host === name || host.endsWith(`.${name}`))
 
 type Image = Pick<Submission, "image"> & { readonly source: ScanRequest["image"] }
 

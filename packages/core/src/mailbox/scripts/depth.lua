@@ -4,11 +4,26 @@
 -- ARGV[1]   int    clock offset, milliseconds
 -- ARGV[2]   text   consumer group
 -- ARGV[3..] text   mailboxes
--- reply     an array, a mailbox: {entries, entries in work, age of the oldest in milliseconds (0 = empty)}
--- cost      O(mailboxes)
+-- reply     an array, a mailbox: {entries, entries in work, age of the oldest in milliseconds (0 = empty), jobs and messages that a
+--           timer brings there within a minute, of the first thousand timers}
+-- cost      O(mailboxes + timers due within a minute, 1000 at most)
 local clock = redis.call("TIME")
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
 local reply = {}
+
+-- what retries, parked rounds and delayed messages bring: work an autoscaler must not take for none
+local due = {}
+for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1] .. ":timers", "-inf", string.format("%d", now + 60000), "LIMIT", 0, 1000)) do
+  local home
+  if string.sub(member, 1, 2) == "m:" then
+    home = string.match(redis.call("HGET", KEYS[1] .. ":later", member) or "", '"mailbox":"([^"]*)"')
+  else
+    local job = redis.call("HMGET", KEYS[1] .. ":job:" .. member, "now", "home")
+    local state = string.match(job[1] or "", "^(%S+)")
+    home = (state == "delayed" or state == "parked") and job[2]
+  end
+  if home then due[home] = (due[home] or 0) + 1 end
+end
 for i = 3, #ARGV do
   local key = KEYS[1] .. ":mailbox:" .. ARGV[i]
   local leased, age = 0, 0
@@ -21,6 +36,6 @@ for i = 3, #ARGV do
       if first[2][f] == "ts" then age = math.max(0, now - tonumber(first[2][f + 1])) end
     end
   end
-  reply[#reply + 1] = { redis.call("XLEN", key), leased, age }
+  reply[#reply + 1] = { redis.call("XLEN", key), leased, age, due[ARGV[i]] or 0 }
 end
 return reply

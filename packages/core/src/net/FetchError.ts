@@ -1,0 +1,51 @@
+/**
+ * FetchError: why GuardedFetch has no response. `url` is where it went wrong (after redirects the last one), without its
+ * query, which may hold a key.
+ */
+import { Schema } from "effect"
+
+/**
+ * The URL, or one it redirects to, is not fetched: `url` (not one), `scheme` (only http and https), `credentials`,
+ * `address` (it leads nowhere public), `redirects` (too many). Nothing was sent there. Trying again is of no use.
+ */
+export class FetchRefused extends Schema.TaggedError<FetchRefused>()("FetchRefused", {
+  url: Schema.String,
+  reason: Schema.Literals(["url", "scheme", "credentials", "address", "redirects"])
+}) {
+  override get message() {
+    return `${this.url} is not fetched: ${this.reason}${this.reason === "address" ? "; see FETCH_ALLOW_PRIVATE" : ""}`
+  }
+}
+
+/** Not all of the response came in time. The server may have seen the request. */
+export class FetchTimeout extends Schema.TaggedError<FetchTimeout>()("FetchTimeout", {
+  url: Schema.String,
+  timeoutMillis: Schema.Finite
+}) {
+  override get message() {
+    return `${this.url} took longer than ${this.timeoutMillis} ms`
+  }
+}
+
+/** The body, decompressed, has more than `maxBytes`; reading stopped there. */
+export class FetchTooLarge extends Schema.TaggedError<FetchTooLarge>()("FetchTooLarge", {
+  url: Schema.String,
+  maxBytes: Schema.Int
+}) {
+  override get message() {
+    return `${this.url} has more than ${this.maxBytes} bytes`
+  }
+}
+
+/** No complete response: name not found, connection refused or broken, not HTTP, headers too large, a damaged body. */
+export class FetchFailed extends Schema.TaggedError<FetchFailed>()("FetchFailed", {
+  url: Schema.String,
+  /** The system's code (`ECONNREFUSED`) or a few words. */
+  code: Schema.String
+}) {
+  override get message() {
+    return `no response from ${this.url}: ${this.code}`
+  }
+}
+
+export type FetchError = FetchRefused | FetchTimeout | FetchTooLarge | FetchFailed

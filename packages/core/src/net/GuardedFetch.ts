@@ -1,0 +1,204 @@
+/**
+ * GuardedFetch: GET for addresses that strangers gave us: a page to look into, a picture to pass on.
+ *   N1  a connection is made to public addresses only, or to those opened by FETCH_ALLOW_PRIVATE; what counts is the
+ *       address the socket connects to, at every redirect, however the URL wrote it and whatever its name resolved to
+ *   N2  a fetch ends within its timeout, looking up names and redirects included, and holds at most `maxBytes` of body,
+ *       counted after decompression; beyond them it stops reading and closes the connection
+ *   N3  what the caller sends along (a key) does not follow a redirect to another origin
+ * The address is looked up here, checked, and pinned for the connection, so no second look-up can turn out otherwise;
+ * it is checked once more on the connected socket, before a byte is sent.
+ * Every fetch has a connection of its own; how many run at once is the caller's. Which addresses are public:
+ * PublicAddress. One connection's exchange: HttpExchange.
+ */
+import { Config, Context, Duration, Effect, Layer } from "effect"
+import { lookup } from "node:dns/promises"
+import { isIP } from "node:net"
+import * as Setting from "../config/Setting.ts"
+import { FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge } from "./FetchError.ts"
+import type { FetchError } from "./FetchError.ts"
+import { exchange } from "./HttpExchange.ts"
+import type { Address, Head } from "./HttpExchange.ts"
+import { bareHost, isPublicAddress, isPublicHost } from "./PublicAddress.ts"
+
+export { FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge } from "./FetchError.ts"
+export type { FetchError } from "./FetchError.ts"
+export type { Address, Head } from "./HttpExchange.ts"
+
+export interface Request {
+  readonly url: string
+  /** The whole of it: names, redirects, body. */
+  readonly timeout: Duration.Input
+  /** Bytes of body, after decompression. */
+  readonly maxBytes: number
+  /** What a longer body is: `fail` (the default), or `cut`: its first `maxBytes` are enough. */
+  readonly longer?: "fail" | "cut"
+  /** Sent along, names in lower case. At a redirect to another origin only `accept*` and `user-agent` go on (N3). */
+  readonly headers?: Readonly<Record<string, string>>
+  /** Asked before a body is read; false leaves it unread and empty. By default every body is read. */
+  readonly wanted?: (head: Head) => boolean
+  /** Redirects followed, at most. Default 3. */
+  readonly maxRedirects?: number
+  /** The URL is the operator's own: its host and port may be private. Where it redirects to may not. */
+  readonly trusted?: boolean
+}
+
+export interface Response extends Head {
+  /** Empty where it was not wanted. */
+  readonly body: Uint8Array
+  /** The body was longer. */
+  readonly cut: boolean
+}
+
+export interface Options {
+  /** `host:port`, the host a name or an address (`[::1]:80`), that may be private. */
+  readonly allowPrivate: ReadonlyArray<string>
+  /** All addresses of a name; by default the system's resolver. */
+  readonly resolve?: (host: string) => Promise<ReadonlyArray<Address>>
+  /** Told of every address that was connected to, in order. */
+  readonly onConnect?: (address: string, port: number) => void
+}
+
+const redirects = new Set([301, 302, 303, 307, 308])
+const userAgent = "Mozilla/5.0 (compatible; Eco2/0.1)"
+
+/** FETCH_ALLOW_PRIVATE: `host:port`, comma list, that strangers' URLs may lead to though it is private. Default none. */
+const allowPrivate = Setting.parsed<ReadonlyArray<string>>("FETCH_ALLOW_PRIVATE", {
+  default: [],
+  allowed: "a comma list of host:port, such as 10.0.0.5:8080, intranet.example:80, [fd00::5]:80",
+  parse: (text) => {
+    const entries = text.split(",").flatMap((entry) => entry.trim().toLowerCase() || [])
+    return entries.every((entry) => /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+):\d{1,5}$/.test(entry)) ? entries : undefined
+  }
+})
+
+export class GuardedFetch extends Context.Service<
+  GuardedFetch,
+  {
+    /**
+     * Gets one URL; any status is a response. No retry inside. Interruption closes the connection.
+     * - a redirect is followed, and its body not read; one without a usable `location` is a response
+     * - fails with FetchRefused (nothing was sent there), FetchTimeout, FetchTooLarge, FetchFailed
+     */
+    readonly get: (request: Request) => Effect.Effect<Response, FetchError>
+    /**
+     * Whether a URL is worth keeping for others to fetch: http or https, no credentials, and by how its host is written
+     * public or opened. Looks nothing up.
+     */
+    readonly isPublic: (url: string) => boolean
+  }
+>()("@eco2/core/net/GuardedFetch") {}
+
+const withoutQuery = (url: URL) => `${url.origin}${url.pathname}`
+const hostPort = (host: string, port: number) => `${host.includes(":") ? `[${host}]` : host}:${port}`
+const portOf = (url: URL) => (url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port))
+
+const parse = (text: string): Effect.Effect<URL, FetchRefused> => {
+  const url = URL.parse(text)
+  if (url === null) return Effect.fail(new FetchRefused({ url: text.split("?", 1)[0] ?? "", reason: "url" }))
+  const refuse = (reason: FetchRefused["reason"]) => Effect.fail(new FetchRefused({ url: withoutQuery(url), reason }))
+  if (url.protocol !== "http:" && url.protocol !== "https:") return refuse("scheme")
+  return url.username !== "" || url.password !== "" ? refuse("credentials") : Effect.succeed(url)
+}
+
+const make = ({ allowPrivate, onConnect = () => {}, resolve = bySystem }: Options): GuardedFetch["Service"] => {
+  const opened = new Set(allowPrivate)
+
+  /** Where a connection for `url` may go (N1). */
+  const addressesOf = Effect.fnUntraced(function* (url: URL, trusted: boolean) {
+    const host = bareHost(url.hostname)
+    const port = portOf(url)
+    const family = isIP(host)
+    const found =
+      family === 0
+        ? yield* Effect.tryPromise({
+            try: () => resolve(host),
+            catch: (cause) => new FetchFailed({ url: withoutQuery(url), code: codeOf(cause) })
+          })
+        : [{ address: host, family }]
+    const open = trusted || opened.has(hostPort(host, port))
+    const mayGoTo = (address: string) => open || isPublicAddress(address) || opened.has(hostPort(address, port))
+    const addresses = found.filter(({ address }) => mayGoTo(address))
+    if (addresses.length === 0) return yield* new FetchRefused({ url: withoutQuery(url), reason: "address" })
+    const mayTalkTo = (address: string) => {
+      onConnect(address, port)
+      return mayGoTo(address)
+    }
+    return { host, port, addresses, mayTalkTo }
+  })
+
+  const get = Effect.fnUntraced(function* (request: Request, seen: { url: string }) {
+    const { headers = {}, longer = "fail", maxBytes, maxRedirects = 3, wanted = () => true } = request
+    const first = yield* parse(request.url)
+    let url = first
+    for (let hops = 0; ; hops++) {
+      seen.url = withoutQuery(url)
+      const target = yield* addressesOf(url, request.trusted === true && url.host === first.host)
+      const sent = { "user-agent": userAgent, ...(url.origin === first.origin ? headers : withoutSecrets(headers)) }
+      const follows = ({ headers: received, status }: Head) =>
+        redirects.has(status) && received.get("location") !== null
+      const reply = yield* exchange({
+        url,
+        ...target,
+        headers: sent,
+        maxBytes,
+        wanted: (head) => !follows(head) && wanted(head)
+      }).pipe(Effect.mapError((cause) => new FetchFailed({ url: seen.url, code: codeOf(cause) })))
+      const location = follows(reply) ? locationOf(reply) : null
+      if (location === null) {
+        if (reply.cut && longer === "fail") return yield* new FetchTooLarge({ url: seen.url, maxBytes })
+        return { ...reply, url: url.href }
+      }
+      if (hops >= maxRedirects) return yield* new FetchRefused({ url: seen.url, reason: "redirects" })
+      url = yield* parse(location)
+    }
+  })
+
+  return {
+    isPublic: (text) => {
+      const url = URL.parse(text)
+      if (url === null || !/^https?:$/.test(url.protocol) || url.username !== "" || url.password !== "") return false
+      return isPublicHost(url.hostname) || opened.has(hostPort(bareHost(url.hostname), portOf(url)))
+    },
+    get: (request) =>
+      Effect.suspend(() => {
+        const seen = { url: "" }
+        return get(request, seen).pipe(
+          Effect.timeoutOrElse({
+            duration: request.timeout,
+            orElse: () =>
+              new FetchTimeout({
+                url: seen.url,
+                timeoutMillis: Duration.toMillis(Duration.fromInputUnsafe(request.timeout))
+              })
+          })
+        )
+      })
+  }
+}
+
+const bySystem = (host: string) => lookup(host, { all: true, verbatim: true })
+
+/** Headers arrive as Latin-1; addresses in them are often UTF-8 all the same. */
+const locationOf = ({ headers, url }: Head): string | null => {
+  const location = headers.get("location")
+  return location === null ? null : (URL.parse(Buffer.from(location, "latin1").toString("utf8"), url)?.href ?? null)
+}
+
+const withoutSecrets = (headers: Readonly<Record<string, string>>) =>
+  Object.fromEntries(Object.entries(headers).filter(([name]) => /^(accept(-.*)?|user-agent)$/.test(name)))
+
+const codeOf = (cause: unknown): string => {
+  if (!(cause instanceof Error)) return "failed"
+  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message.slice(0, 200)
+}
+
+/** By FETCH_ALLOW_PRIVATE. */
+export const layer: Layer.Layer<GuardedFetch, Config.ConfigError> = Layer.effect(
+  GuardedFetch,
+  Effect.gen(function* () {
+    return make({ allowPrivate: yield* allowPrivate })
+  })
+)
+
+/** By hand: for tests and embedding. */
+export const layerWith = (options: Options): Layer.Layer<GuardedFetch> => Layer.succeed(GuardedFetch, make(options))

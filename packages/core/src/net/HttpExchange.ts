@@ -1,0 +1,146 @@
+/**
+ * HttpExchange: one GET over one connection to addresses already checked. GuardedFetch's own; it follows no redirect.
+ * node:http and not fetch, because a connection must go to the given addresses and nowhere else, and be closed when
+ * enough was read.
+ */
+import { Effect } from "effect"
+import { request as httpRequest } from "node:http"
+import type { IncomingMessage } from "node:http"
+import { request as httpsRequest } from "node:https"
+import type { LookupFunction } from "node:net"
+import { finished, pipeline } from "node:stream"
+import type { Readable, Transform } from "node:stream"
+import { constants, createBrotliDecompress, createGunzip, createInflate } from "node:zlib"
+
+export interface Address {
+  readonly address: string
+  /** 4 or 6. */
+  readonly family: number
+}
+
+/** What is known of a response before its body. */
+export interface Head {
+  /** Where it came from, after redirects. */
+  readonly url: string
+  readonly status: number
+  readonly headers: Headers
+}
+
+export interface Exchange {
+  readonly url: URL
+  /** As sockets take it: no brackets. */
+  readonly host: string
+  readonly port: number
+  /** Tried in order. */
+  readonly addresses: ReadonlyArray<Address>
+  readonly headers: Readonly<Record<string, string>>
+  readonly maxBytes: number
+  readonly wanted: (head: Head) => boolean
+  /** Asked when the socket is connected, before a byte is sent. */
+  readonly mayTalkTo: (address: string) => boolean
+}
+
+export interface Reply extends Head {
+  readonly body: Uint8Array
+  readonly cut: boolean
+}
+
+const maxHeaderBytes = 16 * 1024
+
+/** One response, its body read as far as `maxBytes`. Fails with what the connection or the decoder threw. */
+export const exchange = ({ addresses, headers, host, maxBytes, mayTalkTo, port, url, wanted }: Exchange) =>
+  Effect.callback<Reply, unknown>((resume) => {
+    const pinned: LookupFunction = (_, options, answer) => {
+      const [first] = addresses
+      if (options.all === true) return answer(null, [...addresses])
+      answer(null, first?.address ?? "", first?.family)
+    }
+    const fail = (cause: unknown) => resume(Effect.fail(cause))
+    const client = (url.protocol === "https:" ? httpsRequest : httpRequest)({
+      host,
+      port,
+      path: `${url.pathname}${url.search}`,
+      headers: { ...headers, host: url.host, "accept-encoding": "gzip, deflate, br" },
+      lookup: pinned,
+      // a connection of its own: none that was made for another address is used again
+      agent: false,
+      maxHeaderSize: maxHeaderBytes
+    })
+    let answered = false
+    client.on("error", fail)
+    // a server that closes, or changes the protocol, without a response
+    client.on("close", () => {
+      if (!answered) fail(new Error("closed without a response"))
+    })
+    client.on("socket", (socket) => {
+      socket.once("connect", () => {
+        if (!mayTalkTo(socket.remoteAddress ?? "")) client.destroy(new Error("connected to another address"))
+      })
+    })
+    const settle = (outcome: Effect.Effect<Reply, unknown>) => {
+      resume(outcome)
+      client.destroy()
+    }
+    client.on("response", (message) => {
+      answered = true
+      // nothing a server sends may throw in an event
+      try {
+        const head = { url: url.href, status: message.statusCode ?? 0, headers: headersOf(message) }
+        if (!wanted(head)) return settle(Effect.succeed({ ...head, body: new Uint8Array(0), cut: false }))
+        read(message, maxBytes, {
+          done: (body, cut) => settle(Effect.succeed({ ...head, body, cut })),
+          fail: (cause) => settle(Effect.fail(cause))
+        })
+      } catch (cause) {
+        settle(Effect.fail(cause))
+      }
+    })
+    client.end()
+    return Effect.sync(() => client.destroy())
+  })
+
+const headersOf = (message: IncomingMessage): Headers => {
+  const headers = new Headers()
+  for (const [name, values] of Object.entries(message.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value)
+  }
+  return headers
+}
+
+const read = (
+  message: IncomingMessage,
+  maxBytes: number,
+  { done, fail }: { done: (body: Uint8Array, cut: boolean) => void; fail: (cause: unknown) => void }
+) => {
+  const coding = (message.headers["content-encoding"] ?? "identity").trim().toLowerCase()
+  const decoder = decoders.get(coding)
+  if (decoder === undefined) return fail(new Error("unknown content-encoding"))
+  const chunks: Array<Uint8Array> = []
+  let size = 0
+  const ended = (cause: unknown) => (cause ? fail(cause) : done(Buffer.concat(chunks), false))
+  const transform = decoder()
+  const plain: Readable = transform ?? message
+  plain.on("data", (chunk: Uint8Array) => {
+    const room = maxBytes - size
+    size += Math.min(room, chunk.length)
+    if (room > 0) chunks.push(chunk.subarray(0, room))
+    if (chunk.length > room) {
+      done(Buffer.concat(chunks), true)
+      plain.destroy()
+    }
+  })
+  if (transform === undefined) finished(message, ended)
+  else pipeline(message, transform, ended)
+}
+
+/** What we ask for, one at a time. A gzip without its trailer is as good as one with it: some servers write none. */
+const lenient = { finishFlush: constants.Z_SYNC_FLUSH }
+const decoders = new Map<string, () => Transform | undefined>(
+  Object.entries({
+    identity: () => undefined,
+    gzip: () => createGunzip(lenient),
+    "x-gzip": () => createGunzip(lenient),
+    deflate: () => createInflate(lenient),
+    br: () => createBrotliDecompress()
+  })
+)

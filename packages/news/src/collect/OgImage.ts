@@ -1,0 +1,149 @@
+/**
+ * OgImage: the picture a page names for itself. Pages are strangers': fetched by GuardedFetch, read as far as their head,
+ * parsed as a stream of tags and never run.
+ *   G1  a page takes 3 seconds and 256 KiB at most, and no page's trouble is another's
+ *   G2  at most two pages of a press are open at once, and at most `NEWS_PAGES_AT_ONCE` in all
+ *   G3  a picture's address is http or https, public and at most 2083 characters, or it is none
+ */
+import { GuardedFetch, Setting } from "@eco2/core"
+import { Context, Effect, Layer, Semaphore } from "effect"
+import type { Config } from "effect"
+import { Parser } from "htmlparser2"
+import { maxUrlLength } from "../domain/Article.ts"
+import * as Charset from "../domain/Charset.ts"
+
+/**
+ * How a look at a page ended: a picture; `none`: the page names none that may be kept; `other`: not an HTML page, or not
+ * there; `refused`: it leads nowhere public; `slow`; `failed`: no response.
+ */
+export type Outcome = "found" | "none" | "other" | "refused" | "slow" | "failed"
+
+export interface Look {
+  readonly picture: string | null
+  readonly outcome: Outcome
+}
+
+const timeout = "3 seconds"
+const maxBytes = 256 * 1024
+const perHost = 2
+
+/** NEWS_PAGES_AT_ONCE: pages looked into at once by one process. Default 40. */
+const atOnce = Setting.integer("NEWS_PAGES_AT_ONCE", { default: 40, min: 20, max: 500 })
+
+export class OgImage extends Context.Service<
+  OgImage,
+  {
+    /** Looks into each page once; a look for each URL, in their order. Never fails; interruption closes every connection. */
+    readonly findAll: (urls: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Look>>
+  }
+>()("@eco2/news/collect/OgImage") {}
+
+/** Tags that name a picture, the better first. */
+const names = [
+  "og:image:secure_url",
+  "og:image",
+  "og:image:url",
+  "twitter:image",
+  "twitter:image:src",
+  "image_src"
+] as const
+
+/**
+ * Addresses a page's head names as its picture, the better first, resolved against its `base` or else `pageUrl`.
+ * - a head that never ends is read as far as it came; what stands in the body does not count
+ */
+export const picturesIn = (html: string, pageUrl: string): ReadonlyArray<string> => {
+  const found = new Map<string, string>()
+  let base = pageUrl
+  let hasBase = false
+  let isOver = false
+  const parser = new Parser({
+    onopentag: (name, attributes) => {
+      if (isOver) return
+      if (name === "body") isOver = true
+      const { content, href, property, rel } = attributes
+      if (name === "base" && href !== undefined && !hasBase) {
+        hasBase = true
+        base = URL.parse(href, pageUrl)?.href ?? pageUrl
+      }
+      const key =
+        name === "meta"
+          ? (property ?? attributes.name)?.trim().toLowerCase()
+          : name === "link" && rel?.toLowerCase().split(/\s+/).includes("image_src")
+            ? "image_src"
+            : undefined
+      const address = (name === "meta" ? content : href)?.trim() ?? ""
+      if (key !== undefined && address !== "" && !found.has(key)) found.set(key, address)
+    },
+    onclosetag: (name) => {
+      if (name === "head") isOver = true
+    }
+  })
+  // piece by piece: what comes after the head is not looked at
+  for (let at = 0; at < html.length && !isOver; at += 8192) parser.write(html.slice(at, at + 8192))
+  return names.flatMap((name) => found.get(name) ?? []).flatMap((address) => URL.parse(address, base)?.href ?? [])
+}
+
+const isHtml = ({ headers, status }: GuardedFetch.Head) =>
+  status >= 200 &&
+  status < 300 &&
+  /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get("content-type") ?? "")
+
+export const layer: Layer.Layer<OgImage, Config.ConfigError, GuardedFetch.GuardedFetch> = Layer.effect(
+  OgImage,
+  Effect.gen(function* () {
+    const guarded = yield* GuardedFetch.GuardedFetch
+    const places = yield* Semaphore.make(yield* atOnce)
+
+    const look = (url: string): Effect.Effect<Look> => {
+      const nothing = (outcome: Outcome): Look => ({ picture: null, outcome })
+      // a name that cannot be public is not even looked up
+      if (!guarded.isPublic(url)) return Effect.succeed(nothing("refused"))
+      return guarded
+        .get({
+          url,
+          timeout,
+          maxBytes,
+          longer: "cut",
+          maxRedirects: 3,
+          wanted: isHtml,
+          headers: { accept: "text/html,application/xhtml+xml", "accept-language": "ko,en;q=0.8" }
+        })
+        .pipe(
+          Effect.map((response): Look => {
+            if (!isHtml(response)) return nothing("other")
+            const html = Charset.decode(response.body, response.headers.get("content-type"))
+            const picture = picturesIn(html, response.url).find(
+              (address) => address.length <= maxUrlLength && guarded.isPublic(address)
+            )
+            return picture === undefined ? nothing("none") : { picture, outcome: "found" }
+          }),
+          Effect.catchTags({
+            FetchRefused: () => Effect.succeed(nothing("refused")),
+            FetchTimeout: () => Effect.succeed(nothing("slow")),
+            FetchTooLarge: () => Effect.succeed(nothing("failed")),
+            FetchFailed: () => Effect.succeed(nothing("failed"))
+          })
+        )
+    }
+
+    return {
+      findAll: Effect.fn("OgImage.findAll")(function* (urls) {
+        const looks = new Map<string, Look>()
+        const byHost = Map.groupBy(new Set(urls), (url) => URL.parse(url)?.hostname ?? "")
+        // a press first waits for its own turn, then for a place, so that it keeps none from the others
+        yield* Effect.forEach(
+          byHost.values(),
+          (ofHost) =>
+            Effect.forEach(
+              ofHost,
+              (url) => Effect.map(places.withPermits(1)(look(url)), (seen) => void looks.set(url, seen)),
+              { concurrency: perHost, discard: true }
+            ),
+          { concurrency: "unbounded", discard: true }
+        )
+        return urls.map((url) => looks.get(url) ?? { picture: null, outcome: "failed" })
+      })
+    }
+  })
+)

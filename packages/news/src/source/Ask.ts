@@ -1,0 +1,40 @@
+/**
+ * Ask: one GET to a source, its failures said as the port's. The sources' addresses are the operator's own, so they may
+ * be private; where they redirect to may not.
+ */
+import { RetryAfter } from "@eco2/core"
+import type { GuardedFetch } from "@eco2/core"
+import { Clock, Effect } from "effect"
+import type { Source } from "../domain/Article.ts"
+import { SourceRateLimited, SourceRefused, SourceReplyInvalid, SourceUnavailable } from "./NewsSource.ts"
+import type { SourceError } from "./NewsSource.ts"
+
+const maxBytes = 4 * 1024 * 1024
+
+/** A response of 2xx or 304. Redirects only where `maxRedirects` says so. */
+export const ask = Effect.fnUntraced(function* (
+  guarded: GuardedFetch.GuardedFetch["Service"],
+  source: Source,
+  request: {
+    readonly url: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly maxRedirects: number
+  }
+): Effect.fn.Return<GuardedFetch.Response, SourceError> {
+  const response = yield* guarded.get({ ...request, timeout: "10 seconds", maxBytes, trusted: true }).pipe(
+    Effect.catchTags({
+      FetchRefused: ({ message }) => Effect.fail(new SourceRefused({ source, message })),
+      FetchTooLarge: ({ message }) => Effect.fail(new SourceReplyInvalid({ source, message })),
+      FetchTimeout: ({ message }) => Effect.fail(new SourceUnavailable({ source, message, retryAfterMillis: null })),
+      FetchFailed: ({ message }) => Effect.fail(new SourceUnavailable({ source, message, retryAfterMillis: null }))
+    })
+  )
+  const { headers, status } = response
+  if ((status >= 200 && status < 300) || status === 304) return response
+  const message = `${source} answers with HTTP ${status}`
+  const retryAfterMillis = RetryAfter.fromHeaders(headers, yield* Clock.currentTimeMillis)
+  if (status === 429) return yield* new SourceRateLimited({ source, message, retryAfterMillis })
+  return yield* status >= 500 || status === 408 || status === 425
+    ? new SourceUnavailable({ source, message, retryAfterMillis })
+    : new SourceRefused({ source, message })
+})

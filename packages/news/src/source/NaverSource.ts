@@ -1,0 +1,79 @@
+/**
+ * NaverSource: Naver's news search, newest first, 30 a call. What it answers:
+ * https://developers.naver.com/docs/serviceapi/search/news/news.md
+ */
+import type { GuardedFetch } from "@eco2/core"
+import { Clock, Effect, Redacted, Schema } from "effect"
+import { ask } from "./Ask.ts"
+import * as FoundArticle from "./FoundArticle.ts"
+import { collect } from "./Items.ts"
+import { SourceReplyInvalid } from "./NewsSource.ts"
+import type { NewsSource, Query } from "./NewsSource.ts"
+
+export interface NaverSettings {
+  readonly clientId: string
+  readonly clientSecret: Redacted.Redacted
+  /** Without a path: `https://openapi.naver.com`. */
+  readonly baseUrl: string
+  readonly queries: ReadonlyArray<Query>
+}
+
+const Reply = Schema.fromJsonString(Schema.Struct({ items: Schema.Array(Schema.Unknown) }))
+const Item = Schema.Struct({
+  title: Schema.String,
+  /** The press's own page; "" where it has none. */
+  originallink: Schema.optional(Schema.String),
+  /** The page at Naver, or again the press's. */
+  link: Schema.String,
+  description: Schema.optional(Schema.String),
+  pubDate: Schema.String
+})
+
+export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: NaverSettings): NewsSource => ({
+  name: "naver",
+  queries: settings.queries,
+  find: Effect.fn("NaverSource.find")(function* (query) {
+    const words = new URLSearchParams({ query: query.text, display: "30", sort: "date" })
+    const { body } = yield* ask(guarded, "naver", {
+      url: `${settings.baseUrl}/v1/search/news.json?${words}`,
+      headers: {
+        "x-naver-client-id": settings.clientId,
+        "x-naver-client-secret": Redacted.value(settings.clientSecret),
+        accept: "application/json"
+      },
+      maxRedirects: 0
+    })
+    const { items } = yield* Schema.decodeUnknownEffect(Reply)(Buffer.from(body).toString("utf8")).pipe(
+      Effect.mapError(
+        () => new SourceReplyInvalid({ source: "naver", message: "the reply is not one of Naver's search" })
+      )
+    )
+    const nowMillis = yield* Clock.currentTimeMillis
+    return {
+      ...collect(items, Item, (item) => {
+        const url = item.originallink?.trim() || item.link
+        return FoundArticle.make(
+          "naver",
+          {
+            id: `naver_${FoundArticle.hash("md5", url, 12)}`,
+            url,
+            title: item.title,
+            snippet: item.description ?? null,
+            sourceName: FoundArticle.hostName(url),
+            iconUrl: null,
+            thumbnailUrl: null,
+            videoUrl: null,
+            keywords: [],
+            aiTag: null,
+            publishedMillis: Date.parse(item.pubDate),
+            own: null,
+            asked: query.category
+          },
+          { isPublic: guarded.isPublic, nowMillis }
+        )
+      }),
+      unchanged: false,
+      validators: null
+    }
+  })
+})

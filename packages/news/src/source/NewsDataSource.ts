@@ -1,0 +1,96 @@
+/**
+ * NewsDataSource: NewsData's latest news, 10 a call. What it answers: https://newsdata.io/documentation
+ * Fields that a plan does not cover hold a sentence saying so; those are read as absent.
+ */
+import type { GuardedFetch } from "@eco2/core"
+import { Clock, Effect, Redacted, Schema } from "effect"
+import { categories } from "../domain/Article.ts"
+import { ask } from "./Ask.ts"
+import * as FoundArticle from "./FoundArticle.ts"
+import { collect } from "./Items.ts"
+import { SourceReplyInvalid } from "./NewsSource.ts"
+import type { NewsSource, Query } from "./NewsSource.ts"
+
+export interface NewsDataSettings {
+  readonly apiKey: Redacted.Redacted
+  /** Without a path: `https://newsdata.io`. */
+  readonly baseUrl: string
+  readonly queries: ReadonlyArray<Query>
+}
+
+const Text = Schema.optional(Schema.NullOr(Schema.String))
+const Words = Schema.optional(Schema.NullOr(Schema.Union([Schema.String, Schema.Array(Schema.String)])))
+const Reply = Schema.fromJsonString(
+  Schema.Struct({ status: Schema.Literal("success"), results: Schema.Array(Schema.Unknown) })
+)
+const Item = Schema.Struct({
+  article_id: Schema.NonEmptyString,
+  title: Schema.String,
+  link: Schema.String,
+  description: Text,
+  keywords: Words,
+  video_url: Text,
+  image_url: Text,
+  /** `2026-11-21 09:30:00`, in UTC unless `pubDateTZ` says otherwise, which it does not today. */
+  pubDate: Schema.String,
+  source_id: Text,
+  source_name: Text,
+  source_icon: Text,
+  category: Words,
+  ai_tag: Words
+})
+
+const notCovered = /^ONLY AVAILABLE IN /i
+const given = (text: string | null | undefined): string | null =>
+  text === null || text === undefined || notCovered.test(text) ? null : text
+const list = (words: string | ReadonlyArray<string> | null | undefined): ReadonlyArray<string> =>
+  (typeof words === "string" ? words.split(",") : (words ?? []))
+    .map((word) => word.trim())
+    .filter((word) => given(word))
+
+/** As UTC, where no zone is written. */
+const utc = (text: string): number =>
+  Date.parse(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text) ? `${text.replace(" ", "T")}Z` : text)
+
+export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: NewsDataSettings): NewsSource => ({
+  name: "newsdata",
+  queries: settings.queries,
+  find: Effect.fn("NewsDataSource.find")(function* (query) {
+    const words = new URLSearchParams({ apikey: Redacted.value(settings.apiKey), q: query.text, size: "10" })
+    const { body } = yield* ask(guarded, "newsdata", {
+      url: `${settings.baseUrl}/api/1/latest?${words}`,
+      headers: { accept: "application/json" },
+      maxRedirects: 0
+    })
+    const { results } = yield* Schema.decodeUnknownEffect(Reply)(Buffer.from(body).toString("utf8")).pipe(
+      Effect.mapError(() => new SourceReplyInvalid({ source: "newsdata", message: "the reply is not one of NewsData" }))
+    )
+    const nowMillis = yield* Clock.currentTimeMillis
+    return {
+      ...collect(results, Item, (item) => {
+        const named = list(item.category)
+        return FoundArticle.make(
+          "newsdata",
+          {
+            id: item.article_id,
+            url: item.link,
+            title: item.title,
+            snippet: given(item.description),
+            sourceName: given(item.source_name) ?? given(item.source_id),
+            iconUrl: given(item.source_icon),
+            thumbnailUrl: given(item.image_url),
+            videoUrl: given(item.video_url),
+            keywords: list(item.keywords),
+            aiTag: list(item.ai_tag).join(", "),
+            publishedMillis: utc(item.pubDate),
+            own: categories.find((category) => named.includes(category)) ?? null,
+            asked: query.category
+          },
+          { isPublic: guarded.isPublic, nowMillis }
+        )
+      }),
+      unchanged: false,
+      validators: null
+    }
+  })
+})

@@ -1,0 +1,366 @@
+/** GuardedFetch against real servers on loopback, opened one by one; N1 to N3 are its header's. */
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect, Fiber, Layer } from "effect"
+import { createServer } from "node:http"
+import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import { createServer as createTcp } from "node:net"
+import type { AddressInfo } from "node:net"
+import { brotliCompressSync, gzipSync } from "node:zlib"
+import * as GuardedFetch from "../../../packages/core/src/net/GuardedFetch.ts"
+import { until } from "../Until.ts"
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+const handlers: Record<string, Handler> = {}
+let server: Server
+let port = 0
+/** Requests as they came: `host path`, and their headers. */
+const seen: Array<{ readonly path: string; readonly headers: IncomingMessage["headers"] }> = []
+
+beforeAll(async () => {
+  server = createServer((request, response) => {
+    const path = request.url ?? ""
+    seen.push({ path, headers: request.headers })
+    const handler = handlers[path.split("?", 1)[0] ?? ""]
+    if (handler === undefined) response.writeHead(404).end("nothing here")
+    else handler(request, response)
+  })
+  await new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve))
+  port = (server.address() as AddressInfo).port
+})
+afterAll(() => {
+  server.closeAllConnections()
+  server.close()
+})
+
+const here = (path: string, host = "127.0.0.1") => `http://${host}:${port}${path}`
+const names: Record<string, ReadonlyArray<string>> = {
+  "news.example": ["127.0.0.1"],
+  "inside.example": ["127.0.0.9"],
+  "both.example": ["10.0.0.1", "127.0.0.1"],
+  "mapped.example": ["::ffff:127.0.0.1"],
+  "nowhere.example": []
+}
+
+/** One fetch, with what it connected to. Only 127.0.0.1 and 127.0.0.2 are open. */
+const fetching = (request: Partial<GuardedFetch.Request> & { readonly url: string }, options?: GuardedFetch.Options) =>
+  Effect.gen(function* () {
+    const connected: Array<string> = []
+    const layer = GuardedFetch.layerWith({
+      allowPrivate: [`127.0.0.1:${port}`, `127.0.0.2:${port}`],
+      resolve: (host) =>
+        Promise.resolve((names[host] ?? []).map((address) => ({ address, family: address.includes(":") ? 6 : 4 }))),
+      onConnect: (address) => connected.push(address),
+      ...options
+    })
+    const result = yield* Effect.result(
+      Effect.flatMap(GuardedFetch.GuardedFetch, (guarded) =>
+        guarded.get({ timeout: "5 seconds", maxBytes: 1000, ...request })
+      ).pipe(Effect.provide(layer))
+    )
+    return { connected, result }
+  })
+const failure = (request: Partial<GuardedFetch.Request> & { readonly url: string }) =>
+  Effect.map(fetching(request), ({ connected, result }) => {
+    const { _tag, ...rest } = result._tag === "Failure" ? result.failure : { _tag: "Success" as const }
+    return { tag: _tag, reason: "reason" in rest ? rest.reason : undefined, connected }
+  })
+const response = (request: Partial<GuardedFetch.Request> & { readonly url: string }) =>
+  Effect.flatMap(fetching(request), ({ connected, result }) =>
+    Effect.map(Effect.fromResult(result), (reply) => ({
+      ...reply,
+      connected,
+      text: Buffer.from(reply.body).toString()
+    }))
+  )
+
+describe("GuardedFetch", () => {
+  it.live("gives status, headers and body, whatever the status is", () =>
+    Effect.gen(function* () {
+      const reply = yield* response({ url: here("/missing?x=1") })
+      expect([reply.status, reply.text, reply.cut, reply.url]).toEqual([
+        404,
+        "nothing here",
+        false,
+        here("/missing?x=1")
+      ])
+      expect(reply.connected).toEqual(["127.0.0.1"])
+    })
+  )
+
+  it.live.each([
+    "http://127.0.0.9:PORT/",
+    "http://localhost:PORT/",
+    "http://inside.example:PORT/",
+    "http://127.1:1/",
+    "http://2130706433/",
+    "http://0x7f.0.0.1/",
+    "http://0177.0.0.1/",
+    "http://[::1]:PORT/",
+    "http://[::ffff:127.0.0.9]:PORT/",
+    "http://0.0.0.0:PORT/",
+    "http://169.254.169.254/latest/meta-data",
+    "http://10.0.0.1/",
+    "http://[fd00:ec2::254]/",
+    "http://mapped.example:PORT/",
+    "http://nowhere.example/",
+    "http://127.0.0.1:1/"
+  ])("N1 connects nowhere for %s", (url) =>
+    Effect.gen(function* () {
+      expect(yield* failure({ url: url.replace("PORT", String(port)) })).toEqual({
+        tag: "FetchRefused",
+        reason: "address",
+        connected: []
+      })
+    })
+  )
+
+  it.live.each([
+    ["file:///etc/passwd", "scheme"],
+    ["gopher://127.0.0.1/", "scheme"],
+    ["data:text/html,x", "scheme"],
+    ["http://user:secret@news.example/", "credentials"],
+    ["/relative", "url"],
+    ["http://", "url"]
+  ] as const)("refuses %s", ([url, reason]) =>
+    Effect.gen(function* () {
+      expect(yield* failure({ url })).toEqual({ tag: "FetchRefused", reason, connected: [] })
+    })
+  )
+
+  it.live("N1 of a name's addresses only the allowed are connected to", () =>
+    Effect.gen(function* () {
+      expect((yield* response({ url: here("/missing", "both.example") })).connected).toEqual(["127.0.0.1"])
+    })
+  )
+
+  it.live("N1 a name is looked up once a connection: what it turns into later does not count", () =>
+    Effect.gen(function* () {
+      let lookups = 0
+      const { connected, result } = yield* fetching(
+        { url: here("/missing", "turning.example") },
+        {
+          allowPrivate: [`127.0.0.1:${port}`],
+          resolve: () => Promise.resolve([{ address: ++lookups === 1 ? "127.0.0.1" : "127.0.0.9", family: 4 }])
+        }
+      )
+      expect([result._tag, lookups, connected]).toEqual(["Success", 1, ["127.0.0.1"]])
+    })
+  )
+
+  it.live("N1 every redirect is checked like the first URL", () =>
+    Effect.gen(function* () {
+      const targets = [
+        here("/", "127.0.0.9"),
+        here("/", "localhost"),
+        here("/", "inside.example"),
+        "http://169.254.169.254/latest/"
+      ]
+      for (const target of targets) {
+        handlers["/away"] = (_, reply) => reply.writeHead(302, { location: target }).end()
+        expect(yield* failure({ url: here("/away") })).toEqual({
+          tag: "FetchRefused",
+          reason: "address",
+          connected: ["127.0.0.1"]
+        })
+      }
+      handlers["/away"] = (_, reply) => reply.writeHead(302, { location: "file:///etc/passwd" }).end()
+      expect((yield* failure({ url: here("/away") })).reason).toBe("scheme")
+    })
+  )
+
+  it.live("N1 the operator's own URL may be private; where it redirects to may not", () =>
+    Effect.gen(function* () {
+      expect((yield* response({ url: here("/missing", "127.0.0.9"), trusted: true })).connected).toEqual(["127.0.0.9"])
+      handlers["/aside"] = (_, reply) => reply.writeHead(302, { location: here("/", "127.0.0.8") }).end()
+      expect((yield* failure({ url: here("/aside", "127.0.0.9"), trusted: true })).reason).toBe("address")
+    })
+  )
+
+  it.live("follows three redirects and no fourth", () =>
+    Effect.gen(function* () {
+      for (const n of [1, 2, 3, 4]) {
+        handlers[`/hop${n}`] = (_, reply) => reply.writeHead(n % 2 ? 301 : 307, { location: `hop${n - 1}` }).end()
+      }
+      handlers["/hop0"] = (_, reply) => reply.end("here")
+      const reply = yield* response({ url: here("/hop3") })
+      expect([reply.text, reply.url]).toEqual(["here", here("/hop0")])
+      expect((yield* failure({ url: here("/hop4") })).reason).toBe("redirects")
+    })
+  )
+
+  it.live("a redirect's address may be written in UTF-8", () =>
+    Effect.gen(function* () {
+      handlers["/old"] = (_, reply) => {
+        reply.socket?.end(Buffer.from("HTTP/1.1 302 Found\r\nLocation: /기사\r\nContent-Length: 0\r\n\r\n"))
+      }
+      expect((yield* response({ url: here("/old") })).url).toBe(here(encodeURI("/기사")))
+    })
+  )
+
+  it.live("N3 a key stays with its origin", () =>
+    Effect.gen(function* () {
+      handlers["/elsewhere"] = (_, reply) => reply.writeHead(302, { location: here("/landed", "127.0.0.2") }).end()
+      seen.length = 0
+      yield* response({ url: here("/elsewhere"), headers: { "x-key": "secret", accept: "text/html" } })
+      expect(seen.map(({ headers, path }) => [path, headers["x-key"], headers.accept])).toEqual([
+        ["/elsewhere", "secret", "text/html"],
+        ["/landed", undefined, "text/html"]
+      ])
+    })
+  )
+
+  it.live("N2 reads no more than maxBytes, and closes the connection", () =>
+    Effect.gen(function* () {
+      let closed = false
+      handlers["/endless"] = (_, reply) => {
+        reply.on("close", () => (closed = true))
+        const more = () => {
+          while (!reply.destroyed && reply.write(Buffer.alloc(64 * 1024, "a")));
+          if (!reply.destroyed) reply.once("drain", more)
+        }
+        more()
+      }
+      expect((yield* failure({ url: here("/endless") })).tag).toBe("FetchTooLarge")
+      const reply = yield* response({ url: here("/endless"), longer: "cut" })
+      expect([reply.cut, reply.body.length]).toEqual([true, 1000])
+      yield* until(
+        Effect.sync(() => closed),
+        (done) => done
+      )
+    })
+  )
+
+  it.live("N2 a body of exactly maxBytes is whole", () =>
+    Effect.gen(function* () {
+      handlers["/exact"] = (_, reply) => reply.end("x".repeat(1000))
+      expect([(yield* response({ url: here("/exact") })).cut]).toEqual([false])
+    })
+  )
+
+  it.live("N2 counts what a compressed body unfolds to", () =>
+    Effect.gen(function* () {
+      const bomb = Buffer.alloc(100 * 1024 * 1024)
+      const packed = { gzip: gzipSync(bomb), br: brotliCompressSync(bomb, { params: { 1: 3 } }) }
+      for (const [coding, bytes] of Object.entries(packed)) {
+        handlers["/bomb"] = (_, reply) => reply.writeHead(200, { "content-encoding": coding }).end(bytes)
+        const before = process.memoryUsage().arrayBuffers
+        expect((yield* failure({ url: here("/bomb") })).tag).toBe("FetchTooLarge")
+        expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(20 * 1024 * 1024)
+      }
+      handlers["/packed"] = (_, reply) => reply.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("hello"))
+      expect((yield* response({ url: here("/packed") })).text).toBe("hello")
+    })
+  )
+
+  it.live("a coding nobody asked for, or two of them, is no response", () =>
+    Effect.gen(function* () {
+      for (const coding of ["zstd", "gzip, gzip", "constructor"]) {
+        handlers["/coded"] = (_, reply) => reply.writeHead(200, { "content-encoding": coding }).end("x")
+        expect((yield* failure({ url: here("/coded") })).tag).toBe("FetchFailed")
+      }
+    })
+  )
+
+  it.live("N2 ends in time: a server that is silent, that drips, a name that does not resolve", () =>
+    Effect.gen(function* () {
+      handlers["/silent"] = () => {}
+      handlers["/drips"] = (_, reply) => {
+        const drip = setInterval(() => reply.write("."), 20)
+        reply.on("close", () => clearInterval(drip))
+      }
+      for (const path of ["/silent", "/drips"]) {
+        expect((yield* failure({ url: here(path), timeout: "200 millis" })).tag).toBe("FetchTimeout")
+      }
+      const { result } = yield* fetching(
+        { url: "http://slow.example/", timeout: "50 millis" },
+        { allowPrivate: [], resolve: () => new Promise(() => {}) }
+      )
+      expect(result._tag === "Failure" && result.failure._tag).toBe("FetchTimeout")
+    })
+  )
+
+  it.live("interruption closes the connection", () =>
+    Effect.gen(function* () {
+      let state = "idle"
+      handlers["/held"] = (_, reply) => {
+        state = "open"
+        reply.on("close", () => (state = "closed"))
+      }
+      const fiber = yield* Effect.forkChild(fetching({ url: here("/held") }))
+      yield* until(
+        Effect.sync(() => state),
+        (now) => now === "open"
+      )
+      yield* Fiber.interrupt(fiber)
+      yield* until(
+        Effect.sync(() => state),
+        (now) => now === "closed"
+      )
+    })
+  )
+
+  it.live("an unwanted body is not read", () =>
+    Effect.gen(function* () {
+      handlers["/film"] = (_, reply) => reply.writeHead(200, { "content-type": "video/mp4" }).write("x")
+      const reply = yield* response({
+        url: here("/film"),
+        wanted: ({ headers }) => headers.get("content-type") === "text/html"
+      })
+      expect([reply.status, reply.body.length]).toEqual([200, 0])
+    })
+  )
+
+  it.live("what is not HTTP, too much of a head, half a body: FetchFailed, and the process lives", () =>
+    Effect.gen(function* () {
+      const replies = [
+        "SSH-2.0-OpenSSH\r\n",
+        "",
+        `HTTP/1.1 200 OK\r\nX: ${"a".repeat(20_000)}\r\n\r\n`,
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        "HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 5\r\n\r\nabcde"
+      ]
+      for (const text of replies) {
+        const tcp = createTcp((socket) => {
+          socket.on("error", () => {})
+          socket.once("data", () => socket.end(text))
+        })
+        yield* Effect.promise(() => new Promise<void>((resolve) => tcp.listen(0, "127.0.0.1", resolve)))
+        const { port: at } = tcp.address() as AddressInfo
+        const { result } = yield* fetching({ url: `http://127.0.0.1:${at}/` }, { allowPrivate: [`127.0.0.1:${at}`] })
+        expect([text.slice(0, 60), result._tag === "Failure" && result.failure._tag]).toEqual([
+          text.slice(0, 60),
+          "FetchFailed"
+        ])
+        tcp.close()
+      }
+    })
+  )
+
+  it.live("errors do not repeat a URL's query", () =>
+    Effect.gen(function* () {
+      const { result } = yield* fetching({ url: "http://127.0.0.9/?apikey=secret" })
+      expect(JSON.stringify(result)).not.toContain("secret")
+    })
+  )
+
+  it.effect("FETCH_ALLOW_PRIVATE opens a host and a port, and is refused when it is not a list of those", () =>
+    Effect.gen(function* () {
+      const get = (value: string) =>
+        Effect.flatMap(GuardedFetch.GuardedFetch, (guarded) =>
+          guarded.get({ url: here("/missing"), timeout: "5 seconds", maxBytes: 1000 })
+        ).pipe(
+          Effect.provide(
+            GuardedFetch.layer.pipe(
+              Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { FETCH_ALLOW_PRIVATE: value } })))
+            )
+          ),
+          Effect.match({ onSuccess: ({ status }) => String(status), onFailure: ({ _tag }) => _tag })
+        )
+      expect(yield* get(`localhost:1, 127.0.0.1:${port}`)).toBe("404")
+      expect(yield* get("127.0.0.1:1")).toBe("FetchRefused")
+      expect(yield* get("127.0.0.1")).toBe("ConfigError")
+      expect(yield* get("10.0.0.0/8:80")).toBe("ConfigError")
+    })
+  )
+})

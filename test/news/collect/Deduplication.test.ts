@@ -1,0 +1,98 @@
+/** What counts as the same article; D1 and D2 are Deduplication's. */
+import { describe, expect, it } from "vitest"
+import { canonicalUrl, deduplicate } from "../../../packages/news/src/collect/Deduplication.ts"
+import type { FoundArticle } from "../../../packages/news/src/source/FoundArticle.ts"
+import { found } from "./Found.ts"
+
+const count = (...articles: ReadonlyArray<Partial<FoundArticle>>) => deduplicate(articles.map(found)).length
+
+describe("Deduplication", () => {
+  it.each([
+    "http://www.press.example/a/1?id=7",
+    "https://press.example/a/1/?id=7",
+    "https://m.press.example/a/1?id=7#comments",
+    "https://mobile.press.example/a/1?utm_source=x&id=7&utm_medium=y",
+    "https://press.example/a/1?fbclid=abc&id=7&gclid=1",
+    "https://press.example:443/a//1?id=7",
+    "https://amp.press.example/a/1?id=7",
+    "https://press.example/a/1/amp?id=7",
+    "https://press.example/amp/a/1?id=7",
+    "https://press.example/a/1?id=7&outputType=amp",
+    "https://www-press-example.cdn.ampproject.org/c/s/www.press.example/a/1?id=7",
+    "https://www.google.com/amp/s/www.press.example/a/1?id=7"
+  ])("D1 %s is one page", (url) => {
+    expect(canonicalUrl(url)).toBe(canonicalUrl("https://press.example/a/1?id=7"))
+    expect(count({ url }, { url: "https://press.example/a/1?id=7" })).toBe(1)
+  })
+
+  it.each([
+    "https://press.example/a/1",
+    "https://press.example/a/1?id=8",
+    "https://press.example/a/11?id=7",
+    "https://press.example/A/1?id=7",
+    "https://other.example/a/1?id=7",
+    "https://press.example:8443/a/1?id=7",
+    "https://press.example/a/1?page=2&id=7",
+    "https://press.example/camp?id=7"
+  ])("D1 %s is another", (url) => {
+    expect(canonicalUrl(url)).not.toBe(canonicalUrl("https://press.example/a/1?id=7"))
+  })
+
+  it("D1 parameters may stand in any order", () => {
+    expect(canonicalUrl("https://a.example/?b=2&a=1")).toBe(canonicalUrl("https://a.example/?a=1&b=2"))
+  })
+
+  it.each<readonly [Partial<FoundArticle>, Partial<FoundArticle>]>([
+    [{ title: "재활용 선별장에 로봇 들어온다" }, { title: "<b>재활용</b> 선별장에  로봇 들어온다!" }],
+    [{ title: "“재활용” 선별장에 로봇 들어온다" }, { title: "'재활용' 선별장에 로봇 들어온다…" }],
+    [{ title: "재활용 선별장에 로봇 들어온다 - 초록일보" }, { title: "재활용 선별장에 로봇 들어온다" }],
+    [{ title: "재활용 선별장에 로봇 들어온다" }, { title: "재활용 선별장에 로봇 들어온다 | 초록일보" }],
+    [
+      { title: "재활용 선별장에 로봇 들어온다 - 초록일보", source_name: "초록일보" },
+      { title: "[푸른신문] 재활용 선별장에 로봇 들어온다", source_name: "푸른신문" }
+    ],
+    [{ title: "Robots sort 1,000 tons of waste" }, { title: "ROBOTS SORT 1000 TONS OF WASTE" }],
+    [{ title: "탄소 배출 １５％ 줄었다" }, { title: "탄소 배출 15% 줄었다" }]
+  ])("D2 %j and %j are one article", (first, second) => {
+    expect(count(first, second)).toBe(1)
+    expect(count(second, first)).toBe(1)
+  })
+
+  it.each<readonly [Partial<FoundArticle>, Partial<FoundArticle>]>([
+    [{ title: "탄소 배출 15% 줄었다고 발표" }, { title: "탄소 배출 16% 줄었다고 발표" }],
+    [{ title: "지구 기온 1.5도 올랐다는 보고서" }, { title: "지구 기온 15도 올랐다는 보고서" }],
+    [{ title: "재활용 정책 설명회 - 서울" }, { title: "재활용 정책 설명회 - 부산" }],
+    [{ title: "재활용 정책 설명회 - 3차" }, { title: "재활용 정책 설명회" }],
+    [{ title: "[사설]" }, { title: "[사설]" }],
+    [
+      { title: "재활용 선별장에 로봇 들어온다" },
+      { title: "재활용 선별장에 로봇 들어온다", published_at: "2026-11-22T09:30:00.001Z" }
+    ]
+  ])("D2 %j and %j are two", (first, second) => {
+    expect(count(first, second)).toBe(2)
+    expect(count(second, first)).toBe(2)
+  })
+
+  it("D2 a day is a day, either way", () => {
+    const title = "재활용 선별장에 로봇 들어온다"
+    expect(count({ title }, { title, published_at: "2026-11-22T09:30:00.000Z" })).toBe(1)
+    expect(count({ title, published_at: "2026-11-22T09:30:00.000Z" }, { title })).toBe(1)
+  })
+
+  it("keeps the first, completed by what only the others had, in the order of appearance", () => {
+    const url = "https://press.example/same"
+    const kept = deduplicate([
+      found({ id: "a", url }),
+      found({ id: "b" }),
+      found({ id: "c", url: `${url}?utm_source=x`, thumbnail_url: "https://images.example/c.jpg", snippet: "요약" })
+    ])
+    expect(kept.map(({ id, snippet, thumbnail_url }) => [id, snippet, thumbnail_url])).toEqual([
+      ["a", "요약", "https://images.example/c.jpg"],
+      ["b", "", null]
+    ])
+  })
+
+  it("one id is one article", () => {
+    expect(count({ id: "same" }, { id: "same" })).toBe(1)
+  })
+})

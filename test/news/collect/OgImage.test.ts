@@ -1,0 +1,147 @@
+/** Pictures of strangers' pages, on FakeNews; G1 to G3 are OgImage's, N1 is GuardedFetch's. */
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { GuardedFetch } from "@eco2/core"
+import { ConfigProvider, Effect, Layer } from "effect"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import * as OgImage from "../../../packages/news/src/collect/OgImage.ts"
+import { FakeNews } from "../../harness/FakeNews.ts"
+
+let news: FakeNews
+beforeAll(async () => {
+  news = await FakeNews.start()
+})
+afterAll(() => news.close())
+
+const findAll = (urls: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+  Effect.flatMap(OgImage.OgImage, (images) => images.findAll(urls)).pipe(
+    Effect.provide(
+      OgImage.layer.pipe(
+        Layer.provide(news.guard()),
+        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
+      )
+    )
+  )
+
+describe("OgImage", () => {
+  it.live("G1 finds 95 pictures on 110 pages; the 15 without are without one by one", () =>
+    Effect.gen(function* () {
+      const before = performance.now()
+      const looks = yield* findAll(news.pages.map(({ url }) => url))
+      process.stdout.write(`110 pages in ${Math.round(performance.now() - before)} ms, ${news.peak} at once\n`)
+      expect(looks.map(({ picture }) => picture)).toEqual(news.pages.map(({ picture }) => picture))
+      const outcomes = { picture: "found", "no tag": "none", silent: "slow", pdf: "other" } as const
+      expect(looks.map(({ outcome }) => outcome)).toEqual(
+        news.pages.map(({ kind }) => (kind in outcomes ? outcomes[kind as keyof typeof outcomes] : "refused"))
+      )
+      expect(looks.filter(({ picture }) => picture !== null)).toHaveLength(95)
+    })
+  )
+
+  it("N1 nobody was asked but the presses, by their own addresses", () => {
+    expect(news.trespasses).toEqual([])
+    expect([...new Set(news.connected)].filter((address) => !address.startsWith("127.0.1."))).toEqual([])
+    expect(new Set(news.connected).size).toBeGreaterThanOrEqual(30)
+  })
+
+  it("G2 twenty pages or more were open at once, two of a press", () => {
+    expect(news.peak).toBeGreaterThanOrEqual(20)
+    expect(news.peak).toBeLessThanOrEqual(40)
+    expect(news.peakOfOnePress).toBe(2)
+  })
+
+  it.live("a page named twice is looked into once", () =>
+    Effect.gen(function* () {
+      const url = news.pages[0]?.url ?? ""
+      const before = news.visits.length
+      const looks = yield* findAll([url, url])
+      expect([looks[0], news.visits.length - before]).toEqual([looks[1], 1])
+    })
+  )
+
+  it.live("what can be no public page is not even looked up", () =>
+    Effect.gen(function* () {
+      const before = news.connected.length
+      const looks = yield* findAll(["https://sample.invalid/1", "http://localhost/", "no url", "http://127.0.0.1/"])
+      expect(looks.map(({ outcome }) => outcome)).toEqual(Array(4).fill("refused"))
+      expect(news.connected.length).toBe(before)
+    })
+  )
+
+  it.each<readonly [claim: string, html: string, pictures: ReadonlyArray<string>]>([
+    [
+      "og before twitter",
+      '<meta name="twitter:image" content="/t.jpg"><meta property="og:image" content="/o.jpg">',
+      ["/o.jpg", "/t.jpg"]
+    ],
+    [
+      "the first of several",
+      '<meta property="og:image" content="/1.jpg"><meta property="og:image" content="/2.jpg">',
+      ["/1.jpg"]
+    ],
+    [
+      "an empty one is none",
+      '<meta property="og:image" content=" "><link rel="image_src" href="l.jpg">',
+      ["/news/l.jpg"]
+    ],
+    [
+      "resolved against base",
+      '<base href="/b/"><meta property="og:image" content="o.jpg?a=1&amp;b=2">',
+      ["/b/o.jpg?a=1&b=2"]
+    ],
+    [
+      "not in a comment or a script",
+      '<!-- <meta property="og:image" content="/c.jpg"> --><script>"<meta property=og:image content=/s.jpg>"</script>',
+      []
+    ],
+    ["not in the body", '</head><meta property="og:image" content="/b.jpg">', []],
+    [
+      "not in a body whose head was not closed",
+      '<title>x</title><body><meta property="og:image" content="/b.jpg">',
+      []
+    ],
+    ["a head that breaks off", '<meta property="og:image" content="/o.jpg"><meta property="og:im', ["/o.jpg"]],
+    ["an address that is none", '<meta property="og:image" content="http://[">', []]
+  ])("a page's picture: %s", (_, html, pictures) => {
+    expect(OgImage.picturesIn(`<html><head>${html}`, "https://press.example/news/1")).toEqual(
+      pictures.map((path) => `https://press.example${path}`)
+    )
+  })
+
+  it("a page without a head is read as far as its body", () => {
+    const html = '<link rel="image_src" href="/l.jpg"><body><meta property="og:image" content="/b.jpg">'
+    expect(OgImage.picturesIn(html, "https://press.example/")).toEqual(["https://press.example/l.jpg"])
+  })
+
+  it.live("G3 the first picture that may be kept is the page's", () =>
+    Effect.gen(function* () {
+      const refused = [
+        "javascript:alert(1)",
+        "data:image/png;base64,AAAA",
+        "http://127.0.0.1/a.jpg",
+        "http://169.254.169.254/a.jpg",
+        "http://localhost/a.jpg",
+        "https://user:secret@images.example/a.jpg",
+        `https://images.example/${"a".repeat(2083)}`
+      ]
+      const pages = createServer((request, response) => {
+        const picture = refused[Number(request.url?.slice(1))]
+        response.writeHead(200, { "content-type": "text/html" })
+        response.end(
+          `<meta property="og:image" content="${picture}"><meta name="twitter:image" content="http://i.example/t.jpg">`
+        )
+      })
+      yield* Effect.promise(() => new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve)))
+      const { port } = pages.address() as AddressInfo
+      const looks = yield* Effect.flatMap(OgImage.OgImage, (images) =>
+        images.findAll(refused.map((_, n) => `http://127.0.0.1:${port}/${n}`))
+      ).pipe(
+        Effect.provide(
+          OgImage.layer.pipe(Layer.provide(GuardedFetch.layerWith({ allowPrivate: [`127.0.0.1:${port}`] })))
+        )
+      )
+      pages.close()
+      expect(looks.map(({ picture }) => picture)).toEqual(refused.map(() => "http://i.example/t.jpg"))
+    })
+  )
+})
