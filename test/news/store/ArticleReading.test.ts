@@ -66,9 +66,10 @@ onServer("reading news", (database) => {
     Effect.gen(function* () {
       const reader = yield* process()
       const other = yield* process()
+      const tie = new Date(noon - 1_100_000).toISOString()
       const all = articles(2_000, 1_000, (n) =>
         // across the end of the cached lists
-        n >= 1_100 && n < 1_400 ? { published_at: new Date(noon).toISOString() } : {}
+        n >= 1_100 && n < 1_400 ? { published_at: tie } : {}
       )
       yield* reader.store.save(all)
       yield* reader.warm
@@ -77,9 +78,7 @@ onServer("reading news", (database) => {
       const more = Effect.gen(function* () {
         if (inserted >= 500) return
         // newer ones, and some amid what is being read
-        const batch = articles(10, inserted, (n) =>
-          n % 2 === 0 ? { published_at: new Date(noon).toISOString() } : {}
-        ).map((one) => ({
+        const batch = articles(10, inserted, (n) => (n % 2 === 0 ? { published_at: tie } : {})).map((one) => ({
           ...one,
           id: `naver_new${one.id.slice(-6)}`,
           url: `${one.url}/new`,

@@ -1,14 +1,18 @@
 /** Articles in Postgres: one a URL, changed only where that moves nothing, read page by page by their place. */
 import { expect, it } from "@effect/vitest"
-import { Migrations } from "@eco2/core"
-import { Effect, Layer } from "effect"
+import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
+import { Effect, Fiber, Layer, Schema } from "effect"
 import type { Article } from "../../../packages/news/src/domain/Article.ts"
 import { ArticleStore, layer, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
-import { onBoth, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
+import { onBoth, onServer, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
 import type { Database } from "../../core/postgres/PostgresFixture.ts"
+import { until } from "../../core/Until.ts"
 import { article, articles, idsOf, newestFirst, noon, query, walk } from "../NewsFixture.ts"
 
-const prepared = <A, E>(database: Database, test: (store: ArticleStore["Service"]) => Effect.Effect<A, E>) =>
+const prepared = <A, E>(
+  database: Database,
+  test: (store: ArticleStore["Service"]) => Effect.Effect<A, E, Postgres.Postgres>
+) =>
   Effect.andThen(Migrations.apply(migrations), ArticleStore.use(test)).pipe(
     Effect.provide(Layer.provideMerge(layer, postgresLayer(database)))
   )
@@ -172,11 +176,46 @@ onBoth("an article", (database) => {
         )
         const outcomes = yield* Effect.forEach(batches, (batch) => store.save(batch), { concurrency: "unbounded" })
         expect(outcomes.reduce((total, { saved }) => total + saved, 0)).toBe(40)
+        expect(outcomes.flatMap(({ refused }) => refused)).toEqual([])
         expect((yield* stored(store)).map(({ url }) => url).toSorted()).toEqual(
           articles(40)
             .map(({ url }) => url)
             .toSorted()
         )
+      })
+    )
+  )
+})
+
+/** What another transaction is doing just now. */
+const asleep = PostgresStatement.make({
+  name: "test.asleep",
+  text: "SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
+  row: Schema.Struct({ count: Schema.Int })
+})
+
+onServer("an article whose URL another process is just storing", (database) => {
+  it.live("is found to be that one, and takes what it lacks", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const postgres = yield* Postgres.Postgres
+        const first = article(1, { thumbnail_url: null, source: "naver" })
+        const other = yield* Effect.forkChild(
+          postgres.script(
+            "test.slow",
+            `INSERT INTO info.news_articles (id, url, title, snippet, source, category, keywords, published_at)
+            VALUES ('${first.id}', '${first.url}', 'x', '', 'naver', 'ai', '{}', now()); SELECT pg_sleep(1);`
+          )
+        )
+        yield* until(postgres.run(asleep), ([row]) => row?.count === 1)
+        const second = article(2, {
+          source: "newsdata",
+          url: first.url,
+          thumbnail_url: "https://pictures.example/2.jpg"
+        })
+        expect(yield* store.save([second])).toEqual({ saved: 0, changed: 1, refused: [] })
+        yield* Fiber.join(other)
+        expect(yield* stored(store)).toMatchObject([{ id: first.id, thumbnail_url: second.thumbnail_url }])
       })
     )
   )
