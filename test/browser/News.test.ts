@@ -67,7 +67,13 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
     )
     ;[browser, system] = await Promise.all([
       Visitor.launch(chromiumPath),
-      Process.start("all", { ECO2_STATE: folder, SIMULATED_MODEL: "true", DATABASE_URL: database.url() })
+      Process.start("all", {
+        ECO2_STATE: folder,
+        SIMULATED_MODEL: "true",
+        DATABASE_URL: database.url(),
+        // the articles of this test and no others
+        NEWS_SAMPLE: "false"
+      })
     ])
   })
   afterAll(async () => {

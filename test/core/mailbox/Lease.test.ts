@@ -288,8 +288,10 @@ describe("a fleet", () => {
     Effect.gen(function* () {
       const calls: Array<string> = []
       const behaviors = Fleet.parcelBehaviors({ labelled: (id) => calls.push(id) })
-      const one = yield* Fleet.working(redis.url, behaviors)
-      yield* Fleet.working(redis.url, behaviors)
+      // a beat that comes late is another claim's matter
+      const values = { lease: Duration.seconds(10) }
+      const one = yield* Fleet.working(redis.url, behaviors, values)
+      yield* Fleet.working(redis.url, behaviors, values)
       const ids = yield* Effect.forEach(
         Array.from({ length: 60 }, (_, i) => `owner ${i}`),
         (owner) => Effect.forkChild(one.run(Fleet.submit({ owner })))

@@ -371,6 +371,7 @@ describe("admission", () => {
         }
         expect(open.size, `seed ${seed}`).toBe(0)
         expect(yield* traces(fleet[0]), `seed ${seed}`).toEqual([])
-      })
+      }),
+    90_000
   )
 })
