@@ -115,6 +115,8 @@ describe("the doctor, of one Redis", () => {
         currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + skew),
         currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
         currentTimeNanos: clock.currentTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
         sleep: (duration) => clock.sleep(duration)
       }
       const finding = of(yield* Effect.provideService(examine(url), Clock.Clock, skewed), "redis.clock")
