@@ -75,8 +75,7 @@ export const make = Effect.fnUntraced(function* (given: {
       Effect.map(({ id }) => id),
       Effect.provideContext(context)
     )
-  const run = (given: Run): Effect.Effect<Ended> =>
-    Effect.flatMap(submit(given), ended)
+  const run = (given: Run): Effect.Effect<Ended> => Effect.flatMap(submit(given), ended)
   return {
     run,
     /** Hands a run in and does not wait for it. */
@@ -84,8 +83,8 @@ export const make = Effect.fnUntraced(function* (given: {
     ended,
     job: (id: Job.JobId) => Effect.orDie(store.get(id)),
     scrape: Context.get(context, Gauges).readAll,
-    /** A layer on top of what this worker stands on. */
-    provided: <A, E>(layer: Layer.Layer<A, E, Layer.Success<typeof ground>>) => layer,
+    /** What this worker stands on. */
+    services: Layer.succeedContext(context),
     /** By schedule, as at a slot; once it is declared. A run's job is waited for. */
     runNow: (name: string): Effect.Effect<Ended | null> =>
       schedules.runNow(name).pipe(

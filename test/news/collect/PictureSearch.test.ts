@@ -1,6 +1,6 @@
 /** Pictures of a run's articles: what a run waits for, what comes later, and what is not looked at again. P1 and P2 are PictureSearch's. */
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as PictureSearch from "../../../packages/news/src/collect/PictureSearch.ts"
 import { privateRedis, until } from "../../core/CoreFixture.ts"
@@ -108,7 +108,7 @@ onServer("a run's search for pictures", (database) => {
     () =>
       quietly(
         Effect.gen(function* () {
-          const { provided } = yield* worker({ looks: Duration.minutes(1) })
+          const { services } = yield* worker({ looks: Duration.minutes(1) })
           const [first, second] = energyPages()
           world.held.add(first!.index).add(second!.index)
           const search = (page: typeof first) =>
@@ -126,7 +126,7 @@ onServer("a run's search for pictures", (database) => {
             yield* until(open, (pages) => pages === 0)
             yield* search(second)
             expect(world.open).toBe(1)
-          }).pipe(Effect.provide(provided(PictureSearch.layerWith(1))), Effect.orDie)
+          }).pipe(Effect.provide(PictureSearch.layerWith(1).pipe(Layer.provide(services))), Effect.orDie)
           world.release(second!.index)
         })
       ),

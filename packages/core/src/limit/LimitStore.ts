@@ -180,8 +180,9 @@ export const make = (
         (replies) =>
           Schema.decodeUnknownEffect(Grants)(replies).pipe(
             Effect.mapError((issue) => new RedisReplyInvalid({ command: "LRANGE", reason: String(issue) })),
-            Effect.map(([[seconds], times]) => {
-              const since = Number(seconds) * 1000 + offset - Duration.toMillis(limit.window)
+            Effect.map(([[seconds, micros], times]) => {
+              const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) + offset
+              const since = now - Duration.toMillis(limit.window)
               return times.filter((time) => Number(time) > since).length
             })
           )
