@@ -75,6 +75,9 @@ const ofReplicas = (
   settings: ReadonlyMap<string, string> | null,
   topology: RedisUrl.RedisUrl["_tag"]
 ): ReadonlyArray<Finding> => {
+  if (infos.some(RedisServerInfo.isReplica)) {
+    return [failing("redis.role", "a replica that takes no writes", "let REDIS_URL name the master, or the Sentinels")]
+  }
   const alone = infos.filter((info) => count(info, "connected_slaves") === 0)
   const check = "redis.replicas"
   if (alone.length > 0) {

@@ -86,6 +86,14 @@ describe("the doctor, of one Redis", () => {
     })
   )
 
+  it.live("that is a replica fails: it takes no writes", () =>
+    Effect.gen(function* () {
+      const master = yield* RedisServer.scoped({ args: sound })
+      const { url } = yield* RedisServer.scoped({ args: [...sound, "--replicaof", "127.0.0.1", String(master.port)] })
+      expect(of(yield* examine(url), "redis.role")).toMatchObject({ level: "fail" })
+    })
+  )
+
   it.live("that permits neither INFO nor CONFIG is told to be unknown, never to be well", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped({ args: sound })
@@ -98,7 +106,10 @@ describe("the doctor, of one Redis", () => {
       yield* user("managed", "-config")
       expect(of(yield* examine(as("managed")), "redis.persistence")?.found).toContain("untold")
       yield* client.send("CONFIG", "SET", "appendonly", "no")
-      expect(of(yield* examine(as("managed")), "redis.persistence")).toMatchObject({ level: "warn" })
+      expect(of(yield* examine(as("managed")), "redis.persistence")).toMatchObject({
+        level: "warn",
+        found: expect.stringContaining("not told")
+      })
     })
   )
 
