@@ -70,6 +70,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         notFound,
         errorBodies,
         Core.storeReadiness,
+        Core.storeTelemetry,
         Core.topicReadiness,
         cors(config.corsOrigins)
       )
