@@ -45,11 +45,21 @@ export const untold = ({ field }: ServerInfo): ReadonlyArray<string> =>
 
 const number = ({ field }: ServerInfo, name: string): number => Number(field(name) ?? 0)
 
+/** Bytes the server holds against maxmemory, as it reckons them, and maxmemory itself; 0 where no limit is set. */
+export const memory = (info: ServerInfo): { readonly used: number; readonly limit: number } => ({
+  used: number(info, "used_memory") - number(info, "mem_not_counted_for_evict"),
+  limit: number(info, "maxmemory")
+})
+
 /** Share of maxmemory in use as the server reckons it, 0 to 1 and beyond; 0 where no limit is set. */
 export const memoryShare = (info: ServerInfo): number => {
-  const limit = number(info, "maxmemory")
-  return limit === 0 ? 0 : (number(info, "used_memory") - number(info, "mem_not_counted_for_evict")) / limit
+  const { limit, used } = memory(info)
+  return limit === 0 ? 0 : used / limit
 }
+
+/** The server that is full first: by share of its limit, by bytes where no limit is set. */
+export const fullest = (servers: ReadonlyArray<ServerInfo>): ServerInfo | undefined =>
+  servers.toSorted((a, b) => memoryShare(b) - memoryShare(a) || memory(b).used - memory(a).used)[0]
 
 export const isFull = (info: ServerInfo): boolean => memoryShare(info) > 1
 export const isReplica = (info: ServerInfo): boolean => info.field("role") === "slave"
