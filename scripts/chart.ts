@@ -39,6 +39,9 @@ export const settings = () => listed().filter(({ name }) => !isSecret(name) && !
 export const secrets = () => listed().filter(({ name }) => isSecret(name))
 export const wired = () => listed().filter(({ name }) => isWired(name))
 
+/** `off` is a word of theirs; the template has the same names. */
+const isSwitch = (name: string) => ["MODEL_BREAKER", "USER_RATE"].includes(name)
+
 type Json = string | number | boolean | null | ReadonlyArray<Json> | { readonly [key: string]: Json }
 
 const words: Readonly<Record<string, ReadonlyArray<string>>> = {
@@ -64,6 +67,8 @@ const schemaOf = ({ default: value, name }: Setting): Json => {
   if (/^\d+ MiB$/.test(value))
     return { type: ["integer", "string", "null"], minimum: 1, pattern: "^\\d+(\\.\\d+)?( ?[KMGT]i?B)?$" }
   if (/^https?:/.test(value) || name === "JWKS_URL") return { type: ["string", "null"], pattern: "^https?://[^\\s]+$" }
+  // Helm reads a bare off as false
+  if (isSwitch(name)) return { anyOf: [{ type: ["string", "null"] }, { const: false }] }
   return { type: ["string", "null"] }
 }
 

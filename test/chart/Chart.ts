@@ -52,7 +52,7 @@ export const template = async (set: string, changes: Tree = {}, chart = folder):
   const directory = mkdtempSync(join(tmpdir(), "eco2 chart "))
   try {
     const file = join(directory, "changes.yaml")
-    writeFileSync(file, stringify(changes))
+    writeFileSync(file, stringify(changes, { version: "1.1" }))
     return await helm("template", "eco2", chart, "-n", "waste", "-f", sets[set] ?? set, "-f", file)
   } finally {
     rmSync(directory, { recursive: true, force: true })

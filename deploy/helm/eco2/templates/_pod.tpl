@@ -25,15 +25,25 @@ securityContext:
 envFrom:
   - configMapRef: { name: {{ include "eco2.fullname" .root }} }
   {{- with .envFrom }}{{ toYaml . | nindent 2 }}{{ end }}
+{{- $env := include "eco2.env" . | trim }}
+{{- with $env }}
 env:
-  {{- include "eco2.secretEnv" (dict "root" .root "names" .secrets) | trim | nindent 2 }}
-  {{- range $name, $value := .settings }}
-  {{- if not (kindIs "invalid" $value) }}
-  - name: {{ $name }}
-    value: {{ include "eco2.text" $value | quote }}
-  {{- end }}
-  {{- end }}
-  {{- with .env }}{{ toYaml . | nindent 2 }}{{ end }}
+  {{- . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* Its own environment: secrets, a role's settings, what else is asked for. */}}
+{{- define "eco2.env" -}}
+{{ include "eco2.secretEnv" (dict "root" .root "names" .secrets) | trim }}
+{{- range $name, $value := .settings }}
+{{- if not (kindIs "invalid" $value) }}
+- name: {{ $name }}
+  value: {{ include "eco2.setting" (dict "name" $name "value" $value) | quote }}
+{{- end }}
+{{- end }}
+{{- with .env }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* Seconds a pod of a role is given. Takes (dict "root" $ "role" row). */}}

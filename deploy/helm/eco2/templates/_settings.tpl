@@ -5,6 +5,11 @@
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
 {{- end }}
 
+{{/* A setting's text. Helm reads `off` as false: where off is the word, that is meant. Takes (dict "name" name "value" value). */}}
+{{- define "eco2.setting" -}}
+{{- if and (kindIs "bool" .value) (has .name (list "MODEL_BREAKER" "USER_RATE")) }}off{{ else }}{{ include "eco2.text" .value }}{{ end -}}
+{{- end }}
+
 {{/* The Secret with settings' names for keys; empty: there is none. */}}
 {{- define "eco2.secretName" -}}
 {{- if .Values.secrets.existing -}}
@@ -69,7 +74,7 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- define "eco2.settings" -}}
 {{- $all := dict "AUTH_MODE" "jwt" -}}
 {{- range $name, $value := .Values.settings -}}
-  {{- if not (kindIs "invalid" $value) -}}{{- $_ := set $all $name (include "eco2.text" $value) -}}{{- end -}}
+  {{- if not (kindIs "invalid" $value) -}}{{- $_ := set $all $name (include "eco2.setting" (dict "name" $name "value" $value)) -}}{{- end -}}
 {{- end -}}
 {{- range $provider := list "OPENAI" "GEMINI" -}}
   {{/* a provider without a key offers no models: workers would refuse to start */}}
@@ -107,6 +112,12 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- end -}}
 {{- if not (or $settings.REDIS_URL $known.REDIS_URL) -}}
   {{- fail "no Redis: set redis.url, the secret REDIS_URL, or redis.bundled.enabled=true for a trial" -}}
+{{- end -}}
+{{- if and $settings.REDIS_URL (eq $known.REDIS_URL "yes") -}}
+  {{- fail "two Redis: the secret REDIS_URL, and redis.url or redis.bundled.enabled; set one" -}}
+{{- end -}}
+{{- if and $settings.DATABASE_URL (eq $known.DATABASE_URL "yes") -}}
+  {{- fail "two PostgreSQL: the secret DATABASE_URL, and database.host or database.bundled.enabled; set one" -}}
 {{- end -}}
 {{- if and .Values.redis.bundled.enabled .Values.redis.url -}}
   {{- fail "two Redis: redis.url and redis.bundled.enabled; set one" -}}
