@@ -206,7 +206,7 @@ describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
         expect(at(container, "command")).toBeUndefined()
         const [main = ""] = list(at(container, "args"))
           .map(String)
-          .filter((word) => !word.startsWith("/hook/"))
+          .filter((word) => !word.endsWith("/hook.mjs"))
         expect(existsSync(`${Chart.root}${main}`) || main === "/test/scan.mjs", main).toBe(true)
         for (const probe of ["startupProbe", "livenessProbe", "readinessProbe"])
           expect(Object.keys((at(container, probe) ?? { httpGet: null }) as Tree)).toContain("httpGet")
@@ -388,6 +388,8 @@ describe.skipIf(Chart.missing)("hooks", () => {
     const words = async (changes: Tree) => at(podOf((await jobs("istio", changes))[0]!), "containers", 0, "args", 0)
     expect(await words({})).toBe("/hook/hook.mjs")
     expect(await words({ istio: { nativeSidecars: true } })).toBe("deploy/cli/main.ts")
+    const [test] = named(await Chart.render("istio"), "Pod")
+    expect(at(test, "spec", "containers", 0, "args")).toEqual(["/test/hook.mjs", "/test/scan.mjs"])
   })
 })
 
