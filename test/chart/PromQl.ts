@@ -70,7 +70,7 @@ export const objections = (expr: string, metrics: ReadonlyMap<string, Metric>): 
     if (!known.includes(label)) found.push(`nothing in the query has a label ${label}`)
   }
   // every process tells the same of these
-  if (/\bsum(?:\s+by\s*\([^)]*\))?\s*\(\s*eco2_(?:mailbox|redis_memory|breaker)_/.test(expr)) {
+  if (/\bsum(?:\s+by\s*\([^)]*\))?\s*\(\s*eco2_(?:mailbox_|redis_memory_|breaker_|news_quota)/.test(expr)) {
     found.push("adds up what several processes tell alike")
   }
   return found

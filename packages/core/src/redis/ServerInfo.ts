@@ -22,22 +22,25 @@ export const parse = (server: string, text: string): ServerInfo => {
 /** The oldest release whose commands and scripts we use. Valkey tells the Redis release it is compatible with. */
 const oldestMajor = 7
 
-/** Why this server must not be trusted with jobs; empty where nothing speaks against it. */
-export const objections = ({ field, server }: ServerInfo): ReadonlyArray<string> => {
-  const found: Array<string> = []
+/** Why its release will not do; empty where it does, or is not told. */
+export const tooOld = ({ field, server }: ServerInfo): ReadonlyArray<string> => {
   const version = field("redis_version")
-  const policy = field("maxmemory_policy")
-  if (version !== undefined && Number.parseInt(version, 10) < oldestMajor) {
-    found.push(`${server} is Redis ${version}, and ${oldestMajor}.0 or newer is needed (Valkey will do)`)
-  }
-  // with a time limit too: an ended job has one, and would be gone before its client has asked for it
-  if (policy !== undefined && policy !== "noeviction") {
-    found.push(
-      `${server} has maxmemory-policy ${policy}, which deletes jobs when memory is short, and noeviction is needed`
-    )
-  }
-  return found
+  return version !== undefined && Number.parseInt(version, 10) < oldestMajor
+    ? [`${server} is Redis ${version}, and ${oldestMajor}.0 or newer is needed (Valkey will do)`]
+    : []
 }
+
+/** That it deletes what it was given when memory is short; empty where it does not, or does not tell. */
+export const evicting = ({ field, server }: ServerInfo): ReadonlyArray<string> => {
+  const policy = field("maxmemory_policy")
+  // with a time limit too: an ended job has one, and would be gone before its client has asked for it
+  return policy !== undefined && policy !== "noeviction"
+    ? [`${server} has maxmemory-policy ${policy}, which deletes jobs when memory is short, and noeviction is needed`]
+    : []
+}
+
+/** Why this server must not be trusted with jobs; empty where nothing speaks against it. */
+export const objections = (info: ServerInfo): ReadonlyArray<string> => [...tooOld(info), ...evicting(info)]
 
 /** What it does not tell, so that it cannot be judged. */
 export const untold = ({ field }: ServerInfo): ReadonlyArray<string> =>
