@@ -88,7 +88,7 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
 export const withPassword = (url: RedisUrl, password: string): RedisUrl =>
   url.password === undefined && password !== "" ? { ...url, password } : url
 
-export const RedisUrlConfig = Config.all({
+const RedisUrlConfig = Config.all({
   /** REDIS_URL: where the store is. Default `redis://127.0.0.1:6379`. */
   url: Config.Redacted("REDIS_URL").pipe(Config.withDefault(Redacted.make("redis://127.0.0.1:6379"))),
   /** REDIS_PASSWORD: of a URL that has none; as it is, nothing in it escaped. */
