@@ -4,7 +4,7 @@
  * (managed ones) that is said. What each finding costs when it goes wrong: docs/operations.md.
  */
 import { RedisClient, RedisServerInfo, RedisUrl } from "@eco2/core"
-import { Clock, Config, Effect, Layer, Redacted, Result, Schema } from "effect"
+import { Clock, Config, Effect, Layer, Result, Schema } from "effect"
 import { failing, ofClock, ok, warn } from "./Finding.ts"
 import type { Finding } from "./Finding.ts"
 
@@ -220,7 +220,7 @@ const examineOpen = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl, partiti
 /** Asks the Redis at REDIS_URL; one that does not answer is a finding too. */
 export const examine = (partitions: number): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
-    const url = yield* RedisUrl.parse(Redacted.value(yield* RedisUrl.RedisUrlConfig))
+    const url = yield* RedisUrl.fromSettings
     return yield* examineOpen(url, partitions).pipe(Effect.provide(Layer.fresh(RedisClient.layer)))
   }).pipe(
     Effect.catch((error) =>
