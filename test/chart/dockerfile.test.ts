@@ -24,7 +24,8 @@ const packages = stages[0]!
 const copies = Dockerfile.copiesOf(last)
 /** Paths of the checkout that an image has, files and folders. */
 const taken = copies.flatMap(({ from, sources }) => (from === null ? sources : []))
-const isTaken = (path: string) => taken.some((source) => source === path || (source.endsWith("/") && path.startsWith(source)))
+const isTaken = (path: string) =>
+  taken.some((source) => source === path || (source.endsWith("/") && path.startsWith(source)))
 
 describe("the image", () => {
   it("has every role's main file, the command line, and every workspace's manifest", () => {

@@ -31,7 +31,12 @@ describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
   beforeAll(async () => {
     image = ImageFolder.make({ packages: "installed" })
     database = await PostgresServer.start()
-    system = await System.start({ ...simulated, DATABASE_URL: database.url(), DATABASE_POOL: "2", TMPDIR: image.scratch })
+    system = await System.start({
+      ...simulated,
+      DATABASE_URL: database.url(),
+      DATABASE_POOL: "2",
+      TMPDIR: image.scratch
+    })
   })
   afterAll(async () => {
     await system?.stop()
@@ -52,13 +57,25 @@ describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
   const answers = async ({ address }: Process, path: string) => (await fetch(`${address}${path}`)).status
 
   it("has packages, sources and the command line, no tests, no tools, no Node of its own; nothing may be written", () => {
-    expect(readdirSync(image.root).toSorted()).toEqual(["LICENSE", "deploy", "node_modules", "package.json", "packages", "scripts"])
+    expect(readdirSync(image.root).toSorted()).toEqual([
+      "LICENSE",
+      "deploy",
+      "node_modules",
+      "package.json",
+      "packages",
+      "scripts"
+    ])
     const packages = readdirSync(`${image.root}node_modules`)
     expect(packages).toEqual(expect.arrayContaining(["effect", "ioredis", "@eco2"]))
-    expect(packages.filter((name) => /^(node-(linux|win)|vitest|typescript|oxlint|knip|deno|playwright)/.test(name))).toEqual([])
+    expect(
+      packages.filter((name) => /^(node-(linux|win)|vitest|typescript|oxlint|knip|deno|playwright)/.test(name))
+    ).toEqual([])
     for (const path of ["", "packages/core/src/Role.ts", "node_modules/effect", "deploy/cli/main.ts"])
       expect([path, statSync(`${image.root}${path}`).mode & 0o222]).toEqual([path, 0])
-    const attempt = spawnSync(image.node, ["-e", "require('node:fs').writeFileSync('x', '')"], { cwd: image.root, ...image.user })
+    const attempt = spawnSync(image.node, ["-e", "require('node:fs').writeFileSync('x', '')"], {
+      cwd: image.root,
+      ...image.user
+    })
     // root alone writes where nobody may
     if (image.user !== undefined) expect(attempt.status).not.toBe(0)
   })
@@ -85,7 +102,10 @@ describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
     ]
     for (const role of roles) {
       expect(await answers(role, "/healthz"), role.output()).toBe(200)
-      await until(() => answers(role, "/readyz"), (status) => status === 200)
+      await until(
+        () => answers(role, "/readyz"),
+        (status) => status === 200
+      )
     }
     // scripts, rules, prompts, catalogue and page are all there
     const ann = client(gateway, "ann")

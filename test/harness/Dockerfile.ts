@@ -31,9 +31,7 @@ export interface Dockerfile {
   readonly stages: ReadonlyArray<Stage>
 }
 
-const known = new Set(
-  "FROM ARG LABEL WORKDIR COPY RUN USER ENV EXPOSE HEALTHCHECK ENTRYPOINT CMD".split(" ")
-)
+const known = new Set("FROM ARG LABEL WORKDIR COPY RUN USER ENV EXPOSE HEALTHCHECK ENTRYPOINT CMD".split(" "))
 
 export const parse = (text: string): Dockerfile => {
   const lines = text

@@ -168,14 +168,14 @@ export const told = (events: ReadonlyArray<Event>): ReadonlyArray<string> =>
  * Watches until the terminal event, resuming by Last-Event-ID whenever a stream is over, as EventSource does, without its
  * wait. Answers all events of all streams in order of arrival. A function tells each stream's address anew.
  */
-export const watch = async (
-  url: string | (() => string),
-  options: Options = {}
-): Promise<ReadonlyArray<Event>> => {
+export const watch = async (url: string | (() => string), options: Options = {}): Promise<ReadonlyArray<Event>> => {
   const events: Array<Event> = []
   let after = options.after
   for (let streams = 0; streams < 50; streams++) {
-    const stream = await open(typeof url === "string" ? url : url(), { ...options, ...(after === undefined ? {} : { after }) })
+    const stream = await open(typeof url === "string" ? url : url(), {
+      ...options,
+      ...(after === undefined ? {} : { after })
+    })
     if (stream.response.status === 204) return events
     if (stream.response.status !== 200) throw new Error(`the stream was refused with ${stream.response.status}`)
     await stream.ended

@@ -108,9 +108,16 @@ export const make = (options: {
     else if (options.packages === "borrowed") borrowPackages(target)
     else {
       const stage = join(folder, from)
-      installPackages(stages.find(({ name }) => name === from)!, stage)
+      installPackages(
+        stages.find(({ name }) => name === from)!,
+        stage
+      )
       // the stage's folder is /app
-      lay(sources.map((source) => source.replace(/^\/app\//, "")), stage, target)
+      lay(
+        sources.map((source) => source.replace(/^\/app\//, "")),
+        stage,
+        target
+      )
       rmSync(stage, { recursive: true })
     }
   }
