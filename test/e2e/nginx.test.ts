@@ -114,7 +114,9 @@ describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
 
   it("a proxy that does hold back is seen to: what the model was asked for between comes in one piece, with the end", async () => {
     const proxy = await front({
-      "proxy_buffering off;": "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;"
+      "proxy_buffering off;": "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;",
+      // chunks it would only gather until they fill a packet
+      "proxy_http_version 1.1;": ""
     })
     const { answer, id, vision } = await held()
     const late = await http1(client(proxy, "ann").eventsUrl(id))
