@@ -171,11 +171,16 @@ export const told = (events: ReadonlyArray<Event>): ReadonlyArray<string> =>
 export const watch = async (url: string | (() => string), options: Options = {}): Promise<ReadonlyArray<Event>> => {
   const events: Array<Event> = []
   let after = options.after
+  let trouble: unknown
   for (let streams = 0; streams < 50; streams++) {
     const stream = await open(typeof url === "string" ? url : url(), {
       ...options,
       ...(after === undefined ? {} : { after })
+    }).catch((error: unknown) => {
+      trouble = error
     })
+    // nobody is there just now
+    if (stream === undefined) continue
     if (stream.response.status === 204) return events
     if (stream.response.status !== 200) throw new Error(`the stream was refused with ${stream.response.status}`)
     await stream.ended
@@ -183,5 +188,5 @@ export const watch = async (url: string | (() => string), options: Options = {})
     after = seqs(events).at(-1) ?? after
     if (events.some(isTerminal)) return events
   }
-  throw new Error("fifty streams and no end")
+  throw new Error("fifty streams and no end", { cause: trouble })
 }

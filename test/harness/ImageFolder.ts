@@ -121,7 +121,7 @@ export const make = (options: {
       rmSync(stage, { recursive: true })
     }
   }
-  options.change?.(app)
+  options.change?.(`${app}/`)
   seal(app)
   // where whoever runs the tests keeps Node may be out of others' reach
   const node = join(folder, "node")
