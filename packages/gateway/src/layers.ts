@@ -67,6 +67,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         notFound,
         errorBodies,
         Core.storeReadiness,
+        Core.storeTelemetry,
         Core.topicReadiness,
         cors(config.corsOrigins)
       )
