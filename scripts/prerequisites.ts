@@ -14,6 +14,7 @@ const wanted = [
     optional: !process.env.CI,
     without: "the tests on a PostgreSQL server are skipped"
   },
+  { program: SystemProgram.nginx, optional: !process.env.CI, without: "the tests behind nginx are skipped" },
   { program: SystemProgram.chromium, optional: !process.env.CI, without: "the browser tests are skipped" }
 ]
 
