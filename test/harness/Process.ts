@@ -17,6 +17,7 @@ const entries = {
   "character-match": "packages/actors/src/character/matchMain.ts",
   "character-worker": "packages/actors/src/character/workerMain.ts",
   "news-api": "packages/news/src/api.ts",
+  "news-worker": "packages/news/src/main.ts",
   all: "deploy/local/main.ts"
 } as const
 export type RoleName = keyof typeof entries

@@ -69,14 +69,14 @@ onServer("a collection run", (database) => {
           expect(first.map(({ state }) => state)).toEqual(["done", "done", "done"])
           const unique = first.reduce((sum, { result }) => sum + result.unique, 0)
           const pictured = first.reduce((sum, { result }) => sum + result.with_images, 0)
-          expect(first.reduce((sum, { result }) => sum + result.saved, 0)).toBe(unique)
-          expect(unique).toBeGreaterThan(50)
+          // each of the runs finds one article of another's, at an address with a tracking parameter
+          expect([first.reduce((sum, { result }) => sum + result.saved, 0), unique]).toEqual([80, 83])
           expect(pictured).toBeGreaterThan(unique / 2)
           const page = yield* news.page
-          expect([page.source, page.total]).toEqual(["redis", unique])
+          expect([page.source, page.total]).toEqual(["redis", 80])
           const again = yield* Effect.forEach(runs, news.run, { concurrency: 3 })
           expect(again.map(({ result }) => result.saved)).toEqual([0, 0, 0])
-          expect((yield* news.page).total).toBe(unique)
+          expect((yield* news.page).total).toBe(80)
           expect(world.trespasses).toEqual([])
         })
       ),
