@@ -3,6 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
 import { Effect, Fiber, Layer, Schema } from "effect"
 import type { Article } from "../../../packages/news/src/domain/Article.ts"
+import { storedKeys } from "../../../packages/news/src/domain/ArticleKeys.ts"
 import { ArticleStore, layer, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
 import { onBoth, onServer, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
 import type { Database } from "../../core/postgres/PostgresFixture.ts"
@@ -279,29 +280,41 @@ const asleep = PostgresStatement.make({
   row: Schema.Struct({ count: Schema.Int })
 })
 
-onServer("an article whose URL another process is just storing", (database) => {
-  it.live("is found to be that one, and takes what it lacks", () =>
-    prepared(database(), (store) =>
-      Effect.gen(function* () {
-        const postgres = yield* Postgres.Postgres
-        const first = article(1, { thumbnail_url: null, source: "naver" })
-        const other = yield* Effect.forkChild(
-          postgres.script(
-            "test.slow",
-            `INSERT INTO info.news_articles (id, url, title, snippet, source, category, keywords, published_at)
-            VALUES ('${first.id}', '${first.url}', 'x', '', 'naver', 'ai', '{}', now()); SELECT pg_sleep(1);`
+const title = "다른 프로세스도 막 저장하는 기사"
+const meetings: ReadonlyArray<readonly [by: string, second: Partial<Article>]> = [
+  ["its address", { url: article(1).url, title: "다른 제목의 기사" }],
+  ["another form of its address", { url: `${article(1).url}?utm_source=x`, title: "다른 제목의 기사" }],
+  ["its title", { title }]
+]
+onServer("an article that another process is just storing", (database) => {
+  for (const [by, change] of meetings) {
+    it.live(`D1 D2 is found by ${by} to be that one, and takes what it lacks`, () =>
+      prepared(database(), (store) =>
+        Effect.gen(function* () {
+          const postgres = yield* Postgres.Postgres
+          const first = article(1, { thumbnail_url: null, source: "naver", title })
+          const { page_key, title_key } = storedKeys(first)
+          const other = yield* Effect.forkChild(
+            postgres.script(
+              "test.slow",
+              `INSERT INTO info.news_articles
+                (id, url, title, snippet, source, category, keywords, published_at, page_key, title_key)
+              VALUES ('${first.id}', '${first.url}', 'x', '', 'naver', 'ai', '{}', '${first.published_at}',
+                '${page_key}', '${title_key}');
+              SELECT pg_sleep(1);`
+            )
           )
-        )
-        yield* until(postgres.run(asleep), ([row]) => row?.count === 1)
-        const second = article(2, {
-          source: "newsdata",
-          url: first.url,
-          thumbnail_url: "https://pictures.example/2.jpg"
+          yield* until(postgres.run(asleep), ([row]) => row?.count === 1)
+          const second = article(2, {
+            source: "newsdata",
+            thumbnail_url: "https://pictures.example/2.jpg",
+            ...change
+          })
+          expect(yield* store.save([second])).toEqual({ saved: 0, changed: 1, refused: [] })
+          yield* Fiber.join(other)
+          expect(yield* stored(store)).toMatchObject([{ id: first.id, thumbnail_url: second.thumbnail_url }])
         })
-        expect(yield* store.save([second])).toEqual({ saved: 0, changed: 1, refused: [] })
-        yield* Fiber.join(other)
-        expect(yield* stored(store)).toMatchObject([{ id: first.id, thumbnail_url: second.thumbnail_url }])
-      })
+      )
     )
-  )
+  }
 })
