@@ -13,6 +13,7 @@ import {
   EventLog,
   ImageMemory,
   Job,
+  JobEnds,
   JobEvent,
   JobStore,
   Keyspace,
@@ -106,6 +107,7 @@ export type Services =
   | Policies.Policies
   | Replies.Replies
   | JobStore.JobStore
+  | JobEnds.JobEnds
   | Mailbox.Mailbox
   | EventLog.EventLog
   | Topic.Topics

@@ -53,7 +53,7 @@ const list = Command.make(
           { head: "AGE", cell: ({ created }) => age(now - created) },
           { head: "SINCE", cell: ({ since }) => age(now - since) }
         ],
-        "no such jobs"
+        state === "open" ? "no open jobs; --state ended lists the others" : "no such jobs"
       )
     )
     if (!found.complete) yield* Console.error("eco2: not all jobs were looked at; there may be more")

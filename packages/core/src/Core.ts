@@ -20,6 +20,8 @@ import type { RateLimiter } from "./limit/RateLimiter.ts"
 import { layer as leaseLayer } from "./mailbox/Lease.ts"
 import { layer as mailboxLayer } from "./mailbox/Mailbox.ts"
 import type { Mailbox } from "./mailbox/Mailbox.ts"
+import { layer as jobEndsLayer } from "./pipeline/JobEnds.ts"
+import type { JobEnds } from "./pipeline/JobEnds.ts"
 import { layer as imageMemoryLayer } from "./pipeline/ImageMemory.ts"
 import type { ImageMemory } from "./pipeline/ImageMemory.ts"
 import { layer as jobListLayer } from "./pipeline/JobList.ts"
@@ -44,16 +46,15 @@ import type { Schedules } from "./timer/Schedules.ts"
 import { layer as timersLayer } from "./timer/Timers.ts"
 import { layer as topicsLayer, Topics } from "./topic/Topic.ts"
 
-export type Client = JobStore | Mailbox | Replies | EventLog | Topics | Policies | Keyspace | Schedules
+export type Client = JobStore | JobEnds | Mailbox | Replies | EventLog | Topics | Policies | Keyspace | Schedules
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 
 /** Submitting, telling, watching. Needs a Redis and its settings. */
 export const client: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
-  jobStoreLayer,
+  Layer.provideMerge(jobEndsLayer, Layer.merge(jobStoreLayer, eventLogLayer)),
   Layer.provideMerge(repliesLayer, mailboxLayer),
-  eventLogLayer,
   schedulesLayer
 ).pipe(Layer.provideMerge(Layer.provideMerge(policiesLayer, topicsLayer)), Layer.provideMerge(Keyspace.layer))
 

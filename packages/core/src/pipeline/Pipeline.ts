@@ -4,7 +4,7 @@
  * A pipeline is a protocol (the gateway submits by it); what its stages do is added by `behavior` where they run.
  */
 import { Effect, Schema } from "effect"
-import type { Layer } from "effect"
+import type { Duration, Layer } from "effect"
 import { hash } from "node:crypto"
 import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { RateLimited } from "../limit/Limit.ts"
@@ -16,6 +16,8 @@ import type { RedisError } from "../redis/RedisError.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
 import { JobUnreadable } from "./Job.ts"
 import type { Job, JobId, PlanStep } from "./Job.ts"
+import { JobEnds } from "./JobEnds.ts"
+import type { JobMissing, JobStillOpen } from "./JobEnds.ts"
 import { mint } from "./JobId.ts"
 import { InputTooLarge, JobStore } from "./JobStore.ts"
 import type { IdempotencyConflict, LaneFull, UploadGone } from "./JobStore.ts"
@@ -168,6 +170,50 @@ export const view = Effect.fnUntraced(function* <Name extends string, Input, S e
     if (stage !== undefined) Object.assign(outputs, { [name]: yield* decode(name, stage.output, json) })
   }
   return { input: yield* decode("input", pipeline.input, job.input), outputs }
+})
+
+/** The job failed, and why; another run may be opened by an operator. */
+export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", {
+  id: Schema.String,
+  code: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `job ${this.id} failed: ${this.code}${this.reason === "" ? "" : ` (${this.reason})`}`
+  }
+}
+/** The job was cancelled. */
+export class JobCancelled extends Schema.TaggedError<JobCancelled>()("JobCancelled", { id: Schema.String }) {
+  override get message() {
+    return `job ${this.id} was cancelled`
+  }
+}
+
+/**
+ * What every stage of a job has left, once it is done; waits for it until the deadline.
+ * - JobFailed, JobCancelled: it is over without
+ * - JobStillOpen, RedisUnavailable: it goes on; asking again is safe
+ * - JobMissing: it never was, or its time (JOB_TTL) is over
+ */
+export const result = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
+  pipeline: Pipeline<Name, Input, S>,
+  id: JobId,
+  options: { readonly deadline: Duration.Input }
+): Effect.fn.Return<
+  { readonly [K in keyof S]: OutputOf<S[K]> },
+  JobFailed | JobCancelled | JobStillOpen | JobMissing | JobUnreadable | RedisError,
+  JobEnds
+> {
+  const job = yield* JobEnds.use((ends) => ends.wait(id, options))
+  if (job.state === "cancelled") return yield* new JobCancelled({ id })
+  if (job.state === "failed") {
+    return yield* new JobFailed({ id, code: job.error?.code ?? "", reason: job.error?.message ?? "" })
+  }
+  const { outputs } = yield* view(pipeline, job)
+  // a done job has a checkpoint of each of its plan's stages; the plan may be of another version
+  const lacking = Object.keys(pipeline.stages).filter((name) => !(name in outputs))
+  if (lacking.length > 0) return yield* new JobUnreadable({ id, reason: `it has no stage ${lacking.join(", ")}` })
+  return outputs as { readonly [K in keyof S]: OutputOf<S[K]> }
 })
 
 /**

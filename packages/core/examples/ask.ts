@@ -1,0 +1,32 @@
+/** An actor that is told and asked; its handlers run side by side, in as many processes as serve it. */
+import { Actor, Behavior, Core } from "@eco2/core"
+import { Console, Effect, Layer, Schema } from "effect"
+
+class NoSuchPart extends Schema.TaggedError<NoSuchPart>()("NoSuchPart", { part: Schema.String }) {}
+
+// The protocol: all a sender knows.
+const Stock = Actor.make("stock", {
+  Count: Actor.ask({ payload: Schema.Struct({ part: Schema.String }), reply: Schema.Int, error: NoSuchPart }),
+  Sold: Actor.tell({ payload: Schema.Struct({ part: Schema.String }) })
+})
+
+const stock = Behavior.layer(
+  Stock,
+  Effect.succeed({
+    Count: ({ part }: { readonly part: string }) =>
+      part === "bolt" ? Effect.succeed(7) : Effect.fail(new NoSuchPart({ part })),
+    // at least once: a crash before the acknowledgement brings it again
+    Sold: ({ part }: { readonly part: string }) => Console.log(`sold: ${part}`)
+  })
+)
+const worker = stock.pipe(Layer.provideMerge(Core.worker({ role: "stock" })), Layer.provide(Core.fromEnvironment))
+
+const program = Effect.gen(function* () {
+  yield* Stock.tell("bolt", "Sold", { part: "bolt" })
+  yield* Console.log("bolts:", yield* Stock.ask("bolt", "Count", { part: "bolt" }, { deadline: "5 seconds" }))
+  // the handler's typed error comes back through the wire
+  const error = yield* Effect.flip(Stock.ask("nut", "Count", { part: "nut" }, { deadline: "5 seconds" }))
+  yield* Console.log("nuts:", error._tag)
+})
+
+await Effect.runPromise(Effect.provide(program, worker))

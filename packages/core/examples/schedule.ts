@@ -1,0 +1,28 @@
+/** Recurring work without a scheduler: every process may declare it, each slot fires once in the whole fleet. */
+import { Actor, Behavior, Core, Schedule } from "@eco2/core"
+import { Console, Deferred, Effect, Layer, Schema } from "effect"
+
+const Clock = Actor.make("clock", { Tick: Actor.tell({ payload: Schema.Struct({ slot: Schema.String }) }) })
+
+const program = Effect.gen(function* () {
+  const ticked = yield* Deferred.make<void>()
+  const clock = Behavior.layer(
+    Clock,
+    Effect.succeed({
+      Tick: ({ slot }: { readonly slot: string }) =>
+        Effect.andThen(Console.log("slot", slot), Deferred.succeed(ticked, undefined)).pipe(Effect.asVoid)
+    })
+  )
+  const everySecond = Schedule.everyTell(
+    "tick",
+    { interval: "1 second" },
+    { actor: Clock, type: "Tick", payload: (slot) => ({ slot: slot.toISOString() }) }
+  )
+  const worker = Layer.merge(clock, everySecond).pipe(
+    Layer.provide(Core.worker({ role: "clock" })),
+    Layer.provide(Core.fromEnvironment)
+  )
+  yield* Effect.provide(Effect.timeout(Deferred.await(ticked), "30 seconds"), worker)
+})
+
+await Effect.runPromise(program)

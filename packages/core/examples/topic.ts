@@ -1,0 +1,18 @@
+/** State that many processes hold in memory: a change reaches all of them, who comes late takes a snapshot first. */
+import { Core, Topic } from "@eco2/core"
+import { Console, Effect, Layer, Schema } from "effect"
+
+const Price = Schema.Struct({ part: Schema.String, cents: Schema.Int })
+const Prices = Topic.make("prices", {
+  event: Price,
+  state: { value: Schema.Int, change: ({ cents, part }) => [Topic.set(part, cents)] }
+})
+
+const program = Effect.gen(function* () {
+  yield* Topic.publish(Prices, { part: "bolt", cents: 12 })
+  // current from its first answer on, and kept so while the scope is open
+  const prices = yield* Topic.mirror(Prices)
+  yield* Console.log("a bolt costs", prices.state().get("bolt"))
+})
+
+await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Layer.provide(Core.client, Core.fromEnvironment))))

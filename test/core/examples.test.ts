@@ -1,0 +1,36 @@
+/** The examples run as the READMEs print them. */
+import { describe, expect, it } from "@effect/vitest"
+import { execFile } from "node:child_process"
+import { globSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { promisify } from "node:util"
+import * as Fleet from "./CoreFixture.ts"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+const redis = Fleet.privateRedis()
+const text = (file: string) => readFileSync(`${root}${file}`, "utf8")
+const blocksOf = (file: string) => [...text(file).matchAll(/```ts\n([\s\S]*?)```/g)].map(([, code]) => code)
+
+/** By file, what each prints. */
+const prints: Readonly<Record<string, RegExp>> = {
+  "pipeline.ts": /^in short: what https:\/\/example\.org says$/m,
+  "ask.ts": /^bolts: 7\nnuts: NoSuchPart$/m,
+  "schedule.ts": /^slot \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/m,
+  "topic.ts": /^a bolt costs 12$/m
+}
+const files = globSync("packages/core/examples/*.ts", { cwd: root })
+
+describe("an example", () => {
+  it("stands in the library's README as it is, and nothing else does", () => {
+    expect(new Set(blocksOf("packages/core/README.md"))).toEqual(new Set(files.map(text)))
+    expect(blocksOf("README.md")).toEqual([text("packages/core/examples/pipeline.ts")])
+  })
+
+  it.each(files)("%s runs to its end and prints what it says", { timeout: 60_000 }, async (file) => {
+    const { stdout } = await promisify(execFile)(process.execPath, [`${root}${file}`], {
+      env: { PATH: process.env.PATH, REDIS_URL: redis.url },
+      timeout: 50_000
+    })
+    expect(stdout).toMatch(prints[file.split("/").at(-1)!]!)
+  })
+})
