@@ -18,7 +18,6 @@ export const entries = {
   "character-worker": "packages/actors/src/character/workerMain.ts",
   "news-worker": "packages/news/src/main.ts",
   "news-api": "packages/news/src/api.ts",
-  "news-worker": "packages/news/src/main.ts",
   all: "deploy/local/main.ts"
 } as const
 export type RoleName = keyof typeof entries
