@@ -3,8 +3,8 @@
  * which name it may keep a place in a line, and how to wait without the stage's timeout running.
  * Provided by StageBehavior; outside of a stage it has no name, and waiting is only waiting.
  */
-import { Context } from "effect"
-import type { Effect } from "effect"
+import { Context, Effect } from "effect"
+import type { Delivery } from "../mailbox/Delivery.ts"
 
 export interface Attempt {
   /** The same for every attempt of a job at a stage; null outside of one. */
@@ -16,3 +16,25 @@ export interface Attempt {
 export const Attempt: Context.Reference<Attempt> = Context.Reference<Attempt>("@eco2/core/actor/Attempt", {
   defaultValue: () => ({ place: null, untimed: (wait) => wait })
 })
+
+/** Stops a delivery's time-out clock for a wait, and has `watch` start it again with what was left; several waits at once stop it once. */
+export const untimed = (
+  delivery: Delivery,
+  watch: (delivery: Delivery, millis: number) => void
+): Attempt["untimed"] => {
+  let waits = 0
+  let leftMillis = 0
+  return (wait) =>
+    Effect.acquireUseRelease(
+      Effect.sync(() => {
+        if (waits++ > 0) return
+        leftMillis = Math.max(1, (delivery.dueAt ?? Infinity) - performance.now())
+        delivery.dueAt = null
+      }),
+      () => wait,
+      () =>
+        Effect.sync(() => {
+          if (--waits === 0) watch(delivery, leftMillis)
+        })
+    )
+}

@@ -1,0 +1,222 @@
+/**
+ * StageOutcome: what becomes of a stage that was begun: committed (J3) and perhaps kept for the next one, tried again,
+ * parked, given up, handed back. Decided and said here, carried out by JobStore; who works: StageBehavior.
+ */
+import { Duration, Effect, Metric } from "effect"
+import type { Cause } from "effect"
+import { ActorSystem } from "../actor/ActorSystem.ts"
+import * as Retry from "../actor/Retry.ts"
+import { fragment, openRetrying } from "../event/JobEvent.ts"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import type { Message } from "../mailbox/Mailbox.ts"
+import type { StageLimits } from "../policy/StageLimits.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
+import { isTransient } from "../redis/RedisError.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
+import type { Job, PlanStep } from "./Job.ts"
+import { JobStore } from "./JobStore.ts"
+import type { Holding } from "./JobStore.ts"
+import { isStageError, policy as ownPolicy } from "./StageError.ts"
+import type { StageError } from "./StageError.ts"
+import * as StageRunners from "./StageRunners.ts"
+import type { Begun } from "./StageRunners.ts"
+
+/** How often a job is parked for an untyped defect; the stage's policy says how often for a cause that may heal. */
+const defectRounds = 1
+
+export interface Failure {
+  readonly tag: string
+  readonly message: string
+}
+
+export interface StageOutcome<E> {
+  /** Sends a result until Redis has it: it may have cost money, and every script may be sent twice. */
+  readonly record: <O>(delivery: Delivery, result: Effect.Effect<O, RedisError>) => Effect.Effect<O | "unsettled">
+  /** Commits; answers the next stage when the job was kept for it. */
+  readonly succeed: (begun: Begun, output: string, tells: ReadonlyArray<Message>) => Effect.Effect<Begun | null>
+  /** Tried again as the policy says, or given up. */
+  readonly failed: (begun: Begun, cause: Cause.Cause<E | StageError>) => Effect.Effect<void>
+  /** Dead-lettered; `rounds`: how often the job may be parked for this cause before it fails. `job` null: nobody can read it. */
+  readonly giveUp: (
+    at: { readonly delivery: Delivery; readonly holding: Holding; readonly job: Job | null },
+    failure: Failure,
+    rounds: number
+  ) => Effect.Effect<void>
+  /** Back into its mailbox at once, its attempt not counted (A5). */
+  readonly release: (begun: Begun) => Effect.Effect<void>
+  /** Told that the job is no longer ours: nothing is recorded. */
+  readonly lost: Effect.Effect<void>
+}
+
+export const make = Effect.fnUntraced(function* <E extends { readonly _tag: string }>(
+  pipeline: string,
+  stage: { readonly name: string; readonly progress: number },
+  policy: Retry.Policy<E>,
+  limits: () => StageLimits
+): Effect.fn.Return<StageOutcome<E>, never, ActorSystem | JobStore> {
+  const system = yield* ActorSystem
+  const store = yield* JobStore
+  const context = yield* Effect.context<never>()
+  const runners = StageRunners.of(system)
+  const mailbox = `${pipeline}.${stage.name}`
+  const stageSeconds = Metric.withAttributes(Metrics.stageSeconds, { pipeline, stage: stage.name })
+  const lateResults = Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" })
+  const jobsDone = Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "done" })
+  const jobsFailed = Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "failed" })
+
+  const whileItMayHelp = {
+    schedule: Retry.settling,
+    while: (error: RedisError) => isTransient(error) && !system.abandoned(),
+    times: 1_800
+  }
+  const record: StageOutcome<E>["record"] = <O>(
+    delivery: Delivery,
+    result: Effect.Effect<O, RedisError>
+  ): Effect.Effect<O | "unsettled"> =>
+    Effect.suspend(() => {
+      delivery.settling = true
+      return result
+    }).pipe(
+      // the schedule is made only for those that need it
+      Effect.catchIf(isTransient, () => Effect.retry(result, whileItMayHelp)),
+      Effect.catch((error) =>
+        Effect.as(
+          Effect.logError("result could not be recorded").pipe(Effect.annotateLogs({ error: error.message })),
+          "unsettled" as const
+        )
+      )
+    )
+
+  const succeed: StageOutcome<E>["succeed"] = Effect.fnUntraced(function* (
+    { delivery, holding, job, parent },
+    output,
+    tells
+  ): Effect.fn.Return<Begun | null> {
+    const at = job.plan.findIndex((step) => step.name === stage.name)
+    const step: PlanStep | undefined = job.plan[at]
+    const next = job.plan[at + 1]
+    const progress = step?.progress ?? stage.progress
+    const runner = next === undefined ? undefined : runners.get(next.mailbox)
+    const keep = next !== undefined && runner !== undefined && system.reserve(next.mailbox) ? runner.nextToken() : null
+    const answer = yield* record(
+      delivery,
+      store.commit({
+        ...holding,
+        output,
+        next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep },
+        progress,
+        dropImage: step?.image === true && !job.plan.slice(at + 1).some((later) => later.image),
+        tells
+      })
+    )
+    const kept = answer !== "unsettled" && answer.outcome === "kept"
+    if (next !== undefined && keep !== null) system.redeem(delivery, next.mailbox, kept)
+    if (answer === "unsettled") return null
+    if (answer.outcome === "lost" || answer.outcome === "gone") {
+      yield* Metric.update(lateResults, 1)
+      yield* Effect.logWarning("result came too late: the job stands elsewhere").pipe(
+        Effect.annotateLogs({ outcome: answer.outcome })
+      )
+      return null
+    }
+    stageSeconds.updateUnsafe(answer.workMillis / 1000, context)
+    const ended = answer.outcome === "ended"
+    if (ended) jobsDone.updateUnsafe(1, context)
+    yield* Effect.logInfo(ended ? "job done" : "stage committed").pipe(
+      Effect.annotateLogs({ work_ms: answer.workMillis })
+    )
+    if (!kept || next === undefined || keep === null) return null
+    delivery.settling = false
+    return {
+      delivery,
+      parent,
+      holding: { ...holding, stage: next.name, home: next.mailbox, token: keep },
+      job: {
+        ...job,
+        state: "running",
+        at: next.name,
+        progress,
+        attempts: 1,
+        tries: job.tries + 1,
+        outputs: new Map(job.outputs).set(stage.name, output),
+        workMillis: new Map(job.workMillis).set(stage.name, answer.workMillis)
+      }
+    }
+  })
+
+  const giveUp: StageOutcome<E>["giveUp"] = Effect.fnUntraced(function* ({ delivery, holding, job }, failure, rounds) {
+    const attempts = job?.attempts ?? 0
+    const progress = job?.progress ?? 0
+    const answer = yield* record(
+      delivery,
+      store.bury(holding, {
+        failure: {
+          code: failure.tag,
+          message: failure.message.slice(0, PayloadLimit.mostReasonLength),
+          stage: stage.name,
+          attempts
+        },
+        event: fragment({ stage: "failed", status: "failed", progress, result: null }),
+        rounds,
+        retrying: openRetrying(stage.name, progress, failure.tag, attempts)
+      })
+    )
+    if (answer !== "buried" && answer !== "parked") return
+    // the look tells when the next round is due
+    if (answer === "parked") system.wakeIn(holding.partition, 0)
+    yield* Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason: failure.tag }), 1)
+    if (answer === "buried") yield* Metric.update(jobsFailed, 1)
+    yield* Effect.logError(answer === "buried" ? "job failed" : "job parked for another round").pipe(
+      Effect.annotateLogs({ reason: failure.tag, error: failure.message, attempts })
+    )
+  })
+
+  const failed: StageOutcome<E>["failed"] = Effect.fnUntraced(function* (begun, cause) {
+    const { delivery, holding, job } = begun
+    const reason = Retry.reasonOf(cause)
+    const failure = Retry.describe(reason)
+    const { attempts: most, redrives } = limits()
+    const decision: Retry.Decision = !("error" in reason)
+      ? yield* Retry.defects(job.attempts)
+      : isStageError(reason.error)
+        ? yield* Retry.limited(ownPolicy, most).decide(reason.error, job.attempts)
+        : yield* Retry.limited(policy, most).decide(reason.error, job.attempts)
+    yield* Metric.update(Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: failure.tag }), 1)
+    if (!("error" in reason)) yield* Effect.logError("defect in a stage's handler", cause)
+    if (decision._tag === "give-up") {
+      const rounds = !decision.heals ? 0 : "error" in reason ? redrives : Math.min(redrives, defectRounds)
+      return yield* giveUp(begun, failure, rounds)
+    }
+    const delayMillis = Math.max(1, Math.ceil(Duration.toMillis(decision.delay)))
+    const answer = yield* record(
+      delivery,
+      store.defer(holding, {
+        delayMillis,
+        giveBack: decision._tag === "later",
+        cause: failure.tag,
+        event: openRetrying(stage.name, job.progress, failure.tag, job.attempts)
+      })
+    )
+    if (answer !== "deferred") return
+    system.wakeIn(holding.partition, delayMillis)
+    yield* Effect.logWarning("stage will be tried again").pipe(
+      Effect.annotateLogs({
+        reason: failure.tag,
+        error: failure.message,
+        attempt: job.attempts,
+        delay_ms: delayMillis
+      })
+    )
+  })
+
+  return {
+    record,
+    succeed,
+    failed,
+    giveUp,
+    release: ({ delivery, holding }) =>
+      Effect.asVoid(record(delivery, store.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))),
+    lost: Effect.andThen(Metric.update(lateResults, 1), Effect.logInfo("interrupted: the job is no longer ours"))
+  }
+})

@@ -1,0 +1,126 @@
+/**
+ * BlockingReader: a connection of its own for blocking reads, made when it is first used and made anew when it falls silent
+ * (A4). On a Cluster it goes to the master its key lives on, by the shared connection's map.
+ */
+import { Redis as StandaloneRedis, Cluster } from "ioredis"
+import { Duration, Effect } from "effect"
+import type { Scope } from "effect"
+import { fromPromise, toRedisError } from "./Command.ts"
+import type { Argument } from "./Command.ts"
+import { connect, nodeOf, silenceMillis } from "./Connection.ts"
+import type { Connection, Overrides } from "./Connection.ts"
+import { RedisUnavailable } from "./RedisError.ts"
+import type { RedisError } from "./RedisError.ts"
+import type * as RedisUrl from "./RedisUrl.ts"
+import type { Trouble } from "./Trouble.ts"
+
+/** What a reader shares with the process's other connections. */
+interface Home {
+  readonly url: RedisUrl.RedisUrl
+  readonly shared: Connection
+  readonly watched: Overrides
+  readonly trouble: Trouble
+  readonly counted: <A>(effect: Effect.Effect<A, RedisError>) => Effect.Effect<A, RedisError>
+}
+
+/** A connection for blocking reads. */
+export interface BlockingReader {
+  /**
+   * Sends one blocking command; null when it timed out empty or was unblocked.
+   * A reader silent for `blockMillis` + 5 s fails with RedisUnavailable and is replaced by a new connection.
+   */
+  readonly read: (
+    blockMillis: number,
+    command: string,
+    ...args: ReadonlyArray<Argument>
+  ) => Effect.Effect<unknown, RedisError>
+  /** Ends the running read early, at once. Does nothing when none is running. */
+  readonly unblock: Effect.Effect<void>
+}
+
+const openSocket = ({ shared, trouble, url, watched }: Home, routingKey: string, name: string): StandaloneRedis => {
+  const overrides = {
+    ...watched,
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    connectionName: "eco2-reader",
+    lazyConnect: true,
+    // our own timer guards a blocking read
+    socketTimeout: undefined
+  }
+  let connection: Connection
+  if (shared instanceof Cluster) {
+    const node = nodeOf(shared, routingKey)
+    if (node === undefined) throw new Error(`no master of the Cluster serves ${routingKey} now`)
+    const { host = "127.0.0.1", port = 6379 } = node.options
+    connection = connect({ ...url, _tag: "Standalone", endpoint: { host, port }, db: 0 }, overrides)
+  } else {
+    connection = connect(url, overrides)
+  }
+  if (connection instanceof Cluster) throw new Error("a reader is one socket")
+  connection.on("error", (error: Error) => trouble.lost(name, error.message))
+  connection.on("ready", () => trouble.found(name))
+  return connection
+}
+
+/** Numbers the names Trouble knows them by. */
+let readers = 0
+
+/** Closed with the scope. `routingKey`: any key of the slot it reads. */
+export const make = (home: Home, routingKey: string): Effect.Effect<BlockingReader, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    let current: { readonly connection: StandaloneRedis; id: number | undefined } | undefined
+    let reading = false
+    const name = `reader ${readers++}`
+    const { counted, shared, trouble } = home
+    const drop = () => {
+      current?.connection.disconnect()
+      current = undefined
+    }
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        drop()
+        trouble.found(name)
+      })
+    )
+    const open = Effect.tryPromise({
+      try: async () => {
+        if (current !== undefined) return current
+        const connection = openSocket(home, routingKey, name)
+        current = { connection, id: undefined }
+        await connection.connect()
+        current.id = Number(await connection.call("CLIENT", "ID"))
+        return current
+      },
+      catch: (cause) => toRedisError("CLIENT ID", cause)
+    })
+    const read = (blockMillis: number, command: string, ...args: ReadonlyArray<Argument>) =>
+      counted(
+        open.pipe(
+          Effect.flatMap(({ connection }) => {
+            reading = true
+            return fromPromise(command, () => connection.call(command, ...args), null)
+          }),
+          Effect.timeoutOrElse({
+            duration: Duration.millis(blockMillis + silenceMillis),
+            orElse: () => Effect.fail(new RedisUnavailable({ command, cause: new Error("the reader fell silent") }))
+          }),
+          Effect.onExit((exit) =>
+            Effect.sync(() => {
+              reading = false
+              if (exit._tag === "Failure") drop()
+            })
+          )
+        )
+      )
+    const unblock = Effect.suspend(() => {
+      const id = current?.id
+      if (id === undefined || !reading) return Effect.void
+      const target = shared instanceof Cluster ? nodeOf(shared, routingKey) : shared
+      return target === undefined
+        ? Effect.void
+        : // failure is harmless: the read ends by itself, later
+          Effect.ignore(counted(fromPromise("CLIENT UNBLOCK", () => target.call("CLIENT", "UNBLOCK", id))))
+    })
+    return { read, unblock }
+  })
