@@ -43,7 +43,7 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
-    "one of several feeds that fails, or wants to be left alone, costs the others nothing and is not asked before its time",
+    "one of several feeds that wants to be left alone costs the others nothing, and is not asked before its time",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -58,6 +58,41 @@ onServer("a run of feeds", (database) => {
           const again = yield* Effect.flatMap(worker({ env }), (other) => other.run(feeds))
           expect([again.state, asked()]).toEqual(["done", [well]])
           expect(limited).not.toBe(well)
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "one of several feeds that fails costs the others nothing, and is asked by the next run",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker({
+            env: { ...world.env, NEWS_FEEDS: `${world.feedUrl},${world.url}/feeds/other.xml` }
+          })
+          world.calls.splice(0)
+          world.next("rss", { _tag: "Http", status: 404 })
+          for (const calls of [2, 4]) {
+            const run = yield* news.run(feeds)
+            expect([run.state, run.result.fetched, world.calls.length]).toEqual(["done", 5, calls])
+          }
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "a run that has nobody else to ask ends with nothing, and so does the next, which asks nobody",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker()
+          world.calls.splice(0)
+          world.next("rss", { _tag: "Http", status: 429, headers: { "retry-after": "3600" } })
+          for (const { result, state } of [yield* news.run(feeds), yield* news.run(feeds)]) {
+            expect([state, result.fetched, world.calls.length]).toEqual(["done", 0, 1])
+          }
         })
       ),
     60_000

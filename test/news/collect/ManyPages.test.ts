@@ -78,6 +78,7 @@ onServer("a slot of all sources", (database) => {
           expect(openWhenDone.filter((open) => open > 0).length).toBeGreaterThan(0)
           // N1, and who was asked: the presses, by their own addresses
           expect(world.trespasses).toEqual([])
+          expect(world.connected.filter((address) => address === "127.0.0.1").length).toBe(world.calls.length)
           const connected = [...new Set(world.connected)]
           expect(connected.filter((address) => !/^127\.0\.(?:1\.|0\.1$)/.test(address))).toEqual([])
           expect(connected.filter((address) => address.startsWith("127.0.1.")).length).toBeGreaterThanOrEqual(30)
@@ -86,6 +87,7 @@ onServer("a slot of all sources", (database) => {
           // six pages of 50 MB: what was taken of them is what lies in sockets' buffers
           const megabytes = (bytes: number) => Math.round(bytes / 1024 / 1024)
           expect(megabytes(world.bytesOfBigPages)).toBeLessThan(60)
+          expect(megabytes(grown)).toBeLessThan(200)
           process.stdout.write(
             `served in ${served} ms, runs done in ${done} ms, all pictures in ${whole} ms; open when runs ended ${openWhenDone}; ` +
               `${megabytes(world.bytesOfBigPages)} MB taken of 300, memory grew by ${megabytes(grown)} MB\n`

@@ -1,6 +1,6 @@
 /** Pictures of a run's articles: what a run waits for, what comes later, and what is not looked at again. P1 and P2 are PictureSearch's. */
 import { expect, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Fiber, Layer } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import * as PictureSearch from "../../../packages/news/src/collect/PictureSearch.ts"
 import { privateRedis, until } from "../../core/CoreFixture.ts"
@@ -108,12 +108,12 @@ onServer("a run's search for pictures", (database) => {
     () =>
       quietly(
         Effect.gen(function* () {
-          const { services } = yield* worker({ looks: Duration.minutes(1) })
+          const { articles, services } = yield* worker({ looks: Duration.minutes(1) })
           const [first, second] = energyPages()
           world.held.add(first!.index).add(second!.index)
           const search = (page: typeof first) =>
             PictureSearch.PictureSearch.use((pictures) =>
-              pictures.complete([article(1, { url: page!.url, thumbnail_url: null })])
+              pictures.complete([article(page!.index, { url: page!.url, thumbnail_url: null })])
             )
           const open = Effect.sync(() => world.open)
           yield* Effect.gen(function* () {
@@ -125,11 +125,32 @@ onServer("a run's search for pictures", (database) => {
             world.release(first!.index)
             yield* until(open, (pages) => pages === 0)
             yield* search(second)
-            expect(world.open).toBe(1)
+            world.release(second!.index)
+            yield* until(articles.pictures([second!.url]), ({ size }) => size === 1)
           }).pipe(Effect.provide(PictureSearch.layerWith(1).pipe(Layer.provide(services))), Effect.orDie)
-          world.release(second!.index)
         })
       ),
     60_000
+  )
+
+  it.live("looks end with a run that is interrupted while it waits for them", () =>
+    quietly(
+      Effect.gen(function* () {
+        const { services } = yield* worker({ looks: Duration.minutes(1) })
+        const [page] = energyPages()
+        world.held.add(page!.index)
+        const open = Effect.sync(() => world.open)
+        const search = PictureSearch.PictureSearch.use((pictures) =>
+          pictures.complete([article(1, { url: page!.url, thumbnail_url: null })])
+        )
+        yield* Effect.gen(function* () {
+          const run = yield* Effect.forkChild(search)
+          yield* until(open, (pages) => pages === 1)
+          yield* Fiber.interrupt(run)
+          yield* until(open, (pages) => pages === 0)
+        }).pipe(Effect.provide(PictureSearch.layer.pipe(Layer.provide(services))))
+        world.release(page!.index)
+      })
+    )
   )
 })
