@@ -7,10 +7,10 @@ import { createServer } from "node:http"
 import type { Server, ServerResponse } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { Migrations, Postgres } from "@eco2/core"
+import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
 import { PostgresServer } from "@eco2/core/testing"
 import { migrations } from "@eco2/news/layers"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
 import { runWith } from "../deploy/cli/Operating.ts"
 import { until } from "../gateway/Serving.ts"
@@ -54,8 +54,6 @@ describe("the process behind npm start", () => {
 class Outside {
   feeds = 0
   pages = 0
-  /** Whether pages are left without an answer. */
-  holds = false
   readonly #server: Server = createServer((request, response) => this.#answer(request.url ?? "", response))
   port = 0
   async start(): Promise<void> {
@@ -83,7 +81,6 @@ class Outside {
     }
     if (!path.startsWith("/pages/")) return void response.writeHead(401).end("{}")
     this.pages++
-    if (this.holds) return
     response
       .writeHead(200, { "content-type": "text/html" })
       .end(`<html><head><meta property="og:image" content="https://images.example${path}.jpg"></head></html>`)
@@ -135,25 +132,60 @@ describe.skipIf(!PostgresServer.isInstalled())("news with every role a process o
       .filter(({ mailbox }: { mailbox: string }) => mailbox.startsWith("news."))
       .map(({ entries, mailbox }: { mailbox: string; entries: number }) => [mailbox, entries])
 
-  it("J1 J2 a run whose worker is killed among the pages is ended by another, which asks the feed for nothing again", async () => {
-    outside.holds = true
-    const first = await system.start("news-worker", env)
-    const { job_id } = await eco2("schedules", "run", "news-rss")
-    await until(
-      async () => outside.pages,
-      (asked) => asked > 0
+  /** Nothing is written into the articles' table until this is released; reading goes on. */
+  const locked = async () => {
+    const layer = Postgres.layerUrl(database.url(), { pool: 2, timeout: Duration.seconds(60) })
+    const run = <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres>) =>
+      Effect.runPromise(Effect.provide(effect, layer))
+    const holding = run(
+      Effect.exit(
+        Postgres.Postgres.use((postgres) =>
+          postgres.script("hold", "LOCK TABLE info.news_articles IN EXCLUSIVE MODE; SELECT pg_sleep(50)")
+        )
+      )
     )
+    const holders = PostgresStatement.make({
+      name: "test.holders",
+      text: `SELECT pid FROM pg_locks WHERE mode = 'ExclusiveLock' AND granted AND relation = 'info.news_articles'::regclass`,
+      row: Schema.Struct({ pid: Schema.Int })
+    })
+    const release = PostgresStatement.make({
+      name: "test.release",
+      text: `SELECT pg_terminate_backend(pid) AS done FROM (${holders.text}) AS held`,
+      row: Schema.Struct({ done: Schema.Boolean })
+    })
+    await until(
+      () => run(Postgres.Postgres.use((postgres) => postgres.run(holders, []))),
+      (found) => found.length === 1
+    )
+    return async () => {
+      await run(Postgres.Postgres.use((postgres) => postgres.run(release, [])))
+      await holding
+    }
+  }
+
+  it("J1 J2 a run whose worker is killed while it stores is ended by another, which asks neither feed nor pages again", async () => {
+    const first = await system.start("news-worker", env)
+    const unlock = await locked()
+    const { job_id } = await eco2("schedules", "run", "news-rss")
     // operators see the run, and where it stands
-    expect(await eco2("jobs", "show", job_id)).toMatchObject({ pipeline: "news", state: "running", stage: "enrich" })
+    const stuck = await until(
+      () => eco2("jobs", "show", job_id),
+      ({ stage, state }) => stage === "store" && state === "running",
+      20_000
+    )
+    expect(stuck.pipeline).toBe("news")
     expect((await depths()).map(([mailbox]) => mailbox)).toEqual([
+      "news.articles",
       "news.enrich",
       "news.fetch",
       "news.store",
       "news.warm"
     ])
     expect((await depths()).reduce((sum, [, entries]) => sum + entries, 0)).toBe(1)
+    expect([outside.feeds, outside.pages]).toEqual([1, 3])
     await first.kill9()
-    outside.holds = false
+    await unlock()
     worker = await system.start("news-worker", env)
     const ended = await until(
       () => eco2("jobs", "show", job_id),
@@ -161,7 +193,7 @@ describe.skipIf(!PostgresServer.isInstalled())("news with every role a process o
       20_000
     )
     expect([ended.state, ended.committed.toSorted()]).toEqual(["done", ["enrich", "fetch", "store", "warm"]])
-    expect(outside.feeds).toBe(1)
+    expect([outside.feeds, outside.pages]).toEqual([1, 3])
   })
 
   it("autoscalers read what waits for it from the worker itself", async () => {
