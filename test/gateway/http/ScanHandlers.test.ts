@@ -371,10 +371,12 @@ describe("what is offered", () => {
   })
 
   it("models: those configured, and the default", async () => {
-    expect((await client(gateway, null).get("/api/v1/scan/models")).body).toEqual({
+    expect((await client(gateway).get("/api/v1/scan/models")).body).toEqual({
       models: ["gpt-5.2", "gpt-5-mini", "simulated"],
       default: "simulated"
     })
+    // not in the contract's list of what is open
+    expect((await client(gateway, null).get("/api/v1/scan/models")).status).toBe(401)
   })
 })
 

@@ -9,6 +9,7 @@ import type { Job, JobEvent, RedisError } from "@eco2/core"
 import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
 import type { Caller } from "../auth/Authorization.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
+import { viewersWithin } from "./OpenFiles.ts"
 
 /** What a viewer is told to do; it reads what it needs itself. */
 export type Signal =
@@ -75,6 +76,7 @@ export const layer = (
       const keyspace = yield* Keyspace
       const readiness = yield* Readiness
       const clock = yield* Clock.Clock
+      const maxViewers = yield* viewersWithin(config.maxViewers)
       const now = () => clock.currentTimeMillisUnsafe()
       const viewTimeout = Duration.toMillis(config.viewTimeout)
       const keepalive = Duration.toMillis(config.keepalive)
@@ -155,7 +157,7 @@ export const layer = (
 
       return EventRouter.of({
         subscribe: (jobId, { isLetIn, user }) => {
-          if (count >= config.maxViewers) return "full"
+          if (count >= maxViewers) return "full"
           const ofUser = byUser.get(user) ?? 0
           if (ofUser >= config.userViewers) return "user-full"
           byUser.set(user, ofUser + 1)

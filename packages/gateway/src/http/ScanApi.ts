@@ -142,10 +142,11 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     OpenApi.Summary,
     "The kinds of waste and how each is put out"
   ),
-  HttpApiEndpoint.get("models", "/api/v1/scan/models", { success: Models }).annotate(
-    OpenApi.Summary,
-    "Models a scan may name"
-  )
+  HttpApiEndpoint.get("models", "/api/v1/scan/models", {
+    headers: User,
+    success: Models,
+    error: unknownCaller
+  }).annotate(OpenApi.Summary, "Models a scan may name")
 ) {}
 
 export class Api extends HttpApi.make("eco2")

@@ -231,6 +231,13 @@ export const layer = (config: GatewayConfig) =>
         )
         .handleRaw("cancel", ({ params, request }) => respond(cancel(request, params.job_id)))
         .handle("categories", () => Effect.succeed(scanCategories))
-        .handle("models", () => Effect.succeed({ models: models.models, default: models.default }))
+        .handleRaw("models", ({ request }) =>
+          respond(
+            Effect.as(
+              authorization.user(request),
+              HttpServerResponse.jsonUnsafe({ models: models.models, default: models.default })
+            )
+          )
+        )
     })
   )
