@@ -1,7 +1,7 @@
 /** Waiting for a job's end and taking its result: what a caller is told, and what waiting costs. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Schema } from "effect"
-import { JobEnds, Pipeline } from "@eco2/core"
+import { JobEnds, Keyspace, Pipeline } from "@eco2/core"
 import { FaultProxy } from "@eco2/core/testing"
 import * as Fleet from "../CoreFixture.ts"
 
@@ -135,6 +135,9 @@ describe("waiting", () => {
           proxy.refuse()
           yield* Deferred.succeed(gate, undefined)
           yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+          // what told of the end is no longer there to be read
+          for (const { events } of (yield* worker.run(Keyspace)).partitions)
+            yield* worker.send("XTRIM", events, "MAXLEN", 0)
           proxy.heal()
           expect((yield* Fiber.join(waiting)).ship).toEqual({ tracking: "7 g" })
         })
