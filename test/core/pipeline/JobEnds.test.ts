@@ -138,6 +138,7 @@ describe("waiting", () => {
           // what told of the end is no longer there to be read
           for (const { events } of (yield* worker.run(Keyspace)).partitions)
             yield* worker.send("XTRIM", events, "MAXLEN", 0)
+          yield* worker.run(Fleet.eventful())
           proxy.heal()
           expect((yield* Fiber.join(waiting)).ship).toEqual({ tracking: "7 g" })
         })
