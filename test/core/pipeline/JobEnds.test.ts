@@ -131,7 +131,8 @@ describe("waiting", () => {
           const id = yield* client.run(Fleet.submit())
           const waiting = yield* Effect.forkChild(client.run(result(id)))
           yield* Deferred.await(begun)
-          yield* Fleet.until(clients(worker), (found) => found.length > 1)
+          // the worker's for work and topics, the client's for topics, and the one that waits
+          yield* Fleet.until(clients(worker), (found) => found.length === 4)
           proxy.refuse()
           yield* Deferred.succeed(gate, undefined)
           yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
