@@ -115,9 +115,9 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     )
 
     /** The result of the work does not wait for it. What is lost with Redis away: a permit until its lease is over. */
-    const settle = (line: Line, id: string, leave: string | null, used: number | null) =>
+    const settle = (line: Line, id: string, leave: string | null, used: number | null, units: number) =>
       store
-        .settle({ line, id, leave, used })
+        .settle({ line, id, leave, used, units })
         .pipe(
           Effect.matchEffect({ onFailure: settling.failed, onSuccess: () => settling.well }),
           Effect.andThen(Effect.sync(() => alarm.wakeFirst(line.keys.state))),
@@ -151,8 +151,9 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
           const attempt = yield* Attempt
           const line = lineOf(limit, request.key)
           const id = randomUUID()
+          const units = Math.max(0, request.units ?? 1)
           const answer = yield* restore(attempt.untimed(stand(line, id, attempt.place, request))).pipe(
-            Effect.onInterrupt(() => settle(line, id, attempt.place ?? id, 0))
+            Effect.onInterrupt(() => settle(line, id, attempt.place ?? id, 0, units))
           )
           yield* Metric.update(
             Metric.withAttributes(Metrics.limitWait, { limit: limit.name }),
@@ -177,7 +178,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
             Effect.onExit((exit) => {
               held.delete(id)
               const isGone = isHeld && Exit.isFailure(exit) && Deferred.isDoneUnsafe(lost)
-              return isGone || (!isHeld && used === null) ? Effect.void : settle(line, id, null, used)
+              return isGone || (!isHeld && used === null) ? Effect.void : settle(line, id, null, used, units)
             })
           )
         })
