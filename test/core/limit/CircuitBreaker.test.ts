@@ -1,7 +1,7 @@
 /** The breaker, shared by a fleet: what opens it, who probes, what closes it, and what it costs. */
 import { expect, it } from "@effect/vitest"
 import { CircuitBreaker, Metrics } from "@eco2/core"
-import { Deferred, Effect, Fiber, Metric } from "effect"
+import { Deferred, Duration, Effect, Fiber, Metric } from "effect"
 import * as Fleet from "../CoreFixture.ts"
 import { process } from "./LimitFixture.ts"
 import type { Process } from "./LimitFixture.ts"
@@ -45,6 +45,22 @@ it.live("opens after its number of failures, for every process within a second",
     const millis = error.retryAfter.value._tag === "Millis" ? error.retryAfter.value.millis : 0
     expect(millis).toBeGreaterThan(15_000)
     expect(millis).toBeLessThanOrEqual(24_000)
+  })
+)
+
+it.live("those who find it open are told times spread over a fifth of what is left, not all the same", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* open(one)
+    const told = yield* Effect.forEach(Array.from({ length: 40 }), () =>
+      one.run(CircuitBreaker.CircuitBreaker.use((service) => service.guard(breaker, Effect.void, () => "well"))).pipe(
+        Effect.flip,
+        Effect.map(({ retryAfter }) => Duration.toMillis(retryAfter))
+      )
+    )
+    expect(Math.min(...told)).toBeGreaterThan(18_000)
+    expect(Math.max(...told)).toBeLessThanOrEqual(24_000)
+    expect(Math.max(...told) - Math.min(...told)).toBeGreaterThan(1_000)
   })
 )
 

@@ -1,7 +1,7 @@
 /** Requests in a window, fleet-wide: what is granted, in which order, and what waiting costs. */
 import { expect, it } from "@effect/vitest"
 import { Keys, Limit, Metrics, RateLimiter, RedisClient } from "@eco2/core"
-import { Deferred, Effect, Fiber, Metric } from "effect"
+import { Deferred, Duration, Effect, Fiber, Metric } from "effect"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { as, child, grant, mostInAnyWindow, process } from "./LimitFixture.ts"
@@ -216,6 +216,52 @@ it.live("a pause holds for every process, the longest of several; work under way
     yield* Fiber.join(working)
     const later = yield* process(redis.url, { aheadMillis: 40_001 })
     yield* later.run(grant(limit, { patience: 0 }))
+  })
+)
+
+it.live(
+  "those who wait for the end of a pause are told a time of their own each, and come at least once a minute to see",
+  () =>
+    Effect.gen(function* () {
+      const one = yield* process(redis.url)
+      const pausing = (limit: Limit.Limit, length: Duration.Input) =>
+        one.run(RateLimiter.RateLimiter.use((limiter) => limiter.pause(limit, length)))
+      const told = (limit: Limit.Limit) =>
+        Effect.forEach(
+          Array.from({ length: 40 }, (_, i) => `job-${i}`),
+          (place) =>
+            one.run(as(place)(grant(limit))).pipe(
+              Effect.flip,
+              Effect.map((error) => (error._tag === "RateLimited" ? Duration.toMillis(error.retryAfter) : 0))
+            ),
+          { concurrency: "unbounded" }
+        )
+      const free = Limit.make("free", {})
+      yield* pausing(free, "20 seconds")
+      const times = yield* told(free)
+      expect(Math.min(...times)).toBeGreaterThan(19_000)
+      expect(Math.max(...times)).toBeLessThanOrEqual(24_000)
+      expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(1_000)
+      expect(new Set(times).size).toBeGreaterThan(20)
+      for (const limit of [Limit.make("long", {}), Limit.make("counted", { requests: 1000 })]) {
+        yield* pausing(limit, "10 minutes")
+        const looks = yield* told(limit)
+        expect(Math.min(...looks)).toBeGreaterThanOrEqual(60_000)
+        expect(Math.max(...looks)).toBeLessThanOrEqual(70_000)
+        expect(new Set(looks).size).toBeGreaterThan(20)
+      }
+    })
+)
+
+it.live("those who wait out a pause in their fibers are granted spread over half a second and more", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("short", {})
+    const one = yield* process(redis.url)
+    yield* one.run(RateLimiter.RateLimiter.use((limiter) => limiter.pause(limit, "400 millis")))
+    const times = yield* Effect.forEach(Array.from({ length: 40 }), () => one.run(grant(limit)), {
+      concurrency: "unbounded"
+    })
+    expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(250)
   })
 )
 

@@ -24,6 +24,8 @@ export interface Answer {
   readonly millis: number
   /** Of those granted: since they first asked. */
   readonly waitedMillis: number
+  /** Of those not granted: a pause lasts. */
+  readonly isPaused: boolean
 }
 
 interface Take {
@@ -74,7 +76,7 @@ const renewScript = script("limit-renew", 2, Schema.Array(Schema.String))
 /** Requests in one script call: a script holds Redis up for all. */
 const mostTogether = 32
 
-const settled: Answer = { verdict: "granted", millis: 0, waitedMillis: 0 }
+const settled: Answer = { verdict: "granted", millis: 0, waitedMillis: 0, isPaused: false }
 
 /** Requests of one kind share a call with those of their limit that nothing else of it stands between. */
 const neighbours = <W extends { readonly item: Take | Settle }>(waiting: ReadonlyArray<W>) => {
@@ -123,7 +125,13 @@ export const make = (
         ]
       )
       .pipe(
-        Effect.map((rows) => rows.map(([verdict, millis, waitedMillis]): Answer => ({ verdict, millis, waitedMillis })))
+        Effect.map((rows) =>
+          rows.map(([verdict, millis, more]): Answer =>
+            verdict === "granted"
+              ? { verdict, millis, waitedMillis: more, isPaused: false }
+              : { verdict, millis, waitedMillis: 0, isPaused: more === 1 }
+          )
+        )
       )
 
   const sendSettles = ({ keys, limit }: Line, settles: ReadonlyArray<Settle>) =>

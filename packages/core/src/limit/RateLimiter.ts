@@ -4,13 +4,14 @@
  * charge never does.
  * Waiting is in order of arrival and costs a waiting fiber two calls as a rule: one to stand in line, which tells the time
  * to come, and one then. Up to `patience` it happens in the fiber; what takes longer is RateLimited, and the attempt of a
- * stage keeps its place until it comes back. Permits are renewed by one timer a process, waits are served by one (Alarm).
- * State is Redis's alone (LimitStore); nothing is kept in memory but what this process holds and waits for.
+ * stage keeps its place until it comes back. Who is told to come when a pause is over is told a time of his own (Spread), and
+ * comes at least once a minute to see whether it was lifted. Waits are served by one timer a process (Alarm), permits are
+ * renewed by one (Permits). State is Redis's alone (LimitStore); nothing is kept in memory but what this process waits for
+ * and holds.
  */
-import { Clock, Context, Deferred, Duration, Effect, Exit, Layer, Metric, Queue } from "effect"
+import { Clock, Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
 import { randomUUID } from "node:crypto"
 import { Attempt } from "../actor/Attempt.ts"
-import * as Supervisor from "../actor/Supervisor.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
@@ -18,10 +19,12 @@ import type { RedisError } from "../redis/RedisError.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as Alarm from "./Alarm.ts"
-import type { Limit } from "./Limit.ts"
-import { PermitLost, RateLimited } from "./Limit.ts"
+import type { Limit, PermitLost } from "./Limit.ts"
+import { RateLimited } from "./Limit.ts"
 import * as LimitStore from "./LimitStore.ts"
-import type { Line } from "./LimitStore.ts"
+import type { Answer, Line } from "./LimitStore.ts"
+import * as Permits from "./Permits.ts"
+import * as Spread from "./Spread.ts"
 
 export interface Request {
   /** For limits each of somebody's own: who. */
@@ -48,7 +51,7 @@ export class RateLimiter extends Context.Service<
      * Runs `work` once the limit has room for it; one round trip when it has, one more when the work ends if there is
      * anything to give back. An interrupted wait gives its place back.
      * - RateLimited, RedisError: the work was not begun
-     * - PermitLost: it was interrupted
+     * - PermitLost: it was interrupted, at the latest when its lease was over without a renewal
      */
     readonly use: <A, E, R>(
       limit: Limit,
@@ -61,12 +64,12 @@ export class RateLimiter extends Context.Service<
 >()("@eco2/core/limit/RateLimiter") {}
 
 const standardPatience = Duration.seconds(5)
+/** Who waits for the end of a pause comes so often to see whether it was lifted. */
+const longestUnasked = 60_000
 
-/** A permit this process holds. */
-interface Held {
-  readonly line: Line
-  readonly lost: Deferred.Deferred<never, PermitLost>
-}
+/** How long an answer has one wait. Where requests are counted, who waits is told a time of his own already. */
+const waitOf = ({ requests }: Limit, { isPaused, millis }: Answer): number =>
+  isPaused && (requests === null || millis > longestUnasked) ? Spread.millis(Math.min(millis, longestUnasked)) : millis
 
 const lineOf = (limit: Limit, key: string | undefined): Line => ({
   limit,
@@ -83,36 +86,9 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     const alarm = yield* Alarm.make
     const leaseMillis = Duration.toMillis(config.lease)
     const store = LimitStore.make(redis, { clockOffsetMillis: config.clockOffsetMillis, leaseMillis })
-    const held = new Map<string, Held>()
-    const firstHeld = yield* Queue.sliding<void>(1)
-    const renewing = Complaint.make("permits could not be renewed", "permits are renewed again")
+    const permits = yield* Permits.make(store, leaseMillis)
     const settling = Complaint.make("a limit could not be told what was used", "limits are told again")
     let arrivals = 0
-
-    const renewAll = Effect.gen(function* () {
-      const byKey = new Map<string, { readonly line: Line; readonly ids: Array<string> }>()
-      for (const [id, { line }] of held) {
-        const others = byKey.get(line.keys.held)
-        if (others === undefined) byKey.set(line.keys.held, { line, ids: [id] })
-        else others.ids.push(id)
-      }
-      for (const { ids, line } of byKey.values()) {
-        for (const id of yield* store.renew(line, ids)) {
-          const one = held.get(id)
-          if (one !== undefined) yield* Deferred.fail(one.lost, new PermitLost({ limit: line.limit.name }))
-        }
-      }
-    })
-    yield* Supervisor.make().supervise(
-      "permits",
-      Effect.gen(function* () {
-        yield* Queue.take(firstHeld)
-        while (held.size > 0) {
-          yield* Effect.sleep(leaseMillis / 3)
-          yield* Effect.matchEffect(renewAll, { onFailure: renewing.failed, onSuccess: () => renewing.well })
-        }
-      }).pipe(Effect.forever)
-    )
 
     /** The result of the work does not wait for it. What is lost with Redis away: a permit until its lease is over. */
     const settle = (line: Line, id: string, leave: string | null, used: number | null, units: number) =>
@@ -130,6 +106,8 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
       const order = arrivals++
       for (;;) {
         const waitedMillis = (yield* Clock.currentTimeMillis) - since
+        // the lease begins when Redis grants it: not before now
+        const sentAt = performance.now()
         const answer = yield* store.take({
           line,
           id,
@@ -137,11 +115,14 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
           units: Math.max(0, request.units ?? 1),
           patienceMillis: patienceMillis - waitedMillis
         })
-        if (answer.verdict === "granted") return answer
+        if (answer.verdict === "granted") return { ...answer, sentAt }
         if (answer.verdict !== "wait") {
-          return yield* new RateLimited({ limit: line.limit.name, retryAfter: Duration.millis(answer.millis) })
+          return yield* new RateLimited({
+            limit: line.limit.name,
+            retryAfter: Duration.millis(waitOf(line.limit, answer))
+          })
         }
-        yield* alarm.sleep(line.keys.state, order, answer.millis)
+        yield* alarm.sleep(line.keys.state, order, waitOf(line.limit, answer))
       }
     })
 
@@ -168,17 +149,13 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
             }
           }
           const isHeld = limit.permits !== null
-          const lost = Deferred.makeUnsafe<never, PermitLost>()
-          if (isHeld) {
-            held.set(id, { line, lost })
-            if (held.size === 1) yield* Queue.offer(firstHeld, undefined)
-          }
+          const lost = isHeld ? yield* permits.hold(line, id, answer.sentAt) : null
           const working = Effect.suspend(() => work(permit))
-          return yield* restore(isHeld ? Effect.raceFirst(working, Deferred.await(lost)) : working).pipe(
-            Effect.onExit((exit) => {
-              held.delete(id)
-              const isGone = isHeld && Exit.isFailure(exit) && Deferred.isDoneUnsafe(lost)
-              return isGone || (!isHeld && used === null) ? Effect.void : settle(line, id, null, used, units)
+          return yield* restore(lost === null ? working : Effect.raceFirst(working, Deferred.await(lost))).pipe(
+            Effect.onExit(() => {
+              permits.drop(id)
+              // a lost one too: Redis may have it still
+              return !isHeld && used === null ? Effect.void : settle(line, id, null, used, units)
             })
           )
         })

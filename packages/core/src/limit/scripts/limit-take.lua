@@ -23,8 +23,8 @@
 --           int     units it is expected to use
 --           int     patience: milliseconds the caller is ready to wait
 -- reply     an array, one answer a request:
---           {"granted", at, waited ms} | {"wait", ms, 0}: come again then | {"booked", ms, 0}: come back then, the place is
---           kept | {"refused", ms, 0}: nothing is kept
+--           {"granted", at, waited ms} | {"wait", ms, paused}: come again then | {"booked", ms, paused}: come back then, the
+--           place is kept | {"refused", ms, paused}: nothing is kept. paused is 1 while a pause lasts, else 0
 -- cost      O(log waiting) a request while nothing is free, O(those who wait before it, at most 512) when something is
 local state, grants, line, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 redis.call("ZREM", line, "") -- never refused: who holds work must get its permits when Redis is full
@@ -160,21 +160,23 @@ local function take(id, place, units, patience)
   time = math.max(time, earliest(n, n * units, units))
 
   local millis = math.ceil(time - now)
+  local paused = tonumber(redis.call("HGET", state, "until") or 0) > now and 1 or 0
   if millis > patience and place == "" then
     forget(who)
-    return { "refused", millis, 0 }
+    return { "refused", millis, paused }
   end
   if not seq then seq = redis.call("HINCRBY", state, "seq", 1) end
   redis.call("HSET", state, "w:" .. who, int(seq) .. " " .. int(time) .. " " .. int(joined) .. " " .. int(units))
   redis.call("ZADD", line, millis > patience and int(-time) or int(seq), who)
   keep_for(state, millis + kept)
   keep_for(line, millis + kept)
-  if millis <= patience then return { "wait", millis, 0 } end
+  if millis <= patience then return { "wait", millis, paused } end
   -- Somewhat before its time: who is there then is served to the millisecond. Where units are settled below their estimate it
   -- goes faster than was thought: the longer the wait, the earlier one comes to see.
   local early = math.min(lead, patience / 2)
   if units_limit > 0 then early = math.max(early, millis / 5) end
-  return { "booked", math.max(1, math.floor(millis - early)), 0 }
+  if paused == 1 and requests == 0 then early = 0 end -- nothing spaces those who wait: each comes some time after the pause
+  return { "booked", math.max(1, math.floor(millis - early)), paused }
 end
 
 local answers = {}

@@ -1,0 +1,121 @@
+/**
+ * Permits: those this process holds, renewed by one call a limit three times a lease, for all of them. For RateLimiter alone.
+ * L1: a permit is a lease. Whoever could not renew it, cut off from Redis, stops what it does under it when the lease is over
+ * by its own clock, which is never later than by Redis's: a lease is counted from before the call that began it was sent.
+ */
+import { Deferred, Effect, Option, Queue } from "effect"
+import type { Scope } from "effect"
+import * as Supervisor from "../actor/Supervisor.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
+import { Readiness } from "../telemetry/Readiness.ts"
+import { PermitLost } from "./Limit.ts"
+import type { LimitStore, Line } from "./LimitStore.ts"
+
+interface Held {
+  readonly line: Line
+  readonly lost: Deferred.Deferred<never, PermitLost>
+  /** The lease's end, by performance.now(). */
+  until: number
+}
+
+export interface Permits {
+  /** Answers what fails when the permit is lost. `sentAt`: when it was asked for, by performance.now(). */
+  readonly hold: (line: Line, id: string, sentAt: number) => Effect.Effect<Deferred.Deferred<never, PermitLost>>
+  readonly drop: (id: string) => void
+}
+
+export const make = Effect.fnUntraced(function* (
+  store: Pick<LimitStore, "renew">,
+  leaseMillis: number
+): Effect.fn.Return<Permits, never, Scope.Scope> {
+  const roundMillis = leaseMillis / 3
+  const held = new Map<string, Held>()
+  const toRenew = yield* Queue.sliding<void>(1)
+  const toEnd = yield* Queue.sliding<void>(1)
+  const renewing = Complaint.make("permits could not be renewed", "permits are renewed again")
+
+  const lose = (one: Held) => Deferred.fail(one.lost, new PermitLost({ limit: one.line.limit.name }))
+
+  const renew = Effect.fnUntraced(function* (line: Line, ids: ReadonlyArray<string>) {
+    const sentAt = performance.now()
+    const gone = new Set(yield* store.renew(line, ids))
+    for (const id of ids) {
+      const one = held.get(id)
+      if (one === undefined) continue
+      if (gone.has(id)) yield* lose(one)
+      else one.until = Math.max(one.until, sentAt + leaseMillis)
+    }
+  })
+  const renewAll = Effect.gen(function* () {
+    const byKey = new Map<string, { readonly line: Line; readonly ids: Array<string> }>()
+    for (const [id, { line, lost }] of held) {
+      if (Deferred.isDoneUnsafe(lost)) continue
+      const others = byKey.get(line.keys.held)
+      if (others === undefined) byKey.set(line.keys.held, { line, ids: [id] })
+      else others.ids.push(id)
+    }
+    // limits may be kept by different servers: one that is away, or does not answer, costs the permits of others nothing
+    const troubles = yield* Effect.forEach(
+      byKey.values(),
+      ({ ids, line }) =>
+        renew(line, ids).pipe(
+          Effect.as(null),
+          Effect.timeoutOrElse({
+            duration: roundMillis,
+            orElse: () => Effect.succeed(new Error(`no answer within ${roundMillis} ms`))
+          }),
+          Effect.catch(Effect.succeed)
+        ),
+      { concurrency: "unbounded" }
+    )
+    const trouble = troubles.find((one) => one !== null)
+    yield* trouble === undefined ? renewing.well : renewing.failed(trouble)
+  })
+
+  /** Not part of renewing: a renewal may wait for Redis longer than a lease lasts. */
+  const endOverdue = Effect.gen(function* () {
+    let next = Infinity
+    const now = performance.now()
+    for (const one of held.values()) {
+      if (Deferred.isDoneUnsafe(one.lost)) continue
+      if (one.until > now) next = Math.min(next, one.until)
+      else yield* lose(one)
+    }
+    // others were asked for later, and last longer: nobody's end comes before the earliest known
+    yield* Effect.sleep(next === Infinity ? leaseMillis : Math.max(1, Math.ceil(next - performance.now())))
+  })
+
+  const supervisor = Supervisor.make()
+  yield* supervisor.supervise(
+    "permits",
+    Effect.gen(function* () {
+      yield* Queue.take(toRenew)
+      let began = performance.now()
+      while (held.size > 0) {
+        yield* Effect.sleep(Math.max(1, began + roundMillis - performance.now()))
+        began = performance.now()
+        yield* renewAll
+      }
+    }).pipe(Effect.forever)
+  )
+  yield* supervisor.supervise(
+    "permit-ends",
+    Effect.gen(function* () {
+      yield* Queue.take(toEnd)
+      while (held.size > 0) yield* endOverdue
+    }).pipe(Effect.forever)
+  )
+  const readiness = yield* Effect.serviceOption(Readiness)
+  if (Option.isSome(readiness)) yield* readiness.value.register("permits", supervisor.trouble, supervisor.failed)
+
+  return {
+    hold: Effect.fnUntraced(function* (line, id, sentAt) {
+      const one: Held = { line, lost: Deferred.makeUnsafe<never, PermitLost>(), until: sentAt + leaseMillis }
+      held.set(id, one)
+      yield* Queue.offer(toRenew, undefined)
+      yield* Queue.offer(toEnd, undefined)
+      return one.lost
+    }),
+    drop: (id) => void held.delete(id)
+  }
+})
