@@ -9,6 +9,7 @@ import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Entries, keyOf } from "../mailbox/Delivery.ts"
 import { Lease } from "../mailbox/Lease.ts"
+import { group } from "../mailbox/Mailbox.ts"
 import { dispatch } from "../mailbox/Reader.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
@@ -127,6 +128,8 @@ export const make = Effect.fnUntraced(function* (
     const found = yield* redis
       .send("XRANGE", partition.mailbox(mailbox), entry, entry)
       .pipe(Effect.flatMap(decodeEntries), Effect.ensuring(Effect.sync(() => workload.ask(mailbox, -1))))
+    // withdrawn by its sender while the answer that brought it was lost: nobody can work on it, and nobody else lets it go
+    if (found.length === 0) yield* redis.send("XACK", partition.mailbox(mailbox), group, entry)
     const deliveries = found.flatMap((one) => workload.add(partition, mailbox, token, one) ?? [])
     if (deliveries.length > 0) yield* Effect.forkIn(dispatch(workload, deliveries), scope)
   })
