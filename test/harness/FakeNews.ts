@@ -78,8 +78,15 @@ export class FakeNews {
   /** The most pages that were being answered at once, and of one press. */
   peak = 0
   peakOfOnePress = 0
+  /** Calls to sources that were left without an answer. */
+  hanging = 0
   /** Whether pages take their latency; tests of other things turn it off. */
   isSlow = true
+  /** Bytes that were taken of the pages that go on for 50 MB, what lies in the sockets' buffers included. */
+  bytesOfBigPages = 0
+  /** Pages, by index, that are not answered until `release`. */
+  readonly held = new Set<number>()
+  readonly #waiting = new Map<number, Array<() => void>>()
   readonly #server: Server
   readonly #next: Record<Source, Array<Outcome>> = { naver: [], newsdata: [], rss: [] }
   readonly #open = new Map<string, number>()
@@ -137,9 +144,29 @@ export class FakeNews {
     }
   }
 
-  /** The source's next `times` calls are answered so; queued behind those already set. */
-  next(source: Source, outcome: Outcome, times = 1): void {
-    for (let n = 0; n < times; n++) this.#next[source].push(outcome)
+  /** The source's next `times` calls are answered so; queued behind those already set, or before them. */
+  next(source: Source, outcome: Outcome, times = 1, place: "last" | "first" = "last"): void {
+    const outcomes = Array.from({ length: times }, () => outcome)
+    if (place === "last") this.#next[source].push(...outcomes)
+    else this.#next[source].unshift(...outcomes)
+  }
+
+  /** Answers as usual again. */
+  clearNext(...sources: ReadonlyArray<Source>): void {
+    for (const source of sources.length === 0 ? (["naver", "newsdata", "rss"] as const) : sources)
+      this.#next[source].length = 0
+  }
+
+  /** Answers whoever waits for this page, and whoever comes from now on. */
+  release(index: number): void {
+    this.held.delete(index)
+    for (const answer of this.#waiting.get(index) ?? []) answer()
+    this.#waiting.delete(index)
+  }
+
+  /** Pages that are being answered now. */
+  get open(): number {
+    return [...this.#open.values()].reduce((sum, open) => sum + open, 0)
   }
 
   /** The `n`th call since start, counted from 1, as soon as it has come. */
@@ -186,12 +213,14 @@ export class FakeNews {
     const ofPress = (this.#open.get(url.hostname) ?? 0) + 1
     this.#open.set(url.hostname, ofPress)
     this.peakOfOnePress = Math.max(this.peakOfOnePress, ofPress)
-    this.peak = Math.max(
-      this.peak,
-      [...this.#open.values()].reduce((sum, open) => sum + open, 0)
-    )
+    this.peak = Math.max(this.peak, this.open)
     response.once("close", () => this.#open.set(url.hostname, (this.#open.get(url.hostname) ?? 1) - 1))
-    if (page.kind !== "silent") setTimeout(() => this.#show(page, response), this.isSlow ? page.latencyMillis : 0)
+    if (page.kind === "silent") return
+    if (!this.held.has(page.index)) {
+      return void setTimeout(() => this.#show(page, response), this.isSlow ? page.latencyMillis : 0)
+    }
+    const waiting = this.#waiting.get(page.index) ?? []
+    this.#waiting.set(page.index, [...waiting, () => this.#show(page, response)])
   }
 
   #show(page: Page, response: ServerResponse): void {
@@ -214,6 +243,9 @@ export class FakeNews {
     response.write(isKorean ? encodeKorean(html) : html)
     if (page.index % 20 !== 7) return void response.end("</body></html>")
     let left = bigPage
+    const { socket } = response
+    const written = socket?.bytesWritten ?? 0
+    response.once("close", () => (this.bytesOfBigPages += (socket?.bytesWritten ?? 0) - written))
     const chunk = Buffer.alloc(64 * 1024, "분 ")
     const more = () => {
       while (left > 0 && !response.destroyed) {
@@ -229,7 +261,7 @@ export class FakeNews {
     this.calls.push({ source, url, headers: request.headers })
     for (const look of this.#watchers) look()
     const outcome = this.#next[source].shift()
-    if (outcome?._tag === "Hang") return
+    if (outcome?._tag === "Hang") return void this.hanging++
     if (outcome?._tag === "Drop") return void response.destroy()
     if (outcome !== undefined) return void response.writeHead(outcome.status, outcome.headers).end(outcome.body)
     const refused = (status: number, body: unknown) => void response.writeHead(status).end(JSON.stringify(body))

@@ -1,11 +1,16 @@
 /** What this package does, as layers for composition roots. */
-import { Core, GuardedFetch, Migrations, Postgres, Readiness, RedisClient } from "@eco2/core"
+import { Core, GuardedFetch, Migrations, PagePolicy, Postgres, Readiness, RedisClient } from "@eco2/core"
 import { Effect, Layer, Schedule } from "effect"
 import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiScalar } from "effect/http-api"
+import * as ArticleBehavior from "./collect/ArticleBehavior.ts"
 import * as Collector from "./collect/Collector.ts"
+import * as FeedVersions from "./collect/FeedVersions.ts"
+import * as LookMemory from "./collect/LookMemory.ts"
 import * as NewsSchedules from "./collect/NewsSchedules.ts"
 import * as OgImage from "./collect/OgImage.ts"
+import * as PictureSearch from "./collect/PictureSearch.ts"
+import * as QuotaGauge from "./collect/QuotaGauge.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import { NewsApi } from "./http/NewsApi.ts"
 import * as NewsHandlers from "./http/NewsHandlers.ts"
@@ -32,7 +37,7 @@ const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway
 /** The news calls, the page at /news, and the calls' own OpenAPI: routes for any process that serves HTTP. */
 export const newsRoutes = Layer.mergeAll(
   NewsHandlers.layer,
-  HttpApiScalar.layer(NewsApi, { path: "/api/v1/info/docs" }),
+  HttpApiScalar.layer(NewsApi, { path: "/api/v1/info/docs", scalar: { withDefaultFonts: false } }),
   NewsPage.layer
 ).pipe(Layer.provide(articles))
 
@@ -53,8 +58,14 @@ const databaseReady = Migrations.check(migrations).pipe(
   Effect.retry({ schedule: Schedule.spaced("1 second"), while: isAway })
 )
 
+/** Runs, worked off, and what follows them; needs the sources, the pages, the stores. */
+export const collection = Layer.mergeAll(Collector.layer, ArticleBehavior.layer, QuotaGauge.layer).pipe(
+  Layer.provide(PictureSearch.layer),
+  Layer.provide([FeedVersions.layer, LookMemory.layer])
+)
+
 /** Role `news-worker`: collects by schedule from the sources that are on here. */
-export const newsWorker = Layer.merge(Collector.layer, NewsSchedules.layer).pipe(
+export const newsWorker = Layer.merge(collection, NewsSchedules.layer).pipe(
   Layer.provide([NewsSources.layer, OgImage.layer, Core.limits, articles]),
   Layer.provide(GuardedFetch.layer),
   Layer.provide(Layer.effectDiscard(databaseReady))
@@ -70,7 +81,10 @@ export const workerReadiness = Layer.effectDiscard(
 
 const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
 const errorBodies = HttpRouter.middleware(
-  (app) => HttpEffect.withPreResponseHandler(app, (_, response) => Effect.succeed(withErrorBody(response))),
+  (app) =>
+    HttpEffect.withPreResponseHandler(app, (_, response) =>
+      Effect.succeed(PagePolicy.withPolicy(withErrorBody(response)))
+    ),
   { global: true }
 )
 const cors = (origins: ReadonlyArray<string>) =>

@@ -120,6 +120,8 @@ export const fleet = `${prefix}{fleet}`
 export const alive = `${fleet}:alive`
 /** Answers to what this process asked. */
 export const replies = (process: string): string => `${fleet}:replies:${process}`
+/** Every mailbox that anybody has served. */
+export const mailboxes = `${fleet}:mailboxes`
 export const meta = `${fleet}:meta`
 /** `sent`: one key a publish, by its token. */
 export const topic = (name: string) => {
@@ -132,12 +134,15 @@ export const blacklist = (jti: string) => `${prefix}blacklist:${jti}`
 
 /** What is cached of the news shares this slot; its scripts take this as KEYS[1]. */
 export const news = `${prefix}{news}`
+/** Beside the cache, each by a hash in hex: a page that was looked at in vain, a feed's version. */
+export const newsLook = (page: string) => `${news}:look:${page}`
+export const newsFeed = (feed: string) => `${news}:feed:${feed}`
 
 /** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
 export interface Row {
   readonly name: string
   readonly pattern: RegExp
-  readonly type: "stream" | "hash" | "list" | "string" | "zset"
+  readonly type: "stream" | "hash" | "list" | "string" | "set" | "zset"
   readonly content: string
   readonly lives: string
   readonly writer: string
@@ -362,6 +367,16 @@ export const table: ReadonlyArray<Row> = [
     false
   ),
   row(
+    "{fleet}:mailboxes",
+    String.raw`\{fleet\}:mailboxes`,
+    "set",
+    "names of all mailboxes that have been served",
+    "for ever, bounded by the mailboxes the code has had",
+    "whoever begins to serve one",
+    "Mailbox, for operators",
+    true
+  ),
+  row(
     "{fleet}:meta",
     String.raw`\{fleet\}:meta`,
     "hash",
@@ -450,6 +465,26 @@ export const table: ReadonlyArray<Row> = [
     "claim, warm",
     "claim",
     false
+  ),
+  row(
+    "{news}:look:<page>",
+    String.raw`\{news\}:look:[0-9a-f]{24}`,
+    "string",
+    "how the last look at a page without a picture ended, and how many there were",
+    "1 day",
+    "LookMemory",
+    "LookMemory",
+    true
+  ),
+  row(
+    "{news}:feed:<feed>",
+    String.raw`\{news\}:feed:[0-9a-f]{24}`,
+    "string",
+    "what a feed said of its version: ETag, Last-Modified",
+    "1 day",
+    "FeedVersions",
+    "FeedVersions",
+    true
   )
 ]
 

@@ -1,8 +1,9 @@
-/** What counts as the same article; D1 and D2 are Deduplication's. */
+/** What counts as the same article; D1 and D2 are ArticleKeys's. */
 import { describe, expect, it } from "vitest"
-import { canonicalUrl, deduplicate } from "../../../packages/news/src/collect/Deduplication.ts"
+import { deduplicate } from "../../../packages/news/src/domain/Deduplication.ts"
+import { canonicalUrl } from "../../../packages/news/src/domain/ArticleKeys.ts"
 import type { FoundArticle } from "../../../packages/news/src/source/FoundArticle.ts"
-import { found } from "./Found.ts"
+import { found } from "../collect/Found.ts"
 
 const count = (...articles: ReadonlyArray<Partial<FoundArticle>>) => deduplicate(articles.map(found)).length
 
@@ -36,6 +37,14 @@ describe("Deduplication", () => {
     "https://press.example/camp?id=7"
   ])("D1 %s is another", (url) => {
     expect(canonicalUrl(url)).not.toBe(canonicalUrl("https://press.example/a/1?id=7"))
+  })
+
+  it.each([
+    ["https://a.example/1?utm_source=x&id=7&utm_medium=y#z", "https://a.example/1?id=7#z"],
+    ["https://a.example/1?fbclid=x", "https://a.example/1"],
+    ["https://a.example/1?share=%7e&ref=x", "https://a.example/1?share=%7e&ref=x"]
+  ])("the address %s is kept as %s", (url, kept) => {
+    expect(deduplicate([found({ url })]).map((article) => article.url)).toEqual([kept])
   })
 
   it("D1 parameters may stand in any order", () => {
