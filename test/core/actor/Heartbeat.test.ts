@@ -4,6 +4,7 @@ import { Duration, Effect } from "effect"
 import { ActorSystem, Keys } from "@eco2/core"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
+import * as SteppedClock from "../SteppedClock.ts"
 
 const redis = Fleet.privateRedis()
 const lease = 300
@@ -48,6 +49,27 @@ describe("a look at the consumers nobody beats for", () => {
       )
       yield* Fleet.until(client.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
       expect(Object.keys(yield* Fleet.consumersOf(client, "parcel.weigh"))).not.toContain("victim")
+    })
+  )
+})
+
+describe("a process whose machine's clock is set back", () => {
+  it.live("A1 buries the dead and goes on answering for its work", () =>
+    Effect.gen(function* () {
+      const clock = yield* SteppedClock.make
+      const worker = yield* clock.on(Fleet.working(redis.url, Fleet.parcelBehaviors()))
+      clock.back(3_600_000)
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const id = yield* client.run(Fleet.submit())
+      // taken by the worker, or by who dies with it
+      yield* victim.read("weigh")
+      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      yield* Fleet.until(client.run(Fleet.consumersOf(client, "parcel.weigh")), (held) => !("victim" in held))
+      yield* Fleet.until(client.run(Fleet.jobOf(id)), isDone)
+      const system = yield* worker.run(Effect.map(ActorSystem, (one) => one))
+      expect([system.trouble(), system.readAge() >= 0]).toEqual([null, true])
+      expect(Math.abs(system.storeTime() - (yield* Fleet.timeOf(client)))).toBeLessThan(60_000)
     })
   )
 })

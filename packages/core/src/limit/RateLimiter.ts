@@ -9,7 +9,7 @@
  * renewed by one (Permits). State is Redis's alone (LimitStore); nothing is kept in memory but what this process waits for
  * and holds.
  */
-import { Clock, Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
 import { randomUUID } from "node:crypto"
 import { Attempt } from "../actor/Attempt.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -18,6 +18,7 @@ import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
+import * as Elapsed from "../timer/Elapsed.ts"
 import * as Alarm from "./Alarm.ts"
 import type { Limit, PermitLost } from "./Limit.ts"
 import { RateLimited } from "./Limit.ts"
@@ -103,11 +104,12 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
         )
 
     const stand = Effect.fnUntraced(function* (line: Line, id: string, place: string | null, request: Request) {
-      const since = yield* Clock.currentTimeMillis
+      const now = yield* Elapsed.clock
+      const since = now()
       const patienceMillis = Duration.toMillis(Duration.fromInputUnsafe(request.patience ?? standardPatience))
       const order = arrivals++
       for (;;) {
-        const waitedMillis = (yield* Clock.currentTimeMillis) - since
+        const waitedMillis = now() - since
         // the lease begins when Redis grants it: not before now
         const sentAt = performance.now()
         const answer = yield* store.take({
