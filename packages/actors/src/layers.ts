@@ -3,6 +3,7 @@ import { Core } from "@eco2/core"
 import { Layer } from "effect"
 import * as GuardedModels from "./model/GuardedModels.ts"
 import * as Models from "./model/Models.ts"
+import * as Pictures from "./model/Pictures.ts"
 import * as DisposalRules from "./rule/DisposalRules.ts"
 import * as AnswerStage from "./scan/AnswerStage.ts"
 import * as RewardStage from "./scan/RewardStage.ts"
@@ -10,7 +11,7 @@ import * as RuleStage from "./scan/RuleStage.ts"
 import * as VisionStage from "./scan/VisionStage.ts"
 
 /** The configured providers, within their limits. */
-const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Core.limits]))
+const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Pictures.layer, Core.limits]))
 
 /** Role `scan-worker`: the four stages of a scan, by the configured model providers. */
 export const scanWorker = Layer.mergeAll(VisionStage.layer, RuleStage.layer, AnswerStage.layer, RewardStage.layer).pipe(

@@ -15,6 +15,8 @@ import { layer as eventLogLayer } from "./event/EventLog.ts"
 import type { EventLog } from "./event/EventLog.ts"
 import { layer as breakerLayer } from "./limit/CircuitBreaker.ts"
 import type { CircuitBreaker } from "./limit/CircuitBreaker.ts"
+import { layer as limitListLayer } from "./limit/LimitList.ts"
+import type { LimitList } from "./limit/LimitList.ts"
 import { layer as limiterLayer } from "./limit/RateLimiter.ts"
 import type { RateLimiter } from "./limit/RateLimiter.ts"
 import { layer as leaseLayer } from "./mailbox/Lease.ts"
@@ -119,12 +121,12 @@ export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClien
   breakerLayer
 )
 
-/** What operators see and do: dead letters, who lives, which jobs there are. */
+/** What operators see and do: dead letters, who lives, which jobs there are, what limits are used and paused. */
 export const operations: Layer.Layer<
-  DeadLetters | Fleet | JobList,
+  DeadLetters | Fleet | JobList | LimitList,
   never,
   RedisClient | Keyspace | JobStore | CoreConfig
-> = Layer.mergeAll(deadLettersLayer, fleetLayer, jobListLayer)
+> = Layer.mergeAll(deadLettersLayer, fleetLayer, jobListLayer, limitListLayer)
 
 /** Redis by REDIS_URL and the settings by their variables. */
 export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInvalid | Config.ConfigError> = Layer.merge(

@@ -1,6 +1,7 @@
 /**
  * GatewayConfig: what an operator may set for the door. A wrong value stops the process at start and names the variable.
  */
+import { ImageHosts } from "@eco2/actors/protocol"
 import { Setting } from "@eco2/core"
 import { Config, Duration, Effect } from "effect"
 
@@ -11,7 +12,6 @@ const list = (text: string): ReadonlyArray<string> =>
     .filter((part) => part !== "")
 const isOrigin = (text: string) =>
   URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text
-const isHost = (text: string) => /^[A-Za-z0-9.-]+$/.test(text)
 
 export const GatewayConfig = Config.all({
   /** CORS_ORIGINS: origins that may call with credentials, comma list. Default none. */
@@ -20,12 +20,8 @@ export const GatewayConfig = Config.all({
     allowed: "a comma list of origins such as https://app.example",
     parse: (text) => (list(text).every(isOrigin) ? list(text) : undefined)
   }),
-  /** IMAGE_HOSTS: hosts an image_url may name, comma list, subdomains included. Default: any public host. */
-  imageHosts: Setting.parsed<ReadonlyArray<string>>("IMAGE_HOSTS", {
-    default: [],
-    allowed: "a comma list of host names",
-    parse: (text) => (list(text).every(isHost) ? list(text).map((host) => host.toLowerCase()) : undefined)
-  }),
+  /** IMAGE_HOSTS: hosts an image_url may name; workers read it too. Default: any public host. */
+  imageHosts: ImageHosts.ImageHosts,
   /** VIEW_TIMEOUT: how long one stream may last. Default 300 seconds. */
   viewTimeout: Setting.duration("VIEW_TIMEOUT", { default: "300 seconds" }),
   /** KEEPALIVE: a stream silent this long sends a keepalive and is checked for losses; at most 15 seconds. Default 15 seconds. */

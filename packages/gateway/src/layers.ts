@@ -11,6 +11,7 @@ import type { AuthMode } from "./GatewayConfig.ts"
 import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
+import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
 import { Api } from "./http/ScanApi.ts"
@@ -57,6 +58,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
           OpsHandlers.layer(config.internalSecret),
           ScheduleOpsHandlers.layer(config.internalSecret),
           PolicyOpsHandlers.layer(config.internalSecret),
+          LimitOpsHandlers.layer(config.internalSecret),
           BlacklistHandlers.layer(config)
         ]),
         Layer.provide(Core.operations),

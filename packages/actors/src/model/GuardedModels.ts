@@ -4,10 +4,12 @@
  *   breaker (one a model)   open: the call is not made · 401, 403, 404 and no credit open it at once, outages after several
  *   limit (one a model)     waits in line; tokens are reserved by an estimate and settled by the usage reported
  *   429                     pauses the model for the whole fleet, as long as the provider asks
+ *   pictures        by their address, for a provider that takes bytes only, are fetched before all that (Pictures): a slow or
+ *                   dead picture host is its user's trouble, not the model's
  * Waiting is outside MODEL_TIMEOUT and the stage's timeout, and spends no attempt (RateLimiter, ModelRetry). The simulated
  * model has a limit where one is set, and no breaker.
  */
-import { CircuitBreaker, Limit, RateLimiter } from "@eco2/core"
+import { CircuitBreaker, Limit, RateLimiter, Spread } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
 import { Context, Duration, Effect, Layer } from "effect"
 import type { Config } from "effect"
@@ -19,12 +21,20 @@ import { limitName, ModelBreaker, ModelLimits } from "./ModelLimits.ts"
 import * as ModelMetrics from "./ModelMetrics.ts"
 import type { Provider } from "./OfferedModels.ts"
 import { answerInstructions, answerMaterial, visionInstructions } from "./Prompts.ts"
+import { Pictures } from "./Pictures.ts"
 import * as TokenEstimate from "./TokenEstimate.ts"
 import type { Usage } from "./Usage.ts"
 import { VisionModel } from "./VisionModel.ts"
+import type { VisionRequest } from "./VisionModel.ts"
 
 /** A provider that names no time is left alone for so long. */
 const unnamedPause = Duration.seconds(2)
+/** The longest pause a provider can ask for the fleet; an operator lifts one sooner (`eco2 limits resume`). */
+const longestPause = Duration.minutes(15)
+/** The job that was told comes again sooner: to see whether the pause was lifted. */
+const longestAway = Duration.minutes(1)
+/** Providers that take no address of a picture. */
+const takesBytesOnly = (provider: Provider | undefined) => provider === "gemini"
 /** What a picture and an output are taken for, until calls have told. */
 const imageTokens = 1_500
 const outputTokens = 800
@@ -71,7 +81,7 @@ const asModelError =
         return new ModelSuspended({
           ...call,
           message: `no call to ${call.model} without a permit, and the store does not answer`,
-          retryAfterMillis: Duration.toMillis(unnamedPause)
+          retryAfterMillis: Spread.millis(Duration.toMillis(unnamedPause))
         })
       case "PermitLost":
         return new ModelUnavailable({ ...call, message: `the permit for the call to ${call.model} was lost` })
@@ -84,11 +94,12 @@ const asModelError =
 export const layer: Layer.Layer<
   VisionModel | AnswerModel,
   Config.ConfigError,
-  VisionModel | AnswerModel | RateLimiter.RateLimiter | CircuitBreaker.CircuitBreaker
+  VisionModel | AnswerModel | Pictures | RateLimiter.RateLimiter | CircuitBreaker.CircuitBreaker
 > = Layer.effectContext(
   Effect.gen(function* () {
     const vision = yield* VisionModel
     const answer = yield* AnswerModel
+    const pictures = yield* Pictures
     const limiter = yield* RateLimiter.RateLimiter
     const breakers = yield* CircuitBreaker.CircuitBreaker
     const { offered, timeout } = yield* ModelConfig
@@ -142,14 +153,22 @@ export const layer: Layer.Layer<
               estimate.saw(kind, tokens)
             })
           ),
-          Effect.tapErrorTag("ModelRateLimited", ({ retryAfterMillis }) =>
+          Effect.catchTag("ModelRateLimited", (error) =>
             Effect.gen(function* () {
-              const pause = retryAfterMillis === null ? unnamedPause : Duration.millis(retryAfterMillis)
+              const asked = error.retryAfterMillis === null ? unnamedPause : Duration.millis(error.retryAfterMillis)
+              const pause = Duration.min(asked, longestPause)
               yield* Effect.logWarning("provider asks for fewer calls; paused for the fleet").pipe(
-                Effect.annotateLogs({ model, pause_ms: Duration.toMillis(pause) })
+                Effect.annotateLogs({ model, pause_ms: Duration.toMillis(pause), asked_ms: Duration.toMillis(asked) })
               )
-              // the job waits as it was told, whoever else hears of it
+              // the job waits as it was told, whoever else hears of it; many are told at once
               yield* Effect.ignore(limiter.pause(limit, pause))
+              const retryAfterMillis = Spread.millis(Duration.toMillis(Duration.min(pause, longestAway)))
+              return yield* new ModelRateLimited({
+                provider: error.provider,
+                model: error.model,
+                message: error.message,
+                retryAfterMillis
+              })
             })
           )
         )
@@ -158,14 +177,29 @@ export const layer: Layer.Layer<
       return Effect.mapError(safe, asModelError({ provider, model }))
     }
 
+    const classify = (request: VisionRequest) =>
+      guarded(
+        request.model,
+        `${request.model} vision`,
+        TokenEstimate.ofText(visionInstructions, request.userInput) + imageTokens + outputTokens,
+        vision.classify(request)
+      )
+    /** Nothing is fetched for a call that would not be made. */
+    const look = (provider: Provider, model: string) => {
+      const breaker = guards.get(model)?.breaker ?? null
+      return breaker === null ? Effect.void : Effect.mapError(breakers.look(breaker), asModelError({ provider, model }))
+    }
+
     return Context.make(VisionModel, {
-      classify: (request) =>
-        guarded(
-          request.model,
-          `${request.model} vision`,
-          TokenEstimate.ofText(visionInstructions, request.userInput) + imageTokens + outputTokens,
-          vision.classify(request)
+      classify: (request) => {
+        const { image, model, owner = "" } = request
+        const provider = offered.providerOf(model)
+        if (image._tag === "Bytes" || provider === undefined || !takesBytesOnly(provider)) return classify(request)
+        return Effect.andThen(
+          look(provider, model),
+          pictures.use({ provider, model, url: image.url, owner }, (bytes) => classify({ ...request, image: bytes }))
         )
+      }
     }).pipe(
       Context.add(AnswerModel, {
         answer: (request) =>

@@ -59,6 +59,21 @@ export class ModelUnauthorized extends Schema.TaggedError<ModelUnauthorized>()("
 export class ImageUnusable extends Schema.TaggedError<ImageUnusable>()("ImageUnusable", call) {}
 
 /**
+ * The picture could not be fetched from its address: its server is slow, broken or limits us. Nothing happened at the
+ * provider, and it says nothing of the model. May heal, a little later; not for ever.
+ */
+export class PictureUnavailable extends Schema.TaggedError<PictureUnavailable>()("PictureUnavailable", call) {}
+
+/**
+ * The picture was not fetched: this process fetches as many as it may already, all told, for its owner or from its host.
+ * Nothing happened. Trying again after `retryAfterMillis` is safe and spends no attempt.
+ */
+export class PicturesBusy extends Schema.TaggedError<PicturesBusy>()("PicturesBusy", {
+  ...call,
+  retryAfterMillis: Schema.Finite
+}) {}
+
+/**
  * The call was not made: the model does not work at present (its breaker is open), or there was no permit to be had.
  * Nothing happened. Calling again after `retryAfterMillis` is safe and spends no attempt.
  */
@@ -76,6 +91,8 @@ export const ModelError = Schema.Union([
   ModelRefused,
   ModelUnauthorized,
   ModelSuspended,
-  ImageUnusable
+  ImageUnusable,
+  PictureUnavailable,
+  PicturesBusy
 ])
 export type ModelError = typeof ModelError.Type

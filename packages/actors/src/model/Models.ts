@@ -2,7 +2,6 @@
  * Models: both ports for workers, put together from the configuration. A request goes to the provider that serves its
  * model; only providers that serve any are started, and only those load their client library.
  */
-import { GuardedFetch } from "@eco2/core"
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { Config, Redacted } from "effect"
 import { AnswerModel } from "./AnswerModel.ts"
@@ -35,7 +34,6 @@ export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Con
   Effect.gen(function* () {
     const { gemini, offered, openai, simulated, timeout } = yield* ModelConfig
     const serves = (provider: Provider) => offered.models.some((model) => offered.providerOf(model) === provider)
-    const guarded = yield* GuardedFetch.GuardedFetch
     const providers = new Map<Provider, ModelProvider>()
     if (serves("openai")) {
       const apiKey = yield* present(openai.apiKey, "OPENAI")
@@ -43,7 +41,7 @@ export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Con
     }
     if (serves("gemini")) {
       const apiKey = yield* present(gemini.apiKey, "GEMINI")
-      providers.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, timeout, guarded }))
+      providers.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, timeout }))
     }
     if (serves("simulated")) providers.set("simulated", SimulatedModel.make(simulated))
 
@@ -68,7 +66,7 @@ export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Con
       })
     )
   })
-).pipe(Layer.provide(GuardedFetch.layer))
+)
 
 const present = (key: Option.Option<Redacted.Redacted>, prefix: "OPENAI" | "GEMINI") =>
   Option.match(key, {

@@ -19,6 +19,8 @@ export interface VisionRequest {
   readonly image: Image
   /** The user's question; data to the model, never instructions. */
   readonly userInput: string
+  /** Whose picture it is: of everybody's only some are fetched at once. By default nobody's in particular. */
+  readonly owner?: string
 }
 
 export interface VisionReply {
@@ -34,7 +36,7 @@ export class VisionModel extends Context.Service<
     /**
      * Classifies one photo; one provider call, no retry inside. Interruption aborts the call.
      * - a model nobody offers: ModelRefused, without a call
-     * - a picture the provider cannot read: ImageUnusable
+     * - a picture the provider cannot read: ImageUnusable; one that cannot be fetched now: PictureUnavailable, PicturesBusy
      */
     readonly classify: (request: VisionRequest) => Effect.Effect<VisionReply, ModelError>
   }

@@ -26,7 +26,8 @@ export const layer = Pipeline.behavior(
       const { classification, situationTags, usage } = yield* model.classify({
         model: input.model,
         image,
-        userInput: input.userInput
+        userInput: input.userInput,
+        owner: job.owner
       })
       return {
         result: { classification, situation_tags: situationTags, meta: { user_input: input.userInput } },

@@ -15,6 +15,8 @@ type Tagged = { readonly _tag: string }
 export interface Policy<E> {
   /** `attempt` counts from 1: the attempt that just failed. */
   readonly decide: (error: E, attempt: number) => Effect.Effect<Decision>
+  /** Whether a later round may heal what its attempts did not. By default it may. */
+  readonly heals?: (error: E) => boolean
 }
 
 /** 1 s, 2 s, 4 s, … jittered, three more attempts: what an error gets that no rule names. */
@@ -44,6 +46,7 @@ const giveUp: Decision = { _tag: "give-up", heals: false }
 /**
  * - `never`: tags that cannot heal
  * - `byTag`: a schedule of its own for a tag
+ * - `ends`: tags that are given up for good once their schedule has ended: no later round
  * - `retryAfter`: a wait the error itself asks for (a rate limit); it spends no attempt. By default what an error's own
  *   `retryAfter` says, as RateLimited and BreakerOpen do
  * - anything else, defects included: `otherwise`, by default `standard`
@@ -52,18 +55,25 @@ export const policy = <E extends Tagged = never>(
   options: {
     readonly never?: ReadonlyArray<E["_tag"]>
     readonly byTag?: { readonly [Tag in E["_tag"]]?: Schedule.Schedule<unknown> }
+    readonly ends?: ReadonlyArray<E["_tag"]>
     readonly retryAfter?: (error: E) => Duration.Duration | null
     readonly otherwise?: Schedule.Schedule<unknown>
   } = {}
-): Policy<E> => ({
-  decide: (error, attempt) => {
-    if (options.never?.includes(error._tag) === true) return Effect.succeed(giveUp)
-    const wait = options.retryAfter?.(error) ?? ownWait(error)
-    if (wait !== null) return Effect.succeed({ _tag: "later", delay: wait })
-    const byTag: { readonly [tag: string]: Schedule.Schedule<unknown> | undefined } = options.byTag ?? {}
-    return delayAfter(byTag[error._tag] ?? options.otherwise ?? standard, attempt)
+): Policy<E> => {
+  const heals = (error: E) => options.ends?.includes(error._tag) !== true
+  return {
+    heals,
+    decide: (error, attempt) => {
+      if (options.never?.includes(error._tag) === true) return Effect.succeed(giveUp)
+      const wait = options.retryAfter?.(error) ?? ownWait(error)
+      if (wait !== null) return Effect.succeed({ _tag: "later", delay: wait })
+      const byTag: { readonly [tag: string]: Schedule.Schedule<unknown> | undefined } = options.byTag ?? {}
+      return Effect.map(delayAfter(byTag[error._tag] ?? options.otherwise ?? standard, attempt), (decision) =>
+        decision._tag === "give-up" ? { ...decision, heals: heals(error) } : decision
+      )
+    }
   }
-})
+}
 
 /**
  * The same policy with `most` attempts, null for as many as it has: the last of them is given up, and where its schedule ends
@@ -73,10 +83,11 @@ export const limited = <E>(policy: Policy<E>, most: number | null): Policy<E> =>
   most === null
     ? policy
     : {
+        ...policy,
         decide: Effect.fnUntraced(function* (error, attempt) {
           let decision = yield* policy.decide(error, attempt)
           if (decision._tag === "later" || (decision._tag === "give-up" && !decision.heals)) return decision
-          if (attempt >= most) return { _tag: "give-up", heals: true }
+          if (attempt >= most) return { _tag: "give-up", heals: policy.heals?.(error) ?? true }
           for (let n = attempt - 1; n > 0 && decision._tag === "give-up"; n--) decision = yield* policy.decide(error, n)
           return decision._tag === "give-up" ? { _tag: "again", delay: Duration.seconds(1) } : decision
         })

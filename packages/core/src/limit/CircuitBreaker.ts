@@ -74,6 +74,8 @@ export class CircuitBreaker extends Context.Service<
       call: Effect.Effect<A, E, R>,
       judge: (error: E) => Judgement
     ) => Effect.Effect<A, E | BreakerOpen, R>
+    /** Fails while this process knows it open; asks nobody. For what is to be done before a call that would not be made. */
+    readonly look: (breaker: Breaker) => Effect.Effect<void, BreakerOpen>
     /** Opens it at once, for whatever reason. */
     readonly trip: (breaker: Breaker) => Effect.Effect<void>
   }
@@ -228,6 +230,12 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
           })
         )
       },
+      look: (breaker) =>
+        Effect.suspend(() => {
+          const known = of(breaker)
+          const left = known.openUntil - performance.now()
+          return known.state === "open" && left > 0 ? Effect.fail(isOpen(known, left)) : Effect.void
+        }),
       trip: (breaker) => report(of(breaker), randomUUID(), "trip")
     })
   })

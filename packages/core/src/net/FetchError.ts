@@ -6,11 +6,11 @@ import { Schema } from "effect"
 
 /**
  * The URL, or one it redirects to, is not fetched: `url` (not one), `scheme` (only http and https), `credentials`,
- * `address` (it leads nowhere public), `redirects` (too many). Nothing was sent there. Trying again is of no use.
+ * `host` (the caller may not ask it), `address` (it leads nowhere public), `redirects` (too many). Nothing was sent there. Trying again is of no use.
  */
 export class FetchRefused extends Schema.TaggedError<FetchRefused>()("FetchRefused", {
   url: Schema.String,
-  reason: Schema.Literals(["url", "scheme", "credentials", "address", "redirects"])
+  reason: Schema.Literals(["url", "scheme", "credentials", "host", "address", "redirects"])
 }) {
   override get message() {
     return `${this.url} is not fetched: ${this.reason}${this.reason === "address" ? "; see FETCH_ALLOW_PRIVATE" : ""}`

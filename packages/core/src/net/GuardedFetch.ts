@@ -38,6 +38,8 @@ export interface Request {
   readonly wanted?: (head: Head) => boolean
   /** Redirects followed, at most. Default 3. */
   readonly maxRedirects?: number
+  /** Whether a host may be asked, by its name as the URL writes it; asked at every redirect too. By default any. */
+  readonly mayAsk?: (host: string) => boolean
   /** The URL is the operator's own: its host and port may be private. Where it redirects to may not. */
   readonly trusted?: boolean
 }
@@ -132,6 +134,7 @@ const make = ({ allowPrivate, onConnect = () => {}, resolve = bySystem }: Option
     let url = first
     for (let hops = 0; ; hops++) {
       seen.url = withoutQuery(url)
+      if (request.mayAsk?.(url.hostname) === false) return yield* new FetchRefused({ url: seen.url, reason: "host" })
       const target = yield* addressesOf(url, request.trusted === true && url.host === first.host)
       const sent = { "user-agent": userAgent, ...(url.origin === first.origin ? headers : withoutSecrets(headers)) }
       const follows = ({ headers: received, status }: Head) =>

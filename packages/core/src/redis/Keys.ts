@@ -282,7 +282,7 @@ export const table: ReadonlyArray<Row> = [
     "hash",
     "a limit's pause, units charged, who waits and who was granted",
     "a window after the last use, at least a minute",
-    "limit-take, limit-settle, limit-pause",
+    "limit-take, limit-settle, limit-pause, limit-resume",
     "limit-take",
     true
   ),

@@ -1,5 +1,6 @@
 /** OperatorApi: all that operators may call, for clients of their own: the command line makes its client of this. */
 import { HttpApi } from "effect/http-api"
+import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
@@ -7,4 +8,5 @@ import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(OpsGroup)
   .add(ScheduleOpsGroup)
-  .add(PolicyOpsGroup) {}
+  .add(PolicyOpsGroup)
+  .add(LimitOpsGroup) {}

@@ -8,6 +8,7 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
+import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
@@ -153,6 +154,7 @@ export class Api extends HttpApi.make("eco2")
   .add(OpsGroup)
   .add(ScheduleOpsGroup)
   .add(PolicyOpsGroup)
+  .add(LimitOpsGroup)
   .add(BlacklistGroup)
   .annotateMerge(
     OpenApi.annotations({

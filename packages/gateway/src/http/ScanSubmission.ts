@@ -2,6 +2,7 @@
  * ScanSubmission: a submit's body, checked row by row of the contract, into what the pipeline takes. Pure but for decoding.
  * Order matters to clients: shape first, then the image, then the question, then the model.
  */
+import { ImageHosts } from "@eco2/actors/protocol"
 import type { OfferedModels, ScanRequest } from "@eco2/actors/protocol"
 import { PublicAddress } from "@eco2/core"
 import { Config, Effect } from "effect"
@@ -27,9 +28,7 @@ const dataUrl = /^data:image\/(jpeg|png|webp|gif);base64,/
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 const isAllowedHost = (host: string, allowed: ReadonlyArray<string>): boolean =>
-  allowed.length === 0
-    ? PublicAddress.isPublicHost(host)
-    : allowed.some((name) => host === name || host.endsWith(`.${name}`))
+  allowed.length === 0 ? PublicAddress.isPublicHost(host) : ImageHosts.isListed(host, allowed)
 
 type Image = Pick<Submission, "image"> & { readonly source: ScanRequest["image"] }
 

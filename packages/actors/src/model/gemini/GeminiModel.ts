@@ -1,11 +1,9 @@
 /**
- * GeminiModel: the ports over Google's Gemini API. It takes pictures as bytes only, so one given by its address is fetched
- * here (PictureDownload), within the call's time; a few at once, as they are counted by no other bound. The client library
- * is loaded only when this adapter is made.
+ * GeminiModel: the ports over Google's Gemini API. It takes pictures as bytes only: one given by its address is fetched before
+ * the call (GuardedModels, Pictures). The client library is loaded only when this adapter is made.
  * What the API documents: https://ai.google.dev/api/generate-content
  */
-import type { GuardedFetch } from "@eco2/core"
-import { Clock, Effect, Redacted, Schema, Semaphore } from "effect"
+import { Clock, Effect, Redacted, Schema } from "effect"
 import type { Duration } from "effect"
 import { excerpt } from "../Excerpt.ts"
 import * as HttpFailure from "../HttpFailure.ts"
@@ -15,7 +13,6 @@ import type { ModelProvider } from "../ModelProvider.ts"
 import * as RetryAfter from "../RetryAfter.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import type { Image } from "../VisionModel.ts"
-import { download } from "./PictureDownload.ts"
 
 const provider = "gemini"
 
@@ -24,8 +21,6 @@ export interface GeminiSettings {
   /** Without a version: `https://generativelanguage.googleapis.com`. */
   readonly baseUrl: string
   readonly timeout: Duration.Duration
-  /** Fetches pictures given by their address. */
-  readonly guarded: GuardedFetch.GuardedFetch["Service"]
 }
 
 /** What is read of a response. Candidates after the first are not asked for. */
@@ -86,16 +81,12 @@ const blocked = new Set([
   "IMAGE_RECITATION"
 ])
 
-/** Downloaded pictures one process holds at once, 10 MiB each at most. */
-const maxDownloaded = 16
-
 const readableTypes = ["image/jpeg", "image/png", "image/webp"]
 
 /** Makes the adapter: one client for the whole process. */
 export const make = Effect.fn("GeminiModel.make")(function* ({
   apiKey,
   baseUrl,
-  guarded,
   timeout
 }: GeminiSettings): Effect.fn.Return<ModelProvider> {
   const genai = yield* Effect.promise(() => import("@google/genai"))
@@ -177,19 +168,8 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
     })
   }
 
-  const downloaded = yield* Semaphore.make(maxDownloaded)
-  const ask = (question: StructuredProvider.Question) => {
-    const { image, model } = question
-    if (image?._tag !== "Url") return askWith(question, image)
-    return downloaded.withPermit(
-      Effect.flatMap(download(guarded, { provider, model }, { url: image.url, timeout }), (bytes) =>
-        askWith(question, bytes)
-      )
-    )
-  }
-
-  const askWith = Effect.fnUntraced(function* (question: StructuredProvider.Question, image: Bytes | null) {
-    const { model, schema } = question
+  const ask = Effect.fnUntraced(function* (question: StructuredProvider.Question) {
+    const { image, model, schema } = question
     const picture = image === null ? null : yield* inlinePart(model, image)
     // the library's errors carry no headers, so the response is seen on its way in
     let response: Response | undefined
@@ -237,9 +217,10 @@ const unreadable = (model: string): ModelError =>
     excerpt: ""
   })
 
-type Bytes = Extract<Image, { _tag: "Bytes" }>
-
-const inlinePart = (model: string, image: Bytes) => {
+const inlinePart = (model: string, image: Image) => {
+  if (image._tag === "Url") {
+    return Effect.fail(new ImageUnusable({ provider, model, message: `${model} takes a picture as bytes only` }))
+  }
   return readableTypes.includes(image.mimeType)
     ? Effect.succeed({
         inlineData: {

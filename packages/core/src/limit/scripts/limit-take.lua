@@ -6,6 +6,7 @@
 -- (`line`, by time) and keep their place under its name. Whoever is more than two seconds late holds nobody up, and is
 -- still the first when he comes. Capacity nobody is there for goes to whoever is.
 -- KEYS[1]   hash    state: until (paused), tat (when bursts are spaced), seq, hold (mean life of a permit, ms), t0…t63 (units),
+--                   as "window requests units permits" as it was declared at the last grant (for limit-look),
 --                   w:<who> "seq due joined units" of those who wait, u:<id> "at waited bucket units" of those granted lately
 -- KEYS[2]   list    times of the last grants, oldest first
 -- KEYS[3]   zset    the line: number of those who are there; of those away, the time they are due, negative
@@ -51,22 +52,6 @@ for _, who in ipairs(redis.call("ZRANGEBYSCORE", line, "(0", "+inf", "LIMIT", 0,
   if not due or tonumber(due) < now - kept then forget(who) end
 end
 
-local function charges()
-  local names = {}
-  for i = 0, buckets - 1 do names[i + 1] = "t" .. i end
-  local counted, total = {}, 0
-  for _, text in ipairs(redis.call("HMGET", state, unpack(names))) do
-    local number, amount = string.match(text or "", "^(%d+) (%d+)$")
-    number, amount = tonumber(number), tonumber(amount)
-    if number and (number + 1) * slack > now - window then
-      counted[#counted + 1] = { leaves = (number + 1) * slack + window, amount = amount }
-      total = total + amount
-    end
-  end
-  table.sort(counted, function(a, b) return a.leaves < b.leaves end)
-  return counted, total
-end
-
 -- When a request for `units` could be granted after `n` others with `before` units in all.
 local function earliest(n, before, units)
   local known = redis.call("HMGET", state, "until", "tat", "hold")
@@ -80,7 +65,7 @@ local function earliest(n, before, units)
     at = math.max(at, math.ceil(tonumber(known[2] or 0) + (n + 1 - burst) * window / requests))
   end
   if units_limit > 0 then
-    local counted, total = charges()
+    local counted, total = charges(state, window)
     local missing = total + before + units - units_limit
     for _, charge in ipairs(counted) do
       if missing <= 0 then break end
@@ -130,7 +115,8 @@ local function grant(id, joined, units)
   end
   if units_limit > 0 then add_units(state, bucket, units) end
   redis.call("ZADD", held, int(now + remembered), id)
-  redis.call("HSET", state, "u:" .. id, int(now) .. " " .. int(waited) .. " " .. int(bucket) .. " " .. int(units))
+  redis.call("HSET", state, "u:" .. id, int(now) .. " " .. int(waited) .. " " .. int(bucket) .. " " .. int(units),
+    "as", int(window) .. " " .. int(requests) .. " " .. int(units_limit) .. " " .. int(permits))
   keep_for(state, math.max(kept, remembered))
   keep_for(held, remembered)
   return { "granted", now, waited }

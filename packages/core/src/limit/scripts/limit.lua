@@ -1,6 +1,6 @@
 -- packages/core/src/limit/scripts/limit.lua
 -- Prelude of the scripts of a rate limit: clock and arithmetic. Not a script of its own: it stands above limit-take,
--- limit-settle, limit-pause and limit-renew, whose KEYS share the hash tag of the limit's name.
+-- limit-settle, limit-pause, limit-resume, limit-renew and limit-look, whose KEYS share the hash tag of the limit's name.
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
 -- cost     O(1)
@@ -20,6 +20,23 @@ local function add_units(state, number, units)
   local held, amount = string.match(redis.call("HGET", state, field) or "", "^(%d+) (%d+)$")
   amount = tonumber(held) == number and tonumber(amount) or 0
   redis.call("HSET", state, field, int(number) .. " " .. int(math.max(0, amount + units)))
+end
+
+-- The units that count at present: a list of { leaves, amount }, what leaves the window first before others, and their sum.
+local function charges(state, window)
+  local names = {}
+  for i = 0, buckets - 1 do names[i + 1] = "t" .. i end
+  local slack, counted, total = slack_of(window), {}, 0
+  for _, text in ipairs(redis.call("HMGET", state, unpack(names))) do
+    local number, amount = string.match(text or "", "^(%d+) (%d+)$")
+    number, amount = tonumber(number), tonumber(amount)
+    if number and (number + 1) * slack > now - window then
+      counted[#counted + 1] = { leaves = (number + 1) * slack + window, amount = amount }
+      total = total + amount
+    end
+  end
+  table.sort(counted, function(a, b) return a.leaves < b.leaves end)
+  return counted, total
 end
 
 -- A key that is not used goes away by itself: never sooner than it was told before.

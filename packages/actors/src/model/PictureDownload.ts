@@ -1,13 +1,14 @@
 /**
  * PictureDownload: a picture by its address as bytes, for a provider that takes only those. The address is a user's, so it
- * is fetched by GuardedFetch. What it is, its first bytes say; a server's word for it does not count.
+ * is fetched by GuardedFetch, and from hosts that IMAGE_HOSTS lists alone, at every redirect. What it is, its first bytes say;
+ * a server's word for it does not count.
  */
 import type { GuardedFetch } from "@eco2/core"
 import { Effect } from "effect"
 import type { Duration } from "effect"
-import { ImageUnusable, ModelUnavailable } from "../ModelError.ts"
-import type { ModelError } from "../ModelError.ts"
-import type { Image } from "../VisionModel.ts"
+import { isListed } from "./ImageHosts.ts"
+import { ImageUnusable, PictureUnavailable } from "./ModelError.ts"
+import type { Image } from "./VisionModel.ts"
 
 const maxBytes = 10 * 1024 * 1024
 
@@ -21,20 +22,24 @@ const signatures: ReadonlyArray<readonly [mimeType: string, matches: (head: stri
 
 /**
  * The picture. At most 10 MiB, three redirects.
- * - fails with ImageUnusable where it cannot heal: no public address, not there (4xx), too large, no picture
- * - fails with ModelUnavailable where its server cannot give it now (5xx, 408, 425, 429, no response in time)
+ * - fails with ImageUnusable where it cannot heal: no public address, a host that is not listed, not there (4xx), too large,
+ *   no picture
+ * - fails with PictureUnavailable where its server cannot give it now (5xx, 408, 425, 429, no response in time)
  */
 export const download = Effect.fnUntraced(function* (
   guarded: GuardedFetch.GuardedFetch["Service"],
   call: { readonly provider: string; readonly model: string },
-  request: { readonly url: string; readonly timeout: Duration.Duration }
-): Effect.fn.Return<Extract<Image, { _tag: "Bytes" }>, ModelError> {
+  request: { readonly url: string; readonly timeout: Duration.Input; readonly hosts: ReadonlyArray<string> }
+): Effect.fn.Return<Extract<Image, { _tag: "Bytes" }>, ImageUnusable | PictureUnavailable> {
   const unusable = (why: string) => new ImageUnusable({ ...call, message: `the picture at its address ${why}` })
-  const later = (why: string) => new ModelUnavailable({ ...call, message: `the picture at its address ${why}` })
+  const later = (why: string) => new PictureUnavailable({ ...call, message: `the picture at its address ${why}` })
+  const { hosts, timeout, url } = request
   const { body, status } = yield* guarded
     .get({
-      ...request,
+      url,
+      timeout,
       maxBytes,
+      mayAsk: (host) => isListed(host, hosts),
       headers: { accept: "image/jpeg,image/png,image/webp" },
       wanted: (head) => head.status >= 200 && head.status < 300
     })

@@ -1,0 +1,52 @@
+/** `eco2 limits`: what the whole fleet may do at most, how much of it is used, who waits; an end to a pause. */
+import { Console, Duration, Effect } from "effect"
+import { Argument, Command } from "effect/cli"
+
+import { headers, Operator } from "../Operator.ts"
+import { print, table } from "../Output.ts"
+
+type Use = { readonly most: number; readonly used: number } | null
+const used = (use: Use) => (use === null ? "-" : `${use.used}/${use.most}`)
+const time = (millis: number) => (millis === 0 ? "-" : Duration.format(Duration.millis(millis)))
+
+const list = Command.make("list", {}, () =>
+  Effect.gen(function* () {
+    const operator = yield* Operator
+    const answer = yield* operator.ask(({ limits }) => limits.list({ headers }))
+    yield* print(answer, () =>
+      table(
+        answer.limits,
+        [
+          { head: "LIMIT", cell: ({ name }) => name },
+          {
+            head: "PAUSED FOR",
+            cell: ({ paused_ms }) => time(paused_ms === 0 ? 0 : Math.max(1_000, Math.ceil(paused_ms / 1_000) * 1_000))
+          },
+          { head: "REQUESTS", cell: ({ requests }) => used(requests) },
+          { head: "UNITS", cell: ({ units }) => used(units) },
+          { head: "UNDER WAY", cell: ({ permits }) => used(permits) },
+          { head: "WINDOW", cell: ({ window_ms }) => time(window_ms) },
+          { head: "WAITING", cell: ({ waiting }) => waiting },
+          { head: "PUT OFF", cell: ({ away }) => away }
+        ],
+        "no limit is in use or paused"
+      )
+    )
+    if (!answer.complete) yield* Console.error("eco2: not all keys were looked at; there may be more")
+  })
+).pipe(Command.withDescription("Limits in use or paused, and what is used of them"))
+
+const resume = Command.make(
+  "resume",
+  { limit: Argument.String("limit").pipe(Argument.withDescription("Its name, such as model/gpt-5.2")) },
+  Effect.fnUntraced(function* ({ limit }) {
+    const operator = yield* Operator
+    const answer = yield* operator.ask(({ limits }) => limits.resume({ params: { limit }, headers }))
+    yield* print(answer, () => `${limit} is resumed: who was put off comes back within a minute or so`)
+  })
+).pipe(Command.withDescription("Lifts a pause, such as one a provider asked for"))
+
+export const limits = Command.make("limits").pipe(
+  Command.withDescription("List fleet-wide limits, lift their pauses"),
+  Command.withSubcommands([list, resume])
+)

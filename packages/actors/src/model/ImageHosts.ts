@@ -1,0 +1,22 @@
+/**
+ * ImageHosts: whose pictures are taken by their address (IMAGE_HOSTS). Read by gateways, who refuse others at the door, and by
+ * workers, who keep to it at every redirect of a picture they fetch themselves.
+ */
+import { Setting } from "@eco2/core"
+
+const list = (text: string): ReadonlyArray<string> =>
+  text
+    .split(",")
+    .map((part) => part.trim().toLowerCase())
+    .filter((part) => part !== "")
+
+/** IMAGE_HOSTS: hosts an image_url may name, comma list, subdomains included. Default: any public host. */
+export const ImageHosts = Setting.parsed<ReadonlyArray<string>>("IMAGE_HOSTS", {
+  default: [],
+  allowed: "a comma list of host names",
+  parse: (text) => (list(text).every((host) => /^[a-z0-9.-]+$/.test(host)) ? list(text) : undefined)
+})
+
+/** Whether a host, as URLs write it, is one of these or below one; of no list any host is. */
+export const isListed = (host: string, hosts: ReadonlyArray<string>): boolean =>
+  hosts.length === 0 || hosts.some((name) => host === name || host.endsWith(`.${name}`))

@@ -1,0 +1,134 @@
+/**
+ * Pictures: those given by their address, fetched for providers that take bytes only. Their hosts are strangers', so what they
+ * do is bounded here, apart from any model's time, limit and breaker:
+ *   a fetch     15 seconds in all
+ *   at once     32 in a process, of them 16 from one host and 8 for one owner: whoever names slow hosts waits for himself
+ *   a place     is waited for 2 seconds where one's own are taken, 5 where all are; then PicturesBusy, which spends no attempt
+ *   memory      fetched pictures take room until the call is over, IMAGE_MEMORY bytes in all
+ * Neither waiting nor fetching counts against the stage's timeout (Attempt).
+ */
+import { Attempt, CoreConfig, GuardedFetch, Spread } from "@eco2/core"
+import { Context, Duration, Effect, Layer, RcMap, Scope, Semaphore } from "effect"
+import type { Config } from "effect"
+import { ImageHosts } from "./ImageHosts.ts"
+import { PicturesBusy } from "./ModelError.ts"
+import type { ImageUnusable, PictureUnavailable } from "./ModelError.ts"
+import { download } from "./PictureDownload.ts"
+import type { Image } from "./VisionModel.ts"
+
+export type Bytes = Extract<Image, { _tag: "Bytes" }>
+
+export interface Wanted {
+  /** For whose call; named in errors. */
+  readonly provider: string
+  readonly model: string
+  readonly url: string
+  /** Whose picture; "" for nobody's in particular. */
+  readonly owner: string
+}
+
+export class Pictures extends Context.Service<
+  Pictures,
+  {
+    /**
+     * Runs `work` with the picture, which it must not keep.
+     * - ImageUnusable (cannot heal), PictureUnavailable (may), PicturesBusy (come again): the work was not begun
+     */
+    readonly use: <A, E, R>(
+      wanted: Wanted,
+      work: (picture: Bytes) => Effect.Effect<A, E, R>
+    ) => Effect.Effect<A, E | ImageUnusable | PictureUnavailable | PicturesBusy, R>
+  }
+>()("@eco2/actors/model/Pictures") {}
+
+export const mostAtOnce = 32
+export const mostOfHost = 16
+export const mostOfOwner = 8
+const fetchTimeout = Duration.seconds(15)
+const ownPatience = Duration.seconds(2)
+const patience = Duration.seconds(5)
+/** Who found no place comes again after this. */
+const awayMillis = 5_000
+
+export const layer: Layer.Layer<Pictures, Config.ConfigError, CoreConfig> = Layer.effect(
+  Pictures,
+  Effect.gen(function* () {
+    const guarded = yield* GuardedFetch.GuardedFetch
+    const hosts = yield* ImageHosts
+    const { imageMemory } = yield* CoreConfig
+    const places = yield* Semaphore.make(mostAtOnce)
+    const room = yield* Semaphore.make(imageMemory)
+    const ofHost = yield* RcMap.make({ lookup: (_host: string) => Semaphore.make(mostOfHost) })
+    const ofOwner = yield* RcMap.make({ lookup: (_owner: string) => Semaphore.make(mostOfOwner) })
+
+    const use = <A, E, R>(wanted: Wanted, work: (picture: Bytes) => Effect.Effect<A, E, R>) => {
+      const { model, owner, provider, url } = wanted
+      const busy = (why: string) =>
+        new PicturesBusy({
+          provider,
+          model,
+          message: `the picture was not fetched yet: ${why}`,
+          retryAfterMillis: Spread.millis(awayMillis)
+        })
+      /** Runs `within` once it has what it needs; the patience is over when that begins. */
+      const once =
+        (
+          semaphore: Semaphore.Semaphore,
+          needs: { readonly permits: number; readonly wait: Duration.Duration; readonly why: string }
+        ) =>
+        <B, F, S>(within: Effect.Effect<B, F, S>): Effect.Effect<B, F | PicturesBusy, S> =>
+          Effect.suspend(() => {
+            let isBegun = false
+            const begun = Effect.suspend(() => {
+              isBegun = true
+              return within
+            })
+            const tooLong = Effect.suspend(() => (isBegun ? Effect.never : Effect.fail(busy(needs.why))))
+            return Effect.raceFirst(
+              semaphore.withPermits(needs.permits)(begun),
+              Effect.andThen(Effect.sleep(needs.wait), tooLong)
+            )
+          })
+      const own = (map: typeof ofHost, key: string, why: string) => {
+        return <B, F>(within: Effect.Effect<B, F>) =>
+          Effect.scoped(
+            Effect.flatMap(RcMap.get(map, key), (semaphore) =>
+              once(semaphore, { permits: 1, wait: ownPatience, why })(within)
+            )
+          )
+      }
+      const host = URL.parse(url)?.host ?? ""
+
+      return Effect.acquireUseRelease(
+        Scope.make(),
+        (kept) => {
+          /** Room for the bytes, until the call is over. */
+          const keep = (picture: Bytes) => {
+            const permits = Math.min(picture.bytes.length, imageMemory)
+            const taken = Effect.acquireRelease(room.take(permits), () => room.release(permits), {
+              interruptible: true
+            })
+            return Effect.as(Scope.provide(taken, kept), picture)
+          }
+          const fetched = download(guarded, { provider, model }, { url, timeout: fetchTimeout, hosts }).pipe(
+            Effect.flatMap((picture) =>
+              Effect.timeoutOrElse(keep(picture), {
+                duration: patience,
+                orElse: () => Effect.fail(busy("there is no room for more pictures"))
+              })
+            ),
+            once(places, { permits: 1, wait: patience, why: "as many as may be are being fetched" }),
+            own(ofHost, host, "its host is busy with others"),
+            owner === "" ? (within) => within : own(ofOwner, owner, "others of the same owner are being fetched")
+          )
+          return Effect.flatMap(
+            Effect.flatMap(Attempt, (attempt) => attempt.untimed(fetched)),
+            work
+          )
+        },
+        (kept, exit) => Scope.close(kept, exit)
+      )
+    }
+    return Pictures.of({ use })
+  })
+).pipe(Layer.provide(GuardedFetch.layer))

@@ -1,0 +1,36 @@
+/** LimitOpsApi: fleet-wide limits as operators see them, beside OpsApi and under the same secret; an end to a pause. */
+import { Schema } from "effect"
+import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { base, missing, refused, Secret } from "./OpsApi.ts"
+
+const Use = Schema.NullOr(Schema.Struct({ most: Schema.Int, used: Schema.Int }))
+
+export const LimitState = Schema.Struct({
+  name: Schema.String,
+  paused_ms: Schema.Int.annotate({ description: "How long nothing is granted yet; 0: not paused" }),
+  waiting: Schema.Int.annotate({ description: "Who waits with his stage begun" }),
+  away: Schema.Int.annotate({ description: "Jobs that were put off, their place kept" }),
+  window_ms: Schema.Int.annotate({ description: "0: nothing was granted lately, so what is allowed is not known" }),
+  requests: Use,
+  units: Use,
+  permits: Use
+})
+const Limits = Schema.Struct({
+  limits: Schema.Array(LimitState),
+  complete: Schema.Boolean.annotate({ description: "False: not all keys were looked at; there may be more" })
+})
+
+export class LimitOpsGroup extends HttpApiGroup.make("limits")
+  .add(
+    HttpApiEndpoint.get("list", `${base}/limits`, { headers: Secret, success: Limits, error: refused }).annotate(
+      OpenApi.Summary,
+      "Limits in use or paused, and what is used of them"
+    ),
+    HttpApiEndpoint.post("resume", `${base}/limits/:limit/resume`, {
+      params: { limit: Schema.String },
+      headers: Secret,
+      success: Schema.Struct({ outcome: Schema.String }),
+      error: missing
+    }).annotate(OpenApi.Summary, "Lifts a pause; a `/` in the name is written %2F")
+  )
+  .annotateMerge(OpenApi.annotations({ title: "Limits", description: "For operators: needs X-Internal-Secret." })) {}

@@ -1,0 +1,38 @@
+/** PictureHost: a stranger's server of pictures on loopback, reached under several names; what it answers, the test says. */
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import { createServer } from "node:http"
+import type { ServerResponse } from "node:http"
+
+/** The first bytes of a PNG and some more: 58 bytes. */
+export const png = Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(50, 7)])
+
+export interface PictureHost {
+  /** `host:port`, each a host of its own. */
+  readonly places: ReadonlyArray<string>
+  readonly asked: () => number
+  /** The first place's. */
+  readonly url: string
+}
+
+export const start = (
+  answer: (response: ServerResponse, path: string) => void
+): Effect.Effect<PictureHost, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    let asked = 0
+    const server = createServer((request, response) => {
+      asked++
+      answer(response, request.url ?? "")
+    })
+    yield* Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "0.0.0.0", resolve)))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        server.close()
+        server.closeAllConnections()
+      })
+    )
+    const address = server.address()
+    const port = address !== null && typeof address === "object" ? address.port : 0
+    const places = ["127.0.0.1", "127.0.0.2", "127.0.0.3"].map((host) => `${host}:${port}`)
+    return { places, asked: () => asked, url: `http://${places[0]}/photo` }
+  })

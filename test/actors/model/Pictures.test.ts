@@ -1,0 +1,189 @@
+/** Pictures given by their address: what is fetched, what is not, and how little one's slow hosts are to others. */
+import { describe, expect, it } from "@effect/vitest"
+import { CoreConfig } from "@eco2/core"
+import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer } from "effect"
+import type { Scope } from "effect"
+import { TestClock } from "effect/testing"
+import type { ServerResponse } from "node:http"
+import * as Pictures from "../../../packages/actors/src/model/Pictures.ts"
+import { until } from "../../core/Until.ts"
+import { png, start } from "./PictureHost.ts"
+import type { PictureHost } from "./PictureHost.ts"
+
+const call = { provider: "gemini", model: "gemini-2.5-flash" }
+const pictures = (host: PictureHost, env: Record<string, string> = {}, imageMemory = 1_000_000) =>
+  Effect.map(
+    Effect.orDie(
+      Layer.build(
+        Pictures.layer.pipe(
+          Layer.provide(CoreConfig.layerWith({ imageMemory })),
+          Layer.provide(
+            ConfigProvider.layer(
+              ConfigProvider.fromEnv({ env: { FETCH_ALLOW_PRIVATE: host.places.join(","), ...env } })
+            )
+          ),
+          Layer.fresh
+        )
+      )
+    ),
+    (context) => ({
+      /** What became of a picture: its bytes, or the tag of its error. */
+      look: (url: string, owner = "", work: Effect.Effect<void> = Effect.void) =>
+        Pictures.Pictures.use((service) =>
+          service.use({ ...call, url, owner }, (picture) => Effect.as(work, picture.bytes.length))
+        ).pipe(
+          Effect.provide(context),
+          Effect.match({ onSuccess: (bytes): number | string => bytes, onFailure: ({ _tag }) => _tag })
+        )
+    })
+  )
+
+const looked = (answer: (response: ServerResponse, host: PictureHost) => void, env: Record<string, string> = {}) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const host: PictureHost = yield* start((response) => answer(response, host))
+      const { look } = yield* pictures(host, env)
+      return yield* look(host.url)
+    })
+  )
+/** A host whose pictures under /fast come at once, all others never. */
+const slow: Effect.Effect<PictureHost, never, Scope.Scope> = start((response, path) => {
+  if (path.startsWith("/fast")) response.end(png)
+})
+const arrived = (host: PictureHost, many: number) =>
+  TestClock.withLive(until(Effect.sync(host.asked), (asked) => asked >= many))
+
+describe("a picture by its address", () => {
+  it.effect("comes as bytes, whatever type its server names", () =>
+    Effect.gen(function* () {
+      const bytes = yield* looked((response) =>
+        response.writeHead(200, { "content-type": "application/octet-stream" }).end(png)
+      )
+      expect(bytes).toBe(png.length)
+    })
+  )
+
+  it.effect("N1 one that leads nowhere public is unusable, and asked nobody", () =>
+    Effect.gen(function* () {
+      const host = yield* start((response) => response.end(png))
+      const { look } = yield* pictures(host, { FETCH_ALLOW_PRIVATE: "" })
+      for (const url of [host.url, "http://169.254.169.254/latest/meta-data", "http://localhost/a.png"]) {
+        expect(yield* look(url)).toBe("ImageUnusable")
+      }
+      expect(host.asked()).toBe(0)
+    })
+  )
+
+  it.effect("that is no picture, not there, too large, or leads to a private place is unusable", () =>
+    Effect.gen(function* () {
+      const answers: ReadonlyArray<(response: ServerResponse) => void> = [
+        (response) => response.writeHead(200, { "content-type": "image/png" }).end("<html>"),
+        (response) => response.writeHead(404).end(png),
+        (response) => response.end(Buffer.concat([png, Buffer.alloc(10 * 1024 * 1024)])),
+        (response) => response.writeHead(302, { location: "http://169.254.169.254/" }).end()
+      ]
+      for (const answer of answers) expect(yield* looked(answer)).toBe("ImageUnusable")
+    })
+  )
+
+  it.effect("that its server cannot give now is unavailable, which says nothing of a model", () =>
+    Effect.gen(function* () {
+      for (const status of [429, 503]) {
+        expect(yield* looked((response) => response.writeHead(status).end())).toBe("PictureUnavailable")
+      }
+      expect(yield* looked((response) => response.destroy())).toBe("PictureUnavailable")
+    })
+  )
+
+  it.effect("IMAGE_HOSTS holds at every redirect", () =>
+    Effect.gen(function* () {
+      const host: PictureHost = yield* start((response, path) => {
+        if (path !== "/photo") return void response.end(png)
+        response.writeHead(302, { location: `http://${host.places[1]}/there` }).end()
+      })
+      const listed = yield* pictures(host, { IMAGE_HOSTS: "127.0.0.1" })
+      expect(yield* listed.look(host.url)).toBe("ImageUnusable")
+      expect(host.asked()).toBe(1)
+      const both = yield* pictures(host, { IMAGE_HOSTS: "127.0.0.1,127.0.0.2" })
+      expect(yield* both.look(host.url)).toBe(png.length)
+    })
+  )
+})
+
+describe("slow hosts", () => {
+  it.effect("of one user take his places alone: another's picture from the same host comes meanwhile", () =>
+    Effect.gen(function* () {
+      const host = yield* slow
+      const { look } = yield* pictures(host)
+      const own = yield* Effect.forEach(Array.from({ length: 20 }), () => Effect.forkChild(look(host.url, "ann")))
+      yield* arrived(host, Pictures.mostOfOwner)
+      expect(yield* look(`http://${host.places[0]}/fast`, "bob")).toBe(png.length)
+      expect(host.asked()).toBe(Pictures.mostOfOwner + 1)
+      // those beyond come again, those under way end by the fetch's own time
+      yield* TestClock.adjust("2 seconds")
+      yield* TestClock.adjust("15 seconds")
+      const ends = yield* Effect.forEach(own, Fiber.join)
+      expect(ends.filter((end) => end === "PictureUnavailable").length).toBe(Pictures.mostOfOwner)
+      expect(ends.filter((end) => end === "PicturesBusy").length).toBe(20 - Pictures.mostOfOwner)
+    })
+  )
+
+  it.effect("of whomever take no more than a host's places: another host's pictures come meanwhile", () =>
+    Effect.gen(function* () {
+      const host = yield* slow
+      const { look } = yield* pictures(host)
+      const many = yield* Effect.forEach(Array.from({ length: 20 }), (_, i) =>
+        Effect.forkChild(look(host.url, `user-${i}`))
+      )
+      yield* arrived(host, Pictures.mostOfHost)
+      expect(yield* look(`http://${host.places[1]}/fast`, "bob")).toBe(png.length)
+      expect(host.asked()).toBe(Pictures.mostOfHost + 1)
+      yield* TestClock.adjust("2 seconds")
+      const busy = yield* Effect.forEach(many.slice(Pictures.mostOfHost), Fiber.join)
+      expect(new Set(busy)).toEqual(new Set(["PicturesBusy"]))
+    })
+  )
+
+  it.effect("of everybody: a place is waited for five seconds, then one is told to come again", () =>
+    Effect.gen(function* () {
+      const host = yield* slow
+      const { look } = yield* pictures(host)
+      const many = yield* Effect.forEach(Array.from({ length: 36 }), (_, i) =>
+        Effect.forkChild(look(`http://${host.places[i % 3]}/photo`, `user-${i}`))
+      )
+      yield* arrived(host, Pictures.mostAtOnce)
+      const last = yield* Effect.forkChild(look(`http://${host.places[2]}/fast`, "bob"))
+      yield* TestClock.adjust("4900 millis")
+      expect(last.pollUnsafe()).toBeUndefined()
+      yield* TestClock.adjust("100 millis")
+      expect(yield* Fiber.join(last)).toBe("PicturesBusy")
+      expect(host.asked()).toBe(Pictures.mostAtOnce)
+      // places come back however a fetch ends
+      yield* Effect.forEach(many, Fiber.interrupt)
+      expect(yield* look(`http://${host.places[2]}/fast`, "bob")).toBe(png.length)
+    })
+  )
+})
+
+describe("memory", () => {
+  it.effect("for fetched pictures is bounded: the next waits until a call is over, five seconds at most", () =>
+    Effect.gen(function* () {
+      const host = yield* slow
+      const { look } = yield* pictures(host, {}, 100)
+      const fast = `http://${host.places[0]}/fast`
+      const end = yield* Deferred.make<void>()
+      const begun = yield* Deferred.make<void>()
+      const first = yield* Effect.forkChild(
+        look(fast, "ann", Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(end)))
+      )
+      yield* Deferred.await(begun)
+      const second = yield* Effect.forkChild(look(fast, "bob"))
+      yield* arrived(host, 2)
+      yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => second.pollUnsafe() !== undefined })
+      expect(yield* Fiber.join(second)).toBe("PicturesBusy")
+      yield* Deferred.succeed(end, undefined)
+      expect(Exit.isSuccess(yield* Fiber.await(first))).toBe(true)
+      expect(yield* look(fast, "bob")).toBe(png.length)
+    })
+  )
+})

@@ -1,0 +1,52 @@
+/** What a failed model call leads to, and that many who fail at once do not come back at once. */
+import { describe, expect, it } from "@effect/vitest"
+import { Retry } from "@eco2/core"
+import { Duration, Effect } from "effect"
+import { ModelUnavailable, PicturesBusy, PictureUnavailable } from "../../../packages/actors/src/model/ModelError.ts"
+import type { ModelError } from "../../../packages/actors/src/model/ModelError.ts"
+import { modelRetry } from "../../../packages/actors/src/scan/ModelRetry.ts"
+
+const call = { provider: "gemini", model: "gemini-2.5-flash", message: "no" }
+const delays = (error: ModelError, attempt: number) =>
+  Effect.map(
+    Effect.forEach(Array.from({ length: 40 }), () => modelRetry.decide(error, attempt)),
+    (decisions) =>
+      decisions.map((decision) => (decision._tag === "again" ? Duration.toMillis(decision.delay) : Number.NaN))
+  )
+const expectSpread = (millis: ReadonlyArray<number>, around: number) => {
+  expect(Math.min(...millis)).toBeGreaterThanOrEqual(around * 0.8)
+  expect(Math.max(...millis)).toBeLessThanOrEqual(around * 1.2)
+  expect(Math.max(...millis) - Math.min(...millis)).toBeGreaterThan(around * 0.1)
+}
+
+describe("an outage", () => {
+  it.effect("is waited out ever longer, each time spread by a fifth to either side", () =>
+    Effect.gen(function* () {
+      for (const [attempt, around] of [1_000, 2_000, 4_000, 8_000].entries()) {
+        expectSpread(yield* delays(new ModelUnavailable(call), attempt + 1), around)
+      }
+      expect(yield* modelRetry.decide(new ModelUnavailable(call), 5)).toEqual({ _tag: "give-up", heals: true })
+    })
+  )
+})
+
+describe("a picture that its host does not give", () => {
+  it.effect("is asked for three times more, spread, then given up for good", () =>
+    Effect.gen(function* () {
+      for (const [attempt, around] of [2_000, 8_000, 32_000].entries()) {
+        expectSpread(yield* delays(new PictureUnavailable(call), attempt + 1), around)
+      }
+      const ended = { _tag: "give-up", heals: false }
+      expect(yield* modelRetry.decide(new PictureUnavailable(call), 4)).toEqual(ended)
+      // however many attempts an operator allows
+      expect(yield* Retry.limited(modelRetry, 2).decide(new PictureUnavailable(call), 2)).toEqual(ended)
+    })
+  )
+
+  it.effect("for want of a place to fetch it spends no attempt", () =>
+    Effect.gen(function* () {
+      const decision = yield* modelRetry.decide(new PicturesBusy({ ...call, retryAfterMillis: 5_500 }), 9)
+      expect(decision).toEqual({ _tag: "later", delay: Duration.millis(5_500) })
+    })
+  )
+})

@@ -1,0 +1,58 @@
+/** `eco2 limits` and the calls behind it, on a real gateway and Redis: what is paused is seen and lifted. */
+import { afterAll, beforeAll, expect, it } from "vitest"
+import { Core, CoreConfig, Limit, RateLimiter, RedisClient } from "@eco2/core"
+import { RedisServer } from "@eco2/core/testing"
+import { Duration, Effect, Layer } from "effect"
+import { simulatedOnly, start } from "../../gateway/Serving.ts"
+import type { Serving } from "../../gateway/Serving.ts"
+import { runWith } from "./Operating.ts"
+import type { Said } from "./Operating.ts"
+
+const secret = "only operators know this"
+let redis: RedisServer.RedisServer
+let gateway: Serving
+let eco2: (...words: ReadonlyArray<string>) => Promise<Said>
+
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  gateway = await start("gateway", {
+    ...simulatedOnly,
+    AUTH_MODE: "header",
+    REDIS_URL: redis.url,
+    INTERNAL_SECRET: secret
+  })
+  eco2 = runWith({ ECO2_URL: gateway.address, INTERNAL_SECRET: secret })
+})
+afterAll(async () => {
+  await gateway.stop()
+  await redis.stop()
+})
+
+const pause = (name: string, length: Duration.Input) =>
+  Effect.runPromise(
+    RateLimiter.RateLimiter.use((limiter) => limiter.pause(Limit.make(name, {}), length)).pipe(
+      Effect.provide(Core.limits.pipe(Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({})])))
+    )
+  )
+
+it("shows nobody a limit, and lifts no pause, without the secret", async () => {
+  for (const [method, path] of [
+    ["GET", "/limits"],
+    ["POST", "/limits/model%2Fgpt-5.2/resume"]
+  ]) {
+    const response = await fetch(`${gateway.address}/api/v1/internal/ops${path}`, { method: method ?? "" })
+    expect([response.status, await response.json()]).toEqual([403, expect.objectContaining({ code: "FORBIDDEN" })])
+  }
+})
+
+it("lists a model's pause and lifts it; a limit that is not there is not found", async () => {
+  expect((await eco2("limits", "list")).out).toContain("no limit is in use or paused")
+  await pause("model/gpt-5.2", "10 minutes")
+  const shown = await eco2("limits", "list")
+  expect(shown).toMatchObject({ code: 0, err: "" })
+  expect(shown.out).toMatch(/model\/gpt-5\.2 +(10m|9m)/)
+  expect(await eco2("limits", "resume", "model/gpt-5.2")).toMatchObject({ code: 0, err: "" })
+  const after = JSON.parse((await eco2("limits", "list", "--json")).out)
+  expect(after).toMatchObject({ limits: [{ name: "model/gpt-5.2", paused_ms: 0 }], complete: true })
+  expect((await eco2("limits", "resume", "model/other")).code).toBe(3)
+})
