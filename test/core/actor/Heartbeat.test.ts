@@ -1,9 +1,10 @@
 /** How soon the heartbeat looks again where the dead may have left something (A1), and that what it takes is handed on (A4). */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
-import { Keys } from "@eco2/core"
+import { ActorSystem, Keys } from "@eco2/core"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
+import * as SteppedClock from "../SteppedClock.ts"
 
 const redis = Fleet.privateRedis()
 const lease = 300
@@ -49,6 +50,57 @@ describe("a look at the consumers nobody beats for", () => {
       yield* Fleet.until(client.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
       expect(Object.keys(yield* Fleet.consumersOf(client, "parcel.weigh"))).not.toContain("victim")
     })
+  )
+})
+
+describe("a process whose machine's clock is set back", () => {
+  it.live("A1 buries the dead and goes on answering for its work", () =>
+    Effect.gen(function* () {
+      const clock = yield* SteppedClock.make
+      const worker = yield* clock.on(Fleet.working(redis.url, Fleet.parcelBehaviors()))
+      clock.back(3_600_000)
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const id = yield* client.run(Fleet.submit())
+      // taken by the worker, or by who dies with it
+      yield* victim.read("weigh")
+      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      yield* Fleet.until(client.run(Fleet.consumersOf(client, "parcel.weigh")), (held) => !("victim" in held))
+      yield* Fleet.until(client.run(Fleet.jobOf(id)), isDone)
+      const system = yield* worker.run(Effect.map(ActorSystem, (one) => one))
+      expect([system.trouble(), system.readAge() >= 0]).toEqual([null, true])
+      expect(Math.abs(system.storeTime() - (yield* Fleet.timeOf(client)))).toBeLessThan(60_000)
+    })
+  )
+})
+
+describe("taking up what the process holds and nobody works on", () => {
+  it.live.skipIf(Fleet.onCluster)(
+    "A4 an ask withdrawn after the answer that brought it was lost is let go, not listed for ever",
+    () =>
+      Effect.gen(function* () {
+        const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+        const token = yield* worker.run(ActorSystem.use((system) => Effect.sync(system.token)))
+        const partition = Keys.partitionTable(4)[0]!
+        const mailbox = partition.mailbox("parcel.weigh")
+        // delivered to the worker, which never hears of it
+        yield* worker.send(
+          "EVAL",
+          `local entry = redis.call("XADD", KEYS[1], "*", "type", "Price", "body", "{}", "ts", 0)
+         redis.call("XREADGROUP", "GROUP", "workers", ARGV[1], "STREAMS", KEYS[1], ">")
+         return redis.call("XDEL", KEYS[1], entry)`,
+          1,
+          mailbox,
+          token
+        )
+        const pending = Effect.map(worker.send("XPENDING", mailbox, "workers"), (reply) => (reply as [number])[0])
+        expect(yield* pending).toBe(1)
+        // its connections come back: it looks at what it holds
+        yield* worker.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        yield* Fleet.until(pending, (entries) => entries === 0)
+        const id = yield* worker.run(Fleet.submit())
+        yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+      })
   )
 })
 

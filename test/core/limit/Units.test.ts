@@ -86,7 +86,7 @@ it.live("a request sent twice is charged once and answered as the first time; se
     expect(first.verdict).toBe("granted")
     expect(yield* take).toEqual(first)
     expect(yield* one.send("LLEN", line.keys.grants)).toBe(1)
-    const settle = store.settle({ line, id: "00000000-0000-4000-8000-000000000001", leave: null, used: 50 })
+    const settle = store.settle({ line, id: "00000000-0000-4000-8000-000000000001", leave: null, used: 50, units: 60 })
     yield* settle
     yield* settle
     yield* one.run(grant(both, { units: 50, ...now }))

@@ -223,11 +223,12 @@ export const submit = (world: World, { body, id, image, owner, plan }: Submissio
   if (known !== undefined) return known.body === body ? "exists" : "IdempotencyConflict"
   const first = plan[0]!
   const { deadline, lane, mailbox, perUser } = world.limits
-  if (world.mailboxes.get(first.mailbox)!.length + inLanes(world) >= mailbox) return "MailboxFull"
+  const left = mailbox - world.mailboxes.get(first.mailbox)!.length - inLanes(world)
+  if (left <= 0) return "MailboxFull"
   const waiting = world.lanes.get(owner)?.length ?? 0
   const limited = owner !== "" && perUser > 0
   const waits = limited && (waiting > 0 || admittedOf(world, owner) >= perUser)
-  if (waits && waiting >= lane) return "LaneFull"
+  if (waits && waiting >= Math.min(lane, left)) return "LaneFull"
   if (image === null) return "UploadGone"
   const job: Job = {
     ...{ id, owner, body, plan, created: world.now, state: "lane", at: first.name, cur: null, by: "", last: "" },

@@ -144,15 +144,35 @@ describe("admission", () => {
   it.live("a mailbox's capacity counts those who wait in lanes", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1, mailboxCapacity: 12 })
-      yield* submits(client, "ann", 3)
+      yield* submits(client, "ann", 2)
+      yield* submits(client, neighbours[0]!, 1)
       const before = yield* Fleet.keysOf(client)
-      for (const owner of ["ann", neighbours[0]!]) {
+      for (const owner of ["ann", neighbours[0]!, neighbours[1]!]) {
         const exit = yield* Effect.exit(
           client.run(Pipeline.submit(Fleet.ParcelPipeline, { weight: 2 }, { owner, key: null, image: images }))
         )
         expect(Exit.isFailure(exit) && String(exit.cause)).toContain("MailboxFull")
       }
       expect(yield* Fleet.keysOf(client)).toEqual(before)
+    })
+  )
+
+  it.live("one user's lane takes no more of a mailbox's capacity than it leaves: the others' submits still pass", () =>
+    Effect.gen(function* () {
+      // 20 in each partition
+      const client = yield* Fleet.joined(redis.url, { userConcurrency: 1, mailboxCapacity: 80 })
+      const greedy = (owner: string) =>
+        Effect.forEach(Array.from({ length: 20 }), () => client.run(Fleet.submit({ owner }))).pipe(Effect.flip)
+      expect(yield* greedy("ann")).toEqual(new JobStore.LaneFull({ owner: "ann", depth: 10 }))
+      yield* submits(client, neighbours[0]!, 1)
+      expect(yield* greedy(neighbours[1]!)).toEqual(new JobStore.LaneFull({ owner: neighbours[1]!, depth: 4 }))
+      yield* submits(client, neighbours[2]!, 1)
+      expect(yield* countsOf(client, "ann")).toEqual({ admitted: 1, waiting: 14 })
+      // what the operator lowers later refuses everybody, as a full mailbox does
+      const tight = yield* Fleet.joined(redis.url, { userConcurrency: 1, mailboxCapacity: 40 })
+      for (const owner of ["ann", neighbours[3]!]) {
+        expect(yield* Effect.flip(tight.run(Fleet.submit({ owner })))).toMatchObject({ _tag: "MailboxFull" })
+      }
     })
   )
 

@@ -6,8 +6,14 @@ import { isDeepStrictEqual } from "node:util"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
+const change = (process: Fleet.Process<Fleet.Services>, mailbox: string, changed: Policies.Change) =>
+  process.run(Policies.Policies.use((policies) => policies.change(mailbox, changed)))
+/** This and nothing else: what is left out is taken back. */
 const set = (process: Fleet.Process<Fleet.Services>, mailbox: string, policy: Policies.Policy) =>
-  process.run(Policies.Policies.use((policies) => policies.set(mailbox, policy)))
+  change(process, mailbox, {
+    ...{ capacity: null, timeout_ms: null, attempts: null, redrives: null, redrive_ms: null },
+    ...policy
+  })
 const of = (process: Fleet.Process<Fleet.Services>, mailbox: string) =>
   process.run(Effect.map(Policies.Policies, (policies) => policies.of(mailbox)))
 const reaches = (process: Fleet.Process<Fleet.Services>, mailbox: string, policy: Policies.Policy) =>
@@ -33,6 +39,43 @@ describe("a mailbox's policy", () => {
       yield* set(late, "parcel.ship", {})
       yield* reaches(one, "parcel.ship", {})
     })
+  )
+
+  it.live("of two changes at once, in processes that have not heard of each other, neither takes the other back", () =>
+    Effect.gen(function* () {
+      const one = yield* Fleet.joined(redis.url)
+      const two = yield* Fleet.joined(redis.url)
+      yield* change(one, "parcel.weigh", { attempts: 7, redrives: 1 })
+      yield* Effect.all(
+        [change(one, "parcel.weigh", { timeout_ms: 10 }), change(two, "parcel.weigh", { redrives: null })],
+        {
+          concurrency: "unbounded"
+        }
+      )
+      const both = { attempts: 7, timeout_ms: 10 }
+      for (const process of [one, two, yield* Fleet.joined(redis.url)]) yield* reaches(process, "parcel.weigh", both)
+      yield* set(one, "parcel.weigh", {})
+      yield* reaches(two, "parcel.weigh", {})
+    })
+  )
+
+  it.live.skipIf(Fleet.onCluster)(
+    "a change is answered with all that is set then, also what was not heard of yet",
+    () =>
+      Effect.gen(function* () {
+        const one = yield* Fleet.joined(redis.url)
+        const two = yield* Fleet.joined(redis.url)
+        // two loses the connection it hears of changes by
+        const readers = String(yield* two.send("CLIENT", "LIST"))
+          .split("\n")
+          .filter((line) => line.includes(" cmd=xread "))
+        expect(readers.length).toBeGreaterThan(0)
+        for (const reader of readers) yield* two.send("CLIENT", "KILL", "ID", /id=(\d+)/.exec(reader)![1]!)
+        yield* change(one, "parcel.weigh", { attempts: 7 })
+        expect(yield* change(two, "parcel.weigh", { capacity: 50 })).toEqual({ attempts: 7, capacity: 50 })
+        yield* set(one, "parcel.weigh", {})
+        yield* reaches(two, "parcel.weigh", {})
+      })
   )
 
   it.live("capacity holds for submits and tells from then on", () =>

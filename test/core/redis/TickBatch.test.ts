@@ -42,6 +42,25 @@ describe("calls of one tick", () => {
     })
   )
 
+  it.live("that were cut apart answer and fail by themselves, begun in order", () =>
+    Effect.gen(function* () {
+      const calls: Array<ReadonlyArray<string>> = []
+      const call = TickBatch.make(
+        (items: ReadonlyArray<string>) => {
+          calls.push(items)
+          if (items[0] === "hangs") return Effect.never
+          return items[0] === "fails" ? Effect.fail("refused" as const) : Effect.succeed(items)
+        },
+        32,
+        (waiting) => [...Map.groupBy(waiting, ({ item }) => item).values()]
+      )
+      yield* Effect.forkChild(call("hangs"), { startImmediately: true })
+      const exits = yield* Effect.forEach(["a", "fails", "b", "a"], (item) => Effect.exit(call(item)), together)
+      expect(exits).toEqual([Exit.succeed("a"), Exit.fail("refused"), Exit.succeed("b"), Exit.succeed("a")])
+      expect(calls).toEqual([["hangs"], ["a", "a"], ["fails"], ["b"]])
+    })
+  )
+
   it.live("whose call throws die of it, each, and the next go on", () =>
     Effect.gen(function* () {
       const { call } = tenfold(32)

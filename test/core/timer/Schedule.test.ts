@@ -1,9 +1,22 @@
 /** Schedules as processes declare them: workers that fire slots, run their jobs, and stop. */
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Layer, Metric, Result, Schema, Scope } from "effect"
-import { Actor, Behavior, Keys, Metrics, Pipeline, Schedule, Schedules, Stage, Timing } from "@eco2/core"
+import {
+  Actor,
+  Behavior,
+  Elapsed,
+  Keys,
+  Keyspace,
+  Metrics,
+  Pipeline,
+  Schedule,
+  Schedules,
+  Stage,
+  Timing
+} from "@eco2/core"
 import * as ScheduleLoop from "../../../packages/core/src/timer/ScheduleLoop.ts"
 import * as Fleet from "../CoreFixture.ts"
+import * as SteppedClock from "../SteppedClock.ts"
 
 const redis = Fleet.privateRedis()
 const second = { interval: "1 second" } as const
@@ -197,7 +210,7 @@ const loopWithClock = Effect.fnUntraced(function* (
   })
   const scope = yield* Effect.scope
   const fired: Array<number> = []
-  const { dueAt, look } = yield* process.run(
+  const { dueAt, elapsed, look, partition } = yield* process.run(
     Effect.gen(function* () {
       const service = yield* Schedules.Schedules
       const watched = Schedules.Schedules.of({
@@ -230,22 +243,46 @@ const loopWithClock = Effect.fnUntraced(function* (
         }),
         scope
       )
-      return loop
+      const { of } = yield* Keyspace
+      return { ...loop, partition: of("skewed"), elapsed: yield* Elapsed.clock }
     }).pipe(Effect.provideService(Clock.Clock, skewed))
   )
   return {
     fired,
     /** As TimerLoop would: waits until it is due by its own clock, looks; how long it waited. */
     step: Effect.gen(function* () {
-      const wait = Math.max(0, dueAt() - skewed.currentTimeMillisUnsafe())
+      const wait = Math.max(0, dueAt(partition) - elapsed())
       yield* Effect.sleep(wait)
-      yield* process.run(look)
+      yield* process.run(look(partition))
       return wait
     })
   }
 })
 
 describe("a process whose clock is wrong", () => {
+  it.live("T1 because it was set back while the process ran fires on, each slot once", () =>
+    Effect.gen(function* () {
+      const clock = yield* SteppedClock.make
+      const slots: Array<string> = []
+      yield* clock.on(
+        Fleet.working(
+          redis.url,
+          ticking((slot) => slots.push(slot))
+        )
+      )
+      yield* Fleet.until(
+        Effect.sync(() => slots.length),
+        (fired) => fired >= 1
+      )
+      clock.back(3_600_000)
+      yield* Fleet.until(
+        Effect.sync(() => slots.length),
+        (fired) => fired >= 3
+      )
+      expect(new Set(slots).size).toBe(slots.length)
+    })
+  )
+
   for (const skewMillis of [-3_600_000, 700, 3_600_000]) {
     it.live(`T1 by ${skewMillis} ms fires neither early nor late nor twice: it goes by Redis's`, () =>
       Effect.gen(function* () {

@@ -187,7 +187,7 @@ describe("a slot", () => {
       yield* before.send("XADD", partition.mailbox("parcel.weigh"), "1-1", "job", "x")
       const late = yield* after(1)
       const set = (capacity: number) =>
-        late.run(Policies.Policies.use((all) => Effect.orDie(all.set("parcel.weigh", { capacity }))))
+        late.run(Policies.Policies.use((all) => Effect.orDie(all.change("parcel.weigh", { capacity }))))
       yield* set(1)
       yield* Fleet.until(
         late.run(Effect.map(Policies.Policies, (all) => all.of("parcel.weigh").capacity)),

@@ -58,6 +58,16 @@ describe("the operator's calls on policies", () => {
     await expect.poll(async () => (await call(gateway, "GET", "")).body).toEqual([])
   })
 
+  it("quickly one after the other, at different gateways, take nothing of each other back", async () => {
+    await call(gateway, "PATCH", "/scan.vision", '{"attempts":3}')
+    const second = await call(other, "PATCH", "/scan.vision", '{"timeout_ms":30000}')
+    expect(second.body).toEqual({ ...unset, mailbox: "scan.vision", attempts: 3, timeout_ms: 30_000 })
+    await expect.poll(async () => (await call(gateway, "GET", "")).body).toEqual([second.body])
+    await call(gateway, "PATCH", "/scan.vision", '{"timeout_ms":null,"attempts":null}')
+    await expect.poll(async () => (await call(other, "GET", "")).body).toEqual([])
+    await expect.poll(async () => (await call(gateway, "GET", "")).body).toEqual([])
+  })
+
   it.each([
     ['{"attempts":0}', 422, "VALIDATION_ERROR"],
     ['{"timeout_ms":1.5}', 422, "VALIDATION_ERROR"],

@@ -6,7 +6,7 @@
  * again, the entry is still pending and adopted anew (A4, counted by A2), and an actor or a loop that fails too often stops
  * the process's work in order (A5), so that others take it over.
  */
-import { Cause, Clock, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Cause, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Lease } from "../mailbox/Lease.ts"
@@ -17,6 +17,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import * as Elapsed from "../timer/Elapsed.ts"
 import * as ScheduleLoop from "../timer/ScheduleLoop.ts"
 import type { Schedules } from "../timer/Schedules.ts"
 import * as TimerLoop from "../timer/TimerLoop.ts"
@@ -86,9 +87,8 @@ const make = Effect.fnUntraced(function* (role: string) {
   const redis = yield* RedisClient
   const mailbox = yield* Mailbox
   const { partitions } = yield* Keyspace
-  const clock = yield* Clock.Clock
+  const now = yield* Elapsed.clock
   const scope = yield* Effect.scope
-  const now = () => clock.currentTimeMillisUnsafe()
   const workload = new Workload()
   const timeouts = yield* Timeouts.make(workload)
   const supervisor = Supervisor.make({ stopping: () => workload.stopping })

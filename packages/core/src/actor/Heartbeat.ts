@@ -3,25 +3,27 @@
  * Invariants A1 (only entries of the dead are taken, after a lease of our own good beats), A4 (fibers = pending list),
  * J7 (a cancelled job's fiber finds its entry gone within one beat). One timer serves beats and expiries.
  */
-import { Cause, Clock, Duration, Effect, Queue } from "effect"
+import { Cause, Duration, Effect, Queue } from "effect"
 import type { Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Entries, keyOf } from "../mailbox/Delivery.ts"
 import { Lease } from "../mailbox/Lease.ts"
+import { group } from "../mailbox/Mailbox.ts"
 import { dispatch } from "../mailbox/Reader.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
+import * as Elapsed from "../timer/Elapsed.ts"
 import type { Supervisor } from "./Supervisor.ts"
 import type { Workload } from "./Workload.ts"
 
 export interface Heartbeat {
   /** The process's present token: the consumer name it reads under. */
   readonly token: () => string
-  /** When the last beat was answered, epoch milliseconds of this process's clock. */
+  /** When the last beat was answered, by Elapsed. */
   readonly lastBeat: () => number
   /** Redis's clock by the last beat, epoch milliseconds; off by no more than that beat's way back. */
   readonly storeTime: () => number
@@ -45,14 +47,13 @@ export const make = Effect.fnUntraced(function* (
   const redis = yield* RedisClient
   const config = yield* CoreConfig
   const scope = yield* Effect.scope
-  const clock = yield* Clock.Clock
+  const millis = yield* Elapsed.clock
   const leaseMillis = Duration.toMillis(config.lease)
   const beatMillis = leaseMillis / 3
   const wake = yield* Queue.sliding<void>(1)
   const decodeEntries = decodeReply("XRANGE", Entries)
   const complaint = Complaint.make("heartbeat failed", "heartbeat goes on")
   const newToken = () => `${role}.${randomUUID()}`
-  const millis = () => clock.currentTimeMillisUnsafe()
 
   let token = newToken()
   let left = false
@@ -61,7 +62,7 @@ export const make = Effect.fnUntraced(function* (
   // the first look comes as soon as we may reap
   let lastLook = goodSince - lookMillis + leaseMillis
   let reconnects = redis.reconnects()
-  /** Redis's clock less this process's. */
+  /** Redis's clock less Elapsed. */
   let ahead = 0
   /** Dead tokens of which nothing is left to take. */
   const cleared = new Set<string>()
@@ -127,6 +128,8 @@ export const make = Effect.fnUntraced(function* (
     const found = yield* redis
       .send("XRANGE", partition.mailbox(mailbox), entry, entry)
       .pipe(Effect.flatMap(decodeEntries), Effect.ensuring(Effect.sync(() => workload.ask(mailbox, -1))))
+    // withdrawn by its sender while the answer that brought it was lost: nobody can work on it, and nobody else lets it go
+    if (found.length === 0) yield* redis.send("XACK", partition.mailbox(mailbox), group, entry)
     const deliveries = found.flatMap((one) => workload.add(partition, mailbox, token, one) ?? [])
     if (deliveries.length > 0) yield* Effect.forkIn(dispatch(workload, deliveries), scope)
   })

@@ -5,9 +5,10 @@
  * A defect in a handler is not counted here: it is its message's failure (Behavior, StageBehavior).
  * A Schedule counts from its start and a FiberSet tells only the first failure, so the sliding window is kept here.
  */
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Metric, Schema } from "effect"
+import { Cause, Deferred, Duration, Effect, Exit, Metric, Schema } from "effect"
 import type { Fiber, Scope } from "effect"
 import { restarts } from "../telemetry/Metrics.ts"
+import * as Elapsed from "../timer/Elapsed.ts"
 
 /** How often a loop may fail before it is given up. */
 export interface Intensity {
@@ -70,7 +71,7 @@ export const make = ({ stopping = () => false }: { readonly stopping?: () => boo
     const restarted = Metric.withAttributes(restarts, { loop })
     let failures: ReadonlyArray<number> = []
     return Effect.fnUntraced(function* (cause) {
-      const now = yield* Clock.currentTimeMillis
+      const now = (yield* Elapsed.clock)()
       failures = [...failures.filter((at) => now - at < withinMillis), now].slice(-maxRestarts - 1)
       if (failures.length > maxRestarts) {
         const error = new LoopFailed({ loop, failures: failures.length, withinMillis })

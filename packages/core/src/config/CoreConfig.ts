@@ -55,7 +55,7 @@ const variables = Config.all({
   mailboxCapacity: Setting.integer("MAILBOX_CAPACITY", { default: 100_000, min: 1, max: 10_000_000 }),
   /** USER_CONCURRENCY: jobs of one user admitted at once, the rest wait their turn; 0 = no limit. Default 100. */
   userConcurrency: Setting.integer("USER_CONCURRENCY", { default: 100, min: 0, max: 1_000_000 }),
-  /** LANE_CAPACITY: jobs that may wait in one user's lane. Default 10000. */
+  /** LANE_CAPACITY: jobs that may wait in one user's lane, never more than that leaves to others. Default 10000. */
   laneCapacity: Setting.integer("LANE_CAPACITY", { default: 10_000, min: 1, max: 1_000_000 }),
   /** USER_RATE: jobs one user may submit, such as 60/minute, in any minute; beyond it submits are refused. Default off. */
   userRate: Setting.rate("USER_RATE", { default: null }),

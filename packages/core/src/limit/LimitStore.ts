@@ -1,6 +1,7 @@
 /**
  * LimitStore: the scripts of rate limits as typed calls. What fibers ask of one limit in one tick travels together, in the
- * order in which they asked: somebody who gives up is never overtaken by his own request. For RateLimiter alone.
+ * order in which they asked: somebody who gives up is never overtaken by his own request. Limits do not wait for each other:
+ * they may be kept by different servers. For RateLimiter alone.
  */
 import { Duration, Effect, Schema } from "effect"
 import type { LimitKeys } from "../redis/Keys.ts"
@@ -43,6 +44,8 @@ interface Settle {
   readonly leave: string | null
   /** Null: as many as were taken. */
   readonly used: number | null
+  /** As they were asked for: what was used beyond them is charged, however long ago that was. */
+  readonly units: number
 }
 
 export interface LimitStore {
@@ -78,6 +81,25 @@ const Grants = Schema.Tuple([Schema.Tuple([Schema.String, Schema.String]), Schem
 const mostTogether = 32
 
 const settled: Answer = { verdict: "granted", millis: 0, waitedMillis: 0, isPaused: false }
+
+/** Requests of one kind share a call with those of their limit that nothing else of it stands between. */
+const neighbours = <W extends { readonly item: Take | Settle }>(waiting: ReadonlyArray<W>) => {
+  const calls: Array<Array<W>> = []
+  const latest = new Map<string, Array<W>>()
+  for (const one of waiting) {
+    const { _tag, line } = one.item
+    const open = latest.get(line.keys.state)
+    const first = open?.[0]?.item
+    if (open !== undefined && first?._tag === _tag && first.line.limit === line.limit) {
+      open.push(one)
+      continue
+    }
+    const call = [one]
+    calls.push(call)
+    latest.set(line.keys.state, call)
+  }
+  return calls
+}
 
 export const make = (
   redis: RedisClient["Service"],
@@ -124,58 +146,36 @@ export const make = (
         [
           offset,
           Math.ceil(Duration.toMillis(limit.window)),
-          ...settles.flatMap(({ id, leave, used }) => [id, leave ?? "", used === null ? -1 : Math.ceil(used)])
+          ...settles.flatMap(({ id, leave, units, used }) => [
+            id,
+            leave ?? "",
+            used === null ? -1 : Math.ceil(used),
+            Math.min(Math.ceil(units), limit.units ?? 0)
+          ])
         ]
       )
       .pipe(Effect.map((rows) => rows.map(() => settled)))
 
-  /** Neighbours of one kind and limit share a call; calls leave in the order of their first. */
   const send = TickBatch.make(
     (items: ReadonlyArray<Take | Settle>): Effect.Effect<ReadonlyArray<Answer>, RedisError> => {
-      const calls: Array<{ readonly first: Take | Settle; readonly at: Array<number> }> = []
-      const latest = new Map<string, (typeof calls)[number]>()
-      for (const [i, item] of items.entries()) {
-        const open = latest.get(item.line.keys.state)
-        if (open !== undefined && open.first._tag === item._tag && open.first.line.limit === item.line.limit) {
-          open.at.push(i)
-          continue
-        }
-        const call = { first: item, at: [i] }
-        calls.push(call)
-        latest.set(item.line.keys.state, call)
-      }
-      return Effect.gen(function* () {
-        const answers: Array<Answer> = []
-        yield* Effect.forEach(
-          calls,
-          ({ at, first }) => {
-            const some = at.map((i) => items[i]!)
-            const run: Effect.Effect<ReadonlyArray<Answer>, RedisError> = first._tag === "take"
-              ? sendTakes(
-                  first.line,
-                  some.filter((one) => one._tag === "take")
-                )
-              : sendSettles(
-                  first.line,
-                  some.filter((one) => one._tag === "settle")
-                )
-            return Effect.flatMap(run, (rows) =>
-              rows.length === at.length
-                ? Effect.sync(() => at.forEach((i, n) => (answers[i] = rows[n]!)))
-                : Effect.fail(
-                    new RedisReplyInvalid({
-                      command: `limit-${first._tag}`,
-                      reason: `${rows.length} answers to ${at.length}`
-                    })
-                  )
+      const { _tag, line } = items[0]!
+      return Effect.filterOrFail(
+        _tag === "take"
+          ? sendTakes(
+              line,
+              items.filter((one) => one._tag === "take")
             )
-          },
-          { concurrency: "unbounded", discard: true }
-        )
-        return answers
-      })
+          : sendSettles(
+              line,
+              items.filter((one) => one._tag === "settle")
+            ),
+        (rows) => rows.length === items.length,
+        (rows) =>
+          new RedisReplyInvalid({ command: `limit-${_tag}`, reason: `${rows.length} answers to ${items.length}` })
+      )
     },
-    mostTogether
+    mostTogether,
+    neighbours
   )
 
   return {

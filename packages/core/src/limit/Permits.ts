@@ -28,6 +28,7 @@ export const make = Effect.fnUntraced(function* (
   store: Pick<LimitStore, "renew">,
   leaseMillis: number
 ): Effect.fn.Return<Permits, never, Scope.Scope> {
+  const roundMillis = leaseMillis / 3
   const held = new Map<string, Held>()
   const toRenew = yield* Queue.sliding<void>(1)
   const toEnd = yield* Queue.sliding<void>(1)
@@ -53,7 +54,22 @@ export const make = Effect.fnUntraced(function* (
       if (others === undefined) byKey.set(line.keys.held, { line, ids: [id] })
       else others.ids.push(id)
     }
-    for (const { ids, line } of byKey.values()) yield* renew(line, ids)
+    // limits may be kept by different servers: one that is away, or does not answer, costs the permits of others nothing
+    const troubles = yield* Effect.forEach(
+      byKey.values(),
+      ({ ids, line }) =>
+        renew(line, ids).pipe(
+          Effect.as(null),
+          Effect.timeoutOrElse({
+            duration: roundMillis,
+            orElse: () => Effect.succeed(new Error(`no answer within ${roundMillis} ms`))
+          }),
+          Effect.catch(Effect.succeed)
+        ),
+      { concurrency: "unbounded" }
+    )
+    const trouble = troubles.find((one) => one !== null)
+    yield* trouble === undefined ? renewing.well : renewing.failed(trouble)
   })
 
   /** Not part of renewing: a renewal may wait for Redis longer than a lease lasts. */
@@ -74,9 +90,11 @@ export const make = Effect.fnUntraced(function* (
     "permits",
     Effect.gen(function* () {
       yield* Queue.take(toRenew)
+      let began = performance.now()
       while (held.size > 0) {
-        yield* Effect.sleep(leaseMillis / 3)
-        yield* Effect.matchEffect(renewAll, { onFailure: renewing.failed, onSuccess: () => renewing.well })
+        yield* Effect.sleep(Math.max(1, began + roundMillis - performance.now()))
+        began = performance.now()
+        yield* renewAll
       }
     }).pipe(Effect.forever)
   )

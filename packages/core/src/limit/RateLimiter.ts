@@ -9,7 +9,7 @@
  * renewed by one (Permits). State is Redis's alone (LimitStore); nothing is kept in memory but what this process waits for
  * and holds.
  */
-import { Clock, Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
 import { randomUUID } from "node:crypto"
 import { Attempt } from "../actor/Attempt.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -18,6 +18,7 @@ import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
+import * as Elapsed from "../timer/Elapsed.ts"
 import * as Alarm from "./Alarm.ts"
 import type { Limit, PermitLost } from "./Limit.ts"
 import { RateLimited } from "./Limit.ts"
@@ -93,9 +94,9 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     let arrivals = 0
 
     /** The result of the work does not wait for it. What is lost with Redis away: a permit until its lease is over. */
-    const settle = (line: Line, id: string, leave: string | null, used: number | null) =>
+    const settle = (line: Line, id: string, leave: string | null, used: number | null, units: number) =>
       store
-        .settle({ line, id, leave, used })
+        .settle({ line, id, leave, used, units })
         .pipe(
           Effect.matchEffect({ onFailure: settling.failed, onSuccess: () => settling.well }),
           Effect.andThen(Effect.sync(() => alarm.wakeFirst(line.keys.state))),
@@ -103,11 +104,12 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
         )
 
     const stand = Effect.fnUntraced(function* (line: Line, id: string, place: string | null, request: Request) {
-      const since = yield* Clock.currentTimeMillis
+      const now = yield* Elapsed.clock
+      const since = now()
       const patienceMillis = Duration.toMillis(Duration.fromInputUnsafe(request.patience ?? standardPatience))
       const order = arrivals++
       for (;;) {
-        const waitedMillis = (yield* Clock.currentTimeMillis) - since
+        const waitedMillis = now() - since
         // the lease begins when Redis grants it: not before now
         const sentAt = performance.now()
         const answer = yield* store.take({
@@ -134,8 +136,9 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
           const attempt = yield* Attempt
           const line = lineOf(limit, request.key)
           const id = randomUUID()
+          const units = Math.max(0, request.units ?? 1)
           const answer = yield* restore(attempt.untimed(stand(line, id, attempt.place, request))).pipe(
-            Effect.onInterrupt(() => settle(line, id, attempt.place ?? id, 0))
+            Effect.onInterrupt(() => settle(line, id, attempt.place ?? id, 0, units))
           )
           yield* Metric.update(
             Metric.withAttributes(Metrics.limitWait, { limit: limit.name }),
@@ -156,7 +159,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
             Effect.onExit(() => {
               permits.drop(id)
               // a lost one too: Redis may have it still
-              return !isHeld && used === null ? Effect.void : settle(line, id, null, used)
+              return !isHeld && used === null ? Effect.void : settle(line, id, null, used, units)
             })
           )
         })

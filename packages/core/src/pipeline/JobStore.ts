@@ -28,10 +28,13 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
     return `job ${this.jobId} was submitted under this key with another body`
   }
 }
-/** The user's lane holds its capacity. Nothing was stored; submitting again once some of the user's jobs are over is safe. */
+/**
+ * The user's lane holds its capacity, or as much as the mailbox has left for all others. Nothing was stored; submitting again
+ * once some of the user's jobs are over is safe.
+ */
 export class LaneFull extends Schema.TaggedError<LaneFull>()("LaneFull", { owner: Schema.String, depth: Schema.Int }) {
   override get message() {
-    return `${this.depth} jobs of this user wait already; see LANE_CAPACITY`
+    return `${this.depth} jobs of this user wait already; see LANE_CAPACITY, and MAILBOX_CAPACITY, of which a lane takes no more than it leaves`
   }
 }
 /** A part of what was to be submitted is larger than allowed. Nothing happened; submitting it again would not help. */

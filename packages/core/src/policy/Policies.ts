@@ -4,7 +4,7 @@
  * both. Carried by a topic: whatever process reads it next works by the new value, within a second; one that starts late
  * has it before it works. Read by JobStore and Mailbox (capacity), StageBehavior and Settlement (the rest).
  */
-import { Context, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Topic from "../topic/Topic.ts"
 import { Topics } from "../topic/Topic.ts"
@@ -28,17 +28,44 @@ export const Policy = Schema.Struct({
 })
 export type Policy = typeof Policy.Type
 
-const none: Policy = {}
+/** What is to become of a mailbox's policy: null takes a setting back, what is left out stays as it is. */
+export const Change = Schema.Struct({
+  capacity: Schema.optionalKey(Schema.NullOr(Policy.fields.capacity.schema)),
+  timeout_ms: Schema.optionalKey(Schema.NullOr(Policy.fields.timeout_ms.schema)),
+  attempts: Schema.optionalKey(Schema.NullOr(Policy.fields.attempts.schema)),
+  redrives: Schema.optionalKey(Schema.NullOr(Policy.fields.redrives.schema)),
+  redrive_ms: Schema.optionalKey(Schema.NullOr(Policy.fields.redrive_ms.schema))
+})
+export type Change = typeof Change.Type
 
+const none: Policy = {}
+/** How long a change is waited for until this process has heard of it; it holds all the same. */
+const hearing = Duration.seconds(2)
+
+/** Each setting is a field of the topic's state: of two who change a mailbox at once neither takes back what the other did. */
 const PolicyTopic = Topic.make("policy", {
-  event: Schema.Struct({ mailbox: Schema.NonEmptyString, policy: Policy }),
+  event: Schema.Struct({ mailbox: Schema.NonEmptyString, change: Change }),
   state: {
-    value: Policy,
-    change: ({ mailbox, policy }) => [
-      Object.keys(policy).length === 0 ? Topic.remove(mailbox) : Topic.set(mailbox, policy)
-    ]
+    value: Schema.Int,
+    change: ({ change, mailbox }) =>
+      Object.entries(change).map(([setting, value]) =>
+        value === null ? Topic.remove(`${mailbox} ${setting}`) : Topic.set(`${mailbox} ${setting}`, value)
+      )
   }
 })
+
+const laidOver = (policy: Policy, change: Change): Policy =>
+  Object.fromEntries(Object.entries({ ...policy, ...change }).filter(([, value]) => value !== null))
+
+const byMailbox = (state: ReadonlyMap<string, number>): ReadonlyMap<string, Policy> => {
+  const policies = new Map<string, Policy>()
+  for (const [field, value] of state) {
+    const [mailbox = "", setting = ""] = field.split(" ")
+    // a setting that only newer processes know
+    if (setting in Policy.fields) policies.set(mailbox, { ...policies.get(mailbox), [setting]: value })
+  }
+  return policies
+}
 
 export class Policies extends Context.Service<
   Policies,
@@ -48,10 +75,10 @@ export class Policies extends Context.Service<
     /** All that is set, by mailbox. */
     readonly all: () => ReadonlyMap<string, Policy>
     /**
-     * Sets a mailbox's policy; an empty one takes back all that was set. Answers once it is in Redis.
-     * TopicFull, TopicEventTooLarge, RedisRefused: nothing happened. RedisUnavailable: unknown; setting it again is safe.
+     * Changes a mailbox's policy; answers what is set then, once it is in Redis.
+     * TopicFull, TopicEventTooLarge, RedisRefused: nothing happened. RedisUnavailable: unknown; changing it again is safe.
      */
-    readonly set: (mailbox: string, policy: Policy) => Effect.Effect<void, Topic.PublishError>
+    readonly change: (mailbox: string, change: Change) => Effect.Effect<Policy, Topic.PublishError>
   }
 >()("@eco2/core/policy/Policies") {}
 
@@ -59,11 +86,19 @@ export const layer: Layer.Layer<Policies, RedisError, Topics> = Layer.effect(
   Policies,
   Effect.gen(function* () {
     const topics = yield* Topics
-    const mirror = yield* Topic.mirror(PolicyTopic)
+    let policies = byMailbox(new Map())
+    const mirror = yield* Topic.mirror(PolicyTopic, (state) => {
+      policies = byMailbox(state)
+    })
     return Policies.of({
-      of: (mailbox) => mirror.state().get(mailbox) ?? none,
-      all: mirror.state,
-      set: (mailbox, policy) => Effect.asVoid(topics.publish(PolicyTopic, { mailbox, policy }))
+      of: (mailbox) => policies.get(mailbox) ?? none,
+      all: () => policies,
+      change: Effect.fnUntraced(function* (mailbox, change) {
+        yield* topics.publish(PolicyTopic, { mailbox, change })
+        // what others changed just before belongs into the answer; where it is late, what is known here does
+        yield* mirror.subscription.caughtUp.pipe(Effect.timeoutOption(hearing), Effect.ignore)
+        return laidOver(policies.get(mailbox) ?? none, change)
+      })
     })
   })
 )
@@ -74,6 +109,6 @@ export const fixed: Layer.Layer<Policies> = Layer.succeed(
   Policies.of({
     of: () => none,
     all: () => new Map(),
-    set: () => Effect.die(new Error("this process follows no policies; it cannot set one"))
+    change: () => Effect.die(new Error("this process follows no policies; it cannot change one"))
   })
 )

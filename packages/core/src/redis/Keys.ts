@@ -310,8 +310,8 @@ export const table: ReadonlyArray<Row> = [
     "limit-held:{<name>}",
     String.raw`limit-held:\{.+\}`,
     "zset",
-    "grants remembered, permits with their leases",
-    "a lease, or a window, after the last",
+    "grants remembered, permits with their leases, who was settled lately",
+    "a lease, a window or half a minute after the last",
     "limit-take, limit-settle, limit-renew",
     "limit-take",
     true

@@ -1,6 +1,7 @@
 /**
  * TickBatch: many small calls of one tick as one. Items handed in while the event loop is still busy with what arrived
- * together leave together; the order within a batch is the order of arrival. An item's answer is its own.
+ * together leave together; the order within a batch is the order of arrival. An item's answer is its own. Where one batch
+ * is several calls, each answers, and fails, by itself.
  */
 import { Effect } from "effect"
 
@@ -10,29 +11,34 @@ interface Waiting<A, B, E> {
 }
 
 /**
- * `run` answers a batch of at most `most` items, in order. When it fails, every item of the batch fails with its error:
- * what is batched must bear being sent again.
+ * `run` answers a call of at most `most` items, in order. When it fails, every item of the call fails with its error: what is
+ * batched must bear being sent again. `apart` cuts what leaves together into calls, each of at least one item; they are begun
+ * in its order. Left out: one call.
  */
 export const make = <A, B, E>(
   run: (items: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, E>,
-  most: number
+  most: number,
+  apart: <W extends { readonly item: A }>(waiting: ReadonlyArray<W>) => ReadonlyArray<ReadonlyArray<W>> = (waiting) => [
+    waiting
+  ]
 ): ((item: A) => Effect.Effect<B, E>) => {
   let waiting: Array<Waiting<A, B, E>> = []
-  const flush = () => {
-    const all = waiting
-    waiting = []
-    for (let i = 0; i < all.length; i += most) {
-      const batch = all.slice(i, i + most)
-      const answers = Effect.suspend(() => run(batch.map(({ item }) => item)))
-      Effect.runCallback(answers, {
+  const call = (batch: ReadonlyArray<Waiting<A, B, E>>) =>
+    Effect.runCallback(
+      Effect.suspend(() => run(batch.map(({ item }) => item))),
+      {
         onExit: (exit) => {
           for (const [n, { resume }] of batch.entries()) {
             if (exit._tag === "Failure") resume(Effect.failCause(exit.cause))
             else resume(Effect.succeed(exit.value[n]!))
           }
         }
-      })
-    }
+      }
+    )
+  const flush = () => {
+    const all = waiting
+    waiting = []
+    for (let i = 0; i < all.length; i += most) apart(all.slice(i, i + most)).forEach(call)
   }
   return (item) =>
     Effect.callback<B, E>((resume) => {

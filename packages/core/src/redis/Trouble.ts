@@ -5,8 +5,9 @@
  * sends nothing any more because it is not ready.
  * Fed by RedisClient with broken connections and error replies; what a failure means to a caller: RedisError.
  */
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
 import type { Scope } from "effect"
+import * as Elapsed from "../timer/Elapsed.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as ServerInfo from "./ServerInfo.ts"
 
@@ -72,10 +73,9 @@ const mostSaid = 5
 export const make = Effect.fnUntraced(function* (
   look: Effect.Effect<Look, RedisError>
 ): Effect.fn.Return<Trouble, never, Scope.Scope> {
-  const clock = yield* Clock.Clock
   const scope = yield* Effect.scope
   const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const now = () => clock.currentTimeMillisUnsafe()
+  const now = yield* Elapsed.clock
   const refusals = new Map<Kind, { readonly since: number; lastAt: number }>()
   const broken = new Map<string, number>()
   const said = new Set<string>()

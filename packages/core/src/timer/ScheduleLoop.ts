@@ -2,7 +2,8 @@
  * ScheduleLoop: looks at the schedules this process declares, for TimerLoop, which has the only timer. A schedule is looked
  * at when its next slot comes, and once a minute, which says that somebody still declares it; schedules of one partition
  * share a call. The look itself decides whether the slot is this process's (T1, fire.lua).
- * The moment is Redis's: each answer tells its clock, and how far this process's own is off.
+ * The moment is Redis's: each answer tells its clock, and how far this process's own is off. Waits are by the clock that only
+ * goes forward (Elapsed), and a partition whose server is away holds no other up.
  */
 import { Clock, Effect, Metric } from "effect"
 import type { Scope } from "effect"
@@ -11,6 +12,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { scheduleFires } from "../telemetry/Metrics.ts"
+import * as Elapsed from "./Elapsed.ts"
 import { Schedules } from "./Schedules.ts"
 import type { Look, Outcome, Work } from "./Schedules.ts"
 import type { Timing } from "./Timing.ts"
@@ -27,9 +29,9 @@ export interface Declared {
 export interface ScheduleLoop {
   /** Looks at a schedule until the scope closes. A name declared twice in a process is a defect. */
   readonly declare: (schedule: Declared) => Effect.Effect<void, never, Scope.Scope>
-  /** When to look next, epoch milliseconds of this process's clock; Infinity: nothing is declared. */
-  readonly dueAt: () => number
-  readonly look: Effect.Effect<void>
+  /** When to look at a partition's schedules next, by Elapsed; Infinity: none is declared there. */
+  readonly dueAt: (partition: Partition) => number
+  readonly look: (partition: Partition) => Effect.Effect<void>
 }
 
 interface Entry {
@@ -50,13 +52,13 @@ const laterMillis = 5_000
 export const make: Effect.Effect<ScheduleLoop, never, Schedules | Keyspace> = Effect.gen(function* () {
   const schedules = yield* Schedules
   const keyspace = yield* Keyspace
-  const clock = yield* Clock.Clock
-  const millis = () => clock.currentTimeMillisUnsafe()
+  const millis = yield* Elapsed.clock
   /** The same when an answer is lost: who asked again is told as the first time. */
   const process = randomUUID()
   const entries = new Map<string, Entry>()
-  /** Redis's clock less this process's. */
-  let ahead = 0
+  /** Redis's clock less Elapsed; until it has told it, this process's own. */
+  let ahead = (yield* Clock.currentTimeMillis) - millis()
+  const at = (partition: Partition) => [...entries.values()].filter((entry) => entry.partition === partition)
 
   const tell = Effect.fnUntraced(function* (entry: Entry, slot: number, outcome: Outcome, jobId: string) {
     const schedule = entry.declared.name
@@ -80,7 +82,7 @@ export const make: Effect.Effect<ScheduleLoop, never, Schedules | Keyspace> = Ef
   const prepare = Effect.fnUntraced(
     function* (entry: Entry) {
       const { name, overlap, timing, work } = entry.declared
-      const now = millis() + ahead
+      const now = Math.floor(millis() + ahead)
       const slot = timing.latest(now)
       if (entry.prepared?.slot !== slot) entry.prepared = { slot, work: yield* work(new Date(slot)) }
       const look: Look = {
@@ -115,8 +117,8 @@ export const make: Effect.Effect<ScheduleLoop, never, Schedules | Keyspace> = Ef
       if (asked.length === 0) return
       const looks = asked.map(({ look }) => look)
       const { now, outcomes } = yield* schedules.look(partition, process, looks)
-      const at = millis()
-      ahead = now - at
+      const answeredAt = millis()
+      ahead = now - answeredAt
       for (const [i, { entry, look }] of asked.entries()) {
         const { outcome, jobId } = outcomes[i]!
         const { timing } = entry.declared
@@ -124,7 +126,7 @@ export const make: Effect.Effect<ScheduleLoop, never, Schedules | Keyspace> = Ef
         const toNext = Math.min(lookMillis, timing.next(now) - now)
         // our clock was off by more than a slot: ask for the right one
         const right = timing.latest(now) === look.slot || timing.next(now) === look.slot
-        entry.lookAt = at + (outcome === "full" ? laterMillis : right ? toNext : 0)
+        entry.lookAt = answeredAt + (outcome === "full" ? laterMillis : right ? toNext : 0)
         yield* tell(entry, look.slot, outcome, jobId)
       }
     },
@@ -151,18 +153,13 @@ export const make: Effect.Effect<ScheduleLoop, never, Schedules | Keyspace> = Ef
         }),
         () => Effect.sync(() => void entries.delete(declared.name))
       ),
-    dueAt: () => Math.min(Infinity, ...[...entries.values()].map((entry) => entry.lookAt)),
-    look: Effect.gen(function* () {
-      const now = millis()
-      const due = new Set(
-        [...entries.values()].filter((entry) => entry.lookAt <= now).map(({ partition }) => partition)
-      )
-      for (const partition of due) {
-        const all = [...entries.values()].filter((entry) => entry.partition === partition)
+    dueAt: (partition) => Math.min(Infinity, ...at(partition).map((entry) => entry.lookAt)),
+    look: (partition) =>
+      Effect.suspend(() => {
+        const all = at(partition)
         // also what could not be asked: not before
-        for (const entry of all) entry.lookAt = now + laterMillis
-        yield* lookAt(partition, all)
-      }
-    })
+        for (const entry of all) entry.lookAt = millis() + laterMillis
+        return lookAt(partition, all)
+      })
   }
 })

@@ -1,14 +1,16 @@
 /**
- * TimerLoop: serves every partition's timers, from one fiber a process. A partition is looked at once a minute, when its
- * next known timer is due, and when somebody here has just set one; the looks of an idle process are spread out.
- * Schedules are looked at from the same fiber (ScheduleLoop).
+ * TimerLoop: serves every partition's timers, from a fiber each: on a Cluster one whose master is away holds no other up. A
+ * partition is looked at once a minute, when its next known timer is due, and when somebody here has just set one; the looks
+ * of an idle process are spread out. Its schedules are looked at from the same fiber (ScheduleLoop).
+ * Waits are by the clock that only goes forward (Elapsed): one that is set back stops no timer.
  */
-import { Clock, Duration, Effect, Metric, Queue } from "effect"
+import { Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { jobs } from "../telemetry/Metrics.ts"
+import * as Elapsed from "./Elapsed.ts"
 import type { ScheduleLoop } from "./ScheduleLoop.ts"
 import { Timers } from "./Timers.ts"
 
@@ -30,9 +32,9 @@ export const make = Effect.fnUntraced(function* (options: {
 }): Effect.fn.Return<TimerLoop, never, Timers | Keyspace | Scope.Scope> {
   const timers = yield* Timers
   const { partitions } = yield* Keyspace
-  const clock = yield* Clock.Clock
-  const wake = yield* Queue.sliding<void>(1)
-  const start = clock.currentTimeMillisUnsafe()
+  const millis = yield* Elapsed.clock
+  const start = millis()
+  const wakes = new Map<Partition, Queue.Queue<void>>()
   const lookAt = new Map(partitions.map((partition, i) => [partition, start + (i * lookMillis) / partitions.length]))
   const sooner = (partition: Partition, at: number) => {
     if (at < (lookAt.get(partition) ?? Infinity)) lookAt.set(partition, at)
@@ -40,10 +42,9 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const look = Effect.fnUntraced(
     function* (partition: Partition) {
-      lookAt.set(partition, clock.currentTimeMillisUnsafe() + lookMillis)
+      lookAt.set(partition, millis() + lookMillis)
       const { expired, nextMillis } = yield* timers.promote(partition, options.mailboxes())
-      if (nextMillis !== null && nextMillis < lookMillis)
-        sooner(partition, clock.currentTimeMillisUnsafe() + nextMillis)
+      if (nextMillis !== null && nextMillis < lookMillis) sooner(partition, millis() + nextMillis)
       if (expired > 0) {
         yield* Metric.update(Metric.withAttributes(jobs, { pipeline: "", outcome: "expired" }), expired)
         yield* Effect.logWarning("jobs failed at their deadline").pipe(Effect.annotateLogs({ jobs: expired }))
@@ -52,34 +53,36 @@ export const make = Effect.fnUntraced(function* (options: {
     (effect, partition) =>
       effect.pipe(
         // after a defect too: what the loop died of is not left for a minute
-        Effect.tapCause(() => Effect.sync(() => sooner(partition, clock.currentTimeMillisUnsafe() + troubleMillis))),
+        Effect.tapCause(() => Effect.sync(() => sooner(partition, millis() + troubleMillis))),
         Effect.catch((error) =>
           Effect.logDebug("timers could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))
         )
       )
   )
 
-  const loop = Effect.gen(function* () {
+  const loop = Effect.fnUntraced(function* (partition: Partition, wake: Queue.Dequeue<void>) {
     while (!options.stopping()) {
-      const now = clock.currentTimeMillisUnsafe()
-      for (const partition of partitions) {
-        if ((lookAt.get(partition) ?? 0) <= now) yield* look(partition)
-      }
-      if (options.schedules.dueAt() <= clock.currentTimeMillisUnsafe()) yield* options.schedules.look
-      const next = Math.min(options.schedules.dueAt(), ...lookAt.values())
-      yield* Effect.timeoutOption(
-        Queue.take(wake),
-        Duration.millis(Math.max(1, next - clock.currentTimeMillisUnsafe()))
-      )
+      if ((lookAt.get(partition) ?? 0) <= millis()) yield* look(partition)
+      if (options.schedules.dueAt(partition) <= millis()) yield* options.schedules.look(partition)
+      const next = Math.min(options.schedules.dueAt(partition), lookAt.get(partition) ?? 0)
+      yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(Math.max(1, next - millis())))
     }
   })
-  yield* options.supervisor.supervise("timers", loop)
+  for (const partition of partitions) {
+    const wake = yield* Queue.sliding<void>(1)
+    wakes.set(partition, wake)
+    yield* options.supervisor.supervise("timers", loop(partition, wake))
+  }
+  const hurry = (partition: Partition) => {
+    const wake = wakes.get(partition)
+    if (wake !== undefined) Queue.offerUnsafe(wake, undefined)
+  }
 
   return {
-    wakeIn: (partition, millis) => {
-      sooner(partition, clock.currentTimeMillisUnsafe() + millis)
-      Queue.offerUnsafe(wake, undefined)
+    wakeIn: (partition, delayMillis) => {
+      sooner(partition, millis() + delayMillis)
+      hurry(partition)
     },
-    wake: () => void Queue.offerUnsafe(wake, undefined)
+    wake: () => partitions.forEach(hurry)
   }
 })

@@ -3,7 +3,7 @@
  * place (count and entry id of the last event in what it knows) and takes the next event only; where another comes, the
  * state again. Its queue is bounded and drops the oldest, which the count shows like any other gap.
  */
-import { Clock, Duration, Effect, Metric, Queue } from "effect"
+import { Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { isBefore } from "../event/EventLog.ts"
@@ -12,6 +12,7 @@ import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
 import { topicLoads } from "../telemetry/Metrics.ts"
+import * as Elapsed from "../timer/Elapsed.ts"
 import type { Topic } from "./Topic.ts"
 import { decodeHead, decodeState, headField } from "./TopicState.ts"
 import type { Head } from "./TopicState.ts"
@@ -61,8 +62,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
 }): Effect.fn.Return<Subscription, RedisError | E, RedisClient | R | Scope.Scope> {
   const { handlers, supervisor, tail, topic } = options
   const redis = yield* RedisClient
-  const clock = yield* Clock.Clock
-  const now = () => clock.currentTimeMillisUnsafe()
+  const now = yield* Elapsed.clock
   const queue = yield* Queue.sliding<Entry | null>(queueCapacity)
   const loads = Metric.withAttributes(topicLoads, { topic: topic.name })
   const said = Effect.annotateLogs({ topic: topic.name })

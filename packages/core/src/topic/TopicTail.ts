@@ -4,12 +4,13 @@
  * After an interruption it looks whether its place is still in the log: where it is not, trimmed or lost with the server,
  * followers are told to take the state again. Idle it costs three commands a minute, and none while nothing is followed.
  */
-import { Clock, Duration, Effect, Queue, Schema } from "effect"
+import { Duration, Effect, Queue, Schema } from "effect"
 import type { Scope } from "effect"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import * as Keys from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
+import * as Elapsed from "../timer/Elapsed.ts"
 import { decodeHead, headField } from "./TopicState.ts"
 
 /** One published event as the log has it. */
@@ -51,8 +52,7 @@ export const make = Effect.fnUntraced(function* (
   supervisor: Supervisor
 ): Effect.fn.Return<TopicTail, never, RedisClient | Scope.Scope> {
   const redis = yield* RedisClient
-  const clock = yield* Clock.Clock
-  const now = () => clock.currentTimeMillisUnsafe()
+  const now = yield* Elapsed.clock
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const decodeTail = decodeReply("XREAD", TailReply)
   const decodeRange = decodeReply("XRANGE", Entries)

@@ -3,7 +3,8 @@
  * (rotation), at most every half minute, so that invented key ids cost the issuer nothing. While the issuer does not answer
  * the last known keys serve on, for a day. One fetch at a time, bounded in time and bytes.
  */
-import { Clock, Data, Effect, Schema } from "effect"
+import { Elapsed } from "@eco2/core"
+import { Data, Effect, Schema } from "effect"
 import { createLocalJWKSet, errors } from "jose"
 import type { JWTVerifyGetKey } from "jose"
 
@@ -56,8 +57,7 @@ const fetchKeys = async (url: string) => {
 
 /** Finds the key a token names; rejects with KeysUnavailable, or with jose's own errors. */
 export const make = Effect.fnUntraced(function* (url: string): Effect.fn.Return<JWTVerifyGetKey> {
-  const clock = yield* Clock.Clock
-  const now = () => clock.currentTimeMillisUnsafe()
+  const now = yield* Elapsed.clock
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   let known: JWTVerifyGetKey | null = null
   let fetchedAt = -Infinity

@@ -4,7 +4,7 @@
  * A viewer's queue is bounded: one that does not keep up is ended, and its browser resumes by Last-Event-ID. One timer
  * serves all viewers' keepalives, loss checks and time limits. How one viewer joins history and tail: Viewer (J4).
  */
-import { EventLog, Keyspace, Readiness, Supervisor } from "@eco2/core"
+import { Elapsed, EventLog, Keyspace, Readiness, Supervisor } from "@eco2/core"
 import type { Job, JobEvent, RedisError } from "@eco2/core"
 import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
 import type { Caller } from "../auth/Authorization.ts"
@@ -77,7 +77,7 @@ export const layer = (
       const readiness = yield* Readiness
       const clock = yield* Clock.Clock
       const maxViewers = yield* viewersWithin(config.maxViewers)
-      const now = () => clock.currentTimeMillisUnsafe()
+      const now = yield* Elapsed.clock
       const viewTimeout = Duration.toMillis(config.viewTimeout)
       const keepalive = Duration.toMillis(config.keepalive)
       const byJob = new Map<string, Set<Viewer>>()
@@ -98,7 +98,9 @@ export const layer = (
           const viewers = byJob.get(jobId)
           if (viewers === undefined) return
           const last = events.at(-1)
-          if (last !== undefined) fork(Metric.update(eventLag, Math.max(0, now() / 1000 - last.ts)))
+          if (last !== undefined) {
+            fork(Metric.update(eventLag, Math.max(0, clock.currentTimeMillisUnsafe() / 1000 - last.ts)))
+          }
           for (const viewer of viewers) {
             viewer.heardAt = now()
             offer(viewer, { _tag: "Events", events })

@@ -4,8 +4,6 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { base, failure, missing, refused, Secret } from "./OpsApi.ts"
 
-const { attempts, capacity, redrive_ms, redrives, timeout_ms } = Policies.Policy.fields
-
 /** What is set; null: as the environment or the code has it. */
 export const PolicyState = Schema.Struct({
   mailbox: Schema.String,
@@ -15,16 +13,6 @@ export const PolicyState = Schema.Struct({
   redrives: Schema.NullOr(Schema.Int),
   redrive_ms: Schema.NullOr(Schema.Int)
 })
-
-/** What is to be set; null takes it back, what is left out stays. */
-export const PolicyChange = Schema.Struct({
-  capacity: Schema.optionalKey(Schema.NullOr(capacity.schema)),
-  timeout_ms: Schema.optionalKey(Schema.NullOr(timeout_ms.schema)),
-  attempts: Schema.optionalKey(Schema.NullOr(attempts.schema)),
-  redrives: Schema.optionalKey(Schema.NullOr(redrives.schema)),
-  redrive_ms: Schema.optionalKey(Schema.NullOr(redrive_ms.schema))
-})
-export type PolicyChange = typeof PolicyChange.Type
 
 export class PolicyOpsGroup extends HttpApiGroup.make("policies")
   .add(
@@ -36,7 +24,7 @@ export class PolicyOpsGroup extends HttpApiGroup.make("policies")
     HttpApiEndpoint.patch("change", `${base}/policies/:mailbox`, {
       params: { mailbox: Schema.String },
       headers: Secret,
-      payload: PolicyChange,
+      payload: Policies.Change,
       success: PolicyState,
       error: [...missing, failure(400, "INVALID_JSON"), failure(422, "VALIDATION_ERROR")]
     }).annotate(OpenApi.Summary, "Changes a mailbox's policy; every process works by it within a second")

@@ -1,6 +1,6 @@
 /**
- * PolicyOpsHandlers: the operator's calls on policies. A change is laid over what this process knows to be set; of two
- * operators who change one mailbox at once the later has the last word. What was changed is said in the log.
+ * PolicyOpsHandlers: the operator's calls on policies. Of two operators who change one setting at once the later has the last
+ * word; what one does not name stays as the other left it. What was changed is said in the log.
  */
 import { Policies } from "@eco2/core"
 import { Effect, Schema } from "effect"
@@ -12,10 +12,9 @@ import { invalid, refusal, unavailable } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
 import { guard, json } from "./OpsCall.ts"
 import * as OpsMailboxes from "./OpsMailboxes.ts"
-import { PolicyChange } from "./PolicyOpsApi.ts"
 import { Api } from "./ScanApi.ts"
 
-const decodeChange = Schema.decodeUnknownEffect(PolicyChange, { onExcessProperty: "error" })
+const decodeChange = Schema.decodeUnknownEffect(Policies.Change, { onExcessProperty: "error" })
 /** A policy has five numbers. */
 const mostBody = 4_096
 
@@ -28,12 +27,9 @@ const stateOf = (mailbox: string, policy: Policies.Policy) => ({
   redrive_ms: policy.redrive_ms ?? null
 })
 
-const laidOver = (policy: Policies.Policy, change: PolicyChange): Policies.Policy =>
-  Object.fromEntries(Object.entries({ ...policy, ...change }).filter(([, value]) => value !== null))
-
 const read = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest
-): Effect.fn.Return<PolicyChange, HttpRefusal> {
+): Effect.fn.Return<Policies.Change, HttpRefusal> {
   const text = yield* Effect.mapError(request.text, () => refusal(400, "INVALID_JSON", "the body could not be read"))
   if (text.length > mostBody) return yield* refusal(400, "INVALID_JSON", "the body is too large for a policy")
   const body = yield* Effect.try({
@@ -57,8 +53,7 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
         request: HttpServerRequest.HttpServerRequest
       ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
         yield* known(mailbox)
-        const policy = laidOver(policies.of(mailbox), yield* read(request))
-        yield* policies.set(mailbox, policy).pipe(
+        const policy = yield* policies.change(mailbox, yield* read(request)).pipe(
           // bounded by the mailboxes there are, and by what a policy is
           Effect.catchTags({ TopicFull: Effect.die, TopicEventTooLarge: Effect.die }),
           Effect.mapError(() => unavailable("the store does not answer; try again"))

@@ -1,8 +1,8 @@
 -- packages/core/src/limit/scripts/limit-renew.lua
 -- Renews the permits one process holds of a limit. One script, so that a permit whose lease is over is taken up again only
--- where nobody else has it by now (L1).
+-- where nobody else has it by now (L1), and so that one given back meanwhile is not taken up again by its last renewal.
 -- KEYS[1]   hash    state, as in limit-take
--- KEYS[2]   zset    permits → lease expiry
+-- KEYS[2]   zset    permits → lease expiry; negative: settled
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     lease, milliseconds
 -- ARGV[3]   int     permits held at once
@@ -15,7 +15,11 @@ local lease, permits = tonumber(ARGV[2]), tonumber(ARGV[3])
 local lost, late = {}, {}
 for i = 4, #ARGV do
   local score = tonumber(redis.call("ZSCORE", held, ARGV[i]) or 0)
-  if score > now then redis.call("ZADD", held, int(now + lease), ARGV[i]) else late[#late + 1] = ARGV[i] end
+  if score > now then
+    redis.call("ZADD", held, int(now + lease), ARGV[i])
+  elseif score >= 0 then
+    late[#late + 1] = ARGV[i]
+  end
 end
 for _, id in ipairs(late) do
   if redis.call("ZCOUNT", held, "(" .. int(now), "+inf") < permits then

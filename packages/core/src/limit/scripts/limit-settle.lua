@@ -1,44 +1,49 @@
 -- packages/core/src/limit/scripts/limit-settle.lua
 -- Ends requests to one limit: gives a permit back, corrects the units charged to those used, leaves the line. One script, so
--- that a request is settled once. What was used beyond the estimate is charged now; what was not used is taken off where it
--- was charged. The request itself stays charged (L1).
+-- that a request is settled once. What was used beyond the estimate is charged now, however long ago the request was granted;
+-- what was not used is taken off where it was charged. The request itself stays charged (L1).
 -- KEYS[1]   hash    state, as in limit-take
 -- KEYS[2]   zset    the line
--- KEYS[3]   zset    grants remembered
+-- KEYS[3]   zset    grants remembered, permits' leases; negative: settled
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     window, milliseconds
--- ARGV[3..] three a request:
+-- ARGV[3..] four a request:
 --           uuid    its id
 --           text    name of the place to give back, "" for none
 --           int     units used, -1 = as many as were taken
--- reply     an array: 1, or 0 for one that holds nothing (any more)
+--           int     units taken, for one that is not remembered any more
+-- reply     an array: 1, or 0 for one that was settled before
 -- cost      O(log waiting) a request
 local state, line, held = KEYS[1], KEYS[2], KEYS[3]
 redis.call("ZREM", line, "") -- never refused
 local window = tonumber(ARGV[2])
 local slack = slack_of(window)
 
-local function settle(id, who, used)
+local function settle(id, who, used, taken)
   if who ~= "" then
     redis.call("ZREM", line, who)
     redis.call("HDEL", state, "w:" .. who)
   end
+  if is_settled(held, id) then return 0 end
   local at, bucket, units = string.match(redis.call("HGET", state, "u:" .. id) or "", "^(%d+) %d+ (%d+) (%d+)$")
-  if not at then return 0 end
   redis.call("HDEL", state, "u:" .. id)
-  redis.call("ZREM", held, id)
-  bucket, units = tonumber(bucket), tonumber(units)
+  mark_settled(held, id)
+  bucket, units = tonumber(bucket), tonumber(units or taken)
   if used > units then
     add_units(state, math.floor(now / slack), used - units)
     keep_for(state, window + slack)
-  elseif used >= 0 and used < units and (bucket + 1) * slack > now - window then
+  elseif bucket and used >= 0 and used < units and (bucket + 1) * slack > now - window then
     add_units(state, bucket, used - units)
   end
-  local hold = tonumber(redis.call("HGET", state, "hold") or 200)
-  redis.call("HSET", state, "hold", int(hold * 0.8 + (now - tonumber(at)) * 0.2))
+  if at then
+    local hold = tonumber(redis.call("HGET", state, "hold") or 200)
+    redis.call("HSET", state, "hold", int(hold * 0.8 + (now - tonumber(at)) * 0.2))
+  end
   return 1
 end
 
 local answers = {}
-for i = 3, #ARGV, 3 do answers[#answers + 1] = settle(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2])) end
+for i = 3, #ARGV, 4 do
+  answers[#answers + 1] = settle(ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), tonumber(ARGV[i + 3]))
+end
 return answers

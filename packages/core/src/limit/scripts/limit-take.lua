@@ -10,7 +10,7 @@
 --                   w:<who> "seq due joined units" of those who wait, u:<id> "at waited bucket units" of those granted lately
 -- KEYS[2]   list    times of the last grants, oldest first
 -- KEYS[3]   zset    the line: number of those who are there; of those away, the time they are due, negative
--- KEYS[4]   zset    grants remembered → until when; where permits are counted, their leases
+-- KEYS[4]   zset    grants remembered → until when; where permits are counted, their leases; negative: settled (limit.lua)
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     window, milliseconds
 -- ARGV[3]   int     requests a window, 0 = any number
@@ -38,7 +38,7 @@ local kept = math.max(60000, whole)
 local remembered = permits > 0 and lease or math.max(units_limit > 0 and whole or 0, 30000)
 
 -- what is long past
-for _, id in ipairs(redis.call("ZRANGEBYSCORE", held, "-inf", int(now), "LIMIT", 0, 20)) do
+for _, id in ipairs(redis.call("ZRANGEBYSCORE", held, int(-now), int(now), "LIMIT", 0, 20)) do
   redis.call("ZREM", held, id)
   redis.call("HDEL", state, "u:" .. id)
 end
@@ -125,6 +125,7 @@ end
 local function take(id, place, units, patience)
   local at, waited = string.match(redis.call("HGET", state, "u:" .. id) or "", "^(%d+) (%d+)")
   if at then return { "granted", tonumber(at), tonumber(waited) } end
+  if is_settled(held, id) then return { "refused", 0, 0 } end -- given up before this came; nobody hears it
   local who = place ~= "" and place or id
   if units_limit > 0 then units = math.min(units, units_limit) else units = 0 end
   local seq, due, joined = string.match(redis.call("HGET", state, "w:" .. who) or "", "^(%d+) (%d+) (%d+)")

@@ -44,3 +44,12 @@ local function keep_for(key, millis)
   redis.call("PEXPIRE", key, int(millis), "NX")
   redis.call("PEXPIRE", key, int(millis), "GT")
 end
+
+-- A request that is settled is remembered under its id until nothing of it can still be on its way: what comes late, or a
+-- second time, changes nothing. Marks stand among the grants, as the time they are dropped at, negative.
+local settled_for = 30000
+local function is_settled(held, id) return tonumber(redis.call("ZSCORE", held, id) or 0) < 0 end
+local function mark_settled(held, id)
+  redis.call("ZADD", held, int(-now - settled_for), id)
+  keep_for(held, settled_for)
+end

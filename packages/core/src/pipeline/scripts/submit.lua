@@ -6,7 +6,7 @@
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     deadline, milliseconds from now
 -- ARGV[3]   int     USER_CONCURRENCY: jobs of one user admitted at once, 0 = no limit
--- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane
+-- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane, where that leaves as much room to others
 -- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
 -- ARGV[6]   int     that window, milliseconds
 -- ARGV[7..] nine a submit:
@@ -60,7 +60,9 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
   local limited = owner ~= "" and limit > 0
   local waiting = limited and in_lanes > 0 and redis.call("LLEN", lane_key(owner)) or 0
   local in_lane = limited and (waiting > 0 or running >= limit)
-  if in_lane and waiting >= lane_capacity then return refuse("lane-full", waiting) end
+  -- a lane takes no more than it leaves: alone it fills half of what the mailbox holds, and there is always room for others
+  local room = math.min(lane_capacity, math.max(1, tonumber(capacity) - depth))
+  if in_lane and waiting >= room then return refuse("lane-full", waiting) end
   if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
 
   local f = new_fence(stage, allowed, upload ~= "", owner)

@@ -1,0 +1,129 @@
+/** What ends a request to a limit, whatever came before it, late or twice: a permit is free, units are charged, once (L1). */
+import { describe, expect, it } from "@effect/vitest"
+import { Keys, Limit, RedisClient } from "@eco2/core"
+import { Effect, Fiber } from "effect"
+import type { Scope } from "effect"
+import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
+import * as Fleet from "../CoreFixture.ts"
+import { process } from "./LimitFixture.ts"
+
+const redis = Fleet.privateRedis()
+const leaseMillis = 15_000
+const a = "00000000-0000-4000-8000-00000000000a"
+const b = "00000000-0000-4000-8000-00000000000b"
+const c = "00000000-0000-4000-8000-00000000000c"
+
+const lineOf = (limit: Limit.Limit): LimitStore.Line => ({ limit, keys: Keys.limit(limit.name) })
+const single = lineOf(Limit.make("single", { permits: 1 }))
+
+/** The scripts as they answer so far ahead of Redis's clock. */
+const at = (aheadMillis: number): Effect.Effect<ReturnType<typeof playing>, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    return playing(yield* one.run(RedisClient.RedisClient), aheadMillis)
+  })
+const playing = (client: RedisClient.RedisClient["Service"], clockOffsetMillis: number) => {
+  const store = LimitStore.make(client, { clockOffsetMillis, leaseMillis })
+  return {
+    take: (line: LimitStore.Line, id: string, units = 1) =>
+      Effect.map(store.take({ line, id, place: null, units, patienceMillis: 0 }), ({ verdict }) => verdict),
+    settle: (line: LimitStore.Line, id: string, used: number | null = null, units = 1) =>
+      store.settle({ line, id, leave: null, used, units }),
+    renew: store.renew
+  }
+}
+
+describe("a permit", () => {
+  it.live("L1 that was given back is not taken up again by a renewal that comes after", () =>
+    Effect.gen(function* () {
+      const now = yield* at(0)
+      expect(yield* now.take(single, a)).toBe("granted")
+      yield* now.settle(single, a)
+      expect(yield* now.take(single, b)).toBe("granted")
+      yield* now.settle(single, b)
+      expect(yield* now.renew(single, [a, b])).toEqual([])
+      expect(yield* now.take(single, c)).toBe("granted")
+    })
+  )
+
+  it.live("L1 whose lease was over, and which was taken up again, is free when it is given back", () =>
+    Effect.gen(function* () {
+      const [now, later, still, end] = yield* Effect.forEach([0, 16_000, 17_000, 18_000], at)
+      expect(yield* now!.take(single, a)).toBe("granted")
+      expect(yield* later!.take(single, b)).toBe("granted")
+      yield* later!.settle(single, b)
+      expect(yield* still!.renew(single, [a])).toEqual([])
+      expect(yield* still!.take(single, c)).toBe("refused")
+      yield* still!.settle(single, a)
+      expect(yield* end!.take(single, c)).toBe("granted")
+    })
+  )
+
+  it.live("that was given up before its request came is granted to nobody", () =>
+    Effect.gen(function* () {
+      const now = yield* at(0)
+      yield* now.settle(single, a, 0)
+      expect(yield* now.take(single, a)).toBe("refused")
+      expect(yield* now.take(single, b)).toBe("granted")
+    })
+  )
+
+  it.live("leaves nothing behind: what is remembered of those given back goes after half a minute", () =>
+    Effect.gen(function* () {
+      const [now, later] = yield* Effect.forEach([0, 31_000], at)
+      expect(yield* now!.take(single, a)).toBe("granted")
+      yield* now!.settle(single, a)
+      expect(yield* later!.take(single, b)).toBe("granted")
+      const one = yield* process(redis.url)
+      expect(yield* one.send("ZRANGE", single.keys.held, 0, -1)).toEqual([b])
+      expect(yield* one.send("PTTL", single.keys.held)).toBeGreaterThan(0)
+    })
+  )
+})
+
+describe("units", () => {
+  const hundred = lineOf(Limit.make("hundred", { units: 100 }))
+
+  it.live("L1 used beyond the estimate are charged, once, however long the call took", () =>
+    Effect.gen(function* () {
+      const [now, later] = yield* Effect.forEach([0, 120_000], at)
+      expect(yield* now!.take(hundred, a, 10)).toBe("granted")
+      // whoever comes forgets what is past
+      expect(yield* later!.take(hundred, b, 0)).toBe("granted")
+      yield* later!.settle(hundred, a, 95, 10)
+      yield* later!.settle(hundred, a, 95, 10)
+      expect(yield* later!.take(hundred, c, 16)).toBe("refused")
+      expect(yield* later!.take(hundred, c, 15)).toBe("granted")
+    })
+  )
+
+  it.live("not used by a call that took longer than the window are given back to nobody", () =>
+    Effect.gen(function* () {
+      const [now, later] = yield* Effect.forEach([0, 120_000], at)
+      expect(yield* now!.take(hundred, a, 60)).toBe("granted")
+      expect(yield* later!.take(hundred, b, 60)).toBe("granted")
+      yield* later!.settle(hundred, a, 0, 60)
+      expect(yield* later!.take(hundred, c, 41)).toBe("refused")
+    })
+  )
+})
+
+describe("limits asked in one tick", () => {
+  it.live("are answered each by itself: one whose call fails costs the others nothing", () =>
+    Effect.gen(function* () {
+      const now = yield* at(0)
+      const one = yield* process(redis.url)
+      const spoilt = lineOf(Limit.make("spoilt", { permits: 1 }))
+      yield* one.send("SET", spoilt.keys.held, "no sorted set")
+      const bad = yield* Effect.forkChild(Effect.flip(now.take(spoilt, a)), { startImmediately: true })
+      const badSettle = yield* Effect.forkChild(Effect.flip(now.settle(spoilt, c)), { startImmediately: true })
+      const good = yield* Effect.forkChild(now.take(single, b), { startImmediately: true })
+      const settled = yield* Effect.forkChild(now.settle(single, b), { startImmediately: true })
+      expect(yield* Fiber.join(good)).toBe("granted")
+      yield* Fiber.join(settled)
+      expect(yield* Fiber.join(bad)).toMatchObject({ _tag: "RedisRefused" })
+      expect(yield* Fiber.join(badSettle)).toMatchObject({ _tag: "RedisRefused" })
+      expect(yield* now.take(single, c)).toBe("granted")
+    })
+  )
+})
