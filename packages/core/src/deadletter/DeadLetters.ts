@@ -1,6 +1,6 @@
 /**
  * DeadLetters: what was given up, and why; the operator's view of it. Letters of jobs keep their jobs alive and readable
- * (J2: a redriven job resumes at the stage that failed). Written by bury, begin and settle; a healed, cancelled or redriven
+ * (J2: a redriven job resumes at the stage that failed). Written by bury, begin, promote (at the deadline) and settle; a healed, cancelled or redriven
  * job takes its letter along. Automatic rounds of parked jobs are the timers'.
  */
 import { Context, Effect, Layer, Schema } from "effect"
