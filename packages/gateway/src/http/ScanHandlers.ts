@@ -87,7 +87,8 @@ export const layer = (config: GatewayConfig) =>
         const user = yield* authorization.user(request)
         if (!isJobId(id)) return yield* notFound
         const job = yield* store.get(id).pipe(
-          Effect.catchTag("JobUnreadable", (error) => Effect.die(error)),
+          // whose it is cannot be read either
+          Effect.catchTag("JobUnreadable", (error) => Effect.as(Effect.logError(error.message), null)),
           Effect.mapError(fromRedis)
         )
         return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* notFound : job
@@ -153,7 +154,7 @@ export const layer = (config: GatewayConfig) =>
         id: string
       ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
         const job = yield* ownJob(request, id)
-        const body = yield* Effect.orDie(ScanResult.ofJob(job))
+        const body = yield* ScanResult.ofJob(job)
         if (body !== null) return HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": "no-store" } })
         return HttpServerResponse.jsonUnsafe(
           {
