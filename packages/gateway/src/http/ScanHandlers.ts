@@ -176,8 +176,8 @@ export const layer = (config: GatewayConfig) =>
         if (!isJobId(id)) return yield* refusal(400, "INVALID_JOB_ID", "the job id is not a UUID")
         const job = yield* ownJob(request, id)
         const after = lastEventId(request, query)
-        // nothing left to follow: 204 tells EventSource to stop
-        if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) <= after) {
+        // nothing left to follow: 204 tells EventSource to stop. Who has seen more than there is has not seen this end
+        if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) === after) {
           return HttpServerResponse.empty({ status: 204 })
         }
         // freed when the response is over, however it ends
