@@ -80,6 +80,11 @@ export class FakeNews {
   peakOfOnePress = 0
   /** Whether pages take their latency; tests of other things turn it off. */
   isSlow = true
+  /** Bytes that were taken of the pages that go on for 50 MB, what lies in the sockets' buffers included. */
+  bytesOfBigPages = 0
+  /** Pages, by index, that are not answered until `release`. */
+  readonly held = new Set<number>()
+  readonly #waiting = new Map<number, Array<() => void>>()
   readonly #server: Server
   readonly #next: Record<Source, Array<Outcome>> = { naver: [], newsdata: [], rss: [] }
   readonly #open = new Map<string, number>()
@@ -142,6 +147,18 @@ export class FakeNews {
     for (let n = 0; n < times; n++) this.#next[source].push(outcome)
   }
 
+  /** Answers whoever waits for this page, and whoever comes from now on. */
+  release(index: number): void {
+    this.held.delete(index)
+    for (const answer of this.#waiting.get(index) ?? []) answer()
+    this.#waiting.delete(index)
+  }
+
+  /** Pages that are being answered now. */
+  get open(): number {
+    return [...this.#open.values()].reduce((sum, open) => sum + open, 0)
+  }
+
   /** The `n`th call since start, counted from 1, as soon as it has come. */
   waitForCall(n: number): Promise<Call> {
     return this.#when(() => this.calls[n - 1])
@@ -186,12 +203,14 @@ export class FakeNews {
     const ofPress = (this.#open.get(url.hostname) ?? 0) + 1
     this.#open.set(url.hostname, ofPress)
     this.peakOfOnePress = Math.max(this.peakOfOnePress, ofPress)
-    this.peak = Math.max(
-      this.peak,
-      [...this.#open.values()].reduce((sum, open) => sum + open, 0)
-    )
+    this.peak = Math.max(this.peak, this.open)
     response.once("close", () => this.#open.set(url.hostname, (this.#open.get(url.hostname) ?? 1) - 1))
-    if (page.kind !== "silent") setTimeout(() => this.#show(page, response), this.isSlow ? page.latencyMillis : 0)
+    if (page.kind === "silent") return
+    if (!this.held.has(page.index)) {
+      return void setTimeout(() => this.#show(page, response), this.isSlow ? page.latencyMillis : 0)
+    }
+    const waiting = this.#waiting.get(page.index) ?? []
+    this.#waiting.set(page.index, [...waiting, () => this.#show(page, response)])
   }
 
   #show(page: Page, response: ServerResponse): void {
@@ -214,6 +233,9 @@ export class FakeNews {
     response.write(isKorean ? encodeKorean(html) : html)
     if (page.index % 20 !== 7) return void response.end("</body></html>")
     let left = bigPage
+    const { socket } = response
+    const written = socket?.bytesWritten ?? 0
+    response.once("close", () => (this.bytesOfBigPages += (socket?.bytesWritten ?? 0) - written))
     const chunk = Buffer.alloc(64 * 1024, "분 ")
     const more = () => {
       while (left > 0 && !response.destroyed) {

@@ -3,9 +3,14 @@ import { Core, GuardedFetch, Migrations, Postgres, Readiness, RedisClient } from
 import { Effect, Layer, Schedule } from "effect"
 import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiScalar } from "effect/http-api"
+import * as ArticleBehavior from "./collect/ArticleBehavior.ts"
 import * as Collector from "./collect/Collector.ts"
+import * as FeedVersions from "./collect/FeedVersions.ts"
+import * as LookMemory from "./collect/LookMemory.ts"
 import * as NewsSchedules from "./collect/NewsSchedules.ts"
 import * as OgImage from "./collect/OgImage.ts"
+import * as PictureSearch from "./collect/PictureSearch.ts"
+import * as QuotaGauge from "./collect/QuotaGauge.ts"
 import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import { NewsApi } from "./http/NewsApi.ts"
 import * as NewsHandlers from "./http/NewsHandlers.ts"
@@ -53,8 +58,14 @@ const databaseReady = Migrations.check(migrations).pipe(
   Effect.retry({ schedule: Schedule.spaced("1 second"), while: isAway })
 )
 
+/** Runs, worked off, and what follows them; needs the sources, the pages, the stores. */
+export const collection = Layer.mergeAll(Collector.layer, ArticleBehavior.layer, QuotaGauge.layer).pipe(
+  Layer.provide(PictureSearch.layer),
+  Layer.provide([FeedVersions.layer, LookMemory.layer])
+)
+
 /** Role `news-worker`: collects by schedule from the sources that are on here. */
-export const newsWorker = Layer.merge(Collector.layer, NewsSchedules.layer).pipe(
+export const newsWorker = Layer.merge(collection, NewsSchedules.layer).pipe(
   Layer.provide([NewsSources.layer, OgImage.layer, Core.limits, articles]),
   Layer.provide(GuardedFetch.layer),
   Layer.provide(Layer.effectDiscard(databaseReady))

@@ -242,3 +242,18 @@ it.live("every key of a limit goes away by itself", () =>
     expect(yield* one.send("PTTL", "eco2:limit-held:{away}")).not.toBe(-1)
   })
 )
+
+it.live("tells how many requests the window that ends now has seen, of all processes and of each key", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("told", { requests: 3, window: "6 seconds" })
+    const used = RateLimiter.RateLimiter.use((limiter) => limiter.granted(limit))
+    const [one, other] = [yield* process(redis.url), yield* process(redis.url)]
+    expect(yield* one.run(used)).toBe(0)
+    for (const taker of [one, one, other]) yield* taker.run(grant(limit))
+    yield* Effect.flip(other.run(grant(limit, { patience: 0 })))
+    yield* one.run(grant(limit, { key: "somebody's" }))
+    expect([yield* one.run(used), yield* other.run(used)]).toEqual([3, 3])
+    const later = yield* process(redis.url, { aheadMillis: 6_000 })
+    expect(yield* later.run(used)).toBe(0)
+  })
+)

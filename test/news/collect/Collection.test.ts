@@ -1,63 +1,31 @@
 /** Collection runs as jobs: from a source's reply to what readers are answered, each article once, whatever comes again. */
 import { expect, it } from "@effect/vitest"
-import { Core, CoreConfig, JobStore, Migrations, Pipeline, RedisClient } from "@eco2/core"
-import type { Job } from "@eco2/core"
-import { ConfigProvider, Context, Effect, Layer, References } from "effect"
-import { afterAll, beforeAll } from "vitest"
-import * as Collector from "../../../packages/news/src/collect/Collector.ts"
-import { NewsPipeline } from "../../../packages/news/src/collect/NewsPipeline.ts"
-import type { Run } from "../../../packages/news/src/collect/NewsPipeline.ts"
-import * as OgImage from "../../../packages/news/src/collect/OgImage.ts"
+import { Effect, Metric } from "effect"
+import { afterAll, beforeAll, beforeEach } from "vitest"
 import { categories } from "../../../packages/news/src/domain/Article.ts"
-import { articles } from "../../../packages/news/src/layers.ts"
-import * as NewsSources from "../../../packages/news/src/source/NewsSources.ts"
-import { ArticleReading } from "../../../packages/news/src/store/ArticleReading.ts"
-import { migrations } from "../../../packages/news/src/store/ArticleStore.ts"
+import * as Metrics from "../../../packages/news/src/Metrics.ts"
 import { privateRedis, until } from "../../core/CoreFixture.ts"
-import { onServer, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
+import { onServer } from "../../core/postgres/PostgresFixture.ts"
 import { FakeNews } from "../../harness/FakeNews.ts"
-import { query } from "../NewsFixture.ts"
+import * as NewsWorker from "./NewsWorker.ts"
 
 const redis = privateRedis()
 let world: FakeNews
 beforeAll(async () => {
   world = await FakeNews.start()
 })
+beforeEach(() => {
+  world.isSlow = false
+})
 afterAll(() => world.close())
 
-onServer("a collection run", (database) => {
-  /** A news-worker, and whoever hands it runs. */
-  const worker = (env: Readonly<Record<string, string>> = world.env) =>
-    Effect.gen(function* () {
-      yield* Effect.provide(Migrations.apply(migrations), postgresLayer(database()))
-      const layer = Collector.layer.pipe(
-        Layer.provide([NewsSources.layer, OgImage.layer, Core.limits]),
-        Layer.provideMerge(articles),
-        Layer.provideMerge(Core.worker({ role: "news-worker" })),
-        Layer.provide([world.guard(), postgresLayer(database())]),
-        Layer.provideMerge(Layer.merge(RedisClient.layerUrl(redis.url), CoreConfig.layerWith({}))),
-        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))),
-        Layer.fresh
-      )
-      const context = yield* Effect.orDie(Layer.build(layer))
-      const store = Context.get(context, JobStore.JobStore)
-      const ended = (id: Job.JobId) =>
-        Effect.orDie(
-          until(Effect.orDie(store.get(id)), (job) => job !== null && (job.state === "done" || job.state === "failed"))
-        )
-      return {
-        run: (run: Run) =>
-          Effect.gen(function* () {
-            const { id } = yield* Effect.orDie(Pipeline.submit(NewsPipeline, run, { owner: "", key: null }))
-            const job = (yield* ended(id))!
-            const text = job.outputs.get("warm")
-            return { state: job.state, error: job.error, result: text === undefined ? null : JSON.parse(text) }
-          }).pipe(Effect.provideContext(context)),
-        page: Effect.orDie(Context.get(context, ArticleReading).page(query({ limit: 50 })))
-      }
-    })
-  const quietly = Effect.provideService(References.MinimumLogLevel, "None")
+const feeds = { source: "rss", category: null } as const
+const energy = { source: "newsdata", category: "energy" } as const
 
+onServer("a collection run", (database) => {
+  const worker = (given: { readonly env?: Readonly<Record<string, string>> } = {}) =>
+    NewsWorker.make({ world, redis: redis.url, database: database(), ...given })
+  const { quietly } = NewsWorker
   it.live(
     "fetches, finds pictures, stores and shows; the same again changes nothing and loses nothing",
     () =>
@@ -69,14 +37,15 @@ onServer("a collection run", (database) => {
           expect(first.map(({ state }) => state)).toEqual(["done", "done", "done"])
           const unique = first.reduce((sum, { result }) => sum + result.unique, 0)
           const pictured = first.reduce((sum, { result }) => sum + result.with_images, 0)
-          expect(first.reduce((sum, { result }) => sum + result.saved, 0)).toBe(unique)
-          expect(unique).toBeGreaterThan(50)
+          // three are found by two runs each, with and without a tracking parameter
+          expect(unique).toBe(83)
+          expect(first.reduce((sum, { result }) => sum + result.saved, 0)).toBe(80)
           expect(pictured).toBeGreaterThan(unique / 2)
           const page = yield* news.page
-          expect([page.source, page.total]).toEqual(["redis", unique])
+          expect([page.source, page.total]).toEqual(["redis", 80])
           const again = yield* Effect.forEach(runs, news.run, { concurrency: 3 })
           expect(again.map(({ result }) => result.saved)).toEqual([0, 0, 0])
-          expect((yield* news.page).total).toBe(unique)
+          expect((yield* news.page).total).toBe(80)
           expect(world.trespasses).toEqual([])
         })
       ),
@@ -89,7 +58,7 @@ onServer("a collection run", (database) => {
       quietly(
         Effect.gen(function* () {
           const { NAVER_CLIENT_ID: _, ...rest } = world.env
-          const news = yield* worker(rest)
+          const news = yield* worker({ env: rest })
           world.next("newsdata", { _tag: "Http", status: 401, body: "{}" })
           const [refused, off, feeds] = yield* Effect.forEach(
             [
@@ -110,5 +79,55 @@ onServer("a collection run", (database) => {
         })
       ),
     60_000
+  )
+
+  it.live(
+    "while every source fails, readers keep what there is: the cache is put in force again by schedule",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker({ env: { ...world.env, NEWS_CACHE_TTL: "2 hours" } })
+          yield* news.run(feeds)
+          const inForce = Effect.map(news.send("HGET", "eco2:{news}:state", "until"), Number)
+          const before = yield* inForce
+          world.next("rss", { _tag: "Http", status: 403 })
+          expect((yield* news.run(feeds)).state).toBe("failed")
+          expect(yield* inForce).toBe(before)
+          expect(yield* news.runNow("news-refresh")).toBe(null)
+          yield* until(inForce, (now) => now > before)
+          const { source, total } = yield* news.page
+          expect([source, total]).toEqual(["redis", 5])
+          const refresh = (yield* Effect.orDie(news.schedules.list)).find(({ name }) => name === "news-refresh")
+          expect(refresh?.timing).toContain("1h")
+        })
+      ),
+    60_000
+  )
+
+  it.live("is counted: what was asked, found, looked at and stored, and how much of NewsData's day is gone", () =>
+    Effect.gen(function* () {
+      const { NAVER_CLIENT_ID: _, ...env } = world.env
+      const news = yield* worker({ env })
+      yield* news.run(energy)
+      yield* news.run(energy)
+      yield* news.run({ source: "naver", category: "ai" })
+      yield* news.scrape
+      const count = (metric: Metric.Counter<number>, labels: Record<string, string>) =>
+        Effect.map(Metric.value(Metric.withAttributes(metric, labels)), (state) => state.count)
+      const gauge = (metric: Metric.Gauge<number>, labels: Record<string, string>) =>
+        Effect.map(Metric.value(Metric.withAttributes(metric, labels)), ({ value }) => value)
+      const source = "newsdata"
+      expect(yield* count(Metrics.newsAsks, { source, outcome: "found" })).toBe(2)
+      expect(yield* count(Metrics.newsRuns, { source, outcome: "completed" })).toBe(2)
+      expect((yield* Metric.value(Metric.withAttributes(Metrics.newsRunSeconds, { source }))).count).toBe(2)
+      expect(yield* count(Metrics.newsArticles, { source, count: "fetched" })).toBe(20)
+      expect(yield* count(Metrics.newsArticles, { source, count: "saved" })).toBe(10)
+      expect(yield* count(Metrics.newsArticles, { source, count: "with_images" })).toBe(14)
+      expect(yield* count(Metrics.newsLooks, { outcome: "found" })).toBe(7)
+      expect(yield* count(Metrics.newsLooks, { outcome: "stored" })).toBe(7)
+      expect(yield* gauge(Metrics.newsQuotaUsed, {})).toBe(2)
+      expect(yield* gauge(Metrics.newsSourceOff, { source: "naver" })).toBe(1)
+      expect(yield* gauge(Metrics.newsSourceOff, { source })).toBe(0)
+    }).pipe(quietly, Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 })

@@ -38,6 +38,14 @@ describe("Deduplication", () => {
     expect(canonicalUrl(url)).not.toBe(canonicalUrl("https://press.example/a/1?id=7"))
   })
 
+  it.each([
+    ["https://a.example/1?utm_source=x&id=7&utm_medium=y#z", "https://a.example/1?id=7#z"],
+    ["https://a.example/1?fbclid=x", "https://a.example/1"],
+    ["https://a.example/1?share=%7e&ref=x", "https://a.example/1?share=%7e&ref=x"]
+  ])("the address %s is kept as %s", (url, kept) => {
+    expect(deduplicate([found({ url })]).map((article) => article.url)).toEqual([kept])
+  })
+
   it("D1 parameters may stand in any order", () => {
     expect(canonicalUrl("https://a.example/?b=2&a=1")).toBe(canonicalUrl("https://a.example/?a=1&b=2"))
   })

@@ -106,11 +106,15 @@ onBoth("an article", (database) => {
       Effect.gen(function* () {
         yield* store.save([article(4), article(8), article(1)])
         expect(idsOf((yield* store.page(query({ hasImage: true }))).articles)).toEqual([article(1).id])
-        const lacking = yield* store.lackingThumbnail(10)
-        expect(lacking.map(({ id }) => id)).toEqual([article(4).id, article(8).id])
-        const found = { id: article(4).id, thumbnail_url: "https://pictures.example/4.jpg" }
-        expect(yield* store.addThumbnails([found, found, { ...found, id: article(1).id }])).toBe(1)
-        expect(yield* store.addThumbnails([found])).toBe(0)
+        const pictures = yield* store.pictures([4, 8, 1, 99].map((n) => article(n).url))
+        expect([...pictures]).toEqual([[article(1).url, article(1).thumbnail_url]])
+        const late = article(4, { thumbnail_url: "https://pictures.example/4.jpg" })
+        expect(yield* store.save([late])).toEqual({ saved: 0, changed: 1, refused: [] })
+        // neither the run that knew of none, nor another picture, takes its place
+        for (const thumbnail_url of [null, "https://pictures.example/other.jpg"]) {
+          expect(yield* store.save([{ ...late, thumbnail_url }])).toEqual({ saved: 0, changed: 0, refused: [] })
+        }
+        expect([...(yield* store.pictures([late.url, late.url]))]).toEqual([[late.url, late.thumbnail_url]])
         expect(yield* store.remove(article(4).id)).toBe(true)
         expect(yield* store.remove(article(4).id)).toBe(false)
         yield* store.save([article(4)])

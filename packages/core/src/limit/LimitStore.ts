@@ -48,6 +48,8 @@ export interface LimitStore {
   /** Ends a request, granted or waiting; harmless for one that is neither. */
   readonly settle: (request: Omit<Settle, "_tag">) => Effect.Effect<void, RedisError>
   readonly pause: (line: Line, millis: number) => Effect.Effect<void, RedisError>
+  /** Requests granted within the window that ends now. */
+  readonly granted: (line: Line) => Effect.Effect<number, RedisError>
   /** Answers the permits that are lost. */
   readonly renew: (line: Line, ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, RedisError>
 }
@@ -67,6 +69,8 @@ const takeScript = script(
 const settleScript = script("limit-settle", 3, Schema.Array(Schema.Literals([0, 1])))
 const pauseScript = script("limit-pause", 1, Schema.Int)
 const renewScript = script("limit-renew", 2, Schema.Array(Schema.String))
+
+const Grants = Schema.Tuple([Schema.Tuple([Schema.String, Schema.String]), Schema.Array(Schema.String)])
 
 /** Requests in one script call: a script holds Redis up for all. */
 const mostTogether = 32
@@ -170,6 +174,19 @@ export const make = (
     take: (request) => send({ _tag: "take", ...request }),
     settle: (request) => Effect.asVoid(send({ _tag: "settle", ...request })),
     pause: ({ keys }, millis) => Effect.asVoid(redis.run(pauseScript, [keys.state], [offset, Math.ceil(millis)])),
+    granted: ({ keys, limit }) =>
+      Effect.flatMap(
+        Effect.zip(redis.send("TIME"), redis.send("LRANGE", keys.grants, 0, -1), { concurrent: true }),
+        (replies) =>
+          Schema.decodeUnknownEffect(Grants)(replies).pipe(
+            Effect.mapError((issue) => new RedisReplyInvalid({ command: "LRANGE", reason: String(issue) })),
+            Effect.map(([[seconds, micros], times]) => {
+              const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) + offset
+              const since = now - Duration.toMillis(limit.window)
+              return times.filter((time) => Number(time) > since).length
+            })
+          )
+      ),
     renew: ({ keys, limit }, ids) =>
       redis.run(renewScript, [keys.state, keys.held], [offset, leaseMillis, limit.permits ?? 0, ...ids])
   }

@@ -57,6 +57,8 @@ export class RateLimiter extends Context.Service<
     ) => Effect.Effect<A, E | RateLimited | PermitLost | RedisError, R>
     /** Grants nothing, fleet-wide, for this long; of several pauses the longest holds. Work under way goes on. */
     readonly pause: (limit: Limit, duration: Duration.Input, key?: string) => Effect.Effect<void, RedisError>
+    /** Requests granted, fleet-wide, within the window that ends now; of a limit that counts requests. Reads all of them. */
+    readonly granted: (limit: Limit, key?: string) => Effect.Effect<number, RedisError>
   }
 >()("@eco2/core/limit/RateLimiter") {}
 
@@ -186,7 +188,8 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     return RateLimiter.of({
       use,
       pause: (limit, duration, key) =>
-        store.pause(lineOf(limit, key), Duration.toMillis(Duration.fromInputUnsafe(duration)))
+        store.pause(lineOf(limit, key), Duration.toMillis(Duration.fromInputUnsafe(duration))),
+      granted: (limit, key) => store.granted(lineOf(limit, key))
     })
   })
 )

@@ -132,6 +132,9 @@ export const blacklist = (jti: string) => `${prefix}blacklist:${jti}`
 
 /** What is cached of the news shares this slot; its scripts take this as KEYS[1]. */
 export const news = `${prefix}{news}`
+/** Beside the cache, each by a hash in hex: a page that was looked at in vain, a feed's version. */
+export const newsLook = (page: string) => `${news}:look:${page}`
+export const newsFeed = (feed: string) => `${news}:feed:${feed}`
 
 /** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
 export interface Row {
@@ -450,6 +453,26 @@ export const table: ReadonlyArray<Row> = [
     "claim, warm",
     "claim",
     false
+  ),
+  row(
+    "{news}:look:<page>",
+    String.raw`\{news\}:look:[0-9a-f]{24}`,
+    "string",
+    "how the last look at a page without a picture ended, and how many there were",
+    "1 day",
+    "LookMemory",
+    "LookMemory",
+    true
+  ),
+  row(
+    "{news}:feed:<feed>",
+    String.raw`\{news\}:feed:[0-9a-f]{24}`,
+    "string",
+    "what a feed said of its version: ETag, Last-Modified",
+    "1 day",
+    "FeedVersions",
+    "FeedVersions",
+    true
   )
 ]
 

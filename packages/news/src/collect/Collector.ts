@@ -1,20 +1,22 @@
 /**
  * Collector: what the stages of a collection run do. One source's trouble is its own run's: another source's is another job.
- * NewsData's day is bounded for the whole fleet and over restarts by a limit; a run that would pass it fails, is seen as
- * such, and the next slot tries again.
+ * A search or feed that fails costs a run nothing of the others; a run of which none could be read fails, is seen as such,
+ * and the next slot tries again.
  */
-import { Limit, Pipeline, RateLimiter, Retry } from "@eco2/core"
-import { Duration, Effect, Layer, Schema } from "effect"
+import { Pipeline, Retry } from "@eco2/core"
+import { Clock, Duration, Effect, Layer, Metric, Result, Schema } from "effect"
 import { publishedMillis } from "../domain/Article.ts"
 import type { Article } from "../domain/Article.ts"
-import type { NewsSource, Query, SourceError } from "../source/NewsSource.ts"
+import { newsArticles, newsRuns, newsRunSeconds } from "../Metrics.ts"
 import { NewsSources } from "../source/NewsSources.ts"
 import { ArticleReading } from "../store/ArticleReading.ts"
 import { ArticleStore } from "../store/ArticleStore.ts"
+import * as Asking from "./Asking.ts"
 import { classify } from "./Classification.ts"
 import { deduplicate } from "./Deduplication.ts"
+import { FeedVersions } from "./FeedVersions.ts"
 import { NewsPipeline } from "./NewsPipeline.ts"
-import { OgImage } from "./OgImage.ts"
+import { PictureSearch } from "./PictureSearch.ts"
 
 /** The source has no key here; another process's may have. Nothing was asked. */
 export class SourceOff extends Schema.TaggedError<SourceOff>()("SourceOff", { setting: Schema.String }) {
@@ -22,24 +24,16 @@ export class SourceOff extends Schema.TaggedError<SourceOff>()("SourceOff", { se
     return `the source is off: ${this.setting} is not set`
   }
 }
-/** NewsData's calls of the last day are used up. Nothing was asked. */
-export class QuotaUsedUp extends Schema.TaggedError<QuotaUsedUp>()("QuotaUsedUp", { limit: Schema.String }) {
-  override get message() {
-    return `${this.limit} may not be asked again for a while: its calls of a day are used up`
-  }
-}
 
-/** NewsData's free day; in any 24 hours, so in any UTC day too. */
-const newsDataDay = Limit.make("news/newsdata", { requests: 200, window: "24 hours" })
 /** Articles of one run, newest first: what a checkpoint has room for, at the longest texts an article may have. */
 const mostArticles = 80
 
-const retry = Retry.policy<SourceError | SourceOff | QuotaUsedUp>({
+const retry = Retry.policy<Asking.AskError | SourceOff>({
   never: ["SourceOff", "QuotaUsedUp", "SourceRefused"],
-  retryAfter: (error) =>
-    (error._tag === "SourceRateLimited" || error._tag === "SourceUnavailable") && error.retryAfterMillis !== null
-      ? Duration.millis(error.retryAfterMillis)
-      : null
+  retryAfter: (error) => {
+    const millis = Asking.retryAfterMillis(error)
+    return millis === null ? null : Duration.millis(millis)
+  }
 })
 
 const fetching = Pipeline.behavior(
@@ -47,33 +41,47 @@ const fetching = Pipeline.behavior(
   "fetch",
   Effect.gen(function* () {
     const { off, on } = yield* NewsSources
-    const limiter = yield* RateLimiter.RateLimiter
-    const ask = (source: NewsSource, query: Query) =>
-      source.name === "newsdata"
-        ? limiter
-            .use(newsDataDay, { patience: 0 }, () => source.find(query))
-            .pipe(
-              Effect.catchTags({
-                RateLimited: ({ limit }) => Effect.fail(new QuotaUsedUp({ limit })),
-                PermitLost: Effect.die,
-                RedisFull: Effect.die,
-                RedisRefused: Effect.die,
-                RedisReplyInvalid: Effect.die,
-                RedisUnavailable: Effect.die
-              })
-            )
-        : source.find(query)
+    const ask = yield* Asking.make
     return Effect.fnUntraced(function* ({ input }: Pipeline.Read<typeof NewsPipeline, "fetch">) {
       const source = on.get(input.source)
       if (source === undefined) return yield* new SourceOff({ setting: off.get(input.source) ?? input.source })
+      const began_ms = yield* Clock.currentTimeMillis
       const queries = source.queries.filter(({ category }) => input.category === null || category === input.category)
-      const found = yield* Effect.forEach(queries, (query) => ask(source, query), { concurrency: 2 })
+      const answers = yield* Effect.forEach(
+        queries,
+        (query) => Effect.map(Effect.result(ask(source, query)), (answer) => ({ query, answer })),
+        { concurrency: 2 }
+      )
+      const failures = answers.flatMap(({ answer, query }) =>
+        Result.isFailure(answer) ? [{ query, error: answer.failure }] : []
+      )
+      const [first] = failures
+      if (first !== undefined && failures.length === answers.length) {
+        yield* Metric.update(Metric.withAttributes(newsRuns, { source: source.name, outcome: "failed" }), 1)
+        return yield* Effect.fail(first.error)
+      }
+      for (const { error, query } of failures) {
+        yield* Effect.logWarning("a news search failed; its run goes on without it").pipe(
+          Effect.annotateLogs({ source: source.name, search: query.text, error: error.message })
+        )
+      }
+      const found = answers.flatMap(({ answer, query }) =>
+        Result.isSuccess(answer) ? [{ ...answer.success, query }] : []
+      )
       const all = found.flatMap(({ articles }) => articles)
       const articles: ReadonlyArray<Article> = deduplicate(all)
         .map(classify)
         .toSorted((a, b) => publishedMillis(b) - publishedMillis(a))
         .slice(0, mostArticles)
-      return { fetched: all.length, rejected: found.reduce((sum, { rejected }) => sum + rejected, 0), articles }
+      return {
+        fetched: all.length,
+        rejected: found.reduce((sum, { rejected }) => sum + rejected, 0),
+        articles,
+        versions: found.flatMap(({ query, unchanged, validators }) =>
+          unchanged || validators === null ? [] : [{ feed: query.text, version: validators }]
+        ),
+        began_ms
+      }
     })
   }),
   { retry }
@@ -82,18 +90,12 @@ const fetching = Pipeline.behavior(
 const enriching = Pipeline.behavior(
   NewsPipeline,
   "enrich",
-  Effect.map(OgImage, (pages) =>
-    Effect.fnUntraced(function* ({ fetch: { articles } }: Pipeline.Read<typeof NewsPipeline, "enrich">) {
-      const bare = articles.filter(({ thumbnail_url }) => thumbnail_url === null)
-      const looks = yield* pages.findAll(bare.map(({ url }) => url))
-      const pictures = new Map(bare.map(({ id }, i) => [id, looks[i]?.picture ?? null]))
-      const enriched = articles.map((article) => ({
-        ...article,
-        thumbnail_url: article.thumbnail_url ?? pictures.get(article.id) ?? null
-      }))
+  Effect.map(PictureSearch, (pictures) =>
+    Effect.fnUntraced(function* ({ fetch }: Pipeline.Read<typeof NewsPipeline, "enrich">) {
+      const articles = yield* pictures.complete(fetch.articles)
       return {
-        articles: enriched,
-        with_images: enriched.filter(({ thumbnail_url }) => thumbnail_url !== null).length
+        articles,
+        with_images: articles.filter(({ thumbnail_url }) => thumbnail_url !== null).length
       }
     })
   )
@@ -102,15 +104,18 @@ const enriching = Pipeline.behavior(
 const storing = Pipeline.behavior(
   NewsPipeline,
   "store",
-  Effect.map(ArticleStore, (store) =>
-    Effect.fnUntraced(function* ({ enrich: { articles } }: Pipeline.Read<typeof NewsPipeline, "store">) {
-      const { refused, saved } = yield* store.save(articles)
+  Effect.gen(function* () {
+    const store = yield* ArticleStore
+    const versions = yield* FeedVersions
+    return Effect.fnUntraced(function* ({ enrich, fetch }: Pipeline.Read<typeof NewsPipeline, "store">) {
+      const { refused, saved } = yield* store.save(enrich.articles)
       for (const { id, reason } of refused) {
         yield* Effect.logWarning("an article was refused").pipe(Effect.annotateLogs({ article: id, reason }))
       }
+      yield* Effect.forEach(fetch.versions, ({ feed, version }) => versions.remember(feed, version), { discard: true })
       return { saved, refused: refused.length }
     })
-  )
+  })
 )
 
 const warming = Pipeline.behavior(
@@ -119,7 +124,7 @@ const warming = Pipeline.behavior(
   Effect.map(ArticleReading, (reading) =>
     Effect.fnUntraced(function* ({ enrich, fetch, input, store }: Pipeline.Read<typeof NewsPipeline, "warm">) {
       const cached = yield* reading.warm
-      return {
+      const collected = {
         status: "completed" as const,
         fetched: fetch.fetched,
         unique: fetch.articles.length,
@@ -128,6 +133,14 @@ const warming = Pipeline.behavior(
         with_images: enrich.with_images,
         category: input.category
       }
+      const { source } = input
+      for (const count of ["fetched", "unique", "saved", "with_images"] as const) {
+        yield* Metric.update(Metric.withAttributes(newsArticles, { source, count }), collected[count])
+      }
+      const millis = (yield* Clock.currentTimeMillis) - fetch.began_ms
+      yield* Metric.update(Metric.withAttributes(newsRunSeconds, { source }), Math.max(0, millis) / 1000)
+      yield* Metric.update(Metric.withAttributes(newsRuns, { source, outcome: "completed" }), 1)
+      return collected
     })
   )
 )

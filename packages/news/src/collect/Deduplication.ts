@@ -38,6 +38,18 @@ const page = (text: string): string | null => {
   return `${host}${port}${path}${query === "" ? "" : `?${query}`}`
 }
 
+/** Of those, the ones that no page needs: they are not kept in an article's address. */
+const senders = /^(?:utm_.*|fbclid|gclid|gbraid|wbraid|dclid|msclkid|yclid|twclid)$/i
+
+/** The address without who sent the reader, so that runs that find a page in different ways keep one article (its URL is unique). */
+export const withoutSender = (text: string): string => {
+  const url = URL.parse(text)
+  const names = [...new Set(url?.searchParams.keys() ?? [])].filter((name) => senders.test(name))
+  if (url === null || names.length === 0) return text
+  for (const name of names) url.searchParams.delete(name)
+  return url.href
+}
+
 /** What two addresses of one page have in common; of what is no URL the text itself. No address to fetch. */
 export const canonicalUrl = (url: string): string => page(url) ?? url
 
@@ -130,5 +142,5 @@ export const deduplicate = (articles: ReadonlyArray<FoundArticle>): ReadonlyArra
     if (whole !== undefined) own.set(whole, [...(own.get(whole) ?? []), at])
     if (body !== undefined) shortened.set(body, [...(shortened.get(body) ?? []), at])
   }
-  return kept
+  return kept.map((article) => ({ ...article, url: withoutSender(article.url) }))
 }

@@ -6,16 +6,25 @@
 import { Pipeline, Stage } from "@eco2/core"
 import { Schema } from "effect"
 import { Article, Category, Source } from "../domain/Article.ts"
+import { Validators } from "../source/NewsSource.ts"
 
 /** `category`: whose words are searched for; null asks all there is to ask, as of feeds. */
 export const Run = Schema.Struct({ source: Source, category: Schema.NullOr(Category) })
 export type Run = typeof Run.Type
 
 /** `fetched`: usable items of all replies; `articles`: each once, the newest first, as many as one run may carry. */
-export const Fetched = Schema.Struct({ fetched: Schema.Int, rejected: Schema.Int, articles: Schema.Array(Article) })
-/** The same articles with the pictures their pages name. */
+export const Fetched = Schema.Struct({
+  fetched: Schema.Int,
+  rejected: Schema.Int,
+  articles: Schema.Array(Article),
+  /** What feeds said of the version that was read; remembered once it is stored. */
+  versions: Schema.Array(Schema.Struct({ feed: Schema.String, version: Validators })),
+  /** When the source was asked, unix milliseconds. */
+  began_ms: Schema.Int
+})
+/** The same articles with the pictures that were known or found in time. */
 export const Enriched = Schema.Struct({ articles: Schema.Array(Article), with_images: Schema.Int })
-/** `saved`: rows written, new ones and changed ones. */
+/** `saved`: articles that were not there before. */
 export const Stored = Schema.Struct({ saved: Schema.Int, refused: Schema.Int })
 /** What a run came to. */
 export const Collected = Schema.Struct({
@@ -33,32 +42,32 @@ export const fetchStage = Stage.make("fetch", {
   output: Fetched,
   progress: 25,
   timeout: "1 minute",
-  concurrency: 4
+  concurrency: 10
 })
 export const enrichStage = Stage.make("enrich", {
   needs: { fetch: Fetched },
   output: Enriched,
   progress: 50,
   timeout: "1 minute",
-  concurrency: 4
+  concurrency: 10
 })
 export const storeStage = Stage.make("store", {
-  needs: { enrich: Enriched },
+  needs: { fetch: Fetched, enrich: Enriched },
   output: Stored,
   progress: 75,
   timeout: "30 seconds",
-  concurrency: 4
+  concurrency: 10
 })
 export const warmStage = Stage.make("warm", {
   needs: { input: Run, fetch: Fetched, enrich: Enriched, store: Stored },
   output: Collected,
   progress: 100,
   timeout: "30 seconds",
-  concurrency: 4
+  concurrency: 10
 })
 
 export const NewsPipeline = Pipeline.make("news", { input: Run })
   .add(fetchStage) // ask the source
-  .add(enrichStage) // look for each article's picture
+  .add(enrichStage) // each article's picture, where it is found in two seconds
   .add(storeStage) // into Postgres
   .add(warmStage) // into the cache readers are answered from

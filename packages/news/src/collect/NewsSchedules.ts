@@ -2,12 +2,15 @@
  * NewsSchedules: when collection runs begin (T1: one a slot in the whole fleet). A run a source and category, so that what
  * one lacks does not hold another up; a slot that finds its last run open is skipped and counted, and a run older than ten
  * minutes is abandoned. Sources that are off here have no schedule here.
+ * `news-refresh` puts the cache in force again twice in its lifetime, so that readers have it though every source fails.
  */
 import { Schedule, Setting } from "@eco2/core"
-import { Config, Effect, Layer } from "effect"
+import { Config, Duration, Effect, Layer } from "effect"
 import { categories } from "../domain/Article.ts"
 import type { Source } from "../domain/Article.ts"
 import { NewsSources } from "../source/NewsSources.ts"
+import { CacheConfig } from "../store/CacheConfig.ts"
+import { ArticleActor } from "./ArticleActor.ts"
 import { NewsPipeline } from "./NewsPipeline.ts"
 
 const intervals = Config.all({
@@ -22,6 +25,7 @@ export const layer = Layer.unwrap(
   Effect.gen(function* () {
     const { on } = yield* NewsSources
     const { naver, newsdata } = yield* intervals
+    const { lists } = yield* CacheConfig
     const run = (source: Source, category: (typeof categories)[number] | null) =>
       Schedule.every(
         `news-${source}${category === null ? "" : `-${category}`}`,
@@ -29,7 +33,11 @@ export const layer = Layer.unwrap(
         { pipeline: NewsPipeline, input: () => ({ source, category }), deadline }
       )
     return Layer.mergeAll(
-      Layer.empty,
+      Schedule.everyTell(
+        "news-refresh",
+        { interval: Math.max(1_000, Math.floor(Duration.toMillis(lists) / 2)) },
+        { actor: ArticleActor, type: "Refresh", payload: () => ({}) }
+      ),
       ...[...on.keys()].flatMap((source) =>
         source === "rss" ? [run(source, null)] : categories.map((category) => run(source, category))
       )

@@ -2,28 +2,31 @@
  * OgImage: the picture a page names for itself. Pages are strangers': fetched by GuardedFetch, read as far as their head,
  * parsed as a stream of tags and never run.
  *   G1  a page takes 3 seconds and 256 KiB at most, and no page's trouble is another's
- *   G2  at most two pages of a press are open at once, and at most `NEWS_PAGES_AT_ONCE` in all
+ *   G2  one process has at most two pages of a press open at once, and at most `NEWS_PAGES_AT_ONCE` in all
  *   G3  a picture's address is http or https, public and at most 2083 characters, or it is none
+ * Which pages are looked at, and how long anybody waits for it: PictureSearch.
  */
 import { GuardedFetch, Setting } from "@eco2/core"
-import { Context, Effect, Layer, Semaphore } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Metric, RcMap, Semaphore } from "effect"
 import type { Config } from "effect"
 import { Parser } from "htmlparser2"
 import { maxUrlLength } from "../domain/Article.ts"
 import * as Charset from "../domain/Charset.ts"
+import { newsLooks, newsLookSeconds } from "../Metrics.ts"
 
 /**
  * How a look at a page ended: a picture; `none`: the page names none that may be kept; `other`: not an HTML page, or not
  * there; `refused`: it leads nowhere public; `slow`; `failed`: no response.
  */
-export type Outcome = "found" | "none" | "other" | "refused" | "slow" | "failed"
+export const outcomes = ["found", "none", "other", "refused", "slow", "failed"] as const
+export type Outcome = (typeof outcomes)[number]
 
 export interface Look {
   readonly picture: string | null
   readonly outcome: Outcome
 }
 
-const timeout = "3 seconds"
+const standardTimeout = Duration.seconds(3)
 const maxBytes = 256 * 1024
 const perHost = 2
 
@@ -33,8 +36,11 @@ const atOnce = Setting.integer("NEWS_PAGES_AT_ONCE", { default: 40, min: 20, max
 export class OgImage extends Context.Service<
   OgImage,
   {
-    /** Looks into each page once; a look for each URL, in their order. Never fails; interruption closes every connection. */
-    readonly findAll: (urls: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Look>>
+    /**
+     * Looks into a page once, when its press and this process have a place. Never fails; interruption closes the
+     * connection. A look takes 3 seconds; how many stand in line before it is the caller's.
+     */
+    readonly look: (url: string) => Effect.Effect<Look>
   }
 >()("@eco2/news/collect/OgImage") {}
 
@@ -89,61 +95,67 @@ const isHtml = ({ headers, status }: GuardedFetch.Head) =>
   status < 300 &&
   /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get("content-type") ?? "")
 
-export const layer: Layer.Layer<OgImage, Config.ConfigError, GuardedFetch.GuardedFetch> = Layer.effect(
-  OgImage,
-  Effect.gen(function* () {
-    const guarded = yield* GuardedFetch.GuardedFetch
-    const places = yield* Semaphore.make(yield* atOnce)
-
-    const look = (url: string): Effect.Effect<Look> => {
+/** `timeout`: of one look; another than 3 seconds in tests alone. */
+export const layerWith = (
+  timeout: Duration.Duration
+): Layer.Layer<OgImage, Config.ConfigError, GuardedFetch.GuardedFetch> =>
+  Layer.effect(
+    OgImage,
+    Effect.gen(function* () {
+      const guarded = yield* GuardedFetch.GuardedFetch
+      const places = yield* Semaphore.make(yield* atOnce)
+      const presses = yield* RcMap.make({ lookup: (_host: string) => Semaphore.make(perHost) })
       const nothing = (outcome: Outcome): Look => ({ picture: null, outcome })
-      // a name that cannot be public is not even looked up
-      if (!guarded.isPublic(url)) return Effect.succeed(nothing("refused"))
-      return guarded
-        .get({
-          url,
-          timeout,
-          maxBytes,
-          longer: "cut",
-          maxRedirects: 3,
-          wanted: isHtml,
-          headers: { accept: "text/html,application/xhtml+xml", "accept-language": "ko,en;q=0.8" }
-        })
-        .pipe(
-          Effect.map((response): Look => {
-            if (!isHtml(response)) return nothing("other")
-            const html = Charset.decode(response.body, response.headers.get("content-type"))
-            const picture = picturesIn(html, response.url).find(
-              (address) => address.length <= maxUrlLength && guarded.isPublic(address)
-            )
-            return picture === undefined ? nothing("none") : { picture, outcome: "found" }
-          }),
-          Effect.catchTags({
-            FetchRefused: () => Effect.succeed(nothing("refused")),
-            FetchTimeout: () => Effect.succeed(nothing("slow")),
-            FetchTooLarge: () => Effect.succeed(nothing("failed")),
-            FetchFailed: () => Effect.succeed(nothing("failed"))
-          })
-        )
-    }
 
-    return {
-      findAll: Effect.fn("OgImage.findAll")(function* (urls) {
-        const looks = new Map<string, Look>()
-        const byHost = Map.groupBy(new Set(urls), (url) => URL.parse(url)?.hostname ?? "")
-        // a press first waits for its own turn, then for a place, so that it keeps none from the others
-        yield* Effect.forEach(
-          byHost.values(),
-          (ofHost) =>
-            Effect.forEach(
-              ofHost,
-              (url) => Effect.map(places.withPermits(1)(look(url)), (seen) => void looks.set(url, seen)),
-              { concurrency: perHost, discard: true }
-            ),
-          { concurrency: "unbounded", discard: true }
-        )
-        return urls.map((url) => looks.get(url) ?? { picture: null, outcome: "failed" })
+      const read = (url: string): Effect.Effect<Look> =>
+        guarded
+          .get({
+            url,
+            timeout,
+            maxBytes,
+            longer: "cut",
+            maxRedirects: 3,
+            wanted: isHtml,
+            headers: { accept: "text/html,application/xhtml+xml", "accept-language": "ko,en;q=0.8" }
+          })
+          .pipe(
+            Effect.map((response): Look => {
+              if (!isHtml(response)) return nothing("other")
+              const html = Charset.decode(response.body, response.headers.get("content-type"))
+              const picture = picturesIn(html, response.url).find(
+                (address) => address.length <= maxUrlLength && guarded.isPublic(address)
+              )
+              return picture === undefined ? nothing("none") : { picture, outcome: "found" }
+            }),
+            Effect.catchTags({
+              FetchRefused: () => Effect.succeed(nothing("refused")),
+              FetchTimeout: () => Effect.succeed(nothing("slow")),
+              FetchTooLarge: () => Effect.succeed(nothing("failed")),
+              FetchFailed: () => Effect.succeed(nothing("failed"))
+            })
+          )
+      const timed = Effect.fnUntraced(function* (url: string) {
+        const begun = yield* Clock.currentTimeMillis
+        const seen = yield* read(url)
+        yield* Metric.update(newsLookSeconds, ((yield* Clock.currentTimeMillis) - begun) / 1000)
+        return seen
       })
-    }
-  })
-)
+      // a page first waits for its press's turn, then for a place, so that it keeps none from the others
+      const inTurn = (url: string) =>
+        Effect.scoped(
+          Effect.flatMap(RcMap.get(presses, URL.parse(url)?.hostname ?? ""), (press) =>
+            press.withPermits(1)(places.withPermits(1)(timed(url)))
+          )
+        )
+
+      return {
+        // a name that cannot be public is not even looked up
+        look: (url) =>
+          Effect.suspend(() => (guarded.isPublic(url) ? inTurn(url) : Effect.succeed(nothing("refused")))).pipe(
+            Effect.tap(({ outcome }) => Metric.update(Metric.withAttributes(newsLooks, { outcome }), 1))
+          )
+      }
+    })
+  )
+
+export const layer = layerWith(standardTimeout)

@@ -2,9 +2,11 @@
  * NewsSources: the sources that are configured. What is off is said once, in the log, with the setting that turns it on.
  */
 import { GuardedFetch } from "@eco2/core"
-import { Context, Effect, Layer, Option } from "effect"
+import { Context, Effect, Layer, Metric, Option } from "effect"
 import type { Config } from "effect"
+import { sources } from "../domain/Article.ts"
 import type { Source } from "../domain/Article.ts"
+import { newsSourceOff } from "../Metrics.ts"
 import * as NaverSource from "./NaverSource.ts"
 import * as NewsDataSource from "./NewsDataSource.ts"
 import type { NewsSource } from "./NewsSource.ts"
@@ -45,6 +47,9 @@ export const layer: Layer.Layer<NewsSources, Config.ConfigError, GuardedFetch.Gu
     if (all.length > 0) on.set("rss", RssSource.make(guarded, all))
     else off.set("rss", "NEWS_FEEDS")
 
+    for (const source of sources) {
+      yield* Metric.update(Metric.withAttributes(newsSourceOff, { source }), off.has(source) ? 1 : 0)
+    }
     for (const [source, setting] of off) {
       yield* Effect.logInfo("news source is off").pipe(Effect.annotateLogs({ source, setting }))
     }

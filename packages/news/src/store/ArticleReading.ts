@@ -17,7 +17,7 @@ import type { Page, Query } from "./ArticlePage.ts"
 import { ArticleStore } from "./ArticleStore.ts"
 import type { Snapshot } from "./ArticleStore.ts"
 import * as AwayGate from "./AwayGate.ts"
-import { newsReads, newsWarms } from "./Metrics.ts"
+import { newsReads, newsWarms } from "../Metrics.ts"
 import * as SharedFlight from "./SharedFlight.ts"
 
 /** Neither store can answer. Asking again later is safe. */

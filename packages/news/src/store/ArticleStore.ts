@@ -39,14 +39,10 @@ export class ArticleStore extends Context.Service<
   {
     /** Stores articles, any number; the same id or URL may come twice. Fails where Postgres is away: nothing, or some of them, are stored then, and the same call may be made again. */
     readonly save: (articles: ReadonlyArray<Article>) => Effect.Effect<Saved, PostgresError.PostgresError>
-    /** Pictures found later: given to articles that have none. How many took one. */
-    readonly addThumbnails: (
-      found: ReadonlyArray<{ readonly id: string; readonly thumbnail_url: string }>
-    ) => Effect.Effect<number, PostgresError.PostgresError>
-    /** The newest articles without a picture. */
-    readonly lackingThumbnail: (
-      limit: number
-    ) => Effect.Effect<ReadonlyArray<{ readonly id: string; readonly url: string }>, PostgresError.PostgresError>
+    /** The pictures articles have, by the URLs of their pages; those without one are left out. */
+    readonly pictures: (
+      urls: ReadonlyArray<string>
+    ) => Effect.Effect<ReadonlyMap<string, string>, PostgresError.PostgresError>
     /** Deletes an article for readers; false where there is none. Lists in the cache have it until they are written next. */
     readonly remove: (id: string) => Effect.Effect<boolean, PostgresError.PostgresError>
     readonly page: (query: Query) => Effect.Effect<Page, PostgresError.PostgresError>
@@ -91,18 +87,12 @@ const saveStatement = PostgresStatement.make({
     RETURNING held.created_at = held.updated_at AS fresh`,
   row: Schema.Struct({ fresh: Schema.Boolean })
 })
-const thumbnailStatement = PostgresStatement.make({
-  name: "news.thumbnails",
-  text: `UPDATE ${table} AS held SET thumbnail_url = row.thumbnail_url, updated_at = now()
-    FROM (SELECT DISTINCT ON (id) * FROM jsonb_to_recordset($1::text::jsonb) AS row(id text, thumbnail_url text)) AS row
-    WHERE held.id = row.id AND held.thumbnail_url IS NULL RETURNING held.id`,
-  row: Schema.Struct({ id: Schema.String })
-})
-const lackingStatement = PostgresStatement.make({
-  name: "news.lacking-thumbnail",
-  text: `SELECT id, url FROM ${table} WHERE NOT is_deleted AND thumbnail_url IS NULL
-    ORDER BY published_at DESC, id DESC LIMIT $1`,
-  row: Schema.Struct({ id: Schema.String, url: Schema.String })
+const pictureStatement = PostgresStatement.make({
+  name: "news.pictures",
+  text: `SELECT held.url, held.thumbnail_url FROM ${table} AS held
+    JOIN jsonb_array_elements_text($1::text::jsonb) AS wanted(url) ON held.url = wanted.url
+    WHERE held.thumbnail_url IS NOT NULL`,
+  row: Schema.Struct({ url: Schema.String, thumbnail_url: Schema.String })
 })
 const removeStatement = PostgresStatement.make({
   name: "news.remove",
@@ -199,11 +189,13 @@ export const layer: Layer.Layer<ArticleStore, never, Postgres.Postgres> = Layer.
           ),
           sum
         ),
-      addThumbnails: (found) =>
-        found.length === 0
-          ? Effect.succeed(0)
-          : Effect.map(postgres.run(thumbnailStatement, [JSON.stringify(found)]), (rows) => rows.length),
-      lackingThumbnail: (limit) => postgres.run(lackingStatement, [limit]),
+      pictures: (urls) =>
+        urls.length === 0
+          ? Effect.succeed(new Map())
+          : Effect.map(
+              postgres.run(pictureStatement, [JSON.stringify(urls)]),
+              (rows) => new Map(rows.map(({ thumbnail_url, url }) => [url, thumbnail_url]))
+            ),
       remove: (id) => Effect.map(postgres.run(removeStatement, [id]), (rows) => rows.length > 0),
       page: ({ after, hasImage, limit, list, source }) =>
         Effect.map(

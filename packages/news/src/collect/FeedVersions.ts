@@ -1,0 +1,44 @@
+/**
+ * FeedVersions: what feeds said of their version (ETag, Last-Modified), so that any worker may ask whether there is
+ * anything new. In Redis, a key a feed; remembered only after what the version holds is stored, for a run that was lost
+ * in between must be sent the feed again. Kept for a day and not renewed by a 304: once a day a feed is read whole.
+ * A Redis that does not answer costs a whole feed, and is said once.
+ */
+import { Complaint, Keys, RedisClient } from "@eco2/core"
+import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import * as FoundArticle from "../source/FoundArticle.ts"
+import { Validators } from "../source/NewsSource.ts"
+
+export class FeedVersions extends Context.Service<
+  FeedVersions,
+  {
+    /** Null where none is known. */
+    readonly of: (feed: string) => Effect.Effect<Validators | null>
+    readonly remember: (feed: string, version: Validators) => Effect.Effect<void>
+  }
+>()("@eco2/news/collect/FeedVersions") {}
+
+const kept = Duration.toMillis("1 day")
+const Stored = Schema.fromJsonString(Validators)
+const read = Schema.decodeUnknownOption(Stored)
+const keyOf = (feed: string) => Keys.newsFeed(FoundArticle.hash("sha256", feed, 24))
+
+export const layer: Layer.Layer<FeedVersions, never, RedisClient.RedisClient> = Layer.effect(
+  FeedVersions,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient.RedisClient
+    const complaint = Complaint.make("feeds' versions cannot be remembered", "feeds' versions are remembered again")
+    return {
+      of: (feed) =>
+        redis.send("GET", keyOf(feed)).pipe(
+          Effect.map((text) => Option.getOrNull(read(text))),
+          Effect.tap(complaint.well),
+          Effect.catch((error) => Effect.as(complaint.failed(error), null))
+        ),
+      remember: (feed, version) =>
+        redis
+          .send("SET", keyOf(feed), JSON.stringify(version), "PX", kept)
+          .pipe(Effect.andThen(complaint.well), Effect.catch(complaint.failed))
+    }
+  })
+)

@@ -1,0 +1,72 @@
+/**
+ * LookMemory: which pages were looked at for a picture in vain, so that the next runs, which find mostly the same articles,
+ * leave them alone: for a day where a page has none, after three looks where it was slow or did not answer.
+ * In Redis, for the whole fleet, a key a page. What is forgotten costs another look and nothing else, so a Redis that does
+ * not answer is said once and passed by.
+ */
+import { Complaint, Keys, RedisClient } from "@eco2/core"
+import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
+import * as FoundArticle from "../source/FoundArticle.ts"
+import { outcomes } from "./OgImage.ts"
+import type { Outcome } from "./OgImage.ts"
+
+/** The last look at a page, and how many there were. */
+export interface Remembered {
+  readonly outcome: Outcome
+  readonly looks: number
+}
+
+export class LookMemory extends Context.Service<
+  LookMemory,
+  {
+    /** What is remembered of these pages, by URL. One round trip. */
+    readonly recall: (urls: ReadonlyArray<string>) => Effect.Effect<ReadonlyMap<string, Remembered>>
+    /** Remembers a look for a day. */
+    readonly remember: (url: string, last: Remembered) => Effect.Effect<void>
+  }
+>()("@eco2/news/collect/LookMemory") {}
+
+const kept = Duration.toMillis("1 day")
+const mostLooks = 3
+
+/** Whether another look is not worth it before the memory fades. */
+export const isSpent = ({ looks, outcome }: Remembered): boolean =>
+  outcome === "none" || outcome === "other" || outcome === "refused" || looks >= mostLooks
+
+const Reply = Schema.Array(Schema.NullOr(Schema.String))
+const Entry = Schema.fromJsonString(Schema.Tuple([Schema.Literals(outcomes), Schema.Int]))
+const read = Schema.decodeUnknownOption(Entry)
+const keyOf = (url: string) => Keys.newsLook(FoundArticle.hash("sha256", url, 24))
+
+export const layer: Layer.Layer<LookMemory, never, RedisClient.RedisClient> = Layer.effect(
+  LookMemory,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient.RedisClient
+    const complaint = Complaint.make("looks at pages cannot be remembered", "looks at pages are remembered again")
+    return {
+      recall: (urls) =>
+        urls.length === 0
+          ? Effect.succeed(new Map())
+          : redis.send("MGET", ...urls.map(keyOf)).pipe(
+              Effect.flatMap(Schema.decodeUnknownEffect(Reply)),
+              Effect.map(
+                (texts) =>
+                  new Map(
+                    urls.flatMap((url, i) =>
+                      Option.match(read(texts[i]), {
+                        onNone: () => [],
+                        onSome: ([outcome, looks]) => [[url, { outcome, looks }] as const]
+                      })
+                    )
+                  )
+              ),
+              Effect.tap(complaint.well),
+              Effect.catch((error) => Effect.as(complaint.failed(error), new Map<string, Remembered>()))
+            ),
+      remember: (url, { looks, outcome }) =>
+        redis
+          .send("SET", keyOf(url), JSON.stringify([outcome, looks]), "PX", kept)
+          .pipe(Effect.andThen(complaint.well), Effect.catch(complaint.failed))
+    }
+  })
+)

@@ -1,0 +1,23 @@
+/** QuotaGauge: how much of NewsData's day the fleet has used, told to whoever scrapes a process that may ask it. */
+import { Complaint, Gauges, RateLimiter } from "@eco2/core"
+import { Effect, Layer, Metric } from "effect"
+import { newsQuotaUsed } from "../Metrics.ts"
+import { NewsSources } from "../source/NewsSources.ts"
+import { newsDataDay } from "./Asking.ts"
+
+export const layer: Layer.Layer<never, never, Gauges | NewsSources | RateLimiter.RateLimiter> = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { on } = yield* NewsSources
+    const limiter = yield* RateLimiter.RateLimiter
+    const gauges = yield* Gauges
+    if (!on.has("newsdata")) return
+    const complaint = Complaint.make("NewsData's quota cannot be read", "NewsData's quota is read again")
+    yield* gauges.register(
+      limiter.granted(newsDataDay).pipe(
+        Effect.flatMap((used) => Metric.update(newsQuotaUsed, used)),
+        Effect.andThen(complaint.well),
+        Effect.catch(complaint.failed)
+      )
+    )
+  })
+)

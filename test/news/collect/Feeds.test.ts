@@ -1,0 +1,140 @@
+/** Feeds between runs: what they say of their version, and of when to come again, is kept for the whole fleet. */
+import { expect, it } from "@effect/vitest"
+import { Metrics, Postgres } from "@eco2/core"
+import { Effect, Metric } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import { privateRedis, until } from "../../core/CoreFixture.ts"
+import { onServer, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
+import { FakeNews } from "../../harness/FakeNews.ts"
+import * as NewsWorker from "./NewsWorker.ts"
+
+const redis = privateRedis()
+let world: FakeNews
+beforeAll(async () => {
+  world = await FakeNews.start()
+  world.isSlow = false
+})
+afterAll(() => world.close())
+
+const feeds = { source: "rss", category: null } as const
+
+onServer("a run of feeds", (database) => {
+  const worker = (given: { readonly env?: Readonly<Record<string, string>> } = {}) =>
+    NewsWorker.make({ world, redis: redis.url, database: database(), ...given })
+  const { quietly } = NewsWorker
+
+  it.live(
+    "a feed that has not changed is not sent again to any worker, and its run leaves everything as it is",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker()
+          const { result } = yield* news.run(feeds)
+          expect([result.fetched, result.saved]).toEqual([5, 5])
+          const shown = (yield* news.page).page.articles
+          const other = yield* worker()
+          const again = yield* other.run(feeds)
+          expect(world.calls.at(-1)?.headers["if-none-match"]).toBe('"v1"')
+          expect(again.result).toMatchObject({ status: "completed", fetched: 0, unique: 0, saved: 0, cached: 5 })
+          expect((yield* other.page).page.articles).toEqual(shown)
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "one of several feeds that wants to be left alone costs the others nothing, and is not asked before its time",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const env = { ...world.env, NEWS_FEEDS: `${world.feedUrl},${world.url}/feeds/other.xml` }
+          const news = yield* worker({ env })
+          const asked = () => world.calls.splice(0).map(({ url }) => url.pathname)
+          asked()
+          world.next("rss", { _tag: "Http", status: 429, headers: { "retry-after": "3600" } })
+          const run = yield* news.run(feeds)
+          expect([run.state, run.result.fetched]).toEqual(["done", 5])
+          const [limited, well] = asked()
+          const again = yield* Effect.flatMap(worker({ env }), (other) => other.run(feeds))
+          expect([again.state, asked()]).toEqual(["done", [well]])
+          expect(limited).not.toBe(well)
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "one of several feeds that fails costs the others nothing, and is asked by the next run",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker({
+            env: { ...world.env, NEWS_FEEDS: `${world.feedUrl},${world.url}/feeds/other.xml` }
+          })
+          world.calls.splice(0)
+          world.next("rss", { _tag: "Http", status: 404 })
+          for (const calls of [2, 4]) {
+            const run = yield* news.run(feeds)
+            expect([run.state, run.result.fetched, world.calls.length]).toEqual(["done", 5, calls])
+          }
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "a run that has nobody else to ask ends with nothing, and so does the next, which asks nobody",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker()
+          world.calls.splice(0)
+          world.next("rss", { _tag: "Http", status: 429, headers: { "retry-after": "3600" } })
+          for (const { result, state } of [yield* news.run(feeds), yield* news.run(feeds)]) {
+            expect([state, result.fetched, world.calls.length]).toEqual(["done", 0, 1])
+          }
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "a source that wants to be left alone for a moment is asked again by the same run, once it is over",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker()
+          world.calls.splice(0)
+          world.next("rss", { _tag: "Http", status: 503, headers: { "retry-after": "1" } })
+          const run = yield* news.run(feeds)
+          expect([run.state, run.result.fetched, world.calls.length]).toEqual(["done", 5, 2])
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "a feed whose articles could not be stored is sent whole again: its version is remembered after them",
+    () =>
+      Effect.gen(function* () {
+        const news = yield* worker()
+        const script = (text: string) =>
+          Postgres.Postgres.use((postgres) => postgres.script("test.guard", text)).pipe(
+            Effect.orDie,
+            Effect.provide(postgresLayer(database()))
+          )
+        yield* script(`CREATE FUNCTION info.refuse() RETURNS trigger LANGUAGE plpgsql AS
+          $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '42501'; END $$;
+          CREATE TRIGGER refuse BEFORE INSERT ON info.news_articles EXECUTE FUNCTION info.refuse();`)
+        const id = yield* news.submit(feeds)
+        const refusals = Metric.value(Metric.withAttributes(Metrics.postgresErrors, { reason: "42501" }))
+        yield* until(refusals, ({ count }) => count > 0)
+        const versions = news.send("KEYS", "eco2:{news}:feed:*")
+        expect(yield* versions).toEqual([])
+        yield* script("DROP TRIGGER refuse ON info.news_articles")
+        expect((yield* news.ended(id)).result).toMatchObject({ fetched: 5, saved: 5 })
+        expect(yield* versions).toHaveLength(1)
+      }).pipe(quietly, Effect.provideService(Metric.MetricRegistry, new Map())),
+    60_000
+  )
+})
