@@ -16,6 +16,7 @@ const entries = {
   "scan-worker": "packages/actors/src/main.ts",
   "character-match": "packages/actors/src/character/matchMain.ts",
   "character-worker": "packages/actors/src/character/workerMain.ts",
+  "news-worker": "packages/news/src/main.ts",
   "news-api": "packages/news/src/api.ts",
   all: "deploy/local/main.ts"
 } as const

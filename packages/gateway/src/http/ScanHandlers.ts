@@ -4,7 +4,6 @@
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, Keyspace, MemoryUse, Pipeline, RedisClient, Role, Tracing } from "@eco2/core"
-import type { RedisError } from "@eco2/core"
 import { Effect, Metric, Schema, Stream } from "effect"
 import type { Scope } from "effect"
 import { HttpServerResponse } from "effect/http"
@@ -14,11 +13,13 @@ import { Authorization } from "../auth/Authorization.ts"
 import { EventRouter } from "../events/EventRouter.ts"
 import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
-import { refusal, respond, unavailable } from "./HttpErrors.ts"
+import { refusal, respond } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
 import * as RequestBody from "./RequestBody.ts"
 import { Api } from "./ScanApi.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
+import * as SubmitRefusal from "./SubmitRefusal.ts"
+import { fromRedis } from "./SubmitRefusal.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -31,11 +32,6 @@ const viewersRefused = Metric.counter("eco2_viewers_refused_total", {
 const isJobId = Schema.is(Job.JobId)
 const notFound = refusal(404, "RESULT_NOT_FOUND", "no such job, or it has expired")
 const fullFrom = 0.8
-
-const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
-  error._tag === "RedisFull"
-    ? refusal(503, "STORAGE_FULL", "the store is full; try again later", "10 seconds")
-    : unavailable("the store does not answer; try again")
 
 /** Requests that carry cookies may change things only from pages of ours, or of an allowed origin. */
 const checkOrigin = (request: Request, allowed: ReadonlyArray<string>): Effect.Effect<void, HttpRefusal> => {
@@ -119,29 +115,7 @@ export const layer = (config: GatewayConfig) =>
         }).pipe(
           Effect.provideService(JobStore.JobStore, store),
           Effect.provideService(Keyspace, keyspace),
-          Effect.mapError((error) => {
-            switch (error._tag) {
-              case "InputTooLarge":
-                return refusal(413, "INPUT_TOO_LARGE", error.message)
-              case "IdempotencyConflict":
-                return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key came before with another body")
-              case "MailboxFull":
-                return refusal(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
-              case "LaneFull":
-                return refusal(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
-              case "RateLimited":
-                return refusal(
-                  429,
-                  "RATE_LIMITED",
-                  "too many of your scans in a short time; try again later",
-                  error.retryAfter
-                )
-              case "UploadGone":
-                return unavailable("the image was not stored; try again")
-              default:
-                return fromRedis(error)
-            }
-          })
+          Effect.mapError(SubmitRefusal.of)
         )
         yield* Effect.logInfo(created ? "scan accepted" : "scan was accepted before").pipe(
           Effect.annotateLogs({ job_id: id, model: scan.model, image_bytes: image?.length ?? 0 })
