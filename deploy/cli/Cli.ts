@@ -8,6 +8,7 @@ import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
 import { characters } from "./commands/characters.ts"
 import { dead } from "./commands/dead.ts"
+import { doctor } from "./commands/doctor.ts"
 import { jobs } from "./commands/jobs.ts"
 import { mailboxes } from "./commands/mailboxes.ts"
 import { migrate } from "./commands/migrate.ts"
@@ -22,7 +23,7 @@ const eco2 = Command.make("eco2").pipe(
   Command.withDescription(
     "Eco² for operators; exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable"
   ),
-  Command.withSubcommands([jobs, dead, mailboxes, processes, schedules, policy, characters, migrate]),
+  Command.withSubcommands([jobs, dead, mailboxes, processes, schedules, policy, characters, migrate, doctor]),
   Command.withGlobalFlags([Json])
 )
 const runWords = Command.runWith(eco2, { version: "0.1.0" })
@@ -40,7 +41,7 @@ const presenter = CliOutput.layerPresenter({
 })
 
 const services = Layer.mergeAll(
-  Layer.provide(Operator.layer, FetchHttpClient.layer),
+  Layer.provideMerge(Operator.layer, FetchHttpClient.layer),
   presenter,
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
   NodeServices.layer

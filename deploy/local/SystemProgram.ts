@@ -38,6 +38,12 @@ export const postgresServer: Program = {
   packages: { "apt-get": ["postgresql"], dnf: ["postgresql-server"], apk: ["postgresql"] }
 }
 
+/** A proxy to stand in front of gateways: for tests alone. */
+export const nginx: Program = {
+  names: ["nginx"],
+  packages: { "apt-get": ["nginx-light", "nginx"], dnf: ["nginx"], apk: ["nginx"] }
+}
+
 /** The program is absent and was not installed; the message says what to do. */
 export class ProgramMissing extends Error {
   override readonly name = "ProgramMissing"

@@ -5,8 +5,8 @@
 import { Context, Effect, Layer, Metric, References } from "effect"
 import { ActorSystem, Core, CoreConfig, Metrics, RedisClient, ImageMemory } from "@eco2/core"
 
-/** When a call is to throw: before it is made, or after it was answered. */
-export type When = "before" | "after"
+/** When a call is to throw: before it is made, or after it was answered; `never`: it is not answered. */
+export type When = "before" | "after" | "never"
 export type Breaking = Map<string, When | (() => When | undefined)>
 
 export const layer = (url: string, breaking: Breaking) => {
@@ -15,6 +15,7 @@ export const layer = (url: string, breaking: Breaking) => {
     const named = breaking.get(name)
     const own = typeof named === "function" ? named() : undefined
     if (named === "before" || own === "before") throw bug(name)
+    if (named === "never" || own === "never") return Effect.never
     // a blocking read may be under way when it is named
     return Effect.tap(call(), () =>
       own === "after" || breaking.get(name) === "after" ? Effect.die(bug(name)) : Effect.void

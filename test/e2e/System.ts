@@ -21,7 +21,11 @@ export interface System {
   readonly outside: Redis
   readonly models: FakeModelServer
   /** A role with these settings beside the usual ones. */
-  readonly start: (role: RoleName, env?: Readonly<Record<string, string>>) => Promise<Running>
+  readonly start: (
+    role: RoleName,
+    env?: Readonly<Record<string, string>>,
+    from?: Process.Installation
+  ) => Promise<Running>
   /** All that has been started, living or not. */
   readonly processes: ReadonlyArray<Running>
   readonly stop: () => Promise<void>
@@ -64,8 +68,8 @@ export const start = async (settings: Readonly<Record<string, string>> = {}): Pr
     outside,
     models,
     processes,
-    start: async (role, env = {}) => {
-      const process = await Process.start(role, { ...usual, ...env })
+    start: async (role, env = {}, from) => {
+      const process = await Process.start(role, { ...usual, ...env }, from)
       processes.push(process)
       return process
     },

@@ -1,4 +1,4 @@
-/** The same sources under Deno: `npm run start:deno` serves a scan to its end and stops as `npm start` does. */
+/** The same sources under Deno: `npm run start:deno` serves a scan to its end, and news, and stops as `npm start` does. */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -47,6 +47,13 @@ describe.skipIf(process.platform !== "linux" || !existsSync(deno))("npm run star
       90_000
     )
     expect(mine.body).toEqual([expect.objectContaining({ code: expect.stringMatching(/^char-/) })])
+    // and the news it collected meanwhile
+    const news = await until(
+      () => scan.get("/api/v1/info/news"),
+      ({ body, status }) => status === 200 && field(body, "has_more") === true,
+      90_000
+    )
+    expect(field(news.body, "articles")).toHaveLength(10)
 
     start.terminate()
     expect((await start.exited).code, start.output()).toBe(0)

@@ -3,6 +3,8 @@
  * Tests wait for what it has seen, never for time to pass. Parses the wire format by itself, so that what the gateway
  * writes is read by somebody else's rules: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
+import { once } from "node:events"
+import { connect } from "node:http2"
 
 /** One event as received; `id` is null for events that carry none (keepalive, error). */
 export interface Event {
@@ -20,15 +22,20 @@ export interface Options {
 /** ended: by the server, in order · cut: the connection broke · closed: by us. */
 export type End = "ended" | "cut" | "closed"
 
-export interface EventStream {
-  readonly response: Response
+export interface Following {
   readonly events: ReadonlyArray<Event>
+  /** When each of them arrived, by `performance.now()`; those that came in one piece came at one time. */
+  readonly arrivals: ReadonlyArray<number>
   /** Text of the stream so far. */
   readonly text: () => string
   /** The first event, past or to come, that fits; rejects when the stream is over without it. */
   readonly waitFor: (fits: (event: Event) => boolean) => Promise<Event>
   readonly ended: Promise<End>
   readonly close: () => Promise<End>
+}
+
+export interface EventStream extends Following {
+  readonly response: Response
 }
 
 const record = (value: unknown): Readonly<Record<string, unknown>> =>
@@ -48,18 +55,16 @@ const parseBlock = (block: string): Event | undefined => {
   return data.length === 0 ? undefined : { id, event, data: record(JSON.parse(data.join("\n"))) }
 }
 
-/** Opens one stream; `response.status` tells whether it is one. */
-export const open = async (url: string, options: Options = {}): Promise<EventStream> => {
-  const stopper = new AbortController()
-  const response = await fetch(url, {
-    headers: {
-      accept: "text/event-stream",
-      ...options.headers,
-      ...(options.after === undefined ? {} : { "last-event-id": String(options.after) })
-    },
-    signal: stopper.signal
-  })
+const requestHeaders = (options: Options): Record<string, string> => ({
+  accept: "text/event-stream",
+  ...options.headers,
+  ...(options.after === undefined ? {} : { "last-event-id": String(options.after) })
+})
+
+/** Reads a body until it is over, or `stopper` says so. */
+const follow = (body: AsyncIterable<Uint8Array>, stopper: AbortController): Following => {
   const events: Array<Event> = []
+  const arrivals: Array<number> = []
   const watchers = new Set<() => void>()
   let text = ""
   let over = false
@@ -70,14 +75,17 @@ export const open = async (url: string, options: Options = {}): Promise<EventStr
     const decoder = new TextDecoder()
     let rest = ""
     try {
-      for await (const chunk of response.body ?? []) {
+      for await (const chunk of body) {
+        const at = performance.now()
         const piece = decoder.decode(chunk, { stream: true })
         text += piece
         const blocks = (rest + piece).split("\n\n")
         rest = blocks.pop() ?? ""
         for (const block of blocks) {
           const event = parseBlock(block)
-          if (event !== undefined) events.push(event)
+          if (event === undefined) continue
+          events.push(event)
+          arrivals.push(at)
         }
         tell()
       }
@@ -91,8 +99,8 @@ export const open = async (url: string, options: Options = {}): Promise<EventStr
     tell()
   })
   return {
-    response,
     events,
+    arrivals,
     text: () => text,
     waitFor: (fits) =>
       new Promise((resolve, reject) => {
@@ -119,6 +127,33 @@ export const open = async (url: string, options: Options = {}): Promise<EventStr
   }
 }
 
+async function* nothing(): AsyncGenerator<Uint8Array> {}
+
+/** Opens one stream; `response.status` tells whether it is one. */
+export const open = async (url: string, options: Options = {}): Promise<EventStream> => {
+  const stopper = new AbortController()
+  const response = await fetch(url, { headers: requestHeaders(options), signal: stopper.signal })
+  return { response, ...follow(response.body ?? nothing(), stopper) }
+}
+
+/** The same over HTTP/2, which `url` must speak without asking first, on a connection of its own. */
+export const openHttp2 = async (
+  url: string,
+  options: Options = {}
+): Promise<Following & { readonly status: number }> => {
+  const { origin, pathname, search } = new URL(url)
+  const stopper = new AbortController()
+  const session = connect(origin)
+  const request = session.request(
+    { ":path": `${pathname}${search}`, ...requestHeaders(options) },
+    { signal: stopper.signal }
+  )
+  const [headers]: ReadonlyArray<Readonly<Record<string, unknown>>> = await once(request, "response")
+  const following = follow(request, stopper)
+  void following.ended.then(() => session.destroy())
+  return { status: Number(headers?.[":status"]), ...following }
+}
+
 export const isTerminal = ({ event }: Event): boolean => event === "done" || event === "failed" || event === "cancelled"
 
 /** Ids of the events that have one, in order of arrival. */
@@ -131,13 +166,21 @@ export const told = (events: ReadonlyArray<Event>): ReadonlyArray<string> =>
 
 /**
  * Watches until the terminal event, resuming by Last-Event-ID whenever a stream is over, as EventSource does, without its
- * wait. Answers all events of all streams in order of arrival.
+ * wait. Answers all events of all streams in order of arrival. A function tells each stream's address anew.
  */
-export const watch = async (url: string, options: Options = {}): Promise<ReadonlyArray<Event>> => {
+export const watch = async (url: string | (() => string), options: Options = {}): Promise<ReadonlyArray<Event>> => {
   const events: Array<Event> = []
   let after = options.after
+  let trouble: unknown
   for (let streams = 0; streams < 50; streams++) {
-    const stream = await open(url, { ...options, ...(after === undefined ? {} : { after }) })
+    const stream = await open(typeof url === "string" ? url : url(), {
+      ...options,
+      ...(after === undefined ? {} : { after })
+    }).catch((error: unknown) => {
+      trouble = error
+    })
+    // nobody is there just now
+    if (stream === undefined) continue
     if (stream.response.status === 204) return events
     if (stream.response.status !== 200) throw new Error(`the stream was refused with ${stream.response.status}`)
     await stream.ended
@@ -145,5 +188,5 @@ export const watch = async (url: string, options: Options = {}): Promise<Readonl
     after = seqs(events).at(-1) ?? after
     if (events.some(isTerminal)) return events
   }
-  throw new Error("fifty streams and no end")
+  throw new Error("fifty streams and no end", { cause: trouble })
 }

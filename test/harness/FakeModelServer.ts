@@ -32,6 +32,8 @@ export type Outcome =
   | { readonly _tag: "CutOff" }
   /** any HTTP response */
   | { readonly _tag: "Http"; readonly status: number; readonly body: string; readonly headers?: Record<string, string> }
+  /** the normal reply, once this has come about */
+  | { readonly _tag: "Held"; readonly until: Promise<unknown> }
   /** never answers; the connection stays open */
   | { readonly _tag: "Hang" }
   /** the connection is closed without an answer */
@@ -300,6 +302,9 @@ const give = (response: ServerResponse, asked: Asked, outcome: Outcome, reply: u
       return send(response, 401, errorBody(provider, 401, "wrong key"))
     case "Http":
       return send(response, outcome.status, outcome.body, outcome.headers)
+    case "Held":
+      void outcome.until.then(() => give(response, asked, { _tag: "Reply" }, reply))
+      return
     case "Hang":
       return
     case "Drop":

@@ -78,6 +78,8 @@ export class FakeNews {
   /** The most pages that were being answered at once, and of one press. */
   peak = 0
   peakOfOnePress = 0
+  /** Calls to sources that were left without an answer. */
+  hanging = 0
   /** Whether pages take their latency; tests of other things turn it off. */
   isSlow = true
   /** Bytes that were taken of the pages that go on for 50 MB, what lies in the sockets' buffers included. */
@@ -142,9 +144,17 @@ export class FakeNews {
     }
   }
 
-  /** The source's next `times` calls are answered so; queued behind those already set. */
-  next(source: Source, outcome: Outcome, times = 1): void {
-    for (let n = 0; n < times; n++) this.#next[source].push(outcome)
+  /** The source's next `times` calls are answered so; queued behind those already set, or before them. */
+  next(source: Source, outcome: Outcome, times = 1, place: "last" | "first" = "last"): void {
+    const outcomes = Array.from({ length: times }, () => outcome)
+    if (place === "last") this.#next[source].push(...outcomes)
+    else this.#next[source].unshift(...outcomes)
+  }
+
+  /** Answers as usual again. */
+  clearNext(...sources: ReadonlyArray<Source>): void {
+    for (const source of sources.length === 0 ? (["naver", "newsdata", "rss"] as const) : sources)
+      this.#next[source].length = 0
   }
 
   /** Answers whoever waits for this page, and whoever comes from now on. */
@@ -251,7 +261,7 @@ export class FakeNews {
     this.calls.push({ source, url, headers: request.headers })
     for (const look of this.#watchers) look()
     const outcome = this.#next[source].shift()
-    if (outcome?._tag === "Hang") return
+    if (outcome?._tag === "Hang") return void this.hanging++
     if (outcome?._tag === "Drop") return void response.destroy()
     if (outcome !== undefined) return void response.writeHead(outcome.status, outcome.headers).end(outcome.body)
     const refused = (status: number, body: unknown) => void response.writeHead(status).end(JSON.stringify(body))

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
-const entries = {
+export const entries = {
   gateway: "packages/gateway/src/main.ts",
   authz: "packages/gateway/src/authz/main.ts",
   "scan-worker": "packages/actors/src/main.ts",
@@ -48,7 +48,7 @@ export interface Process {
 }
 
 /** Node as the project brings it; the system's where that is missing. */
-const nodePath = () => {
+export const nodePath = (): string => {
   const own = `${root}node_modules/.bin/node`
   return existsSync(own) ? own : process.execPath
 }
@@ -73,11 +73,24 @@ interface Launched extends Omit<Process, "address"> {
   readonly lines: ReadonlyArray<string>
 }
 
+/** Which copy of the project runs, and as whom; by default this checkout, as whoever runs the tests. */
+export interface Installation {
+  /** Absolute, ends with `/`. */
+  readonly root: string
+  readonly node?: string
+  readonly user?: { readonly uid: number; readonly gid: number }
+}
+
 /** Spawns a role on a free loopback port, ready or not. Nothing of the tests' own environment is passed on but PATH. */
-export const launch = (role: RoleName, env: Readonly<Record<string, string>>): Launched => {
-  const child = spawn(nodePath(), [`${root}${entries[role]}`], {
-    cwd: root,
-    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", ...env }
+export const launch = (
+  role: RoleName,
+  env: Readonly<Record<string, string>>,
+  from: Installation = { root }
+): Launched => {
+  const child = spawn(from.node ?? nodePath(), [`${from.root}${entries[role]}`], {
+    cwd: from.root,
+    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", ...env },
+    ...from.user
   })
   running.add(child)
   const logs: Array<LogLine> = []
@@ -141,8 +154,12 @@ export const launch = (role: RoleName, env: Readonly<Record<string, string>>): L
 }
 
 /** Starts a role and waits until it serves. Rejects with what it said when it ends instead. */
-export const start = async (role: RoleName, env: Readonly<Record<string, string>>): Promise<Process> => {
-  const launched = launch(role, env)
+export const start = async (
+  role: RoleName,
+  env: Readonly<Record<string, string>>,
+  from?: Installation
+): Promise<Process> => {
+  const launched = launch(role, env, from)
   const { address } = await launched.waitForLog((line) => line.msg === "serving")
   return { ...launched, address: String(address) }
 }

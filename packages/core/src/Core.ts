@@ -40,6 +40,7 @@ import type { RedisUnsuitable } from "./redis/Suitability.ts"
 import { Gauges } from "./telemetry/Gauges.ts"
 import { lastReadAge } from "./telemetry/Metrics.ts"
 import { Readiness } from "./telemetry/Readiness.ts"
+import * as StoreTelemetry from "./telemetry/StoreTelemetry.ts"
 import * as WorkerTelemetry from "./telemetry/WorkerTelemetry.ts"
 import { layer as schedulesLayer } from "./timer/Schedules.ts"
 import type { Schedules } from "./timer/Schedules.ts"
@@ -81,6 +82,11 @@ export const storeReadiness: Layer.Layer<never, never, RedisClient | Replies | R
   })
 )
 
+/** Answers /metrics for any process that stands on Redis: how full it is. */
+export const storeTelemetry: Layer.Layer<never, never, RedisClient | Gauges> = Layer.effectDiscard(
+  StoreTelemetry.register
+)
+
 /** The topics' reader blocks for 20 s: an answer is due by then. */
 const deafAfterMillis = 30_000
 
@@ -100,12 +106,12 @@ export const topicReadiness: Layer.Layer<never, never, Topics | Readiness | Gaug
   })
 )
 
-/** Answers /readyz and /metrics for a worker: readiness by Redis, heartbeat and reader, gauges of the mailboxes it serves. */
+/** Answers /readyz and /metrics for a worker: readiness by Redis, heartbeat and reader, gauges of Redis and of the mailboxes it serves. */
 export const workerTelemetry: Layer.Layer<
   never,
   never,
   RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
-> = Layer.mergeAll(storeReadiness, topicReadiness, Layer.effectDiscard(WorkerTelemetry.register))
+> = Layer.mergeAll(storeReadiness, storeTelemetry, topicReadiness, Layer.effectDiscard(WorkerTelemetry.register))
 
 /** Fleet-wide limits and circuit breakers, for whatever calls something that must not be called too much. */
 export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClient | CoreConfig> = Layer.merge(

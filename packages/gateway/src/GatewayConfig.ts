@@ -36,6 +36,8 @@ export const GatewayConfig = Config.all({
   internalSecret: Config.option(Config.Redacted("INTERNAL_SECRET")),
   /** MAX_VIEWERS: streams one gateway process serves at once. Default 10000. */
   maxViewers: Setting.integer("MAX_VIEWERS", { default: 10_000, min: 1, max: 1_000_000 }),
+  /** USER_VIEWERS: streams of one user one gateway process serves at once. Default 500. */
+  userViewers: Setting.integer("USER_VIEWERS", { default: 500, min: 1, max: 1_000_000 }),
   /** UPLOAD_MEMORY: bytes of request bodies one gateway process holds at once; more are refused. Default 256 MiB. */
   uploadMemory: Setting.byteSize("UPLOAD_MEMORY", { default: "256 MiB", min: "16 MiB" })
 })
@@ -48,7 +50,14 @@ export type AuthMode = "none" | "header" | "jwt"
  * strips what clients send) or `none` (whoever says so is the user; else a demo user; default of `npm start`). `none` is for
  * this machine alone: off loopback it needs INSECURE_NONE=true.
  */
-export const authMode = (options: { readonly default: AuthMode; readonly host: string }): Config.Config<AuthMode> =>
+export const authMode = (options: {
+  readonly default: AuthMode
+  readonly host: string
+}): Config.Config<{
+  readonly mode: AuthMode
+  /** INSECURE_NONE: served to other machines without asking who they are. */
+  readonly insecure: boolean
+}> =>
   Config.all({
     mode: Setting.oneOf<AuthMode>("AUTH_MODE", { default: options.default, values: ["jwt", "header", "none"] }),
     insecure: Setting.flag("INSECURE_NONE", { default: false }),
@@ -66,6 +75,6 @@ export const authMode = (options: { readonly default: AuthMode; readonly host: s
               `AUTH_MODE is "none" while HOST is "${host}": anybody could be anybody; set HOST to 127.0.0.1, AUTH_MODE to jwt or header, or INSECURE_NONE=true`
             )
           )
-        : Effect.succeed(mode)
+        : Effect.succeed({ mode, insecure })
     })
   )

@@ -1,5 +1,5 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
-import { Core } from "@eco2/core"
+import { Core, PagePolicy } from "@eco2/core"
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
@@ -22,7 +22,10 @@ const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
 
 /** Also for what the router refuses by itself. */
 const errorBodies = HttpRouter.middleware(
-  (app) => HttpEffect.withPreResponseHandler(app, (_, response) => Effect.succeed(withErrorBody(response))),
+  (app) =>
+    HttpEffect.withPreResponseHandler(app, (_, response) =>
+      Effect.succeed(PagePolicy.withPolicy(withErrorBody(response)))
+    ),
   { global: true }
 )
 
@@ -46,7 +49,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
   Layer.unwrap(
     Effect.gen(function* () {
       const config = yield* GatewayConfig
-      const mode = yield* authMode({ default: options.authDefault, host: options.host })
+      const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
       const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
         Layer.provide([
           ScanHandlers.layer(config),
@@ -58,15 +61,16 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ]),
         Layer.provide(Core.operations),
         Layer.provide(EventRouter.layer(config)),
-        Layer.provide(Authorization.layer(mode))
+        Layer.provide(Authorization.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }))
       )
       return Layer.mergeAll(
         api,
-        HttpApiScalar.layer(Api, { path: "/docs" }),
+        HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }),
         Page.layer,
         notFound,
         errorBodies,
         Core.storeReadiness,
+        Core.storeTelemetry,
         Core.topicReadiness,
         cors(config.corsOrigins)
       )

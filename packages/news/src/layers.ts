@@ -1,5 +1,5 @@
 /** What this package does, as layers for composition roots. */
-import { Core, GuardedFetch, Migrations, Postgres, Readiness, RedisClient } from "@eco2/core"
+import { Core, GuardedFetch, Migrations, PagePolicy, Postgres, Readiness, RedisClient } from "@eco2/core"
 import { Effect, Layer, Schedule } from "effect"
 import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiScalar } from "effect/http-api"
@@ -37,7 +37,7 @@ const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway
 /** The news calls, the page at /news, and the calls' own OpenAPI: routes for any process that serves HTTP. */
 export const newsRoutes = Layer.mergeAll(
   NewsHandlers.layer,
-  HttpApiScalar.layer(NewsApi, { path: "/api/v1/info/docs" }),
+  HttpApiScalar.layer(NewsApi, { path: "/api/v1/info/docs", scalar: { withDefaultFonts: false } }),
   NewsPage.layer
 ).pipe(Layer.provide(articles))
 
@@ -81,7 +81,10 @@ export const workerReadiness = Layer.effectDiscard(
 
 const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
 const errorBodies = HttpRouter.middleware(
-  (app) => HttpEffect.withPreResponseHandler(app, (_, response) => Effect.succeed(withErrorBody(response))),
+  (app) =>
+    HttpEffect.withPreResponseHandler(app, (_, response) =>
+      Effect.succeed(PagePolicy.withPolicy(withErrorBody(response)))
+    ),
   { global: true }
 )
 const cors = (origins: ReadonlyArray<string>) =>

@@ -1,7 +1,7 @@
 /** Postgres: statements on a bounded pool; what goes wrong is typed by what the caller may do. */
 import { describe, expect, it } from "@effect/vitest"
-import { Postgres, PostgresError, PostgresStatement } from "@eco2/core"
-import { ConfigProvider, Effect, Fiber, Layer, Schema } from "effect"
+import { Postgres, PostgresConfig, PostgresError, PostgresStatement } from "@eco2/core"
+import { ConfigProvider, Effect, Fiber, Layer, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { setTimeout as delay } from "node:timers/promises"
 import { until } from "../Until.ts"
@@ -222,6 +222,25 @@ describe("DATABASE_URL", () => {
       const wrong = yield* Effect.flip(under({ DATABASE_URL: "mysql://user:hunter2@host/db" }))
       expect(wrong.cause.message).toMatch(/^DATABASE_URL is not a Postgres URL/)
       expect(wrong.cause.message).not.toContain("hunter2")
+    })
+  )
+
+  it.effect("takes DATABASE_PASSWORD, as it is, where it has no password of its own", () =>
+    Effect.gen(function* () {
+      const password = "p@ss/w:rd %20?#+"
+      const url = (env: Record<string, string>) =>
+        Effect.provideService(
+          PostgresConfig.requiredUrl,
+          ConfigProvider.ConfigProvider,
+          ConfigProvider.fromEnv({ env: { DATABASE_PASSWORD: password, ...env } })
+        ).pipe(Effect.map((found) => new URL(Redacted.value(found))))
+      const found = yield* url({ DATABASE_URL: "postgres://eco%402@db:5433/eco2?sslmode=require" })
+      // as the driver reads it
+      expect(decodeURIComponent(found.password)).toBe(password)
+      expect(`${found.username} ${found.host}${found.pathname}${found.search}`).toBe(
+        "eco%402 db:5433/eco2?sslmode=require"
+      )
+      expect((yield* url({ DATABASE_URL: "postgres://eco2:own@db/eco2" })).password).toBe("own")
     })
   )
 

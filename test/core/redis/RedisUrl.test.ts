@@ -1,6 +1,6 @@
 /** One setting names the store, whatever its topology; what cannot be used is refused with a reason, and no password shown. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { ConfigProvider, Effect } from "effect"
 import { RedisUrl } from "@eco2/core"
 
 const plain = { username: undefined, password: undefined, tls: false, db: 0 }
@@ -51,4 +51,21 @@ describe("REDIS_URL", () => {
       })
     )
   }
+})
+
+describe("REDIS_PASSWORD", () => {
+  const under = (env: Record<string, string>) =>
+    Effect.provideService(RedisUrl.fromSettings, ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
+
+  it.effect("is the password of a URL without one, as it is; a URL that has its own keeps it", () =>
+    Effect.gen(function* () {
+      const password = "p@ss/w:rd %20?#"
+      for (const url of ["redis://h", "redis://eco2@h", "redis+sentinel://a,b?name=m", "redis+cluster://a,b"]) {
+        const store = yield* under({ REDIS_URL: url, REDIS_PASSWORD: password })
+        expect(store).toEqual({ ...(yield* RedisUrl.parse(url)), password })
+      }
+      expect(yield* under({ REDIS_URL: "redis://:own@h", REDIS_PASSWORD: password })).toMatchObject({ password: "own" })
+      expect(yield* under({ REDIS_URL: "redis://h", REDIS_PASSWORD: "" })).toMatchObject({ password: undefined })
+    })
+  )
 })

@@ -2,13 +2,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { Redis } from "ioredis"
-import { connect, createServer } from "node:net"
 import { Core, CoreConfig, MemoryUse, RedisClient } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
 import * as ServerInfo from "../../../packages/core/src/redis/ServerInfo.ts"
 import { until } from "../CoreFixture.ts"
 import * as RedisCluster from "../RedisCluster.ts"
 import * as LogLines from "./LogLines.ts"
+import { passingFor } from "./PassingFor.ts"
 
 /** What stands on Redis in every process; null once it stands, else why it does not. */
 const starting = (url: string, logs: LogLines.LogLines, redisCheck: "refuse" | "warn" = "refuse") =>
@@ -21,26 +21,6 @@ const starting = (url: string, logs: LogLines.LogLines, redisCheck: "refuse" | "
     )
   )
 const refusal = (url: string) => Effect.flip(starting(url, LogLines.make()))
-
-/** The server as if it were of another release: the same number of bytes, so that replies keep their lengths. */
-const passingFor = Effect.fnUntraced(function* (port: number, version: string, other: string) {
-  const proxy = createServer((inner) => {
-    const outer = connect(port, "127.0.0.1")
-    inner.pipe(outer)
-    outer.on("data", (piece: Buffer) =>
-      inner.write(
-        Buffer.from(piece.toString("latin1").replace(`redis_version:${version}`, `redis_version:${other}`), "latin1")
-      )
-    )
-    outer.on("error", () => inner.destroy())
-    inner.on("error", () => outer.destroy())
-    inner.on("close", () => outer.destroy())
-  })
-  yield* Effect.promise(() => new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve)))
-  yield* Effect.addFinalizer(() => Effect.sync(() => proxy.close()))
-  const bound = proxy.address()
-  return `redis://127.0.0.1:${typeof bound === "object" && bound !== null ? bound.port : 0}`
-})
 
 const unfit = "redis is not fit to hold jobs"
 

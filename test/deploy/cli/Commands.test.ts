@@ -210,6 +210,20 @@ describe("eco2 dead", () => {
   })
 })
 
+describe("a mailbox of which the gateway has no code", () => {
+  it("is listed once it has been served, after those of its own; its dead letters and its policy are there too", async () => {
+    const names: ReadonlyArray<string> = (await json("mailboxes")).map(({ mailbox }: { mailbox: string }) => mailbox)
+    expect([names[0], names.filter((name) => name === "sweep.clean").length]).toEqual(["scan.vision", 1])
+    expect(names).toEqual([...new Set(names)])
+    expect(await json("dead", "list", "--mailbox", "sweep.clean")).toEqual([])
+    expect(await json("policy", "set", "sweep.clean", "--attempts", "2")).toMatchObject({
+      mailbox: "sweep.clean",
+      attempts: 2
+    })
+    await json("policy", "set", "sweep.clean", "--attempts", "default")
+  })
+})
+
 describe("eco2 mailboxes and eco2 processes", () => {
   it("tell what waits and is in work, and who lives", async () => {
     const before = await json("mailboxes")

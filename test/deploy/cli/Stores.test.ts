@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "v
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { runWith } from "./Operating.ts"
 
-const migrations = ["character/0001-characters", "news/0001-news-articles"]
+const migrations = ["character/0001-characters", "news/0001-news-articles", "news/0002-article-keys"]
 
 describe.skipIf(!PostgresServer.isInstalled())("commands on the stores", () => {
   let server: PostgresServer.PostgresServer

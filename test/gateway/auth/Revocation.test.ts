@@ -5,6 +5,7 @@ import { Redis } from "ioredis"
 import { Keys } from "@eco2/core"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "../../core/RedisCluster.ts"
+import * as EventStream from "../../harness/EventStream.ts"
 import { send } from "../../harness/RawRequest.ts"
 import { bySecret, inSeconds, signed } from "../../harness/TokenIssuer.ts"
 import { metric, simulatedOnly, start, until } from "../Serving.ts"
@@ -96,6 +97,30 @@ describe("POST /api/v1/internal/blacklist", () => {
     const gateway = await role("gateway")
     for (const [status, body] of wrong) expect([body, (await post(gateway, body)).status]).toEqual([body, status])
     expect(await outside.keys("*blacklist*")).toEqual([])
+  })
+
+  it("ends the streams the token had opened, and no other's", async () => {
+    const gateway = await role("gateway", { AUTH_MODE: "jwt" })
+    const as = (jti: string) => ({ headers: { authorization: `Bearer ${signed({ jti })}` } })
+    const submitted = await send(gateway.address, "/api/v1/scan", {
+      method: "POST",
+      ...as("leaves"),
+      body: JSON.stringify({ image_url: "https://images.example.com/bottle.jpg" })
+    })
+    const url = `${gateway.address}${(JSON.parse(submitted.body) as { readonly stream_url: string }).stream_url}`
+    const leaving = await EventStream.open(url, as("leaves"))
+    const staying = await EventStream.open(url, as("stays"))
+    await Promise.all([leaving, staying].map((stream) => stream.waitFor(({ event }) => event === "queued")))
+    await revoke(gateway, "leaves")
+    expect(await leaving.ended).toBe("ended")
+    expect((await fetch(url, as("leaves"))).status).toBe(403)
+    // it is there still: the cancel comes by it
+    await send(gateway.address, url.slice(gateway.address.length).replace("/events", ""), {
+      method: "DELETE",
+      ...as("stays")
+    })
+    await staying.waitFor(({ event }) => event === "cancelled")
+    await staying.close()
   })
 
   it("stores nothing for a token that has expired", async () => {

@@ -152,6 +152,8 @@ describe("the live stream", () => {
   })
 })
 
+const viewer = { user: "ann", isLetIn: () => true }
+
 describe("a viewer that does not keep up", () => {
   const program = <A, E>(
     url: string,
@@ -168,6 +170,7 @@ describe("a viewer that does not keep up", () => {
       keepalive: Duration.seconds(15),
       internalSecret: Option.none(),
       maxViewers: 10,
+      userViewers: 10,
       uploadMemory: 1
     }
     return Effect.runPromise(
@@ -195,9 +198,10 @@ describe("a viewer that does not keep up", () => {
       redis.url,
       Effect.gen(function* () {
         const router = yield* Router.EventRouter
-        const slow = router.subscribe(id)
-        const other = router.subscribe(id)
-        if (slow === null || other === null) return yield* Effect.die(new Error("there was room for both"))
+        const slow = router.subscribe(id, viewer)
+        const other = router.subscribe(id, viewer)
+        if (typeof slow === "string" || typeof other === "string")
+          return yield* Effect.die(new Error("there was room for both"))
         const told = JSON.stringify({ ts: 1, stage: "queued", status: "started", progress: 0, result: null })
         yield* Effect.promise(async () => {
           for (let n = 0; n < 300; n++) await hand.send("XADD", tail, "*", "e", `${id} 1\n${told}`)
@@ -213,8 +217,8 @@ describe("a viewer that does not keep up", () => {
           _tag: "None"
         })
         yield* Effect.promise(() => hand.work(id))
-        const again = router.subscribe(id)
-        if (again === null) return yield* Effect.die(new Error("there was room again"))
+        const again = router.subscribe(id, viewer)
+        if (typeof again === "string") return yield* Effect.die(new Error("there was room again"))
         const text = yield* Stream.mkString(Viewer.stream(id, 1, again.subscription))
         return [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq))
       })

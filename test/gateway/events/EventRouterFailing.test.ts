@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Core, CoreConfig, Job, Readiness } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
-import { Context, Duration, Effect, Layer, Option, Queue, References, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Option, Queue, References, Schema, Stream } from "effect"
 import * as Router from "../../../packages/gateway/src/events/EventRouter.ts"
 import * as BrokenRedis from "../../core/BrokenRedis.ts"
 
@@ -12,14 +12,15 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking) {
+const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, maxViewers = 10) {
   const config = {
     corsOrigins: [],
     imageHosts: [],
     viewTimeout: Duration.minutes(5),
     keepalive: Duration.millis(20),
     internalSecret: Option.none(),
-    maxViewers: 10,
+    maxViewers,
+    userViewers: 200,
     uploadMemory: 1024
   }
   const context = yield* Router.layer(config).pipe(
@@ -34,33 +35,61 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking) {
 })
 const id = Schema.decodeUnknownSync(Job.JobId)("9b2f0f7e-5b7f-4c63-9c52-000000000000")
 
+const viewer = { user: "ann", isLetIn: () => true }
+
 describe("the event router", () => {
-  it.live("goes on with its keepalives after a defect in one", () =>
+  it.live("goes on with its loss checks after a defect in one", () =>
     Effect.gen(function* () {
       let checks = 0
       const { readiness, router } = yield* started(
         new Map([["LLEN", () => (++checks === 1 ? ("before" as const) : undefined)]])
       )
-      const place = router.subscribe(id)
-      if (place === null) return yield* Effect.die(new Error("there was room"))
-      for (let n = 0; n < 3; n++) {
-        expect(yield* Queue.take(place.subscription.signals)).toEqual({ _tag: "Keepalive" })
-      }
-      expect(checks).toBeGreaterThan(1)
+      const place = router.subscribe(id, viewer)
+      if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
+      while (checks < 3) expect(yield* Queue.take(place.subscription.signals)).toEqual({ _tag: "Keepalive" })
       expect(readiness.troubles()).toEqual([])
     })
   )
 
-  for (const [loop, call] of [
-    ["events", "XREAD"],
-    ["keepalives", "LLEN"]
+  it.live("keeps every viewer's stream alive while Redis answers no loss check", () =>
+    Effect.gen(function* () {
+      const { router } = yield* started(new Map([["LLEN", () => "never" as const]]), 200)
+      const places = Array.from({ length: 200 }, () => router.subscribe(id, viewer))
+      for (let n = 0; n < 3; n++) {
+        for (const place of places) {
+          if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
+          expect(yield* Queue.take(place.subscription.signals)).toEqual({ _tag: "Keepalive" })
+        }
+      }
+    })
+  )
+
+  it.live("ends a viewer who may no longer look, and no other", () =>
+    Effect.gen(function* () {
+      const { router } = yield* started(new Map())
+      let isLetIn = true
+      const one = router.subscribe(id, { ...viewer, isLetIn: () => isLetIn })
+      const other = router.subscribe(id, viewer)
+      if (typeof one === "string" || typeof other === "string") return yield* Effect.die(new Error("there was room"))
+      expect(yield* Queue.take(one.subscription.signals)).toEqual({ _tag: "Keepalive" })
+      isLetIn = false
+      const rest = yield* Stream.runCollect(Stream.fromQueue(one.subscription.signals))
+      expect(rest.every(({ _tag }) => _tag === "Keepalive")).toBe(true)
+      yield* Queue.clear(other.subscription.signals)
+      expect(yield* Queue.take(other.subscription.signals)).toEqual({ _tag: "Keepalive" })
+    })
+  )
+
+  for (const [loop, call, name] of [
+    ["events", "XREAD", "events"],
+    ["loss checks", "LLEN", "keepalives"]
   ] as const) {
     it.live(`whose ${loop} fail too often is not ready, and its process is to end`, () =>
       Effect.gen(function* () {
         const { readiness, router } = yield* started(new Map([[call, "before" as const]]))
-        router.subscribe(id)
+        router.subscribe(id, viewer)
         expect(yield* Effect.flip(readiness.failed).pipe(Effect.timeout("15 seconds"))).toMatchObject({ loop })
-        expect(readiness.troubles()).toEqual([{ name: loop, trouble: `${loop} failed too often: 6 times within 1m` }])
+        expect(readiness.troubles()).toEqual([{ name, trouble: `${loop} failed too often: 6 times within 1m` }])
       })
     )
   }

@@ -393,6 +393,27 @@ describe("a stream", () => {
     })
   })
 
+  it("beyond USER_VIEWERS is refused with 429 to that user, and to no other", async () => {
+    await withGateway({ USER_VIEWERS: "2" }, async (serving, ann) => {
+      const id = await ann.accepted()
+      const streams = await Promise.all([1, 2].map(() => EventStream.open(ann.eventsUrl(id), own)))
+      const refused = await read(await fetch(ann.eventsUrl(id), own))
+      expect([refused.status, refused.body]).toEqual([429, { detail: expect.any(String), code: "TOO_MANY_STREAMS" }])
+      const bob = client(serving, "bob")
+      const other = await EventStream.open(bob.eventsUrl(await bob.accepted()), { headers: { "x-user-id": "bob" } })
+      expect(other.response.status).toBe(200)
+      await other.close()
+      await streams[0]?.close()
+      await until(
+        () => viewers(serving),
+        (count) => count === 1
+      )
+      const third = await EventStream.open(ann.eventsUrl(id), own)
+      expect(third.response.status).toBe(200)
+      await Promise.all([third.close(), streams[1]?.close()])
+    })
+  })
+
   it("beyond MAX_VIEWERS is refused also when many come at once", async () => {
     await withGateway({ MAX_VIEWERS: "5" }, async (_, ann) => {
       const id = await ann.accepted()

@@ -57,6 +57,8 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
   it("nobody is asked who it is before: 401", async () => {
     const nobody = client(gateway, null)
     expect((await nobody.get("/api/v1/users/me/characters")).status).toBe(401)
+    // Postgres holds no such text
+    expect(await client(gateway, "ann").get(ownership("이\0코"))).toMatchObject({ status: 200, body: { owned: false } })
     expect((await nobody.get(ownership("이코"))).status).toBe(401)
   })
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
-import { randomUUID } from "node:crypto"
+import { hash, randomUUID } from "node:crypto"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
 import { client, dataUrl, field, photo, read, tinyPng } from "../ScanClient.ts"
 import { start } from "../Serving.ts"
@@ -480,6 +480,21 @@ describe("around the API", () => {
     ])
     const docs = await nobody.get("/docs")
     expect(docs.headers.get("content-type")).toContain("text/html")
+  })
+
+  it("the API's page too lets no script in but its own, and stands in no frame", async () => {
+    const { headers, text } = await fetch(`${gateway.address}/docs`).then(async (page) => ({
+      headers: page.headers,
+      text: await page.text()
+    }))
+    const policy = headers.get("content-security-policy") ?? ""
+    const scripts = [...text.matchAll(/<script\b[^>]*>([\s\S]*?)<\/script>/g)].flatMap(([, code = ""]) =>
+      code === "" ? [] : [`'sha256-${hash("sha256", code, "base64")}'`]
+    )
+    expect(scripts.length).toBeGreaterThan(0)
+    expect(policy).toContain(`script-src 'self' ${scripts.join(" ")};`)
+    expect(policy).toContain("default-src 'self'")
+    expect(policy).toContain("frame-ancestors 'none'")
   })
 
   it("the page comes with a policy that lets no script in from elsewhere or from a line of its own", async () => {

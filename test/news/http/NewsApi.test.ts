@@ -108,6 +108,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     ["limit=51", 422, "VALIDATION_ERROR"],
     ["limit=ten", 422, "VALIDATION_ERROR"],
     ["has_image=maybe", 422, "VALIDATION_ERROR"],
+    ["has_image=constructor", 422, "VALIDATION_ERROR"],
     ["limit=1&limit=2", 400, "INVALID_REQUEST"]
   ])("%s is %i %s", async (query, status, code) => {
     const response = await get(`/news?${query}`)

@@ -3,6 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
 import { Effect, Fiber, Layer, Schema } from "effect"
 import type { Article } from "../../../packages/news/src/domain/Article.ts"
+import { storedKeys } from "../../../packages/news/src/domain/ArticleKeys.ts"
 import { ArticleStore, layer, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
 import { onBoth, onServer, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
 import type { Database } from "../../core/postgres/PostgresFixture.ts"
@@ -69,6 +70,66 @@ onBoth("an article", (database) => {
         expect(
           (yield* store.save([{ ...third, url: "https://new.example/" }, article(9, { url: third.url })])).saved
         ).toBe(0)
+      })
+    )
+  )
+
+  it.effect(
+    "D1 D2 that comes again in a later run, by another form of its address or another source, is not another",
+    () =>
+      prepared(database(), (store) =>
+        Effect.gen(function* () {
+          const title = "재활용 선별장에 로봇 들어온다"
+          const first = article(1, {
+            title: `${title} - 초록일보`,
+            url: "https://press.example/a/1?id=7",
+            snippet: "",
+            thumbnail_url: null,
+            source: "naver"
+          })
+          expect((yield* store.save([first])).saved).toBe(1)
+          const hour = 3_600_000
+          const again: ReadonlyArray<Partial<Article>> = [
+            { url: "https://m.press.example/a/1/?utm_source=naver&id=7" },
+            { url: "https://amp.press.example/a/1/amp?id=7", title: "그 사이에 고친 제목" },
+            { url: "https://other.example/1", title: `<b>${title}</b>!`, source: "newsdata" },
+            { url: "https://other.example/2", title, published_at: new Date(noon - 24 * hour).toISOString() }
+          ]
+          for (const [n, change] of again.entries()) {
+            const outcome = yield* store.save([
+              article(10 + n, { snippet: "먼저 온 요약", published_at: first.published_at, source: "naver", ...change })
+            ])
+            expect([n, outcome.saved, outcome.refused]).toEqual([n, 0, []])
+          }
+          // the first is as it was, and has what it lacked
+          expect(yield* stored(store)).toEqual([
+            { ...first, snippet: "먼저 온 요약", thumbnail_url: article(10).thumbnail_url ?? article(11).thumbnail_url }
+          ])
+          const others: ReadonlyArray<Partial<Article>> = [
+            { title, published_at: new Date(noon + 24 * hour).toISOString() },
+            { title: `${title} - 푸른신문`, published_at: new Date(noon - 1000).toISOString() },
+            { title: `${title} 2` },
+            { url: "https://press.example/a/1?id=8", title: "[사설]" }
+          ]
+          for (const [n, change] of others.entries()) {
+            const outcome = yield* store.save([article(20 + n, change)])
+            expect([n, outcome.saved]).toEqual([n, 1])
+          }
+        })
+      )
+  )
+
+  it.effect("that was deleted is not collected again under another address or by another source", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const first = article(1, { title: "지워 달라고 한 기사의 제목" })
+        yield* store.save([first])
+        yield* store.remove(first.id)
+        yield* store.save([
+          article(2, { url: `${first.url}?utm_source=x` }),
+          article(3, { title: first.title, source: "rss" })
+        ])
+        expect(yield* stored(store)).toEqual([])
       })
     )
   )
@@ -191,6 +252,31 @@ onBoth("an article", (database) => {
   )
 })
 
+onServer("an article that two processes store at once", (database) => {
+  it.live("D1 D2 is one, whatever the forms of its address and the order of theirs", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const forms = ["", "?utm_source=a", "/amp", "/", "#top", "?fbclid=1"]
+        // each batch has other ids, in another order, and says the address in another way; every fourth is known by its title alone
+        const batches = forms.map((form, batch) =>
+          articles(40)
+            .map((one, n) => ({
+              ...one,
+              id: `${batch % 2 === 0 ? "a" : "z"}${(n * 7 + batch) % 40}-${batch}`,
+              title: `${n + 1}번째 마을에서 있었던 일`,
+              url: n % 4 === 0 ? `https://press${batch}.example/${n}` : `${one.url}${form}`
+            }))
+            .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+        )
+        const outcomes = yield* Effect.forEach(batches, (batch) => store.save(batch), { concurrency: "unbounded" })
+        expect(outcomes.flatMap(({ refused }) => refused)).toEqual([])
+        expect(outcomes.reduce((total, { saved }) => total + saved, 0)).toBe(40)
+        expect(new Set((yield* stored(store)).map(({ title }) => title)).size).toBe(40)
+      })
+    )
+  )
+})
+
 /** What another transaction is doing just now. */
 const asleep = PostgresStatement.make({
   name: "test.asleep",
@@ -198,29 +284,41 @@ const asleep = PostgresStatement.make({
   row: Schema.Struct({ count: Schema.Int })
 })
 
-onServer("an article whose URL another process is just storing", (database) => {
-  it.live("is found to be that one, and takes what it lacks", () =>
-    prepared(database(), (store) =>
-      Effect.gen(function* () {
-        const postgres = yield* Postgres.Postgres
-        const first = article(1, { thumbnail_url: null, source: "naver" })
-        const other = yield* Effect.forkChild(
-          postgres.script(
-            "test.slow",
-            `INSERT INTO info.news_articles (id, url, title, snippet, source, category, keywords, published_at)
-            VALUES ('${first.id}', '${first.url}', 'x', '', 'naver', 'ai', '{}', now()); SELECT pg_sleep(1);`
+const title = "다른 프로세스도 막 저장하는 기사"
+const meetings: ReadonlyArray<readonly [by: string, second: Partial<Article>]> = [
+  ["its address", { url: article(1).url, title: "다른 제목의 기사" }],
+  ["another form of its address", { url: `${article(1).url}?utm_source=x`, title: "다른 제목의 기사" }],
+  ["its title", { title }]
+]
+onServer("an article that another process is just storing", (database) => {
+  for (const [by, change] of meetings) {
+    it.live(`D1 D2 is found by ${by} to be that one, and takes what it lacks`, () =>
+      prepared(database(), (store) =>
+        Effect.gen(function* () {
+          const postgres = yield* Postgres.Postgres
+          const first = article(1, { thumbnail_url: null, source: "naver", title })
+          const { page_key, title_key } = storedKeys(first)
+          const other = yield* Effect.forkChild(
+            postgres.script(
+              "test.slow",
+              `INSERT INTO info.news_articles
+                (id, url, title, snippet, source, category, keywords, published_at, page_key, title_key)
+              VALUES ('${first.id}', '${first.url}', 'x', '', 'naver', 'ai', '{}', '${first.published_at}',
+                '${page_key}', '${title_key}');
+              SELECT pg_sleep(1);`
+            )
           )
-        )
-        yield* until(postgres.run(asleep), ([row]) => row?.count === 1)
-        const second = article(2, {
-          source: "newsdata",
-          url: first.url,
-          thumbnail_url: "https://pictures.example/2.jpg"
+          yield* until(postgres.run(asleep), ([row]) => row?.count === 1)
+          const second = article(2, {
+            source: "newsdata",
+            thumbnail_url: "https://pictures.example/2.jpg",
+            ...change
+          })
+          expect(yield* store.save([second])).toEqual({ saved: 0, changed: 1, refused: [] })
+          yield* Fiber.join(other)
+          expect(yield* stored(store)).toMatchObject([{ id: first.id, thumbnail_url: second.thumbnail_url }])
         })
-        expect(yield* store.save([second])).toEqual({ saved: 0, changed: 1, refused: [] })
-        yield* Fiber.join(other)
-        expect(yield* stored(store)).toMatchObject([{ id: first.id, thumbnail_url: second.thumbnail_url }])
-      })
+      )
     )
-  )
+  }
 })

@@ -8,9 +8,10 @@ import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import { Policies } from "../policy/Policies.ts"
+import * as Keys from "../redis/Keys.ts"
 import type { Partition } from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
-import { RedisClient } from "../redis/RedisClient.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 import type { Delivery } from "./Delivery.ts"
@@ -91,8 +92,10 @@ export class Mailbox extends Context.Service<
     readonly acknowledge: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, RedisError>
     /** Takes an entry back that nobody is to handle any more; does nothing when it is not there. */
     readonly withdraw: (key: string, mailbox: string, entry: string) => Effect.Effect<void, RedisError>
-    /** Makes the mailbox's streams and groups where they are missing. */
+    /** Makes the mailbox's streams and groups where they are missing, and has operators see it. */
     readonly ensure: (mailbox: string, partitions?: ReadonlyArray<Partition>) => Effect.Effect<void, RedisError>
+    /** Every mailbox that any process of the fleet has served, sorted; for operators, who need not know the code. */
+    readonly served: Effect.Effect<ReadonlyArray<string>, RedisError>
     /** How full mailboxes are, over all partitions; answers in order. One round trip a partition. */
     readonly depths: (mailboxes: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Depth>, RedisError>
   }
@@ -122,6 +125,8 @@ const depthScript = Script.make({
   numberOfKeys: 1,
   reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number, Schema.Int]))
 })
+
+const decodeNames = decodeReply("SMEMBERS", Schema.Array(Schema.String))
 
 export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
   Mailbox,
@@ -214,7 +219,16 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
               )
             ),
           { discard: true, concurrency: "unbounded" }
+        ).pipe(
+          Effect.andThen(
+            // served all the same; whoever serves it next says so
+            Effect.catchTag(redis.send("SADD", Keys.mailboxes, mailbox), "RedisFull", () => Effect.void)
+          ),
+          Effect.asVoid
         ),
+      served: Effect.map(Effect.flatMap(redis.send("SMEMBERS", Keys.mailboxes), decodeNames), (names) =>
+        names.toSorted()
+      ),
       depths: Effect.fnUntraced(function* (mailboxes) {
         const parts = yield* Effect.forEach(
           keyspace.partitions,

@@ -4,14 +4,28 @@ import * as Setting from "../config/Setting.ts"
 
 const allowed = "postgres://user:password@host:5432/database"
 
+/** The URL with the password in it, unless it has one. `encodeURIComponent` first: the setter leaves a % as it is. */
+const withPassword = (text: string, password: string): string => {
+  const url = new URL(text)
+  if (url.password !== "" || password === "") return text
+  url.password = encodeURIComponent(password)
+  return url.href
+}
+
 /** The refusal does not repeat the value: it holds a password. */
-export const databaseUrl: Config.Config<Option.Option<Redacted.Redacted>> = Config.Redacted("DATABASE_URL").pipe(
-  Config.option,
-  Config.mapEffect((given) => {
+export const databaseUrl: Config.Config<Option.Option<Redacted.Redacted>> = Config.all({
+  /** DATABASE_URL: where Postgres is. */
+  given: Config.option(Config.Redacted("DATABASE_URL")),
+  /** DATABASE_PASSWORD: of a URL that has none; as it is, nothing in it escaped. */
+  password: Config.Redacted("DATABASE_PASSWORD").pipe(Config.withDefault(Redacted.make("")))
+}).pipe(
+  Config.mapEffect(({ given, password }) => {
     const text = Option.match(given, { onNone: () => "", onSome: (value) => Redacted.value(value).trim() })
     if (text === "") return Effect.succeed(Option.none())
     return URL.canParse(text) && /^postgres(ql)?:$/.test(new URL(text).protocol)
-      ? Effect.succeed(Option.some(Redacted.make(text, { label: "DATABASE_URL" })))
+      ? Effect.succeed(
+          Option.some(Redacted.make(withPassword(text, Redacted.value(password)), { label: "DATABASE_URL" }))
+        )
       : Effect.fail(Setting.refuse(`DATABASE_URL is not a Postgres URL; allowed is ${allowed}`))
   })
 )

@@ -120,6 +120,8 @@ export const fleet = `${prefix}{fleet}`
 export const alive = `${fleet}:alive`
 /** Answers to what this process asked. */
 export const replies = (process: string): string => `${fleet}:replies:${process}`
+/** Every mailbox that anybody has served. */
+export const mailboxes = `${fleet}:mailboxes`
 export const meta = `${fleet}:meta`
 /** `sent`: one key a publish, by its token. */
 export const topic = (name: string) => {
@@ -140,7 +142,7 @@ export const newsFeed = (feed: string) => `${news}:feed:${feed}`
 export interface Row {
   readonly name: string
   readonly pattern: RegExp
-  readonly type: "stream" | "hash" | "list" | "string" | "zset"
+  readonly type: "stream" | "hash" | "list" | "string" | "set" | "zset"
   readonly content: string
   readonly lives: string
   readonly writer: string
@@ -363,6 +365,16 @@ export const table: ReadonlyArray<Row> = [
     "Replies, whoever answers",
     "Replies",
     false
+  ),
+  row(
+    "{fleet}:mailboxes",
+    String.raw`\{fleet\}:mailboxes`,
+    "set",
+    "names of all mailboxes that have been served",
+    "for ever, bounded by the mailboxes the code has had",
+    "whoever begins to serve one",
+    "Mailbox, for operators",
+    true
   ),
   row(
     "{fleet}:meta",

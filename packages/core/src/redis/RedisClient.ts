@@ -8,7 +8,7 @@
  */
 import { Cluster } from "ioredis"
 import type { Redis as StandaloneRedis } from "ioredis"
-import { Config, Context, Effect, Layer, Metric, Redacted, Schema } from "effect"
+import { Config, Context, Effect, Layer, Metric, Schema } from "effect"
 import type { Scope } from "effect"
 import { redisCommands } from "../telemetry/Metrics.ts"
 import * as BlockingReader from "./BlockingReader.ts"
@@ -167,12 +167,10 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
 export const layerUrl = (url: string): Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid> =>
   Layer.effect(RedisClient, Effect.flatMap(RedisUrl.parse(url), make))
 
-/** From REDIS_URL. */
+/** From REDIS_URL and REDIS_PASSWORD. */
 export const layer: Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid | Config.ConfigError> = Layer.effect(
   RedisClient,
-  Effect.gen(function* () {
-    return yield* make(yield* RedisUrl.parse(Redacted.value(yield* RedisUrl.RedisUrlConfig)))
-  })
+  Effect.flatMap(RedisUrl.fromSettings, make)
 )
 
 /** Decodes a reply at the edge; a mismatch is RedisReplyInvalid. */

@@ -4,7 +4,8 @@
  *   rediss://…                                                    the same over TLS
  *   redis+sentinel://[user:password@]host[:port],host…[/db]?name=mymaster
  *   redis+cluster://[user:password@]host[:port],host…
- * Both list forms take `?tls=true`. Read by RedisClient.
+ * Both list forms take `?tls=true`. A password may come apart from it, as REDIS_PASSWORD, and is then written as it is:
+ * what gives out passwords seldom writes URLs. Read by RedisClient.
  */
 import { Config, Effect, Redacted, Schema } from "effect"
 
@@ -83,7 +84,19 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
   return { _tag: "Standalone", endpoint: endpoints[0]!, ...access }
 })
 
-/** REDIS_URL: where the store is. Default `redis://127.0.0.1:6379`. */
-export const RedisUrlConfig = Config.Redacted("REDIS_URL").pipe(
-  Config.withDefault(Redacted.make("redis://127.0.0.1:6379"))
-)
+/** What REDIS_URL and REDIS_PASSWORD say together. The URL's own password comes first. */
+export const withPassword = (url: RedisUrl, password: string): RedisUrl =>
+  url.password === undefined && password !== "" ? { ...url, password } : url
+
+const RedisUrlConfig = Config.all({
+  /** REDIS_URL: where the store is. Default `redis://127.0.0.1:6379`. */
+  url: Config.Redacted("REDIS_URL").pipe(Config.withDefault(Redacted.make("redis://127.0.0.1:6379"))),
+  /** REDIS_PASSWORD: of a URL that has none; as it is, nothing in it escaped. */
+  password: Config.Redacted("REDIS_PASSWORD").pipe(Config.withDefault(Redacted.make("")))
+})
+
+/** The store the settings name; fails with RedisUrlInvalid, or ConfigError where they cannot be read. */
+export const fromSettings: Effect.Effect<RedisUrl, RedisUrlInvalid | Config.ConfigError> = Effect.gen(function* () {
+  const { password, url } = yield* RedisUrlConfig
+  return withPassword(yield* parse(Redacted.value(url)), Redacted.value(password))
+})

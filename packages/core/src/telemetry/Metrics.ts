@@ -10,6 +10,15 @@ export const redisCommands = Metric.counter("eco2_redis_commands_total", {
   description: "commands and scripts sent to Redis"
 })
 
+/** Bytes in use of the master that is full first, as it reckons them against `maxmemory`; looked up at a scrape. */
+export const redisMemoryUsed = Metric.gauge("eco2_redis_memory_used_bytes", {
+  description: "bytes in use of the fullest Redis master"
+})
+/** `maxmemory` of the same master; 0: no limit. */
+export const redisMemoryLimit = Metric.gauge("eco2_redis_memory_limit_bytes", {
+  description: "maxmemory of the fullest Redis master, 0 for none"
+})
+
 /** Seconds since a blocking read last had an answer, by `reader`: mailboxes, topics. */
 export const lastReadAge = Metric.gauge("eco2_last_read_age_seconds", {
   description: "seconds since a blocking read was last answered, by reader"

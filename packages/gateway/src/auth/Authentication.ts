@@ -21,6 +21,8 @@ export const count = (outcome: string) => Metric.update(Metric.withAttributes(de
 export interface Identity {
   readonly user: string
   readonly provider: string
+  /** Whether the token has been revoked since, as far as is known here. */
+  readonly isRevoked: () => boolean
 }
 
 type Headers = { readonly [name: string]: string | undefined }
@@ -51,7 +53,7 @@ export const make = Effect.fnUntraced(function* (config: TokenConfig) {
     const standing = blacklist.standing(jti)
     if (standing === "revoked") return yield* revoked
     if (standing === "unknown") return yield* unknown
-    return { user, provider }
+    return { user, provider, isRevoked: () => blacklist.standing(jti) === "revoked" }
   })
   const authentication: Authentication = {
     authenticate: (headers) =>

@@ -7,6 +7,7 @@
 import { EventLog, Keyspace, Readiness, Supervisor } from "@eco2/core"
 import type { Job, JobEvent, RedisError } from "@eco2/core"
 import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
+import type { Caller } from "../auth/Authorization.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
 
 /** What a viewer is told to do; it reads what it needs itself. */
@@ -32,10 +33,11 @@ export class EventRouter extends Context.Service<
   EventRouter,
   {
     /**
-     * Signals of one job from now on; ends when it cannot keep up. Null when MAX_VIEWERS streams are open: place and count
-     * are one step, so that many who come at once are no more than that. `leave` must run when the viewer goes.
+     * Signals of one job from now on; ends when it cannot keep up. `full` when MAX_VIEWERS streams are open, `user-full`
+     * when USER_VIEWERS of this user's are: place and count are one step, so that many who come at once are no more than
+     * that. `leave` must run when the viewer goes. A viewer who may no longer look is ended.
      */
-    readonly subscribe: (jobId: Job.JobId) => Place | null
+    readonly subscribe: (jobId: Job.JobId, caller: Caller) => Place | "full" | "user-full"
     readonly viewers: () => number
   }
 >()("@eco2/gateway/events/EventRouter") {}
@@ -60,6 +62,7 @@ interface Viewer {
   seq: number
   heardAt: number
   readonly endsAt: number
+  readonly isLetIn: () => boolean
 }
 
 export const layer = (
@@ -76,6 +79,7 @@ export const layer = (
       const viewTimeout = Duration.toMillis(config.viewTimeout)
       const keepalive = Duration.toMillis(config.keepalive)
       const byJob = new Map<string, Set<Viewer>>()
+      const byUser = new Map<string, number>()
       let count = 0
       let answeredAt = now()
 
@@ -118,41 +122,53 @@ export const layer = (
        * for in one go. A job that waits has told its viewers `queued`, and has no history yet.
        */
       const check = (viewer: Viewer) =>
-        log.length(viewer.jobId).pipe(
-          Effect.map((length) => {
-            if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
-          }),
+        Effect.map(log.length(viewer.jobId), (length) => {
+          if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
+        })
+      /** Viewers whose turn to be checked has come. Each once: the set has no more members than there are viewers. */
+      const toCheck = new Set<Viewer>()
+      const checking = Effect.gen(function* () {
+        while (true) {
+          yield* Effect.sleep(Math.min(tickMillis, keepalive))
+          const viewers = [...toCheck]
+          toCheck.clear()
           // Redis is away: the tail's own reconnect will recheck everybody
-          Effect.ignore
-        )
-      const tick = Effect.suspend(() => {
+          yield* Effect.ignore(Effect.forEach(viewers, check, { concurrency: 64, discard: true }))
+        }
+      })
+      const tick = Effect.sync(() => {
         const at = now()
-        const silent: Array<Viewer> = []
         for (const viewer of everyone()) {
-          if (at >= viewer.endsAt) {
+          if (!viewer.isLetIn()) {
+            Queue.endUnsafe(viewer.queue)
+          } else if (at >= viewer.endsAt) {
             offer(viewer, { _tag: "Timeout" })
           } else if (at - viewer.heardAt >= keepalive) {
             viewer.heardAt = at
             offer(viewer, { _tag: "Keepalive" })
-            silent.push(viewer)
+            toCheck.add(viewer)
           }
         }
-        return silent.length === 0 ? Effect.void : Effect.forEach(silent, check, { concurrency: 64, discard: true })
       })
       const supervisor = Supervisor.make()
       const ticking = Effect.forever(Effect.andThen(Effect.sleep(Math.min(tickMillis, keepalive)), tick))
       yield* supervisor.supervise("keepalives", ticking)
+      yield* supervisor.supervise("loss checks", checking)
       yield* readiness.register("keepalives", supervisor.trouble, supervisor.failed)
 
       return EventRouter.of({
-        subscribe: (jobId) => {
-          if (count >= config.maxViewers) return null
+        subscribe: (jobId, { isLetIn, user }) => {
+          if (count >= config.maxViewers) return "full"
+          const ofUser = byUser.get(user) ?? 0
+          if (ofUser >= config.userViewers) return "user-full"
+          byUser.set(user, ofUser + 1)
           const viewer: Viewer = {
             jobId,
             queue: Effect.runSync(Queue.dropping<Signal, Cause.Done>(queueCapacity)),
             seq: 0,
             heardAt: now(),
-            endsAt: now() + viewTimeout
+            endsAt: now() + viewTimeout,
+            isLetIn
           }
           const viewers = byJob.get(jobId) ?? new Set()
           viewers.add(viewer)
@@ -170,6 +186,10 @@ export const layer = (
               if (gone) return
               gone = true
               viewers.delete(viewer)
+              toCheck.delete(viewer)
+              const left = (byUser.get(user) ?? 1) - 1
+              if (left === 0) byUser.delete(user)
+              else byUser.set(user, left)
               if (viewers.size === 0) byJob.delete(jobId)
               fork(Metric.update(viewersGauge, --count))
               Queue.endUnsafe(viewer.queue)

@@ -2,7 +2,6 @@
  * OpsHandlers: the operator's calls. Each checks the secret first; without INTERNAL_SECRET set nobody is let in.
  * Redriving many is bounded a call; what it skipped was open or gone already.
  */
-import { mailboxes } from "@eco2/actors/protocol"
 import { DeadLetters, Fleet, Job, JobList, JobStore, Mailbox } from "@eco2/core"
 import { Effect, Schema } from "effect"
 import type { Option, Redacted } from "effect"
@@ -10,6 +9,7 @@ import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { refusal } from "./HttpErrors.ts"
 import { fromRedis, guard, json, limitOf, notFound } from "./OpsCall.ts"
+import * as OpsMailboxes from "./OpsMailboxes.ts"
 import { Api } from "./ScanApi.ts"
 
 const isJobId = Schema.is(Job.JobId)
@@ -37,7 +37,7 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
       const mailbox = yield* Mailbox.Mailbox
       const list = yield* JobList.JobList
       const guarded = guard(secret)
-      const known = (name: string) => (mailboxes.includes(name) ? Effect.succeed(name) : Effect.fail(notFound))
+      const { all, known } = yield* OpsMailboxes.make
       const letterOf = (name: string, partition: string, entry: string) =>
         Effect.flatMap(known(name), (one) =>
           letters
@@ -58,32 +58,36 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
         .handleRaw("mailboxes", ({ request }) =>
           guarded(
             request,
-            Effect.map(Effect.mapError(mailbox.depths(mailboxes), fromRedis), (depths) =>
-              json(
+            Effect.gen(function* () {
+              const names = yield* all
+              const depths = yield* Effect.mapError(mailbox.depths(names), fromRedis)
+              return json(
                 depths.map((depth, i) => ({
-                  mailbox: mailboxes[i],
+                  mailbox: names[i],
                   entries: depth.entries,
                   leased: depth.leased,
                   oldest_ms: depth.oldestMillis
                 }))
               )
-            )
+            })
           )
         )
         .handleRaw("processes", ({ request }) =>
           guarded(
             request,
-            Effect.map(Effect.mapError(fleet.members(mailboxes), fromRedis), (members) =>
-              json(
-                members.map(({ heardMillis, inFlight, leaseMillis, role, state, token }) => ({
-                  token,
-                  role,
-                  state,
-                  lease_ms: leaseMillis,
-                  heard_ms: heardMillis,
-                  in_flight: inFlight
-                }))
-              )
+            Effect.map(
+              Effect.flatMap(all, (names) => Effect.mapError(fleet.members(names), fromRedis)),
+              (members) =>
+                json(
+                  members.map(({ heardMillis, inFlight, leaseMillis, role, state, token }) => ({
+                    token,
+                    role,
+                    state,
+                    lease_ms: leaseMillis,
+                    heard_ms: heardMillis,
+                    in_flight: inFlight
+                  }))
+                )
             )
           )
         )

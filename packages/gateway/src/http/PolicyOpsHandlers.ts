@@ -2,7 +2,6 @@
  * PolicyOpsHandlers: the operator's calls on policies. A change is laid over what this process knows to be set; of two
  * operators who change one mailbox at once the later has the last word. What was changed is said in the log.
  */
-import { mailboxes } from "@eco2/actors/protocol"
 import { Policies } from "@eco2/core"
 import { Effect, Schema } from "effect"
 import type { Option, Redacted } from "effect"
@@ -11,7 +10,8 @@ import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { invalid, refusal, unavailable } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
-import { guard, json, notFound } from "./OpsCall.ts"
+import { guard, json } from "./OpsCall.ts"
+import * as OpsMailboxes from "./OpsMailboxes.ts"
 import { PolicyChange } from "./PolicyOpsApi.ts"
 import { Api } from "./ScanApi.ts"
 
@@ -50,12 +50,13 @@ export const layer = (secret: Option.Option<Redacted.Redacted>) =>
     "policies",
     Effect.fnUntraced(function* (handlers) {
       const policies = yield* Policies.Policies
+      const { known } = yield* OpsMailboxes.make
       const guarded = guard(secret)
       const change = Effect.fnUntraced(function* (
         mailbox: string,
         request: HttpServerRequest.HttpServerRequest
       ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
-        if (!mailboxes.includes(mailbox)) return yield* notFound
+        yield* known(mailbox)
         const policy = laidOver(policies.of(mailbox), yield* read(request))
         yield* policies.set(mailbox, policy).pipe(
           // bounded by the mailboxes there are, and by what a policy is

@@ -9,7 +9,7 @@ import type { Scope } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { Authorization } from "../auth/Authorization.ts"
+import { Authorization, isOwnOrigin } from "../auth/Authorization.ts"
 import { EventRouter } from "../events/EventRouter.ts"
 import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
@@ -26,7 +26,7 @@ type Request = HttpServerRequest.HttpServerRequest
 /** Streams refused because this process serves its limit. */
 const viewersRefused = Metric.counter("eco2_viewers_refused_total", {
   incremental: true,
-  description: "streams refused at MAX_VIEWERS"
+  description: "streams refused at MAX_VIEWERS or USER_VIEWERS"
 })
 
 const isJobId = Schema.is(Job.JobId)
@@ -34,12 +34,10 @@ const notFound = refusal(404, "RESULT_NOT_FOUND", "no such job, or it has expire
 const fullFrom = 0.8
 
 /** Requests that carry cookies may change things only from pages of ours, or of an allowed origin. */
-const checkOrigin = (request: Request, allowed: ReadonlyArray<string>): Effect.Effect<void, HttpRefusal> => {
-  const { cookie, host, origin } = request.headers
-  if (cookie === undefined || origin === undefined || allowed.includes(origin)) return Effect.void
-  const own = URL.canParse(origin) && new URL(origin).host === host
-  return own ? Effect.void : Effect.fail(refusal(403, "ORIGIN_NOT_ALLOWED", `requests from ${origin} are not allowed`))
-}
+const checkOrigin = (request: Request, allowed: ReadonlyArray<string>): Effect.Effect<void, HttpRefusal> =>
+  request.headers.cookie === undefined || isOwnOrigin(request, allowed)
+    ? Effect.void
+    : Effect.fail(refusal(403, "ORIGIN_NOT_ALLOWED", `requests from ${request.headers.origin} are not allowed`))
 
 const accepted = (id: string) =>
   HttpServerResponse.jsonUnsafe(
@@ -76,11 +74,9 @@ export const layer = (config: GatewayConfig) =>
       )
 
       /** The caller's own job. */
-      const ownJob = Effect.fnUntraced(function* (
-        request: Request,
-        id: string
-      ): Effect.fn.Return<Job.Job, HttpRefusal> {
-        const user = yield* authorization.user(request)
+      const ownJob = (request: Request, id: string) =>
+        Effect.flatMap(authorization.user(request), (user) => jobOf(user, id))
+      const jobOf = Effect.fnUntraced(function* (user: string, id: string): Effect.fn.Return<Job.Job, HttpRefusal> {
         if (!isJobId(id)) return yield* notFound
         const job = yield* store.get(id).pipe(
           // whose it is cannot be read either
@@ -146,9 +142,9 @@ export const layer = (config: GatewayConfig) =>
         id: string,
         query: string | null
       ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal, Scope.Scope> {
-        yield* authorization.user(request)
+        const caller = yield* authorization.caller(request)
         if (!isJobId(id)) return yield* refusal(400, "INVALID_JOB_ID", "the job id is not a UUID")
-        const job = yield* ownJob(request, id)
+        const job = yield* jobOf(caller.user, id)
         const after = lastEventId(request, query)
         // nothing left to follow: 204 tells EventSource to stop. Who has seen more than there is has not seen this end
         if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) === after) {
@@ -156,12 +152,16 @@ export const layer = (config: GatewayConfig) =>
         }
         // freed when the response is over, however it ends
         const place = yield* Effect.acquireRelease(
-          Effect.sync(() => router.subscribe(id)),
-          (taken) => Effect.sync(() => taken?.leave())
+          Effect.sync(() => router.subscribe(id, caller)),
+          (taken) => Effect.sync(() => typeof taken !== "string" && taken.leave())
         )
-        if (place === null) {
+        if (place === "full") {
           yield* Metric.update(viewersRefused, 1)
           return yield* refusal(503, "TOO_MANY_VIEWERS", "too many streams are open; try again later", "5 seconds")
+        }
+        if (place === "user-full") {
+          yield* Metric.update(viewersRefused, 1)
+          return yield* refusal(429, "TOO_MANY_STREAMS", "too many of your streams are open; close some", "5 seconds")
         }
         const text = Viewer.stream(id, after, place.subscription).pipe(
           Stream.provideService(EventLog.EventLog, log),

@@ -2,7 +2,7 @@
  * Article: one piece of news as it is stored, cached and answered. Field names are the public contract (snake_case on the
  * wire); every value is JSON as it stands, so an article passes through jobs, Redis and HTTP unchanged.
  * Text is plain: no markup, no entities (Text makes it so at the sources). Which category: Classification's; what counts as
- * the same article: Deduplication's.
+ * the same article: ArticleKeys'.
  */
 import { Schema } from "effect"
 

@@ -19,17 +19,10 @@ export const usualLimit = 10
 const allSources = ["all", ...sources] as const
 
 const bad = (code: string, detail: string): Result.Result<never, Refusal> => Result.fail({ status: 400, code, detail })
-const flags: Readonly<Record<string, boolean>> = {
-  "": false,
-  true: true,
-  "1": true,
-  yes: true,
-  on: true,
-  false: false,
-  "0": false,
-  no: false,
-  off: false
-}
+const flags: ReadonlyMap<string, boolean> = new Map([
+  ...["true", "1", "yes", "on"].map((word) => [word, true] as const),
+  ...["", "false", "0", "no", "off"].map((word) => [word, false] as const)
+])
 
 export const parse = (given: Given): Result.Result<Query, Refusal> => {
   const list = lists.find((name) => name === (given.category ?? "all"))
@@ -46,7 +39,7 @@ export const parse = (given: Given): Result.Result<Query, Refusal> => {
   if (!/^[+-]?\d{1,9}$/.test(limitText)) return Result.fail(invalid("limit", "a whole number", "int_parsing"))
   if (limit < 1) return Result.fail(invalid("limit", "at least 1", "greater_than_equal"))
   if (limit > mostLimit) return Result.fail(invalid("limit", `at most ${mostLimit}`, "less_than_equal"))
-  const hasImage = flags[(given.has_image ?? "").toLowerCase()]
+  const hasImage = flags.get((given.has_image ?? "").toLowerCase())
   if (hasImage === undefined) return Result.fail(invalid("has_image", "true or false", "bool_parsing"))
   return Result.succeed({ list, source, hasImage, after, limit })
 }

@@ -1,16 +1,19 @@
 /**
  * ArticleStore: articles as Postgres has them, which is all of them. Saving may be repeated and happen in many processes at
- * once; one article a URL:
- *   - an id that is there already: its texts are brought up to date by its own source, what it lacks is filled in; its place
- *     in the lists (published_at, id) and its category stay as first stored (N1)
- *   - another id with a URL that is there already: the first id stays, for clients and caches know it; what the article
- *     lacks is filled in
+ * once; an article is stored once, by whatever source, address and run it comes (D1, D2 of ArticleKeys):
+ *   - an id that is there already: its texts are brought up to date, what it lacks is filled in; its place in the lists
+ *     (published_at, id) and its category stay as first stored (N1)
+ *   - another id whose page, or whose title within a day, is there already: the first id stays, for clients and caches know
+ *     it; what the article lacks is filled in
+ *   - two processes that store it at once meet at a unique index; who is refused looks again, and finds it
  *   - a deleted article stays deleted
  * Neighbours: ArticleCache (the newest of them, in Redis), ArticleReading (which of both answers).
  */
 import { Migrations, Postgres, PostgresError, PostgresStatement } from "@eco2/core"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import type { Article } from "../domain/Article.ts"
+import { pageKey, storedKeys } from "../domain/ArticleKeys.ts"
+import { deduplicate } from "../domain/Deduplication.ts"
 import { listLength, lists, newestFirst, pageOf } from "./ArticlePage.ts"
 import type { List, Loaded, Page, Query } from "./ArticlePage.ts"
 import { ArticleRow, columns, toArticle } from "./ArticleRow.ts"
@@ -37,7 +40,7 @@ export interface Snapshot {
 export class ArticleStore extends Context.Service<
   ArticleStore,
   {
-    /** Stores articles, any number; the same id or URL may come twice. Fails where Postgres is away: nothing, or some of them, are stored then, and the same call may be made again. */
+    /** Stores articles, any number; the same may come twice. Fails where Postgres is away: nothing, or some of them, are stored then, and the same call may be made again. */
     readonly save: (articles: ReadonlyArray<Article>) => Effect.Effect<Saved, PostgresError.PostgresError>
     /** The pictures articles have, by the URLs of their pages; those without one are left out. */
     readonly pictures: (
@@ -52,34 +55,43 @@ export class ArticleStore extends Context.Service<
 >()("@eco2/news/store/ArticleStore") {}
 
 const table = "info.news_articles"
-const given = `jsonb_to_recordset($1::text::jsonb) AS row(place int, id text, url text, title text, snippet text, source text,
+/** D2's day, either way. */
+const within = (column: string) =>
+  `${column} BETWEEN given.published_at - interval '1 day' AND given.published_at + interval '1 day'`
+const given = `jsonb_to_recordset($1::text::jsonb) AS given(place int, id text, url text, title text, snippet text, source text,
   source_name text, source_icon_url text, thumbnail_url text, video_url text, category text, keywords text[], ai_tag text,
-  published_at timestamptz)`
-const own = (column: string) =>
-  `CASE WHEN held.source = EXCLUDED.source THEN EXCLUDED.${column} ELSE held.${column} END`
-const filled = (column: string) => `COALESCE(held.${column}, EXCLUDED.${column})`
+  published_at timestamptz, page_key text, title_key text, title_body_key text)`
+/** The row an article is already stored as. In the order of how sure it is: its address, its page, its id, its title. */
+const known = `SELECT id, title, snippet, keywords FROM (
+    SELECT *, 0 AS rank FROM ${table} WHERE url = given.url
+    UNION ALL SELECT *, 1 FROM ${table} WHERE page_key = given.page_key
+    UNION ALL SELECT *, 2 FROM ${table} WHERE id = given.id
+    UNION ALL SELECT *, 3 FROM ${table}
+      WHERE title_key IN (given.title_key, given.title_body_key) AND ${within("published_at")}
+    UNION ALL SELECT *, 4 FROM ${table} WHERE title_body_key = given.title_key AND ${within("published_at")}
+  ) AS found ORDER BY rank, id LIMIT 1`
+const filled = ["source_name", "source_icon_url", "thumbnail_url", "video_url", "ai_tag"]
 const updated = [
-  ...["title", "snippet", "keywords"].map((column) => ({ column, value: own(column) })),
-  ...["source_name", "source_icon_url", "thumbnail_url", "video_url", "ai_tag"].map((column) => ({
-    column,
-    value: filled(column)
-  }))
+  // what they are is decided where the row is found: see `placed`
+  ...["title", "snippet", "keywords"].map((column) => ({ column, value: `EXCLUDED.${column}` })),
+  ...filled.map((column) => ({ column, value: `COALESCE(held.${column}, EXCLUDED.${column})` }))
 ]
 const saveStatement = PostgresStatement.make({
   name: "news.save",
-  // one row a URL, then one an id: a statement cannot touch a row twice
-  text: `WITH given AS (
-      SELECT DISTINCT ON (url) * FROM ${given} ORDER BY url, place
-    ), placed AS (
-      SELECT DISTINCT ON (COALESCE(held.id, given.id)) COALESCE(held.id, given.id) AS stored_id, given.*
-      FROM given LEFT JOIN ${table} AS held ON held.url = given.url
-      ORDER BY COALESCE(held.id, given.id), held.id IS NULL, place
+  // one row an article: a statement cannot touch a row twice. Pages in order: two that save at once do not cross
+  text: `WITH placed AS (
+      SELECT DISTINCT ON (COALESCE(held.id, given.id)) COALESCE(held.id, given.id) AS stored_id, given.*,
+        CASE WHEN held.id <> given.id THEN held.title ELSE given.title END AS kept_title,
+        CASE WHEN held.id <> given.id AND held.snippet <> '' THEN held.snippet ELSE given.snippet END AS kept_snippet,
+        CASE WHEN held.id <> given.id AND held.keywords <> '{}' THEN held.keywords ELSE given.keywords END AS kept_keywords
+      FROM ${given} LEFT JOIN LATERAL (${known}) AS held ON true
+      ORDER BY COALESCE(held.id, given.id), held.id IS DISTINCT FROM given.id, place
     )
     INSERT INTO ${table} AS held (id, url, title, snippet, source, source_name, source_icon_url, thumbnail_url, video_url,
-      category, keywords, ai_tag, published_at)
-    SELECT stored_id, url, title, snippet, source, source_name, source_icon_url, thumbnail_url, video_url,
-      category, keywords, ai_tag, published_at
-    FROM placed ORDER BY stored_id
+      category, keywords, ai_tag, published_at, page_key, title_key, title_body_key)
+    SELECT stored_id, url, kept_title, kept_snippet, source, source_name, source_icon_url, thumbnail_url, video_url,
+      category, kept_keywords, ai_tag, published_at, page_key, title_key, title_body_key
+    FROM placed ORDER BY page_key
     ON CONFLICT (id) DO UPDATE
       SET ${updated.map(({ column, value }) => `${column} = ${value}`).join(", ")}, updated_at = now()
       WHERE (${updated.map(({ column }) => `held.${column}`).join(", ")})
@@ -89,9 +101,12 @@ const saveStatement = PostgresStatement.make({
 })
 const pictureStatement = PostgresStatement.make({
   name: "news.pictures",
-  text: `SELECT held.url, held.thumbnail_url FROM ${table} AS held
-    JOIN jsonb_array_elements_text($1::text::jsonb) AS wanted(url) ON held.url = wanted.url
-    WHERE held.thumbnail_url IS NOT NULL`,
+  text: `SELECT wanted.url, held.thumbnail_url FROM jsonb_to_recordset($1::text::jsonb) AS wanted(url text, page_key text)
+    CROSS JOIN LATERAL (
+      SELECT thumbnail_url FROM ${table} WHERE url = wanted.url AND thumbnail_url IS NOT NULL
+      UNION ALL SELECT thumbnail_url FROM ${table} WHERE page_key = wanted.page_key AND thumbnail_url IS NOT NULL
+      LIMIT 1
+    ) AS held`,
   row: Schema.Struct({ url: Schema.String, thumbnail_url: Schema.String })
 })
 const removeStatement = PostgresStatement.make({
@@ -141,11 +156,16 @@ const newestStatement = PostgresStatement.make({
   })
 })
 
-/** Another process has stored the same URL meanwhile: the next try sees it. */
-const isSameUrl = (error: PostgresError.PostgresError) =>
-  error._tag === "PostgresRefused" && error.constraint === "news_articles_url"
+const once = new Set(["news_articles_url", "news_articles_page", "news_articles_title"])
+/** Another process has stored the same article meanwhile: the next try sees it. */
+const isStoredMeanwhile = (error: PostgresError.PostgresError) =>
+  error._tag === "PostgresRefused" && once.has(error.constraint ?? "")
 const again = Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
 const batchSize = 500
+const batches = (articles: ReadonlyArray<Article>) =>
+  Array.from({ length: Math.ceil(articles.length / batchSize) }, (_, i) =>
+    articles.slice(i * batchSize, (i + 1) * batchSize)
+  )
 
 const toPage = (rows: ReadonlyArray<{ readonly article: ArticleRow }>, limit: number) =>
   pageOf(
@@ -160,8 +180,10 @@ export const layer: Layer.Layer<ArticleStore, never, Postgres.Postgres> = Layer.
 
     const saveOnce = (articles: ReadonlyArray<Article>) =>
       postgres
-        .run(saveStatement, [JSON.stringify(articles.map((article, place) => ({ ...article, place })))])
-        .pipe(Effect.retry({ schedule: again, while: isSameUrl }))
+        .run(saveStatement, [
+          JSON.stringify(articles.map((article, place) => ({ ...article, ...storedKeys(article), place })))
+        ])
+        .pipe(Effect.retry({ schedule: again, while: isStoredMeanwhile }))
     const save = (articles: ReadonlyArray<Article>): Effect.Effect<Saved, PostgresError.PostgresError> =>
       saveOnce(articles).pipe(
         Effect.map((rows) => {
@@ -179,21 +201,12 @@ export const layer: Layer.Layer<ArticleStore, never, Postgres.Postgres> = Layer.
       )
 
     return ArticleStore.of({
-      save: (articles) =>
-        Effect.map(
-          Effect.forEach(
-            Array.from({ length: Math.ceil(articles.length / batchSize) }, (_, i) =>
-              articles.slice(i * batchSize, (i + 1) * batchSize)
-            ),
-            save
-          ),
-          sum
-        ),
+      save: (articles) => Effect.map(Effect.forEach(batches(deduplicate(articles)), save), sum),
       pictures: (urls) =>
         urls.length === 0
           ? Effect.succeed(new Map())
           : Effect.map(
-              postgres.run(pictureStatement, [JSON.stringify(urls)]),
+              postgres.run(pictureStatement, [JSON.stringify(urls.map((url) => ({ url, page_key: pageKey(url) })))]),
               (rows) => new Map(rows.map(({ thumbnail_url, url }) => [url, thumbnail_url]))
             ),
       remove: (id) => Effect.map(postgres.run(removeStatement, [id]), (rows) => rows.length > 0),

@@ -1,8 +1,9 @@
-/** What counts as the same article; D1 and D2 are Deduplication's. */
+/** What counts as the same article; D1 and D2 are ArticleKeys's. */
 import { describe, expect, it } from "vitest"
-import { canonicalUrl, deduplicate } from "../../../packages/news/src/collect/Deduplication.ts"
+import { deduplicate } from "../../../packages/news/src/domain/Deduplication.ts"
+import { canonicalUrl } from "../../../packages/news/src/domain/ArticleKeys.ts"
 import type { FoundArticle } from "../../../packages/news/src/source/FoundArticle.ts"
-import { found } from "./Found.ts"
+import { found } from "../collect/Found.ts"
 
 const count = (...articles: ReadonlyArray<Partial<FoundArticle>>) => deduplicate(articles.map(found)).length
 

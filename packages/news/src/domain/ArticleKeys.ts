@@ -1,13 +1,13 @@
 /**
- * Deduplication: the same article found twice, by its page or by its title. Pure.
+ * ArticleKeys: what two finds of one article have in common. Pure. Read by Deduplication (within a run) and by ArticleStore
+ * (over runs, sources and processes).
  *   D1  one page is one article, whatever tracking parameters, AMP, mobile host, slash or fragment its address has
  *   D2  equal titles within a day are one article: markup, spaces, punctuation and the press's name do not count,
  *       every number does
- * What is kept is the first, completed by what only the others had.
  */
-import { publishedMillis } from "../domain/Article.ts"
-import type { FoundArticle } from "../source/FoundArticle.ts"
-import * as Text from "../domain/Text.ts"
+import { createHash } from "node:crypto"
+import type { Article } from "./Article.ts"
+import * as Text from "./Text.ts"
 
 /** Parameters that tell who sent the reader, not what is read. */
 const tracking =
@@ -74,10 +74,7 @@ const shortest = 8
  * What equal titles have in common; the first is the title's own, others are what it is without a name at its end that
  * may be a press's. Empty for a title that is too short to tell.
  */
-export const titleKeys = ({
-  source_name,
-  title
-}: Pick<FoundArticle, "title" | "source_name">): ReadonlyArray<string> => {
+export const titleKeys = ({ source_name, title }: Pick<Article, "title" | "source_name">): ReadonlyArray<string> => {
   let text = Text.plain(title, 1000)
   const press = bare(source_name ?? "")
   const isPress = (part: string) => press !== "" && bare(part) === press
@@ -91,56 +88,25 @@ export const titleKeys = ({
   return [...key(text), ...(body !== "" && text !== body && !/\d/.test(end) ? key(body) : [])]
 }
 
-const day = 86_400_000
+/** What is stored of an article to find it again under another address or title: hashes, short whatever the texts are. */
+export interface StoredKeys {
+  readonly page_key: string
+  /** Null: the title is too short to tell. */
+  readonly title_key: string | null
+  /** Of the title without a name at its end; null: it has none. */
+  readonly title_body_key: string | null
+}
 
-/** The first, and of the second what the first lacks. */
-const completed = (first: FoundArticle, second: FoundArticle): FoundArticle => ({
-  ...first,
-  snippet: first.snippet === "" ? second.snippet : first.snippet,
-  source_icon_url: first.source_icon_url ?? second.source_icon_url,
-  thumbnail_url: first.thumbnail_url ?? second.thumbnail_url,
-  video_url: first.video_url ?? second.video_url,
-  keywords: first.keywords.length === 0 ? second.keywords : first.keywords,
-  ai_tag: first.ai_tag ?? second.ai_tag,
-  own_category: first.own_category ?? second.own_category
-})
+const hashed = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 32)
 
-/** Each article once, in the order of their first appearance. */
-export const deduplicate = (articles: ReadonlyArray<FoundArticle>): ReadonlyArray<FoundArticle> => {
-  const kept: Array<FoundArticle> = []
-  const places = new Map<string, number>()
-  /** By key: articles whose own title it is, and those of whom it is a title without its end. */
-  const own = new Map<string, Array<number>>()
-  const shortened = new Map<string, Array<number>>()
+/** By which a page is found again, whatever form of its address is given. */
+export const pageKey = (url: string): string => hashed(canonicalUrl(url))
 
-  const sameTitle = (article: FoundArticle, [whole, body]: ReadonlyArray<string>): number | undefined => {
-    const near = (place: number) => {
-      const other = kept[place]
-      return other !== undefined && Math.abs(publishedMillis(other) - publishedMillis(article)) <= day
-    }
-    // two different ends may be two different articles: one of the two titles must be without
-    return [
-      ...(own.get(whole ?? "") ?? []),
-      ...(shortened.get(whole ?? "") ?? []),
-      ...(body === undefined ? [] : (own.get(body) ?? []))
-    ].find(near)
+export const storedKeys = (article: Pick<Article, "title" | "source_name" | "url">): StoredKeys => {
+  const [whole, body] = titleKeys(article)
+  return {
+    page_key: pageKey(article.url),
+    title_key: whole === undefined ? null : hashed(whole),
+    title_body_key: body === undefined ? null : hashed(body)
   }
-
-  for (const article of articles) {
-    const page_ = `page ${canonicalUrl(article.url)}`
-    const id = `id ${article.id}`
-    const keys = titleKeys(article)
-    const place = places.get(page_) ?? places.get(id) ?? sameTitle(article, keys)
-    const before = place === undefined ? undefined : kept[place]
-    const at = place ?? kept.length
-    if (before === undefined) kept.push(article)
-    else kept[at] = completed(before, article)
-    places.set(page_, at)
-    places.set(id, at)
-    if (before !== undefined) continue
-    const [whole, body] = keys
-    if (whole !== undefined) own.set(whole, [...(own.get(whole) ?? []), at])
-    if (body !== undefined) shortened.set(body, [...(shortened.get(body) ?? []), at])
-  }
-  return kept.map((article) => ({ ...article, url: withoutSender(article.url) }))
 }

@@ -1,0 +1,62 @@
+/** `eco2 doctor`: looks at everything a deployment stands on, and says what to do about what is not well. Changes nothing. */
+import { CoreConfig } from "@eco2/core"
+import { Config, Effect, Layer, Option, References } from "effect"
+import { Command, Flag } from "effect/cli"
+import { fail } from "../CommandFailed.ts"
+import * as PostgresDoctor from "../doctor/PostgresDoctor.ts"
+import * as ProviderDoctor from "../doctor/ProviderDoctor.ts"
+import * as RedisDoctor from "../doctor/RedisDoctor.ts"
+import * as StreamDoctor from "../doctor/StreamDoctor.ts"
+import { lines } from "../doctor/Finding.ts"
+import { print } from "../Output.ts"
+
+const flags = {
+  probe: Flag.Boolean("probe").pipe(
+    Flag.withDescription("Try the providers' keys, by calls that cost nothing"),
+    Flag.withDefault(false)
+  ),
+  url: Flag.String("url").pipe(
+    Flag.withDescription("Where browsers reach the gateway, proxies included: tries a live stream there"),
+    Flag.optional
+  ),
+  token: Flag.String("token").pipe(
+    Flag.withDescription("A user's token for --url; else one is made with JWT_SECRET, where that is set"),
+    Flag.optional
+  ),
+  model: Flag.String("model").pipe(
+    Flag.withDescription("What --url submits a scan to; a hosted model costs a call"),
+    Flag.withDefault("simulated")
+  ),
+  job: Flag.String("job").pipe(Flag.withDescription("Watch this running job at --url, submit nothing"), Flag.optional)
+}
+
+/** What is looked at says what it found; the log would say it again. */
+const quietly = Effect.provideService(References.MinimumLogLevel, "None")
+
+export const doctor = Command.make("doctor", flags, ({ job, model, probe, token, url }) =>
+  Effect.gen(function* () {
+    if (Option.isSome(url) && !(URL.canParse(url.value) && /^https?:$/.test(new URL(url.value).protocol))) {
+      return yield* fail("usage", `--url is "${url.value}"; allowed is an http or https URL`)
+    }
+    const wrongSetting = (error: Config.ConfigError) => fail("usage", error.cause.message)
+    const { partitions } = yield* CoreConfig.pipe(
+      Effect.provide(Layer.fresh(CoreConfig.layer)),
+      Effect.mapError(wrongSetting)
+    )
+    const parts = [
+      RedisDoctor.examine(partitions),
+      PostgresDoctor.examine,
+      ProviderDoctor.examine(probe),
+      ...Option.match(url, {
+        onNone: () => [],
+        onSome: (text) => [
+          StreamDoctor.examine({ url: new URL(text), token, model, job }).pipe(Effect.mapError(wrongSetting))
+        ]
+      })
+    ]
+    const findings = (yield* Effect.all(parts, { concurrency: "unbounded" }).pipe(quietly)).flat()
+    const wrong = findings.filter(({ level }) => level === "fail").length
+    yield* print({ findings }, () => lines(findings))
+    if (wrong > 0) return yield* fail("failed", `${wrong} of ${findings.length} checks failed`)
+  })
+).pipe(Command.withDescription("Look at Redis, Postgres, keys and, with --url, at live streams through the proxy"))

@@ -1,0 +1,40 @@
+/**
+ * Finding: what `eco2 doctor` has to say of one thing: well, doubtful, or wrong, what it saw, and what to do about it.
+ * `check` is a stable name for scripts; a finding never repeats a secret.
+ */
+export interface Finding {
+  /** `<part>.<thing>`, such as `redis.persistence`. */
+  readonly check: string
+  readonly level: "ok" | "warn" | "fail"
+  readonly found: string
+  /** Null where nothing is to be done. */
+  readonly advice: string | null
+}
+
+export const ok = (check: string, found: string): Finding => ({ check, level: "ok", found, advice: null })
+export const warn = (check: string, found: string, advice: string): Finding => ({ check, level: "warn", found, advice })
+export const failing = (check: string, found: string, advice: string): Finding => ({
+  check,
+  level: "fail",
+  found,
+  advice
+})
+
+/** One a line, what to do below it. */
+export const lines = (findings: ReadonlyArray<Finding>): string => {
+  const width = Math.max(...findings.map(({ check }) => check.length))
+  return findings
+    .flatMap(({ advice, check, found, level }) => [
+      `${level.padEnd(4)}  ${check.padEnd(width)}  ${found}`,
+      ...(advice === null ? [] : [`${" ".repeat(width + 8)}-> ${advice}`])
+    ])
+    .join("\n")
+}
+
+/** A clock against another: beyond a second logs and events look out of order, beyond the leeway tokens are refused. */
+export const ofClock = (check: string, skewMillis: number, whose: string): Finding => {
+  const found = `${(Math.abs(skewMillis) / 1000).toFixed(3)} s ${skewMillis < 0 ? "ahead of" : "behind"} this machine`
+  const advice = `run NTP here and on ${whose}`
+  if (Math.abs(skewMillis) > 5_000) return failing(check, found, `${advice}: tokens are refused beyond 5 s`)
+  return Math.abs(skewMillis) > 1_000 ? warn(check, found, advice) : ok(check, found)
+}

@@ -1,0 +1,182 @@
+/**
+ * ProviderDoctor: whether there is a key for every provider whose models are offered, and for the sources of news; with
+ * `probe` each is tried by a call that costs nothing: a provider's list of models, which also tells models it does not have.
+ * No finding shows a key.
+ */
+import { ModelConfig } from "@eco2/actors/model-config"
+import { SourceConfig } from "@eco2/news/source-config"
+import { Config, Effect, Option, Redacted, Schema } from "effect"
+import { HttpClient, HttpClientRequest } from "effect/http"
+import { failing, ok, warn } from "./Finding.ts"
+import type { Finding } from "./Finding.ts"
+
+interface Provider {
+  readonly name: "openai" | "gemini"
+  readonly setting: string
+  readonly key: Option.Option<Redacted.Redacted>
+  readonly models: ReadonlyArray<string>
+  /** Of its own keys; what stands behind another address has its own. */
+  readonly shape: RegExp
+  readonly usual: boolean
+  readonly list: (key: string) => HttpClientRequest.HttpClientRequest
+}
+
+const patience = "10 seconds"
+const Listed = Schema.Struct({
+  data: Schema.optional(Schema.Array(Schema.Struct({ id: Schema.String }))),
+  models: Schema.optional(Schema.Array(Schema.Struct({ name: Schema.String })))
+})
+const decodeListed = Schema.decodeUnknownEffect(Listed)
+
+/** What it answers to the list of its models. */
+const probeModels = Effect.fnUntraced(function* (provider: Provider, key: string) {
+  const check = `${provider.name}.probe`
+  const http = yield* HttpClient.HttpClient
+  const response = yield* http.execute(provider.list(key))
+  if (response.status === 401 || response.status === 403) {
+    return failing(check, `refuses the key (HTTP ${response.status})`, `set another ${provider.setting}`)
+  }
+  if (response.status !== 200) {
+    return failing(
+      check,
+      `answers HTTP ${response.status}`,
+      `check ${provider.name.toUpperCase()}_BASE_URL and the provider's state`
+    )
+  }
+  const { data = [], models = [] } = yield* Effect.flatMap(response.json, decodeListed)
+  const has = new Set([...data.map(({ id }) => id), ...models.map(({ name }) => name.replace(/^models\//, ""))])
+  const lacking = provider.models.filter((model) => !has.has(model))
+  return lacking.length > 0
+    ? warn(
+        check,
+        `takes the key, and does not list ${lacking.join(", ")}`,
+        `take them from ${provider.name.toUpperCase()}_MODELS, or ask for access`
+      )
+    : ok(check, `takes the key, and has all ${provider.models.length} models`)
+})
+
+const unreached = (check: string, setting: string) => (error: { readonly message: string }) =>
+  Effect.succeed(
+    failing(
+      check,
+      `gave no usable answer: ${error.message.split("\n", 1)[0]}`,
+      `check ${setting} and the way out of here`
+    )
+  )
+
+const ofProvider = Effect.fnUntraced(function* (provider: Provider, probe: boolean) {
+  const { key, models, name, setting, shape, usual } = provider
+  const check = `${name}.key`
+  if (models.length === 0) return [ok(check, "no models of it are offered")]
+  if (Option.isNone(key)) {
+    return [
+      failing(
+        check,
+        `${setting} is not set, and ${models.length} of its models are offered`,
+        `set it, or ${name.toUpperCase()}_MODELS to nothing`
+      )
+    ]
+  }
+  const text = Redacted.value(key.value)
+  const shaped =
+    usual && !shape.test(text)
+      ? warn(
+          check,
+          `${setting} is set, and does not look like one of its keys`,
+          "check that it is not another service's"
+        )
+      : ok(check, `${setting} is set`)
+  if (!probe) return [shaped]
+  const tried = yield* probeModels(provider, text).pipe(
+    Effect.timeout(patience),
+    Effect.catch(unreached(`${name}.probe`, `${name.toUpperCase()}_BASE_URL`))
+  )
+  return [shaped, tried]
+})
+
+const ofModels = Effect.fnUntraced(function* (probe: boolean) {
+  const { gemini, offered, openai } = yield* ModelConfig
+  const of = (name: Provider["name"]) => offered.models.filter((model) => offered.providerOf(model) === name)
+  const providers: ReadonlyArray<Provider> = [
+    {
+      name: "openai",
+      setting: "OPENAI_API_KEY",
+      key: openai.apiKey,
+      models: of("openai"),
+      shape: /^sk-[\w-]{20,}$/,
+      usual: new URL(openai.baseUrl).hostname === "api.openai.com",
+      list: (key) => HttpClientRequest.get(`${openai.baseUrl}/models`).pipe(HttpClientRequest.bearerToken(key))
+    },
+    {
+      name: "gemini",
+      setting: "GEMINI_API_KEY",
+      key: gemini.apiKey,
+      models: of("gemini"),
+      shape: /^[\w.-]{30,}$/,
+      usual: new URL(gemini.baseUrl).hostname.endsWith(".googleapis.com"),
+      list: (key) =>
+        HttpClientRequest.get(`${gemini.baseUrl}/v1beta/models?pageSize=1000`).pipe(
+          HttpClientRequest.setHeader("x-goog-api-key", key)
+        )
+    }
+  ]
+  const simulated = offered.models.filter((model) => offered.providerOf(model) === "simulated")
+  return [
+    ...(yield* Effect.forEach(providers, (provider) => ofProvider(provider, probe))).flat(),
+    ...(simulated.length > 0
+      ? [
+          warn(
+            "models.simulated",
+            "the simulated model is offered: it asks nobody",
+            "unset SIMULATED_MODEL in production"
+          )
+        ]
+      : [])
+  ]
+})
+
+const off = (check: string, setting: string) =>
+  warn(check, `${setting} is not set: this source of news is off`, "set it, or do without")
+
+const ofNews = Effect.fnUntraced(function* (probe: boolean) {
+  const { naver, newsdata } = yield* SourceConfig
+  const { clientSecret } = naver
+  if (naver.clientId === "" || Option.isNone(clientSecret)) {
+    const lacking = naver.clientId === "" ? "NAVER_CLIENT_ID" : "NAVER_CLIENT_SECRET"
+    return [off("naver.key", lacking), ofNewsData(newsdata.apiKey)]
+  }
+  const request = HttpClientRequest.get(`${naver.baseUrl}/v1/search/news.json?query=eco&display=1`).pipe(
+    HttpClientRequest.setHeaders({
+      "x-naver-client-id": naver.clientId,
+      "x-naver-client-secret": Redacted.value(clientSecret.value)
+    })
+  )
+  const tried = HttpClient.HttpClient.use((http) => http.execute(request)).pipe(
+    Effect.timeout(patience),
+    Effect.map(({ status }) =>
+      status === 200
+        ? ok("naver.probe", "takes the key")
+        : failing("naver.probe", `answers HTTP ${status}`, "check NAVER_CLIENT_ID, NAVER_CLIENT_SECRET, NAVER_BASE_URL")
+    ),
+    Effect.catch(unreached("naver.probe", "NAVER_BASE_URL"))
+  )
+  return [ok("naver.key", "both are set"), ...(probe ? [yield* tried] : []), ofNewsData(newsdata.apiKey)]
+})
+
+const ofNewsData = (key: Option.Option<Redacted.Redacted>): Finding =>
+  Option.isNone(key)
+    ? off("newsdata.key", "NEWSDATA_API_KEY")
+    : ok("newsdata.key", "set; not tried, for a call counts against the day's 200")
+
+const wrongSetting = (check: string) => (error: Config.ConfigError) =>
+  Effect.succeed([failing(check, error.cause.message, "set it as the line says")])
+
+/** Looks at the settings of models and news here; with `probe` asks the providers. */
+export const examine = (probe: boolean): Effect.Effect<ReadonlyArray<Finding>, never, HttpClient.HttpClient> =>
+  Effect.all(
+    [
+      Effect.catch(ofModels(probe), wrongSetting("models.settings")),
+      Effect.catch(ofNews(probe), wrongSetting("news.settings"))
+    ],
+    { concurrency: "unbounded" }
+  ).pipe(Effect.map((all) => all.flat()))

@@ -1,0 +1,235 @@
+/**
+ * RedisDoctor: whether the Redis at REDIS_URL keeps what it is given: version, eviction, memory, persistence, failover,
+ * latency, clock. Changes nothing. Every master is asked for INFO; CONFIG is asked of one, and where it is not permitted
+ * (managed ones) that is said. What each finding costs when it goes wrong: docs/operations.md.
+ */
+import { RedisClient, RedisServerInfo, RedisUrl } from "@eco2/core"
+import { Clock, Config, Effect, Layer, Result, Schema } from "effect"
+import { failing, ofClock, ok, warn } from "./Finding.ts"
+import type { Finding } from "./Finding.ts"
+
+type Info = RedisServerInfo.ServerInfo
+const { RedisClient: Redis } = RedisClient
+
+const mebibytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MiB`
+const count = (info: Info, name: string) => Number(info.field(name) ?? 0)
+
+const ofVersion = (infos: ReadonlyArray<Info>): Finding => {
+  const old = infos.flatMap(RedisServerInfo.tooOld)
+  const told = [...new Set(infos.map(({ field }) => field("valkey_version") ?? field("redis_version") ?? "untold"))]
+  return old.length > 0
+    ? failing("redis.version", old.join("; "), "use Redis 7.0 or newer, or Valkey")
+    : ok("redis.version", `${told.join(", ")}${infos.length > 1 ? `, ${infos.length} masters` : ""}`)
+}
+
+const ofEviction = (infos: ReadonlyArray<Info>): Finding => {
+  const evicting = infos.flatMap(RedisServerInfo.evicting)
+  return evicting.length > 0
+    ? failing("redis.eviction", evicting.join("; "), "set maxmemory-policy noeviction")
+    : ok("redis.eviction", "noeviction")
+}
+
+const ofMemory = (infos: ReadonlyArray<Info>): Finding => {
+  const info = RedisServerInfo.fullest(infos)
+  const { limit, used } = info === undefined ? { limit: 0, used: 0 } : RedisServerInfo.memory(info)
+  if (limit === 0) {
+    return warn(
+      "redis.memory",
+      `${mebibytes(used)} in use, no limit`,
+      "set maxmemory to what the machine can spare: at its limit Redis refuses, without one the system kills it"
+    )
+  }
+  const found = `${mebibytes(used)} of ${mebibytes(limit)}`
+  if (used > 0.8 * limit) return failing("redis.memory", found, "pictures are refused from 80 % on: raise maxmemory")
+  return used > 0.6 * limit ? warn("redis.memory", found, "raise maxmemory before 80 %") : ok("redis.memory", found)
+}
+
+/** `settings`: null where CONFIG is not permitted. */
+const ofPersistence = (infos: ReadonlyArray<Info>, settings: ReadonlyMap<string, string> | null): Finding => {
+  const check = "redis.persistence"
+  const aof = infos.filter((info) => count(info, "aof_enabled") > 0).length
+  const sick = infos.filter(({ field }) => (field("aof_last_write_status") ?? "ok") !== "ok")
+  if (sick.length > 0) {
+    return failing(
+      check,
+      `${sick.map(({ server }) => server).join(", ")} cannot write its append-only file`,
+      "look at its disk"
+    )
+  }
+  if (aof === infos.length) {
+    const fsync = settings?.get("appendfsync") ?? "untold"
+    const found = `append-only file, appendfsync ${fsync}`
+    return fsync === "no"
+      ? warn(check, found, "set appendfsync everysec, or always if no acknowledged job may be lost")
+      : ok(check, found)
+  }
+  const save = settings?.get("save")
+  if (save === undefined) return warn(check, "no append-only file; save points are not told", "set appendonly yes")
+  return save === ""
+    ? failing(check, "nothing is saved: a restart loses every job", "set appendonly yes")
+    : warn(check, `snapshots alone (save ${save}): a crash loses what came since the last`, "set appendonly yes")
+}
+
+const ofReplicas = (
+  infos: ReadonlyArray<Info>,
+  settings: ReadonlyMap<string, string> | null,
+  topology: RedisUrl.RedisUrl["_tag"]
+): ReadonlyArray<Finding> => {
+  if (infos.some(RedisServerInfo.isReplica)) {
+    return [failing("redis.role", "a replica that takes no writes", "let REDIS_URL name the master, or the Sentinels")]
+  }
+  const alone = infos.filter((info) => count(info, "connected_slaves") === 0)
+  const check = "redis.replicas"
+  if (alone.length > 0) {
+    const who = infos.length > 1 ? `${alone.length} of ${infos.length} masters have no replica` : "no replica"
+    return [
+      topology === "Standalone"
+        ? warn(
+            check,
+            `${who}: while this server is away nothing is accepted`,
+            "fine for one machine; else a replica and Sentinel"
+          )
+        : failing(check, `${who}: nobody can take over`, "add a replica to each master")
+    ]
+  }
+  const wanted = settings?.get("min-replicas-to-write")
+  return [
+    ok(check, `${infos.map((info) => count(info, "connected_slaves")).join(" + ")} connected`),
+    wanted === "0"
+      ? warn(
+          "redis.min-replicas",
+          "min-replicas-to-write 0: a master that is cut off goes on taking jobs that are lost when it is replaced",
+          "set min-replicas-to-write 1 and min-replicas-max-lag 10"
+        )
+      : ok("redis.min-replicas", wanted === undefined ? "not told" : `min-replicas-to-write ${wanted}`)
+  ]
+}
+
+const ofCluster = (infos: ReadonlyArray<Info>, partitions: number): ReadonlyArray<Finding> => {
+  const bad = infos.filter(({ field }) => field("cluster_state") !== "ok" || field("cluster_slots_ok") !== "16384")
+  return [
+    bad.length > 0
+      ? failing(
+          "redis.cluster",
+          `${bad.map(({ server }) => server).join(", ")}: not all slots are served`,
+          "see CLUSTER INFO and CLUSTER NODES"
+        )
+      : ok("redis.cluster", `${infos.length} masters, all slots served`),
+    partitions % infos.length === 0
+      ? ok("redis.partitions", `${partitions} over ${infos.length} masters`)
+      : warn(
+          "redis.partitions",
+          `${partitions} over ${infos.length} masters: some have more to do than others`,
+          "before the first job, set PARTITIONS to a multiple of the masters"
+        )
+  ]
+}
+
+/** The Sentinels have no password of ours: they are asked as RedisClient asks them. */
+const ofSentinels = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl & { readonly _tag: "Sentinel" }) {
+  const check = "redis.sentinel"
+  const asked = yield* Effect.forEach(
+    url.sentinels,
+    ({ host, port }) =>
+      Effect.gen(function* () {
+        const sentinel = yield* Redis
+        return yield* sentinel.send("SENTINEL", "CKQUORUM", url.name)
+      }).pipe(
+        Effect.provide(Layer.fresh(RedisClient.layerUrl(`${url.tls ? "rediss" : "redis"}://${host}:${port}`))),
+        Effect.result,
+        Effect.map((answer) => ({ answer, sentinel: `${host}:${port}` }))
+      ),
+    { concurrency: "unbounded" }
+  )
+  const wrong = asked.flatMap(({ answer, sentinel }) =>
+    Result.isFailure(answer) ? [`${sentinel}: ${answer.failure.message}`] : []
+  )
+  if (wrong.length > 0) return failing(check, wrong.join("; "), "every Sentinel must answer and see a quorum")
+  return asked.length < 3
+    ? warn(check, `${asked.length} Sentinel: with it the failover is lost`, "run three, on machines of their own")
+    : ok(check, `${asked.length} Sentinels, quorum reached`)
+})
+
+const pings = 50
+const slowMillis = 5
+const worstMillis = 250
+
+const ofLatency = Effect.gen(function* () {
+  const redis = yield* Redis
+  const took: Array<number> = []
+  for (let i = 0; i < pings; i++) {
+    const since = performance.now()
+    yield* redis.send("PING")
+    took.push(performance.now() - since)
+  }
+  // the first one is the way there
+  const sorted = took.slice(1).toSorted((a, b) => a - b)
+  const p50 = sorted[Math.floor(sorted.length / 2)] ?? 0
+  const max = sorted.at(-1) ?? 0
+  const found = `PING p50 ${p50.toFixed(2)} ms, max ${max.toFixed(2)} ms of ${sorted.length}`
+  return p50 > slowMillis || max > worstMillis
+    ? warn(
+        "redis.latency",
+        found,
+        "a stage is about three round trips: put Redis near, look at SLOWLOG and its machine"
+      )
+    : ok("redis.latency", found)
+})
+
+const decodeTime = Schema.decodeUnknownEffect(Schema.Tuple([Schema.NumberFromString, Schema.NumberFromString]))
+const ofTime = Effect.gen(function* () {
+  const redis = yield* Redis
+  const before = yield* Clock.currentTimeMillis
+  const [seconds, micros] = yield* Effect.flatMap(redis.send("TIME"), decodeTime)
+  const after = yield* Clock.currentTimeMillis
+  return ofClock("redis.clock", (before + after) / 2 - (seconds * 1000 + micros / 1000), "Redis's machine")
+})
+
+const decodeSettings = Schema.decodeUnknownEffect(Schema.Array(Schema.String))
+/** Names that this version does not know are left out by Redis. */
+const settings = Effect.gen(function* () {
+  const redis = yield* Redis
+  const found = new Map<string, string>()
+  for (const name of ["appendfsync", "save", "min-replicas-to-write"]) {
+    const [, value] = yield* Effect.flatMap(redis.send("CONFIG", "GET", name), decodeSettings)
+    if (value !== undefined) found.set(name, value)
+  }
+  return found
+}).pipe(Effect.catchTag("RedisRefused", () => Effect.succeed(null)))
+
+const examineOpen = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl, partitions: number) {
+  const redis = yield* Redis
+  const infos = yield* Effect.catchTag(redis.servers, "RedisRefused", () => Effect.succeed([]))
+  const about =
+    infos.length === 0
+      ? [warn("redis.info", "INFO is not permitted: nothing can be said of what it keeps", "permit INFO to this user")]
+      : yield* Effect.gen(function* () {
+          const configured = yield* settings
+          return [
+            ofVersion(infos),
+            ofEviction(infos),
+            ofMemory(infos),
+            ofPersistence(infos, configured),
+            ...ofReplicas(infos, configured, redis.topology),
+            ...(redis.topology === "Cluster" ? ofCluster(infos, partitions) : [])
+          ]
+        })
+  return [...about, ...(url._tag === "Sentinel" ? [yield* ofSentinels(url)] : []), yield* ofLatency, yield* ofTime]
+})
+
+/** Asks the Redis at REDIS_URL; one that does not answer is a finding too. */
+export const examine = (partitions: number): Effect.Effect<ReadonlyArray<Finding>> =>
+  Effect.gen(function* () {
+    const url = yield* RedisUrl.fromSettings
+    return yield* examineOpen(url, partitions).pipe(Effect.provide(Layer.fresh(RedisClient.layer)))
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.succeed([
+        failing(
+          "redis.reach",
+          error instanceof Config.ConfigError ? error.cause.message : error.message,
+          "check REDIS_URL, user and password, and the way there"
+        )
+      ])
+    )
+  )

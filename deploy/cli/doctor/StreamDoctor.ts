@@ -1,0 +1,249 @@
+/**
+ * StreamDoctor: whether live progress survives the way through the proxies in front of a gateway: that events arrive one by
+ * one and when they happen, not compressed, over HTTP/2. It submits a scan to a model (`simulated`, unless told another: a
+ * hosted one costs a call) and watches; or it watches a job of the caller's that is running, of which keepalives tell.
+ * What it submits is a job like any other and goes with JOB_TTL.
+ */
+import { Clock, Config, Effect, Option, Redacted, Schema } from "effect"
+import { createHmac, randomUUID } from "node:crypto"
+import { failing, ok, warn } from "./Finding.ts"
+import type { Finding } from "./Finding.ts"
+import * as Watch from "./Watch.ts"
+import type { Piece, Watched } from "./Watch.ts"
+
+export interface Options {
+  /** As browsers reach it, proxies included: `https://eco2.example`. */
+  readonly url: URL
+  readonly token: Option.Option<string>
+  /** What a scan is submitted to. */
+  readonly model: string
+  /** Watch this one, submit nothing. */
+  readonly job: Option.Option<string>
+}
+
+const patienceMillis = 10_000
+/** Two keepalives and a little. */
+const streamMillis = 40_000
+/** What the way may add to an event before it counts as held back. */
+const lateMillis = 300
+/** The smallest picture there is. */
+const picture =
+  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+const Models = Schema.fromJsonString(Schema.Struct({ models: Schema.Array(Schema.String) }))
+const Accepted = Schema.fromJsonString(
+  Schema.Struct({ job_id: Schema.NonEmptyString, stream_url: Schema.NonEmptyString })
+)
+const EventData = Schema.fromJsonString(Schema.Struct({ ts: Schema.Finite, stage: Schema.String }))
+const decodeModels = Schema.decodeUnknownOption(Models)
+const decodeAccepted = Schema.decodeUnknownOption(Accepted)
+const decodeData = Schema.decodeUnknownOption(EventData)
+
+const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
+
+/** The token given; else one made here where this machine has JWT_SECRET; else none, for gateways that need none. */
+const credentials = Effect.fnUntraced(function* (given: Option.Option<string>) {
+  if (Option.isSome(given)) return { authorization: `Bearer ${given.value}` }
+  const { audience, issuer, secret } = yield* Config.all({
+    secret: Config.option(Config.Redacted("JWT_SECRET")),
+    issuer: Config.option(Config.String("JWT_ISSUER")),
+    audience: Config.option(Config.String("JWT_AUDIENCE"))
+  })
+  if (Option.isNone(secret) || Option.isNone(issuer) || Option.isNone(audience)) return {}
+  // set to nothing is not set
+  if (Redacted.value(secret.value) === "") return {}
+  const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+  const claims = {
+    sub: "eco2-doctor",
+    jti: randomUUID(),
+    iss: issuer.value,
+    aud: audience.value,
+    iat: now,
+    exp: now + 300
+  }
+  const signed = `${base64({ alg: "HS256", typ: "JWT" })}.${base64(claims)}`
+  const signature = createHmac("sha256", Redacted.value(secret.value)).update(signed).digest("base64url")
+  return { authorization: `Bearer ${signed}.${signature}` }
+})
+
+interface Arrived {
+  readonly at: number
+  /** When it happened, by Redis's clock, milliseconds; null where it does not say. */
+  readonly happened: number | null
+  readonly name: string
+}
+
+/** The events of a stream, each with the arrival of its last piece. */
+export const arrivals = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Arrived> => {
+  const found: Array<Arrived> = []
+  let rest = ""
+  for (const { at, text } of pieces) {
+    const blocks = (rest + text).replaceAll("\r\n", "\n").split("\n\n")
+    rest = blocks.pop() ?? ""
+    for (const block of blocks) {
+      const name = /^event: ?(.+)$/m.exec(block)?.[1]
+      if (name === undefined) continue
+      const data = decodeData(/^data: ?(.+)$/m.exec(block)?.[1] ?? "")
+      found.push({ at, name, happened: Option.isSome(data) ? data.value.ts * 1000 : null })
+    }
+  }
+  return found
+}
+
+const isOver = ({ name }: Arrived) => name === "done" || name === "failed" || name === "cancelled"
+const seconds = (millis: number) => `${(millis / 1000).toFixed(2)} s`
+const unbuffer =
+  "turn buffering off for this path (nginx: proxy_buffering off), or let it go by X-Accel-Buffering, which the gateway sends"
+
+const ofHeaders = (watched: Watched): ReadonlyArray<Finding> => {
+  const encoding = watched.header("content-encoding")
+  const type = watched.header("content-type") ?? "none"
+  return [
+    type.startsWith("text/event-stream")
+      ? ok("stream.type", type)
+      : failing("stream.type", `content-type ${type}`, "something between answers in the gateway's place"),
+    encoding === undefined || encoding === "identity"
+      ? ok("stream.compression", "none")
+      : failing(
+          "stream.compression",
+          `compressed with ${encoding}: events wait until a block is full`,
+          "take text/event-stream from what the proxy compresses"
+        )
+  ]
+}
+
+/** `submittedAt`: when the job was accepted, so when its first event happened; that joins the two clocks. */
+const ofArrivals = (watched: Watched, submittedAt: number): Finding => {
+  const check = "stream.buffering"
+  const events = arrivals(watched.pieces).filter(({ happened }) => happened !== null)
+  const [first] = events
+  const last = events.at(-1)
+  if (first === undefined || last === undefined || !isOver(last)) {
+    return failing(
+      check,
+      `${events.length} events within ${seconds(streamMillis)}, and no end of the job`,
+      "are workers up? `eco2 mailboxes`; then the proxy's time limits"
+    )
+  }
+  const due = (event: Arrived) => Math.max(submittedAt + (event.happened! - first.happened!), watched.sentAt)
+  // what happened after the stream was asked for: before that nothing can be late
+  const spread = due(last) - watched.sentAt
+  const late = Math.max(...events.map((event) => event.at - due(event)))
+  const found = `${events.length} events over ${seconds(spread)}, the latest ${seconds(Math.max(0, late))} after it happened`
+  if (late > Math.max(lateMillis, spread / 2)) return failing(check, `${found}: they are held back`, unbuffer)
+  return spread < 2 * lateMillis
+    ? warn(
+        check,
+        `${found}: too quick to tell`,
+        "set SIMULATED_VISION_MS and SIMULATED_ANSWER_MS to some hundreds, or name another --model"
+      )
+    : ok(check, found)
+}
+
+/** Of a job that runs: the first bytes come at once, and a keepalive or an event after them. */
+const ofRunning = (watched: Watched): Finding => {
+  const check = "stream.buffering"
+  const [first] = watched.pieces
+  if (first === undefined) return failing(check, `nothing within ${seconds(streamMillis)}`, unbuffer)
+  const waited = first.at - watched.sentAt
+  const later = watched.pieces.filter(({ at }) => at - first.at > lateMillis)
+  if (later.length === 0) return warn(check, "the stream was over at once", "name a job that runs, or one that waits")
+  return waited > 10 * lateMillis
+    ? failing(check, `the first bytes came after ${seconds(waited)}`, unbuffer)
+    : ok(check, `first bytes after ${seconds(waited)}, ${later.length} pieces later`)
+}
+
+const ofProtocol = Effect.fnUntraced(function* (url: URL) {
+  const spoken = yield* Watch.protocol(url, patienceMillis)
+  return spoken === "HTTP/2"
+    ? ok("stream.http", spoken)
+    : warn(
+        "stream.http",
+        `${spoken}: a browser opens six connections to a host, and each open stream takes one`,
+        "let the proxy speak TLS with HTTP/2 to browsers"
+      )
+})
+
+const refused = (check: string, { status, text }: Watched, advice: string): Finding =>
+  failing(check, `HTTP ${status}: ${text.slice(0, 200).replaceAll(/\s+/g, " ")}`, advice)
+
+const submitting = Effect.fnUntraced(function* (options: Options, headers: Readonly<Record<string, string>>) {
+  const offered = yield* Watch.watch(new URL("/api/v1/scan/models", options.url), { headers, millis: patienceMillis })
+  const letIn = "give --token, or JWT_SECRET, JWT_ISSUER and JWT_AUDIENCE as the gateway has them"
+  if (offered.status !== 200) return [refused("stream.reach", offered, letIn)]
+  const decoded = decodeModels(offered.text)
+  if (Option.isNone(decoded)) {
+    return [
+      refused(
+        "stream.reach",
+        offered,
+        "something else answers in the gateway's place: let the proxy pass /api/v1 to it"
+      )
+    ]
+  }
+  const { models } = decoded.value
+  if (!models.includes(options.model)) {
+    return [
+      ok("stream.reach", `${options.url.origin} answers`),
+      warn(
+        "stream.buffering",
+        `not tried: the model ${options.model} is not offered there`,
+        `name one that may cost a call, --model ${models[0] ?? "<model>"}, or a job that runs, --job <id>`
+      )
+    ]
+  }
+  const submitted = yield* Watch.watch(new URL("/api/v1/scan", options.url), {
+    method: "POST",
+    headers: { ...headers, "content-type": "application/json" },
+    body: JSON.stringify({ image_url: picture, model: options.model }),
+    millis: patienceMillis
+  })
+  const submittedAt = performance.now()
+  const accepted = decodeAccepted(submitted.text)
+  if (submitted.status !== 202 || Option.isNone(accepted)) return [refused("stream.submit", submitted, letIn)]
+  const watched = yield* Watch.watch(new URL(accepted.value.stream_url, options.url), {
+    headers: { ...headers, accept: "text/event-stream" },
+    millis: streamMillis,
+    enough: (pieces) => arrivals(pieces).some(isOver)
+  })
+  return [
+    ok("stream.reach", `${options.url.origin} answers; ${options.model} took job ${accepted.value.job_id}`),
+    ...(watched.status === 200
+      ? [...ofHeaders(watched), ofArrivals(watched, submittedAt)]
+      : [refused("stream.open", watched, "the proxy must pass this path to the gateway")])
+  ]
+})
+
+const following = Effect.fnUntraced(function* (
+  options: Options,
+  job: string,
+  headers: Readonly<Record<string, string>>
+) {
+  const watched = yield* Watch.watch(new URL(`/api/v1/scan/${encodeURIComponent(job)}/events`, options.url), {
+    headers: { ...headers, accept: "text/event-stream" },
+    millis: streamMillis,
+    enough: (pieces) => pieces.length > 1 && pieces.at(-1)!.at - pieces[0]!.at > 4 * lateMillis
+  })
+  return watched.status === 200
+    ? [ok("stream.reach", `${options.url.origin} streams the job`), ...ofHeaders(watched), ofRunning(watched)]
+    : [refused("stream.open", watched, "name a job of the token's user that has not expired")]
+})
+
+/** Looks at the way between here and the gateway at `url`. */
+export const examine = (options: Options): Effect.Effect<ReadonlyArray<Finding>, Config.ConfigError> =>
+  Effect.gen(function* () {
+    // a gateway that needs no token goes by this header; any other replaces it
+    const headers = { "x-user-id": "eco2-doctor", ...(yield* credentials(options.token)) }
+    const spoken = yield* ofProtocol(options.url)
+    const rest = yield* Option.match(options.job, {
+      onNone: () => submitting(options, headers),
+      onSome: (job) => following(options, job, headers)
+    })
+    return [spoken, ...rest]
+  }).pipe(
+    Effect.catchTag("Unreached", (error) =>
+      Effect.succeed([
+        failing("stream.reach", `${options.url.origin}: ${error.message}`, "check --url, and that the proxy is up")
+      ])
+    )
+  )

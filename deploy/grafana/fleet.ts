@@ -1,0 +1,192 @@
+/** Dashboard `fleet`: whether all processes are up, hear their stores, and have room. Look here first. */
+import { alike, perSecond, quantiles } from "./Dashboard.ts"
+import type { Dashboard } from "./Dashboard.ts"
+
+export const fleet: Dashboard = {
+  name: "fleet",
+  title: "Fleet",
+  description: "Processes, Redis, Postgres, and who may come in.",
+  rows: [
+    {
+      title: "Now",
+      panels: [
+        {
+          kind: "stat",
+          title: "Processes",
+          description: "Processes that are scraped and speak to Redis, by the scrape's job.",
+          unit: "short",
+          width: 6,
+          queries: [
+            { expr: "count by (job) (sum by (job, instance) (eco2_redis_commands_total{$ns}))", legend: "{{job}}" }
+          ]
+        },
+        {
+          kind: "stat",
+          title: "Jobs done a minute",
+          description: "Scans that reached their end, over the last minutes.",
+          unit: "short",
+          width: 6,
+          queries: [
+            { expr: 'sum(rate(eco2_jobs_total{$ns, pipeline="scan", outcome="done"}[$window])) * 60', legend: "done" }
+          ]
+        },
+        {
+          kind: "stat",
+          title: "Oldest entry",
+          description: "Age of the oldest work in any mailbox. Minutes mean that more comes in than is worked off.",
+          unit: "s",
+          width: 6,
+          alarm: 300,
+          queries: [{ expr: "max(eco2_mailbox_oldest_seconds{$ns})", legend: "oldest" }]
+        },
+        {
+          kind: "stat",
+          title: "Redis in use",
+          description:
+            "Share of maxmemory the fullest master holds. Pictures are refused at 80 %, everything at 100 %; nothing where no limit is set.",
+          unit: "percentunit",
+          width: 6,
+          alarm: 0.8,
+          queries: [
+            {
+              expr: "max(eco2_redis_memory_used_bytes{$ns}) / (max(eco2_redis_memory_limit_bytes{$ns}) > 0)",
+              legend: "in use"
+            }
+          ]
+        }
+      ]
+    },
+    {
+      title: "Redis",
+      panels: [
+        {
+          title: "Memory",
+          description:
+            "Bytes the fullest master holds, its limit, and where it will be in four hours at this hour's rate.",
+          unit: "bytes",
+          queries: [
+            { expr: "max(eco2_redis_memory_used_bytes{$ns})", legend: "used" },
+            { expr: "max(eco2_redis_memory_limit_bytes{$ns}) > 0", legend: "maxmemory" },
+            {
+              expr: "quantile(0.5, predict_linear(eco2_redis_memory_used_bytes{$ns}[1h], 14400))",
+              legend: "in four hours"
+            }
+          ]
+        },
+        {
+          title: "Commands",
+          description:
+            "Commands and scripts sent to Redis a second, by the scrape's job. An idle process sends some a minute.",
+          unit: "ops",
+          queries: [perSecond("eco2_redis_commands_total", "job")]
+        },
+        {
+          title: "Last answered read",
+          description:
+            "Seconds since a blocking read was answered; up to 20 while all is well. Beyond 60 the process is deaf.",
+          unit: "s",
+          alarm: 60,
+          queries: [
+            { expr: "max by (instance, reader) (eco2_last_read_age_seconds{$ns})", legend: "{{instance}} {{reader}}" }
+          ]
+        }
+      ]
+    },
+    {
+      title: "Loops and memory",
+      panels: [
+        {
+          title: "Parts started anew",
+          description:
+            "Loops and actors that failed by a defect, a second. Any is a bug to report; more than five a minute end the process.",
+          unit: "ops",
+          queries: [perSecond("eco2_restarts_total", "loop")]
+        },
+        {
+          title: "Topics loaded",
+          description:
+            "Snapshots of broadcast topics: one a process at its start, one more wherever events were missed.",
+          unit: "ops",
+          queries: [perSecond("eco2_topic_loads_total", "topic")]
+        },
+        {
+          title: "Schedules",
+          description:
+            "Slots a second by outcome. Failed had no input; skipped found their last run open; full were refused and tried again.",
+          unit: "ops",
+          queries: [perSecond("eco2_schedule_fires_total", "schedule, outcome")]
+        },
+        {
+          title: "Asks",
+          description:
+            "Asks between actors and how they ended. Timeouts of character-match leave scans without their reward.",
+          unit: "ops",
+          queries: [perSecond("eco2_asks_total", "actor, outcome")]
+        },
+        {
+          title: "Pictures held",
+          description: "Bytes of pictures that workers' handlers hold, of IMAGE_MEMORY each.",
+          unit: "bytes",
+          queries: [{ expr: "sum by (instance) (eco2_image_bytes{$ns})", legend: "{{instance}}" }]
+        },
+        {
+          title: "Attempts that wait for picture memory",
+          description: "Above zero for long, IMAGE_MEMORY is the bound of these workers, not their slots.",
+          unit: "short",
+          queries: [{ expr: "sum by (instance) (eco2_image_waiting{$ns})", legend: "{{instance}}" }]
+        }
+      ]
+    },
+    {
+      title: "Postgres and what is saved",
+      panels: [
+        {
+          title: "Rewards saved",
+          description: "Rows a second by table: stored, or known already.",
+          unit: "ops",
+          queries: [perSecond("eco2_rewards_saved_total", "table, outcome")]
+        },
+        {
+          title: "Statements, p95",
+          description: "95 % of the well answered statements took no longer, by statement.",
+          unit: "s",
+          queries: quantiles("eco2_postgres_seconds", "", "statement").slice(1, 2)
+        },
+        {
+          title: "Failed statements",
+          description: "Tries that failed a second, by SQLSTATE or the error's name. Transient ones are tried again.",
+          unit: "ops",
+          queries: [perSecond("eco2_postgres_errors_total", "reason")]
+        }
+      ]
+    },
+    {
+      title: "Access",
+      panels: [
+        {
+          title: "Decisions",
+          description: "Requests judged by token, by outcome.",
+          unit: "reqps",
+          queries: [perSecond("eco2_authz_decisions_total", "outcome")]
+        },
+        {
+          title: "Age of the list of revoked tokens",
+          description:
+            "Seconds since the list was certainly complete; up to 20 while all is well. At BLACKLIST_MAX_AGE nobody is let in.",
+          unit: "s",
+          alarm: 60,
+          queries: [alike("eco2_authz_blacklist_age_seconds", "instance")]
+        },
+        {
+          title: "Revoked tokens, and who hears of none",
+          description: "Tokens on the list, and processes that know that revocations do not arrive.",
+          unit: "short",
+          queries: [
+            { expr: "max(eco2_authz_blacklist_tokens{$ns})", legend: "revoked" },
+            { expr: "sum(eco2_authz_blind{$ns})", legend: "blind processes" }
+          ]
+        }
+      ]
+    }
+  ]
+}

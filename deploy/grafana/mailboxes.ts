@@ -1,0 +1,82 @@
+/** Dashboard `mailboxes`: what waits where, and what was given up. Every process tells the same of a mailbox. */
+import { alike, perSecond } from "./Dashboard.ts"
+import type { Dashboard } from "./Dashboard.ts"
+
+export const mailboxes: Dashboard = {
+  name: "mailboxes",
+  title: "Mailboxes and dead letters",
+  description: "Depth, age and backlog of every mailbox; dead letters by cause.",
+  rows: [
+    {
+      title: "Mailboxes",
+      panels: [
+        {
+          title: "Depth",
+          description:
+            "Entries not yet acknowledged, those in work included. MAILBOX_CAPACITY is where submits are refused.",
+          unit: "short",
+          queries: [alike("eco2_mailbox_depth", "mailbox")]
+        },
+        {
+          title: "In work",
+          description: "Entries that processes have begun or hold ready, in the whole fleet.",
+          unit: "short",
+          queries: [alike("eco2_mailbox_leased", "mailbox")]
+        },
+        {
+          title: "Age of the oldest entry",
+          description: "Since its work arrived. At JOB_DEADLINE (an hour) jobs fail.",
+          unit: "s",
+          alarm: 300,
+          queries: [alike("eco2_mailbox_oldest_seconds", "mailbox")]
+        },
+        {
+          title: "Backlog",
+          description: "Waiting, in work, and due within a minute: what autoscalers read.",
+          unit: "short",
+          width: 12,
+          queries: [alike("eco2_mailbox_backlog", "mailbox")]
+        },
+        {
+          title: "Due within a minute",
+          description: "Retries and parked jobs that timers will bring back.",
+          unit: "short",
+          width: 12,
+          queries: [alike("eco2_mailbox_due", "mailbox")]
+        }
+      ]
+    },
+    {
+      title: "Dead letters",
+      panels: [
+        {
+          title: "Dead letters in the time shown",
+          description: "Written within the time shown, by mailbox and cause. `eco2 dead list` names them.",
+          unit: "short",
+          width: 12,
+          queries: [
+            {
+              expr: "sum by (mailbox, reason) (increase(eco2_dead_letters{$ns}[$__range]))",
+              legend: "{{mailbox}} {{reason}}"
+            }
+          ]
+        },
+        {
+          title: "Attempts that did not commit",
+          description: "By stage and error: what may become a dead letter.",
+          unit: "ops",
+          width: 12,
+          queries: [perSecond("eco2_attempts_total", "stage, reason")]
+        },
+        {
+          kind: "table",
+          title: "Dead letters of living processes",
+          description: "Written since each process began. Letters stay in Redis for LETTER_TTL, whatever stands here.",
+          unit: "short",
+          width: 24,
+          queries: [{ expr: "sum by (mailbox, reason) (eco2_dead_letters{$ns})", legend: "{{mailbox}} {{reason}}" }]
+        }
+      ]
+    }
+  ]
+}

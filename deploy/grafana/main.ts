@@ -1,0 +1,6 @@
+/** `npm run dashboards`: writes the dashboards' JSON anew, after a change of what they are made of. */
+import { mkdirSync, writeFileSync } from "node:fs"
+import { files, folder } from "./dashboardFiles.ts"
+
+mkdirSync(folder, { recursive: true })
+for (const [name, text] of files) writeFileSync(new URL(name, folder), text)

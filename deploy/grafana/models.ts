@@ -1,0 +1,95 @@
+/** Dashboard `models`: calls of the model providers: how many, how long, what they cost, and what holds them back. */
+import { alike, perSecond, quantiles } from "./Dashboard.ts"
+import type { Dashboard } from "./Dashboard.ts"
+
+export const models: Dashboard = {
+  name: "models",
+  title: "Model calls",
+  description: "Calls, latency, tokens, rate limits and breakers.",
+  rows: [
+    {
+      title: "Calls",
+      panels: [
+        {
+          title: "Calls by outcome",
+          description: "A second. ok, or the error's name: ModelRateLimited is a 429, ModelUnauthorized a refused key.",
+          unit: "reqps",
+          stacked: true,
+          queries: [perSecond("eco2_model_calls_total", "model, outcome")]
+        },
+        {
+          title: "Share of 429",
+          description: "Of all calls, by model. Above some percent MODEL_LIMITS says more than the provider allows.",
+          unit: "percentunit",
+          alarm: 0.05,
+          queries: [
+            {
+              expr: 'sum by (model) (rate(eco2_model_calls_total{$ns, outcome="ModelRateLimited"}[$window])) / sum by (model) (rate(eco2_model_calls_total{$ns}[$window]))',
+              legend: "{{model}}"
+            }
+          ]
+        },
+        {
+          title: "Latency of good calls, p95",
+          description: "From a call's sending to its end, without the wait for a limit; 95 % took no longer.",
+          unit: "s",
+          queries: quantiles("eco2_model_seconds", ', outcome="ok"', "model").slice(1, 2)
+        }
+      ]
+    },
+    {
+      title: "Tokens",
+      panels: [
+        {
+          title: "Tokens a minute",
+          description: "As the provider counts them, by model and direction: what is billed.",
+          unit: "short",
+          width: 12,
+          stacked: true,
+          queries: [
+            {
+              expr: "sum by (model, direction) (rate(eco2_model_tokens_total{$ns}[$window])) * 60",
+              legend: "{{model}} {{direction}}"
+            }
+          ]
+        },
+        {
+          title: "Tokens a good call",
+          description: "Input and output together, by model.",
+          unit: "short",
+          width: 12,
+          queries: [
+            {
+              expr: 'sum by (model) (rate(eco2_model_tokens_total{$ns}[$window])) / sum by (model) (rate(eco2_model_calls_total{$ns, outcome="ok"}[$window]))',
+              legend: "{{model}}"
+            }
+          ]
+        }
+      ]
+    },
+    {
+      title: "What holds calls back",
+      panels: [
+        {
+          title: "Breakers",
+          description: "0 closed, 1 half-open, 2 open: nobody calls but one probe at a time.",
+          unit: "short",
+          alarm: 2,
+          queries: [alike("eco2_breaker_state", "name")]
+        },
+        {
+          title: "Wait for a limit, p95",
+          description: "From asking for a limit to being granted, rounds of coming back included.",
+          unit: "s",
+          queries: quantiles("eco2_limit_wait_seconds", "", "limit").slice(1, 2)
+        },
+        {
+          title: "Grants",
+          description: "Calls granted a second, by limit.",
+          unit: "reqps",
+          queries: [perSecond("eco2_limit_wait_seconds_count", "limit")]
+        }
+      ]
+    }
+  ]
+}

@@ -1,0 +1,171 @@
+{{/* Settings and secrets: what goes into the environment, and from where. */}}
+
+{{/* A value as the environment has it: numbers never as 1e+06. */}}
+{{- define "eco2.text" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
+{{- end }}
+
+{{/* A setting's text. Helm reads `off` as false: where off is the word, that is meant. Takes (dict "name" name "value" value). */}}
+{{- define "eco2.setting" -}}
+{{- if and (kindIs "bool" .value) (has .name (list "MODEL_BREAKER" "USER_RATE")) }}off{{ else }}{{ include "eco2.text" .value }}{{ end -}}
+{{- end }}
+
+{{/* The Secret with settings' names for keys; empty: there is none. */}}
+{{- define "eco2.secretName" -}}
+{{- if .Values.secrets.existing -}}
+{{ .Values.secrets.existing }}
+{{- else if or .Values.secrets.external.enabled .Values.secrets.values -}}
+{{ include "eco2.fullname" . }}
+{{- end -}}
+{{- end }}
+
+{{/* Whether a secret is given. A Secret of somebody else's may have any: then "maybe". Takes (dict "root" $ "name" name). */}}
+{{- define "eco2.secretKnown" -}}
+{{- $secrets := .root.Values.secrets -}}
+{{- if hasKey $secrets.from .name }}yes
+{{- else if $secrets.existing }}maybe
+{{- else if $secrets.external.enabled }}{{ if hasKey $secrets.external.data .name }}yes{{ end }}
+{{- else if index $secrets.values .name }}yes
+{{- end -}}
+{{- end }}
+
+{{/* env entries for secrets; what is nowhere is left out. Takes (dict "root" $ "names" list). */}}
+{{- define "eco2.secretEnv" -}}
+{{- $root := .root -}}
+{{- range .names }}
+{{- $known := include "eco2.secretKnown" (dict "root" $root "name" .) }}
+{{- $from := index $root.Values.secrets.from . }}
+{{- if and (eq . "REDIS_URL") (include "eco2.redisUrl" $root) }}
+{{- else if and (eq . "DATABASE_URL") (include "eco2.databaseUrl" $root) }}
+{{- else if $from }}
+- name: {{ . }}
+  valueFrom: { secretKeyRef: { name: {{ $from.name }}, key: {{ $from.key | quote }} } }
+{{- else if eq $known "yes" }}
+- name: {{ . }}
+  valueFrom: { secretKeyRef: { name: {{ include "eco2.secretName" $root }}, key: {{ . }} } }
+{{- else if eq $known "maybe" }}
+- name: {{ . }}
+  valueFrom: { secretKeyRef: { name: {{ include "eco2.secretName" $root }}, key: {{ . }}, optional: true } }
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* REDIS_URL where it is no secret. */}}
+{{- define "eco2.redisUrl" -}}
+{{- if .Values.redis.bundled.enabled -}}
+redis://{{ include "eco2.fullname" . }}-redis:6379/0
+{{- else -}}
+{{ .Values.redis.url }}
+{{- end -}}
+{{- end }}
+
+{{/* DATABASE_URL out of its parts, its user encoded; the password is not in it (DATABASE_PASSWORD). */}}
+{{- define "eco2.databaseUrl" -}}
+{{- $host := ternary (printf "%s-postgres" (include "eco2.fullname" .)) .Values.database.host .Values.database.bundled.enabled -}}
+{{- with .Values.database -}}
+{{- if $host -}}
+postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 .port .bundled.enabled }}/{{ urlquery .name | replace "+" "%20" }}
+{{- if and .sslMode (not .bundled.enabled) }}?sslmode={{ .sslMode }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* The settings all roles share, as YAML of a ConfigMap's data. */}}
+{{- define "eco2.settings" -}}
+{{- $all := dict "AUTH_MODE" "jwt" -}}
+{{- range $name, $value := .Values.settings -}}
+  {{- if not (kindIs "invalid" $value) -}}{{- $_ := set $all $name (include "eco2.setting" (dict "name" $name "value" $value)) -}}{{- end -}}
+{{- end -}}
+{{- range $provider := list "OPENAI" "GEMINI" -}}
+  {{/* a provider without a key offers no models: workers would refuse to start */}}
+  {{- $key := include "eco2.secretKnown" (dict "root" $ "name" (printf "%s_API_KEY" $provider)) -}}
+  {{- $models := printf "%s_MODELS" $provider -}}
+  {{- if and (not $key) (not (hasKey $all $models)) -}}{{- $_ := set $all $models "" -}}{{- end -}}
+{{- end -}}
+{{- $_ := set $all "PORT" "8080" -}}
+{{- $_ := set $all "HOST" "0.0.0.0" -}}
+{{- $_ := set $all "ECO2_STATE" "/tmp/eco2" -}}
+{{- $_ := set $all "ECO2_URL" (printf "http://%s-%s:%v" (include "eco2.fullname" .) (include "eco2.door" .) .Values.service.port) -}}
+{{- with include "eco2.redisUrl" . }}{{- $_ := set $all "REDIS_URL" . -}}{{- end -}}
+{{- with include "eco2.databaseUrl" . }}{{- $_ := set $all "DATABASE_URL" . -}}{{- end -}}
+{{- toYaml $all -}}
+{{- end }}
+
+{{/* A length of time of the settings in whole seconds, rounded up. */}}
+{{- define "eco2.seconds" -}}
+{{- $text := include "eco2.text" . -}}
+{{- $number := regexFind "^[0-9]+" $text | int -}}
+{{- $unit := regexFind "[a-z]+" $text -}}
+{{- if hasPrefix "milli" $unit }}{{ div (add $number 999) 1000 }}
+{{- else if hasPrefix "minute" $unit }}{{ mul $number 60 }}
+{{- else if hasPrefix "hour" $unit }}{{ mul $number 3600 }}
+{{- else }}{{ $number }}{{ end -}}
+{{- end }}
+
+{{/* What cannot work is refused here, in words. */}}
+{{- define "eco2.check" -}}
+{{- $settings := include "eco2.settings" . | fromYaml -}}
+{{- $roles := include "eco2.roles" . | fromJson -}}
+{{- $known := dict -}}
+{{- range list "REDIS_URL" "DATABASE_URL" "DATABASE_PASSWORD" "JWT_SECRET" "OPENAI_API_KEY" "GEMINI_API_KEY" -}}
+  {{- $_ := set $known . (include "eco2.secretKnown" (dict "root" $ "name" .)) -}}
+{{- end -}}
+{{- if not (or $settings.REDIS_URL $known.REDIS_URL) -}}
+  {{- fail "no Redis: set redis.url, the secret REDIS_URL, or redis.bundled.enabled=true for a trial" -}}
+{{- end -}}
+{{- if and $settings.REDIS_URL (eq $known.REDIS_URL "yes") -}}
+  {{- fail "two Redis: the secret REDIS_URL, and redis.url or redis.bundled.enabled; set one" -}}
+{{- end -}}
+{{- if and $settings.DATABASE_URL (eq $known.DATABASE_URL "yes") -}}
+  {{- fail "two PostgreSQL: the secret DATABASE_URL, and database.host or database.bundled.enabled; set one" -}}
+{{- end -}}
+{{- if and .Values.redis.bundled.enabled .Values.redis.url -}}
+  {{- fail "two Redis: redis.url and redis.bundled.enabled; set one" -}}
+{{- end -}}
+{{- if not (or $settings.DATABASE_URL $known.DATABASE_URL) -}}
+  {{- fail "no PostgreSQL: set database.host, the secret DATABASE_URL, or database.bundled.enabled=true for a trial" -}}
+{{- end -}}
+{{- if and .Values.database.bundled.enabled .Values.database.host -}}
+  {{- fail "two PostgreSQL: database.host and database.bundled.enabled; set one" -}}
+{{- end -}}
+{{- if and .Values.database.bundled.enabled (not $known.DATABASE_PASSWORD) -}}
+  {{- fail "the bundled PostgreSQL needs a password: set the secret DATABASE_PASSWORD" -}}
+{{- end -}}
+{{- if and (eq $settings.AUTH_MODE "header") (not (or .Values.istio.enabled .Values.trustedProxy)) -}}
+  {{- fail "AUTH_MODE=header lets in whoever says who he is: set istio.enabled=true, or trustedProxy=true where a proxy in front strips X-User-ID and sets its own" -}}
+{{- end -}}
+{{- if and .Values.istio.enabled (not (hasKey $roles "authz")) (eq $settings.AUTH_MODE "header") (not .Values.trustedProxy) -}}
+  {{- fail "AUTH_MODE=header with Istio needs roles.authz.enabled (true, or null)" -}}
+{{- end -}}
+{{- if or (eq $settings.AUTH_MODE "jwt") (hasKey $roles "authz") -}}
+  {{- if not (and $settings.JWT_ISSUER $settings.JWT_AUDIENCE) -}}
+    {{- fail "tokens are checked by issuer and audience: set settings.JWT_ISSUER and settings.JWT_AUDIENCE" -}}
+  {{- end -}}
+  {{- if and $settings.JWKS_URL (eq $known.JWT_SECRET "yes") -}}
+    {{- fail "settings.JWKS_URL and the secret JWT_SECRET: tokens are checked with exactly one of them" -}}
+  {{- end -}}
+  {{- if not (or $settings.JWKS_URL $known.JWT_SECRET) -}}
+    {{- fail "tokens are checked with a key: set settings.JWKS_URL, or the secret JWT_SECRET (32 bytes or more)" -}}
+  {{- end -}}
+{{- end -}}
+{{- if not (or $known.OPENAI_API_KEY $known.GEMINI_API_KEY (eq (toString $settings.SIMULATED_MODEL) "true")) -}}
+  {{- fail "no model: set the secret OPENAI_API_KEY or GEMINI_API_KEY, or settings.SIMULATED_MODEL=true for a trial" -}}
+{{- end -}}
+{{- range $provider := list "OPENAI" "GEMINI" -}}
+  {{- if and (index $settings (printf "%s_MODELS" $provider)) (not (index $known (printf "%s_API_KEY" $provider))) -}}
+    {{- fail (printf "settings.%s_MODELS offers models nobody can ask: the secret %s_API_KEY is missing" $provider $provider) -}}
+  {{- end -}}
+{{- end -}}
+{{- if and .Values.secrets.existing (or .Values.secrets.values .Values.secrets.external.enabled) -}}
+  {{- fail "secrets.existing beside secrets.values or secrets.external: set one (single ones come by secrets.from)" -}}
+{{- end -}}
+{{- if and .Values.secrets.external.enabled .Values.secrets.values -}}
+  {{- fail "secrets.external beside secrets.values: set one (single ones come by secrets.from)" -}}
+{{- end -}}
+{{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
+  {{- fail "ingress.hosts is empty" -}}
+{{- end -}}
+{{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
+  {{- fail "httpRoute.parentRefs is empty: nobody would route to it" -}}
+{{- end -}}
+{{- end }}

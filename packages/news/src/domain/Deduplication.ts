@@ -1,0 +1,65 @@
+/**
+ * Deduplication: the same article found twice in one go, by its page (D1) or by its title (D2, ArticleKeys). Pure. What is
+ * kept is the first, completed by what only the others had. What was stored before is ArticleStore's to find.
+ */
+import { publishedMillis } from "./Article.ts"
+import type { Article } from "./Article.ts"
+import { canonicalUrl, titleKeys, withoutSender } from "./ArticleKeys.ts"
+
+const day = 86_400_000
+
+type Same = Omit<Article, "category">
+
+/** The first, and of the second what the first lacks. */
+const completed = <A extends Same>(first: A, second: A): A => ({
+  ...first,
+  snippet: first.snippet === "" ? second.snippet : first.snippet,
+  source_icon_url: first.source_icon_url ?? second.source_icon_url,
+  thumbnail_url: first.thumbnail_url ?? second.thumbnail_url,
+  video_url: first.video_url ?? second.video_url,
+  keywords: first.keywords.length === 0 ? second.keywords : first.keywords,
+  ai_tag: first.ai_tag ?? second.ai_tag,
+  ...("own_category" in first && "own_category" in second
+    ? { own_category: first.own_category ?? second.own_category }
+    : {})
+})
+
+/** Each article once, in the order of their first appearance. */
+export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): ReadonlyArray<A> => {
+  const kept: Array<A> = []
+  const places = new Map<string, number>()
+  /** By key: articles whose own title it is, and those of whom it is a title without its end. */
+  const own = new Map<string, Array<number>>()
+  const shortened = new Map<string, Array<number>>()
+
+  const sameTitle = (article: A, [whole, body]: ReadonlyArray<string>): number | undefined => {
+    const near = (place: number) => {
+      const other = kept[place]
+      return other !== undefined && Math.abs(publishedMillis(other) - publishedMillis(article)) <= day
+    }
+    // two different ends may be two different articles: one of the two titles must be without
+    return [
+      ...(own.get(whole ?? "") ?? []),
+      ...(shortened.get(whole ?? "") ?? []),
+      ...(body === undefined ? [] : (own.get(body) ?? []))
+    ].find(near)
+  }
+
+  for (const article of articles) {
+    const page_ = `page ${canonicalUrl(article.url)}`
+    const id = `id ${article.id}`
+    const keys = titleKeys(article)
+    const place = places.get(page_) ?? places.get(id) ?? sameTitle(article, keys)
+    const before = place === undefined ? undefined : kept[place]
+    const at = place ?? kept.length
+    if (before === undefined) kept.push(article)
+    else kept[at] = completed(before, article)
+    places.set(page_, at)
+    places.set(id, at)
+    if (before !== undefined) continue
+    const [whole, body] = keys
+    if (whole !== undefined) own.set(whole, [...(own.get(whole) ?? []), at])
+    if (body !== undefined) shortened.set(body, [...(shortened.get(body) ?? []), at])
+  }
+  return kept.map((article) => ({ ...article, url: withoutSender(article.url) }))
+}

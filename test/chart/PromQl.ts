@@ -1,0 +1,77 @@
+/**
+ * PromQl: which metrics and labels a query names; and what there is, as the table in docs/operations.md says (which other
+ * tests hold against the code and against a scrape of every role). Not a parser: it reads the queries of this project.
+ */
+import { readFileSync } from "node:fs"
+
+export interface Metric {
+  readonly type: string
+  readonly labels: ReadonlyArray<string>
+}
+
+/** What a scrape adds. */
+const ofTheScrape = ["job", "instance", "namespace", "pod"]
+
+const quoted = (text: string) => [...text.matchAll(/`([a-z_]+)`/g)].flatMap(([, name]) => name ?? [])
+
+/** The table of metrics in docs/operations.md, by name. */
+export const documented = (): ReadonlyMap<string, Metric> => {
+  const text = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8")
+  return new Map(
+    [...text.matchAll(/^\| `(eco2_[a-z0-9_]+)` \| (\w+) \|([^|]*)\|/gm)].map(([, name, type, labels]) => [
+      name!,
+      { type: type!, labels: quoted(labels!) }
+    ])
+  )
+}
+
+/** `eco2_stage_seconds` for `eco2_stage_seconds_bucket`, where that is a histogram. */
+export const baseName = (name: string, metrics: ReadonlyMap<string, Metric>): string => {
+  const base = name.replace(/_(bucket|sum|count)$/, "")
+  return metrics.get(base)?.type === "histogram" ? base : name
+}
+
+/** Names of metrics anywhere in a text. */
+export const metricsIn = (text: string): ReadonlyArray<string> => [
+  ...new Set([...text.matchAll(/(?<![\w{/.-])eco2_[a-z0-9_]+/g)].map(([name]) => name))
+]
+
+const list = (text: string) => text.split(",").flatMap((name) => name.trim() || [])
+
+/** Labels a result has: those some `by (…)` of the query keeps. */
+export const keptBy = (expr: string): ReadonlyArray<string> =>
+  [...expr.matchAll(/\bby\s*\(([^)]*)\)/g)].flatMap(([, labels]) => list(labels ?? ""))
+
+/** What is wrong with a query; empty where nothing is. */
+export const objections = (expr: string, metrics: ReadonlyMap<string, Metric>): ReadonlyArray<string> => {
+  const found: Array<string> = []
+  const named = metricsIn(expr)
+  const labelsOf = (name: string) => {
+    const metric = metrics.get(baseName(name, metrics))
+    return metric === undefined ? [] : [...metric.labels, ...(metric.type === "histogram" ? ["le"] : [])]
+  }
+  if (named.length === 0) found.push("names no metric")
+  for (const name of named) {
+    const metric = metrics.get(baseName(name, metrics))
+    if (metric === undefined) found.push(`there is no metric ${name}`)
+    else if (metric.type === "histogram" && name === baseName(name, metrics))
+      found.push(`${name} has no value of its own`)
+    else if (metric.type === "counter" && !/rate\(|increase\(|unless|count by|[^(]*sum by/.test(expr)) {
+      found.push(`${name} only grows`)
+    }
+  }
+  for (const [, name, filter] of expr.matchAll(/(eco2_[a-z0-9_]+)\{([^}]*)\}/g)) {
+    for (const [, label] of filter!.matchAll(/(?:^|,)\s*(\w+)\s*(?:=~|!~|!=|=)/g)) {
+      if (![...labelsOf(name!), ...ofTheScrape].includes(label!)) found.push(`${name} has no label ${label}`)
+    }
+  }
+  const known = [...named.flatMap(labelsOf), ...ofTheScrape]
+  for (const label of keptBy(expr)) {
+    if (!known.includes(label)) found.push(`nothing in the query has a label ${label}`)
+  }
+  // every process tells the same of these
+  if (/\bsum(?:\s+by\s*\([^)]*\))?\s*\(\s*eco2_(?:mailbox_|redis_memory_|breaker_|news_quota)/.test(expr)) {
+    found.push("adds up what several processes tell alike")
+  }
+  return found
+}

@@ -1,0 +1,175 @@
+/** deploy/compose: fits Compose's format as far as it uses it, names what exists, and is reachable from its own machine alone. */
+import { existsSync, readFileSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { describe, expect, it } from "vitest"
+import { Schema } from "effect"
+import { parse } from "yaml"
+import * as Dockerfile from "../harness/Dockerfile.ts"
+import { checkout, dockerfile } from "../harness/ImageFolder.ts"
+import { entries } from "../harness/Process.ts"
+
+const path = join(checkout, "deploy/compose/compose.yaml")
+const text = readFileSync(path, "utf8")
+const settings = new Set(
+  [...readFileSync(join(checkout, ".env.example"), "utf8").matchAll(/^#([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name)
+)
+
+const pattern = (form: RegExp) => Schema.String.check(Schema.isPattern(form))
+const Words = Schema.Array(Schema.String)
+const Seconds = pattern(/^\d+s$/)
+/** Numbers and truths would be read as such by some and as text by others. */
+const Environment = Schema.Record(pattern(/^[A-Z][A-Z0-9_]*$/), Schema.String)
+const Volume = pattern(/^([a-z]+|\.{1,2}\/\S+):\/[^:]+(:ro)?$/)
+const DependsOn = Schema.Union([
+  Words,
+  Schema.Record(
+    Schema.String,
+    Schema.Struct({
+      condition: Schema.Literals(["service_started", "service_healthy", "service_completed_successfully"])
+    })
+  )
+])
+const Healthcheck = Schema.Union([
+  Schema.Struct({ disable: Schema.Literal(true) }),
+  Schema.Struct({
+    test: Schema.TupleWithRest(Schema.Tuple([Schema.Literals(["CMD", "CMD-SHELL"])]), [Schema.String]),
+    interval: Schema.optional(Seconds),
+    timeout: Schema.optional(Seconds),
+    start_period: Schema.optional(Seconds),
+    retries: Schema.optional(Schema.Int)
+  })
+])
+/** What of a service is used here, as https://docs.docker.com/reference/compose-file/services/ has it. */
+const Service = Schema.Struct({
+  image: pattern(/^[a-z0-9/.-]+(:[a-z0-9.-]+)?$/),
+  build: Schema.optional(Schema.Struct({ context: Schema.String, dockerfile: Schema.String })),
+  command: Schema.optional(Words),
+  restart: Schema.optional(Schema.Literals(["no", "always", "on-failure", "unless-stopped"])),
+  read_only: Schema.optional(Schema.Boolean),
+  tmpfs: Schema.optional(Words),
+  cap_drop: Schema.optional(Words),
+  security_opt: Schema.optional(Words),
+  stop_grace_period: Schema.optional(Seconds),
+  env_file: Schema.optional(Schema.Array(Schema.Struct({ path: Schema.String, required: Schema.Boolean }))),
+  environment: Schema.optional(Environment),
+  profiles: Schema.optional(Words),
+  ports: Schema.optional(Schema.Array(pattern(/^127\.0\.0\.1:\$\{[A-Z0-9_]+:-\d+\}:\d+$/))),
+  volumes: Schema.optional(Schema.Array(Volume)),
+  depends_on: Schema.optional(DependsOn),
+  healthcheck: Schema.optional(Healthcheck)
+})
+const File = Schema.Struct({
+  name: Schema.String,
+  services: Schema.Record(Schema.String, Service),
+  volumes: Schema.Record(Schema.String, Schema.Struct({}))
+})
+
+const raw: unknown = parse(text, { merge: true })
+const isExtension = (name: string) => name.startsWith("x-")
+const whole = Object.fromEntries(Object.entries(Object(raw)).filter(([name]) => !isExtension(name)))
+const file = Schema.decodeUnknownSync(File)(whole, { onExcessProperty: "error", errors: "all" })
+const services = Object.entries(file.services)
+const ours = services.filter(([, { build }]) => build !== undefined)
+const beside = (relative: string) => join(dirname(path), relative)
+/** Variables Compose itself fills in, with whatever defaults. */
+const interpolated = [...text.matchAll(/\$\{([A-Z][A-Z0-9_]*)/g)].map(([, name = ""]) => name)
+/** Of this file alone, not of the roles. */
+const ofCompose = ["POSTGRES_PASSWORD", "ECO2_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT"]
+
+describe("deploy/compose/compose.yaml", () => {
+  it("runs every role but the one that is all of them, each by a file the image has", () => {
+    const mains = ours.map(([, { command }]) => command?.[0] ?? "")
+    const { all: _, ...roles } = entries
+    expect(Object.fromEntries(ours.slice(0, 7).map(([name, { command }]) => [name, command?.[0]]))).toEqual(roles)
+    expect(mains.filter((main) => !existsSync(join(checkout, main)))).toEqual([])
+    const copied = Dockerfile.copiesOf(dockerfile().stages.at(-1)!).flatMap(({ sources }) => sources)
+    expect(mains.filter((main) => !copied.some((source) => main.startsWith(source)))).toEqual([])
+  })
+
+  it("sets and asks for settings the code reads, and names the rest in its documentation", () => {
+    const set = ours.flatMap(([, { environment = {} }]) => Object.keys(environment))
+    expect(set.filter((name) => !settings.has(name))).toEqual([])
+    expect(interpolated.filter((name) => !settings.has(name) && !ofCompose.includes(name))).toEqual([])
+    const operations = readFileSync(join(checkout, "docs/operations.md"), "utf8")
+    for (const name of ofCompose) expect([name, operations.includes(`\`${name}\``)]).toEqual([name, true])
+  })
+
+  it("mounts files that are there, and volumes it declares", () => {
+    for (const [name, { volumes = [] }] of services) {
+      for (const volume of volumes) {
+        const source = volume.split(":")[0] ?? ""
+        const isThere = source.startsWith(".") ? existsSync(beside(source)) : source in file.volumes
+        expect([name, volume, isThere]).toEqual([name, volume, true])
+      }
+    }
+  })
+
+  it("depends on services it has: whoever needs a database begins after the migrations", () => {
+    for (const [name, { depends_on = {}, environment = {} }] of services) {
+      const names = Array.isArray(depends_on) ? depends_on : Object.keys(depends_on)
+      expect(names.filter((other) => !(other in file.services))).toEqual([])
+      if (environment.DATABASE_URL !== undefined && name !== "migrate")
+        expect([name, names]).toEqual([name, expect.arrayContaining(["migrate"])])
+    }
+  })
+
+  it("gives roles nothing to write but /tmp, no rights, and longer to stop than they take", () => {
+    for (const [name, service] of ours) {
+      expect([name, service]).toMatchObject([
+        name,
+        { read_only: true, tmpfs: ["/tmp"], cap_drop: ["ALL"], security_opt: ["no-new-privileges:true"] }
+      ])
+      expect(Number.parseInt(service.stop_grace_period ?? "0", 10)).toBeGreaterThan(20 + 5)
+    }
+  })
+
+  it("runs a Redis that evicts nothing and keeps what it was given", () => {
+    const words = file.services.redis?.command ?? []
+    const after = (word: string) => words[words.indexOf(word) + 1]
+    expect([after("--maxmemory-policy"), after("--appendonly")]).toEqual(["noeviction", "yes"])
+  })
+
+  it("pins every image it does not build to a version", () => {
+    const foreign = services.filter(([, { build }]) => build === undefined).map(([, { image }]) => image)
+    expect(foreign.filter((image) => !/:v?\d/.test(image))).toEqual([])
+  })
+})
+
+describe("what it mounts", () => {
+  const read = (relative: string): unknown => parse(readFileSync(beside(relative), "utf8"))
+
+  it("Prometheus scrapes every role, and has the chart's alerts where it looks for them", () => {
+    const scrape = Schema.Struct({
+      rule_files: Words,
+      scrape_configs: Schema.Array(Schema.Struct({ dns_sd_configs: Schema.Array(Schema.Struct({ names: Words })) }))
+    })
+    const prometheus = Schema.decodeUnknownSync(scrape)(read("prometheus.yaml"))
+    const { all: _, ...roles } = entries
+    expect(prometheus.scrape_configs[0]?.dns_sd_configs[0]?.names.toSorted()).toEqual(Object.keys(roles).toSorted())
+    const mounted = file.services.prometheus?.volumes?.map((volume) => volume.split(":")[1])
+    expect(mounted).toEqual(expect.arrayContaining([...prometheus.rule_files]))
+  })
+
+  it("Grafana finds its Prometheus, and the dashboards where they are mounted", () => {
+    const sources = Schema.Struct({
+      datasources: Schema.Array(Schema.Struct({ type: Schema.String, url: Schema.String }))
+    })
+    expect(
+      Schema.decodeUnknownSync(sources)(read("../grafana/provisioning/datasources/prometheus.yaml")).datasources
+    ).toEqual([{ type: "prometheus", url: "http://prometheus:9090" }])
+    const providers = Schema.Struct({
+      providers: Schema.Array(Schema.Struct({ options: Schema.Struct({ path: Schema.String }) }))
+    })
+    const [provider] = Schema.decodeUnknownSync(providers)(
+      read("../grafana/provisioning/dashboards/eco2.yaml")
+    ).providers
+    const mounts = file.services.grafana?.volumes?.map((volume) => volume.split(":").slice(0, 2)) ?? []
+    expect(mounts).toContainEqual(["../helm/eco2/files/dashboards", provider?.options.path])
+  })
+
+  it("nginx passes on to the services there are", () => {
+    const upstreams = [...readFileSync(beside("../nginx/eco2.conf"), "utf8").matchAll(/^\s*server ([a-z-]+):8080;/gm)]
+    expect(upstreams.map(([, name]) => name)).toEqual(["gateway", "news-api"])
+    expect(upstreams.filter(([, name = ""]) => !(name in file.services))).toEqual([])
+  })
+})

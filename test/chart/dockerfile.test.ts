@@ -1,0 +1,81 @@
+/** What the Dockerfile says; test/e2e/image.test.ts makes its files and runs them. */
+import { globSync, readFileSync } from "node:fs"
+import { describe, expect, it } from "vitest"
+import { Schema } from "effect"
+import * as Dockerfile from "../harness/Dockerfile.ts"
+import { checkout, dockerfile } from "../harness/ImageFolder.ts"
+import { entries } from "../harness/Process.ts"
+
+const Manifest = Schema.fromJsonString(
+  Schema.Struct({
+    version: Schema.String,
+    workspaces: Schema.Array(Schema.String),
+    optionalDependencies: Schema.Record(Schema.String, Schema.String)
+  })
+)
+const manifest = Schema.decodeUnknownSync(Manifest)(readFileSync(`${checkout}package.json`, "utf8"))
+const workspaces = globSync(
+  manifest.workspaces.map((pattern) => `${pattern}/package.json`),
+  { cwd: checkout }
+)
+const { args, stages } = dockerfile()
+const last = stages.at(-1)!
+const packages = stages[0]!
+const copies = Dockerfile.copiesOf(last)
+/** Paths of the checkout that an image has, files and folders. */
+const taken = copies.flatMap(({ from, sources }) => (from === null ? sources : []))
+const isTaken = (path: string) =>
+  taken.some((source) => source === path || (source.endsWith("/") && path.startsWith(source)))
+
+describe("the image", () => {
+  it("has every role's main file, the command line, and every workspace's manifest", () => {
+    const wanted = [...Object.values(entries), "deploy/cli/main.ts", ...workspaces]
+    expect(workspaces).toHaveLength(5)
+    expect(wanted.filter((path) => !isTaken(path))).toEqual([])
+  })
+
+  it("installs from the lock file alone, with every workspace's manifest, without tools or the Node packages bring along", () => {
+    const given = Dockerfile.copiesOf(packages).flatMap(({ sources }) => sources)
+    expect(given.toSorted()).toEqual([".npmrc", "package-lock.json", "package.json", ...workspaces].toSorted())
+    expect(Dockerfile.linesOf(packages, "RUN")).toEqual(["npm ci --omit=dev --omit=optional --ignore-scripts"])
+  })
+
+  it("runs on the version of Node that the tests run on, the same in every stage", () => {
+    expect(new Set(Object.values(manifest.optionalDependencies))).toEqual(new Set([args.NODE_VERSION]))
+    expect(stages.map(({ base }) => base)).toEqual(stages.map(() => `node:${args.NODE_VERSION}-bookworm-slim`))
+  })
+
+  it("is another user's than its files', which nobody may write, and starts node with a role's file", () => {
+    expect(copies.map(({ mode, sources, to }) => [to, sources.length > 0, mode])).toEqual(
+      copies.map(({ to }) => [to, true, 0o555])
+    )
+    expect(Dockerfile.linesOf(last, "USER")).toEqual(["10001:10001"])
+    expect(Dockerfile.linesOf(last, "ENTRYPOINT")).toEqual(['["node"]'])
+    expect(Dockerfile.linesOf(last, "WORKDIR")).toEqual(["/app"])
+  })
+
+  it("keeps no installer: what its last stage runs only removes, outside of its own files", () => {
+    for (const command of Dockerfile.linesOf(last, "RUN")) {
+      expect(command).toMatch(/^rm -rf( \/(usr\/local|opt)\/\S+)+$/)
+      for (const name of ["npm", "npx", "corepack", "yarn"]) expect(command).toContain(`/usr/local/bin/${name} `)
+    }
+  })
+
+  it("says that it is alive by node alone, and says who it is", () => {
+    expect(Dockerfile.linesOf(last, "HEALTHCHECK")).toEqual([expect.stringMatching(/CMD \["node", "-e", .*\/healthz/)])
+    const labels = Dockerfile.linesOf(last, "LABEL").join(" ")
+    for (const label of ["title", "description", "licenses", "version", "revision"])
+      expect(labels).toContain(`org.opencontainers.image.${label}=`)
+    expect(Dockerfile.linesOf(last, "ARG")).toContain(`VERSION=${manifest.version}`)
+  })
+
+  it("may take from the checkout what it takes, and no more", () => {
+    const allowed = readFileSync(`${checkout}deploy/docker/Dockerfile.dockerignore`, "utf8")
+      .split("\n")
+      .flatMap((line) => (line.startsWith("!") ? [line.slice(1)] : []))
+    const wanted = [...taken, ...Dockerfile.copiesOf(packages).flatMap(({ sources }) => sources)]
+    const within = (path: string, folder: string) => path.replace(/\/$/, "") === folder || path.startsWith(`${folder}/`)
+    expect(wanted.filter((path) => !allowed.some((folder) => within(path, folder)))).toEqual([])
+    expect(allowed.filter((folder) => !wanted.some((path) => within(path, folder)))).toEqual([])
+  })
+})

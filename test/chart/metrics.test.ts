@@ -1,0 +1,196 @@
+/** Dashboards, alerts and scalers ask for what the roles export, and for nothing else. */
+import { describe, expect, it } from "vitest"
+import { Schema } from "effect"
+import { spawnSync } from "node:child_process"
+import { globSync, readFileSync } from "node:fs"
+import { fileURLToPath } from "node:url"
+import { parse } from "yaml"
+import { files, folder } from "../../deploy/grafana/dashboardFiles.ts"
+import * as PromQl from "./PromQl.ts"
+
+const root = fileURLToPath(new URL("../../", import.meta.url))
+const read = (path: string) => readFileSync(`${root}${path}`, "utf8")
+const metrics = PromQl.documented()
+
+// ---- dashboards
+
+const Target = Schema.Struct({
+  refId: Schema.NonEmptyString,
+  expr: Schema.NonEmptyString,
+  legendFormat: Schema.NonEmptyString
+})
+const Place = Schema.Struct({ h: Schema.Int, w: Schema.Int, x: Schema.Int, y: Schema.Int })
+const Panel = Schema.Struct({
+  id: Schema.Int,
+  type: Schema.Literals(["timeseries", "stat", "table"]),
+  title: Schema.NonEmptyString,
+  description: Schema.NonEmptyString,
+  gridPos: Place,
+  fieldConfig: Schema.Struct({ defaults: Schema.Struct({ unit: Schema.NonEmptyString }) }),
+  targets: Schema.NonEmptyArray(Target)
+})
+const RowPanel = Schema.Struct({
+  id: Schema.Int,
+  type: Schema.Literal("row"),
+  title: Schema.NonEmptyString,
+  gridPos: Place
+})
+const Dashboard = Schema.fromJsonString(
+  Schema.Struct({
+    uid: Schema.NonEmptyString,
+    title: Schema.NonEmptyString,
+    templating: Schema.Struct({ list: Schema.Array(Schema.Struct({ name: Schema.String, type: Schema.String })) }),
+    panels: Schema.NonEmptyArray(Schema.Union([RowPanel, Panel]))
+  })
+)
+type Shown = typeof Dashboard.Type
+const panelsOf = ({ panels }: Shown) => panels.flatMap((panel) => (panel.type === "row" ? [] : [panel]))
+const dashboards = [...files.keys()].map(
+  (name) => [name, Schema.decodeUnknownSync(Dashboard)(readFileSync(new URL(name, folder), "utf8"))] as const
+)
+
+describe("the dashboards", () => {
+  it("are the files that `npm run dashboards` writes, and no others", () => {
+    expect(globSync("*", { cwd: fileURLToPath(folder) }).toSorted()).toEqual([...files.keys()].toSorted())
+    for (const [name, text] of files) expect(readFileSync(new URL(name, folder), "utf8") === text, name).toBe(true)
+  })
+
+  it.each(dashboards)("%s gives every panel an id, a place and a title of its own", (_, dashboard) => {
+    const { panels } = dashboard
+    expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
+    expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
+    const taken = new Set<string>()
+    for (const { gridPos, title } of panels) {
+      expect(gridPos.x + gridPos.w, title).toBeLessThanOrEqual(24)
+      for (let x = gridPos.x; x < gridPos.x + gridPos.w; x++) {
+        for (let y = gridPos.y; y < gridPos.y + gridPos.h; y++) {
+          expect(taken.has(`${x} ${y}`), title).toBe(false)
+          taken.add(`${x} ${y}`)
+        }
+      }
+    }
+  })
+
+  it.each(dashboards)("%s asks for metrics and labels that there are", (_, dashboard) => {
+    for (const { targets, title } of panelsOf(dashboard)) {
+      for (const { expr, legendFormat } of targets) {
+        const kept = PromQl.keptBy(expr)
+        const shown = [...legendFormat.matchAll(/\{\{(\w+)\}\}/g)].flatMap(([, label]) => label ?? [])
+        expect([title, PromQl.objections(expr, metrics)]).toEqual([title, []])
+        expect([title, shown.filter((label) => !kept.includes(label))]).toEqual([title, []])
+      }
+    }
+  })
+
+  it("have addresses of their own, and let data source and namespace be chosen", () => {
+    expect(new Set(dashboards.map(([, { uid }]) => uid)).size).toBe(dashboards.length)
+    for (const [, { templating }] of dashboards) {
+      expect(templating.list.map(({ name, type }) => `${name} ${type}`)).toEqual([
+        "datasource datasource",
+        "namespace query"
+      ])
+    }
+    for (const text of files.values()) {
+      expect(text.match(/"uid": "(?!\$\{datasource\}|eco2-)[^"]*"/g)).toBeNull()
+      // a metric that is not filtered would show every installation
+      expect(text.match(/eco2_[a-z0-9_]+(?!\w|\{namespace=~|, namespace\))/g)).toBeNull()
+    }
+  })
+
+  it("show every metric somewhere", () => {
+    const shown = new Set([...files.values()].flatMap(PromQl.metricsIn).map((name) => PromQl.baseName(name, metrics)))
+    expect([...metrics.keys()].filter((name) => !shown.has(name))).toEqual([])
+  })
+})
+
+// ---- alerts
+
+const Alert = Schema.Struct({
+  alert: Schema.String.check(Schema.isPattern(/^Eco2[A-Z][A-Za-z]+$/)),
+  expr: Schema.NonEmptyString,
+  for: Schema.String.check(Schema.isPattern(/^\d+[smh]$/)),
+  labels: Schema.Struct({ severity: Schema.Literals(["warning", "critical"]) }),
+  annotations: Schema.Struct({
+    summary: Schema.NonEmptyString,
+    description: Schema.NonEmptyString,
+    runbook_url: Schema.String.check(Schema.isPattern(/^docs\/operations\.md#[a-z0-9-]+$/))
+  })
+})
+const Rules = Schema.Struct({
+  groups: Schema.NonEmptyArray(Schema.Struct({ name: Schema.NonEmptyString, rules: Schema.NonEmptyArray(Alert) }))
+})
+const alertsFile = "deploy/helm/eco2/files/alerts.yaml"
+// a field the schema does not know is one Prometheus does not know either
+const { groups } = Schema.decodeUnknownSync(Rules, { onExcessProperty: "error" })(parse(read(alertsFile)))
+const alerts = groups.flatMap(({ rules }) => rules)
+
+/** As a page makes addresses of its headings. */
+const anchor = (heading: string) =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N} _-]/gu, "")
+    .replaceAll(" ", "-")
+const anchors = [...read("docs/operations.md").matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchor(heading!))
+
+describe("the alerts", () => {
+  it("have names of their own", () => {
+    expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length)
+  })
+
+  it.each(alerts.map((one) => [one.alert, one] as const))(
+    "%s asks for what there is, and has a runbook",
+    (name, rule) => {
+      expect(PromQl.objections(rule.expr, metrics)).toEqual([])
+      const told = `${rule.annotations.summary} ${rule.annotations.description}`
+      const shown = [...told.matchAll(/\$labels\.(\w+)/g)].flatMap(([, label]) => label ?? [])
+      // what the query drops would be empty in the text
+      expect(shown.filter((label) => !PromQl.keptBy(rule.expr).includes(label))).toEqual([])
+      expect(rule.annotations.runbook_url).toBe(`docs/operations.md#${name.toLowerCase()}`)
+      expect(anchors).toContain(name.toLowerCase())
+    }
+  )
+
+  it("each runbook is of an alert", () => {
+    const named = alerts.map(({ alert }) => alert.toLowerCase())
+    expect(anchors.filter((one) => /^eco2[a-z]+$/.test(one) && !named.includes(one))).toEqual([])
+  })
+
+  // promtool is Prometheus's own; where it is installed it judges the file, and plays its tests
+  const promtool = (...words: ReadonlyArray<string>) => spawnSync("promtool", words, { cwd: root, encoding: "utf8" })
+  it.skipIf(promtool("--version").error !== undefined)("are what Prometheus takes, and fire when they should", () => {
+    const checked = promtool("check", "rules", "--lint-fatal", alertsFile)
+    expect([checked.status, checked.stderr]).toEqual([0, ""])
+    const played = promtool("test", "rules", "test/chart/alerts.promtool.yaml")
+    expect([played.status, played.stdout + played.stderr]).toEqual([0, expect.stringContaining("SUCCESS")])
+  })
+})
+
+// ---- everything else in the chart that names a metric: scalers, first of all
+
+describe("the chart", () => {
+  it("names no metric that there is not", () => {
+    const paths = globSync(["deploy/helm/**/*.{yaml,tpl,md,txt,json}", "deploy/compose/**/*.y*ml"], { cwd: root })
+    const unknown = paths.flatMap((path) =>
+      PromQl.metricsIn(read(path))
+        .map((name) => PromQl.baseName(name, metrics))
+        .filter((name) => !metrics.has(name))
+        .map((name) => `${path}: ${name}`)
+    )
+    expect(paths.length).toBeGreaterThan(0)
+    expect(unknown).toEqual([])
+  })
+})
+
+describe("a query that is wrong", () => {
+  it.each([
+    ["sum(rate(eco2_job_total[5m]))", "there is no metric eco2_job_total"],
+    ['sum(rate(eco2_jobs_total{stage="x"}[5m]))', "eco2_jobs_total has no label stage"],
+    ["sum by (le, model) (rate(eco2_stage_seconds_bucket[5m]))", "nothing in the query has a label model"],
+    ["max(eco2_stage_seconds)", "eco2_stage_seconds has no value of its own"],
+    ["eco2_jobs_total > 5", "eco2_jobs_total only grows"],
+    ["sum by (mailbox) (eco2_mailbox_depth)", "adds up what several processes tell alike"],
+    ["up == 0", "names no metric"]
+  ])("%s: %s", (expr, objection) => {
+    expect(PromQl.objections(expr, metrics)).toContain(objection)
+  })
+})

@@ -1,0 +1,91 @@
+/** Values that cannot work are refused before anything is installed, with words that say what to do. */
+import { describe, expect, it } from "vitest"
+import * as Chart from "./Chart.ts"
+import type { Tree } from "./Chart.ts"
+
+const refused: ReadonlyArray<readonly [string, Tree, RegExp]> = [
+  ["a value nobody knows", { replicaCount: 3 }, /additional properties 'replicaCount' not allowed/],
+  ["a setting nobody knows", { settings: { USER_CONCURENCY: 5 } }, /'USER_CONCURENCY' not allowed/],
+  ["a role nobody knows", { roles: { worker: {} } }, /'worker' not allowed/],
+  ["a role's value nobody knows", { roles: { gateway: { replica: 3 } } }, /'replica' not allowed/],
+  ["a secret nobody knows", { secrets: { values: { OPENAI_KEY: "x" } } }, /OPENAI_KEY/],
+  ["a secret among the settings", { settings: { OPENAI_API_KEY: "x" } }, /'OPENAI_API_KEY' not allowed/],
+  ["a number that is none", { settings: { USER_CONCURRENCY: "many" } }, /USER_CONCURRENCY/],
+  ["a negative number", { settings: { USER_CONCURRENCY: -1 } }, /USER_CONCURRENCY/],
+  ["a length of time that is none", { settings: { SHUTDOWN_GRACE: "soon" } }, /SHUTDOWN_GRACE/],
+  ["a size that is none", { settings: { IMAGE_MEMORY: "lots" } }, /IMAGE_MEMORY/],
+  ["a word that is none of the setting's", { settings: { LOG_LEVEL: "loud" } }, /LOG_LEVEL/],
+  ["letting everybody in", { settings: { AUTH_MODE: "none" } }, /AUTH_MODE/],
+  ["a share above one", { settings: { SIMULATED_FAILURE_RATE: 2 } }, /SIMULATED_FAILURE_RATE/],
+  ["no replicas of an autoscaled role", { roles: { "scan-worker": { autoscaling: { min: 0 } } } }, /minimum/],
+  ["a Redis URL with a password", { redis: { url: "redis://:secret@host" } }, /redis.*url/s],
+  ["a Redis URL that is none", { redis: { url: "http://host" } }, /redis.*url/s],
+  ["a port that is none", { database: { port: 70_000 } }, /port/],
+  ["a digest that is none", { image: { digest: "latest" } }, /digest/],
+  ["an image with its tag in the name", { image: { repository: "eco2:latest" } }, /repository/],
+  ["an autoscaler nobody knows", { autoscaling: { kind: "vpa" } }, /kind/],
+  ["a host that is none", { ingress: { hosts: ["https://eco2.example"] } }, /hosts/],
+  ["text where a switch is", { tests: { enabled: "yes" } }, /enabled/],
+  ["header without a mesh", { settings: { AUTH_MODE: "header" } }, /set istio\.enabled=true, or trustedProxy=true/],
+  [
+    "header with Istio and no authz",
+    { settings: { AUTH_MODE: "header" }, istio: { enabled: true }, roles: { authz: { enabled: false } } },
+    /needs roles\.authz\.enabled/
+  ],
+  ["no issuer", { settings: { JWT_ISSUER: null } }, /set settings\.JWT_ISSUER and settings\.JWT_AUDIENCE/],
+  [
+    "no key to check tokens with",
+    { secrets: { values: { JWT_SECRET: null } } },
+    /set settings\.JWKS_URL, or the secret JWT_SECRET/
+  ],
+  ["two keys to check tokens with", { settings: { JWKS_URL: "https://issuer.example/keys" } }, /exactly one of them/],
+  ["no Redis", { redis: { url: "" } }, /no Redis: set redis\.url/],
+  ["two Redis", { redis: { bundled: { enabled: true } } }, /two Redis/],
+  [
+    "a Redis URL beside a secret one",
+    { secrets: { values: { REDIS_URL: "redis://:x@other" } } },
+    /two Redis: the secret/
+  ],
+  ["no database", { database: { host: "" } }, /no PostgreSQL: set database\.host/],
+  ["two databases", { database: { bundled: { enabled: true } } }, /two PostgreSQL/],
+  [
+    "a bundled database without a password",
+    { database: { host: "", bundled: { enabled: true } }, secrets: { values: { DATABASE_PASSWORD: null } } },
+    /needs a password/
+  ],
+  ["no model", { secrets: { values: { OPENAI_API_KEY: null } } }, /no model: set the secret OPENAI_API_KEY/],
+  [
+    "models without their key",
+    { settings: { GEMINI_MODELS: "gemini-2.5-pro" } },
+    /the secret GEMINI_API_KEY is missing/
+  ],
+  ["two places for secrets", { secrets: { existing: "other" } }, /secrets\.existing beside secrets\.values/],
+  ["an Ingress without a host", { ingress: { enabled: true } }, /ingress\.hosts is empty/],
+  ["an HTTPRoute nobody routes to", { httpRoute: { enabled: true } }, /httpRoute\.parentRefs is empty/],
+  [
+    "External Secrets without a store",
+    {
+      secrets: {
+        values: null,
+        external: {
+          enabled: true,
+          data: { JWT_SECRET: { key: "a" }, DATABASE_PASSWORD: { key: "b" }, OPENAI_API_KEY: { key: "c" } }
+        }
+      }
+    },
+    /secrets\.external\.store is empty/
+  ]
+]
+
+describe.skipIf(Chart.missing)("the chart refuses", () => {
+  it.each(refused)("%s", async (_, changes, message) => {
+    const { code, errors } = await Chart.template("default", changes)
+    expect(code, "it was taken").not.toBe(0)
+    expect(errors).toMatch(message)
+  })
+
+  it("AUTH_MODE=header no longer where a proxy is said to be trusted", async () => {
+    const changes = { settings: { AUTH_MODE: "header" }, trustedProxy: true }
+    expect(await Chart.template("default", changes)).toMatchObject({ code: 0 })
+  })
+})

@@ -1,0 +1,407 @@
+/** What the chart promises of what it makes: the environment is the code's own, nobody has more than his role needs, nothing is cut off. */
+import { describe, expect, it } from "vitest"
+import { CoreConfig, PostgresConfig, RedisUrl } from "@eco2/core"
+import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
+import { existsSync } from "node:fs"
+import { listed, secrets, settings } from "../../scripts/chart.ts"
+import { authMode, GatewayConfig } from "../../packages/gateway/src/GatewayConfig.ts"
+import { TokenConfig } from "../../packages/gateway/src/auth/TokenConfig.ts"
+import * as Chart from "./Chart.ts"
+import type { Manifest, Tree, Value } from "./Chart.ts"
+import { at, list, named } from "./Chart.ts"
+
+const workloads = (manifests: ReadonlyArray<Manifest>) =>
+  manifests.filter(({ kind }) => ["Deployment", "Job", "Pod", "StatefulSet"].includes(kind))
+const podOf = (workload: Manifest) =>
+  workload.kind === "Pod" ? at(workload, "spec") : at(workload, "spec", "template", "spec")
+const containers = (workload: Manifest) => [
+  ...list(at(podOf(workload), "initContainers")),
+  ...list(at(podOf(workload), "containers"))
+]
+const ofProject = (workload: Manifest) => workload.kind !== "StatefulSet"
+const role = (manifests: ReadonlyArray<Manifest>, name: string): Manifest => {
+  const [found] = named(manifests, "Deployment", `eco2-${name}`)
+  if (found === undefined) throw new Error(`no Deployment eco2-${name}`)
+  return found
+}
+const sets = Object.keys(Chart.sets)
+
+describe.skipIf(Chart.missing)("settings", () => {
+  it("of the code can all be set, and no role is given a name the code does not know", async () => {
+    const samples = settings().map(({ default: value, name }) => [name, value || "http://sample"])
+    const secret = secrets()
+      .filter(({ name }) => !["REDIS_URL", "DATABASE_URL", "JWT_SECRET"].includes(name))
+      .map(({ name }) => [name, "sample"])
+    const manifests = await Chart.render("default", {
+      settings: Object.fromEntries([...samples, ["JWT_ISSUER", "i"], ["JWT_AUDIENCE", "a"]]),
+      secrets: { values: { ...Object.fromEntries(secret), JWT_SECRET: null }, from: {} },
+      networkPolicy: { enabled: false }
+    })
+    const bySecret = await Chart.render("external-secrets")
+    const all = [...manifests, ...bySecret]
+    const names = new Set(
+      [manifests, bySecret].flatMap((some) =>
+        workloads(some)
+          .filter(ofProject)
+          .flatMap((workload) => Object.keys(Chart.environment(some, workload)))
+      )
+    )
+    expect(all.length).toBeGreaterThan(0)
+    expect([...names].toSorted()).toEqual(
+      listed()
+        .map(({ name }) => name)
+        .toSorted()
+    )
+  })
+
+  it("reach the process as they were written: large numbers, booleans, words; a role's own come first", async () => {
+    const manifests = await Chart.render("production-keda", {
+      settings: { SIMULATED_FAILURE_RATE: 0.25, NEWS_SAMPLE: true, USER_RATE: false }
+    })
+    const worker = Chart.environment(manifests, role(manifests, "scan-worker"))
+    expect(worker).toMatchObject({
+      MAILBOX_CAPACITY: "2000000",
+      MODEL_LIMITS: "gpt-5.2=500rpm,2000000tpm",
+      SIMULATED_FAILURE_RATE: "0.25",
+      NEWS_SAMPLE: "true",
+      // how helm reads a bare off
+      USER_RATE: "off",
+      SHUTDOWN_GRACE: "5 minutes",
+      SCAN_VISION_CONCURRENCY: "200"
+    })
+    expect(Chart.environment(manifests, role(manifests, "gateway"))).toMatchObject({ SHUTDOWN_GRACE: "1 minute" })
+  })
+
+  it.each(sets)("of %s are taken by the code", async (name) => {
+    const manifests = await Chart.render(name)
+    const given = new Map(
+      named(manifests, "Secret").flatMap(({ data, metadata }) =>
+        Object.entries(data as Tree).map(([key, value]) => [
+          `${metadata.name}/${key}`,
+          Buffer.from(String(value), "base64").toString("utf8")
+        ])
+      )
+    )
+    const stand: Readonly<Record<string, string>> = {
+      DATABASE_URL: "postgres://eco2@host/eco2",
+      JWT_SECRET: "a secret of more than thirty-two bytes",
+      REDIS_URL: "redis://host"
+    }
+    for (const workload of named(manifests, "Deployment")) {
+      const env = Object.fromEntries(
+        Object.entries(Chart.environment(manifests, workload)).flatMap(([key, value]) => {
+          const secret = /^[a-z0-9-]+\/[A-Za-z_]+$/.test(value)
+          const text = secret ? (given.get(value) ?? stand[key] ?? "sample") : value
+          return key === "JWT_SECRET" && Chart.at(Chart.setOf(name), "settings", "JWKS_URL") ? [] : [[key, text]]
+        })
+      )
+      const read = Effect.gen(function* () {
+        yield* Effect.provide(CoreConfig, Layer.fresh(CoreConfig.layer))
+        yield* RedisUrl.fromSettings
+        const url = yield* PostgresConfig.databaseUrl
+        if (workload.metadata.name.endsWith("gateway")) {
+          yield* GatewayConfig
+          yield* authMode({ default: "jwt", host: "0.0.0.0" })
+          if (env.AUTH_MODE === "jwt") yield* TokenConfig
+        }
+        return url
+      }).pipe(
+        Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })),
+        Effect.mapError((error) => (error instanceof Config.ConfigError ? error.cause : error))
+      )
+      const url = await Effect.runPromise(read)
+      if (env.DATABASE_PASSWORD !== undefined && url._tag === "Some")
+        expect(decodeURIComponent(new URL(Redacted.value(url.value)).password)).toBe(env.DATABASE_PASSWORD)
+    }
+  })
+
+  it("of a database: its user and name are encoded, its password stays out of the URL and of every ConfigMap", async () => {
+    const password = "p@ss/w:rd %20?#+"
+    const manifests = await Chart.render("default", { database: { user: "eco@2", name: "eco 2", sslMode: "require" } })
+    const env = Chart.environment(manifests, role(manifests, "character-match"))
+    expect(env).toMatchObject({
+      DATABASE_URL: "postgres://eco%402@postgres.example:5432/eco%202?sslmode=require",
+      DATABASE_PASSWORD: "eco2/DATABASE_PASSWORD"
+    })
+    expect(JSON.stringify(named(manifests, "ConfigMap"))).not.toContain(password)
+    expect(
+      Buffer.from(String(at(named(manifests, "Secret")[0], "data", "DATABASE_PASSWORD")), "base64").toString()
+    ).toBe(password)
+  })
+})
+
+describe.skipIf(Chart.missing)("secrets", () => {
+  it("are given to the roles that need them, and to no other", async () => {
+    const every = secrets().map(({ name }) => name)
+    const manifests = await Chart.render("default", {
+      redis: { url: "" },
+      database: { host: "" },
+      secrets: {
+        values: Object.fromEntries(every.map((name) => [name, "a secret of more than thirty-two bytes"]))
+      },
+      roles: { authz: { enabled: true } }
+    })
+    const stores = ["DATABASE_PASSWORD", "DATABASE_URL", "REDIS_PASSWORD", "REDIS_URL"]
+    const redis = ["REDIS_PASSWORD", "REDIS_URL"]
+    const given = Object.fromEntries(
+      named(manifests, "Deployment").map((workload) => [
+        workload.metadata.name,
+        Object.entries(Chart.environment(manifests, workload))
+          .flatMap(([name, value]) => (value === `eco2/${name}` ? [name] : []))
+          .toSorted()
+      ])
+    )
+    expect(given).toEqual({
+      "eco2-authz": [...redis, "JWT_SECRET"].toSorted(),
+      "eco2-character-match": stores,
+      "eco2-character-worker": stores,
+      "eco2-gateway": [...stores, "INTERNAL_SECRET", "JWT_SECRET"].toSorted(),
+      "eco2-news-api": stores,
+      "eco2-news-worker": [...stores, "NAVER_CLIENT_ID", "NAVER_CLIENT_SECRET", "NEWSDATA_API_KEY"].toSorted(),
+      "eco2-scan-worker": [...redis, "GEMINI_API_KEY", "OPENAI_API_KEY"].toSorted()
+    })
+    expect(new Set(Object.values(given).flat())).toEqual(new Set(every))
+  })
+
+  it("come out of Secrets of others by their own keys", async () => {
+    const manifests = await Chart.render("production-keda")
+    const env = Chart.environment(manifests, role(manifests, "gateway"))
+    expect(env).toMatchObject({ DATABASE_PASSWORD: "pg-app/password", INTERNAL_SECRET: "eco2-secrets/INTERNAL_SECRET" })
+    expect(named(manifests, "Secret")).toEqual([])
+  })
+
+  it("restart the roles when they change in the values", async () => {
+    const sum = async (changes: Tree) =>
+      at(role(await Chart.render("default", changes), "gateway"), "spec", "template", "metadata", "annotations")
+    expect(await sum({ secrets: { values: { INTERNAL_SECRET: "another" } } })).not.toEqual(await sum({}))
+    expect(await sum({ settings: { USER_CONCURRENCY: 7 } })).not.toEqual(await sum({}))
+    expect(await sum({})).toEqual(await sum({}))
+  })
+})
+
+describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
+  it("keeps to the restricted profile, with a read-only root and no token", async () => {
+    for (const workload of workloads(await Chart.render(name))) {
+      const pod = podOf(workload)
+      expect(at(pod, "automountServiceAccountToken"), workload.metadata.name).toBe(false)
+      expect(at(pod, "securityContext")).toMatchObject({
+        runAsNonRoot: true,
+        seccompProfile: { type: "RuntimeDefault" }
+      })
+      for (const container of containers(workload)) {
+        expect(at(container, "securityContext")).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: true,
+          capabilities: { drop: ["ALL"] }
+        })
+        expect(at(container, "resources", "limits", "memory")).toBeTruthy()
+        expect(at(container, "resources", "requests", "cpu")).toBeTruthy()
+      }
+    }
+  })
+
+  it("of the project runs a file that is there, on node alone: its probes ask by HTTP", async () => {
+    for (const workload of workloads(await Chart.render(name)).filter(ofProject)) {
+      for (const container of containers(workload)) {
+        expect(at(container, "command")).toBeUndefined()
+        const [main = ""] = list(at(container, "args"))
+          .map(String)
+          .filter((word) => !word.endsWith("/hook.mjs"))
+        expect(existsSync(`${Chart.root}${main}`) || main === "/test/scan.mjs", main).toBe(true)
+        for (const probe of ["startupProbe", "livenessProbe", "readinessProbe"])
+          expect(Object.keys((at(container, probe) ?? { httpGet: null }) as Tree)).toContain("httpGet")
+      }
+    }
+  })
+
+  it("that works is given the time its SHUTDOWN_GRACE and its HTTP need, and is not killed for being busy", async () => {
+    const manifests = await Chart.render(name)
+    for (const workload of named(manifests, "Deployment")) {
+      const grace = Chart.environment(manifests, workload).SHUTDOWN_GRACE ?? "20 seconds"
+      const [, number = "", unit = ""] = /^(\d+) (second|minute)s?$/.exec(grace) ?? []
+      const preStop = Number(at(podOf(workload), "containers", 0, "lifecycle", "preStop", "sleep", "seconds") ?? 0)
+      const needed = Number(number) * (unit === "minute" ? 60 : 1) + preStop + 5
+      expect(Number(at(podOf(workload), "terminationGracePeriodSeconds"))).toBeGreaterThan(needed)
+      const liveness = at(podOf(workload), "containers", 0, "livenessProbe")
+      expect(at(liveness, "httpGet", "path")).toBe("/healthz")
+      expect(Number(at(liveness, "periodSeconds")) * Number(at(liveness, "failureThreshold"))).toBeGreaterThanOrEqual(
+        120
+      )
+    }
+  })
+
+  it("is selected by what has its name, and by nothing else", async () => {
+    const manifests = await Chart.render(name)
+    const labelsOf = (workload: Manifest) =>
+      (workload.kind === "Pod"
+        ? workload.metadata.labels
+        : at(workload, "spec", "template", "metadata", "labels")) as Tree
+    const matched = (selector: Value | undefined) =>
+      workloads(manifests).filter((workload) =>
+        Object.entries((selector ?? {}) as Tree).every(([key, value]) => labelsOf(workload)[key] === value)
+      )
+    for (const service of named(manifests, "Service"))
+      expect(matched(at(service, "spec", "selector")).map(({ metadata }) => metadata.name)).toEqual([
+        service.metadata.name
+      ])
+    for (const budget of named(manifests, "PodDisruptionBudget"))
+      expect(matched(at(budget, "spec", "selector", "matchLabels")).length).toBe(1)
+    for (const policy of named(manifests, "NetworkPolicy"))
+      expect(matched(at(policy, "spec", "podSelector", "matchLabels")).length, policy.metadata.name).toBeGreaterThan(0)
+  })
+})
+
+describe.skipIf(Chart.missing)("scaling", () => {
+  it("has the defaults that were measured, by CPU and memory", async () => {
+    const found = named(await Chart.render("default"), "HorizontalPodAutoscaler").map((scaler) => [
+      scaler.metadata.name,
+      at(scaler, "spec", "minReplicas"),
+      at(scaler, "spec", "maxReplicas"),
+      ...list(at(scaler, "spec", "metrics")).map((metric) => at(metric, "resource", "target", "averageUtilization"))
+    ])
+    expect(found).toEqual([
+      ["eco2-character-match", 2, 4, 70, 80],
+      ["eco2-character-worker", 1, 2, 75, 80],
+      ["eco2-gateway", 1, 4, 70, 80],
+      ["eco2-scan-worker", 1, 5, 60, 75]
+    ])
+  })
+
+  it("by KEDA asks for the backlog as the maximum over those who tell it, for viewers as the sum, and never goes to zero", async () => {
+    const manifests = await Chart.render("production-keda")
+    expect(named(manifests, "HorizontalPodAutoscaler")).toEqual([])
+    const query = (name: string) =>
+      at(named(manifests, "ScaledObject", `eco2-${name}`)[0], "spec", "triggers", 0, "metadata", "query")
+    expect(query("scan-worker")).toBe(
+      'sum(max by (mailbox) (eco2_mailbox_backlog{namespace="waste",mailbox=~"scan\\\\..*"}))'
+    )
+    expect(query("character-match")).toBe(
+      'sum(max by (mailbox) (eco2_mailbox_backlog{namespace="waste",mailbox=~"character"}))'
+    )
+    expect(query("gateway")).toBe('sum(eco2_viewers{namespace="waste"})')
+    for (const scaled of named(manifests, "ScaledObject"))
+      expect(Number(at(scaled, "spec", "minReplicaCount"))).toBeGreaterThanOrEqual(1)
+  })
+
+  it("leaves the number of pods to the autoscaler, where there is one", async () => {
+    const manifests = await Chart.render("default")
+    expect(at(role(manifests, "scan-worker"), "spec", "replicas")).toBeUndefined()
+    expect(at(role(manifests, "news-api"), "spec", "replicas")).toBe(1)
+  })
+})
+
+describe.skipIf(Chart.missing)("routes", () => {
+  it("neither buffer live streams nor cut them", async () => {
+    const [ingress] = named(await Chart.render("production-keda"), "Ingress")
+    const annotations = ingress?.metadata.annotations ?? {}
+    expect(annotations).toMatchObject({
+      "nginx.ingress.kubernetes.io/proxy-buffering": "off",
+      "nginx.ingress.kubernetes.io/proxy-http-version": "1.1"
+    })
+    expect(Number(annotations["nginx.ingress.kubernetes.io/proxy-read-timeout"])).toBeGreaterThan(300)
+    const [route] = named(await Chart.render("cluster"), "HTTPRoute")
+    expect(at(route, "spec", "rules", 1, "timeouts", "request")).toBe("0s")
+  })
+
+  it("lead to Services that are there, at ports they have", async () => {
+    for (const name of sets) {
+      const manifests = await Chart.render(name)
+      const services = named(manifests, "Service").map(({ metadata }) => metadata.name)
+      const text = JSON.stringify([...named(manifests, "Ingress"), ...named(manifests, "HTTPRoute")])
+      for (const [, backend] of text.matchAll(/"(?:service|backendRefs)":\[?\{"name":"([^"]+)"/g))
+        expect(services).toContain(backend)
+    }
+  })
+})
+
+describe.skipIf(Chart.missing)("the network", () => {
+  const egress = (manifests: ReadonlyArray<Manifest>, name: string) =>
+    JSON.stringify(at(named(manifests, "NetworkPolicy", `eco2-${name}`)[0], "spec", "egress"))
+
+  it("lets nothing in or out unless a role needs it, and strangers' addresses to no private one", async () => {
+    const manifests = await Chart.render("default")
+    const [all] = named(manifests, "NetworkPolicy", "eco2")
+    expect(at(all, "spec", "policyTypes")).toEqual(["Ingress", "Egress"])
+    expect(at(all, "spec", "ingress")).toBeUndefined()
+    expect(list(at(all, "spec", "egress")).map((rule) => at(rule, "ports", 0, "port"))).toEqual([53])
+    for (const name of ["scan-worker", "news-worker"]) {
+      expect(egress(manifests, name)).toContain('"cidr":"0.0.0.0/0"')
+      expect(egress(manifests, name)).toContain("169.254.0.0/16")
+    }
+    expect(egress(manifests, "scan-worker")).not.toContain("5432")
+    expect(egress(manifests, "character-match")).not.toContain("0.0.0.0/0")
+  })
+
+  it("knows the ports of Redis by its URL", async () => {
+    const ports = async (set: string, changes: Tree = {}) =>
+      list(
+        at(named(await Chart.render(set, changes), "NetworkPolicy", "eco2-authz")[0], "spec", "egress", 0, "ports")
+      ).map((port) => at(port, "port"))
+    const authz = { roles: { authz: { enabled: true } } }
+    expect(await ports("default", authz)).toEqual([6379])
+    expect(await ports("cluster", authz)).toEqual([7000, 7001, 7002, 7003])
+    expect(await ports("production-keda", authz)).toEqual([26379, 26380, 6379])
+  })
+})
+
+describe.skipIf(Chart.missing)("hooks", () => {
+  const jobs = async (set: string, changes: Tree = {}) => named(await Chart.render(set, changes), "Job")
+
+  it("migrate, then tell the catalogue, after an install and an upgrade, and end loudly in time", async () => {
+    const found = await jobs("default")
+    expect(found.map((job) => at(podOf(job), "containers", 0, "args"))).toEqual([
+      ["deploy/cli/main.ts", "migrate"],
+      ["deploy/cli/main.ts", "characters", "warm-up"]
+    ])
+    const weights = found.map(({ metadata }) => Number(metadata.annotations?.["helm.sh/hook-weight"]))
+    expect(weights).toEqual(weights.toSorted((a, b) => a - b))
+    for (const job of found) {
+      expect(job.metadata.annotations).toMatchObject({ "helm.sh/hook": "post-install,post-upgrade" })
+      expect(at(podOf(job), "restartPolicy")).toBe("Never")
+      expect(at(job, "spec", "activeDeadlineSeconds")).toBe(600)
+    }
+  })
+
+  it("are Argo CD's as well where it is told so", async () => {
+    for (const job of await jobs("argocd"))
+      expect(job.metadata.annotations).toMatchObject({ "argocd.argoproj.io/hook": "PostSync" })
+    for (const job of await jobs("default"))
+      expect(Object.keys(job.metadata.annotations ?? {}).join()).not.toContain("argocd")
+  })
+
+  it("do not hold an installation up that waits: roles that need tables make them before they start", async () => {
+    const waits = (manifests: ReadonlyArray<Manifest>) =>
+      named(manifests, "Deployment").flatMap((workload) =>
+        list(at(podOf(workload), "initContainers")).length > 0 ? [workload.metadata.name] : []
+      )
+    expect(waits(await Chart.render("default"))).toEqual([
+      "eco2-character-match",
+      "eco2-character-worker",
+      "eco2-news-api",
+      "eco2-news-worker"
+    ])
+    // there its traffic would have nowhere to go: the sidecar starts after it
+    expect(waits(await Chart.render("istio"))).toEqual([])
+  })
+
+  it("end their sidecar where that does not end by itself", async () => {
+    const words = async (changes: Tree) => at(podOf((await jobs("istio", changes))[0]!), "containers", 0, "args", 0)
+    expect(await words({})).toBe("/hook/hook.mjs")
+    expect(await words({ istio: { nativeSidecars: true } })).toBe("deploy/cli/main.ts")
+    const [test] = named(await Chart.render("istio"), "Pod")
+    expect(at(test, "spec", "containers", 0, "args")).toEqual(["/test/hook.mjs", "/test/scan.mjs"])
+  })
+})
+
+describe.skipIf(Chart.missing)("monitoring", () => {
+  it("brings the alerts and every dashboard, labelled for who looks for them", async () => {
+    const manifests = await Chart.render("production-keda")
+    const [rule] = named(manifests, "PrometheusRule")
+    expect(list(at(rule, "spec", "groups")).length).toBeGreaterThan(0)
+    expect(rule?.metadata.labels.release).toBe("prometheus")
+    const dashboards = named(manifests, "ConfigMap").filter(({ metadata }) => metadata.labels.grafana_dashboard === "1")
+    expect(dashboards.length).toBeGreaterThan(0)
+    for (const { data } of dashboards)
+      for (const text of Object.values(data as Tree)) expect(JSON.parse(String(text))).toHaveProperty("panels")
+  })
+})

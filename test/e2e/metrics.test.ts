@@ -1,0 +1,102 @@
+/** Every role's /metrics against the table in docs/operations.md, which dashboards and alerts are held against: names, types, labels. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { PostgresServer } from "@eco2/core/testing"
+import * as PromQl from "../chart/PromQl.ts"
+import { runWith } from "../deploy/cli/Operating.ts"
+import { client, photo } from "../gateway/ScanClient.ts"
+import { until } from "../gateway/Serving.ts"
+import * as EventStream from "../harness/EventStream.ts"
+import * as TokenIssuer from "../harness/TokenIssuer.ts"
+import * as System from "./System.ts"
+
+/** What takes a fault, a limit or an outage that other tests bring about. */
+const notProvoked = [
+  "eco2_image_bytes", // a gauge of what is held just now is there from the first picture on
+  "eco2_image_waiting",
+  "eco2_restarts_total",
+  "eco2_uploads_refused_total",
+  "eco2_viewers_refused_total",
+  "eco2_postgres_errors_total",
+  "eco2_news_late_pictures_total",
+  "eco2_news_look_seconds",
+  "eco2_news_quota_used"
+]
+
+interface Series {
+  readonly name: string
+  readonly labels: ReadonlyArray<string>
+}
+
+const read = (text: string) => ({
+  types: [...text.matchAll(/^# TYPE (eco2_\S+) (\w+)$/gm)].map(([, name, type]) => [name!, type!] as const),
+  series: [...text.matchAll(/^(eco2_[a-z0-9_]+)(?:\{(.*)\})? \S+$/gm)].map(([, name, labels = ""]): Series => ({
+    name: name!,
+    labels: [...labels.matchAll(/(?:^|,)(\w+)="/g)].flatMap(([, label]) => label ?? [])
+  }))
+})
+
+describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
+  const metrics = PromQl.documented()
+  let database: PostgresServer.PostgresServer
+  let system: System.System
+  let scrapes: ReadonlyArray<ReturnType<typeof read>>
+
+  beforeAll(async () => {
+    database = await PostgresServer.start()
+    await runWith({ DATABASE_URL: database.url() })("migrate")
+    system = await System.start({ DATABASE_URL: database.url(), MODEL_LIMITS: "gpt-5.2=1000rpm" })
+    const [gateway, authz, newsApi] = await Promise.all([
+      system.start("gateway"),
+      system.start("authz", TokenIssuer.bySecret),
+      system.start("news-api"),
+      system.start("scan-worker"),
+      system.start("character-match"),
+      system.start("character-worker"),
+      system.start("news-worker", { NEWS_SAMPLE: "true", NEWS_INTERVAL_NAVER: "1 second" })
+    ])
+    const ann = client(gateway)
+    const job = await ann.accepted({ image_url: photo })
+    const viewer = await EventStream.open(ann.eventsUrl(job), { headers: ann.headers })
+    await ann.finished(job)
+    await viewer.ended
+    // a refusal that cannot heal: an attempt that failed, a dead letter, a failed job
+    system.models.next("vision", { _tag: "Refusal" })
+    await ann.finished(await ann.accepted({ image_url: photo }))
+    await fetch(`${authz.address}/api/v1/scan`)
+    await fetch(`${newsApi.address}/api/v1/info/news`)
+    const scraped = () =>
+      Promise.all(system.processes.map(async ({ address }) => read(await (await fetch(`${address}/metrics`)).text())))
+    // the savers take five seconds to fill a batch, the collection its own time
+    const awaited = ["eco2_rewards_saved_total", "eco2_news_runs_total", "eco2_news_reads_total"]
+    scrapes = await until(
+      scraped,
+      (all) => awaited.every((name) => all.some(({ series }) => series.some((one) => one.name === name))),
+      60_000
+    )
+  })
+  afterAll(async () => {
+    await system?.stop()
+    await database?.stop()
+  })
+
+  it("has the type and exactly the labels that the table says", () => {
+    for (const { series, types } of scrapes) {
+      for (const [name, type] of types) expect([name, metrics.get(name)?.type]).toEqual([name, type])
+      for (const { labels, name } of series) {
+        const base = PromQl.baseName(name, metrics)
+        const own = labels.filter((label) => label !== "le")
+        expect([name, own.toSorted()]).toEqual([name, metrics.get(base)?.labels.toSorted()])
+      }
+    }
+  })
+
+  it("is all that the table names, but for what takes a fault", () => {
+    const seen = new Set(scrapes.flatMap(({ series }) => series.map(({ name }) => PromQl.baseName(name, metrics))))
+    expect([...metrics.keys()].filter((name) => !seen.has(name) && !notProvoked.includes(name))).toEqual([])
+  })
+
+  it("tells of Redis's memory in every role that stands on it", () => {
+    const telling = scrapes.filter(({ series }) => series.some(({ name }) => name === "eco2_redis_memory_used_bytes"))
+    expect(telling).toHaveLength(5)
+  })
+})

@@ -1,0 +1,237 @@
+/**
+ * Live progress through nginx with deploy/nginx/eco2.conf. That nothing is held back is shown without a clock: the model
+ * answers only once the viewer behind nginx has seen the last event before its answer. How long an event takes through it
+ * is measured beside: two viewers of one job, one of them through nginx.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { client } from "../gateway/ScanClient.ts"
+import type { Client } from "../gateway/ScanClient.ts"
+import { metric, until } from "../gateway/Serving.ts"
+import * as EventStream from "../harness/EventStream.ts"
+import * as Nginx from "../harness/Nginx.ts"
+import type { Process } from "../harness/Process.ts"
+import * as System from "./System.ts"
+
+const own = { headers: { "x-user-id": "ann" } }
+/** Longer than any of it takes, shorter than a keepalive comes: none pushes out what was held back. */
+const patience = { timeout: 14_000 }
+const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+const started = (stage: string) => (event: EventStream.Event) =>
+  event.event === stage && event.data.status === "started"
+
+/** A promise, and who keeps it. */
+const latch = () => {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return { opened, open }
+}
+
+describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
+  let system: System.System
+  let gateways: ReadonlyArray<Process>
+  let direct: Client
+  const proxies: Array<Nginx.Nginx> = []
+  const front = async (otherwise: Readonly<Record<string, string>> = {}, behind = gateways) => {
+    const proxy = await Nginx.start({ gateways: behind, otherwise })
+    proxies.push(proxy)
+    return proxy
+  }
+
+  beforeAll(async () => {
+    system = await System.start()
+    gateways = await Promise.all([system.start("gateway"), system.start("gateway")])
+    await system.start("scan-worker")
+    direct = client(gateways[0]!, "ann")
+  })
+  afterAll(async () => {
+    await Promise.all(proxies.map((proxy) => proxy.stop()))
+    await system.stop()
+  })
+
+  /** A job whose model answers when told to. */
+  const held = async () => {
+    const [vision, answer] = [latch(), latch()]
+    system.models.next("vision", { _tag: "Held", until: vision.opened })
+    system.models.next("answer", { _tag: "Held", until: answer.opened })
+    return { id: await direct.accepted(), vision, answer }
+  }
+  type Open = (url: string) => Promise<EventStream.Following & { readonly encoding: string | null }>
+  const http1: Open = async (url) => {
+    const stream = await EventStream.open(url, { headers: { ...own.headers, "accept-encoding": "gzip" } })
+    expect(stream.response.status).toBe(200)
+    return { ...stream, encoding: stream.response.headers.get("content-encoding") }
+  }
+  const http2: Open = async (url) => {
+    const stream = await EventStream.openHttp2(url, own)
+    expect(stream.status).toBe(200)
+    return { ...stream, encoding: null }
+  }
+
+  /** Each model answers only after the viewer has seen that it was asked: one that is held back waits for ever. */
+  const seesEachBeforeTheNext = async (address: string, open: Open) => {
+    const { answer, id, vision } = await held()
+    const viewer = await open(client({ address }, "ann").eventsUrl(id))
+    await viewer.waitFor(started("vision"))
+    vision.open()
+    await viewer.waitFor(started("answer"))
+    answer.open()
+    expect(await viewer.ended).toBe("ended")
+    expect(EventStream.seqs(viewer.events)).toEqual(all)
+    return viewer
+  }
+
+  it.each([
+    ["HTTP/1.1", http1, (proxy: Nginx.Nginx) => proxy.address],
+    ["HTTP/2", http2, (proxy: Nginx.Nginx) => proxy.http2]
+  ] as const)("over %s each event arrives before the next is produced", patience, async (_, open, addressOf) => {
+    await seesEachBeforeTheNext(addressOf(await front()), open)
+  })
+
+  /** What nginx makes of HTTP/1.0, which it speaks to gateways unless told: it waits for 4 KiB, where chunks are passed on. */
+  const oldHttp = { "proxy_http_version 1.1;": "" }
+  const gzipAll = { "gzip_types ": "gzip_min_length 1; gzip_types text/event-stream " }
+
+  it.each([
+    ["proxy_buffering on", { "proxy_buffering off;": "proxy_buffering on;" }, null],
+    [
+      "proxy_buffering on over HTTP/1.0: what the gateway says of itself (X-Accel-Buffering) is enough",
+      { "proxy_buffering off;": "proxy_buffering on;", ...oldHttp },
+      null
+    ],
+    [
+      "a gateway that says nothing, over HTTP/1.0: proxy_buffering off is enough",
+      { "proxy_buffering off;": "proxy_buffering off; proxy_ignore_headers X-Accel-Buffering;", ...oldHttp },
+      null
+    ],
+    ["gzip of every type: an event is compressed, and passed on", gzipAll, "gzip"],
+    ["all of that at once", { "proxy_buffering off;": "proxy_buffering on;", ...oldHttp, ...gzipAll }, "gzip"]
+  ] as const)("with %s", patience, async (_, otherwise, encoding) => {
+    const viewer = await seesEachBeforeTheNext((await front(otherwise)).address, http1)
+    expect(viewer.encoding).toBe(encoding)
+  })
+
+  it("a proxy that does hold back is seen to: its first event comes after the model was asked for the last", async () => {
+    const proxy = await front({
+      "proxy_buffering off;": "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;",
+      ...oldHttp
+    })
+    const { answer, id, vision } = await held()
+    const beside = await http1(direct.eventsUrl(id))
+    // not even the head of the response is passed on
+    const opening = http1(client(proxy, "ann").eventsUrl(id))
+    const viewers = async () => {
+      const counts = await Promise.all(gateways.map((gateway) => metric(gateway, "eco2_viewers")))
+      return counts.reduce((sum, count) => sum + count, 0)
+    }
+    await until(viewers, (count) => count === 2)
+    vision.open()
+    await beside.waitFor(started("answer"))
+    const asked = performance.now()
+    answer.open()
+    const late = await opening
+    expect(await late.ended).toBe("ended")
+    expect(EventStream.seqs(late.events)).toEqual(all)
+    expect(late.arrivals[0]).toBeGreaterThan(asked)
+  })
+
+  it("an event is seen through nginx within 200 ms of the same event seen without it", { retry: 2 }, async () => {
+    const proxy = await front()
+    system.models.setLatency("vision", 60)
+    system.models.setLatency("answer", 60)
+    const later: Array<number> = []
+    for (let job = 0; job < 30; job++) {
+      const id = await direct.accepted()
+      const viewers = await Promise.all([
+        http1(direct.eventsUrl(id)),
+        http1(client(proxy, "ann").eventsUrl(id)),
+        http2(client({ address: proxy.http2 }, "ann").eventsUrl(id))
+      ])
+      await Promise.all(viewers.map((viewer) => viewer.ended))
+      const [beside, ...through] = viewers.map(({ arrivals, events }) =>
+        arrivals.filter((_, at) => events[at]?.event !== "keepalive")
+      )
+      // the first are history, and come with the opening
+      for (const viewer of through) for (let at = 2; at < all.length; at++) later.push(viewer[at]! - beside![at]!)
+    }
+    system.models.reset()
+    const sorted = later.toSorted((one, other) => one - other)
+    const at = (share: number) => sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]!.toFixed(1)
+    process.stdout.write(
+      `through nginx, against without it: ${sorted.length} events, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms\n`
+    )
+    expect(sorted.at(-1)).toBeLessThan(200)
+  })
+
+  it("keepalives keep a silent stream open for longer than nginx waits, and its own limit is longer than any keepalive", async () => {
+    const gateway = await system.start("gateway", { KEEPALIVE: "300 millis" })
+    const proxy = await front({ "proxy_read_timeout 300s;": "proxy_read_timeout 1s;" }, [gateway])
+    const { answer, id, vision } = await held()
+    const viewer = await http1(client(proxy, "ann").eventsUrl(id))
+    await viewer.waitFor(started("vision"))
+    const silent = performance.now()
+    let seen = 0
+    await viewer.waitFor(({ event }) => event === "keepalive" && ++seen === 5)
+    expect(performance.now() - silent).toBeGreaterThan(1_000)
+    vision.open()
+    answer.open()
+    expect(await viewer.ended).toBe("ended")
+    expect(EventStream.seqs(viewer.events)).toEqual(all)
+    // KEEPALIVE is 15 seconds at most
+    const limit = Number(/proxy_read_timeout (\d+)s;/.exec(Nginx.settings)?.[1])
+    expect(limit).toBe(300)
+    expect(limit).toBeGreaterThan(2 * 15)
+  })
+
+  it("a viewer that comes back with Last-Event-ID sees what it has not seen, over HTTP/1.1 and HTTP/2", async () => {
+    const proxy = await front()
+    const { answer, id, vision } = await held()
+    const first = await http1(client(proxy, "ann").eventsUrl(id))
+    await first.waitFor(started("vision"))
+    await first.close()
+    vision.open()
+    const second = await EventStream.openHttp2(client({ address: proxy.http2 }, "ann").eventsUrl(id), {
+      ...own,
+      after: 2
+    })
+    await second.waitFor(started("answer"))
+    await second.close()
+    answer.open()
+    const rest = await EventStream.watch(client(proxy, "ann").eventsUrl(id), {
+      ...own,
+      after: EventStream.seqs(second.events).at(-1)!
+    })
+    expect([first, second, { events: rest }].flatMap(({ events }) => EventStream.seqs(events))).toEqual(all)
+  })
+
+  it("viewers of a gateway that is killed come back through nginx to another, and see each event once", async () => {
+    const dying = await system.start("gateway")
+    const proxy = await front({}, [dying, gateways[1]!])
+    const { answer, id, vision } = await held()
+    const url = client(proxy, "ann").eventsUrl(id)
+    const streams = await Promise.all(Array.from({ length: 6 }, () => http1(url)))
+    await Promise.all(streams.map((stream) => stream.waitFor(started("vision"))))
+    await dying.kill9()
+    vision.open()
+    answer.open()
+    const ends = await Promise.all(
+      streams.map(async (stream) => {
+        const end = await stream.ended
+        const seen = EventStream.seqs(stream.events)
+        const rest = end === "ended" ? [] : await EventStream.watch(url, { ...own, after: seen.at(-1)! })
+        expect([...seen, ...EventStream.seqs(rest)]).toEqual(all)
+        return end
+      })
+    )
+    expect(new Set(ends)).toEqual(new Set(["ended", "cut"]))
+  })
+
+  it("refuses what is for those inside alone, and lets a photo of 10 MiB through", async () => {
+    const ann = client(await front(), "ann")
+    expect((await ann.get("/metrics")).status).toBe(404)
+    expect((await ann.get("/api/v1/internal/ops/mailboxes")).status).toBe(404)
+    const photo = `data:image/png;base64,${Buffer.alloc(10 * 1024 * 1024 - 10, 1).toString("base64")}`
+    expect((await ann.submit({ image_url: photo })).status).not.toBe(413)
+  })
+})

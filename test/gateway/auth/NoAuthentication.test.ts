@@ -1,0 +1,74 @@
+/** AUTH_MODE=none on one machine: whoever sits there is let in, a page from elsewhere in their browser is not. */
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import { send } from "../../harness/RawRequest.ts"
+import { photo } from "../ScanClient.ts"
+import { simulatedOnly, start } from "../Serving.ts"
+import type { Serving } from "../Serving.ts"
+
+let redis: RedisServer.RedisServer
+let gateway: Serving
+beforeAll(async () => {
+  redis = await RedisServer.start()
+  gateway = await start("gateway", {
+    ...simulatedOnly,
+    REDIS_URL: redis.url,
+    AUTH_MODE: "none",
+    CORS_ORIGINS: "https://app.example"
+  })
+})
+afterAll(async () => {
+  await gateway.stop()
+  await redis.stop()
+})
+
+const submit = async (headers: Readonly<Record<string, string>>, serving = gateway) => {
+  const answer = await send(serving.address, "/api/v1/scan", {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ image_url: photo })
+  })
+  return [answer.status, (JSON.parse(answer.body) as { readonly code?: string }).code]
+}
+const port = () => new URL(gateway.address).port
+
+describe("AUTH_MODE=none", () => {
+  it.each(["127.0.0.1", "localhost", "[::1]", "eco2.localhost", "192.168.0.7"])("answers for %s", async (name) => {
+    expect(await submit({ host: `${name}:${port()}` })).toEqual([202, undefined])
+  })
+
+  it.each(["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "notlocalhost"])(
+    "answers nobody who came by the name %s, whatever it resolves to",
+    async (name) => {
+      expect(await submit({ host: `${name}:${port()}`, origin: `http://${name}:${port()}` })).toEqual([
+        403,
+        "HOST_NOT_ALLOWED"
+      ])
+    }
+  )
+
+  it("takes nothing from a page elsewhere, with cookies or without; from its own and from allowed origins it does", async () => {
+    const host = `127.0.0.1:${port()}`
+    for (const origin of ["https://evil.example", "null", "http://127.0.0.1:1"]) {
+      expect(await submit({ host, origin })).toEqual([403, "ORIGIN_NOT_ALLOWED"])
+    }
+    for (const origin of [`http://${host}`, "https://app.example"]) {
+      expect(await submit({ host, origin })).toEqual([202, undefined])
+    }
+  })
+
+  it("with INSECURE_NONE answers under whatever name, and still nothing from a page elsewhere", async () => {
+    const open = await start("gateway", {
+      ...simulatedOnly,
+      REDIS_URL: redis.url,
+      AUTH_MODE: "none",
+      INSECURE_NONE: "true"
+    })
+    expect(await submit({ host: "eco2.example" }, open)).toEqual([202, undefined])
+    expect(await submit({ host: "eco2.example", origin: "https://evil.example" }, open)).toEqual([
+      403,
+      "ORIGIN_NOT_ALLOWED"
+    ])
+    await open.stop()
+  })
+})
