@@ -27,13 +27,10 @@ export const pipeline: Dashboard = {
       panels: [
         {
           title: "Jobs that ended",
-          description: "A second, by outcome. Expired ones were not done within JOB_DEADLINE.",
+          description: "A second, by outcome. Those not done within JOB_DEADLINE have failed, and a dead letter each.",
           unit: "ops",
           stacked: true,
-          queries: [
-            perSecond("eco2_jobs_total", "outcome", scan),
-            { expr: 'sum(rate(eco2_jobs_total{$ns, outcome="expired"}[$window]))', legend: "expired" }
-          ]
+          queries: [perSecond("eco2_jobs_total", "outcome", scan)]
         },
         {
           title: "Share that failed",

@@ -385,7 +385,10 @@ export const promote = Effect.gen(function* () {
   const timers = yield* Timers.Timers
   const mailboxes = ParcelPipeline.plan.map(({ mailbox }) => mailbox)
   let expired = 0
-  for (const partition of partitions) expired += (yield* Effect.orDie(timers.promote(partition, mailboxes))).expired
+  for (const partition of partitions) {
+    const promoted = yield* Effect.orDie(timers.promote(partition, mailboxes))
+    for (const { jobs } of promoted.expired) expired += jobs
+  }
   return expired
 })
 /** What another process inherits of a dead one. */

@@ -29,14 +29,16 @@ const isJobId = Schema.decodeUnknownSync(Job.JobId)
 export interface HandWorker {
   /** Begins the stage the job stands at. */
   readonly begin: (id: string) => Promise<JobStore.Holding>
-  /** Commits a begun stage, with `done` after the last. */
-  readonly commit: (holding: JobStore.Holding) => Promise<void>
+  /** Commits a begun stage, with `done` after the last; `output`: other than a scan worker's. */
+  readonly commit: (holding: JobStore.Holding, output?: unknown) => Promise<void>
   /** Both, for the next `stages` stages; all by default. */
   readonly work: (id: string, stages?: number) => Promise<void>
   readonly putOff: (holding: JobStore.Holding, code: string) => Promise<void>
   readonly giveUp: (holding: JobStore.Holding, code: string) => Promise<void>
   /** Gives a failed job another run, as an operator does. */
   readonly redrive: (id: string) => Promise<void>
+  /** Makes the job's hash unreadable. */
+  readonly spoil: (id: string) => Promise<void>
   /** One Redis command. */
   readonly send: (command: string, ...args: ReadonlyArray<string | number>) => Promise<unknown>
   /** Names of the job's keys. */
@@ -77,14 +79,14 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
     if (begun?._tag !== "Run") throw new Error(`${stage} was not begun: ${begun?._tag}`)
     return holding
   }
-  const commit = async (holding: JobStore.Holding) => {
+  const commit = async (holding: JobStore.Holding, output: unknown = outputs[holding.stage]) => {
     const at = ScanPipeline.plan.findIndex(({ name }) => name === holding.stage)
     const next = ScanPipeline.plan[at + 1]
     const progress = ScanPipeline.plan[at]?.progress ?? 0
     const { outcome } = await store((service) =>
       service.commit({
         ...holding,
-        output: JSON.stringify(outputs[holding.stage]),
+        output: JSON.stringify(output),
         next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep: null },
         progress,
         dropImage: holding.stage === "vision",
@@ -123,6 +125,9 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
     redrive: async (id) => {
       const outcome = await store((service) => service.redrive(isJobId(id)))
       if (outcome !== "redriven") throw new Error(`${id} was not redriven: ${outcome}`)
+    },
+    spoil: async (id) => {
+      await send("HSET", (await partitionOf(id)).job(id), "now", "of another make")
     },
     send,
     keys: async (id) => {

@@ -4,8 +4,8 @@
  */
 import { expect, it } from "@effect/vitest"
 import { characterWorker, prepareDatabase } from "@eco2/actors/characters"
-import { Keyspace, Mailbox, Postgres, PostgresStatement } from "@eco2/core"
-import { Effect, Layer, Schema } from "effect"
+import { Keyspace, Mailbox, Metrics, Postgres, PostgresStatement } from "@eco2/core"
+import { Effect, Layer, Metric, Schema } from "effect"
 import { OwnershipActor, UserCharacterActor } from "../../../packages/actors/src/character/RewardActors.ts"
 import type { UserCharacter } from "../../../packages/actors/src/character/Rewards.ts"
 import { characters } from "../../../packages/actors/src/domain/Character.ts"
@@ -118,6 +118,29 @@ onServer("savers", (database) => {
         yield* Effect.forEach(savers, ({ stop }) => stop)
       }).pipe(quietly),
     600_000
+  )
+
+  it.live("fifty rewards are one INSERT at once; what is left over waits five seconds for more, and is the next", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      const inserts = Effect.map(
+        Metric.value(Metric.withAttributes(Metrics.postgresSeconds, { statement: "ownership.save" })),
+        ({ count }) => count
+      )
+      const before = yield* inserts
+      const process = yield* saver()
+      const since = performance.now()
+      for (let i = 0; i < 51; i++)
+        yield* process.run(OwnershipActor.tell(`user ${i}`, "SaveOwnership", earned(`user ${i}`, "char-petty")))
+      const rows = Effect.map(ownershipsOf(database()), ({ length }) => length)
+      expect(yield* Fleet.until(rows, (count) => count > 0)).toBe(50)
+      expect((yield* inserts) - before).toBe(1)
+      expect(yield* Fleet.until(rows, (count) => count > 50)).toBe(51)
+      const took = performance.now() - since
+      expect((yield* inserts) - before).toBe(2)
+      // not a speed: the time it is meant to wait
+      expect([took > 4_900, took < 9_000]).toEqual([true, true])
+    }).pipe(quietly)
   )
 
   it.live("a database without its tables costs no message: they wait until it has them", () =>

@@ -147,6 +147,18 @@ describe("a parked job", () => {
     })
   )
 
+  it.live("J1 past its deadline it leaves another letter where an operator had discarded its own", () =>
+    Effect.gen(function* () {
+      const { client, id } = yield* oneParked
+      const [letter] = yield* listed(client, "weigh")
+      yield* letters(client, (service) => service.discard(letter!))
+      const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 3_601_000 })
+      expect(yield* late.run(Fleet.promote)).toBe(1)
+      expect(yield* listed(client, "weigh")).toMatchObject([{ jobId: id, cause: "DEADLINE_EXCEEDED" }])
+      expect((yield* client.run(Fleet.jobOf(id))).error).toMatchObject({ code: "DEADLINE_EXCEEDED" })
+    })
+  )
+
   it.live(
     "J1 is parked three times a run, over all its stages, then fails with its last letter, one terminal event",
     () =>
@@ -391,6 +403,32 @@ describe("a redrive", () => {
 })
 
 describe("the operator's view of dead letters", () => {
+  it.live("finds one cause's behind any number of newer letters of others, and never more than asked for", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const keyspace = yield* client.run(Keyspace)
+      const write = (partition: number, cause: string, last: number) =>
+        client.send("XADD", keyspace.partitions[partition]!.dead("parcel.weigh"), "*", "cause", cause, "last", last)
+      yield* write(0, "NoPaper", 1)
+      yield* write(0, "NoPaper", 2)
+      for (let i = 0; i < 450; i++) yield* write(0, "ScaleBroken", 3)
+      for (const partition of [1, 2, 3]) yield* write(partition, "ScaleBroken", 10 + partition)
+      const list = (limit: number, cause?: string) =>
+        letters(client, (service) =>
+          Effect.map(service.list("parcel.weigh", { limit, ...(cause === undefined ? {} : { cause }) }), (found) =>
+            found.map(({ last }) => last)
+          )
+        )
+      expect(yield* list(2, "NoPaper")).toEqual([2, 1])
+      expect(yield* list(1, "NoPaper")).toEqual([2])
+      expect(yield* list(2)).toEqual([13, 12])
+      expect(yield* list(4, "ScaleBroken")).toEqual([13, 12, 11, 3])
+      expect((yield* list(1_000, "ScaleBroken")).length).toBe(453)
+      expect((yield* list(1_000)).length).toBe(455)
+      expect(yield* list(10, "Unheard")).toEqual([])
+    })
+  )
+
   it.live("lists a mailbox's, newest first, or one cause's; shows one; knows none of another name", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

@@ -3,11 +3,17 @@
  * (A4), entries that cannot be worked on end as dead letters, and lost groups come back by themselves.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect } from "effect"
-import { ActorSystem, Keys, Keyspace, Mailbox } from "@eco2/core"
+import { Deferred, Duration, Effect, Layer, Metric } from "effect"
+import { ActorSystem, Core, CoreConfig, Keys, Keyspace, Mailbox, Metrics, RedisClient } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
+import * as LogLines from "../redis/LogLines.ts"
 
 const redis = Fleet.privateRedis()
+const lettersCounted = (reason: string) =>
+  Effect.map(
+    Metric.value(Metric.withAttributes(Metrics.deadLetters, { mailbox: "parcel.weigh", reason })),
+    ({ count }) => count
+  )
 
 describe("deliveries", () => {
   it.live("A2 are counted at begin; the sixth begin without a settled result answers exhausted", () =>
@@ -150,19 +156,49 @@ describe("entries nobody can work on", () => {
     })
   )
 
-  it.live("A1 an entry whose job is gone leaves a letter JobGone; one whose job is over just goes", () =>
+  it.live(
+    "A1 an entry whose job is gone leaves a letter JobGone, counted and logged; one whose job is over just goes",
+    () =>
+      Effect.gen(function* () {
+        const counted = lettersCounted("JobGone")
+        const before = yield* counted
+        const client = yield* Fleet.joined(redis.url)
+        const id = yield* client.run(Fleet.submit())
+        const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+        yield* client.send("XADD", partition.mailbox("parcel.weigh"), "*", "job", id, "ts", "1")
+        const gone = yield* client.run(Fleet.submit({ owner: "bob" }))
+        yield* client.send("DEL", Keys.partitionTable(4)[Keys.partitionOf(gone, 4)]!.job(gone))
+        const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+        yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+        yield* Fleet.until(worker.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
+        expect(yield* Fleet.lettersOf(worker, "parcel.weigh")).toMatchObject([{ cause: "JobGone", job: gone }])
+        expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
+        yield* Fleet.until(counted, (count) => count === before + 1)
+      })
+  )
+
+  it.live("A1 an entry whose job's hash is of another make leaves a letter JobUnreadable, counted and logged", () =>
     Effect.gen(function* () {
+      const counted = lettersCounted("JobUnreadable")
+      const before = yield* counted
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
       const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
-      yield* client.send("XADD", partition.mailbox("parcel.weigh"), "*", "job", id, "ts", "1")
-      const gone = yield* client.run(Fleet.submit({ owner: "bob" }))
-      yield* client.send("DEL", Keys.partitionTable(4)[Keys.partitionOf(gone, 4)]!.job(gone))
-      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
-      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
-      yield* Fleet.until(worker.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
-      expect(yield* Fleet.lettersOf(worker, "parcel.weigh")).toMatchObject([{ cause: "JobGone", job: gone }])
-      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
+      yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
+      const logs = LogLines.make()
+      yield* Layer.build(
+        Fleet.parcelBehaviors().pipe(
+          Layer.provide(Core.worker({ role: "test" })),
+          Layer.provide(
+            Layer.merge(RedisClient.layerUrl(redis.url), CoreConfig.layerWith({ lease: Duration.seconds(15) }))
+          ),
+          Layer.provide(logs.layer),
+          Layer.fresh
+        )
+      )
+      yield* logs.said("an entry was dropped with a dead letter")
+      yield* Fleet.until(counted, (count) => count === before + 1)
+      expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "JobUnreadable", job: id }])
     })
   )
 })
@@ -218,6 +254,8 @@ describe("a begin that comes late", () => {
         const { partition } = holding!
         yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
         expect(yield* client.run(Fleet.begin(holding!))).toEqual({ _tag: "Dropped", reason: "unreadable" })
+        // sent twice, as after a lost reply: no second letter
+        expect((yield* client.run(Fleet.begin(holding!)))._tag).toBe("Dropped")
         expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "JobUnreadable", job: id }])
         expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
         expect(yield* client.send("EXISTS", partition.timers)).toBe(0)

@@ -435,6 +435,17 @@ export const cancel = (world: World, id: string): string => {
   return "cancelled"
 }
 
+/** One parked before has its letter already, unless it was discarded. */
+const leaveDeadlineLetter = (world: World, job: Job) => {
+  const { mailbox } = job.plan.find(({ name }) => name === job.at)!
+  const letter: Letter = {
+    ...{ job: job.id, stage: job.at, cause: "DEADLINE_EXCEEDED", attempts: job.attempts },
+    ...{ first: world.now, last: world.now, run: job.run, name: "" }
+  }
+  world.letters.get(mailbox)!.push(letter)
+  job.letter = { mailbox, letter }
+}
+
 /** Serves timers; `order`: the due jobs, in the order they stand in Redis. Answers how many failed at their deadline. */
 export const promote = (world: World, order: ReadonlyArray<string>): number => {
   let expired = 0
@@ -443,7 +454,10 @@ export const promote = (world: World, order: ReadonlyArray<string>): number => {
     if (job === undefined || isOver(job.state)) continue
     if (world.now >= job.deadline) {
       job.error = "DEADLINE_EXCEEDED"
-      finish(world, job, "failed", job.letter !== null)
+      const { letter } = job
+      if (letter === null || !world.letters.get(letter.mailbox)!.includes(letter.letter))
+        leaveDeadlineLetter(world, job)
+      finish(world, job, "failed", true)
       expired += 1
     } else if (job.state === "delayed" || job.state === "parked") {
       place(world, job, job.home)

@@ -523,7 +523,10 @@ export const play = Effect.fnUntraced(function* (
     return both(
       "promote",
       Effect.map(Effect.orDie(services().timers.promote(partition, mailboxes)), (reply) =>
-        word(reply.expired, reply.served)
+        word(
+          reply.expired.reduce((sum, one) => sum + one.jobs, 0),
+          reply.served
+        )
       ),
       () => word(Model.promote(world, members), members.length)
     )

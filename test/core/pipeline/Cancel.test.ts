@@ -1,6 +1,7 @@
 /** A cancelled job runs no further stage, wherever it waits, and its running stage is interrupted within a beat (J7). */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Metric } from "effect"
+import { Metrics } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -15,6 +16,20 @@ describe("cancelling", () => {
       expect(yield* client.run(Fleet.toldOf(id))).toEqual(["queued/started", "cancelled/cancelled"])
       const job = yield* client.run(Fleet.jobOf(id))
       expect(job).toMatchObject({ state: "cancelled", error: { code: "CANCELLED" } })
+    })
+  )
+
+  it.live("a cancelled job is counted once, with its pipeline, by who cancelled it", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const counter = Metric.withAttributes(Metrics.jobs, { pipeline: "parcel", outcome: "cancelled" })
+      const { count: before } = yield* Metric.value(counter)
+      const id = yield* client.run(Fleet.submit())
+      expect([yield* client.run(Fleet.cancel(id)), yield* client.run(Fleet.cancel(id))]).toEqual([
+        "cancelled",
+        "already"
+      ])
+      expect((yield* Metric.value(counter)).count).toBe(before + 1)
     })
   )
 

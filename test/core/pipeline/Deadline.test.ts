@@ -1,11 +1,17 @@
-/** A job still open at its deadline fails, wherever it stands; each timer is served once (J1). */
+/** A job still open at its deadline fails, wherever it stands, with a dead letter; each timer is served once (J1). */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Schedule } from "effect"
-import { Keys, Retry, Timers } from "@eco2/core"
+import { Duration, Effect, Metric, Schedule } from "effect"
+import { DeadLetters, Keys, Keyspace, Metrics, Retry, Timers } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 const pastDeadline = { clockOffsetMillis: 3_700_000 }
+const deadLetters = <A, E>(use: (service: DeadLetters.DeadLetters["Service"]) => Effect.Effect<A, E>) =>
+  Effect.flatMap(DeadLetters.DeadLetters, use).pipe(Effect.provide(DeadLetters.layer))
+const counted = <A extends Readonly<Record<string, string>>>(metric: Metric.Counter<number>, labels: A) =>
+  Effect.map(Metric.value(Metric.withAttributes(metric, labels)), ({ count }) => count)
+const failedJobs = counted(Metrics.jobs, { pipeline: "parcel", outcome: "failed" })
+const deadlineLetters = counted(Metrics.deadLetters, { mailbox: "parcel.weigh", reason: "DEADLINE_EXCEEDED" })
 const failedAt = (stage: string, attempts: number) => ({
   state: "failed",
   error: { code: "DEADLINE_EXCEEDED", message: "the job was not finished by its deadline", stage, attempts }
@@ -67,6 +73,53 @@ describe("the deadline", () => {
     })
   )
 
+  it.live(
+    "leaves a letter that keeps the job for a week, in the mailbox of the stage that was due, wherever it stood",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
+        const late = yield* Fleet.joined(redis.url, { ...pastDeadline, userConcurrency: 1 })
+        const hand = yield* Fleet.byHand(client, "hand")
+        const submit = (owner: string) => client.run(Fleet.submit({ owner }))
+        const delayed = yield* submit("ann")
+        yield* client.run(Fleet.defer(yield* hand.take("weigh"), { delayMillis: 100_000_000, cause: "ModelSuspended" }))
+        const running = yield* submit("bob")
+        yield* client.run(Fleet.commit(yield* hand.take("weigh")))
+        yield* hand.take("label")
+        const waiting = yield* submit("cid")
+        const hasty = yield* Fleet.joined(redis.url, { userConcurrency: 1, jobDeadline: Duration.minutes(1) })
+        const inLane = yield* hasty.run(Fleet.submit({ owner: "cid" }))
+        const soon = yield* Fleet.joined(redis.url, { clockOffsetMillis: 90_000, userConcurrency: 1 })
+        expect(yield* soon.run(Fleet.promote)).toBe(1)
+        expect(yield* late.run(Fleet.promote)).toBe(3)
+        const past = "the job was not finished by its deadline; its state:"
+        const seen = new Map(
+          [
+            ...(yield* Fleet.lettersOf(client, "parcel.weigh")),
+            ...(yield* Fleet.lettersOf(client, "parcel.label"))
+          ].map(({ attempts, cause, job, message, stage }) => [job, [stage, cause, message, attempts]])
+        )
+        expect(seen).toEqual(
+          new Map([
+            [delayed, ["weigh", "DEADLINE_EXCEEDED", `${past} delayed, put off for ModelSuspended`, "1"]],
+            [running, ["label", "DEADLINE_EXCEEDED", `${past} running`, "1"]],
+            [waiting, ["weigh", "DEADLINE_EXCEEDED", `${past} waiting`, "0"]],
+            [inLane, ["weigh", "DEADLINE_EXCEEDED", `${past} lane`, "0"]]
+          ])
+        )
+        const keyspace = yield* client.run(Keyspace)
+        for (const id of [delayed, running, waiting, inLane]) {
+          for (const key of [keyspace.of(id).job(id), keyspace.of(id).jobEvents(id)]) {
+            expect(Number(yield* client.send("PTTL", key)), key).toBeGreaterThan(7 * 24 * 3_600_000 - 10_000)
+          }
+        }
+        // and that is what an operator brings back
+        const [letter] = yield* late.run(deadLetters((all) => all.list("parcel.label", { limit: 10 })))
+        expect(yield* late.run(deadLetters((all) => all.redrive(letter!)))).toBe("redriven")
+        expect((yield* hand.take("label")).id).toBe(running)
+      })
+  )
+
   it.live("J1 looked at by ten processes at once fails the job once; a finished job not at all", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
@@ -85,8 +138,9 @@ describe("the deadline", () => {
     })
   )
 
-  it.live("J1 holds without anybody's help for a job that only ever retries", () =>
+  it.live("J1 holds without anybody's help for a job that only ever retries, and is counted", () =>
     Effect.gen(function* () {
+      const before = [yield* failedJobs, yield* deadlineLetters]
       const worker = yield* Fleet.working(
         redis.url,
         Fleet.parcelBehaviors({
@@ -99,6 +153,11 @@ describe("the deadline", () => {
       const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
       expect(job.error?.code).toBe("DEADLINE_EXCEEDED")
       expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+      expect(yield* Fleet.lettersOf(worker, "parcel.weigh")).toMatchObject([{ job: id, cause: "DEADLINE_EXCEEDED" }])
+      // counted by whose look it was, with its pipeline
+      const after = Effect.all([failedJobs, deadlineLetters])
+      yield* Fleet.until(after, ([jobs]) => jobs > before[0]!)
+      expect(yield* after).toEqual(before.map((count) => count! + 1))
     })
   )
 
@@ -110,11 +169,11 @@ describe("the deadline", () => {
       const strangers = Array.from({ length: 250 }, (_, i) => [i + 1, `gone ${i}`]).flat()
       yield* client.send("ZADD", partition.timers, ...strangers)
       const serve = client.run(Timers.Timers.use((timers) => Effect.orDie(timers.promote(partition, []))))
-      expect(yield* serve).toEqual({ served: 200, nextMillis: 0, expired: 0 })
+      expect(yield* serve).toEqual({ served: 200, nextMillis: 0, expired: [] })
       const { nextMillis, served } = yield* serve
       expect([served, nextMillis! > 3_500_000]).toEqual([50, true])
       yield* client.run(Fleet.cancel(id))
-      expect(yield* serve).toEqual({ served: 0, nextMillis: null, expired: 0 })
+      expect(yield* serve).toEqual({ served: 0, nextMillis: null, expired: [] })
     })
   )
 

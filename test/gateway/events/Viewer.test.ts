@@ -192,12 +192,25 @@ describe("a viewer who comes back", () => {
     expect(EventStream.seqs(stream.events)).toEqual([4, 5, 6, 7, 8, 9, 10])
   })
 
-  it("J4 with an id that is not there yet is told only what comes after it", async () => {
+  it("J4 with an id that is not there goes on from where the history ends, to the job's end", async () => {
     const id = await ann.accepted()
     const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after: 7 })
     await hand.work(id)
-    await stream.ended
-    expect(EventStream.seqs(stream.events)).toEqual([8, 9, 10])
+    expect(await stream.ended).toBe("ended")
+    // where that was when it was looked at is not seen from outside
+    const seqs = EventStream.seqs(stream.events)
+    expect(seqs).toEqual(Array.from({ length: seqs.length }, (_, i) => 11 - seqs.length + i))
+    expect(seqs.length).toBeGreaterThanOrEqual(3)
+  })
+
+  it("J1 with an id beyond the end of a job that is over is told that end, then nothing", async () => {
+    const id = await ann.accepted()
+    await hand.work(id)
+    for (const after of [11, 99]) {
+      const events = await EventStream.watch(ann.eventsUrl(id), { ...own, after })
+      expect(EventStream.told(events)).toEqual(["done/completed"])
+      expect(events[0]?.data.result).toEqual((await ann.result(id)).body)
+    }
   })
 
   it("with an id that is no number starts from the beginning", async () => {
@@ -215,10 +228,73 @@ describe("a viewer who comes back", () => {
   it("after the end has nothing left to follow: 204, so that EventSource stops", async () => {
     const id = await ann.accepted()
     await hand.work(id)
-    for (const after of [10, 11]) {
-      const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after })
-      expect([stream.response.status, stream.text()]).toEqual([204, ""])
+    const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after: 10 })
+    expect([stream.response.status, stream.text()]).toEqual([204, ""])
+  })
+})
+
+/** A master's failover to a replica that had not got the last events of a job. */
+const lose = async (id: string, count: number) => {
+  const { events } = await hand.keys(id)
+  for (let n = 0; n < count; n++) await hand.send("RPOP", events)
+}
+
+describe("a viewer that has seen more than Redis still has", () => {
+  it("J1 hears the job's end, though its seq is one it has seen", async () => {
+    for (const [lost, cancelledAt] of [
+      [1, 5],
+      [2, 4],
+      [4, 2]
+    ] as const) {
+      const id = await ann.accepted()
+      const stream = await EventStream.open(ann.eventsUrl(id), own)
+      await hand.work(id, 2)
+      await stream.waitFor(({ id }) => id === 5)
+      await lose(id, lost)
+      await ann.remove(`/api/v1/scan/${id}`)
+      expect(await stream.ended).toBe("ended")
+      expect(EventStream.told(stream.events).at(-1)).toBe("cancelled/cancelled")
+      expect(EventStream.seqs(stream.events)).toEqual([1, 2, 3, 4, 5, cancelledAt])
     }
+  })
+
+  it("J1 J4 is told what happens again, from where the history ends, once its silence was looked into", async () => {
+    await withGateway({ KEEPALIVE: "100 millis" }, async (_, ann) => {
+      const id = await ann.accepted()
+      const stream = await EventStream.open(ann.eventsUrl(id), own)
+      await hand.work(id, 2)
+      await stream.waitFor(({ id }) => id === 5)
+      await lose(id, 3)
+      const heard = stream.events.length
+      await until(
+        async () => stream.events.slice(heard).filter(({ event }) => event === "keepalive").length,
+        (count) => count > 1
+      )
+      await hand.work(id, 2)
+      expect(await stream.ended).toBe("ended")
+      expect(EventStream.told(stream.events.filter(({ event }) => event !== "keepalive")).slice(5)).toEqual([
+        "answer/started",
+        "answer/completed",
+        "reward/started",
+        "reward/completed",
+        "done/completed"
+      ])
+    })
+  })
+
+  it("J4 an old end in the tail, of a run that was followed by another, is not taken for this one's", async () => {
+    const id = await ann.accepted()
+    await hand.giveUp(await hand.begin(id), "ModelRefused")
+    await hand.redrive(id)
+    const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after: 3 })
+    await stream.waitFor(({ id }) => id === 4)
+    const { events, tail } = await hand.keys(id)
+    const [end] = (await hand.send("LRANGE", events, 2, 2)) as [string]
+    await hand.send("XADD", tail, "*", "e", `${id} 3\n${end}`)
+    await hand.work(id)
+    expect(await stream.ended).toBe("ended")
+    expect(EventStream.told(stream.events).filter((told) => told.startsWith("failed"))).toEqual([])
+    expect(EventStream.told(stream.events).at(-1)).toBe("done/completed")
   })
 })
 

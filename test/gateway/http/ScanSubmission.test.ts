@@ -1,6 +1,7 @@
 /** Every wrong scan request gets its own status, code and body, and costs the process nothing. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
+import { Redis } from "ioredis"
 import { request as httpRequest } from "node:http"
 import { client, dataUrl, field, photo, tinyPng } from "../ScanClient.ts"
 import { metric, simulatedOnly, start, until } from "../Serving.ts"
@@ -201,6 +202,21 @@ describe("a right scan request", () => {
       expect((await client(open).submit(body)).status).toBe(202)
     })
   }
+
+  it("without a question asks the default one, in Korean; a question of its own stays as it is", async () => {
+    const outside = new Redis(redis.url)
+    const asked = async (body: object) => {
+      const id = await client(open).accepted({ image_url: photo, ...body })
+      const [key = ""] = await outside.keys(`eco2:{*}:job:${id}`)
+      return field(JSON.parse((await outside.hget(key, "input")) ?? ""), "userInput")
+    }
+    const byDefault = "이 물건은 어떻게 분리배출해야 하나요?"
+    for (const body of [{}, { user_input: null }, { user_input: "" }, { user_input: " \n " }]) {
+      expect([body, await asked(body)]).toEqual([body, byDefault])
+    }
+    expect(await asked({ user_input: " 컵은? " })).toBe(" 컵은? ")
+    outside.disconnect()
+  })
 
   it("an idempotency key of 255 printable characters is accepted", async () => {
     const key = `~ ${"k".repeat(253)}`

@@ -39,13 +39,33 @@ const messages = {
   cancelled: "분류가 취소되었습니다."
 } as const
 
-/** Of a job that is over; null while it is open. Fails with JobUnreadable where a checkpoint does not decode. */
-export const ofJob = Effect.fnUntraced(function* (
-  job: Job.Job
-): Effect.fn.Return<ScanResult | null, Job.JobUnreadable> {
-  const { state } = job
-  if (state !== "done" && state !== "failed" && state !== "cancelled") return null
-  const { input, outputs } = yield* Pipeline.view(ScanPipeline, job)
+/** Of a scan that was done, but whose parts this version cannot read: an end like any other, so that nobody asks for ever. */
+const resultUnreadable = "RESULT_UNREADABLE"
+
+/**
+ * Of a scan job that is over; null while it is open. A checkpoint this version of the code does not understand is left out,
+ * the others are filled in. A done job that lacks one of them so is told as failed with RESULT_UNREADABLE: `completed` with
+ * holes would be taken for an answer, and a server's error for a reason to ask again, which heals nothing.
+ */
+export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Return<ScanResult | null> {
+  const { state: ended } = job
+  if (ended !== "done" && ended !== "failed" && ended !== "cancelled") return null
+  const { input, outputs, unreadable } = yield* Pipeline.parts(ScanPipeline, job)
+  for (const [part, reason] of unreadable) {
+    yield* Effect.logError("a part of a result cannot be read").pipe(
+      Effect.annotateLogs({ job_id: job.id, part, reason: reason.slice(0, 500) })
+    )
+  }
+  const lost = ended === "done" ? [...unreadable.keys()].find((part) => part !== "input") : undefined
+  const state = lost === undefined ? ended : "failed"
+  const error =
+    lost === undefined
+      ? job.error
+      : {
+          code: resultUnreadable,
+          message: "a finished part cannot be read by this version of the service",
+          stage: lost
+        }
   const use = outputs.vision?.use ?? null
   return {
     task_id: job.id,
@@ -57,10 +77,10 @@ export const ofJob = Effect.fnUntraced(function* (
       final_answer: outputs.answer?.answer ?? null
     },
     reward: outputs.reward ?? null,
-    error: job.error === undefined ? null : { ...job.error, code: errorCode(job.error.code) },
+    error: error === undefined ? null : { ...error, code: errorCode(error.code) },
     metadata: {
       llm_provider: use?.provider ?? null,
-      llm_model: use?.model ?? input.model,
+      llm_model: use?.model ?? input?.model ?? null,
       simulated: use?.simulated ?? false,
       attempts: job.tries,
       ...Object.fromEntries(

@@ -95,10 +95,11 @@ const replyScript = Script.make({
   reply: Schema.Literals([0, 1])
 })
 
-const blockMillis = 20_000
-/** The stream outlives its process by this; several reads fit in between. */
+/** Longer than other reads, for the idle budget; a connection gone silent costs answers for as long, which callers have deadlines for. */
+const blockMillis = 30_000
+/** The stream outlives its process by this; a renewal is looked at between reads, so that one may fail. */
 const ttlMillis = 180_000
-const renewMillis = 50_000
+const renewMillis = 80_000
 const mostAnswers = 1_000
 /** Answers read and not yet deleted. */
 const mostKept = 100

@@ -1,12 +1,13 @@
 /**
  * DeadLetters: what was given up, and why; the operator's view of it. Letters of jobs keep their jobs alive and readable
- * (J2: a redriven job resumes at the stage that failed). Written by bury, begin and settle; a healed, cancelled or redriven
+ * (J2: a redriven job resumes at the stage that failed). Written by bury, begin, promote (at the deadline) and settle; a healed, cancelled or redriven
  * job takes its letter along. Automatic rounds of parked jobs are the timers'.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { JobId } from "../pipeline/Job.ts"
 import { JobStore } from "../pipeline/JobStore.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 
@@ -33,7 +34,7 @@ export class LetterUnknown extends Schema.TaggedError<LetterUnknown>()("LetterUn
 export class DeadLetters extends Context.Service<
   DeadLetters,
   {
-    /** Newest first, up to `limit` a partition; `cause` keeps one tag's. */
+    /** Newest first, up to `limit`; `cause` asks for one tag's, however many newer ones of others there are. */
     readonly list: (
       mailbox: string,
       options: { readonly limit: number; readonly cause?: string }
@@ -47,6 +48,8 @@ export class DeadLetters extends Context.Service<
 >()("@eco2/core/deadletter/DeadLetters") {}
 
 const Entries = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
+/** Read at once where letters of one cause are looked for. */
+const pageOfLetters = 200
 const isJobId = Schema.is(JobId)
 
 const toLetter = (mailbox: string, partition: number, entry: string, flat: ReadonlyArray<string>): Letter => {
@@ -84,21 +87,44 @@ export const layer: Layer.Layer<DeadLetters, never, RedisClient | Keyspace | Job
       return at === null ? Effect.void : Effect.asVoid(redis.send("XDEL", at.key, at.entry))
     }
 
+    /** Page by page, until there are enough of the cause asked for or no more letters: the filter comes before the cut. */
+    const newest = Effect.fnUntraced(function* (
+      partition: Partition,
+      mailbox: string,
+      limit: number,
+      cause: string | undefined
+    ) {
+      const found: Array<Letter> = []
+      const count = cause === undefined ? limit : pageOfLetters
+      let before = "+"
+      while (found.length < limit) {
+        const entries = yield* redis
+          .send("XREVRANGE", partition.dead(mailbox), before, "-", "COUNT", count)
+          .pipe(Effect.flatMap(decode))
+        for (const [entry, flat] of entries) {
+          const letter = toLetter(mailbox, partition.index, entry, flat)
+          if (found.length < limit && (cause === undefined || letter.cause === cause)) found.push(letter)
+        }
+        const last = entries.at(-1)
+        if (last === undefined || entries.length < count) break
+        before = `(${last[0]}`
+      }
+      return found
+    })
+
     return DeadLetters.of({
       list: Effect.fnUntraced(function* (mailbox, { cause, limit }) {
         const parts = yield* Effect.forEach(
           keyspace.partitions,
-          (partition) =>
-            redis.send("XREVRANGE", partition.dead(mailbox), "+", "-", "COUNT", limit).pipe(
-              Effect.flatMap(decode),
-              Effect.map((entries) => entries.map(([entry, flat]) => toLetter(mailbox, partition.index, entry, flat)))
-            ),
-          { concurrency: "unbounded" }
+          (partition) => newest(partition, mailbox, limit, cause),
+          {
+            concurrency: "unbounded"
+          }
         )
         return parts
           .flat()
-          .filter((letter) => cause === undefined || letter.cause === cause)
           .toSorted((a, b) => b.last - a.last)
+          .slice(0, limit)
       }),
       show: Effect.fnUntraced(function* (mailbox, id) {
         const at = place(mailbox, id)

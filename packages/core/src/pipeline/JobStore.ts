@@ -3,7 +3,7 @@
  * Invariants kept by the scripts it runs: J1–J7 (see each script's header). Holds no state: any process may call it for
  * any job. Pipeline gives it types; the stage behavior calls begin, commit, defer, bury.
  */
-import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Metric, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { RateLimited } from "../limit/Limit.ts"
@@ -15,6 +15,7 @@ import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import { RedisReplyInvalid } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 import * as TickBatch from "../redis/TickBatch.ts"
 import { maxDeliveries } from "../mailbox/Delivery.ts"
 import * as Job from "./Job.ts"
@@ -187,7 +188,10 @@ const buryScript = script(
   Schema.Tuple([Schema.Literals(["buried", "parked", "lost", "gone"]), Schema.String, Schema.Number])
 )
 const redriveScript = script("redrive", Schema.Literals(["redriven", "open", "missing"]))
-const cancelScript = script("cancel", Schema.Literals(["cancelled", "already", "finished", "missing"]))
+const cancelScript = script(
+  "cancel",
+  Schema.Tuple([Schema.Literals(["cancelled", "already", "finished", "missing"]), Schema.String])
+)
 const Flat = Schema.Array(Schema.String)
 
 const uploadMillis = 120_000
@@ -345,12 +349,17 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       }),
       image: (id) => redis.getBuffer(keyspace.of(id).jobImage(id)),
       imageBytes: (id) => redis.send("STRLEN", keyspace.of(id).jobImage(id)).pipe(Effect.flatMap(decodeLength)),
-      cancel: (id) =>
-        redis.run(
+      cancel: Effect.fnUntraced(function* (id) {
+        const [outcome, pipeline] = yield* redis.run(
           cancelScript,
           [keyspace.of(id).root],
           [offset, id, ttl, JSON.stringify({ code: "CANCELLED" }), config.userConcurrency]
-        ),
+        )
+        if (outcome === "cancelled") {
+          yield* Metric.update(Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "cancelled" }), 1)
+        }
+        return outcome
+      }),
       begin: Effect.fnUntraced(function* (holdings) {
         const partition = holdings[0]?.partition
         if (partition === undefined) return []

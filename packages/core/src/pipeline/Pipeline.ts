@@ -15,21 +15,24 @@ import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
 import { JobUnreadable } from "./Job.ts"
-import type { Job, JobId, PlanStep } from "./Job.ts"
+import type { JobId, PlanStep } from "./Job.ts"
 import { JobEnds } from "./JobEnds.ts"
 import type { JobMissing, JobStillOpen } from "./JobEnds.ts"
 import { mint } from "./JobId.ts"
+import { parts, view } from "./JobView.ts"
+import type { Parts, View } from "./JobView.ts"
 import { InputTooLarge, JobStore } from "./JobStore.ts"
 import type { IdempotencyConflict, LaneFull, UploadGone } from "./JobStore.ts"
 import type { Codec, Needs, Stage, Values } from "./Stage.ts"
 import * as StageBehavior from "./StageBehavior.ts"
 import type { Handler, Options, StageJob } from "./StageBehavior.ts"
 
-export type { StageJob }
+export { parts, view }
+export type { Parts, StageJob, View }
 
 export type AnyStage = Stage<string, Needs, unknown>
 export type Stages = { readonly [name: string]: AnyStage }
-type OutputOf<S> = S extends Stage<string, Needs, infer A> ? A : never
+export type OutputOf<S> = S extends Stage<string, Needs, infer A> ? A : never
 type NeedsOf<S> = S extends Stage<string, infer N, unknown> ? N : never
 
 /** `Input`: what a job is submitted with. `S`: the stages by name, in order of addition. */
@@ -141,35 +144,6 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   if (repeated !== null) return { id, ...repeated }
   const upload = yield* store.upload(id, image)
   return { id, ...(yield* store.submit({ ...submission, upload })) }
-})
-
-/** A job of this pipeline, decoded: its input and what its stages have left so far. */
-export interface View<Input, S extends Stages> {
-  readonly input: Input
-  readonly outputs: { readonly [K in keyof S]?: OutputOf<S[K]> }
-}
-
-/** Decodes a job's input and checkpoints; JobUnreadable names what does not decode. */
-export const view = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
-  pipeline: Pipeline<Name, Input, S>,
-  job: Job
-): Effect.fn.Return<View<Input, S>, JobUnreadable> {
-  const decode = <A>(what: string, codec: Codec<A>, json: unknown) =>
-    Schema.decodeUnknownEffect(Schema.toCodecJson(codec))(json).pipe(
-      Effect.mapError((issue) => new JobUnreadable({ id: job.id, reason: `${what}: ${String(issue)}` }))
-    )
-  if (job.pipeline !== pipeline.name)
-    return yield* new JobUnreadable({ id: job.id, reason: `it belongs to ${job.pipeline}` })
-  const outputs: { [K in keyof S]?: OutputOf<S[K]> } = {}
-  for (const [name, text] of job.outputs) {
-    const stage = pipeline.stages[name]
-    const json = yield* Effect.try({
-      try: (): unknown => JSON.parse(text),
-      catch: () => new JobUnreadable({ id: job.id, reason: `${name} is not JSON` })
-    })
-    if (stage !== undefined) Object.assign(outputs, { [name]: yield* decode(name, stage.output, json) })
-  }
-  return { input: yield* decode("input", pipeline.input, job.input), outputs }
 })
 
 /** The job failed, and why; another run may be opened by an operator. */

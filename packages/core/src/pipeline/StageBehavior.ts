@@ -55,6 +55,12 @@ export interface Options<E> {
   readonly retry?: Retry.Policy<E>
 }
 
+/** Entries that begin drops with a dead letter, by its reason: the letter's cause. */
+const droppedWithLetter = new Map([
+  ["gone", "JobGone"],
+  ["unreadable", "JobUnreadable"]
+])
+
 /** How often a job is parked for a cause that may heal, unless the environment or an operator says otherwise. */
 const maxRounds = 3
 
@@ -86,6 +92,14 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
       const edges = StageValues.of(stage)
       const outcome = yield* StageOutcome.make(pipeline.name, stage, options.retry ?? Retry.policy<E>(), limits)
       const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, { pipeline: pipeline.name, stage: stage.name })
+      /** Of an entry that no attempt failed: its letter is counted and told here. */
+      const letterLeft = (reason: string, notes: Readonly<Record<string, string>>) =>
+        Effect.andThen(
+          Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason }), 1),
+          Effect.logError("an entry was dropped with a dead letter").pipe(
+            Effect.annotateLogs({ ...notes, stage: mailbox, reason })
+          )
+        )
       let begins = 0
 
       const run: StageRunner["run"] = (begun, restore) => {
@@ -166,11 +180,8 @@ export const layer = <N extends Needs, A, E extends { readonly _tag: string }, R
           case "Dropped":
             return Effect.suspend(() => {
               system.drop(delivery)
-              return begun.reason === "gone"
-                ? Effect.logError("an entry's job is not in Redis").pipe(
-                    Effect.annotateLogs({ job_id: holding.id, stage: mailbox })
-                  )
-                : Effect.void
+              const reason = droppedWithLetter.get(begun.reason)
+              return reason === undefined ? Effect.void : letterLeft(reason, { job_id: holding.id })
             })
         }
       }

@@ -262,7 +262,7 @@ export const table: ReadonlyArray<Row> = [
     "stream",
     "dead letters",
     "each entry LETTER_TTL",
-    "begin, bury, settle",
+    "begin, bury, promote, settle",
     "operator",
     true
   ),

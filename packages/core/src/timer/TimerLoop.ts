@@ -9,10 +9,10 @@ import type { Scope } from "effect"
 import type { Supervisor } from "../actor/Supervisor.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
-import { jobs } from "../telemetry/Metrics.ts"
+import { deadLetters, jobs } from "../telemetry/Metrics.ts"
 import * as Elapsed from "./Elapsed.ts"
 import type { ScheduleLoop } from "./ScheduleLoop.ts"
-import { Timers } from "./Timers.ts"
+import { deadlineCause, Timers } from "./Timers.ts"
 
 export interface TimerLoop {
   /** A timer of this partition is due in `millis`: look then, not later. */
@@ -45,9 +45,11 @@ export const make = Effect.fnUntraced(function* (options: {
       lookAt.set(partition, millis() + lookMillis)
       const { expired, nextMillis } = yield* timers.promote(partition, options.mailboxes())
       if (nextMillis !== null && nextMillis < lookMillis) sooner(partition, millis() + nextMillis)
-      if (expired > 0) {
-        yield* Metric.update(Metric.withAttributes(jobs, { pipeline: "", outcome: "expired" }), expired)
-        yield* Effect.logWarning("jobs failed at their deadline").pipe(Effect.annotateLogs({ jobs: expired }))
+      for (const one of expired) {
+        const { mailbox, pipeline } = one
+        yield* Metric.update(Metric.withAttributes(jobs, { pipeline, outcome: "failed" }), one.jobs)
+        yield* Metric.update(Metric.withAttributes(deadLetters, { mailbox, reason: deadlineCause }), one.letters)
+        yield* Effect.logError("jobs failed at their deadline").pipe(Effect.annotateLogs({ ...one }))
       }
     },
     (effect, partition) =>

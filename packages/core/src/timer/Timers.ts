@@ -13,9 +13,19 @@ export interface Promoted {
   readonly served: number
   /** Milliseconds until the partition's next timer; 0: more are due now; null: none. */
   readonly nextMillis: number | null
-  /** Jobs this call failed because their deadline had passed. */
-  readonly expired: number
+  /** Jobs this call failed because their deadline had passed, by the stage that was due. */
+  readonly expired: ReadonlyArray<Expired>
 }
+export interface Expired {
+  readonly pipeline: string
+  /** Of the stage that was due; it has the letters. */
+  readonly mailbox: string
+  readonly jobs: number
+  /** Written for them; the others had one from being parked. */
+  readonly letters: number
+}
+/** What such a job's error and letter say. */
+export const deadlineCause = "DEADLINE_EXCEEDED"
 
 export class Timers extends Context.Service<
   Timers,
@@ -32,7 +42,11 @@ const promoteScript = Script.make({
     new URL("../mailbox/scripts/message.lua", import.meta.url)
   ],
   numberOfKeys: 1,
-  reply: Schema.Tuple([Schema.Number, Schema.Number, Schema.Number])
+  reply: Schema.Tuple([
+    Schema.Number,
+    Schema.Number,
+    Schema.Array(Schema.Tuple([Schema.String, Schema.String, Schema.Number, Schema.Number]))
+  ])
 })
 const batch = 200
 
@@ -55,7 +69,11 @@ export const layer: Layer.Layer<Timers, never, RedisClient | CoreConfig> = Layer
             ...mailboxes
           ]
         )
-        return { served, nextMillis: next < 0 ? null : next, expired }
+        return {
+          served,
+          nextMillis: next < 0 ? null : next,
+          expired: expired.map(([pipeline, mailbox, jobs, letters]) => ({ pipeline, mailbox, jobs, letters }))
+        }
       })
     })
   })

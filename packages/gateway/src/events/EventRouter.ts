@@ -121,10 +121,13 @@ export const layer = (
       }
       yield* readiness.register("events", () => tail.trouble() ?? trouble(), tail.failed)
 
-      /** A silent viewer's history may be longer than what it saw: the lengths are asked for in one go. */
+      /**
+       * A silent viewer's history may be longer than what it saw, or shorter where Redis lost events: the lengths are asked
+       * for in one go. A job that waits has told its viewers `queued`, and has no history yet.
+       */
       const check = (viewer: Viewer) =>
         Effect.map(log.length(viewer.jobId), (length) => {
-          if (length > viewer.seq) offer(viewer, { _tag: "Recheck" })
+          if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
         })
       /** Viewers whose turn to be checked has come. Each once: the set has no more members than there are viewers. */
       const toCheck = new Set<Viewer>()

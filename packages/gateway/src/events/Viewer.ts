@@ -2,6 +2,8 @@
  * Viewer: one open stream. Follow live first, then read the history after the last seq seen, then join the two by seq:
  * what came twice is dropped, a hole is filled from the history (J4). The terminal event is joined with the job's result,
  * which is stored before the event can be seen (J5), and ends the stream.
+ * After a failover Redis may have lost events a viewer has seen: what happens again has seqs it knows. Such a viewer goes on
+ * from where the history ends now, and hears the end of its job whatever its seq is.
  */
 import { ScanResult } from "@eco2/actors/protocol"
 import { EventLog, JobEvent, JobStore } from "@eco2/core"
@@ -71,12 +73,20 @@ export const stream = (
       })
 
       const catchUp = Effect.fnUntraced(function* (): Effect.fn.Return<string, RedisError.RedisError> {
-        const events = yield* log.history(jobId, last ?? 0)
+        // with the last event seen: one that is not there any more was lost
+        let events = yield* log.history(jobId, Math.max(0, (last ?? 0) - 1))
         if (last === null) last = latestRun(events)
+        if (events.length === 0 && last > 0) {
+          events = yield* log.history(jobId, 0)
+          last = events.at(-1)?.seq ?? 0
+        }
+        const end = events.at(-1)
+        if (end !== undefined && end.seq <= last && JobEvent.isTerminal(end)) return yield* tell(end)
         let text = ""
         for (const event of events) {
           if (event.seq > last && !ended) text += yield* tell(event)
         }
+        subscription.seen(last)
         return text
       })
 
@@ -97,8 +107,11 @@ export const stream = (
           case "Events": {
             let text = ""
             for (const event of signal.events) {
-              if (ended || event.seq <= (last ?? 0)) continue
-              text += event.seq === (last ?? 0) + 1 ? yield* tell(event) : yield* catchUp()
+              if (ended) continue
+              const next = (last ?? 0) + 1
+              if (event.seq === next) text += yield* tell(event)
+              // an end under a seq already seen: of an earlier run, or of this one after a loss; the history tells
+              else if (event.seq > next || JobEvent.isTerminal(event)) text += yield* catchUp()
             }
             return text
           }

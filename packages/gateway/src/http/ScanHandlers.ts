@@ -4,7 +4,6 @@
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, Keyspace, MemoryUse, Pipeline, RedisClient, Role, Tracing } from "@eco2/core"
-import type { RedisError } from "@eco2/core"
 import { Effect, Metric, Schema, Stream } from "effect"
 import type { Scope } from "effect"
 import { HttpServerResponse } from "effect/http"
@@ -14,11 +13,13 @@ import { Authorization, isOwnOrigin } from "../auth/Authorization.ts"
 import { EventRouter } from "../events/EventRouter.ts"
 import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
-import { refusal, respond, unavailable } from "./HttpErrors.ts"
+import { refusal, respond } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
 import * as RequestBody from "./RequestBody.ts"
 import { Api } from "./ScanApi.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
+import * as SubmitRefusal from "./SubmitRefusal.ts"
+import { fromRedis } from "./SubmitRefusal.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
@@ -31,11 +32,6 @@ const viewersRefused = Metric.counter("eco2_viewers_refused_total", {
 const isJobId = Schema.is(Job.JobId)
 const notFound = refusal(404, "RESULT_NOT_FOUND", "no such job, or it has expired")
 const fullFrom = 0.8
-
-const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
-  error._tag === "RedisFull"
-    ? refusal(503, "STORAGE_FULL", "the store is full; try again later", "10 seconds")
-    : unavailable("the store does not answer; try again")
 
 /** Requests that carry cookies may change things only from pages of ours, or of an allowed origin. */
 const checkOrigin = (request: Request, allowed: ReadonlyArray<string>): Effect.Effect<void, HttpRefusal> =>
@@ -83,7 +79,8 @@ export const layer = (config: GatewayConfig) =>
       const jobOf = Effect.fnUntraced(function* (user: string, id: string): Effect.fn.Return<Job.Job, HttpRefusal> {
         if (!isJobId(id)) return yield* notFound
         const job = yield* store.get(id).pipe(
-          Effect.catchTag("JobUnreadable", (error) => Effect.die(error)),
+          // whose it is cannot be read either
+          Effect.catchTag("JobUnreadable", (error) => Effect.as(Effect.logError(error.message), null)),
           Effect.mapError(fromRedis)
         )
         return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* notFound : job
@@ -114,29 +111,7 @@ export const layer = (config: GatewayConfig) =>
         }).pipe(
           Effect.provideService(JobStore.JobStore, store),
           Effect.provideService(Keyspace, keyspace),
-          Effect.mapError((error) => {
-            switch (error._tag) {
-              case "InputTooLarge":
-                return refusal(413, "INPUT_TOO_LARGE", error.message)
-              case "IdempotencyConflict":
-                return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key came before with another body")
-              case "MailboxFull":
-                return refusal(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
-              case "LaneFull":
-                return refusal(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
-              case "RateLimited":
-                return refusal(
-                  429,
-                  "RATE_LIMITED",
-                  "too many of your scans in a short time; try again later",
-                  error.retryAfter
-                )
-              case "UploadGone":
-                return unavailable("the image was not stored; try again")
-              default:
-                return fromRedis(error)
-            }
-          })
+          Effect.mapError(SubmitRefusal.of)
         )
         yield* Effect.logInfo(created ? "scan accepted" : "scan was accepted before").pipe(
           Effect.annotateLogs({ job_id: id, model: scan.model, image_bytes: image?.length ?? 0 })
@@ -149,7 +124,7 @@ export const layer = (config: GatewayConfig) =>
         id: string
       ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
         const job = yield* ownJob(request, id)
-        const body = yield* Effect.orDie(ScanResult.ofJob(job))
+        const body = yield* ScanResult.ofJob(job)
         if (body !== null) return HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": "no-store" } })
         return HttpServerResponse.jsonUnsafe(
           {
@@ -171,8 +146,8 @@ export const layer = (config: GatewayConfig) =>
         if (!isJobId(id)) return yield* refusal(400, "INVALID_JOB_ID", "the job id is not a UUID")
         const job = yield* jobOf(caller.user, id)
         const after = lastEventId(request, query)
-        // nothing left to follow: 204 tells EventSource to stop
-        if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) <= after) {
+        // nothing left to follow: 204 tells EventSource to stop. Who has seen more than there is has not seen this end
+        if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) === after) {
           return HttpServerResponse.empty({ status: 204 })
         }
         // freed when the response is over, however it ends

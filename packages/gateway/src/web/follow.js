@@ -117,9 +117,11 @@ export const follow = (job, on) => {
     const data = parsed(String(message.data))
     if (data === null) return
     const seq = Number(data["seq"] ?? 0)
-    if (seq !== 0 && seq <= lastSeq) return // said twice after a reconnect
+    const ends = TERMINAL_EVENTS.includes(message.type)
+    // said twice after a reconnect; the end counts whatever its number is: a store that lost events counts them anew
+    if (seq !== 0 && seq <= lastSeq && !ends) return
     lastSeq = Math.max(lastSeq, seq)
-    if (TERMINAL_EVENTS.includes(message.type)) {
+    if (ends) {
       const body = data["result"]
       // a terminal event without its body: the result is readable by now
       if (typeof body !== "object" || body === null || !("status" in body)) return void ask()

@@ -24,8 +24,7 @@ local function holds(mailbox, entry, token)
 end
 
 local function letter(mailbox, id, stage, cause, message)
-  redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", int(real_now - retention), "*",
-    "job", id, "stage", stage, "cause", cause, "message", message, "attempts", 0, "first", now_text, "last", now_text, "run", 0)
+  write_letter(mailbox, retention, id, stage, cause, message, 0, now_text, 0)
 end
 
 local function begin(mailbox, stage, entry, id, token)
@@ -43,7 +42,7 @@ local function begin(mailbox, stage, entry, id, token)
     if flat[i] == "about" then about = flat[i + 1] end
   end
   if not f then -- not of our make: nobody could ever end it
-    take_off(mailbox, entry)
+    if not take_off(mailbox, entry) then return { "dropped", "moved" } end -- sent twice: its letter is there
     redis.call("ZREM", root .. ":timers", id)
     redis.call("PEXPIRE", key, retention)
     letter(mailbox, id, stage, "JobUnreadable", "the job's hash is of another make")

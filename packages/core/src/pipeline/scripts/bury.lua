@@ -41,8 +41,7 @@ local due = now + pause
 local parks = round <= rounds and due < tonumber(f.deadline)
 take_off_current(f)
 remove_letter(f)
-f.letter = home .. ":" .. redis.call("XADD", root .. ":dead:" .. home, "MINID", "~", int(real_now - letter_ttl), "*", "job", id, "stage", stage,
-  "cause", cause, "message", message, "attempts", f.attempts, "first", f.since, "last", now_text, "run", f.run)
+f.letter = write_letter(home, letter_ttl, id, stage, cause, message, f.attempts, f.since, f.run)
 f.last = token
 if parks then
   local because = stage .. ":" .. cause

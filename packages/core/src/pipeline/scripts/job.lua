@@ -143,6 +143,11 @@ local function admit(owner, limit, running)
   end
 end
 
+-- Writes a dead letter and drops those past their retention; answers its name, `<mailbox>:<entry id>`, for the fence.
+local function write_letter(mailbox, retention, id, stage, cause, message, attempts, first, run)
+  return mailbox .. ":" .. redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", int(real_now - retention), "*", "job", id,
+    "stage", stage, "cause", cause, "message", message, "attempts", attempts, "first", first, "last", now_text, "run", run)
+end
 local function remove_letter(f)
   local name, entry = string.match(f.letter, "^(.+):(%d+%-%d+)$")
   if name then redis.call("XDEL", root .. ":dead:" .. name, entry) end

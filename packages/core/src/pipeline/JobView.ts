@@ -1,0 +1,68 @@
+/**
+ * JobView: a job of a pipeline as its types say: input and checkpoints decoded, whole (`view`) or as far as this version of
+ * the code understands them (`parts`). Given out by Pipeline. Pure.
+ */
+import { Effect, Result, Schema } from "effect"
+import { JobUnreadable } from "./Job.ts"
+import type { Job } from "./Job.ts"
+import type { OutputOf, Pipeline, Stages } from "./Pipeline.ts"
+import type { Codec } from "./Stage.ts"
+
+/** A job of this pipeline, decoded: its input and what its stages have left so far. */
+export interface View<Input, S extends Stages> {
+  readonly input: Input
+  readonly outputs: { readonly [K in keyof S]?: OutputOf<S[K]> }
+}
+
+const fromJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
+
+/** What of a job decodes, and what does not. */
+export interface Parts<Input, S extends Stages> {
+  /** Null where it does not decode. */
+  readonly input: Input | null
+  readonly outputs: { readonly [K in keyof S]?: OutputOf<S[K]> }
+  /** Stages, or "input", whose JSON this version of the code does not understand, each with the reason. */
+  readonly unreadable: ReadonlyMap<string, string>
+}
+
+/** Decodes what can be decoded of a job of this pipeline: one part that cannot be read hides none of the others. */
+export const parts = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
+  pipeline: Pipeline<Name, Input, S>,
+  job: Job
+): Effect.fn.Return<Parts<Input, S>> {
+  const unreadable = new Map<string, string>()
+  const decode = <A>(what: string, codec: Codec<A>, json: unknown) =>
+    Schema.decodeUnknownEffect(Schema.toCodecJson(codec))(json).pipe(
+      Effect.catch((issue) =>
+        Effect.sync(() => {
+          unreadable.set(what, String(issue))
+          return null
+        })
+      )
+    )
+  const outputs: { [K in keyof S]?: OutputOf<S[K]> } = {}
+  for (const [name, text] of job.outputs) {
+    const stage = pipeline.stages[name]
+    if (stage === undefined) continue
+    const json = fromJson(text)
+    if (Result.isFailure(json)) {
+      unreadable.set(name, "it is not JSON")
+      continue
+    }
+    const output = yield* decode(name, stage.output, json.success)
+    if (!unreadable.has(name)) Object.assign(outputs, { [name]: output })
+  }
+  return { input: yield* decode("input", pipeline.input, job.input), outputs, unreadable }
+})
+
+/** Decodes a job's input and checkpoints; JobUnreadable names what does not decode. */
+export const view = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
+  pipeline: Pipeline<Name, Input, S>,
+  job: Job
+): Effect.fn.Return<View<Input, S>, JobUnreadable> {
+  if (job.pipeline !== pipeline.name)
+    return yield* new JobUnreadable({ id: job.id, reason: `it belongs to ${job.pipeline}` })
+  const { input, outputs, unreadable } = yield* parts(pipeline, job)
+  for (const [what, reason] of unreadable) return yield* new JobUnreadable({ id: job.id, reason: `${what}: ${reason}` })
+  return { input: input as Input, outputs }
+})

@@ -1,0 +1,37 @@
+/** SubmitRefusal: what a client is told of a scan that was not accepted. In each case nothing was stored, but where the store did not answer. */
+import type { JobStore, Limit, Mailbox, RedisError } from "@eco2/core"
+import { refusal, unavailable } from "./HttpErrors.ts"
+import type { HttpRefusal } from "./HttpErrors.ts"
+
+export const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
+  error._tag === "RedisFull"
+    ? refusal(503, "STORAGE_FULL", "the store is full; try again later", "10 seconds")
+    : unavailable("the store does not answer; try again")
+
+type SubmitError =
+  | JobStore.InputTooLarge
+  | JobStore.IdempotencyConflict
+  | JobStore.LaneFull
+  | JobStore.UploadGone
+  | Mailbox.MailboxFull
+  | Limit.RateLimited
+  | RedisError.RedisError
+
+export const of = (error: SubmitError): HttpRefusal => {
+  switch (error._tag) {
+    case "InputTooLarge":
+      return refusal(413, "INPUT_TOO_LARGE", error.message)
+    case "IdempotencyConflict":
+      return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key came before with another body")
+    case "MailboxFull":
+      return refusal(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
+    case "LaneFull":
+      return refusal(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
+    case "RateLimited":
+      return refusal(429, "RATE_LIMITED", "too many of your scans in a short time; try again later", error.retryAfter)
+    case "UploadGone":
+      return unavailable("the image was not stored; try again")
+    default:
+      return fromRedis(error)
+  }
+}
