@@ -122,7 +122,7 @@ describe("a stream that the doctor tries", () => {
   it("needs a token: made with the secret where that is known, given where it is not, and is never shown", async () => {
     const none = { JWT_SECRET: "" }
     const refused = await doctor(none, "--url", gateway.address)
-    expect(refused.of("stream.submit")).toMatchObject({ level: "fail", advice: expect.stringContaining("--token") })
+    expect(refused.of("stream.reach")).toMatchObject({ level: "fail", advice: expect.stringContaining("--token") })
     const token = TokenIssuer.signed()
     const given = await doctor(none, "--url", gateway.address, "--token", token)
     expect(given.of("stream.buffering")).toMatchObject({ level: "ok" })

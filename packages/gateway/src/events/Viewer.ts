@@ -82,6 +82,8 @@ export const stream = (
         }
         const end = events.at(-1)
         if (end !== undefined && end.seq <= last && JobEvent.isTerminal(end)) return yield* tell(end)
+        // an operator has opened another run since: what the earlier one ended with is no end any more
+        last = Math.max(last, latestRun(events))
         let text = ""
         for (const event of events) {
           if (event.seq > last && !ended) text += yield* tell(event)
