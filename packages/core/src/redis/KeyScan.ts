@@ -34,11 +34,17 @@ export const make = (
   shared: Connection,
   counted: <A>(effect: Effect.Effect<A, RedisError>) => Effect.Effect<A, RedisError>
 ): KeyScan => {
+  /** A Cluster's are known once it has answered anything. */
+  const masters = Effect.suspend(() =>
+    mastersOf(shared).length > 0
+      ? Effect.succeed(mastersOf(shared))
+      : Effect.map(counted(fromPromise("PING", () => shared.ping())), () => mastersOf(shared))
+  )
   const scanOnce = (node: StandaloneRedis, pattern: string, cursor: string) =>
     counted(fromPromise("SCAN", () => node.scan(cursor, "MATCH", pattern, "COUNT", step)))
   const scanPages: KeyScan["scanPages"] = (pattern, page) =>
     Effect.gen(function* () {
-      for (const node of mastersOf(shared)) {
+      for (const node of yield* masters) {
         let cursor = "0"
         do {
           const [next, keys] = yield* scanOnce(node, pattern, cursor)
@@ -60,7 +66,7 @@ export const make = (
       Effect.gen(function* () {
         const found: Array<string> = []
         let complete = true
-        for (const node of mastersOf(shared)) {
+        for (const node of yield* masters) {
           let cursor = "0"
           let left = mostKeys
           do {
