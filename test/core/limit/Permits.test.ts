@@ -86,8 +86,8 @@ it.live("L1 a permit whose holder is killed (SIGKILL) comes back once its lease 
 it.live("L1 the permit of a living process is renewed by one call for all of them, for as long as the work takes", () =>
   Effect.gen(function* () {
     const limit = Limit.make("test", { permits: 2 })
-    const one = yield* process(redis.url, { lease: "600 millis" })
-    const other = yield* process(redis.url, { lease: "600 millis" })
+    const one = yield* process(redis.url, { lease: "2 seconds" })
+    const other = yield* process(redis.url, { lease: "2 seconds" })
     const end = yield* Deferred.make<void>()
     yield* one.run(hold(limit, end))
     yield* one.run(hold(limit, end))
@@ -95,7 +95,7 @@ it.live("L1 the permit of a living process is renewed by one call for all of the
     const [, first = "", , second = ""] = yield* scores()
     const [, renewed, , renewedToo] = yield* Fleet.until(
       scores(),
-      ([, a, , b]) => Number(a) > Number(first) + 600 && Number(b) > Number(second) + 600
+      ([, a, , b]) => Number(a) > Number(first) + 2_000 && Number(b) > Number(second) + 600
     )
     expect(renewed).toBe(renewedToo)
     expect((yield* Effect.flip(other.run(grant(limit, { patience: 0 }))))._tag).toBe("RateLimited")
@@ -108,8 +108,8 @@ it.live(
   () =>
     Effect.gen(function* () {
       const limit = Limit.make("test", { permits: 1 })
-      const one = yield* process(redis.url, { lease: "600 millis" })
-      const other = yield* process(redis.url, { lease: "600 millis" })
+      const one = yield* process(redis.url, { lease: "2 seconds" })
+      const other = yield* process(redis.url, { lease: "2 seconds" })
       const end = yield* Deferred.make<void>()
       const holding = yield* one.run(hold(limit, end))
       yield* one.send("DEL", held)
@@ -131,8 +131,8 @@ it.live.skipIf(Fleet.onCluster)(
         Effect.promise(() => FaultProxy.start(Number(new URL(redis.url).port))),
         (started) => Effect.promise(() => started.close())
       )
-      const cutOff = yield* process(proxy.url, { lease: "900 millis" })
-      const other = yield* process(redis.url, { lease: "900 millis" })
+      const cutOff = yield* process(proxy.url, { lease: "2 seconds" })
+      const other = yield* process(redis.url, { lease: "2 seconds" })
       let stoppedAt = Infinity
       const begun = yield* Deferred.make<void>()
       const holding = yield* Effect.forkChild(

@@ -1,7 +1,7 @@
 /** Pictures of strangers' pages, on FakeNews; G1 to G3 are OgImage's, N1 is GuardedFetch's. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { GuardedFetch } from "@eco2/core"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { ConfigProvider, Duration, Effect, Layer } from "effect"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import * as OgImage from "../../../packages/news/src/collect/OgImage.ts"
@@ -15,13 +15,10 @@ afterAll(() => news.close())
 
 const all = (images: OgImage.OgImage["Service"], urls: ReadonlyArray<string>) =>
   Effect.forEach(urls, images.look, { concurrency: "unbounded" })
-const findAll = (urls: ReadonlyArray<string>, env: Record<string, string> = {}) =>
+const findAll = (urls: ReadonlyArray<string>, env: Record<string, string> = {}, layer = OgImage.layer) =>
   Effect.flatMap(OgImage.OgImage, (images) => all(images, urls)).pipe(
     Effect.provide(
-      OgImage.layer.pipe(
-        Layer.provide(news.guard()),
-        Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
-      )
+      layer.pipe(Layer.provide(news.guard()), Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env }))))
     )
   )
 
@@ -29,7 +26,13 @@ describe("OgImage", () => {
   it.live("G1 finds 95 pictures on 110 pages; the 15 without are without one by one", () =>
     Effect.gen(function* () {
       const before = performance.now()
-      const looks = yield* findAll(news.pages.map(({ url }) => url))
+      // how long a page may take is another test's: here a slow machine must not decide who has a picture
+      const patient = OgImage.layerWith(Duration.seconds(8))
+      const looks = yield* findAll(
+        news.pages.map(({ url }) => url),
+        {},
+        patient
+      )
       process.stdout.write(`110 pages in ${Math.round(performance.now() - before)} ms, ${news.peak} at once\n`)
       expect(looks.map(({ picture }) => picture)).toEqual(news.pages.map(({ picture }) => picture))
       const outcomes = { picture: "found", "no tag": "none", silent: "slow", pdf: "other" } as const
@@ -37,6 +40,16 @@ describe("OgImage", () => {
         news.pages.map(({ kind }) => (kind in outcomes ? outcomes[kind as keyof typeof outcomes] : "refused"))
       )
       expect(looks.filter(({ picture }) => picture !== null)).toHaveLength(95)
+    })
+  )
+
+  it.live("G1 a page that says nothing for three seconds is slow", () =>
+    Effect.gen(function* () {
+      const silent = news.pages.find(({ kind }) => kind === "silent")!.url
+      const before = performance.now()
+      expect(yield* findAll([silent])).toEqual([{ picture: null, outcome: "slow" }])
+      expect(performance.now() - before).toBeGreaterThan(2_900)
+      expect(performance.now() - before).toBeLessThan(7_000)
     })
   )
 
