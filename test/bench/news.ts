@@ -75,17 +75,33 @@ const client = (port: number, request: Buffer, done: (millis: number) => void): 
   return socket
 }
 
-const turn = async (port: number, seconds: number, connections: number) => {
+/** Microseconds of processor a process has had; 0 where the system does not tell. Of a shared machine it says more than the clock. */
+const cpuMicrosOf = (pid: number): number => {
+  try {
+    const [user = 0, system = 0] = readFileSync(`/proc/${pid}/stat`, "utf8")
+      .split(") ")[1]!
+      .split(" ")
+      .slice(11, 13)
+      .map(Number)
+    return (user + system) * 10_000
+  } catch {
+    return 0
+  }
+}
+
+const turn = async (port: number, pid: number, seconds: number, connections: number) => {
   const request = Buffer.from(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n`)
   const millis: Array<number> = []
   const since = performance.now()
+  const cpuBefore = cpuMicrosOf(pid)
   const sockets = Array.from({ length: connections }, () => client(port, request, (one) => millis.push(one)))
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000))
   const elapsed = (performance.now() - since) / 1000
+  const cpu = (cpuMicrosOf(pid) - cpuBefore) / Math.max(1, millis.length)
   for (const socket of sockets) socket.destroy()
   const sorted = millis.toSorted((a, b) => a - b)
   const at = (share: number) => sorted[Math.floor(sorted.length * share)] ?? 0
-  return { rate: millis.length / elapsed, p50: at(0.5), p99: at(0.99) }
+  return { rate: millis.length / elapsed, cpu, p50: at(0.5), p99: at(0.99) }
 }
 
 const middle = (values: ReadonlyArray<number>) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0
@@ -118,23 +134,28 @@ const main = async (seconds: number, connections: number) => {
   })
   try {
     const rolePort = Number(new URL(role.address).port)
-    for (const port of [barePort, rolePort]) await turn(port, 1, connections)
+    const [barePid, rolePid] = [child.pid ?? 0, role.pid]
+    await turn(barePort, barePid, 1, connections)
+    await turn(rolePort, rolePid, 1, connections)
     const turns = { bare: [], role: [] } as Record<"bare" | "role", Array<Awaited<ReturnType<typeof turn>>>>
     for (let i = 0; i < 3; i++) {
-      turns.bare.push(await turn(barePort, seconds, connections))
-      turns.role.push(await turn(rolePort, seconds, connections))
+      turns.bare.push(await turn(barePort, barePid, seconds, connections))
+      turns.role.push(await turn(rolePort, rolePid, seconds, connections))
     }
     const of = (name: "bare" | "role") => ({
       rate: middle(turns[name].map(({ rate }) => rate)),
+      cpu: middle(turns[name].map(({ cpu }) => cpu)),
       p50: middle(turns[name].map(({ p50 }) => p50)),
       p99: middle(turns[name].map(({ p99 }) => p99))
     })
     for (const name of ["bare", "role"] as const) {
-      const { p50, p99, rate } = of(name)
-      console.log(`${name.padEnd(5)} ${rate.toFixed(0)} req/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`)
+      const { cpu, p50, p99, rate } = of(name)
+      console.log(
+        `${name.padEnd(5)} ${rate.toFixed(0)} req/s, p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms, ${cpu.toFixed(0)} µs of processor a request`
+      )
     }
     console.log(
-      `role / bare: ${((100 * of("role").rate) / of("bare").rate).toFixed(0)} % of the rate, ${(of("role").p99 / of("bare").p99).toFixed(2)} × the p99`
+      `role / bare: ${((100 * of("role").rate) / of("bare").rate).toFixed(0)} % of the rate, ${(of("role").p99 / of("bare").p99).toFixed(2)} × the p99, ${(of("role").cpu / of("bare").cpu).toFixed(2)} × the processor`
     )
   } finally {
     child.kill()
