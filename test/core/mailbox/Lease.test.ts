@@ -208,7 +208,8 @@ describe("a fleet", () => {
         const began = () => Effect.map(Fleet.hashOf(client, id), ({ since }) => Number(since))
         const at = yield* Fleet.until(began(), (millis) => millis > start)
         expect(at - start).toBeGreaterThanOrEqual(lease - 1)
-        expect(at - start).toBeLessThan(4 * lease)
+        // not at the next look some other loop would take, however slow the machine
+        expect(at - start).toBeLessThan(5_000)
       })
   )
 
