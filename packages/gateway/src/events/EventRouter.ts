@@ -2,7 +2,8 @@
  * EventRouter: fans the partitions' live tails out to the viewers of this process; fan-out, not competition, so every
  * gateway reads every partition once, whatever the number of its viewers.
  * A viewer's queue is bounded: one that does not keep up is ended, and its browser resumes by Last-Event-ID. One timer
- * serves all viewers' keepalives, loss checks and time limits. How one viewer joins history and tail: Viewer (J4).
+ * serves all viewers' keepalives and time limits; loss checks, which ask Redis, are a loop of their own, so that a Redis
+ * that is away holds no keepalive up. How one viewer joins history and tail: Viewer (J4).
  */
 import { Elapsed, EventLog, Keyspace, Readiness, Supervisor } from "@eco2/core"
 import type { Job, JobEvent, RedisError } from "@eco2/core"

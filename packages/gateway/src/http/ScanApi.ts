@@ -23,7 +23,7 @@ const failure = (code: number, description: string) => status(code, description)
 const unknownCaller = [
   failure(400, "MALFORMED_TOKEN"),
   failure(401, "UNAUTHORIZED"),
-  failure(403, "TOKEN_REVOKED")
+  failure(403, "TOKEN_REVOKED, HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED")
 ] as const
 
 const ScanBody = Schema.Struct({
@@ -77,6 +77,7 @@ const streamErrors = [
   failure(400, "INVALID_JOB_ID"),
   ...unknownCaller,
   failure(404, "RESULT_NOT_FOUND"),
+  failure(429, "TOO_MANY_STREAMS"),
   failure(503, "TOO_MANY_VIEWERS, UNAVAILABLE")
 ] as const
 const resultSuccess = [ScanResult.ScanResult, status(202, "Still open; see Retry-After")(Processing)] as const
@@ -132,7 +133,6 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     success: status(202, "Cancelled, now or before")(Cancelled),
     error: [
       ...unknownCaller,
-      failure(403, "ORIGIN_NOT_ALLOWED"),
       failure(404, "RESULT_NOT_FOUND"),
       failure(409, "ALREADY_FINISHED"),
       failure(503, "UNAVAILABLE")

@@ -1,6 +1,7 @@
 -- packages/core/src/limit/scripts/limit.lua
 -- Prelude of the scripts of a rate limit: clock and arithmetic. Not a script of its own: it stands above limit-take,
 -- limit-settle, limit-pause, limit-resume, limit-renew and limit-look, whose KEYS share the hash tag of the limit's name.
+-- KEYS     as of the script beneath
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
 -- cost     O(1)
