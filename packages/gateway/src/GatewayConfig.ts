@@ -2,24 +2,11 @@
  * GatewayConfig: what an operator may set for the door. A wrong value stops the process at start and names the variable.
  */
 import { ImageHosts } from "@eco2/actors/protocol"
-import { Setting } from "@eco2/core"
+import { CorsOrigins, Setting } from "@eco2/core"
 import { Config, Duration, Effect } from "effect"
 
-const list = (text: string): ReadonlyArray<string> =>
-  text
-    .split(",")
-    .map((part) => part.trim())
-    .filter((part) => part !== "")
-const isOrigin = (text: string) =>
-  URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text
-
 export const GatewayConfig = Config.all({
-  /** CORS_ORIGINS: origins that may call with credentials, comma list. Default none. */
-  corsOrigins: Setting.parsed<ReadonlyArray<string>>("CORS_ORIGINS", {
-    default: [],
-    allowed: "a comma list of origins such as https://app.example",
-    parse: (text) => (list(text).every(isOrigin) ? list(text) : undefined)
-  }),
+  corsOrigins: CorsOrigins.corsOrigins,
   /** IMAGE_HOSTS: hosts an image_url may name; workers read it too. Default: any public host. */
   imageHosts: ImageHosts.ImageHosts,
   /** VIEW_TIMEOUT: how long one stream may last. Default 300 seconds. */

@@ -1,7 +1,6 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
-import { Core, PagePolicy } from "@eco2/core"
+import { Core, CorsOrigins, ErrorBody } from "@eco2/core"
 import { Effect, Layer } from "effect"
-import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as Authorization from "./auth/Authorization.ts"
 import * as ExtAuthz from "./authz/ExtAuthz.ts"
@@ -10,7 +9,6 @@ import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
 import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
-import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
@@ -18,32 +16,6 @@ import { Api } from "./http/ScanApi.ts"
 import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
-
-const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
-
-/** Also for what the router refuses by itself. */
-const errorBodies = HttpRouter.middleware(
-  (app) =>
-    HttpEffect.withPreResponseHandler(app, (_, response) =>
-      Effect.succeed(PagePolicy.withPolicy(withErrorBody(response)))
-    ),
-  { global: true }
-)
-
-const cors = (origins: ReadonlyArray<string>) =>
-  origins.length === 0
-    ? Layer.empty
-    : HttpRouter.middleware(
-        HttpMiddleware.cors({
-          allowedOrigins: (origin) => origins.includes(origin),
-          allowedMethods: ["GET", "POST", "DELETE", "OPTIONS"],
-          allowedHeaders: ["content-type", "authorization", "x-user-id", "x-idempotency-key", "last-event-id"],
-          exposedHeaders: ["location", "retry-after"],
-          credentials: true,
-          maxAge: 600
-        }),
-        { global: true }
-      )
 
 /** `authDefault`: what AUTH_MODE defaults to. `host`: what HOST defaults to. */
 export const gateway = (options: { readonly authDefault: AuthMode; readonly host: string }) =>
@@ -69,12 +41,16 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         api,
         HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }),
         Page.layer,
-        notFound,
-        errorBodies,
+        ErrorBody.notFound,
+        ErrorBody.layer,
         Core.storeReadiness,
         Core.storeTelemetry,
         Core.topicReadiness,
-        cors(config.corsOrigins)
+        CorsOrigins.layer(config.corsOrigins, {
+          methods: ["GET", "POST", "DELETE", "OPTIONS"],
+          headers: ["content-type", "authorization", "x-user-id", "x-idempotency-key", "last-event-id"],
+          exposed: ["location", "retry-after"]
+        })
       )
     })
   )

@@ -1,7 +1,6 @@
 /** What this package does, as layers for composition roots. */
-import { Core, GuardedFetch, Migrations, PagePolicy, Postgres, Readiness, RedisClient } from "@eco2/core"
+import { Core, CorsOrigins, ErrorBody, GuardedFetch, Migrations, Postgres, Readiness, RedisClient } from "@eco2/core"
 import { Effect, Layer, Schedule } from "effect"
-import { HttpEffect, HttpMiddleware, HttpRouter } from "effect/http"
 import { HttpApiScalar } from "effect/http-api"
 import * as ArticleBehavior from "./collect/ArticleBehavior.ts"
 import * as Collector from "./collect/Collector.ts"
@@ -11,11 +10,9 @@ import * as NewsSchedules from "./collect/NewsSchedules.ts"
 import * as OgImage from "./collect/OgImage.ts"
 import * as PictureSearch from "./collect/PictureSearch.ts"
 import * as QuotaGauge from "./collect/QuotaGauge.ts"
-import { noSuchPage, withErrorBody } from "./http/HttpErrors.ts"
 import { NewsApi } from "./http/NewsApi.ts"
 import * as NewsHandlers from "./http/NewsHandlers.ts"
 import * as NewsPage from "./http/NewsPage.ts"
-import { NewsConfig } from "./NewsConfig.ts"
 import * as NewsSources from "./source/NewsSources.ts"
 import * as ArticleCache from "./store/ArticleCache.ts"
 import * as ArticleReading from "./store/ArticleReading.ts"
@@ -79,37 +76,18 @@ export const workerReadiness = Layer.effectDiscard(
   })
 )
 
-const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
-const errorBodies = HttpRouter.middleware(
-  (app) =>
-    HttpEffect.withPreResponseHandler(app, (_, response) =>
-      Effect.succeed(PagePolicy.withPolicy(withErrorBody(response)))
-    ),
-  { global: true }
-)
-const cors = (origins: ReadonlyArray<string>) =>
-  origins.length === 0
-    ? Layer.empty
-    : HttpRouter.middleware(
-        HttpMiddleware.cors({
-          allowedOrigins: (origin) => origins.includes(origin),
-          allowedMethods: ["GET", "OPTIONS"],
-          allowedHeaders: ["content-type", "authorization", "if-none-match"],
-          exposedHeaders: ["etag", "retry-after"],
-          credentials: true,
-          maxAge: 600
-        }),
-        { global: true }
-      )
-
 /** Role `news-api`: the routes in a process of their own. */
 export const newsApi = Layer.unwrap(
-  Effect.map(NewsConfig, ({ corsOrigins }) =>
+  Effect.map(CorsOrigins.corsOrigins, (origins) =>
     Layer.mergeAll(
       newsRoutes,
-      notFound,
-      errorBodies,
-      cors(corsOrigins),
+      ErrorBody.notFound,
+      ErrorBody.layer,
+      CorsOrigins.layer(origins, {
+        methods: ["GET", "OPTIONS"],
+        headers: ["content-type", "authorization", "if-none-match"],
+        exposed: ["etag", "retry-after"]
+      }),
       readiness,
       Layer.effectDiscard(databaseNotWrong)
     )

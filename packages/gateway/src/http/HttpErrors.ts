@@ -2,6 +2,7 @@
  * HttpErrors: every refusal a client may see, as one value: status, code, text. The body is `{detail, code}`, or for
  * validation 422 `{detail: [{loc, msg, type}]}`. Never a stack trace, never a payload.
  */
+import { ErrorBody } from "@eco2/core"
 import { Data, Duration, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 
@@ -33,26 +34,6 @@ export const invalid = (field: string, msg: string, type: string): HttpRefusal =
 export const unavailable = (detail: string, after: Duration.Input = "2 seconds"): HttpRefusal =>
   refusal(503, "UNAVAILABLE", detail, after)
 
-/** What the log tells more of. */
-export const internalError = HttpServerResponse.jsonUnsafe(
-  { detail: "internal error", code: "INTERNAL" },
-  { status: 500 }
-)
-
-/** Whatever path nobody serves. */
-export const noSuchPage = HttpServerResponse.jsonUnsafe({ detail: "no such page", code: "NOT_FOUND" }, { status: 404 })
-
-/** A refusal of the router itself (a path that does not decode, a query given twice) comes without a body: it gets ours. */
-export const withErrorBody = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
-  response.status < 400 || response.body._tag !== "Empty"
-    ? response
-    : response.status === 404
-      ? noSuchPage
-      : HttpServerResponse.jsonUnsafe(
-          { detail: "the request is malformed", code: "INVALID_REQUEST" },
-          { status: response.status }
-        )
-
 const toResponse = (error: HttpRefusal): HttpServerResponse.HttpServerResponse =>
   HttpServerResponse.jsonUnsafe(
     { detail: error.detail, code: error.code },
@@ -75,14 +56,4 @@ const toResponse = (error: HttpRefusal): HttpServerResponse.HttpServerResponse =
 export const respond = <R>(
   effect: Effect.Effect<HttpServerResponse.HttpServerResponse, HttpRefusal, R>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R> =>
-  effect.pipe(
-    Effect.catchTag("HttpRefusal", (error) => Effect.succeed(toResponse(error))),
-    Effect.catchDefect((defect) =>
-      Effect.as(
-        Effect.logError("request failed").pipe(
-          Effect.annotateLogs({ error: defect instanceof Error ? (defect.stack ?? defect.message) : String(defect) })
-        ),
-        internalError
-      )
-    )
-  )
+  ErrorBody.orInternal(Effect.catchTag(effect, "HttpRefusal", (error) => Effect.succeed(toResponse(error))))

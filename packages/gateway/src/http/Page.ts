@@ -1,9 +1,9 @@
 /** Page: the web page at / and its files under /assets/, with a content security policy that allows nothing from elsewhere. */
+import { ErrorBody } from "@eco2/core"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
-import { noSuchPage } from "./HttpErrors.ts"
 
 const folder = fileURLToPath(new URL("../web/", import.meta.url))
 
@@ -40,7 +40,7 @@ const index = HttpRouter.use((router) =>
 const assets = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const files = yield* HttpStaticServer.make({ root: folder, cacheControl: "no-cache" })
-    const serve = Effect.catch(files, () => Effect.succeed(noSuchPage))
+    const serve = Effect.catch(files, () => Effect.succeed(ErrorBody.noSuchPage))
     yield* router.prefixed("/assets").add("GET", "/*", serve)
   })
 )

@@ -1,5 +1,4 @@
-/** HttpErrors: what goes wrong, as responses: `{detail, code}` and never a stack trace. */
-import { Effect } from "effect"
+/** HttpErrors: why the news service refuses a request, as responses. What every service answers alike: ErrorBody in core. */
 import { HttpServerResponse } from "effect/http"
 
 /** Why a request is refused; nothing happened. */
@@ -23,29 +22,4 @@ export const refused = ({ code, detail, status }: Refusal): HttpServerResponse.H
   HttpServerResponse.jsonUnsafe(
     { detail, code },
     { status, headers: { "cache-control": "no-store", ...(status === 503 ? { "retry-after": "2" } : {}) } }
-  )
-
-const internalError = HttpServerResponse.jsonUnsafe({ detail: "internal error", code: "INTERNAL" }, { status: 500 })
-const malformed = { detail: "the request is malformed", code: "INVALID_REQUEST" }
-
-/** Whatever path nobody serves. */
-export const noSuchPage = HttpServerResponse.jsonUnsafe({ detail: "no such page", code: "NOT_FOUND" }, { status: 404 })
-
-/** A refusal of the router itself comes without a body: it gets ours. */
-export const withErrorBody = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse =>
-  response.status < 400 || response.body._tag !== "Empty"
-    ? response
-    : response.status === 404
-      ? noSuchPage
-      : HttpServerResponse.jsonUnsafe(malformed, { status: response.status })
-
-/** A defect is said in the log and answered 500 without details. */
-export const orInternal = <E, R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
-  Effect.catchDefect(effect, (defect) =>
-    Effect.as(
-      Effect.logError("request failed").pipe(
-        Effect.annotateLogs({ error: defect instanceof Error ? (defect.stack ?? defect.message) : String(defect) })
-      ),
-      internalError
-    )
   )

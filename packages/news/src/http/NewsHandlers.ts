@@ -2,7 +2,7 @@
  * NewsHandlers: answers news calls. A list's body is put together from articles that are JSON already. Its ETag is weak: the
  * articles and what comes after them, not the seconds the cache is still in force.
  */
-import { Complaint, Postgres, RedisClient } from "@eco2/core"
+import { Complaint, ErrorBody, Postgres, RedisClient } from "@eco2/core"
 import { Effect, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { OpenApi } from "effect/http-api"
@@ -10,7 +10,7 @@ import { hash } from "node:crypto"
 import { ArticleReading } from "../store/ArticleReading.ts"
 import type { Reading } from "../store/ArticleReading.ts"
 import type { Query } from "../store/ArticlePage.ts"
-import { orInternal, refused, unavailable } from "./HttpErrors.ts"
+import { refused, unavailable } from "./HttpErrors.ts"
 import { categories, NewsApi } from "./NewsApi.ts"
 import * as NewsQuery from "./NewsQuery.ts"
 
@@ -80,7 +80,7 @@ export const layer = HttpRouter.use(
       )
     })
     const described = HttpServerResponse.jsonUnsafe(OpenApi.fromApi(NewsApi))
-    yield* router.add("GET", `${base}/news`, orInternal(list))
+    yield* router.add("GET", `${base}/news`, ErrorBody.orInternal(list))
     yield* router.add("GET", `${base}/news/categories`, Effect.succeed(categoryNames))
     yield* router.add("GET", `${base}/health`, health)
     yield* router.add("GET", `${base}/openapi.json`, Effect.succeed(described))

@@ -2,6 +2,7 @@
  * NewsPage: the page at /news and its files under /news/assets/, with a content security policy that allows nothing from
  * elsewhere but pictures. `category`, `cursor`, `lang` stand in its address; the language is else the browser's.
  */
+import { ErrorBody } from "@eco2/core"
 import { Effect, Layer, Result, Schema } from "effect"
 import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
 import { HttpServerRequest } from "effect/http"
@@ -10,7 +11,6 @@ import { Article } from "../domain/Article.ts"
 import { render } from "../web/document.ts"
 import type { View } from "../web/document.ts"
 import type { Language } from "../web/texts.ts"
-import { noSuchPage, orInternal } from "./HttpErrors.ts"
 import { reader } from "./NewsHandlers.ts"
 import * as NewsQuery from "./NewsQuery.ts"
 
@@ -70,7 +70,7 @@ const page = HttpRouter.use(
     yield* router.add(
       "GET",
       "/news",
-      orInternal(
+      ErrorBody.orInternal(
         Effect.gen(function* () {
           const request = yield* HttpServerRequest.HttpServerRequest
           const given = new URL(request.url, "http://localhost").searchParams
@@ -102,7 +102,7 @@ const files = ["news.js", "style.css", "icon.svg"]
 const assets = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const served = yield* HttpStaticServer.make({ root: folder, cacheControl: "no-cache" })
-    const serve = Effect.catch(served, () => Effect.succeed(noSuchPage))
+    const serve = Effect.catch(served, () => Effect.succeed(ErrorBody.noSuchPage))
     for (const file of files) yield* router.prefixed("/news/assets").add("GET", `/${file}`, serve)
   })
 )

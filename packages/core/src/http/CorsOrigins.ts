@@ -1,0 +1,42 @@
+/** CorsOrigins: whose pages may call a service with credentials: the setting, and the answers to their browsers. */
+import { Layer } from "effect"
+import { HttpMiddleware, HttpRouter } from "effect/http"
+import * as Setting from "../config/Setting.ts"
+
+const list = (text: string): ReadonlyArray<string> =>
+  text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "")
+const isOrigin = (text: string) =>
+  URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && new URL(text).origin === text
+
+/** CORS_ORIGINS: origins that may call with credentials, comma list. Default none. */
+export const corsOrigins = Setting.parsed<ReadonlyArray<string>>("CORS_ORIGINS", {
+  default: [],
+  allowed: "a comma list of origins such as https://app.example",
+  parse: (text) => (list(text).every(isOrigin) ? list(text) : undefined)
+})
+
+/** For these origins alone; `headers`: those a page may send, `exposed`: those it may read. */
+export const layer = (
+  origins: ReadonlyArray<string>,
+  allowed: {
+    readonly methods: ReadonlyArray<string>
+    readonly headers: ReadonlyArray<string>
+    readonly exposed: ReadonlyArray<string>
+  }
+) =>
+  origins.length === 0
+    ? Layer.empty
+    : HttpRouter.middleware(
+        HttpMiddleware.cors({
+          allowedOrigins: (origin) => origins.includes(origin),
+          allowedMethods: allowed.methods,
+          allowedHeaders: allowed.headers,
+          exposedHeaders: allowed.exposed,
+          credentials: true,
+          maxAge: 600
+        }),
+        { global: true }
+      )
