@@ -5,9 +5,18 @@ import { Totals } from "./test/reporter.ts"
 const wholeSystem = ["test/e2e/**/*.test.ts", "test/browser/**/*.test.ts", "test/fault/**/*.test.ts"]
 
 /** What stands on Redis's keys and clocks is played on a Cluster of three masters too. */
-const onCluster = ["pipeline", "deadletter", "mailbox", "event", "actor", "timer", "topic", "limit"].map(
-  (part) => `test/core/${part}/**/*.test.ts`
-)
+const onCluster = [
+  "topic",
+  "policy",
+  "mailbox",
+  "limit",
+  "job",
+  "worker",
+  "actor",
+  "pipeline",
+  "schedule",
+  "operations"
+].map((part) => `test/core/${part}/**/*.test.ts`)
 
 export default defineConfig({
   test: {

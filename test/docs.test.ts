@@ -1,6 +1,6 @@
 /** The documents' tables say what the code says. */
 import { describe, expect, it } from "@effect/vitest"
-import { Keys } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 

@@ -1,6 +1,7 @@
 /** .env.example lists every variable the code reads and nothing else, each explained, each with its true default. */
 import { describe, expect, it } from "vitest"
-import { CoreConfig, PostgresConfig } from "@eco2/core"
+import { CoreConfig } from "@eco2/core"
+import { PostgresConfig } from "@eco2/core/postgres"
 import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
 import { Config, ConfigProvider, Effect, Layer } from "effect"
 import { globSync, readFileSync } from "node:fs"

@@ -3,7 +3,7 @@
  * and where Chromium is. Tests read both by `inject("redisUrl")`, `inject("chromiumPath")`.
  */
 import type { TestProject } from "vitest/node"
-import { start } from "../packages/core/src/testing/RedisServer.ts"
+import { start } from "../packages/core/src/server/RedisServer.ts"
 import { chromium, find } from "../deploy/local/SystemProgram.ts"
 
 declare module "vitest" {

@@ -2,8 +2,9 @@
 import { describe, expect, it } from "vitest"
 import { Schema } from "effect"
 import { globSync, readFileSync } from "node:fs"
+import { posix } from "node:path"
 import { fileURLToPath } from "node:url"
-import { importsOf, violations } from "./harness/ImportRules.ts"
+import { annexes, floors, importsOf, rings, violations } from "./harness/ImportRules.ts"
 import type { Declared } from "./harness/ImportRules.ts"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
@@ -34,6 +35,34 @@ describe("imports", () => {
     ].flatMap(find)
     expect(files.length).toBeGreaterThan(5)
     expect(files.flatMap((file) => violations(file, readFileSync(`${root}${file}`, "utf8"), declared))).toEqual([])
+  })
+
+  it("no two source files import each other, also by their types alone, and not around a corner", () => {
+    const files = ["packages/*/src/**/*.ts", "deploy/**/*.ts"].flatMap(find)
+    const imports = new Map(
+      files.map((file) => [
+        file,
+        importsOf(readFileSync(`${root}${file}`, "utf8"))
+          .filter((specifier) => specifier.startsWith("."))
+          .map((specifier) => posix.join(posix.dirname(file), specifier))
+      ])
+    )
+    expect(rings(imports)).toEqual([])
+  })
+
+  it("a ring of imports is found, however long", () => {
+    const ring = new Map([
+      ["a.ts", ["b.ts"]],
+      ["b.ts", ["c.ts", "d.ts"]],
+      ["c.ts", ["a.ts"]],
+      ["d.ts", []]
+    ])
+    expect(rings(ring)).toEqual([["a.ts", "b.ts", "c.ts"]])
+  })
+
+  it("every folder of core has its floor, and every floor its folder", () => {
+    const folders = new Set(find("packages/core/src/*/**/*.ts").map((file) => file.split("/")[3] ?? ""))
+    expect([...folders].toSorted()).toEqual([...floors, ...Object.keys(annexes)].toSorted())
   })
 
   it("every way to name a module is seen, and comments and strings are not", () => {
@@ -93,7 +122,13 @@ describe("imports", () => {
     ["packages/core/src/actor/Actor.ts", "@eco2/actors/protocol", /imports of the other packages: nothing/],
     ["packages/core/src/actor/Actor.ts", "../../../../deploy/local/LocalRedis.ts", /left by its name/],
     ["packages/core/src/actor/Actor.ts", "../../../../test/globalSetup.ts", /only tests/],
-    ["packages/core/src/index.ts", "./testing/index.ts", /test kit/],
+    ["packages/core/src/mailbox/Mailbox.ts", "../worker/Lease.ts", /mailbox stands below worker/],
+    ["packages/core/src/mailbox/Mailbox.ts", "../job/scripts/job.lua", /mailbox stands below job/],
+    ["packages/core/src/redis/RedisClient.ts", "../service/Logging.ts", /redis stands below service/],
+    ["packages/core/src/redis/RedisClient.ts", "../telemetry.ts", /entry points/],
+    ["packages/core/src/postgres/Postgres.ts", "../redis/RedisClient.ts", /core\/src\/postgres imports of core: clock/],
+    ["packages/core/src/oddments/Odd.ts", "../redis/RedisClient.ts", /has no floor/],
+    ["packages/core/src/layers/Worker.ts", "../testing/FaultProxy.ts", /test kit/],
     ["packages/actors/src/main.ts", "@eco2/gateway/layers", /imports of the other packages: @eco2\/core/],
     ["packages/actors/src/scan/VisionStage.ts", "@eco2/core/testing", /test kit/],
     ["packages/actors/src/scan/VisionStage.ts", "../../../core/src/redis/Keys.ts", /left by its name/],
@@ -112,9 +147,13 @@ describe("imports", () => {
   const allowed: ReadonlyArray<readonly [file: string, specifier: string]> = [
     ["packages/core/src/redis/RedisClient.ts", "ioredis"],
     ["packages/core/src/postgres/Postgres.ts", "postgres"],
-    ["packages/core/src/mailbox/Mailbox.ts", "#src/redis/Keys.ts"],
-    ["packages/core/src/testing/RedisServer.ts", "vitest"],
+    ["packages/core/src/mailbox/Mailbox.ts", "../redis/Keys.ts"],
+    ["packages/core/src/layers/Worker.ts", "../clock/Elapsed.ts"],
+    ["packages/core/src/service/Role.ts", "../supervision/Readiness.ts"],
+    ["packages/core/src/testing.ts", "./testing/FaultProxy.ts"],
+    ["packages/core/src/testing/PostgresServer.ts", "vitest"],
     ["packages/actors/src/scan/VisionStage.ts", "@eco2/core"],
+    ["packages/actors/src/character/CharacterStore.ts", "@eco2/core/postgres"],
     ["packages/actors/src/scan/VisionStage.ts", "node:crypto"],
     ["packages/actors/src/scan/VisionStage.ts", "effect/Effect"],
     ["packages/gateway/src/http/ScanApi.ts", "@eco2/actors/protocol"],

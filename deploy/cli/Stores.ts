@@ -3,7 +3,9 @@
  * (DATABASE_URL) and to Redis (REDIS_URL) themselves, as a deployment's hooks do. What goes wrong becomes an exit code here.
  */
 import { Config, Effect, Layer, References } from "effect"
-import { Postgres, RedisClient, Topic } from "@eco2/core"
+import { Topic } from "@eco2/core/client"
+import { RedisClient } from "@eco2/core/redis"
+import { Postgres } from "@eco2/core/postgres"
 import { CommandFailed, fail } from "./CommandFailed.ts"
 
 const away = new Set(["PostgresUnavailable", "PostgresBusy", "RedisUnavailable", "RedisFull"])

@@ -4,7 +4,7 @@
  * statement waits a few seconds, then it is unavailable. One that cannot be prepared ends the process, which says why.
  */
 import { prepareDatabase } from "@eco2/actors/characters"
-import { Migrations, Postgres, PostgresConfig } from "@eco2/core"
+import { Migrations, Postgres, PostgresConfig } from "@eco2/core/postgres"
 import { migrations as newsMigrations } from "@eco2/news/layers"
 import { Deferred, Effect, Layer, Redacted, Schedule } from "effect"
 import type { Config, Scope } from "effect"

@@ -10,7 +10,7 @@ import { spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { Effect, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
-import * as RedisServer from "../../packages/core/src/testing/RedisServer.ts"
+import * as RedisServer from "../../packages/core/src/server/RedisServer.ts"
 import { startOf } from "../../scripts/ProcessLock.mjs"
 import * as SystemProgram from "./SystemProgram.ts"
 

@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
 import { delimiter, isAbsolute, join } from "node:path"
-import * as PostgresPrograms from "../../packages/core/src/testing/PostgresPrograms.ts"
+import * as PostgresPrograms from "../../packages/core/src/server/PostgresPrograms.ts"
 
 export interface Program {
   /** File names it goes by, the preferred one first. */

@@ -4,7 +4,9 @@
  * a provider's key is.
  * Composition root: puts layers together, decides nothing else.
  */
-import { Core, CoreConfig, RedisClient, Role, Schedules } from "@eco2/core"
+import { CoreConfig, Schedules, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Role } from "@eco2/core/service"
 import { characterMatch, characters, characterWorker, fresh } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
@@ -92,10 +94,10 @@ Role.run({
     gateway({ authDefault: "none", host }),
     newsRoutes,
     later(Layer.provideMerge(firstNews, newsWorker)),
-    Core.workerTelemetry
+    Worker.telemetry
   ).pipe(
     Layer.provide(characters),
-    Layer.provide(Core.worker({ role: "all" })),
+    Layer.provide(Worker.layer({ role: "all" })),
     Layer.provide([redis, database, CoreConfig.layer]),
     Layer.provide(state),
     Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env, madeSecret ?? "")))

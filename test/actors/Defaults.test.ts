@@ -2,7 +2,9 @@
 import { expect, it } from "@effect/vitest"
 import { characterMatch, characterWorker } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
-import { ActorSystem, Core, CoreConfig, Postgres, RedisClient } from "@eco2/core"
+import { ActorSystem, CoreConfig, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Postgres } from "@eco2/core/postgres"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { characters } from "../../packages/actors/src/domain/Character.ts"
 import * as Fleet from "../core/CoreFixture.ts"
@@ -17,7 +19,7 @@ const served = <E, R>(role: Layer.Layer<never, E, R>, env: Readonly<Record<strin
   Effect.map(
     Layer.build(
       role.pipe(
-        Layer.provideMerge(Core.worker({ role: "test" })),
+        Layer.provideMerge(Worker.layer({ role: "test" })),
         Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({})]),
         Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { ...simulatedOnly, ...env } }))),
         Layer.fresh

@@ -3,11 +3,12 @@
  * in the same run and taking turns with it, a bare round trip between the same two processes: XADD wakes the other side's
  * XREAD, which answers by XADD and wakes ours. Printed are milliseconds. No test asserts on any of it.
  */
-import { Actor, Behavior, Core, CoreConfig, RedisClient } from "@eco2/core"
+import { Actor, Behavior, Client, CoreConfig, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { Effect, Fiber, Layer, References, Schema } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { start } from "../../packages/core/src/testing/RedisServer.ts"
+import { start } from "../../packages/core/src/server/RedisServer.ts"
 import { median, percentile } from "./Workload.ts"
 
 const Echo = Actor.make("echo", { Say: Actor.ask({ payload: Schema.String, reply: Schema.String }) })
@@ -79,7 +80,7 @@ const quietly = Effect.provideService(References.MinimumLogLevel, "Warn")
 const url = process.env.BENCH_ASK_OF
 if (url !== undefined) {
   const behavior = Behavior.layer(Echo, Effect.succeed({ Say: (text: string) => Effect.succeed(text) }))
-  const worker = behavior.pipe(Layer.provide(Core.worker({ role: "bench" })), Layer.provideMerge(ground(url)))
+  const worker = behavior.pipe(Layer.provide(Worker.layer({ role: "bench" })), Layer.provideMerge(ground(url)))
   await Effect.runPromise(quietly(Effect.scoped(Effect.provide(answering, worker))))
 } else {
   const server = await start({ args: ["--appendonly", "yes", "--appendfsync", "everysec"] })
@@ -88,7 +89,7 @@ if (url !== undefined) {
     stdio: ["ignore", "pipe", "inherit"]
   })
   await once(other.stdout, "data")
-  const client = Core.client.pipe(Layer.provideMerge(ground(server.url)))
+  const client = Client.layer.pipe(Layer.provideMerge(ground(server.url)))
   await Effect.runPromise(quietly(Effect.scoped(Effect.provide(asking, client))))
   other.kill("SIGKILL")
   await server.stop()

@@ -2,7 +2,8 @@
  * Contender: @eco2/core. `node eco2.ts worker|submitter <redis port> [work millis of a stage]`.
  * Everything a user gets is on: schemas, checkpoints, history, live events.
  */
-import { Core, CoreConfig, EventLog, JobEvent, Pipeline, RedisClient, Stage } from "@eco2/core"
+import { Client, CoreConfig, EventLog, JobEvent, Pipeline, Stage, StageBehavior, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { Effect, Layer, References, Schema } from "effect"
 import { cpuMillis, input, onCommand, output, percentile, report, stages } from "./Workload.ts"
 
@@ -24,14 +25,14 @@ const worker = Effect.gen(function* () {
   const work = Number(workMillis) > 0 ? Effect.as(Effect.sleep(Number(workMillis)), output) : Effect.succeed(output)
   const behaviors = Layer.mergeAll(
     ...(stages.map((stage) =>
-      Pipeline.behavior(
+      StageBehavior.layer(
         Bench,
         stage,
         Effect.succeed(() => work)
       )
     ) as [Layer.Layer<never>])
   )
-  yield* Layer.build(behaviors.pipe(Layer.provide(Core.worker({ role: "bench" })), Layer.provide(base)))
+  yield* Layer.build(behaviors.pipe(Layer.provide(Worker.layer({ role: "bench" })), Layer.provide(base)))
   onCommand((command) => {
     if (command === "usage") report("usage", { cpu: cpuMillis(), rss: process.memoryUsage().rss })
   })
@@ -41,7 +42,7 @@ const worker = Effect.gen(function* () {
 
 const submitter = Effect.gen(function* () {
   const log = yield* EventLog.EventLog
-  const services = yield* Effect.context<Core.Client>()
+  const services = yield* Effect.context<Client.Client>()
   let open = 0
   let started = 0
   const waiting = new Map<string, () => void>()
@@ -89,6 +90,6 @@ const submitter = Effect.gen(function* () {
   })
   report("ready")
   yield* Effect.never
-}).pipe(Effect.provide(Core.client.pipe(Layer.provide(base))))
+}).pipe(Effect.provide(Client.layer.pipe(Layer.provide(base))))
 
 Effect.runFork((role === "worker" ? worker : submitter).pipe(Effect.scoped, Effect.provide(quiet)))

@@ -3,9 +3,10 @@
  * user has 5,000 jobs queued; meanwhile others come one after the other, each new, with one job, from every partition.
  * Printed is how long they waited from submit to the start of the first stage, by Redis's clock. No test asserts on any of it.
  */
-import { Core, CoreConfig, EventLog, JobEvent, Keys, Pipeline, RedisClient, Stage } from "@eco2/core"
+import { CoreConfig, EventLog, JobEvent, Pipeline, Stage, StageBehavior, Worker } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
 import { Effect, Layer, References, Schema } from "effect"
-import { start } from "../../packages/core/src/testing/RedisServer.ts"
+import { start } from "../../packages/core/src/server/RedisServer.ts"
 import { median, percentile } from "./Workload.ts"
 
 const [slots = 101, stages = 1, stageMillis = 200, jobs = 5_000, visitors = 200] = process.argv.slice(2).map(Number)
@@ -21,12 +22,12 @@ const Four = One.add(stage("rule")).add(stage("answer")).add(stage("reward"))
 const handler = Effect.succeed(({ input }: { readonly input: string }) => Effect.as(Effect.sleep(stageMillis), input))
 const behaviors =
   stages === 1
-    ? Pipeline.behavior(One, "vision", handler)
+    ? StageBehavior.layer(One, "vision", handler)
     : Layer.mergeAll(
-        Pipeline.behavior(Four, "vision", handler),
-        Pipeline.behavior(Four, "rule", handler),
-        Pipeline.behavior(Four, "answer", handler),
-        Pipeline.behavior(Four, "reward", handler)
+        StageBehavior.layer(Four, "vision", handler),
+        StageBehavior.layer(Four, "rule", handler),
+        StageBehavior.layer(Four, "answer", handler),
+        StageBehavior.layer(Four, "reward", handler)
       )
 const submit = (owner: string) =>
   stages === 1 ? Pipeline.submit(One, owner, { owner, key: null }) : Pipeline.submit(Four, owner, { owner, key: null })
@@ -87,7 +88,7 @@ const program = Effect.gen(function* () {
       [...waits].flatMap(([partition, values]) => (partition === own ? [] : values))
     )
   )
-}).pipe(Effect.provide(behaviors.pipe(Layer.provideMerge(Core.worker({ role: "bench" })), Layer.provide(base))))
+}).pipe(Effect.provide(behaviors.pipe(Layer.provideMerge(Worker.layer({ role: "bench" })), Layer.provide(base))))
 
 try {
   await Effect.runPromise(program.pipe(Effect.scoped, Effect.provideService(References.MinimumLogLevel, "Warn")))

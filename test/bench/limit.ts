@@ -4,7 +4,7 @@
  * much of the limit was used, and what waiting cost. No test asserts on any of it.
  */
 import { Redis } from "ioredis"
-import { start } from "../../packages/core/src/testing/RedisServer.ts"
+import { start } from "../../packages/core/src/server/RedisServer.ts"
 import * as Child from "../fault/Child.ts"
 
 const [requests = 50, windowSeconds = 60, fibers = 120, processes = 4] = process.argv.slice(2).map(Number)

@@ -7,8 +7,8 @@ import { spawn, spawnSync } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { start } from "../../packages/core/src/testing/RedisServer.ts"
-import type { RedisServer } from "../../packages/core/src/testing/RedisServer.ts"
+import { start } from "../../packages/core/src/server/RedisServer.ts"
+import type { RedisServer } from "../../packages/core/src/server/RedisServer.ts"
 import { median } from "./Workload.ts"
 
 const [rounds = 3, jobs = 10_000] = process.argv.slice(2).map(Number)

@@ -3,7 +3,7 @@
  * script on the same Redis and builds the same answer. Each in a process of its own, in turns, on one machine.
  *   node test/bench/news.ts [seconds a turn] [connections]
  */
-import { RedisClient } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import { Effect, Layer } from "effect"
 import { Redis } from "ioredis"

@@ -3,7 +3,7 @@
  * PostgreSQL. `node test/bench/rewards.ts [rows]`.
  */
 import { Duration, Effect } from "effect"
-import { Postgres } from "@eco2/core"
+import { Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { prepareDatabase } from "@eco2/actors/characters"
 import * as Rewards from "../../packages/actors/src/character/Rewards.ts"

@@ -1,7 +1,7 @@
 /** The news page in a real browser, in front of the whole system as `npm start` runs it. */
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest"
 import type { Browser, BrowserContextOptions } from "playwright-core"
-import { Migrations, Postgres } from "@eco2/core"
+import { Migrations, Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { Duration, Effect, Layer } from "effect"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"

@@ -1,6 +1,8 @@
 /** What the chart promises of what it makes: the environment is the code's own, nobody has more than his role needs, nothing is cut off. */
 import { describe, expect, it } from "vitest"
-import { CoreConfig, PostgresConfig, RedisUrl } from "@eco2/core"
+import { CoreConfig } from "@eco2/core"
+import { RedisUrl } from "@eco2/core/redis"
+import { PostgresConfig } from "@eco2/core/postgres"
 import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { existsSync } from "node:fs"
 import { listed, secrets, settings } from "../../scripts/chart.ts"

@@ -3,7 +3,9 @@
  * process's own loops die. Names are commands (XREADGROUP, LLEN) and scripts (beat, promote).
  */
 import { Context, Effect, Layer, Metric, References } from "effect"
-import { ActorSystem, Core, CoreConfig, Metrics, RedisClient, ImageMemory } from "@eco2/core"
+import { ActorSystem, Client, CoreConfig, ImageMemory, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Metrics } from "@eco2/core/telemetry"
 
 /** When a call is to throw: before it is made, or after it was answered; `never`: it is not answered. */
 export type When = "before" | "after" | "never"
@@ -43,7 +45,7 @@ export const layer = (url: string, breaking: Breaking) => {
   ).pipe(Layer.provide(RedisClient.layerUrl(url)))
 }
 
-export type Present = ActorSystem | ImageMemory | Core.Client
+export type Present = ActorSystem | ImageMemory | Client.Client
 
 /** A working process on it, and its own counts. */
 export const working = Effect.fnUntraced(function* <E>(
@@ -58,7 +60,7 @@ export const working = Effect.fnUntraced(function* <E>(
       Effect.provideService(Metric.MetricRegistry, registry)
     )
   const context = yield* behaviors.pipe(
-    Layer.provideMerge(Core.worker({ role: "test" })),
+    Layer.provideMerge(Worker.layer({ role: "test" })),
     Layer.provide(Layer.merge(layer(url, options.breaking), CoreConfig.layerWith(options.values))),
     Layer.fresh,
     Layer.build,

@@ -8,28 +8,30 @@ import { afterAll, beforeAll, beforeEach } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Layer, References, Schema, Scope } from "effect"
 import {
   ActorSystem,
-  Core,
+  Client,
   CoreConfig,
   EventLog,
   ImageMemory,
+  ScheduleLoop,
   Job,
   JobEnds,
   JobEvent,
   JobStore,
-  Keyspace,
-  Lease,
   Mailbox,
   Pipeline,
-  RedisClient,
   Policies,
   Replies,
   Retry,
   Schedules,
   Stage,
-  Timers,
-  Topic
+  StageBehavior,
+  Topic,
+  Worker
 } from "@eco2/core"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
+import * as Lease from "../../packages/core/src/worker/Lease.ts"
+import * as Timers from "../../packages/core/src/worker/Timers.ts"
 import * as RedisCluster from "./RedisCluster.ts"
 import * as RedisSentinel from "./RedisSentinel.ts"
 import { show, until } from "./Until.ts"
@@ -155,18 +157,18 @@ const ground = (url: string, values: Values) =>
 /** A process that works on nothing: it submits, reads, and runs single transitions. */
 export const joined = (url: string, values: Values = {}): Effect.Effect<Process<Services>, never, Scope.Scope> =>
   start<Services>(
-    Layer.mergeAll(Core.client, Lease.layer, Timers.layer).pipe(Layer.provideMerge(ground(url, values)), Layer.fresh)
+    Layer.mergeAll(Client.layer, Lease.layer, Timers.layer).pipe(Layer.provideMerge(ground(url, values)), Layer.fresh)
   )
 
 /** A process that serves `behaviors`, as a worker does. */
 export const working = <E>(
   url: string,
-  behaviors: Layer.Layer<never, E, ActorSystem | ImageMemory | Services>,
+  behaviors: Layer.Layer<never, E, ActorSystem | ScheduleLoop | ImageMemory | Services>,
   values: Values = {}
 ): Effect.Effect<Process<Services | ActorSystem>, never, Scope.Scope> =>
   start<Services | ActorSystem>(
     behaviors.pipe(
-      Layer.provideMerge(Core.worker({ role: "test" })),
+      Layer.provideMerge(Worker.layer({ role: "test" })),
       Layer.provideMerge(Layer.merge(Lease.layer, Timers.layer)),
       Layer.provideMerge(ground(url, values)),
       Layer.fresh
@@ -210,13 +212,13 @@ export const parcelBehaviors = (
   } = {}
 ) =>
   Layer.mergeAll(
-    Pipeline.behavior(
+    StageBehavior.layer(
       ParcelPipeline,
       "weigh",
       Effect.succeed<Weigh>(options.weigh ?? (({ input }) => Effect.succeed({ grams: input.weight * 1000 }))),
       options.retry === undefined ? {} : { retry: options.retry }
     ),
-    Pipeline.behavior(
+    StageBehavior.layer(
       ParcelPipeline,
       "label",
       Effect.succeed(({ weigh }, job) =>
@@ -226,7 +228,7 @@ export const parcelBehaviors = (
         })
       )
     ),
-    Pipeline.behavior(
+    StageBehavior.layer(
       ParcelPipeline,
       "ship",
       Effect.succeed(({ label }) => Effect.succeed({ tracking: label.text }))

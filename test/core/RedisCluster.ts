@@ -1,6 +1,6 @@
 /** A Cluster of three masters that share the slots. */
 import { Context, Effect, Layer, References } from "effect"
-import { RedisClient } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import { until } from "./Until.ts"
 

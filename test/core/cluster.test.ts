@@ -1,7 +1,8 @@
 /** The same pipeline on the other topologies a URL may name: a Cluster of three masters, and a master behind Sentinel. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Layer, Schedule, Schema, Scope } from "effect"
-import { EventLog, JobEvent, Keyspace, Pipeline, Stage } from "@eco2/core"
+import { EventLog, JobEvent, Pipeline, Stage, StageBehavior } from "@eco2/core"
+import { Keyspace } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import * as Fleet from "./CoreFixture.ts"
 import * as RedisCluster from "./RedisCluster.ts"
@@ -22,7 +23,7 @@ const works = Effect.fnUntraced(function* (url: string) {
     url,
     Layer.merge(
       Fleet.parcelBehaviors(),
-      Pipeline.behavior(
+      StageBehavior.layer(
         Narrow,
         "narrow",
         Effect.succeed(({ input }) => Effect.succeed(input))

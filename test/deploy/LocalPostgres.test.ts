@@ -1,6 +1,6 @@
 /** The one-machine start's database: one process a folder, started anew when it dies, gone with its owner. */
 import { describe, expect, it, onTestFinished } from "vitest"
-import { Postgres, PostgresStatement } from "@eco2/core"
+import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Duration, Effect, Redacted, References, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"

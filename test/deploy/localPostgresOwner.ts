@@ -3,7 +3,7 @@
  * LocalPostgres.test.ts, which kills it. Writes one line of JSON, `{pid}`, when the note is written.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Postgres } from "@eco2/core"
+import { Postgres } from "@eco2/core/postgres"
 import { Console, Duration, Effect, Redacted } from "effect"
 import * as LocalPostgres from "../../deploy/local/LocalPostgres.ts"
 

@@ -4,7 +4,9 @@
  * Everything it started is ended by `stop`.
  */
 import { characterMatch, fresh } from "@eco2/actors/characters"
-import { Core, CoreConfig, Postgres, RedisClient } from "@eco2/core"
+import { CoreConfig, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Postgres } from "@eco2/core/postgres"
 import { RedisServer } from "@eco2/core/testing"
 import { Context, Layer, ManagedRuntime, References } from "effect"
 import { Redis } from "ioredis"
@@ -35,7 +37,7 @@ export interface System {
 const answering = (redisUrl: string) =>
   ManagedRuntime.make(
     characterMatch({ meanwhile: fresh }).pipe(
-      Layer.provide(Core.worker({ role: "character-match" })),
+      Layer.provide(Worker.layer({ role: "character-match" })),
       Layer.provide([
         RedisClient.layerUrl(redisUrl),
         CoreConfig.layerWith({}),

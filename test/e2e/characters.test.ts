@@ -4,7 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { CharacterAdmin, prepareDatabase } from "@eco2/actors/characters"
-import { Core, CoreConfig, Postgres, RedisClient, Replies, Topic } from "@eco2/core"
+import { Client, CoreConfig, Replies, Topic } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { Duration, Effect, Layer, ManagedRuntime } from "effect"
 import { CharacterActor } from "../../packages/actors/src/character/CharacterActor.ts"
@@ -20,7 +22,10 @@ const petty = characters.find(({ code }) => code === "char-petty")!
 describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
   let database: PostgresServer.PostgresServer
   let system: System.System
-  let outside: ManagedRuntime.ManagedRuntime<Postgres.Postgres | Topic.Topics | Replies.Replies | Core.Client, unknown>
+  let outside: ManagedRuntime.ManagedRuntime<
+    Postgres.Postgres | Topic.Topics | Replies.Replies | Client.Client,
+    unknown
+  >
   const ask = (deadline: Duration.Input = "10 seconds") =>
     outside.runPromise(
       Effect.map(
@@ -35,7 +40,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     database = await PostgresServer.start()
     system = await System.start({ DATABASE_URL: database.url(), DATABASE_POOL: "2" })
     outside = ManagedRuntime.make(
-      Layer.merge(Core.client, Postgres.layerUrl(database.url(), { pool: 1, timeout: Duration.seconds(10) })).pipe(
+      Layer.merge(Client.layer, Postgres.layerUrl(database.url(), { pool: 1, timeout: Duration.seconds(10) })).pipe(
         Layer.provideMerge(RedisClient.layerUrl(system.redis.url)),
         Layer.provide(CoreConfig.layerWith({}))
       )

@@ -70,7 +70,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
     expect(
       packages.filter((name) => /^(node-(linux|win)|vitest|typescript|oxlint|knip|deno|playwright)/.test(name))
     ).toEqual([])
-    for (const path of ["", "packages/core/src/Role.ts", "node_modules/effect", "deploy/cli/main.ts"])
+    for (const path of ["", "packages/core/src/service/Role.ts", "node_modules/effect", "deploy/cli/main.ts"])
       expect([path, statSync(`${image.root}${path}`).mode & 0o222]).toEqual([path, 0])
     const attempt = spawnSync(image.node, ["-e", "require('node:fs').writeFileSync('x', '')"], {
       cwd: image.root,

@@ -1,7 +1,8 @@
 /** What a workload leaves in Redis: only keys of the table, and after their time only those that may remain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { prepareDatabase } from "@eco2/actors/characters"
-import { Keys, Postgres } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
+import { Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { Duration, Effect } from "effect"
 import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"

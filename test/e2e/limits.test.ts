@@ -3,7 +3,8 @@
  * beyond 50 calls in any 6 seconds. Most jobs wait their turn on a timer, and keep their place.
  */
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { Core, CoreConfig, EventLog, JobEvent, Pipeline, RedisClient } from "@eco2/core"
+import { Client, CoreConfig, EventLog, JobEvent, Pipeline } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { ScanPipeline } from "@eco2/actors/protocol"
 import { Deferred, Effect, Layer } from "effect"
 import * as System from "./System.ts"
@@ -54,7 +55,7 @@ const scripts = (info: string): number =>
 
 it("four workers keep 300 scans within the provider's limit: at most one call in a hundred is refused, every scan is done", async () => {
   const { models, outside } = system
-  const client = Core.client.pipe(
+  const client = Client.layer.pipe(
     Layer.provide(RedisClient.layerUrl(system.redis.url)),
     Layer.provide(CoreConfig.layerWith({ userConcurrency: 0 }))
   )

@@ -4,7 +4,7 @@ import { mkdtempSync, existsSync, readdirSync, readFileSync, rmSync } from "node
 import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import * as RedisServer from "../../packages/core/src/testing/RedisServer.ts"
+import * as RedisServer from "../../packages/core/src/server/RedisServer.ts"
 import { client, field, photo } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"

@@ -4,7 +4,8 @@
  * in what came back (J1 holds only as long as Redis keeps its data: this is how far it does).
  * Neighbours: RedisMode sets up, kills and brings back; loss.ts repeats and prints.
  */
-import { Core, CoreConfig, Job, Keyspace, Pipeline, RedisClient } from "@eco2/core"
+import { Client, CoreConfig, Job, Pipeline } from "@eco2/core"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Effect, Latch, Layer, References, Schema } from "effect"
 import { chance } from "./Chance.ts"
 import { Errand } from "./Errand.ts"
@@ -38,7 +39,7 @@ export interface Loss {
 
 /** A client of its own, gone with the effect. */
 const client = (url: string) =>
-  Layer.fresh(Core.client.pipe(Layer.provideMerge(RedisClient.layerUrl(url)), Layer.provide(CoreConfig.layerWith({}))))
+  Layer.fresh(Client.layer.pipe(Layer.provideMerge(RedisClient.layerUrl(url)), Layer.provide(CoreConfig.layerWith({}))))
 
 const decodeInt = Schema.decodeUnknownEffect(Schema.Int)
 

@@ -4,9 +4,10 @@
  *   - process kill: SIGKILL; the machine goes on, so page cache and socket buffers still get where they were going
  *   - power loss: the append-only file is cut back to its last sync (SyncTrace); the link to a replica breaks with what it held
  */
+import { RedisError } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import type { RedisUrl } from "@eco2/core/redis"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
-import { RedisClient, RedisError } from "@eco2/core"
-import type { RedisUrl } from "@eco2/core"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"

@@ -2,7 +2,7 @@
  * Trial: one run of the fault suite: jobs are handed in over a time, faults come by plan all the while, then everything is
  * healed, every job ends, the workers are told to stop, and what is left is verified.
  */
-import { Keys } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
 import { setTimeout as delay } from "node:timers/promises"
 import { chance } from "./Chance.ts"
 import { Errand, ownerOf, owners } from "./Errand.ts"

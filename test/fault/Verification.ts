@@ -6,7 +6,8 @@
  *   J7 no call begins after a cancel   A1 mailboxes, pending lists, timers, lanes and counts are empty; the dead are condemned
  *   money: no call beyond a job's stages that neither an injected failure nor a disturbance of its caller explains
  */
-import { EventLog, JobEvent, Keys, Mailbox } from "@eco2/core"
+import { JobEvent, Mailbox } from "@eco2/core"
+import { EntryId, Keys } from "@eco2/core/redis"
 import { Schema } from "effect"
 import type { Redis } from "ioredis"
 import { expand } from "../harness/JobHash.ts"
@@ -170,7 +171,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     const entries = Schema.decodeUnknownSync(Entries)(await redis.xrange(partition.events, "-", "+"))
     let last = "0-0"
     for (const [entry, [, told = ""]] of entries) {
-      if (!EventLog.isBefore(last, entry)) violations.push(`J4 live entries out of order: ${last}, ${entry}`)
+      if (!EntryId.isBefore(last, entry)) violations.push(`J4 live entries out of order: ${last}, ${entry}`)
       last = entry
       let id = ""
       let seq = 0

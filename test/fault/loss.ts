@@ -4,7 +4,8 @@
  * moments of a run; LOSS_MODE runs the modes whose name contains it. Exit code 1 when a job
  * came back in part or a kill could not be measured.
  */
-import { RedisClient, Setting } from "@eco2/core"
+import { Setting } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import { Config, Effect } from "effect"
 import { between, chance } from "./Chance.ts"

@@ -5,7 +5,7 @@
  * the lines end; what had been accepted without a line is accepted again as the same job (J6).
  */
 import { NodeRuntime } from "@effect/platform-node"
-import { Core, JobStore, Pipeline } from "@eco2/core"
+import { Client, JobStore, Pipeline } from "@eco2/core"
 import { Effect, Layer, Schedule } from "effect"
 import { chance } from "./Chance.ts"
 import { Errand, fateOf, keyOf, ownerOf } from "./Errand.ts"
@@ -37,6 +37,6 @@ const handIn = Effect.fnUntraced(function* (n: number) {
 const numbers = Array.from({ length: jobs - from }, (_, i) => from + i)
 
 Effect.forEach(numbers, handIn, { concurrency: 400, discard: true }).pipe(
-  Effect.provide(Core.client.pipe(Layer.provide(Core.fromEnvironment))),
+  Effect.provide(Client.layer.pipe(Layer.provide(Client.fromEnvironment))),
   NodeRuntime.runMain
 )

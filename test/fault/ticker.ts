@@ -1,5 +1,6 @@
 /** A worker with a schedule of one second, as every role would have it; WORKER names the process. Runs may overlap. */
-import { Core, Pipeline, Role, Schedule, Stage } from "@eco2/core"
+import { Client, Pipeline, Schedule, Stage, StageBehavior, Worker } from "@eco2/core"
+import { Role } from "@eco2/core/service"
 import { Effect, Layer, Schema } from "effect"
 
 const Tick = Schema.Struct({ slot: Schema.String })
@@ -11,7 +12,7 @@ const worker = process.env.WORKER ?? ""
 Role.run({
   role: worker,
   app: Layer.mergeAll(
-    Pipeline.behavior(
+    StageBehavior.layer(
       TickPipeline,
       "count",
       Effect.succeed(() => Effect.succeed({}))
@@ -21,6 +22,6 @@ Role.run({
       { interval: "1 second", overlap: "allow" },
       { pipeline: TickPipeline, input: (slot) => ({ slot: slot.toISOString() }) }
     ),
-    Core.workerTelemetry
-  ).pipe(Layer.provide(Core.worker({ role: worker })), Layer.provide(Core.fromEnvironment))
+    Worker.telemetry
+  ).pipe(Layer.provide(Worker.layer({ role: worker })), Layer.provide(Client.fromEnvironment))
 })

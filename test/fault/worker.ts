@@ -2,7 +2,8 @@
  * A worker of the fault suite: the errand's four stages, each one call to the model server at MODEL_URL, with the runtime
  * as every role has it. WORKER names the process in the ledger.
  */
-import { Core, Pipeline, Retry, Role } from "@eco2/core"
+import { Client, Retry, StageBehavior, Worker } from "@eco2/core"
+import { Role } from "@eco2/core/service"
 import { Duration, Effect, Layer, Schedule, Schema } from "effect"
 import { attemptsPerRound, Errand } from "./Errand.ts"
 import type { StageName } from "./Errand.ts"
@@ -17,7 +18,7 @@ const worker = process.env.WORKER ?? ""
 
 const Answer = Schema.Struct({ words: Schema.String })
 
-const call = (stage: StageName, number: number, job: Pipeline.StageJob) =>
+const call = (stage: StageName, number: number, job: StageBehavior.StageJob) =>
   Effect.suspend(() => {
     const body = JSON.stringify({ worker, stage, number, job: job.id, attempt: job.attempt, begunAt: Date.now() })
     return Effect.tryPromise({
@@ -42,10 +43,10 @@ const retry = Retry.policy<ModelError>({
 })
 
 const stage = (name: StageName) =>
-  Pipeline.behavior(
+  StageBehavior.layer(
     Errand,
     name,
-    Effect.succeed(({ input }: { readonly input: { readonly number: number } }, job: Pipeline.StageJob) =>
+    Effect.succeed(({ input }: { readonly input: { readonly number: number } }, job: StageBehavior.StageJob) =>
       call(name, input.number, job)
     ),
     { retry }
@@ -53,8 +54,8 @@ const stage = (name: StageName) =>
 
 Role.run({
   role: worker,
-  app: Layer.mergeAll(stage("look"), stage("weigh"), stage("write"), stage("send"), Core.workerTelemetry).pipe(
-    Layer.provide(Core.worker({ role: worker })),
-    Layer.provide(Core.fromEnvironment)
+  app: Layer.mergeAll(stage("look"), stage("weigh"), stage("write"), stage("send"), Worker.telemetry).pipe(
+    Layer.provide(Worker.layer({ role: worker })),
+    Layer.provide(Client.fromEnvironment)
   )
 })

@@ -2,7 +2,8 @@
  * HandWorker: a scan worker played by hand: it begins, commits, puts off or gives up a job's stage exactly when the test
  * says so, through the same scripts as a real one. So what viewers see is written down step by step.
  */
-import { Core, CoreConfig, Job, JobEvent, JobStore, Keyspace, RedisClient } from "@eco2/core"
+import { Client, CoreConfig, Job, JobEvent, JobStore } from "@eco2/core"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { ScanPipeline } from "@eco2/actors/protocol"
 import { Effect, Layer, ManagedRuntime, Schema } from "effect"
 import { randomUUID } from "node:crypto"
@@ -48,7 +49,7 @@ export interface HandWorker {
 
 export const start = async (redisUrl: string): Promise<HandWorker> => {
   const runtime = ManagedRuntime.make(
-    Core.client.pipe(
+    Client.layer.pipe(
       Layer.provideMerge(RedisClient.layerUrl(redisUrl)),
       Layer.provide(CoreConfig.layerWith({})),
       Layer.fresh

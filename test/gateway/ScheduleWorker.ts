@@ -1,5 +1,6 @@
 /** ScheduleWorker: a worker that declares one schedule, `nightly`, which never comes by itself; its runs wait until let go. */
-import { Core, CoreConfig, Pipeline, RedisClient, Schedule, Stage } from "@eco2/core"
+import { CoreConfig, Pipeline, Schedule, Stage, StageBehavior, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { Deferred, Duration, Effect, Layer, ManagedRuntime, Schema } from "effect"
 
 const Sweep = Schema.Struct({ slot: Schema.String })
@@ -17,7 +18,7 @@ export const start = async (redisUrl: string): Promise<ScheduleWorker> => {
   const gate = Deferred.makeUnsafe<void>()
   const runtime = ManagedRuntime.make(
     Layer.merge(
-      Pipeline.behavior(
+      StageBehavior.layer(
         SweepPipeline,
         "clean",
         Effect.succeed(() => Effect.as(Deferred.await(gate), {}))
@@ -28,7 +29,7 @@ export const start = async (redisUrl: string): Promise<ScheduleWorker> => {
         { pipeline: SweepPipeline, input: (slot) => ({ slot: slot.toISOString() }) }
       )
     ).pipe(
-      Layer.provide(Core.worker({ role: "sweeper" })),
+      Layer.provide(Worker.layer({ role: "sweeper" })),
       Layer.provide(
         Layer.merge(RedisClient.layerUrl(redisUrl), CoreConfig.layerWith({ shutdownGrace: Duration.millis(100) }))
       ),

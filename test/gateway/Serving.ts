@@ -2,7 +2,10 @@
  * Serving: roles of the project run inside the test's process, over real HTTP and a real Redis: as their `main.ts` puts
  * them together, but with the environment a test gives them and a log it can read. Starting one takes milliseconds.
  */
-import { Core, Postgres, RedisClient, Role } from "@eco2/core"
+import { Client, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Role } from "@eco2/core/service"
+import { Postgres } from "@eco2/core/postgres"
 import { characterMatch, characters } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { authz, gateway } from "@eco2/gateway/layers"
@@ -31,21 +34,21 @@ export interface Serving {
 }
 
 const host = "127.0.0.1"
-const fromEnvironment = Layer.fresh(Core.fromEnvironment)
+const fromEnvironment = Layer.fresh(Client.fromEnvironment)
 const builtIn = characterMatch({ meanwhile: catalogue }).pipe(
   Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))
 )
 const apps = {
-  authz: authz.pipe(Layer.provide(Core.client), Layer.provide(fromEnvironment)),
+  authz: authz.pipe(Layer.provide(Client.layer), Layer.provide(fromEnvironment)),
   gateway: gateway({ authDefault: "jwt", host }).pipe(
     Layer.provide(Layer.provide(characters, Layer.fresh(Postgres.layerOptional))),
-    Layer.provide(Core.client),
+    Layer.provide(Client.layer),
     Layer.provide(fromEnvironment)
   ),
   "news-api": newsApi.pipe(Layer.provide([Layer.fresh(RedisClient.layer), Layer.fresh(Postgres.layer)])),
   // and the characters it asks for, without a database
-  "scan-worker": Layer.mergeAll(scanWorker, builtIn, Core.workerTelemetry).pipe(
-    Layer.provide(Core.worker({ role: "scan-worker" })),
+  "scan-worker": Layer.mergeAll(scanWorker, builtIn, Worker.telemetry).pipe(
+    Layer.provide(Worker.layer({ role: "scan-worker" })),
     Layer.provide(fromEnvironment)
   )
 }

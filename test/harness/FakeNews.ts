@@ -10,7 +10,7 @@
  * All of it is one server on 0.0.0.0. A request that came by a way it should not is kept in `trespasses`.
  * Fetch with `guard()`: the names resolve and the presses' addresses are open, nothing else is.
  */
-import { GuardedFetch } from "@eco2/core"
+import { GuardedFetch } from "@eco2/core/net"
 import type { Layer } from "effect"
 import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"

@@ -1,6 +1,7 @@
 /**
  * ImportRules: which file may import what, as a pure function over a file's path and text.
  *   core ← actors ← gateway (through actors' protocol), core ← news; composition roots (`main.ts`) may take layers
+ *   inside core the folders are floors: each imports itself and those before it (`floors`), never one above
  *   ioredis is core/src/redis's own, postgres core/src/postgres's; the test kit is for tests; a package's source uses only what its package.json declares
  * Files under test/ are free. Applied to the whole tree by test/imports.test.ts.
  */
@@ -51,6 +52,50 @@ const siblings: Readonly<Record<string, ReadonlyArray<string>>> = {
   news: ["@eco2/core"]
 }
 
+/**
+ * The folders of core/src, lowest first: a file imports its own folder and those before it. Files in core/src itself are the
+ * package's entry points, which name what is given out.
+ */
+export const floors: ReadonlyArray<string> = [
+  "clock",
+  "config",
+  "telemetry",
+  "redis",
+  "net",
+  "supervision",
+  "topic",
+  "policy",
+  "mailbox",
+  "limit",
+  "job",
+  "worker",
+  "actor",
+  "pipeline",
+  "schedule",
+  "operations",
+  "layers"
+]
+/** Beside the floors: each imports itself and the folders named, and no floor imports it. */
+export const annexes: Readonly<Record<string, ReadonlyArray<string>>> = {
+  service: ["clock", "config", "telemetry", "supervision"],
+  postgres: ["clock", "config", "telemetry"],
+  server: [],
+  testing: ["server"]
+}
+
+/** Why a file of one folder of core/src may not import from another; undefined when it may. Both as `mailbox/Mailbox.ts`. */
+function climbs(from: string, to: string): string | undefined {
+  const [own = "", other = ""] = [from, to].map((path) => path.split("/", 1)[0])
+  if (!from.includes("/") || own === other) return undefined
+  if (!to.includes("/")) return "entry points are for other packages"
+  const near = annexes[own]
+  if (near !== undefined)
+    return near.includes(other) ? undefined : `core/src/${own} imports of core: ${near.join(", ") || "nothing"}`
+  const [at, target] = [floors.indexOf(own), floors.indexOf(other)]
+  if (at < 0) return `core/src/${own} has no floor`
+  return target < 0 || target > at ? `core/src/${own} stands below ${other}` : undefined
+}
+
 /** `@scope/name/rest` → `@scope/name`; `name/rest` → `name`. */
 const packageName = (specifier: string) => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/")
 
@@ -73,7 +118,9 @@ function broken(file: string, specifier: string, declared: Declared): string | u
 
   if (target !== undefined) {
     if (!`${target}/`.startsWith(`packages/${name}/`)) return "a package is left by its name, never by a relative path"
-    return !isKit && target.startsWith("packages/core/src/testing") ? "the test kit is for tests" : undefined
+    if (!isKit && target.startsWith("packages/core/src/testing") && inside.includes("/"))
+      return "the test kit is for tests"
+    return name === "core" ? climbs(inside, posix.relative("packages/core/src", target)) : undefined
   }
   if (specifier.startsWith("#src/testing") && name === "core" && !isKit) return "the test kit is for tests"
   if (npm === undefined) return undefined
@@ -81,7 +128,7 @@ function broken(file: string, specifier: string, declared: Declared): string | u
     if (specifier.startsWith("@eco2/core/testing")) return "the test kit is for tests"
     if (name === "gateway" && inside === "main.ts") return undefined
     const allowed = siblings[name] ?? []
-    return allowed.includes(specifier)
+    return allowed.some((one) => specifier === one || (one === "@eco2/core" && specifier.startsWith("@eco2/core/")))
       ? undefined
       : `${name} imports of the other packages: ${allowed.join(", ") || "nothing"}`
   }
@@ -96,4 +143,22 @@ export function violations(file: string, source: string, declared: Declared): Re
     const rule = broken(file, specifier, declared)
     return rule === undefined ? [] : [{ file, specifier, rule }]
   })
+}
+
+/** Files that import each other, directly or around a corner: each ring once, from its first file by name. */
+export function rings(imports: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<ReadonlyArray<string>> {
+  const found: Array<ReadonlyArray<string>> = []
+  const done = new Set<string>()
+  const path: Array<string> = []
+  const visit = (file: string): void => {
+    const at = path.indexOf(file)
+    if (at >= 0) found.push(path.slice(at))
+    if (at >= 0 || done.has(file)) return
+    path.push(file)
+    for (const next of imports.get(file) ?? []) visit(next)
+    path.pop()
+    done.add(file)
+  }
+  for (const file of [...imports.keys()].toSorted()) visit(file)
+  return found
 }

@@ -1,5 +1,6 @@
 /** NewsFixture: articles made to measure, and the stores they are kept in. */
-import { Postgres, RedisClient } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Postgres } from "@eco2/core/postgres"
 import { Duration, Effect, Layer } from "effect"
 import type { Article, Category, Source } from "../../packages/news/src/domain/Article.ts"
 import type { Cursor, Query } from "../../packages/news/src/store/ArticlePage.ts"

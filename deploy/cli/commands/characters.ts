@@ -1,6 +1,6 @@
 /** `eco2 characters`: the catalogue of characters, which workers hold in memory. */
 import { CharacterAdmin, migrations } from "@eco2/actors/characters"
-import { Migrations } from "@eco2/core"
+import { Migrations } from "@eco2/core/postgres"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { print } from "../Output.ts"

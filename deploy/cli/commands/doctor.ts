@@ -1,5 +1,5 @@
 /** `eco2 doctor`: looks at everything a deployment stands on, and says what to do about what is not well. Changes nothing. */
-import { CoreConfig } from "@eco2/core"
+import { CoreConfig } from "@eco2/core/client"
 import { Config, Effect, Layer, Option, References } from "effect"
 import { Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"

@@ -1,6 +1,6 @@
 /** `eco2 migrate`: makes the database fit for the roles of this version, before they are started. May run many times at once. */
 import { prepareDatabase } from "@eco2/actors/characters"
-import { Migrations } from "@eco2/core"
+import { Migrations } from "@eco2/core/postgres"
 import { migrations as newsMigrations } from "@eco2/news/layers"
 import { Effect } from "effect"
 import { Command } from "effect/cli"

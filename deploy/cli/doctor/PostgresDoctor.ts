@@ -1,6 +1,6 @@
 /** PostgresDoctor: whether the database at DATABASE_URL answers, takes writes, and has this version's tables. Changes nothing. */
 import { migrations } from "@eco2/actors/characters"
-import { Migrations, Postgres, PostgresConfig, PostgresStatement } from "@eco2/core"
+import { Migrations, Postgres, PostgresConfig, PostgresStatement } from "@eco2/core/postgres"
 import { migrations as newsMigrations } from "@eco2/news/layers"
 import { Clock, Config, Effect, Layer, Option, Schema } from "effect"
 import { failing, ofClock, ok, warn } from "./Finding.ts"

@@ -3,19 +3,19 @@
  * latency, clock. Changes nothing. Every master is asked for INFO; CONFIG is asked of one, and where it is not permitted
  * (managed ones) that is said. What each finding costs when it goes wrong: docs/operations.md.
  */
-import { RedisClient, RedisServerInfo, RedisUrl } from "@eco2/core"
+import { RedisClient, RedisUrl, ServerInfo } from "@eco2/core/redis"
 import { Clock, Config, Effect, Layer, Result, Schema } from "effect"
 import { failing, ofClock, ok, warn } from "./Finding.ts"
 import type { Finding } from "./Finding.ts"
 
-type Info = RedisServerInfo.ServerInfo
+type Info = ServerInfo.ServerInfo
 const { RedisClient: Redis } = RedisClient
 
 const mebibytes = (bytes: number) => `${Math.round(bytes / 1024 / 1024)} MiB`
 const count = (info: Info, name: string) => Number(info.field(name) ?? 0)
 
 const ofVersion = (infos: ReadonlyArray<Info>): Finding => {
-  const old = infos.flatMap(RedisServerInfo.tooOld)
+  const old = infos.flatMap(ServerInfo.tooOld)
   const told = [...new Set(infos.map(({ field }) => field("valkey_version") ?? field("redis_version") ?? "untold"))]
   return old.length > 0
     ? failing("redis.version", old.join("; "), "use Redis 7.0 or newer, or Valkey")
@@ -23,15 +23,15 @@ const ofVersion = (infos: ReadonlyArray<Info>): Finding => {
 }
 
 const ofEviction = (infos: ReadonlyArray<Info>): Finding => {
-  const evicting = infos.flatMap(RedisServerInfo.evicting)
+  const evicting = infos.flatMap(ServerInfo.evicting)
   return evicting.length > 0
     ? failing("redis.eviction", evicting.join("; "), "set maxmemory-policy noeviction")
     : ok("redis.eviction", "noeviction")
 }
 
 const ofMemory = (infos: ReadonlyArray<Info>): Finding => {
-  const info = RedisServerInfo.fullest(infos)
-  const { limit, used } = info === undefined ? { limit: 0, used: 0 } : RedisServerInfo.memory(info)
+  const info = ServerInfo.fullest(infos)
+  const { limit, used } = info === undefined ? { limit: 0, used: 0 } : ServerInfo.memory(info)
   if (limit === 0) {
     return warn(
       "redis.memory",
@@ -75,7 +75,7 @@ const ofReplicas = (
   settings: ReadonlyMap<string, string> | null,
   topology: RedisUrl.RedisUrl["_tag"]
 ): ReadonlyArray<Finding> => {
-  if (infos.some(RedisServerInfo.isReplica)) {
+  if (infos.some(ServerInfo.isReplica)) {
     return [failing("redis.role", "a replica that takes no writes", "let REDIS_URL name the master, or the Sentinels")]
   }
   const alone = infos.filter((info) => count(info, "connected_slaves") === 0)

@@ -1,5 +1,5 @@
 /** The roles of this package as layers, for composition roots. */
-import { Core } from "@eco2/core"
+import { Worker } from "@eco2/core"
 import { Layer } from "effect"
 import * as GuardedModels from "./model/GuardedModels.ts"
 import * as Models from "./model/Models.ts"
@@ -11,7 +11,7 @@ import * as RuleStage from "./scan/RuleStage.ts"
 import * as VisionStage from "./scan/VisionStage.ts"
 
 /** The configured providers, within their limits. */
-const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Pictures.layer, Core.limits]))
+const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Pictures.layer, Worker.limits]))
 
 /** Role `scan-worker`: the four stages of a scan, by the configured model providers. */
 export const scanWorker = Layer.mergeAll(VisionStage.layer, RuleStage.layer, AnswerStage.layer, RewardStage.layer).pipe(

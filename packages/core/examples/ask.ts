@@ -1,5 +1,5 @@
 /** An actor that is told and asked; its handlers run side by side, in as many processes as serve it. */
-import { Actor, Behavior, Core } from "@eco2/core"
+import { Actor, Behavior, Client, Worker } from "@eco2/core"
 import { Console, Effect, Layer, Schema } from "effect"
 
 class NoSuchPart extends Schema.TaggedError<NoSuchPart>()("NoSuchPart", { part: Schema.String }) {}
@@ -19,7 +19,7 @@ const stock = Behavior.layer(
     Sold: ({ part }: { readonly part: string }) => Console.log(`sold: ${part}`)
   })
 )
-const worker = stock.pipe(Layer.provideMerge(Core.worker({ role: "stock" })), Layer.provide(Core.fromEnvironment))
+const worker = stock.pipe(Layer.provideMerge(Worker.layer({ role: "stock" })), Layer.provide(Client.fromEnvironment))
 
 const program = Effect.gen(function* () {
   yield* Stock.tell("bolt", "Sold", { part: "bolt" })

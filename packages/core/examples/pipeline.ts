@@ -1,5 +1,5 @@
 /** A pipeline: two stages, a limit the whole fleet keeps, and whoever wants the result. */
-import { Core, Limit, Pipeline, RateLimiter, Stage } from "@eco2/core"
+import { Client, Limit, Pipeline, RateLimiter, Stage, StageBehavior, Worker } from "@eco2/core"
 import { Console, Effect, Layer, Schema } from "effect"
 
 // The protocol: what travels, in which order. All that whoever submits has to import.
@@ -9,13 +9,13 @@ const sumUpStage = Stage.make("sum-up", { needs: { fetch: Schema.String }, outpu
 const Digest = Pipeline.make("digest", { input: Document }).add(fetchStage).add(sumUpStage)
 
 // What the stages do, wherever they run. The type says what a stage may read.
-const fetching = Pipeline.behavior(
+const fetching = StageBehavior.layer(
   Digest,
   "fetch",
   Effect.succeed(({ input }: Pipeline.Read<typeof Digest, "fetch">) => Effect.succeed(`what ${input.url} says`))
 )
 const model = Limit.make("model", { requests: 500, window: "1 minute" })
-const summing = Pipeline.behavior(
+const summing = StageBehavior.layer(
   Digest,
   "sum-up",
   Effect.map(
@@ -29,9 +29,9 @@ const summing = Pipeline.behavior(
 
 // A worker and a client; here in one process, elsewhere in as many as you like.
 const worker = Layer.mergeAll(fetching, summing).pipe(
-  Layer.provide(Core.limits),
-  Layer.provideMerge(Core.worker({ role: "digest" })),
-  Layer.provide(Core.fromEnvironment)
+  Layer.provide(Worker.limits),
+  Layer.provideMerge(Worker.layer({ role: "digest" })),
+  Layer.provide(Client.fromEnvironment)
 )
 
 const program = Effect.gen(function* () {

@@ -1,5 +1,5 @@
 /** Recurring work without a scheduler: every process may declare it, each slot fires once in the whole fleet. */
-import { Actor, Behavior, Core, Schedule } from "@eco2/core"
+import { Actor, Behavior, Client, Schedule, Worker } from "@eco2/core"
 import { Console, Deferred, Effect, Layer, Schema } from "effect"
 
 const Clock = Actor.make("clock", { Tick: Actor.tell({ payload: Schema.Struct({ slot: Schema.String }) }) })
@@ -19,8 +19,8 @@ const program = Effect.gen(function* () {
     { actor: Clock, type: "Tick", payload: (slot) => ({ slot: slot.toISOString() }) }
   )
   const worker = Layer.merge(clock, everySecond).pipe(
-    Layer.provide(Core.worker({ role: "clock" })),
-    Layer.provide(Core.fromEnvironment)
+    Layer.provide(Worker.layer({ role: "clock" })),
+    Layer.provide(Client.fromEnvironment)
   )
   yield* Effect.provide(Effect.timeout(Deferred.await(ticked), "30 seconds"), worker)
 })

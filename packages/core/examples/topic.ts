@@ -1,5 +1,5 @@
 /** State that many processes hold in memory: a change reaches all of them, who comes late takes a snapshot first. */
-import { Core, Topic } from "@eco2/core"
+import { Client, Topic } from "@eco2/core"
 import { Console, Effect, Layer, Schema } from "effect"
 
 const Price = Schema.Struct({ part: Schema.String, cents: Schema.Int })
@@ -15,4 +15,6 @@ const program = Effect.gen(function* () {
   yield* Console.log("a bolt costs", prices.state().get("bolt"))
 })
 
-await Effect.runPromise(Effect.scoped(program).pipe(Effect.provide(Layer.provide(Core.client, Core.fromEnvironment))))
+await Effect.runPromise(
+  Effect.scoped(program).pipe(Effect.provide(Layer.provide(Client.layer, Client.fromEnvironment)))
+)

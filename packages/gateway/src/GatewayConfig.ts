@@ -2,7 +2,8 @@
  * GatewayConfig: what an operator may set for the door. A wrong value stops the process at start and names the variable.
  */
 import { ImageHosts } from "@eco2/actors/protocol"
-import { CorsOrigins, Setting } from "@eco2/core"
+import { Setting } from "@eco2/core/client"
+import { CorsOrigins } from "@eco2/core/service"
 import { Config, Duration, Effect } from "effect"
 
 export const GatewayConfig = Config.all({

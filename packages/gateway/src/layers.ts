@@ -1,5 +1,7 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
-import { Core, CorsOrigins, ErrorBody } from "@eco2/core"
+import { Client } from "@eco2/core/client"
+import { CorsOrigins, ErrorBody } from "@eco2/core/service"
+import { Operations } from "@eco2/core/operations"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as Authorization from "./auth/Authorization.ts"
@@ -33,7 +35,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
           LimitOpsHandlers.layer(config.internalSecret),
           BlacklistHandlers.layer(config)
         ]),
-        Layer.provide(Core.operations),
+        Layer.provide(Operations.layer),
         Layer.provide(EventRouter.layer(config)),
         Layer.provide(Authorization.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }))
       )
@@ -43,9 +45,9 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         Page.layer,
         ErrorBody.notFound,
         ErrorBody.layer,
-        Core.storeReadiness,
-        Core.storeTelemetry,
-        Core.topicReadiness,
+        Client.readiness,
+        Client.telemetry,
+        Client.topicReadiness,
         CorsOrigins.layer(config.corsOrigins, {
           methods: ["GET", "POST", "DELETE", "OPTIONS"],
           headers: ["content-type", "authorization", "x-user-id", "x-idempotency-key", "last-event-id"],

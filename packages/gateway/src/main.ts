@@ -1,5 +1,7 @@
 /** Role `gateway`: composition root; puts layers together, decides nothing else. */
-import { Core, Postgres, Role } from "@eco2/core"
+import { Client } from "@eco2/core/client"
+import { Role } from "@eco2/core/service"
+import { Postgres } from "@eco2/core/postgres"
 import { characters } from "@eco2/actors/characters"
 import { Layer } from "effect"
 import { gateway } from "./layers.ts"
@@ -11,7 +13,7 @@ Role.run({
   host,
   app: gateway({ authDefault: "jwt", host }).pipe(
     Layer.provide(Layer.provide(characters, Postgres.layerOptional)),
-    Layer.provide(Core.client),
-    Layer.provide(Core.fromEnvironment)
+    Layer.provide(Client.layer),
+    Layer.provide(Client.fromEnvironment)
   )
 })

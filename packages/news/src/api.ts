@@ -1,5 +1,7 @@
 /** Role `news-api`: composition root; puts layers together, decides nothing else. It starts and serves while Redis is away. */
-import { Postgres, RedisClient, Role } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Role } from "@eco2/core/service"
+import { Postgres } from "@eco2/core/postgres"
 import { Layer } from "effect"
 import { newsApi } from "./layers.ts"
 

@@ -1,5 +1,10 @@
 /** What this package does, as layers for composition roots. */
-import { Core, CorsOrigins, ErrorBody, GuardedFetch, Migrations, Postgres, Readiness, RedisClient } from "@eco2/core"
+import { Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { GuardedFetch } from "@eco2/core/net"
+import { Readiness } from "@eco2/core/telemetry"
+import { CorsOrigins, ErrorBody } from "@eco2/core/service"
+import { Migrations, Postgres } from "@eco2/core/postgres"
 import { Effect, Layer, Schedule } from "effect"
 import { HttpApiScalar } from "effect/http-api"
 import * as ArticleBehavior from "./collect/ArticleBehavior.ts"
@@ -63,7 +68,7 @@ export const collection = Layer.mergeAll(Collector.layer, ArticleBehavior.layer,
 
 /** Role `news-worker`: collects by schedule from the sources that are on here. */
 export const newsWorker = Layer.merge(collection, NewsSchedules.layer).pipe(
-  Layer.provide([NewsSources.layer, OgImage.layer, Core.limits, articles]),
+  Layer.provide([NewsSources.layer, OgImage.layer, Worker.limits, articles]),
   Layer.provide(GuardedFetch.layer),
   Layer.provide(Layer.effectDiscard(databaseReady))
 )

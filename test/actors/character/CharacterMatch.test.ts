@@ -1,7 +1,9 @@
 /** Asking which character a scan earns: workers hold the catalogue in memory, and are current before they answer. */
 import { describe, expect, it } from "@effect/vitest"
 import { CharacterAdmin, characterMatch, prepareDatabase } from "@eco2/actors/characters"
-import { Core, CoreConfig, Postgres, RedisClient, Topic } from "@eco2/core"
+import { CoreConfig, Topic, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Postgres } from "@eco2/core/postgres"
 import { Effect, Layer } from "effect"
 import type { Duration } from "effect"
 import { CharacterActor } from "../../../packages/actors/src/character/CharacterActor.ts"
@@ -131,7 +133,7 @@ onServer("character-match", (database) => {
   it.live("a database without its tables keeps the role from starting, and tells what to run", () =>
     Effect.gen(function* () {
       const role = characterMatch().pipe(
-        Layer.provide(Core.worker({ role: "test" })),
+        Layer.provide(Worker.layer({ role: "test" })),
         Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({}), postgresLayer(database())])
       )
       const error = yield* Effect.flip(Effect.scoped(Layer.build(role)))

@@ -4,7 +4,10 @@
  */
 import { expect, it } from "@effect/vitest"
 import { characterWorker, prepareDatabase } from "@eco2/actors/characters"
-import { Keyspace, Mailbox, Metrics, Postgres, PostgresStatement } from "@eco2/core"
+import { Mailbox } from "@eco2/core"
+import { Keyspace } from "@eco2/core/redis"
+import { Metrics } from "@eco2/core/telemetry"
+import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Effect, Layer, Metric, Schema } from "effect"
 import { OwnershipActor, UserCharacterActor } from "../../../packages/actors/src/character/RewardActors.ts"
 import type { UserCharacter } from "../../../packages/actors/src/character/Rewards.ts"

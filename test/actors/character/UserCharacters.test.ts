@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Characters } from "@eco2/actors/protocol"
 import { characters, prepareDatabase } from "@eco2/actors/characters"
-import { Postgres } from "@eco2/core"
+import { Postgres } from "@eco2/core/postgres"
 import { Effect, Layer } from "effect"
 import { characters as catalogue } from "../../../packages/actors/src/domain/Character.ts"
 import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"

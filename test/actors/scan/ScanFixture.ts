@@ -3,21 +3,12 @@
  * second look at the same Redis half an hour ahead, which serves timers as soon as the test wants: nobody waits for a retry.
  */
 import { afterAll, beforeAll, beforeEach } from "vitest"
-import {
-  Core,
-  CoreConfig,
-  EventLog,
-  Job,
-  JobStore,
-  Keys,
-  Keyspace,
-  Pipeline,
-  Postgres,
-  RedisClient,
-  Timers
-} from "@eco2/core"
-import { RedisServer } from "@eco2/core/testing"
+import { Client, CoreConfig, EventLog, Job, JobStore, Pipeline, Worker } from "@eco2/core"
 import type { ActorSystem, Mailbox, Policies, Replies, Topic } from "@eco2/core"
+import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
+import { Postgres } from "@eco2/core/postgres"
+import { RedisServer } from "@eco2/core/testing"
+import * as Timers from "../../../packages/core/src/worker/Timers.ts"
 import { characterMatch } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { ScanPipeline, ScanResult } from "@eco2/actors/protocol"
@@ -47,7 +38,7 @@ export const scanFixture = () => {
 
   const client = (clockOffsetMillis: number) =>
     ManagedRuntime.make(
-      Layer.merge(Core.client, Timers.layer).pipe(
+      Layer.merge(Client.layer, Timers.layer).pipe(
         Layer.provideMerge(RedisClient.layerUrl(redis.url)),
         Layer.provide(CoreConfig.layerWith({ clockOffsetMillis })),
         Layer.fresh
@@ -104,7 +95,7 @@ export const scanFixture = () => {
     ) => {
       const runtime = ManagedRuntime.make(
         Layer.merge(scanWorker, options.characters ?? builtIn).pipe(
-          Layer.provide(Core.worker({ role: "scan-worker" })),
+          Layer.provide(Worker.layer({ role: "scan-worker" })),
           Layer.provide(RedisClient.layerUrl(redis.url)),
           Layer.provide(CoreConfig.layerWith({ shutdownGrace: Duration.millis(1) })),
           Layer.provide(quiet),

@@ -1,7 +1,9 @@
 /** Asking an actor: a typed answer or a typed error by the deadline, or an error that says what is known. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Metric, Schema } from "effect"
-import { Actor, Behavior, Keys, Mailbox, Metrics } from "@eco2/core"
+import { Actor, Behavior, Mailbox } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
+import { Metrics } from "@eco2/core/telemetry"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()

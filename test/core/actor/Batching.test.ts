@@ -1,7 +1,8 @@
 /** A batch actor: many messages handled as one and acknowledged together; only the bad one pays when a batch fails. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Schedule, Schema } from "effect"
-import { Actor, ActorSystem, BatchBehavior, Keys, Mailbox, Retry } from "@eco2/core"
+import { Actor, ActorSystem, BatchBehavior, Mailbox, Retry } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()

@@ -1,7 +1,8 @@
 /** Messages to an actor: handled at least once, retried durably, and never just gone (A1); handed back on stop (A5). */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Schedule, Schema } from "effect"
-import { Actor, Behavior, Keys, Mailbox, Retry } from "@eco2/core"
+import { Actor, Behavior, Mailbox, Retry } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()

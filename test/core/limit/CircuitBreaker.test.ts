@@ -1,6 +1,7 @@
 /** The breaker, shared by a fleet: what opens it, who probes, what closes it, and what it costs. */
 import { expect, it } from "@effect/vitest"
-import { CircuitBreaker, Metrics } from "@eco2/core"
+import { CircuitBreaker } from "@eco2/core"
+import { Metrics } from "@eco2/core/telemetry"
 import { Deferred, Duration, Effect, Fiber, Metric } from "effect"
 import * as Fleet from "../CoreFixture.ts"
 import { process } from "./LimitFixture.ts"

@@ -2,7 +2,8 @@
  * LimitFixture: processes that do nothing but keep to limits, on the file's own Redis: some inside the test's process, each
  * with a clock as far ahead as it is told (no test waits for a minute), some real ones, which can be killed (taker.ts).
  */
-import { Attempt, CircuitBreaker, Core, CoreConfig, RateLimiter, RedisClient } from "@eco2/core"
+import { Attempt, CircuitBreaker, CoreConfig, RateLimiter, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { Context, Duration, Effect, Exit, Layer, References, Scope } from "effect"
 import * as Child from "../../fault/Child.ts"
 
@@ -24,7 +25,7 @@ export const process = (
   Effect.gen(function* () {
     const scope = yield* Scope.make()
     yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-    const layer = Core.limits.pipe(
+    const layer = Worker.limits.pipe(
       Layer.provideMerge(
         Layer.merge(
           RedisClient.layerUrl(url),

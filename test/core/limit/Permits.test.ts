@@ -1,6 +1,8 @@
 /** Permits held at once: leases, which outlive neither their holder nor are taken from a living one. */
 import { expect, it } from "@effect/vitest"
-import { Core, CoreConfig, Limit, Readiness, RateLimiter, RedisClient } from "@eco2/core"
+import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Readiness } from "@eco2/core/telemetry"
 import { FaultProxy } from "@eco2/core/testing"
 import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import * as Fleet from "../CoreFixture.ts"
@@ -169,7 +171,7 @@ it.live("the loop that renews permits answers for the process's readiness", () =
       failed: Effect.never
     })
     yield* Layer.build(
-      Core.limits.pipe(
+      Worker.limits.pipe(
         Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({})]),
         Layer.provide(Layer.succeed(Readiness, readiness)),
         Layer.fresh

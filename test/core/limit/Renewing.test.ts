@@ -1,6 +1,7 @@
 /** Permits of several limits are renewed side by side: limits may be kept by different servers, and one may be away. */
 import { expect, it } from "@effect/vitest"
-import { Keys, Limit, RedisClient } from "@eco2/core"
+import { Limit } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
 import { Deferred, Effect } from "effect"
 import { RedisRefused } from "../../../packages/core/src/redis/RedisError.ts"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"

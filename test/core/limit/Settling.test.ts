@@ -1,6 +1,7 @@
 /** What ends a request to a limit, whatever came before it, late or twice: a permit is free, units are charged, once (L1). */
 import { describe, expect, it } from "@effect/vitest"
-import { Keys, Limit, RedisClient } from "@eco2/core"
+import { Limit } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
 import { Effect, Fiber } from "effect"
 import type { Scope } from "effect"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"

@@ -1,6 +1,7 @@
 /** Units: reserved before, settled after; and what the scripts answer when they are sent twice, or when Redis is full. */
 import { expect, it } from "@effect/vitest"
-import { CoreConfig, Keys, Limit, RateLimiter, RedisClient } from "@eco2/core"
+import { CoreConfig, Limit, RateLimiter } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
 import { Effect } from "effect"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Fleet from "../CoreFixture.ts"

@@ -1,6 +1,8 @@
 /** Requests in a window, fleet-wide: what is granted, in which order, and what waiting costs. */
 import { expect, it } from "@effect/vitest"
-import { Keys, Limit, Metrics, RateLimiter, RedisClient } from "@eco2/core"
+import { Limit, RateLimiter } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
+import { Metrics } from "@eco2/core/telemetry"
 import { Deferred, Duration, Effect, Fiber, Metric } from "effect"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Fleet from "../CoreFixture.ts"

@@ -2,7 +2,8 @@
  * A process that takes from one limit and says so, a line a grant: `at` is Redis's time. FIBERS of them at once, each once;
  * with HOLD they keep their permits until the process is killed.
  */
-import { Core, CoreConfig, Limit, RateLimiter, RedisClient } from "@eco2/core"
+import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { Duration, Effect, Layer } from "effect"
 
 const { env } = process
@@ -35,7 +36,7 @@ const program = Effect.gen(function* () {
 await Effect.runPromise(
   program.pipe(
     Effect.provide(
-      Core.limits.pipe(
+      Worker.limits.pipe(
         Layer.provide(
           Layer.merge(
             RedisClient.layerUrl(env.REDIS_URL ?? ""),

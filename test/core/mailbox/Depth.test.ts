@@ -1,7 +1,9 @@
 /** How full a mailbox is: what waits and what is in work, and since when, whoever asks and whether or not it is served. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
-import { Keyspace, Lease, Mailbox } from "@eco2/core"
+import { Mailbox } from "@eco2/core"
+import { Keyspace } from "@eco2/core/redis"
+import * as Lease from "../../../packages/core/src/worker/Lease.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()

@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Schema } from "effect"
-import { Keys, Pipeline, Stage } from "@eco2/core"
+import { Pipeline, Stage, StageBehavior } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -30,7 +31,7 @@ const started = Effect.fnUntraced(function* (work: Effect.Effect<void>) {
   const begun: Array<string> = []
   const worker = yield* Fleet.working(
     redis.url,
-    Pipeline.behavior(
+    StageBehavior.layer(
       Looking,
       "look",
       Effect.succeed(({ input }, job) =>
@@ -103,7 +104,7 @@ describe("a user with a backlog", () => {
       const Single = Pipeline.make("single", { input: Text }).add(single)
       const worker = yield* Fleet.working(
         redis.url,
-        Pipeline.behavior(
+        StageBehavior.layer(
           Single,
           "look",
           Effect.succeed(({ input }) => Effect.succeed(input))

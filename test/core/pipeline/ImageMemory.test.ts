@@ -1,8 +1,9 @@
 /** Pictures held by one process's handlers: bounded in bytes, first come first served, given back however an attempt ends. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Metric, Schema } from "effect"
-import { ImageMemory, Metrics, Pipeline, Stage } from "@eco2/core"
+import { ImageMemory, Pipeline, Stage, StageBehavior } from "@eco2/core"
 import type { Job } from "@eco2/core"
+import { Metrics } from "@eco2/core/telemetry"
 import { layer as imageMemoryLayer } from "../../../packages/core/src/pipeline/ImageMemory.ts"
 import * as Fleet from "../CoreFixture.ts"
 
@@ -182,7 +183,7 @@ describe("a stage that reads pictures", () => {
       const seen: Array<string> = []
       const worker = yield* Fleet.working(
         redis.url,
-        Pipeline.behavior(
+        StageBehavior.layer(
           Looking,
           "look",
           Effect.succeed(({ input }, job) =>

@@ -4,8 +4,10 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Schema } from "effect"
-import { Keyspace, Lease, Pipeline, Stage } from "@eco2/core"
+import { Pipeline, Stage, StageBehavior } from "@eco2/core"
 import type { Job } from "@eco2/core"
+import { Keyspace } from "@eco2/core/redis"
+import * as Lease from "../../../packages/core/src/worker/Lease.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -305,7 +307,7 @@ describe("a process that keeps", () => {
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
         redis.url,
-        Pipeline.behavior(
+        StageBehavior.layer(
           Fleet.ParcelPipeline,
           "weigh",
           Effect.succeed(() => Effect.succeed({ grams: 1 }))
@@ -330,12 +332,12 @@ describe("a process that keeps", () => {
       const Funnel = Pipeline.make("funnel", { input: Text }).add(wide).add(slim)
       let now = 0
       let most = 0
-      const wideBehavior = Pipeline.behavior(
+      const wideBehavior = StageBehavior.layer(
         Funnel,
         "wide",
         Effect.succeed(({ input }) => Effect.succeed(input))
       )
-      const slimBehavior = Pipeline.behavior(
+      const slimBehavior = StageBehavior.layer(
         Funnel,
         "slim",
         Effect.succeed(({ wide }) =>

@@ -1,7 +1,7 @@
 /** Typed in, typed out: what does not fit does not compile. The claims are checked by the compiler; running them shows the rest. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { Pipeline, Stage } from "@eco2/core"
+import { Pipeline, Stage, StageBehavior } from "@eco2/core"
 import * as Fleet from "../CoreFixture.ts"
 
 const start = Pipeline.make("parcel", { input: Fleet.Parcel })
@@ -24,7 +24,7 @@ describe("a pipeline's types", () => {
     other.add(Fleet.weigh)
     const paint = Effect.succeed(() => Effect.succeed(1))
     // @ts-expect-error no stage has this name
-    expect(() => Pipeline.behavior(Fleet.ParcelPipeline, "paint", paint)).toThrow("no stage paint")
+    expect(() => StageBehavior.layer(Fleet.ParcelPipeline, "paint", paint)).toThrow("no stage paint")
   })
 
   it("handlers and submits that do not fit do not compile", () => {
@@ -33,9 +33,9 @@ describe("a pipeline's types", () => {
     const free = { owner: null, key: null }
     const wrong = () => [
       // @ts-expect-error weigh leaves grams
-      Pipeline.behavior(Fleet.ParcelPipeline, "weigh", pounds),
+      StageBehavior.layer(Fleet.ParcelPipeline, "weigh", pounds),
       // @ts-expect-error ship does not read the input
-      Pipeline.behavior(Fleet.ParcelPipeline, "ship", wantsInput),
+      StageBehavior.layer(Fleet.ParcelPipeline, "ship", wantsInput),
       // @ts-expect-error a parcel's weight is a number
       Pipeline.submit(Fleet.ParcelPipeline, { weight: "two" }, free)
     ]

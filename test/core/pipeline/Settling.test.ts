@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
-import { EventLog, JobStore, Lease } from "@eco2/core"
+import { EventLog, JobStore } from "@eco2/core"
+import * as Lease from "../../../packages/core/src/worker/Lease.ts"
 import { fenceWith } from "../../harness/JobHash.ts"
 import * as Fleet from "../CoreFixture.ts"
 

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Layer, Schedule, Schema } from "effect"
-import { Actor, Pipeline, Retry, Stage } from "@eco2/core"
+import { Actor, Pipeline, Retry, Stage, StageBehavior } from "@eco2/core"
 import { fenceWith } from "../../harness/JobHash.ts"
 import * as Fleet from "../CoreFixture.ts"
 
@@ -17,7 +17,7 @@ const Single = Pipeline.make("single", { input: Text }).add(only)
 const submitText = (text: string) =>
   Effect.map(Pipeline.submit(Single, text, { owner: null, key: null }), ({ id }) => id)
 const single = (handler: (text: string, attempt: number) => Effect.Effect<string, Fleet.ScaleBroken>) =>
-  Pipeline.behavior(
+  StageBehavior.layer(
     Single,
     "only",
     Effect.succeed(({ input }, job) => handler(input, job.attempt)),
@@ -197,7 +197,7 @@ describe("a stage's work", () => {
       const gate = yield* Deferred.make<void>()
       const worker = yield* Fleet.working(
         redis.url,
-        Pipeline.behavior(
+        StageBehavior.layer(
           Narrow,
           "narrow",
           Effect.succeed(({ input }) =>

@@ -1,6 +1,6 @@
 /** Migrations: numbered files, each applied once, however many begin together and however they are broken off. */
 import { describe, expect, it } from "@effect/vitest"
-import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
+import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Effect, Fiber, Schema } from "effect"
 import { createHash } from "node:crypto"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"

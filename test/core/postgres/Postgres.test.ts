@@ -1,6 +1,6 @@
 /** Postgres: statements on a bounded pool; what goes wrong is typed by what the caller may do. */
 import { describe, expect, it } from "@effect/vitest"
-import { Postgres, PostgresConfig, PostgresError, PostgresStatement } from "@eco2/core"
+import { Postgres, PostgresConfig, PostgresError, PostgresStatement } from "@eco2/core/postgres"
 import { ConfigProvider, Effect, Fiber, Layer, Redacted, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { setTimeout as delay } from "node:timers/promises"

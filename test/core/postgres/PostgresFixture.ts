@@ -3,7 +3,7 @@
  * each a test file, emptied before each test. The server's tests are skipped where none is installed.
  */
 import { afterAll, beforeAll, beforeEach, describe } from "@effect/vitest"
-import { Postgres, PostgresStatement } from "@eco2/core"
+import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { FaultProxy, PostgresServer } from "@eco2/core/testing"
 import { Context, Duration, Effect, Exit, Layer, Redacted, References, Schema, Scope } from "effect"
 import { mkdtempSync, rmSync } from "node:fs"

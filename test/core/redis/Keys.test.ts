@@ -1,7 +1,7 @@
 /** Where a key lives: the same partition for the same text everywhere, and an even spread over a Cluster's masters. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer } from "effect"
-import { Keys, Keyspace, RedisClient } from "@eco2/core"
+import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
 import { hashSlot, slots } from "../../../packages/core/src/redis/HashSlot.ts"
 import * as Fleet from "../CoreFixture.ts"
 

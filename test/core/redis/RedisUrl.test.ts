@@ -1,7 +1,7 @@
 /** One setting names the store, whatever its topology; what cannot be used is refused with a reason, and no password shown. */
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
-import { RedisUrl } from "@eco2/core"
+import { RedisUrl } from "@eco2/core/redis"
 
 const plain = { username: undefined, password: undefined, tls: false, db: 0 }
 const host = (name: string, port = 6379) => ({ host: name, port })

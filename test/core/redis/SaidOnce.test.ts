@@ -6,7 +6,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Redis } from "ioredis"
-import { Core, CoreConfig, Readiness, RedisClient, RedisError } from "@eco2/core"
+import { Client, CoreConfig, RedisError, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Readiness } from "@eco2/core/telemetry"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as ServerInfo from "../../../packages/core/src/redis/ServerInfo.ts"
 import * as Trouble from "../../../packages/core/src/redis/Trouble.ts"
@@ -28,8 +30,8 @@ const working = Effect.fnUntraced(function* (
   const { weigh, lease = Duration.seconds(15) } = options
   const context = yield* Layer.build(
     Layer.fresh(
-      Layer.merge(Fleet.parcelBehaviors(weigh === undefined ? {} : { weigh }), Core.storeReadiness).pipe(
-        Layer.provideMerge(Core.worker({ role: "test" })),
+      Layer.merge(Fleet.parcelBehaviors(weigh === undefined ? {} : { weigh }), Client.readiness).pipe(
+        Layer.provideMerge(Worker.layer({ role: "test" })),
         Layer.provideMerge(
           Layer.mergeAll(
             RedisClient.layerUrl(url),

@@ -2,7 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer } from "effect"
 import { Redis } from "ioredis"
-import { Core, CoreConfig, MemoryUse, RedisClient } from "@eco2/core"
+import { Client, CoreConfig } from "@eco2/core"
+import { MemoryUse, RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import * as ServerInfo from "../../../packages/core/src/redis/ServerInfo.ts"
 import { until } from "../CoreFixture.ts"
@@ -14,7 +15,7 @@ import { passingFor } from "./PassingFor.ts"
 const starting = (url: string, logs: LogLines.LogLines, redisCheck: "refuse" | "warn" = "refuse") =>
   Layer.build(
     Layer.fresh(
-      Core.client.pipe(
+      Client.layer.pipe(
         Layer.provideMerge(Layer.merge(RedisClient.layerUrl(url), CoreConfig.layerWith({ redisCheck }))),
         Layer.provideMerge(logs.layer)
       )

@@ -1,8 +1,10 @@
 /** Redis in trouble, said as what the caller may do: full, frozen, gone, and back again. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, References, Schema } from "effect"
-import { Actor, ActorSystem, JobStore, Keys, Lease, RedisClient } from "@eco2/core"
+import { Actor, ActorSystem, JobStore } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
+import * as Lease from "../../../packages/core/src/worker/Lease.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()

@@ -1,7 +1,7 @@
 /** One trace id leads through all stages of a job, whether or not spans are exported. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, Tracer } from "effect"
-import { Tracing } from "@eco2/core"
+import { Tracing } from "@eco2/core/telemetry"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()

@@ -1,7 +1,8 @@
 /** Broadcast: the state, then every event after it, once and in order, in every process. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
-import { Keys, RedisClient, Topic } from "@eco2/core"
+import { Topic } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
 import { follow, Prices, priced, publish, stored } from "./TopicFixture.ts"
 

@@ -1,6 +1,7 @@
 /** TopicFixture: a topic of prices, and followers of it that write down what they are told. */
 import { Effect, Schema, Scope } from "effect"
-import { Keys, Topic } from "@eco2/core"
+import { Topic } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
 
 export const Price = Schema.Struct({ cents: Schema.Int })

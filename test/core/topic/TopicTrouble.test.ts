@@ -1,7 +1,8 @@
 /** What may come between a topic and its followers, and that each of them knows all there is when it is over. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
-import { Keys, RedisClient, Topic } from "@eco2/core"
+import { Topic } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as Fleet from "../CoreFixture.ts"
 import * as LogLines from "../redis/LogLines.ts"

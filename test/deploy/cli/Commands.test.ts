@@ -1,6 +1,6 @@
 /** Every command of the operators' command line, for people and for programs, on a real gateway, workers and Redis. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { Keys } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import * as HandWorker from "../../gateway/HandWorker.ts"
 import { client } from "../../gateway/ScanClient.ts"

@@ -1,6 +1,7 @@
 /** `eco2 limits` and the calls behind it, on a real gateway and Redis: what is paused is seen and lifted. */
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { Core, CoreConfig, Limit, RateLimiter, RedisClient } from "@eco2/core"
+import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import { Duration, Effect, Layer } from "effect"
 import { simulatedOnly, start } from "../../gateway/Serving.ts"
@@ -31,7 +32,7 @@ afterAll(async () => {
 const pause = (name: string, length: Duration.Input) =>
   Effect.runPromise(
     RateLimiter.RateLimiter.use((limiter) => limiter.pause(Limit.make(name, {}), length)).pipe(
-      Effect.provide(Core.limits.pipe(Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({})])))
+      Effect.provide(Worker.limits.pipe(Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({})])))
     )
   )
 

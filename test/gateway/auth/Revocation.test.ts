@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
-import { Keys } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "../../core/RedisCluster.ts"
 import * as EventStream from "../../harness/EventStream.ts"

@@ -1,6 +1,8 @@
 /** J4 whatever the live stream loses: connections, entries, the stream itself, the server; each seq reaches a viewer once. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { Core, CoreConfig, EventLog, Job, JobStore, Keyspace, Readiness, RedisClient } from "@eco2/core"
+import { Client, CoreConfig, EventLog, Job, JobStore } from "@eco2/core"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
+import { Readiness } from "@eco2/core/telemetry"
 import { RedisServer } from "@eco2/core/testing"
 import { Duration, Effect, Layer, Option, Queue, Schema, Stream } from "effect"
 import * as Router from "../../../packages/gateway/src/events/EventRouter.ts"
@@ -8,7 +10,7 @@ import * as Viewer from "../../../packages/gateway/src/events/Viewer.ts"
 import * as EventStream from "../../harness/EventStream.ts"
 import * as HandWorker from "../HandWorker.ts"
 import { client, field, photo } from "../ScanClient.ts"
-import type { Client } from "../ScanClient.ts"
+import type { Client as ScanClient } from "../ScanClient.ts"
 import { simulatedOnly, start, until } from "../Serving.ts"
 import type { Environment, Serving } from "../Serving.ts"
 
@@ -20,7 +22,7 @@ describe("the live stream", () => {
   let env: Environment
   let gateway: Serving
   let hand: HandWorker.HandWorker
-  let ann: Client
+  let ann: ScanClient
 
   beforeAll(async () => {
     redis = await RedisServer.start()
@@ -37,7 +39,7 @@ describe("the live stream", () => {
   })
 
   /** Three viewers of one job, before its first stage. */
-  const watched = async (ann: Client) => {
+  const watched = async (ann: ScanClient) => {
     const id = await ann.accepted()
     const streams = await Promise.all([1, 2, 3].map(() => EventStream.open(ann.eventsUrl(id), own)))
     await Promise.all(streams.map((stream) => stream.waitFor(({ event }) => event === "queued")))
@@ -177,7 +179,7 @@ describe("a viewer that does not keep up", () => {
       Effect.provide(
         effect,
         Router.layer(config).pipe(
-          Layer.provideMerge(Core.client),
+          Layer.provideMerge(Client.layer),
           Layer.provideMerge(Layer.merge(RedisClient.layerUrl(url), Readiness.layer)),
           Layer.provide(CoreConfig.layerWith({})),
           Layer.fresh

@@ -1,6 +1,7 @@
 /** A defect in the router's own loops: it goes on anew, and a gateway whose router fails too often is not ready and ends. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { Core, CoreConfig, Job, Readiness } from "@eco2/core"
+import { Client, CoreConfig, Job } from "@eco2/core"
+import { Readiness } from "@eco2/core/telemetry"
 import { RedisServer } from "@eco2/core/testing"
 import { Context, Duration, Effect, Layer, Option, Queue, References, Schema, Stream } from "effect"
 import * as Router from "../../../packages/gateway/src/events/EventRouter.ts"
@@ -24,7 +25,7 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, max
     uploadMemory: 1024
   }
   const context = yield* Router.layer(config).pipe(
-    Layer.provideMerge(Core.client),
+    Layer.provideMerge(Client.layer),
     Layer.provideMerge(Layer.merge(BrokenRedis.layer(redis.url, breaking), Readiness.layer)),
     Layer.provide(CoreConfig.layerWith({})),
     Layer.fresh,

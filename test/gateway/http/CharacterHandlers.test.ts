@@ -1,7 +1,7 @@
 /** What clients read of characters, over HTTP: from Postgres, and 503 where there is none to read from. */
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import { prepareDatabase } from "@eco2/actors/characters"
-import { Postgres } from "@eco2/core"
+import { Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { Duration, Effect } from "effect"
 import { client, field } from "../ScanClient.ts"

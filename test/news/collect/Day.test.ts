@@ -5,8 +5,11 @@
  * What the sources were asked is counted at the sources, which slots fired in Redis (T1).
  */
 import { expect, it } from "@effect/vitest"
-import { Core, CoreConfig, Gauges, JobStore, Mailbox, Migrations, RedisClient, Schedules } from "@eco2/core"
+import { CoreConfig, JobStore, Mailbox, Schedules, Worker } from "@eco2/core"
 import type { Job } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Gauges } from "@eco2/core/telemetry"
+import { Migrations } from "@eco2/core/postgres"
 import { FaultProxy } from "@eco2/core/testing"
 import { ConfigProvider, Duration, Effect, Exit, Layer, References, Scope } from "effect"
 import { afterAll, beforeAll, beforeEach } from "vitest"
@@ -50,8 +53,8 @@ onServer("a day of collecting", (database) => {
   const worker = Effect.fnUntraced(function* (clockOffsetMillis: number, env: Readonly<Record<string, string>>) {
     const scope = yield* Scope.make()
     const layer = Layer.merge(collection, NewsSchedules.layer).pipe(
-      Layer.provide([NewsSources.layer, OgImage.layer, Core.limits, articles]),
-      Layer.provide(Core.worker({ role: "news-worker" })),
+      Layer.provide([NewsSources.layer, OgImage.layer, Worker.limits, articles]),
+      Layer.provide(Worker.layer({ role: "news-worker" })),
       Layer.provide(Gauges.layer),
       Layer.provide([world.guard(), postgresLayer(database())]),
       Layer.provide(RedisClient.layerUrl(proxy.url)),

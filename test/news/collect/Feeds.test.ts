@@ -1,6 +1,7 @@
 /** Feeds between runs: what they say of their version, and of when to come again, is kept for the whole fleet. */
 import { expect, it } from "@effect/vitest"
-import { Metrics, Postgres } from "@eco2/core"
+import { Metrics } from "@eco2/core/telemetry"
+import { Postgres } from "@eco2/core/postgres"
 import { Effect, Metric } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import { privateRedis, until } from "../../core/CoreFixture.ts"

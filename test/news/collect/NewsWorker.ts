@@ -1,6 +1,9 @@
 /** NewsWorker: a news-worker as it runs in the field, on real stores and FakeNews, and whoever hands it runs. */
-import { Core, CoreConfig, Gauges, JobStore, Migrations, Pipeline, RedisClient, Schedules } from "@eco2/core"
+import { CoreConfig, JobStore, Pipeline, Schedules, Worker } from "@eco2/core"
 import type { Job } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Gauges } from "@eco2/core/telemetry"
+import { Migrations } from "@eco2/core/postgres"
 import { ConfigProvider, Context, Effect, Layer, References, Schedule } from "effect"
 import type { Duration } from "effect"
 import * as LookMemory from "../../../packages/news/src/collect/LookMemory.ts"
@@ -45,11 +48,11 @@ export const make = Effect.fnUntraced(function* (given: {
   }
   yield* Effect.orDie(Effect.provide(Migrations.apply(migrations), postgresLayer(database)))
   const layer = Layer.merge(collection, NewsSchedules.layer).pipe(
-    Layer.provide([NewsSources.layer, Core.limits]),
+    Layer.provide([NewsSources.layer, Worker.limits]),
     Layer.provideMerge(
       Layer.mergeAll(articles, LookMemory.layer, looks === undefined ? OgImage.layer : OgImage.layerWith(looks))
     ),
-    Layer.provideMerge(Core.worker({ role: "news-worker" })),
+    Layer.provideMerge(Worker.layer({ role: "news-worker" })),
     Layer.provideMerge(Gauges.layer),
     Layer.provide([world.guard(), postgresLayer(database)]),
     Layer.provideMerge(Layer.merge(RedisClient.layerUrl(redis), CoreConfig.layerWith({}))),

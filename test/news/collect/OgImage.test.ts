@@ -1,6 +1,6 @@
 /** Pictures of strangers' pages, on FakeNews; G1 to G3 are OgImage's, N1 is GuardedFetch's. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { GuardedFetch } from "@eco2/core"
+import { GuardedFetch } from "@eco2/core/net"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"

@@ -1,6 +1,6 @@
 /** The news API over HTTP: what its clients rely on, and what it does while a store is away. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
+import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { FaultProxy, PostgresServer, RedisServer } from "@eco2/core/testing"
 import { Duration, Layer, ManagedRuntime, Schema } from "effect"
 import { Redis } from "ioredis"

@@ -1,6 +1,7 @@
 /** Which store answers: Redis for the newest, Postgres for the rest and while Redis is away; the reader sees one list. */
 import { expect, it } from "@effect/vitest"
-import { Keys, Migrations, RedisClient } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
+import { Migrations } from "@eco2/core/postgres"
 import { FaultProxy } from "@eco2/core/testing"
 import { Context, Effect, Layer, References, Scope } from "effect"
 import type { Query } from "../../../packages/news/src/store/ArticlePage.ts"

@@ -1,6 +1,6 @@
 /** Articles in Postgres: one a URL, changed only where that moves nothing, read page by page by their place. */
 import { expect, it } from "@effect/vitest"
-import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
+import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Effect, Fiber, Layer, Schema } from "effect"
 import type { Article } from "../../../packages/news/src/domain/Article.ts"
 import { storedKeys } from "../../../packages/news/src/domain/ArticleKeys.ts"

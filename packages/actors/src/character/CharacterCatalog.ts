@@ -4,7 +4,8 @@
  * before the question came: it may have been frozen or cut off since it last heard anything. That costs one command a
  * question, shared by those that come meanwhile.
  */
-import { Postgres, PostgresError, Topic } from "@eco2/core"
+import { Topic } from "@eco2/core"
+import { Postgres, PostgresError } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Schedule, Semaphore } from "effect"
 import { matchCharacter } from "../domain/Character.ts"
 import type { Character, Match } from "../domain/Character.ts"

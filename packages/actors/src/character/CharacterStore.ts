@@ -2,7 +2,7 @@
  * CharacterStore: the catalogue as Postgres has it. Whoever changes it tells the workers afterwards (CharacterAdmin); they
  * hold it in memory (CharacterCatalog).
  */
-import { Migrations, Postgres, PostgresStatement } from "@eco2/core"
+import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Effect, Schema } from "effect"
 import { Character, characters } from "../domain/Character.ts"
 import * as CharacterId from "../domain/CharacterId.ts"

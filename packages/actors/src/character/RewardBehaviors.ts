@@ -3,7 +3,8 @@
  * is a dead letter, alone; while Postgres is away, or refuses for a reason that is no message's own (a missing table, a
  * password), all wait for it: half a minute in hand, then durably, and no attempt is spent.
  */
-import { BatchBehavior, Postgres, PostgresError, Retry } from "@eco2/core"
+import { BatchBehavior, Retry } from "@eco2/core"
+import { Postgres, PostgresError } from "@eco2/core/postgres"
 import { Duration, Effect, Layer, Metric, Schedule } from "effect"
 import { OwnershipActor, UserCharacterActor } from "./RewardActors.ts"
 import * as Rewards from "./Rewards.ts"

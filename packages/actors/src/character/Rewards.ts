@@ -2,7 +2,7 @@
  * Rewards: what users have earned, written to Postgres many at once. A statement takes a batch of any size; a key that comes
  * twice in it, or that is there already, changes nothing more. Rows go in by key, so that two batches lock in one order.
  */
-import { Postgres, PostgresStatement } from "@eco2/core"
+import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Schema } from "effect"
 import * as CharacterId from "../domain/CharacterId.ts"
 

@@ -1,6 +1,6 @@
 /** UserCharacters: the read contract (Characters) on Postgres. */
-import { Postgres, PostgresStatement } from "@eco2/core"
-import type { PostgresError } from "@eco2/core"
+import { Postgres, PostgresStatement } from "@eco2/core/postgres"
+import type { PostgresError } from "@eco2/core/postgres"
 import { Clock, Effect, Layer, Schema } from "effect"
 import { defaultCharacter } from "../domain/Character.ts"
 import * as CharacterId from "../domain/CharacterId.ts"

@@ -1,5 +1,6 @@
 /** What this package does about characters, as layers for composition roots: apart from the stages, which bring SDKs along. */
-import { Migrations, Postgres, Readiness } from "@eco2/core"
+import { Readiness } from "@eco2/core/telemetry"
+import { Migrations, Postgres } from "@eco2/core/postgres"
 import { Effect, Layer, Schedule } from "effect"
 import type { Character } from "../domain/Character.ts"
 import * as CharacterBehavior from "./CharacterBehavior.ts"

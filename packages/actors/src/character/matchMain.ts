@@ -1,12 +1,14 @@
 /** Role `character-match`: composition root; puts layers together, decides nothing else. */
-import { Core, Postgres, Role } from "@eco2/core"
+import { Client, Worker } from "@eco2/core"
+import { Role } from "@eco2/core/service"
+import { Postgres } from "@eco2/core/postgres"
 import { Layer } from "effect"
 import { characterMatch } from "./layers.ts"
 
 Role.run({
   role: "character-match",
-  app: Layer.merge(characterMatch(), Core.workerTelemetry).pipe(
-    Layer.provide(Core.worker({ role: "character-match" })),
-    Layer.provide([Core.fromEnvironment, Postgres.layer])
+  app: Layer.merge(characterMatch(), Worker.telemetry).pipe(
+    Layer.provide(Worker.layer({ role: "character-match" })),
+    Layer.provide([Client.fromEnvironment, Postgres.layer])
   )
 })

@@ -9,7 +9,7 @@
  * Waiting is outside MODEL_TIMEOUT and the stage's timeout, and spends no attempt (RateLimiter, ModelRetry). The simulated
  * model has a limit where one is set, and no breaker.
  */
-import { CircuitBreaker, Limit, RateLimiter, Spread } from "@eco2/core"
+import { CircuitBreaker, Jitter, Limit, RateLimiter } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
 import { Context, Duration, Effect, Layer } from "effect"
 import type { Config } from "effect"
@@ -81,7 +81,7 @@ const asModelError =
         return new ModelSuspended({
           ...call,
           message: `no call to ${call.model} without a permit, and the store does not answer`,
-          retryAfterMillis: Spread.millis(Duration.toMillis(unnamedPause))
+          retryAfterMillis: Jitter.millis(Duration.toMillis(unnamedPause))
         })
       case "PermitLost":
         return new ModelUnavailable({ ...call, message: `the permit for the call to ${call.model} was lost` })
@@ -162,7 +162,7 @@ export const layer: Layer.Layer<
               )
               // the job waits as it was told, whoever else hears of it; many are told at once
               yield* Effect.ignore(limiter.pause(limit, pause))
-              const retryAfterMillis = Spread.millis(Duration.toMillis(Duration.min(pause, longestAway)))
+              const retryAfterMillis = Jitter.millis(Duration.toMillis(Duration.min(pause, longestAway)))
               return yield* new ModelRateLimited({
                 provider: error.provider,
                 model: error.model,

@@ -3,7 +3,7 @@
  * is fetched by GuardedFetch, and from hosts that IMAGE_HOSTS lists alone, at every redirect. What it is, its first bytes say;
  * a server's word for it does not count.
  */
-import type { GuardedFetch } from "@eco2/core"
+import type { GuardedFetch } from "@eco2/core/net"
 import { Effect } from "effect"
 import type { Duration } from "effect"
 import { isListed } from "./ImageHosts.ts"

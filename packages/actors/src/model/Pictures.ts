@@ -7,7 +7,8 @@
  *   memory      fetched pictures take room until the call is over, IMAGE_MEMORY bytes in all
  * Neither waiting nor fetching counts against the stage's timeout (Attempt).
  */
-import { Attempt, CoreConfig, GuardedFetch, Spread } from "@eco2/core"
+import { Attempt, CoreConfig, Jitter } from "@eco2/core"
+import { GuardedFetch } from "@eco2/core/net"
 import { Context, Duration, Effect, Layer, RcMap, Scope, Semaphore } from "effect"
 import type { Config } from "effect"
 import { ImageHosts } from "./ImageHosts.ts"
@@ -68,7 +69,7 @@ export const layer: Layer.Layer<Pictures, Config.ConfigError, CoreConfig> = Laye
           provider,
           model,
           message: `the picture was not fetched yet: ${why}`,
-          retryAfterMillis: Spread.millis(awayMillis)
+          retryAfterMillis: Jitter.millis(awayMillis)
         })
       /** Runs `within` once it has what it needs; the patience is over when that begins. */
       const once =

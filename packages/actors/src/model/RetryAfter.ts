@@ -1,7 +1,7 @@
 /**
  * RetryAfter: how long a provider asks us to stay away, as milliseconds. null means it named no usable time.
  */
-import { RetryAfter } from "@eco2/core"
+import { RetryAfter } from "@eco2/core/net"
 
 /** From response headers. */
 export const fromHeaders = RetryAfter.fromHeaders

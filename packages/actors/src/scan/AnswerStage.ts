@@ -1,5 +1,5 @@
 /** AnswerStage: the rule in the user's words. Without a rule no model is asked: the answer says so and apologises. */
-import { Pipeline } from "@eco2/core"
+import { Pipeline, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
 import type { FinalAnswer } from "../domain/Scan.ts"
 import { AnswerModel } from "../model/AnswerModel.ts"
@@ -13,7 +13,7 @@ const withoutRule: FinalAnswer = {
     "죄송합니다. 사진 속 물건에 맞는 배출 규정을 찾지 못했습니다. 물건 전체가 잘 보이도록 다시 찍어 주시거나, 거주 지역의 배출 안내를 확인해 주세요."
 }
 
-export const layer = Pipeline.behavior(
+export const layer = StageBehavior.layer(
   ScanPipeline,
   "answer",
   Effect.gen(function* () {

@@ -1,13 +1,13 @@
 /**
  * RewardStage: what the scan earns. Asked only of a recyclable with a middle category, a rule and a sufficient answer; a
  * target that fails earns nothing, and the scan is completed all the same.
- * What may be earned is RewardTarget's list. Whom a reward is told to goes out with this stage's commit (J3).
+ * What may be earned is in the list RewardTargets. Whom a reward is told to goes out with this stage's commit (J3).
  */
-import { Pipeline, Replies } from "@eco2/core"
+import { Pipeline, Replies, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
 import type { Classification } from "../domain/Scan.ts"
 import { RECYCLABLE } from "../domain/Waste.ts"
-import { targets } from "./RewardTarget.ts"
+import { targets } from "./RewardTargets.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
 const isEligible = (classification: Classification, hasRule: boolean, insufficiencies: number): boolean =>
@@ -16,13 +16,13 @@ const isEligible = (classification: Classification, hasRule: boolean, insufficie
   hasRule &&
   insufficiencies === 0
 
-export const layer = Pipeline.behavior(
+export const layer = StageBehavior.layer(
   ScanPipeline,
   "reward",
   Effect.map(Replies.Replies, (replies) =>
     Effect.fnUntraced(function* (
       { answer, rule, vision }: Pipeline.Read<typeof ScanPipeline, "reward">,
-      job: Pipeline.StageJob
+      job: StageBehavior.StageJob
     ) {
       const { classification } = vision.result
       if (!isEligible(classification, rule !== null, answer.answer.insufficiencies.length)) return null

@@ -1,10 +1,6 @@
-/**
- * RewardTarget: one kind of reward a scan may earn, and the one list of them: another kind is another entry, and touches
- * neither the stage nor the others.
- */
+/** RewardTarget: one kind of reward a scan may earn. Which kinds there are: RewardTargets. */
 import type { Effect } from "effect"
 import type { Mailbox, Replies } from "@eco2/core"
-import { characterMatch } from "../character/CharacterReward.ts"
 import type { Classification, Reward } from "../domain/Scan.ts"
 
 /** What is known of the scan. `owner`: whose it is, "" for nobody's; `scanId`: another for each scan. */
@@ -25,6 +21,3 @@ export interface RewardTarget {
   /** Null: it earns nothing of this kind. Any failure is taken for that, and said. */
   readonly grant: (earning: Earning) => Effect.Effect<Grant | null, unknown, Replies.Replies>
 }
-
-/** In order: the first that grants something is the scan's reward. */
-export const targets: ReadonlyArray<RewardTarget> = [characterMatch]

@@ -1,10 +1,10 @@
 /** RuleStage: which disposal rule holds for the item. A lookup in memory; null where the taxonomy has none. */
-import { Pipeline } from "@eco2/core"
+import { Pipeline, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
 import { DisposalRules } from "../rule/DisposalRules.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
-export const layer = Pipeline.behavior(
+export const layer = StageBehavior.layer(
   ScanPipeline,
   "rule",
   Effect.map(

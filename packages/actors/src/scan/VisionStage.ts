@@ -1,19 +1,19 @@
 /** VisionStage: what is on the photo. Reads the submitted image, asks the vision model once, keeps to the taxonomy. */
-import { Pipeline } from "@eco2/core"
+import { Pipeline, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
 import { VisionModel } from "../model/VisionModel.ts"
 import type { Image } from "../model/VisionModel.ts"
 import { ImageGone, modelRetry } from "./ModelRetry.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
-export const layer = Pipeline.behavior(
+export const layer = StageBehavior.layer(
   ScanPipeline,
   "vision",
   Effect.gen(function* () {
     const model = yield* VisionModel
     return Effect.fnUntraced(function* (
       { input }: Pipeline.Read<typeof ScanPipeline, "vision">,
-      job: Pipeline.StageJob
+      job: StageBehavior.StageJob
     ) {
       let image: Image
       if (input.image._tag === "Url") {

@@ -14,10 +14,10 @@ import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Policies } from "../policy/Policies.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import { ActorSystem } from "./ActorSystem.ts"
+import { ActorSystem } from "../worker/ActorSystem.ts"
 import type { Actor, Payload, Protocol, Tell } from "./Actor.ts"
 import { concurrencyVariable } from "./Behavior.ts"
-import * as Retry from "./Retry.ts"
+import * as Retry from "../worker/Retry.ts"
 import * as Settlement from "./Settlement.ts"
 
 type Tagged = { readonly _tag: string }

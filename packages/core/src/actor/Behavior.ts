@@ -16,11 +16,11 @@ import { isTransient } from "../redis/RedisError.ts"
 import type { Policies } from "../policy/Policies.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { asks } from "../telemetry/Metrics.ts"
-import { ActorSystem } from "./ActorSystem.ts"
+import { ActorSystem } from "../worker/ActorSystem.ts"
 import type { Actor, Asked, Payload, Protocol, Refusal, Reply } from "./Actor.ts"
 import { askerOf, Replies } from "./Replies.ts"
 import type { Answer, Asker } from "./Replies.ts"
-import * as Retry from "./Retry.ts"
+import * as Retry from "../worker/Retry.ts"
 import * as Settlement from "./Settlement.ts"
 
 type Tagged = { readonly _tag: string }

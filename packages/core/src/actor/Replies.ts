@@ -16,8 +16,8 @@ import * as Script from "../redis/Script.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
 import { asks } from "../telemetry/Metrics.ts"
 import { ReadReply } from "../mailbox/Delivery.ts"
-import * as DueTimer from "./DueTimer.ts"
-import * as Supervisor from "./Supervisor.ts"
+import * as DueTimer from "../clock/DueTimer.ts"
+import * as Supervisor from "../supervision/Supervisor.ts"
 
 /** No answer came in time. Unknown: the message may be handled, or may have been. */
 export class AskTimeout extends Schema.TaggedError<AskTimeout>()("AskTimeout", {

@@ -14,9 +14,9 @@ import { Policies } from "../policy/Policies.ts"
 import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { deadLetters } from "../telemetry/Metrics.ts"
-import { ActorSystem } from "./ActorSystem.ts"
+import { ActorSystem } from "../worker/ActorSystem.ts"
 import type { Protocol } from "./Actor.ts"
-import * as Retry from "./Retry.ts"
+import * as Retry from "../worker/Retry.ts"
 
 /** What serving an actor takes of its protocol. */
 export interface Served {

@@ -86,7 +86,7 @@ type State = typeof State.Type
 const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
-    preludes: [new URL("./scripts/breaker.lua", import.meta.url)],
+    preludes: [Script.clock, new URL("./scripts/breaker.lua", import.meta.url)],
     numberOfKeys: 1,
     reply
   })

@@ -9,7 +9,7 @@ import type { RedisClient } from "../redis/RedisClient.ts"
 import { RedisReplyInvalid } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
-import * as TickBatch from "../redis/TickBatch.ts"
+import * as TickBatch from "../clock/TickBatch.ts"
 import type { Limit } from "./Limit.ts"
 
 /** A limit, and where it is kept. */
@@ -62,7 +62,7 @@ export interface LimitStore {
 const script = <A>(name: string, numberOfKeys: number, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
-    preludes: [new URL("./scripts/limit.lua", import.meta.url)],
+    preludes: [Script.clock, new URL("./scripts/limit.lua", import.meta.url)],
     numberOfKeys,
     reply
   })

@@ -5,9 +5,9 @@
  */
 import { Deferred, Effect, Option, Queue } from "effect"
 import type { Scope } from "effect"
-import * as Supervisor from "../actor/Supervisor.ts"
+import * as Supervisor from "../supervision/Supervisor.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
-import { Readiness } from "../telemetry/Readiness.ts"
+import { Readiness } from "../supervision/Readiness.ts"
 import { PermitLost } from "./Limit.ts"
 import type { LimitStore, Line } from "./LimitStore.ts"
 

@@ -11,21 +11,21 @@
  */
 import { Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
 import { randomUUID } from "node:crypto"
-import { Attempt } from "../actor/Attempt.ts"
+import { Attempt } from "../mailbox/Attempt.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
-import * as Elapsed from "../timer/Elapsed.ts"
-import * as Alarm from "./Alarm.ts"
+import * as Elapsed from "../clock/Elapsed.ts"
+import * as Alarm from "../clock/Alarm.ts"
 import type { Limit, PermitLost } from "./Limit.ts"
 import { RateLimited } from "./Limit.ts"
 import * as LimitStore from "./LimitStore.ts"
 import type { Answer, Line } from "./LimitStore.ts"
 import * as Permits from "./Permits.ts"
-import * as Spread from "./Spread.ts"
+import * as Spread from "../clock/Jitter.ts"
 
 export interface Request {
   /** For limits each of somebody's own: who. */

@@ -101,17 +101,18 @@ export class Mailbox extends Context.Service<
   }
 >()("@eco2/core/mailbox/Mailbox") {}
 
+/** Preludes of every script that moves entries of mailboxes. */
+export const movesEntries: ReadonlyArray<URL> = [Script.clock, new URL("./scripts/mailbox.lua", import.meta.url)]
+
 const appendScript = Script.make({
   file: new URL("./scripts/append.lua", import.meta.url),
+  preludes: [Script.clock],
   numberOfKeys: 1,
   reply: Schema.Tuple([Schema.Literals(["appended", "full"]), Schema.String])
 })
 const settleScript = Script.make({
   file: new URL("./scripts/settle.lua", import.meta.url),
-  preludes: [
-    new URL("../pipeline/scripts/job.lua", import.meta.url),
-    new URL("./scripts/message.lua", import.meta.url)
-  ],
+  preludes: movesEntries,
   numberOfKeys: 1,
   reply: Schema.Literals(["settled", "lost"])
 })
@@ -122,6 +123,7 @@ const acknowledgeScript = Script.make({
 })
 const depthScript = Script.make({
   file: new URL("./scripts/depth.lua", import.meta.url),
+  preludes: [Script.clock],
   numberOfKeys: 1,
   reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number, Schema.Int]))
 })

@@ -10,8 +10,8 @@ import { Context, Effect, Exit, Layer, Metric, Scope, Semaphore } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
-import type { JobId } from "./Job.ts"
-import { JobStore } from "./JobStore.ts"
+import type { JobId } from "../job/Job.ts"
+import { JobStore } from "../job/JobStore.ts"
 
 /** What one attempt has of its job's image. */
 export interface Attempt {

@@ -3,10 +3,16 @@
  * the code understands them (`parts`). Given out by Pipeline. Pure.
  */
 import { Effect, Result, Schema } from "effect"
-import { JobUnreadable } from "./Job.ts"
-import type { Job } from "./Job.ts"
-import type { OutputOf, Pipeline, Stages } from "./Pipeline.ts"
-import type { Codec } from "./Stage.ts"
+import { JobUnreadable } from "../job/Job.ts"
+import type { Job } from "../job/Job.ts"
+import type { Codec, OutputOf, Stages } from "./Stage.ts"
+
+/** What must be known of a pipeline to read its jobs. */
+interface Readable<Input, S extends Stages> {
+  readonly name: string
+  readonly input: Codec<Input>
+  readonly stages: S
+}
 
 /** A job of this pipeline, decoded: its input and what its stages have left so far. */
 export interface View<Input, S extends Stages> {
@@ -26,8 +32,8 @@ export interface Parts<Input, S extends Stages> {
 }
 
 /** Decodes what can be decoded of a job of this pipeline: one part that cannot be read hides none of the others. */
-export const parts = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
-  pipeline: Pipeline<Name, Input, S>,
+export const parts = Effect.fnUntraced(function* <Input, S extends Stages>(
+  pipeline: Readable<Input, S>,
   job: Job
 ): Effect.fn.Return<Parts<Input, S>> {
   const unreadable = new Map<string, string>()
@@ -56,8 +62,8 @@ export const parts = Effect.fnUntraced(function* <Name extends string, Input, S 
 })
 
 /** Decodes a job's input and checkpoints; JobUnreadable names what does not decode. */
-export const view = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
-  pipeline: Pipeline<Name, Input, S>,
+export const view = Effect.fnUntraced(function* <Input, S extends Stages>(
+  pipeline: Readable<Input, S>,
   job: Job
 ): Effect.fn.Return<View<Input, S>, JobUnreadable> {
   if (job.pipeline !== pipeline.name)

@@ -1,12 +1,11 @@
 /**
  * Pipeline: stages in a row, each an actor with its own mailbox `<pipeline>.<stage>`. Typed in, typed out: a stage that
  * needs what no earlier one leaves does not compile. After a crash only the stage then in work runs again (J2).
- * A pipeline is a protocol (the gateway submits by it); what its stages do is added by `behavior` where they run.
+ * A pipeline is a protocol (the gateway submits by it); what its stages do is a behavior (StageBehavior), and stands where they run.
  */
 import { Effect, Schema } from "effect"
-import type { Duration, Layer } from "effect"
+import type { Duration } from "effect"
 import { hash } from "node:crypto"
-import type { ActorSystem } from "../actor/ActorSystem.ts"
 import type { RateLimited } from "../limit/Limit.ts"
 import type { MailboxFull } from "../mailbox/Mailbox.ts"
 import * as Keys from "../redis/Keys.ts"
@@ -14,26 +13,21 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
-import { JobUnreadable } from "./Job.ts"
-import type { JobId, PlanStep } from "./Job.ts"
-import { JobEnds } from "./JobEnds.ts"
-import type { JobMissing, JobStillOpen } from "./JobEnds.ts"
-import { mint } from "./JobId.ts"
+import { JobUnreadable } from "../job/Job.ts"
+import type { JobId, PlanStep } from "../job/Job.ts"
+import { JobEnds } from "../job/JobEnds.ts"
+import type { JobMissing, JobStillOpen } from "../job/JobEnds.ts"
+import { mint } from "../job/JobId.ts"
 import { parts, view } from "./JobView.ts"
 import type { Parts, View } from "./JobView.ts"
-import { InputTooLarge, JobStore } from "./JobStore.ts"
-import type { IdempotencyConflict, LaneFull, UploadGone } from "./JobStore.ts"
-import type { Codec, Needs, Stage, Values } from "./Stage.ts"
-import * as StageBehavior from "./StageBehavior.ts"
-import type { Handler, Options, StageJob } from "./StageBehavior.ts"
+import { InputTooLarge, JobStore } from "../job/JobStore.ts"
+import type { IdempotencyConflict, LaneFull, UploadGone } from "../job/JobStore.ts"
+import type { Codec, Needs, NeedsOf, OutputOf, Stage, Stages, Values } from "./Stage.ts"
 
 export { parts, view }
-export type { Parts, StageJob, View }
+export type { Parts, View }
 
-export type AnyStage = Stage<string, Needs, unknown>
-export type Stages = { readonly [name: string]: AnyStage }
-export type OutputOf<S> = S extends Stage<string, Needs, infer A> ? A : never
-type NeedsOf<S> = S extends Stage<string, infer N, unknown> ? N : never
+export type { OutputOf, Stages }
 
 /** `Input`: what a job is submitted with. `S`: the stages by name, in order of addition. */
 export interface Pipeline<Name extends string, Input, S extends Stages> {
@@ -189,35 +183,3 @@ export const result = Effect.fnUntraced(function* <Name extends string, Input, S
   if (lacking.length > 0) return yield* new JobUnreadable({ id, reason: `it has no stage ${lacking.join(", ")}` })
   return outputs as { readonly [K in keyof S]: OutputOf<S[K]> }
 })
-
-/**
- * Serves one stage of a pipeline while the layer lives: `make` builds its handler once; `options` say what failures lead to.
- */
-export const behavior = <
-  Name extends string,
-  Input,
-  S extends Stages,
-  K extends keyof S & string,
-  E extends { readonly _tag: string },
-  RH,
-  EX,
-  R
->(
-  pipeline: Pipeline<Name, Input, S>,
-  name: K,
-  make: Effect.Effect<Handler<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH>, EX, R>,
-  options: Options<E> = {}
-): Layer.Layer<
-  never,
-  EX | RedisError | StageBehavior.ConfigError,
-  R | RH | ActorSystem | JobStore | StageBehavior.Requirements
-> => {
-  const stage = pipeline.stages[name]
-  if (stage === undefined) throw new Error(`pipeline ${pipeline.name} has no stage ${name}`)
-  return StageBehavior.layer<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH, EX, R>(
-    pipeline,
-    stage as Stage<string, NeedsOf<S[K]>, OutputOf<S[K]>>,
-    make,
-    options
-  )
-}

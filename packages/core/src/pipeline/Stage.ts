@@ -1,6 +1,6 @@
 /**
  * Stage: one step of a pipeline as a protocol: what it reads, what it leaves behind, how far the job is after it.
- * Its handler is a behavior (Pipeline.behavior), kept apart so that those who submit jobs import no handler.
+ * Its handler is a behavior (StageBehavior), kept apart so that those who submit jobs import no handler.
  */
 import { Duration } from "effect"
 import type { Schema } from "effect"
@@ -24,6 +24,11 @@ export interface Stage<Name extends string, N extends Needs, A> {
   /** Jobs worked on at once in one process; `<PIPELINE>_<STAGE>_CONCURRENCY` overrides it. */
   readonly concurrency: number
 }
+
+/** Stages by name. */
+export type Stages = { readonly [name: string]: Stage<string, Needs, unknown> }
+export type OutputOf<S> = S extends Stage<string, Needs, infer A> ? A : never
+export type NeedsOf<S> = S extends Stage<string, infer N, unknown> ? N : never
 
 /** `name`: a word, part of a mailbox's name. `timeout` by default 2 minutes, `concurrency` 100. */
 export const make = <const Name extends string, N extends Needs, A>(

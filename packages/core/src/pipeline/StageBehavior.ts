@@ -5,10 +5,10 @@
  * and fences), A5 (interrupted work is handed back).
  */
 import { Cause, Config, Effect, Exit, Layer, Metric, Schema } from "effect"
-import { ActorSystem } from "../actor/ActorSystem.ts"
-import { Attempt, untimed } from "../actor/Attempt.ts"
+import { ActorSystem } from "../worker/ActorSystem.ts"
+import { Attempt, untimed } from "../mailbox/Attempt.ts"
 import { concurrencyVariable } from "../actor/Behavior.ts"
-import * as Retry from "../actor/Retry.ts"
+import * as Retry from "../worker/Retry.ts"
 import * as Setting from "../config/Setting.ts"
 import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
@@ -21,10 +21,11 @@ import type { RedisError } from "../redis/RedisError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
 import { ImageMemory } from "./ImageMemory.ts"
-import { JobId } from "./Job.ts"
-import { JobStore } from "./JobStore.ts"
-import type { Begun as Answer, Holding } from "./JobStore.ts"
-import type { Codec, Needs, Stage, Values } from "./Stage.ts"
+import { JobId } from "../job/Job.ts"
+import { JobStore } from "../job/JobStore.ts"
+import type { Begun as Answer, Holding } from "../job/JobStore.ts"
+import type { Pipeline } from "./Pipeline.ts"
+import type { Codec, Needs, NeedsOf, OutputOf, Stage, Stages, Values } from "./Stage.ts"
 import { StageTimeout } from "./StageError.ts"
 import type { StageError } from "./StageError.ts"
 import * as StageOutcome from "./StageOutcome.ts"
@@ -64,7 +65,35 @@ const droppedWithLetter = new Map([
 /** How often a job is parked for a cause that may heal, unless the environment or an operator says otherwise. */
 const maxRounds = 3
 
-export const layer = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, R>(
+/**
+ * Serves one stage of a pipeline while the layer lives: `make` builds its handler once; `options` say what failures lead to.
+ */
+export const layer = <
+  Name extends string,
+  Input,
+  S extends Stages,
+  K extends keyof S & string,
+  E extends { readonly _tag: string },
+  RH,
+  EX,
+  R
+>(
+  pipeline: Pipeline<Name, Input, S>,
+  name: K,
+  make: Effect.Effect<Handler<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH>, EX, R>,
+  options: Options<E> = {}
+): Layer.Layer<never, EX | RedisError | ConfigError, R | RH | ActorSystem | JobStore | Requirements> => {
+  const stage = pipeline.stages[name]
+  if (stage === undefined) throw new Error(`pipeline ${pipeline.name} has no stage ${name}`)
+  return serve<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH, EX, R>(
+    pipeline,
+    stage as Stage<string, NeedsOf<S[K]>, OutputOf<S[K]>>,
+    make,
+    options
+  )
+}
+
+const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, R>(
   pipeline: { readonly name: string; readonly input: Codec<unknown> },
   stage: Stage<string, N, A>,
   make: Effect.Effect<Handler<N, A, E, RH>, EX, R>,

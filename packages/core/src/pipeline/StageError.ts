@@ -3,7 +3,7 @@
  * to. Decided by StageOutcome.
  */
 import { Schema } from "effect"
-import * as Retry from "../actor/Retry.ts"
+import * as Retry from "../worker/Retry.ts"
 
 /** The attempt ran longer than the stage's timeout and was interrupted. What it called may have been paid for. */
 export class StageTimeout extends Schema.TaggedError<StageTimeout>()("StageTimeout", {

@@ -3,10 +3,10 @@
  * next one. Filled by StageBehavior, asked by StageBehavior.
  */
 import type { Effect, Tracer } from "effect"
-import type { ActorSystem } from "../actor/ActorSystem.ts"
+import type { ActorSystem } from "../worker/ActorSystem.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
-import type { Job } from "./Job.ts"
-import type { Holding } from "./JobStore.ts"
+import type { Job } from "../job/Job.ts"
+import type { Holding } from "../job/JobStore.ts"
 
 /** A stage begun: what to work on, and what stands for it. */
 export interface Begun {

@@ -6,7 +6,7 @@ import { Cause, Exit, Schema } from "effect"
 import { bytesOf } from "../mailbox/Mailbox.ts"
 import type { Message } from "../mailbox/Mailbox.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
-import type { Job } from "./Job.ts"
+import type { Job } from "../job/Job.ts"
 import type { Needs, Stage, Values } from "./Stage.ts"
 import { CheckpointUnreadable, OutputRejected } from "./StageError.ts"
 

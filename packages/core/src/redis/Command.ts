@@ -2,7 +2,7 @@
  * Command: one thing sent to Redis and its answer: what the driver rejects with as a RedisError, and no wait without an end.
  */
 import { Effect } from "effect"
-import * as CommandDeadline from "./CommandDeadline.ts"
+import * as CommandDeadline from "../clock/CommandDeadline.ts"
 import { silenceMillis } from "./Connection.ts"
 import { RedisFull, RedisRefused, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"

@@ -7,6 +7,9 @@ import { Effect, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { RedisReplyInvalid } from "./RedisError.ts"
 
+/** Prelude of every script that needs the time: `now`, `real_now`, `now_text`, `int`. */
+export const clock = new URL("./scripts/clock.lua", import.meta.url)
+
 export interface Script<A> {
   readonly name: string
   readonly lua: string

@@ -7,7 +7,7 @@
  */
 import { Duration, Effect } from "effect"
 import type { Scope } from "effect"
-import * as Elapsed from "../timer/Elapsed.ts"
+import * as Elapsed from "../clock/Elapsed.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as ServerInfo from "./ServerInfo.ts"
 

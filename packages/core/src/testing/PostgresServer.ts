@@ -12,8 +12,8 @@ import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { connect } from "node:net"
 import { Schema } from "effect"
-import * as PostgresPrograms from "./PostgresPrograms.ts"
-import { freePort } from "./RedisServer.ts"
+import * as PostgresPrograms from "../server/PostgresPrograms.ts"
+import { freePort } from "../server/RedisServer.ts"
 
 /** The server did not start. `log`: the last lines it wrote, if any. */
 export class PostgresServerFailed extends Schema.TaggedError<PostgresServerFailed>()("PostgresServerFailed", {

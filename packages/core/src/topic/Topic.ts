@@ -10,80 +10,18 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
 import { randomUUID } from "node:crypto"
-import * as Supervisor from "../actor/Supervisor.ts"
+import * as Supervisor from "../supervision/Supervisor.ts"
 import * as Keys from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
+import type { Change, Topic } from "./TopicDefinition.ts"
 import * as TopicFollower from "./TopicFollower.ts"
 import * as TopicTail from "./TopicTail.ts"
 
-/** What an event does to the topic's state. */
-export type Change<S> =
-  | { readonly _tag: "Set"; readonly field: string; readonly value: S }
-  | { readonly _tag: "Remove"; readonly field: string }
-  | { readonly _tag: "Clear" }
-/** A field, not empty, gets a value. */
-export const set = <S>(field: string, value: S): Change<S> => ({ _tag: "Set", field, value })
-export const remove = (field: string): Change<never> => ({ _tag: "Remove", field })
-/** All fields there were go, these come. */
-export const replace = <S>(entries: Iterable<readonly [field: string, value: S]>): ReadonlyArray<Change<S>> => [
-  { _tag: "Clear" },
-  ...Array.from(entries, ([field, value]) => set(field, value))
-]
-
-/** A topic as both sides know it. `S` is a value of its state; never where its owner keeps the state elsewhere. */
-export interface Topic<A, S = never> {
-  readonly name: string
-  readonly encode: (event: A) => Effect.Effect<string>
-  readonly decode: (text: string) => Effect.Effect<A, Schema.SchemaError>
-  readonly encodeValue: (value: S) => Effect.Effect<string>
-  readonly decodeValue: (text: string) => Effect.Effect<S, Schema.SchemaError>
-  readonly changes: (event: A) => ReadonlyArray<Change<S>>
-  readonly history: number
-  readonly fields: number
-}
-
-/**
- * - `name`: words with dots between
- * - `state`: what a value is, and what an event changes. Left out: followers load their snapshot from where its owner
- *   keeps it, which must be written before the event is published
- * - `history`: events the log keeps, about; who is further behind takes the state. Default 1,000
- * - `fields`: how many the state may have. Default 10,000
- */
-export const make = <A, S = never>(
-  name: string,
-  options: {
-    readonly event: Schema.ConstraintCodec<A, unknown>
-    readonly state?: {
-      readonly value: Schema.ConstraintCodec<S, unknown>
-      readonly change: (event: A) => ReadonlyArray<Change<S>>
-    }
-    readonly history?: number
-    readonly fields?: number
-  }
-): Topic<A, S> => {
-  name.split(".").forEach(Keys.word)
-  const codecOf = <B>(schema: Schema.ConstraintCodec<B, unknown>) => {
-    const json = Schema.fromJsonString(Schema.toCodecJson(schema))
-    const encode = Schema.encodeEffect(json)
-    return { encode: (value: B) => Effect.orDie(encode(value)), decode: Schema.decodeEffect(json) }
-  }
-  const event = codecOf(options.event)
-  const value = options.state === undefined ? undefined : codecOf(options.state.value)
-  const stateless = Effect.die(new Error(`topic ${name} has no state of its own`))
-  return {
-    name,
-    encode: event.encode,
-    decode: event.decode,
-    encodeValue: value?.encode ?? (() => stateless),
-    decodeValue: value?.decode ?? (() => stateless),
-    changes: options.state?.change ?? (() => []),
-    history: options.history ?? 1_000,
-    fields: options.fields ?? 10_000
-  }
-}
+export { make, remove, replace, set } from "./TopicDefinition.ts"
+export type { Change, Topic } from "./TopicDefinition.ts"
 
 /** The event would give the topic's state more fields than it may have. Nothing was published. */
 export class TopicFull extends Schema.TaggedError<TopicFull>()("TopicFull", {

@@ -6,11 +6,11 @@
  */
 import { Duration, Effect, Queue, Schema } from "effect"
 import type { Scope } from "effect"
-import type { Supervisor } from "../actor/Supervisor.ts"
+import type { Supervisor } from "../supervision/Supervisor.ts"
 import * as Keys from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import * as Complaint from "../telemetry/Complaint.ts"
-import * as Elapsed from "../timer/Elapsed.ts"
+import * as Elapsed from "../clock/Elapsed.ts"
 import { decodeHead, headField } from "./TopicState.ts"
 
 /** One published event as the log has it. */

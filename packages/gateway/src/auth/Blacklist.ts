@@ -4,9 +4,11 @@
  * Cut off from Redis it goes on with the last known list, says so once, and after BLACKLIST_MAX_AGE answers `unknown`:
  * then nobody is let in. Who writes: Revocations.
  */
-import { Gauges, Keys, Readiness, RedisClient, Supervisor, Topic } from "@eco2/core"
+import { Topic } from "@eco2/core/client"
+import type { RedisError } from "@eco2/core/client"
+import { Keys, RedisClient } from "@eco2/core/redis"
+import { Gauges, Readiness, Supervisor } from "@eco2/core/telemetry"
 import { Clock, Duration, Effect, Metric, Schema } from "effect"
-import type { RedisError } from "@eco2/core"
 import type { Scope } from "effect"
 import { BlacklistEvents, forgottenAt } from "./Revocations.ts"
 

@@ -3,7 +3,7 @@
  * (rotation), at most every half minute, so that invented key ids cost the issuer nothing. While the issuer does not answer
  * the last known keys serve on, for a day. One fetch at a time, bounded in time and bytes.
  */
-import { Elapsed } from "@eco2/core"
+import { Elapsed } from "@eco2/core/client"
 import { Data, Effect, Schema } from "effect"
 import { createLocalJWKSet, errors } from "jose"
 import type { JWTVerifyGetKey } from "jose"

@@ -3,7 +3,8 @@
  * the event, which tells every process (topic `blacklist.events`). In this order, so that who loads the keys and then
  * follows the events misses none. Who reads them: Blacklist.
  */
-import { Keys, RedisClient, Script, Topic } from "@eco2/core"
+import { Topic } from "@eco2/core/client"
+import { Keys, RedisClient, Script } from "@eco2/core/redis"
 import { Clock, Effect, Schema } from "effect"
 import { leewaySeconds } from "./Tokens.ts"
 

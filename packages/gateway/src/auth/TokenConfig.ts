@@ -1,5 +1,5 @@
 /** TokenConfig: what an operator says of the tokens people come with. A wrong value stops the process at start. */
-import { Setting } from "@eco2/core"
+import { Setting } from "@eco2/core/client"
 import { Config, Effect, Option, Redacted } from "effect"
 
 const text = (value: string) => value

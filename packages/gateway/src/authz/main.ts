@@ -1,9 +1,10 @@
 /** Role `authz`: composition root; puts layers together, decides nothing else. */
-import { Core, Role } from "@eco2/core"
+import { Client } from "@eco2/core/client"
+import { Role } from "@eco2/core/service"
 import { Layer } from "effect"
 import { authz } from "../layers.ts"
 
 Role.run({
   role: "authz",
-  app: authz.pipe(Layer.provide(Core.client), Layer.provide(Core.fromEnvironment))
+  app: authz.pipe(Layer.provide(Client.layer), Layer.provide(Client.fromEnvironment))
 })

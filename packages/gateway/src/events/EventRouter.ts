@@ -5,8 +5,10 @@
  * serves all viewers' keepalives and time limits; loss checks, which ask Redis, are a loop of their own, so that a Redis
  * that is away holds no keepalive up. How one viewer joins history and tail: Viewer (J4).
  */
-import { Elapsed, EventLog, Keyspace, Readiness, Supervisor } from "@eco2/core"
-import type { Job, JobEvent, RedisError } from "@eco2/core"
+import { Elapsed, EventLog } from "@eco2/core/client"
+import type { Job, JobEvent, RedisError } from "@eco2/core/client"
+import { Keyspace } from "@eco2/core/redis"
+import { Readiness, Supervisor } from "@eco2/core/telemetry"
 import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
 import type { Caller } from "../auth/Authorization.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"

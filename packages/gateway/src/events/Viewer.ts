@@ -6,8 +6,8 @@
  * from where the history ends now, and hears the end of its job whatever its seq is.
  */
 import { ScanResult } from "@eco2/actors/protocol"
-import { EventLog, JobEvent, JobStore } from "@eco2/core"
-import type { Job, RedisError } from "@eco2/core"
+import { EventLog, JobEvent, JobStore } from "@eco2/core/client"
+import type { Job, RedisError } from "@eco2/core/client"
 import { Clock, Effect, Stream } from "effect"
 import { Sse } from "effect/encoding"
 import type { Signal, Subscription } from "./EventRouter.ts"

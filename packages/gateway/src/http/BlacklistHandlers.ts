@@ -2,7 +2,8 @@
  * BlacklistHandlers: POST /api/v1/internal/blacklist. 204 once the revocation is durable and told; a token that has expired
  * is refused anyway, so nothing is stored. After 503 it may have been: asking again is safe.
  */
-import { RedisClient, Topic } from "@eco2/core"
+import { Topic } from "@eco2/core/client"
+import { RedisClient } from "@eco2/core/redis"
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { HttpServerResponse } from "effect/http"

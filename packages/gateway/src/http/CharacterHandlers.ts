@@ -3,7 +3,7 @@
  * for it longer than a few seconds; scans go on without it.
  */
 import { Characters } from "@eco2/actors/protocol"
-import { Complaint } from "@eco2/core"
+import { Complaint } from "@eco2/core/telemetry"
 import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"

@@ -2,7 +2,7 @@
  * HttpErrors: every refusal a client may see, as one value: status, code, text. The body is `{detail, code}`, or for
  * validation 422 `{detail: [{loc, msg, type}]}`. Never a stack trace, never a payload.
  */
-import { ErrorBody } from "@eco2/core"
+import { ErrorBody } from "@eco2/core/service"
 import { Data, Duration, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 

@@ -1,5 +1,5 @@
 /** LimitOpsHandlers: the operator's calls on limits. What an operator changed is said in the log. */
-import { LimitList } from "@eco2/core"
+import { LimitList } from "@eco2/core/operations"
 import { Effect } from "effect"
 import type { Option, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"

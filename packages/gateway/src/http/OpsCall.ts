@@ -1,5 +1,5 @@
 /** OpsCall: what all calls of operators share: the secret is checked first, answers are JSON that nobody keeps. */
-import type { RedisError } from "@eco2/core"
+import type { RedisError } from "@eco2/core/client"
 import { Effect } from "effect"
 import type { Option, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"

@@ -2,7 +2,8 @@
  * OpsHandlers: the operator's calls. Each checks the secret first; without INTERNAL_SECRET set nobody is let in.
  * Redriving many is bounded a call; what it skipped was open or gone already.
  */
-import { DeadLetters, Fleet, Job, JobList, JobStore, Mailbox } from "@eco2/core"
+import { Job, JobStore, Mailbox } from "@eco2/core/client"
+import { DeadLetters, Fleet, JobList } from "@eco2/core/operations"
 import { Effect, Schema } from "effect"
 import type { Option, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"

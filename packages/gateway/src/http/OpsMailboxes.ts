@@ -3,7 +3,7 @@
  * of the fleet has served, which a gateway need not know the code of (news, actors of others).
  */
 import { mailboxes } from "@eco2/actors/protocol"
-import { Mailbox } from "@eco2/core"
+import { Mailbox } from "@eco2/core/client"
 import { Effect } from "effect"
 import type { HttpRefusal } from "./HttpErrors.ts"
 import { fromRedis, notFound } from "./OpsCall.ts"

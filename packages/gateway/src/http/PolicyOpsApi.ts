@@ -1,5 +1,5 @@
 /** PolicyOpsApi: what operators change of mailboxes while the fleet runs, beside OpsApi and under the same secret. */
-import { Policies } from "@eco2/core"
+import { Policies } from "@eco2/core/client"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { base, failure, missing, refused, Secret } from "./OpsApi.ts"

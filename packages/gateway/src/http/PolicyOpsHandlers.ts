@@ -2,7 +2,7 @@
  * PolicyOpsHandlers: the operator's calls on policies. Of two operators who change one setting at once the later has the last
  * word; what one does not name stays as the other left it. What was changed is said in the log.
  */
-import { Policies } from "@eco2/core"
+import { Policies } from "@eco2/core/client"
 import { Effect, Schema } from "effect"
 import type { Option, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"

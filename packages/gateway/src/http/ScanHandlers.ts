@@ -3,7 +3,10 @@
  * answered as if it were not there. Submitting is two steps of Pipeline.submit; watching is Viewer's.
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
-import { EventLog, Job, JobStore, Keyspace, MemoryUse, Pipeline, RedisClient, Role, Tracing } from "@eco2/core"
+import { EventLog, Job, JobStore, Pipeline } from "@eco2/core/client"
+import { Keyspace, MemoryUse, RedisClient } from "@eco2/core/redis"
+import { Tracing } from "@eco2/core/telemetry"
+import { Role } from "@eco2/core/service"
 import { Effect, Metric, Schema, Stream } from "effect"
 import type { Scope } from "effect"
 import { HttpServerResponse } from "effect/http"

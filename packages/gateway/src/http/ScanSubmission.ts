@@ -4,7 +4,7 @@
  */
 import { ImageHosts } from "@eco2/actors/protocol"
 import type { OfferedModels, ScanRequest } from "@eco2/actors/protocol"
-import { PublicAddress } from "@eco2/core"
+import { PublicAddress } from "@eco2/core/net"
 import { Config, Effect } from "effect"
 import { invalid, refusal } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"

@@ -1,5 +1,5 @@
 /** ScheduleOpsHandlers: the operator's calls on schedules. What an operator changed is said in the log. */
-import { Schedules } from "@eco2/core"
+import { Schedules } from "@eco2/core/client"
 import { Effect } from "effect"
 import type { Option, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"

@@ -1,5 +1,5 @@
 /** SubmitRefusal: what a client is told of a scan that was not accepted. In each case nothing was stored, but where the store did not answer. */
-import type { JobStore, Limit, Mailbox, RedisError } from "@eco2/core"
+import type { JobStore, Limit, Mailbox, RedisError } from "@eco2/core/client"
 import { refusal, unavailable } from "./HttpErrors.ts"
 import type { HttpRefusal } from "./HttpErrors.ts"
 

@@ -4,7 +4,8 @@
  * wait for it on durable timers, as long as it takes.
  */
 import { BatchBehavior } from "@eco2/core"
-import type { PostgresError, RedisError, Retry } from "@eco2/core"
+import type { RedisError, Retry } from "@eco2/core"
+import type { PostgresError } from "@eco2/core/postgres"
 import { Duration, Effect } from "effect"
 import type { Article } from "../domain/Article.ts"
 import { ArticleReading } from "../store/ArticleReading.ts"

@@ -3,7 +3,7 @@
  * A search or feed that fails costs a run nothing of the others; a run of which none could be read fails, is seen as such,
  * and the next slot tries again.
  */
-import { Pipeline, Retry } from "@eco2/core"
+import { Pipeline, Retry, StageBehavior } from "@eco2/core"
 import { Clock, Duration, Effect, Layer, Metric, Result, Schema } from "effect"
 import { publishedMillis } from "../domain/Article.ts"
 import type { Article } from "../domain/Article.ts"
@@ -36,7 +36,7 @@ const retry = Retry.policy<Asking.AskError | SourceOff>({
   }
 })
 
-const fetching = Pipeline.behavior(
+const fetching = StageBehavior.layer(
   NewsPipeline,
   "fetch",
   Effect.gen(function* () {
@@ -87,7 +87,7 @@ const fetching = Pipeline.behavior(
   { retry }
 )
 
-const enriching = Pipeline.behavior(
+const enriching = StageBehavior.layer(
   NewsPipeline,
   "enrich",
   Effect.map(PictureSearch, (pictures) =>
@@ -101,7 +101,7 @@ const enriching = Pipeline.behavior(
   )
 )
 
-const storing = Pipeline.behavior(
+const storing = StageBehavior.layer(
   NewsPipeline,
   "store",
   Effect.gen(function* () {
@@ -118,7 +118,7 @@ const storing = Pipeline.behavior(
   })
 )
 
-const warming = Pipeline.behavior(
+const warming = StageBehavior.layer(
   NewsPipeline,
   "warm",
   Effect.map(ArticleReading, (reading) =>

@@ -4,7 +4,8 @@
  * in between must be sent the feed again. Kept for a day and not renewed by a 304: once a day a feed is read whole.
  * A Redis that does not answer costs a whole feed, and is said once.
  */
-import { Complaint, Keys, RedisClient } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
+import { Complaint } from "@eco2/core/telemetry"
 import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import * as FoundArticle from "../source/FoundArticle.ts"
 import { Validators } from "../source/NewsSource.ts"

@@ -4,7 +4,8 @@
  * In Redis, for the whole fleet, a key a page. What is forgotten costs another look and nothing else, so a Redis that does
  * not answer is said once and passed by.
  */
-import { Complaint, Keys, RedisClient } from "@eco2/core"
+import { Keys, RedisClient } from "@eco2/core/redis"
+import { Complaint } from "@eco2/core/telemetry"
 import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import * as FoundArticle from "../source/FoundArticle.ts"
 import { outcomes } from "./OgImage.ts"

@@ -6,7 +6,8 @@
  *   G3  a picture's address is http or https, public and at most 2083 characters, or it is none
  * Which pages are looked at, and how long anybody waits for it: PictureSearch.
  */
-import { GuardedFetch, Setting } from "@eco2/core"
+import { Setting } from "@eco2/core"
+import { GuardedFetch } from "@eco2/core/net"
 import { Clock, Context, Duration, Effect, Layer, Metric, RcMap, Semaphore } from "effect"
 import type { Config } from "effect"
 import { Parser } from "htmlparser2"

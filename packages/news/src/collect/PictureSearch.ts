@@ -8,7 +8,7 @@
  * Late looks are bounded: 400 pages, 30 seconds. What is beyond is left to the next run.
  */
 import { Mailbox } from "@eco2/core"
-import type { PostgresError } from "@eco2/core"
+import type { PostgresError } from "@eco2/core/postgres"
 import { Context, Duration, Effect, Fiber, Layer, Metric } from "effect"
 import type { Article } from "../domain/Article.ts"
 import { newsLatePictures, newsLooks } from "../Metrics.ts"

@@ -1,5 +1,6 @@
 /** QuotaGauge: how much of NewsData's day the fleet has used, told to whoever scrapes a process that may ask it. */
-import { Complaint, Gauges, RateLimiter } from "@eco2/core"
+import { RateLimiter } from "@eco2/core"
+import { Complaint, Gauges } from "@eco2/core/telemetry"
 import { Effect, Layer, Metric } from "effect"
 import { newsQuotaUsed } from "../Metrics.ts"
 import { NewsSources } from "../source/NewsSources.ts"

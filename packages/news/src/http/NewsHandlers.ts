@@ -2,7 +2,10 @@
  * NewsHandlers: answers news calls. A list's body is put together from articles that are JSON already. Its ETag is weak: the
  * articles and what comes after them, not the seconds the cache is still in force.
  */
-import { Complaint, ErrorBody, Postgres, RedisClient } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
+import { Complaint } from "@eco2/core/telemetry"
+import { ErrorBody } from "@eco2/core/service"
+import { Postgres } from "@eco2/core/postgres"
 import { Effect, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { OpenApi } from "effect/http-api"

@@ -2,8 +2,8 @@
  * Ask: one GET to a source, its failures said as the port's. The sources' addresses are the operator's own, so they may
  * be private; where they redirect to may not.
  */
-import { RetryAfter } from "@eco2/core"
-import type { GuardedFetch } from "@eco2/core"
+import { RetryAfter } from "@eco2/core/net"
+import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect } from "effect"
 import type { Source } from "../domain/Article.ts"
 import { SourceRateLimited, SourceRefused, SourceReplyInvalid, SourceUnavailable } from "./NewsSource.ts"

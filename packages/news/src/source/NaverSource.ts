@@ -2,7 +2,7 @@
  * NaverSource: Naver's news search, newest first, 30 a call. What it answers:
  * https://developers.naver.com/docs/serviceapi/search/news/news.md
  */
-import type { GuardedFetch } from "@eco2/core"
+import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import { ask } from "./Ask.ts"
 import * as FoundArticle from "./FoundArticle.ts"

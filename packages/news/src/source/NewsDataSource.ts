@@ -2,7 +2,7 @@
  * NewsDataSource: NewsData's latest news, 10 a call. What it answers: https://newsdata.io/documentation
  * Fields that a plan does not cover hold a sentence saying so; those are read as absent.
  */
-import type { GuardedFetch } from "@eco2/core"
+import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import { categories } from "../domain/Article.ts"
 import { ask } from "./Ask.ts"

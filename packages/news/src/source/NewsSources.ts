@@ -1,7 +1,7 @@
 /**
  * NewsSources: the sources that are configured. What is off is said once, in the log, with the setting that turns it on.
  */
-import { GuardedFetch } from "@eco2/core"
+import { GuardedFetch } from "@eco2/core/net"
 import { Context, Effect, Layer, Metric, Option } from "effect"
 import type { Config } from "effect"
 import { sources } from "../domain/Article.ts"

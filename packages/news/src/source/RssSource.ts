@@ -2,7 +2,7 @@
  * RssSource: feeds by their URLs, RSS or Atom; one query a feed. A feed that has not changed is not sent again (ETag,
  * Last-Modified). The bundled sample is a feed too, read from this package instead of the network.
  */
-import type { GuardedFetch } from "@eco2/core"
+import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Schema } from "effect"
 import { readFile } from "node:fs/promises"
 import { categories } from "../domain/Article.ts"

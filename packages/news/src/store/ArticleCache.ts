@@ -5,8 +5,8 @@
  * A list's members are `<id> <source> <picture>`: filters need no article, and members sort as their ids do.
  * Filled and read by ArticleReading. Writes are whole and idempotent: every replica may warm.
  */
-import { Keys, RedisClient, Script } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
+import { Keys, RedisClient, Script } from "@eco2/core/redis"
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { Config } from "effect"
 import { randomUUID } from "node:crypto"

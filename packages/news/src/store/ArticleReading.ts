@@ -7,8 +7,9 @@
  *   N5  Postgres away: what Redis still keeps is shown, in force or not
  * Used by NewsHandlers and NewsPage; `warm` by whoever has stored articles.
  */
-import { Complaint } from "@eco2/core"
-import type { PostgresError, RedisError } from "@eco2/core"
+import type { RedisError } from "@eco2/core"
+import { Complaint } from "@eco2/core/telemetry"
+import type { PostgresError } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Metric, Schema } from "effect"
 import { ArticleCache } from "./ArticleCache.ts"
 import type { Claim, Look } from "./ArticleCache.ts"

@@ -9,7 +9,7 @@
  *   - a deleted article stays deleted
  * Neighbours: ArticleCache (the newest of them, in Redis), ArticleReading (which of both answers).
  */
-import { Migrations, Postgres, PostgresError, PostgresStatement } from "@eco2/core"
+import { Migrations, Postgres, PostgresError, PostgresStatement } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import type { Article } from "../domain/Article.ts"
 import { pageKey, storedKeys } from "../domain/ArticleKeys.ts"

@@ -1,6 +1,6 @@
 -- packages/core/src/limit/scripts/breaker.lua
--- Prelude of the scripts of a circuit breaker: clock, and how its hash is read. Not a script of its own: it stands above
--- breaker-ask and breaker-report. No `until`: closed. Once `until` has passed it is half-open.
+-- Prelude of the scripts of a circuit breaker: how its hash is read. Not a script of its own: it stands above
+-- breaker-ask and breaker-report, below redis/scripts/clock.lua. No `until`: closed. Once `until` has passed it is half-open.
 -- KEYS[1]  hash    until (open, ms), times (openings in a row), probe (token of who probes), lease (until when),
 --                  failed: "time:successes:id …" of the latest failures, successes being those before it
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
@@ -8,9 +8,6 @@
 -- cost     O(1)
 local key = KEYS[1]
 redis.call("HDEL", key, "") -- never refused
-local clock = redis.call("TIME")
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
-local function int(number) return string.format("%d", number) end
 
 local known = redis.call("HMGET", key, "until", "probe", "lease", "times", "failed")
 local open_until, probe, lease = tonumber(known[1] or nil), known[2] or "", tonumber(known[3] or 0)

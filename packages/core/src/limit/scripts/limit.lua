@@ -1,15 +1,10 @@
 -- packages/core/src/limit/scripts/limit.lua
--- Prelude of the scripts of a rate limit: clock and arithmetic. Not a script of its own: it stands above limit-take,
+-- Prelude of the scripts of a rate limit: its arithmetic. Not a script of its own: it stands below redis/scripts/clock.lua and above limit-take,
 -- limit-settle, limit-pause, limit-resume, limit-renew and limit-look, whose KEYS share the hash tag of the limit's name.
 -- KEYS     as of the script beneath
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
 -- cost     O(1)
-local clock = redis.call("TIME")
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
--- as text: Redis would print a number by its slow, general way each time it is an argument
-local function int(number) return string.format("%d", number) end
-
 -- A window is cut into sixtieths: the slack a request's grant is kept beyond it, and the width of a bucket of units.
 local function slack_of(window) return math.max(1, math.ceil(window / 60)) end
 

@@ -11,10 +11,8 @@
 -- cost     O(1)
 local depth = redis.call("XLEN", KEYS[1])
 if depth >= tonumber(ARGV[2]) then return { "full", tostring(depth) } end
-local clock = redis.call("TIME")
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
 if ARGV[5] == "" then
   return { "appended", redis.call("XADD", KEYS[1], "*", "type", ARGV[3], "body", ARGV[4], "ts", now) }
 end
-local ask = ARGV[5] .. " " .. string.format("%d", now + tonumber(ARGV[6]))
+local ask = ARGV[5] .. " " .. int(now + tonumber(ARGV[6]))
 return { "appended", redis.call("XADD", KEYS[1], "*", "type", ARGV[3], "body", ARGV[4], "ask", ask, "ts", now) }

@@ -7,13 +7,11 @@
 -- reply     an array, a mailbox: {entries, entries in work, age of the oldest in milliseconds (0 = empty), jobs and messages that a
 --           timer brings there within a minute, of the first thousand timers}
 -- cost      O(mailboxes + timers due within a minute, 1000 at most)
-local clock = redis.call("TIME")
-local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000) + tonumber(ARGV[1])
 local reply = {}
 
 -- what retries, parked rounds and delayed messages bring: work an autoscaler must not take for none
 local due = {}
-for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1] .. ":timers", "-inf", string.format("%d", now + 60000), "LIMIT", 0, 1000)) do
+for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1] .. ":timers", "-inf", int(now + 60000), "LIMIT", 0, 1000)) do
   local home
   if string.sub(member, 1, 2) == "m:" then
     home = string.match(redis.call("HGET", KEYS[1] .. ":later", member) or "", '"mailbox":"([^"]*)"')

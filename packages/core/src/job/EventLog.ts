@@ -1,0 +1,226 @@
+/**
+ * EventLog: reading what happened. The history of one job, and the live tail of all.
+ * Appending is the pipeline's scripts', together with what the event tells of (J3). Invariant J4: a viewer who joins
+ * history and tail by `seq` misses nothing and sees nothing twice. Fan-out to viewers is the gateway's EventRouter.
+ */
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import type { Scope } from "effect"
+import * as Supervisor from "../supervision/Supervisor.ts"
+import { isBefore } from "../redis/EntryId.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
+import { StoredEvent } from "./JobEvent.ts"
+import type { JobEvent } from "./JobEvent.ts"
+import { splitFence } from "./Job.ts"
+import type { JobId } from "./Job.ts"
+
+/** What the tail tells: events of one job, in order, or that some may have been missed. */
+export interface TailListener {
+  readonly events: (jobId: string, events: ReadonlyArray<JobEvent>) => void
+  /** The tail of these partitions has a hole: whoever follows a job of theirs must read its history again. */
+  readonly gap: (partitions: ReadonlyArray<Partition>) => void
+  /** A read was answered, with or without events. */
+  readonly answered: () => void
+}
+
+export class EventLog extends Context.Service<
+  EventLog,
+  {
+    /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip, two for a job that still waits. */
+    readonly history: (id: JobId, after: number) => Effect.Effect<ReadonlyArray<JobEvent>, RedisError>
+    /** How many events have been written: the last seq, or 0 for a job nothing has happened to but `queued`. Commands of one tick travel together. */
+    readonly length: (id: JobId) => Effect.Effect<number, RedisError>
+    /**
+     * Follows all partitions from now on; resumes once the starting points are known, after which no event is missed
+     * without a `gap`. Runs until the scope closes, or until it has failed too often, which the answer tells.
+     */
+    readonly tail: (listener: TailListener) => Effect.Effect<Supervisor.Supervision, RedisError, Scope.Scope>
+  }
+>()("@eco2/core/job/EventLog") {}
+
+const blockMillis = 20_000
+const mostEntries = 1_000
+const backOff = Duration.millis(300)
+
+const isEvent = Schema.is(StoredEvent)
+/** An event as stored; null where it is of another make. */
+const readEvent = (text: string): StoredEvent | null => {
+  try {
+    const event: unknown = JSON.parse(text)
+    return isEvent(event) ? event : null
+  } catch {
+    return null
+  }
+}
+
+const Info = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
+const TailReply = Schema.NullOr(Schema.Array(Schema.Tuple([Schema.String, Info])))
+
+export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer.effect(
+  EventLog,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const keyspace = yield* Keyspace
+    const decodeList = decodeReply("LRANGE", Schema.Array(Schema.String))
+    const decodeFence = decodeReply("HGET", Schema.NullOr(Schema.String))
+    const decodeLength = decodeReply("LLEN", Schema.Int)
+    const decodeTail = decodeReply("XREAD", TailReply)
+    const decodeRange = decodeReply("XRANGE", Info)
+
+    /** First and last entry a partition's stream holds; "0-0" when it holds none. */
+    const bounds = (partition: Partition) =>
+      Effect.all(
+        [
+          redis.send("XRANGE", partition.events, "-", "+", "COUNT", 1),
+          redis.send("XREVRANGE", partition.events, "+", "-", "COUNT", 1)
+        ],
+        { concurrency: 2 }
+      ).pipe(
+        Effect.flatMap(([first, last]) => Effect.all([decodeRange(first), decodeRange(last)])),
+        Effect.map(([first, last]) => ({ first: first[0]?.[0] ?? "0-0", last: last[0]?.[0] ?? "0-0" }))
+      )
+
+    const deliver = (
+      listener: TailListener,
+      partition: Partition,
+      fields: ReadonlyArray<string>
+    ): Effect.Effect<void> => {
+      // e: lines; `<job id> <seq of the first>`, then its events
+      const lines = (fields[1] ?? "").split("\n")
+      return Effect.suspend(() => {
+        if (fields[0] !== "e") return unreadable("", partition, listener)
+        let at = 0
+        while (at < lines.length) {
+          const [id = "", first = ""] = lines[at]!.split(" ")
+          const events: Array<JobEvent> = []
+          for (at++; at < lines.length && lines[at]!.startsWith("{"); at++) {
+            const event = readEvent(lines[at]!)
+            if (event === null) return unreadable(id, partition, listener)
+            events.push({ ...event, seq: Number(first) + events.length })
+          }
+          listener.events(id, events)
+        }
+        return Effect.void
+      })
+    }
+    const unreadable = (id: string, partition: Partition, listener: TailListener) =>
+      Effect.andThen(
+        Effect.logError("an event is unreadable; viewers read the history").pipe(Effect.annotateLogs({ job_id: id })),
+        Effect.sync(() => listener.gap([partition]))
+      )
+
+    const follow = Effect.fnUntraced(function* (
+      listener: TailListener,
+      partitions: ReadonlyArray<Partition>,
+      cursors: Map<string, string>
+    ) {
+      const reader = yield* redis.reader(partitions[0]!.root)
+      const byKey = new Map(partitions.map((partition) => [partition.events, partition]))
+      let connected = true
+      const complaint = Complaint.make("event tail interrupted", "event tail goes on")
+      const catchUp = Effect.fnUntraced(function* () {
+        // trimmed past our place, or beyond the end: the server lost data or we were away too long
+        for (const partition of partitions) {
+          const cursor = cursors.get(partition.events) ?? "0-0"
+          const { first, last } = yield* bounds(partition)
+          if (isBefore(last, cursor)) cursors.set(partition.events, last)
+          if (isBefore(last, cursor) || isBefore(cursor, first)) listener.gap([partition])
+        }
+        connected = true
+      })
+      while (true) {
+        yield* (connected ? Effect.void : catchUp()).pipe(
+          Effect.andThen(
+            reader.read(
+              blockMillis,
+              "XREAD",
+              "COUNT",
+              mostEntries,
+              "BLOCK",
+              blockMillis,
+              "STREAMS",
+              ...byKey.keys(),
+              ...[...byKey.keys()].map((key) => cursors.get(key) ?? "0-0")
+            )
+          ),
+          Effect.flatMap(decodeTail),
+          Effect.flatMap(
+            Effect.fnUntraced(function* (reply) {
+              yield* complaint.well
+              listener.answered()
+              for (const [key, entries] of reply ?? []) {
+                for (const [id, fields] of entries) {
+                  cursors.set(key, id)
+                  yield* deliver(listener, byKey.get(key)!, fields)
+                }
+              }
+            })
+          ),
+          Effect.catch(
+            Effect.fnUntraced(function* (error) {
+              connected = false
+              yield* complaint.failed(error)
+              yield* Effect.sleep(backOff)
+            })
+          )
+        )
+      }
+    })
+
+    /** Nothing has happened to the job yet: its `queued` is written with the first event, and told by its fence till then. */
+    const beforeAny = Effect.fnUntraced(function* (id: JobId) {
+      const fence = yield* redis.send("HGET", keyspace.of(id).job(id), "now").pipe(Effect.flatMap(decodeFence))
+      const created = Number(fence === null ? Number.NaN : splitFence(fence)?.created)
+      const queued: JobEvent = {
+        ts: created / 1000,
+        stage: "queued",
+        status: "started",
+        progress: 0,
+        result: null,
+        seq: 1
+      }
+      return Number.isNaN(created) ? [] : [queued]
+    })
+
+    return EventLog.of({
+      history: Effect.fnUntraced(function* (id, after) {
+        const partition = keyspace.of(id)
+        const texts = yield* redis.send("LRANGE", partition.jobEvents(id), after, -1).pipe(Effect.flatMap(decodeList))
+        if (texts.length === 0 && after === 0) return yield* beforeAny(id)
+        // an unreadable event of another version must not end the stream: it is left out, said, and the rest told
+        const events: Array<JobEvent> = []
+        for (const [i, text] of texts.entries()) {
+          const event = readEvent(text)
+          if (event !== null) events.push({ ...event, seq: after + i + 1 })
+          else
+            yield* Effect.logError("an event is unreadable").pipe(
+              Effect.annotateLogs({ job_id: id, seq: after + i + 1 })
+            )
+        }
+        return events
+      }),
+      length: (id) => redis.send("LLEN", keyspace.of(id).jobEvents(id)).pipe(Effect.flatMap(decodeLength)),
+      tail: Effect.fnUntraced(function* (listener) {
+        const cursors = new Map<string, string>()
+        for (const partition of keyspace.partitions) cursors.set(partition.events, (yield* bounds(partition)).last)
+        const groups =
+          redis.topology === "Cluster" ? keyspace.partitions.map((partition) => [partition]) : [keyspace.partitions]
+        const supervisor = Supervisor.make()
+        for (const group of groups) {
+          let begun = false
+          const run = Effect.suspend(() => {
+            // what it died of may have been taken from the stream and told nobody
+            if (begun) listener.gap(group)
+            begun = true
+            return Effect.scoped(follow(listener, group, cursors))
+          })
+          yield* supervisor.supervise("events", run)
+        }
+        return supervisor
+      })
+    })
+  })
+)

@@ -1,0 +1,244 @@
+/**
+ * Job: the states of a job, as its hash in Redis holds them, and what a reader sees.
+ * Decoded here once, by Schema, from the flat reply of HGETALL: `now` is the fence, `about` and `input` never change, `o:<stage>` are checkpoints. Written by the scripts alone (job/scripts).
+ */
+import { Effect, Schema } from "effect"
+
+export const JobId = Schema.String.pipe(
+  Schema.check(Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)),
+  Schema.brand("JobId")
+)
+export type JobId = typeof JobId.Type
+
+/**
+ * lane: waits for its user's turn · waiting: in a mailbox · running: begun · delayed: on a timer for a retry · parked: on a
+ * timer for its next round, with a dead letter · the other three: over.
+ */
+export const JobState = Schema.Literals([
+  "lane",
+  "parked",
+  "waiting",
+  "running",
+  "delayed",
+  "done",
+  "failed",
+  "cancelled"
+])
+export type JobState = typeof JobState.Type
+
+export const isOver = (state: JobState): boolean => state === "done" || state === "failed" || state === "cancelled"
+
+/** One step of the plan stored with the job: stages added or renamed later do not touch jobs in flight. */
+export const PlanStep = Schema.Struct({
+  name: Schema.String,
+  mailbox: Schema.String,
+  /** Percent done once this stage has committed. */
+  progress: Schema.Int,
+  /** Whether the stage reads the image; after the last that does, the image is deleted. */
+  image: Schema.Boolean
+})
+export type PlanStep = typeof PlanStep.Type
+
+/** Why a job failed or was cancelled. */
+export const JobFailure = Schema.Struct({
+  code: Schema.String,
+  message: Schema.optionalKey(Schema.String),
+  stage: Schema.optionalKey(Schema.String),
+  attempts: Schema.optionalKey(Schema.Int)
+})
+export type JobFailure = typeof JobFailure.Type
+
+/** The words of a job's fence, in order; the owner, which may hold anything, comes last (job/scripts/job.lua). */
+export const fenceWords = [
+  "state",
+  "at",
+  "cur",
+  "by",
+  "last",
+  "attempts",
+  "tries",
+  "deliveries",
+  "started",
+  "progress",
+  "since",
+  "run",
+  "admitted",
+  "created",
+  "wait",
+  "deadline",
+  "letter",
+  "image",
+  "owner"
+] as const
+
+/** The fence as words; null where there are too few. */
+export const splitFence = (text: string): Readonly<Record<(typeof fenceWords)[number], string>> | null => {
+  const words = text.split(" ")
+  if (words.length < fenceWords.length) return null
+  const owner = words.slice(fenceWords.length - 1).join(" ")
+  return Object.fromEntries(fenceWords.map((name, i) => [name, name === "owner" ? owner : words[i]!])) as Record<
+    (typeof fenceWords)[number],
+    string
+  >
+}
+
+const isFacts = Schema.is(
+  Schema.Struct({
+    state: JobState,
+    run: Schema.Int,
+    attempts: Schema.Int,
+    tries: Schema.Int,
+    deliveries: Schema.Int,
+    progress: Schema.Int,
+    created: Schema.Int,
+    since: Schema.Int,
+    wait: Schema.Int,
+    deadline: Schema.Int
+  })
+)
+
+/** What never changes, written at submit. */
+const isAbout = Schema.is(
+  Schema.Struct({
+    pipeline: Schema.String,
+    /** W3C traceparent. */
+    trace: Schema.String,
+    /** SHA-256 of the body: what the idempotency key is bound to. */
+    hash: Schema.String,
+    plan: Schema.String
+  })
+)
+const isFailure = Schema.is(JobFailure)
+
+/** A job as read. Checkpoints are still encoded: the pipeline they belong to decodes them. */
+export interface Job {
+  readonly id: JobId
+  readonly pipeline: string
+  /** Who submitted it; "" for nobody. */
+  readonly owner: string
+  /** W3C traceparent. */
+  readonly trace: string
+  readonly plan: ReadonlyArray<PlanStep>
+  readonly state: JobState
+  /** The stage due. */
+  readonly at: string
+  readonly input: unknown
+  /** Percent. */
+  readonly progress: number
+  readonly run: number
+  /** Of the present stage, as its retry policy counts them. */
+  readonly attempts: number
+  /** Begins of all stages and runs. */
+  readonly tries: number
+  /** Begins of the present stage whose process never reported back (A2). */
+  readonly deliveries: number
+  /** Milliseconds it waited in mailboxes. */
+  readonly wait: number
+  /** Epoch milliseconds by Redis's clock. */
+  readonly created: number
+  readonly deadline: number
+  /** When it ended, once it is over. */
+  readonly ended?: number
+  readonly error?: JobFailure
+  /** Checkpoint of each committed stage, JSON text. */
+  readonly outputs: ReadonlyMap<string, string>
+  /** Milliseconds each committed stage worked. */
+  readonly workMillis: ReadonlyMap<string, number>
+}
+
+/** The job's hash does not decode: another version wrote it, or somebody else. Nothing happened. */
+export class JobUnreadable extends Schema.TaggedError<JobUnreadable>()("JobUnreadable", {
+  id: Schema.String,
+  reason: Schema.String
+}) {
+  override get message() {
+    return `job ${this.id} is not readable: ${this.reason}`
+  }
+}
+
+/** A plan as stored with the job: `vision:25:image rule:50 …`; the mailbox is the stage's name after the pipeline's. */
+export const formatPlan = (plan: ReadonlyArray<PlanStep>): string =>
+  plan.map(({ image, name, progress }) => `${name}:${progress}${image ? ":image" : ""}`).join(" ")
+
+const plans = new Map<string, ReadonlyArray<PlanStep>>()
+/** As many plans as pipelines that ever ran side by side; more are parsed each time. */
+const mostPlans = 200
+
+const parsePlan = (pipeline: string, text: string): ReadonlyArray<PlanStep> | null => {
+  const key = `${pipeline} ${text}`
+  const known = plans.get(key)
+  if (known !== undefined) return known
+  const steps: Array<PlanStep> = []
+  for (const word of text.split(" ")) {
+    const match = /^([^:\s]+):(\d+)(:image)?$/.exec(word)
+    if (match === null) return null
+    const name = match[1]!
+    steps.push({ name, mailbox: `${pipeline}.${name}`, progress: Number(match[2]), image: match[3] !== undefined })
+  }
+  if (plans.size < mostPlans) plans.set(key, steps)
+  return steps
+}
+
+const parse = (text: string): unknown => JSON.parse(text)
+
+/** Decodes field, value, field, value, … */
+export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effect<Job, JobUnreadable> => {
+  const unreadable = (reason: string) => Effect.fail(new JobUnreadable({ id, reason }))
+  const outputs = new Map<string, string>()
+  const workMillis = new Map<string, number>()
+  let [fenceText, aboutText, inputText, errorText] = ["", "", "", ""]
+  for (let i = 0; i + 1 < reply.length; i += 2) {
+    const name = String(reply[i])
+    const value = String(reply[i + 1])
+    if (name === "now") fenceText = value
+    else if (name === "about") aboutText = value
+    else if (name === "input") inputText = value
+    else if (name === "error") errorText = value
+    else if (name.startsWith("o:")) {
+      // `<milliseconds of work> <json>`
+      const space = value.indexOf(" ")
+      outputs.set(name.slice(2), value.slice(space + 1))
+      workMillis.set(name.slice(2), Number(value.slice(0, space)))
+    }
+  }
+  const words = splitFence(fenceText)
+  if (words === null) return unreadable("its fence has too few words")
+  const facts = {
+    state: words.state,
+    run: Number(words.run),
+    attempts: Number(words.attempts),
+    tries: Number(words.tries),
+    deliveries: Number(words.deliveries),
+    progress: Number(words.progress),
+    created: Number(words.created),
+    since: Number(words.since),
+    wait: Number(words.wait),
+    deadline: Number(words.deadline)
+  }
+  if (!isFacts(facts)) return unreadable(`its fence is "${fenceText}"`)
+  try {
+    const about = parse(aboutText)
+    if (!isAbout(about)) return unreadable("what was submitted is of another make")
+    const plan = parsePlan(about.pipeline, about.plan)
+    if (plan === null) return unreadable(`its plan is "${about.plan}"`)
+    const { since, ...counted } = facts
+    const error = errorText === "" ? undefined : parse(errorText)
+    if (error !== undefined && !isFailure(error)) return unreadable("its error is of another make")
+    return Effect.succeed({
+      ...counted,
+      ...(isOver(facts.state) ? { ended: since } : {}),
+      id,
+      at: words.at,
+      owner: words.owner,
+      pipeline: about.pipeline,
+      trace: about.trace,
+      plan,
+      input: parse(inputText),
+      outputs,
+      workMillis,
+      ...(error === undefined ? {} : { error })
+    })
+  } catch (cause) {
+    return unreadable(String(cause))
+  }
+}

@@ -1,0 +1,22 @@
+-- packages/core/src/job/scripts/cancel.lua
+-- Ends a job at its owner's wish, wherever it waits (J7). One script, so that no stage begins between the check and the
+-- end; a running stage is interrupted by its process, which finds its entry gone.
+-- KEYS[1]  root    eco2:{p}
+-- ARGV[1]  int     clock offset, milliseconds
+-- ARGV[2]  uuid    job id
+-- ARGV[3]  int     JOB_TTL, milliseconds
+-- ARGV[4]  json    what the result shows as `error`
+-- ARGV[5]  int     USER_CONCURRENCY
+-- reply    {"cancelled", pipeline} | {"already", ""} (was cancelled before) | {"finished", ""} (done or failed) | {"missing", ""}
+-- cost     O(1)
+pass_when_full()
+local id, ttl, failure = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local f = read_fence(id)
+if not f then return { "missing", "" } end
+if f.state == "cancelled" then return { "already", "" } end
+if is_over(f.state) then return { "finished", "" } end
+take_off_current(f)
+finish(id, f, "cancelled", { '"stage":"cancelled","status":"cancelled","progress":' .. f.progress .. ',"result":null' }, ttl,
+  tonumber(ARGV[5]), nil, "error", failure)
+local read, about = pcall(cjson.decode, redis.call("HGET", job_key(id), "about") or "")
+return answer({ "cancelled", read and type(about.pipeline) == "string" and about.pipeline or "" })

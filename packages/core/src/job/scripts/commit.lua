@@ -1,0 +1,90 @@
+-- packages/core/src/job/scripts/commit.lua
+-- Records a stage's success: checkpoint, events, tells, the next entry and the acknowledgement, all or none (J3); after
+-- it the stage is never computed again (J2), and after the last one the result can be read before `done` is seen (J5).
+-- A success counts from anyone who held the entry: `at` and `cur` are the fence, not `by`. Commits of one tick share a call.
+-- A process with a free slot may keep the job for the next stage: the entry stays where it was taken, the hash says the
+-- stage, and the next stage has begun. Only the present holder (`by`) may keep.
+-- KEYS[1]   root    eco2:{p}
+-- ARGV[1]   int     clock offset, milliseconds
+-- ARGV[2]   int     JOB_TTL, milliseconds: what remains of a job after its end
+-- ARGV[3]   int     USER_CONCURRENCY
+-- ARGV[4..] a commit each:
+--           uuid    job id
+--           text    `<mailbox>:<entry id>` it was taken from
+--           text    token of its begin
+--           text    five words: stage, progress (percent), "1" where it was the last stage that reads the image, next stage
+--                   ("-" = none), next mailbox
+--           text    token of the next begin to keep the job with, "" = do not
+--           json    output
+--           int     tells, then three each: mailbox, type, body
+-- reply     an array, one answer a commit: {"committed" | "kept" | "ended", work ms} (again for a repeat)
+--           | {"lost", 0} the job stands elsewhere by now | {"gone", 0} its hash is not there; nothing was changed
+-- cost      O(1) a commit; four writes and those of an end, two when kept
+pass_when_full()
+local ttl, user_limit = tonumber(ARGV[2]), tonumber(ARGV[3])
+
+local steps = {} -- five words, the same for every job of a stage
+local function step_of(text)
+  local known = steps[text]
+  if not known then
+    local stage, progress, drop_image, next_stage, next_mailbox = string.match(text, "^(%S+) (%S+) (%S+) (%S+) (%S+)$")
+    known = { stage = stage, progress = progress, drop_image = drop_image == "1", next = next_stage, mailbox = next_mailbox,
+      last = next_stage == "-", checkpoint = "o:" .. stage,
+      completed = stamp .. '"stage":"' .. stage .. '","status":"completed","progress":' .. progress .. ',"result":null}',
+      started = stamp .. started_event(next_stage, progress) .. "}" }
+    steps[text] = known
+  end
+  return known
+end
+
+local function commit(id, cur, token, step_text, keep, output, tells_from, tells)
+  local key, step = job_key(id), step_of(step_text)
+  local fence = redis.call("HGET", key, "now")
+  if not fence then return { "gone", 0 } end
+  local state, at, stands, by, last, _, tries, _, _, _, since, rest = string.match(fence, hot_words)
+  if not state then return { "gone", 0 } end
+  if last == token then
+    if step.last then return { "ended", 0 } end
+    return { keep ~= "" and by == keep and "kept" or "committed", 0 }
+  end
+  if at ~= step.stage or stands ~= cur or is_over(state) then return { "lost", 0 } end
+  -- a job begun ten times or more may have no room for what is told here: it is handed off
+  local keeps, f = keep ~= "" and by == token and #tries < 2, nil
+  if not keeps then
+    f = fence_of(fence)
+    if not f then return { "gone", 0 } end
+  end
+  local work = now - (tonumber(since) or now)
+  local checkpoint = int(work) .. " " .. output
+  if step.drop_image then redis.call("DEL", key .. ":image") end
+  for i = tells_from, tells_from + tells * 3 - 1, 3 do
+    redis.call("XADD", mailbox_key(ARGV[i]), "*", "type", ARGV[i + 1], "body", ARGV[i + 2], "ts", now_text)
+  end
+  if keeps then
+    redis.call("HSET", key, step.checkpoint, checkpoint, "now", "running " .. step.next .. " " .. cur .. " " .. keep .. " " .. token ..
+      " 1 " .. int(tries + 1) .. " 0 1 " .. step.progress .. " " .. now_text .. " " .. rest)
+    tell(id, redis.call("RPUSH", key .. ":events", step.completed, step.started), step.completed, step.started)
+    return { "kept", work }
+  end
+  f.last, f.deliveries, f.progress, f.attempts = token, "0", step.progress, "0"
+  take_off_current(f)
+  local completed = '"stage":"' .. step.stage .. '","status":"completed","progress":' .. step.progress .. ',"result":null'
+  if step.last then
+    finish(id, f, "done", { completed, '"stage":"done","status":"completed","progress":100,"result":null' }, ttl, user_limit, nil,
+      step.checkpoint, checkpoint)
+    return { "ended", work }
+  end
+  f.at, f.started = step.next, "-"
+  place(id, f, step.mailbox)
+  write_fence(id, f, step.checkpoint, checkpoint)
+  emit(id, f, { completed })
+  return { "committed", work }
+end
+
+local answers, at = {}, 4
+while at <= #ARGV do
+  local tells = tonumber(ARGV[at + 6])
+  answers[#answers + 1] = commit(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5], at + 7, tells)
+  at = at + 7 + tells * 3
+end
+return answer(answers)

@@ -1,0 +1,91 @@
+-- packages/core/src/job/scripts/submit.lua
+-- Accepts jobs: hash, first mailbox entry and timer of each, or none of them. One script, so that of any number of
+-- concurrent submits with one id exactly one creates the job (J6), and so that an accepted job always has its entry (J1).
+-- Submits of one tick share a call.
+-- KEYS[1]   root    eco2:{p}
+-- ARGV[1]   int     clock offset, milliseconds
+-- ARGV[2]   int     deadline, milliseconds from now
+-- ARGV[3]   int     USER_CONCURRENCY: jobs of one user admitted at once, 0 = no limit
+-- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane, where that leaves as much room to others
+-- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
+-- ARGV[6]   int     that window, milliseconds
+-- ARGV[7..] nine a submit:
+--           uuid    job id
+--           text    hash of the body: tells a repeat from another request under the same key
+--           json    what never changes: {pipeline, trace, hash, plan}
+--           text    first stage
+--           text    its mailbox
+--           json    input
+--           uuid    upload to take over as the job's image, "" for none
+--           text    owner, "" for none
+--           int     capacity of the first mailbox in this partition, entries
+-- reply     an array, one answer a submit:
+--           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} |
+--           {"rate-limited", milliseconds until there is room} | {"upload-gone", ""}
+-- cost      O(log open jobs) a submit; four writes, three more with USER_RATE
+local allowed, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local rate, window = tonumber(ARGV[5]), tonumber(ARGV[6])
+
+-- When the user may submit again: the rate-th last submit leaves its window then. A refused or repeated one never counts (L1).
+local function free_at(key)
+  local place = redis.call("LLEN", key) - rate
+  return place < 0 and now or tonumber(redis.call("LINDEX", key, place)) + window
+end
+local function charge(key)
+  redis.call("RPUSH", key, now_text)
+  redis.call("LTRIM", key, -rate, -1)
+  redis.call("PEXPIRE", key, int(window))
+end
+
+local function submit(id, hash, about, stage, mailbox, input, upload, owner, capacity)
+  local key, upload_key = job_key(id), root .. ":upload:" .. upload
+  local known = redis.call("HMGET", key, "now", "about")
+  if known[1] or known[2] then
+    if upload ~= "" then redis.call("DEL", upload_key) end -- a repeat never touches a live job's image
+    local read, was = pcall(cjson.decode, known[2] or "")
+    if not read or was.hash ~= hash then return { "conflict", "" } end
+    return { "exists", (fence_of(known[1]) or {}).state or "" }
+  end
+  local function refuse(why, depth)
+    if upload ~= "" then redis.call("DEL", upload_key) end -- a refusal leaves nothing
+    return { why, int(depth) }
+  end
+  local rate_key = rate > 0 and owner ~= "" and root .. ":limit:" .. owner
+  local free = rate_key and free_at(rate_key) or now
+  if free > now then return refuse("rate-limited", free - now) end
+  local lanes = redis.call("HMGET", running_key, "", owner)
+  local in_lanes, running = tonumber(lanes[1] or 0), tonumber(lanes[2] or 0)
+  local depth = redis.call("XLEN", mailbox_key(mailbox)) + in_lanes
+  if depth >= tonumber(capacity) then return refuse("full", depth) end
+  local limited = owner ~= "" and limit > 0
+  local waiting = limited and in_lanes > 0 and redis.call("LLEN", lane_key(owner)) or 0
+  local in_lane = limited and (waiting > 0 or running >= limit)
+  -- a lane takes no more than it leaves: alone it fills half of what the mailbox holds, and there is always room for others
+  local room = math.min(lane_capacity, math.max(1, tonumber(capacity) - depth))
+  if in_lane and waiting >= room then return refuse("lane-full", waiting) end
+  if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
+
+  local f = new_fence(stage, allowed, upload ~= "", owner)
+  if in_lane then
+    write_fence(id, f, "about", about, "input", input, "home", mailbox)
+    redis.call("RPUSH", lane_key(owner), id)
+    count("", 1)
+    admit(owner, limit, running)
+  else
+    place(id, f, mailbox)
+    if limited then f.admitted = "1" end
+    write_fence(id, f, "about", about, "input", input)
+    if limited then count(owner, 1) end
+  end
+  if upload ~= "" then
+    redis.call("RENAME", upload_key, key .. ":image")
+    redis.call("PERSIST", key .. ":image")
+  end
+  redis.call("ZADD", root .. ":timers", f.deadline, id)
+  if rate_key then charge(rate_key) end
+  return { "created", "" }
+end
+
+local answers = {}
+for i = 7, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
+return answer(answers)

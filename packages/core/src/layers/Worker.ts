@@ -1,0 +1,56 @@
+/**
+ * Worker: what a program needs to serve mailboxes beside all a client has (Client): reading, the lease, timers, schedules.
+ * Behaviors on top of it are served until their scope closes.
+ */
+import { Layer } from "effect"
+import type { Replies } from "../actor/Replies.ts"
+import type { CoreConfig } from "../config/CoreConfig.ts"
+import { layer as breakerLayer } from "../limit/CircuitBreaker.ts"
+import type { CircuitBreaker } from "../limit/CircuitBreaker.ts"
+import { layer as limiterLayer } from "../limit/RateLimiter.ts"
+import type { RateLimiter } from "../limit/RateLimiter.ts"
+import type { Mailbox } from "../mailbox/Mailbox.ts"
+import { layer as imageMemoryLayer } from "../pipeline/ImageMemory.ts"
+import type { ImageMemory } from "../pipeline/ImageMemory.ts"
+import type { RedisClient } from "../redis/RedisClient.ts"
+import { ScheduleLoop } from "../schedule/ScheduleLoop.ts"
+import type { Readiness } from "../supervision/Readiness.ts"
+import type { Gauges } from "../telemetry/Gauges.ts"
+import type { Topics } from "../topic/Topic.ts"
+import { ActorSystem } from "../worker/ActorSystem.ts"
+import { layer as leaseLayer } from "../worker/Lease.ts"
+import { layer as timersLayer } from "../worker/Timers.ts"
+import * as WorkerTelemetry from "../worker/WorkerTelemetry.ts"
+import * as Client from "./Client.ts"
+
+/** A process's part in the fleet, and the client's. `role`: a word, part of the process's name in the fleet. */
+export const layer = (options: {
+  readonly role: string
+}): Layer.Layer<
+  Client.Client | ActorSystem | ScheduleLoop | ImageMemory,
+  Client.StartError,
+  RedisClient | CoreConfig
+> =>
+  Layer.merge(ScheduleLoop.layer, imageMemoryLayer).pipe(
+    Layer.provideMerge(ActorSystem.layer(options)),
+    Layer.provide([leaseLayer, timersLayer]),
+    Layer.provideMerge(Client.layer)
+  )
+
+/** Fleet-wide limits and circuit breakers, for handlers that call something that must not be called too much. */
+export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClient | CoreConfig> = Layer.merge(
+  limiterLayer,
+  breakerLayer
+)
+
+/** Answers /readyz and /metrics for a worker: readiness by Redis, heartbeat and reader, gauges of Redis and of the mailboxes it serves. */
+export const telemetry: Layer.Layer<
+  never,
+  never,
+  RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
+> = Layer.mergeAll(
+  Client.readiness,
+  Client.telemetry,
+  Client.topicReadiness,
+  Layer.effectDiscard(WorkerTelemetry.register)
+)

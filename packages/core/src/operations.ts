@@ -1,0 +1,6 @@
+/** @eco2/core/operations: for operators: what there is in the fleet, and what can be done about it. */
+export * as DeadLetters from "./operations/DeadLetters.ts"
+export * as Fleet from "./operations/Fleet.ts"
+export * as JobList from "./operations/JobList.ts"
+export * as LimitList from "./operations/LimitList.ts"
+export * as Operations from "./operations/Operations.ts"

@@ -1,0 +1,165 @@
+/**
+ * DeadLetters: what was given up, and why; the operator's view of it. Letters of jobs keep their jobs alive and readable
+ * (J2: a redriven job resumes at the stage that failed). Written by bury, begin, promote (at the deadline) and settle; a healed, cancelled or redriven
+ * job takes its letter along. Automatic rounds of parked jobs are the timers'.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+import { JobId } from "../job/Job.ts"
+import { JobStore } from "../job/JobStore.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+
+export interface Letter {
+  /** `<partition>/<entry id>`: names the letter within its mailbox. */
+  readonly id: string
+  readonly mailbox: string
+  /** Null for a message without a job. */
+  readonly jobId: JobId | null
+  /** The error's tag. */
+  readonly cause: string
+  readonly message: string
+  readonly attempts: number
+  /** Epoch milliseconds. */
+  readonly first: number
+  readonly last: number
+  /** Everything the letter says, a message's body included. */
+  readonly fields: ReadonlyMap<string, string>
+}
+
+/** No letter of this id. Nothing happened. */
+export class LetterUnknown extends Schema.TaggedError<LetterUnknown>()("LetterUnknown", { id: Schema.String }) {}
+
+export class DeadLetters extends Context.Service<
+  DeadLetters,
+  {
+    /** Newest first, up to `limit`; `cause` asks for one tag's, however many newer ones of others there are. */
+    readonly list: (
+      mailbox: string,
+      options: { readonly limit: number; readonly cause?: string }
+    ) => Effect.Effect<ReadonlyArray<Letter>, RedisError>
+    readonly show: (mailbox: string, id: string) => Effect.Effect<Letter, LetterUnknown | RedisError>
+    /** Of a job: its next round or a new run. Of a message: back into its mailbox, attempts counted anew. */
+    readonly redrive: (letter: Letter) => Effect.Effect<"redriven" | "open" | "missing", RedisError>
+    /** Forgets the letter; a failed job stays as long as it would have. */
+    readonly discard: (letter: Letter) => Effect.Effect<void, RedisError>
+  }
+>()("@eco2/core/operations/DeadLetters") {}
+
+const Entries = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
+/** Read at once where letters of one cause are looked for. */
+const pageOfLetters = 200
+const isJobId = Schema.is(JobId)
+
+const toLetter = (mailbox: string, partition: number, entry: string, flat: ReadonlyArray<string>): Letter => {
+  const fields = new Map<string, string>()
+  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
+  const job = fields.get("job") ?? ""
+  return {
+    id: `${partition}/${entry}`,
+    mailbox,
+    jobId: isJobId(job) ? job : null,
+    cause: fields.get("cause") ?? "",
+    message: fields.get("message") ?? "",
+    attempts: Number(fields.get("attempts") ?? 0),
+    first: Number(fields.get("first") ?? 0),
+    last: Number(fields.get("last") ?? 0),
+    fields
+  }
+}
+
+export const layer: Layer.Layer<DeadLetters, never, RedisClient | Keyspace | JobStore> = Layer.effect(
+  DeadLetters,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const keyspace = yield* Keyspace
+    const store = yield* JobStore
+    const decode = decodeReply("XRANGE", Entries)
+
+    const place = (mailbox: string, id: string) => {
+      const [, index, entry] = /^(\d+)\/(\d+-\d+)$/.exec(id) ?? []
+      const partition = keyspace.partitions[Number(index)]
+      return partition === undefined || entry === undefined ? null : { partition, key: partition.dead(mailbox), entry }
+    }
+    const remove = (letter: Letter) => {
+      const at = place(letter.mailbox, letter.id)
+      return at === null ? Effect.void : Effect.asVoid(redis.send("XDEL", at.key, at.entry))
+    }
+
+    /** Page by page, until there are enough of the cause asked for or no more letters: the filter comes before the cut. */
+    const newest = Effect.fnUntraced(function* (
+      partition: Partition,
+      mailbox: string,
+      limit: number,
+      cause: string | undefined
+    ) {
+      const found: Array<Letter> = []
+      const count = cause === undefined ? limit : pageOfLetters
+      let before = "+"
+      while (found.length < limit) {
+        const entries = yield* redis
+          .send("XREVRANGE", partition.dead(mailbox), before, "-", "COUNT", count)
+          .pipe(Effect.flatMap(decode))
+        for (const [entry, flat] of entries) {
+          const letter = toLetter(mailbox, partition.index, entry, flat)
+          if (found.length < limit && (cause === undefined || letter.cause === cause)) found.push(letter)
+        }
+        const last = entries.at(-1)
+        if (last === undefined || entries.length < count) break
+        before = `(${last[0]}`
+      }
+      return found
+    })
+
+    return DeadLetters.of({
+      list: Effect.fnUntraced(function* (mailbox, { cause, limit }) {
+        const parts = yield* Effect.forEach(
+          keyspace.partitions,
+          (partition) => newest(partition, mailbox, limit, cause),
+          {
+            concurrency: "unbounded"
+          }
+        )
+        return parts
+          .flat()
+          .toSorted((a, b) => b.last - a.last)
+          .slice(0, limit)
+      }),
+      show: Effect.fnUntraced(function* (mailbox, id) {
+        const at = place(mailbox, id)
+        if (at === null) return yield* new LetterUnknown({ id })
+        const [found] = yield* redis.send("XRANGE", at.key, at.entry, at.entry).pipe(Effect.flatMap(decode))
+        return found === undefined
+          ? yield* new LetterUnknown({ id })
+          : toLetter(mailbox, at.partition.index, found[0], found[1])
+      }),
+      redrive: Effect.fnUntraced(function* (letter) {
+        if (letter.jobId !== null) {
+          const outcome = yield* store.redrive(letter.jobId)
+          // a letter whose job is gone has nothing to bring back; an open job's says what its round is for
+          if (outcome === "missing") yield* remove(letter)
+          return outcome
+        }
+        const at = place(letter.mailbox, letter.id)
+        if (at === null) return "missing"
+        // the message is back before its letter goes: told twice rather than lost
+        const [type, body] = [letter.fields.get("type") ?? "", letter.fields.get("body") ?? ""]
+        yield* redis.send(
+          "XADD",
+          at.partition.mailbox(letter.mailbox),
+          "*",
+          "type",
+          type,
+          "body",
+          body,
+          "ts",
+          Date.now()
+        )
+        yield* remove(letter)
+        return "redriven"
+      }),
+      discard: remove
+    })
+  })
+)

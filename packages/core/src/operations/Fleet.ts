@@ -1,0 +1,92 @@
+/**
+ * Fleet: who lives, and what each holds, as Redis knows it: the operator's view of leases (A1). Read-only; for tools, not
+ * for any decision.
+ */
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import { group } from "../mailbox/Mailbox.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import * as Keys from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+
+export interface Member {
+  readonly token: string
+  /** The role it registered with. */
+  readonly role: string
+  /** alive: its lease runs · expired: not condemned yet · condemned: others take, or took, its work. */
+  readonly state: "alive" | "expired" | "condemned"
+  /** Milliseconds until its lease ends, negative since it did. */
+  readonly leaseMillis: number
+  /** Milliseconds since its last beat, by this process's LEASE, which is the fleet's; of the condemned nobody knows: null. */
+  readonly heardMillis: number | null
+  /** Entries it holds in the mailboxes asked for. */
+  readonly inFlight: number
+}
+
+export class Fleet extends Context.Service<
+  Fleet,
+  {
+    /** Every process that has beaten and not left, the longest-lived lease first. */
+    readonly members: (mailboxes: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Member>, RedisError>
+  }
+>()("@eco2/core/operations/Fleet") {}
+
+const Scores = Schema.Array(Schema.String)
+const Consumers = Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number])))
+const Time = Schema.Tuple([Schema.NumberFromString, Schema.NumberFromString])
+
+export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
+  Fleet,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const { partitions } = yield* Keyspace
+    const leaseMillis = Duration.toMillis((yield* CoreConfig).lease)
+    const decodeScores = decodeReply("ZRANGE", Scores)
+    const decodeConsumers = decodeReply("XINFO CONSUMERS", Consumers)
+    const decodeTime = decodeReply("TIME", Time)
+
+    const held = Effect.fnUntraced(function* (mailboxes: ReadonlyArray<string>) {
+      const inFlight = new Map<string, number>()
+      const keys = partitions.flatMap((partition) => mailboxes.map((mailbox) => partition.mailbox(mailbox)))
+      const replies = yield* Effect.forEach(
+        keys,
+        (key) =>
+          redis.send("XINFO", "CONSUMERS", key, group).pipe(
+            Effect.flatMap(decodeConsumers),
+            // a mailbox nobody has served yet
+            Effect.catchTag("RedisRefused", () => Effect.succeed([]))
+          ),
+        { concurrency: 16 }
+      )
+      for (const row of replies.flat()) {
+        const name = String(row[row.indexOf("name") + 1])
+        inFlight.set(name, (inFlight.get(name) ?? 0) + Number(row[row.indexOf("pending") + 1]))
+      }
+      return inFlight
+    })
+
+    return Fleet.of({
+      members: Effect.fnUntraced(function* (mailboxes) {
+        const [seconds, micros] = yield* redis.send("TIME").pipe(Effect.flatMap(decodeTime))
+        const now = seconds * 1_000 + Math.floor(micros / 1_000)
+        const flat = yield* redis.send("ZRANGE", Keys.alive, 0, -1, "WITHSCORES").pipe(Effect.flatMap(decodeScores))
+        const inFlight = yield* held(mailboxes)
+        const members: Array<Member> = []
+        for (let i = 0; i + 1 < flat.length; i += 2) {
+          const token = flat[i]!
+          const score = Number(flat[i + 1])
+          members.push({
+            token,
+            role: token.split(".", 1)[0] ?? "",
+            state: score < 0 ? "condemned" : score <= now ? "expired" : "alive",
+            leaseMillis: Math.abs(score) - now,
+            heardMillis: score < 0 ? null : Math.max(0, leaseMillis - (score - now)),
+            inFlight: inFlight.get(token) ?? 0
+          })
+        }
+        return members.toSorted((a, b) => b.leaseMillis - a.leaseMillis)
+      })
+    })
+  })
+)

@@ -1,0 +1,144 @@
+/**
+ * JobList: jobs as operators ask for them: which are open, which ended lately. Open ones are found by their timers (every
+ * open job has one), ended ones by a bounded walk through the keys. Reads only; a snapshot of nothing: jobs go on meanwhile.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import * as Keys from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import { isOver, JobId, JobState, splitFence } from "../job/Job.ts"
+
+/** What the fence and the plan say of a job, without its input and checkpoints. Times are epoch milliseconds. */
+export interface JobSummary {
+  readonly id: JobId
+  readonly pipeline: string
+  readonly owner: string
+  readonly state: JobState
+  /** The stage due. */
+  readonly stage: string
+  readonly progress: number
+  readonly run: number
+  readonly attempts: number
+  readonly created: number
+  /** When its state began. */
+  readonly since: number
+  readonly deadline: number
+}
+
+export interface Wanted {
+  /** `open`, `ended`, or one state. */
+  readonly state: "open" | "ended" | JobState
+  readonly pipeline?: string
+  readonly owner?: string
+  readonly limit: number
+}
+
+export interface Found {
+  /** The youngest first. */
+  readonly jobs: ReadonlyArray<JobSummary>
+  /** Whether all jobs were looked at; if not there may be more, younger ones too. */
+  readonly complete: boolean
+}
+
+export class JobList extends Context.Service<
+  JobList,
+  {
+    /** Looks at 20,000 open jobs at most; for ended ones at about 100,000 keys of each master. */
+    readonly find: (wanted: Wanted) => Effect.Effect<Found, RedisError>
+  }
+>()("@eco2/core/operations/JobList") {}
+
+const mostOpen = 20_000
+const mostKeys = 100_000
+/** Hashes asked for at once: an operator's question must not fill everybody's connection. */
+const page = 500
+
+const Names = Schema.Array(Schema.String)
+const Values = Schema.Array(Schema.NullOr(Schema.String))
+const isJobId = Schema.is(JobId)
+const isState = Schema.is(JobState)
+const readPipeline = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ pipeline: Schema.String })))
+
+/** Null: gone since it was found, or of another make. */
+const summary = (id: JobId, fence: string | null, about: string | null): JobSummary | null => {
+  const words = splitFence(fence ?? "")
+  const read = readPipeline(about)
+  if (words === null || read._tag === "None" || !isState(words.state)) return null
+  return {
+    id,
+    pipeline: read.value.pipeline,
+    owner: words.owner,
+    state: words.state,
+    stage: words.at,
+    progress: Number(words.progress),
+    run: Number(words.run),
+    attempts: Number(words.attempts),
+    created: Number(words.created),
+    since: Number(words.since),
+    deadline: Number(words.deadline)
+  }
+}
+
+const fits = (wanted: Wanted) => (job: JobSummary) =>
+  (wanted.state === "open"
+    ? !isOver(job.state)
+    : wanted.state === "ended"
+      ? isOver(job.state)
+      : job.state === wanted.state) &&
+  (wanted.pipeline === undefined || job.pipeline === wanted.pipeline) &&
+  (wanted.owner === undefined || job.owner === wanted.owner)
+
+export const layer: Layer.Layer<JobList, never, RedisClient | Keyspace> = Layer.effect(
+  JobList,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const keyspace = yield* Keyspace
+    const decodeNames = decodeReply("ZRANGE", Names)
+    const decodeValues = decodeReply("HMGET", Values)
+
+    const read = (id: JobId, partition: Partition) =>
+      redis.send("HMGET", partition.job(id), "now", "about").pipe(
+        Effect.flatMap(decodeValues),
+        Effect.map(([fence = null, about = null]) => summary(id, fence, about))
+      )
+
+    /** Those of a list that fit, the youngest `limit` of them. */
+    const choose = Effect.fnUntraced(function* (ids: ReadonlyArray<JobId>, wanted: Wanted) {
+      const isWanted = fits(wanted)
+      let best: ReadonlyArray<JobSummary> = []
+      for (let i = 0; i < ids.length; i += page) {
+        const jobs = yield* Effect.forEach(ids.slice(i, i + page), (id) => read(id, keyspace.of(id)), {
+          concurrency: "unbounded"
+        })
+        best = [...best, ...jobs.filter((job) => job !== null).filter(isWanted)]
+          .toSorted((a, b) => b.created - a.created)
+          .slice(0, wanted.limit)
+      }
+      return best
+    })
+
+    const open = Effect.fnUntraced(function* () {
+      const most = Math.ceil(mostOpen / keyspace.partitions.length)
+      const parts = yield* Effect.forEach(
+        keyspace.partitions,
+        (partition) => redis.send("ZRANGE", partition.timers, 0, most, "REV").pipe(Effect.flatMap(decodeNames)),
+        { concurrency: "unbounded" }
+      )
+      return { ids: parts.flat().filter(isJobId), complete: parts.every((part) => part.length <= most) }
+    })
+    const ended = Effect.map(redis.sweep(`${Keys.prefix}*:job:*`, mostKeys), ({ complete, keys }) => ({
+      ids: keys.map((key) => key.slice(key.indexOf(":job:") + 5)).filter(isJobId),
+      complete
+    }))
+
+    return JobList.of({
+      find: Effect.fnUntraced(function* (wanted) {
+        const isOpen = wanted.state === "open" || (wanted.state !== "ended" && !isOver(wanted.state))
+        const { complete, ids } = yield* isOpen ? open() : ended
+        return { jobs: yield* choose(ids, wanted), complete }
+      })
+    })
+  })
+)

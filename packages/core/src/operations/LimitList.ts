@@ -1,0 +1,122 @@
+/**
+ * LimitList: the fleet's limits as operators see them: what is used of each, who waits, how long a pause lasts yet; and an end
+ * to a pause. A limit is there while it is used or paused (Keys). Reads by walking through the keys: not for a hot path.
+ */
+import { Context, Effect, Layer, Schema } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import * as Keys from "../redis/Keys.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Script from "../redis/Script.ts"
+
+/** What is allowed, and what of it is taken. */
+export interface Use {
+  readonly most: number
+  readonly used: number
+}
+
+export interface LimitState {
+  /** As declared; of a limit each of somebody's own `<name>|<who>`. */
+  readonly name: string
+  /** How long nothing is granted yet; 0: it is not paused. */
+  readonly pausedMillis: number
+  /** Who waits in a fiber, and who comes back later. */
+  readonly waiting: number
+  readonly away: number
+  /** 0 where nothing was granted lately: then nothing is known of what is allowed either. */
+  readonly windowMillis: number
+  /** In the window that ends now; null: any number is allowed. */
+  readonly requests: Use | null
+  readonly units: Use | null
+  /** Under way now. */
+  readonly permits: Use | null
+}
+
+/** There is no such limit: nobody has used or paused it lately. */
+export class LimitUnknown extends Schema.TaggedError<LimitUnknown>()("LimitUnknown", { limit: Schema.String }) {
+  override get message() {
+    return `there is no limit ${this.limit}`
+  }
+}
+
+export class LimitList extends Context.Service<
+  LimitList,
+  {
+    /** By name. Looks at about 100,000 keys of each master, `complete` says whether that was all, and at 1,000 limits. */
+    readonly list: Effect.Effect<{ readonly limits: ReadonlyArray<LimitState>; readonly complete: boolean }, RedisError>
+    /**
+     * Lifts its pause, for the whole fleet: new requests are granted at once, those who wait come within seconds, those put
+     * off within a minute or so. Harmless for one that is not paused.
+     */
+    readonly resume: (name: string) => Effect.Effect<void, LimitUnknown | RedisError>
+  }
+>()("@eco2/core/operations/LimitList") {}
+
+const script = <A>(name: string, numberOfKeys: number, reply: Schema.ConstraintDecoder<A>) =>
+  Script.make({
+    file: new URL(`../limit/scripts/${name}.lua`, import.meta.url),
+    preludes: [Script.clock, new URL("../limit/scripts/limit.lua", import.meta.url)],
+    numberOfKeys,
+    reply
+  })
+const { Int } = Schema
+const lookScript = script("limit-look", 4, Schema.Tuple([Int, Int, Int, Int, Int, Int, Int, Int, Int, Int]))
+const resumeScript = script("limit-resume", 1, Schema.Literals([0, 1]))
+
+const mostKeys = 100_000
+const mostLimits = 1_000
+/** Scripts sent at once: an operator's question must not fill everybody's connection. */
+const together = 20
+
+const use = (most: number, used: number): Use | null => (most === 0 ? null : { most, used })
+
+export const layer: Layer.Layer<LimitList, never, RedisClient | CoreConfig> = Layer.effect(
+  LimitList,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const { clockOffsetMillis } = yield* CoreConfig
+    const [before, after] = Keys.limit("*").state.split("*")
+    const nameOf = (key: string) => key.slice(before?.length ?? 0, key.length - (after?.length ?? 0))
+
+    const look = (name: string) => {
+      const keys = Keys.limit(name)
+      return Effect.map(
+        redis.run(lookScript, [keys.state, keys.grants, keys.line, keys.held], [clockOffsetMillis]),
+        ([
+          pausedMillis,
+          waiting,
+          away,
+          windowMillis,
+          requests,
+          granted,
+          units,
+          charged,
+          permits,
+          held
+        ]): LimitState => ({
+          name,
+          pausedMillis,
+          waiting,
+          away,
+          windowMillis,
+          requests: use(requests, granted),
+          units: use(units, charged),
+          permits: use(permits, held)
+        })
+      )
+    }
+
+    return LimitList.of({
+      list: Effect.gen(function* () {
+        const { complete, keys } = yield* redis.sweep(Keys.limit("*").state, mostKeys)
+        const names = [...new Set(keys.map(nameOf))].toSorted()
+        const limits = yield* Effect.forEach(names.slice(0, mostLimits), look, { concurrency: together })
+        return { limits, complete: complete && names.length <= mostLimits }
+      }),
+      resume: Effect.fnUntraced(function* (name) {
+        const there = yield* redis.run(resumeScript, [Keys.limit(name).state], [clockOffsetMillis])
+        if (there === 0) return yield* new LimitUnknown({ limit: name })
+      })
+    })
+  })
+)

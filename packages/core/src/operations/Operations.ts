@@ -1,0 +1,20 @@
+/** Operations: what operators see and do: dead letters, processes, jobs, and the limits that are used and paused. */
+import { Layer } from "effect"
+import type { CoreConfig } from "../config/CoreConfig.ts"
+import type { JobStore } from "../job/JobStore.ts"
+import type { Keyspace } from "../redis/Keyspace.ts"
+import type { RedisClient } from "../redis/RedisClient.ts"
+import { layer as deadLettersLayer } from "./DeadLetters.ts"
+import type { DeadLetters } from "./DeadLetters.ts"
+import { layer as fleetLayer } from "./Fleet.ts"
+import type { Fleet } from "./Fleet.ts"
+import { layer as jobListLayer } from "./JobList.ts"
+import type { JobList } from "./JobList.ts"
+import { layer as limitListLayer } from "./LimitList.ts"
+import type { LimitList } from "./LimitList.ts"
+
+export const layer: Layer.Layer<
+  DeadLetters | Fleet | JobList | LimitList,
+  never,
+  RedisClient | Keyspace | JobStore | CoreConfig
+> = Layer.mergeAll(deadLettersLayer, fleetLayer, jobListLayer, limitListLayer)

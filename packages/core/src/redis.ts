@@ -1,0 +1,11 @@
+/** @eco2/core/redis: for packages that keep data of their own in the same Redis: the connection, scripts, names of keys. */
+export * as EntryId from "./redis/EntryId.ts"
+export * as Keys from "./redis/Keys.ts"
+export { Keyspace } from "./redis/Keyspace.ts"
+export * as MemoryUse from "./redis/MemoryUse.ts"
+export * as RedisClient from "./redis/RedisClient.ts"
+export * as RedisError from "./redis/RedisError.ts"
+export * as RedisUrl from "./redis/RedisUrl.ts"
+export * as Script from "./redis/Script.ts"
+export * as ServerInfo from "./redis/ServerInfo.ts"
+export { RedisUnsuitable } from "./redis/Suitability.ts"

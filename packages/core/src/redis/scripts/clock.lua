@@ -1,0 +1,12 @@
+-- packages/core/src/redis/scripts/clock.lua
+-- Prelude of every script that needs the time: Redis's clock, which is the same for all processes. Stands first.
+-- KEYS     as of the script beneath
+-- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
+-- reply    none
+-- cost     O(1)
+local clock = redis.call("TIME")
+local real_now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local now = real_now + tonumber(ARGV[1])
+-- as text: Redis would print a number by its slow, general way each time it is an argument
+local function int(number) return string.format("%d", number) end
+local now_text = int(now)

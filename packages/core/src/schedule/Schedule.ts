@@ -1,0 +1,125 @@
+/**
+ * Schedule: recurring work, declared where it is served. Every process with the layer takes part; a slot fires once in the
+ * whole fleet (T1), so that there is no scheduler to run, and none to lose.
+ * A slot hands a job in, whose id follows from schedule and slot, or tells an actor. A slot missed while nobody was there
+ * fires once on return; slots of before the schedule was declared, or of an expression no longer in force, never do.
+ */
+import { Duration, Effect, Layer, Schema } from "effect"
+import type { Result } from "effect"
+import type { Actor, Payload, Protocol, Told } from "../actor/Actor.ts"
+import { formatPlan } from "../job/Job.ts"
+import type { Pipeline, Stages } from "../pipeline/Pipeline.ts"
+import * as Keys from "../redis/Keys.ts"
+import * as PayloadLimit from "../redis/PayloadLimit.ts"
+import { ScheduleLoop } from "./ScheduleLoop.ts"
+import type { Work } from "./Schedules.ts"
+import * as Timing from "./Timing.ts"
+
+interface Run {
+  /** `skip` (the default): a slot that finds the last run's job open passes, counted. `allow`: it fires all the same. */
+  readonly overlap?: "skip" | "allow"
+}
+export interface CronTiming extends Run {
+  /** Five fields, or six with seconds first. */
+  readonly expression: string
+  /** IANA name; by default UTC. */
+  readonly timeZone?: string
+}
+export interface IntervalTiming extends Run {
+  /** At least a second; slots are its multiples since 1970-01-01 UTC. */
+  readonly interval: Duration.Input
+}
+
+/** `input`: of the slot's job; asked in every process, so the same slot must give the same. `deadline`: by default JOB_DEADLINE. */
+export interface JobRun<Input, S extends Stages> {
+  readonly pipeline: Pipeline<string, Input, S>
+  readonly input: (slot: Date) => Input
+  readonly deadline?: Duration.Input
+}
+/** `payload`: of the slot's message, told at least once. Messages leave no run to find open: they never skip. */
+export interface MessageRun<P extends Protocol, K extends Told<P>> {
+  readonly actor: Actor<string, P>
+  readonly type: K
+  readonly payload: (slot: Date) => Payload<P[K]>
+}
+
+class WorkTooLarge extends Schema.TaggedError<WorkTooLarge>()("WorkTooLarge", { bytes: Schema.Int }) {
+  override get message() {
+    return `it has ${this.bytes} bytes, allowed are ${PayloadLimit.mostBytes}`
+  }
+}
+
+/** What is the same for all slots, and its payload as JSON text. */
+const work = (common: Omit<Work, "payload">, payload: Effect.Effect<string, { readonly message: string }>) =>
+  Effect.flatMap(payload, (text): Effect.Effect<Work, WorkTooLarge> => {
+    const bytes = Buffer.byteLength(text)
+    return bytes > PayloadLimit.mostBytes
+      ? Effect.fail(new WorkTooLarge({ bytes }))
+      : Effect.succeed({ ...common, payload: text })
+  })
+
+const jobWork = <Input, S extends Stages>({ deadline, input, pipeline }: JobRun<Input, S>) => {
+  const [first] = pipeline.plan
+  if (first === undefined) throw new Error(`pipeline ${pipeline.name} has no stage`)
+  const common = {
+    mailbox: first.mailbox,
+    stage: first.name,
+    kind: pipeline.name,
+    plan: formatPlan(pipeline.plan),
+    deadlineMillis: deadline === undefined ? null : Duration.toMillis(deadline)
+  }
+  return (slot: Date) =>
+    work(
+      common,
+      Effect.suspend(() => Effect.map(pipeline.encodeInput(input(slot)), (json) => JSON.stringify(json)))
+    )
+}
+const messageWork =
+  <P extends Protocol, K extends Told<P>>({ actor, payload, type }: MessageRun<P, K>) =>
+  (slot: Date) =>
+    work(
+      { mailbox: actor.name, stage: "", kind: type, plan: "", deadlineMillis: null },
+      Effect.suspend(() => Effect.map(actor.message(type, payload(slot)), ({ body }) => body))
+    )
+
+const declare = (
+  name: string,
+  timing: Result.Result<Timing.Timing, Timing.TimingInvalid>,
+  { overlap = "skip" }: Run,
+  make: (slot: Date) => Effect.Effect<Work, { readonly message: string }>
+): Layer.Layer<never, Timing.TimingInvalid, ScheduleLoop> =>
+  Layer.effectDiscard(
+    Effect.gen(function* () {
+      const loop = yield* ScheduleLoop
+      yield* loop.declare({ name: Keys.word(name), timing: yield* Effect.fromResult(timing), overlap, work: make })
+    })
+  )
+
+/**
+ * At the slots of a cron expression. A wrong expression or time zone is TimingInvalid: the process does not start.
+ *
+ *     Schedule.cron("report", { expression: "0 6 * * 1-5", timeZone: "Asia/Seoul" }, {
+ *       pipeline: ReportPipeline,
+ *       input: (slot) => ({ day: slot.toISOString() })
+ *     })
+ */
+export const cron = <Input, S extends Stages>(name: string, timing: CronTiming, run: JobRun<Input, S>) =>
+  declare(name, Timing.cron(timing.expression, timing.timeZone), timing, jobWork(run))
+
+/** Once an interval. */
+export const every = <Input, S extends Stages>(name: string, timing: IntervalTiming, run: JobRun<Input, S>) =>
+  declare(name, Timing.every(timing.interval), timing, jobWork(run))
+
+/** As `cron`, telling an actor. */
+export const cronTell = <P extends Protocol, K extends Told<P>>(
+  name: string,
+  timing: Omit<CronTiming, "overlap">,
+  run: MessageRun<P, K>
+) => declare(name, Timing.cron(timing.expression, timing.timeZone), {}, messageWork(run))
+
+/** As `every`, telling an actor. */
+export const everyTell = <P extends Protocol, K extends Told<P>>(
+  name: string,
+  timing: Omit<IntervalTiming, "overlap">,
+  run: MessageRun<P, K>
+) => declare(name, Timing.every(timing.interval), {}, messageWork(run))

@@ -1,0 +1,178 @@
+/**
+ * ScheduleLoop: looks at the schedules this process declares. It is a task of the worker's TimerLoop, which has the only
+ * timer. A schedule is looked at when its next slot comes, and once a minute, which says that somebody still declares it; schedules of one partition
+ * share a call. The look itself decides whether the slot is this process's (T1, fire.lua).
+ * The moment is Redis's: each answer tells its clock, and how far this process's own is off. Waits are by the clock that only
+ * goes forward (Elapsed), and a partition whose server is away holds no other up.
+ */
+import { Clock, Context, Effect, Layer, Metric } from "effect"
+import type { Scope } from "effect"
+import { randomUUID } from "node:crypto"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import { scheduleFires } from "../telemetry/Metrics.ts"
+import * as Elapsed from "../clock/Elapsed.ts"
+import { ActorSystem } from "../worker/ActorSystem.ts"
+import type { PartitionTask } from "../worker/TimerLoop.ts"
+import { Schedules } from "./Schedules.ts"
+import type { Look, Outcome, Work } from "./Schedules.ts"
+import type { Timing } from "./Timing.ts"
+
+/** A schedule as a process declares it. */
+export interface Declared {
+  readonly name: string
+  readonly timing: Timing
+  readonly overlap: "skip" | "allow"
+  /** What the run of a slot does; asked once a slot, in every process: the same slot, the same work. */
+  readonly work: (slot: Date) => Effect.Effect<Work, { readonly message: string }>
+}
+
+interface Loop extends PartitionTask {
+  /** Looks at a schedule until the scope closes. A name declared twice in a process is a defect. */
+  readonly declare: (schedule: Declared) => Effect.Effect<void, never, Scope.Scope>
+}
+
+/** The schedules of a worker: each fires its slots that no other process has claimed (T1), until its scope closes. */
+export class ScheduleLoop extends Context.Service<ScheduleLoop, Pick<Loop, "declare">>()(
+  "@eco2/core/schedule/ScheduleLoop"
+) {
+  static readonly layer: Layer.Layer<ScheduleLoop, never, ActorSystem | Schedules | Keyspace> = Layer.effect(
+    ScheduleLoop,
+    Effect.gen(function* () {
+      const loop = yield* make
+      const wake = yield* ActorSystem.use((system) => system.addTask(loop))
+      return ScheduleLoop.of({ declare: (schedule) => Effect.tap(loop.declare(schedule), () => Effect.sync(wake)) })
+    })
+  )
+}
+
+interface Entry {
+  readonly declared: Declared
+  readonly partition: Partition
+  lookAt: number
+  declaredAt: number | null
+  /** The last slot whose outcome was told. */
+  told: number
+  prepared: { readonly slot: number; readonly work: Work } | null
+}
+
+const lookMillis = 60_000
+const troubleMillis = 1_000
+/** A full mailbox, or work that could not be made. */
+const laterMillis = 5_000
+
+export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen(function* () {
+  const schedules = yield* Schedules
+  const keyspace = yield* Keyspace
+  const millis = yield* Elapsed.clock
+  /** The same when an answer is lost: who asked again is told as the first time. */
+  const process = randomUUID()
+  const entries = new Map<string, Entry>()
+  /** Redis's clock less Elapsed; until it has told it, this process's own. */
+  let ahead = (yield* Clock.currentTimeMillis) - millis()
+  const at = (partition: Partition) => [...entries.values()].filter((entry) => entry.partition === partition)
+
+  const tell = Effect.fnUntraced(function* (entry: Entry, slot: number, outcome: Outcome, jobId: string) {
+    const schedule = entry.declared.name
+    const counted = Metric.withAttributes(scheduleFires, { schedule, outcome })
+    if (outcome === "full") {
+      yield* Metric.update(counted, 1)
+      return yield* Effect.logWarning("schedule could not fire: its mailbox is full").pipe(
+        Effect.annotateLogs({ schedule })
+      )
+    }
+    if ((outcome !== "fired" && outcome !== "skipped") || slot <= entry.told) return
+    entry.told = slot
+    yield* Metric.update(counted, 1)
+    const facts = { schedule, slot: new Date(slot).toISOString(), ...(jobId === "" ? {} : { job_id: jobId }) }
+    yield* outcome === "fired"
+      ? Effect.logInfo("schedule fired").pipe(Effect.annotateLogs(facts))
+      : Effect.logWarning("schedule skipped a slot: its last run is open").pipe(Effect.annotateLogs(facts))
+  })
+
+  /** What to ask for a schedule now; null, and said, when its work cannot be made. */
+  const prepare = Effect.fnUntraced(
+    function* (entry: Entry) {
+      const { name, overlap, timing, work } = entry.declared
+      const now = Math.floor(millis() + ahead)
+      const slot = timing.latest(now)
+      if (entry.prepared?.slot !== slot) entry.prepared = { slot, work: yield* work(new Date(slot)) }
+      const look: Look = {
+        name,
+        timing: timing.text,
+        overlap,
+        declaredAt: entry.declaredAt,
+        slot,
+        nextSlot: timing.next(now),
+        work: entry.prepared.work
+      }
+      return { entry, look }
+    },
+    (effect, entry) =>
+      Effect.catchCause(effect, (cause) => {
+        const schedule = entry.declared.name
+        return Effect.andThen(
+          Metric.update(Metric.withAttributes(scheduleFires, { schedule, outcome: "failed" }), 1),
+          Effect.as(
+            Effect.logError("schedule could not fire: its input cannot be made", cause).pipe(
+              Effect.annotateLogs({ schedule })
+            ),
+            null
+          )
+        )
+      })
+  )
+
+  const lookAt = Effect.fnUntraced(
+    function* (partition: Partition, due: ReadonlyArray<Entry>) {
+      const asked = (yield* Effect.forEach(due, prepare)).filter((one) => one !== null)
+      if (asked.length === 0) return
+      const looks = asked.map(({ look }) => look)
+      const { now, outcomes } = yield* schedules.look(partition, process, looks)
+      const answeredAt = millis()
+      ahead = now - answeredAt
+      for (const [i, { entry, look }] of asked.entries()) {
+        const { outcome, jobId } = outcomes[i]!
+        const { timing } = entry.declared
+        entry.declaredAt ??= now
+        const toNext = Math.min(lookMillis, timing.next(now) - now)
+        // our clock was off by more than a slot: ask for the right one
+        const right = timing.latest(now) === look.slot || timing.next(now) === look.slot
+        entry.lookAt = answeredAt + (outcome === "full" ? laterMillis : right ? toNext : 0)
+        yield* tell(entry, look.slot, outcome, jobId)
+      }
+    },
+    (effect, _, due) =>
+      Effect.catch(effect, (error: RedisError) => {
+        for (const entry of due) entry.lookAt = millis() + troubleMillis
+        return Effect.logDebug("schedules could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))
+      })
+  )
+
+  return {
+    declare: (declared) =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          if (entries.has(declared.name)) throw new Error(`schedule ${declared.name} is declared twice`)
+          entries.set(declared.name, {
+            declared,
+            partition: keyspace.of(declared.name),
+            lookAt: millis(),
+            declaredAt: null,
+            told: 0,
+            prepared: null
+          })
+        }),
+        () => Effect.sync(() => void entries.delete(declared.name))
+      ),
+    dueAt: (partition) => Math.min(Infinity, ...at(partition).map((entry) => entry.lookAt)),
+    run: (partition) =>
+      Effect.suspend(() => {
+        const all = at(partition)
+        // also what could not be asked: not before
+        for (const entry of all) entry.lookAt = millis() + laterMillis
+        return lookAt(partition, all)
+      })
+  }
+})

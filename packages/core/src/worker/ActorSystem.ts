@@ -1,0 +1,243 @@
+/**
+ * ActorSystem: one process's part in the fleet. It reads the mailboxes its behaviors serve, keeps the process's lease,
+ * serves timers, and stops in order (Shutdown). Behaviors register with `serve` and are handed deliveries.
+ * Neighbours: Reader (taking), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (what is held), Supervisor.
+ * A handler's failure is its message's. A defect around it, in taking up or in settling, is the actor's: the slot is free
+ * again, the entry is still pending and adopted anew (A4, counted by A2), and an actor or a loop that fails too often stops
+ * the process's work in order (A5), so that others take it over.
+ */
+import { Cause, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import { Lease } from "./Lease.ts"
+import { Mailbox } from "../mailbox/Mailbox.ts"
+import * as Reader from "./Reader.ts"
+import * as Keys from "../redis/Keys.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Elapsed from "../clock/Elapsed.ts"
+import * as TimerLoop from "./TimerLoop.ts"
+import type { PartitionTask } from "./TimerLoop.ts"
+import { Timers } from "./Timers.ts"
+import * as Heartbeat from "./Heartbeat.ts"
+import * as Shutdown from "./Shutdown.ts"
+import * as Supervisor from "../supervision/Supervisor.ts"
+import * as Timeouts from "./Timeouts.ts"
+import { Workload } from "./Workload.ts"
+import type { Server } from "./Workload.ts"
+
+export class ActorSystem extends Context.Service<
+  ActorSystem,
+  {
+    /** Serves a mailbox until the scope closes; closing it stops the whole process's work, in order (A5). */
+    readonly serve: (server: Server) => Effect.Effect<void, RedisError, Scope.Scope>
+    /** Works on a delivery in a fiber of its own; its slot is free when the work ends, however it ends. */
+    readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
+    /** Frees the slot of a delivery that needs no work. */
+    readonly drop: (delivery: Delivery) => void
+    /** Ends the attempt now beginning, with fate `timeout`, if it is not settling after `millis`. */
+    readonly watch: (delivery: Delivery, millis: number) => void
+    /** Resumes when the delivery is the only one in work here; nothing is taken up beside it until it is over (A2). */
+    readonly alone: (delivery: Delivery) => Effect.Effect<void>
+    /** Promises a slot for keeping a job for a stage of another mailbox served here; false when it must be handed off. */
+    readonly reserve: (mailbox: string) => boolean
+    /** Settles a promise: the delivery goes on in that slot (`kept`), or the slot is free again. */
+    readonly redeem: (delivery: Delivery, mailbox: string, kept: boolean) => void
+    /** Whether stopping has gone so far that results Redis has not taken are let go. */
+    readonly abandoned: () => boolean
+    /** A durable timer of this partition is due in `millis`. */
+    readonly wakeIn: (partition: Partition, millis: number) => void
+    /** Runs a task beside the timers until the scope closes; call the answer when the task is due sooner than it was. */
+    readonly addTask: (task: PartitionTask) => Effect.Effect<() => void, never, Scope.Scope>
+    /** Mailboxes served here, with their free and busy slots. */
+    readonly mailboxes: () => ReadonlyArray<{
+      readonly mailbox: string
+      readonly busy: number
+      readonly concurrency: number
+    }>
+    /** Seconds since the reader that heard least lately was answered. */
+    readonly readAge: () => number
+    /** Null while the process hears from Redis and takes work; else what is wrong. */
+    readonly trouble: () => string | null
+    /**
+     * Fails when an actor or a loop has failed too often, once the work that could be finished or handed back is: this
+     * process takes none any more. Whoever runs it is to end it; a Role does.
+     */
+    readonly failed: Effect.Effect<never, Supervisor.LoopFailed>
+    /** Resumes when the process begins to stop (A5). */
+    readonly stopping: Effect.Effect<void>
+    /** Redis's clock as far as this process knows it, epoch milliseconds. */
+    readonly storeTime: () => number
+    /** The process's present name in the fleet. */
+    readonly token: () => string
+  }
+>()("@eco2/core/worker/ActorSystem") {
+  static layer(options: {
+    readonly role: string
+  }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers> {
+    return Layer.effect(ActorSystem, make(Keys.word(options.role)))
+  }
+}
+
+const make = Effect.fnUntraced(function* (role: string) {
+  const config = yield* CoreConfig
+  const redis = yield* RedisClient
+  const mailbox = yield* Mailbox
+  const { partitions } = yield* Keyspace
+  const now = yield* Elapsed.clock
+  const scope = yield* Effect.scope
+  const workload = new Workload()
+  const timeouts = yield* Timeouts.make(workload)
+  const supervisor = Supervisor.make({ stopping: () => workload.stopping })
+  const heartbeat = yield* Heartbeat.make(workload, role, supervisor)
+  const timers = yield* TimerLoop.make({
+    mailboxes: () => [...workload.servers.keys()],
+    stopping: () => workload.stopping,
+    supervisor
+  })
+
+  // a Cluster answers a read only for keys of one node: a reader a partition
+  const groups = redis.topology === "Cluster" ? partitions.map((partition) => [partition]) : [partitions]
+  const answers = groups.map(() => now())
+  const readers: Array<Fiber.Fiber<void>> = []
+  let reading = false
+  const startReading = Effect.suspend(() => {
+    if (reading) return Effect.void
+    reading = true
+    return Effect.forEach(
+      groups,
+      (group, i) =>
+        Effect.map(
+          supervisor.supervise(
+            "reader",
+            Effect.scoped(
+              Reader.run({
+                workload,
+                partitions: group,
+                consumer: heartbeat.token,
+                answered: () => {
+                  answers[i] = now()
+                },
+                readers: groups.length,
+                index: i
+              })
+            ).pipe(
+              Effect.provideService(RedisClient, redis),
+              Effect.provideService(Mailbox, mailbox),
+              // what its last read brought may have reached nobody
+              Effect.tapDefect(() => Effect.sync(() => void (workload.overlooked = true)))
+            )
+          ),
+          (fiber) => readers.push(fiber)
+        ),
+      { discard: true }
+    ).pipe(Effect.provideService(Scope.Scope, scope))
+  })
+
+  const stop = yield* Effect.cached(
+    Shutdown.run(
+      workload,
+      heartbeat,
+      config.shutdownGrace,
+      Effect.suspend(() => Fiber.awaitAll(readers))
+    )
+  )
+  yield* Effect.addFinalizer(() => stop)
+  const failed = yield* Deferred.make<never, Supervisor.LoopFailed>()
+  // uninterruptible: the scope's own stop waits for this one, and must not find it broken off
+  yield* Effect.forkScoped(
+    Effect.catch(supervisor.failed, (error) =>
+      Effect.uninterruptible(Effect.ensuring(stop, Deferred.fail(failed, error)))
+    )
+  )
+
+  /** An actor's failures, by mailbox. */
+  const failures = new Map<string, (cause: Cause.Cause<unknown>) => Effect.Effect<unknown>>()
+  const failedWith = (actor: string, cause: Cause.Cause<unknown>) =>
+    Effect.suspend(() => {
+      if (!Cause.hasDies(cause)) return Effect.void
+      workload.overlooked = true
+      return failures.get(actor)?.(cause) ?? Effect.void
+    })
+  /** Frees the slots of what a defect left with nobody to work on it. */
+  const take = (server: Server) => (deliveries: ReadonlyArray<Delivery>) =>
+    Effect.onExit(
+      Effect.suspend(() => server.take(deliveries)),
+      (exit) => {
+        if (Exit.isSuccess(exit)) return Effect.void
+        for (const delivery of deliveries) if (delivery.fiber === null) workload.finish(delivery)
+        return failedWith(server.mailbox, exit.cause)
+      }
+    ).pipe(Effect.catchDefect(() => Effect.void))
+
+  const deafAfterMillis = 30_000
+  return ActorSystem.of({
+    serve: Effect.fnUntraced(function* (server) {
+      yield* mailbox.ensure(server.mailbox)
+      yield* Effect.addFinalizer(() => stop)
+      failures.set(server.mailbox, supervisor.counting(server.mailbox))
+      workload.servers.set(server.mailbox, {
+        mailbox: server.mailbox,
+        concurrency: server.concurrency,
+        take: take(server)
+      })
+      workload.changed()
+      yield* startReading
+    }),
+    work: Effect.fnUntraced(function* (delivery, work) {
+      if (delivery.fate === "lost") return workload.finish(delivery)
+      // started at once: a fiber interrupted before its first step runs nothing, not even what frees its slot
+      const fiber = yield* Effect.forkIn(
+        Effect.onExit(work, (exit) => {
+          workload.finish(delivery)
+          return Exit.isSuccess(exit) ? Effect.void : failedWith(delivery.slot, exit.cause)
+        }),
+        scope,
+        { startImmediately: true }
+      )
+      delivery.fiber = fiber
+      if (delivery.fate !== null) {
+        const fate = delivery.fate
+        delivery.fate = null
+        yield* workload.end(delivery, fate)
+      }
+    }),
+    drop: (delivery) => workload.finish(delivery),
+    watch: timeouts.watch,
+    alone: (delivery) => workload.alone(delivery),
+    reserve: (mailbox) => workload.reserve(mailbox),
+    redeem: (delivery, mailbox, kept) => {
+      if (kept && workload.deliveries.get(delivery.key) === delivery) workload.move(delivery, mailbox)
+      else workload.release(mailbox)
+    },
+    abandoned: () => workload.abandoned,
+    wakeIn: timers.wakeIn,
+    addTask: (task) => Effect.as(timers.add(task), timers.wake),
+    mailboxes: () =>
+      [...workload.servers.values()].map(({ concurrency, mailbox }) => ({
+        mailbox,
+        concurrency,
+        busy: workload.busy(mailbox)
+      })),
+    readAge: () => (reading ? (now() - Math.min(...answers)) / 1000 : 0),
+    failed: Deferred.await(failed),
+    trouble: () => {
+      const given = supervisor.trouble()
+      if (given !== null) return given
+      if (workload.stopping) return "stopping"
+      const beatAge = now() - heartbeat.lastBeat()
+      if (beatAge > Duration.toMillis(config.lease)) return `no heartbeat answered for ${Math.round(beatAge / 1000)} s`
+      // a reader whose mailboxes are all full asks for nothing and hears nothing
+      const asking = [...workload.servers.keys()].some((name) => workload.free(name) > 0)
+      const readAge = now() - Math.min(...answers)
+      return reading && asking && readAge > deafAfterMillis
+        ? `no mailbox read answered for ${Math.round(readAge / 1000)} s`
+        : null
+    },
+    stopping: workload.until(() => workload.stopping),
+    storeTime: heartbeat.storeTime,
+    token: heartbeat.token
+  })
+})

@@ -1,0 +1,250 @@
+/**
+ * Heartbeat: keeps the process's lease, buries the dead, and makes the process equal to what Redis says it holds.
+ * Invariants A1 (only entries of the dead are taken, after a lease of our own good beats), A4 (fibers = pending list),
+ * J7 (a cancelled job's fiber finds its entry gone within one beat). One timer serves beats and expiries.
+ */
+import { Cause, Duration, Effect, Queue } from "effect"
+import type { Scope } from "effect"
+import { randomUUID } from "node:crypto"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import { Entries, keyOf } from "../mailbox/Delivery.ts"
+import { Lease } from "./Lease.ts"
+import { group } from "../mailbox/Mailbox.ts"
+import { dispatch } from "./Reader.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
+import * as Elapsed from "../clock/Elapsed.ts"
+import type { Supervisor } from "../supervision/Supervisor.ts"
+import type { Workload } from "./Workload.ts"
+
+export interface Heartbeat {
+  /** The process's present token: the consumer name it reads under. */
+  readonly token: () => string
+  /** When the last beat was answered, by Elapsed. */
+  readonly lastBeat: () => number
+  /** Redis's clock by the last beat, epoch milliseconds; off by no more than that beat's way back. */
+  readonly storeTime: () => number
+  /** Gives the lease back and beats no more: what the process still holds is free for others. */
+  readonly leave: Effect.Effect<void>
+}
+
+/** How often a process without work compares itself with its pending list, and looks for consumers nobody beats for. */
+const lookMillis = 60_000
+/** How long a read the dead had under way may still be answered, into their hands: the longest block and some. */
+const lateReadMillis = 25_000
+const expirySlackMillis = 20
+
+export const make = Effect.fnUntraced(function* (
+  workload: Workload,
+  role: string,
+  supervisor: Supervisor
+): Effect.fn.Return<Heartbeat, RedisError, Lease | Keyspace | CoreConfig | RedisClient | Scope.Scope> {
+  const lease = yield* Lease
+  const { partitions } = yield* Keyspace
+  const redis = yield* RedisClient
+  const config = yield* CoreConfig
+  const scope = yield* Effect.scope
+  const millis = yield* Elapsed.clock
+  const leaseMillis = Duration.toMillis(config.lease)
+  const beatMillis = leaseMillis / 3
+  const wake = yield* Queue.sliding<void>(1)
+  const decodeEntries = decodeReply("XRANGE", Entries)
+  const complaint = Complaint.make("heartbeat failed", "heartbeat goes on")
+  const newToken = () => `${role}.${randomUUID()}`
+
+  let token = newToken()
+  let left = false
+  let goodSince = millis()
+  let lastBeat = goodSince
+  // the first look comes as soon as we may reap
+  let lastLook = goodSince - lookMillis + leaseMillis
+  let reconnects = redis.reconnects()
+  /** Redis's clock less Elapsed. */
+  let ahead = 0
+  /** Dead tokens of which nothing is left to take. */
+  const cleared = new Set<string>()
+  let lastCleared = -Infinity
+  /** Entries listed as ours that no fiber works on; adopted when they are listed so twice. */
+  let suspects = new Set<string>()
+
+  const mailboxes = () => [...workload.servers.keys()]
+
+  const reap = (dead: string) => {
+    let taken = 0
+    return Effect.gen(function* () {
+      let left = 0
+      for (const partition of partitions) {
+        const free = mailboxes().map((name) => [name, Math.max(0, workload.free(name))] as const)
+        if (free.length === 0) return
+        for (const [name, slots] of free) workload.ask(name, slots)
+        const reaped = yield* lease.reap(partition, dead, token, free).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              for (const [name, slots] of free) workload.ask(name, -slots)
+            })
+          )
+        )
+        left += reaped.left
+        const found = reaped.taken.flatMap(({ entries, mailbox }) =>
+          entries.flatMap((entry) => workload.add(partition, mailbox, token, entry) ?? [])
+        )
+        taken += found.length
+        // before the next partition, which may fail: what is held and worked on by nobody keeps its slot for ever
+        if (found.length > 0) yield* Effect.forkIn(dispatch(workload, found), scope)
+      }
+      if (left === 0) {
+        cleared.add(dead)
+        lastCleared = millis()
+      }
+    }).pipe(
+      Effect.ensuring(
+        Effect.suspend(() =>
+          taken === 0
+            ? Effect.void
+            : Effect.logWarning("took over the work of a dead process").pipe(
+                Effect.annotateLogs({ process: dead, entries: taken })
+              )
+        )
+      )
+    )
+  }
+
+  const reapAll = (dead: ReadonlyArray<string>) =>
+    dead.length === 0 ? Effect.void : workload.exclusively(Effect.forEach(dead, reap, { discard: true }))
+
+  const bury = Effect.fnUntraced(function* (candidates: ReadonlyArray<string>) {
+    if (millis() - goodSince < leaseMillis || mailboxes().length === 0) return
+    const open = candidates.filter((candidate) => candidate !== token && !cleared.has(candidate))
+    yield* reapAll(yield* lease.condemn(open))
+  })
+
+  const adopt = Effect.fnUntraced(function* (partition: Partition, mailbox: string, entry: string) {
+    if (workload.free(mailbox) <= 0) return
+    // the slot is taken before the look: a job may be kept into it meanwhile
+    workload.ask(mailbox, 1)
+    const found = yield* redis
+      .send("XRANGE", partition.mailbox(mailbox), entry, entry)
+      .pipe(Effect.flatMap(decodeEntries), Effect.ensuring(Effect.sync(() => workload.ask(mailbox, -1))))
+    // withdrawn by its sender while the answer that brought it was lost: nobody can work on it, and nobody else lets it go
+    if (found.length === 0) yield* redis.send("XACK", partition.mailbox(mailbox), group, entry)
+    const deliveries = found.flatMap((one) => workload.add(partition, mailbox, token, one) ?? [])
+    if (deliveries.length > 0) yield* Effect.forkIn(dispatch(workload, deliveries), scope)
+  })
+
+  /** Interrupts what is not ours any more, adopts what is ours and not worked on (A4). */
+  const reconcile = Effect.fnUntraced(function* (
+    partition: Partition,
+    look: boolean,
+    nextSuspects: Set<string>,
+    orphans: Array<readonly [partition: Partition, mailbox: string, entry: string]>
+  ) {
+    const asOf = workload.tick()
+    const { mine, others } = yield* lease.held(partition, token, mailboxes(), look)
+    const held = new Set<string>()
+    for (const [mailbox, entries] of mine) {
+      for (const entry of entries) {
+        const key = keyOf(partition, mailbox, entry)
+        held.add(key)
+        if (workload.deliveries.has(key)) continue
+        if (suspects.has(key)) orphans.push([partition, mailbox, entry])
+        nextSuspects.add(key)
+      }
+    }
+    for (const delivery of [...workload.deliveries.values()]) {
+      if (delivery.partition !== partition || delivery.bornAt >= asOf || held.has(delivery.key)) continue
+      yield* Effect.forkIn(workload.end(delivery, "lost"), scope)
+    }
+    return others
+  })
+
+  /** Declared dead while we were silent: our work belongs to others now, and we go on under another name. */
+  const startOver = Effect.fnUntraced(function* () {
+    const old = token
+    token = newToken()
+    goodSince = millis()
+    // what is taken back below while its fiber still ends is found by the next look
+    lastLook = goodSince - lookMillis
+    yield* Effect.logWarning("lease was lost; interrupted what was in work").pipe(
+      Effect.annotateLogs({ process: old, entries: workload.deliveries.size })
+    )
+    for (const delivery of [...workload.deliveries.values()])
+      yield* Effect.forkIn(workload.end(delivery, "lost"), scope)
+    yield* lease.beat(token, "register")
+    // entries read under the old name after it was condemned have no other finder
+    yield* reapAll(yield* lease.condemn([old]))
+  })
+
+  const beat = Effect.fnUntraced(function* () {
+    const { alive, dead, nextExpiryMillis, now } = yield* lease.beat(token, "beat")
+    const at = millis()
+    ahead = now - at
+    if (at - lastBeat > leaseMillis) goodSince = at
+    lastBeat = at
+    if (!alive) {
+      yield* startOver()
+      return beatMillis
+    }
+    yield* bury(dead)
+    const back = redis.reconnects() !== reconnects
+    reconnects = redis.reconnects()
+    const lookAfter = at - lastCleared < lateReadMillis ? leaseMillis : lookMillis
+    const look = back || workload.overlooked || at - lastLook >= lookAfter || suspects.size > 0
+    if (look) {
+      lastLook = at
+      workload.overlooked = false
+    }
+    const nextSuspects = new Set<string>()
+    const others = new Set<string>()
+    const orphans: Array<readonly [partition: Partition, mailbox: string, entry: string]> = []
+    if (mailboxes().length > 0) {
+      for (const partition of partitions) {
+        const working = look || [...workload.deliveries.values()].some((delivery) => delivery.partition === partition)
+        if (!working) continue
+        for (const other of yield* reconcile(partition, look, nextSuspects, orphans)) others.add(other)
+      }
+    }
+    suspects = nextSuspects
+    if (orphans.length > 0) {
+      yield* workload.exclusively(Effect.forEach(orphans, (orphan) => adopt(...orphan), { discard: true }))
+    }
+    if (others.size > 0 && millis() - goodSince >= leaseMillis) {
+      yield* reapAll(yield* lease.condemn([...others]))
+    } else if (others.size > 0) {
+      // too early to judge them: the next beat looks again, not the next minute
+      lastLook = at - lookMillis
+    }
+    return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
+  })
+
+  ahead = (yield* lease.beat(token, "register")).now - millis()
+  const loop = Effect.gen(function* () {
+    while (!left) {
+      const next = yield* beat().pipe(
+        Effect.tap(() => complaint.well),
+        Effect.catch((error) => Effect.as(complaint.failed(error), Math.min(beatMillis, 1_000)))
+      )
+      yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(next))
+    }
+  })
+  yield* supervisor.supervise("heartbeat", loop)
+
+  return {
+    token: () => token,
+    lastBeat: () => lastBeat,
+    storeTime: () => millis() + ahead,
+    // a token that holds nothing is forgotten; one that could not hand back everything is dead at once, and listed so
+    leave: Effect.suspend(() => {
+      left = true
+      const holdsNothing = workload.deliveries.size === 0 && !workload.overlooked && suspects.size === 0
+      return lease.beat(token, holdsNothing ? "leave" : "abandon")
+    }).pipe(
+      Effect.timeoutOption("2 seconds"),
+      Effect.ignore,
+      // stopping because of this very bug, perhaps: the lease runs out by itself
+      Effect.catchDefect((defect) => Effect.logError("the lease could not be given back", Cause.die(defect)))
+    )
+  }
+})

@@ -1,0 +1,129 @@
+/**
+ * Lease: who is alive. The lease belongs to the process, not to an entry: one member of `alive`, beaten every third of
+ * LEASE, however many entries it holds and however long they take.
+ * Invariant A1 (the entries of a living process are never taken). The scripts behind ActorSystem's heartbeat and reaping.
+ */
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import * as Keys from "../redis/Keys.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import { RedisReplyInvalid } from "../redis/RedisError.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Script from "../redis/Script.ts"
+import { Entry } from "../mailbox/Delivery.ts"
+import { group } from "../mailbox/Mailbox.ts"
+
+export interface Beat {
+  /** False: this token was condemned while we were silent; its entries belong to others. */
+  readonly alive: boolean
+  /** Milliseconds until another process's lease is over, null when there is none to watch. */
+  readonly nextExpiryMillis: number | null
+  /** Redis's clock, epoch milliseconds. */
+  readonly now: number
+  /** Tokens whose lease is over, condemned or about to be. */
+  readonly dead: ReadonlyArray<string>
+}
+
+export interface Held {
+  /** Entry ids by mailbox that Redis says this consumer holds. */
+  readonly mine: ReadonlyMap<string, ReadonlyArray<string>>
+  /** Every other consumer of these mailboxes, alive or not. */
+  readonly others: ReadonlyArray<string>
+}
+
+export interface Reaped {
+  readonly taken: ReadonlyArray<{ readonly mailbox: string; readonly entries: ReadonlyArray<Entry> }>
+  /** Mailboxes in which the dead consumer still holds entries: come back with free slots. */
+  readonly left: number
+}
+
+export class Lease extends Context.Service<
+  Lease,
+  {
+    readonly beat: (token: string, mode: "register" | "beat" | "leave" | "abandon") => Effect.Effect<Beat, RedisError>
+    /** The tokens that are dead for everyone from now on. A token absent from `alive` is dead. */
+    readonly condemn: (tokens: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, RedisError>
+    readonly held: (
+      partition: Partition,
+      token: string,
+      mailboxes: ReadonlyArray<string>,
+      withOthers: boolean
+    ) => Effect.Effect<Held, RedisError>
+    /** Takes over entries of a dead token, up to the free slots given. The token must be condemned. */
+    readonly reap: (
+      partition: Partition,
+      dead: string,
+      heir: string,
+      free: ReadonlyArray<readonly [mailbox: string, slots: number]>
+    ) => Effect.Effect<Reaped, RedisError>
+  }
+>()("@eco2/core/worker/Lease") {}
+
+const file = (name: string) => new URL(`./scripts/${name}.lua`, import.meta.url)
+const beatScript = Script.make({
+  file: file("beat"),
+  preludes: [Script.clock],
+  numberOfKeys: 1,
+  reply: Schema.TupleWithRest(Schema.Tuple([Schema.Literals(["alive", "condemned"]), Schema.Number, Schema.Number]), [
+    Schema.String
+  ])
+})
+const condemnScript = Script.make({
+  file: file("condemn"),
+  preludes: [Script.clock],
+  numberOfKeys: 1,
+  reply: Schema.Array(Schema.String)
+})
+const pendingScript = Script.make({
+  file: file("pending"),
+  numberOfKeys: 1,
+  reply: Schema.Array(Schema.Array(Schema.String))
+})
+const reapScript = Script.make({ file: file("reap"), numberOfKeys: 1, reply: Schema.Array(Schema.Unknown) })
+const decodeReaped = Schema.decodeUnknownEffect(
+  Schema.TupleWithRest(Schema.Tuple([Schema.Int]), [Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Entry])])
+)
+/** Entries of one mailbox compared at once; more than any process has slots for. */
+const mostHeld = 50_000
+
+export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.effect(
+  Lease,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const config = yield* CoreConfig
+    const offset = config.clockOffsetMillis
+    const leaseMillis = Duration.toMillis(config.lease)
+    return Lease.of({
+      beat: Effect.fnUntraced(function* (token, mode) {
+        const [status, next, now, ...dead] = yield* redis.run(
+          beatScript,
+          [Keys.alive],
+          [offset, token, leaseMillis, mode]
+        )
+        return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, dead }
+      }),
+      condemn: (tokens) =>
+        tokens.length === 0 ? Effect.succeed([]) : redis.run(condemnScript, [Keys.alive], [offset, ...tokens]),
+      held: Effect.fnUntraced(function* (partition, token, mailboxes, withOthers) {
+        const rows = yield* redis.run(
+          pendingScript,
+          [partition.root],
+          [group, token, mostHeld, withOthers ? "1" : "0", ...mailboxes]
+        )
+        return {
+          mine: new Map(rows.slice(0, -1).map(([mailbox = "", ...ids]) => [mailbox, ids])),
+          others: rows.at(-1) ?? []
+        }
+      }),
+      reap: Effect.fnUntraced(function* (partition, dead, heir, free) {
+        const reply = yield* redis.run(reapScript, [partition.root], [group, dead, heir, ...free.flat()])
+        const [left, ...rows] = yield* Effect.mapError(
+          decodeReaped(reply),
+          (issue) => new RedisReplyInvalid({ command: "reap", reason: String(issue) })
+        )
+        return { left, taken: rows.map(([mailbox, ...entries]) => ({ mailbox, entries })) }
+      })
+    })
+  })
+)

@@ -1,0 +1,229 @@
+/**
+ * Reader: one blocking read for many mailboxes. A mailbox joins a read only while it has free slots, and never asks for
+ * more than those; a slot freed for a mailbox outside the running read ends the read early.
+ * Invariant A1 (what is read is ours until acknowledged). One reader a process; on a Cluster one a partition.
+ * Idle it costs one command every 20 s; a mailbox with fewer free slots than partitions is asked for some of them at a
+ * time: without waiting until a whole round has brought nothing, then in turns of half a second.
+ */
+import { Clock, Duration, Effect } from "effect"
+import type { Scope } from "effect"
+import type { Workload } from "./Workload.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Complaint from "../telemetry/Complaint.ts"
+import { ReadReply } from "../mailbox/Delivery.ts"
+import type { Delivery } from "../mailbox/Delivery.ts"
+import { group, Mailbox } from "../mailbox/Mailbox.ts"
+
+const blockMillis = 20_000
+const turnMillis = 500
+/** Entries of one stream taken by one read at most: keeps begin calls short. */
+const mostPerStream = 128
+const backOff = Duration.millis(500)
+const unblockAgain = Duration.millis(20)
+
+interface Ask {
+  /** Mailboxes with fewer free slots than partitions: asked for in some of them only. */
+  readonly partial: ReadonlySet<string>
+  readonly count: number
+  readonly streams: ReadonlyMap<string, { readonly partition: Partition; readonly mailbox: string }>
+  /** Slots promised, by mailbox. */
+  readonly slots: ReadonlyMap<string, number>
+}
+
+/**
+ * What to ask for now. COUNT holds for each stream of a read, so it is the smallest share any mailbox has for its
+ * partitions; a mailbox with fewer slots than partitions asks only some of them, in turn.
+ */
+export const plan = (
+  mailboxes: ReadonlyArray<readonly [mailbox: string, free: number]>,
+  partitions: ReadonlyArray<Partition>,
+  turn: number
+): Ask | null => {
+  const open = mailboxes.filter(([, free]) => free > 0)
+  if (open.length === 0) return null
+  const count = Math.min(mostPerStream, ...open.map(([, free]) => Math.max(1, Math.floor(free / partitions.length))))
+  const streams = new Map<string, { partition: Partition; mailbox: string }>()
+  const slots = new Map<string, number>()
+  const partial = new Set<string>()
+  for (const [mailbox, free] of open) {
+    const asked = Math.min(partitions.length, Math.floor(free / count))
+    if (asked < partitions.length) partial.add(mailbox)
+    for (let i = 0; i < asked; i++) {
+      const partition = partitions[(turn + i) % partitions.length]!
+      streams.set(partition.mailbox(mailbox), { partition, mailbox })
+    }
+    slots.set(mailbox, asked * count)
+  }
+  return { partial, count, streams, slots }
+}
+
+/** Hands deliveries to their servers, one call a mailbox and partition. */
+export const dispatch = (workload: Workload, deliveries: ReadonlyArray<Delivery>): Effect.Effect<void> => {
+  const together = new Map<string, Array<Delivery>>()
+  for (const delivery of deliveries) {
+    const key = `${delivery.partition.index}/${delivery.mailbox}`
+    const others = together.get(key)
+    if (others === undefined) together.set(key, [delivery])
+    else others.push(delivery)
+  }
+  return Effect.forEach(
+    together.values(),
+    (some) => workload.servers.get(some[0]!.mailbox)?.take(some) ?? Effect.void,
+    {
+      discard: true,
+      concurrency: "unbounded"
+    }
+  )
+}
+
+/**
+ * Reads until the workload stops.
+ * - `consumer`: the process's present token
+ * - `answered`: told of every answer, and when asking begins again after all slots were taken
+ */
+export const run = Effect.fnUntraced(function* (options: {
+  readonly workload: Workload
+  readonly partitions: ReadonlyArray<Partition>
+  readonly consumer: () => string
+  readonly answered: () => void
+  /** Readers that share the slots of this process, and this one's place among them. */
+  readonly readers: number
+  readonly index: number
+}): Effect.fn.Return<void, never, RedisClient | Mailbox | Scope.Scope> {
+  const { partitions, readers, workload } = options
+  const clock = yield* Clock.Clock
+  const redis = yield* RedisClient
+  const mailbox = yield* Mailbox
+  const reader = yield* redis.reader(partitions[0]!.root)
+  const decode = decodeReply("XREADGROUP", ReadReply)
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  let running: Ask | null = null
+  let ending: Ask | null = null
+  let turn = 0
+  /** Reads in a row that brought nothing. */
+  let quiet = 0
+
+  // a mailbox that could join, or that has slots for partitions the read leaves out, must not wait for it to end by itself:
+  // the jobs of one user may fill the partitions it asks, and another's wait in those it does not
+  const stopListening = workload.onChange(() => {
+    const ask = running
+    if (ask === null || ending === ask) return
+    const missed =
+      workload.stopping ||
+      workload.paused ||
+      free().some(([name, slots]) => slots > 0 && (ask.partial.has(name) || !ask.slots.has(name)))
+    if (!missed) return
+    ending = ask
+    quiet = 0
+    // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
+    fork(Effect.repeat(Effect.andThen(reader.unblock, Effect.sleep(unblockAgain)), { while: () => running === ask }))
+  })
+  yield* Effect.addFinalizer(() => Effect.sync(stopListening))
+
+  /** Until the next reader's turn where a mailbox has fewer slots than there are readers; null where none has. */
+  const turnLeft = () =>
+    [...workload.servers.keys()].some((mailbox) => workload.readCapacity(mailbox) < readers)
+      ? turnMillis - (clock.currentTimeMillisUnsafe() % turnMillis)
+      : null
+  /** This reader's share of each mailbox's free slots; where there are fewer slots than readers, they take turns by the clock. */
+  const free = () => {
+    const place = (Math.floor(clock.currentTimeMillisUnsafe() / turnMillis) + options.index) % readers
+    return [...workload.servers.keys()].map((mailbox) => {
+      const capacity = workload.readCapacity(mailbox)
+      const share = capacity < readers ? (place < capacity ? 1 : 0) : Math.floor(capacity / readers)
+      // where others read too, one slot at least: what waits in this reader's partitions wakes none of them
+      const readable = Math.max(workload.readable(mailbox), readers > 1 ? 1 : 0)
+      return [mailbox, Math.min(workload.free(mailbox), readable, share)] as const
+    })
+  }
+
+  const isHeldBack = (ask: Ask) => (mailbox: string) => !ask.slots.has(mailbox) && workload.free(mailbox) > 0
+
+  const read = (ask: Ask): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
+    Effect.suspend(() => {
+      // a job may have been kept into a slot since the plan was made
+      const taken = [...ask.slots].some(([name, slots]) => slots > workload.free(name))
+      if (workload.paused || workload.stopping || taken) return Effect.succeed([])
+      const consumer = options.consumer()
+      // slots kept back for jobs kept here become this read's without anybody saying so
+      const short = ask.partial.size > 0 || [...workload.servers.keys()].some(isHeldBack(ask))
+      const block = turnLeft() ?? (short ? turnMillis : blockMillis)
+      // what one partition brought may have more behind it, which must not wait for the turns of those that are empty
+      const waits = ask.partial.size === 0 || quiet >= partitions.length
+      for (const [name, slots] of ask.slots) workload.ask(name, slots)
+      running = ask
+      const answer = Effect.suspend(() =>
+        reader.read(
+          block,
+          "XREADGROUP",
+          "GROUP",
+          group,
+          consumer,
+          "COUNT",
+          ask.count,
+          ...(waits ? ["BLOCK", block] : []),
+          "STREAMS",
+          ...ask.streams.keys(),
+          ...Array.from(ask.streams, () => ">")
+        )
+      )
+      // however the read ends, a defect included, its slots are given back: the reader's next life must find them
+      return answer.pipe(
+        Effect.flatMap(decode),
+        Effect.map((reply) => {
+          options.answered()
+          for (const name of ask.slots.keys()) workload.crowded.delete(name)
+          // the name was lost while the read was under way: what it brought is taken back under the new one, or by others
+          if (options.consumer() !== consumer) return []
+          return (reply ?? []).flatMap(([key, entries]) => {
+            const stream = ask.streams.get(key)
+            if (stream === undefined) return []
+            if (entries.length >= ask.count) workload.crowded.add(stream.mailbox)
+            return entries.flatMap((entry) => workload.add(stream.partition, stream.mailbox, consumer, entry) ?? [])
+          })
+        }),
+        Effect.ensuring(
+          Effect.sync(() => {
+            running = null
+            for (const [name, slots] of ask.slots) workload.ask(name, -slots)
+          })
+        )
+      )
+    })
+
+  const complaint = Complaint.make("mailbox read failed", "mailboxes are read again")
+  while (!workload.stopping) {
+    const ask = workload.paused ? null : plan(free(), partitions, turn++)
+    if (ask === null) {
+      const ready = workload.until(
+        () => workload.stopping || (!workload.paused && free().some(([, slots]) => slots > 0))
+      )
+      const left = turnLeft()
+      yield* left === null ? ready : Effect.timeoutOption(ready, Duration.millis(left))
+      options.answered()
+      continue
+    }
+    yield* read(ask).pipe(
+      Effect.tap((deliveries) => {
+        if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
+        return complaint.well
+      }),
+      // begun before the next read is sent: Redis would serve that first, and keep the work waiting
+      Effect.flatMap((deliveries) => (deliveries.length === 0 ? Effect.void : dispatch(workload, deliveries))),
+      Effect.catch(
+        Effect.fnUntraced(function* (error) {
+          yield* complaint.failed(error)
+          // flushed, or failed over to a server without it: make the groups again, from the first entry
+          if (error._tag === "RedisRefused" && error.code === "NOGROUP") {
+            yield* Effect.ignore(
+              Effect.forEach(workload.servers.keys(), (name) => mailbox.ensure(name, partitions), { discard: true })
+            )
+          }
+          yield* Effect.sleep(backOff)
+        })
+      )
+    )
+  }
+})

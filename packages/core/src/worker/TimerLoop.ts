@@ -1,0 +1,103 @@
+/**
+ * TimerLoop: serves every partition's timers, from a fiber each: on a Cluster one whose master is away holds no other up. A
+ * partition is looked at once a minute, when its next known timer is due, and when somebody here has just set one; the looks
+ * of an idle process are spread out. Other work of a partition that has its times (PartitionTask) is done by the same fiber.
+ * Waits are by the clock that only goes forward (Elapsed): one that is set back stops no timer.
+ */
+import { Duration, Effect, Metric, Queue } from "effect"
+import type { Scope } from "effect"
+import type { Supervisor } from "../supervision/Supervisor.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { deadLetters, jobs } from "../telemetry/Metrics.ts"
+import * as Elapsed from "../clock/Elapsed.ts"
+import { deadlineCause, Timers } from "./Timers.ts"
+
+/** Work that comes up in each partition from time to time, as schedules do. */
+export interface PartitionTask {
+  /** When it is to run next in a partition, by Elapsed; Infinity: not until `wake`. */
+  readonly dueAt: (partition: Partition) => number
+  readonly run: (partition: Partition) => Effect.Effect<void>
+}
+
+export interface TimerLoop {
+  /** A timer of this partition is due in `millis`: look then, not later. */
+  readonly wakeIn: (partition: Partition, millis: number) => void
+  /** Runs a task beside the timers until the scope closes. */
+  readonly add: (task: PartitionTask) => Effect.Effect<void, never, Scope.Scope>
+  /** A task is due sooner than it was. */
+  readonly wake: () => void
+}
+
+const lookMillis = 60_000
+const troubleMillis = 1_000
+
+export const make = Effect.fnUntraced(function* (options: {
+  readonly mailboxes: () => ReadonlyArray<string>
+  readonly stopping: () => boolean
+  readonly supervisor: Supervisor
+}): Effect.fn.Return<TimerLoop, never, Timers | Keyspace | Scope.Scope> {
+  const timers = yield* Timers
+  const { partitions } = yield* Keyspace
+  const millis = yield* Elapsed.clock
+  const start = millis()
+  const tasks = new Set<PartitionTask>()
+  const wakes = new Map<Partition, Queue.Queue<void>>()
+  const lookAt = new Map(partitions.map((partition, i) => [partition, start + (i * lookMillis) / partitions.length]))
+  const sooner = (partition: Partition, at: number) => {
+    if (at < (lookAt.get(partition) ?? Infinity)) lookAt.set(partition, at)
+  }
+
+  const look = Effect.fnUntraced(
+    function* (partition: Partition) {
+      lookAt.set(partition, millis() + lookMillis)
+      const { expired, nextMillis } = yield* timers.promote(partition, options.mailboxes())
+      if (nextMillis !== null && nextMillis < lookMillis) sooner(partition, millis() + nextMillis)
+      for (const one of expired) {
+        const { mailbox, pipeline } = one
+        yield* Metric.update(Metric.withAttributes(jobs, { pipeline, outcome: "failed" }), one.jobs)
+        yield* Metric.update(Metric.withAttributes(deadLetters, { mailbox, reason: deadlineCause }), one.letters)
+        yield* Effect.logError("jobs failed at their deadline").pipe(Effect.annotateLogs({ ...one }))
+      }
+    },
+    (effect, partition) =>
+      effect.pipe(
+        // after a defect too: what the loop died of is not left for a minute
+        Effect.tapCause(() => Effect.sync(() => sooner(partition, millis() + troubleMillis))),
+        Effect.catch((error) =>
+          Effect.logDebug("timers could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))
+        )
+      )
+  )
+
+  const loop = Effect.fnUntraced(function* (partition: Partition, wake: Queue.Dequeue<void>) {
+    while (!options.stopping()) {
+      if ((lookAt.get(partition) ?? 0) <= millis()) yield* look(partition)
+      for (const task of tasks) if (task.dueAt(partition) <= millis()) yield* task.run(partition)
+      const next = Math.min(lookAt.get(partition) ?? 0, ...Array.from(tasks, (task) => task.dueAt(partition)))
+      yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(Math.max(1, next - millis())))
+    }
+  })
+  for (const partition of partitions) {
+    const wake = yield* Queue.sliding<void>(1)
+    wakes.set(partition, wake)
+    yield* options.supervisor.supervise("timers", loop(partition, wake))
+  }
+  const hurry = (partition: Partition) => {
+    const wake = wakes.get(partition)
+    if (wake !== undefined) Queue.offerUnsafe(wake, undefined)
+  }
+
+  return {
+    wakeIn: (partition, delayMillis) => {
+      sooner(partition, millis() + delayMillis)
+      hurry(partition)
+    },
+    add: (task) =>
+      Effect.acquireRelease(
+        Effect.sync(() => void tasks.add(task)),
+        () => Effect.sync(() => void tasks.delete(task))
+      ),
+    wake: () => partitions.forEach(hurry)
+  }
+})

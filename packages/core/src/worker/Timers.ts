@@ -1,0 +1,78 @@
+/**
+ * Timers: durable waiting. Retries, deadlines and delayed messages stand in a sorted set a partition; any process serves
+ * what is due, each timer once (promote.lua). No fiber sleeps for a job.
+ */
+import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import { movesJobs } from "../job/JobStore.ts"
+import * as Script from "../redis/Script.ts"
+
+export interface Promoted {
+  readonly served: number
+  /** Milliseconds until the partition's next timer; 0: more are due now; null: none. */
+  readonly nextMillis: number | null
+  /** Jobs this call failed because their deadline had passed, by the stage that was due. */
+  readonly expired: ReadonlyArray<Expired>
+}
+export interface Expired {
+  readonly pipeline: string
+  /** Of the stage that was due; it has the letters. */
+  readonly mailbox: string
+  readonly jobs: number
+  /** Written for them; the others had one from being parked. */
+  readonly letters: number
+}
+/** What such a job's error and letter say. */
+export const deadlineCause = "DEADLINE_EXCEEDED"
+
+export class Timers extends Context.Service<
+  Timers,
+  {
+    /** Serves up to 200 due timers of one partition and drops dead letters past their retention. One round trip. */
+    readonly promote: (partition: Partition, mailboxes: ReadonlyArray<string>) => Effect.Effect<Promoted, RedisError>
+  }
+>()("@eco2/core/worker/Timers") {}
+
+const promoteScript = Script.make({
+  file: new URL("./scripts/promote.lua", import.meta.url),
+  preludes: movesJobs,
+  numberOfKeys: 1,
+  reply: Schema.Tuple([
+    Schema.Number,
+    Schema.Number,
+    Schema.Array(Schema.Tuple([Schema.String, Schema.String, Schema.Number, Schema.Number]))
+  ])
+})
+const batch = 200
+
+export const layer: Layer.Layer<Timers, never, RedisClient | CoreConfig> = Layer.effect(
+  Timers,
+  Effect.gen(function* () {
+    const redis = yield* RedisClient
+    const config = yield* CoreConfig
+    return Timers.of({
+      promote: Effect.fnUntraced(function* (partition, mailboxes) {
+        const [served, next, expired] = yield* redis.run(
+          promoteScript,
+          [partition.root],
+          [
+            config.clockOffsetMillis,
+            batch,
+            Duration.toMillis(config.jobTtl),
+            Duration.toMillis(config.letterTtl),
+            config.userConcurrency,
+            ...mailboxes
+          ]
+        )
+        return {
+          served,
+          nextMillis: next < 0 ? null : next,
+          expired: expired.map(([pipeline, mailbox, jobs, letters]) => ({ pipeline, mailbox, jobs, letters }))
+        }
+      })
+    })
+  })
+)

@@ -1,0 +1,41 @@
+/** WorkerTelemetry: what a process that serves mailboxes tells probes and scrapers; read on demand (Readiness, Gauges). */
+import { Effect, Metric } from "effect"
+import { ActorSystem } from "./ActorSystem.ts"
+import { Mailbox } from "../mailbox/Mailbox.ts"
+import { Gauges } from "../telemetry/Gauges.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
+import { Readiness } from "../supervision/Readiness.ts"
+
+export const register = Effect.gen(function* () {
+  const system = yield* ActorSystem
+  const mailbox = yield* Mailbox
+  const readiness = yield* Readiness
+  const gauges = yield* Gauges
+  yield* readiness.register("worker", system.trouble, system.failed)
+  const age = Metric.withAttributes(Metrics.lastReadAge, { reader: "mailboxes" })
+  yield* gauges.register(Effect.suspend(() => Metric.update(age, system.readAge())))
+  const readDepths = Effect.suspend(() => {
+    const served = system.mailboxes().map((one) => one.mailbox)
+    return Effect.flatMap(mailbox.depths(served), (depths) =>
+      Effect.forEach(
+        depths,
+        (depth, i) => {
+          const labels = { mailbox: served[i]! }
+          return Effect.all(
+            [
+              Metric.update(Metric.withAttributes(Metrics.mailboxDepth, labels), depth.entries),
+              Metric.update(Metric.withAttributes(Metrics.mailboxLeased, labels), depth.leased),
+              Metric.update(Metric.withAttributes(Metrics.mailboxDue, labels), depth.due),
+              Metric.update(Metric.withAttributes(Metrics.mailboxBacklog, labels), depth.entries + depth.due),
+              Metric.update(Metric.withAttributes(Metrics.mailboxOldest, labels), depth.oldestMillis / 1000)
+            ],
+            { discard: true }
+          )
+        },
+        { discard: true }
+      )
+    )
+  })
+  // a scrape is answered with the last known depths when Redis is not
+  yield* gauges.register(Effect.ignore(readDepths))
+})

@@ -1,0 +1,42 @@
+-- packages/core/src/worker/scripts/beat.lua
+-- One heartbeat of a process: renews its lease and learns who is dead. One script, so that a process condemned in
+-- between is told so and never renews what was taken from it (A1).
+-- KEYS[1]  zset    {fleet}:alive: token → lease expiry; negative score = condemned at that time
+-- ARGV[1]  int     clock offset, milliseconds
+-- ARGV[2]  text    the process's token
+-- ARGV[3]  int     lease, milliseconds
+-- ARGV[4]  text    "register" (first beat of a token) | "beat" | "leave" (holds nothing) | "abandon" (dead from now on)
+-- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now, dead token, …}
+-- cost     O(log processes + dead)
+redis.call("ZREM", KEYS[1], "")
+local token, lease, mode = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local forget_millis = 600000
+redis.call("ZREMRANGEBYSCORE", KEYS[1], -(now - forget_millis), -1)
+if mode == "leave" then
+  redis.call("ZREM", KEYS[1], token)
+  return { "alive", -1, now }
+end
+if mode == "abandon" then
+  redis.call("ZADD", KEYS[1], "XX", -now, token)
+  return { "condemned", -1, now }
+end
+local score = tonumber(redis.call("ZSCORE", KEYS[1], token) or "nan")
+local status = "alive"
+if mode == "register" or (score and score > 0) then
+  redis.call("ZADD", KEYS[1], now + lease, token)
+else
+  status = "condemned"
+end
+local reply = { status, -1, now }
+-- those nobody has condemned yet come first: many that left lately must not hide one that died
+for _, range in ipairs({ { 0, now }, { "-inf", "(0" } }) do
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], range[1], range[2], "LIMIT", 0, 100)) do
+    if member ~= token then reply[#reply + 1] = member end
+  end
+end
+for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now, "+inf", "LIMIT", 0, 2)) do
+  if member ~= token and reply[2] == -1 then
+    reply[2] = math.max(0, tonumber(redis.call("ZSCORE", KEYS[1], member)) - now)
+  end
+end
+return reply

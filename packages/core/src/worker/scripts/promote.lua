@@ -1,0 +1,87 @@
+-- packages/core/src/worker/scripts/promote.lua
+-- Serves the timers of one partition that are due: a put-off or parked stage goes back to its mailbox, an open job past its
+-- deadline fails, a delayed message is delivered. One script, so that any number of processes may look at once and each
+-- timer is served by one of them, and so that a job failed here always has its letter and its one terminal event (J1).
+-- Every such job leaves a letter, wherever it stood, in the lane too: an outage that lasts to the deadline is nobody's wish,
+-- and an operator brings back what he can see. A job that was parked before has one already, which says what kept failing.
+-- KEYS[1]  root    eco2:{p}
+-- ARGV[1]  int     clock offset, milliseconds
+-- ARGV[2]  int     timers served a call at most
+-- ARGV[3]  int     JOB_TTL, milliseconds
+-- ARGV[4]  int     LETTER_TTL, milliseconds: older dead letters are dropped here
+-- ARGV[5]  int     USER_CONCURRENCY
+-- ARGV[6..] text   mailboxes whose letters are trimmed
+-- reply    {served, milliseconds until the next timer (-1 = none, 0 = more are due now), jobs failed by deadline: an array,
+--          one a mailbox, of {pipeline, mailbox of the stage that was due, jobs failed, letters written for them}}
+-- cost     O(served · log open jobs)
+pass_when_full()
+local batch, ttl, letter_ttl = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local timers, later = root .. ":timers", root .. ":later"
+local served, failed, failed_in = 0, {}, {}
+local past_deadline = "the job was not finished by its deadline"
+
+local function serve_message(member)
+  local body = redis.call("HGET", later, member)
+  redis.call("ZREM", timers, member)
+  redis.call("HDEL", later, member)
+  if body then put_back(cjson.decode(body)) end
+end
+
+-- Whether the letter the job knows of is still there: it may have been discarded, or have outlived its retention.
+local function has_letter(f)
+  local name, entry = string.match(f.letter, "^(.+):(%d+%-%d+)$")
+  return name ~= nil and #redis.call("XRANGE", root .. ":dead:" .. name, entry, entry) == 1
+end
+
+local function fail(id, key, f)
+  local known = redis.call("HMGET", key, "about", "cause")
+  local read, about = pcall(cjson.decode, known[1] or "")
+  local pipeline = read and type(about.pipeline) == "string" and about.pipeline or ""
+  local home = pipeline .. "." .. f.at
+  local counts = failed_in[home]
+  if not counts then
+    counts = { pipeline, home, 0, 0 }
+    failed[#failed + 1], failed_in[home] = counts, counts
+  end
+  counts[3] = counts[3] + 1
+  if pipeline ~= "" and not has_letter(f) then
+    local because = known[2] and string.sub(known[2], 1, #f.at + 1) == f.at .. ":" and string.sub(known[2], #f.at + 2)
+    local message = past_deadline .. "; its state: " .. f.state .. (because and ", put off for " .. because or "")
+    f.letter = write_letter(home, letter_ttl, id, f.at, "DEADLINE_EXCEEDED", message, f.attempts, now_text, f.run)
+    counts[4] = counts[4] + 1
+  end
+  take_off_current(f)
+  finish(id, f, "failed", { '"stage":"failed","status":"failed","progress":' .. f.progress .. ',"result":null' }, ttl,
+    tonumber(ARGV[5]), f.letter ~= "-" and letter_ttl or nil, "error",
+    '{"code":"DEADLINE_EXCEEDED","message":"' .. past_deadline .. '","stage":"' .. f.at .. '","attempts":' .. f.attempts .. "}")
+end
+
+local function serve_job(id)
+  local key = job_key(id)
+  local f = read_fence(id)
+  if not f or is_over(f.state) then
+    redis.call("ZREM", timers, id)
+    return
+  end
+  if now >= tonumber(f.deadline) then
+    fail(id, key, f)
+    return
+  end
+  if f.state == "delayed" or f.state == "parked" then
+    place(id, f, redis.call("HGET", key, "home"))
+    write_fence(id, f)
+  end
+  redis.call("ZADD", timers, f.deadline, id)
+end
+
+for _, member in ipairs(redis.call("ZRANGEBYSCORE", timers, "-inf", now, "LIMIT", 0, batch)) do
+  if string.sub(member, 1, 2) == "m:" then serve_message(member) else serve_job(member) end
+  served = served + 1
+end
+for i = 6, #ARGV do
+  redis.call("XTRIM", root .. ":dead:" .. ARGV[i], "MINID", real_now - letter_ttl)
+end
+redis.call("XTRIM", root .. ":events", "MINID", real_now - live_millis)
+local first = redis.call("ZRANGE", timers, 0, 0, "WITHSCORES")
+local wait = first[2] and math.max(0, math.ceil(tonumber(first[2]) - now)) or -1
+return answer({ served, wait, failed })

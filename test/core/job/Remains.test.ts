@@ -1,0 +1,212 @@
+/** What stays of a job, and how long: nothing expires while it is open, little remains after its end. */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import { JobStore } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const image = new Uint8Array(Buffer.from("a picture"))
+const hour = 3_600_000
+const week = 7 * 24 * hour
+
+/** Milliseconds each of the job's keys lives on, -1 for ever, -2 not there. */
+const lives = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services>, holding: JobStore.Holding) {
+  const { id, partition } = holding
+  const ttl = (key: string) => Effect.map(process.send("PTTL", key), Number)
+  return {
+    job: yield* ttl(partition.job(id)),
+    events: yield* ttl(partition.jobEvents(id)),
+    image: yield* ttl(partition.jobImage(id)),
+    timers: Number(yield* process.send("EXISTS", partition.timers))
+  }
+})
+const about = (millis: number) => expect.toSatisfy((seen: number) => seen > millis - 10_000 && seen <= millis)
+
+describe("what remains of a job", () => {
+  it.live("nothing of an open job expires, whether it waits, runs or stands on a timer", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit({ image }))
+      const holding = yield* hand.take("weigh")
+      expect(yield* lives(client, holding)).toEqual({ job: -1, events: -1, image: -1, timers: 1 })
+      yield* client.run(Fleet.defer(holding))
+      expect(yield* lives(client, holding)).toEqual({ job: -1, events: -1, image: -1, timers: 1 })
+    })
+  )
+
+  it.live("the image is deleted by the commit of the last stage that reads it", () =>
+    Effect.gen(function* () {
+      const seen: Array<string | null> = []
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: (_, job) =>
+            Effect.orDie(job.image).pipe(
+              Effect.map((bytes) => {
+                seen.push(bytes?.toString() ?? null)
+                return { grams: 1 }
+              })
+            )
+        })
+      )
+      const id = yield* worker.run(Fleet.submit({ image }))
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(seen).toEqual(["a picture"])
+      expect(yield* worker.run(JobStore.JobStore.use((store) => store.image(id)))).toBe(null)
+    })
+  )
+
+  it.live("a finished job lives JOB_TTL, counted from its end", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit({ image }))
+      let holding = yield* hand.take("weigh")
+      for (const next of ["label", "ship"]) {
+        yield* client.run(Fleet.commit(holding))
+        holding = yield* hand.take(next)
+      }
+      yield* client.run(Fleet.commit(holding))
+      expect(yield* lives(client, holding)).toEqual({ job: about(hour), events: about(hour), image: -2, timers: 0 })
+    })
+  )
+
+  it.live("a cancelled job and its image live JOB_TTL", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit({ image }))
+      const holding = yield* hand.take("weigh")
+      yield* client.run(Fleet.cancel(id))
+      expect(yield* lives(client, holding)).toEqual({
+        job: about(hour),
+        events: about(hour),
+        image: about(hour),
+        timers: 0
+      })
+    })
+  )
+
+  it.live("a letter keeps its job as long as itself, but the image JOB_TTL only", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit({ image }))
+      const holding = yield* hand.take("weigh")
+      yield* client.run(Fleet.bury(holding))
+      expect(yield* lives(client, holding)).toEqual({
+        job: about(week),
+        events: about(week),
+        image: about(hour),
+        timers: 0
+      })
+    })
+  )
+
+  it.live("an upload nobody submitted a job for lives two minutes", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(Fleet.submit())
+      const upload = yield* client.run(JobStore.JobStore.use((store) => store.upload(id, image)))
+      const key = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.upload(upload)
+      expect(yield* client.send("PTTL", key)).toEqual(about(120_000))
+    })
+  )
+
+  it.live("once JOB_TTL has passed, only keys that the table says remain are left, and every key is in the table", () =>
+    Effect.gen(function* () {
+      const short = { jobTtl: Duration.millis(50), letterTtl: Duration.millis(50) }
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: ({ input }) => (input.weight > 1 ? Effect.succeed({ grams: 1 }) : Effect.fail(new Fleet.ScaleBroken()))
+        }),
+        short
+      )
+      const client = yield* Fleet.joined(redis.url, short)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const done = yield* worker.run(Fleet.submit({ image }))
+      const cancelled = yield* worker.run(Fleet.submit({ owner: "bob" }))
+      yield* worker.run(Fleet.cancel(cancelled))
+      const seen = new Set<string>()
+      const look = Effect.tap(Fleet.keysOf(client), (keys) => Effect.sync(() => keys.forEach((key) => seen.add(key))))
+      yield* Fleet.until(look, (keys) => !keys.some((key) => key.includes(done)))
+      yield* worker.stop
+      yield* client.run(Fleet.submit({ image }))
+      yield* client.run(Fleet.bury(yield* hand.take("weigh")))
+      const left = yield* Fleet.until(look, (keys) => keys.every((key) => Keys.rowOf(key)?.remains === true))
+      expect([...seen].filter((key) => Keys.rowOf(key) === undefined)).toEqual([])
+      for (const key of seen) expect(Keys.table.filter((row) => row === Keys.rowOf(key)).length).toBe(1)
+      for (const key of left) expect(yield* client.send("TYPE", key)).toBe(Keys.rowOf(key)!.type)
+    })
+  )
+
+  /** Entries of long ago: more than Redis keeps together in one node of a stream, which it drops as a whole or not at all. */
+  const longAgo = (client: Fleet.Process<Fleet.Services>, stream: string) =>
+    Effect.forEach(
+      Array.from({ length: 250 }, (_, i) => `${i + 1}-0`),
+      (id) => client.send("XADD", stream, id, "e", ""),
+      {
+        concurrency: "unbounded",
+        discard: true
+      }
+    )
+
+  it.live("the live stream keeps a minute: what is older goes when something is told, and when timers are served", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const now = Math.round(yield* Fleet.timeOf(client))
+      const { partition } = yield* Effect.map(client.run(Fleet.submit()), (id) => ({
+        partition: Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      }))
+      yield* longAgo(client, partition.events)
+      yield* client.send("XADD", partition.events, `${now - 70_000}-0`, "e", "")
+      yield* client.send("XADD", partition.events, `${now - 50_000}-0`, "e", "")
+      yield* client.run(Fleet.eventful())
+      expect(Number(yield* client.send("XLEN", partition.events))).toBeLessThan(200)
+      yield* client.run(Fleet.promote)
+      const [oldest] = (yield* client.send("XRANGE", partition.events, "-", "+")) as ReadonlyArray<readonly [string]>
+      expect(oldest![0]).toBe(`${now - 50_000}-0`)
+      expect(yield* client.send("XLEN", partition.events)).toBe(2)
+    })
+  )
+
+  it.live("dead letters past their retention are dropped when another is written, of whatever kind", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const old = "parcel.weigh"
+      const few = Effect.fnUntraced(function* (dead: string, write: Effect.Effect<unknown>) {
+        yield* client.send("DEL", dead)
+        yield* longAgo(client, dead)
+        yield* write
+        const length = Number(yield* client.send("XLEN", dead))
+        expect(length).toBeGreaterThan(0)
+        expect(length).toBeLessThan(200)
+      })
+      for (let i = 0; i < 2; i++) yield* client.run(Fleet.submit())
+      const [first, second] = yield* hand.read("weigh")
+      const { partition } = first!
+      yield* client.run(Fleet.begin(first!))
+      yield* few(partition.dead(old), client.run(Fleet.bury(first!)))
+      yield* client.send("DEL", partition.job(second!.id))
+      yield* few(partition.dead(old), client.run(Fleet.begin(second!)))
+    })
+  )
+
+  it.live("dead letters past their retention are dropped when timers are served", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url, { letterTtl: Duration.millis(20) })
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.bury(yield* hand.take("weigh")))
+      const left = yield* Fleet.until(
+        Effect.andThen(client.run(Fleet.promote), Fleet.lettersOf(client, "parcel.weigh")),
+        (letters) => letters.length === 0
+      )
+      expect(left).toEqual([])
+    })
+  )
+})

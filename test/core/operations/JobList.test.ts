@@ -1,0 +1,93 @@
+/** Which jobs there are, as operators ask: found by their timers or their keys, bounded, and said so. */
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { Keys, RedisClient } from "@eco2/core/redis"
+import { JobList } from "@eco2/core/operations"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const find = (process: Fleet.Process<Fleet.Services>, wanted: JobList.Wanted) =>
+  process.run(
+    Effect.provide(
+      JobList.JobList.use((list) => Effect.orDie(list.find(wanted))),
+      Layer.fresh(JobList.layer)
+    )
+  )
+const ids = (found: JobList.Found) => found.jobs.map(({ id }) => id)
+
+describe("the list of jobs", () => {
+  it.live("has every open job, of all partitions and states, and none that is over", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url, { userConcurrency: 3 })
+      const hand = yield* Fleet.byHand(client, "hand")
+      const running = yield* client.run(Fleet.submit())
+      const held = yield* hand.take("weigh")
+      const parked = yield* client.run(Fleet.submit())
+      const parking = yield* hand.take("weigh")
+      yield* client.run(Fleet.bury(parking, "ScaleBroken", 3))
+      const waiting = yield* client.run(Fleet.submit())
+      const lane = yield* client.run(Fleet.submit())
+      const over = yield* client.run(Fleet.eventful({ owner: "bob" }))
+      expect(held.id).toBe(running)
+      const all = yield* find(client, { state: "open", limit: 100 })
+      expect(all.complete).toBe(true)
+      expect(Object.fromEntries(all.jobs.map(({ id, state }) => [id, state]))).toEqual({
+        [running]: "running",
+        [parked]: "parked",
+        [waiting]: "waiting",
+        [lane]: "lane"
+      })
+      expect(ids(yield* find(client, { state: "ended", limit: 100 }))).toEqual([over])
+      for (const [state, id] of [
+        ["lane", lane],
+        ["parked", parked],
+        ["cancelled", over]
+      ] as const) {
+        expect(ids(yield* find(client, { state, limit: 100 }))).toEqual([id])
+      }
+    })
+  )
+
+  it.live("leaves out what is no job: messages that wait, keys of another make, jobs gone meanwhile", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(Fleet.submit())
+      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      const gone = id.replace(/^./, (first) => (first === "0" ? "1" : "0"))
+      yield* client.send("ZADD", partition.timers, 1, `m:${id}`, 2, gone)
+      yield* client.send("HSET", partition.job(gone), "now", "nonsense", "about", "{")
+      for (const state of ["open", "ended"] as const)
+        expect(ids(yield* find(client, { state, limit: 10 }))).toEqual(state === "open" ? [id] : [])
+    })
+  )
+
+  it.live("walks no further through the keys than it was told", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      yield* Effect.forEach(
+        Array.from({ length: 6_000 }, (_, i) => i),
+        (i) => client.send("SET", `stranger ${i}`, ""),
+        { concurrency: "unbounded", discard: true }
+      )
+      const sweep = (most: number) =>
+        client.run(RedisClient.RedisClient.use((redis) => Effect.orDie(redis.sweep("stranger *", most))))
+      const some = yield* sweep(1_000)
+      expect([some.complete, some.keys.length < 6_000]).toEqual([false, true])
+      const all = yield* sweep(1_000_000)
+      expect([all.complete, new Set(all.keys).size]).toEqual([true, 6_000])
+    })
+  )
+
+  it.live("says that it did not look at all of them, and takes the youngest", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(Fleet.submit())
+      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
+      yield* client.send("ZADD", partition.timers, ...strangers)
+      expect(yield* find(client, { state: "open", limit: 10 })).toMatchObject({ complete: false, jobs: [{ id }] })
+      yield* client.send("ZREMRANGEBYRANK", partition.timers, 0, 1)
+      expect(yield* find(client, { state: "open", limit: 10 })).toMatchObject({ complete: true })
+    })
+  )
+})

@@ -1,0 +1,82 @@
+/** A limit inside a pipeline's stage: what waiting for it does to the attempt, and to the place in line of a job put off. */
+import { expect, it } from "@effect/vitest"
+import { Limit, Pipeline, RateLimiter, Stage, StageBehavior, Worker } from "@eco2/core"
+import { Duration, Effect, Layer, Schema } from "effect"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const Text = Schema.String
+const timeout = "400 millis"
+const Calls = Pipeline.make("calls", { input: Text }).add(
+  Stage.make("call", { needs: { input: Text }, output: Text, progress: 100, timeout })
+)
+
+/** A worker whose stage calls under a limit, ready to wait so long in the fiber. */
+const working = (
+  limit: Limit.Limit,
+  patience: Duration.Input,
+  called: (name: string) => void,
+  work: Effect.Effect<void>
+) =>
+  Fleet.working(
+    redis.url,
+    StageBehavior.layer(
+      Calls,
+      "call",
+      Effect.map(
+        RateLimiter.RateLimiter,
+        (limiter) =>
+          ({ input }: { readonly input: string }, job: StageBehavior.StageJob) =>
+            limiter.use(limit, { patience }, () =>
+              Effect.as(
+                Effect.andThen(
+                  Effect.sync(() => called(`${input} in attempt ${job.attempt}`)),
+                  work
+                ),
+                input
+              )
+            )
+      )
+    ).pipe(Layer.provide(Worker.limits))
+  )
+const submit = (input: string) => Effect.map(Pipeline.submit(Calls, input, { owner: null, key: null }), ({ id }) => id)
+
+it.live("waiting in the fiber is outside the stage's timeout, working is not", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("wait", { requests: 1, window: "600 millis" })
+    const worker = yield* working(limit, "5 seconds", () => undefined, Effect.void)
+    const ids = yield* Effect.forEach(["a", "b", "c"], (name) => worker.run(submit(name)))
+    for (const id of ids) {
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(job.tries).toBe(1)
+    }
+    yield* worker.stop
+
+    const free = Limit.make("free", { requests: 100 })
+    const slow = yield* working(free, "5 seconds", () => undefined, Effect.never)
+    const id = yield* slow.run(submit("d"))
+    yield* Fleet.until(slow.run(Fleet.toldOf(id)), (told) => told.includes("call/retrying"))
+    expect((yield* slow.run(Fleet.historyOf(id))).at(-1)).toMatchObject({ result: { code: "StageTimeout" } })
+  })
+)
+
+it.live(
+  "what would take longer than one's patience is put off: no attempt is spent, and the place in line is kept",
+  () =>
+    Effect.gen(function* () {
+      const limit = Limit.make("later", { requests: 1, window: "1 second" })
+      const called: Array<string> = []
+      const worker = yield* working(limit, "300 millis", (name) => void called.push(name), Effect.void)
+      const ids = []
+      for (const name of ["a", "b", "c"]) {
+        const id = yield* worker.run(submit(name))
+        ids.push(id)
+        // has asked the limit: is done, or put off
+        yield* Fleet.until(worker.run(Fleet.toldOf(id)), (told) => told.length >= 3)
+      }
+      for (const id of ids) {
+        yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      }
+      expect(called).toEqual(["a in attempt 1", "b in attempt 1", "c in attempt 1"])
+    })
+)

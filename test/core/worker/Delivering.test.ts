@@ -1,0 +1,283 @@
+/**
+ * From mailbox to handler: deliveries are counted before any handler runs (A2), a process's fibers equal its pending list
+ * (A4), entries that cannot be worked on end as dead letters, and lost groups come back by themselves.
+ */
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Layer, Metric } from "effect"
+import { ActorSystem, CoreConfig, Mailbox, Worker } from "@eco2/core"
+import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
+import { Metrics } from "@eco2/core/telemetry"
+import * as Fleet from "../CoreFixture.ts"
+import * as LogLines from "../redis/LogLines.ts"
+
+const redis = Fleet.privateRedis()
+const lettersCounted = (reason: string) =>
+  Effect.map(
+    Metric.value(Metric.withAttributes(Metrics.deadLetters, { mailbox: "parcel.weigh", reason })),
+    ({ count }) => count
+  )
+
+describe("deliveries", () => {
+  it.live("A2 are counted at begin; the sixth begin without a settled result answers exhausted", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      const [holding] = yield* hand.read("weigh")
+      for (let i = 1; i <= 5; i++) {
+        expect((yield* client.run(Fleet.begin({ ...holding!, token: `hand:process-${i}` })))._tag).toBe("Run")
+      }
+      const sixth = { ...holding!, token: "hand:process-6" }
+      for (let i = 0; i < 2; i++) {
+        expect(yield* client.run(Fleet.begin(sixth))).toMatchObject({ _tag: "Exhausted", job: { deliveries: 5 } })
+      }
+    })
+  )
+
+  it.live("A2 are counted anew after a settled result", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      let [holding] = yield* hand.read("weigh")
+      for (let round = 0; round < 3; round++) {
+        for (let i = 1; i <= 5; i++) {
+          holding = { ...holding!, token: `hand:round-${round}-process-${i}` }
+          expect((yield* client.run(Fleet.begin(holding)))._tag).toBe("Run")
+        }
+        if (round < 2) {
+          yield* client.run(Fleet.defer(holding!, { delayMillis: 0 }))
+          holding = (yield* hand.read("weigh"))[0]
+        }
+      }
+      yield* client.run(Fleet.commit(holding!))
+      const next = yield* hand.take("label")
+      expect((yield* client.run(Fleet.begin({ ...next, token: "hand:another" })))._tag).toBe("Run")
+    })
+  )
+
+  it.live("A2 an entry that killed five processes is buried by the sixth, its handler not called", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const id = yield* client.run(Fleet.submit())
+      const [holding] = yield* victim.read("weigh")
+      for (let i = 1; i <= 5; i++) yield* client.run(Fleet.begin({ ...holding!, token: `victim:process-${i}` }))
+      let called = false
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: () => {
+            called = true
+            return Effect.never
+          }
+        })
+      )
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      expect(job.error).toMatchObject({ code: "DeliveriesExhausted", stage: "weigh" })
+      expect(called).toBe(false)
+      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["failed"])
+      expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "DeliveriesExhausted", job: id }])
+    })
+  )
+})
+
+describe("a process's fibers equal its pending list", () => {
+  it.live("A4 an entry lost between read and work is adopted while the process is idle", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { mailboxCapacity: 100 })
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      const other = yield* client.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(other)), ({ state }) => state === "done")
+      // what the process's own read brought, but never reached it: an entry read under its name behind its back
+      const [partition] = (yield* client.run(Keyspace)).partitions
+      const token = yield* worker.run(ActorSystem.use((system) => Effect.sync(() => system.token())))
+      yield* client.send(
+        "EVAL",
+        `redis.call("XADD", KEYS[1], "*", "job", ARGV[2], "ts", 0)
+         return redis.call("XREADGROUP", "GROUP", "workers", ARGV[1], "STREAMS", KEYS[1], ">")`,
+        1,
+        partition!.mailbox("parcel.weigh"),
+        token,
+        "9b2f0f7e-5b7f-4c63-9c52-000000000000"
+      )
+      expect(hand.name).toBe("hand")
+      const letters = yield* Fleet.until(Fleet.lettersOf(client, "parcel.weigh"), (all) => all.length > 0)
+      expect(letters).toMatchObject([{ cause: "JobGone", job: "9b2f0f7e-5b7f-4c63-9c52-000000000000" }])
+    })
+  )
+
+  it.live(
+    "A4 work on an entry that belongs to another process now is interrupted, and nothing is recorded for it",
+    () =>
+      Effect.gen(function* () {
+        const begun = yield* Deferred.make<void>()
+        const interrupted = yield* Deferred.make<void>()
+        yield* Fleet.working(
+          redis.url,
+          Fleet.parcelBehaviors({
+            weigh: () =>
+              Deferred.succeed(begun, undefined).pipe(
+                Effect.andThen(Effect.never),
+                Effect.onInterrupt(() => Deferred.succeed(interrupted, undefined))
+              )
+          })
+        )
+        const client = yield* Fleet.joined(redis.url, { lease: Duration.minutes(1) })
+        const thief = yield* Fleet.byHand(client, "thief")
+        const id = yield* client.run(Fleet.submit())
+        yield* Deferred.await(begun)
+        const key = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.mailbox("parcel.weigh")
+        const [entry] = (yield* client.send("XRANGE", key, "-", "+")) as [[string]]
+        yield* client.send("XCLAIM", key, "workers", thief.name, 0, entry[0])
+        yield* Deferred.await(interrupted).pipe(Effect.timeout("3 seconds"))
+        expect(yield* client.run(Fleet.jobOf(id))).toMatchObject({ state: "running", attempts: 1 })
+        expect(yield* Fleet.consumersOf(client, "parcel.weigh")).toMatchObject({ thief: 1 })
+      })
+  )
+})
+
+describe("entries nobody can work on", () => {
+  it.live("A1 an entry that names no job ends as a dead letter, and never loops", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      const [partition] = (yield* worker.run(Keyspace)).partitions
+      yield* worker.send("XADD", partition!.mailbox("parcel.weigh"), "*", "hello", "world")
+      yield* worker.send("XADD", partition!.mailbox("parcel.weigh"), "*", "job", "../../etc/passwd", "ts", "1")
+      const letters = yield* Fleet.until(Fleet.lettersOf(worker, "parcel.weigh"), (all) => all.length === 2)
+      expect(letters).toMatchObject([
+        { cause: "EntryMalformed", hello: "world" },
+        { cause: "EntryMalformed", job: "../../etc/passwd" }
+      ])
+      yield* Fleet.until(worker.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+    })
+  )
+
+  it.live(
+    "A1 an entry whose job is gone leaves a letter JobGone, counted and logged; one whose job is over just goes",
+    () =>
+      Effect.gen(function* () {
+        const counted = lettersCounted("JobGone")
+        const before = yield* counted
+        const client = yield* Fleet.joined(redis.url)
+        const id = yield* client.run(Fleet.submit())
+        const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+        yield* client.send("XADD", partition.mailbox("parcel.weigh"), "*", "job", id, "ts", "1")
+        const gone = yield* client.run(Fleet.submit({ owner: "bob" }))
+        yield* client.send("DEL", Keys.partitionTable(4)[Keys.partitionOf(gone, 4)]!.job(gone))
+        const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+        yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+        yield* Fleet.until(worker.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
+        expect(yield* Fleet.lettersOf(worker, "parcel.weigh")).toMatchObject([{ cause: "JobGone", job: gone }])
+        expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
+        yield* Fleet.until(counted, (count) => count === before + 1)
+      })
+  )
+
+  it.live("A1 an entry whose job's hash is of another make leaves a letter JobUnreadable, counted and logged", () =>
+    Effect.gen(function* () {
+      const counted = lettersCounted("JobUnreadable")
+      const before = yield* counted
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(Fleet.submit())
+      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
+      const logs = LogLines.make()
+      yield* Layer.build(
+        Fleet.parcelBehaviors().pipe(
+          Layer.provide(Worker.layer({ role: "test" })),
+          Layer.provide(
+            Layer.merge(RedisClient.layerUrl(redis.url), CoreConfig.layerWith({ lease: Duration.seconds(15) }))
+          ),
+          Layer.provide(logs.layer),
+          Layer.fresh
+        )
+      )
+      yield* logs.said("an entry was dropped with a dead letter")
+      yield* Fleet.until(counted, (count) => count === before + 1)
+      expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "JobUnreadable", job: id }])
+    })
+  )
+})
+
+describe("a begin that comes late", () => {
+  it.live("A1 takes nothing over where its entry was acknowledged meanwhile, or its mailbox is gone", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const holding = yield* hand.take("weigh")
+      const mailbox = holding.partition.mailbox("parcel.weigh")
+      const other = { ...holding, token: "other:1" }
+      const before = yield* Fleet.hashOf(client, id)
+      yield* client.send("XACK", mailbox, Mailbox.group, holding.entry)
+      expect(yield* client.run(Fleet.begin(other))).toEqual({ _tag: "Dropped", reason: "moved" })
+      yield* client.send("DEL", mailbox)
+      expect(yield* client.run(Fleet.begin(other))).toEqual({ _tag: "Dropped", reason: "moved" })
+      expect(yield* Fleet.hashOf(client, id)).toEqual(before)
+    })
+  )
+
+  it.live(
+    "A1 takes an entry off that stands for no job any more: the job is over, or another entry stands for it",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const hand = yield* Fleet.byHand(client, "hand")
+        const id = yield* client.run(Fleet.submit())
+        const holding = yield* hand.take("weigh")
+        const stray = Effect.gen(function* () {
+          yield* client.send("XADD", holding.partition.mailbox("parcel.weigh"), "*", "job", id, "ts", "1")
+          const [entry] = yield* hand.read("weigh")
+          return yield* client.run(Fleet.begin(entry!))
+        })
+        expect(yield* stray).toEqual({ _tag: "Dropped", reason: "moved" })
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(1)
+        yield* client.run(Fleet.cancel(id))
+        expect(yield* stray).toEqual({ _tag: "Dropped", reason: "over" })
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+        expect(yield* Fleet.consumersOf(client, "parcel.weigh")).toEqual({ hand: 0 })
+      })
+  )
+
+  it.live(
+    "J1 ends a job whose fence nobody can read: a letter says so, entry and timer go, and the hash with the letter",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const hand = yield* Fleet.byHand(client, "hand")
+        const id = yield* client.run(Fleet.submit())
+        const [holding] = yield* hand.read("weigh")
+        const { partition } = holding!
+        yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
+        expect(yield* client.run(Fleet.begin(holding!))).toEqual({ _tag: "Dropped", reason: "unreadable" })
+        // sent twice, as after a lost reply: no second letter
+        expect((yield* client.run(Fleet.begin(holding!)))._tag).toBe("Dropped")
+        expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "JobUnreadable", job: id }])
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+        expect(yield* client.send("EXISTS", partition.timers)).toBe(0)
+        const week = 7 * 24 * 3_600_000
+        expect(Number(yield* client.send("PTTL", partition.job(id)))).toBeGreaterThan(week - 10_000)
+      })
+  )
+})
+
+describe("after Redis lost everything", () => {
+  it.live("mailboxes and leases are made again, once, and new jobs are worked off", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      const client = yield* Fleet.joined(redis.url)
+      const before = yield* client.run(Fleet.submit())
+      yield* Fleet.until(client.run(Fleet.jobOf(before)), ({ state }) => state === "done")
+      yield* redis.flush
+      const id = yield* client.run(Fleet.submit())
+      yield* Fleet.until(client.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(yield* worker.run(ActorSystem.use((system) => Effect.sync(() => system.trouble())))).toBe(null)
+    })
+  )
+})

@@ -1,0 +1,127 @@
+/** How soon the heartbeat looks again where the dead may have left something (A1), and that what it takes is handed on (A4). */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import { ActorSystem } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
+import * as BrokenRedis from "../BrokenRedis.ts"
+import * as Fleet from "../CoreFixture.ts"
+import * as SteppedClock from "../SteppedClock.ts"
+
+const redis = Fleet.privateRedis()
+const lease = 300
+const isDone = ({ state }: { readonly state: string }) => state === "done"
+
+describe("a look at the consumers nobody beats for", () => {
+  it.live("A1 that comes too early to judge them is followed by one with each beat, not a minute later", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const ghost = yield* Fleet.byHand(client, "ghost")
+      const id = yield* client.run(Fleet.submit())
+      yield* ghost.take("weigh")
+      yield* client.send("DEL", Keys.alive)
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(1) })
+      // its connections come back before it may judge anybody: it looks at once, in vain
+      yield* client.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+    })
+  )
+
+  it.live("A1 comes with every lease for a while once a dead process was cleared: a read of its may end late", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const first = yield* client.run(Fleet.submit())
+      yield* victim.take("weigh")
+      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      yield* Fleet.until(worker.run(Fleet.jobOf(first)), isDone)
+      // past the look of that beat and the next
+      const at = yield* Fleet.timeOf(client)
+      yield* Fleet.until(Fleet.timeOf(client), (now) => now > at + 2 * lease)
+      const partition = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!
+      yield* client.send(
+        "EVAL",
+        `redis.call("XADD", KEYS[1], "*", "job", ARGV[2], "ts", 0)
+         return redis.call("XREADGROUP", "GROUP", "workers", ARGV[1], "STREAMS", KEYS[1], ">")`,
+        1,
+        partition.mailbox("parcel.weigh"),
+        "victim",
+        first
+      )
+      yield* Fleet.until(client.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
+      expect(Object.keys(yield* Fleet.consumersOf(client, "parcel.weigh"))).not.toContain("victim")
+    })
+  )
+})
+
+describe("a process whose machine's clock is set back", () => {
+  it.live("A1 buries the dead and goes on answering for its work", () =>
+    Effect.gen(function* () {
+      const clock = yield* SteppedClock.make
+      const worker = yield* clock.on(Fleet.working(redis.url, Fleet.parcelBehaviors()))
+      clock.back(3_600_000)
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const id = yield* client.run(Fleet.submit())
+      // taken by the worker, or by who dies with it
+      yield* victim.read("weigh")
+      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      yield* Fleet.until(client.run(Fleet.consumersOf(client, "parcel.weigh")), (held) => !("victim" in held))
+      yield* Fleet.until(client.run(Fleet.jobOf(id)), isDone)
+      const system = yield* worker.run(Effect.map(ActorSystem, (one) => one))
+      expect([system.trouble(), system.readAge() >= 0]).toEqual([null, true])
+      expect(Math.abs(system.storeTime() - (yield* Fleet.timeOf(client)))).toBeLessThan(60_000)
+    })
+  )
+})
+
+describe("taking up what the process holds and nobody works on", () => {
+  it.live.skipIf(Fleet.onCluster)(
+    "A4 an ask withdrawn after the answer that brought it was lost is let go, not listed for ever",
+    () =>
+      Effect.gen(function* () {
+        const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+        const token = yield* worker.run(ActorSystem.use((system) => Effect.sync(system.token)))
+        const partition = Keys.partitionTable(4)[0]!
+        const mailbox = partition.mailbox("parcel.weigh")
+        // delivered to the worker, which never hears of it
+        yield* worker.send(
+          "EVAL",
+          `local entry = redis.call("XADD", KEYS[1], "*", "type", "Price", "body", "{}", "ts", 0)
+         redis.call("XREADGROUP", "GROUP", "workers", ARGV[1], "STREAMS", KEYS[1], ">")
+         return redis.call("XDEL", KEYS[1], entry)`,
+          1,
+          mailbox,
+          token
+        )
+        const pending = Effect.map(worker.send("XPENDING", mailbox, "workers"), (reply) => (reply as [number])[0])
+        expect(yield* pending).toBe(1)
+        // its connections come back: it looks at what it holds
+        yield* worker.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        yield* Fleet.until(pending, (entries) => entries === 0)
+        const id = yield* worker.run(Fleet.submit())
+        yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+      })
+  )
+})
+
+describe("taking over", () => {
+  it.live("A4 what was taken of one partition is worked on, though taking that of the next failed", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const owners = ["ann", "user 2", "user 3", "user 5", "user 7"]
+      const ids = yield* Effect.forEach(owners, (owner) => client.run(Fleet.submit({ owner })))
+      expect(new Set(ids.map((id) => Keys.partitionOf(id, 4))).size).toBeGreaterThan(1)
+      yield* victim.read("weigh")
+      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      let reaps = 0
+      // the first round ends after its second partition's claim, in a defect
+      const breaking: BrokenRedis.Breaking = new Map([["reap", () => (++reaps === 2 ? "after" : undefined)]])
+      const values = { lease: Duration.millis(lease), shutdownGrace: Duration.millis(100) }
+      const worker = yield* BrokenRedis.working(redis.url, Fleet.parcelBehaviors(), { breaking, values })
+      for (const id of ids) yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+      expect(yield* worker.restarts("heartbeat")).toBe(1)
+    })
+  )
+})

@@ -1,0 +1,67 @@
+/** What one read may ask for: never more than free slots, and every partition in its turn (A1). */
+import { describe, expect, it } from "vitest"
+import { plan } from "../../../packages/core/src/worker/Reader.ts"
+import { Keys } from "@eco2/core/redis"
+
+const frees = [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 100, 1000]
+const cases = [1, 2, 4, 8].flatMap((n) =>
+  frees.flatMap((a) =>
+    frees.flatMap((b) => [0, 1, 5].map((turn) => ({ partitions: Keys.partitionTable(n), a, b, turn })))
+  )
+)
+
+describe("the reader's plan", () => {
+  it("never asks a mailbox for more than its free slots, nor a full one for anything", () => {
+    for (const { a, b, partitions, turn } of cases) {
+      const ask = plan(
+        [
+          ["a", a],
+          ["b", b]
+        ],
+        partitions,
+        turn
+      )
+      for (const [name, free] of [
+        ["a", a],
+        ["b", b]
+      ] as const) {
+        const streams = [...(ask?.streams.values() ?? [])].filter(({ mailbox }) => mailbox === name)
+        const asked = streams.length * (ask?.count ?? 0)
+        expect(asked).toBeLessThanOrEqual(free)
+        expect(ask?.slots.get(name) ?? 0).toBe(asked)
+        expect(streams.length > 0).toBe(free > 0)
+      }
+    }
+  })
+
+  it("asks nothing when nothing is free", () => {
+    expect(plan([["a", 0]], Keys.partitionTable(4), 0)).toBe(null)
+    expect(plan([], Keys.partitionTable(4), 0)).toBe(null)
+  })
+
+  it("asks every partition where there are slots enough, and says so", () => {
+    for (const { a, b, partitions, turn } of cases) {
+      const ask = plan(
+        [
+          ["a", a],
+          ["b", b]
+        ],
+        partitions,
+        turn
+      )
+      if (ask === null) continue
+      const enough = [a, b].every((free) => free === 0 || free >= partitions.length)
+      expect(ask.partial.size === 0).toBe(enough)
+      if (enough) expect(ask.streams.size).toBe(partitions.length * [a, b].filter((free) => free > 0).length)
+    }
+  })
+
+  it("asks each partition within as many turns as there are partitions, with one slot only", () => {
+    const partitions = Keys.partitionTable(8)
+    const asked = new Set<string>()
+    for (let turn = 0; turn < 8; turn++) {
+      for (const key of plan([["a", 1]], partitions, turn)?.streams.keys() ?? []) asked.add(key)
+    }
+    expect(asked.size).toBe(8)
+  })
+})

@@ -1,0 +1,117 @@
+/** How a process stops (A5): it reads no more, finishes what fits, hands the rest back at once, and is gone. */
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber } from "effect"
+import { ActorSystem } from "@eco2/core"
+import { Keys } from "@eco2/core/redis"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+const held = (process: Fleet.Process<Fleet.Services>) =>
+  Effect.map(
+    Effect.forEach(["parcel.weigh", "parcel.label", "parcel.ship"], (mailbox) => Fleet.consumersOf(process, mailbox)),
+    (all) => all.flatMap((one) => Object.values(one)).reduce((sum, one) => sum + one, 0)
+  )
+
+describe("stopping", () => {
+  it.live("A5 finishes what fits into the grace period and takes nothing more", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      const client = yield* Fleet.joined(redis.url)
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.as(Deferred.await(gate), { grams: 3 }))
+        }),
+        { shutdownGrace: Duration.seconds(20) }
+      )
+      const id = yield* client.run(Fleet.submit())
+      yield* Deferred.await(begun)
+      const stopping = yield* Effect.forkChild(worker.stop)
+      const trouble = worker.run(ActorSystem.use((system) => Effect.sync(() => system.trouble())))
+      yield* Fleet.until(trouble, (said) => said === "stopping")
+      const other = yield* client.run(Fleet.submit({ owner: "bob" }))
+      yield* Deferred.succeed(gate, undefined)
+      yield* Fiber.join(stopping)
+      const job = yield* client.run(Fleet.jobOf(id))
+      expect(job).toMatchObject({ state: "waiting", at: "label" })
+      expect(job.outputs.get("weigh")).toBe('{"grams":3}')
+      expect((yield* client.run(Fleet.jobOf(other))).state).toBe("waiting")
+      expect(yield* client.send("ZCARD", Keys.alive)).toBe(0)
+    })
+  )
+
+  it.live("A5 hands back what does not fit: no attempt spent, nothing told, and a new process takes it at once", () =>
+    Effect.gen(function* () {
+      const begun = yield* Deferred.make<void>()
+      const client = yield* Fleet.joined(redis.url)
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({ weigh: () => Effect.andThen(Deferred.succeed(begun, undefined), Effect.never) }),
+        { shutdownGrace: Duration.millis(20) }
+      )
+      const id = yield* client.run(Fleet.submit())
+      yield* Deferred.await(begun)
+      yield* worker.stop
+      expect(yield* client.run(Fleet.jobOf(id))).toMatchObject({ state: "waiting", at: "weigh", attempts: 0 })
+      expect(yield* client.run(Fleet.toldOf(id))).toEqual(["queued/started", "weigh/started"])
+      // a lease no reaper could wait for: what is taken was handed back, not inherited
+      const next = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.minutes(5) })
+      yield* Fleet.until(next.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect((yield* client.run(Fleet.toldOf(id))).filter((told) => told === "weigh/started").length).toBe(1)
+      expect(yield* client.run(Fleet.terminalsOf(id))).toEqual(["done"])
+    })
+  )
+
+  it.live("A5 under load leaves no entry behind in its name, and does not wait for anything it need not wait for", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      for (let round = 0; round < 4; round++) {
+        let labelled = 0
+        const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ labelled: () => void labelled++ }), {
+          shutdownGrace: Duration.seconds(20)
+        })
+        const submits = yield* Effect.forkChild(
+          Effect.forEach(
+            Array.from({ length: 120 }, (_, i) => `owner ${i}`),
+            (owner) => client.run(Fleet.submit({ owner }))
+          )
+        )
+        yield* Fleet.until(
+          Effect.sync(() => labelled),
+          (seen) => seen > 0
+        )
+        const start = yield* Fleet.timeOf(client)
+        yield* worker.stop
+        expect((yield* Fleet.timeOf(client)) - start).toBeLessThan(3_000)
+        expect(yield* held(client)).toBe(0)
+        const ids = yield* Fiber.join(submits)
+        const next = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.minutes(5) })
+        for (const id of ids) {
+          const job = yield* Fleet.until(next.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+          expect(job.tries).toBe(3)
+        }
+        yield* next.stop
+      }
+    })
+  )
+
+  it.live(
+    "A5 an entry that the last read brings while an idle process stops is worked on or handed back, never left",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        for (let round = 0; round < 12; round++) {
+          const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+          yield* Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xreadgroup"))
+          const submits = Effect.forEach(
+            Array.from({ length: 5 }, (_, i) => `owner ${i}`),
+            (owner) => client.run(Fleet.submit({ owner })),
+            { concurrency: 5 }
+          )
+          yield* Effect.all([worker.stop, submits], { concurrency: 2 })
+          expect(yield* held(client)).toBe(0)
+        }
+      })
+  )
+})
