@@ -3,6 +3,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Schedule, Schema } from "effect"
 import { Actor, Behavior, Mailbox, Retry } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
+import { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -271,23 +272,18 @@ describe("telling an actor", () => {
       [string, [[string, Array<string>]]]
     ]
     const [entry] = reply[0][1][0]
-    const delivery = (consumer: string) => ({
-      key: "",
-      partition,
-      mailbox: "printer",
-      slot: "printer",
-      entry,
-      fields: new Map([
-        ["type", "Print"],
-        ["body", "{}"]
-      ]),
-      consumer,
-      settling: false,
-      fate: null,
-      dueAt: null,
-      fiber: null,
-      bornAt: 0
-    })
+    const delivery = (consumer: string) =>
+      new Delivery({
+        partition,
+        mailbox: "printer",
+        entry,
+        fields: new Map([
+          ["type", "Print"],
+          ["body", "{}"]
+        ]),
+        consumer,
+        bornAt: 0
+      })
     const settle = (consumer: string, outcome: Mailbox.Outcome) =>
       client.run(Mailbox.Mailbox.use((service) => service.settle(delivery(consumer), outcome)))
     return { client, entry, key, partition, settle }

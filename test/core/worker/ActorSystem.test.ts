@@ -22,7 +22,7 @@ describe("the slot of a delivery", () => {
                   deliveries,
                   (delivery) => {
                     // as a stop does to what has been taken and not begun yet
-                    delivery.fate = "release"
+                    delivery.end("release")
                     return Effect.andThen(system.work(delivery, Effect.never), Deferred.succeed(begun, undefined))
                   },
                   { discard: true }

@@ -136,7 +136,7 @@ const serve = <EX, R>(
             return Effect.forEach(
               rest,
               (item) => {
-                item.delivery.settling = true
+                item.delivery.settle()
                 return Effect.andThen(settlement.failed(item.delivery, exit.cause), done([item]))
               },
               { discard: true }
@@ -190,7 +190,7 @@ const serve = <EX, R>(
             const empty = batch.items.every(({ gone }) => gone)
             if (empty) close(item.delivery.fields.get("type") ?? "", batch)
             const ended = empty && batch.fiber !== null ? Fiber.interrupt(batch.fiber) : Effect.void
-            return item.delivery.fate === "release"
+            return item.delivery.endReason === "release"
               ? Effect.andThen(ended, settlement.release(item.delivery))
               : Effect.asVoid(ended)
           })

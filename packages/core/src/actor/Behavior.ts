@@ -153,8 +153,8 @@ const serve = <EX, R>(
         exit: Exit.Exit<unknown, Tagged>
       ) {
         if (Exit.isFailure(exit)) {
-          if (delivery.fate === "lost") return
-          if (delivery.fate === "release") return yield* settlement.release(delivery)
+          if (delivery.endReason === "lost") return
+          if (delivery.endReason === "release") return yield* settlement.release(delivery)
           if (asker === null) return yield* settlement.failed(delivery, exit.cause)
         }
         if (asker !== null) yield* tell(asker, yield* answerOf(delivery, exit))

@@ -11,11 +11,11 @@ import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Outcome } from "../mailbox/Mailbox.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { Policies } from "../policy/Policies.ts"
-import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { deadLetters } from "../telemetry/Metrics.ts"
 import { ActorSystem } from "../worker/ActorSystem.ts"
 import type { Protocol } from "./Actor.ts"
+import * as Recorder from "../worker/Recorder.ts"
 import * as Retry from "../worker/Retry.ts"
 
 /** What serving an actor takes of its protocol. */
@@ -69,24 +69,9 @@ export const make = Effect.fnUntraced(function* (
     ])
   )
 
-  /** Until Redis has it: what was done is done, and every script may be sent twice. */
+  const recorder = Recorder.make(system)
   const record = (deliveries: ReadonlyArray<Delivery>, send: Effect.Effect<unknown, RedisError>) =>
-    Effect.suspend(() => {
-      for (const delivery of deliveries) delivery.settling = true
-      return send
-    }).pipe(
-      Effect.retry({
-        schedule: Retry.settling,
-        while: (error) => isTransient(error) && !system.abandoned(),
-        times: 1_800
-      }),
-      Effect.catch((error) =>
-        Effect.logError("message could not be settled").pipe(
-          Effect.annotateLogs({ entries: deliveries.map(({ key }) => key), error: error.message })
-        )
-      ),
-      Effect.asVoid
-    )
+    Effect.asVoid(recorder(deliveries, send))
   const settle = (delivery: Delivery, outcome: Outcome) => record([delivery], mailbox.settle(delivery, outcome))
   const later = (delivery: Delivery, delayMillis: number, attempts: number) =>
     Effect.tap(settle(delivery, { _tag: "later", delayMillis, attempts }), () =>

@@ -1,9 +1,10 @@
 /**
- * Alarm: one timer for all that wait for a limit in this process. It stands at the earliest time known. Whoever waits can be
- * woken early: something was given back here, and the first of a line may be served at once.
+ * Alarm: wakes fibers that sleep in lines, by one timer for all. The first of a line can be woken early: where something was
+ * given back, it may be served at once.
  */
 import { Effect } from "effect"
 import type { Scope } from "effect"
+import * as DueTimer from "./DueTimer.ts"
 
 interface Sleeper {
   readonly line: string
@@ -21,24 +22,15 @@ export interface Alarm {
 
 export const make = Effect.gen(function* (): Effect.fn.Return<Alarm, never, Scope.Scope> {
   const sleepers = new Set<Sleeper>()
-  let timer: NodeJS.Timeout | undefined
-  let standsAt = Infinity
-
-  const stand = (at: number) => {
-    clearTimeout(timer)
-    standsAt = at
-    if (at < Infinity) timer = setTimeout(ring, Math.max(1, Math.ceil(at - performance.now())))
-  }
-  const ring = () => {
-    const now = performance.now()
+  const timer = DueTimer.make((now) => {
     let next = Infinity
     for (const sleeper of sleepers) {
       if (sleeper.at <= now) sleeper.resume()
       else next = Math.min(next, sleeper.at)
     }
-    stand(next)
-  }
-  yield* Effect.addFinalizer(() => Effect.sync(() => clearTimeout(timer)))
+    return next
+  })
+  yield* Effect.addFinalizer(() => Effect.sync(timer.stop))
 
   return {
     sleep: (line, order, millis) =>
@@ -53,7 +45,7 @@ export const make = Effect.gen(function* (): Effect.fn.Return<Alarm, never, Scop
           }
         }
         sleepers.add(sleeper)
-        if (sleeper.at < standsAt) stand(sleeper.at)
+        timer.at(sleeper.at)
         return Effect.sync(() => void sleepers.delete(sleeper))
       }),
     wakeFirst: (line) => {

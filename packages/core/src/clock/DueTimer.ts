@@ -1,6 +1,7 @@
 /**
- * DueTimer: one timer for many due times. It stands at the earliest known; when it goes off, whoever is over time is served,
- * and it stands at the next. What was done in time costs nothing. Times are performance.now()'s milliseconds.
+ * DueTimer: one timer for many due times. It is set to the earliest; when it goes off, all that are due are served, and it is
+ * set to the next. What ends in time costs nothing. Times are performance.now()'s milliseconds.
+ * Under it: CommandDeadline, Alarm (sleepers of a limit), Timeouts (attempts), Replies (asks).
  */
 
 export interface DueTimer {
@@ -14,11 +15,17 @@ export interface DueTimer {
 export const make = (serve: (now: number) => number): DueTimer => {
   let timer: NodeJS.Timeout | undefined
   let standsAt = Infinity
+  const ring = () => {
+    // what is served may set the timer anew: it must not be taken for the one that has just gone off
+    standsAt = Infinity
+    const next = serve(performance.now())
+    if (next < standsAt) stand(next)
+  }
   const stand = (due: number) => {
     clearTimeout(timer)
     standsAt = due
     if (due === Infinity) return
-    timer = setTimeout(() => stand(serve(performance.now())), Math.max(1, due - performance.now()))
+    timer = setTimeout(ring, Math.max(1, Math.ceil(due - performance.now())))
   }
   return {
     at: (due) => {

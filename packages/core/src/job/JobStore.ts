@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { RateLimited } from "../limit/Limit.ts"
 import { MailboxFull, movesEntries } from "../mailbox/Mailbox.ts"
+import * as MailboxCapacity from "../policy/MailboxCapacity.ts"
 import { Policies } from "../policy/Policies.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
@@ -213,8 +214,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const ttl = Duration.toMillis(config.jobTtl)
     const letterTtl = Duration.toMillis(config.letterTtl)
     const policies = yield* Policies
-    const capacityOf = (mailbox: string) =>
-      Math.max(1, Math.ceil((policies.of(mailbox).capacity ?? config.mailboxCapacity) / config.partitions))
+    const capacityOf = yield* MailboxCapacity.perPartition
     const decodeFlat = decodeReply("HGETALL", Flat)
     const decodeLength = decodeReply("STRLEN", Schema.Int)
 

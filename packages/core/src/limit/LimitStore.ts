@@ -5,10 +5,12 @@
  */
 import { Duration, Effect, Schema } from "effect"
 import type { LimitKeys } from "../redis/Keys.ts"
+import { decodeReply } from "../redis/RedisClient.ts"
 import type { RedisClient } from "../redis/RedisClient.ts"
 import { RedisReplyInvalid } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
+import * as ServerTime from "../redis/ServerTime.ts"
 import * as TickBatch from "../clock/TickBatch.ts"
 import type { Limit } from "./Limit.ts"
 
@@ -75,7 +77,7 @@ const settleScript = script("limit-settle", 3, Schema.Array(Schema.Literals([0, 
 const pauseScript = script("limit-pause", 1, Schema.Int)
 const renewScript = script("limit-renew", 2, Schema.Array(Schema.String))
 
-const Grants = Schema.Tuple([Schema.Tuple([Schema.String, Schema.String]), Schema.Array(Schema.String)])
+const decodeGrants = decodeReply("LRANGE", Schema.Array(Schema.NumberFromString))
 
 /** Requests in one script call: a script holds Redis up for all. */
 const mostTogether = 32
@@ -185,15 +187,11 @@ export const make = (
     granted: ({ keys, limit }) =>
       Effect.flatMap(
         Effect.zip(redis.send("TIME"), redis.send("LRANGE", keys.grants, 0, -1), { concurrent: true }),
-        (replies) =>
-          Schema.decodeUnknownEffect(Grants)(replies).pipe(
-            Effect.mapError((issue) => new RedisReplyInvalid({ command: "LRANGE", reason: String(issue) })),
-            Effect.map(([[seconds, micros], times]) => {
-              const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000) + offset
-              const since = now - Duration.toMillis(limit.window)
-              return times.filter((time) => Number(time) > since).length
-            })
-          )
+        ([time, grants]) =>
+          Effect.zipWith(ServerTime.decode(time), decodeGrants(grants), (now, times) => {
+            const since = now + offset - Duration.toMillis(limit.window)
+            return times.filter((time) => time > since).length
+          })
       ),
     renew: ({ keys, limit }, ids) =>
       redis.run(renewScript, [keys.state, keys.held], [offset, leaseMillis, limit.permits ?? 0, ...ids])

@@ -28,8 +28,7 @@ export const untimed = (
     Effect.acquireUseRelease(
       Effect.sync(() => {
         if (waits++ > 0) return
-        leftMillis = Math.max(1, (delivery.dueAt ?? Infinity) - performance.now())
-        delivery.dueAt = null
+        leftMillis = delivery.stopClock()
       }),
       () => wait,
       () =>

@@ -7,7 +7,8 @@ import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
-import { Policies } from "../policy/Policies.ts"
+import * as MailboxCapacity from "../policy/MailboxCapacity.ts"
+import type { Policies } from "../policy/Policies.ts"
 import * as Keys from "../redis/Keys.ts"
 import type { Partition } from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
@@ -136,9 +137,7 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
     const redis = yield* RedisClient
     const keyspace = yield* Keyspace
     const config = yield* CoreConfig
-    const policies = yield* Policies
-    const capacityOf = (name: string) =>
-      Math.max(1, Math.ceil((policies.of(name).capacity ?? config.mailboxCapacity) / config.partitions))
+    const capacityOf = yield* MailboxCapacity.perPartition
     const letterTtl = Duration.toMillis(config.letterTtl)
 
     return Mailbox.of({

@@ -8,6 +8,7 @@ import { JobId } from "../job/Job.ts"
 import { JobStore } from "../job/JobStore.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
+import * as Pairs from "../redis/Pairs.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 
@@ -53,8 +54,7 @@ const pageOfLetters = 200
 const isJobId = Schema.is(JobId)
 
 const toLetter = (mailbox: string, partition: number, entry: string, flat: ReadonlyArray<string>): Letter => {
-  const fields = new Map<string, string>()
-  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
+  const fields = Pairs.toMap(flat)
   const job = fields.get("job") ?? ""
   return {
     id: `${partition}/${entry}`,

@@ -7,6 +7,8 @@ import { CoreConfig } from "../config/CoreConfig.ts"
 import { group } from "../mailbox/Mailbox.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import * as Keys from "../redis/Keys.ts"
+import * as ServerTime from "../redis/ServerTime.ts"
+import * as Pairs from "../redis/Pairs.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 
@@ -34,7 +36,6 @@ export class Fleet extends Context.Service<
 
 const Scores = Schema.Array(Schema.String)
 const Consumers = Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number])))
-const Time = Schema.Tuple([Schema.NumberFromString, Schema.NumberFromString])
 
 export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
   Fleet,
@@ -44,7 +45,6 @@ export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace | CoreConfi
     const leaseMillis = Duration.toMillis((yield* CoreConfig).lease)
     const decodeScores = decodeReply("ZRANGE", Scores)
     const decodeConsumers = decodeReply("XINFO CONSUMERS", Consumers)
-    const decodeTime = decodeReply("TIME", Time)
 
     const held = Effect.fnUntraced(function* (mailboxes: ReadonlyArray<string>) {
       const inFlight = new Map<string, number>()
@@ -68,23 +68,20 @@ export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace | CoreConfi
 
     return Fleet.of({
       members: Effect.fnUntraced(function* (mailboxes) {
-        const [seconds, micros] = yield* redis.send("TIME").pipe(Effect.flatMap(decodeTime))
-        const now = seconds * 1_000 + Math.floor(micros / 1_000)
+        const now = yield* redis.send("TIME").pipe(Effect.flatMap(ServerTime.decode))
         const flat = yield* redis.send("ZRANGE", Keys.alive, 0, -1, "WITHSCORES").pipe(Effect.flatMap(decodeScores))
         const inFlight = yield* held(mailboxes)
-        const members: Array<Member> = []
-        for (let i = 0; i + 1 < flat.length; i += 2) {
-          const token = flat[i]!
-          const score = Number(flat[i + 1])
-          members.push({
+        const members = Array.from(Pairs.toMap(flat), ([token, text]): Member => {
+          const score = Number(text)
+          return {
             token,
             role: token.split(".", 1)[0] ?? "",
             state: score < 0 ? "condemned" : score <= now ? "expired" : "alive",
             leaseMillis: Math.abs(score) - now,
             heardMillis: score < 0 ? null : Math.max(0, leaseMillis - (score - now)),
             inFlight: inFlight.get(token) ?? 0
-          })
-        }
+          }
+        })
         return members.toSorted((a, b) => b.leaseMillis - a.leaseMillis)
       })
     })

@@ -8,6 +8,7 @@ import { Cause, Config, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { ActorSystem } from "../worker/ActorSystem.ts"
 import { Attempt, untimed } from "../mailbox/Attempt.ts"
 import { concurrencyVariable } from "../actor/Behavior.ts"
+import * as Recorder from "../worker/Recorder.ts"
 import * as Retry from "../worker/Retry.ts"
 import * as Setting from "../config/Setting.ts"
 import { aloneFrom } from "../mailbox/Delivery.ts"
@@ -129,6 +130,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
             Effect.annotateLogs({ ...notes, stage: mailbox, reason })
           )
         )
+      const record = Recorder.make(system)
       let begins = 0
 
       const run: StageRunner["run"] = (begun, restore) => {
@@ -146,7 +148,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         const handle = Effect.suspend(() => {
           system.watch(delivery, timeoutMillis)
           // told to end while the result that kept the job was on its way to Redis: nothing begins after it (A5)
-          return delivery.fate === null ? edges.read(job) : Effect.interrupt
+          return delivery.endReason === null ? edges.read(job) : Effect.interrupt
         }).pipe(
           Effect.flatMap((values) => handler(values, facts)),
           Effect.provideService(Attempt, {
@@ -159,10 +161,10 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         const work = suspected ? Effect.andThen(system.alone(delivery), handle) : handle
         const settle = (exit: Exit.Exit<string, E | StageError>): Effect.Effect<Begun | null> => {
           if (Exit.isSuccess(exit)) return outcome.succeed(begun, exit.value, tells)
-          if (delivery.fate === "lost") return Effect.as(outcome.lost, null)
-          if (delivery.fate === "release") return Effect.as(outcome.release(begun), null)
+          if (delivery.endReason === "lost") return Effect.as(outcome.lost, null)
+          if (delivery.endReason === "release") return Effect.as(outcome.release(begun), null)
           const cause =
-            delivery.fate === "timeout"
+            delivery.endReason === "timeout"
               ? Cause.fail(new StageTimeout({ stage: stage.name, millis: timeoutMillis }))
               : exit.cause
           return Effect.as(outcome.failed(begun, cause), null)
@@ -225,8 +227,8 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
             yield* system.work(
               delivery,
               Effect.asVoid(
-                outcome.record(
-                  delivery,
+                record(
+                  [delivery],
                   messages.settle(delivery, {
                     _tag: "dead",
                     cause: "EntryMalformed",

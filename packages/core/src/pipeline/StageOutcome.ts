@@ -5,14 +5,13 @@
 import { Duration, Effect, Metric } from "effect"
 import type { Cause } from "effect"
 import { ActorSystem } from "../worker/ActorSystem.ts"
+import * as Recorder from "../worker/Recorder.ts"
 import * as Retry from "../worker/Retry.ts"
 import { fragment, openRetrying } from "../job/JobEvent.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Message } from "../mailbox/Mailbox.ts"
 import type { StageLimits } from "../policy/StageLimits.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
-import { isTransient } from "../redis/RedisError.ts"
-import type { RedisError } from "../redis/RedisError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import type { Job, PlanStep } from "../job/Job.ts"
 import { JobStore } from "../job/JobStore.ts"
@@ -31,8 +30,6 @@ export interface Failure {
 }
 
 export interface StageOutcome<E> {
-  /** Sends a result until Redis has it: it may have cost money, and every script may be sent twice. */
-  readonly record: <O>(delivery: Delivery, result: Effect.Effect<O, RedisError>) => Effect.Effect<O | "unsettled">
   /** Commits; answers the next stage when the job was kept for it. */
   readonly succeed: (begun: Begun, output: string, tells: ReadonlyArray<Message>) => Effect.Effect<Begun | null>
   /** Tried again as the policy says, or given up. */
@@ -65,28 +62,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   const jobsDone = Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "done" })
   const jobsFailed = Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "failed" })
 
-  const whileItMayHelp = {
-    schedule: Retry.settling,
-    while: (error: RedisError) => isTransient(error) && !system.abandoned(),
-    times: 1_800
-  }
-  const record: StageOutcome<E>["record"] = <O>(
-    delivery: Delivery,
-    result: Effect.Effect<O, RedisError>
-  ): Effect.Effect<O | "unsettled"> =>
-    Effect.suspend(() => {
-      delivery.settling = true
-      return result
-    }).pipe(
-      // the schedule is made only for those that need it
-      Effect.catchIf(isTransient, () => Effect.retry(result, whileItMayHelp)),
-      Effect.catch((error) =>
-        Effect.as(
-          Effect.logError("result could not be recorded").pipe(Effect.annotateLogs({ error: error.message })),
-          "unsettled" as const
-        )
-      )
-    )
+  const record = Recorder.make(system)
 
   const succeed: StageOutcome<E>["succeed"] = Effect.fnUntraced(function* (
     { delivery, holding, job, parent },
@@ -100,7 +76,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     const runner = next === undefined ? undefined : runners.get(next.mailbox)
     const keep = next !== undefined && runner !== undefined && system.reserve(next.mailbox) ? runner.nextToken() : null
     const answer = yield* record(
-      delivery,
+      [delivery],
       store.commit({
         ...holding,
         output,
@@ -127,7 +103,6 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
       Effect.annotateLogs({ work_ms: answer.workMillis })
     )
     if (!kept || next === undefined || keep === null) return null
-    delivery.settling = false
     return {
       delivery,
       parent,
@@ -149,7 +124,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     const attempts = job?.attempts ?? 0
     const progress = job?.progress ?? 0
     const answer = yield* record(
-      delivery,
+      [delivery],
       store.bury(holding, {
         failure: {
           code: failure.tag,
@@ -190,7 +165,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     }
     const delayMillis = Math.max(1, Math.ceil(Duration.toMillis(decision.delay)))
     const answer = yield* record(
-      delivery,
+      [delivery],
       store.defer(holding, {
         delayMillis,
         giveBack: decision._tag === "later",
@@ -211,12 +186,11 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   })
 
   return {
-    record,
     succeed,
     failed,
     giveUp,
     release: ({ delivery, holding }) =>
-      Effect.asVoid(record(delivery, store.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))),
+      Effect.asVoid(record([delivery], store.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))),
     lost: Effect.andThen(Metric.update(lateResults, 1), Effect.logInfo("interrupted: the job is no longer ours"))
   }
 })

@@ -8,13 +8,16 @@ import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { scheduled } from "../job/JobId.ts"
-import { Policies } from "../policy/Policies.ts"
+import * as MailboxCapacity from "../policy/MailboxCapacity.ts"
+import type { Policies } from "../policy/Policies.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
+import * as Pairs from "../redis/Pairs.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import { RedisReplyInvalid } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { movesJobs } from "../job/JobStore.ts"
+import * as ServerTime from "../redis/ServerTime.ts"
 import * as Script from "../redis/Script.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
 
@@ -142,8 +145,7 @@ const staleMillis = 150_000
 const forgetMillis = Duration.toMillis("90 days")
 
 const stateOf = (name: string, flat: ReadonlyArray<string>, looked: boolean): ScheduleState => {
-  const fields = new Map<string, string>()
-  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
+  const fields = Pairs.toMap(flat)
   const time = (field: string) => (fields.has(field) ? Number(fields.get(field)) : null)
   const kind = fields.get("kind") ?? ""
   const paused = fields.has("paused")
@@ -170,13 +172,10 @@ export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreC
     const redis = yield* RedisClient
     const keyspace = yield* Keyspace
     const config = yield* CoreConfig
-    const policies = yield* Policies
-    const capacityOf = (mailbox: string) =>
-      Math.max(1, Math.ceil((policies.of(mailbox).capacity ?? config.mailboxCapacity) / config.partitions))
+    const capacityOf = yield* MailboxCapacity.perPartition
     const count = keyspace.partitions.length
     const decodeIndex = decodeReply("ZRANGE", Fields)
     const decodeHash = decodeReply("HGETALL", Fields)
-    const decodeTime = decodeReply("TIME", Schema.Tuple([Schema.NumberFromString, Schema.NumberFromString]))
 
     const steer = (name: string, verb: "pause" | "resume" | "run", id = "", trace = "") =>
       Effect.flatMap(
@@ -226,8 +225,7 @@ export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreC
         return { now: Number(time), outcomes }
       }),
       list: Effect.gen(function* () {
-        const [seconds, micros] = yield* redis.send("TIME").pipe(Effect.flatMap(decodeTime))
-        const now = seconds * 1_000 + Math.floor(micros / 1_000) + config.clockOffsetMillis
+        const now = (yield* redis.send("TIME").pipe(Effect.flatMap(ServerTime.decode))) + config.clockOffsetMillis
         const parts = yield* Effect.forEach(
           keyspace.partitions,
           Effect.fnUntraced(function* (partition) {

@@ -3,6 +3,7 @@
  * read whole by a follower (TopicFollower), so that place and fields fit together without a script.
  */
 import { Effect, Schema } from "effect"
+import * as Pairs from "../redis/Pairs.ts"
 import { decodeReply } from "../redis/RedisClient.ts"
 import type { RedisReplyInvalid } from "../redis/RedisError.ts"
 
@@ -30,8 +31,7 @@ export const decodeState = (
   reply: unknown
 ): Effect.Effect<{ readonly head: Head; readonly fields: ReadonlyMap<string, string> }, RedisReplyInvalid> =>
   Effect.map(decodePairs(reply), (flat) => {
-    const fields = new Map<string, string>()
-    for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
+    const fields = new Map(Pairs.toMap(flat))
     const head = headOf(fields.get(headField))
     fields.delete(headField)
     return { head, fields }

@@ -37,7 +37,7 @@ export class ActorSystem extends Context.Service<
     readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
     /** Frees the slot of a delivery that needs no work. */
     readonly drop: (delivery: Delivery) => void
-    /** Ends the attempt now beginning, with fate `timeout`, if it is not settling after `millis`. */
+    /** Ends the attempt now beginning, for the reason `timeout`, if it is not settling after `millis`. */
     readonly watch: (delivery: Delivery, millis: number) => void
     /** Resumes when the delivery is the only one in work here; nothing is taken up beside it until it is over (A2). */
     readonly alone: (delivery: Delivery) => Effect.Effect<void>
@@ -167,7 +167,7 @@ const make = Effect.fnUntraced(function* (role: string) {
       Effect.suspend(() => server.take(deliveries)),
       (exit) => {
         if (Exit.isSuccess(exit)) return Effect.void
-        for (const delivery of deliveries) if (delivery.fiber === null) workload.finish(delivery)
+        for (const delivery of deliveries) if (!delivery.isBegun) workload.finish(delivery)
         return failedWith(server.mailbox, exit.cause)
       }
     ).pipe(Effect.catchDefect(() => Effect.void))
@@ -187,7 +187,7 @@ const make = Effect.fnUntraced(function* (role: string) {
       yield* startReading
     }),
     work: Effect.fnUntraced(function* (delivery, work) {
-      if (delivery.fate === "lost") return workload.finish(delivery)
+      if (delivery.endReason === "lost") return workload.finish(delivery)
       // started at once: a fiber interrupted before its first step runs nothing, not even what frees its slot
       const fiber = yield* Effect.forkIn(
         Effect.onExit(work, (exit) => {
@@ -197,12 +197,7 @@ const make = Effect.fnUntraced(function* (role: string) {
         scope,
         { startImmediately: true }
       )
-      delivery.fiber = fiber
-      if (delivery.fate !== null) {
-        const fate = delivery.fate
-        delivery.fate = null
-        yield* workload.end(delivery, fate)
-      }
+      if (delivery.begun(fiber)) yield* Fiber.interrupt(fiber)
     }),
     drop: (delivery) => workload.finish(delivery),
     watch: timeouts.watch,

@@ -9,7 +9,7 @@ import * as DueTimer from "../clock/DueTimer.ts"
 import type { Workload } from "./Workload.ts"
 
 export interface Timeouts {
-  /** The attempt now beginning is ended with fate `timeout` after `millis`, unless it is settling by then. */
+  /** The attempt now beginning is ended for the reason `timeout` after `millis`, unless it is settling by then. */
   readonly watch: (delivery: Delivery, millis: number) => void
 }
 
@@ -18,9 +18,10 @@ export const make = Effect.fnUntraced(function* (workload: Workload): Effect.fn.
   const timer = DueTimer.make((now) => {
     let next = Infinity
     for (const delivery of workload.deliveries.values()) {
-      if (delivery.dueAt === null || delivery.settling) continue
-      if (delivery.dueAt <= now) fork(workload.end(delivery, "timeout"))
-      else next = Math.min(next, delivery.dueAt)
+      const at = delivery.timeoutAt
+      if (at === null) continue
+      if (at <= now) fork(workload.end(delivery, "timeout"))
+      else next = Math.min(next, at)
     }
     return next
   })
@@ -28,8 +29,9 @@ export const make = Effect.fnUntraced(function* (workload: Workload): Effect.fn.
 
   return {
     watch: (delivery, millis) => {
-      delivery.dueAt = performance.now() + millis
-      timer.at(delivery.dueAt)
+      const at = performance.now() + millis
+      delivery.timesOutAt(at)
+      timer.at(at)
     }
   }
 })

@@ -4,9 +4,10 @@
  * equal to its pending list (A4). Shared by Reader, Heartbeat, Shutdown; plain data, changed between awaits only.
  */
 import { Effect, Fiber, Option } from "effect"
-import { fieldsOf, keyOf } from "../mailbox/Delivery.ts"
-import type { Delivery, Entry, Fate } from "../mailbox/Delivery.ts"
+import { Delivery, keyOf } from "../mailbox/Delivery.ts"
+import type { EndReason, Entry } from "../mailbox/Delivery.ts"
 import type { Partition } from "../redis/Keys.ts"
+import * as Pairs from "../redis/Pairs.ts"
 
 /** A mailbox this process serves. */
 export interface Server {
@@ -137,20 +138,15 @@ export class Workload {
   add(partition: Partition, mailbox: string, consumer: string, entry: Entry): Delivery | null {
     const key = keyOf(partition, mailbox, entry[0])
     if (this.deliveries.has(key)) return null
-    const delivery: Delivery = {
-      key,
+    const [id, flat] = entry
+    const delivery = new Delivery({
       partition,
       mailbox,
-      slot: mailbox,
-      entry: entry[0],
-      fields: fieldsOf(entry),
+      entry: id,
+      fields: Pairs.toMap(flat ?? []),
       consumer,
-      settling: false,
-      fate: null,
-      dueAt: null,
-      fiber: null,
       bornAt: this.tick()
-    }
+    })
     this.deliveries.set(key, delivery)
     this.#busy.set(mailbox, this.busy(mailbox) + 1)
     return delivery
@@ -190,7 +186,7 @@ export class Workload {
   /** The delivery goes on with a promised slot of another mailbox; its old slot is free. */
   move(delivery: Delivery, mailbox: string): void {
     this.#leave(delivery)
-    delivery.slot = mailbox
+    delivery.keptFor(mailbox)
     this.#busy.set(mailbox, this.busy(mailbox) + 1)
     this.#promise(mailbox, -1)
   }
@@ -206,13 +202,11 @@ export class Workload {
     if (delivery.slot !== delivery.mailbox) this.#kept.set(delivery.slot, (this.#kept.get(delivery.slot) ?? 1) - 1)
   }
 
-  /** Ends a delivery from outside its fiber. A result already on its way to Redis is let through; what would follow is not. */
-  end(delivery: Delivery, fate: Fate): Effect.Effect<void> {
+  /** Ends a delivery from outside its fiber (Delivery.end); resumes when its fiber has ended. */
+  end(delivery: Delivery, reason: EndReason): Effect.Effect<void> {
     return Effect.suspend(() => {
-      // a time-out is the attempt's that settles, not that of the stage the job may be kept for
-      if (delivery.fate !== null || (fate === "timeout" && delivery.settling)) return Effect.void
-      delivery.fate = fate
-      return delivery.settling || delivery.fiber === null ? Effect.void : Effect.asVoid(Fiber.interrupt(delivery.fiber))
+      const fiber = delivery.end(reason)
+      return fiber === null ? Effect.void : Effect.asVoid(Fiber.interrupt(fiber))
     })
   }
 

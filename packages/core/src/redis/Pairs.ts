@@ -1,0 +1,6 @@
+/** Pairs: what Redis answers as field, value, field, value, … (HGETALL, a stream's entry, WITHSCORES). */
+export const toMap = (flat: ReadonlyArray<string>): ReadonlyMap<string, string> => {
+  const fields = new Map<string, string>()
+  for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)
+  return fields
+}
