@@ -45,7 +45,7 @@ export const layer = (url: string, breaking: Breaking) => {
   ).pipe(Layer.provide(RedisClient.layerUrl(url)))
 }
 
-export type Present = ActorSystem | ImageMemory | Client.Client
+export type Present = Worker.Worker
 
 /** A working process on it, and its own counts. */
 export const working = Effect.fnUntraced(function* <E>(

@@ -11,8 +11,6 @@ import {
   Client,
   CoreConfig,
   EventLog,
-  ImageMemory,
-  ScheduleLoop,
   Job,
   JobEnds,
   JobEvent,
@@ -163,7 +161,7 @@ export const joined = (url: string, values: Values = {}): Effect.Effect<Process<
 /** A process that serves `behaviors`, as a worker does. */
 export const working = <E>(
   url: string,
-  behaviors: Layer.Layer<never, E, ActorSystem | ScheduleLoop | ImageMemory | Services>,
+  behaviors: Layer.Layer<never, E, Worker.Worker | Services>,
   values: Values = {}
 ): Effect.Effect<Process<Services | ActorSystem>, never, Scope.Scope> =>
   start<Services | ActorSystem>(

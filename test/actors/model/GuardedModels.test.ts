@@ -1,6 +1,6 @@
 /** Calls of hosted models, kept to their limits and behind their breakers, on a real Redis and a model server on loopback. */
 import { expect, it } from "@effect/vitest"
-import { CoreConfig, Worker } from "@eco2/core"
+import { CoreConfig, ImageMemory, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { ConfigProvider, Context, Effect, Fiber, Layer, Metric, References } from "effect"
 import type { Scope } from "effect"
@@ -36,7 +36,7 @@ const worker = (env: Record<string, string> = {}, aheadMillis = 0): Effect.Effec
     const context: Context.Context<Ports | RedisClient.RedisClient> = yield* Effect.orDie(
       Layer.build(
         GuardedModels.layer.pipe(
-          Layer.provide([Models.layer, Pictures.layer, Worker.limits]),
+          Layer.provide([Models.layer, Layer.provide(Pictures.layer, ImageMemory.layer), Worker.limits]),
           Layer.provideMerge(RedisClient.layerUrl(redis.url)),
           Layer.provide(CoreConfig.layerWith({ clockOffsetMillis: aheadMillis })),
           Layer.provide(

@@ -1,6 +1,6 @@
 /** Pictures given by their address: what is fetched, what is not, and how little one's slow hosts are to others. */
 import { describe, expect, it } from "@effect/vitest"
-import { CoreConfig } from "@eco2/core"
+import { CoreConfig, ImageMemory } from "@eco2/core"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import type { Scope } from "effect"
 import { TestClock } from "effect/testing"
@@ -16,7 +16,7 @@ const pictures = (host: PictureHost, env: Record<string, string> = {}, imageMemo
     Effect.orDie(
       Layer.build(
         Pictures.layer.pipe(
-          Layer.provide(CoreConfig.layerWith({ imageMemory })),
+          Layer.provide(Layer.provide(ImageMemory.layer, CoreConfig.layerWith({ imageMemory }))),
           Layer.provide(
             ConfigProvider.layer(
               ConfigProvider.fromEnv({ env: { FETCH_ALLOW_PRIVATE: host.places.join(","), ...env } })

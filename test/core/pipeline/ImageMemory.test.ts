@@ -1,22 +1,23 @@
 /** Pictures held by one process's handlers: bounded in bytes, first come first served, given back however an attempt ends. */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Metric, Schema } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Metric, Schema, Scope } from "effect"
 import { ImageMemory, Pipeline, Stage, StageBehavior } from "@eco2/core"
 import type { Job } from "@eco2/core"
 import { Metrics } from "@eco2/core/telemetry"
-import { layer as imageMemoryLayer } from "../../../packages/core/src/pipeline/ImageMemory.ts"
+import * as JobImages from "../../../packages/core/src/pipeline/JobImages.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 const most = 100
-type Memory = ImageMemory["Service"]
+type Images = JobImages.JobImages["Service"]
 
 /** A memory of its own with room for `most` bytes, and a way to have a job with an image of so many. */
 const withMemory = <A, E>(
   body: (
-    memory: Memory,
+    memory: Images,
     jobWith: (bytes: number) => Effect.Effect<Job.JobId>,
-    client: Fleet.Process<Fleet.Services>
+    client: Fleet.Process<Fleet.Services>,
+    hold: ImageMemory.ImageMemory["Service"]["hold"]
   ) => Effect.Effect<A, E>
 ) =>
   Effect.gen(function* () {
@@ -25,8 +26,11 @@ const withMemory = <A, E>(
       Effect.orDie(client.run(Fleet.submit({ owner: `of ${bytes}`, image: new Uint8Array(bytes).fill(7) })))
     return yield* client.run(
       Effect.provide(
-        ImageMemory.use((memory) => body(memory, jobWith, client)),
-        imageMemoryLayer
+        Effect.gen(function* () {
+          const { hold } = yield* ImageMemory.ImageMemory
+          return yield* body(yield* JobImages.JobImages, jobWith, client, hold)
+        }),
+        Layer.provideMerge(JobImages.layer, ImageMemory.layer)
       )
     )
   })
@@ -34,7 +38,23 @@ const waiting = Metric.value(Metrics.imageWaiting).pipe(Effect.map(({ value }) =
 const heldBytes = Metric.value(Metrics.imageBytes).pipe(Effect.map(({ value }) => value))
 const sizeOf = (image: Buffer | null) => image?.length ?? null
 
-describe("the memory for pictures", () => {
+describe("the memory for images", () => {
+  it.live("images of jobs and those a handler fetches itself share one pool: what one holds, the other waits for", () =>
+    withMemory((memory, jobWith, _, hold) =>
+      Effect.gen(function* () {
+        const fetched = yield* Scope.make()
+        yield* Scope.provide(hold(60), fetched)
+        const stored = memory.attempt(yield* jobWith(60))
+        const reading = yield* Effect.forkChild(stored.image)
+        yield* Fleet.until(waiting, (count) => count === 1)
+        expect(yield* heldBytes).toBe(60)
+        yield* Scope.close(fetched, Exit.void)
+        expect(sizeOf(yield* Fiber.join(reading))).toBe(60)
+        yield* stored.end
+      })
+    )
+  )
+
   it.live("serves who came first, though one who came later would fit", () =>
     withMemory((memory, jobWith) =>
       Effect.gen(function* () {

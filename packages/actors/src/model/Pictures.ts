@@ -4,10 +4,10 @@
  *   a fetch     15 seconds in all
  *   at once     32 in a process, of them 16 from one host and 8 for one owner: whoever names slow hosts waits for himself
  *   a place     is waited for 2 seconds where one's own are taken, 5 where all are; then PicturesBusy, which spends no attempt
- *   memory      fetched pictures take room until the call is over, IMAGE_MEMORY bytes in all
+ *   memory      fetched pictures take room of ImageMemory until the call is over, beside the images of jobs
  * Neither waiting nor fetching counts against the stage's timeout (Attempt).
  */
-import { Attempt, CoreConfig, Jitter } from "@eco2/core"
+import { Attempt, ImageMemory, Jitter } from "@eco2/core"
 import { GuardedFetch } from "@eco2/core/net"
 import { Context, Duration, Effect, Layer, RcMap, Scope, Semaphore } from "effect"
 import type { Config } from "effect"
@@ -51,14 +51,13 @@ const patience = Duration.seconds(5)
 /** Who found no place comes again after this. */
 const awayMillis = 5_000
 
-export const layer: Layer.Layer<Pictures, Config.ConfigError, CoreConfig> = Layer.effect(
+export const layer: Layer.Layer<Pictures, Config.ConfigError, ImageMemory.ImageMemory> = Layer.effect(
   Pictures,
   Effect.gen(function* () {
     const guarded = yield* GuardedFetch.GuardedFetch
     const hosts = yield* ImageHosts
-    const { imageMemory } = yield* CoreConfig
+    const memory = yield* ImageMemory.ImageMemory
     const places = yield* Semaphore.make(mostAtOnce)
-    const room = yield* Semaphore.make(imageMemory)
     const ofHost = yield* RcMap.make({ lookup: (_host: string) => Semaphore.make(mostOfHost) })
     const ofOwner = yield* RcMap.make({ lookup: (_owner: string) => Semaphore.make(mostOfOwner) })
 
@@ -104,13 +103,7 @@ export const layer: Layer.Layer<Pictures, Config.ConfigError, CoreConfig> = Laye
         Scope.make(),
         (kept) => {
           /** Room for the bytes, until the call is over. */
-          const keep = (picture: Bytes) => {
-            const permits = Math.min(picture.bytes.length, imageMemory)
-            const taken = Effect.acquireRelease(room.take(permits), () => room.release(permits), {
-              interruptible: true
-            })
-            return Effect.as(Scope.provide(taken, kept), picture)
-          }
+          const keep = (picture: Bytes) => Effect.as(Scope.provide(memory.hold(picture.bytes.length), kept), picture)
           const fetched = download(guarded, { provider, model }, { url, timeout: fetchTimeout, hosts }).pipe(
             Effect.flatMap((picture) =>
               Effect.timeoutOrElse(keep(picture), {

@@ -12,6 +12,8 @@ import type { RateLimiter } from "../limit/RateLimiter.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
 import { layer as imageMemoryLayer } from "../pipeline/ImageMemory.ts"
 import type { ImageMemory } from "../pipeline/ImageMemory.ts"
+import { layer as jobImagesLayer } from "../pipeline/JobImages.ts"
+import type { JobImages } from "../pipeline/JobImages.ts"
 import type { RedisClient } from "../redis/RedisClient.ts"
 import { ScheduleLoop } from "../schedule/ScheduleLoop.ts"
 import type { Readiness } from "../supervision/Readiness.ts"
@@ -23,15 +25,13 @@ import { layer as timersLayer } from "../worker/Timers.ts"
 import * as WorkerTelemetry from "../worker/WorkerTelemetry.ts"
 import * as Client from "./Client.ts"
 
+export type Worker = Client.Client | ActorSystem | ScheduleLoop | ImageMemory | JobImages
+
 /** A process's part in the fleet, and the client's. `role`: a word, part of the process's name in the fleet. */
 export const layer = (options: {
   readonly role: string
-}): Layer.Layer<
-  Client.Client | ActorSystem | ScheduleLoop | ImageMemory,
-  Client.StartError,
-  RedisClient | CoreConfig
-> =>
-  Layer.merge(ScheduleLoop.layer, imageMemoryLayer).pipe(
+}): Layer.Layer<Worker, Client.StartError, RedisClient | CoreConfig> =>
+  Layer.merge(ScheduleLoop.layer, Layer.provideMerge(jobImagesLayer, imageMemoryLayer)).pipe(
     Layer.provideMerge(ActorSystem.layer(options)),
     Layer.provide([leaseLayer, timersLayer]),
     Layer.provideMerge(Client.layer)

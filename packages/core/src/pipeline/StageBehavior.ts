@@ -21,7 +21,7 @@ import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
-import { ImageMemory } from "./ImageMemory.ts"
+import { JobImages } from "./JobImages.ts"
 import { JobId } from "../job/Job.ts"
 import { JobStore } from "../job/JobStore.ts"
 import type { Begun as Answer, Holding } from "../job/JobStore.ts"
@@ -35,7 +35,7 @@ import type { Begun, StageRunner } from "./StageRunners.ts"
 import * as StageValues from "./StageValues.ts"
 
 export type ConfigError = Config.ConfigError
-export type Requirements = Mailbox | ImageMemory | Policies
+export type Requirements = Mailbox | JobImages | Policies
 
 /** What a handler may know of the job beside the values it reads. */
 export interface StageJob {
@@ -105,7 +105,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const system = yield* ActorSystem
       const store = yield* JobStore
       const messages = yield* Mailbox
-      const images = yield* ImageMemory
+      const images = yield* JobImages
       const runners = StageRunners.of(system)
       const handler = yield* make
       const around = yield* Tracing.around<RH>(`${pipeline.name}.${stage.name}`)
