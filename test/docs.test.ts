@@ -1,15 +1,15 @@
 /** The documents' tables say what the code says. */
 import { describe, expect, it } from "@effect/vitest"
-import { Keys } from "@eco2/core/redis"
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import * as KeyTables from "./harness/KeyTables.ts"
 
 const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
 const files = (pattern: string) => globSync(pattern, { cwd: fileURLToPath(new URL("..", import.meta.url)) })
 
 describe("the documents", () => {
   it("show the key table as the code has it", () => {
-    const rows = Keys.table.map(
+    const rows = KeyTables.table.map(
       ({ content, lives, name, reader, type, writer }) =>
         `| \`${name}\` | ${type} | ${content} | ${lives} | ${writer} | ${reader} |`
     )

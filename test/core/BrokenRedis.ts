@@ -3,7 +3,7 @@
  * process's own loops die. Names are commands (XREADGROUP, LLEN) and scripts (beat, promote).
  */
 import { Context, Effect, Layer, Metric, References } from "effect"
-import { ActorSystem, Client, CoreConfig, ImageMemory, Worker } from "@eco2/core"
+import { ActorSystem, CoreConfig, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 

@@ -1,13 +1,13 @@
 /** What a workload leaves in Redis: only keys of the table, and after their time only those that may remain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { prepareDatabase } from "@eco2/actors/characters"
-import { Keys } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { Duration, Effect } from "effect"
 import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
 import * as System from "./System.ts"
+import * as KeyTables from "../harness/KeyTables.ts"
 
 let system: System.System
 let database: PostgresServer.PostgresServer
@@ -42,7 +42,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
       for (const key of await outside.keys("*")) {
         const type = await outside.type(key)
         // gone since it was listed
-        if (type !== "none" && Keys.rowOf(key)?.type !== type) found.push(`${key} (${type})`)
+        if (type !== "none" && KeyTables.rowOf(key)?.type !== type) found.push(`${key} (${type})`)
       }
       return found
     }
@@ -52,7 +52,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     const hung = await Promise.all(users.map((user) => user.accepted({ image_url: dataUrl(tinyPng) })))
     await models.waitForCall(2 * users.length)
     expect(await strangers()).toEqual([])
-    const kept = (await outside.keys("*")).map((key) => Keys.rowOf(key)?.name)
+    const kept = (await outside.keys("*")).map((key) => KeyTables.rowOf(key)?.name)
     for (const name of ["{p}:job:<id>", "{p}:job:<id>:events", "{p}:mailbox:<actor>", "{p}:events", "{p}:timers"]) {
       expect(kept).toContain(name)
     }
@@ -76,10 +76,10 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     expect(await strangers()).toEqual([])
 
     // of processes that live, renewed while they do
-    const isReplies = (key: string) => Keys.rowOf(key)?.name === "{fleet}:replies:<process>"
+    const isReplies = (key: string) => KeyTables.rowOf(key)?.name === "{fleet}:replies:<process>"
     const left = await until(
       () => outside.keys("*"),
-      (keys) => keys.every((key) => isReplies(key) || Keys.rowOf(key)?.remains)
+      (keys) => keys.every((key) => isReplies(key) || KeyTables.rowOf(key)?.remains)
     )
     // a batch of the savers may still wait for more
     const mailboxes = left.filter((name) => name.includes(":mailbox:"))
@@ -89,7 +89,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     )
     for (const key of left.filter(isReplies)) expect(await outside.pttl(key)).toBeGreaterThan(0)
     expect(await strangers()).toEqual([])
-    expect(left.map((key) => Keys.rowOf(key)?.name)).toEqual(
+    expect(left.map((key) => KeyTables.rowOf(key)?.name)).toEqual(
       expect.arrayContaining(["{p}:mailbox:<actor>", "{fleet}:alive", "{fleet}:meta"])
     )
     // the interrupted calls of the cancelled jobs were given up (J7)

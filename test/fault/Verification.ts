@@ -15,6 +15,7 @@ import { Errand, fateOf, stages, wordsOf } from "./Errand.ts"
 import type { Fleet, Disturbance } from "./Fleet.ts"
 import type { Call } from "./Ledger.ts"
 import type { Seen } from "./Viewers.ts"
+import * as KeyTables from "../harness/KeyTables.ts"
 
 export interface Facts {
   readonly seed: number
@@ -282,7 +283,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   }
   const jobKeys = new Set<string>()
   for (const key of await redis.keys("*")) {
-    const row = Keys.rowOf(key)
+    const row = KeyTables.rowOf(key)
     if (row === undefined) violations.push(`a stranger among the keys: ${key}`)
     else if (row.name === "{p}:lane:<user>") violations.push(`A1 a lane is left: ${key}`)
     else if (row.name === "{p}:job:<id>") jobKeys.add(key)

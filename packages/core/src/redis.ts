@@ -1,6 +1,7 @@
 /** @eco2/core/redis: for packages that keep data of their own in the same Redis: the connection, scripts, names of keys. */
 export * as EntryId from "./redis/EntryId.ts"
 export * as Keys from "./redis/Keys.ts"
+export * as KeyTable from "./redis/KeyTable.ts"
 export { Keyspace } from "./redis/Keyspace.ts"
 export * as MemoryUse from "./redis/MemoryUse.ts"
 export * as RedisClient from "./redis/RedisClient.ts"

@@ -4,6 +4,7 @@ import { Duration, Effect } from "effect"
 import { JobStore } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
+import * as KeyTables from "../../harness/KeyTables.ts"
 
 const redis = Fleet.privateRedis()
 const image = new Uint8Array(Buffer.from("a picture"))
@@ -136,10 +137,10 @@ describe("what remains of a job", () => {
       yield* worker.stop
       yield* client.run(Fleet.submit({ image }))
       yield* client.run(Fleet.bury(yield* hand.take("weigh")))
-      const left = yield* Fleet.until(look, (keys) => keys.every((key) => Keys.rowOf(key)?.remains === true))
-      expect([...seen].filter((key) => Keys.rowOf(key) === undefined)).toEqual([])
-      for (const key of seen) expect(Keys.table.filter((row) => row === Keys.rowOf(key)).length).toBe(1)
-      for (const key of left) expect(yield* client.send("TYPE", key)).toBe(Keys.rowOf(key)!.type)
+      const left = yield* Fleet.until(look, (keys) => keys.every((key) => KeyTables.rowOf(key)?.remains === true))
+      expect([...seen].filter((key) => KeyTables.rowOf(key) === undefined)).toEqual([])
+      for (const key of seen) expect(KeyTables.table.filter((row) => row === KeyTables.rowOf(key)).length).toBe(1)
+      for (const key of left) expect(yield* client.send("TYPE", key)).toBe(KeyTables.rowOf(key)!.type)
     })
   )
 

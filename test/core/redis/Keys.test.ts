@@ -4,6 +4,7 @@ import { Context, Effect, Layer } from "effect"
 import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
 import { hashSlot, slots } from "../../../packages/core/src/redis/HashSlot.ts"
 import * as Fleet from "../CoreFixture.ts"
+import * as KeyTables from "../../harness/KeyTables.ts"
 
 describe("hash slots", () => {
   const cluster = Fleet.privateRedis(
@@ -114,12 +115,12 @@ describe("partitions", () => {
         [partition.cron("nightly"), "{p}:cron:<schedule>"],
         [partition.crons, "{p}:crons"]
       ] as const) {
-        expect(Keys.table.filter(({ pattern }) => pattern.test(key.slice(Keys.prefix.length))).length).toBe(1)
-        expect(Keys.rowOf(key)?.name).toBe(name)
+        expect(KeyTables.table.filter(({ pattern }) => pattern.test(key.slice(Keys.prefix.length))).length).toBe(1)
+        expect(KeyTables.rowOf(key)?.name).toBe(name)
       }
     }
-    expect(Keys.rowOf("eco2:{0}:jobs:1")).toBe(undefined)
-    expect(Keys.rowOf("{0}:events")).toBe(undefined)
+    expect(KeyTables.rowOf("eco2:{0}:jobs:1")).toBe(undefined)
+    expect(KeyTables.rowOf("{0}:events")).toBe(undefined)
   })
 })
 

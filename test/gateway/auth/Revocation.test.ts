@@ -10,6 +10,7 @@ import { send } from "../../harness/RawRequest.ts"
 import { bySecret, inSeconds, signed } from "../../harness/TokenIssuer.ts"
 import { metric, simulatedOnly, start, until } from "../Serving.ts"
 import type { Serving } from "../Serving.ts"
+import * as BlacklistKeys from "../../../packages/gateway/src/auth/BlacklistKeys.ts"
 
 const path = "/api/v1/scan/9b2f0f7e-5b7f-4c63-9c52-000000000000/result"
 const secret = "only services know this"
@@ -132,7 +133,7 @@ describe("POST /api/v1/internal/blacklist", () => {
   it("keeps the key for as long as the token could be used, leeway included, and no longer", async () => {
     const gateway = await role("gateway")
     await revoke(gateway, "a", 600)
-    const left = await outside.ttl(Keys.blacklist("a"))
+    const left = await outside.ttl(BlacklistKeys.revoked("a"))
     expect(left).toBeGreaterThan(604)
     expect(left).toBeLessThanOrEqual(611)
   })
@@ -146,7 +147,7 @@ describe("POST /api/v1/internal/blacklist", () => {
       "2126-01-31T12:00"
     ].entries()) {
       expect((await post(gateway, { ...revocation(`t${i}`), expires_at, reason: null })).status).toBe(204)
-      expect(await outside.exists(Keys.blacklist(`t${i}`))).toBe(1)
+      expect(await outside.exists(BlacklistKeys.revoked(`t${i}`))).toBe(1)
     }
   })
 
@@ -197,7 +198,7 @@ describe("a revoked token", () => {
     await revoke(gateway, "a")
     await becomes(authz, "a", 403)
     const event = { type: "remove", ...revocation("a") }
-    await outside.del(Keys.blacklist("a"))
+    await outside.del(BlacklistKeys.revoked("a"))
     const log = Keys.topic("blacklist.events").log
     // as another service would publish it: counted, after the one before
     await outside.xadd(log, "*", "n", "2", "e", JSON.stringify(event))
@@ -206,7 +207,7 @@ describe("a revoked token", () => {
   })
 
   it("whose key says nothing readable is refused all the same", async () => {
-    await outside.set(Keys.blacklist("odd"), "", "EX", 60)
+    await outside.set(BlacklistKeys.revoked("odd"), "", "EX", 60)
     expect(await statusOf(await role("authz"), "odd")).toBe(403)
   })
 
@@ -215,7 +216,12 @@ describe("a revoked token", () => {
     for (let page = 0; page < 100; page++) {
       const pipeline = outside.pipeline()
       for (let i = 0; i < 1_000; i++)
-        pipeline.set(Keys.blacklist(`00000000-0000-4000-8000-0000000${page * 1_000 + i}`), `${until_} {}`, "EX", 3_600)
+        pipeline.set(
+          BlacklistKeys.revoked(`00000000-0000-4000-8000-0000000${page * 1_000 + i}`),
+          `${until_} {}`,
+          "EX",
+          3_600
+        )
       await pipeline.exec()
     }
     const authz = await role("authz")

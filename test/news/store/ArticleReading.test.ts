@@ -1,6 +1,6 @@
 /** Which store answers: Redis for the newest, Postgres for the rest and while Redis is away; the reader sees one list. */
 import { expect, it } from "@effect/vitest"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { KeyTable, RedisClient } from "@eco2/core/redis"
 import { Migrations } from "@eco2/core/postgres"
 import { FaultProxy } from "@eco2/core/testing"
 import { Context, Effect, Layer, References, Scope } from "effect"
@@ -10,6 +10,7 @@ import { ArticleStore, migrations } from "../../../packages/news/src/store/Artic
 import { privateRedis } from "../../core/CoreFixture.ts"
 import { onServer, postgresLayer, proxied } from "../../core/postgres/PostgresFixture.ts"
 import { article, articles, idsOf, newestFirst, noon, query, reading, walk } from "../NewsFixture.ts"
+import * as NewsKeys from "../../../packages/news/src/store/NewsKeys.ts"
 
 const redis = privateRedis()
 
@@ -155,7 +156,7 @@ onServer("reading news", (database) => {
       const keys = (yield* send("KEYS", "*")) as ReadonlyArray<string>
       expect(keys).toHaveLength(30 + 4 + 1)
       for (const key of keys) {
-        expect(Keys.rowOf(key)?.name).toMatch(/^\{news\}:(state|list|article)/)
+        expect(KeyTable.rowOf(NewsKeys.table, key)?.name).toMatch(/^\{news\}:(state|list|article)/)
         expect(yield* send("PTTL", key)).toBeGreaterThan(23 * 3_600_000)
       }
     })
@@ -176,7 +177,7 @@ onServer("reading news", (database) => {
       const { page, send, store } = yield* process()
       const anHourOn = yield* process({ offset: 3_600_001 })
       yield* store.save(articles(5))
-      const root = Keys.news
+      const root = NewsKeys.root
       for (const key of [`${root}:article:${article(1).id}`, `${root}:list:all`, `${root}:state`]) {
         yield* page()
         expect(yield* page()).toMatchObject({ source: "redis" })
@@ -195,11 +196,11 @@ onServer("reading news", (database) => {
       const { page, send, store, warm } = yield* process()
       yield* store.save([article(1)])
       yield* warm
-      yield* send("HSET", `${Keys.news}:state`, "as_of", Date.now() + 60_000)
+      yield* send("HSET", `${NewsKeys.root}:state`, "as_of", Date.now() + 60_000)
       yield* store.save([article(0)])
       yield* warm
       expect((yield* page()).ids).toEqual([article(1).id])
-      yield* send("HSET", `${Keys.news}:state`, "as_of", 1)
+      yield* send("HSET", `${NewsKeys.root}:state`, "as_of", 1)
       yield* warm
       expect((yield* page()).ids).toEqual([article(0).id, article(1).id])
     })

@@ -6,11 +6,12 @@
  */
 import { Topic } from "@eco2/core/client"
 import type { RedisError } from "@eco2/core/client"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { Gauges, Readiness, Supervisor } from "@eco2/core/telemetry"
 import { Clock, Duration, Effect, Metric, Schema } from "effect"
 import type { Scope } from "effect"
 import { BlacklistEvents, forgottenAt } from "./Revocations.ts"
+import * as BlacklistKeys from "./BlacklistKeys.ts"
 
 export interface Blacklist {
   /** `unknown`: the list is too old to be believed. */
@@ -45,7 +46,7 @@ const load = Effect.fnUntraced(function* (nowSeconds: number) {
     redis.topology === "Cluster"
       ? Effect.forEach(keys, (key) => Effect.flatMap(redis.send("GET", key), decodeOne), { concurrency: 100 })
       : Effect.flatMap(redis.send("MGET", ...keys), decodeMany)
-  yield* redis.scanPages(Keys.blacklist("*"), (keys) =>
+  yield* redis.scanPages(BlacklistKeys.revoked("*"), (keys) =>
     Effect.map(valuesOf(keys), (values) => {
       for (const [i, value] of values.entries()) {
         // expired since it was listed
@@ -83,10 +84,10 @@ export const make = Effect.fnUntraced(function* (options: {
       ),
     event: ({ expires_at, jti, type }) =>
       Effect.sync(() => {
-        if (type === "remove") revoked.delete(Keys.blacklist(jti))
+        if (type === "remove") revoked.delete(BlacklistKeys.revoked(jti))
         else {
           const until = forgottenAt(Date.parse(expires_at))
-          revoked.set(Keys.blacklist(jti), until > 0 ? until : nowSeconds() + unreadableSeconds)
+          revoked.set(BlacklistKeys.revoked(jti), until > 0 ? until : nowSeconds() + unreadableSeconds)
         }
       })
   })
@@ -140,7 +141,7 @@ export const make = Effect.fnUntraced(function* (options: {
   )
 
   return {
-    standing: (jti) => (revoked.has(Keys.blacklist(jti)) ? "revoked" : isTooOld() ? "unknown" : "good"),
+    standing: (jti) => (revoked.has(BlacklistKeys.revoked(jti)) ? "revoked" : isTooOld() ? "unknown" : "good"),
     size: () => revoked.size
   }
 })

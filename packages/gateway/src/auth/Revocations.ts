@@ -4,9 +4,10 @@
  * follows the events misses none. Who reads them: Blacklist.
  */
 import { Topic } from "@eco2/core/client"
-import { Keys, RedisClient, Script } from "@eco2/core/redis"
+import { RedisClient, Script } from "@eco2/core/redis"
 import { Clock, Effect, Schema } from "effect"
 import { leewaySeconds } from "./Tokens.ts"
+import * as BlacklistKeys from "./BlacklistKeys.ts"
 
 /** `remove`: its key was deleted first. `expires_at`: when the token expires, as in `2026-01-31T12:00:00Z`. */
 const BlacklistEvent = Schema.Struct({
@@ -48,6 +49,6 @@ export const revoke = Effect.fnUntraced(function* (revocation: Revocation) {
   const redis = yield* RedisClient.RedisClient
   const { expiresAt, jti, reason, user } = revocation
   const about = { user_id: user, expires_at: new Date(expiresAt).toISOString(), reason }
-  yield* redis.run(revokeScript, [Keys.blacklist(jti)], [`${until} ${JSON.stringify(about)}`, until * 1_000])
+  yield* redis.run(revokeScript, [BlacklistKeys.revoked(jti)], [`${until} ${JSON.stringify(about)}`, until * 1_000])
   yield* Topic.publish(BlacklistEvents, { type: "add", jti, ...about })
 })

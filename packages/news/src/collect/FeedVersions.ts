@@ -4,11 +4,12 @@
  * in between must be sent the feed again. Kept for a day and not renewed by a 304: once a day a feed is read whole.
  * A Redis that does not answer costs a whole feed, and is said once.
  */
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { Complaint } from "@eco2/core/telemetry"
 import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import * as FoundArticle from "../source/FoundArticle.ts"
 import { Validators } from "../source/NewsSource.ts"
+import * as NewsKeys from "../store/NewsKeys.ts"
 
 export class FeedVersions extends Context.Service<
   FeedVersions,
@@ -22,7 +23,7 @@ export class FeedVersions extends Context.Service<
 const kept = Duration.toMillis("1 day")
 const Stored = Schema.fromJsonString(Validators)
 const read = Schema.decodeUnknownOption(Stored)
-const keyOf = (feed: string) => Keys.newsFeed(FoundArticle.hash("sha256", feed, 24))
+const keyOf = (feed: string) => NewsKeys.feed(FoundArticle.hash("sha256", feed, 24))
 
 export const layer: Layer.Layer<FeedVersions, never, RedisClient.RedisClient> = Layer.effect(
   FeedVersions,

@@ -4,12 +4,13 @@
  * In Redis, for the whole fleet, a key a page. What is forgotten costs another look and nothing else, so a Redis that does
  * not answer is said once and passed by.
  */
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { Complaint } from "@eco2/core/telemetry"
 import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import * as FoundArticle from "../source/FoundArticle.ts"
 import { outcomes } from "./OgImage.ts"
 import type { Outcome } from "./OgImage.ts"
+import * as NewsKeys from "../store/NewsKeys.ts"
 
 /** The last look at a page, and how many there were. */
 export interface Remembered {
@@ -37,7 +38,7 @@ export const isSpent = ({ looks, outcome }: Remembered): boolean =>
 const Reply = Schema.Array(Schema.NullOr(Schema.String))
 const Entry = Schema.fromJsonString(Schema.Tuple([Schema.Literals(outcomes), Schema.Int]))
 const read = Schema.decodeUnknownOption(Entry)
-const keyOf = (url: string) => Keys.newsLook(FoundArticle.hash("sha256", url, 24))
+const keyOf = (url: string) => NewsKeys.look(FoundArticle.hash("sha256", url, 24))
 
 export const layer: Layer.Layer<LookMemory, never, RedisClient.RedisClient> = Layer.effect(
   LookMemory,

@@ -6,7 +6,7 @@
  * Filled and read by ArticleReading. Writes are whole and idempotent: every replica may warm.
  */
 import type { RedisError } from "@eco2/core"
-import { Keys, RedisClient, Script } from "@eco2/core/redis"
+import { RedisClient, Script } from "@eco2/core/redis"
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { Config } from "effect"
 import { randomUUID } from "node:crypto"
@@ -15,6 +15,7 @@ import type { Article } from "../domain/Article.ts"
 import type { Page, Query } from "./ArticlePage.ts"
 import type { Snapshot } from "./ArticleStore.ts"
 import { CacheConfig } from "./CacheConfig.ts"
+import * as NewsKeys from "./NewsKeys.ts"
 
 /** What the cache knows of a page. */
 export type Look =
@@ -112,7 +113,7 @@ export const layerWith = (
           Effect.map(
             redis.run(
               pageScript,
-              [Keys.news],
+              [NewsKeys.root],
               [
                 clockOffsetMillis,
                 list,
@@ -129,13 +130,13 @@ export const layerWith = (
           ),
         warm: (snapshot) =>
           Effect.map(
-            redis.run(warmScript, [Keys.news], warmWords(snapshot, config, clockOffsetMillis)),
+            redis.run(warmScript, [NewsKeys.root], warmWords(snapshot, config, clockOffsetMillis)),
             ([outcome]) => outcome === "warmed"
           ),
         claim: (asOf) =>
           Effect.suspend(() =>
             Effect.map(
-              redis.run(claimScript, [Keys.news], [asOf, randomUUID(), claimMillis], { quick: true }),
+              redis.run(claimScript, [NewsKeys.root], [asOf, randomUUID(), claimMillis], { quick: true }),
               ([outcome]) => outcome
             )
           )

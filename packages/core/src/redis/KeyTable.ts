@@ -1,0 +1,290 @@
+/**
+ * KeyTable: what a table of keys says of each kind of key, and core's own table. Every package has one for the keys it names;
+ * docs/architecture.md shows them together. Nothing else may be in Redis: tests compare both with it.
+ */
+import { prefix } from "./Keys.ts"
+
+/** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
+export interface Row {
+  readonly name: string
+  readonly pattern: RegExp
+  readonly type: "stream" | "hash" | "list" | "string" | "set" | "zset"
+  readonly content: string
+  readonly lives: string
+  readonly writer: string
+  readonly reader: string
+  /** May remain once every job is over and its TTL has passed. */
+  readonly remains: boolean
+}
+
+/** A partition's hash tag. */
+const p = String.raw`\{\d+(\.\d+)?\}`
+export const row = (
+  name: string,
+  pattern: string,
+  type: Row["type"],
+  content: string,
+  lives: string,
+  writer: string,
+  reader: string,
+  remains: boolean
+): Row => ({ name, pattern: new RegExp(`^${pattern}$`), type, content, lives, writer, reader, remains })
+
+/** Every key of core. */
+export const table: ReadonlyArray<Row> = [
+  row(
+    "{p}:mailbox:<actor>",
+    `${p}:mailbox:[a-z0-9.-]+`,
+    "stream",
+    "work not done, one entry a message, with a consumer group",
+    "while the actor exists; entries until acknowledged",
+    "submit, begin, commit, defer, promote, redrive, append, settle, all that admit",
+    "Reader",
+    true
+  ),
+  row(
+    "{p}:job:<id>",
+    `${p}:job:[0-9a-f-]{36}`,
+    "hash",
+    "what was submitted, the fence, checkpoints, error",
+    "open: no expiry; ended: JOB_TTL, LETTER_TTL where a letter is left",
+    "all transitions",
+    "JobStore, begin",
+    false
+  ),
+  row(
+    "{p}:job:<id>:events",
+    `${p}:job:[0-9a-f-]{36}:events`,
+    "list",
+    "history; seq = place in the list",
+    "with its job",
+    "all transitions",
+    "EventLog",
+    false
+  ),
+  row(
+    "{p}:job:<id>:image",
+    `${p}:job:[0-9a-f-]{36}:image`,
+    "string",
+    "bytes of the submitted image",
+    "until the last stage that reads it commits; JOB_TTL after the end at most",
+    "submit",
+    "stages",
+    false
+  ),
+  row(
+    "{p}:upload:<uuid>",
+    `${p}:upload:[0-9a-f-]{36}`,
+    "string",
+    "bytes of an image on its way to a job",
+    "2 minutes",
+    "JobStore.upload",
+    "submit",
+    false
+  ),
+  row(
+    "{p}:events",
+    `${p}:events`,
+    "stream",
+    "all events of the partition, for live fan-out; one entry a script call",
+    "each entry at least 60 s",
+    "all transitions",
+    "EventLog.tail",
+    true
+  ),
+  row(
+    "{p}:lane:<user>",
+    `${p}:lane:.+`,
+    "list",
+    "jobs that wait for their user's turn",
+    "while any wait",
+    "submit, all that end a job",
+    "all that end a job",
+    false
+  ),
+  row(
+    "{p}:running",
+    `${p}:running`,
+    "hash",
+    'jobs admitted a user; under "" all that wait in lanes',
+    "fields while above zero",
+    "submit, all that end a job",
+    "submit, all that end a job",
+    false
+  ),
+  row(
+    "{p}:timers",
+    `${p}:timers`,
+    "zset",
+    "open jobs by min(next retry, deadline), delayed messages (m:<uuid>) by due time",
+    "members until due or the job's end",
+    "submit, defer, bury, promote, redrive, settle",
+    "promote",
+    false
+  ),
+  row("{p}:later", `${p}:later`, "hash", "bodies of delayed messages", "fields until due", "settle", "promote", false),
+  row(
+    "{p}:dead:<actor>",
+    `${p}:dead:[a-z0-9.-]+`,
+    "stream",
+    "dead letters",
+    "each entry LETTER_TTL",
+    "begin, bury, promote, settle",
+    "operator",
+    true
+  ),
+  row(
+    "{p}:limit:<user>",
+    `${p}:limit:.+`,
+    "list",
+    "times of a user's latest submits, at most USER_RATE's number",
+    "USER_RATE's window after the last",
+    "submit",
+    "submit",
+    true
+  ),
+  row(
+    "limit:{<name>}",
+    String.raw`limit:\{.+\}`,
+    "hash",
+    "a limit's pause, units charged, who waits and who was granted",
+    "a window after the last use, at least a minute",
+    "limit-take, limit-settle, limit-pause, limit-resume",
+    "limit-take",
+    true
+  ),
+  row(
+    "limit-grants:{<name>}",
+    String.raw`limit-grants:\{.+\}`,
+    "list",
+    "times of a limit's last grants, as many as a window allows",
+    "a window and a sixtieth after the last",
+    "limit-take",
+    "limit-take",
+    true
+  ),
+  row(
+    "limit-line:{<name>}",
+    String.raw`limit-line:\{.+\}`,
+    "zset",
+    "who waits for a limit, by number; who comes back later, by time",
+    "a minute after the last is due",
+    "limit-take, limit-settle",
+    "limit-take",
+    true
+  ),
+  row(
+    "limit-held:{<name>}",
+    String.raw`limit-held:\{.+\}`,
+    "zset",
+    "grants remembered, permits with their leases, who was settled lately",
+    "a lease, a window or half a minute after the last",
+    "limit-take, limit-settle, limit-renew",
+    "limit-take",
+    true
+  ),
+  row(
+    "breaker:<name>",
+    "breaker:.+",
+    "hash",
+    "failures lately; of an open breaker, until when and who probes",
+    "a window after the last failure; open: until it is closed, at most an hour beyond",
+    "breaker-ask, breaker-report",
+    "breaker-ask",
+    true
+  ),
+  row(
+    "{p}:cron:<schedule>",
+    `${p}:cron:[a-z0-9-]+`,
+    "hash",
+    "a schedule: its expression, the last slot claimed, the last run, whether it is paused",
+    "90 days after a process last declared it",
+    "fire, steer",
+    "fire, steer, Schedules",
+    true
+  ),
+  row(
+    "{p}:crons",
+    `${p}:crons`,
+    "zset",
+    "schedules of the partition by when a process last looked at them",
+    "members with their schedule",
+    "fire",
+    "fire, Schedules",
+    true
+  ),
+  row(
+    "{fleet}:alive",
+    String.raw`\{fleet\}:alive`,
+    "zset",
+    "process token → lease expiry by Redis time; negative: condemned at that time",
+    "member until leave, or 10 minutes after condemnation",
+    "beat, condemn",
+    "beat",
+    true
+  ),
+  row(
+    "{fleet}:replies:<process>",
+    String.raw`\{fleet\}:replies:[0-9a-f-]{36}`,
+    "stream",
+    "answers to what a process asked, until it has read them",
+    "3 minutes unless renewed",
+    "Replies, whoever answers",
+    "Replies",
+    false
+  ),
+  row(
+    "{fleet}:mailboxes",
+    String.raw`\{fleet\}:mailboxes`,
+    "set",
+    "names of all mailboxes that have been served",
+    "for ever, bounded by the mailboxes the code has had",
+    "whoever begins to serve one",
+    "Mailbox, for operators",
+    true
+  ),
+  row(
+    "{fleet}:meta",
+    String.raw`\{fleet\}:meta`,
+    "hash",
+    "PARTITIONS and format the data was written with",
+    "for ever",
+    "Keyspace",
+    "every process at start",
+    true
+  ),
+  row(
+    "{fleet}:topic:<name>:log",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:log`,
+    "stream",
+    "a topic's last events, counted",
+    "about the topic's `history` of them",
+    "publish",
+    "TopicTail",
+    true
+  ),
+  row(
+    "{fleet}:topic:<name>:state",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:state`,
+    "hash",
+    'what the events have made of it; under "" count and entry id of the last',
+    "for ever, bounded in fields",
+    "publish",
+    "TopicFollower",
+    true
+  ),
+  row(
+    "{fleet}:topic:<name>:sent:<uuid>",
+    String.raw`\{fleet\}:topic:[a-z0-9.-]+:sent:[0-9a-f-]{36}`,
+    "string",
+    "the entry id a publish was answered with",
+    "1 minute",
+    "publish",
+    "publish",
+    false
+  )
+]
+
+/** The row of these tables a key belongs to, or undefined for a stranger. */
+export const rowOf = (tables: ReadonlyArray<Row>, key: string): Row | undefined =>
+  key.startsWith(prefix) ? tables.find((row) => row.pattern.test(key.slice(prefix.length))) : undefined
