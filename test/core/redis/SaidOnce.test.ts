@@ -11,7 +11,7 @@ import { RedisClient } from "@eco2/core/redis"
 import { Readiness } from "@eco2/core/telemetry"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as ServerInfo from "../../../packages/core/src/redis/ServerInfo.ts"
-import * as Trouble from "../../../packages/core/src/redis/Trouble.ts"
+import * as RedisHealth from "../../../packages/core/src/redis/RedisHealth.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as RedisCluster from "../RedisCluster.ts"
 import * as LogLines from "./LogLines.ts"
@@ -315,39 +315,39 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
 })
 
 describe("what is said of a trouble", () => {
-  const made = Effect.fnUntraced(function* (look: Effect.Effect<Trouble.Look, RedisError.RedisError>) {
+  const made = Effect.fnUntraced(function* (look: Effect.Effect<RedisHealth.Look, RedisError.RedisError>) {
     const logs = LogLines.make()
-    const trouble = yield* Trouble.make(look).pipe(Effect.provide(logs.layer))
-    return { logs, trouble }
+    const health = yield* RedisHealth.make(look).pipe(Effect.provide(logs.layer))
+    return { health, logs }
   })
   const noPermission = new RedisError.RedisRefused({ command: "INFO", code: "NOPERM", reply: "NOPERM" })
   const healthy = Effect.succeed({ heard: [ServerInfo.parse("redis:6379", "role:master")], silent: 0 })
 
   it.effect("where the servers may not be looked at, it is over after ten seconds without a refusal", () =>
     Effect.gen(function* () {
-      const { logs, trouble } = yield* made(Effect.fail(noPermission))
-      trouble.refused("OOM", "OOM command not allowed")
-      expect(trouble.present()).toBe(null)
+      const { health, logs } = yield* made(Effect.fail(noPermission))
+      health.refused("OOM", "OOM command not allowed")
+      expect(health.unready()).toBe(null)
       yield* TestClock.adjust("9 seconds")
-      trouble.refused("OOM", "OOM command not allowed")
+      health.refused("OOM", "OOM command not allowed")
       yield* TestClock.adjust("9 seconds")
-      expect(trouble.present()).toBe("Redis is full (maxmemory reached)")
+      expect(health.unready()).toBe("Redis is full (maxmemory reached)")
       yield* TestClock.adjust("2 seconds")
-      expect(trouble.present()).toBe(null)
+      expect(health.unready()).toBe(null)
       expect(logs.lines.map(({ text }) => text)).toEqual([began, ended])
     })
   )
 
   it.effect("a server at the brink, which refuses now and then, is in trouble once", () =>
     Effect.gen(function* () {
-      const { logs, trouble } = yield* made(healthy)
+      const { health, logs } = yield* made(healthy)
       for (const _ of [1, 2, 3, 4, 5]) {
-        trouble.refused("OOM", "OOM command not allowed")
+        health.refused("OOM", "OOM command not allowed")
         yield* TestClock.adjust("1500 millis")
       }
       yield* TestClock.adjust("3 seconds")
       expect(logs.lines.map(({ text }) => text)).toEqual([began, ended])
-      expect(trouble.present()).toBe(null)
+      expect(health.unready()).toBe(null)
     })
   )
 
@@ -355,26 +355,26 @@ describe("what is said of a trouble", () => {
     "a reconnect makes nobody unready; sockets that fail in several ways are one complaint, a wrong password another",
     () =>
       Effect.gen(function* () {
-        const { logs, trouble } = yield* made(healthy)
-        trouble.lost(Trouble.commands, "read ECONNRESET")
-        trouble.lost("reader 0", "connect ECONNREFUSED 127.0.0.1:6379")
+        const { health, logs } = yield* made(healthy)
+        health.connectionLost(RedisHealth.commands, "read ECONNRESET")
+        health.connectionLost("reader 0", "connect ECONNREFUSED 127.0.0.1:6379")
         yield* TestClock.adjust("1500 millis")
-        expect(trouble.present()).toBe(null)
-        trouble.lost(Trouble.commands, "WRONGPASS invalid username-password pair or user is disabled.")
+        expect(health.unready()).toBe(null)
+        health.connectionLost(RedisHealth.commands, "WRONGPASS invalid username-password pair or user is disabled.")
         yield* TestClock.adjust("1 second")
-        expect(trouble.present()).toBe("Redis does not answer")
-        trouble.found(Trouble.commands)
-        expect(trouble.present()).toBe(null)
-        trouble.found("reader 0")
+        expect(health.unready()).toBe("Redis does not answer")
+        health.connectionUp(RedisHealth.commands)
+        expect(health.unready()).toBe(null)
+        health.connectionUp("reader 0")
         expect(logs.lines.map(({ text }) => text)).toEqual([broke, broke, back])
       })
   )
 
   it("kinds are told from the reply, also where a script passes it on", () => {
     expect(
-      Trouble.kindOf("OOM command not allowed when used memory > 'maxmemory'. script: f_1, on @user_script:1.")
+      RedisHealth.kindOf("OOM command not allowed when used memory > 'maxmemory'. script: f_1, on @user_script:1.")
     ).toBe("OOM")
-    expect(Trouble.kindOf("ERR Error running script: @user_script:1: -READONLY You can't write")).toBe("READONLY")
-    expect(Trouble.kindOf("NOGROUP No such key 'a' or consumer group 'b'")).toBe(null)
+    expect(RedisHealth.kindOf("ERR Error running script: @user_script:1: -READONLY You can't write")).toBe("READONLY")
+    expect(RedisHealth.kindOf("NOGROUP No such key 'a' or consumer group 'b'")).toBe(null)
   })
 })

@@ -4,16 +4,16 @@
  * Every call has a deadline, kept by one timer for all. An answer nobody waits for (late, or told twice) is dropped and
  * counted; a message whose call is over is taken back, and one past its deadline is not begun (actor/Behavior).
  */
-import { Context, Deferred, Duration, Effect, Layer, Metric, Schema, Scope } from "effect"
+import { Context, Deferred, Effect, Layer, Metric, Schema, Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { MailboxFull, Message, MessageTooLarge } from "../mailbox/Mailbox.ts"
 import * as Keys from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
+import * as ReadLoop from "../redis/ReadLoop.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
 import { asks } from "../telemetry/Metrics.ts"
 import { ReadReply } from "../mailbox/Delivery.ts"
 import * as DueTimer from "../clock/DueTimer.ts"
@@ -104,7 +104,6 @@ const mostAnswers = 1_000
 /** Answers read and not yet deleted. */
 const mostKept = 100
 const mostKeptCharacters = 1_048_576
-const backOff = Duration.millis(300)
 
 interface Call {
   readonly answered: Deferred.Deferred<Answer | null>
@@ -148,7 +147,6 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
     )
     const follow = Effect.gen(function* () {
       const reader = yield* redis.reader(inbox)
-      const complaint = Complaint.make("answers cannot be read", "answers are read again")
       let renewedAt = performance.now()
       let kept = 0
       let characters = 0
@@ -174,19 +172,14 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
           if (asked === undefined) yield* Metric.update(late, 1)
           else Deferred.doneUnsafe(asked.answered, Effect.succeed({ outcome: outcome as Answer["outcome"], body }))
         }
-        yield* complaint.well
       })
-      while (true) {
-        yield* Effect.catch(
-          round,
-          Effect.fnUntraced(function* (error) {
-            yield* complaint.failed(error)
-            // what is lost is found out at once, not at the next renewal
-            renewedAt = -Infinity
-            yield* Effect.sleep(backOff)
-          })
-        )
-      }
+      const answers = ReadLoop.make({
+        begins: "answers cannot be read",
+        ends: "answers are read again",
+        // what is lost is found out at once, not at the next renewal
+        failed: () => Effect.sync(() => void (renewedAt = -Infinity))
+      })
+      return yield* Effect.forever(answers.round(round))
     })
     let listens = false
     const listening = Effect.suspend(() => {

@@ -3,15 +3,15 @@
  * Appending is the pipeline's scripts', together with what the event tells of (J3). Invariant J4: a viewer who joins
  * history and tail by `seq` misses nothing and sees nothing twice. Fan-out to viewers is the gateway's EventRouter.
  */
-import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
 import * as Supervisor from "../supervision/Supervisor.ts"
 import { isBefore } from "../redis/EntryId.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
+import * as ReadLoop from "../redis/ReadLoop.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
 import { StoredEvent } from "./JobEvent.ts"
 import type { JobEvent } from "./JobEvent.ts"
 import { splitFence } from "./Job.ts"
@@ -43,7 +43,6 @@ export class EventLog extends Context.Service<
 
 const blockMillis = 20_000
 const mostEntries = 1_000
-const backOff = Duration.millis(300)
 
 const isEvent = Schema.is(StoredEvent)
 /** An event as stored; null where it is of another make. */
@@ -119,8 +118,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
     ) {
       const reader = yield* redis.reader(partitions[0]!.root)
       const byKey = new Map(partitions.map((partition) => [partition.events, partition]))
-      let connected = true
-      const complaint = Complaint.make("event tail interrupted", "event tail goes on")
+      const tail = ReadLoop.make({ begins: "event tail interrupted", ends: "event tail goes on" })
       const catchUp = Effect.fnUntraced(function* () {
         // trimmed past our place, or beyond the end: the server lost data or we were away too long
         for (const partition of partitions) {
@@ -129,45 +127,38 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
           if (isBefore(last, cursor)) cursors.set(partition.events, last)
           if (isBefore(last, cursor) || isBefore(cursor, first)) listener.gap([partition])
         }
-        connected = true
       })
-      while (true) {
-        yield* (connected ? Effect.void : catchUp()).pipe(
-          Effect.andThen(
-            reader.read(
-              blockMillis,
-              "XREAD",
-              "COUNT",
-              mostEntries,
-              "BLOCK",
-              blockMillis,
-              "STREAMS",
-              ...byKey.keys(),
-              ...[...byKey.keys()].map((key) => cursors.get(key) ?? "0-0")
-            )
-          ),
-          Effect.flatMap(decodeTail),
-          Effect.flatMap(
-            Effect.fnUntraced(function* (reply) {
-              yield* complaint.well
-              listener.answered()
-              for (const [key, entries] of reply ?? []) {
-                for (const [id, fields] of entries) {
-                  cursors.set(key, id)
-                  yield* deliver(listener, byKey.get(key)!, fields)
-                }
-              }
-            })
-          ),
-          Effect.catch(
-            Effect.fnUntraced(function* (error) {
-              connected = false
-              yield* complaint.failed(error)
-              yield* Effect.sleep(backOff)
-            })
+      const read = Effect.suspend(() =>
+        reader.read(
+          blockMillis,
+          "XREAD",
+          "COUNT",
+          mostEntries,
+          "BLOCK",
+          blockMillis,
+          "STREAMS",
+          ...byKey.keys(),
+          ...Array.from(byKey.keys(), (key) => cursors.get(key) ?? "0-0")
+        )
+      )
+      const tellAll = Effect.fnUntraced(function* (reply: typeof TailReply.Type) {
+        listener.answered()
+        for (const [key, entries] of reply ?? []) {
+          for (const [id, fields] of entries) {
+            cursors.set(key, id)
+            yield* deliver(listener, byKey.get(key)!, fields)
+          }
+        }
+      })
+      return yield* Effect.forever(
+        tail.round(
+          Effect.suspend(() => (tail.isInterrupted() ? catchUp() : Effect.void)).pipe(
+            Effect.andThen(read),
+            Effect.flatMap(decodeTail),
+            Effect.flatMap(tellAll)
           )
         )
-      }
+      )
     })
 
     /** Nothing has happened to the job yet: its `queued` is written with the first event, and told by its fence till then. */

@@ -80,7 +80,7 @@ export interface Holding {
   readonly token: string
 }
 
-export type Begun =
+export type BeginReply =
   | { readonly _tag: "Run"; readonly job: Job.Job; readonly waitedMillis: number }
   | { readonly _tag: "Exhausted"; readonly job: Job.Job }
   | { readonly _tag: "Unreadable"; readonly error: Job.JobUnreadable }
@@ -128,7 +128,7 @@ export class JobStore extends Context.Service<
     readonly imageBytes: (id: JobId) => Effect.Effect<number, RedisError>
     readonly cancel: (id: JobId) => Effect.Effect<"cancelled" | "already" | "finished" | "missing", RedisError>
     /** One call for entries of one partition read together; answers in order. */
-    readonly begin: (holdings: ReadonlyArray<Holding>) => Effect.Effect<ReadonlyArray<Begun>, RedisError>
+    readonly begin: (holdings: ReadonlyArray<Holding>) => Effect.Effect<ReadonlyArray<BeginReply>, RedisError>
     /** Commits of one tick share a round trip. */
     readonly commit: (commit: Commit) => Effect.Effect<Committed, RedisError>
     readonly defer: (
@@ -221,17 +221,17 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const begun = (
       holding: Holding,
       answer: ReadonlyArray<string | number>
-    ): Effect.Effect<Begun, RedisReplyInvalid> => {
+    ): Effect.Effect<BeginReply, RedisReplyInvalid> => {
       const [verdict, detail] = answer
       if (verdict === "dropped") return Effect.succeed({ _tag: "Dropped", reason: String(detail) })
       if (verdict !== "run" && verdict !== "exhausted") {
         return Effect.fail(new RedisReplyInvalid({ command: "begin", reason: `unknown answer ${String(verdict)}` }))
       }
       return Job.fromReply(holding.id, answer.slice(2)).pipe(
-        Effect.map((job): Begun =>
+        Effect.map((job): BeginReply =>
           verdict === "run" ? { _tag: "Run", job, waitedMillis: Number(detail) } : { _tag: "Exhausted", job }
         ),
-        Effect.catchTag("JobUnreadable", (error) => Effect.succeed<Begun>({ _tag: "Unreadable", error }))
+        Effect.catchTag("JobUnreadable", (error) => Effect.succeed<BeginReply>({ _tag: "Unreadable", error }))
       )
     }
 

@@ -13,7 +13,7 @@ import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
+import * as OutageLog from "../telemetry/OutageLog.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 
@@ -113,7 +113,7 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
     const { clockOffsetMillis } = yield* CoreConfig
     const scope = yield* Effect.scope
     const gauges = yield* Effect.serviceOption(Gauges)
-    const complaint = Complaint.make("breakers cannot be asked; going by what was known", "breakers are asked again")
+    const outage = OutageLog.make("breakers cannot be asked; going by what was known", "breakers are asked again")
     const breakers = new Map<string, Known>()
     const of = (breaker: Breaker): Known => {
       const found = breakers.get(breaker.name)
@@ -137,10 +137,10 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
       command: Effect.Effect<A, RedisError>
     ) =>
       command.pipe(
-        Effect.tap((answer) => Effect.andThen(complaint.well, learn(known, answer))),
+        Effect.tap((answer) => Effect.andThen(outage.over, learn(known, answer))),
         Effect.catch((error) => {
           known.lookedAt = performance.now()
-          return Effect.as(complaint.failed(error), null)
+          return Effect.as(outage.failed(error), null)
         })
       )
     const ask = (known: Known, token: string) =>

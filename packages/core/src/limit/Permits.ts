@@ -6,7 +6,7 @@
 import { Deferred, Effect, Option, Queue } from "effect"
 import type { Scope } from "effect"
 import * as Supervisor from "../supervision/Supervisor.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
+import * as OutageLog from "../telemetry/OutageLog.ts"
 import { Readiness } from "../supervision/Readiness.ts"
 import { PermitLost } from "./Limit.ts"
 import type { LimitStore, Line } from "./LimitStore.ts"
@@ -32,7 +32,7 @@ export const make = Effect.fnUntraced(function* (
   const held = new Map<string, Held>()
   const toRenew = yield* Queue.sliding<void>(1)
   const toEnd = yield* Queue.sliding<void>(1)
-  const renewing = Complaint.make("permits could not be renewed", "permits are renewed again")
+  const renewing = OutageLog.make("permits could not be renewed", "permits are renewed again")
 
   const lose = (one: Held) => Deferred.fail(one.lost, new PermitLost({ limit: one.line.limit.name }))
 
@@ -69,7 +69,7 @@ export const make = Effect.fnUntraced(function* (
       { concurrency: "unbounded" }
     )
     const trouble = troubles.find((one) => one !== null)
-    yield* trouble === undefined ? renewing.well : renewing.failed(trouble)
+    yield* trouble === undefined ? renewing.over : renewing.failed(trouble)
   })
 
   /** Not part of renewing: a renewal may wait for Redis longer than a lease lasts. */

@@ -16,7 +16,7 @@ import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
+import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
 import * as Alarm from "../clock/Alarm.ts"
@@ -90,7 +90,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     const leaseMillis = Duration.toMillis(config.lease)
     const store = LimitStore.make(redis, { clockOffsetMillis: config.clockOffsetMillis, leaseMillis })
     const permits = yield* Permits.make(store, leaseMillis)
-    const settling = Complaint.make("a limit could not be told what was used", "limits are told again")
+    const settling = OutageLog.make("a limit could not be told what was used", "limits are told again")
     let arrivals = 0
 
     /** The result of the work does not wait for it. What is lost with Redis away: a permit until its lease is over. */
@@ -98,7 +98,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
       store
         .settle({ line, id, leave, used, units })
         .pipe(
-          Effect.matchEffect({ onFailure: settling.failed, onSuccess: () => settling.well }),
+          Effect.matchEffect({ onFailure: settling.failed, onSuccess: () => settling.over }),
           Effect.andThen(Effect.sync(() => alarm.wakeFirst(line.keys.state))),
           Effect.forkIn(scope, { startImmediately: true })
         )

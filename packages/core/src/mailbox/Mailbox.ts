@@ -37,7 +37,7 @@ export interface Message {
   readonly body: string
 }
 /** Marks a message as asked: whose call it is, and how many milliseconds from now its answer is waited for. */
-export interface Ask {
+export interface AskedBy {
   readonly process: string
   readonly call: string
   readonly deadlineMillis: number
@@ -85,7 +85,7 @@ export class Mailbox extends Context.Service<
     readonly append: (
       key: string,
       message: Message,
-      ask?: Ask
+      ask?: AskedBy
     ) => Effect.Effect<string, MessageTooLarge | MailboxFull | RedisError>
     /** Ends one delivery; `lost`: others have it by now, nothing changed. */
     readonly settle: (delivery: Delivery, outcome: Outcome) => Effect.Effect<"settled" | "lost", RedisError>

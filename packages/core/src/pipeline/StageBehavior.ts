@@ -24,7 +24,7 @@ import * as Tracing from "../telemetry/Tracing.ts"
 import { JobImages } from "./JobImages.ts"
 import { JobId } from "../job/Job.ts"
 import { JobStore } from "../job/JobStore.ts"
-import type { Begun as Answer, Holding } from "../job/JobStore.ts"
+import type { BeginReply, Holding } from "../job/JobStore.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import type { Codec, Needs, NeedsOf, OutputOf, Stage, Stages, Values } from "./Stage.ts"
 import { StageTimeout } from "./StageError.ts"
@@ -189,7 +189,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
 
       const nextToken = () => `${system.token()}:${stage.name}.${begins++}`
 
-      const takeUp = (delivery: Delivery, holding: Holding, begun: Answer): Effect.Effect<void> => {
+      const takeUp = (delivery: Delivery, holding: Holding, begun: BeginReply): Effect.Effect<void> => {
         switch (begun._tag) {
           case "Run":
             return Effect.andThen(

@@ -7,7 +7,7 @@
 import { Context, Duration, Effect, Layer, Metric, Redacted, Schedule, Semaphore } from "effect"
 import type { Config, Scope } from "effect"
 import postgres from "postgres"
-import * as Complaint from "../telemetry/Complaint.ts"
+import * as OutageLog from "../telemetry/OutageLog.ts"
 import { postgresErrors, postgresSeconds } from "../telemetry/Metrics.ts"
 import * as PostgresConfig from "./PostgresConfig.ts"
 import type { Limits } from "./PostgresConfig.ts"
@@ -81,7 +81,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const permits = yield* Semaphore.make(pool)
   const scope = yield* Effect.scope
   const fork = Effect.runForkWith(yield* Effect.context<never>())
-  const complaint = Complaint.make("postgres does not answer", "postgres answers again")
+  const outage = OutageLog.make("postgres does not answer", "postgres answers again")
   let current: Sql | undefined
   let waiting = 0
   let trouble: string | null = null
@@ -145,14 +145,14 @@ export const make = Effect.fnUntraced(function* (options: {
     work.pipe(
       Effect.tap(() => {
         trouble = null
-        return complaint.well
+        return outage.over
       }),
       Effect.tapError((error) => {
         const reason = "code" in error ? error.code : error._tag
         const counted = Metric.update(Metric.withAttributes(postgresErrors, { reason }), 1)
         if (error._tag !== "PostgresUnavailable") return counted
         trouble = error.message
-        return Effect.andThen(Effect.andThen(counted, complaint.failed(error)), lookAgain)
+        return Effect.andThen(Effect.andThen(counted, outage.failed(error)), lookAgain)
       })
     )
   let looking = false

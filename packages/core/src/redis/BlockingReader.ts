@@ -12,14 +12,14 @@ import type { Connection, Overrides } from "./Connection.ts"
 import { RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 import type * as RedisUrl from "./RedisUrl.ts"
-import type { Trouble } from "./Trouble.ts"
+import type { RedisHealth } from "./RedisHealth.ts"
 
 /** What a reader shares with the process's other connections. */
 interface Home {
   readonly url: RedisUrl.RedisUrl
   readonly shared: Connection
   readonly watched: Overrides
-  readonly trouble: Trouble
+  readonly health: RedisHealth
   readonly counted: <A>(effect: Effect.Effect<A, RedisError>) => Effect.Effect<A, RedisError>
 }
 
@@ -38,7 +38,7 @@ export interface BlockingReader {
   readonly unblock: Effect.Effect<void>
 }
 
-const openSocket = ({ shared, trouble, url, watched }: Home, routingKey: string, name: string): StandaloneRedis => {
+const openSocket = ({ shared, health, url, watched }: Home, routingKey: string, name: string): StandaloneRedis => {
   const overrides = {
     ...watched,
     maxRetriesPerRequest: 0,
@@ -58,12 +58,12 @@ const openSocket = ({ shared, trouble, url, watched }: Home, routingKey: string,
     connection = connect(url, overrides)
   }
   if (connection instanceof Cluster) throw new Error("a reader is one socket")
-  connection.on("error", (error: Error) => trouble.lost(name, error.message))
-  connection.on("ready", () => trouble.found(name))
+  connection.on("error", (error: Error) => health.connectionLost(name, error.message))
+  connection.on("ready", () => health.connectionUp(name))
   return connection
 }
 
-/** Numbers the names Trouble knows them by. */
+/** Numbers the names RedisHealth knows them by. */
 let readers = 0
 
 /** Closed with the scope. `routingKey`: any key of the slot it reads. */
@@ -72,7 +72,7 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
     let current: { readonly connection: StandaloneRedis; id: number | undefined } | undefined
     let reading = false
     const name = `reader ${readers++}`
-    const { counted, shared, trouble } = home
+    const { counted, shared, health } = home
     const drop = () => {
       current?.connection.disconnect()
       current = undefined
@@ -80,7 +80,7 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
         drop()
-        trouble.found(name)
+        health.connectionUp(name)
       })
     )
     const open = Effect.tryPromise({

@@ -2,7 +2,7 @@
  * RedisClient: the process's connections to Redis, standalone, Sentinel or Cluster by URL alone. The driver is known to this folder only.
  *   - one command connection, shared: commands of one tick leave in one write (docs/decisions/0005)
  *   - `reader`: a connection of its own for blocking reads, replaced when it falls silent (A4)
- * What Redis withholds (a lost connection, error replies) is told to Trouble, which says it once.
+ * Broken connections and error replies are reported to RedisHealth, which logs them once.
  * Errors are typed by what the caller may do (RedisError). Commands in flight when a connection is lost are sent again
  * by the driver: every script of ours may run twice.
  */
@@ -22,12 +22,10 @@ import type { RedisError } from "./RedisError.ts"
 import * as RedisUrl from "./RedisUrl.ts"
 import type { Script } from "./Script.ts"
 import * as ServerInfo from "./ServerInfo.ts"
-import * as Trouble from "./Trouble.ts"
+import * as RedisHealth from "./RedisHealth.ts"
 
 export type { Argument } from "./Command.ts"
 /** A connection for blocking reads. */
-export type Reader = BlockingReader.BlockingReader
-
 export class RedisClient extends Context.Service<
   RedisClient,
   {
@@ -47,7 +45,7 @@ export class RedisClient extends Context.Service<
       options?: { readonly quick: boolean }
     ) => Effect.Effect<A, RedisError>
     /** A connection of its own for blocking reads of keys that share `routingKey`'s slot; closed with the scope. */
-    readonly reader: (routingKey: string) => Effect.Effect<Reader, never, Scope.Scope>
+    readonly reader: (routingKey: string) => Effect.Effect<BlockingReader.BlockingReader, never, Scope.Scope>
     /** How often the command connection has come back: a change tells that replies may have been lost. */
     readonly reconnects: () => number
     /** What every master that answers says of itself; RedisRefused where that is not permitted. */
@@ -62,31 +60,32 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   const fork = Effect.runForkWith(services)
   let connects = 0
   let closing = false
-  const trouble = yield* Trouble.make(Effect.suspend(() => lookAgain))
+  const health = yield* RedisHealth.make(Effect.suspend(() => lookAgain))
   const watched = {
     // the driver shows us every error reply here, of whichever connection
     reconnectOnError: (error: Error) => {
-      const kind = Trouble.kindOf(error.message)
+      const kind = RedisHealth.kindOf(error.message)
       if (kind === null) return false
-      trouble.refused(kind, error.message)
+      health.refused(kind, error.message)
       // a replica that was promoted, or a master that was demoted: connect anew and send again
       return kind === "READONLY" || kind === "MASTERDOWN" || kind === "LOADING" ? 2 : false
     },
     // such a connection comes up each time, only to be given up again: less often the longer that lasts
     retryStrategy: (times: number) =>
-      Math.min(Math.max(settings.retryStrategy(times), trouble.refusingMillis() / 4), mostRetryMillis)
+      Math.min(Math.max(settings.retryStrategy(times), health.refusingMillis() / 4), mostRetryMillis)
   } satisfies Overrides
   const shared = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const connection = connect(url, { ...watched, connectionName: "eco2" })
-      connection.on("error", (error: Error) => trouble.lost(Trouble.commands, error.message))
-      connection.on("node error", (error: Error) => trouble.refused("NODE", error.message))
+      connection.on("error", (error: Error) => health.connectionLost(RedisHealth.commands, error.message))
+      connection.on("node error", (error: Error) => health.refused("NODE", error.message))
       connection.on("close", () => {
-        if (!closing && trouble.refusingMillis() === 0) trouble.lost(Trouble.commands, "Redis closed the connection")
+        if (!closing && health.refusingMillis() === 0)
+          health.connectionLost(RedisHealth.commands, "Redis closed the connection")
       })
       connection.on("ready", () => {
         if (connects++ > 0) fork(Effect.ignore(lookAgain))
-        trouble.found(Trouble.commands)
+        health.connectionUp(RedisHealth.commands)
       })
       if (connection instanceof Cluster) boundQueue(connection)
       return connection
@@ -102,7 +101,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     const texts = await Promise.all([node.info(), ...(shared instanceof Cluster ? [node.cluster("INFO")] : [])])
     return ServerInfo.parse(`${node.stream.remoteAddress}:${node.stream.remotePort}`, texts.join("\r\n"))
   }
-  const askAll = async (): Promise<Trouble.Look> => {
+  const askAll = async (): Promise<RedisHealth.Look> => {
     // a Cluster's masters are known once it has answered anything
     if (shared instanceof Cluster) await shared.ping()
     const answers = await Promise.allSettled(mastersOf(shared).map(ask))
@@ -155,9 +154,9 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
         counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
         script.decode
       ),
-    reader: (routingKey) => BlockingReader.make({ url, shared, watched, trouble, counted }, routingKey),
+    reader: (routingKey) => BlockingReader.make({ url, shared, watched, health, counted }, routingKey),
     servers: Effect.map(counted(look), ({ heard }) => heard),
-    trouble: trouble.present,
+    trouble: health.unready,
     reconnects: () => Math.max(0, connects - 1),
     ...KeyScan.make(shared, counted)
   })

@@ -1,6 +1,6 @@
 /**
  * ServerInfo: what one server says of itself in INFO (on a Cluster with CLUSTER INFO behind it), and what of that we go by:
- * whether it is fit to hold jobs (Suitability), whether it is full, a replica, loading (Trouble), how full (MemoryUse).
+ * whether it is fit to hold jobs (Suitability), whether it is full, a replica, loading (RedisHealth), how full (MemoryUse).
  * Redis, Valkey and what speaks like them: a field they do not tell is undefined, and never taken for trouble.
  */
 

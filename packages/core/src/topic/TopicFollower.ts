@@ -10,7 +10,7 @@ import { isBefore } from "../redis/EntryId.ts"
 import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
+import * as OutageLog from "../telemetry/OutageLog.ts"
 import { topicLoads } from "../telemetry/Metrics.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
 import type { Topic } from "./TopicDefinition.ts"
@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
   yield* Effect.addFinalizer(() => part)
   yield* Effect.onError(load(), () => part)
 
-  const complaint = Complaint.make("a topic's snapshot cannot be had", "a topic's snapshot is there")
+  const outage = OutageLog.make("a topic's snapshot cannot be had", "a topic's snapshot is there")
   const reload = Effect.suspend(() =>
     Effect.sleep(Duration.millis(Math.max(0, loadedAt + loadSpacingMillis - now())))
   ).pipe(
@@ -134,11 +134,11 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
       })
     ),
     Effect.matchEffect({
-      onSuccess: () => complaint.well,
+      onSuccess: () => outage.over,
       onFailure: (error) =>
         Effect.suspend(() => {
           stale()
-          return complaint.failed(error instanceof Error ? error : new Error(String(error)))
+          return outage.failed(error instanceof Error ? error : new Error(String(error)))
         })
     }),
     said

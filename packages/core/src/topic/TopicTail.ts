@@ -8,8 +8,8 @@ import { Duration, Effect, Queue, Schema } from "effect"
 import type { Scope } from "effect"
 import type { Supervisor } from "../supervision/Supervisor.ts"
 import * as Keys from "../redis/Keys.ts"
+import * as ReadLoop from "../redis/ReadLoop.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
 import { decodeHead, headField } from "./TopicState.ts"
 
@@ -36,7 +36,6 @@ export interface TopicTail {
 
 const blockMillis = 20_000
 const mostEntries = 200
-const backOff = Duration.millis(300)
 const unblockAgain = Duration.millis(20)
 
 const Entries = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
@@ -60,7 +59,7 @@ export const make = Effect.fnUntraced(function* (
   const topics = new Map<string, Followed>()
   const wake = yield* Queue.sliding<void>(1)
   let answeredAt = now()
-  let connected = true
+  const follow = ReadLoop.make({ begins: "topics are not heard", ends: "topics are heard again" })
   /** The read under way; another object each time. */
   let running: { readonly unblock: Effect.Effect<void> } | null = null
 
@@ -80,7 +79,6 @@ export const make = Effect.fnUntraced(function* (
   const loop = Effect.scoped(
     Effect.gen(function* () {
       const reader = yield* redis.reader(Keys.fleet)
-      const complaint = Complaint.make("topics are not heard", "topics are heard again")
       // what a read brought before this loop died may be with nobody: the followers count
       const read = Effect.suspend(() => {
         const asked = [...topics]
@@ -91,7 +89,7 @@ export const make = Effect.fnUntraced(function* (
           "COUNT",
           mostEntries,
           // after an interruption the first is answered at once: only that tells that it is over
-          ...(connected ? ["BLOCK", blockMillis] : []),
+          ...(follow.isInterrupted() ? [] : ["BLOCK", blockMillis]),
           "STREAMS",
           ...asked.map(([log]) => log),
           ...asked.map(([, { cursor }]) => cursor)
@@ -108,14 +106,12 @@ export const make = Effect.fnUntraced(function* (
           yield* Queue.take(wake)
           continue
         }
-        yield* (connected ? Effect.void : catchUp()).pipe(
-          Effect.andThen(read),
-          Effect.flatMap(decodeTail),
-          Effect.flatMap(
-            Effect.fnUntraced(function* (reply) {
+        yield* follow.round(
+          Effect.suspend(() => (follow.isInterrupted() ? catchUp() : Effect.void)).pipe(
+            Effect.andThen(read),
+            Effect.flatMap(decodeTail),
+            Effect.map((reply) => {
               answeredAt = now()
-              connected = true
-              yield* complaint.well
               for (const [log, entries] of reply ?? []) {
                 const topic = topics.get(log)
                 for (const [id, fields] of entries) {
@@ -124,13 +120,6 @@ export const make = Effect.fnUntraced(function* (
                   for (const listener of topic.listeners) listener.entry({ id, fields })
                 }
               }
-            })
-          ),
-          Effect.catch(
-            Effect.fnUntraced(function* (error) {
-              connected = false
-              yield* complaint.failed(error)
-              yield* Effect.sleep(backOff)
             })
           )
         )
@@ -160,6 +149,6 @@ export const make = Effect.fnUntraced(function* (
       }
     },
     silentMillis: () => (topics.size === 0 ? 0 : Math.max(0, now() - answeredAt)),
-    interrupted: () => !connected
+    interrupted: follow.isInterrupted
   }
 })

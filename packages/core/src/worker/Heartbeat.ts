@@ -1,5 +1,5 @@
 /**
- * Heartbeat: keeps the process's lease, buries the dead, and makes the process equal to what Redis says it holds.
+ * Heartbeat: keeps the process's lease, takes over from the dead, and makes the process equal to what Redis says it holds.
  * Invariants A1 (only entries of the dead are taken, after a lease of our own good beats), A4 (fibers = pending list),
  * J7 (a cancelled job's fiber finds its entry gone within one beat). One timer serves beats and expiries.
  */
@@ -15,7 +15,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
+import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
 import type { Supervisor } from "../supervision/Supervisor.ts"
 import type { Workload } from "./Workload.ts"
@@ -52,7 +52,7 @@ export const make = Effect.fnUntraced(function* (
   const beatMillis = leaseMillis / 3
   const wake = yield* Queue.sliding<void>(1)
   const decodeEntries = decodeReply("XRANGE", Entries)
-  const complaint = Complaint.make("heartbeat failed", "heartbeat goes on")
+  const outage = OutageLog.make("heartbeat failed", "heartbeat goes on")
   const newToken = () => `${role}.${randomUUID()}`
 
   let token = newToken()
@@ -115,7 +115,7 @@ export const make = Effect.fnUntraced(function* (
   const reapAll = (dead: ReadonlyArray<string>) =>
     dead.length === 0 ? Effect.void : workload.exclusively(Effect.forEach(dead, reap, { discard: true }))
 
-  const bury = Effect.fnUntraced(function* (candidates: ReadonlyArray<string>) {
+  const reapExpired = Effect.fnUntraced(function* (candidates: ReadonlyArray<string>) {
     if (millis() - goodSince < leaseMillis || mailboxes().length === 0) return
     const open = candidates.filter((candidate) => candidate !== token && !cleared.has(candidate))
     yield* reapAll(yield* lease.condemn(open))
@@ -187,7 +187,7 @@ export const make = Effect.fnUntraced(function* (
       yield* startOver()
       return beatMillis
     }
-    yield* bury(dead)
+    yield* reapExpired(dead)
     const back = redis.reconnects() !== reconnects
     reconnects = redis.reconnects()
     const lookAfter = at - lastCleared < lateReadMillis ? leaseMillis : lookMillis
@@ -223,8 +223,8 @@ export const make = Effect.fnUntraced(function* (
   const loop = Effect.gen(function* () {
     while (!left) {
       const next = yield* beat().pipe(
-        Effect.tap(() => complaint.well),
-        Effect.catch((error) => Effect.as(complaint.failed(error), Math.min(beatMillis, 1_000)))
+        Effect.tap(() => outage.over),
+        Effect.catch((error) => Effect.as(outage.failed(error), Math.min(beatMillis, 1_000)))
       )
       yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(next))
     }

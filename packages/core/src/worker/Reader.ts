@@ -11,7 +11,7 @@ import type { Workload } from "./Workload.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import * as Complaint from "../telemetry/Complaint.ts"
+import * as ReadLoop from "../redis/ReadLoop.ts"
 import { ReadReply } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { group, Mailbox } from "../mailbox/Mailbox.ts"
@@ -20,10 +20,9 @@ const blockMillis = 20_000
 const turnMillis = 500
 /** Entries of one stream taken by one read at most: keeps begin calls short. */
 const mostPerStream = 128
-const backOff = Duration.millis(500)
 const unblockAgain = Duration.millis(20)
 
-interface Ask {
+interface ReadPlan {
   /** Mailboxes with fewer free slots than partitions: asked for in some of them only. */
   readonly partial: ReadonlySet<string>
   readonly count: number
@@ -40,7 +39,7 @@ export const plan = (
   mailboxes: ReadonlyArray<readonly [mailbox: string, free: number]>,
   partitions: ReadonlyArray<Partition>,
   turn: number
-): Ask | null => {
+): ReadPlan | null => {
   const open = mailboxes.filter(([, free]) => free > 0)
   if (open.length === 0) return null
   const count = Math.min(mostPerStream, ...open.map(([, free]) => Math.max(1, Math.floor(free / partitions.length))))
@@ -99,8 +98,8 @@ export const run = Effect.fnUntraced(function* (options: {
   const reader = yield* redis.reader(partitions[0]!.root)
   const decode = decodeReply("XREADGROUP", ReadReply)
   const fork = Effect.runForkWith(yield* Effect.context<never>())
-  let running: Ask | null = null
-  let ending: Ask | null = null
+  let running: ReadPlan | null = null
+  let ending: ReadPlan | null = null
   let turn = 0
   /** Reads in a row that brought nothing. */
   let quiet = 0
@@ -139,9 +138,9 @@ export const run = Effect.fnUntraced(function* (options: {
     })
   }
 
-  const isHeldBack = (ask: Ask) => (mailbox: string) => !ask.slots.has(mailbox) && workload.free(mailbox) > 0
+  const isHeldBack = (ask: ReadPlan) => (mailbox: string) => !ask.slots.has(mailbox) && workload.free(mailbox) > 0
 
-  const read = (ask: Ask): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
+  const read = (ask: ReadPlan): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
     Effect.suspend(() => {
       // a job may have been kept into a slot since the plan was made
       const taken = [...ask.slots].some(([name, slots]) => slots > workload.free(name))
@@ -193,7 +192,17 @@ export const run = Effect.fnUntraced(function* (options: {
       )
     })
 
-  const complaint = Complaint.make("mailbox read failed", "mailboxes are read again")
+  const reading = ReadLoop.make({
+    begins: "mailbox read failed",
+    ends: "mailboxes are read again",
+    // flushed, or failed over to a server without it: make the groups again, from the first entry
+    failed: (error) =>
+      error._tag === "RedisRefused" && error.code === "NOGROUP"
+        ? Effect.ignore(
+            Effect.forEach(workload.servers.keys(), (name) => mailbox.ensure(name, partitions), { discard: true })
+          )
+        : Effect.void
+  })
   while (!workload.stopping) {
     const ask = workload.paused ? null : plan(free(), partitions, turn++)
     if (ask === null) {
@@ -205,25 +214,12 @@ export const run = Effect.fnUntraced(function* (options: {
       options.answered()
       continue
     }
-    yield* read(ask).pipe(
-      Effect.tap((deliveries) => {
+    yield* reading.round(
+      Effect.flatMap(read(ask), (deliveries) => {
         if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
-        return complaint.well
-      }),
-      // begun before the next read is sent: Redis would serve that first, and keep the work waiting
-      Effect.flatMap((deliveries) => (deliveries.length === 0 ? Effect.void : dispatch(workload, deliveries))),
-      Effect.catch(
-        Effect.fnUntraced(function* (error) {
-          yield* complaint.failed(error)
-          // flushed, or failed over to a server without it: make the groups again, from the first entry
-          if (error._tag === "RedisRefused" && error.code === "NOGROUP") {
-            yield* Effect.ignore(
-              Effect.forEach(workload.servers.keys(), (name) => mailbox.ensure(name, partitions), { discard: true })
-            )
-          }
-          yield* Effect.sleep(backOff)
-        })
-      )
+        // begun before the next read is sent: Redis would serve that first, and keep the work waiting
+        return deliveries.length === 0 ? Effect.void : dispatch(workload, deliveries)
+      })
     )
   }
 })

@@ -3,7 +3,7 @@
  * for it longer than a few seconds; scans go on without it.
  */
 import { Characters } from "@eco2/actors/protocol"
-import { Complaint } from "@eco2/core/telemetry"
+import { OutageLog } from "@eco2/core/telemetry"
 import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
@@ -19,7 +19,7 @@ export const layer = HttpApiBuilder.group(
   Effect.fnUntraced(function* (handlers) {
     const authorization = yield* Authorization
     const characters = yield* Characters.Characters
-    const complaint = Complaint.make("characters cannot be read", "characters are read again")
+    const outage = OutageLog.make("characters cannot be read", "characters are read again")
 
     const read = <A>(what: Effect.Effect<A, Characters.CharactersUnavailable>) =>
       what.pipe(
@@ -27,8 +27,8 @@ export const layer = HttpApiBuilder.group(
           duration: patience,
           orElse: () => Effect.fail(new Characters.CharactersUnavailable({ reason: "no answer in time" }))
         }),
-        Effect.tap(() => complaint.well),
-        Effect.tapError(complaint.failed),
+        Effect.tap(() => outage.over),
+        Effect.tapError(outage.failed),
         Effect.mapError(() => unavailable("the database does not answer; try again"))
       )
     const json = (body: unknown, cacheControl: string) =>

@@ -5,7 +5,7 @@
  * A Redis that does not answer costs a whole feed, and is said once.
  */
 import { RedisClient } from "@eco2/core/redis"
-import { Complaint } from "@eco2/core/telemetry"
+import { OutageLog } from "@eco2/core/telemetry"
 import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import * as FoundArticle from "../source/FoundArticle.ts"
 import { Validators } from "../source/NewsSource.ts"
@@ -29,18 +29,18 @@ export const layer: Layer.Layer<FeedVersions, never, RedisClient.RedisClient> = 
   FeedVersions,
   Effect.gen(function* () {
     const redis = yield* RedisClient.RedisClient
-    const complaint = Complaint.make("feeds' versions cannot be remembered", "feeds' versions are remembered again")
+    const outage = OutageLog.make("feeds' versions cannot be remembered", "feeds' versions are remembered again")
     return {
       of: (feed) =>
         redis.send("GET", keyOf(feed)).pipe(
           Effect.map((text) => Option.getOrNull(read(text))),
-          Effect.tap(complaint.well),
-          Effect.catch((error) => Effect.as(complaint.failed(error), null))
+          Effect.tap(outage.over),
+          Effect.catch((error) => Effect.as(outage.failed(error), null))
         ),
       remember: (feed, version) =>
         redis
           .send("SET", keyOf(feed), JSON.stringify(version), "PX", kept)
-          .pipe(Effect.andThen(complaint.well), Effect.catch(complaint.failed))
+          .pipe(Effect.andThen(outage.over), Effect.catch(outage.failed))
     }
   })
 )

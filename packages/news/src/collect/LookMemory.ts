@@ -5,7 +5,7 @@
  * not answer is said once and passed by.
  */
 import { RedisClient } from "@eco2/core/redis"
-import { Complaint } from "@eco2/core/telemetry"
+import { OutageLog } from "@eco2/core/telemetry"
 import { Context, Duration, Effect, Layer, Option, Schema } from "effect"
 import * as FoundArticle from "../source/FoundArticle.ts"
 import { outcomes } from "./OgImage.ts"
@@ -44,7 +44,7 @@ export const layer: Layer.Layer<LookMemory, never, RedisClient.RedisClient> = La
   LookMemory,
   Effect.gen(function* () {
     const redis = yield* RedisClient.RedisClient
-    const complaint = Complaint.make("looks at pages cannot be remembered", "looks at pages are remembered again")
+    const outage = OutageLog.make("looks at pages cannot be remembered", "looks at pages are remembered again")
     return {
       recall: (urls) =>
         urls.length === 0
@@ -62,13 +62,13 @@ export const layer: Layer.Layer<LookMemory, never, RedisClient.RedisClient> = La
                     )
                   )
               ),
-              Effect.tap(complaint.well),
-              Effect.catch((error) => Effect.as(complaint.failed(error), new Map<string, Remembered>()))
+              Effect.tap(outage.over),
+              Effect.catch((error) => Effect.as(outage.failed(error), new Map<string, Remembered>()))
             ),
       remember: (url, { looks, outcome }) =>
         redis
           .send("SET", keyOf(url), JSON.stringify([outcome, looks]), "PX", kept)
-          .pipe(Effect.andThen(complaint.well), Effect.catch(complaint.failed))
+          .pipe(Effect.andThen(outage.over), Effect.catch(outage.failed))
     }
   })
 )

@@ -1,6 +1,6 @@
 /** QuotaGauge: how much of NewsData's day the fleet has used, told to whoever scrapes a process that may ask it. */
 import { RateLimiter } from "@eco2/core"
-import { Complaint, Gauges } from "@eco2/core/telemetry"
+import { OutageLog, Gauges } from "@eco2/core/telemetry"
 import { Effect, Layer, Metric } from "effect"
 import { newsQuotaUsed } from "../Metrics.ts"
 import { NewsSources } from "../source/NewsSources.ts"
@@ -12,12 +12,12 @@ export const layer: Layer.Layer<never, never, Gauges | NewsSources | RateLimiter
     const limiter = yield* RateLimiter.RateLimiter
     const gauges = yield* Gauges
     if (!on.has("newsdata")) return
-    const complaint = Complaint.make("NewsData's quota cannot be read", "NewsData's quota is read again")
+    const outage = OutageLog.make("NewsData's quota cannot be read", "NewsData's quota is read again")
     yield* gauges.register(
       limiter.granted(newsDataDay).pipe(
         Effect.flatMap((used) => Metric.update(newsQuotaUsed, used)),
-        Effect.andThen(complaint.well),
-        Effect.catch(complaint.failed)
+        Effect.andThen(outage.over),
+        Effect.catch(outage.failed)
       )
     )
   })

@@ -3,7 +3,7 @@
  * articles and what comes after them, not the seconds the cache is still in force.
  */
 import { RedisClient } from "@eco2/core/redis"
-import { Complaint } from "@eco2/core/telemetry"
+import { OutageLog } from "@eco2/core/telemetry"
 import { ErrorBody } from "@eco2/core/service"
 import { Postgres } from "@eco2/core/postgres"
 import { Effect, Result } from "effect"
@@ -22,11 +22,11 @@ const cacheControl = "public, max-age=15"
 /** Reads for whoever answers requests: its trouble is said once. */
 export const reader = Effect.gen(function* () {
   const reading = yield* ArticleReading
-  const complaint = Complaint.make("news cannot be read", "news are read again")
+  const outage = OutageLog.make("news cannot be read", "news are read again")
   return (query: Query) =>
     reading.page(query).pipe(
-      Effect.tap(() => complaint.well),
-      Effect.tapError(complaint.failed)
+      Effect.tap(() => outage.over),
+      Effect.tapError(outage.failed)
     )
 })
 

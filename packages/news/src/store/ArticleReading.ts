@@ -8,7 +8,7 @@
  * Used by NewsHandlers and NewsPage; `warm` by whoever has stored articles.
  */
 import type { RedisError } from "@eco2/core"
-import { Complaint } from "@eco2/core/telemetry"
+import { OutageLog } from "@eco2/core/telemetry"
 import type { PostgresError } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Metric, Schema } from "effect"
 import { ArticleCache } from "./ArticleCache.ts"
@@ -80,7 +80,7 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
     const store = yield* ArticleStore
     const cache = yield* ArticleCache
     const gate = AwayGate.make()
-    const complaint = Complaint.make("the news cache cannot be filled", "the news cache is filled again")
+    const outage = OutageLog.make("the news cache cannot be filled", "the news cache is filled again")
     const pages = yield* SharedFlight.make<Page, PostgresError.PostgresError>()
     const fillings = yield* SharedFlight.make<Filling, PostgresError.PostgresError>()
 
@@ -89,17 +89,17 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
     const look = (query: Query, stale: boolean): Effect.Effect<Look | null> =>
       gate
         .pass(cache.page(query, { stale }), isAway)
-        .pipe(Effect.catch((error) => Effect.as(complaint.failed(error), { _tag: "Miss" as const, asOf: "" })))
+        .pipe(Effect.catch((error) => Effect.as(outage.failed(error), { _tag: "Miss" as const, asOf: "" })))
 
     const write = (snapshot: Snapshot) =>
       cache.warm(snapshot).pipe(
-        Effect.tap((warmed) => Effect.andThen(warms(warmed ? "warmed" : "older"), complaint.well)),
-        Effect.tapError((error) => Effect.andThen(warms("failed"), complaint.failed(error)))
+        Effect.tap((warmed) => Effect.andThen(warms(warmed ? "warmed" : "older"), outage.over)),
+        Effect.tapError((error) => Effect.andThen(warms("failed"), outage.failed(error)))
       )
     /** What Postgres has, put into the cache; without it where another process is at it or has been, or Redis refuses. */
     const fill = Effect.fnUntraced(function* (asOf: string): Effect.fn.Return<Filling, PostgresError.PostgresError> {
       const claim = yield* cache.claim(asOf).pipe(
-        Effect.tapError(complaint.failed),
+        Effect.tapError(outage.failed),
         Effect.orElseSucceed(() => "taken" as const)
       )
       if (claim !== "mine") return claim

@@ -301,7 +301,7 @@ export const play = Effect.fnUntraced(function* (
     })
     const had = starts.map(({ claim }) => [...(world.jobs.get(claim.job)?.outputs.keys() ?? [])])
     const states = starts.map(({ claim }) => world.jobs.get(claim.job)?.state)
-    let begun: ReadonlyArray<JobStore.Begun> = []
+    let begun: ReadonlyArray<JobStore.BeginReply> = []
     yield* both(
       `begin ${starts.map(({ claim, consumer }) => `${label(claim.job)}@${claim.mailbox} ${claim.token} by ${consumer}`).join(", ")}`,
       Effect.map(Effect.orDie(services().store.begin(starts.map(({ claim }) => holdingOf(claim)))), (answers) => {
@@ -792,7 +792,7 @@ export const play = Effect.fnUntraced(function* (
 const event = (stage: string, status: JobEvent.EventStatus, progress: number) =>
   JobEvent.fragment({ stage, status, progress, result: null })
 
-const wordOf = (begun: JobStore.Begun): string => {
+const wordOf = (begun: JobStore.BeginReply): string => {
   switch (begun._tag) {
     case "Run":
       return `run ${begun.job.attempts}/${begun.job.tries}`

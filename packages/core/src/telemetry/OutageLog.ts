@@ -1,12 +1,13 @@
-/** Complaint: a trouble of a loop, said once when it begins and once when it is over, however often the loop meets it. */
+/** OutageLog: logs an outage of a loop once when it begins and once when it is over, however often the loop meets it. */
 import { Effect } from "effect"
 
-export interface Complaint {
+export interface OutageLog {
   readonly failed: (error: { readonly message: string }) => Effect.Effect<void>
-  readonly well: Effect.Effect<void>
+  readonly over: Effect.Effect<void>
 }
 
-export const make = (begins: string, ends: string): Complaint => {
+/** `begins`, `ends`: the text of the two lines. */
+export const make = (begins: string, ends: string): OutageLog => {
   let open = false
   return {
     failed: (error) =>
@@ -15,7 +16,7 @@ export const make = (begins: string, ends: string): Complaint => {
         open = true
         return Effect.logWarning(begins).pipe(Effect.annotateLogs({ error: error.message }))
       }),
-    well: Effect.suspend(() => {
+    over: Effect.suspend(() => {
       if (!open) return Effect.void
       open = false
       return Effect.logInfo(ends)

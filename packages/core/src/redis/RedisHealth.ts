@@ -1,9 +1,9 @@
 /**
- * Trouble: what the store withholds just now, learnt from what it answers. Each kind is said once when it begins and once
- * when it is over, however many commands it meets (A4); readiness tells what lasts. No command is sent for it in good
- * times: while something is wrong the servers are looked at every second, so that the end is known even to a process that
- * sends nothing any more because it is not ready.
- * Fed by RedisClient with broken connections and error replies; what a failure means to a caller: RedisError.
+ * RedisHealth: which commands Redis currently refuses and why, and which connections are broken; logs each change once,
+ * however many commands it affects (A4). Readiness reports what lasts. While all is well it sends no command. While something
+ * is wrong it looks at the servers every second, so that a process that sends nothing, because it is not ready, also learns
+ * that the refusal is over.
+ * RedisClient reports broken connections and error replies to it. What a failure means to a caller: RedisError.
  */
 import { Duration, Effect } from "effect"
 import type { Scope } from "effect"
@@ -39,16 +39,16 @@ export const kindOf = (reply: string): Kind | null => {
   return word !== undefined && word in kinds ? (word as Kind) : null
 }
 
-export interface Trouble {
+export interface RedisHealth {
   readonly refused: (kind: Kind, reply: string) => void
   /** This connection broke, or cannot be made. */
-  readonly lost: (connection: string, why: string) => void
+  readonly connectionLost: (connection: string, why: string) => void
   /** This connection is up, or no longer wanted. */
-  readonly found: (connection: string) => void
+  readonly connectionUp: (connection: string) => void
   /** For how long Redis has refused something; 0 when it does not. */
   readonly refusingMillis: () => number
   /** One clause for readiness on what has been wrong for longer than a reconnect takes; null when all is well. */
-  readonly present: () => string | null
+  readonly unready: () => string | null
 }
 
 /** The connection commands leave by: without it nothing works. */
@@ -65,14 +65,14 @@ const quietMillis = 10_000
  * What an outage is said by, once each: all ways in which sockets fail are one, for they take turns; a refusal to let us in
  * (WRONGPASS, NOAUTH, …) is news.
  */
-const complaintOf = (why: string): string => /^[A-Z]{5,}(?= )/.exec(why)?.[0] ?? "socket"
+const kindOfLoss = (why: string): string => /^[A-Z]{5,}(?= )/.exec(why)?.[0] ?? "socket"
 /** And no more of them than this. */
 const mostSaid = 5
 
 /** `look`: asks all servers; used only while something is refused. Ends with the scope. */
 export const make = Effect.fnUntraced(function* (
   look: Effect.Effect<Look, RedisError>
-): Effect.fn.Return<Trouble, never, Scope.Scope> {
+): Effect.fn.Return<RedisHealth, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const now = yield* Elapsed.clock
@@ -116,15 +116,15 @@ export const make = Effect.fnUntraced(function* (
       watching = true
       fork(Effect.forkIn(watch, scope))
     },
-    lost: (connection, why) => {
+    connectionLost: (connection, why) => {
       if (broken.size === 0) brokenSince = now()
       if (!broken.has(connection)) broken.set(connection, now())
-      const complaint = complaintOf(why)
-      if (said.has(complaint) || said.size >= mostSaid) return
-      said.add(complaint)
+      const loss = kindOfLoss(why)
+      if (said.has(loss) || said.size >= mostSaid) return
+      said.add(loss)
       fork(Effect.logWarning("redis connection trouble").pipe(Effect.annotateLogs({ error: why })))
     },
-    found: (connection) => {
+    connectionUp: (connection) => {
       if (!broken.delete(connection) || broken.size > 0) return
       said.clear()
       fork(Effect.logInfo("redis connection is back").pipe(Effect.annotateLogs({ seconds: seconds(brokenSince) })))
@@ -134,7 +134,7 @@ export const make = Effect.fnUntraced(function* (
       // never 0 while it does: what it began with may be followed by a closed connection in the same millisecond
       return refusals.size === 0 ? 0 : Math.max(1, now() - first)
     },
-    present: () => {
+    unready: () => {
       const longAgo = now() - graceMillis
       const lostAt = broken.get(commands)
       if (lostAt !== undefined && lostAt <= longAgo) return "Redis does not answer"

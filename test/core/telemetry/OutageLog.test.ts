@@ -1,16 +1,16 @@
 /** What a loop meets again and again is said twice: when it begins, and when it is over. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import * as Complaint from "../../../packages/core/src/telemetry/Complaint.ts"
+import * as OutageLog from "../../../packages/core/src/telemetry/OutageLog.ts"
 import * as LogLines from "../redis/LogLines.ts"
 
 describe("a complaint", () => {
   it.effect("is said once, its end once, and both again the next time", () =>
     Effect.gen(function* () {
       const logs = LogLines.make()
-      const complaint = Complaint.make("it rains", "the sun shines")
-      const failed = complaint.failed(new Error("wet"))
-      const all = [complaint.well, failed, failed, failed, complaint.well, complaint.well, failed, complaint.well]
+      const outage = OutageLog.make("it rains", "the sun shines")
+      const failed = outage.failed(new Error("wet"))
+      const all = [outage.over, failed, failed, failed, outage.over, outage.over, failed, outage.over]
       yield* Effect.provide(Effect.all(all), logs.layer)
       expect(
         logs.lines.map(({ facts, level, text }) => `${level} ${text} ${String(facts.error ?? "")}`.trim())
