@@ -16,7 +16,7 @@ for (const [how, trouble] of [
   ["refuses", Effect.fail(new RedisRefused({ command: "limit-renew", code: "ERR", reply: "no" }))],
   ["does not answer", Effect.never]
 ] as const) {
-  it.live(`L1 a limit whose server ${how} costs the permits of another nothing`, () =>
+  it.live(`L1 a limit whose server ${how} does not delay the renewal of another limit's permits`, () =>
     Effect.gen(function* () {
       const one = yield* process(redis.url)
       const store = LimitStore.make(yield* one.run(RedisClient.RedisClient), { clockOffsetMillis: 0, leaseMillis })

@@ -9,9 +9,9 @@ import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 
-describe("a reader whose process lost its name", () => {
+describe("Reader", () => {
   it.live.skipIf(Fleet.onCluster)(
-    "A1 hands on nothing that a read under the lost name brought, and reads on under the new one",
+    "A1 a reader whose process changed its name hands on nothing that a read under the old name brought, and reads on",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)
