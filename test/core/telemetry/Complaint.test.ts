@@ -4,8 +4,8 @@ import { Effect } from "effect"
 import * as Complaint from "../../../packages/core/src/telemetry/Complaint.ts"
 import * as LogLines from "../redis/LogLines.ts"
 
-describe("a complaint", () => {
-  it.effect("is said once, its end once, and both again the next time", () =>
+describe("Complaint", () => {
+  it.effect("a complaint is logged once when it begins and once when it ends, and again the next time", () =>
     Effect.gen(function* () {
       const logs = LogLines.make()
       const complaint = Complaint.make("it rains", "the sun shines")

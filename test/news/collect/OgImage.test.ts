@@ -1,4 +1,4 @@
-/** Pictures of strangers' pages, on FakeNews; G1 to G3 are OgImage's, N1 is GuardedFetch's. */
+/** Pictures of strangers' pages, on FakeNews; P3 to P5 are OgImage's, G1 is GuardedFetch's. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { GuardedFetch } from "@eco2/core/net"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
