@@ -37,8 +37,8 @@ const revocation = (jti: string, seconds: number): Revocations.Revocation => ({
   reason: ""
 })
 
-describe("the list", () => {
-  it.effect("forgets tokens that have expired, those it was told of and those it loaded", () =>
+describe("Blacklist", () => {
+  it.effect("the blacklist forgets tokens once they have expired, both followed and loaded ones", () =>
     Effect.gen(function* () {
       const { context } = yield* ground
       yield* Effect.gen(function* () {
@@ -56,7 +56,7 @@ describe("the list", () => {
     })
   )
 
-  it.effect("says once that it is blind and once that it is too old, however long that lasts", () =>
+  it.effect("a blacklist that is cut off logs once that revocations do not arrive, and once that it is too old", () =>
     Effect.gen(function* () {
       const { context, logs, proxy } = yield* ground
       yield* Effect.gen(function* () {
