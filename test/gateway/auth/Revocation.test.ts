@@ -232,7 +232,7 @@ describe("a revoked token", () => {
 })
 
 describe("revocation on a Cluster", () => {
-  it("a revoked token is refused by followers, and by roles that load the keys of all masters", { timeout: 60_000 }, () =>
+  it("a revoked token is refused by followers, and by roles that load all masters' keys", { timeout: 60_000 }, () =>
     Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {

@@ -22,7 +22,7 @@ afterAll(() => world.close())
 
 onServer("a slot of all sources", (database) => {
   it.live(
-    "P1 stores and shows 110 articles while slow pages are still open, 95 of them with their pictures in the end",
+    "P1 a run stores and shows 110 articles while slow pages are still open, 95 of them with their pictures in the end",
     () =>
       NewsWorker.quietly(
         Effect.gen(function* () {

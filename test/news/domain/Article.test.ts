@@ -21,7 +21,7 @@ const article: Article = {
 const accepts = Schema.is(Article)
 
 describe("Article", () => {
-  it("is read from JSON unchanged", () => {
+  it("an article is read from JSON unchanged", () => {
     expect(Schema.decodeUnknownSync(Article)(JSON.parse(JSON.stringify(article)))).toEqual(article)
     expect(publishedMillis(article)).toBe(Date.UTC(2026, 10, 21, 9, 30))
   })
@@ -35,7 +35,7 @@ describe("Article", () => {
     ["an unknown category", { category: "sports" }],
     ["a time of another zone", { published_at: "2026-11-21T18:30:00+09:00" }],
     ["a time that is none", { published_at: "yesterday" }]
-  ])("is not one with %s", (_, change) => {
+  ])("an article with %s is refused", (_, change) => {
     expect(accepts({ ...article, ...change })).toBe(false)
   })
 })
