@@ -78,13 +78,13 @@ const refused: ReadonlyArray<readonly [string, Tree, RegExp]> = [
 ]
 
 describe.skipIf(Chart.missing)("the chart refuses", () => {
-  it.each(refused)("%s", async (_, changes, message) => {
+  it.each(refused)("the chart refuses %s", async (_, changes, message) => {
     const { code, errors } = await Chart.template("default", changes)
     expect(code, "it was taken").not.toBe(0)
     expect(errors).toMatch(message)
   })
 
-  it("AUTH_MODE=header no longer where a proxy is said to be trusted", async () => {
+  it("AUTH_MODE=header is accepted with trustedProxy=true", async () => {
     const changes = { settings: { AUTH_MODE: "header" }, trustedProxy: true }
     expect(await Chart.template("default", changes)).toMatchObject({ code: 0 })
   })
