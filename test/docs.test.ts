@@ -28,13 +28,4 @@ describe("the documents", () => {
     )
     expect(shown.toSorted()).toEqual(declared.toSorted())
   })
-
-  it("cite an invariant only where a test's title cites it too", () => {
-    const named = [...read("docs/architecture.md").matchAll(/^\| ([A-Z]\d) \|/gm)].map(([, name]) => name ?? "")
-    const titles = files("test/**/*.test.ts")
-      .flatMap((path) => read(path).match(/"[A-Z]\d[^"\n]*"|`[^`\n]*\b[A-Z]\d[^`\n]*`/g) ?? [])
-      .join("\n")
-    expect(named.length).toBeGreaterThan(0)
-    expect(named.filter((name) => !new RegExp(`\\b${name}\\b`).test(titles))).toEqual([])
-  })
 })
