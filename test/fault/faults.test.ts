@@ -9,7 +9,7 @@ import * as Trial from "./Trial.ts"
 const seed = Number(process.env.FAULT_SEED ?? 20_261)
 
 describe("the fault suite", () => {
-  it(`J1 J2 J3 J4 J6 J7 A1 A4 A5 hold through kills, freezes, cuts, silence, lost answers, restarts and a full Redis (FAULT_SEED=${seed})`, async () => {
+  it(`J1 J2 J3 J4 J6 J7 A1 A4 A5 all hold through kills, freezes, cuts, silence, lost answers, restarts and a full Redis (FAULT_SEED=${seed})`, async () => {
     const said: Array<string> = []
     const report = await Trial.run({
       seed,

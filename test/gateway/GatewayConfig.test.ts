@@ -61,7 +61,7 @@ describe("the gateway's settings", () => {
     expect(role.output()).not.toContain("hunter2")
   })
 
-  it("with AUTH_MODE=none X-User-ID is believed, and a caller without one is the demo user", async () => {
+  it("X-User-ID is believed with AUTH_MODE=none, and a caller without one is the demo user", async () => {
     const gateway = await start("gateway", { ...simulatedOnly, REDIS_URL: redis.url, AUTH_MODE: "none" })
     const id = await client(gateway, null).accepted({ image_url: photo })
     expect((await client(gateway, null).result(id)).status).toBe(202)

@@ -163,7 +163,7 @@ describe("a stage's attempts", () => {
     })
   )
 
-  it.live("J3 tells of one stage over 256 KiB together fail the job, and none of them is sent", () =>
+  it.live("J3 messages that one stage sends, over 256 KiB together, fail the job, and none of them is sent", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
         redis.url,
