@@ -1,4 +1,4 @@
-/** How much a process of each role takes on at once when nobody says otherwise; `<ACTOR>_CONCURRENCY` says otherwise. */
+/** How much a process of each role does at once by default; `<ACTOR>_CONCURRENCY` changes it. */
 import { expect, it } from "@effect/vitest"
 import { characterMatch, characterWorker } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"

@@ -1,4 +1,4 @@
-/** A hook beside a sidecar that does not end by itself: the Job ends, as its command did. */
+/** A hook beside a sidecar that does not end by itself: its Job ends, with the command's exit code. */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { spawn } from "node:child_process"
 import { once } from "node:events"

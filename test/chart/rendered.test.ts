@@ -1,4 +1,4 @@
-/** What the chart promises of what it makes: the environment is the code's own, nobody has more than his role needs, nothing is cut off. */
+/** What the chart renders: the environment is the code's own, each role has only what it needs, and no stream is cut off. */
 import { describe, expect, it } from "vitest"
 import { CoreConfig } from "@eco2/core"
 import { RedisUrl } from "@eco2/core/redis"

@@ -1,6 +1,6 @@
 /**
- * Saving what users have earned: what is told is stored exactly once, whatever comes twice, cannot be stored, or happens to
- * Postgres meanwhile. `REWARDS` sets how many messages the long test takes (10,000 by hand).
+ * Saving users' rewards: each is stored exactly once, in spite of repeats, bad messages and restarts of Postgres. `REWARDS`
+ * sets how many messages the long test sends (10,000 by hand).
  */
 import { expect, it } from "@effect/vitest"
 import { characterWorker, prepareDatabase } from "@eco2/actors/characters"

@@ -46,7 +46,7 @@ describe("matchCharacter", () => {
     ["the middle's character, the reason naming middle and minor", "종이", "신문지", "페이피", "종이>신문지"],
     ["the middle alone as the reason without a minor", "전지", null, "배리", "전지"],
     ["an empty minor as none", "전지", "  ", "배리", "전지"],
-    ["이코 for a middle nobody stands for", "고무류", "장화", "이코", "고무류>장화"],
+    ["이코 for a middle without a character", "고무류", "장화", "이코", "고무류>장화"],
     ["이코 for an empty middle", "", null, "이코", ""],
     ["the same in NFD and odd spaces", " 의류 및 원단".normalize("NFD"), null, "코튼", "의류 및 원단"]
   ])("matchCharacter gives %s", (_, middle, minor, name, reason) => {

@@ -1,4 +1,4 @@
-/** Pictures given by their address: what is fetched, what is not, and how little one's slow hosts are to others. */
+/** Pictures at an address: which are fetched, which are not, and how little one user's slow hosts delay others. */
 import { describe, expect, it } from "@effect/vitest"
 import { CoreConfig, ImageMemory } from "@eco2/core"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer } from "effect"

@@ -117,7 +117,7 @@ describe("broken rule documents", () => {
     ["an empty text deep inside", withField("detailed_steps", { 골판지: ["접는다", ""] }), "detailed_steps.골판지.1"],
     ["a missing field", withField("source", undefined), "source"],
     ["an unknown icon", withField("icons", ["empty", "rocket"]), "icons.1"],
-    ["a field nobody knows", withField("sources", "환경부"), "sources"],
+    ["an unknown field", withField("sources", "환경부"), "sources"],
     ["a key no classification leads to", withField("key", "재활용폐기물_고무류"), "key"],
     ["text that is not JSON", paper.slice(1), ""]
   ]

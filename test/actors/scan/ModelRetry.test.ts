@@ -1,4 +1,4 @@
-/** What a failed model call leads to, and that many who fail at once do not come back at once. */
+/** Retries of model calls, with jitter, so that many that fail at once are not repeated at once. */
 import { describe, expect, it } from "@effect/vitest"
 import { Retry } from "@eco2/core"
 import { Duration, Effect } from "effect"

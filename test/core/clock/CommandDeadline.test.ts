@@ -1,4 +1,4 @@
-/** Every command has its time, and one timer serves them all. */
+/** Every command has a deadline, and one timer serves them all. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import * as CommandDeadline from "../../../packages/core/src/clock/CommandDeadline.ts"
 

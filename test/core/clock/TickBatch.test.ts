@@ -1,4 +1,4 @@
-/** Many small calls of one tick as one: in order, each with its own answer, and none hurt by another. */
+/** Calls of one tick are sent as one: in order, each with its own answer, and no caller affects another. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import * as TickBatch from "../../../packages/core/src/clock/TickBatch.ts"

@@ -1,6 +1,6 @@
 /**
- * Admission: so many jobs of a user are in work at once, the rest wait in the user's lane in the order they came; whatever
- * ends a job lets the next in. So a user with thousands of jobs delays nobody by more than the limit.
+ * Admission: a user's jobs beyond the limit wait in the user's lane in order of submit, and each job that ends admits the
+ * next. So a user with thousands of jobs delays others by no more than the limit.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Schema } from "effect"

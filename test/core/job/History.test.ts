@@ -1,4 +1,4 @@
-/** What viewers are told: every event once and in order (J4), and the result before the end (J5). */
+/** The events of a job: each once and in order (J4), and the result readable before the end is seen (J5). */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { EventLog, JobEvent } from "@eco2/core"

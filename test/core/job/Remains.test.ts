@@ -1,4 +1,4 @@
-/** What stays of a job, and how long: nothing expires while it is open, little remains after its end. */
+/** What is stored of a job, and for how long: nothing expires while it is open, and little is left after its end. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { JobStore } from "@eco2/core"

@@ -1,4 +1,4 @@
-/** USER_RATE: how many jobs one user may submit in any stretch of time. Charged with the job, or not at all. */
+/** USER_RATE limits a user's submits in any window; a submit counts only if its job is accepted. */
 import { expect, it } from "@effect/vitest"
 import { Pipeline } from "@eco2/core"
 import { Duration, Effect } from "effect"

@@ -1,4 +1,4 @@
-/** Permits held at once: leases, which outlive neither their holder nor are taken from a living one. */
+/** Permits are leases: a living holder keeps its own, and a dead holder's comes back. */
 import { expect, it } from "@effect/vitest"
 import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"

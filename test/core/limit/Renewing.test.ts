@@ -1,4 +1,4 @@
-/** Permits of several limits are renewed side by side: limits may be kept by different servers, and one may be away. */
+/** The permits of each limit are renewed separately: limits may be on different servers, and one of these may be away. */
 import { expect, it } from "@effect/vitest"
 import { Limit } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"

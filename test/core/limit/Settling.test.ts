@@ -1,4 +1,4 @@
-/** What ends a request to a limit, whatever came before it, late or twice: a permit is free, units are charged, once (L1). */
+/** Settling a request to a limit, also late or sent twice: its permit is free again and its units are charged, once (L1). */
 import { describe, expect, it } from "@effect/vitest"
 import { Limit } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"

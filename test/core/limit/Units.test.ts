@@ -1,4 +1,4 @@
-/** Units: reserved before, settled after; and what the scripts answer when they are sent twice, or when Redis is full. */
+/** Units are reserved before the work and settled after it; the scripts sent twice; the scripts on a full Redis. */
 import { expect, it } from "@effect/vitest"
 import { CoreConfig, Limit, RateLimiter } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"

@@ -1,4 +1,4 @@
-/** How full a mailbox is: what waits and what is in work, and since when, whoever asks and whether or not it is served. */
+/** How full a mailbox is: its waiting and pending entries and the age of the oldest, whether or not it is served. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { Mailbox } from "@eco2/core"

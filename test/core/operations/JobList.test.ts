@@ -1,4 +1,4 @@
-/** Which jobs there are, as operators ask: found by their timers or their keys, bounded, and said so. */
+/** The operators' list of jobs: found by timers or keys, within bounds, and marked when it is incomplete. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Keys, RedisClient } from "@eco2/core/redis"

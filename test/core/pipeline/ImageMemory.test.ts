@@ -1,4 +1,4 @@
-/** Pictures held by one process's handlers: bounded in bytes, first come first served, given back however an attempt ends. */
+/** The image memory of one process: bounded in bytes, granted in order of arrival, freed however an attempt ends. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Metric, Schema, Scope } from "effect"
 import { ImageMemory, Pipeline, Stage, StageBehavior } from "@eco2/core"

@@ -1,6 +1,6 @@
 /**
- * What settles a stage, written down step by step: all or nothing (J3), the same answer when sent twice, and who is
- * listened to: a late success counts, a late failure does not (J1).
+ * The transitions that settle a stage: all or nothing (J3), the same answer when sent twice; a former holder's late success
+ * counts, and its late failure does not (J1).
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"

@@ -1,4 +1,4 @@
-/** What an operator changes of a mailbox reaches every process, and outweighs the environment and the code. */
+/** A policy that an operator sets reaches every process, and overrides the environment and the code. */
 import { describe, expect, it } from "@effect/vitest"
 import { Actor, Behavior, Policies, Retry } from "@eco2/core"
 import { ConfigProvider, Duration, Effect, Layer, Schedule, Schema } from "effect"

@@ -1,4 +1,4 @@
-/** A limit inside a pipeline's stage: what waiting for it does to the attempt, and to the place in line of a job put off. */
+/** A limit inside a stage: how waiting for it counts for the attempt, and the place in line of a deferred job. */
 import { expect, it } from "@effect/vitest"
 import { Limit, Pipeline, RateLimiter, Stage, StageBehavior, Worker } from "@eco2/core"
 import { Duration, Effect, Layer, Schema } from "effect"

@@ -1,4 +1,4 @@
-/** How full Redis is, as scrapers are told. */
+/** The metrics of Redis's memory. */
 import { describe, expect, it } from "@effect/vitest"
 import { Client } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"

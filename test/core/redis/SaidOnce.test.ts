@@ -1,6 +1,6 @@
 /**
- * A4, one trouble after the other on real servers: each is said once when it begins and once when it is over, readiness
- * tells of it, and work goes on by itself afterwards.
+ * A4 on real servers, one trouble at a time: each is logged once when it begins and once when it ends, readiness shows it, and
+ * work resumes by itself.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"

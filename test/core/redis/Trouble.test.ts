@@ -1,4 +1,4 @@
-/** Redis in trouble, said as what the caller may do: full, frozen, gone, and back again. */
+/** Redis that is full, frozen or away: what callers are answered, and that work resumes. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, References, Schema } from "effect"
 import { Actor, ActorSystem, JobStore } from "@eco2/core"

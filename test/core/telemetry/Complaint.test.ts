@@ -1,4 +1,4 @@
-/** What a loop meets again and again is said twice: when it begins, and when it is over. */
+/** A repeated failure is logged twice: when it begins, and when it ends. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as Complaint from "../../../packages/core/src/telemetry/Complaint.ts"

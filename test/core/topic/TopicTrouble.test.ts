@@ -1,4 +1,4 @@
-/** What may come between a topic and its followers, and that each of them knows all there is when it is over. */
+/** Failures between a topic and its followers: every follower is up to date again afterwards. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
 import { Topic } from "@eco2/core"

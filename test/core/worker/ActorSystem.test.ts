@@ -1,4 +1,4 @@
-/** A slot is free when its work ends, however it ends. */
+/** A slot is free once its work has ended in any way. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Layer } from "effect"
 import { ActorSystem, Mailbox } from "@eco2/core"

@@ -1,6 +1,6 @@
 /**
- * An entry that keeps killing its process (A2): tried alone before it is given up, so that the guilty is told from those who
- * happened to be in work beside it; jobs and messages without a job alike.
+ * An entry that keeps killing its process (A2) runs alone before it is buried, to tell it from those that ran beside it; for
+ * jobs and for messages without a job.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Schema } from "effect"

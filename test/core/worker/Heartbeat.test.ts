@@ -1,4 +1,4 @@
-/** How soon the heartbeat looks again where the dead may have left something (A1), and that what it takes is handed on (A4). */
+/** When the heartbeat looks for entries of dead processes (A1), and that what it takes over is worked on (A4). */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { ActorSystem } from "@eco2/core"

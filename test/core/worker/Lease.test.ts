@@ -1,6 +1,6 @@
 /**
- * Who holds what (A1): the lease is the process's, entries of the living are never taken, those of the dead within a lease,
- * and no consumer is removed while it holds something.
+ * Leases belong to processes (A1): a living process's entries are never taken, a dead one's are taken within a lease, and no
+ * consumer is removed while it holds entries.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber } from "effect"

@@ -1,4 +1,4 @@
-/** What a read brings belongs to the name it was made under (A1). */
+/** Entries that a read brings belong to the consumer name that the read was made with (A1). */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { CoreConfig, Mailbox, Policies } from "@eco2/core"

@@ -1,7 +1,7 @@
 /**
- * What a defect leads to. In a handler it is that message's failure; around it, the actor's; in a loop, the loop's: it goes
- * on anew, nothing it held is lost (A1, A4), and what fails too often stops the process's work in order (A5), so that others
- * take it over. The rule itself, in virtual time: Supervisor.test.ts.
+ * What a defect leads to. In a handler it fails that message; in taking or settling it counts against the actor; in a loop the
+ * loop is restarted and loses nothing (A1, A4). What fails too often stops its process in order (A5), so that others take
+ * over. The rule itself, in virtual time: Supervisor.test.ts.
  */
 import { beforeEach, describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Fiber, Layer, Schedule, Schema, Scope } from "effect"

@@ -1,4 +1,4 @@
-/** When timers and schedules are looked at: each partition by itself, and whatever is done to the machine's clock. */
+/** When timers and schedules are looked at: each partition separately, and also after the machine's clock was set back. */
 import { describe, expect, it } from "@effect/vitest"
 import { Keyspace } from "@eco2/core/redis"
 import type { Keys } from "@eco2/core/redis"

@@ -1,6 +1,6 @@
 /**
- * What a process holds, counted: a stage's concurrency is never exceeded by kept and read jobs together, whatever happens in
- * whatever order, and neither kind starves the other.
+ * The slots of a process: kept and read jobs together never exceed a stage's concurrency, in any order of events, and neither
+ * kind starves the other.
  */
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Fiber } from "effect"

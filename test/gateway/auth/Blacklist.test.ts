@@ -1,4 +1,4 @@
-/** The list of revoked tokens in memory: bounded by their lives, and honest about what it may lack. */
+/** The list of revoked tokens in memory: expired ones are forgotten, and a list too old is reported. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"

@@ -1,4 +1,4 @@
-/** AUTH_MODE=none on one machine: whoever sits there is let in, a page from elsewhere in their browser is not. */
+/** AUTH_MODE=none on one machine: its users are let in, and a foreign page in their browser is not. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { send } from "../../harness/RawRequest.ts"

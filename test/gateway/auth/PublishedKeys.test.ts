@@ -1,4 +1,4 @@
-/** The issuer's published keys: kept, fetched anew when they change, and never fetched because a stranger wishes it. */
+/** The issuer's published keys: cached, fetched again when they change, and never as often as a stranger likes. */
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Predicate } from "effect"
 import { TestClock } from "effect/testing"
@@ -119,7 +119,7 @@ describe("PublishedKeys", () => {
     ["no JSON", (_, response) => response.end("<html>")],
     ["no set of keys", (_, response) => response.end(JSON.stringify({ keys: "none" }))],
     [
-      "more keys than anybody has",
+      "more keys than are allowed",
       (_, response) => response.end(JSON.stringify({ keys: Array.from({ length: 101 }, () => first.jwk) }))
     ],
     [

@@ -93,7 +93,7 @@ const bad: ReadonlyArray<readonly [status: number, what: string, headers: () => 
   [401, "a sub with a line break", () => bearer(signed({ sub: "ann\r\nx-admin: 1" }))],
   [
     401,
-    "a critical extension nobody knows",
+    "an unknown critical extension",
     () => bearer(forged({ alg: "HS256", crit: ["exp2"], exp2: 1 }, {}, hmac(secret)))
   ],
   [403, "a revoked token", () => bearer(signed({ jti: revoked }))],

@@ -1,4 +1,6 @@
-/** J4 whatever the live stream loses: connections, entries, the stream itself, the server; each seq reaches a viewer once. */
+/**
+ * Losses of the live stream: connections, entries, the stream itself, the server. Each seq still reaches a viewer once (J4).
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Client, CoreConfig, EventLog, Job, JobStore } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"

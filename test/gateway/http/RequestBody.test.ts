@@ -1,4 +1,4 @@
-/** Request bodies, bounded each and together: a client that is refused is told to come back, and nobody's room is kept for ever. */
+/** Request bodies are bounded one by one and together: a refused client may come back, and memory is always freed. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { HttpServerRequest } from "effect/http"

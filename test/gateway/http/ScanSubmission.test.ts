@@ -193,7 +193,7 @@ describe("accepted scan requests", () => {
     ["user_input of 2000 emoji", { image_url: photo, user_input: "♻️".slice(0, 1) + "🧴".repeat(1999) }],
     ["user_input and model null", { image_url: photo, user_input: null, model: null }],
     ["an empty user_input", { image_url: photo, user_input: "" }],
-    ["a field nobody knows", { image_url: photo, colour: "red" }],
+    ["an unknown field", { image_url: photo, colour: "red" }],
     ["the model by its name", { image_url: photo, model: "simulated" }],
     ["a data URL", { image_url: dataUrl(tinyPng) }],
     ["an image of exactly 10 MiB", { image_url: imageOf(mebibytes10) }]

@@ -1,4 +1,4 @@
-/** What is told of articles outside of their runs: late pictures, in whatever order they come. */
+/** Pictures found after their article's run, in any order. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { afterAll, beforeAll } from "vitest"

@@ -86,7 +86,7 @@ describe("OgImage", () => {
       ["/1.jpg"]
     ],
     [
-      "an empty one is none",
+      "an empty one is skipped",
       '<meta property="og:image" content=" "><link rel="image_src" href="l.jpg">',
       ["/news/l.jpg"]
     ],
@@ -107,7 +107,7 @@ describe("OgImage", () => {
       []
     ],
     ["a head that breaks off", '<meta property="og:image" content="/o.jpg"><meta property="og:im', ["/o.jpg"]],
-    ["an address that is none", '<meta property="og:image" content="http://[">', []]
+    ["a wrong address is skipped", '<meta property="og:image" content="http://[">', []]
   ])("the picture of a page: %s", (_, html, pictures) => {
     expect(OgImage.picturesIn(`<html><head>${html}`, "https://press.example/news/1")).toEqual(
       pictures.map((path) => `https://press.example${path}`)
