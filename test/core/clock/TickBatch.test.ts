@@ -73,7 +73,7 @@ describe("TickBatch", () => {
     })
   )
 
-  it.live("an interrupted caller costs its batch nothing: the batch is sent and the others are answered", () =>
+  it.live("an interrupted caller does not stop its batch: it is sent, and the others are answered", () =>
     Effect.gen(function* () {
       const { call, calls } = tenfold(32)
       const gone = yield* Effect.forkChild(call(1), { startImmediately: true })

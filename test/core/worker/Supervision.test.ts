@@ -351,7 +351,7 @@ describe("a defect in the event tail", () => {
       return { tail, told, gaps }
     })
 
-  it.live("J4 a defect in following events is told as a gap, and the tail goes on after that event", () =>
+  it.live("J4 a defect in following events is reported as a gap, and the tail goes on after that event", () =>
     Effect.gen(function* () {
       const client = yield* joined
       let deaths = 0

@@ -44,7 +44,7 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
-    "a feed that answers 429 costs the other feeds nothing, and is not asked before its Retry-After",
+    "a feed that answers 429 does not stop the other feeds, and is not asked before its Retry-After",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -65,7 +65,7 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
-    "a feed that fails costs the other feeds nothing, and is asked again by the next run",
+    "a feed that fails does not stop the other feeds, and is asked again by the next run",
     () =>
       quietly(
         Effect.gen(function* () {

@@ -152,7 +152,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.effect("an article that Postgres refuses costs the others of its batch nothing", () =>
+  it.effect("an article that Postgres refuses is left out, and the others of its batch are stored", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const bad = article(2, { title: "nul \u0000" })
