@@ -38,12 +38,12 @@ const inCode = new Set([
 const variables = [...inCode].filter((name) => !foreign.has(name)).toSorted()
 
 describe(".env.example", () => {
-  it("lists every variable the code reads, once, and nothing else", () => {
+  it(".env.example lists every variable the code reads, once, and nothing else", () => {
     const listed = [...example.matchAll(/^#?([A-Z][A-Z0-9_]*)=/gm)].flatMap(([, name]) => name ?? [])
     expect(listed.toSorted()).toEqual(variables)
   })
 
-  it("sets nothing by itself, and explains each variable in the line above", () => {
+  it(".env.example sets nothing by itself, and explains each variable in the line above", () => {
     const lines = example.split("\n")
     for (const [i, line] of lines.entries()) {
       if (!/^#?[A-Z][A-Z0-9_]*=/.test(line)) continue
@@ -52,7 +52,7 @@ describe(".env.example", () => {
     }
   })
 
-  it("shows the defaults: with all of them set, every role is configured as with none", () => {
+  it(".env.example shows the defaults: with all of them set, every role is configured as with none", () => {
     const under = (env: Record<string, string | undefined>) => {
       const set = Object.entries(env).flatMap(([name, value]) =>
         value === undefined || value === "" ? [] : [[name, value]]
@@ -90,7 +90,7 @@ describe(".env.example", () => {
 })
 
 describe("docs/operations.md", () => {
-  it("names every variable the code reads in its table of settings, and nothing else", () => {
+  it("docs/operations.md lists every variable the code reads in its table of settings, and nothing else", () => {
     const text = readFileSync(`${root}docs/operations.md`, "utf8")
     const table = /^\| variable \|.*\n(?:\|.*\n)+/m.exec(text)?.[0] ?? ""
     const named = table

@@ -1,4 +1,4 @@
-/** How much a process of each role takes on at once when nobody says otherwise; `<ACTOR>_CONCURRENCY` says otherwise. */
+/** How much a process of each role does at once by default; `<ACTOR>_CONCURRENCY` changes it. */
 import { expect, it } from "@effect/vitest"
 import { characterMatch, characterWorker } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
@@ -31,7 +31,7 @@ const served = <E, R>(role: Layer.Layer<never, E, R>, env: Readonly<Record<strin
     (system) => Object.fromEntries(system.mailboxes().map(({ concurrency, mailbox }) => [mailbox, concurrency]))
   ).pipe(Effect.scoped, quietly)
 
-it.live("a scan-worker: 100 of each stage", () =>
+it.live("a scan-worker runs 100 of each stage at once, and as many as a setting says", () =>
   Effect.gen(function* () {
     const each = (concurrency: number) => ({
       "scan.vision": concurrency,
@@ -44,7 +44,7 @@ it.live("a scan-worker: 100 of each stage", () =>
   })
 )
 
-it.live("a character-match: 16 asks", () =>
+it.live("a character-match answers 16 asks at once", () =>
   Effect.gen(function* () {
     const absent = Layer.succeed(Postgres.Postgres, Postgres.absent)
     expect(yield* served(characterMatch({ meanwhile: characters }).pipe(Layer.provide(absent)))).toEqual({
@@ -54,7 +54,7 @@ it.live("a character-match: 16 asks", () =>
 )
 
 onServer("a character-worker", (database) => {
-  it.live("20 batches of 50 of each of its two actors", () =>
+  it.live("a character-worker holds 20 batches of 50 for each of its two actors", () =>
     Effect.gen(function* () {
       const postgres = postgresLayer(database())
       yield* Effect.provide(prepareDatabase, postgres)

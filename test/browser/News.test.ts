@@ -101,7 +101,7 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
   const picture = ({ page }: Visiting, name: string, fullPage = false) =>
     page.screenshot({ path: join(artifacts, `news-${name}.png`), fullPage })
 
-  it("is reached from the main page, and shows every article once as the reader scrolls to the end", async () => {
+  it("the news page is linked from the main page, and shows every article once as the reader scrolls to the end", async () => {
     const visitor = await visit("/")
     const { page } = visitor
     await page.getByTestId("news").click()
@@ -120,7 +120,7 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
     expect(await troubles(visitor)).toEqual([])
   })
 
-  it("shows a category alone, in the language chosen, which the main page shares", async () => {
+  it("the news page shows a single category, in the language that is chosen here or on the main page", async () => {
     const visitor = await visit("/news?category=energy")
     const { page } = visitor
     expect(await page.getByTestId("category-energy").getAttribute("aria-current")).toBe("page")
@@ -136,7 +136,7 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
     expect(await troubles(visitor)).toEqual([])
   })
 
-  it("fits a phone of 390 pixels, light and dark", async () => {
+  it("the news page fits a phone of 390 pixels, light and dark", async () => {
     for (const colorScheme of ["light", "dark"] as const) {
       const visitor = await visit("/news", {
         viewport: { width: 390, height: 844 },
@@ -150,7 +150,7 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
     }
   })
 
-  it("without JavaScript leads from page to page by its link", async () => {
+  it("the news page without JavaScript leads from page to page by its link", async () => {
     const context = await browser.newContext({ javaScriptEnabled: false })
     onTestFinished(() => context.close())
     const page = await context.newPage()
@@ -165,7 +165,7 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
     expect(seen).toEqual(expected)
   })
 
-  it("says so when the next page cannot be had, and has it when asked again", async () => {
+  it("the news page says when the next page cannot be had, and loads it when asked again", async () => {
     const visitor = await visit("/")
     const { page } = visitor
     await page.route(/cursor=/, (route) => route.abort())

@@ -69,7 +69,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
   const resultShown = async ({ page }: Visiting): Promise<unknown> =>
     JSON.parse((await page.getByTestId("result-json").textContent()) ?? "null")
 
-  it("takes a photo to its answer; the bar moves through 25, 50, 75, 100; what it shows is the stored result", async () => {
+  it("the page takes a photo to its answer: the bar passes 25, 50, 75, 100, and the stored result is shown", async () => {
     const visitor = await visit()
     const { page } = visitor
     const sent = page.waitForRequest((request) => request.method() === "POST")
@@ -91,7 +91,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("makes a photo of several megabytes smaller before it leaves the device, and says so", async () => {
+  it("the page shrinks a photo of several megabytes before it is sent, and says so", async () => {
     const visitor = await visit()
     const { page } = visitor
     const large = await Visitor.largePhoto(browser)
@@ -106,7 +106,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("goes on after a reload in the middle: same job, nothing asked twice, one end", async () => {
+  it("a reload in the middle of a scan resumes it: same job, no call repeated, one end", async () => {
     model.setLatency("answer", 1_000)
     const visitor = await visit()
     const { page } = visitor
@@ -135,7 +135,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("cancels: the page says so, the model call is broken off, the job is cancelled", async () => {
+  it("a cancel on the page is shown there, aborts the model call, and cancels the job", async () => {
     model.next("vision", { _tag: "Hang" })
     const visitor = await visit()
     const { page } = visitor
@@ -150,7 +150,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("shows when a stage is tried again, and then the answer", async () => {
+  it("a retry of a stage is shown on the page, and then the answer", async () => {
     model.next("vision", { _tag: "RateLimit", retryAfterSeconds: 1 })
     const visitor = await visit()
     const { page } = visitor
@@ -163,7 +163,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("shows a failure with its reason and what was found until then; trying again sends the same photo", async () => {
+  it("a failure is shown with its reason and the parts found, and another try sends the same photo", async () => {
     model.next("answer", { _tag: "Refusal" })
     const visitor = await visit()
     const { page } = visitor
@@ -184,7 +184,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("says what is missing when nothing was chosen, and sends nothing", async () => {
+  it("a submit without a photo says what is missing, and sends nothing", async () => {
     const visitor = await visit()
     const { page } = visitor
     await page.getByTestId("submit").click()
@@ -193,7 +193,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("fits a phone: no sideways scroll before, during and after a scan", async () => {
+  it("the page fits a phone: no sideways scroll before, during and after a scan", async () => {
     model.setLatency("vision", 300)
     const visitor = await visit({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true })
     const { page } = visitor
@@ -209,7 +209,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("speaks Korean and English, switched at any time and remembered", async () => {
+  it("the page is in Korean or English, switched at any time and remembered", async () => {
     const visitor = await visit()
     const { page } = visitor
     const title = page.getByRole("heading", { level: 1 })

@@ -77,7 +77,7 @@ const interpolated = [...text.matchAll(/\$\{([A-Z][A-Z0-9_]*)/g)].map(([, name =
 const ofCompose = ["POSTGRES_PASSWORD", "ECO2_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT"]
 
 describe("deploy/compose/compose.yaml", () => {
-  it("runs every role but the one that is all of them, each by a file the image has", () => {
+  it("compose runs every role but `all`, each by a file that the image has", () => {
     const mains = ours.map(([, { command }]) => command?.[0] ?? "")
     const { all: _, ...roles } = entries
     expect(Object.fromEntries(ours.slice(0, 7).map(([name, { command }]) => [name, command?.[0]]))).toEqual(roles)
@@ -86,7 +86,7 @@ describe("deploy/compose/compose.yaml", () => {
     expect(mains.filter((main) => !copied.some((source) => main.startsWith(source)))).toEqual([])
   })
 
-  it("sets and asks for settings the code reads, and names the rest in its documentation", () => {
+  it("compose sets and asks for settings that the code reads, and its own are in the documentation", () => {
     const set = ours.flatMap(([, { environment = {} }]) => Object.keys(environment))
     expect(set.filter((name) => !settings.has(name))).toEqual([])
     expect(interpolated.filter((name) => !settings.has(name) && !ofCompose.includes(name))).toEqual([])
@@ -94,7 +94,7 @@ describe("deploy/compose/compose.yaml", () => {
     for (const name of ofCompose) expect([name, operations.includes(`\`${name}\``)]).toEqual([name, true])
   })
 
-  it("mounts files that are there, and volumes it declares", () => {
+  it("compose mounts files that exist, and volumes it declares", () => {
     for (const [name, { volumes = [] }] of services) {
       for (const volume of volumes) {
         const source = volume.split(":")[0] ?? ""
@@ -104,7 +104,7 @@ describe("deploy/compose/compose.yaml", () => {
     }
   })
 
-  it("depends on services it has: whoever needs a database begins after the migrations", () => {
+  it("compose's services depend on services it has, and those with a database on the migrations", () => {
     for (const [name, { depends_on = {}, environment = {} }] of services) {
       const names = Array.isArray(depends_on) ? depends_on : Object.keys(depends_on)
       expect(names.filter((other) => !(other in file.services))).toEqual([])
@@ -113,7 +113,7 @@ describe("deploy/compose/compose.yaml", () => {
     }
   })
 
-  it("gives roles nothing to write but /tmp, no rights, and longer to stop than they take", () => {
+  it("compose's roles may write /tmp alone, have no capabilities, and get longer to stop than they need", () => {
     for (const [name, service] of ours) {
       expect([name, service]).toMatchObject([
         name,
@@ -123,19 +123,19 @@ describe("deploy/compose/compose.yaml", () => {
     }
   })
 
-  it("runs a Redis that evicts nothing and keeps what it was given", () => {
+  it("compose's Redis evicts nothing and keeps its data", () => {
     const words = file.services.redis?.command ?? []
     const after = (word: string) => words[words.indexOf(word) + 1]
     expect([after("--maxmemory-policy"), after("--appendonly")]).toEqual(["noeviction", "yes"])
   })
 
-  it("pins every image it does not build to a version", () => {
+  it("compose pins every image it does not build to a version", () => {
     const foreign = services.filter(([, { build }]) => build === undefined).map(([, { image }]) => image)
     expect(foreign.filter((image) => !/:v?\d/.test(image))).toEqual([])
   })
 })
 
-describe("what it mounts", () => {
+describe("files that compose mounts", () => {
   const read = (relative: string): unknown => parse(readFileSync(beside(relative), "utf8"))
 
   it("Prometheus scrapes every role, and has the chart's alerts where it looks for them", () => {
@@ -150,7 +150,7 @@ describe("what it mounts", () => {
     expect(mounted).toEqual(expect.arrayContaining([...prometheus.rule_files]))
   })
 
-  it("Grafana finds its Prometheus, and the dashboards where they are mounted", () => {
+  it("Grafana has its Prometheus, and its dashboards where they are mounted", () => {
     const sources = Schema.Struct({
       datasources: Schema.Array(Schema.Struct({ type: Schema.String, url: Schema.String }))
     })
@@ -167,7 +167,7 @@ describe("what it mounts", () => {
     expect(mounts).toContainEqual(["../helm/eco2/files/dashboards", provider?.options.path])
   })
 
-  it("nginx passes on to the services there are", () => {
+  it("nginx passes requests on to services that exist", () => {
     const upstreams = [...readFileSync(beside("../nginx/eco2.conf"), "utf8").matchAll(/^\s*server ([a-z-]+):8080;/gm)]
     expect(upstreams.map(([, name]) => name)).toEqual(["gateway", "news-api"])
     expect(upstreams.filter(([, name = ""]) => !(name in file.services))).toEqual([])

@@ -27,25 +27,25 @@ const taken = copies.flatMap(({ from, sources }) => (from === null ? sources : [
 const isTaken = (path: string) =>
   taken.some((source) => source === path || (source.endsWith("/") && path.startsWith(source)))
 
-describe("the image", () => {
-  it("has every role's main file, the command line, and every workspace's manifest", () => {
+describe("the Dockerfile", () => {
+  it("the image has every role's main file, the command line, and every workspace's manifest", () => {
     const wanted = [...Object.values(entries), "deploy/cli/main.ts", ...workspaces]
     expect(workspaces).toHaveLength(5)
     expect(wanted.filter((path) => !isTaken(path))).toEqual([])
   })
 
-  it("installs from the lock file alone, with every workspace's manifest, without tools or the Node packages bring along", () => {
+  it("the image installs from the lock file alone, without development packages or the packaged Node", () => {
     const given = Dockerfile.copiesOf(packages).flatMap(({ sources }) => sources)
     expect(given.toSorted()).toEqual([".npmrc", "package-lock.json", "package.json", ...workspaces].toSorted())
     expect(Dockerfile.linesOf(packages, "RUN")).toEqual(["npm ci --omit=dev --omit=optional --ignore-scripts"])
   })
 
-  it("runs on the version of Node that the tests run on, the same in every stage", () => {
+  it("the image runs the version of Node that the tests run on, the same in every stage", () => {
     expect(new Set(Object.values(manifest.optionalDependencies))).toEqual(new Set([args.NODE_VERSION]))
     expect(stages.map(({ base }) => base)).toEqual(stages.map(() => `node:${args.NODE_VERSION}-bookworm-slim`))
   })
 
-  it("is another user's than its files', which nobody may write, and starts node with a role's file", () => {
+  it("the image runs as a user who may write none of its files, and starts node with a role's file", () => {
     expect(copies.map(({ mode, sources, to }) => [to, sources.length > 0, mode])).toEqual(
       copies.map(({ to }) => [to, true, 0o555])
     )
@@ -54,14 +54,14 @@ describe("the image", () => {
     expect(Dockerfile.linesOf(last, "WORKDIR")).toEqual(["/app"])
   })
 
-  it("keeps no installer: what its last stage runs only removes, outside of its own files", () => {
+  it("the image keeps no installer, and its last stage runs nothing but rm", () => {
     for (const command of Dockerfile.linesOf(last, "RUN")) {
       expect(command).toMatch(/^rm -rf( \/(usr\/local|opt)\/\S+)+$/)
       for (const name of ["npm", "npx", "corepack", "yarn"]) expect(command).toContain(`/usr/local/bin/${name} `)
     }
   })
 
-  it("says that it is alive by node alone, and says who it is", () => {
+  it("the image's health check needs only node, and its labels say what it is", () => {
     expect(Dockerfile.linesOf(last, "HEALTHCHECK")).toEqual([expect.stringMatching(/CMD \["node", "-e", .*\/healthz/)])
     const labels = Dockerfile.linesOf(last, "LABEL").join(" ")
     for (const label of ["title", "description", "licenses", "version", "revision"])
@@ -69,7 +69,7 @@ describe("the image", () => {
     expect(Dockerfile.linesOf(last, "ARG")).toContain(`VERSION=${manifest.version}`)
   })
 
-  it("may take from the checkout what it takes, and no more", () => {
+  it("the image's ignore file lets in what it copies, and no more", () => {
     const allowed = readFileSync(`${checkout}deploy/docker/Dockerfile.dockerignore`, "utf8")
       .split("\n")
       .flatMap((line) => (line.startsWith("!") ? [line.slice(1)] : []))

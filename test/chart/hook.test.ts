@@ -1,4 +1,4 @@
-/** A hook beside a sidecar that does not end by itself: the Job ends, as its command did. */
+/** A hook beside a sidecar that does not end by itself: its Job ends, with the command's exit code. */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
@@ -28,11 +28,11 @@ const run = async (env: Readonly<Record<string, string>>, ...words: ReadonlyArra
   return { code, output }
 }
 
-describe("the hook", () => {
+describe("the chart's hook", () => {
   it.each([
     [0, "console.log(`did it`)"],
     [3, "console.log(`could not`); process.exit(3)"]
-  ])("waits for the sidecar, ends it, and exits with its command's %i", async (expected, command) => {
+  ])("the hook waits for the sidecar, ends it, and exits with its command's %i", async (expected, command) => {
     const { asked, env } = await sidecar()
     const { code, output } = await run(env, "-e", command)
     expect(code).toBe(expected)

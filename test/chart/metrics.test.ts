@@ -50,12 +50,12 @@ const dashboards = [...files.keys()].map(
 )
 
 describe("the dashboards", () => {
-  it("are the files that `npm run dashboards` writes, and no others", () => {
+  it("the dashboards are the files that `npm run dashboards` writes, and no others", () => {
     expect(globSync("*", { cwd: fileURLToPath(folder) }).toSorted()).toEqual([...files.keys()].toSorted())
     for (const [name, text] of files) expect(readFileSync(new URL(name, folder), "utf8") === text, name).toBe(true)
   })
 
-  it.each(dashboards)("%s gives every panel an id, a place and a title of its own", (_, dashboard) => {
+  it.each(dashboards)("%s gives every panel its own id, place and title", (_, dashboard) => {
     const { panels } = dashboard
     expect(new Set(panels.map(({ id }) => id)).size).toBe(panels.length)
     expect(new Set(panels.map(({ title }) => title)).size).toBe(panels.length)
@@ -71,7 +71,7 @@ describe("the dashboards", () => {
     }
   })
 
-  it.each(dashboards)("%s asks for metrics and labels that there are", (_, dashboard) => {
+  it.each(dashboards)("%s uses metrics and labels that exist", (_, dashboard) => {
     for (const { targets, title } of panelsOf(dashboard)) {
       for (const { expr, legendFormat } of targets) {
         const kept = PromQl.keptBy(expr)
@@ -82,7 +82,7 @@ describe("the dashboards", () => {
     }
   })
 
-  it("have addresses of their own, and let data source and namespace be chosen", () => {
+  it("the dashboards have ids of their own, and a choice of data source and namespace", () => {
     expect(new Set(dashboards.map(([, { uid }]) => uid)).size).toBe(dashboards.length)
     for (const [, { templating }] of dashboards) {
       expect(templating.list.map(({ name, type }) => `${name} ${type}`)).toEqual([
@@ -97,7 +97,7 @@ describe("the dashboards", () => {
     }
   })
 
-  it("show every metric somewhere", () => {
+  it("the dashboards show every metric", () => {
     const shown = new Set([...files.values()].flatMap(PromQl.metricsIn).map((name) => PromQl.baseName(name, metrics)))
     expect([...metrics.keys()].filter((name) => !shown.has(name))).toEqual([])
   })
@@ -133,12 +133,12 @@ const anchor = (heading: string) =>
 const anchors = [...read("docs/operations.md").matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchor(heading!))
 
 describe("the alerts", () => {
-  it("have names of their own", () => {
+  it("the alerts have different names", () => {
     expect(new Set(alerts.map(({ alert }) => alert)).size).toBe(alerts.length)
   })
 
   it.each(alerts.map((one) => [one.alert, one] as const))(
-    "%s asks for what there is, and has a runbook",
+    "%s uses metrics and labels that exist, and has a runbook",
     (name, rule) => {
       expect(PromQl.objections(rule.expr, metrics)).toEqual([])
       const told = `${rule.annotations.summary} ${rule.annotations.description}`
@@ -150,14 +150,14 @@ describe("the alerts", () => {
     }
   )
 
-  it("each runbook is of an alert", () => {
+  it("every runbook belongs to an alert", () => {
     const named = alerts.map(({ alert }) => alert.toLowerCase())
     expect(anchors.filter((one) => /^eco2[a-z]+$/.test(one) && !named.includes(one))).toEqual([])
   })
 
   // promtool is Prometheus's own; where it is installed it judges the file, and plays its tests
   const promtool = (...words: ReadonlyArray<string>) => spawnSync("promtool", words, { cwd: root, encoding: "utf8" })
-  it.skipIf(promtool("--version").error !== undefined)("are what Prometheus takes, and fire when they should", () => {
+  it.skipIf(promtool("--version").error !== undefined)("the alerts are valid to promtool, and fire as tested", () => {
     const checked = promtool("check", "rules", "--lint-fatal", alertsFile)
     expect([checked.status, checked.stderr]).toEqual([0, ""])
     const played = promtool("test", "rules", "test/chart/alerts.promtool.yaml")
@@ -167,8 +167,8 @@ describe("the alerts", () => {
 
 // ---- everything else in the chart that names a metric: scalers, first of all
 
-describe("the chart", () => {
-  it("names no metric that there is not", () => {
+describe("the chart's metrics", () => {
+  it("the chart uses no metric that does not exist", () => {
     const paths = globSync(["deploy/helm/**/*.{yaml,tpl,md,txt,json}", "deploy/compose/**/*.y*ml"], { cwd: root })
     const unknown = paths.flatMap((path) =>
       PromQl.metricsIn(read(path))
@@ -181,7 +181,7 @@ describe("the chart", () => {
   })
 })
 
-describe("a query that is wrong", () => {
+describe("PromQl.objections", () => {
   it.each([
     ["sum(rate(eco2_job_total[5m]))", "there is no metric eco2_job_total"],
     ['sum(rate(eco2_jobs_total{stage="x"}[5m]))', "eco2_jobs_total has no label stage"],
@@ -190,7 +190,7 @@ describe("a query that is wrong", () => {
     ["eco2_jobs_total > 5", "eco2_jobs_total only grows"],
     ["sum by (mailbox) (eco2_mailbox_depth)", "adds up what several processes tell alike"],
     ["up == 0", "names no metric"]
-  ])("%s: %s", (expr, objection) => {
+  ])("the query %s is refused: %s", (expr, objection) => {
     expect(PromQl.objections(expr, metrics)).toContain(objection)
   })
 })

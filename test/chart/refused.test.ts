@@ -7,25 +7,25 @@ const refused: ReadonlyArray<readonly [string, Tree, RegExp]> = [
   ["a value nobody knows", { replicaCount: 3 }, /additional properties 'replicaCount' not allowed/],
   ["a setting nobody knows", { settings: { USER_CONCURENCY: 5 } }, /'USER_CONCURENCY' not allowed/],
   ["a role nobody knows", { roles: { worker: {} } }, /'worker' not allowed/],
-  ["a role's value nobody knows", { roles: { gateway: { replica: 3 } } }, /'replica' not allowed/],
-  ["a secret nobody knows", { secrets: { values: { OPENAI_KEY: "x" } } }, /OPENAI_KEY/],
+  ["an unknown value of a role", { roles: { gateway: { replica: 3 } } }, /'replica' not allowed/],
+  ["an unknown secret", { secrets: { values: { OPENAI_KEY: "x" } } }, /OPENAI_KEY/],
   ["a secret among the settings", { settings: { OPENAI_API_KEY: "x" } }, /'OPENAI_API_KEY' not allowed/],
-  ["a number that is none", { settings: { USER_CONCURRENCY: "many" } }, /USER_CONCURRENCY/],
+  ["a word for a number", { settings: { USER_CONCURRENCY: "many" } }, /USER_CONCURRENCY/],
   ["a negative number", { settings: { USER_CONCURRENCY: -1 } }, /USER_CONCURRENCY/],
-  ["a length of time that is none", { settings: { SHUTDOWN_GRACE: "soon" } }, /SHUTDOWN_GRACE/],
-  ["a size that is none", { settings: { IMAGE_MEMORY: "lots" } }, /IMAGE_MEMORY/],
-  ["a word that is none of the setting's", { settings: { LOG_LEVEL: "loud" } }, /LOG_LEVEL/],
-  ["letting everybody in", { settings: { AUTH_MODE: "none" } }, /AUTH_MODE/],
+  ["a wrong duration", { settings: { SHUTDOWN_GRACE: "soon" } }, /SHUTDOWN_GRACE/],
+  ["a wrong size", { settings: { IMAGE_MEMORY: "lots" } }, /IMAGE_MEMORY/],
+  ["an unknown word of a setting", { settings: { LOG_LEVEL: "loud" } }, /LOG_LEVEL/],
+  ["AUTH_MODE=none", { settings: { AUTH_MODE: "none" } }, /AUTH_MODE/],
   ["a share above one", { settings: { SIMULATED_FAILURE_RATE: 2 } }, /SIMULATED_FAILURE_RATE/],
   ["no replicas of an autoscaled role", { roles: { "scan-worker": { autoscaling: { min: 0 } } } }, /minimum/],
   ["a Redis URL with a password", { redis: { url: "redis://:secret@host" } }, /redis.*url/s],
-  ["a Redis URL that is none", { redis: { url: "http://host" } }, /redis.*url/s],
-  ["a port that is none", { database: { port: 70_000 } }, /port/],
-  ["a digest that is none", { image: { digest: "latest" } }, /digest/],
+  ["a URL that is not Redis's", { redis: { url: "http://host" } }, /redis.*url/s],
+  ["a port above 65535", { database: { port: 70_000 } }, /port/],
+  ["a wrong digest", { image: { digest: "latest" } }, /digest/],
   ["an image with its tag in the name", { image: { repository: "eco2:latest" } }, /repository/],
-  ["an autoscaler nobody knows", { autoscaling: { kind: "vpa" } }, /kind/],
-  ["a host that is none", { ingress: { hosts: ["https://eco2.example"] } }, /hosts/],
-  ["text where a switch is", { tests: { enabled: "yes" } }, /enabled/],
+  ["an unknown autoscaler", { autoscaling: { kind: "vpa" } }, /kind/],
+  ["a URL for a host", { ingress: { hosts: ["https://eco2.example"] } }, /hosts/],
+  ["text for a switch", { tests: { enabled: "yes" } }, /enabled/],
   ["header without a mesh", { settings: { AUTH_MODE: "header" } }, /set istio\.enabled=true, or trustedProxy=true/],
   [
     "header with Istio and no authz",
@@ -78,13 +78,13 @@ const refused: ReadonlyArray<readonly [string, Tree, RegExp]> = [
 ]
 
 describe.skipIf(Chart.missing)("the chart refuses", () => {
-  it.each(refused)("%s", async (_, changes, message) => {
+  it.each(refused)("the chart refuses %s", async (_, changes, message) => {
     const { code, errors } = await Chart.template("default", changes)
     expect(code, "it was taken").not.toBe(0)
     expect(errors).toMatch(message)
   })
 
-  it("AUTH_MODE=header no longer where a proxy is said to be trusted", async () => {
+  it("AUTH_MODE=header is accepted with trustedProxy=true", async () => {
     const changes = { settings: { AUTH_MODE: "header" }, trustedProxy: true }
     expect(await Chart.template("default", changes)).toMatchObject({ code: 0 })
   })

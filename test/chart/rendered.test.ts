@@ -1,4 +1,4 @@
-/** What the chart promises of what it makes: the environment is the code's own, nobody has more than his role needs, nothing is cut off. */
+/** What the chart renders: the environment is the code's own, each role has only what it needs, and no stream is cut off. */
 import { describe, expect, it } from "vitest"
 import { CoreConfig } from "@eco2/core"
 import { RedisUrl } from "@eco2/core/redis"
@@ -29,7 +29,7 @@ const role = (manifests: ReadonlyArray<Manifest>, name: string): Manifest => {
 const sets = Object.keys(Chart.sets)
 
 describe.skipIf(Chart.missing)("settings", () => {
-  it("of the code can all be set, and no role is given a name the code does not know", async () => {
+  it("every setting of the code can be set in the chart, and no role gets one that the code does not know", async () => {
     const samples = settings().map(({ default: value, name }) => [name, value || "http://sample"])
     const secret = secrets()
       .filter(({ name }) => !["REDIS_URL", "DATABASE_URL", "JWT_SECRET"].includes(name))
@@ -56,7 +56,7 @@ describe.skipIf(Chart.missing)("settings", () => {
     )
   })
 
-  it("reach the process as they were written: large numbers, booleans, words; a role's own come first", async () => {
+  it("settings reach the process as written: large numbers, booleans, words; a role's own override the common ones", async () => {
     const manifests = await Chart.render("production-keda", {
       settings: { SIMULATED_FAILURE_RATE: 0.25, NEWS_SAMPLE: true, USER_RATE: false }
     })
@@ -74,7 +74,7 @@ describe.skipIf(Chart.missing)("settings", () => {
     expect(Chart.environment(manifests, role(manifests, "gateway"))).toMatchObject({ SHUTDOWN_GRACE: "1 minute" })
   })
 
-  it.each(sets)("of %s are taken by the code", async (name) => {
+  it.each(sets)("the code reads the settings of the value set %s", async (name) => {
     const manifests = await Chart.render(name)
     const given = new Map(
       named(manifests, "Secret").flatMap(({ data, metadata }) =>
@@ -117,7 +117,7 @@ describe.skipIf(Chart.missing)("settings", () => {
     }
   })
 
-  it("of a database: its user and name are encoded, its password stays out of the URL and of every ConfigMap", async () => {
+  it("DATABASE_URL has user and name encoded, and no password, which is in no ConfigMap either", async () => {
     const password = "p@ss/w:rd %20?#+"
     const manifests = await Chart.render("default", { database: { user: "eco@2", name: "eco 2", sslMode: "require" } })
     const env = Chart.environment(manifests, role(manifests, "character-match"))
@@ -133,7 +133,7 @@ describe.skipIf(Chart.missing)("settings", () => {
 })
 
 describe.skipIf(Chart.missing)("secrets", () => {
-  it("are given to the roles that need them, and to no other", async () => {
+  it("each secret is given to the roles that need it, and to no other", async () => {
     const every = secrets().map(({ name }) => name)
     const manifests = await Chart.render("default", {
       redis: { url: "" },
@@ -165,14 +165,14 @@ describe.skipIf(Chart.missing)("secrets", () => {
     expect(new Set(Object.values(given).flat())).toEqual(new Set(every))
   })
 
-  it("come out of Secrets of others by their own keys", async () => {
+  it("secrets can come from existing Secrets by their own keys", async () => {
     const manifests = await Chart.render("production-keda")
     const env = Chart.environment(manifests, role(manifests, "gateway"))
     expect(env).toMatchObject({ DATABASE_PASSWORD: "pg-app/password", INTERNAL_SECRET: "eco2-secrets/INTERNAL_SECRET" })
     expect(named(manifests, "Secret")).toEqual([])
   })
 
-  it("restart the roles when they change in the values", async () => {
+  it("a change of the secrets' values restarts the roles", async () => {
     const sum = async (changes: Tree) =>
       at(role(await Chart.render("default", changes), "gateway"), "spec", "template", "metadata", "annotations")
     expect(await sum({ secrets: { values: { INTERNAL_SECRET: "another" } } })).not.toEqual(await sum({}))
@@ -182,7 +182,7 @@ describe.skipIf(Chart.missing)("secrets", () => {
 })
 
 describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
-  it("keeps to the restricted profile, with a read-only root and no token", async () => {
+  it("pods keep to the restricted profile, with a read-only root and no token", async () => {
     for (const workload of workloads(await Chart.render(name))) {
       const pod = podOf(workload)
       expect(at(pod, "automountServiceAccountToken"), workload.metadata.name).toBe(false)
@@ -202,7 +202,7 @@ describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
     }
   })
 
-  it("of the project runs a file that is there, on node alone: its probes ask by HTTP", async () => {
+  it("pods run a file that exists, by node alone, with probes by HTTP", async () => {
     for (const workload of workloads(await Chart.render(name)).filter(ofProject)) {
       for (const container of containers(workload)) {
         expect(at(container, "command")).toBeUndefined()
@@ -216,7 +216,7 @@ describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
     }
   })
 
-  it("that works is given the time its SHUTDOWN_GRACE and its HTTP need, and is not killed for being busy", async () => {
+  it("pods get the time that SHUTDOWN_GRACE and open HTTP need, and are not killed for being busy", async () => {
     const manifests = await Chart.render(name)
     for (const workload of named(manifests, "Deployment")) {
       const grace = Chart.environment(manifests, workload).SHUTDOWN_GRACE ?? "20 seconds"
@@ -232,7 +232,7 @@ describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
     }
   })
 
-  it("is selected by what has its name, and by nothing else", async () => {
+  it("every Service, budget and network policy selects the pods of its name, and no others", async () => {
     const manifests = await Chart.render(name)
     const labelsOf = (workload: Manifest) =>
       (workload.kind === "Pod"
@@ -254,7 +254,7 @@ describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
 })
 
 describe.skipIf(Chart.missing)("scaling", () => {
-  it("has the defaults that were measured, by CPU and memory", async () => {
+  it("autoscaling has the measured defaults, by CPU and memory", async () => {
     const found = named(await Chart.render("default"), "HorizontalPodAutoscaler").map((scaler) => [
       scaler.metadata.name,
       at(scaler, "spec", "minReplicas"),
@@ -269,7 +269,7 @@ describe.skipIf(Chart.missing)("scaling", () => {
     ])
   })
 
-  it("by KEDA asks for the backlog as the maximum over those who tell it, for viewers as the sum, and never goes to zero", async () => {
+  it("KEDA scales workers by the largest backlog reported, gateways by the sum of viewers, and never to zero", async () => {
     const manifests = await Chart.render("production-keda")
     expect(named(manifests, "HorizontalPodAutoscaler")).toEqual([])
     const query = (name: string) =>
@@ -285,7 +285,7 @@ describe.skipIf(Chart.missing)("scaling", () => {
       expect(Number(at(scaled, "spec", "minReplicaCount"))).toBeGreaterThanOrEqual(1)
   })
 
-  it("leaves the number of pods to the autoscaler, where there is one", async () => {
+  it("the number of pods is left to the autoscaler where there is one", async () => {
     const manifests = await Chart.render("default")
     expect(at(role(manifests, "scan-worker"), "spec", "replicas")).toBeUndefined()
     expect(at(role(manifests, "news-api"), "spec", "replicas")).toBe(1)
@@ -293,7 +293,7 @@ describe.skipIf(Chart.missing)("scaling", () => {
 })
 
 describe.skipIf(Chart.missing)("routes", () => {
-  it("neither buffer live streams nor cut them", async () => {
+  it("routes neither buffer live streams nor cut them", async () => {
     const [ingress] = named(await Chart.render("production-keda"), "Ingress")
     const annotations = ingress?.metadata.annotations ?? {}
     expect(annotations).toMatchObject({
@@ -305,7 +305,7 @@ describe.skipIf(Chart.missing)("routes", () => {
     expect(at(route, "spec", "rules", 1, "timeouts", "request")).toBe("0s")
   })
 
-  it("lead to Services that are there, at ports they have", async () => {
+  it("routes lead to Services that exist", async () => {
     for (const name of sets) {
       const manifests = await Chart.render(name)
       const services = named(manifests, "Service").map(({ metadata }) => metadata.name)
@@ -320,7 +320,7 @@ describe.skipIf(Chart.missing)("the network", () => {
   const egress = (manifests: ReadonlyArray<Manifest>, name: string) =>
     JSON.stringify(at(named(manifests, "NetworkPolicy", `eco2-${name}`)[0], "spec", "egress"))
 
-  it("lets nothing in or out unless a role needs it, and strangers' addresses to no private one", async () => {
+  it("network policies allow only what a role needs, and to strangers' addresses no private one", async () => {
     const manifests = await Chart.render("default")
     const [all] = named(manifests, "NetworkPolicy", "eco2")
     expect(at(all, "spec", "policyTypes")).toEqual(["Ingress", "Egress"])
@@ -334,7 +334,7 @@ describe.skipIf(Chart.missing)("the network", () => {
     expect(egress(manifests, "character-match")).not.toContain("0.0.0.0/0")
   })
 
-  it("knows the ports of Redis by its URL", async () => {
+  it("network policies take the ports of Redis from its URL", async () => {
     const ports = async (set: string, changes: Tree = {}) =>
       list(
         at(named(await Chart.render(set, changes), "NetworkPolicy", "eco2-authz")[0], "spec", "egress", 0, "ports")
@@ -349,7 +349,7 @@ describe.skipIf(Chart.missing)("the network", () => {
 describe.skipIf(Chart.missing)("hooks", () => {
   const jobs = async (set: string, changes: Tree = {}) => named(await Chart.render(set, changes), "Job")
 
-  it("migrate, then tell the catalogue, after an install and an upgrade, and end loudly in time", async () => {
+  it("hooks migrate and then warm up the catalogue after install and upgrade, and fail loudly within 600 s", async () => {
     const found = await jobs("default")
     expect(found.map((job) => at(podOf(job), "containers", 0, "args"))).toEqual([
       ["deploy/cli/main.ts", "migrate"],
@@ -364,14 +364,14 @@ describe.skipIf(Chart.missing)("hooks", () => {
     }
   })
 
-  it("are Argo CD's as well where it is told so", async () => {
+  it("hooks are Argo CD's too where that is set", async () => {
     for (const job of await jobs("argocd"))
       expect(job.metadata.annotations).toMatchObject({ "argocd.argoproj.io/hook": "PostSync" })
     for (const job of await jobs("default"))
       expect(Object.keys(job.metadata.annotations ?? {}).join()).not.toContain("argocd")
   })
 
-  it("do not hold an installation up that waits: roles that need tables make them before they start", async () => {
+  it("roles that need tables make them before they start, so that an installation does not wait for the hooks", async () => {
     const waits = (manifests: ReadonlyArray<Manifest>) =>
       named(manifests, "Deployment").flatMap((workload) =>
         list(at(podOf(workload), "initContainers")).length > 0 ? [workload.metadata.name] : []
@@ -386,7 +386,7 @@ describe.skipIf(Chart.missing)("hooks", () => {
     expect(waits(await Chart.render("istio"))).toEqual([])
   })
 
-  it("end their sidecar where that does not end by itself", async () => {
+  it("hooks end their sidecar where it does not end by itself", async () => {
     const words = async (changes: Tree) => at(podOf((await jobs("istio", changes))[0]!), "containers", 0, "args", 0)
     expect(await words({})).toBe("/hook/hook.mjs")
     expect(await words({ istio: { nativeSidecars: true } })).toBe("deploy/cli/main.ts")
@@ -396,7 +396,7 @@ describe.skipIf(Chart.missing)("hooks", () => {
 })
 
 describe.skipIf(Chart.missing)("monitoring", () => {
-  it("brings the alerts and every dashboard, labelled for who looks for them", async () => {
+  it("monitoring brings the alerts and every dashboard, with the labels set", async () => {
     const manifests = await Chart.render("production-keda")
     const [rule] = named(manifests, "PrometheusRule")
     expect(list(at(rule, "spec", "groups")).length).toBeGreaterThan(0)

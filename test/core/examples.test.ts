@@ -20,13 +20,13 @@ const prints: Readonly<Record<string, RegExp>> = {
 }
 const files = globSync("packages/core/examples/*.ts", { cwd: root })
 
-describe("an example", () => {
-  it("stands in the library's README as it is, and nothing else does", () => {
+describe("the library's examples", () => {
+  it("core's README shows every example word for word, and no other code", () => {
     expect(new Set(blocksOf("packages/core/README.md"))).toEqual(new Set(files.map(text)))
     expect(blocksOf("README.md")).toEqual([text("packages/core/examples/pipeline.ts")])
   })
 
-  it.each(files)("%s runs to its end and prints what it says", { timeout: 60_000 }, async (file) => {
+  it.each(files)("%s runs to its end and prints what it promises", { timeout: 60_000 }, async (file) => {
     const { stdout } = await promisify(execFile)(process.execPath, [`${root}${file}`], {
       env: { PATH: process.env.PATH, REDIS_URL: redis.url },
       timeout: 50_000

@@ -44,7 +44,7 @@ const read = (url: Redacted.Redacted) =>
   )
 
 describe("LocalPostgres", { timeout: 120_000 }, () => {
-  it("keeps what was written over a kill and over a stop; is started anew at the same address; is gone with its scope", async () => {
+  it("LocalPostgres keeps its data over a kill and a stop, restarts at the same address, and ends with its scope", async () => {
     const directory = folder()
     const pid = await run(
       Effect.gen(function* () {
@@ -68,7 +68,7 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
     expect(again).toEqual(["before the kill"])
   })
 
-  it("whose first start was broken off in the middle is begun anew", async () => {
+  it("a database whose first start was interrupted is made anew", async () => {
     const directory = folder()
     await run(
       Effect.gen(function* () {
@@ -88,7 +88,7 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
     )
   }, 120_000)
 
-  it("ends by itself when its owner is killed; the next owner waits for that and has the data", async () => {
+  it("the database ends by itself when its owner is killed, and the next owner waits for that and has the data", async () => {
     const directory = folder()
     const script = fileURLToPath(new URL("./localPostgresOwner.ts", import.meta.url))
     const child = spawn(process.execPath, [script, directory], { stdio: ["ignore", "pipe", "inherit"] })

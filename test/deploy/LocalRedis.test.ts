@@ -57,7 +57,7 @@ const using = <A>(url: string, work: (redis: Redis) => Promise<A>) =>
 const run = <A, E>(effect: Effect.Effect<A, E, Scope.Scope>) => Effect.runPromise(Effect.scoped(effect))
 
 describe("LocalRedis", () => {
-  it("writes to an append-only file, never evicts, and is gone when its scope closes", async () => {
+  it("LocalRedis writes an append-only file, never evicts, and ends with its scope", async () => {
     const directory = folder()
     const pid = await run(
       Effect.gen(function* () {
@@ -75,7 +75,7 @@ describe("LocalRedis", () => {
     expect(readdirSync(join(directory, "redis"))).toContain("redis.log")
   })
 
-  it("finds the server that a killed start left behind, ends it, and has its data", async () => {
+  it("a server left behind by a killed start is found and ended, and its data is kept", async () => {
     const directory = folder()
     const before = await owner(directory)
     await run(using(before.url, (client) => client.set("kept", "yes")))
@@ -93,7 +93,7 @@ describe("LocalRedis", () => {
     expect(startOf(after)).toBeUndefined()
   })
 
-  it("ends a left-behind server even when that is frozen", async () => {
+  it("a server left behind is ended even when it is frozen", async () => {
     const directory = folder()
     const before = await owner(directory)
     before.process.kill("SIGKILL")
@@ -103,7 +103,7 @@ describe("LocalRedis", () => {
     expect(startOf(before.redis)).toBeUndefined()
   })
 
-  it("leaves another program alone whose pid stands in an old pid file", async () => {
+  it("another program with the pid of an old pid file is left alone", async () => {
     const directory = folder()
     mkdirSync(join(directory, "redis"))
     writeFileSync(join(directory, "redis", "redis.pid"), `${process.pid}\n`)
@@ -111,7 +111,7 @@ describe("LocalRedis", () => {
     expect(startOf(process.pid)).toBeDefined()
   })
 
-  it("is stopped with its owner by SIGTERM", async () => {
+  it("SIGTERM to its owner ends the server too", async () => {
     const running = await owner(folder())
     running.process.kill("SIGTERM")
     await once(running.process, "exit")
@@ -119,13 +119,13 @@ describe("LocalRedis", () => {
     expect(startOf(running.redis)).toBeUndefined()
   })
 
-  it("survives the terminal's Ctrl-C until its owner has drained: it is in a process group of its own", async () => {
+  it("the server runs in a process group of its own, so that the terminal's Ctrl-C does not reach it", async () => {
     const running = await owner(folder())
     // signalling the group of that number succeeds only if the server leads a group
     expect(process.kill(-running.redis, 0)).toBe(true)
   })
 
-  it("tells its owner when it dies unasked", async () => {
+  it("the server's owner is told when it dies unasked", async () => {
     const directory = folder()
     const exit = await Effect.runPromiseExit(
       Effect.scoped(
@@ -139,7 +139,7 @@ describe("LocalRedis", () => {
     expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain("ended by itself")
   })
 
-  it("a folder it cannot use is one clear error", async () => {
+  it("a folder that cannot be used is one clear error", async () => {
     const directory = folder()
     writeFileSync(join(directory, "redis"), "a file in the way")
     const error = await run(Effect.flip(LocalRedis.make({ directory: join(directory, "redis") })))
@@ -147,7 +147,7 @@ describe("LocalRedis", () => {
     expect(error.message).toContain("EEXIST")
   })
 
-  it("data it cannot load is an error with the log's last lines", async () => {
+  it("data that cannot be loaded is an error with the log's last lines", async () => {
     const directory = folder()
     mkdirSync(join(directory, "appendonlydir"))
     writeFileSync(join(directory, "appendonlydir", "appendonly.aof.manifest"), "nonsense\n")
@@ -157,7 +157,7 @@ describe("LocalRedis", () => {
 })
 
 describe("LocalState", () => {
-  it("a second start on the same folder is refused, naming the first", async () => {
+  it("a second start on a state folder is refused, and names the first", async () => {
     const directory = folder()
     const first = await owner(directory)
     const error = await run(Effect.flip(LocalState.make({ directory })))
@@ -165,7 +165,7 @@ describe("LocalState", () => {
     expect(error.message).toContain(`already running here as process ${first.process.pid}`)
   })
 
-  it("is free again after its scope closed, and after its holder was killed", async () => {
+  it("a state folder is free again after its scope closed, and after its holder was killed", async () => {
     const directory = folder()
     await run(LocalState.make({ directory }))
     const killed = await owner(directory)
@@ -175,14 +175,14 @@ describe("LocalState", () => {
     expect(readdirSync(directory)).toEqual(["redis"])
   })
 
-  it("a lock whose pid now belongs to another process counts as left behind", async () => {
+  it("a lock whose pid belongs to another process by now counts as left behind", async () => {
     const directory = folder()
     mkdirSync(join(directory, "lock"))
     writeFileSync(join(directory, "lock", "holder.json"), JSON.stringify({ pid: process.pid, start: "long ago" }))
     expect(await run(LocalState.make({ directory }))).toMatchObject({ directory })
   })
 
-  it("of many that come at once exactly one gets it, also over a dead holder's lock", async () => {
+  it("exactly one of six starts at once gets the lock, also when a dead holder has left it behind", async () => {
     const directory = folder()
     mkdirSync(join(directory, "lock"))
     writeFileSync(join(directory, "lock", "holder.json"), JSON.stringify({ pid: process.pid, start: "long ago" }))

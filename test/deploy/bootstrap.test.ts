@@ -64,7 +64,7 @@ const calls = (root: string) =>
   existsSync(join(root, "npm.calls")) ? readFileSync(join(root, "npm.calls"), "utf8").trimEnd().split("\n") : []
 
 describe("bootstrap", () => {
-  it("installs once per lock, the development packages too, and is silent when there is nothing to do", async () => {
+  it("bootstrap installs once for each lock file, development packages too, and is silent when there is nothing to do", async () => {
     const root = clone()
     expect(await bootstrap(root)).toEqual({ code: 0, said: "eco2: installing the packages (npm ci)\n" })
     expect(await bootstrap(root)).toEqual({ code: 0, said: "" })
@@ -74,14 +74,14 @@ describe("bootstrap", () => {
     expect(calls(root)).toHaveLength(2)
   })
 
-  it("of two at once one installs and the other waits for it", async () => {
+  it("one of two bootstraps at once installs, and the other waits for it", async () => {
     const root = clone()
     const both = await Promise.all([bootstrap(root), bootstrap(root), bootstrap(root)])
     expect(both.map(({ code }) => code)).toEqual([0, 0, 0])
     expect(calls(root)).toHaveLength(1)
   })
 
-  it("tries once more after a failure", async () => {
+  it("a failed install is tried once more", async () => {
     const root = clone()
     writeFileSync(join(root, "failures"), "1\n")
     const { code, said } = await bootstrap(root)
@@ -89,7 +89,7 @@ describe("bootstrap", () => {
     expect({ code, calls: calls(root).length }).toEqual({ code: 0, calls: 2 })
   })
 
-  it("ends with one clear line after the second failure, and begins again the next time", async () => {
+  it("a second failure ends bootstrap with one clear line, and the next call tries again", async () => {
     const root = clone()
     writeFileSync(join(root, "failures"), "1\n2\n")
     const { code, said } = await bootstrap(root)
@@ -98,7 +98,7 @@ describe("bootstrap", () => {
     expect((await bootstrap(root)).code).toBe(0)
   })
 
-  it("takes over from one that was killed in between", async () => {
+  it("a bootstrap takes over from one that was killed in between", async () => {
     const root = clone()
     mkdirSync(join(root, ".eco2", "bootstrap.lock"), { recursive: true })
     writeFileSync(join(root, ".eco2", "bootstrap.lock", "holder.json"), JSON.stringify({ pid: 1, start: "long ago" }))
@@ -106,7 +106,7 @@ describe("bootstrap", () => {
     expect(existsSync(join(root, ".eco2", "bootstrap.lock"))).toBe(false)
   })
 
-  it("runs npm on a Node that the installation does not delete, and puts the packaged one first for what comes after", async () => {
+  it("npm runs on a Node that the install does not delete, and the packaged Node comes first for later commands", async () => {
     const root = clone()
     await bootstrap(root)
     const own = join(root, "node_modules", ".bin", "node")
@@ -120,7 +120,7 @@ describe("bootstrap", () => {
     expect(readFileSync(own, "utf8")).toContain("v24.0.0")
   })
 
-  it("says so when the checkout cannot be written to", async () => {
+  it("a checkout that cannot be written to is named", async () => {
     const root = clone()
     writeFileSync(join(root, ".eco2"), "a file in the way")
     const { code, said } = await bootstrap(root)

@@ -19,7 +19,7 @@ import * as System from "./System.ts"
 
 const petty = characters.find(({ code }) => code === "char-petty")!
 
-describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
+describe.skipIf(!PostgresServer.isInstalled())("characters end to end", () => {
   let database: PostgresServer.PostgresServer
   let system: System.System
   let outside: ManagedRuntime.ManagedRuntime<
@@ -53,7 +53,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
   })
 
   it.each(["character-match", "character-worker"] as const)(
-    "%s refuses to start without DATABASE_URL, and on a database nobody has prepared, with one line, code 1",
+    "%s without DATABASE_URL, or on a database without its tables, refuses to start with one line and code 1",
     async (role) => {
       for (const [url, said] of [
         ["", /DATABASE_URL is not set; allowed is postgres:/],
@@ -68,7 +68,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     }
   )
 
-  it("a scan's reward is shown to its user, and whose it is", async () => {
+  it("a scan's reward is shown among its user's characters", async () => {
     await outside.runPromise(prepareDatabase)
     const [gateway] = await Promise.all([
       system.start("gateway"),
@@ -89,7 +89,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     ])
   })
 
-  it("a change reaches three workers; one that was frozen meanwhile, or starts later, is current before its first answer", async () => {
+  it("a catalogue change reaches three workers, and one that was frozen or starts later has it before its first answer", async () => {
     const first = system.processes.filter((process) => process.logs.some(({ role }) => role === "character-match"))
     const more = await Promise.all([system.start("character-match"), system.start("character-match")])
     const three: ReadonlyArray<Running> = [...first, ...more]

@@ -54,7 +54,7 @@ describe.skipIf(Chart.missing || !PostgresServer.isInstalled())("the chart's all
     return { code, output }
   }
 
-  it("brings no Redis and no database of its own, and the chart's test gets a scan to `done`", async () => {
+  it("the chart's all-in-one starts no Redis and no database of its own, and the chart's test gets a scan to `done`", async () => {
     const { code, output } = await test()
     expect(code, output).toBe(0)
     expect(output).toContain("a caller without a token is turned away")
@@ -65,14 +65,14 @@ describe.skipIf(Chart.missing || !PostgresServer.isInstalled())("the chart's all
     ])
   })
 
-  it("is not found well by that test when tokens are not taken, nobody answers, or the scan cannot be made", async () => {
+  it("the chart's test fails when its token is refused, and when the gateway does not answer", async () => {
     const foreign = await test({ JWT_SECRET: "another secret of more than thirty-two bytes" })
     expect(foreign).toMatchObject({ code: 1, output: expect.stringContaining("POST /api/v1/scan: 401") })
     const nobody = await test({ ECO2_URL: "http://127.0.0.1:9", TEST_SECONDS: "1" })
     expect(nobody).toMatchObject({ code: 1, output: expect.stringContaining("does not become ready") })
   })
 
-  it("that test makes no scan where it would be a real one, and says so", async () => {
+  it("the chart's test makes no scan without the simulated model, and says so", async () => {
     expect(await test({ SIMULATED_MODEL: "false" })).toMatchObject({
       code: 0,
       output: expect.stringContaining("set settings.SIMULATED_MODEL=true")

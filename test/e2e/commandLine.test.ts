@@ -41,7 +41,7 @@ afterAll(async () => {
 })
 
 describe("npx eco2", () => {
-  it("finds the npm start of its checkout, by itself and without a word more than was asked for", async () => {
+  it("npx eco2 finds the npm start of its checkout without settings, and prints only what was asked for", async () => {
     await expect.poll(() => statSync(access, { throwIfNoEntry: false })?.mode.toString(8)).toBe("100600")
     const id = await client(start, null).accepted()
     const listed = run("npx", ["eco2", "jobs", "list", "--json"])
@@ -55,7 +55,7 @@ describe("npx eco2", () => {
     expect(start.output()).not.toContain(JSON.parse(readFileSync(access, "utf8")).secret)
   })
 
-  it("is the same as running its file, under whatever Node", () => {
+  it("npx eco2 gives the same output as running its file, with any Node", () => {
     for (const words of [["deploy/cli/eco2.mjs"], ["node_modules/.bin/eco2"]]) {
       const { status, stderr, stdout } = run("node", [...words, "processes"])
       expect([status, stderr]).toEqual([0, ""])
@@ -65,12 +65,12 @@ describe("npx eco2", () => {
     expect([own.status, own.stderr, JSON.parse(own.stdout).length]).toEqual([0, "", expect.any(Number)])
   })
 
-  it("sends the secret of npm start to nobody else", () => {
+  it("npx eco2 sends the secret of npm start to no other address", () => {
     const { status, stderr } = run("node", ["deploy/cli/eco2.mjs", "mailboxes"], { ECO2_URL: "http://127.0.0.1:9" })
     expect([status, stderr]).toEqual([4, expect.stringContaining("INTERNAL_SECRET")])
   })
 
-  it("has nobody to find once npm start has ended", async () => {
+  it("after npm start has ended its secret is gone, and npx eco2 finds no gateway", async () => {
     expect((await start.stop()).code).toBe(0)
     expect(statSync(access, { throwIfNoEntry: false })).toBe(undefined)
   })

@@ -12,7 +12,7 @@ import * as NpmScript from "../harness/NpmScript.ts"
 const deno = fileURLToPath(new URL("../../node_modules/.bin/deno", import.meta.url))
 
 describe.skipIf(process.platform !== "linux" || !existsSync(deno))("npm run start:deno", () => {
-  it("takes an uploaded photo through every stage to done, and leaves no process when SIGTERM ends it", async () => {
+  it("npm run start:deno completes a scan of an uploaded photo, and leaves no process after SIGTERM", async () => {
     const folder = mkdtempSync(join(tmpdir(), "eco2 deno "))
     onTestFinished(() => {
       for (const { pid } of NpmScript.membersOf(folder)) process.kill(pid, "SIGKILL")

@@ -95,7 +95,7 @@ describe("an idle role", () => {
   })
 
   for (const role of roles) {
-    it.skipIf(!installed && databased.includes(role))(`${role} sends at most ${mostCommands} commands a minute`, () => {
+    it.skipIf(!installed && databased.includes(role))(`idle ${role} sends at most ${mostCommands} commands/min`, () => {
       const commands = sent.get(role) ?? []
       console.log(`${role}: ${commands.length} commands a minute`)
       expect(commands.length, commands.join("\n")).toBeLessThanOrEqual(mostCommands)

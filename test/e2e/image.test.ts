@@ -23,7 +23,7 @@ const simulated = {
   SIMULATED_ANSWER_MS: "10"
 }
 
-describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
+describe.skipIf(!PostgresServer.isInstalled())("the container image", () => {
   let image: ImageFolder.ImageFolder
   let database: PostgresServer.PostgresServer
   let system: System.System
@@ -56,7 +56,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
   }
   const answers = async ({ address }: Process, path: string) => (await fetch(`${address}${path}`)).status
 
-  it("has packages, sources and the command line, no tests, no tools, no Node of its own; nothing may be written", () => {
+  it("the image has packages, sources and the command line, no tests, no tools and no second Node, all of it read-only", () => {
     expect(readdirSync(image.root).toSorted()).toEqual([
       "LICENSE",
       "deploy",
@@ -80,14 +80,14 @@ describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
     if (image.user !== undefined) expect(attempt.status).not.toBe(0)
   })
 
-  it("the command line tells its help, prepares the database, and has nothing left to do the second time", () => {
+  it("the image's command line prints its help, prepares the database, and has nothing to do the second time", () => {
     expect(eco2("--help")).toMatchObject({ status: 0, stderr: "", stdout: expect.stringContaining("migrate") })
     expect(eco2("migrate")).toMatchObject({ status: 0, stdout: expect.stringContaining("applied ") })
     expect(eco2("migrate")).toMatchObject({ status: 0, stdout: "the database is up to date\n" })
     expect(eco2("characters", "warm-up")).toMatchObject({ status: 0, stderr: "" })
   })
 
-  it("every role serves, becomes ready, and stops with 0", async () => {
+  it("every role of the image serves, becomes ready, and stops with code 0", async () => {
     const starting = (role: Parameters<System.System["start"]>[0], env: Readonly<Record<string, string>> = {}) =>
       system.start(role, env, image)
     const gateway = await starting("gateway")
@@ -116,7 +116,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the image", () => {
     for (const role of roles) expect(await role.stop()).toEqual({ code: 0, signal: null })
   })
 
-  it("runs all roles in one process on stores from outside, open to others' addresses where it is told so", async () => {
+  it("the image runs all roles in one process on external stores, open to other hosts when it is set so", async () => {
     const all = await system.start(
       "all",
       { HOST: "0.0.0.0", AUTH_MODE: "none", INSECURE_NONE: "true", ECO2_STATE: `${image.scratch}/eco2` },

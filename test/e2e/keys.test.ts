@@ -29,7 +29,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     await database.stop()
   })
 
-  it("holds keys of the table only, of their types; once every TTL has passed, only those that remain", async () => {
+  it("Redis after a workload has keys of the key table only, with their types, and after every TTL only the lasting ones", async () => {
     const [gateway, worker] = await Promise.all([
       system.start("gateway"),
       system.start("scan-worker"),

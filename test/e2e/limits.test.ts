@@ -53,7 +53,7 @@ const work = Effect.fnUntraced(function* (count: number) {
 const scripts = (info: string): number =>
   [...info.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0)
 
-it("four workers keep 300 scans within the provider's limit: at most one call in a hundred is refused, every scan is done", async () => {
+it("four workers run 300 scans within the provider's limit: at most one call in 100 is refused, and every scan is done", async () => {
   const { models, outside } = system
   const client = Client.layer.pipe(
     Layer.provide(RedisClient.layerUrl(system.redis.url)),
@@ -89,7 +89,7 @@ it("four workers keep 300 scans within the provider's limit: at most one call in
   expect(models.refused).toBeLessThanOrEqual(scans / 100)
 })
 
-it("a scrape tells how long calls waited, and the breaker's state as it is now, whoever changed it", async () => {
+it("a scrape has how long calls waited for a limit, and the breaker's current state, whoever changed it", async () => {
   const scrape = async () => (await fetch(`${system.processes[0]!.address}/metrics`)).text()
   const state = (text: string) => /^eco2_breaker_state\{[^}]*name="openai\/gpt-5.2"[^}]*\} (\d)/m.exec(text)?.[1]
   const before = await scrape()

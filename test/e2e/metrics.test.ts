@@ -79,7 +79,7 @@ describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
     await database?.stop()
   })
 
-  it("has the type and exactly the labels that the table says", () => {
+  it("every metric that a role exports has the type and labels of the table", () => {
     for (const { series, types } of scrapes) {
       for (const [name, type] of types) expect([name, metrics.get(name)?.type]).toEqual([name, type])
       for (const { labels, name } of series) {
@@ -90,12 +90,12 @@ describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
     }
   })
 
-  it("is all that the table names, but for what takes a fault", () => {
+  it("every metric of the table is exported by a workload, except those that need a fault", () => {
     const seen = new Set(scrapes.flatMap(({ series }) => series.map(({ name }) => PromQl.baseName(name, metrics))))
     expect([...metrics.keys()].filter((name) => !seen.has(name) && !notProvoked.includes(name))).toEqual([])
   })
 
-  it("tells of Redis's memory in every role that stands on it", () => {
+  it("every role that uses Redis exports its memory", () => {
     const telling = scrapes.filter(({ series }) => series.some(({ name }) => name === "eco2_redis_memory_used_bytes"))
     expect(telling).toHaveLength(5)
   })

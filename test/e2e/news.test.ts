@@ -32,7 +32,7 @@ const cards = async ({ address }: { readonly address: string }) =>
   ((await (await fetch(`${address}/news`)).text()).match(/data-testid="article"/g) ?? []).length
 
 describe("the process behind npm start", () => {
-  it("without keys shows the sample, by the API and at /news, without anything else being done", async () => {
+  it("npm start without keys shows the sample news, by the API and at /news", async () => {
     const folder = mkdtempSync(join(tmpdir(), "eco2 news "))
     onTestFinished(() => {
       for (const { pid } of NpmScript.membersOf(folder)) process.kill(pid, "SIGKILL")
@@ -87,7 +87,7 @@ class Outside {
   }
 }
 
-describe.skipIf(!PostgresServer.isInstalled())("news with every role a process of its own", () => {
+describe.skipIf(!PostgresServer.isInstalled())("news with a process for each role", () => {
   const outside = new Outside()
   let database: PostgresServer.PostgresServer
   let system: System.System
@@ -164,7 +164,7 @@ describe.skipIf(!PostgresServer.isInstalled())("news with every role a process o
     }
   }
 
-  it("J1 J2 a run whose worker is killed while it stores is ended by another, which asks neither feed nor pages again", async () => {
+  it("J1 J2 a run whose worker is killed while it stores is finished by another, without asking feed or pages again", async () => {
     const first = await system.start("news-worker", env)
     const unlock = await locked()
     const { job_id } = await eco2("schedules", "run", "news-rss")
@@ -196,14 +196,14 @@ describe.skipIf(!PostgresServer.isInstalled())("news with every role a process o
     expect([outside.feeds, outside.pages]).toEqual([1, 3])
   })
 
-  it("autoscalers read what waits for it from the worker itself", async () => {
+  it("a news worker's own metrics have the backlog of each of its stages", async () => {
     const text = await (await fetch(`${worker.address}/metrics`)).text()
     for (const stage of ["fetch", "enrich", "store", "warm"]) {
       expect(text).toMatch(new RegExp(`^eco2_mailbox_backlog\\{[^}]*mailbox="news\\.${stage}"[^}]*\\} 0$`, "m"))
     }
   })
 
-  it("a run that cannot succeed leaves a letter that operators find, and may send on its way again", async () => {
+  it("a run that cannot succeed leaves a letter, which operators list and redrive", async () => {
     const { job_id } = await eco2("schedules", "run", "news-naver-ai")
     const letters = () => eco2("dead", "list", "--mailbox", "news.fetch")
     const [letter] = await until(letters, (found) => found.length === 1)
@@ -214,7 +214,7 @@ describe.skipIf(!PostgresServer.isInstalled())("news with every role a process o
     expect((await eco2("jobs", "show", job_id)).run).toBe(2)
   })
 
-  it("N3 readers are answered from Redis, from Postgres while Redis is away, and from Redis again", async () => {
+  it("N3 news are read from Redis, from Postgres while Redis is away, and from Redis again", async () => {
     const api = await system.start("news-api", env)
     const before = await news(api)
     expect([before.meta.source, before.articles.map(({ thumbnail_url }) => thumbnail_url)]).toEqual([

@@ -28,7 +28,7 @@ const latch = () => {
   return { opened, open }
 }
 
-describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
+describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
   let system: System.System
   let gateways: ReadonlyArray<Process>
   let direct: Client
@@ -85,7 +85,7 @@ describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
   it.each([
     ["HTTP/1.1", http1, (proxy: Nginx.Nginx) => proxy.address],
     ["HTTP/2", http2, (proxy: Nginx.Nginx) => proxy.http2]
-  ] as const)("over %s each event arrives before the next is produced", patience, async (_, open, addressOf) => {
+  ] as const)("through nginx over %s each event arrives before the next one", patience, async (_, open, addressOf) => {
     await seesEachBeforeTheNext(addressOf(await front()), open)
   })
 
@@ -107,12 +107,12 @@ describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
     ],
     ["gzip of every type: an event is compressed, and passed on", gzipAll, "gzip"],
     ["all of that at once", { "proxy_buffering off;": "proxy_buffering on;", ...oldHttp, ...gzipAll }, "gzip"]
-  ] as const)("with %s", patience, async (_, otherwise, encoding) => {
+  ] as const)("an event is not held back with %s", patience, async (_, otherwise, encoding) => {
     const viewer = await seesEachBeforeTheNext((await front(otherwise)).address, http1)
     expect(viewer.encoding).toBe(encoding)
   })
 
-  it("a proxy that does hold back is seen to: its first event comes after the model was asked for the last", async () => {
+  it("a proxy that buffers the stream is detected: its first event comes after the model was asked for the last", async () => {
     const proxy = await front({
       "proxy_buffering off;": "proxy_buffering on; proxy_ignore_headers X-Accel-Buffering;",
       ...oldHttp
@@ -136,7 +136,7 @@ describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
     expect(late.arrivals[0]).toBeGreaterThan(asked)
   })
 
-  it("an event is seen through nginx within 200 ms of the same event seen without it, but for what a busy machine delays", async () => {
+  it("nine of ten events arrive through nginx within 200 ms of those without it", async () => {
     const proxy = await front()
     system.models.setLatency("vision", 60)
     system.models.setLatency("answer", 60)
@@ -165,7 +165,7 @@ describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
     expect(sorted[Math.floor(0.9 * sorted.length)]).toBeLessThan(200)
   })
 
-  it("keepalives keep a silent stream open for longer than nginx waits, and its own limit is longer than any keepalive", async () => {
+  it("keepalives hold a silent stream open beyond nginx's read timeout, whose own setting is longer than any KEEPALIVE", async () => {
     const gateway = await system.start("gateway", { KEEPALIVE: "300 millis" })
     const proxy = await front({ "proxy_read_timeout 300s;": "proxy_read_timeout 1s;" }, [gateway])
     const { answer, id, vision } = await held()
@@ -185,7 +185,7 @@ describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
     expect(limit).toBeGreaterThan(2 * 15)
   })
 
-  it("a viewer that comes back with Last-Event-ID sees what it has not seen, over HTTP/1.1 and HTTP/2", async () => {
+  it("a viewer that resumes with Last-Event-ID through nginx gets the events after it, over HTTP/1.1 and HTTP/2", async () => {
     const proxy = await front()
     const { answer, id, vision } = await held()
     const first = await http1(client(proxy, "ann").eventsUrl(id))
@@ -206,7 +206,7 @@ describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
     expect([first, second, { events: rest }].flatMap(({ events }) => EventStream.seqs(events))).toEqual(all)
   })
 
-  it("viewers of a gateway that is killed come back through nginx to another, and see each event once", async () => {
+  it("viewers of a killed gateway resume through nginx at another one, and see each event once", async () => {
     const dying = await system.start("gateway")
     const proxy = await front({}, [dying, gateways[1]!])
     const { answer, id, vision } = await held()
@@ -228,7 +228,7 @@ describe.skipIf(!Nginx.isInstalled())("behind nginx", () => {
     expect(new Set(ends)).toEqual(new Set(["ended", "cut"]))
   })
 
-  it("refuses what is for those inside alone, and lets a photo of 10 MiB through", async () => {
+  it("nginx refuses metrics and internal paths, and accepts a photo of 10 MiB", async () => {
     const ann = client(await front(), "ann")
     expect((await ann.get("/metrics")).status).toBe(404)
     expect((await ann.get("/api/v1/internal/ops/mailboxes")).status).toBe(404)

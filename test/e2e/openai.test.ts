@@ -25,7 +25,7 @@ const at = (value: unknown, ...path: ReadonlyArray<string | number>): unknown =>
   path.reduce<unknown>((here, key) => field(here, String(key)), value)
 
 describe("a scan by a hosted model", () => {
-  it("is one vision call with the picture's very bytes, one answer call, and a result that fits its schema", async () => {
+  it("a scan by OpenAI is one vision call with the picture's bytes, one answer call, and a result that fits its schema", async () => {
     system.models.reset()
     const picture = randomBytes(300_000)
     const ann = client(gateway, "ann")
@@ -52,7 +52,7 @@ describe("a scan by a hosted model", () => {
     }
   })
 
-  it("J2 whose answer does not parse is asked again, is never taken for an answer, and the vision call is not repeated", async () => {
+  it("J2 an answer that does not parse is never used: the answer call is repeated, and the vision call is not", async () => {
     system.models.reset()
     const nonsense = "물론이죠! 제 생각에는요…"
     system.models.next("answer", { _tag: "Text", text: nonsense })
@@ -68,8 +68,8 @@ describe("a scan by a hosted model", () => {
   })
 })
 
-describe("one trace id", () => {
-  it("leads from the caller's traceparent through the gateway's line to every stage's line of the worker", async () => {
+describe("trace ids", () => {
+  it("a caller's trace id is in the gateway's log line and in every stage's line of the worker", async () => {
     const traceId = randomBytes(16).toString("hex")
     const traceparent = `00-${traceId}-${randomBytes(8).toString("hex")}-01`
     const ann = client(gateway, "ann")
@@ -83,7 +83,7 @@ describe("one trace id", () => {
     )
   })
 
-  it("is made up where the caller sent none, or one that is not a traceparent", async () => {
+  it("a scan without a traceparent, or with a wrong one, gets a new trace id", async () => {
     const ann = client(gateway, "ann")
     const ids = []
     for (const headers of [
@@ -105,8 +105,8 @@ describe("one trace id", () => {
   })
 })
 
-describe("the logs", () => {
-  it("are one JSON object a line, with level, time, role and text, and hold no key, picture, question or answer", async () => {
+describe("logs", () => {
+  it("every log line is a JSON object with level, time, role and text, and has no key, picture, question or answer", async () => {
     system.models.reset()
     const ann = client(gateway, "ann")
     const picture = randomBytes(64)

@@ -45,8 +45,8 @@ const refusedAfter = async (process: Running, jti: string, deadlineMillis = 1_00
   return performance.now() - since
 }
 
-describe("a revoked token", () => {
-  it("is refused by three processes within a second", async () => {
+describe("a revoked token in other processes", () => {
+  it("a revoked token is refused by three processes within a second", async () => {
     const processes = [...gateways, authz]
     const took: Array<number> = []
     for (let i = 0; i < 20; i++) {
@@ -63,14 +63,14 @@ describe("a revoked token", () => {
     )
   })
 
-  it("is refused by a process that was frozen meanwhile, once it goes on", async () => {
+  it("a token revoked while a process was frozen is refused once the process runs again", async () => {
     authz.signal("SIGSTOP")
     for (let i = 0; i < 20; i++) await revoke(`frozen ${i}`)
     authz.signal("SIGCONT")
     for (let i = 0; i < 20; i++) await refusedAfter(authz, `frozen ${i}`)
   })
 
-  it("is refused by the first answer of a process that starts afterwards", async () => {
+  it("a revoked token is refused by the first answer of a process that starts later", async () => {
     await revoke("late")
     const late = await system.start("authz")
     expect(await statusOf(late, "late")).toBe(403)

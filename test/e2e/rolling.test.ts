@@ -32,7 +32,7 @@ const versionOf = ({ body }: Call) => (JSON.stringify(body).includes(mark) ? 2 :
 const scanOf = ({ body }: Call) => /scan number \d+/.exec(JSON.stringify(body))?.[0] ?? "none"
 
 describe("a rolling update", () => {
-  it("A5 J1 J2 J4 loses no job, asks no model twice, and shows every viewer each seq once, to done", async () => {
+  it("A5 J1 J2 J4 a rolling update loses no job, repeats no model call, and shows every viewer each seq once, up to done", async () => {
     // whatever waited for a lease would wait longer than the test may
     system = await System.start({ LEASE: "10 minutes", SHUTDOWN_GRACE: "15 seconds" })
     const { models } = system

@@ -52,7 +52,7 @@ const statusOf = async (serving: { readonly address: string }, id: string) =>
 const notLinux = process.platform !== "linux"
 
 describe.skipIf(notLinux)("npm start", () => {
-  it("says once that it is ready, and where; Ctrl-C ends all of it; the next start still has the result", async () => {
+  it("npm start prints once that it is ready and where; Ctrl-C ends all of it; the next start still has the result", async () => {
     const folder = state()
     const first = await npmStart({ ECO2_STATE: folder, ...quick })
     const probe = await fetch(`${first.address}/readyz`)
@@ -87,7 +87,7 @@ describe.skipIf(notLinux)("npm start", () => {
     await second.stop()
   })
 
-  it("hands open work to the next start when SIGTERM ends it, code 0, leaving no process", async () => {
+  it("npm start hands open work to the next start when SIGTERM ends it with code 0, and leaves no process", async () => {
     const folder = state()
     const first = await npmStart({ ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "100 millis" })
     const id = await submitStuck(first)
@@ -103,7 +103,7 @@ describe.skipIf(notLinux)("npm start", () => {
 })
 
 describe.skipIf(notLinux)("the process behind npm start", () => {
-  it("is followed after kill -9 by a start that takes its Redis over and finishes its open work", async () => {
+  it("a start after kill -9 takes over the Redis left behind and completes its open work", async () => {
     const folder = state()
     const lease = { LEASE: "1 second" }
     const first = await Process.start("all", { ECO2_STATE: folder, ...stuck, ...lease })
@@ -118,7 +118,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     expect(NpmScript.membersOf(folder)).toEqual([])
   })
 
-  it("refuses a state folder in use with one line that names the process, and leaves that one in peace", async () => {
+  it("a second start on a state folder in use is refused with one line that names the process, which goes on", async () => {
     const folder = state()
     const first = await Process.start("all", { ECO2_STATE: folder })
     const second = Process.launch("all", { ECO2_STATE: folder })
@@ -137,7 +137,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
       said: /AUTH_MODE is "none" while HOST is "0.0.0.0".*INSECURE_NONE=true/
     },
     { env: { OPENAI_MODELS: "gpt-5.2" }, said: /OPENAI_API_KEY/ }
-  ])("refuses $env with one line that says what is allowed, code 1", async ({ env, said }) => {
+  ])("a start with $env is refused with one line that says what is allowed, and code 1", async ({ env, said }) => {
     const folder = state()
     const start = Process.launch("all", { ECO2_STATE: folder, ...env })
     expect(await start.exited, start.output()).toEqual({ code: 1, signal: null })
@@ -146,7 +146,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     expect(NpmScript.membersOf(folder)).toEqual([])
   })
 
-  it("says that the port is taken, code 1", async () => {
+  it("a start on a port in use says so and ends with code 1", async () => {
     const taken = createServer()
     await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve))
     const address = taken.address()
@@ -157,7 +157,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     expect(start.output()).toMatch(new RegExp(`address already in use.*${port}`))
   })
 
-  it("uses the Redis that REDIS_URL names and starts none; it is not ready before that Redis answers", async () => {
+  it("a start with REDIS_URL starts no Redis of its own, and is ready only once that Redis answers", async () => {
     const folder = state()
     const redis = await RedisServer.start()
     const port = await RedisServer.freePort()
@@ -183,7 +183,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     }
   })
 
-  it("ends at once, code 1 and saying why, when its Redis dies under open work", async () => {
+  it("a start whose Redis dies under open work ends at once with code 1, and says why", async () => {
     const folder = state()
     const start = await Process.start("all", { ECO2_STATE: folder, ...stuck })
     await submitStuck(start)
@@ -196,7 +196,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     await expect.poll(() => NpmScript.membersOf(folder), { interval: 20, timeout: 15_000 }).toEqual([])
   })
 
-  it("waits for open work after the first SIGTERM and ends at once after a later one, Redis with it", async () => {
+  it("a start waits for open work after the first SIGTERM, and ends at once after a second, with its Redis", async () => {
     const folder = state()
     const start = await Process.start("all", { ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "10 minutes" })
     await submitStuck(start)

@@ -42,7 +42,7 @@ const hanging = async (ann: Client, nth: number) => {
 }
 
 describe("a worker killed in the middle of an answer", () => {
-  it("A1 J1 J2 J4 another finishes within its lease and two seconds, nothing paid for is asked again, the viewer sees each seq once", async () => {
+  it("A1 J1 J2 J4 a killed worker's scan is finished by another within a lease and two seconds, with no model call repeated", async () => {
     system = await System.start({ LEASE: "2 seconds" })
     const gateway = await system.start("gateway")
     const fleet = await workers(["a", "b"])
@@ -64,8 +64,8 @@ describe("a worker killed in the middle of an answer", () => {
   })
 })
 
-describe("a worker told to stop", () => {
-  it("A5 hands what it cannot finish back at once, without its attempt, and exits with 0: a rolling restart spends nothing", async () => {
+describe("a worker that stops", () => {
+  it("A5 a worker that stops hands unfinished scans back at once with their attempts, and exits with 0", async () => {
     // whoever waited for a lease would wait a minute
     system = await System.start({ LEASE: "60 seconds" })
     const gateway = await system.start("gateway")
@@ -93,7 +93,7 @@ describe("a worker told to stop", () => {
     expect(await later.get("c")?.stop()).toEqual({ code: 0, signal: null })
   })
 
-  it("A5 finishes what fits into SHUTDOWN_GRACE, and takes nothing new", async () => {
+  it("A5 a worker that stops finishes what fits into SHUTDOWN_GRACE, and takes no new work", async () => {
     system = await System.start({ SHUTDOWN_GRACE: "5 seconds" })
     const gateway = await system.start("gateway")
     const worker = await system.start("scan-worker")
@@ -114,8 +114,8 @@ describe("a worker told to stop", () => {
   })
 })
 
-describe("a gateway told to stop", () => {
-  it("A5 ends its streams in order and exits with 0, whatever its viewers", async () => {
+describe("a gateway that stops", () => {
+  it("A5 a gateway that stops ends its streams in order and exits with 0, whatever its viewers do", async () => {
     system = await System.start()
     const [gateway, other] = await Promise.all([system.start("gateway"), system.start("gateway")])
     const ann = client(gateway, "ann")

@@ -58,7 +58,7 @@ describe.skipIf(missing !== null)(`rediss://${missing === null ? "" : ` (not tri
     rmSync(folder, { recursive: true })
   })
 
-  it("a scan runs from submit to its end, live progress included, with the authority of NODE_EXTRA_CA_CERTS", async () => {
+  it("a scan over rediss:// is done, with its events, when NODE_EXTRA_CA_CERTS has the authority", async () => {
     const trusting = { ...env, NODE_EXTRA_CA_CERTS: ours.ca }
     for (const role of ["gateway", "scan-worker"] as const) started.push(await Process.start(role, trusting))
     const ann = client(started[0]!)
@@ -66,7 +66,7 @@ describe.skipIf(missing !== null)(`rediss://${missing === null ? "" : ` (not tri
     expect(answer.body).toMatchObject({ status: "completed" })
   })
 
-  it("a certificate of an authority nobody trusts is refused, in one clear line of the log", async () => {
+  it("a Redis certificate of an unknown authority is refused with one clear line of the log", async () => {
     const launched = Process.launch("gateway", { ...env, NODE_EXTRA_CA_CERTS: strangers.ca })
     const { error, level } = await launched.waitForLog(({ msg }) => msg === "redis connection trouble")
     await launched.kill9()

@@ -16,8 +16,8 @@ beforeAll(async () => {
 })
 afterAll(() => system.stop())
 
-describe("a gateway process", () => {
-  it("J4 shows a thousand viewers of one scan every event once, to its end", { timeout: 120_000 }, async () => {
+describe("many viewers of one gateway", () => {
+  it("J4 a thousand viewers of one scan see every event once, up to its end", { timeout: 120_000 }, async () => {
     const gateway = await system.start("gateway")
     const ann = client(gateway)
     const id = await ann.accepted({ image_url: photo, model: "simulated" })
@@ -31,7 +31,7 @@ describe("a gateway process", () => {
     expect((await gateway.stop()).code).toBe(0)
   })
 
-  it("that may open few files says so at its start, and refuses the viewer too many with 503", async () => {
+  it("a gateway with few open files allowed says so at its start, and refuses viewers beyond them with 503", async () => {
     const folder = mkdtempSync(join(tmpdir(), "eco2 files "))
     const node = join(folder, "node")
     writeFileSync(node, `#!/bin/sh\nulimit -n 160\nexec "${nodePath()}" "$@"\n`)

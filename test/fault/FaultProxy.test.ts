@@ -42,7 +42,7 @@ const errorOf = (socket: Socket): Promise<string> =>
   new Promise((resolve) => void socket.once("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? "")))
 
 describe("FaultProxy", () => {
-  it("passes bytes on unchanged, in order", async () => {
+  it("the proxy passes bytes on unchanged, in order", async () => {
     const socket = await open()
     socket.write("one")
     expect(await answer(socket)).toBe("one")
@@ -50,7 +50,7 @@ describe("FaultProxy", () => {
     socket.destroy()
   })
 
-  it("cut: breaks what is open with a reset and lets new connections through", async () => {
+  it("the proxy's cut resets open connections and lets new ones through", async () => {
     const socket = await open()
     socket.write("one")
     await answer(socket)
@@ -63,7 +63,7 @@ describe("FaultProxy", () => {
     next.destroy()
   })
 
-  it("refuse: resets new connections too, until healed", async () => {
+  it("the proxy's refuse resets new connections too, until it is healed", async () => {
     proxy.refuse()
     expect(await errorOf(dial())).toBe("ECONNRESET")
     proxy.heal()
@@ -73,7 +73,7 @@ describe("FaultProxy", () => {
     socket.destroy()
   })
 
-  it("slow: delays every piece each way", async () => {
+  it("the proxy's slow delays every chunk in both directions", async () => {
     const socket = await open()
     socket.write("one")
     await answer(socket)
@@ -85,7 +85,7 @@ describe("FaultProxy", () => {
     socket.destroy()
   })
 
-  it("mute: requests arrive, their answers are lost with the cut", async () => {
+  it("the proxy's mute passes requests on, and loses their answers with the next cut", async () => {
     const socket = await open()
     socket.write("one")
     await answer(socket)
@@ -104,7 +104,7 @@ describe("FaultProxy", () => {
     expect(answers).toEqual([])
   })
 
-  it("hold: nothing passes until healed, then everything in order", async () => {
+  it("the proxy's hold passes nothing until it is healed, and then everything in order", async () => {
     const socket = await open()
     socket.write("one")
     await answer(socket)

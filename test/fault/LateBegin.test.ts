@@ -19,8 +19,8 @@ const takenOver = Effect.gen(function* () {
   return { client, id, late: late!, holding: holding! }
 })
 
-describe("a begin that comes after its process was declared dead", () => {
-  it.live("A1 takes nothing from the heir that works on the stage", () =>
+describe("a begin by a process declared dead", () => {
+  it.live("A1 a late begin by a dead process is dropped while its heir works on the stage", () =>
     Effect.gen(function* () {
       const { client, holding, id, late } = yield* takenOver
       const before = yield* Fleet.hashOf(client, id)
@@ -30,7 +30,7 @@ describe("a begin that comes after its process was declared dead", () => {
     })
   )
 
-  it.live("A1 J2 takes nothing from the heir that has kept the job for its next stage", () =>
+  it.live("A1 J2 a late begin by a dead process is dropped after its heir has kept the job for its next stage", () =>
     Effect.gen(function* () {
       const { client, holding, id, late } = yield* takenOver
       const { kept, outcome } = yield* client.run(Fleet.keep(holding))
@@ -42,7 +42,7 @@ describe("a begin that comes after its process was declared dead", () => {
     })
   )
 
-  it.live("A1 is the heir's begin that counts where the late one came first", () =>
+  it.live("A1 an heir's begin counts although the dead process's late begin came first", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const frozen = yield* Fleet.byHand(client, "frozen")

@@ -30,10 +30,10 @@ const folder = Effect.acquireRelease(
 
 const Entries = Schema.Array(Schema.Tuple([Schema.String, Schema.Unknown]))
 
-describe("what a trace tells", () => {
+describe("SyncTrace", () => {
   const file = "8</data/appendonly.aof.1.incr.aof>"
 
-  it("a sync that came back covers what was written when it began, and not what came while it ran", () => {
+  it("a sync that returned covers what was written before it began, not what was written while it ran", () => {
     const lines = [
       `10  write(${file}, ""..., 100) = 100`,
       `11  fdatasync(${file} <unfinished ...>`,
@@ -44,7 +44,7 @@ describe("what a trace tells", () => {
     expect(SyncTrace.read(lines, 10)).toEqual({ written: 150, durable: 100, underWay: 0, over: true })
   })
 
-  it("a sync that failed, or was cut short by the kill, covers nothing", () => {
+  it("a sync that failed, or that the kill interrupted, covers nothing", () => {
     const lines = [
       `10  write(${file}, ""..., 100) = 100`,
       `10  fdatasync(${file}) = -1 EIO (Input/output error)`,
@@ -55,7 +55,7 @@ describe("what a trace tells", () => {
     expect(SyncTrace.read(lines, 10)).toEqual({ written: 100, durable: 0, underWay: 0, over: false })
   })
 
-  it("a write counts once it came back, with as much as it wrote", () => {
+  it("a write counts once it has returned, with as many bytes as it wrote", () => {
     const lines = [
       `10  write(${file}, ""..., 100 <unfinished ...>`,
       `11  fdatasync(${file}) = 0 (DELAYED)`,
@@ -66,7 +66,7 @@ describe("what a trace tells", () => {
     expect(SyncTrace.read(lines, 10)).toEqual({ written: 60, durable: 60, underWay: 30, over: false })
   })
 
-  it.effect("a file is cut back to its last sync, and not at all when the trace does not account for it", () =>
+  it.effect("a file is cut back to its last sync, and left alone when the trace does not account for its size", () =>
     Effect.gen(function* () {
       const made = yield* folder
       const file = join(made, "data")
@@ -84,7 +84,7 @@ describe("what a trace tells", () => {
     })
   )
 
-  it.effect("a machine that cannot trace says why", () =>
+  it.effect("a machine without a usable strace says why", () =>
     Effect.gen(function* () {
       const bin = yield* folder
       expect(SyncTrace.obstacle(bin)).toBe("strace is not installed")
@@ -95,8 +95,8 @@ describe("what a trace tells", () => {
   )
 })
 
-describe("one kill", () => {
-  it.live("without persistence loses every acknowledged job", () =>
+describe("Losses.kill", () => {
+  it.live("Redis without persistence loses every acknowledged job at a kill", () =>
     Effect.gen(function* () {
       const { acknowledged, lost } = yield* kill("no persistence", "process kill")
       expect(acknowledged).toBeGreaterThanOrEqual(200)
@@ -104,7 +104,7 @@ describe("one kill", () => {
     })
   )
 
-  it.live("with WAIT loses none that its replica has confirmed", () =>
+  it.live("Redis with WAIT 1 loses no job that its replica confirmed", () =>
     Effect.gen(function* () {
       const { acknowledged, lost, torn } = yield* kill("replica + WAIT 1", "power loss")
       expect(acknowledged).toBeGreaterThanOrEqual(200)
@@ -112,7 +112,7 @@ describe("one kill", () => {
     })
   )
 
-  it.live("counts nothing as acknowledged that WAIT was asked for and no replica confirmed", () =>
+  it.live("a submit that no replica confirmed does not count as acknowledged with WAIT", () =>
     Effect.gen(function* () {
       const mode = { ...modeOf("no persistence"), waits: true }
       const options = {
@@ -127,7 +127,7 @@ describe("one kill", () => {
     })
   )
 
-  it.live("with a sync before every answer loses none, at a kill and, where it can be traced, at a power loss", () =>
+  it.live("Redis that syncs before every answer loses no job at a kill, nor at a power loss where it is traced", () =>
     Effect.gen(function* () {
       const deaths: ReadonlyArray<Death> = obstacle === null ? ["process kill", "power loss"] : ["process kill"]
       for (const death of deaths) {
@@ -138,7 +138,7 @@ describe("one kill", () => {
     })
   )
 
-  it.live("J3 tells of jobs that came back in part", () =>
+  it.live("J3 jobs that came back in part are counted as torn", () =>
     Effect.gen(function* () {
       const always = modeOf("AOF always")
       const spoil = Effect.fnUntraced(function* (url: string) {
@@ -167,7 +167,7 @@ describe("one kill", () => {
 
   // the first write is synced at once, the next a second later: what came between is in the page cache alone
   it.live.skipIf(obstacle !== null)(
-    "J3 with a sync a second loses at a power loss what came after it, whole jobs only",
+    "J3 Redis with a sync a second loses the jobs since the last sync at a power loss, each of them whole",
     () =>
       Effect.gen(function* () {
         const { acknowledged, lost, reachMillis, torn } = yield* kill("AOF everysec", "power loss")
@@ -179,7 +179,7 @@ describe("one kill", () => {
   )
 })
 
-describe("the table", () => {
+describe("the table of losses", () => {
   const loss = (acknowledged: number, lost: number, reachMillis: number): Losses.Loss => ({
     acknowledged,
     lost,
@@ -188,7 +188,7 @@ describe("the table", () => {
     perSecond: 1
   })
 
-  it("adds up, shows the median, the worst and the farthest reach, and a dash for what could not be seen", () => {
+  it("the table of losses has sums, median, worst and longest reach, and a dash where nothing was measured", () => {
     const kills = [loss(1_000, 0, 0), loss(2_000, 1_200, 1_234), loss(3_000, 7, 9.96)]
     const rows = Losses.table([{ mode: "one", byDeath: { "process kill": kills, "power loss": [] } }])
     expect(rows.at(-1)).toBe("| one | 1,207 of 6,000 | 7 / 1,200 | 1.23 s | - | - | - |")
@@ -196,7 +196,7 @@ describe("the table", () => {
     expect(Losses.cells([loss(3, 3, 20)])).toEqual(["3 of 3", "3 / 3", "all"])
   })
 
-  it("of docs/operations.md has a row for every mode and no other, under the script's own heads", () => {
+  it("the table of docs/operations.md has a row for every mode, under the script's own heads", () => {
     const text = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8")
     const [head = ""] = Losses.table([])
     const shown = text.slice(text.indexOf(head)).split("\n\n", 1)[0] ?? ""

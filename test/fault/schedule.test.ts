@@ -11,7 +11,7 @@ import * as Child from "./Child.ts"
 const seconds = Number(process.env.SCHEDULE_SECONDS ?? 10)
 
 it(
-  `T1 in ${seconds} s ${seconds} slots fire, give or take the one at the edge, and none twice, while processes are killed`,
+  `T1 in ${seconds} s a schedule fires ${seconds} slots, one more or less, none twice, while its processes are killed`,
   async () => {
     const redis = await RedisServer.start()
     const outside = new Redis(redis.url)

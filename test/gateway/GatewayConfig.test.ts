@@ -42,14 +42,14 @@ const wrong: ReadonlyArray<readonly [name: string, env: Readonly<Record<string, 
   ["OPENAI_MODELS", { AUTH_MODE: "header", SIMULATED_MODEL: "false" }]
 ]
 
-describe("a gateway", () => {
+describe("the gateway's settings", () => {
   for (const [name, env] of wrong) {
-    it(`refuses to start with ${JSON.stringify(env)} and names ${name}`, async () => {
+    it(`a gateway with ${JSON.stringify(env)} refuses to start and names ${name}`, async () => {
       await expect(start("gateway", { ...simulatedOnly, REDIS_URL: redis.url, ...env })).rejects.toThrow(name)
     })
   }
 
-  it("as a process: says it in one line, shows no password, and exits with 1", async () => {
+  it("a gateway's process with a wrong setting logs one fatal line without the password, and exits with 1", async () => {
     const role = launch("gateway", {
       ...simulatedOnly,
       AUTH_MODE: "header",
@@ -61,7 +61,7 @@ describe("a gateway", () => {
     expect(role.output()).not.toContain("hunter2")
   })
 
-  it("with AUTH_MODE=none believes X-User-ID, and takes whoever sends none for the demo user", async () => {
+  it("X-User-ID is believed with AUTH_MODE=none, and a caller without one is the demo user", async () => {
     const gateway = await start("gateway", { ...simulatedOnly, REDIS_URL: redis.url, AUTH_MODE: "none" })
     const id = await client(gateway, null).accepted({ image_url: photo })
     expect((await client(gateway, null).result(id)).status).toBe(202)
@@ -72,25 +72,25 @@ describe("a gateway", () => {
   })
 })
 
-describe("the role authz", () => {
+describe("authz's settings", () => {
   for (const [name, env] of [
     ["JWT_SECRET and JWKS_URL", {}],
     ["JWT_ISSUER", { ...bySecret, JWT_ISSUER: "" }]
   ] as const) {
-    it(`refuses to start with ${JSON.stringify(env)} and names ${name}`, async () => {
+    it(`authz with ${JSON.stringify(env)} refuses to start and names ${name}`, async () => {
       await expect(start("authz", { REDIS_URL: redis.url, ...env })).rejects.toThrow(name)
     })
   }
 })
 
-describe("a worker", () => {
+describe("a worker's settings", () => {
   for (const [name, env] of [
     ["OPENAI_API_KEY", { OPENAI_MODELS: "gpt-5.2" }],
     ["GEMINI_API_KEY", { GEMINI_MODELS: "gemini-2.5-pro" }],
     ["SCAN_VISION_CONCURRENCY", { SCAN_VISION_CONCURRENCY: "0" }],
     ["MODEL_TIMEOUT", { MODEL_TIMEOUT: "1 hour" }]
   ] as const) {
-    it(`refuses to start with ${JSON.stringify(env)} and names ${name}`, async () => {
+    it(`a scan-worker with ${JSON.stringify(env)} refuses to start and names ${name}`, async () => {
       await expect(start("scan-worker", { ...simulatedOnly, REDIS_URL: redis.url, ...env })).rejects.toThrow(name)
     })
   }

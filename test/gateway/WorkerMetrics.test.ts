@@ -49,7 +49,7 @@ const value = async ({ address }: Serving, name: string, labels: Readonly<Record
   return undefined
 }
 
-it("backlog, jobs by outcome, attempts, times and dead letters are what has happened", async () => {
+it("a worker's metrics count backlog, jobs by outcome, attempts, times and dead letters as they happened", async () => {
   const gateway = await start("gateway", env)
   serving.push(gateway)
   const ann = client(gateway)

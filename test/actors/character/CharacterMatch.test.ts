@@ -37,7 +37,7 @@ onServer("character-match", (database) => {
     )
   const prepare = Effect.suspend(() => Effect.provide(prepareDatabase, postgresLayer(database())))
 
-  it.live("answers with the character of the middle category, else with 이코", () =>
+  it.live("a match is the character of the middle category, or else 이코", () =>
     Effect.gen(function* () {
       yield* prepare
       const process = yield* worker()
@@ -53,7 +53,7 @@ onServer("character-match", (database) => {
     }).pipe(quietly)
   )
 
-  it.live("a change reaches every worker: whoever is asked after it answers by it", () =>
+  it.live("a change of the catalogue reaches every worker: each answer given after it follows it", () =>
     Effect.gen(function* () {
       yield* prepare
       const [process] = yield* Effect.all([worker(), worker(), worker()])
@@ -77,7 +77,7 @@ onServer("character-match", (database) => {
     }).pipe(quietly)
   )
 
-  it.live("a warm-up makes workers equal to Postgres, whatever was changed there without a word", () =>
+  it.live("a warm-up makes every worker's catalogue equal to Postgres, also after changes made only there", () =>
     Effect.gen(function* () {
       yield* prepare
       const process = yield* worker()
@@ -89,7 +89,7 @@ onServer("character-match", (database) => {
     }).pipe(quietly)
   )
 
-  it.live("after Redis lost its data the catalogue is taken from Postgres again, and changes arrive", () =>
+  it.live("workers take the catalogue from Postgres again after Redis lost its data, and get later changes", () =>
     Effect.gen(function* () {
       yield* prepare
       const process = yield* worker()
@@ -106,7 +106,7 @@ onServer("character-match", (database) => {
     }).pipe(quietly)
   )
 
-  it.live("starts by what was published while Postgres is away", () =>
+  it.live("a worker that starts while Postgres is away has the catalogue from Redis", () =>
     Effect.gen(function* () {
       yield* prepare
       yield* operate(CharacterAdmin.warmUp)
@@ -117,7 +117,7 @@ onServer("character-match", (database) => {
     }).pipe(quietly)
   )
 
-  it.live("with a catalogue for the meantime it answers by that until there is a better one", () =>
+  it.live("a worker with a catalogue for the meantime answers from it until it can read Postgres", () =>
     Effect.gen(function* () {
       yield* prepare
       const { layer, proxy } = yield* proxied(database())
@@ -130,7 +130,7 @@ onServer("character-match", (database) => {
     }).pipe(quietly)
   )
 
-  it.live("a database without its tables keeps the role from starting, and tells what to run", () =>
+  it.live("a character-match on a database without its tables does not start, and names the command to run", () =>
     Effect.gen(function* () {
       const role = characterMatch().pipe(
         Layer.provide(Worker.layer({ role: "test" })),
@@ -143,7 +143,7 @@ onServer("character-match", (database) => {
 })
 
 describe("CharacterCache", () => {
-  it.live("tells the whole catalogue, one character, and one that is gone, and keeps what came of it", () =>
+  it.live("character.cache's events set the catalogue, set one character or remove one, and its state follows", () =>
     Effect.gen(function* () {
       const process = yield* Fleet.joined(redis.url)
       const stored = characters.map((character) => ({ ...character, id: CharacterId.ofCharacter(character.code) }))

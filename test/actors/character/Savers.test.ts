@@ -1,6 +1,6 @@
 /**
- * Saving what users have earned: what is told is stored exactly once, whatever comes twice, cannot be stored, or happens to
- * Postgres meanwhile. `REWARDS` sets how many messages the long test takes (10,000 by hand).
+ * Saving users' rewards: each is stored exactly once, in spite of repeats, bad messages and restarts of Postgres. `REWARDS`
+ * sets how many messages the long test sends (10,000 by hand).
  */
 import { expect, it } from "@effect/vitest"
 import { characterWorker, prepareDatabase } from "@eco2/actors/characters"
@@ -54,7 +54,7 @@ onServer("savers", (database) => {
   const saver = () => Fleet.working(redis.url, characterWorker.pipe(Layer.provide(postgresLayer(database()))))
   const prepare = Effect.suspend(() => Effect.provide(prepareDatabase, postgresLayer(database())))
 
-  it.live("a reward is in both tables, its id made of user and character", () =>
+  it.live("a reward is stored in both tables, with an id made of user and character", () =>
     Effect.gen(function* () {
       yield* prepare
       const process = yield* saver()
@@ -71,7 +71,7 @@ onServer("savers", (database) => {
   )
 
   it.live(
-    `of ${messages} rewards, 30 % of them repeats, 1 % poison, and Postgres restarted meanwhile, each is stored once, the poison is in dead letters, and nothing else`,
+    `${messages} rewards, 30 % repeated, 1 % bad, and a restart of Postgres: each is stored once, the bad are dead letters`,
     () =>
       Effect.gen(function* () {
         yield* prepare
@@ -123,7 +123,7 @@ onServer("savers", (database) => {
     600_000
   )
 
-  it.live("fifty rewards are one INSERT at once; what is left over waits five seconds for more, and is the next", () =>
+  it.live("fifty rewards are stored by one INSERT at once, and a rest waits five seconds before the next", () =>
     Effect.gen(function* () {
       yield* prepare
       const inserts = Effect.map(
@@ -146,7 +146,7 @@ onServer("savers", (database) => {
     }).pipe(quietly)
   )
 
-  it.live("a database without its tables costs no message: they wait until it has them", () =>
+  it.live("a database without its tables loses no message: they are stored once it has them", () =>
     Effect.gen(function* () {
       yield* prepare
       const process = yield* saver()

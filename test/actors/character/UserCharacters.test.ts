@@ -38,7 +38,7 @@ const prepared =
 onBoth("characters", (database) => {
   const provided = prepared(database)
 
-  it.live("a fresh database has the thirteen, with ids that are the same everywhere", () =>
+  it.live("a fresh database has the thirteen characters, with the same ids everywhere", () =>
     Effect.gen(function* () {
       const stored = yield* CharacterStore.list
       const wanted = catalogue.map((character) => ({ ...character, id: CharacterId.ofCharacter(character.code) }))
@@ -49,7 +49,7 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
-  it.live("what an operator changed or deleted is not filled in again", () =>
+  it.live("a character that an operator changed or deleted is not restored by the next preparation", () =>
     Effect.gen(function* () {
       yield* CharacterStore.upsert({ ...catalogue[0]!, name: "새 이름" })
       expect(yield* CharacterStore.remove("char-eco")).toBe(CharacterId.ofCharacter("char-eco"))
@@ -61,7 +61,7 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
-  it.live("the catalogue shows name, type, dialog and the category each stands for", () =>
+  it.live("the catalogue shows name, type, dialog and category of each character", () =>
     Effect.gen(function* () {
       const all = yield* Characters.Characters.use((service) => service.catalogue)
       expect(all).toHaveLength(13)
@@ -71,7 +71,7 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
-  it.live("who has no character yet is given 이코, once, in both tables", () =>
+  it.live("a user without a character is given 이코 once, in both tables", () =>
     Effect.gen(function* () {
       const [first] = yield* Effect.all([ofUser("ann"), ofUser("ann"), ofUser("ann")], { concurrency: "unbounded" })
       expect(first).toHaveLength(1)
@@ -89,7 +89,7 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
-  it.live("who has earned one is shown what was earned, in order, and is given nothing", () =>
+  it.live("a user's earned characters are shown in order of earning, without 이코", () =>
     Effect.gen(function* () {
       yield* Rewards.saveUserCharacters([
         earned("bob", "char-petty", { acquired: noon + 1_000, name: "페티" }),
@@ -105,7 +105,7 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
-  it.live("a renamed character is the user's by its old name and by its new one", () =>
+  it.live("a renamed character is owned by its old name and its new one", () =>
     Effect.gen(function* () {
       yield* Rewards.saveUserCharacters([earned("bob", "char-petty", { name: "페티" })])
       yield* CharacterStore.upsert({ ...catalogue.find(({ code }) => code === "char-petty")!, name: "투명이" })
@@ -114,7 +114,7 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
-  it.live("a batch stores each key once, also one that comes twice in it, and again nothing", () =>
+  it.live("a batch stores each key once, also one that it holds twice, and stores nothing when sent again", () =>
     Effect.gen(function* () {
       const batch = [earned("ann", "char-petty"), earned("ann", "char-petty"), earned("bob", "char-petty")]
       expect(yield* Rewards.saveOwnerships(batch)).toHaveLength(2)
@@ -124,7 +124,7 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
-  it.live("of name, type and dialog the latest stay, in whatever order they come", () =>
+  it.live("the latest name, type and dialog of a user's character stay, in whatever order they come", () =>
     Effect.gen(function* () {
       const at = (minutes: number, name: string) =>
         earned("ann", "char-petty", { acquired: noon + minutes * 60_000, name })
@@ -136,7 +136,7 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
-  it.live("one row that cannot be stored refuses its whole batch, for good, and nothing of it is stored", () =>
+  it.live("a row that cannot be stored has its whole batch refused, and nothing of it is stored", () =>
     Effect.gen(function* () {
       const poison = earned("ann\u0000", "char-petty")
       const error = yield* Effect.flip(Rewards.saveOwnerships([earned("ann", "char-petty"), poison]))
@@ -161,7 +161,7 @@ onServer("rewards", (database) => {
 })
 
 describe("CharacterId", () => {
-  it("is the UUIDv5 in the DNS namespace that other systems compute", () => {
+  it("a character's id is the UUIDv5 in the DNS namespace that other systems compute", () => {
     // python: uuid.uuid5(uuid.NAMESPACE_DNS, "ownership:ann:char-eco")
     expect(CharacterId.ofOwnership("ann", "char-eco")).toBe("715433e7-8dfd-5d4c-9589-0c3aee4f82f7")
   })

@@ -10,7 +10,7 @@ import {
 import { middleCategories } from "../../../packages/actors/src/domain/Waste.ts"
 
 describe("the catalogue", () => {
-  it("holds the thirteen characters of the contract", () => {
+  it("the catalogue has the thirteen characters of the contract", () => {
     expect(characters.map(({ code, match_label, name }) => `${name}→${match_label} ${code}`)).toEqual([
       "페이피→종이 char-paepy",
       "팩토리→종이팩 char-factory",
@@ -28,13 +28,13 @@ describe("the catalogue", () => {
     ])
   })
 
-  it("has one character for every middle, and dialogs and types of its own for each", () => {
+  it("the catalogue has one character for every middle, each with its own dialog and type", () => {
     expect(characters.flatMap(({ match_label }) => match_label ?? []).sort()).toEqual([...middleCategories].sort())
     expect(new Set(characters.map(({ dialog }) => dialog)).size).toBe(13)
     expect(new Set(characters.map(({ type }) => type)).size).toBe(13)
   })
 
-  it("passes its own schema, with and without a store's id", () => {
+  it("the catalogue passes its own schema, with and without a store's id", () => {
     const decode = Schema.decodeUnknownSync(Schema.Array(Character))
     expect(decode(characters)).toEqual(characters)
     expect(decode([{ ...defaultCharacter, id: "1" }])).toEqual([{ ...defaultCharacter, id: "1" }])
@@ -46,22 +46,22 @@ describe("matchCharacter", () => {
     ["the middle's character, the reason naming middle and minor", "종이", "신문지", "페이피", "종이>신문지"],
     ["the middle alone as the reason without a minor", "전지", null, "배리", "전지"],
     ["an empty minor as none", "전지", "  ", "배리", "전지"],
-    ["이코 for a middle nobody stands for", "고무류", "장화", "이코", "고무류>장화"],
+    ["이코 for a middle without a character", "고무류", "장화", "이코", "고무류>장화"],
     ["이코 for an empty middle", "", null, "이코", ""],
     ["the same in NFD and odd spaces", " 의류 및 원단".normalize("NFD"), null, "코튼", "의류 및 원단"]
-  ])("gives %s", (_, middle, minor, name, reason) => {
+  ])("matchCharacter gives %s", (_, middle, minor, name, reason) => {
     const character = characters.find((one) => one.name === name)
     expect(matchCharacter(characters, middle, minor)).toEqual({ character, reason })
   })
 
-  it("follows the catalogue it is given: a changed label, a changed 이코", () => {
+  it("matchCharacter follows the catalogue it is given, a changed label and a changed 이코 included", () => {
     const changed = { ...defaultCharacter, name: "새 이코", dialog: "반가워!" }
     const rubber = { ...defaultCharacter, code: "char-rubber", name: "고무", match_label: "고무류" }
     expect(matchCharacter([changed, rubber], "고무류", null).character.name).toBe("고무")
     expect(matchCharacter([changed, rubber], "종이", null).character.name).toBe("새 이코")
   })
 
-  it("falls back to the built-in 이코 when the catalogue is empty", () => {
+  it("matchCharacter falls back to the built-in 이코 when the catalogue is empty", () => {
     expect(matchCharacter([], "종이", null).character.name).toBe("이코")
   })
 })

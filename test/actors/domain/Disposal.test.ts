@@ -17,7 +17,7 @@ describe("ruleKeys", () => {
       "의류 및\u3000원단 ".normalize("NFD"),
       ["재활용폐기물_의류및원단"]
     ]
-  ])("%s", (_, major, middle, keys) => {
+  ])("ruleKeys: %s", (_, major, middle, keys) => {
     expect(ruleKeys({ major_category: major, middle_category: middle, minor_category: "어떤 것" })).toEqual(keys)
   })
 })

@@ -21,7 +21,7 @@ const classification = (major: string, middle = "", minor: string | null = null)
 })
 
 describe("the lists", () => {
-  it("name the eight majors and twelve middles of the contract", () => {
+  it("the taxonomy has the eight majors and twelve middles of the contract", () => {
     expect(majorCategories.join(" ")).toBe(
       "재활용폐기물 일반종량제폐기물 불연성종량제폐기물 음식물류폐기물 대형폐기물 공사장생활폐기물 생활계유해폐기물 미분류"
     )
@@ -30,21 +30,21 @@ describe("the lists", () => {
     )
   })
 
-  it("hold more than 150 items, in every middle and every major but 재활용폐기물 and 미분류", () => {
+  it("the taxonomy has over 150 items, at least five in every middle and every major but 재활용폐기물 and 미분류", () => {
     expect(minors.length).toBeGreaterThan(150)
     const groups = [...middleCategories, ...majorCategories.filter((m) => m !== RECYCLABLE && m !== UNCLASSIFIED)]
     expect(Object.keys(minorItems).sort()).toEqual(groups.sort())
     for (const items of Object.values(minorItems)) expect(items.length).toBeGreaterThanOrEqual(5)
   })
 
-  it("hold more than 60 situation tags", () => {
+  it("the taxonomy has over 60 situation tags", () => {
     expect(tags.length).toBeGreaterThan(60)
   })
 
   it.each([
     ["items", minors],
     ["tags", tags]
-  ])("hold no empty and no repeated %s, spaces aside", (_, names) => {
+  ])("the taxonomy has no empty and no repeated %s, ignoring spaces", (_, names) => {
     expect(new Set(names.map(comparable)).size).toBe(names.length)
     expect(names).not.toContain("")
   })
@@ -55,7 +55,7 @@ describe("toTaxonomy", () => {
     ["leaves a known classification as it is", classification("재활용폐기물", "종이", "택배 상자")],
     ["leaves an item without a minor as it is", classification("재활용폐기물", "전지")],
     ["leaves a non-recyclable as it is", classification("대형폐기물", "", "소파")]
-  ])("%s", (_, known) => {
+  ])("toTaxonomy %s", (_, known) => {
     expect(toTaxonomy(known)).toEqual(known)
   })
 
@@ -98,18 +98,18 @@ describe("toTaxonomy", () => {
       classification("대형폐기물", "", "🪑".repeat(100)),
       classification("대형폐기물", "", "🪑".repeat(60))
     ]
-  ])("maps %s", (_, raw, expected) => {
+  ])("toTaxonomy maps %s", (_, raw, expected) => {
     expect(toTaxonomy(raw)).toEqual(expected)
   })
 
-  it("changes nothing the second time", () => {
+  it("toTaxonomy changes nothing when it is applied again", () => {
     const once = toTaxonomy(classification("재활용 폐기물", "플라스틱 류", `${"가".repeat(59)} 나`))
     expect(toTaxonomy(once)).toEqual(once)
   })
 })
 
 describe("toSituationTags", () => {
-  it("keeps known tags only, each once, in the order given and the taxonomy's spelling", () => {
+  it("toSituationTags keeps known tags only, each once, in their order and with the taxonomy's spelling", () => {
     expect(toSituationTags([" 라벨붙어있음", "멋짐", "깨짐".normalize("NFD"), "라벨 붙어 있음", ""])).toEqual([
       "라벨 붙어 있음",
       "깨짐"

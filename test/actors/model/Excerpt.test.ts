@@ -3,16 +3,16 @@ import { strictEqual } from "@effect/vitest/utils"
 import { excerpt } from "../../../packages/actors/src/model/Excerpt.ts"
 
 describe("Excerpt", () => {
-  it("is one line of at most 200 characters", () => {
+  it("an excerpt is one line of at most 200 characters", () => {
     strictEqual(excerpt(" a\n\tb  c ", ""), "a b c")
     strictEqual(excerpt("가나 ".repeat(500), "").length <= 200, true)
   })
 
-  it("holds no part of the key, even where the cut goes through it", () => {
+  it("an excerpt has no part of the key, even where the cut goes through it", () => {
     strictEqual(excerpt(`${"x ".repeat(97)}my-secret-key`, "my-secret-key").includes("my-s"), false)
   })
 
-  it("holds no picture, neither as a data URL nor bare", () => {
+  it("an excerpt has no picture, neither as a data URL nor bare", () => {
     const picture = Buffer.alloc(90, 7).toString("base64")
     strictEqual(excerpt(`see data:image/png;base64,${picture}!`, ""), "see [image]!")
     strictEqual(excerpt(`see ${picture} there`, ""), "see […] there")

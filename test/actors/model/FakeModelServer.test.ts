@@ -23,7 +23,7 @@ const anything = {
 }
 
 describe("FakeModelServer", () => {
-  it("fits its reply to the schema a call asks for", async () => {
+  it("the fake model server fits its reply to the schema a call asks for", async () => {
     const server = await FakeModelServer.start()
     const properties = {
       user_answer: { type: "string", enum: ["one", "two"] },
@@ -34,7 +34,7 @@ describe("FakeModelServer", () => {
     await server.close()
   })
 
-  it("runs as a process that says where it listens, counts its calls, and ends when asked to", async () => {
+  it("the fake model server runs as a process that prints its address, counts its calls, and ends when asked to", async () => {
     const file = fileURLToPath(new URL("../../harness/FakeModelServer.ts", import.meta.url))
     const child = spawn(process.execPath, [file], {
       env: { ...process.env, PORT: "0" },

@@ -25,7 +25,7 @@ modelContract("GeminiModel", { models: models.pipe(Layer.provide(FakeModels.laye
 hostedModelContract("GeminiModel", { env, model })
 
 layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => {
-  it.effect("fetches nothing: an address is not taken", () =>
+  it.effect("an image's address is refused as ImageUnusable without a call, as Gemini takes bytes only", () =>
     Effect.gen(function* () {
       const server = yield* FakeModels
       server.reset()
@@ -34,7 +34,7 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => 
     })
   )
 
-  it.effect("takes no GIF, without a call", () =>
+  it.effect("a GIF is refused as ImageUnusable without a call", () =>
     Effect.gen(function* () {
       const server = yield* FakeModels
       server.reset()
@@ -46,7 +46,7 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => 
     })
   )
 
-  it.effect("sends only the bytes in view when they lie in a larger buffer", () =>
+  it.effect("only the image's bytes are sent when they lie in a larger buffer", () =>
     Effect.gen(function* () {
       const server = yield* FakeModels
       server.reset()
@@ -89,7 +89,7 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => 
     )
   }
 
-  it.effect("the word image in an answer's error is not about a picture", () =>
+  it.effect("an answer's error with the word image is ModelRefused, not ImageUnusable", () =>
     Effect.gen(function* () {
       const server = yield* FakeModels
       server.reset()

@@ -69,7 +69,7 @@ const worker = (env: Record<string, string> = {}, aheadMillis = 0): Effect.Effec
 
 const look = classify("gpt-5.2")
 
-it.live("L1 calls wait for room; beyond their patience they are told when to come back, and nothing is sent", () =>
+it.live("L1 calls wait for room in MODEL_LIMITS; beyond their patience they are ModelRateLimited and not sent", () =>
   Effect.gen(function* () {
     const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=2rpm;gpt-5-mini=1r/1s" })
     yield* one.run(look)
@@ -83,7 +83,7 @@ it.live("L1 calls wait for room; beyond their patience they are told when to com
   })
 )
 
-it.live("calls, their tokens and their ends are counted, a simulated model's too; what was not sent is not", () =>
+it.live("calls, tokens and outcomes are counted, also of the simulated model, and a call not sent is not counted", () =>
   Effect.gen(function* () {
     const count = (outcome: string, model = "gpt-5.2", provider = "openai") =>
       Effect.map(Metric.value(Metric.withAttributes(ModelMetrics.modelCalls, { provider, model, outcome })), (state) =>
@@ -116,7 +116,7 @@ it.live("calls, their tokens and their ends are counted, a simulated model's too
   })
 )
 
-it.live("the wait for room is outside MODEL_TIMEOUT", () =>
+it.live("the wait for room in MODEL_LIMITS is outside MODEL_TIMEOUT", () =>
   Effect.gen(function* () {
     const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=1r/1s", MODEL_TIMEOUT: "500 millis" })
     yield* one.run(look)
@@ -124,7 +124,7 @@ it.live("the wait for room is outside MODEL_TIMEOUT", () =>
   })
 )
 
-it.live("tokens are reserved before a call and settled by what the provider reports", () =>
+it.live("tokens are reserved before a call and settled by the provider's usage", () =>
   Effect.gen(function* () {
     // the server reports 1,350 tokens a call; the first estimate is far above
     const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=6000tpm" })
@@ -141,7 +141,7 @@ it.live("tokens are reserved before a call and settled by what the provider repo
   })
 )
 
-it.live("no more calls are under way at once than allowed, whatever becomes of them", () =>
+it.live("a model's calls at once stay within its limit, and an interrupted call makes room for the next", () =>
   Effect.gen(function* () {
     const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=1parallel" })
     server.next("vision", { _tag: "Hang" })
@@ -155,7 +155,7 @@ it.live("no more calls are under way at once than allowed, whatever becomes of t
   })
 )
 
-it.live("a 429 pauses the model for the whole fleet as long as the provider asks, a limit set or not", () =>
+it.live("a 429 pauses the model for the whole fleet for the provider's Retry-After, with or without a limit", () =>
   Effect.gen(function* () {
     const one = yield* worker()
     const other = yield* worker()
@@ -178,7 +178,7 @@ it.live("a 429 pauses the model for the whole fleet as long as the provider asks
 )
 
 it.live(
-  "a wrong key stops all calls of the model at once, and only one call at a time finds out whether it is mended",
+  "a wrong key stops all calls of the model at once, and a single call at a time checks whether it works again",
   () =>
     Effect.gen(function* () {
       const one = yield* worker()
@@ -199,7 +199,7 @@ it.live(
     })
 )
 
-it.live("several outages stop the calls, one does not; refusals and bad output never do", () =>
+it.live("three outages within a minute stop a model's calls, and refusals or bad output never do", () =>
   Effect.gen(function* () {
     const one = yield* worker({ MODEL_BREAKER: "3/minute" })
     const failure = (outcome: Parameters<FakeModelServer["next"]>[1]) =>
@@ -221,7 +221,7 @@ it.live("several outages stop the calls, one does not; refusals and bad output n
   })
 )
 
-it.live("the simulated model asks nobody's leave, unless it has a limit", () =>
+it.live("the simulated model is called without Redis, unless it has a limit", () =>
   Effect.gen(function* () {
     const free = yield* worker()
     yield* free.run(classify("simulated"))
@@ -232,7 +232,7 @@ it.live("the simulated model asks nobody's leave, unless it has a limit", () =>
   })
 )
 
-it.live("no model is called without a permit: when the store fails the call is put off", () =>
+it.live("a model is not called without a permit: when Redis fails the call is ModelSuspended", () =>
   Effect.gen(function* () {
     const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=5rpm" })
     yield* one.run(look)
@@ -243,7 +243,7 @@ it.live("no model is called without a permit: when the store fails the call is p
   })
 )
 
-it.live("a provider that asks for a day is left alone for a quarter of an hour; its jobs look each minute", () =>
+it.live("a model whose provider asks to wait a day is paused for 15 minutes, and its jobs look each minute", () =>
   Effect.gen(function* () {
     const one = yield* worker()
     server.next("vision", { _tag: "RateLimit", retryAfterSeconds: 86_400 })
@@ -260,7 +260,7 @@ it.live("a provider that asks for a day is left alone for a quarter of an hour; 
   })
 )
 
-it.live("fifty who wait out a provider's pause do not call it in the same instant", () =>
+it.live("fifty calls that wait out a provider's pause are not sent at the same moment", () =>
   Effect.gen(function* () {
     const one = yield* worker()
     server.next("vision", { _tag: "RateLimit", retryAfterSeconds: 1 })
@@ -306,7 +306,7 @@ it.live("a picture is fetched outside MODEL_TIMEOUT and reaches the model as byt
   })
 )
 
-it.live("nothing is fetched for a model whose breaker is open", () =>
+it.live("no picture is fetched for a model whose breaker is open", () =>
   Effect.gen(function* () {
     const host = yield* start((response) => response.end(png))
     const one = yield* gemini(host.places)

@@ -80,7 +80,7 @@ export const modelContract = (
   }
 ) => {
   layer(options.models)(`${title}, as any model`, (it) => {
-    it.effect("classifies with values of the taxonomy only", () =>
+    it.effect("a classification has values of the taxonomy only", () =>
       Effect.gen(function* () {
         const { classification, situationTags: tags } = yield* finished(classify(options.model))
         assertTrue(majorCategories.some((major) => major === classification.major_category))
@@ -90,7 +90,7 @@ export const modelContract = (
       })
     )
 
-    it.effect("answers with something to say and steps numbered from 단계1 without a gap", () =>
+    it.effect("an answer has a text, and steps numbered from 단계1 without a gap", () =>
       Effect.gen(function* () {
         const { answer: final } = yield* finished(answer(options.model))
         assertTrue(final.user_answer.trim() !== "")
@@ -103,7 +103,7 @@ export const modelContract = (
       })
     )
 
-    it.effect("says who served the call and whether a model was asked", () =>
+    it.effect("a call's usage names provider and model, and says whether it was simulated", () =>
       Effect.gen(function* () {
         for (const { usage } of [yield* finished(classify(options.model)), yield* finished(answer(options.model))]) {
           strictEqual(usage.provider, options.provider)
@@ -113,7 +113,7 @@ export const modelContract = (
       })
     )
 
-    it.effect("refuses a model that is not offered", () =>
+    it.effect("a model that is not offered is ModelRefused", () =>
       Effect.gen(function* () {
         const refusals = [yield* Effect.flip(classify("nobody")), yield* Effect.flip(answer("nobody"))]
         for (const refusal of refusals) strictEqual(refusal._tag, "ModelRefused")
@@ -152,13 +152,13 @@ export const hostedModelContract = (
           return error
         })
       const fails = (claim: string, outcome: Outcome, tag: ModelError["_tag"]) =>
-        it.effect(`${kind}: ${claim}, after one HTTP call`, () =>
+        it.effect(`${kind}: ${claim} after one request`, () =>
           Effect.gen(function* () {
             strictEqual((yield* failing(outcome))._tag, tag)
           })
         )
 
-      it.effect(`${kind}: is one HTTP call, with a picture only when classifying`, () =>
+      it.effect(`${kind}: a call is one HTTP request, with a picture only for a classification`, () =>
         Effect.gen(function* () {
           const server = yield* FakeModels
           server.reset()
@@ -170,20 +170,20 @@ export const hostedModelContract = (
         })
       )
 
-      it.effect(`${kind}: a rate limit is ModelRateLimited with the time the provider names`, () =>
+      it.effect(`${kind}: a 429 is ModelRateLimited with the provider's time`, () =>
         Effect.gen(function* () {
           const error = yield* failing({ _tag: "RateLimit", retryAfterSeconds: 7 })
           strictEqual(error._tag, "ModelRateLimited")
           strictEqual(error._tag === "ModelRateLimited" ? error.retryAfterMillis : undefined, 7000)
         })
       )
-      it.effect(`${kind}: a rate limit that names no time has none`, () =>
+      it.effect(`${kind}: a 429 without a time is ModelRateLimited without one`, () =>
         Effect.gen(function* () {
           const error = yield* failing({ _tag: "RateLimit" })
           strictEqual(error._tag === "ModelRateLimited" ? error.retryAfterMillis : undefined, null)
         })
       )
-      it.effect(`${kind}: a Retry-After header counts`, () =>
+      it.effect(`${kind}: a 429 with a Retry-After header is ModelRateLimited with its time`, () =>
         Effect.gen(function* () {
           const error = yield* failing({ _tag: "Http", status: 429, body: "{}", headers: { "retry-after": "3" } })
           strictEqual(error._tag === "ModelRateLimited" ? error.retryAfterMillis : undefined, 3000)
@@ -224,7 +224,7 @@ export const hostedModelContract = (
         "ModelOutputInvalid"
       )
 
-      it.effect(`${kind}: silence is ModelTimeout at MODEL_TIMEOUT, and aborts the request`, () =>
+      it.effect(`${kind}: a silent provider is ModelTimeout at MODEL_TIMEOUT, and the request is aborted`, () =>
         Effect.gen(function* () {
           const server = yield* FakeModels
           server.reset()
@@ -240,7 +240,7 @@ export const hostedModelContract = (
         })
       )
 
-      it.effect(`${kind}: interruption aborts the request`, () =>
+      it.effect(`${kind}: an interrupted call aborts its request`, () =>
         Effect.gen(function* () {
           const server = yield* FakeModels
           server.reset()
@@ -253,7 +253,7 @@ export const hostedModelContract = (
         })
       )
 
-      it.effect(`${kind}: no error shows the key or the picture, even when the provider repeats them`, () =>
+      it.effect(`${kind}: no error contains the key or the picture, even when the provider repeats them`, () =>
         Effect.gen(function* () {
           const picture = bottle._tag === "Bytes" ? Buffer.from(bottle.bytes).toString("base64") : ""
           const gossip = `key ${secret} picture data:image/png;base64,${picture} and bare ${picture}`
@@ -277,7 +277,7 @@ export const hostedModelContract = (
         })
       )
 
-      it.effect(`${kind}: every error passes the wire unchanged`, () =>
+      it.effect(`${kind}: every error is the same after encoding and decoding`, () =>
         Effect.gen(function* () {
           const codec = Schema.toCodecJson(ModelError)
           for (const outcome of [
@@ -293,7 +293,7 @@ export const hostedModelContract = (
       )
     }
 
-    it.effect("an excerpt is at most 200 characters", () =>
+    it.effect("an error's excerpt has at most 200 characters", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()
@@ -303,7 +303,7 @@ export const hostedModelContract = (
       })
     )
 
-    it.effect("what the model names outside the taxonomy becomes 미분류, unknown tags are dropped", () =>
+    it.effect("a major outside the taxonomy becomes 미분류, and unknown tags are dropped", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()
@@ -320,7 +320,7 @@ export const hostedModelContract = (
       })
     )
 
-    it.effect("an answer that says nothing is ModelOutputInvalid, never an answer", () =>
+    it.effect("an answer without a text is ModelOutputInvalid", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()
@@ -330,7 +330,7 @@ export const hostedModelContract = (
       })
     )
 
-    it.effect("blank steps leave no gap in the numbering", () =>
+    it.effect("blank steps are dropped without a gap in the numbering", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()
@@ -345,7 +345,7 @@ export const hostedModelContract = (
       })
     )
 
-    it.effect("the user's words travel as one JSON string, apart from the instructions", () =>
+    it.effect("the user's words are sent as one JSON string, apart from the instructions", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()

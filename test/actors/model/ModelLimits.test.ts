@@ -20,7 +20,7 @@ const limitsOf = Effect.fnUntraced(function* (text: string) {
 })
 
 describe("MODEL_LIMITS", () => {
-  it.effect("names requests, tokens, bursts and calls under way, a model each", () =>
+  it.effect("MODEL_LIMITS sets requests, tokens, bursts and calls at once for each model", () =>
     Effect.gen(function* () {
       deepStrictEqual(
         yield* limitsOf("gpt-5.2=500rpm,2000000tpm; gemini-2.5-flash = 50r/6s , 9000t/6s,20burst;org/m:1=30parallel;"),
@@ -47,7 +47,7 @@ describe("MODEL_LIMITS", () => {
     })
   )
 
-  it.effect("spaces calls beyond a tenth of the window's, but not fewer than ten at once, unless told otherwise", () =>
+  it.effect("a limit's burst is a tenth of its requests, at least ten, unless it is set", () =>
     Effect.gen(function* () {
       const limits = yield* limitsOf("a=501rpm;b=30rpm;c=30rpm,30burst;d=9tpm")
       deepStrictEqual(
@@ -57,7 +57,9 @@ describe("MODEL_LIMITS", () => {
     })
   )
 
-  it.effect("is none when it is left out", () => Effect.map(limitsOf(""), (limits) => deepStrictEqual(limits, {})))
+  it.effect("an empty MODEL_LIMITS has no limit", () =>
+    Effect.map(limitsOf(""), (limits) => deepStrictEqual(limits, {}))
+  )
 
   for (const wrong of [
     "gpt-5.2",
@@ -74,7 +76,7 @@ describe("MODEL_LIMITS", () => {
     "a b=500rpm",
     "gpt-5.2=500rpm=400rpm"
   ]) {
-    it.effect(`stops the start by "${wrong}", and says what is allowed`, () =>
+    it.effect(`MODEL_LIMITS refuses "${wrong}" and says what is allowed`, () =>
       Effect.gen(function* () {
         const error = yield* Effect.flip(limitsOf(wrong))
         assertTrue(error.message.includes("MODEL_LIMITS") && error.message.includes("500rpm"), error.message)
@@ -97,7 +99,7 @@ it.effect("MODEL_BREAKER is a number of failures and a time, or off", () =>
   })
 )
 
-it("a call is expected to use what calls of its kind have used, and some more; the guess is forgotten", () => {
+it("a call's tokens are estimated from earlier calls of its kind plus 15 %, and old ones are forgotten", () => {
   const estimate = TokenEstimate.make()
   strictEqual(estimate.of("vision", 1_000), 1_150)
   estimate.saw("vision", 400)

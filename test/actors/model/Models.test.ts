@@ -19,7 +19,7 @@ describe("Models", () => {
     ["OPENAI", "GEMINI"],
     ["GEMINI", "OPENAI"]
   ] as const) {
-    it.effect(`do not start without ${prefix}_API_KEY while ${prefix}_MODELS offers any, and say how to go on`, () =>
+    it.effect(`a start without ${prefix}_API_KEY while ${prefix}_MODELS offers any fails and names both settings`, () =>
       Effect.gen(function* () {
         for (const key of [{}, { [`${prefix}_API_KEY`]: "" }, { [`${prefix}_API_KEY`]: " \n" }]) {
           const error = yield* Effect.flip(started({ ...key, [`${other}_MODELS`]: "" }))
@@ -31,12 +31,12 @@ describe("Models", () => {
         }
       })
     )
-    it.effect(`start without ${prefix}_API_KEY once ${prefix}_MODELS is empty`, () =>
+    it.effect(`a start without ${prefix}_API_KEY succeeds when ${prefix}_MODELS is empty`, () =>
       started({ [`${prefix}_MODELS`]: "", [`${other}_API_KEY`]: secret })
     )
   }
 
-  it.effect("do not start by a wrong setting, and name it", () =>
+  it.effect("a start with a wrong setting of the models fails and names it", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         started({ OPENAI_API_KEY: secret, GEMINI_API_KEY: secret, DEFAULT_MODEL: "gpt-9" })
@@ -46,7 +46,7 @@ describe("Models", () => {
     })
   )
 
-  it.effect("say that a provider which refuses connections is unavailable, and why", () =>
+  it.effect("a provider that refuses connections is ModelUnavailable with the cause", () =>
     Effect.gen(function* () {
       const env = {
         OPENAI_API_KEY: secret,
@@ -60,7 +60,7 @@ describe("Models", () => {
     })
   )
 
-  it("load a provider's client library only when that provider is on", async () => {
+  it("a provider's client library is loaded only when that provider is on", async () => {
     const file = (name: string) =>
       JSON.stringify(new URL(`../../../packages/actors/src/model/${name}`, import.meta.url).href)
     const source = `
@@ -89,7 +89,7 @@ describe("Models", () => {
 })
 
 describe("ModelConfig", () => {
-  it.effect("has a default for everything but the keys", () =>
+  it.effect("every setting of the models but the keys has a default", () =>
     Effect.gen(function* () {
       const config = yield* configFrom({})
       deepStrictEqual(config.openai, { apiKey: Option.none(), baseUrl: "https://api.openai.com/v1" })
@@ -101,7 +101,7 @@ describe("ModelConfig", () => {
     })
   )
 
-  it.effect("drops the line end a mounted secret brings along, and a URL's last slash", () =>
+  it.effect("a key's line end and a base URL's last slash are removed", () =>
     Effect.gen(function* () {
       const { openai } = yield* configFrom({
         OPENAI_API_KEY: ` ${secret}\n`,
@@ -112,7 +112,7 @@ describe("ModelConfig", () => {
     })
   )
 
-  it.effect("shows no key", () =>
+  it.effect("no key is shown by the settings or their errors", () =>
     Effect.gen(function* () {
       const config = yield* configFrom({ OPENAI_API_KEY: secret, GEMINI_API_KEY: secret })
       assertTrue(!JSON.stringify(config).includes(secret))
@@ -132,7 +132,7 @@ describe("ModelConfig", () => {
     ["MODEL_TIMEOUT", "soon", "at most 5 minutes"]
   ]
   for (const [variable, value, allowed] of wrong) {
-    it.effect(`stops at ${variable}=${value} and says what is allowed`, () =>
+    it.effect(`${variable}=${value} is refused and says what is allowed`, () =>
       Effect.gen(function* () {
         const { message } = yield* Effect.flip(configFrom({ [variable]: value }))
         assertTrue(message.includes(variable) && message.includes(allowed), message)

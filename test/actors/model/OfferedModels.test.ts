@@ -147,7 +147,7 @@ describe("OfferedModels", () => {
     )
   }
 
-  it.effect("knows who serves each offered model and nobody else's", () =>
+  it.effect("providerOf knows the provider of each offered model and of no other name", () =>
     Effect.gen(function* () {
       const { providerOf } = yield* offeredBy({ SIMULATED_MODEL: "true" })
       strictEqual(providerOf("gpt-5.2"), "openai")

@@ -17,7 +17,7 @@ modelContract("OpenAiModel", { models: models.pipe(Layer.provide(FakeModels.laye
 hostedModelContract("OpenAiModel", { env, model })
 
 layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("OpenAiModel", (it) => {
-  it.effect("hands a picture's address on, for the provider to fetch", () =>
+  it.effect("an image's address is passed on to OpenAI, which fetches it", () =>
     Effect.gen(function* () {
       const server = yield* FakeModels
       server.reset()
@@ -27,7 +27,7 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("OpenAiModel", (it) => 
     })
   )
 
-  it.effect("sends bytes as a data URL, asks for strict output and leaves nothing stored", () =>
+  it.effect("image bytes are sent as a data URL, with strict output and nothing stored", () =>
     Effect.gen(function* () {
       const server = yield* FakeModels
       server.reset()
@@ -74,7 +74,7 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("OpenAiModel", (it) => 
     { code: "invalid_prompt", tag: "ModelRefused" }
   ]
   for (const { code, tag } of inside) {
-    it.effect(`a response that reports ${code} inside is ${tag}`, () =>
+    it.effect(`a response with the error ${code} inside is ${tag}`, () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()

@@ -1,4 +1,4 @@
-/** Pictures given by their address: what is fetched, what is not, and how little one's slow hosts are to others. */
+/** Pictures at an address: which are fetched, which are not, and how little one user's slow hosts delay others. */
 import { describe, expect, it } from "@effect/vitest"
 import { CoreConfig, ImageMemory } from "@eco2/core"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer } from "effect"
@@ -54,7 +54,7 @@ const arrived = (host: PictureHost, many: number) =>
   TestClock.withLive(until(Effect.sync(host.asked), (asked) => asked >= many))
 
 describe("a picture by its address", () => {
-  it.effect("comes as bytes, whatever type its server names", () =>
+  it.effect("a picture at an address is fetched as bytes, whatever type its server names", () =>
     Effect.gen(function* () {
       const bytes = yield* looked((response) =>
         response.writeHead(200, { "content-type": "application/octet-stream" }).end(png)
@@ -63,7 +63,7 @@ describe("a picture by its address", () => {
     })
   )
 
-  it.effect("N1 one that leads nowhere public is unusable, and asked nobody", () =>
+  it.effect("G1 a picture at a private address is ImageUnusable, and no server is asked", () =>
     Effect.gen(function* () {
       const host = yield* start((response) => response.end(png))
       const { look } = yield* pictures(host, { FETCH_ALLOW_PRIVATE: "" })
@@ -74,7 +74,7 @@ describe("a picture by its address", () => {
     })
   )
 
-  it.effect("that is no picture, not there, too large, or leads to a private place is unusable", () =>
+  it.effect("an address that has no picture, or one too large, or redirects to a private place is ImageUnusable", () =>
     Effect.gen(function* () {
       const answers: ReadonlyArray<(response: ServerResponse) => void> = [
         (response) => response.writeHead(200, { "content-type": "image/png" }).end("<html>"),
@@ -86,7 +86,7 @@ describe("a picture by its address", () => {
     })
   )
 
-  it.effect("that its server cannot give now is unavailable, which says nothing of a model", () =>
+  it.effect("a picture whose server answers 429 or 503, or breaks off, is PictureUnavailable", () =>
     Effect.gen(function* () {
       for (const status of [429, 503]) {
         expect(yield* looked((response) => response.writeHead(status).end())).toBe("PictureUnavailable")
@@ -95,7 +95,7 @@ describe("a picture by its address", () => {
     })
   )
 
-  it.effect("IMAGE_HOSTS holds at every redirect", () =>
+  it.effect("IMAGE_HOSTS is checked at every redirect", () =>
     Effect.gen(function* () {
       const host: PictureHost = yield* start((response, path) => {
         if (path !== "/photo") return void response.end(png)
@@ -111,7 +111,7 @@ describe("a picture by its address", () => {
 })
 
 describe("slow hosts", () => {
-  it.effect("of one user take his places alone: another's picture from the same host comes meanwhile", () =>
+  it.effect("a user's slow picture hosts take his places alone, and another user's picture is fetched meanwhile", () =>
     Effect.gen(function* () {
       const host = yield* slow
       const { look } = yield* pictures(host)
@@ -128,7 +128,7 @@ describe("slow hosts", () => {
     })
   )
 
-  it.effect("of whomever take no more than a host's places: another host's pictures come meanwhile", () =>
+  it.effect("a slow host takes a host's places alone, and another host's picture is fetched meanwhile", () =>
     Effect.gen(function* () {
       const host = yield* slow
       const { look } = yield* pictures(host)
@@ -144,7 +144,7 @@ describe("slow hosts", () => {
     })
   )
 
-  it.effect("of everybody: a place is waited for five seconds, then one is told to come again", () =>
+  it.effect("a picture that gets no place within five seconds is PicturesBusy", () =>
     Effect.gen(function* () {
       const host = yield* slow
       const { look } = yield* pictures(host)
@@ -166,7 +166,7 @@ describe("slow hosts", () => {
 })
 
 describe("memory", () => {
-  it.effect("for fetched pictures is bounded: the next waits until a call is over, five seconds at most", () =>
+  it.effect("the memory for fetched pictures is limited: the next waits until a call ends, five seconds at most", () =>
     Effect.gen(function* () {
       const host = yield* slow
       const { look } = yield* pictures(host, {}, 100)

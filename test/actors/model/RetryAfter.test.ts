@@ -10,7 +10,7 @@ const headers: ReadonlyArray<{
   readonly millis: number | null
 }> = [
   { claim: "no header: no time", sent: {}, millis: null },
-  { claim: "seconds", sent: { "retry-after": "7" }, millis: 7000 },
+  { claim: "whole seconds", sent: { "retry-after": "7" }, millis: 7000 },
   { claim: "fractions of a second", sent: { "retry-after": "0.25" }, millis: 250 },
   {
     claim: "milliseconds are preferred, being finer",
@@ -34,13 +34,13 @@ const headers: ReadonlyArray<{
 
 describe("RetryAfter", () => {
   for (const { claim, sent, millis } of headers) {
-    it(claim, () => {
+    it(`Retry-After: ${claim}`, () => {
       const told = fromHeaders(new Headers(sent), now)
       strictEqual(told, millis)
     })
   }
 
-  it("reads a protobuf duration, and nothing else", () => {
+  it("RetryAfter reads a protobuf duration in seconds, and nothing else", () => {
     strictEqual(fromDelay("7s"), 7000)
     strictEqual(fromDelay("1.5s"), 1500)
     strictEqual(fromDelay("7"), null)

@@ -21,7 +21,7 @@ const photo = (seed: number): Image => ({
 })
 
 describe("SimulatedModel", () => {
-  it.effect("gives the same classification for the same picture and question, whoever asks", () =>
+  it.effect("the simulated model gives the same classification for the same picture and question", () =>
     Effect.gen(function* () {
       const one = yield* SimulatedModel.make(instant).classify({ model, image: bottle, userInput: "?" })
       const other = yield* SimulatedModel.make(instant).classify({ model, image: bottle, userInput: "?" })
@@ -29,7 +29,7 @@ describe("SimulatedModel", () => {
     })
   )
 
-  it.effect("looks at picture and question alike", () =>
+  it.effect("the simulated model's classification depends on both picture and question", () =>
     Effect.gen(function* () {
       const { classify } = SimulatedModel.make(instant)
       const seen = new Set<string>()
@@ -41,7 +41,7 @@ describe("SimulatedModel", () => {
     })
   )
 
-  it.effect("shows mostly recyclables, of every kind, and now and then nothing it can tell", () =>
+  it.effect("the simulated model finds mostly recyclables, of every kind, and sometimes 미분류", () =>
     Effect.gen(function* () {
       const { classify } = SimulatedModel.make(instant)
       const majors = new Map<string, number>()
@@ -58,7 +58,7 @@ describe("SimulatedModel", () => {
     })
   )
 
-  it.effect("says in its answer that it is simulated, and takes the steps from the rule", () =>
+  it.effect("the simulated model's answer says that it is simulated, and has the rule's steps", () =>
     Effect.gen(function* () {
       const { answer } = yield* SimulatedModel.make(instant).answer({
         model,
@@ -72,7 +72,7 @@ describe("SimulatedModel", () => {
     })
   )
 
-  it.effect("takes the time it is told to", () =>
+  it.effect("the simulated model takes the time that is set", () =>
     Effect.gen(function* () {
       const { classify } = SimulatedModel.make({ ...instant, visionLatency: Duration.millis(400) })
       const fiber = yield* Effect.forkChild(classify({ model, image: bottle, userInput: "?" }))
@@ -83,7 +83,7 @@ describe("SimulatedModel", () => {
     })
   )
 
-  it.effect("fails as unavailable at the given rate, the same calls for the same seed", () =>
+  it.effect("the simulated model fails as unavailable at the given rate, and alike for the same seed", () =>
     Effect.gen(function* () {
       const { classify } = SimulatedModel.make({ ...instant, failureRate: 0.3 })
       const outcomes = Effect.forEach(Array.from({ length: 200 }), () =>

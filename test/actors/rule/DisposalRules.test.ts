@@ -36,7 +36,7 @@ const groups: ReadonlyArray<[group: MinorGroup, ReturnType<typeof classification
 ]
 
 withLayer(layer)("the shipped rules", (it) => {
-  it.effect("are 18 documents with ASCII names, one for each middle and each other major", () =>
+  it.effect("the shipped rules are 18 documents with ASCII names, one for each middle and each other major", () =>
     Effect.gen(function* () {
       const rules = yield* DisposalRules
       const keys = groups.map(([, asked]) => rules.find(asked)?.key)
@@ -73,7 +73,7 @@ withLayer(layer)("the shipped rules", (it) => {
     })
   )
 
-  it.effect("are found in NFD and with odd spaces", () =>
+  it.effect("a rule is found by names in NFD and with odd spaces", () =>
     Effect.gen(function* () {
       const rules = yield* DisposalRules
       expect(rules.find(classification(" 재활용 폐기물", "무색 페트병\u00A0".normalize("NFD")))?.name).toBe(
@@ -83,7 +83,7 @@ withLayer(layer)("the shipped rules", (it) => {
     })
   )
 
-  it.effect("hold none for 미분류, an unknown major, or a recyclable without a known middle", () =>
+  it.effect("there is no rule for 미분류, an unknown major, or a recyclable without a known middle", () =>
     Effect.gen(function* () {
       const rules = yield* DisposalRules
       for (const asked of [
@@ -97,7 +97,7 @@ withLayer(layer)("the shipped rules", (it) => {
   )
 })
 
-describe("a broken document stops the start", () => {
+describe("broken rule documents", () => {
   const startWith = (files: Record<string, string>) =>
     Effect.gen(function* () {
       const folder = yield* Effect.acquireRelease(
@@ -117,12 +117,12 @@ describe("a broken document stops the start", () => {
     ["an empty text deep inside", withField("detailed_steps", { 골판지: ["접는다", ""] }), "detailed_steps.골판지.1"],
     ["a missing field", withField("source", undefined), "source"],
     ["an unknown icon", withField("icons", ["empty", "rocket"]), "icons.1"],
-    ["a field nobody knows", withField("sources", "환경부"), "sources"],
+    ["an unknown field", withField("sources", "환경부"), "sources"],
     ["a key no classification leads to", withField("key", "재활용폐기물_고무류"), "key"],
     ["text that is not JSON", paper.slice(1), ""]
   ]
 
-  it.effect.each(broken)("%s: the error names the file and the field", ([, text, field]) =>
+  it.effect.each(broken)("a rule document with %s stops the start and is named with the field", ([, text, field]) =>
     Effect.gen(function* () {
       const error = yield* startWith({ "a-good.json": paper.replaceAll("_종이", "_종이팩"), "broken.json": text })
       expect(error).toMatchObject({ _tag: "DisposalRuleInvalid", file: "broken.json", field })
@@ -131,14 +131,14 @@ describe("a broken document stops the start", () => {
     })
   )
 
-  it.effect("two documents of one key: the second is refused", () =>
+  it.effect("the second of two rule documents with one key is refused", () =>
     Effect.gen(function* () {
       const error = yield* startWith({ "a.json": paper, "b.json": paper })
       expect(error).toMatchObject({ file: "b.json", field: "key" })
     })
   )
 
-  it.effect("a folder that is not there is named", () =>
+  it.effect("a missing folder of rules is named by the error", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(
         DisposalRules.pipe(Effect.provide(layerFrom(new URL("no-such-folder/", shipped))))

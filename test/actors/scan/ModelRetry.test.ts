@@ -1,4 +1,4 @@
-/** What a failed model call leads to, and that many who fail at once do not come back at once. */
+/** Retries of model calls, with jitter, so that many that fail at once are not repeated at once. */
 import { describe, expect, it } from "@effect/vitest"
 import { Retry } from "@eco2/core"
 import { Duration, Effect } from "effect"
@@ -19,8 +19,8 @@ const expectSpread = (millis: ReadonlyArray<number>, around: number) => {
   expect(Math.max(...millis) - Math.min(...millis)).toBeGreaterThan(around * 0.1)
 }
 
-describe("an outage", () => {
-  it.effect("is waited out ever longer, each time spread by a fifth to either side", () =>
+describe("modelRetry", () => {
+  it.effect("a model outage is retried after about 1, 2, 4 and 8 s with a fifth of jitter, then parks", () =>
     Effect.gen(function* () {
       for (const [attempt, around] of [1_000, 2_000, 4_000, 8_000].entries()) {
         expectSpread(yield* delays(new ModelUnavailable(call), attempt + 1), around)
@@ -31,7 +31,7 @@ describe("an outage", () => {
 })
 
 describe("a picture that its host does not give", () => {
-  it.effect("is asked for three times more, spread, then given up for good", () =>
+  it.effect("a picture that its host does not give is retried three times with jitter, then fails for good", () =>
     Effect.gen(function* () {
       for (const [attempt, around] of [2_000, 8_000, 32_000].entries()) {
         expectSpread(yield* delays(new PictureUnavailable(call), attempt + 1), around)
@@ -43,7 +43,7 @@ describe("a picture that its host does not give", () => {
     })
   )
 
-  it.effect("for want of a place to fetch it spends no attempt", () =>
+  it.effect("a picture that found no place for its fetch is retried without spending an attempt", () =>
     Effect.gen(function* () {
       const decision = yield* modelRetry.decide(new PicturesBusy({ ...call, retryAfterMillis: 5_500 }), 9)
       expect(decision).toEqual({ _tag: "later", delay: Duration.millis(5_500) })

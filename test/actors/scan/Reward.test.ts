@@ -32,7 +32,7 @@ const toldTo = async (actor: string) => {
 }
 
 describe("a reward", () => {
-  it("J3 is told to both savers with the stage's commit, once each, with what the user is shown", async () => {
+  it("J3 a reward is told to both savers once, with the stage's commit and what the user is shown", async () => {
     await work()
     const since = Date.now()
     const { reward } = await fixture.finished(await fixture.submit())
@@ -52,7 +52,7 @@ describe("a reward", () => {
     expect(shown).toEqual({ ...ownership, name: reward?.name, type: reward?.type, dialog: reward?.dialog })
   })
 
-  it("that is none is told to nobody", async () => {
+  it("a scan without a reward tells the savers nothing", async () => {
     fixture.models().setReply("vision", usualClassification)
     fixture.models().setReply("answer", { ...usualAnswer, insufficiencies: ["내용물 확인 필요"] })
     await work()
@@ -60,7 +60,7 @@ describe("a reward", () => {
     expect([await toldTo("ownership"), await toldTo("user-character")]).toEqual([[], []])
   })
 
-  it("whose ask fails is null, the scan is completed all the same, and nobody is told", async () => {
+  it("a reward whose ask fails is null: the scan completes, and the savers are told nothing", async () => {
     const broken = Behavior.layer(
       CharacterActor,
       Effect.succeed({ MatchCharacter: () => Effect.die(new Error("the catalogue is on fire")) })
@@ -71,7 +71,7 @@ describe("a reward", () => {
     expect([await toldTo("ownership"), await toldTo("user-character")]).toEqual([[], []])
   })
 
-  it("that nobody answers for within ten seconds is null, and the scan is completed", { timeout: 40_000 }, async () => {
+  it("a reward with no answer within ten seconds is null, and the scan completes", { timeout: 40_000 }, async () => {
     await work({}, { characters: Layer.empty })
     const result = await fixture.finished(await fixture.submit(), "20 seconds")
     expect(result).toMatchObject({ status: "completed", reward: null, error: null })

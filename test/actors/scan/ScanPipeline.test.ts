@@ -19,8 +19,8 @@ const png = Buffer.from("89504e470d0a1a0a0000000d49484452", "hex")
 const kinds = () => fixture.models().calls.map(({ kind }) => kind)
 const scan = async () => fixture.finished(await fixture.submit())
 
-describe("a scan", () => {
-  it("asks the vision model once and the answer model once, and leaves the contract's result", async () => {
+describe("the scan pipeline", () => {
+  it("a scan calls the vision model once and the answer model once, and leaves the contract's result", async () => {
     await work()
     const id = await fixture.submit()
     const result = await fixture.finished(id)
@@ -47,7 +47,7 @@ describe("a scan", () => {
     })
   })
 
-  it("tells in its metadata who answered, the attempts, and milliseconds that add up", async () => {
+  it("a scan's metadata has provider, model, attempts, and milliseconds that add up", async () => {
     fixture.models().setLatency("vision", 30)
     fixture.models().setLatency("answer", 20)
     await work()
@@ -73,7 +73,7 @@ describe("a scan", () => {
     expect(Math.abs(millis("duration_total_ms") - spent)).toBeLessThanOrEqual(stages.length * 2)
   })
 
-  it("gives the vision model the picture's bytes and the user's words, the answer model the rule and the words", async () => {
+  it("the vision model gets the picture's bytes and the user's words, the answer model the rule and the words", async () => {
     await work()
     await fixture.finished(await fixture.submit({ userInput: "뚜껑도 같이?" }, png))
     const [vision, answer] = fixture.models().calls.map(({ body }) => JSON.stringify(body))
@@ -84,7 +84,7 @@ describe("a scan", () => {
     expect(answer).not.toContain("base64")
   })
 
-  it("for whose item there is no rule asks no answer model, says so and apologises, and earns nothing", async () => {
+  it("a scan without a disposal rule calls no answer model, apologises, and earns nothing", async () => {
     fixture.models().setReply("vision", { ...usualClassification, major_category: "미분류", middle_category: null })
     await work()
     const result = await scan()
@@ -100,7 +100,7 @@ describe("a scan", () => {
     expect(result.pipeline_result.final_answer?.user_answer).toContain("죄송")
   })
 
-  it("works on no more at once than SCAN_VISION_CONCURRENCY and SCAN_ANSWER_CONCURRENCY allow", async () => {
+  it("scans run at most SCAN_VISION_CONCURRENCY and SCAN_ANSWER_CONCURRENCY calls at once", async () => {
     fixture.models().setLatency("vision", 20)
     await work({ SCAN_VISION_CONCURRENCY: "2", SCAN_ANSWER_CONCURRENCY: "1" })
     const ids = await Promise.all(Array.from({ length: 5 }, () => fixture.submit()))
@@ -111,14 +111,14 @@ describe("a scan", () => {
   })
 })
 
-describe("the reward", () => {
+describe("a scan's reward", () => {
   const earned = async (seen: object, answer: object = {}) => {
     fixture.models().setReply("vision", { ...usualClassification, ...seen })
     fixture.models().setReply("answer", { ...usualAnswer, ...answer })
     return (await scan()).reward
   }
 
-  it("is the character whose label is the middle category, for each of the twelve", async () => {
+  it("a scan's reward is the character of its middle category, for each of the twelve", async () => {
     await work()
     for (const middle of middleCategories) {
       const reward = await earned({ middle_category: middle, minor_category: null })
@@ -127,7 +127,7 @@ describe("the reward", () => {
     }
   })
 
-  it("is not asked for by a major the taxonomy does not know, whatever the schema demanded", async () => {
+  it("a scan with a major outside the taxonomy is 미분류 and earns nothing", async () => {
     const text = JSON.stringify({ ...usualClassification, major_category: "우주폐기물" })
     fixture.models().next("vision", { _tag: "Text", text })
     await work()
@@ -141,20 +141,20 @@ describe("the reward", () => {
     ["a recyclable without a middle category", { middle_category: null }, {}],
     ["an answer that lacks something", {}, { insufficiencies: ["바닥이 보이지 않습니다."] }]
   ] as const) {
-    it(`is not asked for by ${claim}; the scan completes all the same`, async () => {
+    it(`a scan with ${claim} completes and earns nothing`, async () => {
       await work()
       expect(await earned(seen, answer)).toBeNull()
     })
   }
 })
 
-describe("a failure", () => {
+describe("a scan's failures", () => {
   const codeOf = async (id: Awaited<ReturnType<typeof fixture.submit>>) => {
     const { error, status } = await fixture.finished(id)
     return { status, ...error }
   }
 
-  it("of a picture that is gone: ImageGone at once, no model is asked", async () => {
+  it("a scan whose picture is gone fails at once with IMAGE_GONE, and no model is called", async () => {
     const id = await fixture.submit({}, png)
     await fixture.send("DEL", await fixture.keyOfImage(id))
     await work()
@@ -168,7 +168,7 @@ describe("a failure", () => {
     ["a request called wrong", { _tag: "Http", status: 400, body: "{}" }, "MODEL_REFUSED"],
     ["a picture too large for the provider", { _tag: "Http", status: 413, body: "{}" }, "IMAGE_UNUSABLE"]
   ] as const) {
-    it(`by ${claim} fails the job at once, after one call`, async () => {
+    it(`a scan whose vision call ends with ${claim} fails at once, after that one call`, async () => {
       fixture.models().next("vision", outcome)
       await work()
       const id = await fixture.submit()
@@ -178,7 +178,7 @@ describe("a failure", () => {
     })
   }
 
-  it("by a rate limit waits as long as the provider asks, as often as it asks, and spends no attempt", async () => {
+  it("a scan whose model is rate limited waits as often and long as the provider asks, and spends no attempt", async () => {
     fixture.models().next("answer", { _tag: "RateLimit", retryAfterSeconds: 30 }, 8)
     await work()
     const id = await fixture.submit()
@@ -203,7 +203,7 @@ describe("a failure", () => {
     ["an output cut off", { _tag: "CutOff" }, "ModelOutputInvalid"],
     ["a key that is not accepted", { _tag: "Unauthorized" }, "ModelUnauthorized"]
   ] as const) {
-    it(`J2 by ${claim} is tried again and healed; what the vision stage found is kept`, async () => {
+    it(`J2 a scan whose answer call ends with ${claim} is retried and completes, its vision stage not repeated`, async () => {
       fixture.models().next("answer", outcome)
       await work()
       const id = await fixture.submit()
@@ -213,7 +213,7 @@ describe("a failure", () => {
     })
   }
 
-  it("J1 that does not heal uses up five attempts, and as many in each of three more rounds, then the job has failed", async () => {
+  it("J1 a scan whose answer model stays away fails after four rounds of five attempts", async () => {
     fixture.models().next("answer", { _tag: "ServerError" }, 30)
     await work()
     const id = await fixture.submit()
@@ -223,7 +223,7 @@ describe("a failure", () => {
     expect(pipeline_result).toMatchObject({ disposal_rules: { key: "재활용폐기물_무색페트병" }, final_answer: null })
   })
 
-  it("A3 by silence longer than MODEL_TIMEOUT aborts the call and is tried again", async () => {
+  it("A3 a vision call that is silent for MODEL_TIMEOUT is aborted and retried", async () => {
     fixture.models().next("vision", { _tag: "Hang" })
     await work({ MODEL_TIMEOUT: "100 millis" })
     const id = await fixture.submit()

@@ -39,8 +39,8 @@ const counted = (outcome: string, actor = "clerk") =>
 const inboxes = (process: Fleet.Process<Fleet.Services>) =>
   Effect.map(Fleet.keysOf(process), (keys) => keys.filter((key) => key.includes(":replies:")))
 
-describe("asking an actor", () => {
-  it.live("a thousand asks at once each get their own answer", () =>
+describe("Actor.ask", () => {
+  it.live("each of a thousand asks at once gets its own answer", () =>
     Effect.gen(function* () {
       yield* Fleet.working(redis.url, clerk({}, { concurrency: 100 }))
       const client = yield* Fleet.joined(redis.url)
@@ -53,7 +53,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("a handler's typed error comes back through the wire as what it is, and is not tried again", () =>
+  it.live("a handler's typed error reaches the asker decoded, and is not retried", () =>
     Effect.gen(function* () {
       let calls = 0
       const worker = yield* Fleet.working(
@@ -69,7 +69,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("an actor nobody runs: AskTimeout at the deadline, and nothing is left to be handled", () =>
+  it.live("an ask of an actor that no process serves ends with AskTimeout, and its message is taken back", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       expect(yield* Effect.flip(client.run(price("lamp", "50 millis")))).toMatchObject({
@@ -90,7 +90,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("an answer after the deadline is dropped and counted; what was asked is done, once", () =>
+  it.live("an answer after the ask's deadline is dropped and counted, and the handler has run once", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       let calls = 0
@@ -117,7 +117,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("a message past its deadline is not begun", () =>
+  it.live("a message past its ask's deadline is not begun", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const due = Math.floor(yield* Fleet.timeOf(client))
@@ -135,7 +135,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("A1 what a dead process was asked is answered by another", () =>
+  it.live("A1 an ask whose handler's process died is answered by another process", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* Fleet.byHand(client, "victim")
@@ -148,7 +148,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("A5 what is asked of a stopping process is answered by the next one", () =>
+  it.live("A5 an ask taken by a stopping process is answered by the next one", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const worker = yield* Fleet.working(
@@ -165,7 +165,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("a reply over 256 KiB is refused clearly: ReplyTooLarge says it happened", () =>
+  it.live("a reply over 256 KiB fails the ask with ReplyTooLarge, and one of 256 KiB passes", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, clerk())
       const ask = (pages: number) => worker.run(Clerk.ask("ann", "Catalogue", { pages }, { deadline: "5 seconds" }))
@@ -178,7 +178,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("a handler's defect, and a body that is no message, are AskFailed: told to who asked, no dead letter", () =>
+  it.live("a handler's defect, or a body that does not decode, fails the ask with AskFailed and leaves no letter", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
         redis.url,
@@ -208,7 +208,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("a reply of another make is AskFailed", () =>
+  it.live("a reply that the asker cannot decode fails the ask with AskFailed", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, clerk())
       const Newer = Actor.make("clerk", {
@@ -225,7 +225,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("MailboxFull refuses an ask at once: nothing happened", () =>
+  it.live("an ask of a full mailbox fails at once with MailboxFull, and its handler does not run", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { mailboxCapacity: 4 }) // one in each partition
       yield* client.run(Clerk.tell("ann", "Note", { text: "" }))
@@ -233,7 +233,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live.skipIf(Fleet.onCluster)("what was asked is answered though Redis has become full meanwhile", () =>
+  it.live.skipIf(Fleet.onCluster)("an ask under way is answered although Redis has become full meanwhile", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const gate = yield* Deferred.make<void>()
@@ -256,7 +256,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("who loses the stream of its answers makes it anew: one ask times out, the next is answered", () =>
+  it.live("a process whose reply stream is lost makes it anew: one ask times out, the next is answered", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, clerk())
       const client = yield* Fleet.joined(redis.url)
@@ -272,7 +272,7 @@ describe("asking an actor", () => {
     })
   )
 
-  it.live("the stream of answers expires by itself once its process is gone", () =>
+  it.live("a process's reply stream expires once the process is gone", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* Effect.flip(client.run(price("lamp", "1 millis")))

@@ -36,7 +36,7 @@ const noting = () => {
 }
 
 describe("a batch actor", () => {
-  it.live("handles as many messages as a batch holds, in one call, as soon as they are there", () =>
+  it.live("a batch of full size is handled in one call as soon as its messages are there", () =>
     Effect.gen(function* () {
       const { batches, put: note } = noting()
       const worker = yield* Fleet.working(redis.url, shelf(note, { within: never }))
@@ -48,7 +48,7 @@ describe("a batch actor", () => {
     })
   )
 
-  it.live("handles fewer once the first has waited its time", () =>
+  it.live("a batch that is not full is handled once its first message has waited its time", () =>
     Effect.gen(function* () {
       const { batches, put: note } = noting()
       const worker = yield* Fleet.working(redis.url, shelf(note))
@@ -58,7 +58,7 @@ describe("a batch actor", () => {
     })
   )
 
-  it.live("messages of two kinds stand in two batches", () =>
+  it.live("messages of two types are handled in two batches", () =>
     Effect.gen(function* () {
       const { batches, put: note } = noting()
       const worker = yield* Fleet.working(redis.url, shelf(note))
@@ -70,7 +70,7 @@ describe("a batch actor", () => {
   )
 
   it.live(
-    "a failing batch is tried one by one: the bad message is buried, the others are done and never tried again",
+    "a failed batch is retried message by message: the bad one is buried, the others are done and never retried",
     () =>
       Effect.gen(function* () {
         const { batches, put: note } = noting()
@@ -93,7 +93,7 @@ describe("a batch actor", () => {
       })
   )
 
-  it.live("an error that is no message's own fails all at once; each is tried again, and then done", () =>
+  it.live("an error of the whole batch fails all of its messages; each is retried, and then done", () =>
     Effect.gen(function* () {
       const { batches, put: note } = noting()
       const worker = yield* Fleet.working(
@@ -120,7 +120,7 @@ describe("a batch actor", () => {
     })
   )
 
-  it.live("what does not decode is a dead letter at once, and holds nobody up", () =>
+  it.live("a message that does not decode becomes a dead letter at once, and the others are handled", () =>
     Effect.gen(function* () {
       const { batches, put: note } = noting()
       const worker = yield* Fleet.working(redis.url, shelf(note))
@@ -211,7 +211,7 @@ describe("a batch actor", () => {
       })
   )
 
-  it.live("A1 what a dead process held in its batches is handled by another", () =>
+  it.live("A1 messages in the batches of a dead process are handled by another process", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* Fleet.byHand(client, "victim")
@@ -226,7 +226,7 @@ describe("a batch actor", () => {
     })
   )
 
-  it.live("A2 a message that nobody reported back from is handled by itself, not in a batch", () =>
+  it.live("A2 a message delivered three times without a result is handled alone, not in a batch", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* Fleet.byHand(client, "victim")
@@ -245,7 +245,7 @@ describe("a batch actor", () => {
     })
   )
 
-  it.live("A2 a message delivered five times in vain is given up, and no handler sees it", () =>
+  it.live("A2 a message delivered five times without a result becomes a dead letter; its handler is not called", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* Fleet.byHand(client, "victim")
@@ -263,7 +263,7 @@ describe("a batch actor", () => {
     })
   )
 
-  it.live("A4 a process that lost its lease interrupts a handler all of whose messages are others' by now", () =>
+  it.live("A4 a process that lost its lease interrupts a batch whose messages all belong to others by now", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const interrupted = yield* Deferred.make<void>()
@@ -284,7 +284,7 @@ describe("a batch actor", () => {
     })
   )
 
-  it.live("a defect of the handler is the batch's failure too: its messages are tried one by one", () =>
+  it.live("a defect in a batch's handler is a failure of the batch: its messages are retried one by one", () =>
     Effect.gen(function* () {
       let calls = 0
       const { batches, put: note } = noting()

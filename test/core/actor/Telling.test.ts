@@ -27,8 +27,8 @@ const tell = (text: string, key = "ann") => Printer.tell(key, "Print", { text })
 const empty = (process: Fleet.Process<Fleet.Services>) =>
   Fleet.until(process.run(Fleet.depthOf("printer")), (depth) => depth === 0)
 
-describe("telling an actor", () => {
-  it.live("A1 every message is handled, and leaves the mailbox then", () =>
+describe("Actor.tell", () => {
+  it.live("A1 every message told is handled, and leaves the mailbox only then", () =>
     Effect.gen(function* () {
       const printed: Array<string> = []
       const worker = yield* Fleet.working(
@@ -42,7 +42,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("a message over 256 KiB is refused with nothing stored; one just below is handled", () =>
+  it.live("a message over 256 KiB is refused with nothing stored, and one just below is handled", () =>
     Effect.gen(function* () {
       const printed: Array<number> = []
       const worker = yield* Fleet.working(
@@ -65,7 +65,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("a letter says no more than a thousand characters of why", () =>
+  it.live("a dead letter's message is cut to a thousand characters", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
         redis.url,
@@ -78,7 +78,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("A1 a message whose process died is handled by another one", () =>
+  it.live("A1 a message whose process died is handled by another process", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* Fleet.byHand(client, "victim")
@@ -96,7 +96,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("A1 a failing message is retried by its policy, its attempts counted on, and then a dead letter", () =>
+  it.live("A1 a failing message is retried by its policy, its attempts counted, and then becomes a dead letter", () =>
     Effect.gen(function* () {
       let attempts = 0
       const worker = yield* Fleet.working(
@@ -116,7 +116,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("a message that heals is handled, and leaves no letter", () =>
+  it.live("a message that succeeds at its third attempt leaves no letter", () =>
     Effect.gen(function* () {
       let attempts = 0
       const worker = yield* Fleet.working(
@@ -138,7 +138,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("a handler's defect is tried once more, then it is a dead letter", () =>
+  it.live("a message whose handler dies of a defect is retried once, and then becomes a dead letter", () =>
     Effect.gen(function* () {
       let attempts = 0
       const worker = yield* Fleet.working(
@@ -157,7 +157,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("A1 what does not decode, and what nobody handles, is a dead letter at once, with its body", () =>
+  it.live("A1 a message that does not decode, or has no handler, becomes a dead letter at once, with its body", () =>
     Effect.gen(function* () {
       let called = false
       const worker = yield* Fleet.working(
@@ -188,7 +188,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live.skipIf(Fleet.onCluster)("two processes share the work, each as much as its concurrency allows", () =>
+  it.live.skipIf(Fleet.onCluster)("two processes share an actor's messages, each up to its concurrency", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const at = { one: 0, two: 0 }
@@ -247,7 +247,7 @@ describe("telling an actor", () => {
   )
 
   it.live(
-    "MailboxFull refuses an outside message at capacity and stores nothing; what is retried still comes back",
+    "a full mailbox refuses a new message with MailboxFull and stores nothing, but a message for retry comes back",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url, { mailboxCapacity: 8 }) // two in each partition
@@ -290,7 +290,7 @@ describe("telling an actor", () => {
   })
   const dead = { _tag: "dead", cause: "OutOfPaper", message: "", attempts: 1 } as const
 
-  it.live("a late failure of a former holder changes nothing, and its late success counts", () =>
+  it.live("a former holder's late failure of a message changes nothing, and its late success counts", () =>
     Effect.gen(function* () {
       const { client, entry, key, settle } = yield* taken
       yield* client.send("XCLAIM", key, "workers", "b", 0, entry)
@@ -306,7 +306,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("A1 what is handed back at once keeps its attempts", () =>
+  it.live("A1 a message deferred without a delay comes back with its attempts", () =>
     Effect.gen(function* () {
       const { client, key, settle } = yield* taken
       expect(yield* settle("a", { _tag: "later", delayMillis: 0, attempts: 3 })).toBe("settled")
@@ -316,7 +316,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("a delayed message whose body is lost holds no other up: its timer goes, and the next is served", () =>
+  it.live("a delayed message whose body is lost delays no other: its timer is removed, and the next is served", () =>
     Effect.gen(function* () {
       const { client, partition, settle } = yield* taken
       const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 61_000 })
@@ -328,7 +328,7 @@ describe("telling an actor", () => {
     })
   )
 
-  it.live("a letter of it drops those past their retention", () =>
+  it.live("a message's dead letter drops the mailbox's letters past their retention", () =>
     Effect.gen(function* () {
       const { client, partition, settle } = yield* taken
       // more than Redis keeps together in one node of a stream, which it drops as a whole or not at all

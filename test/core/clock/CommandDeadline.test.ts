@@ -1,4 +1,4 @@
-/** Every command has its time, and one timer serves them all. */
+/** Every command has a deadline, and one timer serves them all. */
 import { afterEach, beforeEach, describe, expect, it, vi } from "@effect/vitest"
 import * as CommandDeadline from "../../../packages/core/src/clock/CommandDeadline.ts"
 
@@ -7,8 +7,8 @@ beforeEach(() => {
 })
 afterEach(() => vi.useRealTimers())
 
-describe("a command's deadline", () => {
-  it("calls those that were not answered in time, each once and in order, and no other", () => {
+describe("CommandDeadline", () => {
+  it("the deadline calls back for each command not answered in time, once and in order, and for no other", () => {
     const deadline = CommandDeadline.make(1_000)
     const late: Array<string> = []
     const begin = (name: string) => deadline.begin(() => late.push(name))
@@ -30,7 +30,7 @@ describe("a command's deadline", () => {
     expect(late).toEqual(["a", "c"])
   })
 
-  it("needs one timer for any number of them, and none when all are answered", () => {
+  it("any number of command deadlines share one timer, and none runs when all are answered", () => {
     const deadline = CommandDeadline.make(1_000)
     const ends = Array.from({ length: 100 }, () => deadline.begin(() => undefined))
     expect(vi.getTimerCount()).toBe(1)

@@ -1,4 +1,4 @@
-/** Many small calls of one tick as one: in order, each with its own answer, and none hurt by another. */
+/** Calls of one tick are sent as one: in order, each with its own answer, and no caller affects another. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber } from "effect"
 import * as TickBatch from "../../../packages/core/src/clock/TickBatch.ts"
@@ -16,8 +16,8 @@ const tenfold = (most: number) => {
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1)
 const together = { concurrency: "unbounded" } as const
 
-describe("calls of one tick", () => {
-  it.live("leave together, at most so many a call, in order of arrival, and each gets its own answer", () =>
+describe("TickBatch", () => {
+  it.live("calls of one tick are sent in order, at most 32 a batch, and each gets its own answer", () =>
     Effect.gen(function* () {
       const { call, calls } = tenfold(32)
       expect(yield* Effect.forEach(upTo(70), call, together)).toEqual(upTo(70).map((item) => item * 10))
@@ -26,7 +26,7 @@ describe("calls of one tick", () => {
     })
   )
 
-  it.live("do not wait for those of another", () =>
+  it.live("calls of one batch do not wait for those of another", () =>
     Effect.gen(function* () {
       const { call, calls } = tenfold(32)
       for (const item of upTo(3)) expect(yield* call(item)).toBe(item * 10)
@@ -34,7 +34,7 @@ describe("calls of one tick", () => {
     })
   )
 
-  it.live("fail together with the error of their call; those of another call do not", () =>
+  it.live("calls of one batch fail together with its error; those of another batch do not", () =>
     Effect.gen(function* () {
       const { call } = tenfold(2)
       const exits = yield* Effect.forEach([1, 0, 2, 3], (item) => Effect.exit(call(item)), together)
@@ -42,7 +42,7 @@ describe("calls of one tick", () => {
     })
   )
 
-  it.live("that were cut apart answer and fail by themselves, begun in order", () =>
+  it.live("batches cut from one tick answer and fail separately, and are sent in order", () =>
     Effect.gen(function* () {
       const calls: Array<ReadonlyArray<string>> = []
       const call = TickBatch.make(
@@ -61,7 +61,7 @@ describe("calls of one tick", () => {
     })
   )
 
-  it.live("whose call throws die of it, each, and the next go on", () =>
+  it.live("calls whose batch throws die of it, each one, and the next batch is sent", () =>
     Effect.gen(function* () {
       const { call } = tenfold(32)
       const exits = yield* Effect.forEach([1, -1], (item) => Effect.exit(call(item)), together)
@@ -73,7 +73,7 @@ describe("calls of one tick", () => {
     })
   )
 
-  it.live("lose nothing by one whose caller was interrupted: what was handed in is sent, the others are answered", () =>
+  it.live("an interrupted caller does not stop its batch: it is sent, and the others are answered", () =>
     Effect.gen(function* () {
       const { call, calls } = tenfold(32)
       const gone = yield* Effect.forkChild(call(1), { startImmediately: true })

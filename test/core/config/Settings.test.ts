@@ -16,8 +16,8 @@ const read = <A>(config: Config.Config<A>, value: string) =>
     ConfigProvider.fromUnknown({ X: value })
   )
 
-describe("the runtime's settings", () => {
-  it.effect("have defaults, for which unset and empty are the same", () =>
+describe("CoreConfig", () => {
+  it.effect("a setting has its default when it is unset, and when it is empty or blank", () =>
     Effect.gen(function* () {
       const defaults = yield* settings({})
       expect(defaults).toMatchObject({ partitions: 4, mailboxCapacity: 100_000, clockOffsetMillis: 0 })
@@ -26,7 +26,7 @@ describe("the runtime's settings", () => {
     })
   )
 
-  it.effect("take whole numbers, and lengths of time in words or seconds", () =>
+  it.effect("a setting takes whole numbers, and durations in words or seconds", () =>
     Effect.gen(function* () {
       const given = yield* settings({ PARTITIONS: "16", LEASE: "500 millis", JOB_TTL: "90", JOB_DEADLINE: "2 hours" })
       expect(given.partitions).toBe(16)
@@ -34,7 +34,7 @@ describe("the runtime's settings", () => {
     })
   )
 
-  it.effect("take sizes in words or bytes", () =>
+  it.effect("a setting takes sizes in words or bytes", () =>
     Effect.gen(function* () {
       const sizes = yield* Effect.forEach(["", "1 GiB", "1.5 MiB", "2000000"], (size) =>
         settings({ IMAGE_MEMORY: size })
@@ -60,7 +60,7 @@ describe("the runtime's settings", () => {
     ["IMAGE_MEMORY", "much", "a number of bytes"],
     ["IMAGE_MEMORY", "-1", "a number of bytes"]
   ] as const) {
-    it.effect(`refuse ${name}=${value}, naming the variable, the value and what is allowed`, () =>
+    it.effect(`${name}=${value} is refused, naming the variable, the value and what is allowed`, () =>
       Effect.gen(function* () {
         const refusal = yield* Effect.flip(settings({ [name]: value }))
         expect(refusal.message).toContain(`${name} is "${value}"; allowed is ${allowed}`)
@@ -68,7 +68,7 @@ describe("the runtime's settings", () => {
     )
   }
 
-  it.effect("flags and choices are read by their words only", () =>
+  it.effect("a flag or choice takes its own words only", () =>
     Effect.gen(function* () {
       const flag = Setting.flag("X", { default: false })
       const word = Setting.oneOf("X", { default: "a", values: ["a", "b"] })

@@ -1,6 +1,6 @@
 /**
- * Admission: so many jobs of a user are in work at once, the rest wait in the user's lane in the order they came; whatever
- * ends a job lets the next in. So a user with thousands of jobs delays nobody by more than the limit.
+ * Admission: a user's jobs beyond the limit wait in the user's lane in order of submit, and each job that ends admits the
+ * next. So a user with thousands of jobs delays others by no more than the limit.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Exit, Schema } from "effect"
@@ -49,7 +49,7 @@ const neighbours = Array.from({ length: 100 }, (_, i) => `neighbour ${i}`).filte
 const images = new Uint8Array(Buffer.from("a picture"))
 
 describe("admission", () => {
-  it.live("a user beyond the limit waits in the lane, while another user's job goes straight to the mailbox", () =>
+  it.live("a user's job beyond the limit waits in the lane, while another user's job goes straight to a mailbox", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 2 })
       const ids = yield* submits(client, "ann", 5)
@@ -72,7 +72,7 @@ describe("admission", () => {
   const short = { userConcurrency: 1, jobDeadline: Duration.minutes(1) }
   for (const end of ["done", "failed", "cancelled", "deadline"] as const) {
     it.live(
-      `J1 a job that is ${end === "deadline" ? "past its deadline" : end} lets the next in, in order of submit`,
+      `J1 a job that is ${end === "deadline" ? "past its deadline" : end} admits the next of its lane, in order of submit`,
       () =>
         Effect.gen(function* () {
           const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
@@ -96,7 +96,7 @@ describe("admission", () => {
     )
   }
 
-  it.live("J7 a job cancelled in the lane leaves it, lets nobody in, and keeps the others' order", () =>
+  it.live("J7 a job cancelled in the lane leaves it and admits no other, and the rest keep their order", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
       const [first, second, third, fourth] = yield* submits(client, "ann", 4)
@@ -108,7 +108,7 @@ describe("admission", () => {
     })
   )
 
-  it.live("J1 a job past its deadline in the lane fails there and lets nobody in", () =>
+  it.live("J1 a job past its deadline in the lane fails there and admits no other", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
       const hasty = yield* Fleet.joined(redis.url, short)
@@ -123,7 +123,7 @@ describe("admission", () => {
   )
 
   it.live(
-    "a full lane refuses with LaneFull and stores nothing, not even the upload; a repeat in it is no refusal",
+    "a full lane refuses a submit with LaneFull and stores nothing, not even the upload; a repeated submit passes",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url, { userConcurrency: 1, laneCapacity: 1 })
@@ -142,7 +142,7 @@ describe("admission", () => {
       })
   )
 
-  it.live("a mailbox's capacity counts those who wait in lanes", () =>
+  it.live("a mailbox's capacity includes the jobs that wait in lanes", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1, mailboxCapacity: 12 })
       yield* submits(client, "ann", 2)
@@ -158,7 +158,7 @@ describe("admission", () => {
     })
   )
 
-  it.live("one user's lane takes no more of a mailbox's capacity than it leaves: the others' submits still pass", () =>
+  it.live("one user's lane takes at most what it leaves free of a mailbox's capacity: other users' submits pass", () =>
     Effect.gen(function* () {
       // 20 in each partition
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1, mailboxCapacity: 80 })
@@ -177,7 +177,7 @@ describe("admission", () => {
     })
   )
 
-  it.live("a limit of 0 is none, and a job of nobody has none", () =>
+  it.live("USER_CONCURRENCY=0 is no limit, and jobs without an owner are not limited", () =>
     Effect.gen(function* () {
       const open = yield* Fleet.joined(redis.url, { userConcurrency: 0 })
       const strict = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
@@ -189,7 +189,7 @@ describe("admission", () => {
     })
   )
 
-  it.live("a limit turned off or raised lets the lane in with the next end or submit", () =>
+  it.live("a lane is admitted with the next end or submit after its user's limit is raised or turned off", () =>
     Effect.gen(function* () {
       const strict = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
       const wider = yield* Fleet.joined(redis.url, { userConcurrency: 3 })
@@ -203,7 +203,7 @@ describe("admission", () => {
     })
   )
 
-  it.live("a lane with room for all of it is let in by sixteen a call: no script holds Redis up for thousands", () =>
+  it.live("a lane with room for all of its jobs is admitted at most sixteen a script call", () =>
     Effect.gen(function* () {
       const strict = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
       const open = yield* Fleet.joined(redis.url, { userConcurrency: 0 })
@@ -216,7 +216,7 @@ describe("admission", () => {
   )
 
   it.live(
-    "J6 a repeat of a job in the lane is that job; another body under its key is refused; it keeps its place",
+    "J6 a repeated submit of a job in the lane finds it and keeps its place; another body under its key is refused",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
@@ -234,7 +234,7 @@ describe("admission", () => {
       })
   )
 
-  it.live("ids in a lane whose jobs are gone are skipped, and a job put off or parked keeps its place in work", () =>
+  it.live("a lane skips ids whose jobs are gone; a delayed or parked job still counts as its user's running one", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
       const hand = yield* Fleet.byHand(client, "hand")
@@ -252,7 +252,7 @@ describe("admission", () => {
   )
 
   it.live(
-    "an id in a lane whose job is in work already is skipped, and a count that was lost never falls below nothing",
+    "a lane skips the id of a job already admitted, and a user's count that was lost never falls below zero",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url, { userConcurrency: 2 })
@@ -271,7 +271,7 @@ describe("admission", () => {
       })
   )
 
-  it.live("a worker works off a lane to its last job, the limit never exceeded, and leaves no trace of it", () =>
+  it.live("a worker completes all jobs of a lane, never exceeds the limit, and leaves no lane or count behind", () =>
     Effect.gen(function* () {
       let now = 0
       let most = 0
@@ -296,7 +296,7 @@ describe("admission", () => {
   )
 
   it.live(
-    "two processes at random, submitting and ending jobs at once, never exceed the limit nor leave a slot idle",
+    "two processes that submit and end jobs at random and at once never exceed the limit nor leave a slot idle",
     () =>
       Effect.gen(function* () {
         const limit = 2

@@ -7,7 +7,7 @@ import * as Fleet from "../CoreFixture.ts"
 const redis = Fleet.privateRedis()
 
 describe("cancelling", () => {
-  it.live("J7 a waiting job leaves its mailbox at once and is begun by nobody", () =>
+  it.live("J7 a cancelled waiting job leaves its mailbox at once, and no process begins it", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
@@ -19,7 +19,7 @@ describe("cancelling", () => {
     })
   )
 
-  it.live("a cancelled job is counted once, with its pipeline, by who cancelled it", () =>
+  it.live("a cancelled job is counted once, with its pipeline and who cancelled it", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const counter = Metric.withAttributes(Metrics.jobs, { pipeline: "parcel", outcome: "cancelled" })
@@ -33,7 +33,7 @@ describe("cancelling", () => {
     })
   )
 
-  it.live("J7 a job that waits on its timer is never promoted again", () =>
+  it.live("J7 a job cancelled while it waits on its timer is never promoted", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -50,7 +50,7 @@ describe("cancelling", () => {
   )
 
   it.live(
-    "J7 a running stage is interrupted within a beat, its handler's finalizers run, and no further stage begins",
+    "J7 a cancelled job's running stage is interrupted within a beat, runs its finalizers, and is the job's last",
     () =>
       Effect.gen(function* () {
         const begun = yield* Deferred.make<void>()
@@ -90,7 +90,7 @@ describe("cancelling", () => {
     })
   )
 
-  it.live("cancelling twice says so, a finished job says so, an unknown one too; none of it is told to viewers", () =>
+  it.live("cancelling a cancelled, finished or unknown job answers so and writes no event", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
       const id = yield* worker.run(Fleet.submit())

@@ -22,7 +22,7 @@ const failedAt = (stage: string, attempts: number) => ({
 })
 
 describe("the deadline", () => {
-  it.live("J1 fails a job that waits, and takes its entry out of the mailbox", () =>
+  it.live("J1 a waiting job past its deadline fails, and its entry leaves the mailbox", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, pastDeadline)
@@ -35,7 +35,7 @@ describe("the deadline", () => {
     })
   )
 
-  it.live("J1 fails a job that runs, and its holder's result comes too late", () =>
+  it.live("J1 a running job past its deadline fails, and its holder's later result is refused", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, pastDeadline)
@@ -49,7 +49,7 @@ describe("the deadline", () => {
     })
   )
 
-  it.live("J1 fails a job whose retry was due only after it", () =>
+  it.live("J1 a job whose retry is due only after its deadline fails", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, pastDeadline)
@@ -62,7 +62,7 @@ describe("the deadline", () => {
     })
   )
 
-  it.live("J1 still holds for a job that was put off and came back", () =>
+  it.live("J1 the deadline still holds for a job that was delayed and came back", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const soon = yield* Fleet.joined(redis.url, { clockOffsetMillis: 90_000 })
@@ -78,7 +78,7 @@ describe("the deadline", () => {
   )
 
   it.live(
-    "leaves a letter that keeps the job for a week, in the mailbox of the stage that was due, wherever it stood",
+    "a job past its deadline leaves a letter in the mailbox of its stage, from any state, and is kept for a week by it",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
@@ -124,7 +124,7 @@ describe("the deadline", () => {
       })
   )
 
-  it.live("J1 looked at by ten processes at once fails the job once; a finished job not at all", () =>
+  it.live("J1 ten processes that serve timers at once fail an overdue job once, and a finished job not at all", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, pastDeadline)
@@ -142,7 +142,7 @@ describe("the deadline", () => {
     })
   )
 
-  it.live("J1 holds without anybody's help for a job that only ever retries, and is counted", () =>
+  it.live("J1 a job that only ever retries fails at its deadline without outside help, and is counted", () =>
     Effect.gen(function* () {
       const before = [yield* failedJobs, yield* deadlineLetters]
       const worker = yield* Fleet.working(
@@ -165,7 +165,7 @@ describe("the deadline", () => {
     })
   )
 
-  it.live("of more jobs than a call serves, the call says that more are due, and the next goes on", () =>
+  it.live("a call that serves 200 of 250 due timers says that more are due, and the next call serves the rest", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
@@ -181,7 +181,7 @@ describe("the deadline", () => {
     })
   )
 
-  it.live("J1 a timer too early for a running job only waits again, one that outlived its job goes", () =>
+  it.live("J1 a timer that fires early for a running job is set again, and one that outlived its job is removed", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, pastDeadline)

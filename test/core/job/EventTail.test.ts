@@ -38,8 +38,8 @@ const cut = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services>)
     yield* process.send("CLIENT", "KILL", "ID", id)
 })
 
-describe("the live tail", () => {
-  it.live("J4 cut and resumed with nothing trimmed tells every event, and no gap", () =>
+describe("EventLog.tail", () => {
+  it.live("J4 a tail that is cut and resumed, with nothing trimmed, tells every event and no gap", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       // one owner a partition: no stream is empty when the tail begins
@@ -57,7 +57,7 @@ describe("the live tail", () => {
     })
   )
 
-  it.live.skipIf(Fleet.onCluster)("J4 a cursor trimmed away while it was cut off is a gap of that partition", () =>
+  it.live.skipIf(Fleet.onCluster)("J4 a tail whose cursor was trimmed away tells a gap of that partition", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const before = yield* client.run(Fleet.eventful())
@@ -83,7 +83,7 @@ describe("the live tail", () => {
     })
   )
 
-  it.live("J4 a server that lost its data is a gap, and what happens afterwards is told", () =>
+  it.live("J4 a tail whose server lost its data tells a gap, and then the events that follow", () =>
     Effect.gen(function* () {
       const own = yield* RedisServer.scoped()
       const client = yield* Fleet.joined(own.url)
@@ -104,7 +104,7 @@ describe("the live tail", () => {
     })
   )
 
-  it.live("J4 an unreadable event is a gap, and the tail goes on after it", () =>
+  it.live("J4 a tail tells an unreadable event as a gap, and goes on after it", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const { gaps, told } = yield* follow(client)
@@ -121,8 +121,8 @@ describe("the live tail", () => {
   )
 })
 
-describe("the history", () => {
-  it.live("J4 leaves an unreadable event out, and every other event keeps its seq", () =>
+describe("EventLog.history", () => {
+  it.live("J4 a history leaves an unreadable event out, and every other event keeps its seq", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -143,7 +143,7 @@ describe("the history", () => {
     })
   )
 
-  it.live("J4 of a job nothing has happened to yet is its queued, with the time of its submit", () =>
+  it.live("J4 a job with no event yet has one queued event in its history, at the time of its submit", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
@@ -156,7 +156,7 @@ describe("the history", () => {
     })
   )
 
-  it.live("is empty for a job nobody knows", () =>
+  it.live("an unknown job has an empty history", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       expect(yield* client.run(Fleet.historyOf("9b2f0f7e-5b7f-4c63-9c52-000000000000" as never))).toEqual([])

@@ -1,4 +1,4 @@
-/** What viewers are told: every event once and in order (J4), and the result before the end (J5). */
+/** The events of a job: each once and in order (J4), and the result readable before the end is seen (J5). */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { EventLog, JobEvent } from "@eco2/core"
@@ -11,8 +11,8 @@ interface Told {
   readonly event: JobEvent.JobEvent
 }
 
-describe("the history of a job", () => {
-  it.live("J4 history and live tail carry seq 1..n without holes, and joined by seq give each event once", () =>
+describe("a job's events", () => {
+  it.live("J4 history and live tail have seq 1 to n without a hole, and joined by seq they give each event once", () =>
     Effect.gen(function* () {
       const watcher = yield* Fleet.joined(redis.url)
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
@@ -54,7 +54,7 @@ describe("the history of a job", () => {
     ["failed", 199],
     ["cancelled", 199]
   ] as const) {
-    it.live(`J4 a job that has told ${places} events still tells that it is ${how}, and never more than 200`, () =>
+    it.live(`J4 a job with ${places} events still gets its ${how} event, and never has more than 200`, () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)
         const hand = yield* Fleet.byHand(client, "hand")
@@ -78,7 +78,7 @@ describe("the history of a job", () => {
     )
   }
 
-  it.live("J5 whoever sees done in the tail reads all outputs from the job at once", () =>
+  it.live("J5 a reader who sees done in the tail can read all outputs of the job at once", () =>
     Effect.gen(function* () {
       const watcher = yield* Fleet.joined(redis.url)
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())

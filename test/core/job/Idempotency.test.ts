@@ -23,10 +23,10 @@ const imageOf = (id: Parameters<JobStore.JobStore["Service"]["image"]>[0]) =>
     (bytes) => bytes?.toString() ?? null
   )
 
-describe("submitting", () => {
+describe("Pipeline.submit", () => {
   for (const image of [undefined, picture]) {
     it.live(
-      `J6 fifty concurrent submits ${image ? "with an image " : ""}under one key, from two processes, are one job`,
+      `J6 fifty submits ${image ? "with an image " : ""}at once under one key, from two processes, are one job`,
       () =>
         Effect.gen(function* () {
           const [one, two] = [yield* Fleet.joined(redis.url), yield* Fleet.joined(redis.url)]
@@ -58,7 +58,7 @@ describe("submitting", () => {
     })
   )
 
-  it.live("J6 a repeat finds the job whatever its state, and never touches a live job's image", () =>
+  it.live("J6 a repeated submit finds the job in any state, and never changes an open job's image", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -74,7 +74,7 @@ describe("submitting", () => {
     })
   )
 
-  it.live("J6 a repeat that had already uploaded its bytes leaves none of them behind", () =>
+  it.live("J6 a repeated submit that had uploaded its image again leaves no upload behind", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const { id } = yield* client.run(parcel({ key: "k", image: picture }))
@@ -99,7 +99,7 @@ describe("submitting", () => {
     ["does not say what was submitted", ["HDEL", "about"], "refused"],
     ["says what was submitted in another way", ["HSET", "about", "?"], "refused"]
   ] as const) {
-    it.live(`J6 a job whose hash ${what} is no second time accepted: its repeat is ${answer}`, () =>
+    it.live(`J6 a job whose hash ${what} is not accepted a second time: the repeated submit is ${answer}`, () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)
         const { id } = yield* client.run(parcel({ key: "k" }))
@@ -113,7 +113,7 @@ describe("submitting", () => {
     )
   }
 
-  it.live("J6 keys belong to their user and their pipeline, and a submit without a key is always a new job", () =>
+  it.live("J6 keys are separate for each user and pipeline, and a submit without a key is always a new job", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const ids = yield* Effect.forEach(
@@ -132,7 +132,7 @@ describe("submitting", () => {
     })
   )
 
-  it.live("a job lives in its owner's partition, with or without a key", () =>
+  it.live("a job is stored in its owner's partition, with or without a key", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       for (const owner of ["ann", "bob", "cleo", "dave", "이코"]) {
@@ -146,7 +146,7 @@ describe("submitting", () => {
 })
 
 describe("a refused submit", () => {
-  it.live("MailboxFull leaves nothing, the uploaded image included, and counts what is in work", () =>
+  it.live("a submit refused with MailboxFull stores nothing, not even its image; entries in work count as depth", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { mailboxCapacity: 8 }) // two in each partition
       const hand = yield* Fleet.byHand(client, "hand")
@@ -163,7 +163,7 @@ describe("a refused submit", () => {
     })
   )
 
-  it.live("UploadGone says that the bytes expired before the job took them, and leaves no job", () =>
+  it.live("a submit refused with UploadGone, as its bytes had expired, leaves no job", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const { id } = yield* client.run(parcel({ key: "a" }))

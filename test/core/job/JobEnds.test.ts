@@ -26,8 +26,8 @@ const gated = Effect.gen(function* () {
   return { begun, gate, behaviors }
 })
 
-describe("a job's result", () => {
-  it.live("is what every stage left, whoever worked on it", () =>
+describe("Pipeline.result", () => {
+  it.live("a job's result has every stage's output, whichever process ran the stage", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
@@ -42,7 +42,7 @@ describe("a job's result", () => {
     })
   )
 
-  it.live("is waited for while stages run, and comes with the last of them", () =>
+  it.live("a wait for a job's result lasts while stages run, and ends with the last of them", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const { begun, behaviors, gate } = yield* gated
@@ -56,7 +56,7 @@ describe("a job's result", () => {
     })
   )
 
-  it.live("of a failed job is its failure, of a cancelled one that it was cancelled, of none that there is none", () =>
+  it.live("the result is JobFailed for a failed job, JobCancelled for a cancelled, JobMissing for an unknown one", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -74,7 +74,7 @@ describe("a job's result", () => {
     })
   )
 
-  it.live("of a job still open at the deadline is that it is open, and how far it has come", () =>
+  it.live("the result of a job still open at the wait's deadline is JobStillOpen with its progress", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -88,8 +88,8 @@ describe("a job's result", () => {
   )
 })
 
-describe("waiting", () => {
-  it.live.skipIf(Fleet.onCluster)("of two hundred callers takes one connection, which goes with their process", () =>
+describe("waiting for results", () => {
+  it.live.skipIf(Fleet.onCluster)("two hundred waits share one connection, which closes with their process", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const watcher = yield* Fleet.joined(redis.url)
@@ -118,7 +118,7 @@ describe("waiting", () => {
     })
   )
 
-  it.skipIf(Fleet.onCluster)("A4 ends though the connection broke while the job did", () =>
+  it.skipIf(Fleet.onCluster)("A4 a wait for a result ends although its connection was cut when the job ended", () =>
     Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {

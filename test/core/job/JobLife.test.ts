@@ -39,7 +39,7 @@ describe("the life of a job", () => {
     })
   )
 
-  it.live("J1 a job accepted before any worker was there, or whose submitter died at once, is worked off", () =>
+  it.live("J1 a job whose submitter died at once, with no worker running yet, is completed by a later worker", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
@@ -51,7 +51,7 @@ describe("the life of a job", () => {
   )
 
   for (const point of ["after reading the entry", "after begin", "after committing the first stage"] as const) {
-    it.live(`J1 J2 a process that dies ${point} costs the job nothing that was committed`, () =>
+    it.live(`J1 J2 a process that dies ${point} loses no committed stage, and the job still ends`, () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)
         const victim = yield* Fleet.byHand(client, "victim")
@@ -76,7 +76,7 @@ describe("the life of a job", () => {
     )
   }
 
-  it.live("J1 cancel, commit, bury and deadline at once leave one terminal event, and the state says which", () =>
+  it.live("J1 cancel, commit, bury and deadline at once leave one terminal event, which agrees with the state", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 7_200_000 })
@@ -104,7 +104,7 @@ describe("the life of a job", () => {
     })
   )
 
-  it.live("J1 whatever ends a job first, every later transition is refused and tells nobody anything", () =>
+  it.live("J1 once a job has ended in any way, every later transition is refused and writes no event", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 7_200_000 })
@@ -168,7 +168,7 @@ describe("the life of a job", () => {
       })
   )
 
-  it.live("J2 an entry delivered again after its stage was committed is dropped, not begun", () =>
+  it.live("J2 an entry delivered again after its stage was committed is dropped, and its handler does not run", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -180,7 +180,7 @@ describe("the life of a job", () => {
     })
   )
 
-  it.live("J1 an entry taken where the job stands at another stage is sent to that stage's mailbox", () =>
+  it.live("J1 an entry read from the wrong stage's mailbox is moved to the mailbox of the job's stage", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -198,7 +198,7 @@ describe("the life of a job", () => {
   )
 
   it.live(
-    "J1 a reaped job goes on where it stood, its deliveries counted, its first holder's late success recorded once",
+    "J1 a reaped job resumes at its stage, its delivery counted; its first holder's late success counts once",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)

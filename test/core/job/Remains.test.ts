@@ -1,4 +1,4 @@
-/** What stays of a job, and how long: nothing expires while it is open, little remains after its end. */
+/** What is stored of a job, and for how long: nothing expires while it is open, and little is left after its end. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { JobStore } from "@eco2/core"
@@ -24,8 +24,8 @@ const lives = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services
 })
 const about = (millis: number) => expect.toSatisfy((seen: number) => seen > millis - 10_000 && seen <= millis)
 
-describe("what remains of a job", () => {
-  it.live("nothing of an open job expires, whether it waits, runs or stands on a timer", () =>
+describe("what an ended job leaves", () => {
+  it.live("no key of an open job expires, whether it waits, runs or stands on a timer", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -37,7 +37,7 @@ describe("what remains of a job", () => {
     })
   )
 
-  it.live("the image is deleted by the commit of the last stage that reads it", () =>
+  it.live("a job's image is deleted by the commit of the last stage that reads it", () =>
     Effect.gen(function* () {
       const seen: Array<string | null> = []
       const worker = yield* Fleet.working(
@@ -59,7 +59,7 @@ describe("what remains of a job", () => {
     })
   )
 
-  it.live("a finished job lives JOB_TTL, counted from its end", () =>
+  it.live("a finished job is kept for JOB_TTL from its end", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -74,7 +74,7 @@ describe("what remains of a job", () => {
     })
   )
 
-  it.live("a cancelled job and its image live JOB_TTL", () =>
+  it.live("a cancelled job and its image are kept for JOB_TTL", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -90,7 +90,7 @@ describe("what remains of a job", () => {
     })
   )
 
-  it.live("a letter keeps its job as long as itself, but the image JOB_TTL only", () =>
+  it.live("a job with a letter is kept as long as the letter, and its image for JOB_TTL", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -106,7 +106,7 @@ describe("what remains of a job", () => {
     })
   )
 
-  it.live("an upload nobody submitted a job for lives two minutes", () =>
+  it.live("an upload without a job expires after two minutes", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
@@ -116,7 +116,7 @@ describe("what remains of a job", () => {
     })
   )
 
-  it.live("once JOB_TTL has passed, only keys that the table says remain are left, and every key is in the table", () =>
+  it.live("once JOB_TTL has passed, only lasting keys of the key table remain, and every key is in the table", () =>
     Effect.gen(function* () {
       const short = { jobTtl: Duration.millis(50), letterTtl: Duration.millis(50) }
       const worker = yield* Fleet.working(
@@ -155,7 +155,7 @@ describe("what remains of a job", () => {
       }
     )
 
-  it.live("the live stream keeps a minute: what is older goes when something is told, and when timers are served", () =>
+  it.live("the live stream keeps a minute of events: new events and served timers trim what is older", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const now = Math.round(yield* Fleet.timeOf(client))
@@ -174,7 +174,7 @@ describe("what remains of a job", () => {
     })
   )
 
-  it.live("dead letters past their retention are dropped when another is written, of whatever kind", () =>
+  it.live("writing a dead letter of any kind drops the mailbox's letters past their retention", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -197,7 +197,7 @@ describe("what remains of a job", () => {
     })
   )
 
-  it.live("dead letters past their retention are dropped when timers are served", () =>
+  it.live("serving timers drops dead letters past their retention", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { letterTtl: Duration.millis(20) })
       const hand = yield* Fleet.byHand(client, "hand")

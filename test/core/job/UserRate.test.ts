@@ -1,4 +1,4 @@
-/** USER_RATE: how many jobs one user may submit in any stretch of time. Charged with the job, or not at all. */
+/** USER_RATE limits a user's submits in any window; a submit counts only if its job is accepted. */
 import { expect, it } from "@effect/vitest"
 import { Pipeline } from "@eco2/core"
 import { Duration, Effect } from "effect"
@@ -8,7 +8,7 @@ const redis = Fleet.privateRedis()
 const userRate = { number: 2, window: Duration.minutes(1) }
 const joined = (clockOffsetMillis = 0) => Fleet.joined(redis.url, { userRate, clockOffsetMillis })
 
-it.live("L1 a user submits no more than so many jobs in any window; others are not concerned", () =>
+it.live("L1 a user's submits beyond USER_RATE in any window are refused, and other users' pass", () =>
   Effect.gen(function* () {
     const now = yield* joined()
     yield* now.run(Fleet.submit())
@@ -27,7 +27,7 @@ it.live("L1 a user submits no more than so many jobs in any window; others are n
   })
 )
 
-it.live("a repeat under its idempotency key is neither refused nor counted, and a refusal stores nothing", () =>
+it.live("a repeated submit is neither refused nor counted by USER_RATE, and a refused submit stores nothing", () =>
   Effect.gen(function* () {
     const now = yield* joined()
     const first = yield* now.run(Fleet.submit({ key: "once" }))
@@ -43,7 +43,7 @@ it.live("a repeat under its idempotency key is neither refused nor counted, and 
   })
 )
 
-it.live("of fifty submits at once as many as allowed are accepted", () =>
+it.live("of fifty submits at once, exactly USER_RATE's number is accepted", () =>
   Effect.gen(function* () {
     const fleet = [yield* joined(), yield* joined()]
     const exits = yield* Effect.forEach(
@@ -55,7 +55,7 @@ it.live("of fifty submits at once as many as allowed are accepted", () =>
   })
 )
 
-it.live("nobody's jobs are not counted, and without a rate nothing is kept", () =>
+it.live("jobs without an owner are not counted by USER_RATE, and without a rate nothing is stored", () =>
   Effect.gen(function* () {
     const now = yield* joined()
     const submit = Pipeline.submit(Fleet.ParcelPipeline, { weight: 1 }, { owner: null, key: null })

@@ -31,7 +31,7 @@ const call = (one: Process, outcome: Outcome) =>
     )
 const open = (one: Process) => Effect.forEach([1, 2, 3], () => call(one, "failed"))
 
-it.live("opens after its number of failures, for every process within a second", () =>
+it.live("a breaker opens after its number of failures, for every process within a second", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     const other = yield* process(redis.url)
@@ -49,7 +49,7 @@ it.live("opens after its number of failures, for every process within a second",
   })
 )
 
-it.live("those who find it open are told times spread over a fifth of what is left, not all the same", () =>
+it.live("callers of an open breaker get Retry-After times with jitter, spread over a fifth of the time left", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     yield* open(one)
@@ -65,14 +65,14 @@ it.live("those who find it open are told times spread over a fifth of what is le
   })
 )
 
-it.live("opens at once for a cause that fails every call", () =>
+it.live("a breaker opens at once for a cause that fails every call", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     expect([yield* call(one, "trip"), yield* call(one, "well")]).toEqual(["trip", "BreakerOpen"])
   })
 )
 
-it.live("stays closed while failures are few among successes", () =>
+it.live("a breaker stays closed while failures are few among successes", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     for (let n = 0; n < 4; n++) {
@@ -81,7 +81,7 @@ it.live("stays closed while failures are few among successes", () =>
   })
 )
 
-it.live("stays closed while failures are far between", () =>
+it.live("a breaker stays closed while failures are further apart than its window", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     const later = yield* process(redis.url, { aheadMillis: 31_000 })
@@ -92,7 +92,7 @@ it.live("stays closed while failures are far between", () =>
   })
 )
 
-it.live("what says nothing of the called counts for nothing", () =>
+it.live("an outcome that says nothing about the provider counts neither as failure nor as success", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     for (let n = 0; n < 5; n++) expect(yield* call(one, "nothing")).toBe("nothing")
@@ -100,7 +100,7 @@ it.live("what says nothing of the called counts for nothing", () =>
   })
 )
 
-it.live("once its time is over one fiber of the fleet probes, the others are still told to stay away", () =>
+it.live("once a breaker's open time is over, one fiber of the fleet probes and the others stay refused", () =>
   Effect.gen(function* () {
     yield* open(yield* process(redis.url))
     const fleet = [
@@ -135,7 +135,7 @@ it.live("once its time is over one fiber of the fleet probes, the others are sti
   })
 )
 
-it.live("a probe that fails opens it for twice as long; its length is bounded", () =>
+it.live("a failed probe opens the breaker for twice as long as before", () =>
   Effect.gen(function* () {
     yield* open(yield* process(redis.url))
     const first = yield* process(redis.url, { aheadMillis: 21_000 })
@@ -147,7 +147,7 @@ it.live("a probe that fails opens it for twice as long; its length is bounded", 
   })
 )
 
-it.live("an interrupted probe, or one that came to no call, lets the next one probe", () =>
+it.live("an interrupted probe, or one that never reached the provider, lets the next caller probe", () =>
   Effect.gen(function* () {
     yield* open(yield* process(redis.url))
     const later = yield* process(redis.url, { aheadMillis: 21_000 })
@@ -166,7 +166,7 @@ it.live("an interrupted probe, or one that came to no call, lets the next one pr
   })
 )
 
-it.live("a probe whose process died is succeeded after its time", () =>
+it.live("a probe whose process died is replaced once its lease is over", () =>
   Effect.gen(function* () {
     yield* open(yield* process(redis.url))
     const dies = yield* process(redis.url, { aheadMillis: 21_000 })
@@ -177,7 +177,7 @@ it.live("a probe whose process died is succeeded after its time", () =>
   })
 )
 
-it.live("closed, a call asks Redis nothing but for one look a second; open, nothing", () =>
+it.live("a closed breaker costs at most one command a second, an open one none", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     yield* call(one, "well")
@@ -193,7 +193,7 @@ it.live("closed, a call asks Redis nothing but for one look a second; open, noth
   })
 )
 
-it.live("tells its state as a metric", () =>
+it.live("a breaker reports its state as a metric: 0 closed, 2 open", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     const state = Effect.map(

@@ -1,4 +1,4 @@
-/** Permits held at once: leases, which outlive neither their holder nor are taken from a living one. */
+/** Permits are leases: a living holder keeps its own, and a dead holder's comes back. */
 import { expect, it } from "@effect/vitest"
 import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -23,7 +23,7 @@ const hold = (limit: Limit.Limit, end: Deferred.Deferred<void>) =>
     return fiber
   })
 
-it.live("L1 a permit is free again when its work ends, however it ends", () =>
+it.live("L1 a permit is free again when its work ends, whether it succeeds, dies or is interrupted", () =>
   Effect.gen(function* () {
     const limit = Limit.make("test", { permits: 1 })
     const one = yield* process(redis.url)
@@ -45,7 +45,7 @@ it.live("L1 a permit is free again when its work ends, however it ends", () =>
   })
 )
 
-it.live("L1 never more are at work at once than there are permits", () =>
+it.live("L1 three permits let three of twenty calls from two processes work at once, never four", () =>
   Effect.gen(function* () {
     const limit = Limit.make("test", { permits: 3 })
     const fleet = [yield* process(redis.url), yield* process(redis.url)]
@@ -85,7 +85,7 @@ it.live("L1 a permit whose holder is killed (SIGKILL) comes back once its lease 
   })
 )
 
-it.live("L1 the permit of a living process is renewed by one call for all of them, for as long as the work takes", () =>
+it.live("L1 the permits of a living process are renewed by one call for all, for as long as the work takes", () =>
   Effect.gen(function* () {
     const limit = Limit.make("test", { permits: 2 })
     const one = yield* process(redis.url, { lease: "2 seconds" })
@@ -106,7 +106,7 @@ it.live("L1 the permit of a living process is renewed by one call for all of the
 )
 
 it.live(
-  "a permit that Redis lost is taken up again while it is free; once others have it, its work is interrupted",
+  "a permit that Redis lost is taken again while it is free; once another process has it, its work is interrupted",
   () =>
     Effect.gen(function* () {
       const limit = Limit.make("test", { permits: 1 })
@@ -125,7 +125,7 @@ it.live(
 )
 
 it.live.skipIf(Fleet.onCluster)(
-  "L1 who is cut off from Redis has stopped when its lease is over, before another is granted its permit",
+  "L1 a holder cut off from Redis is interrupted when its lease is over, before another process gets its permit",
   () =>
     Effect.gen(function* () {
       const limit = Limit.make("test", { permits: 1 })
@@ -162,7 +162,7 @@ it.live.skipIf(Fleet.onCluster)(
     })
 )
 
-it.live("the loop that renews permits answers for the process's readiness", () =>
+it.live("the loop that renews permits is registered with the process's readiness", () =>
   Effect.gen(function* () {
     const registered: Array<string> = []
     const readiness = Readiness.of({

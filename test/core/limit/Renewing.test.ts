@@ -1,4 +1,4 @@
-/** Permits of several limits are renewed side by side: limits may be kept by different servers, and one may be away. */
+/** The permits of each limit are renewed separately: limits may be on different servers, and one of these may be away. */
 import { expect, it } from "@effect/vitest"
 import { Limit } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"
@@ -16,7 +16,7 @@ for (const [how, trouble] of [
   ["refuses", Effect.fail(new RedisRefused({ command: "limit-renew", code: "ERR", reply: "no" }))],
   ["does not answer", Effect.never]
 ] as const) {
-  it.live(`L1 a limit whose server ${how} costs the permits of another nothing`, () =>
+  it.live(`L1 a limit whose server ${how} does not delay the renewal of another limit's permits`, () =>
     Effect.gen(function* () {
       const one = yield* process(redis.url)
       const store = LimitStore.make(yield* one.run(RedisClient.RedisClient), { clockOffsetMillis: 0, leaseMillis })

@@ -1,4 +1,4 @@
-/** What ends a request to a limit, whatever came before it, late or twice: a permit is free, units are charged, once (L1). */
+/** Settling a request to a limit, also late or sent twice: its permit is free again and its units are charged, once (L1). */
 import { describe, expect, it } from "@effect/vitest"
 import { Limit } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"
@@ -34,8 +34,8 @@ const playing = (client: RedisClient.RedisClient["Service"], clockOffsetMillis: 
   }
 }
 
-describe("a permit", () => {
-  it.live("L1 that was given back is not taken up again by a renewal that comes after", () =>
+describe("settling a permit", () => {
+  it.live("L1 a permit that was given back is not taken again by a renewal that arrives later", () =>
     Effect.gen(function* () {
       const now = yield* at(0)
       expect(yield* now.take(single, a)).toBe("granted")
@@ -47,7 +47,7 @@ describe("a permit", () => {
     })
   )
 
-  it.live("L1 whose lease was over, and which was taken up again, is free when it is given back", () =>
+  it.live("L1 a permit whose lease had ended and was renewed late is free once it is given back", () =>
     Effect.gen(function* () {
       const [now, later, still, end] = yield* Effect.forEach([0, 16_000, 17_000, 18_000], at)
       expect(yield* now!.take(single, a)).toBe("granted")
@@ -60,7 +60,7 @@ describe("a permit", () => {
     })
   )
 
-  it.live("that was given up before its request came is granted to nobody", () =>
+  it.live("a permit given back before its request arrives is refused to that request and stays free for others", () =>
     Effect.gen(function* () {
       const now = yield* at(0)
       yield* now.settle(single, a, 0)
@@ -69,7 +69,7 @@ describe("a permit", () => {
     })
   )
 
-  it.live("leaves nothing behind: what is remembered of those given back goes after half a minute", () =>
+  it.live("the record of a permit given back is deleted after half a minute", () =>
     Effect.gen(function* () {
       const [now, later] = yield* Effect.forEach([0, 31_000], at)
       expect(yield* now!.take(single, a)).toBe("granted")
@@ -82,10 +82,10 @@ describe("a permit", () => {
   )
 })
 
-describe("units", () => {
+describe("settling units", () => {
   const hundred = lineOf(Limit.make("hundred", { units: 100 }))
 
-  it.live("L1 used beyond the estimate are charged, once, however long the call took", () =>
+  it.live("L1 units used beyond the estimate are charged once, even after a call longer than the window", () =>
     Effect.gen(function* () {
       const [now, later] = yield* Effect.forEach([0, 120_000], at)
       expect(yield* now!.take(hundred, a, 10)).toBe("granted")
@@ -98,7 +98,7 @@ describe("units", () => {
     })
   )
 
-  it.live("not used by a call that took longer than the window are given back to nobody", () =>
+  it.live("unused units of a call longer than the window are not given back to the current window", () =>
     Effect.gen(function* () {
       const [now, later] = yield* Effect.forEach([0, 120_000], at)
       expect(yield* now!.take(hundred, a, 60)).toBe("granted")
@@ -109,8 +109,8 @@ describe("units", () => {
   )
 })
 
-describe("limits asked in one tick", () => {
-  it.live("are answered each by itself: one whose call fails costs the others nothing", () =>
+describe("limits in one tick", () => {
+  it.live("limits asked in one tick are answered separately: one whose call fails does not fail the others", () =>
     Effect.gen(function* () {
       const now = yield* at(0)
       const one = yield* process(redis.url)

@@ -1,4 +1,4 @@
-/** Units: reserved before, settled after; and what the scripts answer when they are sent twice, or when Redis is full. */
+/** Units are reserved before the work and settled after it; the scripts sent twice; the scripts on a full Redis. */
 import { expect, it } from "@effect/vitest"
 import { CoreConfig, Limit, RateLimiter } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"
@@ -17,7 +17,7 @@ const using = (expected: number, used: number) =>
     limiter.use(limit, { units: expected, patience: 0 }, (permit) => Effect.sync(() => permit.used(used)))
   )
 
-it.live("L1 units reserved are charged at once, so that two cannot both have the last of them", () =>
+it.live("L1 units are charged when they are reserved, so two callers cannot both get the last of them", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     const answers = yield* Effect.forEach([1, 2, 3], () => Effect.exit(one.run(grant(limit, { units: 40, ...now }))), {
@@ -27,7 +27,7 @@ it.live("L1 units reserved are charged at once, so that two cannot both have the
   })
 )
 
-it.live("what was not used is free again once the work ends", () =>
+it.live("units that a call did not use are free again once its work ends", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     yield* one.run(using(90, 20))
@@ -36,7 +36,7 @@ it.live("what was not used is free again once the work ends", () =>
   })
 )
 
-it.live("L1 what was used beyond the estimate is charged as soon as it is known", () =>
+it.live("L1 units used beyond the estimate are charged as soon as the call reports them", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     yield* one.run(using(10, 95))
@@ -44,7 +44,7 @@ it.live("L1 what was used beyond the estimate is charged as soon as it is known"
   })
 )
 
-it.live("L1 a charge of units leaves with its window, and not before", () =>
+it.live("L1 a charge of units ends with its window, and not before", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     yield* one.run(grant(limit, { units: 100, ...now }))
@@ -55,7 +55,7 @@ it.live("L1 a charge of units leaves with its window, and not before", () =>
   })
 )
 
-it.live("a request for more than the whole limit waits for the whole limit", () =>
+it.live("a request for more units than the limit has takes the whole limit", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     yield* one.run(grant(limit, { units: 1_000, ...now }))
@@ -63,7 +63,7 @@ it.live("a request for more than the whole limit waits for the whole limit", () 
   })
 )
 
-it.live("a request sent twice is charged once and answered as the first time; settled twice, it is settled once", () =>
+it.live("a take sent twice is charged once and answers as the first time; a settle sent twice counts once", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     const store = yield* one.run(
@@ -95,7 +95,7 @@ it.live("a request sent twice is charged once and answered as the first time; se
   })
 )
 
-it.live("one who waits and asks twice stands in line once", () =>
+it.live("a waiter that asks twice has one place in line", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     const store = LimitStore.make(yield* one.run(RedisClient.RedisClient), {
@@ -116,7 +116,7 @@ it.live("one who waits and asks twice stands in line once", () =>
   })
 )
 
-it.live.skipIf(Fleet.onCluster)("a full Redis still grants: what is held must be worked off", () =>
+it.live.skipIf(Fleet.onCluster)("a full Redis still grants and pauses limits, so that work in hand can finish", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     yield* one.send("CONFIG", "SET", "maxmemory", 1)

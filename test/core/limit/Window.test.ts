@@ -29,7 +29,7 @@ it.live(
   60_000
 )
 
-it.live("is served in order of arrival, whichever process one waits in, at two or three calls a waiting fiber", () =>
+it.live("waiters of three processes are served in order of arrival, with fewer than four commands each", () =>
   Effect.gen(function* () {
     const limit = Limit.make("slow", { requests: 1, window: "200 millis" })
     const fleet = [yield* process(redis.url), yield* process(redis.url), yield* process(redis.url)]
@@ -53,7 +53,7 @@ it.live("is served in order of arrival, whichever process one waits in, at two o
   })
 )
 
-it.live("an interrupted wait gives its place back: whoever is behind moves up", () =>
+it.live("an interrupted waiter gives up its place in line, and the next one moves up", () =>
   Effect.gen(function* () {
     const limit = Limit.make("left", { requests: 1, window: "1 second" })
     const one = yield* process(redis.url)
@@ -69,7 +69,7 @@ it.live("an interrupted wait gives its place back: whoever is behind moves up", 
   })
 )
 
-it.live("grants at once what has room, and refuses at once what has none within the caller's patience", () =>
+it.live("a request with room is granted at once; without room within its patience it is refused at once", () =>
   Effect.gen(function* () {
     const limit = Limit.make("now", { requests: 2 })
     const one = yield* process(redis.url)
@@ -84,7 +84,7 @@ it.live("grants at once what has room, and refuses at once what has none within 
   })
 )
 
-it.live("a window later there is room again, and before it there is none", () =>
+it.live("a full window has room again a window and a sixtieth after its grants, and none before", () =>
   Effect.gen(function* () {
     const limit = Limit.make("minute", { requests: 2 })
     const now = yield* process(redis.url)
@@ -97,7 +97,7 @@ it.live("a window later there is room again, and before it there is none", () =>
   })
 )
 
-it.live("who comes back for a booked place gets it before those who came later", () =>
+it.live("a refused request that returns on time gets its booked place before a later one", () =>
   Effect.gen(function* () {
     const limit = Limit.make("booked", { requests: 1 })
     const now = yield* process(redis.url)
@@ -111,7 +111,7 @@ it.live("who comes back for a booked place gets it before those who came later",
   })
 )
 
-it.live("who is told to come back is told to be there before its time, and waits the rest in the fiber", () =>
+it.live("a refused request is told to return shortly before its time, and waits the rest in its fiber", () =>
   Effect.gen(function* () {
     const limit = Limit.make("early", { requests: 1, window: "6 seconds" })
     const now = yield* process(redis.url)
@@ -125,7 +125,7 @@ it.live("who is told to come back is told to be there before its time, and waits
 )
 
 it.live(
-  "whoever stands farther back is told a later time, also while the first of the line is on his way to a free slot",
+  "a waiter farther back in line is told a later time, also while the first in line is on its way to a free slot",
   () =>
     Effect.gen(function* () {
       // one more is granted at once every 20 milliseconds: some of the answers meet a free slot
@@ -155,7 +155,7 @@ it.live(
     })
 )
 
-it.live("a booked place whose owner does not come holds nobody up for longer than two seconds", () =>
+it.live("a booked place whose owner does not return delays others by two seconds at most", () =>
   Effect.gen(function* () {
     const limit = Limit.make("gone", { requests: 1 })
     const now = yield* process(redis.url)
@@ -166,7 +166,7 @@ it.live("a booked place whose owner does not come holds nobody up for longer tha
   })
 )
 
-it.live("the units one waits for are kept for it: small requests do not overtake a large one for ever", () =>
+it.live("units reserved for a large waiting request are not given to smaller ones that come later", () =>
   Effect.gen(function* () {
     const limit = Limit.make("large", { units: 100, window: "2 seconds" })
     const one = yield* process(redis.url)
@@ -179,7 +179,7 @@ it.live("the units one waits for are kept for it: small requests do not overtake
   })
 )
 
-it.live("a burst is granted at once, what follows is spaced over the window", () =>
+it.live("a burst is granted at once, and the requests after it are spaced over the window", () =>
   Effect.gen(function* () {
     const limit = Limit.make("spaced", { requests: 10, window: "2 seconds", burst: 3 })
     const one = yield* process(redis.url)
@@ -191,7 +191,7 @@ it.live("a burst is granted at once, what follows is spaced over the window", ()
   })
 )
 
-it.live("a pause holds for every process, the longest of several; work under way goes on", () =>
+it.live("the longest of several pauses holds for every process, and work under way goes on", () =>
   Effect.gen(function* () {
     const limit = Limit.make("paused", { requests: 5 })
     const one = yield* process(redis.url)
@@ -222,7 +222,7 @@ it.live("a pause holds for every process, the longest of several; work under way
 )
 
 it.live(
-  "those who wait for the end of a pause are told a time of their own each, and come at least once a minute to see",
+  "callers refused by a pause get times with jitter, and return after about a minute when the pause is longer",
   () =>
     Effect.gen(function* () {
       const one = yield* process(redis.url)
@@ -255,7 +255,7 @@ it.live(
     })
 )
 
-it.live("those who wait out a pause in their fibers are granted spread over half a second and more", () =>
+it.live("waiters of a short pause are granted over a quarter of a second or more, not all at once", () =>
   Effect.gen(function* () {
     const limit = Limit.make("short", {})
     const one = yield* process(redis.url)
@@ -267,7 +267,7 @@ it.live("those who wait out a pause in their fibers are granted spread over half
   })
 )
 
-it.live("a limit each of somebody's own is one's own", () =>
+it.live("each key of a limit has a count of its own", () =>
   Effect.gen(function* () {
     const limit = Limit.make("own", { requests: 1 })
     const one = yield* process(redis.url)
@@ -277,7 +277,7 @@ it.live("a limit each of somebody's own is one's own", () =>
   })
 )
 
-it.live("every key of a limit goes away by itself", () =>
+it.live("every Redis key of a limit has an expiry", () =>
   Effect.gen(function* () {
     const limit = Limit.make("away", { requests: 1, units: 10, permits: 1 })
     const one = yield* process(redis.url, { lease: "1 second" })
@@ -291,7 +291,7 @@ it.live("every key of a limit goes away by itself", () =>
   })
 )
 
-it.live("tells how many requests the window that ends now has seen, of all processes and of each key", () =>
+it.live("granted() counts the current window's requests of all processes, without those of other keys", () =>
   Effect.gen(function* () {
     const limit = Limit.make("told", { requests: 3, window: "6 seconds" })
     const used = RateLimiter.RateLimiter.use((limiter) => limiter.granted(limit))

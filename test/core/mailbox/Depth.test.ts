@@ -1,4 +1,4 @@
-/** How full a mailbox is: what waits and what is in work, and since when, whoever asks and whether or not it is served. */
+/** How full a mailbox is: its waiting and pending entries and the age of the oldest, whether or not it is served. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { Mailbox } from "@eco2/core"
@@ -11,8 +11,8 @@ const depths = (...mailboxes: ReadonlyArray<string>) =>
   Mailbox.Mailbox.use((service) => Effect.orDie(service.depths(mailboxes)))
 const nothing = { entries: 0, leased: 0, oldestMillis: 0, due: 0 }
 
-describe("a mailbox's depth", () => {
-  it.live("counts what waits and what is in work; its age is the oldest entry's arrival, never less than 0", () =>
+describe("Mailbox.depths", () => {
+  it.live("a mailbox's depth counts waiting and pending entries; its age is its oldest entry's, never below 0", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const later = yield* Fleet.joined(redis.url, { clockOffsetMillis: 60_000 })
@@ -32,7 +32,7 @@ describe("a mailbox's depth", () => {
   )
 
   it.live(
-    "counts what timers bring within a minute: retries, parked jobs, delayed messages; no later ones, no deadlines",
+    "a mailbox's due count holds retries, parked jobs and delayed messages of the next minute, no later ones, no deadlines",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url, { redriveInterval: Duration.seconds(30) })
@@ -53,7 +53,7 @@ describe("a mailbox's depth", () => {
       })
   )
 
-  it.live("of one nobody has ever served is what waits there, and nothing where nothing does", () =>
+  it.live("a mailbox that no worker has served counts its waiting entries, and one without entries counts 0", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* client.run(Fleet.submit())
@@ -63,9 +63,9 @@ describe("a mailbox's depth", () => {
   )
 })
 
-describe("what a process holds", () => {
+describe("Lease.held", () => {
   it.live(
-    "A4 is its own entries, a mailbox each, also where nobody serves it; others are named once, and only if asked",
+    "A4 a process reads its own pending entries of each mailbox, served or not, and other consumers' names only on demand",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)

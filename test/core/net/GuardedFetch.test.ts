@@ -1,4 +1,4 @@
-/** GuardedFetch against real servers on loopback, opened one by one; N1 to N3 are its header's. */
+/** GuardedFetch against real servers on loopback, opened one by one; G1 to G3 are its header's. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Layer } from "effect"
 import { createServer } from "node:http"
@@ -74,7 +74,7 @@ const response = (request: Partial<GuardedFetch.Request> & { readonly url: strin
   )
 
 describe("GuardedFetch", () => {
-  it.live("gives status, headers and body, whatever the status is", () =>
+  it.live("a fetch returns status, headers and body, whatever the status is", () =>
     Effect.gen(function* () {
       const reply = yield* response({ url: here("/missing?x=1") })
       expect([reply.status, reply.text, reply.cut, reply.url]).toEqual([
@@ -104,7 +104,7 @@ describe("GuardedFetch", () => {
     "http://mapped.example:PORT/",
     "http://nowhere.example/",
     "http://127.0.0.1:1/"
-  ])("N1 connects nowhere for %s", (url) =>
+  ])("G1 a fetch of %s is refused without a connection", (url) =>
     Effect.gen(function* () {
       expect(yield* failure({ url: url.replace("PORT", String(port)) })).toEqual({
         tag: "FetchRefused",
@@ -121,19 +121,19 @@ describe("GuardedFetch", () => {
     ["http://user:secret@news.example/", "credentials"],
     ["/relative", "url"],
     ["http://", "url"]
-  ] as const)("refuses %s", ([url, reason]) =>
+  ] as const)("a fetch of %s is refused", ([url, reason]) =>
     Effect.gen(function* () {
       expect(yield* failure({ url })).toEqual({ tag: "FetchRefused", reason, connected: [] })
     })
   )
 
-  it.live("N1 of a name's addresses only the allowed are connected to", () =>
+  it.live("G1 a name with several addresses is connected to at an allowed one only", () =>
     Effect.gen(function* () {
       expect((yield* response({ url: here("/missing", "both.example") })).connected).toEqual(["127.0.0.1"])
     })
   )
 
-  it.live("N1 a name is looked up once a connection: what it turns into later does not count", () =>
+  it.live("G1 a name is looked up once a connection: a later answer with another address does not count", () =>
     Effect.gen(function* () {
       let lookups = 0
       const { connected, result } = yield* fetching(
@@ -147,7 +147,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("N1 every redirect is checked like the first URL", () =>
+  it.live("G1 every redirect is checked like the first URL", () =>
     Effect.gen(function* () {
       const targets = [
         here("/", "127.0.0.9"),
@@ -168,7 +168,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("N1 the operator's own URL may be private; where it redirects to may not", () =>
+  it.live("G1 the operator's own URL may be private, but not where it redirects to", () =>
     Effect.gen(function* () {
       expect((yield* response({ url: here("/missing", "127.0.0.9"), trusted: true })).connected).toEqual(["127.0.0.9"])
       handlers["/aside"] = (_, reply) => reply.writeHead(302, { location: here("/", "127.0.0.8") }).end()
@@ -176,7 +176,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("follows three redirects and no fourth", () =>
+  it.live("a fetch follows three redirects and refuses a fourth", () =>
     Effect.gen(function* () {
       for (const n of [1, 2, 3, 4]) {
         handlers[`/hop${n}`] = (_, reply) => reply.writeHead(n % 2 ? 301 : 307, { location: `hop${n - 1}` }).end()
@@ -197,7 +197,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("N3 a key stays with its origin", () =>
+  it.live("G3 a key is not sent along to another origin", () =>
     Effect.gen(function* () {
       handlers["/elsewhere"] = (_, reply) => reply.writeHead(302, { location: here("/landed", "127.0.0.2") }).end()
       seen.length = 0
@@ -209,7 +209,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("N2 reads no more than maxBytes, and closes the connection", () =>
+  it.live("G2 a body over maxBytes is cut there, and the connection closed", () =>
     Effect.gen(function* () {
       let closed = false
       handlers["/endless"] = (_, reply) => {
@@ -230,14 +230,14 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("N2 a body of exactly maxBytes is whole", () =>
+  it.live("G2 a body of exactly maxBytes is read whole", () =>
     Effect.gen(function* () {
       handlers["/exact"] = (_, reply) => reply.end("x".repeat(1000))
       expect([(yield* response({ url: here("/exact") })).cut]).toEqual([false])
     })
   )
 
-  it.live("N2 counts what a compressed body unfolds to", () =>
+  it.live("G2 a compressed body is counted by its unpacked bytes", () =>
     Effect.gen(function* () {
       const bomb = Buffer.alloc(100 * 1024 * 1024)
       const packed = { gzip: gzipSync(bomb), br: brotliCompressSync(bomb, { params: { 1: 3 } }) }
@@ -252,7 +252,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("a coding nobody asked for, or two of them, is no response", () =>
+  it.live("a body with an unknown content coding, or with two, fails the fetch", () =>
     Effect.gen(function* () {
       for (const coding of ["zstd", "gzip, gzip", "constructor"]) {
         handlers["/coded"] = (_, reply) => reply.writeHead(200, { "content-encoding": coding }).end("x")
@@ -261,7 +261,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("N2 ends in time: a server that is silent, that drips, a name that does not resolve", () =>
+  it.live("G2 a fetch ends in time: a silent server, a slow body, a name that does not resolve", () =>
     Effect.gen(function* () {
       handlers["/silent"] = () => {}
       handlers["/drips"] = (_, reply) => {
@@ -279,7 +279,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("interruption closes the connection", () =>
+  it.live("an interrupted fetch closes its connection", () =>
     Effect.gen(function* () {
       let state = "idle"
       handlers["/held"] = (_, reply) => {
@@ -299,7 +299,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("an unwanted body is not read", () =>
+  it.live("a body that the caller does not want is not read", () =>
     Effect.gen(function* () {
       handlers["/film"] = (_, reply) => reply.writeHead(200, { "content-type": "video/mp4" }).write("x")
       const reply = yield* response({
@@ -310,7 +310,7 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("what is not HTTP, too much of a head, half a body: FetchFailed, and the process lives", () =>
+  it.live("a reply that is not HTTP, has too long a head or half a body fails the fetch, not the process", () =>
     Effect.gen(function* () {
       const replies = [
         "SSH-2.0-OpenSSH\r\n",
@@ -337,14 +337,14 @@ describe("GuardedFetch", () => {
     })
   )
 
-  it.live("errors do not repeat a URL's query", () =>
+  it.live("a fetch's error does not repeat the URL's query", () =>
     Effect.gen(function* () {
       const { result } = yield* fetching({ url: "http://127.0.0.9/?apikey=secret" })
       expect(JSON.stringify(result)).not.toContain("secret")
     })
   )
 
-  it.effect("FETCH_ALLOW_PRIVATE opens a host and a port, and is refused when it is not a list of those", () =>
+  it.effect("FETCH_ALLOW_PRIVATE allows a host and port, and stops the process if it is not such a list", () =>
     Effect.gen(function* () {
       const get = (value: string) =>
         Effect.flatMap(GuardedFetch.GuardedFetch, (guarded) =>

@@ -9,18 +9,18 @@ describe("PublicAddress", () => {
     ...["::", "::1", "::ffff:10.0.0.1", "::ffff:a9fe:a9fe", "::ffff:8.8.8.8", "::127.0.0.1", "64:ff9b::a00:1"],
     ...["64:ff9b:1::1", "100::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fe80::1%eth0", "fec0::1", "ff02::1"],
     ...["2001::1", "2001:db8::1", "2002:a00:1::", "3fff::1", "", "localhost", "8.8.8.8 "]
-  ])("%s is not", (address) => {
+  ])("the address %j is not public", (address) => {
     expect(isPublicAddress(address)).toBe(false)
   })
 
   it.each(["8.8.8.8", "100.63.255.255", "172.32.0.1", "223.255.255.255", "2606:4700::1111", "2001:200::1"])(
-    "%s is",
+    "the address %s is public",
     (address) => {
       expect(isPublicAddress(address)).toBe(true)
     }
   )
 
-  it("hosts in a URL are judged by how they are written", () => {
+  it("a URL's host is judged by how it is written: localhost, plain, internal and private names are not public", () => {
     const hosts = ["localhost", "localhost.", "redis", "a.internal", "db.local", "[::1]", "127.0.0.1", "[fd00::1]"]
     expect(hosts.filter(isPublicHost)).toEqual([])
     const publicHosts = ["news.example", "NEWS.example.", "8.8.8.8", "[2606:4700::1111]"]

@@ -63,7 +63,7 @@ const finish = Effect.fnUntraced(function* (
 })
 
 describe("a parked job", () => {
-  it.live("has no terminal event and no expiry: one retrying with its next time, one letter that says why", () =>
+  it.live("a parked job has one retrying event with its next time, one letter, no terminal event and no expiry", () =>
     Effect.gen(function* () {
       const { client, id } = yield* oneParked
       expect(yield* client.run(Fleet.jobOf(id))).toMatchObject({ state: "parked", at: "weigh", attempts: 0, run: 1 })
@@ -82,7 +82,7 @@ describe("a parked job", () => {
     })
   )
 
-  it.live("parks once its attempts are used up, and its viewers see one retrying a cause, whatever rounds follow", () =>
+  it.live("a job that is parked three times has one retrying event for its cause before it fails", () =>
     Effect.gen(function* () {
       const attempts: Array<number> = []
       const worker = yield* Fleet.working(
@@ -110,7 +110,7 @@ describe("a parked job", () => {
     })
   )
 
-  it.live("an untyped defect is given one round only; a cause that cannot heal none", () =>
+  it.live("an untyped defect parks a job for one round only, and an error that is never retried for none", () =>
     Effect.gen(function* () {
       let defects = 0
       const worker = yield* Fleet.working(
@@ -134,7 +134,7 @@ describe("a parked job", () => {
     })
   )
 
-  it.live("comes back when REDRIVE_INTERVAL has passed, not before, its attempts counted anew", () =>
+  it.live("a parked job comes back when REDRIVE_INTERVAL has passed, not before, its attempts counted anew", () =>
     Effect.gen(function* () {
       const { client, hand, id } = yield* oneParked
       const before = yield* Fleet.joined(redis.url, { clockOffsetMillis: 299_000 })
@@ -149,7 +149,7 @@ describe("a parked job", () => {
     })
   )
 
-  it.live("J1 past its deadline it leaves another letter where an operator had discarded its own", () =>
+  it.live("J1 a parked job past its deadline leaves a second letter if an operator discarded its first", () =>
     Effect.gen(function* () {
       const { client, id } = yield* oneParked
       const [letter] = yield* listed(client, "weigh")
@@ -162,7 +162,7 @@ describe("a parked job", () => {
   )
 
   it.live(
-    "J1 is parked three times a run, over all its stages, then fails with its last letter, one terminal event",
+    "J1 a job is parked three times a run, over all of its stages, then fails with one letter and one terminal event",
     () =>
       Effect.gen(function* () {
         const { client, hand, id } = yield* oneParked
@@ -206,7 +206,7 @@ describe("a parked job", () => {
     })
   )
 
-  it.live("J1 past its deadline fails and keeps its letter, which keeps the job", () =>
+  it.live("J1 a parked job past its deadline fails and keeps its letter, which keeps the job", () =>
     Effect.gen(function* () {
       const { client, id } = yield* oneParked
       const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 3_601_000 })
@@ -218,7 +218,7 @@ describe("a parked job", () => {
     })
   )
 
-  it.live("is not parked beyond its deadline: it fails at once", () =>
+  it.live("a job whose next round would come after its deadline is not parked but fails at once", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { jobDeadline: Duration.minutes(4) })
       const hand = yield* Fleet.byHand(client, "hand")
@@ -228,7 +228,7 @@ describe("a parked job", () => {
     })
   )
 
-  it.live("that heals takes its letter along, and its error: a done job has none", () =>
+  it.live("a parked job that succeeds in its next round has no letter and no error any more", () =>
     Effect.gen(function* () {
       const { client, hand, id } = yield* oneParked
       const after = yield* Fleet.joined(redis.url, fiveMinutes)
@@ -242,7 +242,7 @@ describe("a parked job", () => {
     })
   )
 
-  it.live("J7 cancelled takes its letter along and comes back no more", () =>
+  it.live("J7 a parked job that is cancelled loses its letter and does not come back", () =>
     Effect.gen(function* () {
       const { client, hand, id } = yield* oneParked
       const after = yield* Fleet.joined(redis.url, fiveMinutes)
@@ -256,9 +256,9 @@ describe("a parked job", () => {
   )
 })
 
-describe("a redrive", () => {
+describe("JobStore.redrive", () => {
   it.live(
-    "J1 J2 J4 of a failed job opens a run: queued, seq goes on, it resumes at the failed stage, ends once more",
+    "J1 J2 J4 a failed job that is redriven opens a run: queued, seq goes on, the failed stage resumes, one more end",
     () =>
       Effect.gen(function* () {
         const { client, hand, id } = yield* oneFailed
@@ -297,7 +297,7 @@ describe("a redrive", () => {
       })
   )
 
-  it.live("of a failed job that has not lost its image keeps it", () =>
+  it.live("a redrive of a failed job keeps its image where it is still there", () =>
     Effect.gen(function* () {
       const { client, holding, id } = yield* oneBegun
       yield* client.run(Fleet.bury(holding))
@@ -307,7 +307,7 @@ describe("a redrive", () => {
     })
   )
 
-  it.live("of a job that failed at its deadline brings it back, wherever it waited", () =>
+  it.live("a redrive brings back a job that failed at its deadline, from the mailbox or the lane", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
       const late = yield* Fleet.joined(redis.url, { userConcurrency: 1, clockOffsetMillis: 7_200_000 })
@@ -323,7 +323,7 @@ describe("a redrive", () => {
     })
   )
 
-  it.live("J1 opens one run, however many ask at once, with rounds and a deadline of its own", () =>
+  it.live("J1 a failed job redriven by many at once opens one run, with rounds and a deadline of its own", () =>
     Effect.gen(function* () {
       const { client, hand, id } = yield* oneParked
       const after = yield* Fleet.joined(redis.url, fiveMinutes)
@@ -346,7 +346,7 @@ describe("a redrive", () => {
   )
 
   it.live(
-    "of a parked job starts its round at once: no new run, nothing told, its letter gone, its timer no second start",
+    "a parked job that is redriven starts its round at once: no new run, no event, no letter, no second start by its timer",
     () =>
       Effect.gen(function* () {
         const { client, hand, id } = yield* oneParked
@@ -363,7 +363,7 @@ describe("a redrive", () => {
       })
   )
 
-  it.live("of a job that is open, done or cancelled changes nothing; of one that is not there neither", () =>
+  it.live("a redrive of an open, done or cancelled job changes nothing, and an unknown job stays unknown", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
       const hand = yield* Fleet.byHand(client, "hand")
@@ -404,8 +404,8 @@ describe("a redrive", () => {
   )
 })
 
-describe("the operator's view of dead letters", () => {
-  it.live("finds one cause's behind any number of newer letters of others, and never more than asked for", () =>
+describe("DeadLetters", () => {
+  it.live("the list of one cause's letters finds them behind many newer ones, and is never longer than asked for", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const keyspace = yield* client.run(Keyspace)
@@ -431,7 +431,7 @@ describe("the operator's view of dead letters", () => {
     })
   )
 
-  it.live("lists a mailbox's, newest first, or one cause's; shows one; knows none of another name", () =>
+  it.live("letters are listed newest first, by mailbox or cause, or shown by id; an unknown id is LetterUnknown", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -461,7 +461,7 @@ describe("the operator's view of dead letters", () => {
   )
 
   it.live(
-    "redrives a letter's job, parked or failed; the letter of an open job stays and says what its round is for",
+    "a letter of a failed job is redriven and gone; a letter of an open job stays, and its redrive answers open",
     () =>
       Effect.gen(function* () {
         const { client, hand, id } = yield* oneParked
@@ -480,7 +480,7 @@ describe("the operator's view of dead letters", () => {
       })
   )
 
-  it.live("a letter whose job is gone has nothing to bring back: it goes", () =>
+  it.live("a letter whose job is gone is removed by a redrive", () =>
     Effect.gen(function* () {
       const { client, holding } = yield* oneBegun
       yield* client.send("DEL", holding.partition.job(holding.id), holding.partition.jobEvents(holding.id))
@@ -492,7 +492,7 @@ describe("the operator's view of dead letters", () => {
     })
   )
 
-  it.live("discarding forgets the letter; its job stays as it is, and may still be given another run", () =>
+  it.live("a discarded letter is gone; its job stays as it is, and can still be redriven", () =>
     Effect.gen(function* () {
       const { client, id } = yield* oneFailed
       const [letter] = yield* listed(client, "label")
@@ -506,7 +506,7 @@ describe("the operator's view of dead letters", () => {
   )
 
   it.live(
-    "A1 a message given up goes back into its mailbox, its attempts counted anew, and only then loses its letter",
+    "A1 a dead message that is redriven goes back into its mailbox with attempts at zero, and only then loses its letter",
     () =>
       Effect.gen(function* () {
         const Receipts = Actor.make("receipts", {

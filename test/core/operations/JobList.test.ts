@@ -1,4 +1,4 @@
-/** Which jobs there are, as operators ask: found by their timers or their keys, bounded, and said so. */
+/** The operators' list of jobs: found by timers or keys, within bounds, and marked when it is incomplete. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Keys, RedisClient } from "@eco2/core/redis"
@@ -15,8 +15,8 @@ const find = (process: Fleet.Process<Fleet.Services>, wanted: JobList.Wanted) =>
   )
 const ids = (found: JobList.Found) => found.jobs.map(({ id }) => id)
 
-describe("the list of jobs", () => {
-  it.live("has every open job, of all partitions and states, and none that is over", () =>
+describe("JobList", () => {
+  it.live("the list of open jobs has each of them, of all partitions and states, and no ended one", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 3 })
       const hand = yield* Fleet.byHand(client, "hand")
@@ -48,7 +48,7 @@ describe("the list of jobs", () => {
     })
   )
 
-  it.live("leaves out what is no job: messages that wait, keys of another make, jobs gone meanwhile", () =>
+  it.live("the job list leaves out delayed messages, unreadable hashes and jobs that are gone", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
@@ -61,7 +61,7 @@ describe("the list of jobs", () => {
     })
   )
 
-  it.live("walks no further through the keys than it was told", () =>
+  it.live("a sweep of keys stops at the number of keys it was allowed, and says that it is incomplete", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* Effect.forEach(
@@ -78,7 +78,7 @@ describe("the list of jobs", () => {
     })
   )
 
-  it.live("says that it did not look at all of them, and takes the youngest", () =>
+  it.live("the job list looks at the youngest 5,000 timers and says when there are more", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())

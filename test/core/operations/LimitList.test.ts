@@ -16,7 +16,7 @@ const operator = <A, E>(ask: (limits: LimitList.LimitList["Service"]) => Effect.
   )
 const list = Effect.suspend(() => operator((limits) => limits.list))
 
-it.live("a list of them tells what is allowed and used, who waits and who is away", () =>
+it.live("the list of limits shows what each allows, its use, who waits and who is away", () =>
   Effect.gen(function* () {
     expect(yield* list).toEqual({ limits: [], complete: true })
     const limit = Limit.make("model/gpt-5.2", { requests: 3, units: 100, permits: 2 })
@@ -52,7 +52,7 @@ it.live("a list of them tells what is allowed and used, who waits and who is awa
   })
 )
 
-it.live("requests of before the window are not counted", () =>
+it.live("the list of limits leaves out requests older than the window", () =>
   Effect.gen(function* () {
     const limit = Limit.make("window", { requests: 10, window: "2 seconds" })
     const before = yield* process(redis.url, { aheadMillis: -2_500 })
@@ -63,7 +63,7 @@ it.live("requests of before the window are not counted", () =>
   })
 )
 
-it.live("a pause that an operator lifts is over for the whole fleet; lifting it twice is the same", () =>
+it.live("a pause that an operator lifts ends for the whole fleet, and lifting it twice is the same", () =>
   Effect.gen(function* () {
     const limit = Limit.make("paused", {})
     const one = yield* process(redis.url)

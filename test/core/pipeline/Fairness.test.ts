@@ -55,7 +55,7 @@ const started = Effect.fnUntraced(function* (work: Effect.Effect<void>) {
 
 describe("a user with a backlog", () => {
   it.live.skipIf(Fleet.onCluster)(
-    "holds up nobody of any partition where a stage has a slot more than the user's limit",
+    "a user's backlog of 500 delays no other user where a stage has a slot more than the user's limit, in any partition",
     () =>
       Effect.gen(function* () {
         const gate = yield* Deferred.make<void>()
@@ -69,7 +69,7 @@ describe("a user with a backlog", () => {
       })
   )
 
-  it.live("has no more than its limit of jobs begun before another's that was submitted meanwhile", () =>
+  it.live("a user's backlog gets no more jobs begun before another user's new job than its limit and the slots", () =>
     Effect.gen(function* () {
       const { backlog, begun, done, ofAnn, submit } = yield* started(Effect.sleep("5 millis"))
       const ids = yield* backlog(500)
@@ -89,7 +89,7 @@ describe("a user with a backlog", () => {
   )
 
   it.live(
-    "has it worked off without pauses, though all of it is in one partition and the slots hardly suffice for all",
+    "a user's backlog of 500 in one partition is completed without waiting for timers, with hardly more slots than limit",
     () =>
       Effect.gen(function* () {
         const { backlog, done } = yield* started(Effect.sleep("5 millis"))
@@ -98,7 +98,7 @@ describe("a user with a backlog", () => {
       })
   )
 
-  it.live("has it worked off without pauses by a single slot, which can ask one partition at a time", () =>
+  it.live("a user's backlog is completed without pauses by a single slot, which asks one partition at a time", () =>
     Effect.gen(function* () {
       const single = Stage.make("look", { needs: { input: Text }, output: Text, progress: 100, concurrency: 1 })
       const Single = Pipeline.make("single", { input: Text }).add(single)

@@ -1,4 +1,4 @@
-/** Pictures held by one process's handlers: bounded in bytes, first come first served, given back however an attempt ends. */
+/** The image memory of one process: bounded in bytes, granted in order of arrival, freed however an attempt ends. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Metric, Schema, Scope } from "effect"
 import { ImageMemory, Pipeline, Stage, StageBehavior } from "@eco2/core"
@@ -38,7 +38,7 @@ const waiting = Metric.value(Metrics.imageWaiting).pipe(Effect.map(({ value }) =
 const heldBytes = Metric.value(Metrics.imageBytes).pipe(Effect.map(({ value }) => value))
 const sizeOf = (image: Buffer | null) => image?.length ?? null
 
-describe("the memory for images", () => {
+describe("ImageMemory", () => {
   it.live("images of jobs and those a handler fetches itself share one pool: what one holds, the other waits for", () =>
     withMemory((memory, jobWith, _, hold) =>
       Effect.gen(function* () {
@@ -55,7 +55,7 @@ describe("the memory for images", () => {
     )
   )
 
-  it.live("serves who came first, though one who came later would fit", () =>
+  it.live("image memory is granted in order of arrival, even when a later and smaller image would fit", () =>
     withMemory((memory, jobWith) =>
       Effect.gen(function* () {
         const served: Array<string> = []
@@ -82,7 +82,7 @@ describe("the memory for images", () => {
     )
   )
 
-  it.live("lets a picture larger than all of it pass, alone", () =>
+  it.live("an image larger than the whole memory is granted alone", () =>
     withMemory((memory, jobWith) =>
       Effect.gen(function* () {
         const [first, huge, last] = [
@@ -103,7 +103,7 @@ describe("the memory for images", () => {
     )
   )
 
-  it.live("counts and reads a picture once, however often and however concurrently an attempt asks for it", () =>
+  it.live("an attempt counts and reads its image once, however often and concurrently it asks for it", () =>
     withMemory((memory, jobWith) =>
       Effect.gen(function* () {
         const attempt = memory.attempt(yield* jobWith(80))
@@ -118,7 +118,7 @@ describe("the memory for images", () => {
   )
 
   it.live(
-    "holds nothing for a picture that is gone, for a wait that was interrupted, nor for one asked after the end",
+    "no memory is held for an image that is gone, for an interrupted wait, or for a request after the attempt's end",
     () =>
       withMemory((memory, jobWith, client) =>
         Effect.gen(function* () {
@@ -151,8 +151,8 @@ describe("the memory for images", () => {
   )
 })
 
-describe("a stage that reads pictures", () => {
-  it.live("has no more bytes of them at once in its handlers than there is room for, and works them all off", () =>
+describe("stages that read images", () => {
+  it.live("the handlers of a stage never hold more image bytes at once than IMAGE_MEMORY, and all jobs complete", () =>
     Effect.gen(function* () {
       let now = 0
       let peak = 0
@@ -182,7 +182,7 @@ describe("a stage that reads pictures", () => {
     })
   )
 
-  it.live("A3 gives the room back however the attempt ends: failed, timed out, died, done", () =>
+  it.live("A3 an attempt's image memory is freed when it fails, times out, dies or succeeds", () =>
     Effect.gen(function* () {
       const ends = {
         failed: Effect.fail(new Fleet.ScaleBroken()),

@@ -25,14 +25,14 @@ const parcel = (given: {
 const around = JSON.stringify({ weight: 2, note: "" }).length
 const { mostBytes, mostImageBytes, mostNameBytes } = PayloadLimit
 
-describe("what is submitted", () => {
+describe("limits of a submit", () => {
   for (const [part, most, of] of [
     ["input", mostBytes, (bytes: number) => ({ note: "n".repeat(bytes - around) })],
     ["image", mostImageBytes, (bytes: number) => ({ image: new Uint8Array(bytes) })],
     ["owner", mostNameBytes, (bytes: number) => ({ owner: "o".repeat(bytes) })],
     ["key", mostNameBytes, (bytes: number) => ({ key: "k".repeat(bytes) })]
   ] as const) {
-    it.live(`is refused where its ${part} has a byte over ${most}, and leaves nothing; at ${most} it is taken`, () =>
+    it.live(`a submit whose ${part} is one byte over ${most} is refused and stores nothing; at ${most} it passes`, () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)
         const before = yield* Fleet.keysOf(client)
@@ -45,7 +45,7 @@ describe("what is submitted", () => {
     )
   }
 
-  it.live("is measured in bytes of UTF-8, not in characters", () =>
+  it.live("the size of a submit is measured in bytes of UTF-8, not in characters", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const refusal = yield* Effect.flip(client.run(parcel({ note: "쓰레기".repeat(mostBytes / 9 + 1) })))

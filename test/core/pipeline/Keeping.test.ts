@@ -56,7 +56,7 @@ const entriesEver = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Se
 })
 
 describe("a kept job", () => {
-  it.live("J3 J4 has completed and started in one push and one entry of the live stream, seq without a hole", () =>
+  it.live("J3 J4 a commit that keeps its job writes completed and started together, seq without a hole", () =>
     Effect.gen(function* () {
       const { client, holding, id } = yield* oneKept
       const [, last] = Schema.decodeUnknownSync(
@@ -78,7 +78,7 @@ describe("a kept job", () => {
     })
   )
 
-  it.live("J3 keeps its entry where it was taken; the hash says the stage, its holder and its checkpoint", () =>
+  it.live("J3 a kept job's entry stays in its first mailbox; its hash names the new stage, holder and checkpoint", () =>
     Effect.gen(function* () {
       const { client, holding, id, kept } = yield* oneKept
       expect(yield* standing(client)).toEqual([
@@ -98,7 +98,7 @@ describe("a kept job", () => {
     })
   )
 
-  it.live("J3 goes on by the same entry to its last stage, whose commit takes it off", () =>
+  it.live("J3 a kept job keeps its first entry up to the last stage, whose commit removes it", () =>
     Effect.gen(function* () {
       const { client, id, kept } = yield* oneKept
       const second = yield* client.run(Fleet.keep(kept))
@@ -114,7 +114,7 @@ describe("a kept job", () => {
     })
   )
 
-  it.live("J4 is handed off where it was begun ten times or more: its history may have no room for both events", () =>
+  it.live("J4 a job begun ten times or more is handed off, not kept: its history may lack room for two events", () =>
     Effect.gen(function* () {
       for (const [tries, outcome] of [
         [9, "kept"],
@@ -134,7 +134,7 @@ describe("a kept job", () => {
     })
   )
 
-  it.live("J2 is kept by its present holder only: a former holder's success counts, and is handed off", () =>
+  it.live("J2 only the present holder keeps a job: a former holder's success counts, and the job is handed off", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const slow = yield* Fleet.byHand(client, "slow")
@@ -153,7 +153,7 @@ describe("a kept job", () => {
     })
   )
 
-  it.live("is answered kept again when its commit is sent again, and committed once somebody else holds it", () =>
+  it.live("a repeated commit that kept its job answers kept again, and committed once another process holds it", () =>
     Effect.gen(function* () {
       const { again, client, hand, id } = yield* oneKept
       const before = [yield* Fleet.hashOf(client, id), yield* client.run(Fleet.toldOf(id)), yield* standing(client)]
@@ -170,7 +170,7 @@ describe("a kept job", () => {
     })
   )
 
-  it.live("J1 J2 of a process that died goes on where it stood: the committed stage is not run again", () =>
+  it.live("J1 J2 a kept job whose process died resumes at its stage, and the committed stage does not run again", () =>
     Effect.gen(function* () {
       const { client, id } = yield* oneKept
       yield* client.send("ZREM", "eco2:{fleet}:alive", "hand")
@@ -186,7 +186,7 @@ describe("a kept job", () => {
     })
   )
 
-  it.live("A2 of a process that died is sent to its stage's mailbox, the death counted as a delivery", () =>
+  it.live("A2 a kept job whose process died goes to its stage's mailbox, and the death counts as a delivery", () =>
     Effect.gen(function* () {
       const { client, hand, id, kept } = yield* oneKept
       expect(yield* inherited(client, "hand", "weigh")).toEqual([{ _tag: "Dropped", reason: "rehomed" }])
@@ -211,7 +211,7 @@ describe("a kept job", () => {
   )
 
   for (const about of ["?", '{"pipeline":7}', "{}"]) {
-    it.live(`J1 of a process that died is sent nowhere when what was submitted reads ${about}`, () =>
+    it.live(`J1 a kept job whose process died, and whose about field reads ${about}, is sent to no other mailbox`, () =>
       Effect.gen(function* () {
         const { client, holding, id } = yield* oneKept
         yield* client.send("HSET", holding.partition.job(id), "about", about)
@@ -221,7 +221,7 @@ describe("a kept job", () => {
     )
   }
 
-  it.live("put off comes back to its stage's own mailbox, at once or when its timer is due", () =>
+  it.live("a kept job that is deferred comes back to its own stage's mailbox, at once or when its timer is due", () =>
     Effect.gen(function* () {
       for (const delayMillis of [0, 60_000]) {
         const { client, hand, id, kept } = yield* oneKept
@@ -244,7 +244,7 @@ describe("a kept job", () => {
     })
   )
 
-  it.live("given up leaves its letter in its stage's own mailbox, parked or failed", () =>
+  it.live("a kept job that is parked or failed leaves its letter in its own stage's mailbox", () =>
     Effect.gen(function* () {
       for (const rounds of [0, 1]) {
         const { client, id, kept } = yield* oneKept
@@ -264,7 +264,7 @@ describe("a kept job", () => {
 
   for (const end of ["cancelled", "failed"] as const) {
     it.live(
-      `J7 ${end === "failed" ? "past its deadline" : end} is taken off where it stands, and runs no further`,
+      `J7 a kept job that is ${end === "failed" ? "past its deadline" : end} leaves its mailbox and runs no further`,
       () =>
         Effect.gen(function* () {
           const { client, id, kept } = yield* oneKept
@@ -280,7 +280,7 @@ describe("a kept job", () => {
   }
 })
 
-describe("a process that keeps", () => {
+describe("a process that keeps jobs", () => {
   const submitMany = (process: Fleet.Process<Fleet.Services>, count: number) =>
     Effect.forEach(
       Array.from({ length: count }, (_, i) => `owner ${i}`),
@@ -290,7 +290,7 @@ describe("a process that keeps", () => {
   const allDone = (process: Fleet.Process<Fleet.Services>, ids: ReadonlyArray<Job.JobId>) =>
     Effect.forEach(ids, (id) => Fleet.until(process.run(Fleet.jobOf(id)), ({ state }) => state === "done"))
 
-  it.live("J1 J2 runs every stage of every job once, most without another entry", () =>
+  it.live("J1 J2 a process that serves all stages runs each once for every job, most without another entry", () =>
     Effect.gen(function* () {
       const labelled: Array<string> = []
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ labelled: (id) => labelled.push(id) }))
@@ -303,7 +303,7 @@ describe("a process that keeps", () => {
     })
   )
 
-  it.live("hands off what it does not serve", () =>
+  it.live("a process that does not serve the next stage hands its jobs off to it", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
         redis.url,
@@ -324,7 +324,7 @@ describe("a process that keeps", () => {
     })
   )
 
-  it.live("never works on more jobs of a stage than its concurrency, kept and read together, and finishes both", () =>
+  it.live("kept and read jobs together never exceed a stage's concurrency, and both are completed", () =>
     Effect.gen(function* () {
       const Text = Schema.String
       const wide = Stage.make("wide", { needs: { input: Text }, output: Text, progress: 50, concurrency: 30 })
@@ -373,7 +373,7 @@ describe("a process that keeps", () => {
   )
 
   it.live.skipIf(Fleet.onCluster)(
-    "A5 told to stop while a commit that keeps is on its way hands the kept job back, its stage not begun",
+    "A5 a process that stops while a keeping commit is on its way hands the job back, its next stage not begun",
     () =>
       Effect.gen(function* () {
         const labelled = new Set<string>()
@@ -410,7 +410,7 @@ describe("a process that keeps", () => {
       })
   )
 
-  it.live("A5 stopping in order keeps nothing: what it commits then is handed off", () =>
+  it.live("A5 a process that stops in order keeps no job: what it commits then is handed off", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const gate = yield* Deferred.make<void>()

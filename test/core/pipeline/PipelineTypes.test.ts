@@ -11,8 +11,8 @@ const wantsText = Stage.make("wrong", {
   progress: 50
 })
 
-describe("a pipeline's types", () => {
-  it("stages that do not fit do not compile", () => {
+describe("Pipeline's types", () => {
+  it("a pipeline whose stages do not fit each other does not compile", () => {
     // @ts-expect-error label reads what weigh leaves, and weigh is not there yet
     start.add(Fleet.label)
     // @ts-expect-error the order counts
@@ -27,7 +27,7 @@ describe("a pipeline's types", () => {
     expect(() => StageBehavior.layer(Fleet.ParcelPipeline, "paint", paint)).toThrow("no stage paint")
   })
 
-  it("handlers and submits that do not fit do not compile", () => {
+  it("handlers and submits that do not fit their pipeline do not compile", () => {
     const pounds = Effect.succeed(() => Effect.succeed({ pounds: 1 }))
     const wantsInput = Effect.succeed((values: { input: string }) => Effect.succeed({ tracking: values.input }))
     const free = { owner: null, key: null }
@@ -42,7 +42,7 @@ describe("a pipeline's types", () => {
     expect(wrong).toBeTypeOf("function")
   })
 
-  it("the plan names each stage's mailbox, progress and whether it reads the image, in order", () => {
+  it("a pipeline's plan names each stage's mailbox, its progress and whether it reads the image, in order", () => {
     expect(Fleet.ParcelPipeline.plan).toEqual([
       { name: "weigh", mailbox: "parcel.weigh", progress: 30, image: true },
       { name: "label", mailbox: "parcel.label", progress: 60, image: false },

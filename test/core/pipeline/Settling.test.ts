@@ -1,6 +1,6 @@
 /**
- * What settles a stage, written down step by step: all or nothing (J3), the same answer when sent twice, and who is
- * listened to: a late success counts, a late failure does not (J1).
+ * The transitions that settle a stage: all or nothing (J3), the same answer when sent twice; a former holder's late success
+ * counts, and its late failure does not (J1).
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Schema } from "effect"
@@ -54,8 +54,8 @@ const takenOver = Effect.gen(function* () {
 
 const tell = { mailbox: "receipts", type: "Print", body: '{"n":1}' }
 
-describe("settling a stage", () => {
-  it.live("J3 a commit leaves checkpoint, events, tells, next entry and acknowledgement together", () =>
+describe("transitions of a stage", () => {
+  it.live("J3 a commit writes checkpoint, events, tells, next entry and acknowledgement together", () =>
     Effect.gen(function* () {
       const { client, hand, holding, id } = yield* oneBegun
       const tells = [tell, { ...tell, mailbox: "copies" }]
@@ -84,7 +84,7 @@ describe("settling a stage", () => {
     ["is represented by another entry", { entry: "1-1" }],
     ["came through another mailbox", { mailbox: "parcel.ship" }]
   ] as const) {
-    it.live(`J3 a commit for a job that ${why} leaves nothing, its tells included`, () =>
+    it.live(`J3 a commit, defer or bury for a job that ${why} is lost and writes nothing, no tells either`, () =>
       Effect.gen(function* () {
         const { client, holding } = yield* oneBegun
         const before = yield* picture(client)
@@ -114,7 +114,7 @@ describe("settling a stage", () => {
     ["its first half", 3],
     ["its second half", 14]
   ] as const) {
-    it.live(`J3 no transition writes to a job whose fence breaks off in ${how}; its timer alone goes`, () =>
+    it.live(`J3 no transition writes to a job whose fence breaks off in ${how}; only its timer is removed`, () =>
       Effect.gen(function* () {
         const { client, holding, id } = yield* oneBegun
         const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 7_200_000 })
@@ -134,7 +134,7 @@ describe("settling a stage", () => {
     )
   }
 
-  it.live("a job says since when it is in its state: put off, parked, waiting again, over", () =>
+  it.live("a job's hash says since when it is delayed, waiting, parked or ended", () =>
     Effect.gen(function* () {
       const { client, hand, holding, id } = yield* oneBegun
       const start = yield* Fleet.timeOf(client)
@@ -157,7 +157,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("a time that cannot be read, or lies ahead, counts nothing: neither as waited nor as worked", () =>
+  it.live("a fence's time that is unreadable or in the future counts as zero waited or worked time", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -183,7 +183,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("a begin sent twice answers as the first time and counts one attempt, one delivery, one started", () =>
+  it.live("a begin sent twice answers as the first time, and counts one attempt, one delivery, one started", () =>
     Effect.gen(function* () {
       const { client, holding, id } = yield* oneBegun
       const before = yield* picture(client)
@@ -195,7 +195,7 @@ describe("settling a stage", () => {
   )
 
   it.live(
-    "a begin sent again answers as the first time, too, while its entry has passed to another who has not begun",
+    "a begin sent again answers as the first time while its entry's new holder has not begun, and is dropped afterwards",
     () =>
       Effect.gen(function* () {
         const { client, holding, id } = yield* oneBegun
@@ -235,7 +235,7 @@ describe("settling a stage", () => {
     )
   }
 
-  it.live("the last stage's commit sent twice says twice that the job ended, and tells it once", () =>
+  it.live("the last stage's commit sent twice answers ended twice, and writes one terminal event", () =>
     Effect.gen(function* () {
       const { client, hand, holding, id } = yield* oneBegun
       yield* client.run(Fleet.commit(holding))
@@ -248,7 +248,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("J1 a late failure of a former holder changes nothing: only the present one may defer or bury", () =>
+  it.live("J1 a former holder's late failure changes nothing: only the present holder may defer or bury", () =>
     Effect.gen(function* () {
       const { client, holding, second } = yield* takenOver
       const before = yield* picture(client)
@@ -259,7 +259,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("a late success of a former holder counts while the job still stands at that stage", () =>
+  it.live("a former holder's late success counts while the job still stands at that stage", () =>
     Effect.gen(function* () {
       const { client, heir, holding, second } = yield* takenOver
       expect((yield* client.run(Fleet.commit(holding))).outcome).toBe("committed")
@@ -269,7 +269,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("a late success after the present holder put the stage off is too late: the job waits on its timer", () =>
+  it.live("a former holder's success after the present one deferred the stage is lost: the job stays delayed", () =>
     Effect.gen(function* () {
       const { client, holding, id, second } = yield* takenOver
       yield* client.run(Fleet.defer(second))
@@ -278,7 +278,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("a stage put off comes back when its timer is due, not before, and only once however many look", () =>
+  it.live("a deferred stage comes back when its timer is due, not before, and once however many processes look", () =>
     Effect.gen(function* () {
       const { client, hand, holding, id } = yield* oneBegun
       yield* client.run(Fleet.defer(holding, { delayMillis: 30_000 }))
@@ -294,7 +294,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("a stage handed back without delay waits at once, its attempt not counted", () =>
+  it.live("a stage deferred without a delay waits again at once, with its attempt given back", () =>
     Effect.gen(function* () {
       const { client, hand, holding, id } = yield* oneBegun
       yield* client.run(Fleet.defer(holding, { delayMillis: 0, giveBack: true, cause: "" }))
@@ -307,7 +307,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("viewers are told of a retry once a cause, with its next time in epoch seconds", () =>
+  it.live("a retry writes one retrying event for each cause, with its next time in epoch seconds", () =>
     Effect.gen(function* () {
       const { client, hand, holding, id } = yield* oneBegun
       yield* client.run(Fleet.defer(holding, { delayMillis: 0, cause: "ScaleBroken" }))
@@ -321,7 +321,7 @@ describe("settling a stage", () => {
     })
   )
 
-  it.live("a buried job has failed, says why, and left one letter that names cause, attempts and stage", () =>
+  it.live("a buried job has failed with its cause, and leaves one letter with cause, attempts and stage", () =>
     Effect.gen(function* () {
       const { client, holding, id } = yield* oneBegun
       yield* client.run(Fleet.bury(holding))

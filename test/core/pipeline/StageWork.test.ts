@@ -28,8 +28,8 @@ const single = (handler: (text: string, attempt: number) => Effect.Effect<string
 
 const Receipts = Actor.make("receipts", { Print: Actor.tell({ payload: Schema.Struct({ grams: Schema.Finite }) }) })
 
-describe("a stage's work", () => {
-  it.live("A3 an attempt past its timeout is interrupted, counted as StageTimeout, and tried again", () =>
+describe("a stage's attempts", () => {
+  it.live("A3 an attempt past its timeout is interrupted, counted as StageTimeout, and retried", () =>
     Effect.gen(function* () {
       let interrupted = 0
       const worker = yield* Fleet.working(
@@ -48,7 +48,7 @@ describe("a stage's work", () => {
     })
   )
 
-  it.live("attempts used up park the job, with the error's tag, its stage and how often it was tried", () =>
+  it.live("a job whose attempts are used up is parked with the error's tag, its stage and the number of attempts", () =>
     Effect.gen(function* () {
       const attempts: Array<number> = []
       const worker = yield* Fleet.working(
@@ -69,7 +69,7 @@ describe("a stage's work", () => {
     })
   )
 
-  it.live("a wait the error asks for spends no attempt", () =>
+  it.live("a retry that the error's Retry-After asks for spends no attempt", () =>
     Effect.gen(function* () {
       const attempts: Array<number> = []
       const worker = yield* Fleet.working(
@@ -89,7 +89,7 @@ describe("a stage's work", () => {
     })
   )
 
-  it.live("an output over 256 KiB fails the job; one just below is kept", () =>
+  it.live("a stage output over 256 KiB fails the job, and one just below is stored", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
         redis.url,
@@ -106,7 +106,7 @@ describe("a stage's work", () => {
     })
   )
 
-  it.live("a checkpoint that no longer decodes parks the job by name; the handler is not called with it", () =>
+  it.live("a checkpoint that no longer decodes parks the job, and the handler is not called with it", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -124,7 +124,7 @@ describe("a stage's work", () => {
     })
   )
 
-  it.live("a job whose hash no version of ours wrote is buried, not begun for ever", () =>
+  it.live("a job with a fence that this version cannot read is buried as JobUnreadable, and not begun again", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -140,7 +140,7 @@ describe("a stage's work", () => {
     })
   )
 
-  it.live("J3 a handler's tells go out with its commit, once, and not when it fails", () =>
+  it.live("J3 a handler's tells are sent once, with its commit, and not when it fails", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
         redis.url,
@@ -163,7 +163,7 @@ describe("a stage's work", () => {
     })
   )
 
-  it.live("J3 messages of one stage over 256 KiB together fail the job, and none of them is sent", () =>
+  it.live("J3 messages that one stage sends, over 256 KiB together, fail the job, and none of them is sent", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
         redis.url,

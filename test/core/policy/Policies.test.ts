@@ -1,4 +1,4 @@
-/** What an operator changes of a mailbox reaches every process, and outweighs the environment and the code. */
+/** A policy that an operator sets reaches every process, and overrides the environment and the code. */
 import { describe, expect, it } from "@effect/vitest"
 import { Actor, Behavior, Policies, Retry } from "@eco2/core"
 import { ConfigProvider, Duration, Effect, Layer, Schedule, Schema } from "effect"
@@ -24,7 +24,7 @@ const environment = (variables: Record<string, string>) =>
   Layer.succeed(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: variables }))
 
 describe("a mailbox's policy", () => {
-  it.live("what is set reaches every process, one that starts later too; an empty one takes all back", () =>
+  it.live("a policy that is set reaches every process, later ones too, and an empty one resets all of it", () =>
     Effect.gen(function* () {
       const one = yield* Fleet.joined(redis.url)
       const two = yield* Fleet.joined(redis.url)
@@ -41,7 +41,7 @@ describe("a mailbox's policy", () => {
     })
   )
 
-  it.live("of two changes at once, in processes that have not heard of each other, neither takes the other back", () =>
+  it.live("two changes of one policy at once, in processes that have not heard of each other, both stay", () =>
     Effect.gen(function* () {
       const one = yield* Fleet.joined(redis.url)
       const two = yield* Fleet.joined(redis.url)
@@ -60,7 +60,7 @@ describe("a mailbox's policy", () => {
   )
 
   it.live.skipIf(Fleet.onCluster)(
-    "a change is answered with all that is set then, also what was not heard of yet",
+    "a change of a policy is answered with the whole policy, also what the process had not heard of yet",
     () =>
       Effect.gen(function* () {
         const one = yield* Fleet.joined(redis.url)
@@ -78,7 +78,7 @@ describe("a mailbox's policy", () => {
       })
   )
 
-  it.live("capacity holds for submits and tells from then on", () =>
+  it.live("a capacity that is set holds for later submits and tells", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const Printer = Actor.make("printer", { Print: Actor.tell({ payload: Schema.String }) })
@@ -99,7 +99,7 @@ describe("a mailbox's policy", () => {
     })
   )
 
-  it.live("A3 a stage's time-out, changed while it serves, ends the next attempt", () =>
+  it.live("A3 a stage's timeout that is set while it serves ends the next attempt", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ weigh: () => Effect.never }))
       yield* set(worker, "parcel.weigh", { timeout_ms: 20, redrives: 0, attempts: 1 })
@@ -112,7 +112,7 @@ describe("a mailbox's policy", () => {
     })
   )
 
-  it.live("attempts: fewer than the schedule has, or more", () =>
+  it.live("attempts that are set may be fewer or more than the code's retry schedule", () =>
     Effect.gen(function* () {
       const retry = Retry.policy<Fleet.ScaleBroken>({ otherwise: soon.pipe(Schedule.upTo({ times: 2 })) })
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ weigh: broken, retry }))
@@ -128,7 +128,7 @@ describe("a mailbox's policy", () => {
     })
   )
 
-  it.live("redrives: how often a job is parked, and for how long", () =>
+  it.live("redrives that are set decide how often a job is parked, and redrive_ms for how long", () =>
     Effect.gen(function* () {
       const retry = Retry.policy<Fleet.ScaleBroken>({ otherwise: Retry.notNow })
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ weigh: broken, retry }))
@@ -143,7 +143,7 @@ describe("a mailbox's policy", () => {
     })
   )
 
-  it.live("a message's attempts", () =>
+  it.live("a message's attempts can be set as a stage's can", () =>
     Effect.gen(function* () {
       const Printer = Actor.make("printer", { Print: Actor.tell({ payload: Schema.String }) })
       const handlers: Behavior.Handlers<(typeof Printer)["protocol"], Fleet.ScaleBroken, never> = {
@@ -159,7 +159,7 @@ describe("a mailbox's policy", () => {
     })
   )
 
-  it.live("the environment outweighs the code, and what is set outweighs both", () =>
+  it.live("a policy from the environment overrides the code, and one that is set overrides both", () =>
     Effect.gen(function* () {
       const behaviors = Fleet.parcelBehaviors({ weigh: broken }).pipe(
         Layer.provide(environment({ PARCEL_WEIGH_ATTEMPTS: "1", PARCEL_WEIGH_REDRIVES: "0" }))
@@ -177,7 +177,7 @@ describe("a mailbox's policy", () => {
     })
   )
 
-  it.live("a wrong variable stops the process at start and is named", () =>
+  it.live("a wrong policy variable stops the process at start and is named", () =>
     Effect.gen(function* () {
       const behaviors = Fleet.parcelBehaviors().pipe(Layer.provide(environment({ PARCEL_WEIGH_TIMEOUT: "soon" })))
       const exit = yield* Effect.exit(Fleet.working(redis.url, behaviors))

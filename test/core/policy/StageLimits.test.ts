@@ -1,4 +1,4 @@
-/** A limit inside a pipeline's stage: what waiting for it does to the attempt, and to the place in line of a job put off. */
+/** A limit inside a stage: how waiting for it counts for the attempt, and the place in line of a deferred job. */
 import { expect, it } from "@effect/vitest"
 import { Limit, Pipeline, RateLimiter, Stage, StageBehavior, Worker } from "@eco2/core"
 import { Duration, Effect, Layer, Schema } from "effect"
@@ -41,7 +41,7 @@ const working = (
   )
 const submit = (input: string) => Effect.map(Pipeline.submit(Calls, input, { owner: null, key: null }), ({ id }) => id)
 
-it.live("waiting in the fiber is outside the stage's timeout, working is not", () =>
+it.live("the wait for a limit does not count against the stage's timeout, and the work does", () =>
   Effect.gen(function* () {
     const limit = Limit.make("wait", { requests: 1, window: "600 millis" })
     const worker = yield* working(limit, "5 seconds", () => undefined, Effect.void)
@@ -61,7 +61,7 @@ it.live("waiting in the fiber is outside the stage's timeout, working is not", (
 )
 
 it.live(
-  "what would take longer than one's patience is put off: no attempt is spent, and the place in line is kept",
+  "a job that would wait longer than its patience is deferred: no attempt is spent, its place in line is kept",
   () =>
     Effect.gen(function* () {
       const limit = Limit.make("later", { requests: 1, window: "1 second" })

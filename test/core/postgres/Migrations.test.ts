@@ -43,7 +43,7 @@ onBoth("migrations", (database) => {
   const provided = <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres>) =>
     Effect.provide(effect, postgresLayer(database())).pipe(quietly)
 
-  it.live("are applied in order, once; a second run applies nothing, a later one what is new", () =>
+  it.live("migrations are applied in order, once: a second run applies none, a later one only the new", () =>
     Effect.gen(function* () {
       expect(yield* Migrations.apply([first, second])).toEqual(["test/0001-table", "test/0002-row"])
       expect(yield* Migrations.apply([first, second])).toEqual([])
@@ -52,7 +52,7 @@ onBoth("migrations", (database) => {
     }).pipe(provided)
   )
 
-  it.live("that many processes begin together are applied once in all", () =>
+  it.live("migrations started by six processes at once are applied once in all", () =>
     Effect.gen(function* () {
       for (let round = 0; round < 5; round++) {
         const many = Array.from({ length: 6 }, () => process(database())(Migrations.apply([first, second, third])))
@@ -66,7 +66,7 @@ onBoth("migrations", (database) => {
     }).pipe(provided)
   )
 
-  it.live("that fail leave nothing of their own, keep those before, and go on once they are mended", () =>
+  it.live("a migration that fails leaves nothing behind, keeps those before it, and is applied once mended", () =>
     Effect.gen(function* () {
       const broken = file(2, "row", "INSERT INTO test.log VALUES (2); INSERT INTO test.nowhere VALUES (1);")
       const error = yield* Effect.flip(Migrations.apply([first, broken]))
@@ -77,7 +77,7 @@ onBoth("migrations", (database) => {
     }).pipe(provided)
   )
 
-  it.live("that were changed after they had been applied are refused, and nothing is applied", () =>
+  it.live("a migration changed after it was applied is refused, and none is applied", () =>
     Effect.gen(function* () {
       yield* Migrations.apply([first, second])
       const changed = file(2, "row", "INSERT INTO test.log VALUES (20);")
@@ -88,7 +88,7 @@ onBoth("migrations", (database) => {
     }).pipe(provided)
   )
 
-  it.live("that a newer version has applied do not stop an older one", () =>
+  it.live("an older version starts although a newer one has applied more migrations", () =>
     Effect.gen(function* () {
       yield* Migrations.apply([first, second, third])
       expect(yield* Migrations.apply([first, second])).toEqual([])
@@ -96,7 +96,7 @@ onBoth("migrations", (database) => {
     }).pipe(provided)
   )
 
-  it.live("that are missing are named by the check, which changes nothing", () =>
+  it.live("a check names the missing migrations and changes nothing", () =>
     Effect.gen(function* () {
       const missing = yield* Effect.flip(Migrations.check([first, second]))
       expect(missing.message).toBe("the database lacks test/0001-table, test/0002-row; run `eco2 migrate`")
@@ -119,7 +119,7 @@ onServer("migrations", (database) => {
     ([row]) => row?.n ?? 0
   )
 
-  it.live("whose answer is lost are looked at again, and not applied twice", () =>
+  it.live("a migration whose answer was lost is looked up, and not applied twice", () =>
     Effect.gen(function* () {
       const { layer, proxy } = yield* proxied(database())
       const slow = file(2, "row", "INSERT INTO test.log VALUES (2); SELECT pg_sleep(0.2);")
@@ -144,7 +144,7 @@ describe("migration files", () => {
     return pathToFileURL(`${directory}/`)
   }
 
-  it("are read in order of their numbers; the checksum is of the text, whatever its line ends", () => {
+  it("migration files are read in order of number, with a checksum that ignores line ends", () => {
     const read = Migrations.read("test", folder({ "0002-b.sql": "SELECT 2;\r\n", "0001-a.sql": "SELECT 1;\n" }))
     expect(read.map(({ name, number }) => [number, name])).toEqual([
       [1, "a"],
@@ -158,7 +158,7 @@ describe("migration files", () => {
     ["a number is there twice", { "0001-a.sql": "", "0001-b.sql": "" }, /expected migration 2, found 0001-b.sql/],
     ["a file is named otherwise", { "0001-A b.sql": "" }, /expected migration 1/],
     ["a file ends the transaction", { "0001-a.sql": "SELECT 1; COMMIT;" }, /ends a transaction/]
-  ])("are refused where %s", (_, files, said) => {
+  ])("migrations where %s are refused", (_, files, said) => {
     expect(() => Migrations.read("test", folder(files))).toThrow(said)
   })
 })

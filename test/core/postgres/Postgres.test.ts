@@ -20,7 +20,7 @@ onBoth("Postgres", (database) => {
   const provided = <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres>) =>
     Effect.provide(effect, postgresLayer(database())).pipe(quietly)
 
-  it.live("runs a statement with its parameters and decodes its rows", () =>
+  it.live("a statement runs with its parameters, and its rows are decoded", () =>
     Effect.gen(function* () {
       expect(yield* run("SELECT $1::integer + 1 AS n", 41)).toEqual([{ n: 42 }])
       expect(yield* run("SELECT 7 AS n")).toEqual([{ n: 7 }])
@@ -29,7 +29,7 @@ onBoth("Postgres", (database) => {
     }).pipe(provided)
   )
 
-  it.live("takes many rows as one JSON text, so that a batch is one statement", () =>
+  it.live("many rows are passed as one JSON text, so that a batch is one statement", () =>
     Effect.gen(function* () {
       yield* script(schema)
       const insert =
@@ -40,7 +40,7 @@ onBoth("Postgres", (database) => {
     }).pipe(provided)
   )
 
-  it.live("a constraint is refused by name, once and for all; the next statement is served", () =>
+  it.live("a violated constraint is a PostgresRefused with its name, not transient, and the next statement runs", () =>
     Effect.gen(function* () {
       yield* script(schema)
       yield* run("INSERT INTO test.t VALUES (1) RETURNING n")
@@ -55,14 +55,14 @@ onBoth("Postgres", (database) => {
     }).pipe(provided)
   )
 
-  it.live("a row of another shape is said to be so, not passed on", () =>
+  it.live("a row of another shape fails as unreadable and is not returned", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(run("SELECT 'seven' AS n"))
       expect(error).toMatchObject({ _tag: "PostgresRowInvalid", statement: "test" })
     }).pipe(provided)
   )
 
-  it.live("a script is one transaction: what fails leaves nothing, and no connection in a failed state", () =>
+  it.live("a script is one transaction: a failure leaves nothing, and no connection in a failed state", () =>
     Effect.gen(function* () {
       yield* script(schema)
       const error = yield* Effect.flip(script("INSERT INTO test.t VALUES (1); INSERT INTO test.t VALUES (1);"))
@@ -71,7 +71,7 @@ onBoth("Postgres", (database) => {
     }).pipe(provided)
   )
 
-  it.live("a connection that breaks is made anew, and the statement tried again", () =>
+  it.live("a statement whose connection breaks is tried again over a new one", () =>
     Effect.gen(function* () {
       const { proxy, layer } = yield* proxied(database())
       yield* Effect.gen(function* () {
@@ -88,7 +88,7 @@ onBoth("Postgres", (database) => {
     }).pipe(Effect.scoped, quietly)
   )
 
-  it.live("is in trouble and unavailable while nobody answers, and well again once somebody does, asked or not", () =>
+  it.live("Postgres away: statements fail as unavailable, trouble says so, and its return is noticed unasked", () =>
     Effect.gen(function* () {
       const { proxy, layer } = yield* proxied(database())
       yield* Effect.gen(function* () {
@@ -110,7 +110,7 @@ onBoth("Postgres", (database) => {
     }).pipe(Effect.scoped, quietly)
   )
 
-  it.live("many at once are served by no more connections than the pool has", () =>
+  it.live("many statements at once use no more connections than the pool has", () =>
     Effect.gen(function* () {
       const { proxy, layer } = yield* proxied(database())
       yield* Effect.gen(function* () {
@@ -129,7 +129,7 @@ onBoth("Postgres", (database) => {
 })
 
 onServer("Postgres", (database) => {
-  it.live("of more statements than may wait, the last are refused at once, as busy", () =>
+  it.live("a statement beyond those that may wait is refused at once as busy", () =>
     Effect.gen(function* () {
       const { layer, proxy } = yield* proxied({ ...database(), pool: 1 })
       yield* Effect.gen(function* () {
@@ -145,7 +145,7 @@ onServer("Postgres", (database) => {
     }).pipe(Effect.scoped, quietly)
   )
 
-  it.effect("a connection that falls silent is given up, and all are made anew", () =>
+  it.effect("a connection that is silent for 17 s is closed with its pool, and its statement runs on a new one", () =>
     Effect.gen(function* () {
       const { proxy, layer } = yield* proxied(database())
       yield* Effect.gen(function* () {
@@ -168,7 +168,7 @@ onServer("Postgres", (database) => {
     }).pipe(Effect.scoped, quietly)
   )
 
-  it.live("a statement that runs too long is broken off by the server: busy, nothing happened", () =>
+  it.live("a statement that runs too long is ended by the server, and fails as busy with nothing done", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(run("SELECT 1 AS n FROM pg_sleep(5)"))
       expect(error).toMatchObject({ _tag: "PostgresBusy", code: "57014" })
@@ -176,7 +176,7 @@ onServer("Postgres", (database) => {
     }).pipe(Effect.provide(postgresLayer(database(), { timeout: "100 millis" })), quietly)
   )
 
-  it.live("of two statements that lock each other out one is tried again; both succeed", () =>
+  it.live("one of two statements in a deadlock is tried again, and both succeed", () =>
     Effect.gen(function* () {
       yield* script(`${schema} INSERT INTO test.t VALUES (1), (2);
         CREATE FUNCTION test.both(first integer, second integer) RETURNS integer LANGUAGE plpgsql AS $$
@@ -194,7 +194,7 @@ onServer("Postgres", (database) => {
     }).pipe(Effect.provide(postgresLayer(database())), quietly)
   )
 
-  it.live("a server that is shut down and started anew is spoken to again", () =>
+  it.live("statements succeed again after the server was shut down and restarted", () =>
     Effect.gen(function* () {
       yield* script(schema)
       yield* run("INSERT INTO test.t VALUES (1) RETURNING n")
@@ -215,7 +215,7 @@ describe("DATABASE_URL", () => {
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
     )
 
-  it.effect("must be set where a process cannot do without, and be Postgres's; what was given is not repeated", () =>
+  it.effect("a required DATABASE_URL that is missing or not Postgres's stops the process, without repeating it", () =>
     Effect.gen(function* () {
       const missing = yield* Effect.flip(under({}))
       expect(missing.cause.message).toMatch(/^DATABASE_URL is not set; allowed is postgres:/)
@@ -225,7 +225,7 @@ describe("DATABASE_URL", () => {
     })
   )
 
-  it.effect("takes DATABASE_PASSWORD, as it is, where it has no password of its own", () =>
+  it.effect("DATABASE_PASSWORD is the password, unescaped, of a DATABASE_URL that has none", () =>
     Effect.gen(function* () {
       const password = "p@ss/w:rd %20?#+"
       const url = (env: Record<string, string>) =>
@@ -244,7 +244,7 @@ describe("DATABASE_URL", () => {
     })
   )
 
-  it.effect("where it may be missing, every statement is unavailable at once", () =>
+  it.effect("without an optional DATABASE_URL every statement fails at once as unavailable", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(run("SELECT 1 AS n"))
       expect(error.message).toContain("DATABASE_URL is not set")

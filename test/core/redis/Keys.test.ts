@@ -11,7 +11,7 @@ describe("hash slots", () => {
     { args: ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"] },
     { emptied: false }
   )
-  it.live("are those the server computes", () =>
+  it.live("hashSlot computes the same slot as the server", () =>
     Effect.gen(function* () {
       const redis = Context.get(yield* Layer.build(RedisClient.layerUrl(cluster.url)), RedisClient.RedisClient)
       const keys = [
@@ -34,8 +34,8 @@ describe("hash slots", () => {
   )
 })
 
-describe("names", () => {
-  it("of pipelines, stages and roles are words: they stand in keys, and in a fence between spaces", () => {
+describe("words", () => {
+  it("a name of a pipeline, stage or role is a word, fit for keys and for a fence's words between spaces", () => {
     for (const name of ["scan", "scan-worker", "2fa"]) expect(Keys.word(name)).toBe(name)
     for (const name of ["", "a b", "a:b", "A", "-a", "a.b", "이코"])
       expect(() => Keys.word(name)).toThrow("is not a word")
@@ -43,7 +43,7 @@ describe("names", () => {
 })
 
 describe("partitions", () => {
-  it("of fixed texts never change: data already stored is found by them", () => {
+  it("the partition of a given text never changes, so that stored data is found again", () => {
     const of = (text: string) => [4, 5, 16].map((partitions) => Keys.partitionOf(text, partitions))
     expect(
       Object.fromEntries(
@@ -58,7 +58,7 @@ describe("partitions", () => {
     })
   })
 
-  it("get about the same number of users", () => {
+  it("sixteen partitions get about the same number of users each", () => {
     const counts = Array.from({ length: 16 }, () => 0)
     for (let i = 0; i < 16_000; i++) counts[Keys.partitionOf(`user ${i}`, 16)]!++
     expect(Math.min(...counts)).toBeGreaterThan(800)
@@ -68,7 +68,7 @@ describe("partitions", () => {
   for (const partitions of [4, 6, 8, 12, 16]) {
     for (const masters of [2, 3, 4]) {
       if (partitions % masters !== 0) continue
-      it(`${partitions} spread over ${masters} masters evenly, each in a slot of its own`, () => {
+      it(`${partitions} partitions spread evenly over ${masters} masters, each in a slot of its own`, () => {
         const all = Keys.tags(partitions).map((tag) => hashSlot(`eco2:{${tag}}:events`))
         const perMaster = Array.from({ length: masters }, () => 0)
         for (const slot of all) perMaster[Math.floor((slot * masters) / slots)]!++
@@ -78,7 +78,7 @@ describe("partitions", () => {
     }
   }
 
-  it("share one slot for all keys of one job, and one for what belongs to the fleet", () => {
+  it("all keys of a partition share one slot, and so do the fleet's", () => {
     for (const partition of Keys.partitionTable(12)) {
       const keys = [
         partition.root,
@@ -99,7 +99,7 @@ describe("partitions", () => {
     expect(hashSlot(Keys.alive)).toBe(hashSlot(Keys.meta))
   })
 
-  it("are named in the table, each key by one row, and a stranger by none", () => {
+  it("each key is named by one row of the key table, and a foreign key by none", () => {
     const id = "9b2f0f7e-5b7f-4c63-9c52-000000000000"
     for (const partition of Keys.partitionTable(16)) {
       for (const [key, name] of [
@@ -127,7 +127,7 @@ describe("partitions", () => {
 describe("the keyspace", () => {
   const redis = Fleet.privateRedis()
 
-  it.live("refuses a process that counts partitions differently, and says which setting disagrees", () =>
+  it.live("a process with another PARTITIONS than the data's is refused at start, with the setting's name", () =>
     Effect.gen(function* () {
       yield* Fleet.joined(redis.url, { partitions: 4 })
       const refusal = yield* Effect.exit(Fleet.joined(redis.url, { partitions: 8 }))

@@ -1,4 +1,4 @@
-/** Redis in trouble, said as what the caller may do: full, frozen, gone, and back again. */
+/** Redis that is full, frozen or away: what callers are answered, and that work resumes. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, References, Schema } from "effect"
 import { Actor, ActorSystem, JobStore } from "@eco2/core"
@@ -21,7 +21,7 @@ describe("a full Redis", () => {
       () => process.send("CONFIG", "SET", "maxmemory", "0")
     )
 
-  it.live("refuses submits, tells and uploads with RedisFull, and stores nothing of them", () =>
+  it.live("a full Redis refuses submits, tells and uploads with RedisFull, and stores nothing of them", () =>
     Effect.gen(function* () {
       const Printer = Actor.make("printer", { Print: Actor.tell({ payload: Schema.String }) })
       const client = yield* Fleet.joined(redis.url)
@@ -41,7 +41,7 @@ describe("a full Redis", () => {
     })
   )
 
-  it.live("lets every other transition and every beat pass, so that the fleet drains", () =>
+  it.live("a full Redis takes every other transition and every beat, so that the fleet's work drains", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 7_200_000 })
@@ -66,7 +66,7 @@ describe("a full Redis", () => {
     })
   )
 
-  it.live("lets transitions of jobs pass that have no entry to give up first: kept, in the lane, on a timer", () =>
+  it.live("a full Redis takes transitions of jobs that have no entry to remove: kept, in the lane, on a timer", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
       const late = yield* Fleet.joined(redis.url, { userConcurrency: 1, clockOffsetMillis: 61_000 })
@@ -88,7 +88,7 @@ describe("a full Redis", () => {
     })
   )
 
-  it.live("does not keep a worker from starting, and the work that is there is done", () =>
+  it.live("a worker starts on a full Redis and completes the jobs that are there", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const first = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
@@ -107,7 +107,7 @@ describe("a full Redis", () => {
 })
 
 describe("a Redis that does not answer", () => {
-  it.live("answers RedisUnavailable where nobody listens, within seconds", () =>
+  it.live("a command to an address where no server listens fails with RedisUnavailable within seconds", () =>
     Effect.gen(function* () {
       const port = yield* Effect.promise(() => RedisServer.freePort())
       const client = yield* clientOf(`redis://127.0.0.1:${port}`)
@@ -119,7 +119,7 @@ describe("a Redis that does not answer", () => {
     })
   )
 
-  it.live("frozen: commands and reads fail within bounds, and once it thaws all goes on over new connections", () =>
+  it.live("a frozen Redis fails commands and reads within bounds, and new connections work once it thaws", () =>
     Effect.gen(function* () {
       const own = yield* RedisServer.scoped()
       const client = yield* clientOf(own.url)
@@ -146,7 +146,7 @@ describe("a Redis that does not answer", () => {
     })
   )
 
-  it.live("restarted without its data: the worker comes back by itself", () =>
+  it.live("a worker goes on by itself after Redis was restarted without its data", () =>
     Effect.gen(function* () {
       const own = yield* RedisServer.scoped()
       const worker = yield* Fleet.working(own.url, Fleet.parcelBehaviors())
@@ -158,7 +158,7 @@ describe("a Redis that does not answer", () => {
   )
 
   it.live(
-    "errors of the server itself are RedisRefused with their code; replies of another shape RedisReplyInvalid",
+    "an error of the server is RedisRefused with its code, and a reply of another shape is RedisReplyInvalid",
     () =>
       Effect.gen(function* () {
         const client = yield* clientOf(redis.url)
@@ -175,7 +175,7 @@ describe("a Redis that does not answer", () => {
 })
 
 describe("a reader", () => {
-  it.live("ends its read at once when unblocked, and does nothing when it is not reading", () =>
+  it.live("a read ends at once when it is unblocked, and unblocking an idle reader does nothing", () =>
     Effect.gen(function* () {
       const client = yield* clientOf(redis.url)
       const reader = yield* client.reader(Keys.alive)
@@ -187,7 +187,7 @@ describe("a reader", () => {
     })
   )
 
-  it.live("whose connection is cut fails, and reads again over a new one", () =>
+  it.live("a reader whose connection is cut fails its read, and reads again over a new one", () =>
     Effect.gen(function* () {
       const client = yield* clientOf(redis.url)
       const reader = yield* client.reader(Keys.alive)

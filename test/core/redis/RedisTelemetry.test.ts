@@ -1,4 +1,4 @@
-/** How full Redis is, as scrapers are told. */
+/** The metrics of Redis's memory. */
 import { describe, expect, it } from "@effect/vitest"
 import { Client } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -29,8 +29,8 @@ const scraping = (url: string) =>
   )
 const freshMetrics = Effect.provideService(Metric.MetricRegistry, new Map())
 
-describe("how full Redis is", () => {
-  it.live("is read when somebody asks: bytes in use, and maxmemory, 0 where there is none", () =>
+describe("Redis's memory metrics", () => {
+  it.live("Redis's memory is read at each scrape: bytes in use, and maxmemory, 0 where there is none", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped()
       const scrape = yield* scraping(server.url)
@@ -45,7 +45,7 @@ describe("how full Redis is", () => {
     }).pipe(freshMetrics)
   )
 
-  it.live("is the last known while Redis is away: a scrape is answered all the same", () =>
+  it.live("a scrape while Redis is away answers with the memory last read", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped()
       const scrape = yield* scraping(server.url)
@@ -56,7 +56,7 @@ describe("how full Redis is", () => {
     }).pipe(freshMetrics)
   )
 
-  it("is on a Cluster that of the master that is full first, not of the one that holds most", () => {
+  it("on a Cluster the memory is that of the master with the largest share in use, not the most bytes", () => {
     const info = (name: string, used: number, limit: number) =>
       ServerInfo.parse(name, `used_memory:${used}\r\nmem_not_counted_for_evict:10\r\nmaxmemory:${limit}\r\n`)
     const fullest = (...servers: ReadonlyArray<ServerInfo.ServerInfo>) => ServerInfo.fullest(servers)?.server

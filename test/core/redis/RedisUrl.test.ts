@@ -23,7 +23,7 @@ describe("REDIS_URL", () => {
     ],
     ["redis+cluster://:pw@a:1,b", { _tag: "Cluster", nodes: [host("a", 1), host("b")], ...plain, password: "pw" }]
   ] as const) {
-    it.effect(`${url} is understood`, () =>
+    it.effect(`REDIS_URL ${url} is understood`, () =>
       Effect.map(RedisUrl.parse(url), (parsed) => expect(parsed).toEqual(expected))
     )
   }
@@ -43,7 +43,7 @@ describe("REDIS_URL", () => {
     ["redis+cluster://a,,b", 'has the unusable host ""'],
     ["redis://user:sec%ret@h", "has a user or password with a stray %; write it as %25"]
   ] as const) {
-    it.effect(`"${url}" is refused: it ${reason}`, () =>
+    it.effect(`REDIS_URL "${url}" is refused: it ${reason}`, () =>
       Effect.gen(function* () {
         const refusal = yield* Effect.flip(RedisUrl.parse(url))
         expect(refusal.reason).toBe(reason)
@@ -57,7 +57,7 @@ describe("REDIS_PASSWORD", () => {
   const under = (env: Record<string, string>) =>
     Effect.provideService(RedisUrl.fromSettings, ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
 
-  it.effect("is the password of a URL without one, as it is; a URL that has its own keeps it", () =>
+  it.effect("REDIS_PASSWORD is the unescaped password of a URL that has none; a URL's own password is kept", () =>
     Effect.gen(function* () {
       const password = "p@ss/w:rd %20?#"
       for (const url of ["redis://h", "redis://eco2@h", "redis+sentinel://a,b?name=m", "redis+cluster://a,b"]) {

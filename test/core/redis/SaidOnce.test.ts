@@ -1,6 +1,6 @@
 /**
- * A4, one trouble after the other on real servers: each is said once when it begins and once when it is over, readiness
- * tells of it, and work goes on by itself afterwards.
+ * A4 on real servers, one trouble at a time: each is logged once when it begins and once when it ends, readiness shows it, and
+ * work resumes by itself.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"
@@ -79,7 +79,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
       { kind: "MASTERDOWN", stale: "no", says: "Redis is a replica that has lost its master" }
     ] as const
     for (const { kind, says, stale } of cases) {
-      it.live(`A4 ${kind} is said once, however often it is answered, and what was sent is done when it is over`, () =>
+      it.live(`A4 ${kind} is logged once however often it is answered, and what was refused is done afterwards`, () =>
         Effect.gen(function* () {
           const server = yield* RedisServer.scoped({ args: ["--replica-serve-stale-data", stale] })
           const admin = yield* operator(server.url)
@@ -117,7 +117,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
     const fill = (admin: Redis) =>
       order(admin, "EVAL", "for i = 1, 1000 do redis.call('SET', 'filler:' .. i, string.rep('x', 64)) end", 0)
 
-    it.live("A4 LOADING is said once, and what was sent is done when it is over", () =>
+    it.live("A4 LOADING is logged once, and commands sent meanwhile are done when it is over", () =>
       Effect.gen(function* () {
         const server = yield* RedisServer.scoped({ args: slowly })
         const admin = yield* operator(server.url)
@@ -136,7 +136,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
       })
     )
 
-    it.live("is used within a second of having loaded, however long it guessed that would take", () =>
+    it.live("a server is used within a second after it has loaded its data, whatever time it had estimated", () =>
       Effect.gen(function* () {
         const server = yield* RedisServer.scoped({ args: slowly })
         const admin = yield* operator(server.url)
@@ -162,7 +162,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
 
   describe("a full Redis", () => {
     it.live(
-      "A4 OOM is said once, makes the process unready while it lasts, and the work in hand drains meanwhile",
+      "A4 OOM is logged once and makes the process unready while it lasts, and work in hand is finished meanwhile",
       () =>
         Effect.gen(function* () {
           const server = yield* RedisServer.scoped()
@@ -191,7 +191,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
   })
 
   describe("a mailbox whose group is gone", () => {
-    it.live("A4 NOGROUP is said once, and once that the mailbox is read again", () =>
+    it.live("A4 NOGROUP is logged once, and once more when the mailbox is read again", () =>
       Effect.gen(function* () {
         const server = yield* RedisServer.scoped()
         const admin = yield* operator(server.url)
@@ -213,7 +213,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
   })
 
   describe("a connection", () => {
-    it.live("that is closed by its own process is no trouble", () =>
+    it.live("a connection that its own process closes is not logged as lost", () =>
       Effect.gen(function* () {
         const server = yield* RedisServer.scoped()
         const admin = yield* operator(server.url)
@@ -225,7 +225,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
     )
 
     it.live(
-      "A4 that cannot be made is said once for the whole process, told by readiness, and said again when it is back",
+      "A4 a server that refuses connections is logged once for the process, makes it unready, and its return is logged",
       () =>
         Effect.gen(function* () {
           const server = yield* RedisServer.scoped()
@@ -251,7 +251,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
         })
     )
 
-    it.live("A4 that has fallen silent is replaced, said once, and told by readiness", () =>
+    it.live("A4 a connection that has fallen silent is replaced, logged once, and makes the process unready", () =>
       Effect.gen(function* () {
         const server = yield* RedisServer.scoped()
         const worker = yield* working(server.url)
@@ -273,7 +273,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
 
   describe("a Cluster", () => {
     it.live(
-      "A4 CLUSTERDOWN after a master's death is said once, and work goes on by itself when the master is back",
+      "A4 CLUSTERDOWN after a master's death is logged once, and work resumes by itself when the master is back",
       () =>
         Effect.gen(function* () {
           const { servers, url } = yield* RedisCluster.start()
@@ -297,7 +297,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
         })
     )
 
-    it.live("of which nothing is left answers RedisUnavailable within bounds", () =>
+    it.live("a Cluster with no master left fails with RedisUnavailable within 20 s, and answers once it is back", () =>
       Effect.gen(function* () {
         const { servers, url } = yield* RedisCluster.start()
         const client = yield* RedisCluster.clientOf(url)
@@ -314,7 +314,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
   })
 })
 
-describe("what is said of a trouble", () => {
+describe("the log of Redis's refusals", () => {
   const made = Effect.fnUntraced(function* (look: Effect.Effect<RedisHealth.Look, RedisError.RedisError>) {
     const logs = LogLines.make()
     const health = yield* RedisHealth.make(look).pipe(Effect.provide(logs.layer))
@@ -323,7 +323,7 @@ describe("what is said of a trouble", () => {
   const noPermission = new RedisError.RedisRefused({ command: "INFO", code: "NOPERM", reply: "NOPERM" })
   const healthy = Effect.succeed({ heard: [ServerInfo.parse("redis:6379", "role:master")], silent: 0 })
 
-  it.effect("where the servers may not be looked at, it is over after ten seconds without a refusal", () =>
+  it.effect("a refusal ends after ten seconds without another where the server's INFO may not be read", () =>
     Effect.gen(function* () {
       const { health, logs } = yield* made(Effect.fail(noPermission))
       health.refused("OOM", "OOM command not allowed")
@@ -338,7 +338,7 @@ describe("what is said of a trouble", () => {
     })
   )
 
-  it.effect("a server at the brink, which refuses now and then, is in trouble once", () =>
+  it.effect("a server that refuses a write now and then is logged as one trouble", () =>
     Effect.gen(function* () {
       const { health, logs } = yield* made(healthy)
       for (const _ of [1, 2, 3, 4, 5]) {
@@ -352,7 +352,7 @@ describe("what is said of a trouble", () => {
   )
 
   it.effect(
-    "a reconnect makes nobody unready; sockets that fail in several ways are one complaint, a wrong password another",
+    "a reconnect leaves the process ready; lost sockets of any cause are logged once, and a wrong password apart",
     () =>
       Effect.gen(function* () {
         const { health, logs } = yield* made(healthy)
@@ -370,7 +370,7 @@ describe("what is said of a trouble", () => {
       })
   )
 
-  it("kinds are told from the reply, also where a script passes it on", () => {
+  it("the kind of a refusal is read from its reply, also from inside a script's error", () => {
     expect(
       RedisHealth.kindOf("OOM command not allowed when used memory > 'maxmemory'. script: f_1, on @user_script:1.")
     ).toBe("OOM")

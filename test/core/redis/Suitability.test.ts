@@ -26,7 +26,7 @@ const refusal = (url: string) => Effect.flip(starting(url, LogLines.make()))
 const unfit = "redis is not fit to hold jobs"
 
 describe("a Redis that evicts", () => {
-  it.live("is refused at start, with what was found, what is needed, and how to start all the same", () =>
+  it.live("a Redis that evicts is refused at start, with its policy, the one needed, and how to start anyway", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped({ args: ["--maxmemory-policy", "allkeys-lru"] })
       const error = yield* refusal(server.url)
@@ -41,7 +41,7 @@ describe("a Redis that evicts", () => {
     })
   )
 
-  it.live("is put up with where REDIS_CHECK=warn, which is said once", () =>
+  it.live("a Redis that evicts is used with REDIS_CHECK=warn, and logged once", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped({ args: ["--maxmemory-policy", "volatile-ttl"] })
       const logs = LogLines.make()
@@ -51,7 +51,7 @@ describe("a Redis that evicts", () => {
     })
   )
 
-  it.live("is refused where one master of a Cluster is it, by that master's name alone", () =>
+  it.live("a Cluster with one master that evicts is refused, naming that master alone", () =>
     Effect.gen(function* () {
       const { servers, url } = yield* RedisCluster.start()
       const [, second] = servers
@@ -67,7 +67,7 @@ describe("a Redis that evicts", () => {
     })
   )
 
-  it.live("that is found after a reconnect is warned of once, however often it reconnects", () =>
+  it.live("an eviction policy set later is warned of once, however often the process reconnects", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped()
       const logs = LogLines.make()
@@ -88,7 +88,7 @@ describe("a Redis that evicts", () => {
 })
 
 describe("a Redis before 7.0", () => {
-  it.live("is refused at start, and put up with where REDIS_CHECK=warn", () =>
+  it.live("a Redis before 7.0 is refused at start, and used with REDIS_CHECK=warn", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped()
       const client = yield* RedisCluster.clientOf(server.url)
@@ -104,8 +104,8 @@ describe("a Redis before 7.0", () => {
   )
 })
 
-describe("a Redis that does not let itself be asked", () => {
-  it.live("is said to be so once, and used", () =>
+describe("a Redis whose INFO is denied", () => {
+  it.live("a Redis whose INFO is denied is used, and that is logged once", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped()
       const client = yield* RedisCluster.clientOf(server.url)
@@ -120,9 +120,9 @@ describe("a Redis that does not let itself be asked", () => {
   )
 })
 
-describe("what INFO says", () => {
+describe("the judgement of INFO", () => {
   const judged = (text: string) => ServerInfo.objections(ServerInfo.parse("redis:6379", text)).length
-  it("speaks against every policy but noeviction, and every release before 7.0", () => {
+  it("every policy but noeviction and every release before 7.0 is objected to", () => {
     const policies = ["allkeys-lru", "allkeys-lfu", "allkeys-random", "volatile-lru", "volatile-ttl", "volatile-random"]
     for (const policy of policies) expect(judged(`redis_version:7.0.0\r\nmaxmemory_policy:${policy}\r\n`)).toBe(1)
     expect(judged("redis_version:7.0.0\r\nmaxmemory_policy:noeviction\r\n")).toBe(0)
@@ -130,12 +130,12 @@ describe("what INFO says", () => {
     expect(judged("redis_version:5.0.14\r\nmaxmemory_policy:allkeys-lru\r\n")).toBe(2)
   })
 
-  it("of Valkey is judged by the release it is compatible with", () => {
+  it("a Valkey is judged by the Redis release it is compatible with", () => {
     const valkey = "# Server\r\nredis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:8.1.0\r\n"
     expect(judged(`${valkey}maxmemory_policy:noeviction\r\n`)).toBe(0)
   })
 
-  it("and what it leaves out is no objection, but told", () => {
+  it("a field that INFO leaves out is no objection, but is reported as unknown", () => {
     const silent = ServerInfo.parse("redis:6379", "# Server\r\n")
     expect(ServerInfo.objections(silent)).toEqual([])
     expect(ServerInfo.untold(silent)).toEqual(["redis_version", "maxmemory_policy"])
@@ -144,7 +144,7 @@ describe("what INFO says", () => {
 })
 
 describe("REDIS_CHECK", () => {
-  it.effect("takes refuse and warn, and stops the process at any other word", () =>
+  it.effect("REDIS_CHECK takes refuse and warn, and any other word stops the process", () =>
     Effect.gen(function* () {
       const read = (env: Record<string, string>) =>
         CoreConfig.pipe(

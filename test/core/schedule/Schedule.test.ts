@@ -36,7 +36,7 @@ const stateOf = (process: Fleet.Process<Fleet.Services>, name: string) =>
 const seconds = (slots: ReadonlyArray<string>) => slots.map((slot) => Date.parse(slot) / 1000)
 
 describe("a schedule", () => {
-  it.live("T1 declared by three workers runs its pipeline once a slot, each slot in turn", () =>
+  it.live("T1 a schedule declared by three workers runs its pipeline once a slot, each slot in turn", () =>
     Effect.gen(function* () {
       const ran: Array<string> = []
       const workers = yield* Effect.forEach([1, 2, 3], () =>
@@ -56,7 +56,7 @@ describe("a schedule", () => {
     })
   )
 
-  it.live("T1 goes on with the others when a worker stops, and stops with the last one", () =>
+  it.live("T1 a schedule goes on when one of its workers stops, and ends with the last one", () =>
     Effect.gen(function* () {
       const ran: Array<string> = []
       const one = yield* Fleet.working(
@@ -81,7 +81,7 @@ describe("a schedule", () => {
     })
   )
 
-  it.live("T1 looked at again within a slot, on the way to another schedule, is counted once", () =>
+  it.live("T1 a slot looked at twice, on the way to another schedule, is counted once", () =>
     Effect.gen(function* () {
       const partition = Keys.partitionOf("ticker", 4)
       const beside = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `beside-${n}`)
@@ -108,7 +108,7 @@ describe("a schedule", () => {
     })
   )
 
-  it.live("tells an actor, once a slot", () =>
+  it.live("a schedule that tells an actor sends one message a slot", () =>
     Effect.gen(function* () {
       const told: Array<string> = []
       const Clockwork = Actor.make("clockwork", { Chime: Actor.tell({ payload: Tick }) })
@@ -139,7 +139,7 @@ describe("a schedule", () => {
     })
   )
 
-  it.live("whose input cannot be made is counted, claims nothing, and holds no other schedule up", () =>
+  it.live("a schedule whose input cannot be made is counted as failed, claims no slot, and delays no other", () =>
     Effect.gen(function* () {
       const ran: Array<string> = []
       const throwing = () => {
@@ -171,7 +171,7 @@ describe("a schedule", () => {
     })
   )
 
-  it.live("with a wrong expression, or a name that is no word or taken, keeps the process from starting", () =>
+  it.live("a schedule with a wrong expression, or a name that is no word or is taken, stops the process at start", () =>
     Effect.gen(function* () {
       const run = { pipeline: TickPipeline, input: () => ({ slot: "" }) }
       for (const [layer, reason] of [
@@ -249,8 +249,8 @@ const loopWithClock = Effect.fnUntraced(function* (
   }
 })
 
-describe("a process whose clock is wrong", () => {
-  it.live("T1 because it was set back while the process ran fires on, each slot once", () =>
+describe("a schedule and a wrong clock", () => {
+  it.live("T1 a process whose clock is set back while it runs goes on firing each slot once", () =>
     Effect.gen(function* () {
       const clock = yield* SteppedClock.make
       const slots: Array<string> = []
@@ -274,7 +274,7 @@ describe("a process whose clock is wrong", () => {
   )
 
   for (const skewMillis of [-3_600_000, 700, 3_600_000]) {
-    it.live(`T1 by ${skewMillis} ms fires neither early nor late nor twice: it goes by Redis's`, () =>
+    it.live(`T1 a process whose clock is off by ${skewMillis} ms fires neither early nor late nor twice`, () =>
       Effect.gen(function* () {
         const process = yield* Fleet.joined(redis.url)
         const { fired, step } = yield* loopWithClock(process, skewMillis)
@@ -291,7 +291,7 @@ describe("a process whose clock is wrong", () => {
   }
 
   for (const skewMillis of [-86_400_000, 86_400_000]) {
-    it.live(`T1 by ${skewMillis} ms fires a slot that was missed at once, not with the next one`, () =>
+    it.live(`T1 a process whose clock is off by ${skewMillis} ms fires a missed slot at once, not with the next`, () =>
       Effect.gen(function* () {
         const earlier = yield* Fleet.joined(redis.url, { clockOffsetMillis: -7_200_000 })
         yield* (yield* loopWithClock(earlier, 0, "1 hour")).step
@@ -301,7 +301,7 @@ describe("a process whose clock is wrong", () => {
     )
   }
 
-  it.live("T1 looks no more often for it, once it knows", () =>
+  it.live("T1 a process whose clock is an hour off looks once a slot after its first look, not more often", () =>
     Effect.gen(function* () {
       const { step } = yield* loopWithClock(yield* Fleet.joined(redis.url), 3_600_000)
       for (let i = 0; i < 2; i++) yield* step

@@ -79,7 +79,7 @@ const declared = (asked: Asked = {}) =>
   })
 
 describe("a slot", () => {
-  it.live("T1 fires once, whoever asks how often: one of ten processes hands its job in", () =>
+  it.live("T1 a slot that ten processes ask for many times fires once, with one job", () =>
     Effect.gen(function* () {
       const { after, first } = yield* declared()
       const late = yield* after(1)
@@ -119,7 +119,7 @@ describe("a slot", () => {
     })
   )
 
-  it.live("T1 asked for again because the answer was lost is answered as the first time, and fires no more", () =>
+  it.live("T1 a repeated call for a slot whose answer was lost gets the first answer and fires no second job", () =>
     Effect.gen(function* () {
       const { after } = yield* declared({ overlap: "allow" })
       const late = yield* after(1)
@@ -131,7 +131,7 @@ describe("a slot", () => {
     })
   )
 
-  it.live("T1 is decided by Redis's clock: asked for too early it does not fire, and fires when it has come", () =>
+  it.live("T1 a slot asked for before its time by Redis's clock does not fire, and fires when its time has come", () =>
     Effect.gen(function* () {
       const { after, before, first } = yield* declared()
       expect(yield* outcome(before, { slot: first })).toBe("early")
@@ -140,7 +140,7 @@ describe("a slot", () => {
     })
   )
 
-  it.live("T1 missed together with others fires once on return: the latest", () =>
+  it.live("T1 of several missed slots only the latest fires, once", () =>
     Effect.gen(function* () {
       const { after, first } = yield* declared()
       const late = yield* after(5 * hour + minute)
@@ -152,7 +152,7 @@ describe("a slot", () => {
     })
   )
 
-  it.live("of before the schedule was first declared never fires", () =>
+  it.live("a slot before the schedule was first declared never fires", () =>
     Effect.gen(function* () {
       const { after } = yield* ground
       const late = yield* after(minute)
@@ -162,7 +162,7 @@ describe("a slot", () => {
     })
   )
 
-  it.live("that finds the mailbox full is not claimed: it fires once there is room", () =>
+  it.live("a slot that finds the mailbox full is not claimed, and fires once there is room", () =>
     Effect.gen(function* () {
       const { after, before } = yield* declared()
       const [partition] = yield* before.run(Effect.map(Keyspace, (keyspace) => [keyspace.of("nightly")]))
@@ -181,7 +181,7 @@ describe("a slot", () => {
     })
   )
 
-  it.live("finds the mailbox as large as an operator has set it", () =>
+  it.live("a schedule checks the mailbox against the capacity that an operator has set", () =>
     Effect.gen(function* () {
       const { after, before } = yield* declared()
       const partition = yield* before.run(Effect.map(Keyspace, (keyspace) => keyspace.of("nightly")))
@@ -200,7 +200,7 @@ describe("a slot", () => {
     })
   )
 
-  it.live("T1 is not fired again by a process that goes on after Redis lost its data", () =>
+  it.live("T1 a slot is not fired again by a process that goes on after Redis lost its data", () =>
     Effect.gen(function* () {
       const { after, before } = yield* declared()
       const { now } = yield* look(before)
@@ -214,7 +214,7 @@ describe("a slot", () => {
 })
 
 describe("a run that is still open", () => {
-  it.live("lets the next slot pass, counted; once it is over the slot after that fires", () =>
+  it.live("a slot whose last run is still open is skipped and counted, and the slot after the run's end fires", () =>
     Effect.gen(function* () {
       const { after, first } = yield* declared()
       const { jobId } = yield* look(yield* after(1))
@@ -230,7 +230,7 @@ describe("a run that is still open", () => {
     })
   )
 
-  it.live("lets the next slot fire where runs may overlap", () =>
+  it.live("a slot whose last run is still open fires where overlap is allowed", () =>
     Effect.gen(function* () {
       const { after } = yield* declared({ overlap: "allow" })
       expect(yield* outcome(yield* after(1), { overlap: "allow" })).toBe("fired")
@@ -240,7 +240,7 @@ describe("a run that is still open", () => {
     })
   )
 
-  it.live("ends at its own deadline, if the schedule gives one", () =>
+  it.live("a schedule's own deadline is the deadline of its jobs", () =>
     Effect.gen(function* () {
       const { after } = yield* declared()
       const { jobId, now } = yield* look(yield* after(1), { work: { deadlineMillis: 10 * minute } })
@@ -251,8 +251,8 @@ describe("a run that is still open", () => {
   )
 })
 
-describe("an operator", () => {
-  it.live("pauses a schedule: no slot fires, and none of those that passed when it is resumed", () =>
+describe("an operator's call", () => {
+  it.live("a paused schedule fires no slot, and none of those missed when it is resumed", () =>
     Effect.gen(function* () {
       const { after, before } = yield* declared()
       yield* before.run(schedules((all) => all.pause("nightly")))
@@ -270,7 +270,7 @@ describe("an operator", () => {
     })
   )
 
-  it.live("runs it now, paused or not, with the latest slot's input; not beside a run that is open", () =>
+  it.live("a schedule run by hand runs its latest slot's input, also while paused, but not beside an open run", () =>
     Effect.gen(function* () {
       const { after, before } = yield* declared({ work: { payload: `{"weight":7}` } })
       yield* before.run(schedules((all) => all.pause("nightly")))
@@ -293,7 +293,7 @@ describe("an operator", () => {
     })
   )
 
-  it.live("runs it beside an open run where runs may overlap", () =>
+  it.live("a schedule run by hand runs beside an open run where overlap is allowed", () =>
     Effect.gen(function* () {
       const { before } = yield* declared({ overlap: "allow" })
       const run = before.run(schedules((all) => all.runNow("nightly")))
@@ -326,7 +326,7 @@ describe("an operator", () => {
     )
   const runTwice = runLossily(() => null)
 
-  it.live("runs it once, though the call is sent twice, and is answered as the first time", () =>
+  it.live("a run by hand that is sent twice runs once, and answers as the first time", () =>
     Effect.gen(function* () {
       const { before } = yield* declared()
       const id = yield* before.run(runTwice)
@@ -334,7 +334,7 @@ describe("an operator", () => {
     })
   )
 
-  it.live("runs it once, though another's run came before the call was sent again", () =>
+  it.live("a run by hand that is sent again after another's run still runs once", () =>
     Effect.gen(function* () {
       const { before } = yield* declared({ overlap: "allow" })
       const another = "00000000-0000-5000-8000-000000000000"
@@ -344,7 +344,7 @@ describe("an operator", () => {
     })
   )
 
-  it.live("has its message told once, though the call is sent twice", () =>
+  it.live("a run by hand that is sent twice tells its actor once", () =>
     Effect.gen(function* () {
       const { before } = yield* declared({
         work: { mailbox: "bell", stage: "", kind: "Ring", plan: "", payload: "{}" }
@@ -354,7 +354,7 @@ describe("an operator", () => {
     })
   )
 
-  it.live("is told when the mailbox is full, and when there is no such schedule", () =>
+  it.live("a run by hand answers full for a full mailbox, and fails for an unknown schedule", () =>
     Effect.gen(function* () {
       const { before } = yield* declared()
       const partition = yield* before.run(Effect.map(Keyspace, (keyspace) => keyspace.of("nightly")))
@@ -379,8 +379,8 @@ describe("an operator", () => {
   )
 })
 
-describe("a changed expression", () => {
-  it.live("replays no slot of before it came into force", () =>
+describe("a schedule whose expression changed", () => {
+  it.live("a changed expression fires no slot from before it came into force", () =>
     Effect.gen(function* () {
       const { after } = yield* declared()
       const late = yield* after(minute)
@@ -391,7 +391,7 @@ describe("a changed expression", () => {
     })
   )
 
-  it.live("stands over the old one's processes while anybody declares it, and is theirs again when nobody does", () =>
+  it.live("a changed expression holds back processes with the old one for 150 s after it was last declared", () =>
     Effect.gen(function* () {
       const { after, before, first } = yield* declared()
       const { now } = yield* look(before)
@@ -405,8 +405,8 @@ describe("a changed expression", () => {
   )
 })
 
-describe("a schedule nobody declares any more", () => {
-  it.live("never fires, says so, and is forgotten after ninety days", () =>
+describe("a schedule that no process declares", () => {
+  it.live("a schedule that no process declares never fires, is shown so, and is forgotten after ninety days", () =>
     Effect.gen(function* () {
       const { after, before, first } = yield* declared()
       expect(yield* stateOf(before)).toMatchObject({ declared: true, next: first })

@@ -8,14 +8,14 @@ const at = (iso: string) => Date.parse(iso)
 const iso = (millis: number) => new Date(millis).toISOString()
 
 describe("an interval", () => {
-  it("has its slots at its multiples since 1970, wherever a process starts counting", () => {
+  it("an interval's slots are its multiples since 1970, whenever a process starts counting", () => {
     const every = timing(Timing.every("5 minutes"))
     expect(every.text).toBe("every 5m")
     expect(iso(every.latest(at("2026-05-01T10:04:59.999Z")))).toBe("2026-05-01T10:00:00.000Z")
     expect(iso(every.latest(at("2026-05-01T10:05:00Z")))).toBe("2026-05-01T10:05:00.000Z")
     expect(iso(every.next(at("2026-05-01T10:05:00Z")))).toBe("2026-05-01T10:10:00.000Z")
   })
-  it("is at least a second, and a length of time", () => {
+  it("an interval is a duration of at least a second", () => {
     for (const wrong of ["999 millis", "0 seconds", "infinity", "sometimes"] as const)
       expect(Timing.every(wrong as "0 seconds")).toMatchObject({ failure: { _tag: "TimingInvalid" } })
     expect(timing(Timing.every("1 second")).text).toBe("every 1s")
@@ -23,18 +23,18 @@ describe("an interval", () => {
 })
 
 describe("a cron expression", () => {
-  it("is read in its time zone", () => {
+  it("a cron expression is read in its time zone", () => {
     const seoul = timing(Timing.cron(" 0  9 * * 1-5 ", "Asia/Seoul"))
     expect(seoul.text).toBe("cron 0 9 * * 1-5 Asia/Seoul")
     expect(iso(seoul.next(at("2026-05-01T00:00:00Z")))).toBe("2026-05-04T00:00:00.000Z")
     expect(iso(seoul.latest(at("2026-05-01T00:00:00Z")))).toBe("2026-05-01T00:00:00.000Z")
     expect(iso(timing(Timing.cron("0 9 * * *")).next(at("2026-05-01T00:00:00Z")))).toBe("2026-05-01T09:00:00.000Z")
   })
-  it("may name seconds", () => {
+  it("a cron expression may have a field for seconds", () => {
     const tens = timing(Timing.cron("*/10 * * * * *"))
     expect(iso(tens.latest(at("2026-05-01T00:00:19.5Z")))).toBe("2026-05-01T00:00:10.000Z")
   })
-  it("has one slot a day when clocks change, and the same ones seen from before and from after", () => {
+  it("a daily cron expression has one slot a day when clocks change, seen from before and from after", () => {
     const daily = timing(Timing.cron("30 2 * * *", "Europe/Berlin"))
     const slots = (from: string, count: number) => {
       const found = [daily.next(at(from))]
@@ -59,7 +59,7 @@ describe("a cron expression", () => {
       }
     }
   })
-  it("is refused, and the refusal says why, when it or its time zone is none, or it never comes", () => {
+  it("a cron expression that is none, has an unknown time zone or never comes is refused with the reason", () => {
     for (const [expression, zone, reason] of [
       ["* * *", "UTC", "is not a cron expression"],
       ["61 * * * *", "UTC", "is not a cron expression"],

@@ -22,7 +22,7 @@ const connected = (url: string, commandTimeout = 5000) => {
 }
 
 describe("RedisServer", () => {
-  it("answers as soon as start resolves, and is gone with its folder after stop", async () => {
+  it("RedisServer.start resolves to a server that answers; stop ends it and removes its folder", async () => {
     const server = await started()
     expect(await connected(server.url).ping()).toBe("PONG")
     await server.stop()
@@ -31,7 +31,7 @@ describe("RedisServer", () => {
     await server.stop()
   })
 
-  it("comes back on the same port with what was on disk after kill9", async () => {
+  it("a server killed with kill9 restarts on the same port with what was on disk", async () => {
     const server = await started({ args: ["--appendonly", "yes", "--appendfsync", "always"] })
     await connected(server.url).set("kept", "yes")
     const { pid } = server
@@ -42,7 +42,7 @@ describe("RedisServer", () => {
     expect(await connected(server.url).get("kept")).toBe("yes")
   })
 
-  it("keeps its connections and answers nothing while frozen, and stops even then", async () => {
+  it("a frozen server keeps its connections and answers nothing, and can be stopped", async () => {
     const server = await started()
     const client = connected(server.url, 100)
     await client.ping()
@@ -56,7 +56,7 @@ describe("RedisServer", () => {
     expect(startOf(server.pid)).toBeUndefined()
   })
 
-  it("works in a folder whose name has spaces and quotes, and leaves a given folder alone", async () => {
+  it("a server runs in a folder with spaces and quotes in its name, and does not remove a given folder", async () => {
     const folder = mkdtempSync(join(tmpdir(), 'eco2 it\'s "here" '))
     onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
     const server = await started({ directory: folder, args: ["--appendonly", "yes"] })
@@ -65,7 +65,7 @@ describe("RedisServer", () => {
     expect(existsSync(join(folder, "redis.log"))).toBe(true)
   })
 
-  it("says why it did not start, with the server's own words", async () => {
+  it("a server that does not start fails with the server's own words", async () => {
     await expect(RedisServer.start({ args: ["--maxmemory", "much"] })).rejects.toThrow(/ended at once.*\n.*maxmemory/s)
     const occupant = createServer().listen(0, "127.0.0.1")
     onTestFinished(() => void occupant.close())
@@ -83,23 +83,23 @@ describe("RedisServer", () => {
     return { program, directory: folder, pid: () => Number(readFileSync(join(folder, "pid"), "utf8")) }
   }
 
-  it("leaves no process behind that never becomes ready", async () => {
+  it("a server that never becomes ready leaves no process behind", async () => {
     const { pid, ...options } = mute()
     await expect(RedisServer.start({ ...options, readyMillis: 300 })).rejects.toThrow("in time")
     expect(startOf(pid())).toBeUndefined()
   })
 
-  it("leaves no process behind when its start is interrupted", async () => {
+  it("an interrupted start leaves no server process behind", async () => {
     const { pid, ...options } = mute()
     await Effect.runPromise(Effect.scoped(RedisServer.scoped(options)).pipe(Effect.timeoutOption(300)))
     await expect.poll(() => startOf(pid())).toBeUndefined()
   })
 
-  it("says so when the program does not exist", async () => {
+  it("a program that does not exist is named by the failed start", async () => {
     await expect(RedisServer.start({ program: join(tmpdir(), "absent") })).rejects.toThrow("cannot be run")
   })
 
-  it("as a scoped resource lives exactly as long as its scope", async () => {
+  it("a scoped server runs exactly as long as its scope", async () => {
     const pid = await Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {
@@ -112,7 +112,7 @@ describe("RedisServer", () => {
     expect(startOf(pid)).toBeUndefined()
   })
 
-  it("is there for every test file under `redisUrl`", async () => {
+  it("every test file has a running server under `redisUrl`", async () => {
     expect(await connected(inject("redisUrl")).ping()).toBe("PONG")
   })
 })

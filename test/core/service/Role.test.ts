@@ -9,8 +9,8 @@ const get = (url: string) =>
     return { status: response.status, body: await response.text() }
   })
 
-describe("a role that is starting", () => {
-  it.live("is alive and not ready, answers every request, and is ready once its app is there", () =>
+describe("Role", () => {
+  it.live("a starting role answers healthz with 200 and all else with 503, and is ready once its app is built", () =>
     Effect.gen(function* () {
       const port = yield* Effect.promise(freePort)
       const listening = yield* Deferred.make<void>()

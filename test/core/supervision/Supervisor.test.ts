@@ -18,8 +18,8 @@ const dying = (lives: number) => {
   return { begun, run }
 }
 
-describe("a supervised loop", () => {
-  it.effect("is started again after a pause that grows from a tenth of a second, and each restart is counted", () =>
+describe("Supervisor", () => {
+  it.effect("a loop that dies is restarted after a pause that doubles from 100 ms, and each restart is counted", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make()
       const { begun, run } = dying(5)
@@ -31,7 +31,7 @@ describe("a supervised loop", () => {
     }).pipe(quietly)
   )
 
-  it.effect("that fails more often than its intensity allows is given up: it says so, and runs no more", () =>
+  it.effect("a loop that dies more often than allowed is given up: LoopFailed names it, and it runs no more", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make()
       const { begun, run } = dying(Infinity)
@@ -51,7 +51,7 @@ describe("a supervised loop", () => {
     }).pipe(quietly)
   )
 
-  it.effect("is never given up for failures further apart than its intensity counts", () =>
+  it.effect("a loop whose failures are further apart than the counted period is never given up", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make()
       let lives = 0
@@ -66,7 +66,7 @@ describe("a supervised loop", () => {
     }).pipe(quietly)
   )
 
-  it.effect("counts for itself: two that fail seldom are not one that fails often", () =>
+  it.effect("each loop's failures are counted separately: two that fail seldom are not one that fails often", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make()
       const loops = [dying(2), dying(2), dying(2)]
@@ -77,7 +77,7 @@ describe("a supervised loop", () => {
     }).pipe(quietly)
   )
 
-  it.effect("that ends by itself is started again, and let go while stopping", () =>
+  it.effect("a loop that ends by itself is restarted, but not while stopping", () =>
     Effect.gen(function* () {
       let stopping = false
       let begun = 0
@@ -99,7 +99,7 @@ describe("a supervised loop", () => {
     }).pipe(quietly)
   )
 
-  it.effect("that dies while stopping is started again: work under way still needs it", () =>
+  it.effect("a loop that dies while stopping is restarted, as work in hand still needs it", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make({ stopping: () => true })
       const { begun, run } = dying(1)
@@ -109,7 +109,7 @@ describe("a supervised loop", () => {
     }).pipe(quietly)
   )
 
-  it.effect("that is interrupted with its scope is neither counted nor started again", () =>
+  it.effect("a loop interrupted with its scope is neither counted nor restarted", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make()
       const scope = yield* Scope.make()
@@ -123,7 +123,7 @@ describe("a supervised loop", () => {
     }).pipe(quietly)
   )
 
-  it.effect("says each failure once, with its cause", () =>
+  it.effect("each failure of a loop is logged once, with its cause", () =>
     Effect.gen(function* () {
       const said: Array<string> = []
       const logger = Logger.make(({ cause, logLevel, message }) => {

@@ -1,11 +1,11 @@
-/** What a loop meets again and again is said twice: when it begins, and when it is over. */
+/** A repeated failure is logged twice: when it begins, and when it ends. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as OutageLog from "../../../packages/core/src/telemetry/OutageLog.ts"
 import * as LogLines from "../redis/LogLines.ts"
 
-describe("a complaint", () => {
-  it.effect("is said once, its end once, and both again the next time", () =>
+describe("Complaint", () => {
+  it.effect("a complaint is logged once when it begins and once when it ends, and again the next time", () =>
     Effect.gen(function* () {
       const logs = LogLines.make()
       const outage = OutageLog.make("it rains", "the sun shines")

@@ -21,7 +21,7 @@ const submitted = Effect.provideService(Fleet.submit(), Tracer.ParentSpan, paren
 const isDone = ({ state }: { readonly state: string }) => state === "done"
 
 describe("a job's trace", () => {
-  it.live("is its submitter's, and every stage's handler stands under that span", () =>
+  it.live("a job has its submitter's trace, and every stage's handler runs under that span", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const seen: Array<string> = []
@@ -32,7 +32,7 @@ describe("a job's trace", () => {
     })
   )
 
-  it.live("has a span of its own for each stage where spans are exported", () =>
+  it.live("each stage of a job has a span of its own where spans are exported", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const spans: Array<string> = []
@@ -51,7 +51,7 @@ describe("a job's trace", () => {
     })
   )
 
-  it("is a new and valid one where the submitter has none", () => {
+  it("a job without a submitter's trace gets a new and valid one", () => {
     const texts = new Set(Array.from({ length: 50 }, () => Effect.runSync(Tracing.current)))
     expect(texts.size).toBe(50)
     for (const text of texts) expect(Tracing.format(Tracing.parse(text)!)).toBe(text)

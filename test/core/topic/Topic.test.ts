@@ -9,8 +9,8 @@ import { follow, Prices, priced, publish, stored } from "./TopicFixture.ts"
 const redis = Fleet.privateRedis()
 const { log, state } = Keys.topic("shop.prices")
 
-describe("publish", () => {
-  it.live("answers when log and state have the event", () =>
+describe("Topic.publish", () => {
+  it.live("a publish answers once log and state have the event", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const id = yield* publish(shop, priced("apple", 30))
@@ -20,7 +20,7 @@ describe("publish", () => {
     })
   )
 
-  it.live("sets, removes and replaces fields of the state", () =>
+  it.live("an event sets, removes and replaces fields of the state", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       yield* publish(shop, priced("apple", 30))
@@ -32,7 +32,7 @@ describe("publish", () => {
     })
   )
 
-  it.live("refuses what would give the state more fields than it may have, and changes nothing", () =>
+  it.live("an event that would give the state too many fields is refused, and changes nothing", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const many = (from: number, count: number) =>
@@ -53,7 +53,7 @@ describe("publish", () => {
     })
   )
 
-  it.live("refuses an event of more bytes than are allowed", () =>
+  it.live("an event with too many bytes is refused", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const refusal = yield* Effect.flip(shop.run(Topic.publish(Prices, priced("x".repeat(140_000), 1))))
@@ -62,7 +62,7 @@ describe("publish", () => {
     })
   )
 
-  it.live("keeps about as many events as the topic says", () =>
+  it.live("a topic's log keeps about as many events as its history says", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const Short = Topic.make("short", { event: Schema.Int, history: 100 })
@@ -83,8 +83,8 @@ describe("publish", () => {
   })
 })
 
-describe("a follower", () => {
-  it.live("that comes late is current before its follow resumes, and is told what follows", () =>
+describe("Topic.follow", () => {
+  it.live("a follower that comes late is current before its follow resumes, and gets the events after", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       yield* publish(shop, priced("apple", 30))
@@ -99,7 +99,7 @@ describe("a follower", () => {
     })
   )
 
-  it.live("of a topic nothing was ever published to is told the first event", () =>
+  it.live("a follower of a topic without any event yet gets the first one", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const first = yield* follow(shop)
@@ -109,7 +109,7 @@ describe("a follower", () => {
     })
   )
 
-  it.live("sees each event once and in order, however many publish while it joins", () =>
+  it.live("a follower sees each event once and in order, however many are published while it joins", () =>
     Effect.gen(function* () {
       const shops = yield* Effect.all([Fleet.joined(redis.url), Fleet.joined(redis.url), Fleet.joined(redis.url)])
       const reader = yield* Fleet.joined(redis.url)
@@ -141,7 +141,7 @@ describe("a follower", () => {
     })
   )
 
-  it.live("is one of three in three processes, and each sees all", () =>
+  it.live("three followers in three processes each see all events", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const processes = yield* Effect.all([1, 2, 3].map(() => Fleet.joined(redis.url)))
@@ -154,7 +154,7 @@ describe("a follower", () => {
     })
   )
 
-  it.live("has caught up once what was published before is applied, and not before", () =>
+  it.live("caughtUp resumes once all events published before are applied, and not before", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const gate = yield* Deferred.make<void>()
@@ -170,7 +170,7 @@ describe("a follower", () => {
     })
   )
 
-  it.live("mirrors the state in memory", () =>
+  it.live("a mirror holds the topic's state in memory", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       yield* publish(shop, priced("apple", 30))
@@ -186,7 +186,7 @@ describe("a follower", () => {
     })
   )
 
-  it.live("of a topic whose owner keeps the state: what is published while the snapshot is loaded comes after it", () =>
+  it.live("a topic without a state: events published while the snapshot is loaded come after it, in order", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const Bare = Topic.make("bare", { event: Schema.Int })
@@ -216,7 +216,7 @@ describe("a follower", () => {
     })
   )
 
-  it.live("fails to follow when the first snapshot cannot be had, and leaves nothing behind", () =>
+  it.live("a follow whose first snapshot cannot be had fails, and leaves nothing behind", () =>
     Effect.gen(function* () {
       const topics = yield* Topic.Topics
       const follow = topics.follow(Prices, { snapshot: () => Effect.fail("no room"), event: () => Effect.void })
@@ -232,7 +232,7 @@ describe("a follower", () => {
     )
   )
 
-  it.live.skipIf(Fleet.onCluster)("shares one connection with all others of its process, whatever their topics", () =>
+  it.live.skipIf(Fleet.onCluster)("all followers of a process share one connection, whatever their topics", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const Other = Topic.make("other", { event: Schema.Int })
@@ -264,7 +264,7 @@ describe("a follower", () => {
     })
   )
 
-  it.live("that has left is told nothing more, and the others are", () =>
+  it.live("a follower that has left gets nothing more, and the others go on", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const scope = yield* Scope.make()

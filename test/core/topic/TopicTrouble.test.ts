@@ -1,4 +1,4 @@
-/** What may come between a topic and its followers, and that each of them knows all there is when it is over. */
+/** Failures between a topic and its followers: every follower is up to date again afterwards. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
 import { Topic } from "@eco2/core"
@@ -24,7 +24,7 @@ const reading = (process: Fleet.Process<Fleet.Services>) =>
   Fleet.until(process.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xread "))
 
 describe("a follower cut off from Redis", () => {
-  it.live("knows that it is blind, catches up from the log when it is back, and sees each event once", () =>
+  it.live("a follower that is cut off reports itself blind, catches up from the log, and sees each event once", () =>
     Effect.gen(function* () {
       const { away, proxy, shop } = yield* ground
       const follower = yield* follow(away)
@@ -48,7 +48,7 @@ describe("a follower cut off from Redis", () => {
     })
   )
 
-  it.live("takes the state again where the log has gone on without it", () =>
+  it.live("a follower that is cut off while the log is trimmed past its place loads the state again", () =>
     Effect.gen(function* () {
       const { away, proxy, shop } = yield* ground
       const follower = yield* follow(away)
@@ -69,8 +69,8 @@ describe("a follower cut off from Redis", () => {
   )
 })
 
-describe("a follower whose connection stays", () => {
-  it.live("takes the state again when the log was trimmed past its place while it was held up", () =>
+describe("a follower that stays connected", () => {
+  it.live("a slow follower whose place was trimmed from the log loads the state again", () =>
     Effect.gen(function* () {
       const { away, proxy, shop } = yield* ground
       const follower = yield* follow(away)
@@ -90,7 +90,7 @@ describe("a follower whose connection stays", () => {
     })
   )
 
-  it.live("takes the state again when Redis was emptied and something is published anew", () =>
+  it.live("a follower loads the state again after Redis was emptied and an event is published", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const follower = yield* follow(shop)
@@ -103,7 +103,7 @@ describe("a follower whose connection stays", () => {
     })
   )
 
-  it.live("is not ended by an event it cannot read: says so, takes the state, and goes on", () =>
+  it.live("a follower logs an event it cannot read, loads the state again, and goes on", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const follower = yield* follow(shop)
@@ -121,7 +121,7 @@ describe("a follower whose connection stays", () => {
     })
   )
 
-  it.live("leaves out a value of the state it cannot read, and knows the others", () =>
+  it.live("a follower leaves out a value of the state that it cannot read, and has the others", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       yield* publish(shop, priced("apple", 30))
@@ -131,7 +131,7 @@ describe("a follower whose connection stays", () => {
     })
   )
 
-  it.live("whose handler dies of an event takes the state again, and goes on", () =>
+  it.live("a follower whose handler dies of an event loads the state again, and goes on", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       let died = 0
@@ -150,7 +150,7 @@ describe("a follower whose connection stays", () => {
     })
   )
 
-  it.live("that is slow holds no other up, and takes the state when more waits than it may keep", () =>
+  it.live("a slow follower delays no other, and loads the state again when more waits than it may keep", () =>
     Effect.gen(function* () {
       const shop = yield* Fleet.joined(redis.url)
       const gate = yield* Deferred.make<void>()
@@ -174,8 +174,8 @@ describe("a follower whose connection stays", () => {
   )
 })
 
-describe("Redis", () => {
-  it.live("that comes back without its data: followers take the state there is", () =>
+describe("Redis under a topic", () => {
+  it.live("followers of a Redis that comes back without its data have the state that is there", () =>
     Effect.gen(function* () {
       const { server, shop } = yield* ground
       const follower = yield* follow(shop)
@@ -191,7 +191,7 @@ describe("Redis", () => {
     })
   )
 
-  it.live("that is full takes events all the same", () =>
+  it.live("a full Redis takes a topic's events", () =>
     Effect.gen(function* () {
       const { shop } = yield* ground
       const follower = yield* follow(shop)
@@ -205,7 +205,7 @@ describe("Redis", () => {
     })
   )
 
-  it.live("whose answer to a publish is lost is asked again, and has published once", () =>
+  it.live("a publish whose answer was lost is sent again, and has published once", () =>
     Effect.gen(function* () {
       const { away, proxy, shop } = yield* ground
       yield* publish(shop, priced("apple", 30))
@@ -223,8 +223,8 @@ describe("Redis", () => {
   )
 })
 
-describe("what is said", () => {
-  it.live("an interruption is two lines in the log, one when it begins and one when it is over", () =>
+describe("the topic's log lines", () => {
+  it.live("an interruption of a follower is logged once when it begins and once when it is over", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped()
       const proxy = yield* Effect.acquireRelease(

@@ -1,4 +1,4 @@
-/** A slot is free when its work ends, however it ends. */
+/** A slot is free once its work has ended in any way. */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Layer } from "effect"
 import { ActorSystem, Mailbox } from "@eco2/core"
@@ -6,8 +6,8 @@ import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 
-describe("the slot of a delivery", () => {
-  it.live("A5 is free again though its work is told to end before its first step", () =>
+describe("ActorSystem.work", () => {
+  it.live("A5 a delivery that is released before its first step frees its slot", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const worker = yield* Fleet.working(

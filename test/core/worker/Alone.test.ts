@@ -1,6 +1,6 @@
 /**
- * An entry that keeps killing its process (A2): tried alone before it is given up, so that the guilty is told from those who
- * happened to be in work beside it; jobs and messages without a job alike.
+ * An entry that keeps killing its process (A2) runs alone before it is buried, to tell it from those that ran beside it; for
+ * jobs and for messages without a job.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Schema } from "effect"
@@ -41,7 +41,7 @@ const makeBench = Effect.gen(function* () {
 })
 const condemned = (client: Fleet.Process<Fleet.Services>) => client.send("ZADD", Keys.alive, 1, "victim")
 
-describe("a job whose stage killed three processes", () => {
+describe("a job that was begun three times without a settled result", () => {
   /** Begun by a process that dies of it, so often that the next begin finds `deliveries` unsettled ones. */
   const deadly = Effect.fnUntraced(function* (client: Fleet.Process<Fleet.Services>, deliveries: number) {
     const victim = yield* Fleet.byHand(client, "victim")
@@ -53,7 +53,7 @@ describe("a job whose stage killed three processes", () => {
   const weighing = (bench: Effect.Success<typeof makeBench>) =>
     Fleet.parcelBehaviors({ weigh: (_, job) => Effect.as(bench.work(job.id), { grams: 1 }) })
 
-  it.live("A2 begins when all others in its process are over, and nothing is begun beside it", () =>
+  it.live("A2 a job that killed three processes runs alone: begun after all others, with none begun beside it", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const suspect = yield* deadly(client, 3)
@@ -80,7 +80,7 @@ describe("a job whose stage killed three processes", () => {
     })
   )
 
-  it.live("A2 that was begun less often is taken up beside others", () =>
+  it.live("A2 a job that killed two processes begins beside other work", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const bystander = yield* deadly(client, 2)
@@ -94,7 +94,7 @@ describe("a job whose stage killed three processes", () => {
     })
   )
 
-  it.live("A2 two of them are in work one after the other, never side by side", () =>
+  it.live("A2 two jobs that killed three processes each run one after the other, never side by side", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const one = yield* deadly(client, 3)
@@ -113,7 +113,7 @@ describe("a job whose stage killed three processes", () => {
     })
   )
 
-  it.live("A5 that waits to be alone is handed back when its process stops", () =>
+  it.live("A5 a job that waits to run alone is handed back when its process stops", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const suspect = yield* deadly(client, 3)
@@ -148,7 +148,7 @@ describe("a message that killed its processes", () => {
     return Behavior.layer(Printer, Effect.succeed(handlers))
   }
 
-  it.live("A2 three times is handled with nothing beside it", () =>
+  it.live("A2 a message that killed three processes is handled with no other work beside it", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* deadly(client, 3)
@@ -168,7 +168,7 @@ describe("a message that killed its processes", () => {
     })
   )
 
-  it.live("A2 five times is a dead letter, and its handler is not called", () =>
+  it.live("A2 a message that killed five processes becomes a dead letter, and its handler is not called", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* deadly(client, 5)
@@ -182,7 +182,7 @@ describe("a message that killed its processes", () => {
     })
   )
 
-  it.live("A2 fewer than three times is handled like any other", () =>
+  it.live("A2 a message that killed two processes is handled beside other work", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       yield* deadly(client, 2)

@@ -17,8 +17,8 @@ const lettersCounted = (reason: string) =>
     ({ count }) => count
   )
 
-describe("deliveries", () => {
-  it.live("A2 are counted at begin; the sixth begin without a settled result answers exhausted", () =>
+describe("the delivery count", () => {
+  it.live("A2 each begin counts as a delivery; the sixth begin without a settled result answers exhausted", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -34,7 +34,7 @@ describe("deliveries", () => {
     })
   )
 
-  it.live("A2 are counted anew after a settled result", () =>
+  it.live("A2 a settled result sets a job's delivery count back to zero", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -82,7 +82,7 @@ describe("deliveries", () => {
   )
 })
 
-describe("a process's fibers equal its pending list", () => {
+describe("fibers and the pending list", () => {
   it.live("A4 an entry lost between read and work is adopted while the process is idle", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
@@ -111,7 +111,7 @@ describe("a process's fibers equal its pending list", () => {
   )
 
   it.live(
-    "A4 work on an entry that belongs to another process now is interrupted, and nothing is recorded for it",
+    "A4 work on an entry that another process holds by now is interrupted, and nothing is recorded for that attempt",
     () =>
       Effect.gen(function* () {
         const begun = yield* Deferred.make<void>()
@@ -140,8 +140,8 @@ describe("a process's fibers equal its pending list", () => {
   )
 })
 
-describe("entries nobody can work on", () => {
-  it.live("A1 an entry that names no job ends as a dead letter, and never loops", () =>
+describe("an entry that no handler can work on", () => {
+  it.live("A1 an entry that names no valid job becomes a dead letter and is not delivered again", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
       const [partition] = (yield* worker.run(Keyspace)).partitions
@@ -159,7 +159,7 @@ describe("entries nobody can work on", () => {
   )
 
   it.live(
-    "A1 an entry whose job is gone leaves a letter JobGone, counted and logged; one whose job is over just goes",
+    "A1 an entry whose job is gone leaves a JobGone letter, counted and logged; one whose job has ended is just removed",
     () =>
       Effect.gen(function* () {
         const counted = lettersCounted("JobGone")
@@ -179,7 +179,7 @@ describe("entries nobody can work on", () => {
       })
   )
 
-  it.live("A1 an entry whose job's hash is of another make leaves a letter JobUnreadable, counted and logged", () =>
+  it.live("A1 an entry whose job's hash is unreadable leaves a JobUnreadable letter, which is counted and logged", () =>
     Effect.gen(function* () {
       const counted = lettersCounted("JobUnreadable")
       const before = yield* counted
@@ -205,8 +205,8 @@ describe("entries nobody can work on", () => {
   )
 })
 
-describe("a begin that comes late", () => {
-  it.live("A1 takes nothing over where its entry was acknowledged meanwhile, or its mailbox is gone", () =>
+describe("a late begin", () => {
+  it.live("A1 a begin whose entry was acknowledged, or whose mailbox is gone, changes nothing in the job", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const hand = yield* Fleet.byHand(client, "hand")
@@ -224,7 +224,7 @@ describe("a begin that comes late", () => {
   )
 
   it.live(
-    "A1 takes an entry off that stands for no job any more: the job is over, or another entry stands for it",
+    "A1 a begin with a stray entry removes that entry, both when another entry stands for the job and when the job has ended",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)
@@ -246,7 +246,7 @@ describe("a begin that comes late", () => {
   )
 
   it.live(
-    "J1 ends a job whose fence nobody can read: a letter says so, entry and timer go, and the hash with the letter",
+    "J1 a begin that cannot read the job's fence ends the job: a letter is left, entry and timer go, the hash expires with it",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)
@@ -267,8 +267,8 @@ describe("a begin that comes late", () => {
   )
 })
 
-describe("after Redis lost everything", () => {
-  it.live("mailboxes and leases are made again, once, and new jobs are worked off", () =>
+describe("Redis after data loss", () => {
+  it.live("a worker whose Redis lost all data makes mailboxes and its lease again, and completes new jobs", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
       const client = yield* Fleet.joined(redis.url)

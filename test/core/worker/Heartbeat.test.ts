@@ -1,4 +1,4 @@
-/** How soon the heartbeat looks again where the dead may have left something (A1), and that what it takes is handed on (A4). */
+/** When the heartbeat looks for entries of dead processes (A1), and that what it takes over is worked on (A4). */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import { ActorSystem } from "@eco2/core"
@@ -11,8 +11,8 @@ const redis = Fleet.privateRedis()
 const lease = 300
 const isDone = ({ state }: { readonly state: string }) => state === "done"
 
-describe("a look at the consumers nobody beats for", () => {
-  it.live("A1 that comes too early to judge them is followed by one with each beat, not a minute later", () =>
+describe("the look for consumers without a lease", () => {
+  it.live("A1 a look that comes too early to judge a consumer is repeated with each beat, not a minute later", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const ghost = yield* Fleet.byHand(client, "ghost")
@@ -26,7 +26,7 @@ describe("a look at the consumers nobody beats for", () => {
     })
   )
 
-  it.live("A1 comes with every lease for a while once a dead process was cleared: a read of its may end late", () =>
+  it.live("A1 looks go on every lease after a dead process was cleared, and find what its last read took late", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const victim = yield* Fleet.byHand(client, "victim")
@@ -54,8 +54,8 @@ describe("a look at the consumers nobody beats for", () => {
   )
 })
 
-describe("a process whose machine's clock is set back", () => {
-  it.live("A1 buries the dead and goes on answering for its work", () =>
+describe("a clock that is set back", () => {
+  it.live("A1 a process whose clock was set back an hour still takes over from the dead and stays ready", () =>
     Effect.gen(function* () {
       const clock = yield* SteppedClock.make
       const worker = yield* clock.on(Fleet.working(redis.url, Fleet.parcelBehaviors()))
@@ -75,9 +75,9 @@ describe("a process whose machine's clock is set back", () => {
   )
 })
 
-describe("taking up what the process holds and nobody works on", () => {
+describe("reconciling with the pending list", () => {
   it.live.skipIf(Fleet.onCluster)(
-    "A4 an ask withdrawn after the answer that brought it was lost is let go, not listed for ever",
+    "A4 a pending entry that was deleted before its process heard of it is dropped from the pending list, once",
     () =>
       Effect.gen(function* () {
         const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
@@ -106,7 +106,7 @@ describe("taking up what the process holds and nobody works on", () => {
 })
 
 describe("taking over", () => {
-  it.live("A4 what was taken of one partition is worked on, though taking that of the next failed", () =>
+  it.live("A4 entries taken over from one partition are worked on although the take-over of the next one failed", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const victim = yield* Fleet.byHand(client, "victim")

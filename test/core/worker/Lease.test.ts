@@ -1,6 +1,6 @@
 /**
- * Who holds what (A1): the lease is the process's, entries of the living are never taken, those of the dead within a lease,
- * and no consumer is removed while it holds something.
+ * Leases belong to processes (A1): a living process's entries are never taken, a dead one's are taken within a lease, and no
+ * consumer is removed while it holds entries.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber } from "effect"
@@ -19,8 +19,8 @@ const condemn = (...tokens: ReadonlyArray<string>) =>
   Lease.Lease.use((service) => Effect.orDie(service.condemn(tokens)))
 const token = ActorSystem.use((system) => Effect.sync(() => system.token()))
 
-describe("a lease", () => {
-  it.live("A1 is over one LEASE after the last beat, and not before", () =>
+describe("Lease.beat and Lease.condemn", () => {
+  it.live("A1 a lease ends one LEASE after the last beat, and not before", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const almost = yield* Fleet.joined(redis.url, { clockOffsetMillis: lease - 200 })
@@ -34,7 +34,7 @@ describe("a lease", () => {
     })
   )
 
-  it.live("A1 a beat tells when the next of the others' leases is over", () =>
+  it.live("A1 a beat's reply tells the earliest end of the other processes' leases", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       expect((yield* client.run(beat("a", "register"))).nextExpiryMillis).toBe(null)
@@ -52,7 +52,7 @@ describe("a lease", () => {
     })
   )
 
-  it.live("A1 a process that beat in time cannot be condemned; a condemned one never beats again under its name", () =>
+  it.live("A1 a process that beat in time cannot be condemned; a condemned one cannot beat again under its name", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, later)
@@ -67,7 +67,7 @@ describe("a lease", () => {
     })
   )
 
-  it.live("A1 a process nobody has heard of is dead, and no call but its first beat makes it known", () =>
+  it.live("A1 a token without a lease counts as dead, and only its registering beat makes it a member", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       expect(yield* client.run(condemn("forgotten"))).toEqual(["forgotten"])
@@ -78,7 +78,7 @@ describe("a lease", () => {
     })
   )
 
-  it.live("A1 condemning again does not renew a condemnation: ten minutes later the name is forgotten", () =>
+  it.live("A1 a repeated condemnation does not renew the first: the name is forgotten after ten minutes", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const late = yield* Fleet.joined(redis.url, later)
@@ -94,7 +94,7 @@ describe("a lease", () => {
     })
   )
 
-  it.live("A1 who leaves with nothing is forgotten at once, who abandons something is listed as dead at once", () =>
+  it.live("A1 a process that leaves is forgotten at once; one that abandons entries is listed as dead at once", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       for (const name of ["a", "b", "c"]) yield* client.run(beat(name, "register"))
@@ -105,7 +105,7 @@ describe("a lease", () => {
     })
   )
 
-  it.live("A1 a process that has just died is seen however many were condemned lately", () =>
+  it.live("A1 a process that has just died is listed although 250 others were condemned lately", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const now = yield* Fleet.timeOf(client)
@@ -119,7 +119,7 @@ describe("a lease", () => {
   )
 })
 
-describe("taking over", () => {
+describe("Lease.reap", () => {
   const threeHeld = Effect.gen(function* () {
     const client = yield* Fleet.joined(redis.url)
     const victim = yield* Fleet.byHand(client, "victim")
@@ -135,7 +135,7 @@ describe("taking over", () => {
   })
   const count = (reaped: Lease.Reaped) => reaped.taken.flatMap(({ entries }) => entries).length
 
-  it.live("A1 takes no more than there are free slots, and removes the dead consumer only once it holds nothing", () =>
+  it.live("A1 a reap takes no more than the free slots, and removes the dead consumer only once it holds nothing", () =>
     Effect.gen(function* () {
       const { client, reap } = yield* threeHeld
       expect(count(yield* reap("heir", 0))).toBe(0)
@@ -149,7 +149,7 @@ describe("taking over", () => {
     })
   )
 
-  it.live("A1 gives each entry to one heir, however many reap at once", () =>
+  it.live("A1 each entry of a dead process goes to one heir, however many processes reap at once", () =>
     Effect.gen(function* () {
       const { client, reap } = yield* threeHeld
       const both = yield* Effect.all([reap("one", 3), reap("two", 3), reap("three", 3)], { concurrency: 3 })
@@ -158,7 +158,7 @@ describe("taking over", () => {
     })
   )
 
-  it.live("A1 leaves out an entry that was deleted meanwhile, and a mailbox that does not exist", () =>
+  it.live("A1 a reap leaves out an entry that was deleted meanwhile, and a mailbox that does not exist", () =>
     Effect.gen(function* () {
       const { client, held, ids, reap } = yield* threeHeld
       yield* client.run(Fleet.cancel(ids[0]!))
@@ -170,8 +170,8 @@ describe("taking over", () => {
   )
 })
 
-describe("a fleet", () => {
-  it.live("A1 never takes a living process's entries, however many leases its work takes", () =>
+describe("a fleet of processes", () => {
+  it.live("A1 a living process's entries are never taken, even when its work outlasts four leases", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const begun = yield* Deferred.make<void>()
@@ -197,7 +197,7 @@ describe("a fleet", () => {
   )
 
   it.live(
-    "A1 a process reaps only after one whole lease of beats of its own, and then at once, though it is idle",
+    "A1 a process reaps only after one whole lease of its own beats, and then at once, even while it is idle",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)
@@ -215,7 +215,7 @@ describe("a fleet", () => {
       })
   )
 
-  it.live("A1 entries of a consumer nobody ever beat for are found and taken too", () =>
+  it.live("A1 entries of a consumer that never had a lease are found and taken over", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const ghost = yield* Fleet.byHand(client, "ghost")
@@ -258,7 +258,7 @@ describe("a fleet", () => {
     })
   )
 
-  it.live("A1 a condemned process's result that was already paid for counts, once", () =>
+  it.live("A1 a condemned process's finished result still counts, once, although an heir has begun the stage", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const gate = yield* Deferred.make<void>()
@@ -287,7 +287,7 @@ describe("a fleet", () => {
     })
   )
 
-  it.live("A1 two processes work off one mailbox together, each entry once", () =>
+  it.live("A1 two processes share one mailbox, and each entry is worked on once", () =>
     Effect.gen(function* () {
       const calls: Array<string> = []
       const behaviors = Fleet.parcelBehaviors({ labelled: (id) => calls.push(id) })

@@ -1,4 +1,4 @@
-/** What a read brings belongs to the name it was made under (A1). */
+/** Entries that a read brings belong to the consumer name that the read was made with (A1). */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { CoreConfig, Mailbox, Policies } from "@eco2/core"
@@ -9,9 +9,9 @@ import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 
-describe("a reader whose process lost its name", () => {
+describe("Reader", () => {
   it.live.skipIf(Fleet.onCluster)(
-    "A1 hands on nothing that a read under the lost name brought, and reads on under the new one",
+    "A1 a reader whose process changed its name hands on nothing that a read under the old name brought, and reads on",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)

@@ -11,7 +11,7 @@ const cases = [1, 2, 4, 8].flatMap((n) =>
 )
 
 describe("the reader's plan", () => {
-  it("never asks a mailbox for more than its free slots, nor a full one for anything", () => {
+  it("a read plan asks a full mailbox for nothing, and any other for at least one and at most its free slots", () => {
     for (const { a, b, partitions, turn } of cases) {
       const ask = plan(
         [
@@ -34,12 +34,12 @@ describe("the reader's plan", () => {
     }
   })
 
-  it("asks nothing when nothing is free", () => {
+  it("a read plan without any free slot is null", () => {
     expect(plan([["a", 0]], Keys.partitionTable(4), 0)).toBe(null)
     expect(plan([], Keys.partitionTable(4), 0)).toBe(null)
   })
 
-  it("asks every partition where there are slots enough, and says so", () => {
+  it("a read plan with enough free slots asks every partition, and says when it left some out", () => {
     for (const { a, b, partitions, turn } of cases) {
       const ask = plan(
         [
@@ -56,7 +56,7 @@ describe("the reader's plan", () => {
     }
   })
 
-  it("asks each partition within as many turns as there are partitions, with one slot only", () => {
+  it("a read plan with one free slot asks each of eight partitions within eight turns", () => {
     const partitions = Keys.partitionTable(8)
     const asked = new Set<string>()
     for (let turn = 0; turn < 8; turn++) {

@@ -17,7 +17,7 @@ const policy = Retry.policy<Busy | Refused | Flaky | Odd>({
 const told = (decision: Retry.Decision) =>
   decision._tag === "give-up" ? "give up" : `${decision._tag} in ${Duration.toMillis(decision.delay)}`
 
-describe("the retry policy", () => {
+describe("Retry", () => {
   for (const [error, attempt, expected] of [
     [new Refused(), 1, "give up"],
     [new Flaky(), 1, "again in 3000"],
@@ -30,12 +30,12 @@ describe("the retry policy", () => {
     [new Busy({ retryAfter: 7 }), 1, "later in 7000"],
     [new Busy({ retryAfter: 7 }), 900, "later in 7000"]
   ] as const) {
-    it.effect(`answers attempt ${attempt} of ${error._tag} with: ${expected}`, () =>
+    it.effect(`Retry answers attempt ${attempt} of ${error._tag} with: ${expected}`, () =>
       Effect.map(policy.decide(error, attempt), (decision) => expect(told(decision)).toBe(expected))
     )
   }
 
-  it.effect("gives an error no rule names three more attempts, ever later, spread by chance", () =>
+  it.effect("an error that no rule names is retried three times, after about 1, 2 and 4 s with jitter", () =>
     Effect.gen(function* () {
       const standard = Retry.policy<Odd>()
       for (const [attempt, millis] of [
@@ -56,14 +56,14 @@ describe("the retry policy", () => {
     })
   )
 
-  it.effect("gives a defect one more attempt after a second", () =>
+  it.effect("a defect is retried once, after a second", () =>
     Effect.gen(function* () {
       expect(told(yield* Retry.defects(1))).toBe("again in 1000")
       expect(told(yield* Retry.defects(2))).toBe("give up")
     })
   )
 
-  it.effect("sends results ever slower, but at least every two seconds, for as long as it takes", () =>
+  it.effect("a result that Redis did not take is sent again after 50 ms, then twice as long, up to every 2 s", () =>
     Effect.gen(function* () {
       const step = yield* Schedule.toStep(Retry.settling)
       const delays: Array<number> = []
@@ -73,7 +73,7 @@ describe("the retry policy", () => {
     })
   )
 
-  it.effect("sees the typed error of a failure, and the defect where there is none", () =>
+  it.effect("the reason of a failure is its typed error, or its defect where there is no error", () =>
     Effect.gen(function* () {
       const typed = yield* Effect.exit(Effect.fail(new Odd()))
       const defect = yield* Effect.exit(Effect.die("a bug"))

@@ -12,8 +12,8 @@ const held = (process: Fleet.Process<Fleet.Services>) =>
     (all) => all.flatMap((one) => Object.values(one)).reduce((sum, one) => sum + one, 0)
   )
 
-describe("stopping", () => {
-  it.live("A5 finishes what fits into the grace period and takes nothing more", () =>
+describe("a stopping process", () => {
+  it.live("A5 a stopping process finishes what fits into the grace period and takes no new work", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const gate = yield* Deferred.make<void>()
@@ -41,7 +41,7 @@ describe("stopping", () => {
     })
   )
 
-  it.live("A5 hands back what does not fit: no attempt spent, nothing told, and a new process takes it at once", () =>
+  it.live("A5 work that outlasts the grace period is handed back without an attempt or event, and taken at once", () =>
     Effect.gen(function* () {
       const begun = yield* Deferred.make<void>()
       const client = yield* Fleet.joined(redis.url)
@@ -63,7 +63,7 @@ describe("stopping", () => {
     })
   )
 
-  it.live("A5 under load leaves no entry behind in its name, and does not wait for anything it need not wait for", () =>
+  it.live("A5 a process that stops under load leaves no pending entry, costs no extra attempt and is gone in 3 s", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       for (let round = 0; round < 4; round++) {
@@ -97,7 +97,7 @@ describe("stopping", () => {
   )
 
   it.live(
-    "A5 an entry that the last read brings while an idle process stops is worked on or handed back, never left",
+    "A5 an entry that the last read brings while an idle process stops is worked on or handed back, never left pending",
     () =>
       Effect.gen(function* () {
         const client = yield* Fleet.joined(redis.url)

@@ -1,7 +1,7 @@
 /**
- * What a defect leads to. In a handler it is that message's failure; around it, the actor's; in a loop, the loop's: it goes
- * on anew, nothing it held is lost (A1, A4), and what fails too often stops the process's work in order (A5), so that others
- * take it over. The rule itself, in virtual time: Supervisor.test.ts.
+ * What a defect leads to. In a handler it fails that message; in taking or settling it counts against the actor; in a loop the
+ * loop is restarted and loses nothing (A1, A4). What fails too often stops its process in order (A5), so that others take
+ * over. The rule itself, in virtual time: Supervisor.test.ts.
  */
 import { beforeEach, describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Fiber, Layer, Schedule, Schema, Scope } from "effect"
@@ -66,7 +66,7 @@ describe("a defect in a handler", () => {
   const only = Stage.make("only", { needs: { input: Schema.String }, output: Schema.String, progress: 100 })
   const Single = Pipeline.make("single", { input: Schema.String }).add(only)
 
-  it.live("is its stage's failure: tried once more, then the job is parked with a letter, and no actor is blamed", () =>
+  it.live("a defect in a stage's handler is retried once, then the job is parked with a letter; no loop restarts", () =>
     Effect.gen(function* () {
       let calls = 0
       const process = yield* working(
@@ -95,7 +95,7 @@ describe("a defect in a handler", () => {
     })
   )
 
-  it.live("is its message's failure: tried once more, then a letter, and no actor is blamed", () =>
+  it.live("a defect in a message's handler is retried once, then leaves a letter; no loop restarts", () =>
     Effect.gen(function* () {
       let calls = 0
       const process = yield* working(
@@ -120,8 +120,8 @@ describe("a defect in a handler", () => {
   )
 })
 
-describe("a defect in taking up deliveries", () => {
-  it.live("A4 frees their slots, and each entry is taken up again by itself", () =>
+describe("a defect in taking deliveries", () => {
+  it.live("A4 a defect in taking deliveries frees their slots, and each entry is taken again without new traffic", () =>
     Effect.gen(function* () {
       const taken: Array<ReadonlyArray<string>> = []
       const process = yield* working(
@@ -142,7 +142,7 @@ describe("a defect in taking up deliveries", () => {
     })
   )
 
-  it.live("A4 leaves those already in work alone", () =>
+  it.live("A4 a defect in taking deliveries leaves those already in work alone", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()
       const taken: Array<string> = []
@@ -195,7 +195,7 @@ describe("a defect in taking up deliveries", () => {
     })
   )
 
-  it.live("A2 in settling too: the entry is begun anew until it is buried, its actor not given up for it alone", () =>
+  it.live("A2 a job whose results always die in settling is buried after five deliveries, and its actor goes on", () =>
     Effect.gen(function* () {
       let calls = 0
       const process = yield* working(
@@ -215,7 +215,7 @@ describe("a defect in taking up deliveries", () => {
   )
 
   it.live(
-    "A5 again and again: the process finishes what it has in hand, takes nothing more, and others take over",
+    "A5 an actor that dies six times in a minute stops its process: work in hand is finished, and another process takes over",
     () =>
       Effect.gen(function* () {
         const gate = yield* Deferred.make<void>()
@@ -268,7 +268,7 @@ describe("a defect in a loop of the process", () => {
       return Effect.forEach(deliveries, done, { discard: true })
     })
 
-  it.live("A1 a reader that dies reads on, with all its slots", () =>
+  it.live("A1 a reader that dies is restarted and reads on with all its slots", () =>
     Effect.gen(function* () {
       const said: Array<string> = []
       const breaking: BrokenRedis.Breaking = new Map([["XREADGROUP", "before"]])
@@ -282,7 +282,7 @@ describe("a defect in a loop of the process", () => {
     })
   )
 
-  it.live("A4 what a reader had read when it died is taken up, though nobody was handed it", () =>
+  it.live("A4 entries that a reader had read when it died are taken up, although no handler had got them", () =>
     Effect.gen(function* () {
       const said: Array<string> = []
       const breaking: BrokenRedis.Breaking = new Map()
@@ -297,7 +297,7 @@ describe("a defect in a loop of the process", () => {
     })
   )
 
-  it.live("A1 a heartbeat that dies a few times loses no lease", () =>
+  it.live("A1 a heartbeat that dies twice keeps its process's lease", () =>
     Effect.gen(function* () {
       const said: Array<string> = []
       const breaking: BrokenRedis.Breaking = new Map()
@@ -312,7 +312,7 @@ describe("a defect in a loop of the process", () => {
     })
   )
 
-  it.live("A5 each of them that fails on and on is named, and the process ends its work in order", () =>
+  it.live("A5 a reader, heartbeat or timer loop that dies six times is named, and its process stops in order", () =>
     Effect.forEach(
       [
         ["reader", "XREADGROUP"],
@@ -351,7 +351,7 @@ describe("a defect in the event tail", () => {
       return { tail, told, gaps }
     })
 
-  it.live("J4 is a gap, and the tail goes on after the event it died of", () =>
+  it.live("J4 a defect in following events is reported as a gap, and the tail goes on after that event", () =>
     Effect.gen(function* () {
       const client = yield* joined
       let deaths = 0
@@ -376,7 +376,7 @@ describe("a defect in the event tail", () => {
     })
   )
 
-  it.live("again and again is told to those who run it", () =>
+  it.live("an event tail that dies six times fails with LoopFailed for its owner", () =>
     Effect.gen(function* () {
       const client = yield* joined
       const { tail } = yield* inScope(
@@ -395,8 +395,8 @@ describe("a defect in the event tail", () => {
   )
 })
 
-describe("a role with an actor that fails too often", () => {
-  it.live("A5 is not ready and says why, finishes its work, and exits with 1; another process takes over", () =>
+describe("a role whose actor fails too often", () => {
+  it.live("A5 a role whose actor dies six times is unready, finishes its work and exits with 1; others go on", () =>
     Effect.gen(function* () {
       const said: Array<Child.Line> = []
       const child = Child.start({

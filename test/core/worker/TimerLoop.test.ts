@@ -1,4 +1,4 @@
-/** When timers and schedules are looked at: each partition by itself, and whatever is done to the machine's clock. */
+/** When timers and schedules are looked at: each partition separately, and also after the machine's clock was set back. */
 import { describe, expect, it } from "@effect/vitest"
 import { Keyspace } from "@eco2/core/redis"
 import type { Keys } from "@eco2/core/redis"
@@ -41,8 +41,8 @@ const looking = Effect.fnUntraced(function* (away: (partition: Keys.Partition) =
   return { loop, looks, partitions }
 })
 
-describe("timers", () => {
-  it.live("of a partition are served while the server of another does not answer", () =>
+describe("TimerLoop", () => {
+  it.live("a partition's timers are served while the servers of all others do not answer", () =>
     Effect.gen(function* () {
       const dead = new Set<Keys.Partition>()
       const { loop, looks, partitions } = yield* looking((partition) => dead.has(partition))
@@ -57,7 +57,7 @@ describe("timers", () => {
     })
   )
 
-  it.live("are served whether or not the machine's clock is set back", () =>
+  it.live("timers are served on after the machine's clock was set back an hour", () =>
     Effect.gen(function* () {
       const clock = yield* SteppedClock.make
       const { loop, looks, partitions } = yield* clock.on(looking())

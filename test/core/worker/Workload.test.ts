@@ -1,6 +1,6 @@
 /**
- * What a process holds, counted: a stage's concurrency is never exceeded by kept and read jobs together, whatever happens in
- * whatever order, and neither kind starves the other.
+ * The slots of a process: kept and read jobs together never exceed a stage's concurrency, in any order of events, and neither
+ * kind starves the other.
  */
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -35,8 +35,8 @@ const random = (seed: number) => () => {
 
 afterEach(() => vi.restoreAllMocks())
 
-describe("a delivery that is to be alone", () => {
-  it("A2 leaves no slot for anything else, and ends every reader's read, until it is finished", async () => {
+describe("a delivery that runs alone", () => {
+  it("A2 a delivery that runs alone leaves no free slot and pauses every read until it is finished", async () => {
     const workload = serving(concurrencies)
     const suspect = taken(workload, "weigh")
     const waits = Effect.runFork(workload.alone(suspect))
@@ -124,7 +124,7 @@ describe("the slots of a process", () => {
   })
 
   for (const first of ["kept", "read", "either"] as const) {
-    it(`kept and read jobs both get on when more of both wait than fit, ${first} first`, () => {
+    it(`kept and read jobs both progress when more of both wait than fit, with ${first} jobs first`, () => {
       const next = random(7)
       const workload = serving({ weigh: 100, label: 10 })
       let kept: Array<Delivery> = []
@@ -162,14 +162,14 @@ describe("the slots of a process", () => {
     })
   }
 
-  it("kept jobs alone leave the reader one slot, so that it finds out who waits", () => {
+  it("kept jobs leave the reader one slot of their stage", () => {
     const workload = serving({ weigh: 100, label: 10 })
     while (workload.reserve("label")) workload.move(taken(workload, "weigh"), "label")
     expect(workload.busy("label")).toBe(9)
     expect(workload.readable("label")).toBe(1)
   })
 
-  it("a stage nobody was kept for within a second has all its slots for reads", () => {
+  it("a stage for which no job was kept within a second has all its slots for reads", () => {
     let at = 0
     vi.spyOn(performance, "now").mockImplementation(() => at)
     const workload = serving({ label: 10 })
@@ -181,7 +181,7 @@ describe("the slots of a process", () => {
     expect(workload.readable("label")).toBe(10)
   })
 
-  it("A5 a stopping process promises no slot, and neither does one that does not serve the stage", () => {
+  it("A5 a stopping process reserves no slot, nor does one that does not serve the stage", () => {
     const workload = serving({ label: 10 })
     expect(workload.reserve("ship")).toBe(false)
     workload.stopping = true
@@ -189,7 +189,7 @@ describe("the slots of a process", () => {
     expect(workload.readable("label")).toBe(0)
   })
 
-  it("a delivery kept over several stages takes one slot, its last, whose end alone frees it", () => {
+  it("a job kept over several stages holds one slot, that of its last stage, and frees it when it ends", () => {
     const workload = serving(concurrencies)
     const delivery = taken(workload, "weigh")
     for (const stage of ["label", "ship"]) {
@@ -201,7 +201,7 @@ describe("the slots of a process", () => {
     expect(names.map((name) => workload.busy(name))).toEqual([0, 0, 0, 0])
   })
 
-  it.live("A1 taking over the work of the dead waits for reads, not for commits that may keep their jobs", () =>
+  it.live("A1 the take-over from the dead waits for reads under way, not for commits that may keep their jobs", () =>
     Effect.gen(function* () {
       const workload = serving({ label: 10 })
       workload.reserve("label")
@@ -215,7 +215,7 @@ describe("the slots of a process", () => {
     })
   )
 
-  it.live("A5 a result on its way is let through, and what would follow it is told to end", () =>
+  it.live("A5 a delivery whose result is on its way is not interrupted, but marked to be handed back afterwards", () =>
     Effect.gen(function* () {
       const workload = serving({ label: 10 })
       const delivery = taken(workload, "label")

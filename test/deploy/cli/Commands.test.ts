@@ -63,7 +63,7 @@ const failed = async (cause: string) => {
 }
 
 describe("eco2 policy", () => {
-  it("shows what is set, sets it, and takes it back", async () => {
+  it("eco2 policy shows what is set, sets a policy, and resets it", async () => {
     expect(await lines("policy", "show")).toEqual([
       "nothing is set: the environment and the code say how mailboxes work"
     ])
@@ -88,7 +88,7 @@ describe("eco2 policy", () => {
     )
   })
 
-  it("says what is wrong, with the exit code for it", async () => {
+  it("eco2 policy says what is wrong, with the exit code for it", async () => {
     expect(await eco2("policy", "set", "scan.rule")).toMatchObject({ code: 2 })
     expect(await eco2("policy", "set", "scan.rule", "--timeout", "soon")).toMatchObject({
       code: 2,
@@ -100,7 +100,7 @@ describe("eco2 policy", () => {
 })
 
 describe("eco2 jobs", () => {
-  it("lists open jobs and ended ones, by state, owner and pipeline", async () => {
+  it("eco2 jobs lists open and ended jobs, by state, owner and pipeline", async () => {
     const first = await ann.accepted()
     const second = await client(gateway, "bob").accepted()
     await hand.begin(second)
@@ -119,7 +119,7 @@ describe("eco2 jobs", () => {
     expect((await json("jobs", "list", "--state", "cancelled")).jobs).toHaveLength(2)
   })
 
-  it("says on standard error when not all jobs were looked at", async () => {
+  it("eco2 jobs says on standard error when it did not look at all jobs", async () => {
     const [partition] = Keys.partitionTable(4)
     const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
     await hand.send("ZADD", partition!.timers, ...strangers)
@@ -129,7 +129,7 @@ describe("eco2 jobs", () => {
     await hand.send("DEL", partition!.timers)
   })
 
-  it("shows one, cancels it, and says when it is over or unknown", async () => {
+  it("eco2 jobs shows a job, cancels it, and says when it is over or unknown", async () => {
     const id = await ann.accepted()
     expect(await json("jobs", "show", id)).toMatchObject({ job_id: id, state: "waiting", owner: "ann", error: null })
     const shown = await lines("jobs", "show", id)
@@ -155,7 +155,7 @@ describe("eco2 jobs", () => {
 })
 
 describe("eco2 dead", () => {
-  it("lists letters of all mailboxes, of one, of one cause; shows one", async () => {
+  it("eco2 dead lists letters of all mailboxes, of one, or of one cause, and shows one", async () => {
     expect(await lines("dead", "list")).toEqual(["no dead letters"])
     const id = await failed("ModelRefused")
     const other = await failed("Outage")
@@ -172,7 +172,7 @@ describe("eco2 dead", () => {
     expect(await json("dead", "list", "--limit", "1", "--mailbox", "scan.rule")).toEqual([])
   })
 
-  it("J2 redrives by name, by cause and all; discards", async () => {
+  it("J2 eco2 dead redrives letters by id, by cause and all, and discards them", async () => {
     const named = await failed("ModelRefused")
     await failed("Outage")
     await failed("Nonsense")
@@ -196,7 +196,7 @@ describe("eco2 dead", () => {
     expect(await json("dead", "list")).toEqual([])
   })
 
-  it("asks to be told which, and takes no name for one that is none", async () => {
+  it("eco2 dead without a letter's id is a usage error, and an unknown mailbox is not found", async () => {
     for (const words of [
       ["redrive"],
       ["redrive", "--mailbox", "scan.vision"],
@@ -210,8 +210,8 @@ describe("eco2 dead", () => {
   })
 })
 
-describe("a mailbox of which the gateway has no code", () => {
-  it("is listed once it has been served, after those of its own; its dead letters and its policy are there too", async () => {
+describe("a mailbox that the gateway does not know", () => {
+  it("a mailbox of other code is listed once it was served, with its dead letters and its policy", async () => {
     const names: ReadonlyArray<string> = (await json("mailboxes")).map(({ mailbox }: { mailbox: string }) => mailbox)
     expect([names[0], names.filter((name) => name === "sweep.clean").length]).toEqual(["scan.vision", 1])
     expect(names).toEqual([...new Set(names)])
@@ -225,7 +225,7 @@ describe("a mailbox of which the gateway has no code", () => {
 })
 
 describe("eco2 mailboxes and eco2 processes", () => {
-  it("tell what waits and is in work, and who lives", async () => {
+  it("eco2 mailboxes counts waiting and pending entries, and eco2 processes lists live processes", async () => {
     const before = await json("mailboxes")
     const id = await ann.accepted()
     expect((await json("mailboxes"))[0]).toMatchObject({ mailbox: "scan.vision", entries: before[0].entries + 1 })
@@ -241,7 +241,7 @@ describe("eco2 mailboxes and eco2 processes", () => {
 })
 
 describe("eco2 schedules", () => {
-  it("lists them, pauses and resumes one, runs it now", async () => {
+  it("eco2 schedules lists schedules, pauses and resumes one, and runs it now", async () => {
     expect(await json("schedules", "list")).toMatchObject([{ name: "nightly", paused: false, declared: true }])
     const table = await lines("schedules", "list")
     expect(table[0]).toMatch(/^SCHEDULE +WHEN +WORK +STATE +LAST RUN +NEXT +FIRES +SKIPS +LAST JOB$/)
@@ -264,8 +264,8 @@ describe("eco2 schedules", () => {
   })
 })
 
-describe("what goes wrong", () => {
-  it("is a usage error, told on standard error with the command's help, and code 2", async () => {
+describe("errors of the command line", () => {
+  it("a usage error is printed on standard error with the command's help, with code 2", async () => {
     for (const words of [
       [],
       ["nothing"],
@@ -280,13 +280,13 @@ describe("what goes wrong", () => {
     }
   })
 
-  it("is asked for as help on standard output, code 0", async () => {
+  it("--help prints the command's help on standard output, with code 0", async () => {
     const { code, err, out } = await eco2("jobs", "list", "--help")
     expect([code, err]).toEqual([0, ""])
     expect(out).toContain("--state")
   })
 
-  it("is refused without a secret, and with a wrong one, code 4", async () => {
+  it("a missing or wrong secret is refused, with code 4", async () => {
     const refusal = async (env: Readonly<Record<string, string>>) => {
       const { code, err, out } = await runWith({ ECO2_URL: gateway.address, ...env })("mailboxes", "--json")
       expect([code, out]).toEqual([4, ""])
@@ -296,7 +296,7 @@ describe("what goes wrong", () => {
     expect(await refusal({ INTERNAL_SECRET: `${secret}?` })).toContain("(FORBIDDEN)")
   })
 
-  it("is unreachable where nobody answers, and where the store is away, code 5", async () => {
+  it("a gateway or store that does not answer is code 5", async () => {
     const port = await RedisServer.freePort()
     const nobody = await runWith({ ECO2_URL: `http://127.0.0.1:${port}`, INTERNAL_SECRET: secret })("mailboxes")
     expect(nobody).toEqual({
@@ -314,7 +314,7 @@ describe("what goes wrong", () => {
     await bereft.stop()
   })
 
-  it("is a failure where somebody else answers, code 1", async () => {
+  it("an address where another program answers is an error of one line", async () => {
     const elsewhere = await runWith({ ECO2_URL: `${gateway.address}/elsewhere`, INTERNAL_SECRET: secret })("mailboxes")
     expect(elsewhere.code).not.toBe(0)
     expect(elsewhere.err).toMatch(/^eco2: /)

@@ -23,8 +23,8 @@ const levels = (findings: ReadonlyArray<Finding>) =>
 /** As one should be, a replica apart. */
 const sound = ["--appendonly", "yes", "--maxmemory", "256mb"]
 
-describe("the doctor, of one Redis", () => {
-  it.live("that is as it should be finds all well but that it is alone", () =>
+describe("the doctor on one Redis", () => {
+  it.live("a sound Redis passes every check, with a warning that it has no replica", () =>
     Effect.gen(function* () {
       const { url } = yield* RedisServer.scoped({ args: sound })
       const found = levels(yield* examine(url))
@@ -63,7 +63,7 @@ describe("the doctor, of one Redis", () => {
     ["has no limit", ["--maxmemory", "0"], "memory", "warn", /no limit/, /maxmemory/],
     ["is nearly full", ["--maxmemory", "1mb"], "memory", "fail", /of 1 MiB/, /raise maxmemory/]
   ]
-  it.live.each(unfit)("that %s says so, and what to do", ([, args, check, level, found, advice]) =>
+  it.live.each(unfit)("a Redis that %s is reported with advice", ([, args, check, level, found, advice]) =>
     Effect.gen(function* () {
       const { url } = yield* RedisServer.scoped({ args: [...sound, ...args] })
       expect(of(yield* examine(url), `redis.${check}`)).toEqual({
@@ -75,7 +75,7 @@ describe("the doctor, of one Redis", () => {
     })
   )
 
-  it.live("before 7.0 fails", () =>
+  it.live("a Redis before 7.0 fails the check of its version", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped({ args: sound })
       const url = yield* passingFor(server.port, "7.", "6.")
@@ -86,7 +86,7 @@ describe("the doctor, of one Redis", () => {
     })
   )
 
-  it.live("that is a replica fails: it takes no writes", () =>
+  it.live("a Redis that is a replica fails, as it takes no writes", () =>
     Effect.gen(function* () {
       const master = yield* RedisServer.scoped({ args: sound })
       const { url } = yield* RedisServer.scoped({ args: [...sound, "--replicaof", "127.0.0.1", String(master.port)] })
@@ -94,7 +94,7 @@ describe("the doctor, of one Redis", () => {
     })
   )
 
-  it.live("that permits neither INFO nor CONFIG is told to be unknown, never to be well", () =>
+  it.live("a Redis that denies INFO and CONFIG is reported as unknown, never as sound", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped({ args: sound })
       const client = yield* RedisCluster.clientOf(server.url)
@@ -117,7 +117,7 @@ describe("the doctor, of one Redis", () => {
     [500, "ok"],
     [-2_000, "warn"],
     [60_000, "fail"]
-  ] as const)("a clock %i ms off is %s", ([skew, level]) =>
+  ] as const)("a clock that is %i ms off is reported as %s", ([skew, level]) =>
     Effect.gen(function* () {
       const { url } = yield* RedisServer.scoped({ args: sound })
       const clock = yield* Clock.Clock
@@ -138,7 +138,7 @@ describe("the doctor, of one Redis", () => {
     })
   )
 
-  it.live("that does not answer, or lets nobody in, is one finding without the password", () =>
+  it.live("a Redis that does not answer, or refuses the login, is one finding without the password", () =>
     Effect.gen(function* () {
       const port = yield* Effect.promise(() => RedisServer.freePort())
       const nobody = yield* examine(`redis://user:hunter2@127.0.0.1:${port}`)
@@ -152,8 +152,8 @@ describe("the doctor, of one Redis", () => {
   )
 })
 
-describe("the doctor, of a Redis that can fail over", () => {
-  it.live("behind Sentinel: one Sentinel is too few, a master that goes on alone loses jobs", () =>
+describe("the doctor on a Redis with failover", () => {
+  it.live("Redis behind Sentinel gets warnings for a single Sentinel, and for a master that accepts being alone", () =>
     Effect.gen(function* () {
       const { master, replica, url } = yield* RedisSentinel.pair
       const before = yield* examine(url)
@@ -172,7 +172,7 @@ describe("the doctor, of a Redis that can fail over", () => {
     })
   )
 
-  it.live("on a Cluster: masters without replicas, partitions that do not share out, slots nobody serves", () =>
+  it.live("a Cluster is checked for masters without replicas, uneven partitions and slots that are not served", () =>
     Effect.gen(function* () {
       const { servers, url } = yield* RedisCluster.start()
       const found = yield* examine(url, 4)
@@ -191,7 +191,7 @@ describe("the doctor, of a Redis that can fail over", () => {
   )
 })
 
-describe.skipIf(!PostgresServer.isInstalled())("the doctor, of Postgres", () => {
+describe.skipIf(!PostgresServer.isInstalled())("the doctor on Postgres", () => {
   let server: PostgresServer.PostgresServer
   let redis: RedisServer.RedisServer
   beforeAll(async () => {
@@ -215,7 +215,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the doctor, of Postgres", () => 
     return { code, err, of: (check: string) => findings.find((finding) => finding.check === check) }
   }
 
-  it("an empty database fails until it is migrated; then all is well, and the exit code 0", async () => {
+  it("an empty database fails until it is migrated, and then all checks pass with exit code 0", async () => {
     const DATABASE_URL = await server.database("doctor")
     const before = await told({ DATABASE_URL })
     expect(before.of("postgres.migrations")).toMatchObject({ level: "fail", advice: "run `eco2 migrate`" })
@@ -228,14 +228,14 @@ describe.skipIf(!PostgresServer.isInstalled())("the doctor, of Postgres", () => 
     }
   })
 
-  it("more connections a process than the server has room for is a warning", async () => {
+  it("more connections a process than the server has room for are a warning", async () => {
     const DATABASE_URL = await server.database("crowded")
     expect((await told({ DATABASE_URL, DATABASE_POOL: "50" })).of("postgres.connections")).toMatchObject({
       level: "warn"
     })
   })
 
-  it("none is a warning, one that does not answer a failure that shows no password", async () => {
+  it("a missing DATABASE_URL is a warning, and one that does not answer a failure without its password", async () => {
     expect((await told({})).of("postgres.url")).toMatchObject({ level: "warn" })
     const port = await RedisServer.freePort()
     const away = await told({ DATABASE_URL: `postgres://user:hunter2@127.0.0.1:${port}/eco2` })
@@ -243,14 +243,14 @@ describe.skipIf(!PostgresServer.isInstalled())("the doctor, of Postgres", () => 
     expect(JSON.stringify([away.of("postgres.reach"), away.err])).not.toContain("hunter2")
   })
 
-  it("people read a line a finding, with what to do below it", async () => {
+  it("the doctor prints a line for each finding, with advice below it", async () => {
     const { code, out } = await runWith(env({}))("doctor")
     expect(code).toBe(0)
     expect(out).toMatch(/^ok {4}redis\.version +\d/m)
     expect(out).toMatch(/^warn {2}postgres\.url .*\n +-> fine for scan-workers/m)
   })
 
-  it("a setting that is wrong is 2, in one line", async () => {
+  it("a wrong setting of the doctor is code 2, in one line", async () => {
     expect(await runWith(env({ PARTITIONS: "many" }))("doctor")).toMatchObject({
       code: 2,
       out: "",

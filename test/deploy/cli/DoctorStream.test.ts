@@ -61,8 +61,8 @@ const doctor = async (env: Readonly<Record<string, string>>, ...words: ReadonlyA
   return { code, out, of: (check: string) => findings.find((finding) => finding.check === check) }
 }
 
-describe("a stream that the doctor tries", () => {
-  it("straight from a gateway comes event by event, uncompressed; plain HTTP is a warning", async () => {
+describe("the doctor on a stream", () => {
+  it("a stream straight from a gateway comes event by event and uncompressed, with a warning for plain HTTP", async () => {
     const { of } = await doctor({}, "--url", gateway.address)
     expect(of("stream.reach")).toMatchObject({ level: "ok" })
     expect(of("stream.type")).toMatchObject({ level: "ok" })
@@ -71,7 +71,7 @@ describe("a stream that the doctor tries", () => {
     expect(of("stream.http")).toMatchObject({ level: "warn", advice: expect.stringContaining("HTTP/2") })
   })
 
-  it("through a proxy that passes pieces on is as good", async () => {
+  it("a stream through a proxy that passes chunks on is as good", async () => {
     const url = await proxy((from, to) => {
       to.writeHead(from.statusCode ?? 502, from.headers)
       to.flushHeaders()
@@ -80,7 +80,7 @@ describe("a stream that the doctor tries", () => {
     expect((await doctor({}, "--url", url)).of("stream.buffering")).toMatchObject({ level: "ok" })
   })
 
-  it("through one that collects the answer fails, and says which setting does it", async () => {
+  it("a stream through a proxy that buffers fails, and the advice names the setting", async () => {
     const url = await proxy((from, to) => {
       const pieces: Array<Buffer> = []
       from.on("data", (piece: Buffer) => void pieces.push(piece))
@@ -98,7 +98,7 @@ describe("a stream that the doctor tries", () => {
     })
   })
 
-  it("through one that compresses fails, and is held back until blocks are full", async () => {
+  it("a stream through a proxy that compresses fails, and is held back until its blocks are full", async () => {
     const url = await proxy((from, to) => {
       to.writeHead(from.statusCode ?? 502, {
         "content-type": from.headers["content-type"] ?? "",
@@ -111,7 +111,7 @@ describe("a stream that the doctor tries", () => {
     expect(of("stream.buffering")).toMatchObject({ level: "fail" })
   })
 
-  it("where something else answers in the gateway's place fails", async () => {
+  it("an address where another program answers, or none, fails", async () => {
     const page = await serving((_, to) => void to.end("<html>welcome</html>"))
     const { of } = await doctor({}, "--url", page)
     expect(of("stream.reach")).toMatchObject({ level: "fail", found: expect.stringContaining("welcome") })
@@ -119,7 +119,7 @@ describe("a stream that the doctor tries", () => {
     expect((await doctor({}, "--url", nobody)).of("stream.reach")).toMatchObject({ level: "fail" })
   })
 
-  it("needs a token: made with the secret where that is known, given where it is not, and is never shown", async () => {
+  it("a stream needs a token: made with the secret where it is known, given otherwise, and never shown", async () => {
     const none = { JWT_SECRET: "" }
     const refused = await doctor(none, "--url", gateway.address)
     expect(refused.of("stream.reach")).toMatchObject({ level: "fail", advice: expect.stringContaining("--token") })
@@ -129,12 +129,12 @@ describe("a stream that the doctor tries", () => {
     expect(given.out).not.toContain(token)
   })
 
-  it("costs nothing: a hosted model is asked only when it is named", async () => {
+  it("a stream of a hosted model is tried only when the model is named, so that it costs nothing", async () => {
     const { of } = await doctor({}, "--url", hosting.address)
     expect(of("stream.buffering")).toMatchObject({ level: "warn", advice: expect.stringContaining("--model gpt-5.2") })
   })
 
-  it("of a job that waits is told by its first bytes and its keepalives", async () => {
+  it("a waiting job's stream is judged by its first bytes and its keepalives", async () => {
     const patient = await Serving.start("gateway", {
       ...usual(),
       SIMULATED_MODEL: "false",
@@ -155,7 +155,7 @@ describe("a stream that the doctor tries", () => {
   })
 })
 
-describe("keys that the doctor looks at", () => {
+describe("the doctor on keys", () => {
   const hosted = {
     SIMULATED_MODEL: "false",
     OPENAI_MODELS: "gpt-5.2,gpt-6",
@@ -163,7 +163,7 @@ describe("keys that the doctor looks at", () => {
     GEMINI_MODELS: "gemini-3"
   }
 
-  it("are asked for where models are offered, and never tried without --probe", async () => {
+  it("a missing key is a failure where models are offered, and no key is tried without --probe", async () => {
     const calls: Array<string> = []
     const OPENAI_BASE_URL = await serving((from, to) => {
       calls.push(from.url ?? "")
@@ -179,12 +179,12 @@ describe("keys that the doctor looks at", () => {
     expect(out).not.toContain("sk-good")
   })
 
-  it("of OpenAI's usual address that look like another's are a warning", async () => {
+  it("an OpenAI key that looks like another provider's is a warning", async () => {
     const { of } = await doctor({ ...hosted, OPENAI_API_KEY: "AIza-not-theirs" })
     expect(of("openai.key")).toMatchObject({ level: "warn" })
   })
 
-  it("are tried with --probe at the addresses set, each as its API wants it; models they lack are named", async () => {
+  it("keys are tried with --probe at the addresses set, as each API expects, and missing models are named", async () => {
     const seen: Array<string> = []
     const provider = await serving((from, to) => {
       seen.push(
@@ -219,7 +219,7 @@ describe("keys that the doctor looks at", () => {
     expect(of("newsdata.key")).toMatchObject({ level: "ok", found: expect.stringContaining("200") })
   })
 
-  it("that are refused, or whose provider does not answer, fail", async () => {
+  it("a key that is refused, or whose provider does not answer, fails", async () => {
     const refusing = await serving((_, to) => void to.writeHead(401).end("{}"))
     const gone = `http://127.0.0.1:${await RedisServer.freePort()}`
     const { code, of, out } = await doctor(

@@ -36,7 +36,7 @@ const pause = (name: string, length: Duration.Input) =>
     )
   )
 
-it("shows nobody a limit, and lifts no pause, without the secret", async () => {
+it("limits are neither shown nor resumed without the secret", async () => {
   for (const [method, path] of [
     ["GET", "/limits"],
     ["POST", "/limits/model%2Fgpt-5.2/resume"]
@@ -46,7 +46,7 @@ it("shows nobody a limit, and lifts no pause, without the secret", async () => {
   }
 })
 
-it("lists a model's pause and lifts it; a limit that is not there is not found", async () => {
+it("eco2 limits lists a model's pause and lifts it, and an unknown limit is not found", async () => {
   expect((await eco2("limits", "list")).out).toContain("no limit is in use or paused")
   await pause("model/gpt-5.2", "10 minutes")
   const shown = await eco2("limits", "list")

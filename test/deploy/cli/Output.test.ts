@@ -3,13 +3,13 @@ import { describe, expect, it } from "vitest"
 import type { Column } from "../../../deploy/cli/Output.ts"
 import { age, facts, moment, table } from "../../../deploy/cli/Output.ts"
 
-describe("a table", () => {
+describe("tables", () => {
   const columns: ReadonlyArray<Column<{ readonly name: string; readonly count: number }>> = [
     { head: "NAME", cell: ({ name }) => name },
     { head: "COUNT", cell: ({ count }) => count },
     { head: "END", cell: () => "." }
   ]
-  it("has its columns under their heads, words to the left, numbers to the right, wide letters counted as two", () => {
+  it("a table has its columns under their heads, words left, numbers right, wide letters counted as two", () => {
     const rows = [
       { name: "이코", count: 5 },
       { name: "metally", count: 123_456 },
@@ -22,13 +22,13 @@ describe("a table", () => {
       "-             0  ."
     ])
   })
-  it("without rows says so, and shows no heads", () => {
+  it("a table without rows says so, without heads", () => {
     expect(table([], columns, "nobody here")).toBe("nobody here")
   })
 })
 
-describe("a value", () => {
-  it("is a line of facts, a hyphen where there is none", () => {
+describe("values", () => {
+  it("a value is printed as a line of facts, with a hyphen for none", () => {
     expect(facts({ id: "a", error: { code: "X" }, owner: "", ended: null, attempts: 0 }).split("\n")).toEqual([
       "id        a",
       `error     {"code":"X"}`,
@@ -37,7 +37,7 @@ describe("a value", () => {
       "attempts  0"
     ])
   })
-  it("that is a length of time is told in its largest unit, a moment with its offset", () => {
+  it("a duration is printed in its largest unit, and a moment with its offset", () => {
     expect([0, -5, 119_000, 120_000, 7_100_000, 7_300_000, 200_000_000].map(age)).toEqual([
       "0s",
       "0s",

@@ -17,7 +17,7 @@ describe.skipIf(!PostgresServer.isInstalled())("commands on the stores", () => {
     env = { DATABASE_URL: await server.database(`hooks${databases++}`), REDIS_URL: inject("redisUrl") }
   })
 
-  it("migrate applies what is missing once, also when many run together, and then finds nothing to do", async () => {
+  it("eco2 migrate applies missing migrations once, also when four run at once, and then has nothing to do", async () => {
     const eco2 = runWith(env)
     const all = await Promise.all(Array.from({ length: 4 }, () => eco2("migrate", "--json")))
     expect(all.map(({ code, err }) => [code, err])).toEqual(Array.from({ length: 4 }, () => [0, ""]))
@@ -25,7 +25,7 @@ describe.skipIf(!PostgresServer.isInstalled())("commands on the stores", () => {
     expect(await eco2("migrate")).toEqual({ code: 0, out: "the database is up to date", err: "" })
   })
 
-  it("characters warm-up tells how many there are; before a migrate it fails and says what to run", async () => {
+  it("eco2 characters warm-up tells workers the catalogue, and before a migrate fails with the command to run", async () => {
     const eco2 = runWith(env)
     const early = await eco2("characters", "warm-up")
     expect(early).toEqual({ code: 1, out: "", err: expect.stringContaining("run `eco2 migrate`") })
@@ -43,7 +43,7 @@ describe.skipIf(!PostgresServer.isInstalled())("commands on the stores", () => {
   })
 
   it.each([["migrate"], ["characters warm-up"]])(
-    "%s: a setting that is missing or wrong is 2, a store that does not answer 5, in one line each",
+    "eco2 %s ends with 2 for a missing or wrong setting and 5 for a store that does not answer, in one line each",
     async (command) => {
       const words = command.split(" ")
       const ran = (changes: Readonly<Record<string, string>>) => runWith({ ...env, ...changes })(...words)

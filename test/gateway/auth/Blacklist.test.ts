@@ -1,4 +1,4 @@
-/** The list of revoked tokens in memory: bounded by their lives, and honest about what it may lack. */
+/** The list of revoked tokens in memory: expired ones are forgotten, and a list too old is reported. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -37,8 +37,8 @@ const revocation = (jti: string, seconds: number): Revocations.Revocation => ({
   reason: ""
 })
 
-describe("the list", () => {
-  it.effect("forgets tokens that have expired, those it was told of and those it loaded", () =>
+describe("Blacklist", () => {
+  it.effect("the blacklist forgets tokens once they have expired, both followed and loaded ones", () =>
     Effect.gen(function* () {
       const { context } = yield* ground
       yield* Effect.gen(function* () {
@@ -56,7 +56,7 @@ describe("the list", () => {
     })
   )
 
-  it.effect("says once that it is blind and once that it is too old, however long that lasts", () =>
+  it.effect("a blacklist that is cut off logs once that revocations do not arrive, and once that it is too old", () =>
     Effect.gen(function* () {
       const { context, logs, proxy } = yield* ground
       yield* Effect.gen(function* () {

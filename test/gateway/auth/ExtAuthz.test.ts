@@ -119,7 +119,7 @@ const tricks = [
 ]
 
 describe("authz", () => {
-  it.each(open)("lets everybody at %s, and nobody is anybody there", async (target) => {
+  it.each(open)("%s is open: authz lets everybody pass, without a user", async (target) => {
     for (const headers of [{}, token()]) {
       const answer = await check(target, { headers })
       expect(answer.status).toBe(200)
@@ -127,21 +127,21 @@ describe("authz", () => {
     }
   })
 
-  it.each(closed)("wants a token for %s, whatever X-User-ID says", async (target) => {
+  it.each(closed)("%s needs a token, whatever X-User-ID says", async (target) => {
     const refused = await check(target)
     expect([refused.status, refused.headers["x-user-id"]]).toEqual([401, ""])
     const answer = await check(target, { headers: token() })
     expect([answer.status, answer.headers["x-user-id"]]).toEqual([200, "ann"])
   })
 
-  it.each(internal)("lets nobody at %s", async (target) => {
+  it.each(internal)("%s is internal: authz answers 403 even with a token", async (target) => {
     for (const method of ["GET", "POST", "OPTIONS"]) {
       const answer = await check(target, { method, headers: { ...token(), "x-internal-secret": "x" } })
       expect([answer.status, JSON.parse(answer.body).code, answer.headers["x-user-id"]]).toEqual([403, "FORBIDDEN", ""])
     }
   })
 
-  it.each(tricks)("refuses %s, with a token and without", async (target) => {
+  it.each(tricks)("%s is malformed: authz answers 400, with a token and without", async (target) => {
     expect(needOf(target)).toBe("malformed")
     for (const headers of [{}, token()]) {
       for (const method of ["GET", "OPTIONS"]) {
@@ -152,7 +152,7 @@ describe("authz", () => {
     }
   })
 
-  it("lets every method at an open path, OPTIONS at any, and no other at a closed one", async () => {
+  it("authz allows every method on an open path, OPTIONS on any, and no other on a closed one without a token", async () => {
     for (const method of ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH"]) {
       expect((await check("/api/v1/info/news", { method })).status).toBe(200)
       expect((await check("/metrics", { method })).status).toBe(200)
@@ -162,14 +162,14 @@ describe("authz", () => {
     expect([preflight.status, preflight.headers["x-user-id"]]).toEqual([200, ""])
   })
 
-  it("says who vouched for the user where the token does", async () => {
+  it("a token's provider is passed on as X-Auth-Provider", async () => {
     const answer = await check("/api/v1/scan", {
       headers: { authorization: `Bearer ${signed({ provider: "kakao" })}` }
     })
     expect(answer.headers).toMatchObject({ "x-user-id": "ann", "x-auth-provider": "kakao" })
   })
 
-  it("answers its own probes", async () => {
+  it("authz answers /healthz, /readyz and /metrics itself", async () => {
     expect(JSON.parse((await check("/healthz")).body)).toEqual({ status: "ok" })
     expect(JSON.parse((await check("/readyz")).body)).toEqual({ status: "ready" })
     expect((await check("/metrics")).body).toContain("eco2_authz_blacklist_tokens")

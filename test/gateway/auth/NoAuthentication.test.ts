@@ -1,4 +1,4 @@
-/** AUTH_MODE=none on one machine: whoever sits there is let in, a page from elsewhere in their browser is not. */
+/** AUTH_MODE=none on one machine: its users are let in, and a foreign page in their browser is not. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { send } from "../../harness/RawRequest.ts"
@@ -33,12 +33,15 @@ const submit = async (headers: Readonly<Record<string, string>>, serving = gatew
 const port = () => new URL(gateway.address).port
 
 describe("AUTH_MODE=none", () => {
-  it.each(["127.0.0.1", "localhost", "[::1]", "eco2.localhost", "192.168.0.7"])("answers for %s", async (name) => {
-    expect(await submit({ host: `${name}:${port()}` })).toEqual([202, undefined])
-  })
+  it.each(["127.0.0.1", "localhost", "[::1]", "eco2.localhost", "192.168.0.7"])(
+    "AUTH_MODE=none answers for the host %s",
+    async (name) => {
+      expect(await submit({ host: `${name}:${port()}` })).toEqual([202, undefined])
+    }
+  )
 
   it.each(["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "notlocalhost"])(
-    "answers nobody who came by the name %s, whatever it resolves to",
+    "AUTH_MODE=none refuses requests for the host %s, whatever it resolves to",
     async (name) => {
       expect(await submit({ host: `${name}:${port()}`, origin: `http://${name}:${port()}` })).toEqual([
         403,
@@ -47,7 +50,7 @@ describe("AUTH_MODE=none", () => {
     }
   )
 
-  it("takes nothing from a page elsewhere, with cookies or without; from its own and from allowed origins it does", async () => {
+  it("AUTH_MODE=none refuses requests of a foreign page, and takes those of its own and of allowed origins", async () => {
     const host = `127.0.0.1:${port()}`
     for (const origin of ["https://evil.example", "null", "http://127.0.0.1:1"]) {
       expect(await submit({ host, origin })).toEqual([403, "ORIGIN_NOT_ALLOWED"])
@@ -57,7 +60,7 @@ describe("AUTH_MODE=none", () => {
     }
   })
 
-  it("with INSECURE_NONE answers under whatever name, and still nothing from a page elsewhere", async () => {
+  it("INSECURE_NONE answers for every host, and still refuses requests of a foreign page", async () => {
     const open = await start("gateway", {
       ...simulatedOnly,
       REDIS_URL: redis.url,

@@ -1,4 +1,4 @@
-/** The issuer's published keys: kept, fetched anew when they change, and never fetched because a stranger wishes it. */
+/** The issuer's published keys: cached, fetched again when they change, and never as often as a stranger likes. */
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Predicate } from "effect"
 import { TestClock } from "effect/testing"
@@ -23,8 +23,8 @@ const isNoMatch = (error: unknown) => Predicate.hasProperty(error, "code") && er
 const isUnavailable = (error: unknown) => error instanceof PublishedKeys.KeysUnavailable
 const broken: Parameters<Issuer.Published["answer"]>[0] = (_, response) => response.writeHead(503).end()
 
-describe("the issuer's keys", () => {
-  it.effect("are fetched once, however many ask at once, and not before somebody does", () =>
+describe("PublishedKeys", () => {
+  it.effect("the issuer's keys are fetched at the first use, once for all who ask at the same time", () =>
     Effect.gen(function* () {
       const get = yield* PublishedKeys.make(keys.url)
       expect(keys.asked()).toBe(0)
@@ -36,7 +36,7 @@ describe("the issuer's keys", () => {
     })
   )
 
-  it.effect("are fetched again for a key nobody knows: a rotation is known at once", () =>
+  it.effect("the issuer's keys are fetched again for an unknown key id, so that a new key is accepted at once", () =>
     Effect.gen(function* () {
       const get = yield* PublishedKeys.make(keys.url)
       yield* find(get, "first")
@@ -48,7 +48,7 @@ describe("the issuer's keys", () => {
     })
   )
 
-  it.effect("are fetched for unknown keys twice a minute at most", () =>
+  it.effect("unknown key ids have the issuer's keys fetched twice a minute at most", () =>
     Effect.gen(function* () {
       const get = yield* PublishedKeys.make(keys.url)
       yield* find(get, "first")
@@ -60,7 +60,7 @@ describe("the issuer's keys", () => {
     })
   )
 
-  it.effect("are fetched anew after ten minutes, and serve meanwhile", () =>
+  it.effect("the issuer's keys are fetched again after ten minutes, and the old ones serve meanwhile", () =>
     Effect.gen(function* () {
       const get = yield* PublishedKeys.make(keys.url)
       yield* find(get, "first")
@@ -81,7 +81,7 @@ describe("the issuer's keys", () => {
     })
   )
 
-  it.effect("serve for a day while the issuer does not answer, then no more; both are said once", () => {
+  it.effect("the issuer's keys serve for a day while it does not answer, then no more; each is logged once", () => {
     const logs = LogLines.make()
     return Effect.gen(function* () {
       const get = yield* PublishedKeys.make(keys.url)
@@ -101,7 +101,7 @@ describe("the issuer's keys", () => {
     }).pipe(Effect.provide(logs.layer))
   })
 
-  it.effect("that were never had: nothing can be told, and the issuer is asked every two seconds at most", () =>
+  it.effect("without any keys yet every check is unavailable, and the issuer is asked every two seconds at most", () =>
     Effect.gen(function* () {
       keys.answer(broken)
       const get = yield* PublishedKeys.make(keys.url)
@@ -119,7 +119,7 @@ describe("the issuer's keys", () => {
     ["no JSON", (_, response) => response.end("<html>")],
     ["no set of keys", (_, response) => response.end(JSON.stringify({ keys: "none" }))],
     [
-      "more keys than anybody has",
+      "more keys than are allowed",
       (_, response) => response.end(JSON.stringify({ keys: Array.from({ length: 101 }, () => first.jwk) }))
     ],
     [
@@ -127,7 +127,7 @@ describe("the issuer's keys", () => {
       (_, response) => response.end(JSON.stringify({ keys: [{ ...first.jwk, note: "x".repeat(300_000) }] }))
     ]
   ]
-  it.effect.each(bad)("are not taken from %s", ([, listener]) =>
+  it.effect.each(bad)("the issuer's keys are not taken from %s", ([, listener]) =>
     Effect.gen(function* () {
       keys.answer(listener)
       const get = yield* PublishedKeys.make(keys.url)
@@ -136,7 +136,7 @@ describe("the issuer's keys", () => {
     })
   )
 
-  it.live("of an issuer that falls silent are waited for five seconds", () =>
+  it.live("an issuer that does not answer is waited for five seconds", () =>
     Effect.gen(function* () {
       keys.answer(() => undefined)
       const get = yield* PublishedKeys.make(keys.url)

@@ -66,7 +66,7 @@ const revoke = async (serving: Serving, jti: string, seconds?: number) => {
 }
 
 describe("POST /api/v1/internal/blacklist", () => {
-  it("wants the secret, and lets nobody in where none is set", async () => {
+  it("a revocation without the right secret is refused, and every one where no secret is set", async () => {
     const gateway = await role("gateway")
     const without = await role("gateway", { INTERNAL_SECRET: "" })
     for (const [serving, headers] of [
@@ -94,13 +94,13 @@ describe("POST /api/v1/internal/blacklist", () => {
     [422, { ...revocation("a"), expires_at: 1_800_000_000 }],
     [422, { ...revocation("a"), reason: "x".repeat(1_001) }]
   ]
-  it("refuses a body that is not as it must be, and stores nothing", async () => {
+  it("a revocation with a wrong body is refused and stores nothing", async () => {
     const gateway = await role("gateway")
     for (const [status, body] of wrong) expect([body, (await post(gateway, body)).status]).toEqual([body, status])
     expect(await outside.keys("*blacklist*")).toEqual([])
   })
 
-  it("ends the streams the token had opened, and no other's", async () => {
+  it("a revocation ends the streams opened with its token, and no others", async () => {
     const gateway = await role("gateway", { AUTH_MODE: "jwt" })
     const as = (jti: string) => ({ headers: { authorization: `Bearer ${signed({ jti })}` } })
     const submitted = await send(gateway.address, "/api/v1/scan", {
@@ -124,13 +124,13 @@ describe("POST /api/v1/internal/blacklist", () => {
     await staying.close()
   })
 
-  it("stores nothing for a token that has expired", async () => {
+  it("a revocation of an expired token stores nothing", async () => {
     const gateway = await role("gateway")
     await revoke(gateway, "old", -3_600)
     expect(await outside.keys("*blacklist*")).toEqual([])
   })
 
-  it("keeps the key for as long as the token could be used, leeway included, and no longer", async () => {
+  it("a revocation's key lasts as long as its token can be used, leeway included, and no longer", async () => {
     const gateway = await role("gateway")
     await revoke(gateway, "a", 600)
     const left = await outside.ttl(BlacklistKeys.revoked("a"))
@@ -138,7 +138,7 @@ describe("POST /api/v1/internal/blacklist", () => {
     expect(left).toBeLessThanOrEqual(611)
   })
 
-  it("takes times as any language writes them", async () => {
+  it("a revocation's expires_at may have an offset, fractions of a second, or no zone", async () => {
     const gateway = await role("gateway")
     for (const [i, expires_at] of [
       "2126-01-31T12:00:00Z",
@@ -151,14 +151,14 @@ describe("POST /api/v1/internal/blacklist", () => {
     }
   })
 
-  it("revokes while Redis is full", async () => {
+  it("a revocation is stored while Redis is full", async () => {
     const gateway = await role("gateway")
     await outside.config("SET", "maxmemory", "1")
     await revoke(gateway, "a")
     await becomes(gateway, "a", 403)
   })
 
-  it("is 503 while Redis is away, and may be asked again", async () => {
+  it("a revocation is answered with 503 while Redis is away, and succeeds when sent again", async () => {
     const proxy = await FaultProxy.start(redis.port)
     const gateway = await role("gateway", { REDIS_URL: proxy.url })
     proxy.refuse()
@@ -176,7 +176,7 @@ describe("POST /api/v1/internal/blacklist", () => {
 })
 
 describe("a revoked token", () => {
-  it("is refused by every process, also by one that starts afterwards", async () => {
+  it("a revoked token is refused by every process, also by one that starts later", async () => {
     const [gateway, authz] = [await role("gateway"), await role("authz")]
     expect(await statusOf(gateway, "a")).toBe(404)
     expect(await statusOf(authz, "a")).toBe(200)
@@ -186,14 +186,14 @@ describe("a revoked token", () => {
     expect(await statusOf(authz, "b")).toBe(200)
   })
 
-  it("is refused during the leeway after its end as well", async () => {
+  it("a revoked token is refused during the leeway after its end too", async () => {
     const gateway = await role("gateway")
     await revoke(gateway, "a", -4)
     await becomes(gateway, "a", 403, { exp: inSeconds(-2) })
     expect(await statusOf(await role("authz"), "a", { exp: inSeconds(-2) })).toBe(403)
   })
 
-  it("that was taken back is good again", async () => {
+  it("a token whose revocation was removed is accepted again", async () => {
     const [gateway, authz] = [await role("gateway"), await role("authz")]
     await revoke(gateway, "a")
     await becomes(authz, "a", 403)
@@ -206,12 +206,12 @@ describe("a revoked token", () => {
     expect(await statusOf(await role("authz"), "a")).toBe(200)
   })
 
-  it("whose key says nothing readable is refused all the same", async () => {
+  it("a token whose revocation key has an unreadable value is refused", async () => {
     await outside.set(BlacklistKeys.revoked("odd"), "", "EX", 60)
     expect(await statusOf(await role("authz"), "odd")).toBe(403)
   })
 
-  it("is one of 100,000 that a process knows before it first answers", { timeout: 60_000 }, async () => {
+  it("a process knows all of 100,000 revocations before it first answers", { timeout: 60_000 }, async () => {
     const until_ = inSeconds(3_600)
     for (let page = 0; page < 100; page++) {
       const pipeline = outside.pipeline()
@@ -231,8 +231,8 @@ describe("a revoked token", () => {
   })
 })
 
-describe("on a Cluster of three masters", () => {
-  it("a revoked token is refused by who follows, and by who loads keys from all masters", { timeout: 60_000 }, () =>
+describe("revocation on a Cluster", () => {
+  it("a revoked token is refused by followers, and by roles that load all masters' keys", { timeout: 60_000 }, () =>
     Effect.runPromise(
       Effect.scoped(
         Effect.gen(function* () {
@@ -253,7 +253,7 @@ describe("on a Cluster of three masters", () => {
   )
 })
 
-describe("a process cut off from Redis", () => {
+describe("authz cut off from Redis", () => {
   const cut = async (env: Readonly<Record<string, string>> = {}) => {
     const proxy = await FaultProxy.start(redis.port)
     const authz = await role("authz", { REDIS_URL: proxy.url, ...env })
@@ -264,7 +264,7 @@ describe("a process cut off from Redis", () => {
     return { proxy, authz }
   }
 
-  it("goes on with what it knows, says once that it is blind, and refuses what was revoked meanwhile when it is back", async () => {
+  it("authz cut off from Redis serves its last list, logs that once, and knows the missed revocations when it is back", async () => {
     const gateway = await role("gateway")
     const { authz, proxy } = await cut()
     await revoke(gateway, "before")
@@ -296,7 +296,7 @@ describe("a process cut off from Redis", () => {
     await proxy.close()
   })
 
-  it("lets nobody in once its list is too old, is not ready, and is again when it is back", async () => {
+  it("authz with a list older than BLACKLIST_MAX_AGE answers 503 and is unready, until it is back", async () => {
     const { authz, proxy } = await cut({ BLACKLIST_MAX_AGE: "1 second" })
     expect(await statusOf(authz, "a")).toBe(200)
     proxy.refuse()
@@ -312,7 +312,7 @@ describe("a process cut off from Redis", () => {
     await proxy.close()
   })
 
-  it("knows what is in the keys when the log has gone on without it", async () => {
+  it("authz loads the revocation keys again when the topic's log was trimmed past its place", async () => {
     const gateway = await role("gateway")
     const { authz, proxy } = await cut()
     await revoke(gateway, "before")

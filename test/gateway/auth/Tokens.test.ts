@@ -93,7 +93,7 @@ const bad: ReadonlyArray<readonly [status: number, what: string, headers: () => 
   [401, "a sub with a line break", () => bearer(signed({ sub: "ann\r\nx-admin: 1" }))],
   [
     401,
-    "a critical extension nobody knows",
+    "an unknown critical extension",
     () => bearer(forged({ alg: "HS256", crit: ["exp2"], exp2: 1 }, {}, hmac(secret)))
   ],
   [403, "a revoked token", () => bearer(signed({ jti: revoked }))],
@@ -119,13 +119,13 @@ describe.each(["gateway", "authz"] as const)("%s", (role) => {
     )
   })
 
-  it.each(good)("lets in: %s", async (_, headers) => {
+  it.each(good)("a request is accepted: %s", async (_, headers) => {
     const answer = await ask(role, headers())
     expect(answer.status).toBe(letIn(role))
     if (role === "authz") expect(answer.headers).toMatchObject({ "x-user-id": "ann", "x-auth-provider": "jwt" })
   })
 
-  it.each(bad)("answers %i: %s", async (status, _, headers) => {
+  it.each(bad)("a request is answered with %i: %s", async (status, _, headers) => {
     const answer = await ask(role, headers())
     expect(answer.status).toBe(status)
     const code = { 400: "MALFORMED_TOKEN", 401: "UNAUTHORIZED", 403: "TOKEN_REVOKED" }[status]
@@ -134,12 +134,12 @@ describe.each(["gateway", "authz"] as const)("%s", (role) => {
     if (role === "authz") expect(answer.headers).toMatchObject({ "x-user-id": "", "x-auth-provider": "" })
   })
 
-  it("takes the header's token where a cookie brings one too", async () => {
+  it("a token in the Authorization header is used instead of the cookie's", async () => {
     const cookie = `s_access=${signed()}`
     expect((await ask(role, { cookie, ...bearer(signed({ exp: inSeconds(-60) })) })).status).toBe(401)
   })
 
-  it("counts its decisions", async () => {
+  it("allowed and refused requests are counted by eco2_authz_decisions_total", async () => {
     const count = (outcome: string) => metric(roles[role], `eco2_authz_decisions_total{outcome="${outcome}"}`)
     const before = await Promise.all([count("allowed"), count("UNAUTHORIZED")])
     await ask(role, bearer(signed()))
@@ -152,7 +152,7 @@ describe.each(["gateway by keys", "authz by keys"] as const)("%s", (role) => {
   it.each([
     ["RS256", rsa],
     ["ES256", ec]
-  ] as const)("lets in a token signed with a published key, %s", async (_, key) => {
+  ] as const)("a token signed with a published key is accepted: %s", async (_, key) => {
     expect((await ask(role, bearer(key.sign()))).status).toBe(letIn(role))
   })
 
@@ -174,19 +174,19 @@ describe.each(["gateway by keys", "authz by keys"] as const)("%s", (role) => {
     ["a key at an address the token names", () => stranger.sign({}, { kid: "none", jku: "http://127.0.0.1:1/keys" })],
     ["no key named, where several are published", () => rsa.sign({}, { kid: undefined, alg: "RS384" })]
   ]
-  it.each(confused)("refuses %s", async (_, token) => {
+  it.each(confused)("a token is refused with 401: %s", async (_, token) => {
     const answer = await ask(role, bearer(token()))
     expect([answer.status, JSON.parse(answer.body).code]).toEqual([401, "UNAUTHORIZED"])
   })
 
-  it("refuses an expired token and one of another audience", async () => {
+  it("an expired token and one for another audience are refused, though signed with a published key", async () => {
     expect((await ask(role, bearer(rsa.sign({ exp: inSeconds(-8) })))).status).toBe(401)
     expect((await ask(role, bearer(rsa.sign({ aud: "somebody-else" })))).status).toBe(401)
   })
 })
 
-describe("a gateway that checks tokens by itself", () => {
-  it("never counts X-User-ID: a job is the token's user's", async () => {
+describe("a gateway with AUTH_MODE=jwt", () => {
+  it("a job belongs to the token's user, and X-User-ID is ignored", async () => {
     const submit = await send(roles.gateway.address, "/api/v1/scan", {
       method: "POST",
       headers: { ...bearer(signed({ sub: "ann" })), "x-user-id": "bob", "content-type": "application/json" },
@@ -200,7 +200,7 @@ describe("a gateway that checks tokens by itself", () => {
     expect((await read("bob")).status).toBe(404)
   })
 
-  it("asks nobody who he is for what is open", async () => {
+  it("open paths answer without a token", async () => {
     for (const path of ["/healthz", "/docs", "/", "/api/v1/scan/categories"])
       expect((await send(roles.gateway.address, path)).status).toBe(200)
   })

@@ -1,4 +1,6 @@
-/** J4 whatever the live stream loses: connections, entries, the stream itself, the server; each seq reaches a viewer once. */
+/**
+ * Losses of the live stream: connections, entries, the stream itself, the server. Each seq still reaches a viewer once (J4).
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Client, CoreConfig, EventLog, Job, JobStore } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
@@ -17,7 +19,7 @@ import type { Environment, Serving } from "../Serving.ts"
 const own = { headers: { "x-user-id": "ann" } }
 const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 
-describe("the live stream", () => {
+describe("the live stream of events", () => {
   let redis: RedisServer.RedisServer
   let env: Environment
   let gateway: Serving
@@ -59,7 +61,7 @@ describe("the live stream", () => {
     return ids.length
   }
 
-  it("J4 trimmed to nothing between two events costs no viewer an event", async () => {
+  it("J4 a live stream trimmed to nothing between two events costs no viewer an event", async () => {
     const { id, keys, streams } = await watched(ann)
     await hand.work(id, 2)
     await hand.send("XTRIM", keys.tail, "MAXLEN", 0)
@@ -67,7 +69,7 @@ describe("the live stream", () => {
     await eachSawAll(streams)
   })
 
-  it("J4 deleted costs no viewer an event", async () => {
+  it("J4 a live stream that is deleted costs no viewer an event", async () => {
     const { id, keys, streams } = await watched(ann)
     await hand.work(id, 1)
     await hand.send("DEL", keys.tail)
@@ -75,7 +77,7 @@ describe("the live stream", () => {
     await eachSawAll(streams)
   })
 
-  it("J4 whose connection is cut is followed from where it was", async () => {
+  it("J4 a tail whose connection is cut goes on from its place, and viewers see every event", async () => {
     const { id, streams } = await watched(ann)
     expect(await cutTail()).toBeGreaterThan(0)
     for (let stage = 0; stage < 4; stage++) {
@@ -86,7 +88,7 @@ describe("the live stream", () => {
     await eachSawAll(streams)
   })
 
-  it("J4 cut, and trimmed while nobody read it: the hole is filled from the history", async () => {
+  it("J4 a live stream trimmed while the tail was cut off: viewers get the missing events from the history", async () => {
     const { id, keys, streams } = await watched(ann)
     await hand.work(id, 1)
     await cutTail()
@@ -97,7 +99,7 @@ describe("the live stream", () => {
     await eachSawAll(streams)
   })
 
-  it("J4 cut, and deleted with its ids beginning anew below the reader's place", async () => {
+  it("J4 a live stream that is deleted and has smaller ids afterwards costs no viewer an event", async () => {
     const { id, keys, streams } = await watched(ann)
     await hand.work(id, 1)
     await cutTail()
@@ -108,7 +110,7 @@ describe("the live stream", () => {
     await hand.send("DEL", keys.tail)
   })
 
-  it("J4 an event that never came through it is told within one heartbeat", async () => {
+  it("J4 an event that was never in the live stream reaches viewers within a keepalive", async () => {
     const quick = await start("gateway", { ...env, KEEPALIVE: "100 millis" })
     const { id, keys, streams } = await watched(client(quick))
     await hand.work(id, 1)
@@ -123,7 +125,7 @@ describe("the live stream", () => {
     await quick.stop()
   })
 
-  it("J4 an event after a lost one is not told before it", async () => {
+  it("J4 an event after a lost one is sent after it, in the order of seq", async () => {
     const { id, keys, streams } = await watched(ann)
     await hand.send("RPUSH", keys.events, '{"ts":1.5,"stage":"vision","status":"retrying","progress":0,"result":null}')
     await hand.work(id)
@@ -133,7 +135,7 @@ describe("the live stream", () => {
     }
   })
 
-  it("J4 an event that comes twice is told once", async () => {
+  it("J4 an event that comes twice is sent once", async () => {
     const { id, keys, streams } = await watched(ann)
     await hand.work(id, 2)
     const entries = await hand.send("XRANGE", keys.tail, "-", "+")
@@ -144,7 +146,7 @@ describe("the live stream", () => {
     await eachSawAll(streams)
   })
 
-  it("an entry nobody can read is said in the log, and its viewers read the history", async () => {
+  it("an unreadable entry of the live stream is logged, and its viewers read the history", async () => {
     const { id, keys, streams } = await watched(ann)
     await hand.work(id, 1)
     await hand.send("XADD", keys.tail, "*", "e", `${id} 4\n{`)
@@ -156,7 +158,7 @@ describe("the live stream", () => {
 
 const viewer = { user: "ann", isLetIn: () => true }
 
-describe("a viewer that does not keep up", () => {
+describe("a slow viewer", () => {
   const program = <A, E>(
     url: string,
     effect: Effect.Effect<
@@ -188,7 +190,7 @@ describe("a viewer that does not keep up", () => {
     )
   }
 
-  it("J4 is ended when its queue is full, and by resuming sees each seq once", async () => {
+  it("J4 a viewer whose queue is full is ended, and sees each seq once by resuming", async () => {
     const redis = await RedisServer.start()
     const env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url }
     const gateway = await start("gateway", env)
@@ -232,7 +234,7 @@ describe("a viewer that does not keep up", () => {
   })
 })
 
-describe("while Redis is away", () => {
+describe("a gateway while Redis is away", () => {
   let redis: RedisServer.RedisServer
   let env: Environment
   let gateway: Serving
@@ -247,7 +249,7 @@ describe("while Redis is away", () => {
     await redis.stop()
   })
 
-  it("J4 every call is 503 with Retry-After; afterwards all goes on, and each viewer sees each seq once", async () => {
+  it("J4 while Redis is away every call answers 503 with Retry-After; afterwards each viewer sees each seq once", async () => {
     const ann = client(gateway)
     const id = await ann.accepted()
     const watching = [1, 2, 3].map(async () => {

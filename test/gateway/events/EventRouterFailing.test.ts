@@ -38,8 +38,8 @@ const id = Schema.decodeUnknownSync(Job.JobId)("9b2f0f7e-5b7f-4c63-9c52-00000000
 
 const viewer = { user: "ann", isLetIn: () => true }
 
-describe("the event router", () => {
-  it.live("goes on with its loss checks after a defect in one", () =>
+describe("EventRouter's failures", () => {
+  it.live("loss checks go on after a defect in one of them", () =>
     Effect.gen(function* () {
       let checks = 0
       const { readiness, router } = yield* started(
@@ -52,7 +52,7 @@ describe("the event router", () => {
     })
   )
 
-  it.live("keeps every viewer's stream alive while Redis answers no loss check", () =>
+  it.live("every viewer's stream gets keepalives while Redis answers no loss check", () =>
     Effect.gen(function* () {
       const { router } = yield* started(new Map([["LLEN", () => "never" as const]]), 200)
       const places = Array.from({ length: 200 }, () => router.subscribe(id, viewer))
@@ -65,7 +65,7 @@ describe("the event router", () => {
     })
   )
 
-  it.live("ends a viewer who may no longer look, and no other", () =>
+  it.live("a viewer whose access was withdrawn is ended, and no other", () =>
     Effect.gen(function* () {
       const { router } = yield* started(new Map())
       let isLetIn = true
@@ -85,7 +85,7 @@ describe("the event router", () => {
     ["events", "XREAD", "events"],
     ["loss checks", "LLEN", "keepalives"]
   ] as const) {
-    it.live(`whose ${loop} fail too often is not ready, and its process is to end`, () =>
+    it.live(`an event router whose ${loop} die six times makes its process unready and end`, () =>
       Effect.gen(function* () {
         const { readiness, router } = yield* started(new Map([[call, "before" as const]]))
         router.subscribe(id, viewer)

@@ -51,8 +51,8 @@ const withGateway = async (settings: Environment, use: (serving: Serving, ann: C
   }
 }
 
-describe("a viewer from submit to the end", () => {
-  it("J4 J5 sees the stages in order, 25, 50, 75, 100 %, the reward before done, and the result with done", async () => {
+describe("a viewer from submit to end", () => {
+  it("J4 J5 a viewer sees the stages in order with 25, 50, 75, 100 %, the reward before done, and done with the result", async () => {
     const id = await ann.accepted()
     const stream = await EventStream.open(ann.eventsUrl(id), own)
     await stream.waitFor(({ event }) => event === "queued")
@@ -83,7 +83,7 @@ describe("a viewer from submit to the end", () => {
     expect(Math.abs(Number(done.data.ts) - Date.now() / 1000)).toBeLessThan(60)
   })
 
-  it("J4 joins history and tail wherever it comes: a viewer before every event sees each seq once", async () => {
+  it("J4 a viewer that comes at any moment sees each seq once, in order", async () => {
     const id = await ann.accepted()
     const streams = [await EventStream.open(ann.eventsUrl(id), own)]
     for (let stage = 0; stage < 4; stage++) {
@@ -100,7 +100,7 @@ describe("a viewer from submit to the end", () => {
     await free(gateway)
   })
 
-  it("is told of a retry with its code, the attempt and when the next one comes", async () => {
+  it("a viewer sees a retry with its code, the attempt and the time of the next", async () => {
     const id = await ann.accepted()
     const stream = await EventStream.open(ann.eventsUrl(id), own)
     const before = Date.now() / 1000
@@ -112,7 +112,7 @@ describe("a viewer from submit to the end", () => {
     expect(Number(field(data.result, "next_at")) - before).toBeGreaterThan(30)
   })
 
-  it("J5 sees a failed job end with `failed`, and its result", async () => {
+  it("J5 a viewer sees a failed job end with `failed` and its result", async () => {
     const id = await ann.accepted()
     const stream = await EventStream.open(ann.eventsUrl(id), own)
     await hand.work(id, 2)
@@ -124,7 +124,7 @@ describe("a viewer from submit to the end", () => {
     expect(end?.data.result).toMatchObject({ status: "failed", error: { code: "MODEL_REFUSED", stage: "answer" } })
   })
 
-  it("J1 J4 a failed job given another run reads as processing again, and its viewers see that run, once", async () => {
+  it("J1 J4 a redriven job reads as processing again, and its viewers see the new run once", async () => {
     const id = await ann.accepted()
     await hand.work(id, 2)
     await hand.giveUp(await hand.begin(id), "ModelRefused")
@@ -156,7 +156,7 @@ describe("a viewer from submit to the end", () => {
     expect((await ann.result(id)).body).toMatchObject({ status: "completed", error: null })
   })
 
-  it("J5 J7 sees a cancelled job end with `cancelled`, and its result", async () => {
+  it("J5 J7 a viewer sees a cancelled job end with `cancelled` and its result", async () => {
     const id = await ann.accepted()
     const stream = await EventStream.open(ann.eventsUrl(id), own)
     await hand.work(id, 1)
@@ -168,8 +168,8 @@ describe("a viewer from submit to the end", () => {
   })
 })
 
-describe("a viewer who comes back", () => {
-  it("J4 gets exactly what it has not seen, by Last-Event-ID and by ?last_event_id=", async () => {
+describe("a viewer that resumes", () => {
+  it("J4 a viewer that resumes by Last-Event-ID or ?last_event_id= gets exactly the events after it", async () => {
     const id = await ann.accepted()
     await hand.work(id)
     for (let after = 0; after < 10; after++) {
@@ -184,7 +184,7 @@ describe("a viewer who comes back", () => {
     }
   })
 
-  it("J4 to a job still open gets the rest of the history, then what happens", async () => {
+  it("J4 a viewer that resumes an open job gets the rest of its history, then the live events", async () => {
     const id = await ann.accepted()
     await hand.work(id, 2)
     const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after: 3 })
@@ -194,7 +194,7 @@ describe("a viewer who comes back", () => {
     expect(EventStream.seqs(stream.events)).toEqual([4, 5, 6, 7, 8, 9, 10])
   })
 
-  it("J4 with an id that is not there goes on from where the history ends, to the job's end", async () => {
+  it("J4 a viewer that resumes beyond an open job's history gets the events from its end on, to the job's end", async () => {
     const id = await ann.accepted()
     const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after: 7 })
     await hand.work(id)
@@ -205,7 +205,7 @@ describe("a viewer who comes back", () => {
     expect(seqs.length).toBeGreaterThanOrEqual(3)
   })
 
-  it("J1 with an id beyond the end of a job that is over is told that end, then nothing", async () => {
+  it("J1 a viewer that resumes beyond the end of a finished job gets its terminal event, and nothing else", async () => {
     const id = await ann.accepted()
     await hand.work(id)
     for (const after of [11, 99]) {
@@ -215,7 +215,7 @@ describe("a viewer who comes back", () => {
     }
   })
 
-  it("with an id that is no number starts from the beginning", async () => {
+  it("a viewer whose id is no number starts from the beginning", async () => {
     const id = await ann.accepted()
     await hand.work(id)
     for (const given of ["", "x", "-1", "1.5", "99999999999999999999"]) {
@@ -227,7 +227,7 @@ describe("a viewer who comes back", () => {
     }
   })
 
-  it("after the end has nothing left to follow: 204, so that EventSource stops", async () => {
+  it("a viewer that resumes at the end of a finished job gets 204, so that EventSource stops", async () => {
     const id = await ann.accepted()
     await hand.work(id)
     const stream = await EventStream.open(ann.eventsUrl(id), { ...own, after: 10 })
@@ -242,7 +242,7 @@ const lose = async (id: string, count: number) => {
 }
 
 describe("a viewer that has seen more than Redis still has", () => {
-  it("J1 hears the job's end, though its seq is one it has seen", async () => {
+  it("J1 a viewer sees the job's end although its seq is one already seen", async () => {
     for (const [lost, cancelledAt] of [
       [1, 5],
       [2, 4],
@@ -260,7 +260,7 @@ describe("a viewer that has seen more than Redis still has", () => {
     }
   })
 
-  it("J1 J4 is told what happens again, from where the history ends, once its silence was looked into", async () => {
+  it("J1 J4 a viewer sees the repeated events from the end of the shorter history on, after a keepalive", async () => {
     await withGateway({ KEEPALIVE: "100 millis" }, async (_, ann) => {
       const id = await ann.accepted()
       const stream = await EventStream.open(ann.eventsUrl(id), own)
@@ -285,7 +285,7 @@ describe("a viewer that has seen more than Redis still has", () => {
     })
   })
 
-  it("J4 an old end in the tail, of a run that was followed by another, is not taken for this one's", async () => {
+  it("J4 an old run's terminal event in the tail does not end the viewers of the new run", async () => {
     const id = await ann.accepted()
     await hand.giveUp(await hand.begin(id), "ModelRefused")
     await hand.redrive(id)
@@ -301,8 +301,8 @@ describe("a viewer that has seen more than Redis still has", () => {
   })
 })
 
-describe("a viewer leaves nothing behind", () => {
-  it("late, of a finished job: history and end at once, and no viewer stays", async () => {
+describe("the viewers' places", () => {
+  it("a viewer of a finished job gets history and end at once, and its place is free", async () => {
     const id = await ann.accepted()
     await hand.work(id)
     const streams = await Promise.all(Array.from({ length: 20 }, () => EventStream.open(ann.eventsUrl(id), own)))
@@ -313,7 +313,7 @@ describe("a viewer leaves nothing behind", () => {
     await free(gateway)
   })
 
-  it("gone without a word: its place is free", async () => {
+  it("a viewer that disconnects without a word frees its place", async () => {
     const id = await ann.accepted()
     const streams = await Promise.all(Array.from({ length: 10 }, () => EventStream.open(ann.eventsUrl(id), own)))
     expect(await viewers(gateway)).toBe(10)
@@ -321,12 +321,12 @@ describe("a viewer leaves nothing behind", () => {
     await free(gateway)
   })
 
-  it("refused: it never was one", async () => {
+  it("a refused viewer takes no place", async () => {
     await ann.get(`/api/v1/scan/${randomUUID()}/events`)
     expect(await viewers(gateway)).toBe(0)
   })
 
-  it("connected but not reading: VIEW_TIMEOUT frees its place", async () => {
+  it("a viewer that is connected but does not read frees its place at VIEW_TIMEOUT", async () => {
     await withGateway({ VIEW_TIMEOUT: "300 millis", KEEPALIVE: "100 millis" }, async (serving, ann) => {
       const id = await ann.accepted()
       const socket = connect(Number(new URL(serving.address).port), "127.0.0.1")
@@ -347,8 +347,8 @@ describe("a viewer leaves nothing behind", () => {
   })
 })
 
-describe("a stream", () => {
-  it("silent for KEEPALIVE says so, by an event without an id", async () => {
+describe("limits of a stream", () => {
+  it("a stream that is silent for KEEPALIVE sends an event without an id", async () => {
     await withGateway({ KEEPALIVE: "100 millis" }, async (_, ann) => {
       const stream = await EventStream.open(ann.eventsUrl(await ann.accepted()), own)
       const { data, id } = await stream.waitFor(({ event }) => event === "keepalive")
@@ -359,7 +359,7 @@ describe("a stream", () => {
     })
   })
 
-  it("ends after VIEW_TIMEOUT with an error event, and can be resumed", async () => {
+  it("a stream ends after VIEW_TIMEOUT with an error event, and can be resumed", async () => {
     await withGateway({ VIEW_TIMEOUT: "200 millis" }, async (serving, ann) => {
       const id = await ann.accepted()
       const stream = await EventStream.open(ann.eventsUrl(id), own)
@@ -378,7 +378,7 @@ describe("a stream", () => {
     })
   })
 
-  it("beyond MAX_VIEWERS is refused with 503 and Retry-After; a place freed is a place", async () => {
+  it("a stream beyond MAX_VIEWERS is refused with 503 and Retry-After, and accepted once another has ended", async () => {
     await withGateway({ MAX_VIEWERS: "2" }, async (serving, ann) => {
       const id = await ann.accepted()
       const streams = await Promise.all([1, 2].map(() => EventStream.open(ann.eventsUrl(id), own)))
@@ -396,7 +396,7 @@ describe("a stream", () => {
     })
   })
 
-  it("beyond USER_VIEWERS is refused with 429 to that user, and to no other", async () => {
+  it("a stream beyond USER_VIEWERS is refused with 429 for that user, and for no other", async () => {
     await withGateway({ USER_VIEWERS: "2" }, async (serving, ann) => {
       const id = await ann.accepted()
       const streams = await Promise.all([1, 2].map(() => EventStream.open(ann.eventsUrl(id), own)))
@@ -417,7 +417,7 @@ describe("a stream", () => {
     })
   })
 
-  it("beyond MAX_VIEWERS is refused also when many come at once", async () => {
+  it("of thirty streams opened at once five are accepted with MAX_VIEWERS=5", async () => {
     await withGateway({ MAX_VIEWERS: "5" }, async (_, ann) => {
       const id = await ann.accepted()
       const streams = await Promise.all(Array.from({ length: 30 }, () => EventStream.open(ann.eventsUrl(id), own)))
@@ -428,7 +428,7 @@ describe("a stream", () => {
     })
   })
 
-  it("A5 ends in order within a second when the gateway stops", async () => {
+  it("A5 a stream ends in order within a second when the gateway stops", async () => {
     const serving = await start("gateway", env)
     const id = await client(serving).accepted()
     const streams = await Promise.all(

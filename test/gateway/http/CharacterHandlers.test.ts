@@ -26,14 +26,14 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     await server.stop()
   })
 
-  it("the catalogue is for everybody", async () => {
+  it("the character catalogue is open to everybody", async () => {
     const { body, status } = await client(gateway, null).get("/api/v1/character/catalog")
     expect(status).toBe(200)
     expect(body).toHaveLength(13)
     expect(body).toContainEqual({ name: "페티", type: "페트병", match: "무색페트병", dialog: expect.any(String) })
   })
 
-  it("a user without any is given 이코, and then has it", async () => {
+  it("a user without a character is given 이코, and then owns it", async () => {
     const ann = client(gateway, "ann")
     expect((await ann.get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: false })
     const { body, headers, status } = await ann.get("/api/v1/users/me/characters")
@@ -54,7 +54,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     expect((await client(gateway, "bob").get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: false })
   })
 
-  it("nobody is asked who it is before: 401", async () => {
+  it("the user's characters are refused with 401 without a caller", async () => {
     const nobody = client(gateway, null)
     expect((await nobody.get("/api/v1/users/me/characters")).status).toBe(401)
     // Postgres holds no such text
@@ -62,7 +62,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     expect((await nobody.get(ownership("이코"))).status).toBe(401)
   })
 
-  it("a database that is away is 503 with Retry-After, and read again once it is back", async () => {
+  it("a database that is away is answered with 503 and Retry-After, and works again once it is back", async () => {
     const ann = client(gateway, "ann")
     await server.kill()
     const { body, headers, status } = await ann.get("/api/v1/users/me/characters")
@@ -79,7 +79,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
 })
 
 describe("a gateway without DATABASE_URL", () => {
-  it("takes scans, and answers 503 where characters are asked for", async () => {
+  it("a gateway without DATABASE_URL accepts scans, and answers 503 for characters", async () => {
     const gateway = await start("gateway", env())
     const ann = client(gateway, "ann")
     for (const path of ["/api/v1/character/catalog", "/api/v1/users/me/characters", ownership("이코")]) {
@@ -90,7 +90,7 @@ describe("a gateway without DATABASE_URL", () => {
     await gateway.stop()
   })
 
-  it("refuses to start on a DATABASE_URL that is none", async () => {
+  it("a gateway with a wrong DATABASE_URL refuses to start", async () => {
     await expect(start("gateway", { ...env(), DATABASE_URL: "redis://127.0.0.1" })).rejects.toThrow()
   })
 })

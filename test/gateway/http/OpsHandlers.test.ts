@@ -42,7 +42,7 @@ const failed = async (cause: string) => {
   return id
 }
 
-describe("the operator's calls", () => {
+describe("the operators' API", () => {
   it.each([
     ["GET", "/mailboxes"],
     ["GET", "/processes"],
@@ -52,12 +52,12 @@ describe("the operator's calls", () => {
     ["POST", `${dead}/redrive`],
     ["POST", `${dead}/0/1-1/redrive`],
     ["DELETE", `${dead}/0/1-1`]
-  ])("refuse %s %s without the secret, and with a wrong one", async (method, path) => {
+  ])("%s %s is refused without the secret, and with a wrong one", async (method, path) => {
     expect(await ops(method, path, {})).toMatchObject({ status: 403, body: { code: "FORBIDDEN" } })
     expect(await ops(method, path, { "x-internal-secret": `${secret}?` })).toMatchObject({ status: 403 })
   })
 
-  it("show a failed job's letter and the job behind it", async () => {
+  it("a failed job's letter is listed, shown by its id, and leads to the job", async () => {
     const id = await failed("ModelRefused")
     const { body } = await ops("GET", `${dead}?cause=ModelRefused`)
     const letter = body.find((one: { job_id: string }) => one.job_id === id)
@@ -71,7 +71,7 @@ describe("the operator's calls", () => {
     })
   })
 
-  it("J2 redrive a failed job into another run, which goes on where it failed", async () => {
+  it("J2 a letter's redrive starts another run of its job, which goes on where it failed", async () => {
     const id = await ann.accepted()
     await hand.commit(await hand.begin(id))
     await hand.giveUp(await hand.begin(id), "Outage")
@@ -91,7 +91,7 @@ describe("the operator's calls", () => {
     expect((await ops("GET", "/mailboxes/scan.rule/dead?cause=Outage")).body).toEqual([])
   })
 
-  it("discard a letter, once", async () => {
+  it("a letter is discarded once, and is gone afterwards", async () => {
     const id = await failed("Nonsense")
     const [letter] = (await ops("GET", `${dead}?cause=Nonsense`)).body
     expect(letter.job_id).toBe(id)
@@ -100,7 +100,7 @@ describe("the operator's calls", () => {
     expect((await ops("GET", `/jobs/${id}`)).body.state).toBe("failed")
   })
 
-  it("count what waits, name who lives, and cancel a job", async () => {
+  it("mailboxes are counted, live processes are listed, and a job is cancelled", async () => {
     const before = (await ops("GET", "/mailboxes")).body
     const id = await ann.accepted()
     const after = (await ops("GET", "/mailboxes")).body
@@ -113,7 +113,7 @@ describe("the operator's calls", () => {
     await worker.stop()
   })
 
-  it("answer 404 for what is not there", async () => {
+  it("an unknown job, mailbox or letter is answered with 404", async () => {
     for (const path of ["/jobs/none", "/mailboxes/nobody/dead", `${dead}/0/1-1`, `${dead}/9/1-1`]) {
       expect((await ops("GET", path)).status).toBe(404)
     }

@@ -35,8 +35,8 @@ const call = async (at: Serving, method: string, path: string, body?: string, gi
 }
 const unset = { capacity: null, timeout_ms: null, attempts: null, redrives: null, redrive_ms: null }
 
-describe("the operator's calls on policies", () => {
-  it("refuse whoever does not know the secret", async () => {
+describe("the operators' API for policies", () => {
+  it("policies are refused without the secret", async () => {
     for (const given of [null, `${secret}?`]) {
       expect((await call(gateway, "GET", "", undefined, given)).status).toBe(403)
       expect((await call(gateway, "PATCH", "/scan.vision", '{"attempts":1}', given)).status).toBe(403)
@@ -44,7 +44,7 @@ describe("the operator's calls on policies", () => {
     expect((await call(gateway, "GET", "")).body).toEqual([])
   })
 
-  it("change what is named, take back what is null, leave the rest; every gateway knows it", async () => {
+  it("a PATCH of a policy sets the fields named, resets those that are null, keeps the rest, and reaches every gateway", async () => {
     const first = await call(gateway, "PATCH", "/scan.vision", '{"attempts":5,"timeout_ms":30000}')
     expect(first).toEqual({
       status: 200,
@@ -58,7 +58,7 @@ describe("the operator's calls on policies", () => {
     await expect.poll(async () => (await call(gateway, "GET", "")).body).toEqual([])
   })
 
-  it("quickly one after the other, at different gateways, take nothing of each other back", async () => {
+  it("two PATCHes of one policy in quick succession, at different gateways, both stay", async () => {
     await call(gateway, "PATCH", "/scan.vision", '{"attempts":3}')
     const second = await call(other, "PATCH", "/scan.vision", '{"timeout_ms":30000}')
     expect(second.body).toEqual({ ...unset, mailbox: "scan.vision", attempts: 3, timeout_ms: 30_000 })
@@ -75,7 +75,7 @@ describe("the operator's calls on policies", () => {
     ["[]", 422, "VALIDATION_ERROR"],
     ["{", 400, "INVALID_JSON"],
     [`{"attempts":${" ".repeat(5_000)}1}`, 400, "INVALID_JSON"]
-  ])("refuse %s, and change nothing", async (body, status, code) => {
+  ])("a PATCH with %s is refused and changes nothing", async (body, status, code) => {
     expect(await call(gateway, "PATCH", "/scan.vision", body)).toMatchObject({
       status,
       ...(status === 422 ? {} : { body: { code } })
@@ -83,7 +83,7 @@ describe("the operator's calls on policies", () => {
     expect((await call(gateway, "GET", "")).body).toEqual([])
   })
 
-  it("answer 404 for a mailbox that is none", async () => {
+  it("a policy of an unknown mailbox is answered with 404", async () => {
     expect((await call(gateway, "PATCH", "/scan.visoin", '{"attempts":1}')).status).toBe(404)
   })
 })

@@ -44,7 +44,7 @@ const serving = async (role: "gateway" | "scan-worker", more: Environment = {}) 
 }
 
 describe("/readyz", () => {
-  it("A4 of a gateway fails while Redis is full, and what was accepted is done meanwhile", async () => {
+  it("A4 a gateway's /readyz fails while Redis is full, and accepted jobs are done meanwhile", async () => {
     const [gateway, worker] = [await serving("gateway"), await serving("scan-worker", { SIMULATED_VISION_MS: "3000" })]
     const ann = client(gateway)
     const accepted = await ann.accepted()
@@ -58,7 +58,7 @@ describe("/readyz", () => {
     await becomes(gateway, 200, "ready")
   })
 
-  it("A4 of both roles fails while Redis is away", async () => {
+  it("A4 the /readyz of gateway and worker fails while Redis is away", async () => {
     const [gateway, worker] = [await serving("gateway"), await serving("scan-worker")]
     await server.kill9()
     await becomes(gateway, 503, "Redis does not answer")
@@ -70,7 +70,7 @@ describe("/readyz", () => {
 })
 
 describe("a role", () => {
-  it("does not start on a Redis that evicts, unless told to", async () => {
+  it("a role refuses to start on a Redis that evicts, unless REDIS_CHECK=warn", async () => {
     await admin.config("SET", "maxmemory-policy", "allkeys-lru")
     for (const role of ["gateway", "scan-worker"] as const) {
       await expect(start(role, env)).rejects.toMatchObject({

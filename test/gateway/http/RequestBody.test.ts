@@ -1,4 +1,4 @@
-/** Request bodies, bounded each and together: a client that is refused is told to come back, and nobody's room is kept for ever. */
+/** Request bodies are bounded one by one and together: a refused client may come back, and memory is always freed. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { HttpServerRequest } from "effect/http"
@@ -68,8 +68,8 @@ const whole = Effect.fnUntraced(function* (read: ReturnType<typeof RequestBody.m
 })
 const full = { status: 503, code: "TOO_MANY_UPLOADS", retryAfter: expect.anything() }
 
-describe("a request's body", () => {
-  it.effect("arrives whole, characters cut between two pieces included", () =>
+describe("RequestBody", () => {
+  it.effect("a body arrives whole, also with characters cut between two chunks", () =>
     Effect.gen(function* () {
       const one = yield* sending(RequestBody.make(most))
       const bytes = Buffer.from('{"user_input":"이 물건은? 🗑️"}')
@@ -79,7 +79,7 @@ describe("a request's body", () => {
     })
   )
 
-  it.effect("is refused with 503 once all bodies together hold the limit; the one begun before goes on", () =>
+  it.effect("a body is refused with 503 once all bodies together hold the limit, and one begun before goes on", () =>
     Effect.gen(function* () {
       const read = RequestBody.make(most)
       const first = yield* sending(read)
@@ -99,7 +99,7 @@ describe("a request's body", () => {
     })
   )
 
-  it.effect("of 64 KiB or less is never refused for the others'", () =>
+  it.effect("a body of 64 KiB or less is accepted whatever memory the others hold", () =>
     Effect.gen(function* () {
       const read = RequestBody.make(most)
       yield* (yield* whole(read, freeBytes + most)).text
@@ -108,7 +108,7 @@ describe("a request's body", () => {
     })
   )
 
-  it.effect("that announces more than there is room for is refused unread; one that only announces takes no room", () =>
+  it.effect("a body whose length does not fit is refused unread, and an announced length alone holds no memory", () =>
     Effect.gen(function* () {
       const read = RequestBody.make(most)
       const silent = yield* sending(read, { "content-length": String(freeBytes + most) })
@@ -123,7 +123,7 @@ describe("a request's body", () => {
     })
   )
 
-  it.effect("gives its room back when the client goes away, and when it takes too long", () =>
+  it.effect("a body's memory is freed when the client disconnects, and after two minutes", () =>
     Effect.gen(function* () {
       const read = RequestBody.make(most)
       const gone = yield* sending(read)
@@ -142,7 +142,7 @@ describe("a request's body", () => {
     })
   )
 
-  it.effect("larger than any scan is refused with 413, however much room there is", () =>
+  it.effect("a body larger than any scan is refused with 413, whatever memory is free", () =>
     Effect.gen(function* () {
       const read = RequestBody.make(10 * mostBodyBytes)
       expect((yield* (yield* whole(read, mostBodyBytes)).text).length).toBe(mostBodyBytes)

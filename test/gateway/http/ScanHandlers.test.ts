@@ -43,8 +43,8 @@ afterAll(async () => {
 const notFound = { detail: expect.any(String), code: "RESULT_NOT_FOUND" }
 const jobKeys = async () => (await outside.keys("eco2:{*}:job:*")).filter((key) => /:job:[0-9a-f-]{36}$/.test(key))
 
-describe("submit", () => {
-  it("answers 202 with the job's addresses, Location names the result", async () => {
+describe("POST /api/v1/scan", () => {
+  it("a submit answers 202 with the job's addresses, and Location names the result", async () => {
     const answer = await client(gateway).submit({ image_url: photo })
     const id = String(field(answer.body, "job_id"))
     expect(answer.status).toBe(202)
@@ -57,7 +57,7 @@ describe("submit", () => {
     expect(answer.headers.get("location")).toBe(`/api/v1/scan/${id}/result`)
   })
 
-  it("is readable at once: the result is 202 with Retry-After before any worker is there", async () => {
+  it("a new job's result is 202 with Retry-After before any worker runs", async () => {
     const ann = client(gateway)
     const id = await ann.accepted()
     for (const path of [`/api/v1/scan/${id}/result`, `/api/v1/scan/result/${id}`]) {
@@ -82,7 +82,7 @@ describe("submit", () => {
     expect(await outside.keys("*:upload:*")).toEqual([])
   })
 
-  it("J6 another body under the key is refused, the same one is the same job", async () => {
+  it("J6 another body under the key is refused, and the same body is the same job", async () => {
     const ann = client(gateway)
     const headers = { "x-idempotency-key": "walk-1" }
     const id = await ann.accepted({ image_url: photo, user_input: "bin?" }, headers)
@@ -104,7 +104,7 @@ describe("submit", () => {
     expect(ann).not.toBe(bob)
   })
 
-  it("J6 a job keeps its key while it is cancelled", async () => {
+  it("J6 a job keeps its key after it is cancelled", async () => {
     const ann = client(gateway)
     const headers = { "x-idempotency-key": "cancelled-1" }
     const id = await ann.accepted({ image_url: photo }, headers)
@@ -113,7 +113,7 @@ describe("submit", () => {
     expect(field((await ann.result(id)).body, "status")).toBe("cancelled")
   })
 
-  it("refuses pictures while Redis is more than four fifths full, and takes addresses all the same", async () => {
+  it("pictures are refused while Redis is more than four fifths full, and image addresses are accepted", async () => {
     const use = Number(/used_memory:(\d+)/.exec(await outside.info("memory"))?.[1])
     await outside.config("SET", "maxmemory", Math.floor(use * 1.1))
     // a gateway of its own: the share is asked for every two seconds only
@@ -127,7 +127,7 @@ describe("submit", () => {
     expect(taken.status).toBe(202)
   })
 
-  it("is refused with 503 and Retry-After once the first mailbox is full, and leaves nothing behind", async () => {
+  it("a submit to a full mailbox is refused with 503 and Retry-After, and leaves nothing behind", async () => {
     const small = await start("gateway", { ...env, MAILBOX_CAPACITY: "4" })
     const dora = client(small, "dora")
     const answers = []
@@ -139,8 +139,8 @@ describe("submit", () => {
   })
 })
 
-describe("a user beyond USER_CONCURRENCY", () => {
-  it("waits as `queued`, is refused with 429 once the lane is full, and nobody else is", async () => {
+describe("USER_CONCURRENCY", () => {
+  it("a user's job beyond USER_CONCURRENCY waits as queued, and beyond the lane is refused with 429, for that user only", async () => {
     const narrow = await start("gateway", { ...env, USER_CONCURRENCY: "1", LANE_CAPACITY: "1" })
     const eve = client(narrow, "eve")
     await eve.accepted()
@@ -156,8 +156,8 @@ describe("a user beyond USER_CONCURRENCY", () => {
   })
 })
 
-describe("a user beyond USER_RATE", () => {
-  it("is refused with 429 and Retry-After; a repeat under its key is answered as before, and nobody else is refused", async () => {
+describe("USER_RATE", () => {
+  it("a submit beyond USER_RATE is refused with 429 and Retry-After for that user only, and a repeat under a key passes", async () => {
     const slow = await start("gateway", { ...env, USER_RATE: "2/minute" })
     const gus = client(slow, "gus")
     const key = { "x-idempotency-key": "gus 1" }
@@ -174,8 +174,8 @@ describe("a user beyond USER_RATE", () => {
   })
 })
 
-describe("another user's job", () => {
-  it("is answered like one that never was: result, events, cancel", async () => {
+describe("other users' jobs", () => {
+  it("another user's job is answered like an unknown one: result, events and cancel", async () => {
     const id = await client(gateway, "ann").accepted()
     const stranger = client(gateway, "bob")
     const unknown = randomUUID()
@@ -197,7 +197,7 @@ describe("another user's job", () => {
     expect((await client(gateway, "ann").result(id)).status).toBe(202)
   })
 
-  it("is not to be told from one without a caller either: 401 for every job", async () => {
+  it("every job is answered with 401 without a caller", async () => {
     const id = await client(gateway, "ann").accepted()
     const nobody = client(gateway, null)
     for (const path of [
@@ -211,7 +211,7 @@ describe("another user's job", () => {
     expect((await nobody.remove(`/api/v1/scan/${id}`)).status).toBe(401)
   })
 
-  it("a malformed job id is 400 for events, 404 for result and cancel", async () => {
+  it("a malformed job id is 400 for events, and 404 for result and cancel", async () => {
     const ann = client(gateway)
     for (const path of ["/api/v1/scan/nonsense/events", "/api/v1/stream?job_id=nonsense", "/api/v1/stream"]) {
       const answer = await ann.get(path)
@@ -222,7 +222,7 @@ describe("another user's job", () => {
   })
 })
 
-describe("with a worker", () => {
+describe("a job that a worker completes", () => {
   let worker: Serving
   beforeAll(async () => {
     await outside.flushall()
@@ -276,7 +276,7 @@ describe("with a worker", () => {
     expect((await ann.get(`/api/v1/scan/result/${id}`)).body).toEqual(answer.body)
   })
 
-  it("a failed scan's result says why, and shows the parts that were finished", async () => {
+  it("a failed scan's result has its error and the parts that were finished", async () => {
     const ann = client(gateway)
     models.next("answer", { _tag: "Refusal" })
     const answer = await ann.finished(await ann.accepted({ image_url: photo, model: "gpt-5.2" }))
@@ -291,7 +291,7 @@ describe("with a worker", () => {
     expect(field(field(answer.body, "pipeline_result"), "disposal_rules")).not.toBeNull()
   })
 
-  it("cancel: 202, 202 again, then the result is cancelled; done and failed jobs answer 409", async () => {
+  it("a cancel answers 202, a second one too, and 409 once the job is done or failed", async () => {
     const ann = client(gateway)
     models.next("vision", { _tag: "Hang" })
     const id = await ann.accepted({ image_url: photo, model: "gpt-5.2" })
@@ -314,7 +314,7 @@ describe("with a worker", () => {
     }
   })
 
-  it("J6 a key names its job also when that is done or has failed, and a new one once that has expired", async () => {
+  it("J6 a key names its job also when it is done or failed, and a new job once that has expired", async () => {
     const ann = client(gateway)
     for (const [key, model] of [
       ["done-1", "simulated"],
@@ -334,14 +334,14 @@ describe("with a worker", () => {
     }
   })
 
-  it("a picture is gone from Redis as soon as the last stage that reads it has committed", async () => {
+  it("a picture is deleted from Redis by the commit of the last stage that reads it", async () => {
     const ann = client(gateway)
     const id = await ann.accepted({ image_url: dataUrl(tinyPng) })
     await ann.finished(id)
     expect(await outside.keys("*:image")).toEqual([])
   })
 
-  it("a job past its TTL is answered like one that never was", async () => {
+  it("a job past its TTL is answered like an unknown one", async () => {
     const ann = client(gateway)
     const id = await ann.accepted()
     await ann.finished(id)
@@ -351,8 +351,8 @@ describe("with a worker", () => {
   })
 })
 
-describe("what is offered", () => {
-  it("categories: the four kinds of waste, to anybody", async () => {
+describe("lists for clients", () => {
+  it("the categories are the four kinds of waste, open to everybody", async () => {
     const answer = await client(gateway, null).get("/api/v1/scan/categories")
     expect(answer.status).toBe(200)
     expect(answer.body).toEqual(
@@ -370,7 +370,7 @@ describe("what is offered", () => {
     )
   })
 
-  it("models: those configured, and the default", async () => {
+  it("the models are those configured, with the default", async () => {
     expect((await client(gateway).get("/api/v1/scan/models")).body).toEqual({
       models: ["gpt-5.2", "gpt-5-mini", "simulated"],
       default: "simulated"
@@ -380,9 +380,9 @@ describe("what is offered", () => {
   })
 })
 
-describe("calls from other origins", () => {
+describe("cross-origin calls", () => {
   const allowed = "https://app.example"
-  it("a preflight from an allowed origin may send credentials, the key and the last event id", async () => {
+  it("a preflight of an allowed origin may send credentials, the key and the last event id", async () => {
     const { headers, status } = await fetch(`${gateway.address}/api/v1/scan`, {
       method: "OPTIONS",
       headers: {
@@ -399,7 +399,7 @@ describe("calls from other origins", () => {
     for (const name of ["content-type", "x-idempotency-key", "last-event-id"]) expect(names).toContain(name)
   })
 
-  it("a response to an allowed origin is readable by it, Location and Retry-After too; another origin gets no leave", async () => {
+  it("an allowed origin may read a response with Location and Retry-After, and another origin may not", async () => {
     const to = (origin: string) => fetch(`${gateway.address}/api/v1/scan/categories`, { headers: { origin } })
     const { headers } = await to(allowed)
     expect(headers.get("access-control-allow-origin")).toBe(allowed)
@@ -408,7 +408,7 @@ describe("calls from other origins", () => {
     expect((await to("https://evil.example")).headers.get("access-control-allow-origin")).toBeNull()
   })
 
-  it("POST and DELETE with cookies are refused from an origin that is not ours, and from null", async () => {
+  it("POST and DELETE with cookies are refused for a foreign origin and for null", async () => {
     const ann = client(gateway)
     const id = await ann.accepted()
     for (const origin of ["https://evil.example", "null", "https://app.example.evil.net"]) {
@@ -426,7 +426,7 @@ describe("calls from other origins", () => {
   })
 })
 
-describe("around the API", () => {
+describe("paths beside the API", () => {
   it("an unknown path is 404 with detail and code, whatever the method", async () => {
     for (const [method, path] of [
       ["GET", "/nothing"],
@@ -444,7 +444,7 @@ describe("around the API", () => {
     }
   })
 
-  it("a query given twice is 400 with detail and code", async () => {
+  it("a query parameter given twice is 400 with detail and code", async () => {
     for (const path of [
       "/api/v1/stream?job_id=a&job_id=b",
       `/api/v1/scan/${randomUUID()}/events?last_event_id=1&last_event_id=2`
@@ -454,7 +454,7 @@ describe("around the API", () => {
     }
   })
 
-  it("/healthz, /readyz and /metrics need nobody's name", async () => {
+  it("/healthz, /readyz and /metrics answer without a user", async () => {
     const nobody = client(gateway, null)
     expect((await nobody.get("/healthz")).status).toBe(200)
     expect((await nobody.get("/readyz")).body).toEqual({ status: "ready" })
@@ -463,7 +463,7 @@ describe("around the API", () => {
     expect(metrics.body).toContain("eco2_redis_commands_total")
   })
 
-  it("/openapi.json describes every scan call, /docs shows it", async () => {
+  it("/openapi.json describes every scan call, and /docs shows it", async () => {
     const nobody = client(gateway, null)
     const { body } = await nobody.get("/openapi.json")
     const paths = Object.keys(Object(field(body, "paths"))).filter((path) => !path.startsWith("/api/v1/internal/"))
@@ -484,7 +484,7 @@ describe("around the API", () => {
     expect(docs.headers.get("content-type")).toContain("text/html")
   })
 
-  it("the API's page too lets no script in but its own, and stands in no frame", async () => {
+  it("the API's page allows its own scripts only, and no frame around it", async () => {
     const { headers, text } = await fetch(`${gateway.address}/docs`).then(async (page) => ({
       headers: page.headers,
       text: await page.text()
@@ -499,7 +499,7 @@ describe("around the API", () => {
     expect(policy).toContain("frame-ancestors 'none'")
   })
 
-  it("the page comes with a policy that lets no script in from elsewhere or from a line of its own", async () => {
+  it("the web page's policy allows no script from elsewhere and none inline", async () => {
     const { body, headers, status } = await client(gateway, null).get("/")
     expect(status).toBe(200)
     const policy = headers.get("content-security-policy") ?? ""

@@ -148,9 +148,9 @@ const rows: ReadonlyArray<Row> = [
   }))
 ]
 
-describe("a wrong scan request", () => {
+describe("refused scan requests", () => {
   for (const { body, claim, code, detail, status } of rows) {
-    it(`${claim}: ${status} ${code}, and the next request is served`, async () => {
+    it(`a scan request with ${claim} is answered ${status} ${code}, and the next request is served`, async () => {
       const ann = client(open)
       const answer = await ann.submit(body)
       expect({ status: answer.status, body: answer.body }).toEqual({ status, body: { code, detail: detail ?? text } })
@@ -164,13 +164,13 @@ describe("a wrong scan request", () => {
     ["a character outside ASCII", "schl\u00fcssel"],
     ["a control character", "a\tb"]
   ] as const) {
-    it(`an idempotency key with ${claim}: 400 INVALID_IDEMPOTENCY_KEY`, async () => {
+    it(`an idempotency key with ${claim} is refused with 400 INVALID_IDEMPOTENCY_KEY`, async () => {
       const answer = await client(open).submit({ image_url: photo }, { "x-idempotency-key": key })
       expect([answer.status, field(answer.body, "code")]).toEqual([400, "INVALID_IDEMPOTENCY_KEY"])
     })
   }
 
-  it("IMAGE_HOSTS admits the hosts it names and their subdomains, and no others", async () => {
+  it("IMAGE_HOSTS allows the hosts it names and their subdomains, and no others", async () => {
     const ann = client(strict)
     const statusOf = async (image_url: string) => {
       const { body, status } = await ann.submit({ image_url })
@@ -186,24 +186,24 @@ describe("a wrong scan request", () => {
   })
 })
 
-describe("a right scan request", () => {
+describe("accepted scan requests", () => {
   for (const [claim, body] of [
     ["an image_url of 2083 characters", { image_url: longUrl(2083) }],
     ["user_input of 2000 characters", { image_url: photo, user_input: "가".repeat(2000) }],
     ["user_input of 2000 emoji", { image_url: photo, user_input: "♻️".slice(0, 1) + "🧴".repeat(1999) }],
     ["user_input and model null", { image_url: photo, user_input: null, model: null }],
     ["an empty user_input", { image_url: photo, user_input: "" }],
-    ["a field nobody knows", { image_url: photo, colour: "red" }],
+    ["an unknown field", { image_url: photo, colour: "red" }],
     ["the model by its name", { image_url: photo, model: "simulated" }],
     ["a data URL", { image_url: dataUrl(tinyPng) }],
     ["an image of exactly 10 MiB", { image_url: imageOf(mebibytes10) }]
   ] as const) {
-    it(`${claim} is accepted`, async () => {
+    it(`a scan request with ${claim} is accepted`, async () => {
       expect((await client(open).submit(body)).status).toBe(202)
     })
   }
 
-  it("without a question asks the default one, in Korean; a question of its own stays as it is", async () => {
+  it("a scan without a question gets the default one, in Korean, and a question of its own is kept", async () => {
     const outside = new Redis(redis.url)
     const asked = async (body: object) => {
       const id = await client(open).accepted({ image_url: photo, ...body })
@@ -224,15 +224,15 @@ describe("a right scan request", () => {
   })
 })
 
-describe("before the body is looked at", () => {
-  it("a caller without X-User-ID is refused with 401, whatever the body", async () => {
+describe("a request without a user", () => {
+  it("a submit without X-User-ID is refused with 401, whatever its body", async () => {
     for (const body of [{ image_url: photo }, "{", imageOf(mebibytes10 + 1)]) {
       const answer = await client(open, null).submit(body, { "x-idempotency-key": "k".repeat(300) })
       expect([answer.status, answer.body]).toEqual([401, { detail: text, code: "UNAUTHORIZED" }])
     }
   })
 
-  it("a caller without X-User-ID is refused although its body never comes", async () => {
+  it("a submit without X-User-ID is refused although its body never comes", async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const request = httpRequest(`${open.address}/api/v1/scan`, {
         method: "POST",
@@ -248,7 +248,7 @@ describe("before the body is looked at", () => {
     expect(status).toBe(401)
   })
 
-  it("a user id with control characters or beyond 255 characters is nobody's: 401", async () => {
+  it("a user id with control characters or of more than 255 is refused with 401", async () => {
     for (const user of ["u".repeat(256), "a\tb"]) {
       expect((await client(open, user).submit({ image_url: photo })).status).toBe(401)
     }
@@ -281,12 +281,12 @@ describe("a body larger than any scan", () => {
       next(mebibytes)
     })
 
-  it("is refused with 413 though it names no length, and the process lives on", async () => {
+  it("a chunked body larger than any scan is refused with 413, and the process goes on", async () => {
     expect(await sendChunked(20)).toEqual({ status: 413, code: "IMAGE_TOO_LARGE" })
     expect((await client(open).submit({ image_url: photo })).status).toBe(202)
   })
 
-  it("is refused by its length alone, before it is sent", async () => {
+  it("a body announced as larger than any scan is refused before it is sent", async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const request = httpRequest(`${open.address}/api/v1/scan`, {
         method: "POST",
@@ -303,8 +303,8 @@ describe("a body larger than any scan", () => {
   })
 })
 
-describe("a process that holds as many bytes of pictures as it may", () => {
-  it("refuses another picture with 503 and Retry-After, takes addresses all the same, and pictures again afterwards", async () => {
+describe("UPLOAD_MEMORY", () => {
+  it("a gateway whose memory for pictures is full refuses a picture with 503 and Retry-After, and accepts addresses", async () => {
     const narrow = await start("gateway", {
       ...simulatedOnly,
       AUTH_MODE: "header",

@@ -35,20 +35,20 @@ const ops = async (method: string, path: string, given: string | null = secret) 
 }
 const schedules = async () => (await ops("GET", "/schedules")).body
 
-describe("the operator's calls on schedules", () => {
+describe("the operators' API for schedules", () => {
   it.each([
     ["GET", "/schedules"],
     ["POST", "/schedules/nightly/pause"],
     ["POST", "/schedules/nightly/resume"],
     ["POST", "/schedules/nightly/run"],
     ["GET", "/jobs"]
-  ])("refuse %s %s without the secret, and with a wrong one", async (method, path) => {
+  ])("%s %s is refused without the secret, and with a wrong one", async (method, path) => {
     for (const given of [null, `${secret}?`])
       expect(await ops(method, path, given)).toMatchObject({ status: 403, body: { code: "FORBIDDEN" } })
     expect(await schedules()).toMatchObject([{ paused: false, last_job_id: null }])
   })
 
-  it("let nobody in where the secret is set to nothing", async () => {
+  it("an empty INTERNAL_SECRET lets no caller in", async () => {
     const env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url, INTERNAL_SECRET: "" }
     const open = await start("gateway", env)
     for (const headers of [{}, { "x-internal-secret": "" }]) {
@@ -58,7 +58,7 @@ describe("the operator's calls on schedules", () => {
     await open.stop()
   })
 
-  it("list them with their timing, last and next fire", async () => {
+  it("schedules are listed with their timing and their last and next slot", async () => {
     expect(await schedules()).toEqual([
       {
         name: "nightly",
@@ -78,7 +78,7 @@ describe("the operator's calls on schedules", () => {
     ])
   })
 
-  it("pause and resume one", async () => {
+  it("a schedule is paused and resumed", async () => {
     expect((await ops("POST", "/schedules/nightly/pause")).body).toEqual({ outcome: "paused" })
     expect(await schedules()).toMatchObject([{ paused: true, next: null }])
     expect((await ops("POST", "/schedules/nightly/resume")).body).toEqual({ outcome: "resumed" })
@@ -88,7 +88,7 @@ describe("the operator's calls on schedules", () => {
     )
   })
 
-  it("run one now, once at a time", async () => {
+  it("a schedule is run by hand, and refused with 409 while that run is open", async () => {
     const { body, status } = await ops("POST", "/schedules/nightly/run")
     expect(status).toBe(200)
     expect(await ops("POST", "/schedules/nightly/run")).toEqual({
@@ -104,7 +104,7 @@ describe("the operator's calls on schedules", () => {
     expect(await schedules()).toMatchObject([{ last_job_id: body.job_id, fires: 0 }])
   })
 
-  it("answer 404 for one that was never declared", async () => {
+  it("pause, resume and run of an unknown schedule are answered with 404", async () => {
     for (const verb of ["pause", "resume", "run"])
       expect(await ops("POST", `/schedules/weekly/${verb}`)).toMatchObject({
         status: 404,
@@ -117,7 +117,7 @@ describe("the list of jobs", () => {
   const ids = async (query: string) =>
     (await ops("GET", `/jobs${query}`)).body.jobs.map(({ job_id }: { job_id: string }) => job_id)
 
-  it("tells open jobs, the youngest first, and ended ones; by state, pipeline and owner, and so many", async () => {
+  it("jobs are listed, open ones youngest first, and ended ones, by state, pipeline, owner and limit", async () => {
     const ann = client(gateway, "lister ann")
     const bob = client(gateway, "lister bob")
     const first = await ann.accepted()
@@ -155,7 +155,7 @@ describe("the list of jobs", () => {
     })
   })
 
-  it("is refused for a state there is not", async () => {
+  it("a list of jobs in an unknown state is refused", async () => {
     const headers = { "x-internal-secret": secret }
     const response = await fetch(`${gateway.address}/api/v1/internal/ops/jobs?state=lost`, { headers })
     expect(response.status).toBe(400)

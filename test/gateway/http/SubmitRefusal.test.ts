@@ -16,7 +16,7 @@ const rows = [
   [new Limit.RateLimited({ limit: "USER_RATE", retryAfter: seconds }), 429, "RATE_LIMITED", "7"]
 ] as const
 
-it.each(rows)("%s is %i %s, Retry-After %s", async (error, status, code, retryAfter) => {
+it.each(rows)("the refusal %s is answered with %i %s and Retry-After %s", async (error, status, code, retryAfter) => {
   const response = HttpServerResponse.toWeb(await Effect.runPromise(respond(Effect.fail(SubmitRefusal.of(error)))))
   const body = (await response.json()) as { readonly detail: string; readonly code: string }
   expect([response.status, body.code, response.headers.get("retry-after")]).toEqual([status, code, retryAfter])

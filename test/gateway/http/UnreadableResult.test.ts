@@ -28,7 +28,7 @@ afterAll(async () => {
 const lastOf = async (id: string) =>
   (await EventStream.watch(ann.eventsUrl(id), { headers: { "x-user-id": "ann" } })).at(-1)
 
-it("a failed scan keeps its own error; the part that cannot be read is left out, and logged", async () => {
+it("a failed scan with an unreadable checkpoint keeps its own error, and that part is left out and logged", async () => {
   const id = await ann.accepted()
   await hand.commit(await hand.begin(id), { pounds: 4 })
   await hand.giveUp(await hand.begin(id), "CheckpointUnreadable")
@@ -46,7 +46,7 @@ it("a failed scan keeps its own error; the part that cannot be read is left out,
   )
 })
 
-it("a done scan is told as failed with RESULT_UNREADABLE, by its result and by the end of its stream", async () => {
+it("a done scan with an unreadable checkpoint is failed with RESULT_UNREADABLE, in its result and its stream's end", async () => {
   const id = await ann.accepted()
   await hand.work(id, 2)
   await hand.commit(await hand.begin(id), { pounds: 4 })
@@ -62,7 +62,7 @@ it("a done scan is told as failed with RESULT_UNREADABLE, by its result and by t
   expect(await lastOf(id)).toMatchObject({ event: "done", data: { result: answer.body } })
 })
 
-it("a job whose fence cannot be read is nobody's: 404, not an error of the server", async () => {
+it("a job whose fence is unreadable is answered with 404, not 500", async () => {
   const id = await ann.accepted()
   await hand.spoil(id)
   expect((await ann.result(id)).status).toBe(404)

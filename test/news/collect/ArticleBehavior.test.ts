@@ -1,4 +1,4 @@
-/** What is told of articles outside of their runs: late pictures, in whatever order they come. */
+/** Pictures found after their article's run, in any order. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { afterAll, beforeAll } from "vitest"
@@ -17,12 +17,12 @@ beforeAll(async () => {
 })
 afterAll(() => world.close())
 
-onServer("a picture that is found late", (database) => {
+onServer("a picture found late", (database) => {
   const bare = (n: number) => article(n, { thumbnail_url: null })
   const pictured = (n: number, picture: string) =>
     article(n, { thumbnail_url: `https://pictures.example/${picture}.jpg` })
 
-  it.live("may come before its article or after it, twice, beside one that cannot be stored; the first stays", () =>
+  it.live("a late picture may come before or after its article, twice, or be bad; its article keeps the first", () =>
     Effect.gen(function* () {
       const { articles, page, services } = yield* NewsWorker.make({ world, redis: redis.url, database: database() })
       const tell = (told: Article) =>

@@ -15,16 +15,16 @@ describe("Classification", () => {
     ["He said the chair was paid", null],
     ["고병원성 AI 확산에 방역 강화", null],
     ["오늘의 운세", null]
-  ])("the words of %s say %s", (title, category) => {
+  ])("a title's words decide its category: %s is of %s", (title, category) => {
     expect(byWords({ title, snippet: "", keywords: [] })).toBe(category)
   })
 
-  it("a title's word outweighs the snippet's, a keyword counts too", () => {
+  it("a word in the title counts more than one in the snippet, and a keyword counts too", () => {
     expect(byWords({ title: "태양광 이야기", snippet: "재활용과 쓰레기", keywords: [] })).toBe("energy")
     expect(byWords({ title: "이야기", snippet: "재활용", keywords: ["solar"] })).toBe("energy")
   })
 
-  it("the source's own category counts before words, these before the search's, and environment is the last", () => {
+  it("a category is the source's own, else by words, else the search's, else environment", () => {
     const category = (change: Parameters<typeof found>[0]) => classify(found(change)).category
     expect(category({ title: "태양광 지붕", own_category: "environment", asked_category: "ai" })).toBe("environment")
     expect(category({ title: "태양광 지붕", asked_category: "ai" })).toBe("energy")
@@ -32,7 +32,7 @@ describe("Classification", () => {
     expect(category({ title: "오늘의 운세" })).toBe("environment")
   })
 
-  it("what it was found by does not stay in the article", () => {
+  it("the search's category does not stay in the article", () => {
     expect(Object.keys(classify(found({ asked_category: "ai" })))).not.toContain("asked_category")
   })
 })

@@ -27,7 +27,7 @@ onServer("a collection run", (database) => {
     NewsWorker.make({ world, redis: redis.url, database: database(), ...given })
   const { quietly } = NewsWorker
   it.live(
-    "fetches, finds pictures, stores and shows; the same again changes nothing and loses nothing",
+    "a run fetches, finds pictures, stores and shows its articles, and the same run again changes nothing",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -53,7 +53,7 @@ onServer("a collection run", (database) => {
   )
 
   it.live(
-    "one source that fails stops no other; one that is off here fails its own run, and says what to set",
+    "a source that fails stops no other, and a run of one without its key fails and names the setting",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -82,7 +82,7 @@ onServer("a collection run", (database) => {
   )
 
   it.live(
-    "while every source fails, readers keep what there is: the cache is put in force again by schedule",
+    "while every source fails readers keep their articles: a schedule renews the cache",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -104,7 +104,7 @@ onServer("a collection run", (database) => {
     60_000
   )
 
-  it.live("is counted: what was asked, found, looked at and stored, and how much of NewsData's day is gone", () =>
+  it.live("a run is counted: requests, articles found, looked at and stored, and NewsData's daily quota in use", () =>
     Effect.gen(function* () {
       const { NAVER_CLIENT_ID: _, ...env } = world.env
       const news = yield* worker({ env })

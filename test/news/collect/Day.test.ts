@@ -142,7 +142,7 @@ onServer("a day of collecting", (database) => {
   })
 
   it.live(
-    "T1 fires each slot once and asks NewsData 200 times at most, with a fleet that restarts, crashes, and a source that fails",
+    "T1 a day's schedule fires each slot once and asks NewsData 200 times at most, with restarts, crashes and a failing source",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -199,7 +199,7 @@ onServer("a day of collecting", (database) => {
   )
 
   it.live(
-    "NewsData asked far too often is stopped at 200 a day, over all processes and restarts; the run says why, and the next day goes on",
+    "NewsData is asked 200 times a day at most, over all processes and restarts; the run says why, and the next day goes on",
     () =>
       quietly(
         Effect.gen(function* () {

@@ -25,7 +25,7 @@ onServer("a run of feeds", (database) => {
   const { quietly } = NewsWorker
 
   it.live(
-    "a feed that has not changed is not sent again to any worker, and its run leaves everything as it is",
+    "an unchanged feed is not sent again to any worker, and its run changes no article",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -44,7 +44,7 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
-    "one of several feeds that wants to be left alone costs the others nothing, and is not asked before its time",
+    "a feed that answers 429 does not stop the other feeds, and is not asked before its Retry-After",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -65,7 +65,7 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
-    "one of several feeds that fails costs the others nothing, and is asked by the next run",
+    "a feed that fails does not stop the other feeds, and is asked again by the next run",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -84,7 +84,7 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
-    "a run that has nobody else to ask ends with nothing, and so does the next, which asks nobody",
+    "a run whose only feed answers 429 ends with nothing, and the next run asks nothing",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -100,7 +100,7 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
-    "a source that wants to be left alone for a moment is asked again by the same run, once it is over",
+    "a source that asks to wait for a second is asked again by the same run",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -115,7 +115,7 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
-    "a feed whose articles could not be stored is sent whole again: its version is remembered after them",
+    "a feed whose articles could not be stored is sent whole again, as its version is stored after them",
     () =>
       Effect.gen(function* () {
         const news = yield* worker()

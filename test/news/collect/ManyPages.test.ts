@@ -22,7 +22,7 @@ afterAll(() => world.close())
 
 onServer("a slot of all sources", (database) => {
   it.live(
-    "P1 stores and shows 110 articles while slow pages are still open, 95 of them with their pictures in the end",
+    "P1 a run stores and shows 110 articles while slow pages are still open, 95 of them with their pictures in the end",
     () =>
       NewsWorker.quietly(
         Effect.gen(function* () {
@@ -76,7 +76,7 @@ onServer("a slot of all sources", (database) => {
           )
           // three pages never answer: they were open when the runs that wanted them were done
           expect(openWhenDone.filter((open) => open > 0).length).toBeGreaterThan(0)
-          // N1, and who was asked: the presses, by their own addresses
+          // G1, and who was asked: the presses, by their own addresses
           expect(world.trespasses).toEqual([])
           expect(world.connected.filter((address) => address === "127.0.0.1").length).toBe(world.calls.length)
           const connected = [...new Set(world.connected)]

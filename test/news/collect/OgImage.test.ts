@@ -1,4 +1,4 @@
-/** Pictures of strangers' pages, on FakeNews; G1 to G3 are OgImage's, N1 is GuardedFetch's. */
+/** Pictures of strangers' pages, on FakeNews; P3 to P5 are OgImage's, G1 is GuardedFetch's. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { GuardedFetch } from "@eco2/core/net"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
@@ -23,7 +23,7 @@ const findAll = (urls: ReadonlyArray<string>, env: Record<string, string> = {}, 
   )
 
 describe("OgImage", () => {
-  it.live("G1 finds 95 pictures on 110 pages; the 15 without are without one by one", () =>
+  it.live("P3 looks at 110 pages find 95 pictures, and the 15 others each end as what they are", () =>
     Effect.gen(function* () {
       const before = performance.now()
       // how long a page may take is another test's: here a slow machine must not decide who has a picture
@@ -43,7 +43,7 @@ describe("OgImage", () => {
     })
   )
 
-  it.live("G1 a page that says nothing for three seconds is slow", () =>
+  it.live("P3 a page that sends nothing for three seconds ends as slow", () =>
     Effect.gen(function* () {
       const silent = news.pages.find(({ kind }) => kind === "silent")!.url
       const before = performance.now()
@@ -53,19 +53,19 @@ describe("OgImage", () => {
     })
   )
 
-  it("N1 nobody was asked but the presses, by their own addresses", () => {
+  it("G1 only the presses are connected to, at their own addresses", () => {
     expect(news.trespasses).toEqual([])
     expect([...new Set(news.connected)].filter((address) => !address.startsWith("127.0.1."))).toEqual([])
     expect(new Set(news.connected).size).toBeGreaterThanOrEqual(30)
   })
 
-  it("G2 twenty pages or more were open at once, two of a press", () => {
+  it("P4 at least twenty pages are open at once, and two of a press at most", () => {
     expect(news.peak).toBeGreaterThanOrEqual(20)
     expect(news.peak).toBeLessThanOrEqual(40)
     expect(news.peakOfOnePress).toBe(2)
   })
 
-  it.live("what can be no public page is not even looked up", () =>
+  it.live("a page whose address cannot be public is refused without a look-up", () =>
     Effect.gen(function* () {
       const before = news.connected.length
       const looks = yield* findAll(["https://sample.invalid/1", "http://localhost/", "no url", "http://127.0.0.1/"])
@@ -86,7 +86,7 @@ describe("OgImage", () => {
       ["/1.jpg"]
     ],
     [
-      "an empty one is none",
+      "an empty one is skipped",
       '<meta property="og:image" content=" "><link rel="image_src" href="l.jpg">',
       ["/news/l.jpg"]
     ],
@@ -107,19 +107,19 @@ describe("OgImage", () => {
       []
     ],
     ["a head that breaks off", '<meta property="og:image" content="/o.jpg"><meta property="og:im', ["/o.jpg"]],
-    ["an address that is none", '<meta property="og:image" content="http://[">', []]
-  ])("a page's picture: %s", (_, html, pictures) => {
+    ["a wrong address is skipped", '<meta property="og:image" content="http://[">', []]
+  ])("the picture of a page: %s", (_, html, pictures) => {
     expect(OgImage.picturesIn(`<html><head>${html}`, "https://press.example/news/1")).toEqual(
       pictures.map((path) => `https://press.example${path}`)
     )
   })
 
-  it("a page without a head is read as far as its body", () => {
+  it("a page without a head is read up to its body", () => {
     const html = '<link rel="image_src" href="/l.jpg"><body><meta property="og:image" content="/b.jpg">'
     expect(OgImage.picturesIn(html, "https://press.example/")).toEqual(["https://press.example/l.jpg"])
   })
 
-  it.live("G3 the first picture that may be kept is the page's", () =>
+  it.live("P5 a page's picture is the first whose address is allowed", () =>
     Effect.gen(function* () {
       const refused = [
         "javascript:alert(1)",

@@ -33,7 +33,7 @@ onServer("a run's search for pictures", (database) => {
   }
 
   it.live(
-    "P1 what a slow page shows comes later; its article is stored and shown meanwhile, by a run that goes on without it",
+    "P1 a run goes on without a slow page: its article is stored and shown, and its picture added when the page answers",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -59,7 +59,7 @@ onServer("a run's search for pictures", (database) => {
   )
 
   it.live(
-    "P2 no page is looked at again that has a picture or has none; one that is slow is, three times a day",
+    "P2 a page with a picture, or without any, is not looked at again, and a slow one three times a day",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -82,7 +82,7 @@ onServer("a run's search for pictures", (database) => {
   )
 
   it.live(
-    "P1 a process that is gone before a slow page has answered has lost the picture alone, and the next run finds it",
+    "P1 a process that ends before a slow page answers loses that picture only, and the next run finds it",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -104,7 +104,7 @@ onServer("a run's search for pictures", (database) => {
   )
 
   it.live(
-    "looks that are open after their runs are bounded: those of a run that would be too many end with it",
+    "looks that outlast their run are limited: those of a run beyond the limit end with it",
     () =>
       quietly(
         Effect.gen(function* () {
@@ -133,7 +133,7 @@ onServer("a run's search for pictures", (database) => {
     60_000
   )
 
-  it.live("looks end with a run that is interrupted while it waits for them", () =>
+  it.live("looks end with their run when it is interrupted", () =>
     quietly(
       Effect.gen(function* () {
         const { services } = yield* worker({ looks: Duration.minutes(1) })

@@ -1,4 +1,4 @@
-/** An article is JSON as it stands, and nothing that could not be stored or shown is one. */
+/** An article is read from JSON as it is; one that could not be stored or shown is refused. */
 import { describe, expect, it } from "vitest"
 import { Schema } from "effect"
 import { Article, publishedMillis } from "../../../packages/news/src/domain/Article.ts"
@@ -21,7 +21,7 @@ const article: Article = {
 const accepts = Schema.is(Article)
 
 describe("Article", () => {
-  it("is read from JSON unchanged", () => {
+  it("an article is read from JSON unchanged", () => {
     expect(Schema.decodeUnknownSync(Article)(JSON.parse(JSON.stringify(article)))).toEqual(article)
     expect(publishedMillis(article)).toBe(Date.UTC(2026, 10, 21, 9, 30))
   })
@@ -34,8 +34,8 @@ describe("Article", () => {
     ["a snippet over 500 characters", { snippet: "x".repeat(501) }],
     ["an unknown category", { category: "sports" }],
     ["a time of another zone", { published_at: "2026-11-21T18:30:00+09:00" }],
-    ["a time that is none", { published_at: "yesterday" }]
-  ])("is not one with %s", (_, change) => {
+    ["a wrong time", { published_at: "yesterday" }]
+  ])("an article with %s is refused", (_, change) => {
     expect(accepts({ ...article, ...change })).toBe(false)
   })
 })

@@ -21,7 +21,7 @@ describe("Deduplication", () => {
     "https://press.example/a/1?id=7&outputType=amp",
     "https://www-press-example.cdn.ampproject.org/c/s/www.press.example/a/1?id=7",
     "https://www.google.com/amp/s/www.press.example/a/1?id=7"
-  ])("D1 %s is one page", (url) => {
+  ])("D1 the address %s is that of the same page", (url) => {
     expect(canonicalUrl(url)).toBe(canonicalUrl("https://press.example/a/1?id=7"))
     expect(count({ url }, { url: "https://press.example/a/1?id=7" })).toBe(1)
   })
@@ -35,7 +35,7 @@ describe("Deduplication", () => {
     "https://press.example:8443/a/1?id=7",
     "https://press.example/a/1?page=2&id=7",
     "https://press.example/camp?id=7"
-  ])("D1 %s is another", (url) => {
+  ])("D1 the address %s is that of another page", (url) => {
     expect(canonicalUrl(url)).not.toBe(canonicalUrl("https://press.example/a/1?id=7"))
   })
 
@@ -43,11 +43,11 @@ describe("Deduplication", () => {
     ["https://a.example/1?utm_source=x&id=7&utm_medium=y#z", "https://a.example/1?id=7#z"],
     ["https://a.example/1?fbclid=x", "https://a.example/1"],
     ["https://a.example/1?share=%7e&ref=x", "https://a.example/1?share=%7e&ref=x"]
-  ])("the address %s is kept as %s", (url, kept) => {
+  ])("the address %s is stored as %s", (url, kept) => {
     expect(deduplicate([found({ url })]).map((article) => article.url)).toEqual([kept])
   })
 
-  it("D1 parameters may stand in any order", () => {
+  it("D1 a page's parameters may stand in any order", () => {
     expect(canonicalUrl("https://a.example/?b=2&a=1")).toBe(canonicalUrl("https://a.example/?a=1&b=2"))
   })
 
@@ -77,18 +77,18 @@ describe("Deduplication", () => {
       { title: "재활용 선별장에 로봇 들어온다" },
       { title: "재활용 선별장에 로봇 들어온다", published_at: "2026-11-22T09:30:00.001Z" }
     ]
-  ])("D2 %j and %j are two", (first, second) => {
+  ])("D2 %j and %j are two articles", (first, second) => {
     expect(count(first, second)).toBe(2)
     expect(count(second, first)).toBe(2)
   })
 
-  it("D2 a day is a day, either way", () => {
+  it("D2 equal titles exactly a day apart are one article, in either order", () => {
     const title = "재활용 선별장에 로봇 들어온다"
     expect(count({ title }, { title, published_at: "2026-11-22T09:30:00.000Z" })).toBe(1)
     expect(count({ title, published_at: "2026-11-22T09:30:00.000Z" }, { title })).toBe(1)
   })
 
-  it("keeps the first, completed by what only the others had, in the order of appearance", () => {
+  it("of equal articles the first is kept, completed with what only the others have, in order of appearance", () => {
     const url = "https://press.example/same"
     const kept = deduplicate([
       found({ id: "a", url }),
@@ -101,7 +101,7 @@ describe("Deduplication", () => {
     ])
   })
 
-  it("one id is one article", () => {
+  it("two articles with one id are one article", () => {
     expect(count({ id: "same" }, { id: "same" })).toBe(1)
   })
 })

@@ -77,7 +77,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     return Schema.decodeUnknownSync(List)(await response.json())
   }
 
-  it("gives the newest ten, then the next by the cursor, each article whole", async () => {
+  it("the list of news has the newest ten, then the next ten by its cursor, each article whole", async () => {
     const first = await list()
     expect(first.articles).toEqual(newestFirst(all).slice(0, 10))
     expect(first).toMatchObject({ has_more: true, meta: { source: "postgres", cache_expires_in: 0, total_cached: 30 } })
@@ -87,7 +87,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect(second.meta.cache_expires_in).toBeGreaterThan(3_500)
   })
 
-  it("filters by category, source and picture", async () => {
+  it("the list of news is filtered by category, source and picture", async () => {
     const { articles: found } = await list("?category=energy&source=naver&has_image=true&limit=50")
     const wanted = all.filter(
       (one) => one.category === "energy" && one.source === "naver" && one.thumbnail_url !== null
@@ -110,7 +110,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     ["has_image=maybe", 422, "VALIDATION_ERROR"],
     ["has_image=constructor", 422, "VALIDATION_ERROR"],
     ["limit=1&limit=2", 400, "INVALID_REQUEST"]
-  ])("%s is %i %s", async (query, status, code) => {
+  ])("a request with %s is answered %i %s", async (query, status, code) => {
     const response = await get(`/news?${query}`)
     expect(response.status).toBe(status)
     const body: unknown = await response.json()
@@ -122,7 +122,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     }
   })
 
-  it("names the categories, tells its health, and describes itself", async () => {
+  it("the API lists its categories, its health and its own description", async () => {
     expect(await (await get("/news/categories")).json()).toEqual({
       categories: [
         { id: "all", name: "전체" },
@@ -139,7 +139,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect((await get("/nothing")).status).toBe(404)
   })
 
-  it("answers 304 to who has the page, whichever store it comes from, and 200 once it is another", async () => {
+  it("an unchanged page is answered 304, whichever store it comes from, and another page 200", async () => {
     const first = await get("/news")
     const etag = first.headers.get("etag") ?? ""
     expect(etag).toMatch(/^W\/"/)
@@ -149,7 +149,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect((await get("/news?limit=9", { "if-none-match": etag })).status).toBe(200)
   })
 
-  it("lets the origins of CORS_ORIGINS in, and no other", async () => {
+  it("the origins of CORS_ORIGINS may read the API, and others may not", async () => {
     const open = await role({ CORS_ORIGINS: "https://app.example" })
     const allowed = async (origin: string) =>
       (await get("/news", { origin }, open)).headers.get("access-control-allow-origin")
@@ -157,7 +157,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect(await allowed("https://evil.example")).toBe(null)
   })
 
-  it("N4 200 misses at once are one statement on Postgres; of two processes one fills the cache", async () => {
+  it("N4 200 cache misses at once are one statement on Postgres, and one of two processes fills the cache", async () => {
     const calls = async (like: string) => {
       const [row] = await outside.runPromise(Postgres.Postgres.use((sql) => sql.run(statementCalls, [like])))
       return row?.calls ?? 0
@@ -180,7 +180,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect(await calls(filling)).toBe(fillings + 1)
   })
 
-  it("N3 Redis stopped in the middle, or away from the start: 200 from Postgres", async () => {
+  it("N3 while Redis is away, at the start or later, the list of news is answered from Postgres", async () => {
     await list()
     expect((await list()).meta.source).toBe("redis")
     await redis.kill9()
@@ -197,7 +197,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect(await metric(late, "eco2_news_warms_total")).toBeGreaterThan(0)
   })
 
-  it("N5 Postgres away: from Redis as long as it has it, else 503 with Retry-After", async () => {
+  it("N5 while Postgres is away the list of news is answered from Redis, or with 503 and Retry-After", async () => {
     const proxy = await FaultProxy.start(database.port)
     try {
       const port = new URL(proxy.url).port
@@ -218,12 +218,12 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     }
   })
 
-  it("does not start on a database without its tables, and says what to run", async () => {
+  it("a news API on a database without its tables does not start, and names the command to run", async () => {
     const empty = await database.database("bare")
     await expect(role({ DATABASE_URL: empty })).rejects.toThrow("eco2 migrate")
   })
 
-  it("the page is whole without JavaScript: cards, categories, the way to the next page; all of it escaped", async () => {
+  it("the news page works without JavaScript: cards, categories and the next page's link, all of it escaped", async () => {
     const evil = article(5_000, {
       id: "rss_evil",
       source: "rss",

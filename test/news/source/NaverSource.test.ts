@@ -20,7 +20,7 @@ const { answered, news, using } = newsSourceContract({
   withPicture: null
 })
 
-it.effect("asks for the newest 30 by all six searches, with the application's id and secret", () =>
+it.effect("Naver is asked for the newest 30 by all six searches, with the application's id and secret", () =>
   Effect.gen(function* () {
     const before = news().calls.length
     yield* using((source) => Effect.forEach(source.queries, (query) => source.find(query)))
@@ -44,7 +44,7 @@ it.effect("asks for the newest 30 by all six searches, with the application's id
   })
 )
 
-it.effect("an article's id and address are its original link's; Naver's page serves where there is none", () =>
+it.effect("a Naver article has the id and address of its original link, or of Naver's page where it has none", () =>
   Effect.gen(function* () {
     const { articles } = yield* answered(reply(item(), item({ originallink: "" }, 2)))
     const md5 = (text: string) => createHash("md5").update(text).digest("hex").slice(0, 12)
@@ -59,7 +59,7 @@ it.effect("an article's id and address are its original link's; Naver's page ser
   })
 )
 
-it.effect("an article of tomorrow is of now, an undated one is none", () =>
+it.effect("a Naver article dated in the future is dated now, and one without a date is rejected", () =>
   Effect.gen(function* () {
     const { articles, rejected } = yield* answered(
       reply(item({ pubDate: "Sun, 21 Nov 2027 18:30:00 +0900" }), item({ pubDate: "soon" }, 2))
@@ -68,7 +68,7 @@ it.effect("an article of tomorrow is of now, an undated one is none", () =>
   })
 )
 
-it.effect("follows no redirect: the key stays", () =>
+it.effect("a redirect of Naver's API is not followed, so that the key is not sent elsewhere", () =>
   Effect.gen(function* () {
     const failure = yield* Effect.flip(answered("", 302, { location: "https://elsewhere.example/" }))
     expect(failure._tag).toBe("SourceRefused")

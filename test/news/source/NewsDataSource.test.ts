@@ -28,7 +28,7 @@ const { answered, news, using } = newsSourceContract({
   withPicture: (url) => reply(item({ image_url: url }))
 })
 
-it.effect("asks its three English searches, with its key", () =>
+it.effect("NewsData is asked for its three English searches, with its key", () =>
   Effect.gen(function* () {
     const before = news().calls.length
     yield* using((source) => Effect.forEach(source.queries, (query) => source.find(query)))
@@ -46,7 +46,7 @@ it.effect("asks its three English searches, with its key", () =>
   })
 )
 
-it.effect("reads everything it tells, times as UTC", () =>
+it.effect("a NewsData article has all fields of the reply, with times as UTC", () =>
   Effect.gen(function* () {
     const told = item({
       keywords: ["recycling", "recycling", " waste "],
@@ -77,7 +77,7 @@ it.effect("reads everything it tells, times as UTC", () =>
   })
 )
 
-it.effect("what a plan does not cover is absent", () =>
+it.effect("a NewsData field that the plan does not cover is absent", () =>
   Effect.gen(function* () {
     const sentence = "ONLY AVAILABLE IN PROFESSIONAL AND CORPORATE PLANS"
     const { articles } = yield* answered(reply(item({ description: sentence, ai_tag: sentence, keywords: sentence })))

@@ -57,7 +57,7 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
     })
 
   describe(`${name}, as any source`, () => {
-    it.effect("finds articles that are plain text, dated and of itself", () =>
+    it.effect("the articles found are plain text, dated and of this source", () =>
       Effect.gen(function* () {
         const { articles, rejected, unchanged } = yield* using(first)
         expect(articles.length).toBeGreaterThan(3)
@@ -72,14 +72,14 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
       })
     )
 
-    it.effect("finds the same ids again", () =>
+    it.effect("the same articles are found with the same ids", () =>
       Effect.gen(function* () {
         const ids = Effect.map(using(first), ({ articles }) => articles.map(({ id }) => id))
         expect(yield* ids).toEqual(yield* ids)
       })
     )
 
-    it.effect("asks once a query", () =>
+    it.effect("each query is one request", () =>
       Effect.gen(function* () {
         const before = news.calls.length
         yield* using((source) => Effect.forEach(source.queries, (query) => source.find(query)))
@@ -88,14 +88,14 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
       })
     )
 
-    it.effect("an item that cannot be read is counted and loses no other", () =>
+    it.effect("an item that cannot be read is counted, and the others are found", () =>
       Effect.gen(function* () {
         const { articles, rejected } = yield* answered(withOneBad)
         expect([articles.length, rejected]).toEqual([2, 1])
       })
     )
 
-    it.effect("titles lose their markup, keep what is meant, and carry no script", () =>
+    it.effect("titles are without markup, keep what is meant, and carry no script", () =>
       Effect.gen(function* () {
         const { articles } = yield* answered(withMarkup)
         expect(articles.map(({ title }) => title)).toEqual(['환경 "뉴스" <1.5도>'])
@@ -103,7 +103,7 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
     )
 
     if (withPicture !== null) {
-      it.effect("keeps a picture's address only where it is public, http and short", () =>
+      it.effect("a picture's address is kept only where it is public, http and short", () =>
         Effect.gen(function* () {
           const kept = (url: string) =>
             Effect.map(answered(withPicture(url)), ({ articles }) => articles[0]?.thumbnail_url)
@@ -120,7 +120,7 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
       )
     }
 
-    it.effect("429 is SourceRateLimited, with the time it names", () =>
+    it.effect("a 429 fails as SourceRateLimited, with the reply's Retry-After", () =>
       Effect.gen(function* () {
         const limited = yield* Effect.flip(answered("", 429, { "retry-after": "7" }))
         expect(limited).toMatchObject({ _tag: "SourceRateLimited", source: name, retryAfterMillis: 7000 })
@@ -128,7 +128,7 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
       })
     )
 
-    it.effect("5xx is SourceUnavailable, with the time it names", () =>
+    it.effect("a 5xx fails as SourceUnavailable, with the reply's Retry-After", () =>
       Effect.gen(function* () {
         expect(yield* Effect.flip(answered("", 503, { "retry-after": "120" }))).toMatchObject({
           _tag: "SourceUnavailable",
@@ -138,7 +138,7 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
       })
     )
 
-    it.effect("what heals only by an operator is SourceRefused", () =>
+    it.effect("a 400, 401, 403 or 404 fails as SourceRefused", () =>
       Effect.gen(function* () {
         for (const status of [400, 401, 403, 404]) {
           expect((yield* Effect.flip(answered("", status)))._tag).toBe("SourceRefused")
@@ -146,7 +146,7 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
       })
     )
 
-    it.effect("a reply of another format, cut off or too large is SourceReplyInvalid", () =>
+    it.effect("a reply of another format, cut off or too large fails as SourceReplyInvalid", () =>
       Effect.gen(function* () {
         for (const body of ["<!doctype html><html></html>", "", "{}", `${withOneBad}${" ".repeat(5 * 1024 * 1024)}`]) {
           expect((yield* Effect.flip(answered(body)))._tag).toBe("SourceReplyInvalid")
@@ -154,14 +154,14 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
       })
     )
 
-    it.effect("a broken connection is SourceUnavailable", () =>
+    it.effect("a broken connection fails as SourceUnavailable", () =>
       Effect.gen(function* () {
         news.next(name, { _tag: "Drop" })
         expect((yield* Effect.flip(using(first)))._tag).toBe("SourceUnavailable")
       })
     )
 
-    it.effect("10 seconds of silence are SourceUnavailable", () =>
+    it.effect("ten seconds of silence fail as SourceUnavailable", () =>
       Effect.gen(function* () {
         news.next(name, { _tag: "Hang" })
         const arrived = news.waitForCall(news.calls.length + 1)
@@ -172,7 +172,7 @@ export const newsSourceContract = ({ name, withMarkup, withOneBad, withPicture }
       })
     )
 
-    it.effect("no failure repeats a key", () =>
+    it.effect("a failure does not repeat the key", () =>
       Effect.gen(function* () {
         const failures = [
           yield* Effect.flip(answered("naver-secret newsdata-secret", 403)),

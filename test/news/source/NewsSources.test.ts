@@ -22,13 +22,13 @@ const read = (env: Record<string, string>) =>
     return { on: [...on.keys()], off: Object.fromEntries(off), lines: lines.length }
   })
 
-it.effect("with everything set, all are on", () =>
+it.effect("all sources are on when everything is set", () =>
   Effect.gen(function* () {
     expect(yield* read(news.env)).toEqual({ on: ["naver", "newsdata", "rss"], off: {}, lines: 0 })
   })
 )
 
-it.effect("a source without its key is off, and a line says which setting it lacks", () =>
+it.effect("a source without its key is off, and a log line names the setting it lacks", () =>
   Effect.gen(function* () {
     expect(yield* read({ NAVER_CLIENT_ID: "id", NEWSDATA_API_KEY: " " })).toEqual({
       on: [],
@@ -38,7 +38,7 @@ it.effect("a source without its key is off, and a line says which setting it lac
   })
 )
 
-it.effect("searches are what is configured; NewsData gets the English ones", () =>
+it.effect("the searches are the configured ones, and NewsData gets those in English", () =>
   Effect.gen(function* () {
     const { on } = yield* Effect.provide(
       NewsSources.NewsSources,
@@ -53,7 +53,7 @@ it.effect("searches are what is configured; NewsData gets the English ones", () 
   })
 )
 
-it.effect("a wrong setting is refused by its name", () =>
+it.effect("a wrong setting of a source is refused by its name", () =>
   Effect.gen(function* () {
     const wrong = { NEWS_FEEDS: "not a url", NAVER_BASE_URL: "ftp://x.example", NEWS_QUERY_AI: "|" }
     for (const [name, value] of Object.entries(wrong)) {

@@ -28,7 +28,7 @@ const { answered, news, using } = newsSourceContract({
   withPicture: (url) => reply(item({ raw: `<media:content medium="image" url="${url}"/>` }))
 })
 
-it.effect("a feed that has not changed is not sent again", () =>
+it.effect("an unchanged feed is not sent again", () =>
   Effect.gen(function* () {
     const again = yield* using((source) =>
       Effect.gen(function* () {
@@ -44,7 +44,7 @@ it.effect("a feed that has not changed is not sent again", () =>
   })
 )
 
-it.effect("reads Atom: the page among the links, HTML content, categories, relative addresses", () =>
+it.effect("an Atom feed is read: the page among the links, HTML content, categories, relative addresses", () =>
   Effect.gen(function* () {
     const { articles } =
       yield* answered(`<feed xmlns="http://www.w3.org/2005/Atom"><title>녹색</title><icon>/icon.png</icon>
@@ -67,7 +67,7 @@ it.effect("reads Atom: the page among the links, HTML content, categories, relat
   })
 )
 
-it.effect("no entity of a document is expanded, and none is fetched", () =>
+it.effect("a feed's XML entities are neither expanded nor fetched", () =>
   Effect.gen(function* () {
     const laughs = Array.from({ length: 9 }, (_, n) => `<!ENTITY l${n + 1} "${`&l${n};`.repeat(10)}">`).join("")
     const { articles } = yield* answered(
@@ -79,7 +79,7 @@ it.effect("no entity of a document is expanded, and none is fetched", () =>
   })
 )
 
-it.effect("dates are read as feeds write them; without a zone they are Korea's", () =>
+it.effect("a feed's dates are read in its ways of writing them, and without a zone as Korea's", () =>
   Effect.gen(function* () {
     const dates = [
       "2026-11-21 18:30:00",
@@ -94,7 +94,7 @@ it.effect("dates are read as feeds write them; without a zone they are Korea's",
   })
 )
 
-it.effect("the sample is in Korean, says that it is one, and asks nobody", () =>
+it.effect("the sample feed is in Korean, marked as an example, and asks no server", () =>
   Effect.gen(function* () {
     const before = news().calls.length
     const { articles, rejected } = yield* using(
@@ -114,7 +114,7 @@ it.effect("the sample is in Korean, says that it is one, and asks nobody", () =>
   })
 )
 
-it("documents are read in the charset they are in, whoever names it", () => {
+it("a document is read in its charset, from the byte order mark, header, meta tag or content", () => {
   const text = "분리배출과 재활용"
   const korean = encodeKorean(text)
   const utf8 = Buffer.from(text)

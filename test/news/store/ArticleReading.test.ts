@@ -64,7 +64,7 @@ onServer("reading news", (database) => {
     )
 
   live(
-    "N1 N2 of 2,000 articles, 300 of one millisecond, each is given once from cache and database while 500 more are stored",
+    "N1 N2 2,000 articles, 300 of one millisecond, are each given once from cache and database while 500 more are stored",
     Effect.gen(function* () {
       const reader = yield* process()
       const other = yield* process()
@@ -108,7 +108,7 @@ onServer("reading news", (database) => {
   )
 
   live(
-    "N2 the cache's pages are the database's, by every list and filter, and its end is the list's end where it is complete",
+    "N2 the cache's pages equal the database's, by every list and filter, and end where a complete list ends",
     Effect.gen(function* () {
       const { page, store, warm } = yield* process()
       const all = articles(260, 0, (n) => (n % 3 === 0 ? { published_at: new Date(noon).toISOString() } : {}))
@@ -143,7 +143,7 @@ onServer("reading news", (database) => {
   )
 
   live(
-    "a first reader is answered by Postgres and leaves the cache filled; the next by Redis",
+    "a first reader is answered by Postgres and fills the cache, and the next is answered by Redis",
     Effect.gen(function* () {
       const { page, send, store } = yield* process()
       yield* store.save(articles(30))
@@ -163,7 +163,7 @@ onServer("reading news", (database) => {
   )
 
   live(
-    "an empty list is no miss: nobody asks Postgres for it again",
+    "an empty list in the cache is a hit, and Postgres is not asked for it again",
     Effect.gen(function* () {
       const { page } = yield* process()
       expect(yield* page()).toMatchObject({ ids: [], source: "postgres" })
@@ -172,7 +172,7 @@ onServer("reading news", (database) => {
   )
 
   live(
-    "what has lost an article, a list or its time is a miss, and is written anew",
+    "a cache that has lost an article, a list or its state is a miss, and is filled again",
     Effect.gen(function* () {
       const { page, send, store } = yield* process()
       const anHourOn = yield* process({ offset: 3_600_001 })
@@ -191,7 +191,7 @@ onServer("reading news", (database) => {
   )
 
   live(
-    "a snapshot that is older than what is there changes nothing",
+    "a snapshot older than the cached one changes nothing",
     Effect.gen(function* () {
       const { page, send, store, warm } = yield* process()
       yield* store.save([article(1)])
@@ -207,7 +207,7 @@ onServer("reading news", (database) => {
   )
 
   live(
-    "N3 a Redis that breaks, hangs or was never there is no error; once back it is used again",
+    "N3 readers are answered while Redis is broken, silent or missing, and from Redis once it is back",
     Effect.gen(function* () {
       const proxy = yield* Effect.acquireRelease(
         Effect.promise(() => FaultProxy.start(Number(new URL(redis.url).port))),
@@ -238,7 +238,7 @@ onServer("reading news", (database) => {
   )
 
   live(
-    "N5 while Postgres is away what Redis still keeps is shown, in force or not; without either it is an error",
+    "N5 while Postgres is away readers get what Redis still keeps, in force or not, and without either an error",
     Effect.gen(function* () {
       const { layer, proxy } = yield* proxied(database())
       const near = yield* process({ postgres: layer })

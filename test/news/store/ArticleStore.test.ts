@@ -21,7 +21,7 @@ const stored = (store: ArticleStore["Service"]) =>
   Effect.map(store.page(query({ limit: 50 })), (page) => page.articles.map((text) => JSON.parse(text) as Article))
 
 onBoth("an article", (database) => {
-  it.effect("is read as it was saved; saved again it changes nothing", () =>
+  it.effect("an article is read as it was saved, and saved again it changes nothing", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const given = article(1, {
@@ -39,7 +39,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.effect("that comes twice in a batch is one, by its id and by its URL", () =>
+  it.effect("an article that comes twice in a batch, by its id or its URL, is stored once", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const one = article(1)
@@ -51,7 +51,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.effect("whose URL is stored under another id stays under that one, and takes what it lacks", () =>
+  it.effect("an article whose URL is stored under another id keeps that id, and takes what it lacks", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const first = article(1, { source: "naver", thumbnail_url: null, ai_tag: null })
@@ -75,7 +75,7 @@ onBoth("an article", (database) => {
   )
 
   it.effect(
-    "D1 D2 that comes again in a later run, by another form of its address or another source, is not another",
+    "D1 D2 an article that comes again in a later run, by another form of its address or another source, is not stored again",
     () =>
       prepared(database(), (store) =>
         Effect.gen(function* () {
@@ -119,7 +119,7 @@ onBoth("an article", (database) => {
       )
   )
 
-  it.effect("that was deleted is not collected again under another address or by another source", () =>
+  it.effect("a deleted article is not stored again under another address or by another source", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const first = article(1, { title: "지워 달라고 한 기사의 제목" })
@@ -134,7 +134,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.effect("N1 that its source brings again is brought up to date, but keeps its place", () =>
+  it.effect("N1 an article sent again with changes takes them but keeps its place", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const first = article(1, { thumbnail_url: "https://pictures.example/first.jpg" })
@@ -152,7 +152,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.effect("that Postgres will not take costs the others of its batch nothing", () =>
+  it.effect("an article that Postgres refuses is left out, and the others of its batch are stored", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const bad = article(2, { title: "nul \u0000" })
@@ -162,7 +162,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.effect("takes a picture that is found later, once; deleted it stays away", () =>
+  it.effect("an article takes a picture that is found later, once, and a deleted article stays away", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         yield* store.save([article(4), article(8), article(1)])
@@ -184,7 +184,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.effect("N1 N2 is in its lists once, page by page, of one millisecond too, by every filter", () =>
+  it.effect("N1 N2 an article is in its lists once, page by page, also within one millisecond, by every filter", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const all = articles(120, 0, (n) => (n < 60 ? { published_at: new Date(noon).toISOString() } : {}))
@@ -216,7 +216,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.effect("is among the newest of its lists, all read in one statement, empty ones too", () =>
+  it.effect("the newest 200 of every list are read by one statement, with whether each list is complete", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const nothing = yield* store.newest
@@ -233,7 +233,7 @@ onBoth("an article", (database) => {
     )
   )
 
-  it.live("is one a URL, saved by many at once under different ids", () =>
+  it.live("articles with one URL saved at once under different ids are stored once", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const batches = Array.from({ length: 6 }, (_, batch) =>
@@ -253,7 +253,7 @@ onBoth("an article", (database) => {
 })
 
 onServer("an article that two processes store at once", (database) => {
-  it.live("D1 D2 is one, whatever the forms of its address and the order of theirs", () =>
+  it.live("D1 D2 an article saved at once under different addresses and ids is stored once", () =>
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const forms = ["", "?utm_source=a", "/amp", "/", "#top", "?fbclid=1"]
@@ -292,7 +292,7 @@ const meetings: ReadonlyArray<readonly [by: string, second: Partial<Article>]> =
 ]
 onServer("an article that another process is just storing", (database) => {
   for (const [by, change] of meetings) {
-    it.live(`D1 D2 is found by ${by} to be that one, and takes what it lacks`, () =>
+    it.live(`D1 D2 an article that another process is storing is found by ${by}, and takes what it lacks`, () =>
       prepared(database(), (store) =>
         Effect.gen(function* () {
           const postgres = yield* Postgres.Postgres

@@ -1,10 +1,10 @@
 /**
  * GuardedFetch: GET for addresses that strangers gave us: a page to look into, a picture to pass on.
- *   N1  a connection is made to public addresses only, or to those opened by FETCH_ALLOW_PRIVATE; what counts is the
+ *   G1  a connection is made to public addresses only, or to those opened by FETCH_ALLOW_PRIVATE; what counts is the
  *       address the socket connects to, at every redirect, however the URL wrote it and whatever its name resolved to
- *   N2  a fetch ends within its timeout, looking up names and redirects included, and holds at most `maxBytes` of body,
+ *   G2  a fetch ends within its timeout, looking up names and redirects included, and holds at most `maxBytes` of body,
  *       counted after decompression; beyond them it stops reading and closes the connection
- *   N3  what the caller sends along (a key) does not follow a redirect to another origin
+ *   G3  what the caller sends along (a key) does not follow a redirect to another origin
  * The address is looked up here, checked, and pinned for the connection, so no second look-up can turn out otherwise;
  * it is checked once more on the connected socket, before a byte is sent.
  * Every fetch has a connection of its own; how many run at once is the caller's. Which addresses are public:
@@ -32,7 +32,7 @@ export interface Request {
   readonly maxBytes: number
   /** What a longer body is: `fail` (the default), or `cut`: its first `maxBytes` are enough. */
   readonly longer?: "fail" | "cut"
-  /** Sent along, names in lower case. At a redirect to another origin only `accept*` and `user-agent` go on (N3). */
+  /** Sent along, names in lower case. At a redirect to another origin only `accept*` and `user-agent` go on (G3). */
   readonly headers?: Readonly<Record<string, string>>
   /** Asked before a body is read; false leaves it unread and empty. By default every body is read. */
   readonly wanted?: (head: Head) => boolean
@@ -105,7 +105,7 @@ const parse = (text: string): Effect.Effect<URL, FetchRefused> => {
 const make = ({ allowPrivate, onConnect = () => {}, resolve = bySystem }: Options): GuardedFetch["Service"] => {
   const opened = new Set(allowPrivate)
 
-  /** Where a connection for `url` may go (N1). */
+  /** Where a connection for `url` may go (G1). */
   const addressesOf = Effect.fnUntraced(function* (url: URL, trusted: boolean) {
     const host = bareHost(url.hostname)
     const port = portOf(url)

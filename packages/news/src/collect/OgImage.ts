@@ -1,9 +1,9 @@
 /**
  * OgImage: the picture a page names for itself. Pages are strangers': fetched by GuardedFetch, read as far as their head,
  * parsed as a stream of tags and never run.
- *   G1  a page takes 3 seconds and 256 KiB at most, and no page's trouble is another's
- *   G2  one process has at most two pages of a press open at once, and at most `NEWS_PAGES_AT_ONCE` in all
- *   G3  a picture's address is http or https, public and at most 2083 characters, or it is none
+ *   P3  a page takes 3 seconds and 256 KiB at most, and no page's trouble is another's
+ *   P4  one process has at most two pages of a press open at once, and at most `NEWS_PAGES_AT_ONCE` in all
+ *   P5  a picture's address is http or https, public and at most 2083 characters, or it is none
  * Which pages are looked at, and how long anybody waits for it: PictureSearch.
  */
 import { Setting } from "@eco2/core"

@@ -65,7 +65,7 @@ describe("a job's state machine", () => {
       )
       .join("\n\n")
 
-  it("does what the model says: states, fences, counters, mailboxes, timers, lanes, letters, events, expiries", () => {
+  it("the scripts do what the model does: states, fences, counters, mailboxes, timers, lanes, letters, events", () => {
     expect(shown(() => true)).toBe("")
   })
 
@@ -86,7 +86,7 @@ describe("a job's state machine", () => {
     })
   }
 
-  it("reaches every answer of every transition", () => {
+  it("the random plays reach every answer of every transition", () => {
     const reached = (kind: string) => tally.answers.get(kind) ?? 0
     for (const kind of cases < 1_000 ? [] : answers) expect(reached(kind), kind).toBeGreaterThan(0)
   })
