@@ -1,7 +1,7 @@
 /**
  * RedisDoctor: whether the Redis at REDIS_URL keeps what it is given: version, eviction, memory, persistence, failover,
  * latency, clock. Changes nothing. Every master is asked for INFO; CONFIG is asked of one, and where it is not permitted
- * (managed ones) that is said. What each finding costs when it goes wrong: docs/operations.md.
+ * (managed ones) that is said. What each finding costs when it goes wrong: docs/operations/redis.md.
  */
 import { RedisClient, RedisUrl, ServerInfo } from "@eco2/core/redis"
 import { Clock, Config, Effect, Layer, Result, Schema } from "effect"

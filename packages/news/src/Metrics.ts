@@ -1,4 +1,4 @@
-/** Metrics of news, its collection and its reading; docs/operations.md shows the same table. */
+/** Metrics of news, its collection and its reading; docs/operations/metrics.md shows the same table. */
 import { Metric } from "effect"
 
 /** Pages read, by `source`: redis, postgres, stale (Postgres was away: lists no longer in force), none. */
