@@ -30,8 +30,9 @@ export const brokenLinks = (path: string, text: string): ReadonlyArray<string> =
     return heading === undefined || anchorsOf(target).includes(heading) ? [] : [link]
   })
 
-/** Paths from the root that a text names and that are not there; `*` stands for any name. */
+/** Paths from the root that a text names and that are not there; `*` stands for any name, and "(new)" follows a file to be made. */
 export const missingPaths = (text: string): ReadonlyArray<string> =>
   [...text.matchAll(/(?<![\w./@$…<-])(?:packages|deploy|test|docs|scripts)\/[\w./*-]*[\w*/]/g)]
+    .filter(({ 0: path, index }) => !text.startsWith("` (new)", index + path.length))
     .map(([path]) => path)
     .filter((path) => !isThere(path))
