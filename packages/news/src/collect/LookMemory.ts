@@ -44,7 +44,7 @@ export const layer: Layer.Layer<LookMemory, never, RedisClient.RedisClient> = La
   LookMemory,
   Effect.gen(function* () {
     const redis = yield* RedisClient.RedisClient
-    const complaint = Complaint.make("looks at pages cannot be remembered", "looks at pages are remembered again")
+    const complaint = Complaint.make("page lookups cannot be stored", "page lookups are stored again")
     return {
       recall: (urls) =>
         urls.length === 0
