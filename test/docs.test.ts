@@ -46,7 +46,9 @@ describe("the documents", () => {
   })
 
   it("name only paths that exist", () => {
-    const missing = all.flatMap((path) => missingPaths(read(path)).map((gone) => `${path}: ${gone}`))
+    // the changelog may name what is gone
+    const current = all.filter((path) => path !== "CHANGELOG.md")
+    const missing = current.flatMap((path) => missingPaths(read(path)).map((gone) => `${path}: ${gone}`))
     expect(missing).toEqual([])
   })
 
