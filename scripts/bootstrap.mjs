@@ -111,7 +111,7 @@ function main() {
   }
   if (trouble !== "") {
     fail(
-      `the packages are not installed: ${trouble}. See the lines above; \`npm ping\` tells whether the registry answers`
+      `the packages are not installed: ${trouble}. See the lines above; \`npm ping\` shows whether the registry answers`
     )
   }
   settleNode()

@@ -1,11 +1,7 @@
-/** The documents' tables say what the code says. */
+/** The documents' tables say what the code says, and what they point at is there. */
 import { describe, expect, it } from "@effect/vitest"
-import { globSync, readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import { all, brokenLinks, files, missingPaths, read } from "./harness/Documents.ts"
 import * as KeyTables from "./harness/KeyTables.ts"
-
-const read = (path: string) => readFileSync(new URL(`../${path}`, import.meta.url), "utf8")
-const files = (pattern: string) => globSync(pattern, { cwd: fileURLToPath(new URL("..", import.meta.url)) })
 
 describe("the documents", () => {
   it("docs/architecture.md has the key table of the code", () => {
@@ -19,13 +15,46 @@ describe("the documents", () => {
     expect(shown).toEqual(rows)
   })
 
-  it("docs/operations.md names every metric of the code with its type, and no other", () => {
+  it("docs/operations/metrics.md names every metric of the code with its type, and no other", () => {
     const declared = files("packages/*/src/**/*.ts")
       .flatMap((path) => [...read(path).matchAll(/Metric\.(counter|gauge|histogram)\(\s*"([a-z0-9_]+)"/g)])
       .map(([, type, name]) => `${name} ${type}`)
-    const shown = [...read("docs/operations.md").matchAll(/^\| `(eco2_[a-z0-9_]+)` \| (\w+) \|/gm)].map(
+    const shown = [...read("docs/operations/metrics.md").matchAll(/^\| `(eco2_[a-z0-9_]+)` \| (\w+) \|/gm)].map(
       ([, name, type]) => `${name} ${type}`
     )
     expect(shown.toSorted()).toEqual(declared.toSorted())
+  })
+
+  it("documents link only to files and headings that exist", () => {
+    const broken = all.flatMap((path) => brokenLinks(path, read(path)).map((link) => `${path}: ${link}`))
+    expect(broken).toEqual([])
+  })
+
+  it("a link to no file, or to no heading of a file, is reported", () => {
+    const text =
+      "[a](roles.md) [b](roles.md#probes) [c](#roles) [d](gone.md) [e](roles.md#gone) [f](https://x.example/g.md)"
+    expect(brokenLinks("docs/operations/roles.md", text)).toEqual(["](gone.md)", "](roles.md#gone)"])
+  })
+
+  it("documents name only paths that exist", () => {
+    // the changelog may name what is gone
+    const current = all.filter((path) => path !== "CHANGELOG.md")
+    const missing = current.flatMap((path) => missingPaths(read(path)).map((gone) => `${path}: ${gone}`))
+    expect(missing).toEqual([])
+  })
+
+  it("a path that is not there is reported, with and without a star", () => {
+    const text =
+      "`packages/core/src`, `test/gone.ts`, `packages/*/src/index.ts`, `docs/*.gone`, `docs/a.gone` (new), https://x.example/docs/b"
+    expect(missingPaths(text)).toEqual(["test/gone.ts", "docs/*.gone"])
+  })
+
+  it("source files name only documents that exist", () => {
+    const named = files("{packages,deploy,test,scripts}/**/*.{ts,lua,sql,yaml,mjs}").flatMap((path) =>
+      [...read(path).matchAll(/(?<![\w./-])docs\/[\w/-]+\.md/g)].map(([document]) => `${path}: ${document}`)
+    )
+    const there = new Set(all)
+    expect(named.length).toBeGreaterThan(0)
+    expect(named.filter((one) => !there.has(one.split(": ")[1] ?? ""))).toEqual([])
   })
 })

@@ -1,7 +1,7 @@
 /** CommandFailed: why a command did not do what it was told, and the exit code that says so to scripts. */
 import { Schema } from "effect"
 
-/** Told in docs/operations.md; scripts rely on them. */
+/** Told in docs/operations/cli.md; scripts rely on them. */
 export const exitCodes = {
   /** Done. */
   ok: 0,

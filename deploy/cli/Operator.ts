@@ -30,7 +30,7 @@ const exitOf = (status: number) =>
 const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientResponse.HttpClientResponse) {
   const body = readError(yield* Effect.orElseSucceed(response.json, () => null))
   if (Option.isNone(body)) {
-    return yield* fail("failed", `${url} answered ${response.status}; is it a gateway of this version?`)
+    return yield* fail("failed", `${url} answered ${response.status}; is it a gateway, and of this version?`)
   }
   const { code, detail } = body.value
   return yield* fail(
@@ -66,16 +66,14 @@ const make = Effect.gen(function* () {
     /** One call; its failure is what the command says. */
     ask: <A>(call: (asked: typeof client) => Effect.Effect<A, Failure>): Effect.Effect<A, CommandFailed> =>
       (secret === ""
-        ? Effect.fail(
-            fail("refused", "operators are let in by a secret: set INTERNAL_SECRET, or begin with `npm start`")
-          )
+        ? Effect.fail(fail("refused", "operators need a secret: set INTERNAL_SECRET, or run `npm start` first"))
         : call(client)
       ).pipe(
         Effect.mapError((error) => {
           if (error instanceof CommandFailed) return error
           if ("reason" in error && (error.reason._tag === "TransportError" || error.reason._tag === "InvalidUrlError"))
-            return fail("unreachable", `nobody answers at ${url}; set ECO2_URL, or begin with \`npm start\``)
-          return fail("failed", `${url} answered what this version does not know`)
+            return fail("unreachable", `no answer from ${url}; set ECO2_URL, or run \`npm start\` first`)
+          return fail("failed", `${url} sent an answer that this version does not understand`)
         })
       )
   }

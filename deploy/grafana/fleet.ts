@@ -5,7 +5,7 @@ import type { Dashboard } from "./Dashboard.ts"
 export const fleet: Dashboard = {
   name: "fleet",
   title: "Fleet",
-  description: "Processes, Redis, Postgres, and who may come in.",
+  description: "Processes, Redis, PostgreSQL, and access.",
   rows: [
     {
       title: "Now",
@@ -13,7 +13,7 @@ export const fleet: Dashboard = {
         {
           kind: "stat",
           title: "Processes",
-          description: "Processes that are scraped and speak to Redis, by the scrape's job.",
+          description: "Scraped processes that use Redis, by the scrape's job.",
           unit: "short",
           width: 6,
           queries: [
@@ -23,7 +23,7 @@ export const fleet: Dashboard = {
         {
           kind: "stat",
           title: "Jobs done a minute",
-          description: "Scans that reached their end, over the last minutes.",
+          description: "Scans that ended, over the last minutes.",
           unit: "short",
           width: 6,
           queries: [
@@ -33,7 +33,7 @@ export const fleet: Dashboard = {
         {
           kind: "stat",
           title: "Oldest entry",
-          description: "Age of the oldest work in any mailbox. Minutes mean that more comes in than is worked off.",
+          description: "Age of the oldest work in any mailbox. Minutes mean that more work arrives than is processed.",
           unit: "s",
           width: 6,
           alarm: 300,
@@ -43,7 +43,7 @@ export const fleet: Dashboard = {
           kind: "stat",
           title: "Redis in use",
           description:
-            "Share of maxmemory the fullest master holds. Pictures are refused at 80 %, everything at 100 %; nothing where no limit is set.",
+            "Share of maxmemory in use on the fullest master. Pictures are refused at 80 %, everything at 100 %; empty if no limit is set.",
           unit: "percentunit",
           width: 6,
           alarm: 0.8,
@@ -62,7 +62,7 @@ export const fleet: Dashboard = {
         {
           title: "Memory",
           description:
-            "Bytes the fullest master holds, its limit, and where it will be in four hours at this hour's rate.",
+            "Bytes in use on the fullest master, its limit, and the forecast for four hours at the rate of the last hour.",
           unit: "bytes",
           queries: [
             { expr: "max(eco2_redis_memory_used_bytes{$ns})", legend: "used" },
@@ -76,14 +76,13 @@ export const fleet: Dashboard = {
         {
           title: "Commands",
           description:
-            "Commands and scripts sent to Redis a second, by the scrape's job. An idle process sends some a minute.",
+            "Commands and scripts sent to Redis a second, by the scrape's job. An idle process sends a few a minute.",
           unit: "ops",
           queries: [perSecond("eco2_redis_commands_total", "job")]
         },
         {
           title: "Last answered read",
-          description:
-            "Seconds since a blocking read was answered; up to 20 while all is well. Beyond 60 the process is deaf.",
+          description: "Seconds since a blocking read was answered; normally up to 20. Beyond 60 the process is deaf.",
           unit: "s",
           alarm: 60,
           queries: [
@@ -96,30 +95,29 @@ export const fleet: Dashboard = {
       title: "Loops and memory",
       panels: [
         {
-          title: "Parts started anew",
+          title: "Restarted loops",
           description:
-            "Loops and actors that failed by a defect, a second. Any is a bug to report; more than five a minute end the process.",
+            "Loops and actors that failed by a defect, a second. Each is a bug to report; more than five a minute stop the process.",
           unit: "ops",
           queries: [perSecond("eco2_restarts_total", "loop")]
         },
         {
           title: "Topics loaded",
           description:
-            "Snapshots of broadcast topics: one a process at its start, one more wherever events were missed.",
+            "Snapshots of broadcast topics: one at the start of a process, one more each time it missed events.",
           unit: "ops",
           queries: [perSecond("eco2_topic_loads_total", "topic")]
         },
         {
           title: "Schedules",
           description:
-            "Slots a second by outcome. Failed had no input; skipped found their last run open; full were refused and tried again.",
+            "Slots a second by outcome. Failed: the input could not be made; skipped: the last run was open; full: the mailbox was full, tried again.",
           unit: "ops",
           queries: [perSecond("eco2_schedule_fires_total", "schedule, outcome")]
         },
         {
           title: "Asks",
-          description:
-            "Asks between actors and how they ended. Timeouts of character-match leave scans without their reward.",
+          description: "Asks between actors, by outcome. After a timeout of character-match a scan has no reward.",
           unit: "ops",
           queries: [perSecond("eco2_asks_total", "actor, outcome")]
         },
@@ -131,14 +129,14 @@ export const fleet: Dashboard = {
         },
         {
           title: "Attempts that wait for picture memory",
-          description: "Above zero for long, IMAGE_MEMORY is the bound of these workers, not their slots.",
+          description: "If it stays above zero, IMAGE_MEMORY limits these workers, not their slots.",
           unit: "short",
           queries: [{ expr: "sum by (instance) (eco2_image_waiting{$ns})", legend: "{{instance}}" }]
         }
       ]
     },
     {
-      title: "Postgres and what is saved",
+      title: "PostgreSQL and rewards",
       panels: [
         {
           title: "Rewards saved",
@@ -148,13 +146,13 @@ export const fleet: Dashboard = {
         },
         {
           title: "Statements, p95",
-          description: "95 % of the well answered statements took no longer, by statement.",
+          description: "95 % of the successful statements took at most this long, by statement.",
           unit: "s",
           queries: quantiles("eco2_postgres_seconds", "", "statement").slice(1, 2)
         },
         {
           title: "Failed statements",
-          description: "Tries that failed a second, by SQLSTATE or the error's name. Transient ones are tried again.",
+          description: "Failed attempts a second, by SQLSTATE or the error's name. Transient ones are retried.",
           unit: "ops",
           queries: [perSecond("eco2_postgres_errors_total", "reason")]
         }
@@ -172,14 +170,14 @@ export const fleet: Dashboard = {
         {
           title: "Age of the list of revoked tokens",
           description:
-            "Seconds since the list was certainly complete; up to 20 while all is well. At BLACKLIST_MAX_AGE nobody is let in.",
+            "Seconds since the list was known to be complete; normally up to 20. At BLACKLIST_MAX_AGE nobody is let in.",
           unit: "s",
           alarm: 60,
           queries: [alike("eco2_authz_blacklist_age_seconds", "instance")]
         },
         {
-          title: "Revoked tokens, and who hears of none",
-          description: "Tokens on the list, and processes that know that revocations do not arrive.",
+          title: "Revoked tokens, and processes without updates",
+          description: "Tokens on the list, and processes that do not receive revocations.",
           unit: "short",
           queries: [
             { expr: "max(eco2_authz_blacklist_tokens{$ns})", legend: "revoked" },

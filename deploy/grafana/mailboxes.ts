@@ -13,33 +13,33 @@ export const mailboxes: Dashboard = {
         {
           title: "Depth",
           description:
-            "Entries not yet acknowledged, those in work included. MAILBOX_CAPACITY is where submits are refused.",
+            "Entries not yet acknowledged, including those in work. At MAILBOX_CAPACITY submits are refused.",
           unit: "short",
           queries: [alike("eco2_mailbox_depth", "mailbox")]
         },
         {
           title: "In work",
-          description: "Entries that processes have begun or hold ready, in the whole fleet.",
+          description: "Entries that processes have begun or hold, in the whole fleet.",
           unit: "short",
           queries: [alike("eco2_mailbox_leased", "mailbox")]
         },
         {
           title: "Age of the oldest entry",
-          description: "Since its work arrived. At JOB_DEADLINE (an hour) jobs fail.",
+          description: "Time since its work arrived. At JOB_DEADLINE (an hour) jobs fail.",
           unit: "s",
           alarm: 300,
           queries: [alike("eco2_mailbox_oldest_seconds", "mailbox")]
         },
         {
           title: "Backlog",
-          description: "Waiting, in work, and due within a minute: what autoscalers read.",
+          description: "Entries waiting, in work, or due within a minute; autoscalers read this.",
           unit: "short",
           width: 12,
           queries: [alike("eco2_mailbox_backlog", "mailbox")]
         },
         {
           title: "Due within a minute",
-          description: "Retries and parked jobs that timers will bring back.",
+          description: "Retries and parked jobs on timers.",
           unit: "short",
           width: 12,
           queries: [alike("eco2_mailbox_due", "mailbox")]
@@ -51,7 +51,7 @@ export const mailboxes: Dashboard = {
       panels: [
         {
           title: "Dead letters in the time shown",
-          description: "Written within the time shown, by mailbox and cause. `eco2 dead list` names them.",
+          description: "Written within the time shown, by mailbox and cause. `eco2 dead list` lists them.",
           unit: "short",
           width: 12,
           queries: [
@@ -63,15 +63,16 @@ export const mailboxes: Dashboard = {
         },
         {
           title: "Attempts that did not commit",
-          description: "By stage and error: what may become a dead letter.",
+          description: "By stage and error; these may become dead letters.",
           unit: "ops",
           width: 12,
           queries: [perSecond("eco2_attempts_total", "stage, reason")]
         },
         {
           kind: "table",
-          title: "Dead letters of living processes",
-          description: "Written since each process began. Letters stay in Redis for LETTER_TTL, whatever stands here.",
+          title: "Dead letters of live processes",
+          description:
+            "Written since the start of each process. Letters stay in Redis for LETTER_TTL, independent of this figure.",
           unit: "short",
           width: 24,
           queries: [{ expr: "sum by (mailbox, reason) (eco2_dead_letters{$ns})", legend: "{{mailbox}} {{reason}}" }]

@@ -19,7 +19,7 @@ export const models: Dashboard = {
         },
         {
           title: "Share of 429",
-          description: "Of all calls, by model. Above some percent MODEL_LIMITS says more than the provider allows.",
+          description: "Of all calls, by model. Above a few percent, MODEL_LIMITS is higher than the provider's limit.",
           unit: "percentunit",
           alarm: 0.05,
           queries: [
@@ -30,8 +30,8 @@ export const models: Dashboard = {
           ]
         },
         {
-          title: "Latency of good calls, p95",
-          description: "From a call's sending to its end, without the wait for a limit; 95 % took no longer.",
+          title: "Latency of successful calls, p95",
+          description: "From sending a call to its end, without the wait for a limit; 95 % took at most this long.",
           unit: "s",
           queries: quantiles("eco2_model_seconds", ', outcome="ok"', "model").slice(1, 2)
         }
@@ -42,7 +42,7 @@ export const models: Dashboard = {
       panels: [
         {
           title: "Tokens a minute",
-          description: "As the provider counts them, by model and direction: what is billed.",
+          description: "As the provider counts and bills them, by model and direction.",
           unit: "short",
           width: 12,
           stacked: true,
@@ -54,7 +54,7 @@ export const models: Dashboard = {
           ]
         },
         {
-          title: "Tokens a good call",
+          title: "Tokens a successful call",
           description: "Input and output together, by model.",
           unit: "short",
           width: 12,
@@ -68,18 +68,18 @@ export const models: Dashboard = {
       ]
     },
     {
-      title: "What holds calls back",
+      title: "Limits and breakers",
       panels: [
         {
           title: "Breakers",
-          description: "0 closed, 1 half-open, 2 open: nobody calls but one probe at a time.",
+          description: "0 closed, 1 half-open, 2 open: only one probe at a time calls the model.",
           unit: "short",
           alarm: 2,
           queries: [alike("eco2_breaker_state", "name")]
         },
         {
           title: "Wait for a limit, p95",
-          description: "From asking for a limit to being granted, rounds of coming back included.",
+          description: "From asking for a limit to the grant, including time on timers.",
           unit: "s",
           queries: quantiles("eco2_limit_wait_seconds", "", "limit").slice(1, 2)
         },

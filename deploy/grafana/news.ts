@@ -14,8 +14,7 @@ export const news: Dashboard = {
       panels: [
         {
           title: "Pages read",
-          description:
-            "A second, by where they came from. Stale ones are older than NEWS_CACHE_TTL, Postgres being away; none were refused.",
+          description: "A second, by store. Stale: older than NEWS_CACHE_TTL, while PostgreSQL is down. None: refused.",
           unit: "reqps",
           width: 12,
           stacked: true,
@@ -35,7 +34,7 @@ export const news: Dashboard = {
       panels: [
         {
           title: "Runs begun",
-          description: "By schedule and outcome, an hour. Skipped found their last run open.",
+          description: "By schedule and outcome, an hour. Skipped: the last run was open.",
           unit: "short",
           queries: [
             {
@@ -68,7 +67,7 @@ export const news: Dashboard = {
         },
         {
           title: "Runs by source",
-          description: "An hour. Failed is an attempt at which nothing could be asked.",
+          description: "An hour. Failed: an attempt in which nothing could be asked.",
           unit: "short",
           queries: [
             {
@@ -79,7 +78,7 @@ export const news: Dashboard = {
         },
         {
           title: "A whole run, p95",
-          description: "From the first question to what readers are shown, by source.",
+          description: "From the first request until readers see the result, by source.",
           unit: "s",
           queries: quantiles("eco2_news_run_seconds", "", "source").slice(1, 2)
         },
@@ -91,34 +90,33 @@ export const news: Dashboard = {
         },
         {
           title: "NewsData's calls within 24 hours",
-          description: "Of the whole fleet, of 200. The usual plan makes 144.",
+          description: "Of the whole fleet, of 200. The default settings make 144.",
           unit: "short",
           alarm: 190,
           queries: [{ expr: "max(eco2_news_quota_used{$ns})", legend: "calls" }]
         },
         {
           title: "Asking sources",
-          description:
-            "Searches and feeds a second and how they ended. Paused: the source had said when to come again.",
+          description: "Searches and feeds a second, by outcome. Paused: the source had asked us to back off.",
           unit: "ops",
           queries: [perSecond("eco2_news_asks_total", "source, outcome")]
         },
         {
           title: "Sources that are off",
-          description: "1 for a source that lacks a setting; the log names it once.",
+          description: "1 for a source that lacks a setting; the log names the setting once.",
           unit: "short",
           queries: [{ expr: "max by (source) (eco2_news_source_off{$ns})", legend: "{{source}}" }]
         },
         {
           title: "Attempts that did not commit",
-          description: "By stage and error. QuotaUsedUp: NewsData's calls of a day are spent.",
+          description: "By stage and error. QuotaUsedUp: the daily calls of NewsData are used up.",
           unit: "ops",
           width: 12,
           queries: [perSecond("eco2_attempts_total", "stage, reason", ', stage=~"news[.].+"')]
         },
         {
           title: "Dead letters",
-          description: "Runs given up, by stage and cause, in the time shown.",
+          description: "Failed runs, by stage and cause, in the time shown.",
           unit: "short",
           width: 12,
           queries: [
@@ -135,19 +133,19 @@ export const news: Dashboard = {
       panels: [
         {
           title: "Looks for pictures",
-          description: "Articles that came without a picture, a second, and what became of the look at their page.",
+          description: "Articles without a picture, a second, by the outcome of reading their page.",
           unit: "ops",
           queries: [perSecond("eco2_news_looks_total", "outcome")]
         },
         {
-          title: "A look, p95",
-          description: "Seconds of a look at a page, without its wait for a place; three at most.",
+          title: "Reading a page, p95",
+          description: "Seconds to read a page, without the wait for a slot; at most three.",
           unit: "s",
           queries: quantiles("eco2_news_look_seconds", "", "").slice(1, 2)
         },
         {
           title: "Late pictures",
-          description: "Found after their run had gone on, and sent after it; a second.",
+          description: "Found after their run had continued, and sent after it; a second.",
           unit: "ops",
           queries: [{ expr: "sum(rate(eco2_news_late_pictures_total{$ns}[$window]))", legend: "pictures" }]
         }

@@ -27,7 +27,7 @@ export const pipeline: Dashboard = {
       panels: [
         {
           title: "Jobs that ended",
-          description: "A second, by outcome. Those not done within JOB_DEADLINE have failed, and a dead letter each.",
+          description: "A second, by outcome. Jobs not done within JOB_DEADLINE failed, and each has a dead letter.",
           unit: "ops",
           stacked: true,
           queries: [perSecond("eco2_jobs_total", "outcome", scan)]
@@ -47,7 +47,7 @@ export const pipeline: Dashboard = {
         {
           title: "Attempts that did not commit",
           description:
-            "A second, by stage and error. ModelSuspended waits for a breaker; LeaseLost came too late and was done by another.",
+            "A second, by stage and error. ModelSuspended: waits for a breaker. LeaseLost: came too late, another process did the work.",
           unit: "ops",
           queries: [perSecond("eco2_attempts_total", "stage, reason")]
         }
@@ -70,11 +70,11 @@ export const pipeline: Dashboard = {
       )
     },
     {
-      title: "Waiting against work",
+      title: "Waiting compared with work",
       panels: [
         {
           title: "Mean wait and mean work",
-          description: "Where waiting outgrows work, more workers help; where work grows, look at the models.",
+          description: "If waiting grows faster than work, start more workers. If work grows, check the models.",
           unit: "s",
           width: 12,
           queries: [
@@ -85,7 +85,7 @@ export const pipeline: Dashboard = {
         {
           title: "Share of waiting",
           description:
-            "Of all the time jobs spend in their stages. Above a half, users wait more for their turn than for their answer.",
+            "Share of all time that jobs spend in their stages. Above a half, jobs wait longer than they run.",
           unit: "percentunit",
           width: 12,
           alarm: 0.5,
@@ -99,7 +99,7 @@ export const pipeline: Dashboard = {
         {
           title: "Jobs in work (Little's law)",
           description:
-            "Arrivals a second times seconds of work: slots that are really busy, of <STAGE>_CONCURRENCY a process.",
+            "Arrivals a second times seconds of work: the slots in use, of <STAGE>_CONCURRENCY for each process.",
           unit: "short",
           width: 24,
           stacked: true,

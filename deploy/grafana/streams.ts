@@ -5,7 +5,7 @@ import type { Dashboard } from "./Dashboard.ts"
 export const streams: Dashboard = {
   name: "streams",
   title: "Live streams",
-  description: "Viewers, how late events reach them, and who is refused.",
+  description: "Viewers, delay of events, and refused streams.",
   rows: [
     {
       title: "Viewers",
@@ -20,21 +20,21 @@ export const streams: Dashboard = {
         },
         {
           title: "Event lag",
-          description: "From an event's commit to the viewers' queues. Milliseconds while all is well.",
+          description: "From an event's commit to the viewers' queues; normally milliseconds.",
           unit: "s",
           width: 12,
           alarm: 1,
           queries: quantiles("eco2_event_lag_seconds", "", "")
         },
         {
-          title: "Events handed over",
+          title: "Events delivered",
           description: "Events that reached the queues of viewers, a second.",
           unit: "ops",
           queries: [{ expr: "sum(rate(eco2_event_lag_seconds_count{$ns}[$window]))", legend: "events" }]
         },
         {
           title: "Streams refused",
-          description: "At MAX_VIEWERS, a second. Browsers come back by themselves.",
+          description: "At MAX_VIEWERS or USER_VIEWERS, a second. Browsers retry by themselves.",
           unit: "reqps",
           queries: [
             { expr: "sum by (instance) (rate(eco2_viewers_refused_total{$ns}[$window]))", legend: "{{instance}}" }

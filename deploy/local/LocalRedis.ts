@@ -119,7 +119,9 @@ export const make = Effect.fn("LocalRedis.make")(function* (options: {
     Effect.flatMap(() =>
       wanted
         ? Effect.fail(
-            new LocalRedisError({ reason: `the private Redis ended by itself; see ${join(directory, "redis.log")}` })
+            new LocalRedisError({
+              reason: `the private Redis stopped unexpectedly; see ${join(directory, "redis.log")}`
+            })
           )
         : Effect.never
     )

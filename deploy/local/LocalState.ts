@@ -15,7 +15,7 @@ export class LocalStateBusy extends Schema.TaggedError<LocalStateBusy>()("LocalS
   pid: Schema.Int
 }) {
   override get message() {
-    return `already running here as process ${this.pid} (${this.directory}); stop it first, or start from another checkout`
+    return `already running as process ${this.pid} (${this.directory}); stop it first, or start from another checkout`
   }
 }
 

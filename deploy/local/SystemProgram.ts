@@ -109,13 +109,13 @@ export async function ensure(program: Program, say: (line: string) => void): Pro
       process.platform === "darwin"
         ? `brew install ${{ "redis-server": "redis", initdb: "postgresql" }[name ?? ""] ?? name}`
         : "your package manager"
-    throw new ProgramMissing(`${program.names.join(" or ")} is needed and not installed: install it with ${way}`)
+    throw new ProgramMissing(`${program.names.join(" or ")} is required but not installed: install it with ${way}`)
   }
   const { refresh, add } = managers[manager]
   const packages = program.packages[manager]
   const byHand = `${manager} ${add[0]} ${packages[0]}`
   if (process.getuid?.() !== 0) {
-    throw new ProgramMissing(`${program.names.join(" or ")} is needed and not installed: run \`sudo ${byHand}\``)
+    throw new ProgramMissing(`${program.names.join(" or ")} is required but not installed: run \`sudo ${byHand}\``)
   }
   if (refresh.length > 0) await run(manager, refresh)
   let trouble = ""
@@ -125,5 +125,5 @@ export async function ensure(program: Program, say: (line: string) => void): Pro
     const installed = find(program)
     if (installed !== undefined) return installed
   }
-  throw new ProgramMissing(`\`${byHand}\` did not bring ${program.names.join(" or ")}: ${trouble}`)
+  throw new ProgramMissing(`\`${byHand}\` did not install ${program.names.join(" or ")}: ${trouble}`)
 }

@@ -77,7 +77,9 @@ const later = <E, R>(layer: Layer.Layer<never, E, R>): Layer.Layer<never, never,
 const firstNews = Layer.effectDiscard(
   Schedules.Schedules.use((schedules) => schedules.runNow("news-rss")).pipe(
     Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 }),
-    Effect.catch((error) => Effect.logDebug("no first news").pipe(Effect.annotateLogs({ error: error.message })))
+    Effect.catch((error) =>
+      Effect.logDebug("first collection of news failed").pipe(Effect.annotateLogs({ error: error.message }))
+    )
   )
 )
 
@@ -105,7 +107,7 @@ Role.run({
   started: (address) =>
     OperatorAccess.write(stateFolder, { address, secret: madeSecret }).pipe(
       Effect.catch((error) =>
-        Effect.logWarning("`npx eco2` will not find this start").pipe(Effect.annotateLogs({ error: error.message }))
+        Effect.logWarning("`npx eco2` cannot find this start").pipe(Effect.annotateLogs({ error: error.message }))
       ),
       Effect.andThen(Effect.sync(() => process.stdout.write(`Eco² is ready at ${address}\n`)))
     )

@@ -1,5 +1,5 @@
 /**
- * PromQl: which metrics and labels a query names; and what there is, as the table in docs/operations.md says (which other
+ * PromQl: which metrics and labels a query names; and what there is, as the table in docs/operations/metrics.md says (which other
  * tests hold against the code and against a scrape of every role). Not a parser: it reads the queries of this project.
  */
 import { readFileSync } from "node:fs"
@@ -14,9 +14,9 @@ const ofTheScrape = ["job", "instance", "namespace", "pod"]
 
 const quoted = (text: string) => [...text.matchAll(/`([a-z_]+)`/g)].flatMap(([, name]) => name ?? [])
 
-/** The table of metrics in docs/operations.md, by name. */
+/** The table of metrics in docs/operations/metrics.md, by name. */
 export const documented = (): ReadonlyMap<string, Metric> => {
-  const text = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8")
+  const text = readFileSync(new URL("../../docs/operations/metrics.md", import.meta.url), "utf8")
   return new Map(
     [...text.matchAll(/^\| `(eco2_[a-z0-9_]+)` \| (\w+) \|([^|]*)\|/gm)].map(([, name, type, labels]) => [
       name!,

@@ -90,7 +90,7 @@ describe("deploy/compose/compose.yaml", () => {
     const set = ours.flatMap(([, { environment = {} }]) => Object.keys(environment))
     expect(set.filter((name) => !settings.has(name))).toEqual([])
     expect(interpolated.filter((name) => !settings.has(name) && !ofCompose.includes(name))).toEqual([])
-    const operations = readFileSync(join(checkout, "docs/operations.md"), "utf8")
+    const operations = readFileSync(join(checkout, "docs/operations/containers.md"), "utf8")
     for (const name of ofCompose) expect([name, operations.includes(`\`${name}\``)]).toEqual([name, true])
   })
 

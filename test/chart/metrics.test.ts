@@ -6,6 +6,7 @@ import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { parse } from "yaml"
 import { files, folder } from "../../deploy/grafana/dashboardFiles.ts"
+import { anchor } from "../harness/Documents.ts"
 import * as PromQl from "./PromQl.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
@@ -113,7 +114,7 @@ const Alert = Schema.Struct({
   annotations: Schema.Struct({
     summary: Schema.NonEmptyString,
     description: Schema.NonEmptyString,
-    runbook_url: Schema.String.check(Schema.isPattern(/^docs\/operations\.md#[a-z0-9-]+$/))
+    runbook_url: Schema.String.check(Schema.isPattern(/^docs\/operations\/alerts\.md#[a-z0-9-]+$/))
   })
 })
 const Rules = Schema.Struct({
@@ -124,13 +125,7 @@ const alertsFile = "deploy/helm/eco2/files/alerts.yaml"
 const { groups } = Schema.decodeUnknownSync(Rules, { onExcessProperty: "error" })(parse(read(alertsFile)))
 const alerts = groups.flatMap(({ rules }) => rules)
 
-/** As a page makes addresses of its headings. */
-const anchor = (heading: string) =>
-  heading
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N} _-]/gu, "")
-    .replaceAll(" ", "-")
-const anchors = [...read("docs/operations.md").matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchor(heading!))
+const anchors = [...read("docs/operations/alerts.md").matchAll(/^#+ (.+)$/gm)].map(([, heading]) => anchor(heading!))
 
 describe("the alerts", () => {
   it("the alerts have different names", () => {
@@ -145,7 +140,7 @@ describe("the alerts", () => {
       const shown = [...told.matchAll(/\$labels\.(\w+)/g)].flatMap(([, label]) => label ?? [])
       // what the query drops would be empty in the text
       expect(shown.filter((label) => !PromQl.keptBy(rule.expr).includes(label))).toEqual([])
-      expect(rule.annotations.runbook_url).toBe(`docs/operations.md#${name.toLowerCase()}`)
+      expect(rule.annotations.runbook_url).toBe(`docs/operations/alerts.md#${name.toLowerCase()}`)
       expect(anchors).toContain(name.toLowerCase())
     }
   )

@@ -59,7 +59,11 @@ const refused: ReadonlyArray<readonly [string, Tree, RegExp]> = [
     { settings: { GEMINI_MODELS: "gemini-2.5-pro" } },
     /the secret GEMINI_API_KEY is missing/
   ],
-  ["two places for secrets", { secrets: { existing: "other" } }, /secrets\.existing beside secrets\.values/],
+  [
+    "two places for secrets",
+    { secrets: { existing: "other" } },
+    /secrets\.existing and secrets\.values or secrets\.external are both set/
+  ],
   ["an Ingress without a host", { ingress: { enabled: true } }, /ingress\.hosts is empty/],
   ["an HTTPRoute nobody routes to", { httpRoute: { enabled: true } }, /httpRoute\.parentRefs is empty/],
   [

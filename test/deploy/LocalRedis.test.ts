@@ -136,7 +136,7 @@ describe("LocalRedis", () => {
         })
       )
     )
-    expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain("ended by itself")
+    expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain("stopped unexpectedly")
   })
 
   it("a folder that cannot be used is one clear error", async () => {
@@ -162,7 +162,7 @@ describe("LocalState", () => {
     const first = await owner(directory)
     const error = await run(Effect.flip(LocalState.make({ directory })))
     expect(error).toMatchObject({ _tag: "LocalStateBusy", pid: first.process.pid })
-    expect(error.message).toContain(`already running here as process ${first.process.pid}`)
+    expect(error.message).toContain(`already running as process ${first.process.pid}`)
   })
 
   it("a state folder is free again after its scope closed, and after its holder was killed", async () => {

@@ -1,4 +1,4 @@
-/** Every role's /metrics against the table in docs/operations.md, which dashboards and alerts are held against: names, types, labels. */
+/** Every role's /metrics against the table in docs/operations/metrics.md, which dashboards and alerts are held against: names, types, labels. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { PostgresServer } from "@eco2/core/testing"
 import * as PromQl from "../chart/PromQl.ts"

@@ -124,7 +124,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     const second = Process.launch("all", { ECO2_STATE: folder })
     expect(await second.exited).toEqual({ code: 1, signal: null })
     expect(second.lines).toHaveLength(1)
-    expect(second.output()).toContain(`already running here as process ${first.pid}`)
+    expect(second.output()).toContain(`already running as process ${first.pid}`)
     expect((await fetch(`${first.address}/readyz`)).status).toBe(200)
     expect((await first.stop()).code).toBe(0)
   })
@@ -190,7 +190,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     process.kill(Number(readFileSync(join(folder, "redis", "redis.pid"), "utf8")), "SIGKILL")
     expect((await start.exited).code).toBe(1)
     expect(start.logs.filter(({ level }) => level === "fatal").map(({ msg }) => msg)).toEqual([
-      `the private Redis ended by itself; see ${join(folder, "redis", "redis.log")}`
+      `the private Redis stopped unexpectedly; see ${join(folder, "redis", "redis.log")}`
     ])
     expect(existsSync(join(folder, "redis", "redis.log"))).toBe(true)
     await expect.poll(() => NpmScript.membersOf(folder), { interval: 20, timeout: 15_000 }).toEqual([])

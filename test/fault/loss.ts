@@ -1,6 +1,6 @@
 /**
  * `npm run test:loss`: kills the master of each Redis mode LOSS_KILLS times (25) in each of two ways while jobs are
- * submitted, and prints how many acknowledged submits were lost: the table of docs/operations.md. LOSS_SEED repeats the
+ * submitted, and prints how many acknowledged submits were lost: the table of docs/operations/redis.md. LOSS_SEED repeats the
  * moments of a run; LOSS_MODE runs the modes whose name contains it. Exit code 1 when a job
  * came back in part or a kill could not be measured.
  */

@@ -11,7 +11,7 @@ const warmUp = Command.make("warm-up", {}, () =>
     const characters = yield* onBoth(Effect.andThen(Migrations.check(migrations), CharacterAdmin.warmUp))
     yield* print({ characters }, () => `told every worker the ${characters} characters`)
   })
-).pipe(Command.withDescription("Tell every worker the catalogue as the database has it (DATABASE_URL, REDIS_URL)"))
+).pipe(Command.withDescription("Publish the catalogue of the database to every worker (DATABASE_URL, REDIS_URL)"))
 
 export const characters = Command.make("characters").pipe(
   Command.withDescription("The catalogue of characters"),

@@ -8,10 +8,10 @@ import { fail } from "../CommandFailed.ts"
 import { headers, Operator } from "../Operator.ts"
 import { age, facts, moment, print, table } from "../Output.ts"
 
-const mailboxFlag = Flag.String("mailbox").pipe(Flag.withDescription("Only this mailbox's"), Flag.optional)
+const mailboxFlag = Flag.String("mailbox").pipe(Flag.withDescription("Only letters of this mailbox"), Flag.optional)
 const causeFlag = Flag.String("cause").pipe(Flag.withDescription("Only letters of this cause"), Flag.optional)
 const limitFlag = Flag.Int("limit").pipe(
-  Flag.withDescription("The newest so many of a mailbox, 1000 at most"),
+  Flag.withDescription("How many letters of a mailbox, newest first; at most 1000"),
   Flag.withDefault(100)
 )
 const letterName = Argument.String("letter").pipe(
@@ -62,7 +62,7 @@ const list = Command.make(
       )
     )
   })
-).pipe(Command.withDescription("Letters, the newest first"))
+).pipe(Command.withDescription("Dead letters, newest first"))
 
 const show = Command.make(
   "show",
@@ -92,7 +92,7 @@ const redrive = Command.make(
     if (letters.length > 0 ? byFlags : !(Option.isSome(cause) || all))
       return yield* fail(
         "usage",
-        "name letters, or choose them: --cause <cause> or --all, of one --mailbox or of every"
+        "name letters, or choose them with --cause <cause> or --all, optionally of one --mailbox"
       )
     const named = yield* Effect.forEach(letters, parse)
     const answers =
@@ -105,10 +105,13 @@ const redrive = Command.make(
           )
     const sum = (of: "redriven" | "skipped") => answers.reduce((total, answer) => total + answer[of], 0)
     const total = { redriven: sum("redriven"), skipped: sum("skipped") }
-    yield* print(total, () => `${total.redriven} redriven, ${total.skipped} skipped (open, or gone already)`)
+    yield* print(
+      total,
+      () => `${total.redriven} redriven, ${total.skipped} skipped (their jobs are open, or the letters are gone)`
+    )
     if (named.length > 0 && total.skipped > 0) return yield* fail("failed", "not every letter could be redriven")
   })
-).pipe(Command.withDescription("Another chance: for letters by name, for one cause, or for all"))
+).pipe(Command.withDescription("Run the work of letters again: by name, by cause, or all"))
 
 const discard = Command.make(
   "discard",
@@ -119,7 +122,7 @@ const discard = Command.make(
     yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.discard({ params, headers })))
     yield* print({ discarded: named.length }, () => `${named.length} discarded`)
   })
-).pipe(Command.withDescription("Forget letters; their jobs stay failed"))
+).pipe(Command.withDescription("Delete letters; their jobs stay failed"))
 
 export const dead = Command.make("dead").pipe(
   Command.withDescription("List, show, redrive and discard dead letters"),

@@ -12,22 +12,25 @@ import { print } from "../Output.ts"
 
 const flags = {
   probe: Flag.Boolean("probe").pipe(
-    Flag.withDescription("Try the providers' keys, by calls that cost nothing"),
+    Flag.withDescription("Try the providers' keys with calls that cost nothing"),
     Flag.withDefault(false)
   ),
   url: Flag.String("url").pipe(
-    Flag.withDescription("Where browsers reach the gateway, proxies included: tries a live stream there"),
+    Flag.withDescription("The address that browsers use, proxies included: tries a live stream there"),
     Flag.optional
   ),
   token: Flag.String("token").pipe(
-    Flag.withDescription("A user's token for --url; else one is made with JWT_SECRET, where that is set"),
+    Flag.withDescription("A user's token for --url; by default one is made with JWT_SECRET, if that is set"),
     Flag.optional
   ),
   model: Flag.String("model").pipe(
-    Flag.withDescription("What --url submits a scan to; a hosted model costs a call"),
+    Flag.withDescription("The model of the scan that --url submits; a hosted model costs a call"),
     Flag.withDefault("simulated")
   ),
-  job: Flag.String("job").pipe(Flag.withDescription("Watch this running job at --url, submit nothing"), Flag.optional)
+  job: Flag.String("job").pipe(
+    Flag.withDescription("Watch this running job at --url, and submit no scan"),
+    Flag.optional
+  )
 }
 
 /** What is looked at says what it found; the log would say it again. */

@@ -24,9 +24,12 @@ const list = Command.make(
       "failed",
       "cancelled"
     ]).pipe(Flag.withDescription("open, ended, or one state"), Flag.withDefault("open")),
-    pipeline: text("pipeline", "Only this pipeline's"),
-    owner: text("owner", "Only this user's"),
-    limit: Flag.Int("limit").pipe(Flag.withDescription("The youngest so many, 1000 at most"), Flag.withDefault(100))
+    pipeline: text("pipeline", "Only jobs of this pipeline"),
+    owner: text("owner", "Only jobs of this user"),
+    limit: Flag.Int("limit").pipe(
+      Flag.withDescription("How many jobs, newest first; at most 1000"),
+      Flag.withDefault(100)
+    )
   },
   Effect.fnUntraced(function* ({ limit, owner, pipeline, state }) {
     const operator = yield* Operator
@@ -56,9 +59,9 @@ const list = Command.make(
         state === "open" ? "no open jobs; --state ended lists the others" : "no such jobs"
       )
     )
-    if (!found.complete) yield* Console.error("eco2: not all jobs were looked at; there may be more")
+    if (!found.complete) yield* Console.error("eco2: not all jobs were scanned; there may be more")
   })
-).pipe(Command.withDescription("Open jobs, the youngest first; or ended ones"))
+).pipe(Command.withDescription("Jobs, newest first; open ones by default"))
 
 const show = Command.make(
   "show",

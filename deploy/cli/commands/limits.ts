@@ -24,17 +24,17 @@ const list = Command.make("list", {}, () =>
           },
           { head: "REQUESTS", cell: ({ requests }) => used(requests) },
           { head: "UNITS", cell: ({ units }) => used(units) },
-          { head: "UNDER WAY", cell: ({ permits }) => used(permits) },
+          { head: "IN FLIGHT", cell: ({ permits }) => used(permits) },
           { head: "WINDOW", cell: ({ window_ms }) => time(window_ms) },
           { head: "WAITING", cell: ({ waiting }) => waiting },
-          { head: "PUT OFF", cell: ({ away }) => away }
+          { head: "DELAYED", cell: ({ away }) => away }
         ],
         "no limit is in use or paused"
       )
     )
-    if (!answer.complete) yield* Console.error("eco2: not all keys were looked at; there may be more")
+    if (!answer.complete) yield* Console.error("eco2: not all keys were scanned; there may be more")
   })
-).pipe(Command.withDescription("Limits in use or paused, and what is used of them"))
+).pipe(Command.withDescription("Limits in use or paused, and how much is used"))
 
 const resume = Command.make(
   "resume",
@@ -44,9 +44,9 @@ const resume = Command.make(
     const answer = yield* operator.ask(({ limits }) => limits.resume({ params: { limit }, headers }))
     yield* print(answer, () => `${limit} is resumed: who was put off comes back within a minute or so`)
   })
-).pipe(Command.withDescription("Lifts a pause, such as one a provider asked for"))
+).pipe(Command.withDescription("End a pause, such as one that a provider asked for"))
 
 export const limits = Command.make("limits").pipe(
-  Command.withDescription("List fleet-wide limits, lift their pauses"),
+  Command.withDescription("List fleet-wide limits, end their pauses"),
   Command.withSubcommands([list, resume])
 )

@@ -21,4 +21,4 @@ export const mailboxes = Command.make("mailboxes", {}, () =>
       )
     )
   })
-).pipe(Command.withDescription("What waits in each mailbox, and what is in work"))
+).pipe(Command.withDescription("Entries waiting and in work, by mailbox"))

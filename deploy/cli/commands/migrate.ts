@@ -14,4 +14,4 @@ export const migrate = Command.make("migrate", {}, () =>
       applied.length === 0 ? "the database is up to date" : applied.map((name) => `applied ${name}`).join("\n")
     )
   })
-).pipe(Command.withDescription("Apply what migrations the database at DATABASE_URL lacks"))
+).pipe(Command.withDescription("Apply the migrations that the database at DATABASE_URL lacks"))

@@ -7,7 +7,7 @@ import { print, table } from "../Output.ts"
 
 const mailbox = Argument.String("mailbox").pipe(Argument.withDescription("Its name, as `eco2 mailboxes` shows it"))
 const one = (name: string, what: string) =>
-  Flag.String(name).pipe(Flag.withDescription(`${what}; "default" takes it back`), Flag.optional)
+  Flag.String(name).pipe(Flag.withDescription(`${what}; "default" removes it`), Flag.optional)
 
 type State = {
   readonly mailbox: string
@@ -36,9 +36,9 @@ const show = Command.make("show", {}, () =>
   Effect.gen(function* () {
     const operator = yield* Operator
     const all = yield* operator.ask(({ policies }) => policies.list({ headers }))
-    yield* print(all, () => shown(all, "nothing is set: the environment and the code say how mailboxes work"))
+    yield* print(all, () => shown(all, "no policy is set: environment and code decide"))
   })
-).pipe(Command.withDescription("What is set, mailbox by mailbox"))
+).pipe(Command.withDescription("The policies of all mailboxes"))
 
 type Given = Option.Option<string>
 /** undefined: not given · null: back to the default. */
@@ -63,7 +63,7 @@ const millis = (text: string) => {
   return duration === undefined || !Duration.isFinite(duration) ? undefined : Math.round(Duration.toMillis(duration))
 }
 const aNumber = "a whole number"
-const aTime = 'a length of time such as "30 seconds"'
+const aTime = 'a duration such as "30 seconds"'
 
 const set = Command.make(
   "set",
@@ -96,9 +96,9 @@ const set = Command.make(
     )
     yield* print(now, () => shown([now], ""))
   })
-).pipe(Command.withDescription("Changes what is set; every process works by it within a second"))
+).pipe(Command.withDescription("Change a policy; every process follows within a second"))
 
 export const policy = Command.make("policy").pipe(
-  Command.withDescription("Show and change how mailboxes work while the fleet runs"),
+  Command.withDescription("Show and change the policies of mailboxes while the fleet runs"),
   Command.withSubcommands([show, set])
 )

@@ -22,8 +22,8 @@ export const processes = Command.make("processes", {}, () =>
             cell: ({ lease_ms }) => (lease_ms > 0 ? `${age(lease_ms)} left` : `over for ${age(-lease_ms)}`)
           }
         ],
-        "no process lives"
+        "no live processes"
       )
     )
   })
-).pipe(Command.withDescription("Who lives, and how much each has in hand"))
+).pipe(Command.withDescription("Live processes, and how many entries each holds"))

@@ -38,7 +38,7 @@ const pause = Command.make(
     const answer = yield* operator.ask(({ schedules }) => schedules.pause({ params: { schedule }, headers }))
     yield* print(answer, () => `${schedule} is paused: no slot fires until it is resumed`)
   })
-).pipe(Command.withDescription("From now on no slot fires"))
+).pipe(Command.withDescription("Pause: no slot fires from now on"))
 
 const resume = Command.make(
   "resume",
@@ -48,7 +48,7 @@ const resume = Command.make(
     const answer = yield* operator.ask(({ schedules }) => schedules.resume({ params: { schedule }, headers }))
     yield* print(answer, () => `${schedule} is resumed: its next slot fires`)
   })
-).pipe(Command.withDescription("Slots fire again; none that passed meanwhile"))
+).pipe(Command.withDescription("Resume: slots fire again, except those that passed meanwhile"))
 
 const run = Command.make(
   "run",
@@ -58,7 +58,7 @@ const run = Command.make(
     const answer = yield* operator.ask(({ schedules }) => schedules.run({ params: { schedule }, headers }))
     yield* print(answer, () => `${schedule} runs${answer.job_id === null ? "" : ` as job ${answer.job_id}`}`)
   })
-).pipe(Command.withDescription("Run it once now, paused or not"))
+).pipe(Command.withDescription("Run it once now, even if it is paused"))
 
 export const schedules = Command.make("schedules").pipe(
   Command.withDescription("List, pause, resume and run schedules"),

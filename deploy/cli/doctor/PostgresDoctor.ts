@@ -32,7 +32,7 @@ const ofMigrations: Effect.Effect<Finding, never, Postgres.Postgres> = Migration
         error.message,
         error._tag === "MigrationsMissing"
           ? "run `eco2 migrate`"
-          : "use the version that was applied, or a database of its own"
+          : "run the version that applied it, or use a separate database"
       )
     )
   )
@@ -52,8 +52,8 @@ const examineOpen = Effect.gen(function* () {
       ? failing("postgres.version", row.version, `use PostgreSQL ${oldestMajor} or newer`)
       : ok("postgres.version", row.version),
     row.replica
-      ? failing("postgres.writable", "a replica that takes no writes", "let DATABASE_URL name the primary")
-      : ok("postgres.writable", "takes writes"),
+      ? failing("postgres.writable", "a replica, which accepts no writes", "point DATABASE_URL at the primary")
+      : ok("postgres.writable", "accepts writes"),
     row.connections < 4 * pool
       ? warn(
           "postgres.connections",
@@ -73,7 +73,7 @@ export const examine: Effect.Effect<ReadonlyArray<Finding>> = Effect.gen(functio
       warn(
         "postgres.url",
         "DATABASE_URL is not set",
-        "fine for scan-workers; a gateway answers 503 where characters are read, the other roles do not start"
+        "not needed by scan-workers; without it a gateway answers 503 where it reads characters, and the other roles do not start"
       )
     ]
   }
@@ -84,7 +84,7 @@ export const examine: Effect.Effect<ReadonlyArray<Finding>> = Effect.gen(functio
       failing(
         "postgres.reach",
         error instanceof Config.ConfigError ? error.cause.message : error.message,
-        "check DATABASE_URL, user and password, and the way there"
+        "check DATABASE_URL, user, password and the network"
       )
     ])
   )

@@ -49,31 +49,27 @@ const probeModels = Effect.fnUntraced(function* (provider: Provider, key: string
   return lacking.length > 0
     ? warn(
         check,
-        `takes the key, and does not list ${lacking.join(", ")}`,
-        `take them from ${provider.name.toUpperCase()}_MODELS, or ask for access`
+        `accepts the key, but does not list ${lacking.join(", ")}`,
+        `remove them from ${provider.name.toUpperCase()}_MODELS, or request access`
       )
-    : ok(check, `takes the key, and has all ${provider.models.length} models`)
+    : ok(check, `accepts the key, and has all ${provider.models.length} models`)
 })
 
 const unreached = (check: string, setting: string) => (error: { readonly message: string }) =>
   Effect.succeed(
-    failing(
-      check,
-      `gave no usable answer: ${error.message.split("\n", 1)[0]}`,
-      `check ${setting} and the way out of here`
-    )
+    failing(check, `gave no usable answer: ${error.message.split("\n", 1)[0]}`, `check ${setting} and the network`)
   )
 
 const ofProvider = Effect.fnUntraced(function* (provider: Provider, probe: boolean) {
   const { key, models, name, setting, shape, usual } = provider
   const check = `${name}.key`
-  if (models.length === 0) return [ok(check, "no models of it are offered")]
+  if (models.length === 0) return [ok(check, "none of its models are offered")]
   if (Option.isNone(key)) {
     return [
       failing(
         check,
         `${setting} is not set, and ${models.length} of its models are offered`,
-        `set it, or ${name.toUpperCase()}_MODELS to nothing`
+        `set it, or set ${name.toUpperCase()}_MODELS to an empty value`
       )
     ]
   }
@@ -82,8 +78,8 @@ const ofProvider = Effect.fnUntraced(function* (provider: Provider, probe: boole
     usual && !shape.test(text)
       ? warn(
           check,
-          `${setting} is set, and does not look like one of its keys`,
-          "check that it is not another service's"
+          `${setting} is set, but does not look like a key of this provider`,
+          "check that it is not the key of another service"
         )
       : ok(check, `${setting} is set`)
   if (!probe) return [shaped]
@@ -127,7 +123,7 @@ const ofModels = Effect.fnUntraced(function* (probe: boolean) {
       ? [
           warn(
             "models.simulated",
-            "the simulated model is offered: it asks nobody",
+            "the simulated model is offered; its answers are invented",
             "unset SIMULATED_MODEL in production"
           )
         ]
@@ -136,7 +132,7 @@ const ofModels = Effect.fnUntraced(function* (probe: boolean) {
 })
 
 const off = (check: string, setting: string) =>
-  warn(check, `${setting} is not set: this source of news is off`, "set it, or do without")
+  warn(check, `${setting} is not set: this news source is off`, "set it if you want this source")
 
 const ofNews = Effect.fnUntraced(function* (probe: boolean) {
   const { naver, newsdata } = yield* SourceConfig
@@ -155,7 +151,7 @@ const ofNews = Effect.fnUntraced(function* (probe: boolean) {
     Effect.timeout(patience),
     Effect.map(({ status }) =>
       status === 200
-        ? ok("naver.probe", "takes the key")
+        ? ok("naver.probe", "accepts the key")
         : failing("naver.probe", `answers HTTP ${status}`, "check NAVER_CLIENT_ID, NAVER_CLIENT_SECRET, NAVER_BASE_URL")
     ),
     Effect.catch(unreached("naver.probe", "NAVER_BASE_URL"))
@@ -166,10 +162,10 @@ const ofNews = Effect.fnUntraced(function* (probe: boolean) {
 const ofNewsData = (key: Option.Option<Redacted.Redacted>): Finding =>
   Option.isNone(key)
     ? off("newsdata.key", "NEWSDATA_API_KEY")
-    : ok("newsdata.key", "set; not tried, for a call counts against the day's 200")
+    : ok("newsdata.key", "set; not tried, because a call counts against the 200 of the day")
 
 const wrongSetting = (check: string) => (error: Config.ConfigError) =>
-  Effect.succeed([failing(check, error.cause.message, "set it as the line says")])
+  Effect.succeed([failing(check, error.cause.message, "correct it as the message says")])
 
 /** Looks at the settings of models and news here; with `probe` asks the providers. */
 export const examine = (probe: boolean): Effect.Effect<ReadonlyArray<Finding>, never, HttpClient.HttpClient> =>

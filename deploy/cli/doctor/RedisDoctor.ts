@@ -1,7 +1,7 @@
 /**
  * RedisDoctor: whether the Redis at REDIS_URL keeps what it is given: version, eviction, memory, persistence, failover,
  * latency, clock. Changes nothing. Every master is asked for INFO; CONFIG is asked of one, and where it is not permitted
- * (managed ones) that is said. What each finding costs when it goes wrong: docs/operations.md.
+ * (managed ones) that is said. What each finding costs when it goes wrong: docs/operations/redis.md.
  */
 import { RedisClient, RedisUrl, ServerInfo } from "@eco2/core/redis"
 import { Clock, Config, Effect, Layer, Result, Schema } from "effect"
@@ -16,7 +16,7 @@ const count = (info: Info, name: string) => Number(info.field(name) ?? 0)
 
 const ofVersion = (infos: ReadonlyArray<Info>): Finding => {
   const old = infos.flatMap(ServerInfo.tooOld)
-  const told = [...new Set(infos.map(({ field }) => field("valkey_version") ?? field("redis_version") ?? "untold"))]
+  const told = [...new Set(infos.map(({ field }) => field("valkey_version") ?? field("redis_version") ?? "unknown"))]
   return old.length > 0
     ? failing("redis.version", old.join("; "), "use Redis 7.0 or newer, or Valkey")
     : ok("redis.version", `${told.join(", ")}${infos.length > 1 ? `, ${infos.length} masters` : ""}`)
@@ -36,11 +36,11 @@ const ofMemory = (infos: ReadonlyArray<Info>): Finding => {
     return warn(
       "redis.memory",
       `${mebibytes(used)} in use, no limit`,
-      "set maxmemory to what the machine can spare: at its limit Redis refuses, without one the system kills it"
+      "set maxmemory to what the machine can spare: with a limit Redis refuses writes, without one the system kills Redis"
     )
   }
   const found = `${mebibytes(used)} of ${mebibytes(limit)}`
-  if (used > 0.8 * limit) return failing("redis.memory", found, "pictures are refused from 80 % on: raise maxmemory")
+  if (used > 0.8 * limit) return failing("redis.memory", found, "raise maxmemory: pictures are refused from 80 % on")
   return used > 0.6 * limit ? warn("redis.memory", found, "raise maxmemory before 80 %") : ok("redis.memory", found)
 }
 
@@ -53,21 +53,21 @@ const ofPersistence = (infos: ReadonlyArray<Info>, settings: ReadonlyMap<string,
     return failing(
       check,
       `${sick.map(({ server }) => server).join(", ")} cannot write its append-only file`,
-      "look at its disk"
+      "check its disk"
     )
   }
   if (aof === infos.length) {
-    const fsync = settings?.get("appendfsync") ?? "untold"
+    const fsync = settings?.get("appendfsync") ?? "unknown"
     const found = `append-only file, appendfsync ${fsync}`
     return fsync === "no"
       ? warn(check, found, "set appendfsync everysec, or always if no acknowledged job may be lost")
       : ok(check, found)
   }
   const save = settings?.get("save")
-  if (save === undefined) return warn(check, "no append-only file; save points are not told", "set appendonly yes")
+  if (save === undefined) return warn(check, "no append-only file; save points are unknown", "set appendonly yes")
   return save === ""
-    ? failing(check, "nothing is saved: a restart loses every job", "set appendonly yes")
-    : warn(check, `snapshots alone (save ${save}): a crash loses what came since the last`, "set appendonly yes")
+    ? failing(check, "no persistence: a restart loses every job", "set appendonly yes")
+    : warn(check, `only snapshots (save ${save}): a crash loses everything since the last one`, "set appendonly yes")
 }
 
 const ofReplicas = (
@@ -76,7 +76,9 @@ const ofReplicas = (
   topology: RedisUrl.RedisUrl["_tag"]
 ): ReadonlyArray<Finding> => {
   if (infos.some(ServerInfo.isReplica)) {
-    return [failing("redis.role", "a replica that takes no writes", "let REDIS_URL name the master, or the Sentinels")]
+    return [
+      failing("redis.role", "a replica, which accepts no writes", "point REDIS_URL at the master or at the Sentinels")
+    ]
   }
   const alone = infos.filter((info) => count(info, "connected_slaves") === 0)
   const check = "redis.replicas"
@@ -86,10 +88,10 @@ const ofReplicas = (
       topology === "Standalone"
         ? warn(
             check,
-            `${who}: while this server is away nothing is accepted`,
-            "fine for one machine; else a replica and Sentinel"
+            `${who}: while this server is down, nothing is accepted`,
+            "fine for one machine; otherwise add a replica and Sentinel"
           )
-        : failing(check, `${who}: nobody can take over`, "add a replica to each master")
+        : failing(check, `${who}: no server can take over`, "add a replica to each master")
     ]
   }
   const wanted = settings?.get("min-replicas-to-write")
@@ -98,10 +100,10 @@ const ofReplicas = (
     wanted === "0"
       ? warn(
           "redis.min-replicas",
-          "min-replicas-to-write 0: a master that is cut off goes on taking jobs that are lost when it is replaced",
+          "min-replicas-to-write 0: a master that is cut off still accepts jobs, which are lost when it is replaced",
           "set min-replicas-to-write 1 and min-replicas-max-lag 10"
         )
-      : ok("redis.min-replicas", wanted === undefined ? "not told" : `min-replicas-to-write ${wanted}`)
+      : ok("redis.min-replicas", wanted === undefined ? "unknown" : `min-replicas-to-write ${wanted}`)
   ]
 }
 
@@ -119,7 +121,7 @@ const ofCluster = (infos: ReadonlyArray<Info>, partitions: number): ReadonlyArra
       ? ok("redis.partitions", `${partitions} over ${infos.length} masters`)
       : warn(
           "redis.partitions",
-          `${partitions} over ${infos.length} masters: some have more to do than others`,
+          `${partitions} over ${infos.length} masters: some have more work than others`,
           "before the first job, set PARTITIONS to a multiple of the masters"
         )
   ]
@@ -146,7 +148,7 @@ const ofSentinels = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl & { read
   )
   if (wrong.length > 0) return failing(check, wrong.join("; "), "every Sentinel must answer and see a quorum")
   return asked.length < 3
-    ? warn(check, `${asked.length} Sentinel: with it the failover is lost`, "run three, on machines of their own")
+    ? warn(check, `only ${asked.length} Sentinel: if it fails, there is no failover`, "run three, on separate machines")
     : ok(check, `${asked.length} Sentinels, quorum reached`)
 })
 
@@ -171,7 +173,7 @@ const ofLatency = Effect.gen(function* () {
     ? warn(
         "redis.latency",
         found,
-        "a stage is about three round trips: put Redis near, look at SLOWLOG and its machine"
+        "a stage needs about three round trips: place Redis nearby, and check SLOWLOG and its machine"
       )
     : ok("redis.latency", found)
 })
@@ -202,7 +204,13 @@ const examineOpen = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl, partiti
   const infos = yield* Effect.catchTag(redis.servers, "RedisRefused", () => Effect.succeed([]))
   const about =
     infos.length === 0
-      ? [warn("redis.info", "INFO is not permitted: nothing can be said of what it keeps", "permit INFO to this user")]
+      ? [
+          warn(
+            "redis.info",
+            "INFO is not permitted: version, memory and persistence are unknown",
+            "permit INFO to this user"
+          )
+        ]
       : yield* Effect.gen(function* () {
           const configured = yield* settings
           return [
@@ -228,7 +236,7 @@ export const examine = (partitions: number): Effect.Effect<ReadonlyArray<Finding
         failing(
           "redis.reach",
           error instanceof Config.ConfigError ? error.cause.message : error.message,
-          "check REDIS_URL, user and password, and the way there"
+          "check REDIS_URL, user, password and the network"
         )
       ])
     )

@@ -93,7 +93,7 @@ export const arrivals = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Arrived> =
 const isOver = ({ name }: Arrived) => name === "done" || name === "failed" || name === "cancelled"
 const seconds = (millis: number) => `${(millis / 1000).toFixed(2)} s`
 const unbuffer =
-  "turn buffering off for this path (nginx: proxy_buffering off), or let it go by X-Accel-Buffering, which the gateway sends"
+  "turn buffering off for this path (nginx: proxy_buffering off), or let the proxy follow the header X-Accel-Buffering, which the gateway sends"
 
 const ofHeaders = (watched: Watched): ReadonlyArray<Finding> => {
   const encoding = watched.header("content-encoding")
@@ -101,13 +101,13 @@ const ofHeaders = (watched: Watched): ReadonlyArray<Finding> => {
   return [
     type.startsWith("text/event-stream")
       ? ok("stream.type", type)
-      : failing("stream.type", `content-type ${type}`, "something between answers in the gateway's place"),
+      : failing("stream.type", `content-type ${type}`, "a proxy answers instead of the gateway"),
     encoding === undefined || encoding === "identity"
       ? ok("stream.compression", "none")
       : failing(
           "stream.compression",
           `compressed with ${encoding}: events wait until a block is full`,
-          "take text/event-stream from what the proxy compresses"
+          "exclude text/event-stream from the compression of the proxy"
         )
   ]
 }
@@ -121,8 +121,8 @@ const ofArrivals = (watched: Watched, submittedAt: number): Finding => {
   if (first === undefined || last === undefined || !isOver(last)) {
     return failing(
       check,
-      `${events.length} events within ${seconds(streamMillis)}, and no end of the job`,
-      "are workers up? `eco2 mailboxes`; then the proxy's time limits"
+      `${events.length} events within ${seconds(streamMillis)}, but the job has not ended`,
+      "check that workers run (`eco2 mailboxes`), then the time limits of the proxy"
     )
   }
   const due = (event: Arrived) => Math.max(submittedAt + (event.happened! - first.happened!), watched.sentAt)
@@ -130,12 +130,12 @@ const ofArrivals = (watched: Watched, submittedAt: number): Finding => {
   const spread = due(last) - watched.sentAt
   const late = Math.max(...events.map((event) => event.at - due(event)))
   const found = `${events.length} events over ${seconds(spread)}, the latest ${seconds(Math.max(0, late))} after it happened`
-  if (late > Math.max(lateMillis, spread / 2)) return failing(check, `${found}: they are held back`, unbuffer)
+  if (late > Math.max(lateMillis, spread / 2)) return failing(check, `${found}: they are delayed`, unbuffer)
   return spread < 2 * lateMillis
     ? warn(
         check,
-        `${found}: too quick to tell`,
-        "set SIMULATED_VISION_MS and SIMULATED_ANSWER_MS to some hundreds, or name another --model"
+        `${found}: too fast to judge`,
+        "set SIMULATED_VISION_MS and SIMULATED_ANSWER_MS to 300 or more, or name another --model"
       )
     : ok(check, found)
 }
@@ -147,7 +147,7 @@ const ofRunning = (watched: Watched): Finding => {
   if (first === undefined) return failing(check, `nothing within ${seconds(streamMillis)}`, unbuffer)
   const waited = first.at - watched.sentAt
   const later = watched.pieces.filter(({ at }) => at - first.at > lateMillis)
-  if (later.length === 0) return warn(check, "the stream was over at once", "name a job that runs, or one that waits")
+  if (later.length === 0) return warn(check, "the stream ended at once", "name a job that is running or waiting")
   return waited > 10 * lateMillis
     ? failing(check, `the first bytes came after ${seconds(waited)}`, unbuffer)
     : ok(check, `first bytes after ${seconds(waited)}, ${later.length} pieces later`)
@@ -160,7 +160,7 @@ const ofProtocol = Effect.fnUntraced(function* (url: URL) {
     : warn(
         "stream.http",
         `${spoken}: a browser opens six connections to a host, and each open stream takes one`,
-        "let the proxy speak TLS with HTTP/2 to browsers"
+        "serve browsers TLS with HTTP/2"
       )
 })
 
@@ -169,7 +169,7 @@ const refused = (check: string, { status, text }: Watched, advice: string): Find
 
 const submitting = Effect.fnUntraced(function* (options: Options, headers: Readonly<Record<string, string>>) {
   const offered = yield* Watch.watch(new URL("/api/v1/scan/models", options.url), { headers, millis: patienceMillis })
-  const letIn = "give --token, or JWT_SECRET, JWT_ISSUER and JWT_AUDIENCE as the gateway has them"
+  const letIn = "pass --token, or set JWT_SECRET, JWT_ISSUER and JWT_AUDIENCE to the values of the gateway"
   if (offered.status !== 200) return [refused("stream.reach", offered, letIn)]
   const decoded = decodeModels(offered.text)
   if (Option.isNone(decoded)) {
@@ -177,7 +177,7 @@ const submitting = Effect.fnUntraced(function* (options: Options, headers: Reado
       refused(
         "stream.reach",
         offered,
-        "something else answers in the gateway's place: let the proxy pass /api/v1 to it"
+        "another server answers instead of the gateway: make the proxy forward /api/v1 to it"
       )
     ]
   }
@@ -187,8 +187,8 @@ const submitting = Effect.fnUntraced(function* (options: Options, headers: Reado
       ok("stream.reach", `${options.url.origin} answers`),
       warn(
         "stream.buffering",
-        `not tried: the model ${options.model} is not offered there`,
-        `name one that may cost a call, --model ${models[0] ?? "<model>"}, or a job that runs, --job <id>`
+        `not tried: the gateway does not offer the model ${options.model}`,
+        `name an offered model (this costs a call), --model ${models[0] ?? "<model>"}, or a running job, --job <id>`
       )
     ]
   }
@@ -207,10 +207,10 @@ const submitting = Effect.fnUntraced(function* (options: Options, headers: Reado
     enough: (pieces) => arrivals(pieces).some(isOver)
   })
   return [
-    ok("stream.reach", `${options.url.origin} answers; ${options.model} took job ${accepted.value.job_id}`),
+    ok("stream.reach", `${options.url.origin} answers; ${options.model} accepted job ${accepted.value.job_id}`),
     ...(watched.status === 200
       ? [...ofHeaders(watched), ofArrivals(watched, submittedAt)]
-      : [refused("stream.open", watched, "the proxy must pass this path to the gateway")])
+      : [refused("stream.open", watched, "make the proxy forward this path to the gateway")])
   ]
 })
 

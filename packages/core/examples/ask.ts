@@ -1,10 +1,10 @@
-/** An actor that is told and asked; its handlers run side by side, in as many processes as serve it. */
+/** An actor with a tell and an ask. Its handlers run concurrently, in every process that serves it. */
 import { Actor, Behavior, Client, Worker } from "@eco2/core"
 import { Console, Effect, Layer, Schema } from "effect"
 
 class NoSuchPart extends Schema.TaggedError<NoSuchPart>()("NoSuchPart", { part: Schema.String }) {}
 
-// The protocol: all a sender knows.
+// The protocol: a sender imports only this.
 const Stock = Actor.make("stock", {
   Count: Actor.ask({ payload: Schema.Struct({ part: Schema.String }), reply: Schema.Int, error: NoSuchPart }),
   Sold: Actor.tell({ payload: Schema.Struct({ part: Schema.String }) })
@@ -15,7 +15,7 @@ const stock = Behavior.layer(
   Effect.succeed({
     Count: ({ part }: { readonly part: string }) =>
       part === "bolt" ? Effect.succeed(7) : Effect.fail(new NoSuchPart({ part })),
-    // at least once: a crash before the acknowledgement brings it again
+    // at least once: after a crash before the acknowledgement the message is delivered again
     Sold: ({ part }: { readonly part: string }) => Console.log(`sold: ${part}`)
   })
 )
@@ -24,7 +24,7 @@ const worker = stock.pipe(Layer.provideMerge(Worker.layer({ role: "stock" })), L
 const program = Effect.gen(function* () {
   yield* Stock.tell("bolt", "Sold", { part: "bolt" })
   yield* Console.log("bolts:", yield* Stock.ask("bolt", "Count", { part: "bolt" }, { deadline: "5 seconds" }))
-  // the handler's typed error comes back through the wire
+  // the handler's typed error comes back to the asker
   const error = yield* Effect.flip(Stock.ask("nut", "Count", { part: "nut" }, { deadline: "5 seconds" }))
   yield* Console.log("nuts:", error._tag)
 })

@@ -1,14 +1,14 @@
-/** A pipeline: two stages, a limit the whole fleet keeps, and whoever wants the result. */
+/** A pipeline with two stages, a rate limit for the whole fleet, and a client that waits for the result. */
 import { Client, Limit, Pipeline, RateLimiter, Stage, StageBehavior, Worker } from "@eco2/core"
 import { Console, Effect, Layer, Schema } from "effect"
 
-// The protocol: what travels, in which order. All that whoever submits has to import.
+// The protocol: the stages and their data. A client that submits jobs imports only this.
 const Document = Schema.Struct({ url: Schema.String })
 const fetchStage = Stage.make("fetch", { needs: { input: Document }, output: Schema.String, progress: 50 })
 const sumUpStage = Stage.make("sum-up", { needs: { fetch: Schema.String }, output: Schema.String, progress: 100 })
 const Digest = Pipeline.make("digest", { input: Document }).add(fetchStage).add(sumUpStage)
 
-// What the stages do, wherever they run. The type says what a stage may read.
+// The handlers, run by workers. The type limits what a stage can read.
 const fetching = StageBehavior.layer(
   Digest,
   "fetch",
@@ -22,12 +22,12 @@ const summing = StageBehavior.layer(
     RateLimiter.RateLimiter,
     (limiter) =>
       ({ fetch }: Pipeline.Read<typeof Digest, "sum-up">) =>
-        // no room within 5 s: the job is put off in Redis, keeps its place in the line, and spends no attempt
+        // no permit within 5 s: the job waits on a timer in Redis, keeps its place in line, and spends no attempt
         limiter.use(model, { patience: "5 seconds" }, () => Effect.succeed(`in short: ${fetch}`))
   )
 )
 
-// A worker and a client; here in one process, elsewhere in as many as you like.
+// A worker and a client: here in one process, elsewhere in any number of processes.
 const worker = Layer.mergeAll(fetching, summing).pipe(
   Layer.provide(Worker.limits),
   Layer.provideMerge(Worker.layer({ role: "digest" })),

@@ -1,4 +1,4 @@
-/** Recurring work without a scheduler: every process may declare it, each slot fires once in the whole fleet. */
+/** Recurring work without a scheduler process: any process may declare it; each slot fires once in the whole fleet. */
 import { Actor, Behavior, Client, Schedule, Worker } from "@eco2/core"
 import { Console, Deferred, Effect, Layer, Schema } from "effect"
 

@@ -1,4 +1,4 @@
-/** State that many processes hold in memory: a change reaches all of them, who comes late takes a snapshot first. */
+/** State that many processes hold in memory: each change reaches all of them; a new process loads a snapshot first. */
 import { Client, Topic } from "@eco2/core"
 import { Console, Effect, Layer, Schema } from "effect"
 
@@ -10,7 +10,7 @@ const Prices = Topic.make("prices", {
 
 const program = Effect.gen(function* () {
   yield* Topic.publish(Prices, { part: "bolt", cents: 12 })
-  // current from its first answer on, and kept so while the scope is open
+  // current from the first read, and kept current while the scope is open
   const prices = yield* Topic.mirror(Prices)
   yield* Console.log("a bolt costs", prices.state().get("bolt"))
 })

@@ -56,7 +56,7 @@ export const authMode = (options: {
       return mode === "none" && !isLoopback && !insecure
         ? Effect.fail(
             Setting.refuse(
-              `AUTH_MODE is "none" while HOST is "${host}": anybody could be anybody; set HOST to 127.0.0.1, AUTH_MODE to jwt or header, or INSECURE_NONE=true`
+              `AUTH_MODE is "none" while HOST is "${host}": anyone could claim to be any user; set HOST to 127.0.0.1, AUTH_MODE to jwt or header, or INSECURE_NONE=true`
             )
           )
         : Effect.succeed({ mode, insecure })

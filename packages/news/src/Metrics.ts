@@ -1,4 +1,4 @@
-/** Metrics of news, its collection and its reading; docs/operations.md shows the same table. */
+/** Metrics of news, its collection and its reading; docs/operations/metrics.md shows the same table. */
 import { Metric } from "effect"
 
 /** Pages read, by `source`: redis, postgres, stale (Postgres was away: lists no longer in force), none. */
@@ -28,7 +28,7 @@ export const newsRunSeconds = Metric.histogram("eco2_news_run_seconds", {
  */
 export const newsAsks = Metric.counter("eco2_news_asks_total", {
   incremental: true,
-  description: "searches and feeds, and how asking for them ended"
+  description: "searches and feeds, by outcome"
 })
 
 /** Articles of completed runs, by `source` and `count`: fetched, unique, saved, with_images. */
@@ -43,19 +43,19 @@ export const newsArticles = Metric.counter("eco2_news_articles_total", {
  */
 export const newsLooks = Metric.counter("eco2_news_looks_total", {
   incremental: true,
-  description: "looks at articles' pages for a picture"
+  description: "pages of articles read for a picture"
 })
 
 /** Seconds of a look at a page, without its wait for a place. */
 export const newsLookSeconds = Metric.histogram("eco2_news_look_seconds", {
-  description: "seconds of a look at an article's page",
+  description: "seconds to read an article's page",
   boundaries: [0.05, 0.1, 0.2, 0.4, 0.6, 1, 1.5, 2, 3, 5]
 })
 
 /** Pictures found after their run went on without them, and told. */
 export const newsLatePictures = Metric.counter("eco2_news_late_pictures_total", {
   incremental: true,
-  description: "pictures found after their run had gone on"
+  description: "pictures found after their run had continued"
 })
 
 /** 1 for a `source` that this process cannot ask, for want of a setting; else 0. */

@@ -4,8 +4,8 @@ import { Effect } from "effect"
 import * as OutageLog from "../../../packages/core/src/telemetry/OutageLog.ts"
 import * as LogLines from "../redis/LogLines.ts"
 
-describe("Complaint", () => {
-  it.effect("a complaint is logged once when it begins and once when it ends, and again the next time", () =>
+describe("OutageLog", () => {
+  it.effect("an outage is logged once when it begins and once when it ends, and again the next time", () =>
     Effect.gen(function* () {
       const logs = LogLines.make()
       const outage = OutageLog.make("it rains", "the sun shines")

@@ -64,9 +64,7 @@ const failed = async (cause: string) => {
 
 describe("eco2 policy", () => {
   it("eco2 policy shows what is set, sets a policy, and resets it", async () => {
-    expect(await lines("policy", "show")).toEqual([
-      "nothing is set: the environment and the code say how mailboxes work"
-    ])
+    expect(await lines("policy", "show")).toEqual(["no policy is set: environment and code decide"])
     const [head, row] = await lines("policy", "set", "scan.rule", "--timeout", "90 seconds", "--attempts", "2")
     expect(head).toMatch(/^MAILBOX +CAPACITY +TIMEOUT +ATTEMPTS +REDRIVES +REDRIVE AFTER$/)
     expect(row).toMatch(/^scan\.rule +- +1m 30s +2 +- +-$/)
@@ -92,7 +90,7 @@ describe("eco2 policy", () => {
     expect(await eco2("policy", "set", "scan.rule")).toMatchObject({ code: 2 })
     expect(await eco2("policy", "set", "scan.rule", "--timeout", "soon")).toMatchObject({
       code: 2,
-      err: expect.stringContaining('--timeout is "soon"; allowed is a length of time such as "30 seconds", or default')
+      err: expect.stringContaining('--timeout is "soon"; allowed is a duration such as "30 seconds", or default')
     })
     expect(await eco2("policy", "set", "scan.ruel", "--attempts", "1")).toMatchObject({ code: 3 })
     expect(await eco2("policy", "set", "scan.rule", "--attempts", "0")).toMatchObject({ code: 1 })
@@ -124,7 +122,7 @@ describe("eco2 jobs", () => {
     const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
     await hand.send("ZADD", partition!.timers, ...strangers)
     const { code, err, out } = await eco2("jobs", "list", "--json")
-    expect([code, err]).toEqual([0, "eco2: not all jobs were looked at; there may be more"])
+    expect([code, err]).toEqual([0, "eco2: not all jobs were scanned; there may be more"])
     expect(JSON.parse(out).complete).toBe(false)
     await hand.send("DEL", partition!.timers)
   })
@@ -149,7 +147,7 @@ describe("eco2 jobs", () => {
       expect(await eco2("jobs", verb, "00000000-0000-0000-0000-000000000000", "--json")).toEqual({
         code: 3,
         out: "",
-        err: "eco2: there is no such thing (NOT_FOUND)"
+        err: "eco2: not found (NOT_FOUND)"
       })
   })
 })
@@ -184,7 +182,7 @@ describe("eco2 dead", () => {
     expect(await eco2("dead", "redrive", name)).toMatchObject({ code: 3 })
     const before = (await json("dead", "list", "--cause", "Outage")).length
     expect(await lines("dead", "redrive", "--cause", "Outage")).toEqual([
-      `${before} redriven, 0 skipped (open, or gone already)`
+      `${before} redriven, 0 skipped (their jobs are open, or the letters are gone)`
     ])
     expect(await json("dead", "list", "--cause", "Outage")).toEqual([])
     const nonsense = `scan.vision/${(await json("dead", "list", "--cause", "Nonsense"))[0].id}`
@@ -302,7 +300,7 @@ describe("errors of the command line", () => {
     expect(nobody).toEqual({
       code: 5,
       out: "",
-      err: `eco2: nobody answers at http://127.0.0.1:${port}; set ECO2_URL, or begin with \`npm start\``
+      err: `eco2: no answer from http://127.0.0.1:${port}; set ECO2_URL, or run \`npm start\` first`
     })
     const lonely = await RedisServer.start()
     const env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: lonely.url, INTERNAL_SECRET: secret }

@@ -104,11 +104,11 @@ describe("the doctor on one Redis", () => {
       yield* user("blind", "-info", "-config")
       expect(levels(yield* examine(as("blind")))).toMatchObject({ info: "warn", clock: "ok" })
       yield* user("managed", "-config")
-      expect(of(yield* examine(as("managed")), "redis.persistence")?.found).toContain("untold")
+      expect(of(yield* examine(as("managed")), "redis.persistence")?.found).toContain("appendfsync unknown")
       yield* client.send("CONFIG", "SET", "appendonly", "no")
       expect(of(yield* examine(as("managed")), "redis.persistence")).toMatchObject({
         level: "warn",
-        found: expect.stringContaining("not told")
+        found: expect.stringContaining("save points are unknown")
       })
     })
   )
@@ -247,7 +247,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the doctor on Postgres", () => {
     const { code, out } = await runWith(env({}))("doctor")
     expect(code).toBe(0)
     expect(out).toMatch(/^ok {4}redis\.version +\d/m)
-    expect(out).toMatch(/^warn {2}postgres\.url .*\n +-> fine for scan-workers/m)
+    expect(out).toMatch(/^warn {2}postgres\.url .*\n +-> not needed by scan-workers/m)
   })
 
   it("a wrong setting of the doctor is code 2, in one line", async () => {

@@ -93,7 +93,7 @@ describe("the doctor on a stream", () => {
     expect(code).toBe(1)
     expect(of("stream.buffering")).toMatchObject({
       level: "fail",
-      found: expect.stringContaining("held back"),
+      found: expect.stringContaining("they are delayed"),
       advice: expect.stringContaining("proxy_buffering off")
     })
   })

@@ -97,7 +97,7 @@ describe("PublishedKeys", () => {
       keys.publish(first)
       yield* TestClock.adjust("3 seconds")
       yield* find(get, "first")
-      expect(logs.of("the issuer's keys are there again").length).toBe(1)
+      expect(logs.of("the issuer's keys are available again").length).toBe(1)
     }).pipe(Effect.provide(logs.layer))
   })
 

@@ -42,7 +42,7 @@ it("a failed scan with an unreadable checkpoint keeps its own error, and that pa
   })
   expect(await lastOf(id)).toMatchObject({ event: "failed", data: { result: answer.body } })
   expect(gateway.logs).toContainEqual(
-    expect.objectContaining({ level: "Error", msg: "a part of a result cannot be read", part: "vision", job_id: id })
+    expect.objectContaining({ level: "Error", msg: "part of a result is unreadable", part: "vision", job_id: id })
   )
 })
 

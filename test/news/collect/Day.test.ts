@@ -223,7 +223,7 @@ onServer("a day of collecting", (database) => {
           expect([job.state, job.error?.code, job.error?.message]).toEqual([
             "failed",
             "QuotaUsedUp",
-            expect.stringContaining("news/newsdata may not be asked again for a while")
+            expect.stringContaining("the daily calls of news/newsdata are used up")
           ])
           yield* pass(24 * hour - 10 * minute)
           expect(callsTo("newsdata")).toBe(200)

@@ -132,20 +132,20 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
   {{- fail "the bundled PostgreSQL needs a password: set the secret DATABASE_PASSWORD" -}}
 {{- end -}}
 {{- if and (eq $settings.AUTH_MODE "header") (not (or .Values.istio.enabled .Values.trustedProxy)) -}}
-  {{- fail "AUTH_MODE=header lets in whoever says who he is: set istio.enabled=true, or trustedProxy=true where a proxy in front strips X-User-ID and sets its own" -}}
+  {{- fail "AUTH_MODE=header trusts the header X-User-ID: set istio.enabled=true, or trustedProxy=true if a proxy in front removes a client's X-User-ID and sets its own" -}}
 {{- end -}}
 {{- if and .Values.istio.enabled (not (hasKey $roles "authz")) (eq $settings.AUTH_MODE "header") (not .Values.trustedProxy) -}}
   {{- fail "AUTH_MODE=header with Istio needs roles.authz.enabled (true, or null)" -}}
 {{- end -}}
 {{- if or (eq $settings.AUTH_MODE "jwt") (hasKey $roles "authz") -}}
   {{- if not (and $settings.JWT_ISSUER $settings.JWT_AUDIENCE) -}}
-    {{- fail "tokens are checked by issuer and audience: set settings.JWT_ISSUER and settings.JWT_AUDIENCE" -}}
+    {{- fail "tokens need an issuer and an audience: set settings.JWT_ISSUER and settings.JWT_AUDIENCE" -}}
   {{- end -}}
   {{- if and $settings.JWKS_URL (eq $known.JWT_SECRET "yes") -}}
-    {{- fail "settings.JWKS_URL and the secret JWT_SECRET: tokens are checked with exactly one of them" -}}
+    {{- fail "settings.JWKS_URL and the secret JWT_SECRET are both set: set exactly one of them" -}}
   {{- end -}}
   {{- if not (or $settings.JWKS_URL $known.JWT_SECRET) -}}
-    {{- fail "tokens are checked with a key: set settings.JWKS_URL, or the secret JWT_SECRET (32 bytes or more)" -}}
+    {{- fail "no key for tokens: set settings.JWKS_URL, or the secret JWT_SECRET (32 bytes or more)" -}}
   {{- end -}}
 {{- end -}}
 {{- if not (or $known.OPENAI_API_KEY $known.GEMINI_API_KEY (eq (toString $settings.SIMULATED_MODEL) "true")) -}}
@@ -153,19 +153,19 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- end -}}
 {{- range $provider := list "OPENAI" "GEMINI" -}}
   {{- if and (index $settings (printf "%s_MODELS" $provider)) (not (index $known (printf "%s_API_KEY" $provider))) -}}
-    {{- fail (printf "settings.%s_MODELS offers models nobody can ask: the secret %s_API_KEY is missing" $provider $provider) -}}
+    {{- fail (printf "settings.%s_MODELS offers models that cannot be called: the secret %s_API_KEY is missing" $provider $provider) -}}
   {{- end -}}
 {{- end -}}
 {{- if and .Values.secrets.existing (or .Values.secrets.values .Values.secrets.external.enabled) -}}
-  {{- fail "secrets.existing beside secrets.values or secrets.external: set one (single ones come by secrets.from)" -}}
+  {{- fail "secrets.existing and secrets.values or secrets.external are both set: set one (secrets.from can add single secrets)" -}}
 {{- end -}}
 {{- if and .Values.secrets.external.enabled .Values.secrets.values -}}
-  {{- fail "secrets.external beside secrets.values: set one (single ones come by secrets.from)" -}}
+  {{- fail "secrets.external and secrets.values are both set: set one (secrets.from can add single secrets)" -}}
 {{- end -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
   {{- fail "ingress.hosts is empty" -}}
 {{- end -}}
 {{- if and .Values.httpRoute.enabled (not .Values.httpRoute.parentRefs) -}}
-  {{- fail "httpRoute.parentRefs is empty: nobody would route to it" -}}
+  {{- fail "httpRoute.parentRefs is empty: no gateway would route to it" -}}
 {{- end -}}
 {{- end }}

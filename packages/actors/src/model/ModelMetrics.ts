@@ -1,4 +1,4 @@
-/** ModelMetrics: calls of models as operators see them; docs/operations.md shows the same table. Time spent waiting for a limit is not in it. */
+/** ModelMetrics: calls of models as operators see them; docs/operations/metrics.md shows the same table. Time spent waiting for a limit is not in it. */
 import { Cause, Effect, Exit, Metric } from "effect"
 import type { ModelError } from "./ModelError.ts"
 import type { Usage } from "./Usage.ts"

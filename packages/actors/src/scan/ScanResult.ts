@@ -52,7 +52,7 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
   if (ended !== "done" && ended !== "failed" && ended !== "cancelled") return null
   const { input, outputs, unreadable } = yield* Pipeline.parts(ScanPipeline, job)
   for (const [part, reason] of unreadable) {
-    yield* Effect.logError("a part of a result cannot be read").pipe(
+    yield* Effect.logError("part of a result is unreadable").pipe(
       Effect.annotateLogs({ job_id: job.id, part, reason: reason.slice(0, 500) })
     )
   }

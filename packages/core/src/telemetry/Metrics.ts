@@ -1,5 +1,5 @@
 /**
- * Metrics: every metric of core, with its unit and labels; docs/operations.md shows the same table.
+ * Metrics: every metric of core, with its unit and labels; docs/operations/metrics.md shows the same table.
  * Scraped at /metrics of every role in Prometheus text.
  */
 import { Metric } from "effect"

@@ -14,7 +14,7 @@ import * as Tokens from "./Tokens.ts"
 /** Requests judged, by `outcome`: allowed, or the code of the refusal; in authz also open (needs no token). */
 export const decisions = Metric.counter("eco2_authz_decisions_total", {
   incremental: true,
-  description: "requests let in or refused"
+  description: "requests allowed or refused"
 })
 export const count = (outcome: string) => Metric.update(Metric.withAttributes(decisions, { outcome }), 1)
 
@@ -31,9 +31,9 @@ export interface Authentication {
   readonly authenticate: (headers: Headers) => Effect.Effect<Identity, HttpRefusal>
 }
 
-const missing = refusal(401, "UNAUTHORIZED", "a token is needed: Authorization: Bearer, or cookie s_access")
+const missing = refusal(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
 const revoked = refusal(403, "TOKEN_REVOKED", "the token was revoked")
-const unknown = unavailable("whether the token was revoked cannot be told now; try again")
+const unknown = unavailable("it is unknown now whether the token was revoked; try again")
 const cookieName = "s_access"
 
 const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, HttpRefusal> => {

@@ -58,7 +58,7 @@ const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly a
   return of((request) => {
     const { host = "", origin } = request.headers
     if (!options.anyHost && isForeignName(host)) {
-      return Effect.fail(refusal(403, "HOST_NOT_ALLOWED", `this server does not answer for ${host}`))
+      return Effect.fail(refusal(403, "HOST_NOT_ALLOWED", `this server does not serve the host ${host}`))
     }
     return isOwnOrigin(request, options.corsOrigins)
       ? caller(request)

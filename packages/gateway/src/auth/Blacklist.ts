@@ -22,7 +22,7 @@ export interface Blacklist {
 
 const tokens = Metric.gauge("eco2_authz_blacklist_tokens", { description: "revoked tokens known to this process" })
 const age = Metric.gauge("eco2_authz_blacklist_age_seconds", {
-  description: "seconds since the list was certainly complete; 20 while all is well"
+  description: "seconds since the list was known to be complete; up to 20 in normal operation"
 })
 const blindness = Metric.gauge("eco2_authz_blind", { description: "1 while revocations are known not to arrive" })
 

@@ -68,7 +68,7 @@ export const make = Effect.fnUntraced(function* (url: string): Effect.fn.Return<
   const succeeded = (keys: JWTVerifyGetKey) => {
     known = keys
     fetchedAt = now()
-    if (trouble !== null) fork(Effect.logInfo("the issuer's keys are there again"))
+    if (trouble !== null) fork(Effect.logInfo("the issuer's keys are available again"))
     trouble = null
   }
   const failed = (error: unknown) => {
@@ -92,7 +92,7 @@ export const make = Effect.fnUntraced(function* (url: string): Effect.fn.Return<
     const isUsable = () => known !== null && now() - fetchedAt <= staleMillis
     if (!isUsable() && mayFetch()) await fetchAgain()
     if (known === null || !isUsable())
-      throw new KeysUnavailable({ reason: `the issuer's keys cannot be had: ${trouble ?? "they are too old"}` })
+      throw new KeysUnavailable({ reason: `the issuer's keys are not available: ${trouble ?? "they are too old"}` })
     if (now() - fetchedAt > freshMillis && mayFetch()) void fetchAgain()
     try {
       return await known(header, token)

@@ -34,12 +34,12 @@ export const TokenConfig = Config.all({
       if (Option.isSome(shared) === (jwksUrl !== ""))
         return yield* Effect.fail(
           Setting.refuse(
-            `${jwksUrl === "" ? "neither" : "both"} of JWT_SECRET and JWKS_URL are set; tokens are checked with exactly one of them (or set AUTH_MODE to header behind a mesh)`
+            `${jwksUrl === "" ? "neither" : "both"} of JWT_SECRET and JWKS_URL are set; set exactly one of them (or AUTH_MODE=header behind a mesh)`
           )
         )
       if (Option.isSome(shared) && Buffer.byteLength(Redacted.value(shared.value)) < leastSecretBytes)
         return yield* Effect.fail(
-          Setting.refuse(`JWT_SECRET is too short for HS256; allowed are ${leastSecretBytes} bytes or more`)
+          Setting.refuse(`JWT_SECRET is too short for HS256; it needs ${leastSecretBytes} bytes or more`)
         )
       for (const [name, value] of [
         ["JWT_ISSUER", issuer],
@@ -47,7 +47,7 @@ export const TokenConfig = Config.all({
       ] as const) {
         if (value === "")
           return yield* Effect.fail(
-            Setting.refuse(`${name} is not set; a token is taken only from the issuer, and for the audience, it names`)
+            Setting.refuse(`${name} is not set; tokens are accepted only from this issuer and for this audience`)
           )
       }
       const keys: KeySource = Option.isSome(shared)

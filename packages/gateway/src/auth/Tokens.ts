@@ -40,14 +40,15 @@ const bad = (detail: string) => refusal(401, "UNAUTHORIZED", detail)
 const why = (error: unknown): HttpRefusal | null => {
   if (error instanceof PublishedKeys.KeysUnavailable) return unavailable("tokens cannot be checked now; try again")
   if (error instanceof errors.JWTExpired) return bad("the token has expired")
-  if (error instanceof errors.JWTClaimValidationFailed) return bad(`the token's ${error.claim} is not as it must be`)
+  if (error instanceof errors.JWTClaimValidationFailed) return bad(`the token's ${error.claim} is invalid`)
   if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) return malformed
-  return error instanceof errors.JOSEError ? bad("the token's signature is not good") : null
+  return error instanceof errors.JOSEError ? bad("the token's signature is invalid") : null
 }
 
 const claimsOf = (payload: JWTPayload, nowSeconds: number): Effect.Effect<Claims, HttpRefusal> => {
   const { iat, jti, sub } = payload
-  if (iat !== undefined && iat > nowSeconds + leewaySeconds) return Effect.fail(bad("the token is from the future"))
+  if (iat !== undefined && iat > nowSeconds + leewaySeconds)
+    return Effect.fail(bad("the token was issued in the future"))
   if (!isHeader(sub)) return Effect.fail(bad("the token's sub is not a user id"))
   if (!isHeader(jti)) return Effect.fail(bad("the token's jti is not an id"))
   const provider = payload.provider

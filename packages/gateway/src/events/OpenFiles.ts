@@ -28,7 +28,7 @@ export const viewersWithin = Effect.fnUntraced(function* (maxViewers: number) {
   const files = mostOpenFiles(yield* limits)
   const most = files === null ? maxViewers : Math.min(maxViewers, Math.max(1, files - kept))
   if (most < maxViewers) {
-    yield* Effect.logWarning("fewer streams than MAX_VIEWERS: raise the limit of open files (ulimit -n)").pipe(
+    yield* Effect.logWarning("the limit of open files (ulimit -n) allows fewer streams than MAX_VIEWERS").pipe(
       Effect.annotateLogs({ streams: most, max_viewers: maxViewers, open_files: files })
     )
   }

@@ -104,7 +104,7 @@ export const stream = (
               type: "error",
               error: "timeout",
               job_id: jobId,
-              message: "viewing time is over; reconnect to go on"
+              message: "the time limit of this stream is reached; reconnect to continue"
             })
           case "Events": {
             let text = ""

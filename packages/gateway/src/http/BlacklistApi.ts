@@ -9,7 +9,7 @@ const failure = (code: number, description: string) =>
 
 const Body = Schema.Struct({
   jti: Schema.String.annotate({ description: "The token's id: 1 to 255 printable ASCII characters" }),
-  user_id: Schema.String.annotate({ description: "Whose it was, at most 255 characters" }),
+  user_id: Schema.String.annotate({ description: "The user it belongs to, at most 255 characters" }),
   expires_at: Schema.String.annotate({ description: "When it expires, ISO 8601; UTC where no offset is given" }),
   reason: Schema.optionalKey(Schema.NullOr(Schema.String)).annotate({ description: "Why, at most 1000 characters" })
 })

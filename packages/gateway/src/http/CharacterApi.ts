@@ -10,7 +10,7 @@ const failure = (code: number, description: string) =>
 
 const User = {
   "x-user-id": Schema.optionalKey(Schema.String).annotate({
-    description: "Who asks; set by the mesh (AUTH_MODE=header)"
+    description: "The user; set by the mesh (AUTH_MODE=header)"
   })
 }
 const unavailable = failure(503, "UNAVAILABLE: there is no database, or it does not answer")
@@ -20,12 +20,12 @@ export class CharacterGroup extends HttpApiGroup.make("character").add(
   HttpApiEndpoint.get("catalogue", "/api/v1/character/catalog", {
     success: Schema.Array(Characters.CatalogueEntry),
     error: [unavailable]
-  }).annotate(OpenApi.Summary, "All characters, and the category each stands for"),
+  }).annotate(OpenApi.Summary, "All characters, with the category of each"),
   HttpApiEndpoint.get("mine", "/api/v1/users/me/characters", {
     headers: User,
     success: Schema.Array(Characters.OwnedCharacter),
     error: errors
-  }).annotate(OpenApi.Summary, "The user's characters; who has none yet is given the default one"),
+  }).annotate(OpenApi.Summary, "The user's characters; a user without any gets the default one"),
   HttpApiEndpoint.get("ownership", "/api/v1/users/me/characters/:name/ownership", {
     params: { name: Schema.String },
     headers: User,

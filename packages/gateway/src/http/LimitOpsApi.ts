@@ -7,9 +7,9 @@ const Use = Schema.NullOr(Schema.Struct({ most: Schema.Int, used: Schema.Int }))
 
 export const LimitState = Schema.Struct({
   name: Schema.String,
-  paused_ms: Schema.Int.annotate({ description: "How long nothing is granted yet; 0: not paused" }),
-  waiting: Schema.Int.annotate({ description: "Who waits with his stage begun" }),
-  away: Schema.Int.annotate({ description: "Jobs that were put off, their place kept" }),
+  paused_ms: Schema.Int.annotate({ description: "How long the pause still lasts; 0: not paused" }),
+  waiting: Schema.Int.annotate({ description: "Calls that wait in a running stage" }),
+  away: Schema.Int.annotate({ description: "Jobs that wait on a timer and keep their place" }),
   window_ms: Schema.Int.annotate({ description: "0: nothing was granted lately, so what is allowed is not known" }),
   requests: Use,
   units: Use,
@@ -17,20 +17,20 @@ export const LimitState = Schema.Struct({
 })
 const Limits = Schema.Struct({
   limits: Schema.Array(LimitState),
-  complete: Schema.Boolean.annotate({ description: "False: not all keys were looked at; there may be more" })
+  complete: Schema.Boolean.annotate({ description: "False: not all keys were scanned; there may be more" })
 })
 
 export class LimitOpsGroup extends HttpApiGroup.make("limits")
   .add(
     HttpApiEndpoint.get("list", `${base}/limits`, { headers: Secret, success: Limits, error: refused }).annotate(
       OpenApi.Summary,
-      "Limits in use or paused, and what is used of them"
+      "Limits in use or paused, and how much is used"
     ),
     HttpApiEndpoint.post("resume", `${base}/limits/:limit/resume`, {
       params: { limit: Schema.String },
       headers: Secret,
       success: Schema.Struct({ outcome: Schema.String }),
       error: missing
-    }).annotate(OpenApi.Summary, "Lifts a pause; a `/` in the name is written %2F")
+    }).annotate(OpenApi.Summary, "Ends a pause; write a `/` in the name as %2F")
   )
   .annotateMerge(OpenApi.annotations({ title: "Limits", description: "For operators: needs X-Internal-Secret." })) {}

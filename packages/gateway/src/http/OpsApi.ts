@@ -81,7 +81,7 @@ export const jobStates = [
 ] as const
 const Jobs = Schema.Struct({
   jobs: Schema.Array(JobSummary),
-  complete: Schema.Boolean.annotate({ description: "False: not all jobs were looked at; there may be more" })
+  complete: Schema.Boolean.annotate({ description: "False: not all jobs were scanned; there may be more" })
 })
 const Redriven = Schema.Struct({ redriven: Schema.Int, skipped: Schema.Int })
 

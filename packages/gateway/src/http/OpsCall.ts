@@ -10,7 +10,7 @@ import type { HttpRefusal } from "./HttpErrors.ts"
 
 type Response = Effect.Effect<HttpServerResponse.HttpServerResponse, HttpRefusal>
 
-export const notFound = refusal(404, "NOT_FOUND", "there is no such thing")
+export const notFound = refusal(404, "NOT_FOUND", "not found")
 export const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
   unavailable(error._tag === "RedisFull" ? "the store is full" : "the store does not answer; try again")
 export const json = (body: unknown) => HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": "no-store" } })

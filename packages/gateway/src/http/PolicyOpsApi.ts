@@ -20,13 +20,13 @@ export class PolicyOpsGroup extends HttpApiGroup.make("policies")
       headers: Secret,
       success: Schema.Array(PolicyState),
       error: refused
-    }).annotate(OpenApi.Summary, "What is set, mailbox by mailbox"),
+    }).annotate(OpenApi.Summary, "The policies of all mailboxes"),
     HttpApiEndpoint.patch("change", `${base}/policies/:mailbox`, {
       params: { mailbox: Schema.String },
       headers: Secret,
       payload: Policies.Change,
       success: PolicyState,
       error: [...missing, failure(400, "INVALID_JSON"), failure(422, "VALIDATION_ERROR")]
-    }).annotate(OpenApi.Summary, "Changes a mailbox's policy; every process works by it within a second")
+    }).annotate(OpenApi.Summary, "Changes a mailbox's policy; every process follows within a second")
   )
   .annotateMerge(OpenApi.annotations({ title: "Policies", description: "For operators: needs X-Internal-Secret." })) {}

@@ -9,7 +9,7 @@ export const ScheduleState = Schema.Struct({
   overlap: Schema.String,
   work: Schema.String,
   paused: Schema.Boolean,
-  declared: Schema.Boolean.annotate({ description: "Whether a living process declares it; else it never fires" }),
+  declared: Schema.Boolean.annotate({ description: "Whether a live process declares it; otherwise it does not fire" }),
   next: Schema.NullOr(Schema.Number),
   last_slot: Schema.NullOr(Schema.Number),
   last_outcome: Schema.NullOr(Schema.String),
@@ -36,13 +36,13 @@ export class ScheduleOpsGroup extends HttpApiGroup.make("schedules")
       headers: Secret,
       success: Outcome,
       error: missing
-    }).annotate(OpenApi.Summary, "From now on no slot fires"),
+    }).annotate(OpenApi.Summary, "Pause: no slot fires from now on"),
     HttpApiEndpoint.post("resume", `${one}/resume`, {
       params: Name,
       headers: Secret,
       success: Outcome,
       error: missing
-    }).annotate(OpenApi.Summary, "Slots fire again; none that passed meanwhile"),
+    }).annotate(OpenApi.Summary, "Resume: slots fire again, except those that passed meanwhile"),
     HttpApiEndpoint.post("run", `${one}/run`, {
       params: Name,
       headers: Secret,

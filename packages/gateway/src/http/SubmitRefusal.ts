@@ -22,13 +22,18 @@ export const of = (error: SubmitError): HttpRefusal => {
     case "InputTooLarge":
       return refusal(413, "INPUT_TOO_LARGE", error.message)
     case "IdempotencyConflict":
-      return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key came before with another body")
+      return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key was used before with another body")
     case "MailboxFull":
       return refusal(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
     case "LaneFull":
       return refusal(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
     case "RateLimited":
-      return refusal(429, "RATE_LIMITED", "too many of your scans in a short time; try again later", error.retryAfter)
+      return refusal(
+        429,
+        "RATE_LIMITED",
+        "you submitted too many scans in a short time; try again later",
+        error.retryAfter
+      )
     case "UploadGone":
       return unavailable("the image was not stored; try again")
     default:

@@ -159,7 +159,7 @@ const en = {
   preparing: "Preparing the photo…",
   "caption.asis": "{size}",
   "caption.shrunk": "Reduced from {before} to {after}",
-  "caption.url": "Photo sent by address",
+  "caption.url": "Photo from an address",
   "caption.urlBlind": "It cannot be previewed here, but it can be sent.",
   "caption.kept": "The photo you sent",
   "url.label": "Or the address of a photo",
@@ -177,7 +177,7 @@ const en = {
   "problem.heic":
     "This browser cannot open HEIC photos. Save the photo as JPEG, or on an iPhone choose Settings › Camera › Formats › Most Compatible.",
   "problem.empty": "The file is empty. Choose another photo.",
-  "problem.network": "The connection was lost. Press again; your photo will not be taken twice.",
+  "problem.network": "The connection was lost. Press again; your photo will be processed only once.",
   "problem.cancelNetwork": "The connection was lost before we could cancel. Press again.",
   "problem.pickAgain": "The photo is no longer held in this tab. Choose it again.",
 
@@ -201,7 +201,7 @@ const en = {
   "announce.done": "The result is here.",
   "announce.failed": "It could not be finished.",
   "announce.cancelled": "Cancelled.",
-  "connection.lost": "Connection lost, reconnecting. The work goes on at the server.",
+  "connection.lost": "Connection lost, reconnecting. The server continues the work.",
   cancel: "Cancel",
   cancelling: "Stopping…",
 

@@ -16,7 +16,7 @@ import { FeedVersions } from "./FeedVersions.ts"
 /** NewsData's calls of the last day are used up. Nothing was asked. */
 export class QuotaUsedUp extends Schema.TaggedError<QuotaUsedUp>()("QuotaUsedUp", { limit: Schema.String }) {
   override get message() {
-    return `${this.limit} may not be asked again for a while: its calls of a day are used up`
+    return `the daily calls of ${this.limit} are used up; it is not asked until some are free again`
   }
 }
 
@@ -78,7 +78,7 @@ export const make = Effect.gen(function* () {
                 millis <= mostWaitedMillis
                   ? Effect.fail(error)
                   : Effect.as(
-                      Effect.logWarning("a news source wants to be left alone").pipe(
+                      Effect.logWarning("a news source asked us to back off").pipe(
                         Effect.annotateLogs({ source: query.source, seconds: Math.ceil(millis / 1000) })
                       ),
                       nothing

@@ -61,7 +61,7 @@ const fetching = StageBehavior.layer(
         return yield* Effect.fail(first.error)
       }
       for (const { error, query } of failures) {
-        yield* Effect.logWarning("a news search failed; its run goes on without it").pipe(
+        yield* Effect.logWarning("a news search failed; the run continues without it").pipe(
           Effect.annotateLogs({ source: source.name, search: query.text, error: error.message })
         )
       }

@@ -29,7 +29,7 @@ export const layer: Layer.Layer<FeedVersions, never, RedisClient.RedisClient> = 
   FeedVersions,
   Effect.gen(function* () {
     const redis = yield* RedisClient.RedisClient
-    const outage = OutageLog.make("feeds' versions cannot be remembered", "feeds' versions are remembered again")
+    const outage = OutageLog.make("feed versions cannot be stored", "feed versions are stored again")
     return {
       of: (feed) =>
         redis.send("GET", keyOf(feed)).pipe(

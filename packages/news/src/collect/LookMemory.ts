@@ -44,7 +44,7 @@ export const layer: Layer.Layer<LookMemory, never, RedisClient.RedisClient> = La
   LookMemory,
   Effect.gen(function* () {
     const redis = yield* RedisClient.RedisClient
-    const outage = OutageLog.make("looks at pages cannot be remembered", "looks at pages are remembered again")
+    const outage = OutageLog.make("page lookups cannot be stored", "page lookups are stored again")
     return {
       recall: (urls) =>
         urls.length === 0

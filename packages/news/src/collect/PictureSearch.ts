@@ -57,7 +57,7 @@ export const layerWith = (
           Effect.andThen(Metric.update(newsLatePictures, 1)),
           // the store lacks it, so the next run that finds the article looks again
           Effect.catch((error) =>
-            Effect.logWarning("a late picture could not be told").pipe(
+            Effect.logWarning("a late picture could not be sent").pipe(
               Effect.annotateLogs({ article: article.id, error: error.message })
             )
           )

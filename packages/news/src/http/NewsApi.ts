@@ -46,18 +46,18 @@ export class NewsGroup extends HttpApiGroup.make("news").add(
     query: {
       category: text("all (default), environment, energy or ai"),
       limit: text("Articles of a page, 1 to 50; default 10"),
-      cursor: text("next_cursor of the page before; the newest without"),
+      cursor: text("next_cursor of the page before; without it the newest"),
       source: text("all (default), naver, newsdata or rss"),
       has_image: text("true: only articles with a picture")
     },
-    headers: { "if-none-match": text("ETag of the page as it is known: 304 where it is the same") },
-    success: [ArticleList, HttpApiSchema.Empty(304).annotate({ description: "As known" })],
+    headers: { "if-none-match": text("ETag of a page you have; 304 if it has not changed") },
+    success: [ArticleList, HttpApiSchema.Empty(304).annotate({ description: "Not changed" })],
     error: [
       failure(400, "INVALID_CATEGORY, INVALID_SOURCE, INVALID_CURSOR_FORMAT"),
       failure(422, "VALIDATION_ERROR"),
       failure(503, "UNAVAILABLE")
     ]
-  }).annotate(OpenApi.Summary, "News, the newest first, page by page"),
+  }).annotate(OpenApi.Summary, "News, newest first, page by page"),
   HttpApiEndpoint.get("categories", "/api/v1/info/news/categories", { success: Categories }).annotate(
     OpenApi.Summary,
     "The categories, by their Korean names"

@@ -22,7 +22,7 @@ const cacheControl = "public, max-age=15"
 /** Reads for whoever answers requests: its trouble is said once. */
 export const reader = Effect.gen(function* () {
   const reading = yield* ArticleReading
-  const outage = OutageLog.make("news cannot be read", "news are read again")
+  const outage = OutageLog.make("news cannot be read", "news is read again")
   return (query: Query) =>
     reading.page(query).pipe(
       Effect.tap(() => outage.over),

@@ -45,7 +45,7 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Na
     })
     const { items } = yield* Schema.decodeUnknownEffect(Reply)(Buffer.from(body).toString("utf8")).pipe(
       Effect.mapError(
-        () => new SourceReplyInvalid({ source: "naver", message: "the reply is not one of Naver's search" })
+        () => new SourceReplyInvalid({ source: "naver", message: "the reply is not in the format of Naver's search" })
       )
     )
     const nowMillis = yield* Clock.currentTimeMillis

@@ -63,7 +63,9 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Ne
       maxRedirects: 0
     })
     const { results } = yield* Schema.decodeUnknownEffect(Reply)(Buffer.from(body).toString("utf8")).pipe(
-      Effect.mapError(() => new SourceReplyInvalid({ source: "newsdata", message: "the reply is not one of NewsData" }))
+      Effect.mapError(
+        () => new SourceReplyInvalid({ source: "newsdata", message: "the reply is not in NewsData's format" })
+      )
     )
     const nowMillis = yield* Clock.currentTimeMillis
     return {

@@ -28,7 +28,7 @@ const baseUrl = (name: string, fallback: string) =>
 const setting = (name: string, fallback: ReadonlyArray<string>) =>
   Setting.parsed<ReadonlyArray<string>>(name, {
     default: fallback,
-    allowed: "search words, one search or more parted by |",
+    allowed: "search words, with | between searches",
     parse: (text) => {
       const searches = text.split("|").flatMap((search) => search.trim() || [])
       return searches.length > 0 && searches.every((search) => search.length <= 100) ? searches : undefined

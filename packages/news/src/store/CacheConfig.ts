@@ -11,7 +11,9 @@ export const CacheConfig = Config.all({
   Config.mapEffect((given) =>
     Duration.isLessThan(given.articles, given.lists)
       ? Effect.fail(
-          Setting.refuse("ARTICLE_CACHE_TTL is less than NEWS_CACHE_TTL: lists would outlive what they are lists of")
+          Setting.refuse(
+            "ARTICLE_CACHE_TTL is less than NEWS_CACHE_TTL; lists would be kept longer than their articles"
+          )
         )
       : Effect.succeed(given)
   )
