@@ -1,5 +1,5 @@
 /** CharacterActor: which character a scan earns. The protocol: all who ask import. */
-import { Actor } from "@eco2/core"
+import { Actor } from "@eco2/core/client"
 import { Schema } from "effect"
 
 export const MatchCharacter = Schema.Struct({ middle: Schema.String, minor: Schema.NullOr(Schema.String) })

@@ -2,7 +2,7 @@
  * ImageHosts: whose pictures are taken by their address (IMAGE_HOSTS). Read by gateways, who refuse others at the door, and by
  * workers, who keep to it at every redirect of a picture they fetch themselves.
  */
-import { Setting } from "@eco2/core"
+import { Setting } from "@eco2/core/client"
 
 const list = (text: string): ReadonlyArray<string> =>
   text

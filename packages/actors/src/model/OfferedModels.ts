@@ -2,7 +2,7 @@
  * OfferedModels: which models a client may name, and who serves each. Read by gateways, to check a request, and by
  * workers, to decide which providers to start; so it needs no key and imports no provider.
  */
-import { Setting } from "@eco2/core"
+import { Setting } from "@eco2/core/client"
 import { Config, ConfigProvider, Effect } from "effect"
 
 /** Who serves a model. */

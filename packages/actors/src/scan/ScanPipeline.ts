@@ -2,7 +2,7 @@
  * ScanPipeline: photo in; disposal answer, perhaps a character out. After a crash only the stage then in work runs again.
  * The protocol alone: those who submit scans import this, those who run stages add behaviors (VisionStage … RewardStage).
  */
-import { Pipeline, Stage } from "@eco2/core"
+import { Pipeline, Stage } from "@eco2/core/client"
 import { Schema } from "effect"
 import { DisposalRule } from "../domain/Disposal.ts"
 import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"

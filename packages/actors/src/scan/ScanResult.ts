@@ -2,7 +2,7 @@
  * ScanResult: a scan job as its client reads it, in whatever state: the one place where the wire shape of a result is made,
  * for `GET …/result` and for the event that ends a stream. Pure.
  */
-import { Job, Pipeline } from "@eco2/core"
+import { Job, Pipeline } from "@eco2/core/client"
 import { Effect, Schema } from "effect"
 import { DisposalRule } from "../domain/Disposal.ts"
 import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"

@@ -1,0 +1,17 @@
+/**
+ * loadedModules: a process of its own that imports one module and prints, as JSON, the URLs of all that were loaded for it.
+ * `node loadedModules.ts <specifier or URL>`; a specifier is resolved from here, as any package of the workspace would.
+ */
+import { registerHooks } from "node:module"
+
+const urls: Array<string> = []
+registerHooks({
+  load: (url, context, next) => {
+    urls.push(url)
+    return next(url, context)
+  }
+})
+await import(process.argv[2] ?? "")
+process.stdout.write(JSON.stringify(urls))
+// a module may keep a timer or a socket
+process.exit(0)
