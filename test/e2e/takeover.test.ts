@@ -1,5 +1,5 @@
 /** Workers that are killed or stopped in the middle of a model call: what is done is kept, what was begun goes to another. */
-import { Job } from "@eco2/core"
+import { Fence } from "@eco2/core"
 import { afterEach, describe, expect, it } from "vitest"
 import { client, field } from "../gateway/ScanClient.ts"
 import type { Client } from "../gateway/ScanClient.ts"
@@ -28,7 +28,7 @@ const callerOf = (call: Call) => String(call.headers.authorization).replace("Bea
 const kinds = () => system.models.calls.map(({ kind }) => kind)
 const begunTimes = async (id: string) => {
   const [key = ""] = (await system.outside.keys(`*:job:${id}`)).filter((name) => name.endsWith(id))
-  const fence = Job.splitFence((await system.outside.hget(key, "now")) ?? "")
+  const fence = Fence.split((await system.outside.hget(key, "now")) ?? "")
   return [fence?.attempts, fence?.deliveries]
 }
 

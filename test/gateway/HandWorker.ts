@@ -2,7 +2,7 @@
  * HandWorker: a scan worker played by hand: it begins, commits, puts off or gives up a job's stage exactly when the test
  * says so, through the same scripts as a real one. So what viewers see is written down step by step.
  */
-import { Client, CoreConfig, Job, JobEvent, JobStore } from "@eco2/core"
+import { Client, CoreConfig, Fence, Job, JobEvent, JobStore } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { ScanPipeline } from "@eco2/actors/protocol"
 import { Effect, Layer, ManagedRuntime, Schema } from "effect"
@@ -63,7 +63,7 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
 
   const begin = async (id: string): Promise<JobStore.Holding> => {
     const partition = await partitionOf(id)
-    const fence = Job.splitFence(String(await send("HGET", partition.job(id), "now")))
+    const fence = Fence.split(String(await send("HGET", partition.job(id), "now")))
     if (fence === null) throw new Error(`job ${id} is not there`)
     const { at: stage, cur: current } = fence
     const colon = current.lastIndexOf(":")

@@ -2,13 +2,13 @@
  * JobHash: a job's hash as tests look at it: the fence taken apart into its words ("" for none), checkpoints apart from the
  * time their stage took (`d:<stage>`), the stages of the plan.
  */
-import { Job } from "@eco2/core"
+import { Fence } from "@eco2/core"
 
 type Fields = Readonly<Record<string, string>>
 
 export const expand = (hash: Fields): Fields => {
   const { now, ...rest } = hash
-  const words = now === undefined ? null : Job.splitFence(now)
+  const words = now === undefined ? null : Fence.split(now)
   if (words === null) return hash
   const fields: Record<string, string> = {}
   for (const [name, word] of Object.entries(words)) fields[name] = word === "-" ? "" : word
@@ -27,8 +27,8 @@ export const stagesOf = (about: string): ReadonlyArray<string> =>
   (JSON.parse(about) as { readonly plan: string }).plan.split(" ").map((step) => step.split(":")[0]!)
 
 /** The fence with some words replaced, as text. */
-export const fenceWith = (fence: string, words: Partial<Record<(typeof Job.fenceWords)[number], string>>): string => {
-  const known = Job.splitFence(fence)
+export const fenceWith = (fence: string, words: Partial<Record<(typeof Fence.words)[number], string>>): string => {
+  const known = Fence.split(fence)
   if (known === null) throw new Error(`"${fence}" is no fence`)
-  return Job.fenceWords.map((name) => words[name] ?? known[name]).join(" ")
+  return Fence.words.map((name) => words[name] ?? known[name]).join(" ")
 }

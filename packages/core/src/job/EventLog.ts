@@ -14,7 +14,7 @@ import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { StoredEvent } from "./JobEvent.ts"
 import type { JobEvent } from "./JobEvent.ts"
-import { splitFence } from "./Job.ts"
+import * as Fence from "./Fence.ts"
 import type { JobId } from "./Job.ts"
 
 /** What the tail tells: events of one job, in order, or that some may have been missed. */
@@ -164,7 +164,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
     /** Nothing has happened to the job yet: its `queued` is written with the first event, and told by its fence till then. */
     const beforeAny = Effect.fnUntraced(function* (id: JobId) {
       const fence = yield* redis.send("HGET", keyspace.of(id).job(id), "now").pipe(Effect.flatMap(decodeFence))
-      const created = Number(fence === null ? Number.NaN : splitFence(fence)?.created)
+      const created = Number(fence === null ? Number.NaN : Fence.split(fence)?.created)
       const queued: JobEvent = {
         ts: created / 1000,
         stage: "queued",

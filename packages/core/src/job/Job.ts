@@ -3,6 +3,7 @@
  * Decoded here once, by Schema, from the flat reply of HGETALL: `now` is the fence, `about` and `input` never change, `o:<stage>` are checkpoints. Written by the scripts alone (job/scripts).
  */
 import { Effect, Schema } from "effect"
+import * as Fence from "./Fence.ts"
 
 export const JobId = Schema.String.pipe(
   Schema.check(Schema.isPattern(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/)),
@@ -47,40 +48,6 @@ export const JobFailure = Schema.Struct({
   attempts: Schema.optionalKey(Schema.Int)
 })
 export type JobFailure = typeof JobFailure.Type
-
-/** The words of a job's fence, in order; the owner, which may hold anything, comes last (job/scripts/job.lua). */
-export const fenceWords = [
-  "state",
-  "at",
-  "cur",
-  "by",
-  "last",
-  "attempts",
-  "tries",
-  "deliveries",
-  "started",
-  "progress",
-  "since",
-  "run",
-  "admitted",
-  "created",
-  "wait",
-  "deadline",
-  "letter",
-  "image",
-  "owner"
-] as const
-
-/** The fence as words; null where there are too few. */
-export const splitFence = (text: string): Readonly<Record<(typeof fenceWords)[number], string>> | null => {
-  const words = text.split(" ")
-  if (words.length < fenceWords.length) return null
-  const owner = words.slice(fenceWords.length - 1).join(" ")
-  return Object.fromEntries(fenceWords.map((name, i) => [name, name === "owner" ? owner : words[i]!])) as Record<
-    (typeof fenceWords)[number],
-    string
-  >
-}
 
 const isFacts = Schema.is(
   Schema.Struct({
@@ -201,7 +168,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
       workMillis.set(name.slice(2), Number(value.slice(0, space)))
     }
   }
-  const words = splitFence(fenceText)
+  const words = Fence.split(fenceText)
   if (words === null) return unreadable("its fence has too few words")
   const facts = {
     state: words.state,

@@ -162,7 +162,11 @@ export class JobStore extends Context.Service<
 >()("@eco2/core/job/JobStore") {}
 
 /** Preludes of every script that changes a job. */
-export const movesJobs: ReadonlyArray<URL> = [...movesEntries, new URL("./scripts/job.lua", import.meta.url)]
+export const movesJobs: ReadonlyArray<URL> = [
+  ...movesEntries,
+  new URL("./scripts/fence.lua", import.meta.url),
+  new URL("./scripts/job.lua", import.meta.url)
+]
 
 const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({

@@ -8,7 +8,8 @@ import type { Partition } from "../redis/Keys.ts"
 import * as Keys from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import { isOver, JobId, JobState, splitFence } from "../job/Job.ts"
+import * as Fence from "../job/Fence.ts"
+import { isOver, JobId, JobState } from "../job/Job.ts"
 
 /** What the fence and the plan say of a job, without its input and checkpoints. Times are epoch milliseconds. */
 export interface JobSummary {
@@ -63,7 +64,7 @@ const readPipeline = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Str
 
 /** Null: gone since it was found, or of another make. */
 const summary = (id: JobId, fence: string | null, about: string | null): JobSummary | null => {
-  const words = splitFence(fence ?? "")
+  const words = Fence.split(fence ?? "")
   const read = readPipeline(about)
   if (words === null || read._tag === "None" || !isState(words.state)) return null
   return {

@@ -41,7 +41,7 @@ local function commit(id, cur, token, step_text, keep, output, tells_from, tells
   local key, step = job_key(id), step_of(step_text)
   local fence = redis.call("HGET", key, "now")
   if not fence then return { "gone", 0 } end
-  local state, at, stands, by, last, _, tries, _, _, _, since, rest = string.match(fence, hot_words)
+  local state, at, stands, by, last, _, tries, _, _, _, since, rest = split_fence(fence)
   if not state then return { "gone", 0 } end
   if last == token then
     if step.last then return { "ended", 0 } end
@@ -61,8 +61,8 @@ local function commit(id, cur, token, step_text, keep, output, tells_from, tells
     redis.call("XADD", mailbox_key(ARGV[i]), "*", "type", ARGV[i + 1], "body", ARGV[i + 2], "ts", now_text)
   end
   if keeps then
-    redis.call("HSET", key, step.checkpoint, checkpoint, "now", "running " .. step.next .. " " .. cur .. " " .. keep .. " " .. token ..
-      " 1 " .. int(tries + 1) .. " 0 1 " .. step.progress .. " " .. now_text .. " " .. rest)
+    redis.call("HSET", key, step.checkpoint, checkpoint, "now",
+      join_fence("running", step.next, cur, keep, token, "1", int(tries + 1), "0", "1", step.progress, now_text, rest))
     tell(id, redis.call("RPUSH", key .. ":events", step.completed, step.started), step.completed, step.started)
     return { "kept", work }
   end

@@ -1,6 +1,7 @@
 -- packages/core/src/job/scripts/job.lua
--- Prelude of every script that changes a job: the job's fence, events, and the ways a job enters and leaves a mailbox.
--- Not a script of its own: it stands below redis/scripts/clock.lua and mailbox/scripts/mailbox.lua, and above submit, begin,
+-- Prelude of every script that changes a job: its events, its letter, and the ways a job enters and leaves a mailbox.
+-- Not a script of its own: it stands below redis/scripts/clock.lua,
+-- mailbox/scripts/mailbox.lua and fence.lua, and above submit, begin,
 -- commit, defer, bury, redrive, cancel, promote, fire and steer.
 -- KEYS[1]  root    eco2:{p}; every key is built from it, so all share one slot
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
@@ -10,33 +11,6 @@ local max_events = 200
 local live_millis = 60000
 local function job_key(id) return root .. ":job:" .. id end
 
--- The fence: what transitions read and write of a job, in one field of its hash, `now`: words with a space between, "-" for
--- none, the owner last; `since`: when the state began. One field, because every field costs 80 bytes a job, and its part of
--- a call's time at every step. The first eleven words are what a stage changes; a commit takes the rest as one piece.
-local hot_words = "^" .. string.rep("(%S+) ", 11) .. "(.*)$"
-local function fence_of(text)
-  if not text then return nil end
-  local state, at, cur, by, last, attempts, tries, deliveries, started, progress, since, rest = string.match(text, hot_words)
-  if not state then return nil end
-  local run, admitted, created, wait, deadline, letter, image, owner =
-    string.match(rest, "^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$")
-  if not run then return nil end
-  return { state = state, at = at, cur = cur, by = by, last = last, attempts = attempts, tries = tries,
-    deliveries = deliveries, started = started, progress = progress, since = since, run = run, admitted = admitted,
-    created = created, wait = wait, deadline = deadline, letter = letter, image = image, owner = owner,
-    unheard = run == "1" and tries == "0" }
-end
-local function text_of(f)
-  return f.state .. " " .. f.at .. " " .. f.cur .. " " .. f.by .. " " .. f.last .. " " .. f.attempts .. " " .. f.tries .. " " ..
-    f.deliveries .. " " .. f.started .. " " .. f.progress .. " " .. f.since .. " " .. f.run .. " " .. f.admitted .. " " ..
-    f.created .. " " .. f.wait .. " " .. f.deadline .. " " .. f.letter .. " " .. f.image .. " " .. f.owner
-end
--- Of a job just accepted; `allowed`: its deadline, milliseconds from now.
-local function new_fence(stage, allowed, has_image, owner)
-  return { state = "lane", at = stage, cur = "-", by = "-", last = "-", run = "1", attempts = "0", tries = "0",
-    deliveries = "0", admitted = "-", started = "-", progress = "0", created = now_text, since = now_text, wait = "0",
-    deadline = int(now + allowed), letter = "-", image = has_image and "1" or "-", owner = owner }
-end
 -- The job's fence, nil when there is no such job (or none that this make of the code wrote).
 local function read_fence(id) return fence_of(redis.call("HGET", job_key(id), "now")) end
 -- Further fields and values of its hash may be written along.
