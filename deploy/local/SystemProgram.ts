@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
-import { delimiter, isAbsolute, join } from "node:path"
+import { delimiter, isAbsolute, join, resolve } from "node:path"
 import * as PostgresPrograms from "../../packages/core/src/server/PostgresPrograms.ts"
 
 export interface Program {
@@ -22,6 +22,8 @@ type Manager = "apt-get" | "dnf" | "apk"
 
 export const redisServer: Program = {
   names: ["redis-server", "valkey-server"],
+  // so that a start that a test makes stands on the same server as the test (core/src/testing/RedisServer)
+  variable: "TEST_REDIS",
   packages: { "apt-get": ["redis-server", "valkey-server"], dnf: ["valkey", "redis"], apk: ["redis", "valkey"] }
 }
 
@@ -75,7 +77,7 @@ export function find(program: Pick<Program, "names" | "variable" | "folders">): 
   const folders = [...path, ...usualFolders, ...(program.folders?.() ?? [])]
   const named = program.variable === undefined ? undefined : process.env[program.variable]
   const places = program.names.flatMap((name) => folders.map((folder) => join(folder, name)))
-  return (named ? [named] : places).find(isExecutable)
+  return (named ? [resolve(named)] : places).find(isExecutable)
 }
 
 /** Runs to the end without a word; answers with the last lines it wrote, empty when it went well. */
@@ -102,6 +104,8 @@ const run = (command: string, words: ReadonlyArray<string>) =>
 export async function ensure(program: Program, say: (line: string) => void): Promise<string> {
   const present = find(program)
   if (present !== undefined) return present
+  const named = program.variable === undefined ? undefined : process.env[program.variable]
+  if (named) throw new ProgramMissing(`${program.variable}=${named} names no program that can be run`)
   const [name] = program.names
   const manager = managerNames.find((candidate) => find({ names: [candidate] }) !== undefined)
   if (manager === undefined) {
