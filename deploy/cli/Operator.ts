@@ -74,7 +74,9 @@ const make = Effect.gen(function* () {
     /** One call; its failure is what the command says. */
     ask: <A>(call: (asked: typeof client) => Effect.Effect<A, Failure>): Effect.Effect<A, CommandFailed> =>
       (secret === ""
-        ? Effect.fail(fail("refused", `operators need a secret: set INTERNAL_SECRET, or run \`npm start\` first${obstacle}`))
+        ? Effect.fail(
+            fail("refused", `operators need a secret: set INTERNAL_SECRET, or run \`npm start\` first${obstacle}`)
+          )
         : call(client)
       ).pipe(
         Effect.mapError((error) => {

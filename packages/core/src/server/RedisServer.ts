@@ -114,6 +114,17 @@ export async function freePort(): Promise<number> {
   }
 }
 
+/** By its id: Deno's ChildProcess.kill sends one signal in a process's life and leaves out every later one. */
+function signalTo(child: ChildProcess, hasExited: () => boolean, name: NodeJS.Signals) {
+  if (child.pid === undefined || hasExited()) return
+  try {
+    process.kill(child.pid, name)
+  } catch (error) {
+    // it has ended, and its exit has not been told yet
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error
+  }
+}
+
 const tail = (log: string) => log.trimEnd().split("\n").slice(-12).join("\n")
 
 /** Spawns one process; answers when it accepts connections. Fails with RedisServerFailed. */
@@ -148,7 +159,8 @@ async function launch(
       resolve()
     })
   })
-  const server: Running = { child, exited, hasExited: () => ended !== "", signal: (name) => void child.kill(name) }
+  const hasExited = () => ended !== ""
+  const server: Running = { child, exited, hasExited, signal: (name) => signalTo(child, hasExited, name) }
   guardExit()
   running.add(server)
   void exited.then(() => running.delete(server))
