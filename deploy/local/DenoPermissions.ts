@@ -1,6 +1,6 @@
 /**
  * DenoPermissions: what each role may do under Deno, and no more: the one list, which scripts/deno.ts starts roles with and
- * docs/operations.md shows. Every role reads its whole environment (settings are looked up there) and the machine's name
+ * docs/operations/roles.md shows. Every role reads its whole environment (settings are looked up there) and the machine's name
  * (each log line bears it).
  */
 import { existsSync, realpathSync } from "node:fs"

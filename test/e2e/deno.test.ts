@@ -122,7 +122,7 @@ describe.skipIf(!existsSync(deno) || !PostgresServer.isInstalled())("a role unde
     }
   )
 
-  it("that may not read its scripts names the permission and the file", async () => {
+  it("a gateway that may not read its scripts names the permission and the file", async () => {
     const words = ["run", "--no-prompt", "--allow-env", "--allow-sys=hostname", "--allow-net"]
     const child = spawn(deno, [...words, "packages/gateway/src/main.ts"], {
       cwd: root,

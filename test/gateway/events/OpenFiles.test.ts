@@ -24,7 +24,7 @@ it.effect("a limit of 1,024 open files leaves room for 924 streams, and a warnin
   Effect.gen(function* () {
     expect(yield* found(limits)).toEqual({
       viewers: 924,
-      said: ["fewer streams than MAX_VIEWERS: raise the limit of open files (ulimit -n)"]
+      said: ["the limit of open files (ulimit -n) allows fewer streams than MAX_VIEWERS"]
     })
   })
 )
