@@ -13,13 +13,15 @@ let drafts = 0
 
 /**
  * When the process began, in the system's own notation: with the pid it names one process for good, where the pid
- * alone may be used again. `undefined`: no such process (a zombie counts as none). `""`: alive, beginning unknown.
+ * alone may be used again. `undefined`: no such process (a zombie counts as none). `""`: alive, beginning unknown, as
+ * under Deno, which reads /proc with all permissions alone. Throws where we may not even ask whether it is alive.
  */
 export function startOf(pid) {
   try {
     process.kill(pid, 0)
   } catch (error) {
     if (error.code === "ESRCH") return undefined
+    if (error.code !== "EPERM") throw error
   }
   if (process.platform !== "linux") {
     const listed = spawnSync("ps", ["-o", "lstart=", "-p", String(pid)], { encoding: "utf8" })
@@ -39,7 +41,10 @@ function holderOf(path) {
     const { pid, start } = JSON.parse(readFileSync(join(path, "holder.json"), "utf8"))
     return Number.isSafeInteger(pid) && pid > 0 && typeof start === "string" ? { pid, start } : { pid: 0, start: "" }
   } catch (error) {
-    return error.code === "ENOENT" ? undefined : { pid: 0, start: "" }
+    if (error.code === "ENOENT") return undefined
+    // half written, or not by us; what cannot be read may well be held
+    if (error instanceof SyntaxError) return { pid: 0, start: "" }
+    throw error
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * `npm test`: type check, lint, format, then every test. All of them run even when one fails; each tells its duration;
+ * `npm test`: type check, lint, format, then every test, then those under Deno too that vitest.deno.config.ts names. All of
+ * them run even when one fails; each tells its duration;
  * the last line is `N passed, N failed`, where a check counts as one and every test as one.
  * Words after `--` go to vitest: `npm test -- test/core`.
  */
@@ -44,7 +45,7 @@ function timed(name, work) {
 }
 
 /** What the tests' reporter counted; no count means that vitest itself did not come to its end. */
-function testsCounted(good) {
+function testsCounted({ good }) {
   let total = { passed: 0, failed: 0, skipped: 0 }
   try {
     total = JSON.parse(readFileSync(counted, "utf8"))
@@ -58,16 +59,24 @@ function testsCounted(good) {
 mkdirSync(artifacts, { recursive: true })
 rmSync(counted, { force: true })
 const parts = checks.map(({ name, commands }) => timed(name, () => commands.map(run).every(Boolean)))
-const tests = timed("tests", () => run(["vitest", "run", ...process.argv.slice(2)]))
-const count = testsCounted(tests.good)
+const words = process.argv.slice(2)
+const tests = timed("tests", () => run(["vitest", "run", ...words]))
+const count = testsCounted(tests)
+const deno = timed("deno", () => run(["npm", "run", "--silent", "test:deno", "--", "--passWithNoTests", ...words]))
+const denoCount = testsCounted(deno)
 
 console.log("")
-for (const { name, good, seconds } of [...parts, { ...tests, good: count.failed === 0 }]) {
+const both = [
+  { ...tests, good: count.failed === 0 },
+  { ...deno, good: denoCount.failed === 0 }
+]
+for (const { name, good, seconds } of [...parts, ...both]) {
   console.log(`${name.padEnd(8)}${good ? "ok    " : "FAILED"}${seconds.toFixed(1).padStart(8)} s`)
 }
-if (count.skipped > 0) console.log(`${count.skipped} skipped`)
-const passed = count.passed + parts.filter(({ good }) => good).length
-const failed = count.failed + parts.filter(({ good }) => !good).length
+const skipped = count.skipped + denoCount.skipped
+if (skipped > 0) console.log(`${skipped} skipped`)
+const passed = count.passed + denoCount.passed + parts.filter(({ good }) => good).length
+const failed = count.failed + denoCount.failed + parts.filter(({ good }) => !good).length
 const totals = `${passed} passed, ${failed} failed`
 writeFileSync(join(artifacts, "totals.txt"), `${totals}\n`)
 console.log(totals)

@@ -18,8 +18,8 @@ const root = fileURLToPath(new URL("../", import.meta.url))
 const example = readFileSync(`${root}.env.example`, "utf8")
 const given = parseEnv(example.replace(/^#(?=[A-Z])/gm, ""))
 
-/** PATH is the system's. */
-const foreign = new Set(["PATH"])
+/** PATH is the system's, TEST_REDIS the tests' own (CONTRIBUTING.md). */
+const foreign = new Set(["PATH", "TEST_REDIS"])
 const read =
   /(?:\bSetting\.\w+(?:<[^(]*>)?|\bConfig\.\w+|\b(?:setting|key|millis|baseUrl))\(\s*"([A-Z][A-Z0-9_]*)"|\bprocess\.env\.([A-Z][A-Z0-9_]*)|\bmodelList\("([A-Z]+)"/g
 

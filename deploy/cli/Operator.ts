@@ -42,7 +42,15 @@ const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientRe
 const make = Effect.gen(function* () {
   const given = yield* Effect.orDie(settings)
   const stated = (value: Option.Option<string>) => Option.filter(value, (text) => text !== "")
-  const local = OperatorAccess.read(Option.getOrElse(stated(given.state), () => OperatorAccess.defaultFolder))
+  const folder = Option.getOrElse(stated(given.state), () => OperatorAccess.defaultFolder)
+  const told = yield* Effect.result(
+    Effect.try({
+      try: () => OperatorAccess.read(folder),
+      catch: (error) => (error instanceof Error ? error.message : String(error))
+    })
+  )
+  const local = told._tag === "Success" ? told.success : null
+  const obstacle = told._tag === "Success" ? "" : ` (${told.failure})`
   const url = Option.getOrElse(stated(given.url), () => local?.address ?? "http://127.0.0.1:8080").replace(/\/+$/, "")
   const secret = Option.getOrElse(stated(Option.map(given.secret, Redacted.value)), () =>
     local?.address === url ? (local.secret ?? "") : ""
@@ -66,7 +74,9 @@ const make = Effect.gen(function* () {
     /** One call; its failure is what the command says. */
     ask: <A>(call: (asked: typeof client) => Effect.Effect<A, Failure>): Effect.Effect<A, CommandFailed> =>
       (secret === ""
-        ? Effect.fail(fail("refused", "operators need a secret: set INTERNAL_SECRET, or run `npm start` first"))
+        ? Effect.fail(
+            fail("refused", `operators need a secret: set INTERNAL_SECRET, or run \`npm start\` first${obstacle}`)
+          )
         : call(client)
       ).pipe(
         Effect.mapError((error) => {

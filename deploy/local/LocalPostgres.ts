@@ -10,6 +10,7 @@ import { spawn } from "node:child_process"
 import { mkdirSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import * as DenoPermissions from "./DenoPermissions.ts"
 
 /** The database did not start, or ended by itself; the message ends with its last words. */
 export class LocalPostgresEnded extends Schema.TaggedError<LocalPostgresEnded>()("LocalPostgresEnded", {
@@ -44,8 +45,8 @@ interface Running {
 
 const run = (directory: string, port: number): Running => {
   mkdirSync(directory, { recursive: true })
-  // under Deno the same, with the rights our own process was given
-  const words = process.versions.deno === undefined ? [script] : ["run", "-A", script]
+  const words =
+    process.versions.deno === undefined ? [script] : ["run", ...DenoPermissions.embeddedDatabase(directory), script]
   const child = spawn(process.execPath, [...words, directory, String(port)], {
     cwd: directory,
     // out of reach of Ctrl-C at the terminal
@@ -95,10 +96,14 @@ export const make = Effect.fn("LocalPostgres.make")(function* (options: {
 
   /** One life of it: fails when it ends, for whatever reason. */
   const life = Effect.acquireUseRelease(
-    Effect.sync(() => {
-      const running = run(options.directory, port)
-      pid = running.pid
-      return running
+    Effect.try({
+      try: () => {
+        const running = run(options.directory, port)
+        pid = running.pid
+        return running
+      },
+      catch: (reason) =>
+        new LocalPostgresEnded({ reason: `the embedded database cannot be started: ${String(reason)}` })
     }),
     (running) =>
       Effect.gen(function* () {

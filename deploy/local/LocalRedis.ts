@@ -37,25 +37,42 @@ const orphanMillis = 5000
 
 const durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
 
-/** Is `pid` a server on exactly this folder? A pid alone may be anybody's by now. */
+/** No such file, or no such process any more. */
+const isGone = (error: unknown) =>
+  error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")
+
+/**
+ * Is `pid` a server on exactly this folder? A pid alone may be anybody's by now. Throws where that cannot be told: a second
+ * server on the same data would ruin it.
+ */
 function serves(pid: number, directory: string) {
-  if (process.platform === "linux") {
-    const name = readFileSync(`/proc/${pid}/cmdline`, "utf8")
-    return /(redis|valkey)/.test(name) && readlinkSync(`/proc/${pid}/cwd`) === directory
+  // Deno reads /proc with all permissions alone
+  if (process.platform === "linux" && process.versions.deno === undefined) {
+    try {
+      const name = readFileSync(`/proc/${pid}/cmdline`, "utf8")
+      return /(redis|valkey)/.test(name) && readlinkSync(`/proc/${pid}/cwd`) === directory
+    } catch (error) {
+      if (isGone(error)) return false
+      throw error
+    }
   }
-  const title = spawnSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" }).stdout
-  return /(redis|valkey)-server.* 127\.0\.0\.1:/.test(title)
+  const { error, status, stdout } = spawnSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" })
+  if (error !== undefined || typeof status !== "number") throw error ?? new Error("ps cannot be run")
+  return /(redis|valkey)-server.* 127\.0\.0\.1:/.test(stdout)
 }
 
-/** The server an earlier owner left behind on this folder. */
+/** The server an earlier owner left behind on this folder. Throws where that cannot be told. */
 function orphanOf(directory: string): number | undefined {
+  const file = join(directory, "redis.pid")
   try {
-    const pid = Number(readFileSync(join(directory, "redis.pid"), "utf8"))
+    const pid = Number(readFileSync(file, "utf8"))
     return Number.isSafeInteger(pid) && pid > 1 && startOf(pid) !== undefined && serves(pid, directory)
       ? pid
       : undefined
-  } catch {
-    return undefined // no pid file, or the process went away while we looked
+  } catch (error) {
+    if (isGone(error)) return undefined
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Error(`cannot tell whether an earlier start's Redis still runs (${file}): ${reason}`, { cause: error })
   }
 }
 
@@ -108,7 +125,7 @@ export const make = Effect.fn("LocalRedis.make")(function* (options: {
     },
     catch: failed
   })
-  const orphan = orphanOf(directory)
+  const orphan = yield* Effect.try({ try: () => orphanOf(directory), catch: failed })
   if (orphan !== undefined) yield* endOrphan(orphan)
   let wanted = true
   const server = yield* RedisServer.scoped({ directory, program, args: durable, ownGroup: true, readyMillis }).pipe(

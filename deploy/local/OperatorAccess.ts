@@ -27,12 +27,16 @@ const fileOf = (folder: string) => join(folder, "operator.json")
 /** The secret of this start where none is set. */
 export const makeSecret = (): string => randomBytes(32).toString("base64url")
 
-/** Null: there is no such start, or its file is not ours to read. */
+/** Null: there is no such start. Throws where there is a file that cannot be read, or is none of ours. */
 export const read = (folder: string): OperatorAccess | null => {
+  const file = fileOf(folder)
   try {
-    return decode(readFileSync(fileOf(folder), "utf8"))
-  } catch {
-    return null // whoever asks goes on without it, and says what is missing
+    return decode(readFileSync(file, "utf8"))
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return null
+    throw new Error(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error
+    })
   }
 }
 
@@ -46,7 +50,11 @@ export const write = (folder: string, access: Omit<OperatorAccess, "pid">): Effe
       writeFileSync(draft, JSON.stringify({ ...access, pid: process.pid }), { mode: 0o600 })
       renameSync(draft, file)
       process.once("exit", () => {
-        if (read(folder)?.pid === process.pid) rmSync(file, { force: true })
+        try {
+          if (read(folder)?.pid === process.pid) rmSync(file, { force: true })
+        } catch {
+          // somebody put something else there meanwhile: not ours to remove
+        }
       })
     },
     catch: (error) => (error instanceof Error ? error : new Error(String(error)))

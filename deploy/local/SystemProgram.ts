@@ -4,7 +4,7 @@
  */
 import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
-import { delimiter, isAbsolute, join } from "node:path"
+import { delimiter, isAbsolute, join, resolve } from "node:path"
 import * as PostgresPrograms from "../../packages/core/src/server/PostgresPrograms.ts"
 
 export interface Program {
@@ -22,6 +22,8 @@ type Manager = "apt-get" | "dnf" | "apk"
 
 export const redisServer: Program = {
   names: ["redis-server", "valkey-server"],
+  // so that a start that a test makes stands on the same server as the test (core/src/server/RedisServer)
+  variable: "TEST_REDIS",
   packages: { "apt-get": ["redis-server", "valkey-server"], dnf: ["valkey", "redis"], apk: ["redis", "valkey"] }
 }
 
@@ -44,7 +46,7 @@ export const nginx: Program = {
   packages: { "apt-get": ["nginx-light", "nginx"], dnf: ["nginx"], apk: ["nginx"] }
 }
 
-/** The program is absent and was not installed; the message says what to do. */
+/** The program is absent and was not installed, or we may not look for it; the message says what to do. */
 export class ProgramMissing extends Error {
   override readonly name = "ProgramMissing"
 }
@@ -58,24 +60,29 @@ const managers: Readonly<
 }
 const managerNames: ReadonlyArray<Manager> = ["apt-get", "dnf", "apk"]
 /** Where servers and Homebrew's programs are when PATH does not say so. */
-const usualFolders = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"]
+export const usualFolders = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"]
 
-function isExecutable(file: string) {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Absolute path of the program, or undefined. */
+/** Absolute path of the program, or undefined. Throws ProgramMissing where a missing permission (Deno's) hides it. */
 export function find(program: Pick<Program, "names" | "variable" | "folders">): string | undefined {
   const path = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute)
   const folders = [...path, ...usualFolders, ...(program.folders?.() ?? [])]
   const named = program.variable === undefined ? undefined : process.env[program.variable]
   const places = program.names.flatMap((name) => folders.map((folder) => join(folder, name)))
-  return (named ? [named] : places).find(isExecutable)
+  let denied: unknown
+  const found = (named ? [resolve(named)] : places).find((file) => {
+    try {
+      accessSync(file, constants.X_OK)
+      return true
+    } catch (error) {
+      if (!PostgresPrograms.isAbsence(error)) denied ??= error
+      return false
+    }
+  })
+  if (found === undefined && denied !== undefined) {
+    const reason = denied instanceof Error ? denied.message : String(denied)
+    throw new ProgramMissing(`cannot look for ${program.names.join(" or ")}: ${reason}`)
+  }
+  return found
 }
 
 /** Runs to the end without a word; answers with the last lines it wrote, empty when it went well. */
@@ -102,6 +109,8 @@ const run = (command: string, words: ReadonlyArray<string>) =>
 export async function ensure(program: Program, say: (line: string) => void): Promise<string> {
   const present = find(program)
   if (present !== undefined) return present
+  const named = program.variable === undefined ? undefined : process.env[program.variable]
+  if (named) throw new ProgramMissing(`${program.variable}=${named} names no program that can be run`)
   const [name] = program.names
   const manager = managerNames.find((candidate) => find({ names: [candidate] }) !== undefined)
   if (manager === undefined) {

@@ -64,8 +64,9 @@ class Part {
   }
 }
 
+const cli = process.env.TEST_REDIS?.replace(/-server$/, "-cli") || "redis-cli"
 const redisInfo = (server: RedisServer): Record<string, number> => {
-  const { stdout } = spawnSync("redis-cli", ["-p", String(server.port), "info"], { encoding: "utf8" })
+  const { stdout } = spawnSync(cli, ["-p", String(server.port), "info"], { encoding: "utf8" })
   return Object.fromEntries([...stdout.matchAll(/^(\w+):([\d.]+)\r?$/gm)].map((match) => [match[1], Number(match[2])]))
 }
 const redisCpu = (server: RedisServer): number => {

@@ -414,12 +414,19 @@ export const inherit = Effect.fnUntraced(function* (
   }
   return holdings
 })
-/** Consumers of a stage's mailbox that Redis knows, with what each holds. */
-export const consumersOf = Effect.fnUntraced(function* (process: Process<Services>, mailbox: string) {
+/**
+ * Consumers of a stage's mailbox that Redis knows, with what each holds; in one partition, or in all. From Redis 7.2 and
+ * Valkey 8 on, a read that finds nothing makes a consumer too.
+ */
+export const consumersOf = Effect.fnUntraced(function* (
+  process: Process<Services>,
+  mailbox: string,
+  partition?: JobStore.Holding["partition"]
+) {
   const { partitions } = yield* process.run(Keyspace)
   const held: Record<string, number> = {}
-  for (const partition of partitions) {
-    const reply = yield* process.send("XINFO", "CONSUMERS", partition.mailbox(mailbox), Mailbox.group)
+  for (const one of partition === undefined ? partitions : [partition]) {
+    const reply = yield* process.send("XINFO", "CONSUMERS", one.mailbox(mailbox), Mailbox.group)
     for (const [, name, , pending] of yield* Effect.orDie(Schema.decodeUnknownEffect(Consumers)(reply))) {
       held[name] = (held[name] ?? 0) + pending
     }

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { RedisServer } from "@eco2/core/testing"
+import { find, redisServer } from "../../deploy/local/SystemProgram.ts"
 import { until } from "./Until.ts"
 import * as RedisCluster from "./RedisCluster.ts"
 
@@ -26,9 +27,13 @@ export const watching = Effect.fnUntraced(function* (masterPort: number) {
   writeFileSync(conf, `${lines.join("\n")}\n`)
   const program = join(folder, "sentinel")
   // a Sentinel takes its settings from a file, and does not say when it is ready
-  writeFileSync(program, `#!/bin/sh\necho Ready to accept connections\nexec redis-server ${conf} --sentinel\n`, {
-    mode: 0o755
-  })
+  writeFileSync(
+    program,
+    `#!/bin/sh\necho Ready to accept connections\nexec '${find(redisServer)}' ${conf} --sentinel\n`,
+    {
+      mode: 0o755
+    }
+  )
   const server = yield* RedisServer.scoped({ program, port, directory: folder })
   return { url: `redis+sentinel://127.0.0.1:${port}?name=main`, sentinel: server.url }
 })

@@ -5,13 +5,14 @@ import { Duration, Effect, Redacted, References, Schedule, Schema } from "effect
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, rmSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as LocalPostgres from "../../deploy/local/LocalPostgres.ts"
 import { startOf } from "../../scripts/ProcessLock.mjs"
+import * as LogLines from "../core/redis/LogLines.ts"
 import { until } from "../core/Until.ts"
 
 const folder = () => {
@@ -66,6 +67,22 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
       )
     )
     expect(again).toEqual(["before the kill"])
+  })
+
+  it("a folder that cannot be made is logged at each attempt to start the database", async () => {
+    const file = join(folder(), "no folder")
+    writeFileSync(file, "")
+    const logs = LogLines.make()
+    await Effect.runPromise(
+      Effect.gen(function* () {
+        yield* LocalPostgres.make({ directory: join(file, "postgres") })
+        yield* until(
+          Effect.sync(() => logs.lines),
+          (lines) => lines.length >= 2
+        )
+      }).pipe(Effect.scoped, Effect.provide(logs.layer))
+    )
+    expect(logs.lines[1]?.text).toMatch(/^the embedded database cannot be started: .*ENOTDIR/)
   })
 
   it("a database whose first start was interrupted is made anew", async () => {

@@ -1,9 +1,17 @@
-/** The same sources under Deno: `npm run start:deno` serves a scan to its end, and news, and stops as `npm start` does. */
-import { describe, expect, it, onTestFinished } from "vitest"
+/**
+ * The same sources under Deno, with the permissions they need and no others: `npm run start:deno` serves a scan to its end,
+ * and news, and stops as `npm start` does; every role starts and stops.
+ */
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
+import { PostgresServer, RedisServer } from "@eco2/core/testing"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { existsSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import * as DenoPermissions from "../../deploy/local/DenoPermissions.ts"
 import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"
@@ -27,7 +35,9 @@ describe.skipIf(process.platform !== "linux" || !existsSync(deno))("npm run star
     const [, address = ""] = await start.waitForLine(/^Eco² is ready at (http:\S+)$/)
     expect((await fetch(`${address}/readyz`)).status).toBe(200)
     const members = NpmScript.membersOf(folder).map(({ command }) => command)
-    expect(members.some((command) => /deno.* run -A deploy\/local\/main\.ts/.test(command))).toBe(true)
+    expect(members.some((command) => /deno.* run --no-prompt .* deploy\/local\/main\.ts$/.test(command))).toBe(true)
+    expect(members.filter((command) => /deno.* (-A|--allow-all)\b/.test(command))).toEqual([])
+    expect(start.output()).toContain("the limit of open files cannot be read")
 
     const scan = client({ address })
     const id = await scan.accepted({ image_url: dataUrl(tinyPng) })
@@ -58,5 +68,69 @@ describe.skipIf(process.platform !== "linux" || !existsSync(deno))("npm run star
     start.terminate()
     expect((await start.exited).code, start.output()).toBe(0)
     expect(NpmScript.membersOf(folder)).toEqual([])
+  })
+})
+
+describe.skipIf(!existsSync(deno) || !PostgresServer.isInstalled())("a role under Deno", () => {
+  const root = fileURLToPath(new URL("../../", import.meta.url))
+  let redis: RedisServer.RedisServer
+  let database: PostgresServer.PostgresServer
+  let env: Readonly<Record<string, string>>
+  beforeAll(async () => {
+    ;[redis, database] = await Promise.all([RedisServer.start(), PostgresServer.start()])
+    env = {
+      REDIS_URL: redis.url,
+      DATABASE_URL: database.url(),
+      HOST: "127.0.0.1",
+      AUTH_MODE: "header",
+      JWT_SECRET: "a secret of 32 bytes and a few more",
+      JWT_ISSUER: "test",
+      JWT_AUDIENCE: "test",
+      OPENAI_MODELS: "",
+      GEMINI_MODELS: "",
+      SIMULATED_MODEL: "true",
+      NEWS_SAMPLE: "true"
+    }
+    const migrate = spawn(process.execPath, ["deploy/cli/main.ts", "migrate"], {
+      cwd: root,
+      env: { PATH: process.env.PATH, ...env },
+      stdio: "inherit"
+    })
+    expect(await once(migrate, "exit")).toEqual([0, null])
+  })
+  afterAll(() => Promise.all([redis?.stop(), database?.stop()]))
+
+  it.for(Object.keys(DenoPermissions.roles).filter((name) => name !== "all"))(
+    "%s is ready with its permissions alone, and ends with code 0",
+    async (role) => {
+      const port = await RedisServer.freePort()
+      const child = spawn(process.execPath, ["scripts/deno.ts", role], {
+        cwd: root,
+        env: { PATH: process.env.PATH, ...env, PORT: String(port) }
+      })
+      onTestFinished(() => void child.kill("SIGKILL"))
+      const lines: Array<string> = []
+      for (const stream of [child.stdout, child.stderr]) createInterface(stream).on("line", (line) => lines.push(line))
+      const ended = once(child, "close")
+      const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).catch(() => ({ status: 0 }))
+      await until(ready, ({ status }) => status === 200 || child.exitCode !== null, 60_000)
+      child.kill("SIGTERM")
+      expect([await ended, lines.filter((line) => !line.includes("open files")).join("\n")]).toEqual([
+        [0, null],
+        expect.not.stringMatching(/NotCapable|Requires .* access|EPERM/)
+      ])
+    }
+  )
+
+  it("a gateway that may not read its scripts names the permission and the file", async () => {
+    const words = ["run", "--no-prompt", "--allow-env", "--allow-sys=hostname", "--allow-net"]
+    const child = spawn(deno, [...words, "packages/gateway/src/main.ts"], {
+      cwd: root,
+      env: { PATH: process.env.PATH, ...env, NO_COLOR: "1" }
+    })
+    let said = ""
+    child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString("utf8")))
+    const [code] = await once(child, "close")
+    expect([code, said]).toEqual([1, expect.stringMatching(/Requires read access to ".*\.lua"/)])
   })
 })

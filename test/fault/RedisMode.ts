@@ -13,6 +13,7 @@ import type { Scope } from "effect"
 import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { find, redisServer } from "../../deploy/local/SystemProgram.ts"
 import * as SyncTrace from "./SyncTrace.ts"
 
 export const deaths = ["process kill", "power loss"] as const
@@ -187,11 +188,14 @@ const startSentinel = Effect.fnUntraced(function* (masterPort: number) {
   ]
   writeFileSync(conf, `${settings.join("\n")}\n`)
   const program = join(folder, "sentinel")
-  const server = `"$(command -v redis-server || command -v valkey-server)"`
   // a Sentinel takes its settings from a file, and does not say when it is ready
-  writeFileSync(program, `#!/bin/sh\necho Ready to accept connections\nexec ${server} ${conf} --sentinel\n`, {
-    mode: 0o755
-  })
+  writeFileSync(
+    program,
+    `#!/bin/sh\necho Ready to accept connections\nexec '${find(redisServer)}' ${conf} --sentinel\n`,
+    {
+      mode: 0o755
+    }
+  )
   yield* RedisServer.scoped({ program, port, directory })
   return port
 })

@@ -8,6 +8,7 @@ import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { find, redisServer } from "../../deploy/local/SystemProgram.ts"
 
 /** The trace does not tell what happened to the file: no figure can be taken from it. */
 export class TraceUnusable extends Schema.TaggedError<TraceUnusable>()("TraceUnusable", { reason: Schema.String }) {
@@ -74,7 +75,7 @@ const writeProgram = (folder: string, file: string, server: string, syncMillis =
 
 /** `folder`: where program and trace go. `file`: absolute, not there yet. `syncMillis`: how much longer each sync takes. */
 export const make = (folder: string, file: string, syncMillis = 0): SyncTrace => {
-  const server = `"$(command -v redis-server || command -v valkey-server)"`
+  const server = `'${find(redisServer)}'`
   const { program, trace } = writeProgram(folder, file, server, syncMillis)
   const look = (pid: number) => Effect.sync(() => read(readFileSync(trace, "utf8").split("\n"), pid))
   return {

@@ -7,6 +7,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { RedisServer } from "@eco2/core/testing"
+import { ensure, find, redisServer } from "../../../deploy/local/SystemProgram.ts"
 import { startOf } from "../../../scripts/ProcessLock.mjs"
 
 const started = async (options?: RedisServer.Options) => {
@@ -97,6 +98,25 @@ describe("RedisServer", () => {
 
   it("a program that does not exist is named by the failed start", async () => {
     await expect(RedisServer.start({ program: join(tmpdir(), "absent") })).rejects.toThrow("cannot be run")
+  })
+
+  it("TEST_REDIS names the server that is started, and no other is started where it cannot be run", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "eco2-named-"))
+    const before = process.env.TEST_REDIS
+    onTestFinished(() => {
+      if (before === undefined) delete process.env.TEST_REDIS
+      else process.env.TEST_REDIS = before
+      rmSync(folder, { recursive: true, force: true })
+    })
+    const named = join(folder, "named-server")
+    writeFileSync(named, `#!/bin/sh\ntouch '${folder}/started'\nexec '${find(redisServer)}' "$@"\n`, { mode: 0o755 })
+    process.env.TEST_REDIS = named
+    const server = await started()
+    expect(await connected(server.url).ping()).toBe("PONG")
+    expect(existsSync(join(folder, "started"))).toBe(true)
+    process.env.TEST_REDIS = join(folder, "absent")
+    await expect(RedisServer.start()).rejects.toThrow(/absent cannot be run/)
+    await expect(ensure(redisServer, () => undefined)).rejects.toThrow(/TEST_REDIS=.*absent names no program/)
   })
 
   it("a scoped server runs exactly as long as its scope", async () => {

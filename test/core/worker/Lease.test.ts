@@ -137,14 +137,15 @@ describe("Lease.reap", () => {
 
   it.live("A1 a reap takes no more than the free slots, and removes the dead consumer only once it holds nothing", () =>
     Effect.gen(function* () {
-      const { client, reap } = yield* threeHeld
+      const { client, held, reap } = yield* threeHeld
+      const consumers = Fleet.consumersOf(client, "parcel.weigh", held.partition)
       expect(count(yield* reap("heir", 0))).toBe(0)
       const first = yield* reap("heir", 2)
       expect([count(first), first.left]).toEqual([2, 1])
-      expect(yield* Fleet.consumersOf(client, "parcel.weigh")).toEqual({ victim: 1, heir: 2 })
+      expect(yield* consumers).toEqual({ victim: 1, heir: 2 })
       const second = yield* reap("heir", 2)
       expect([count(second), second.left]).toEqual([1, 0])
-      expect(yield* Fleet.consumersOf(client, "parcel.weigh")).toEqual({ heir: 3 })
+      expect(yield* consumers).toEqual({ heir: 3 })
       expect(count(yield* reap("heir", 2))).toBe(0)
     })
   )

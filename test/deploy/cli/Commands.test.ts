@@ -1,7 +1,10 @@
 /** Every command of the operators' command line, for people and for programs, on a real gateway, workers and Redis. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
 import { Keys } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as HandWorker from "../../gateway/HandWorker.ts"
 import { client } from "../../gateway/ScanClient.ts"
 import type { Client } from "../../gateway/ScanClient.ts"
@@ -292,6 +295,15 @@ describe("errors of the command line", () => {
     }
     for (const env of [{}, { INTERNAL_SECRET: "" }]) expect(await refusal(env)).toContain("set INTERNAL_SECRET")
     expect(await refusal({ INTERNAL_SECRET: `${secret}?` })).toContain("(FORBIDDEN)")
+  })
+
+  it("an unreadable operator.json of a running start is named in the refusal, code 4", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "eco2-access-"))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    mkdirSync(join(folder, "operator.json"))
+    const { code, err } = await runWith({ ECO2_URL: gateway.address, ECO2_STATE: folder })("mailboxes")
+    expect(code).toBe(4)
+    expect(err).toMatch(/set INTERNAL_SECRET.*operator\.json cannot be read: EISDIR/)
   })
 
   it("a gateway or store that does not answer is code 5", async () => {

@@ -2,6 +2,7 @@
  * HttpFailure: what a provider's HTTP status, or the lack of one, means. Adapters look at their provider's own error
  * codes first and leave the rest to this table.
  */
+import { getSystemErrorName } from "node:util"
 import {
   ImageUnusable,
   ModelRateLimited,
@@ -82,11 +83,13 @@ export const fromConnection = (
       })
 }
 
-/** The system's code (`ECONNREFUSED`) lies some causes deep. */
+/** The system's code (`ECONNREFUSED`) lies some causes deep; Deno's fetch has its number alone, at the end of a message. */
 const networkCode = (thrown: unknown): string | null => {
   let error = thrown
   for (let depth = 0; depth < 6 && error instanceof Error; depth++) {
     if ("code" in error && typeof error.code === "string" && /^[A-Z][A-Z_]{3,40}$/.test(error.code)) return error.code
+    const [, number] = /\(os error (\d+)\)$/.exec(error.message) ?? []
+    if (number !== undefined) return getSystemErrorName(-Number(number))
     error = error.cause
   }
   return null

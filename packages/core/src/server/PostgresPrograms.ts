@@ -7,6 +7,13 @@ import { delimiter, isAbsolute, join } from "node:path"
 
 const versionFolders = ["/usr/lib/postgresql", "/usr/local/pgsql", "/usr/pgsql", "/opt/homebrew/opt"]
 
+/**
+ * Whether the system says that a file is not there, or not for this user. Anything else is a permission that Deno was not
+ * given, and says nothing of the file.
+ */
+export const isAbsence = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && ["ENOENT", "ENOTDIR", "EACCES", "ELOOP"].includes(String(error.code))
+
 /** Folders that may hold `initdb` and `postgres`, the newest version first, PATH last. */
 export function folders(): ReadonlyArray<string> {
   const versions = versionFolders.flatMap((parent) => {
@@ -15,8 +22,9 @@ export function folders(): ReadonlyArray<string> {
         .filter((name) => /^(postgresql@)?\d+$|^postgresql$/.test(name))
         .toSorted((a, b) => Number(b.replace(/\D/g, "")) - Number(a.replace(/\D/g, "")))
         .map((name) => join(parent, name, "bin"))
-    } catch {
-      return [] // no such folder
+    } catch (error) {
+      if (isAbsence(error)) return []
+      throw error
     }
   })
   return [...versions, ...(process.env.PATH ?? "").split(delimiter).filter(isAbsolute)]
@@ -29,8 +37,9 @@ export function find(): string | undefined {
       accessSync(join(folder, "initdb"), constants.X_OK)
       accessSync(join(folder, "postgres"), constants.X_OK)
       return true
-    } catch {
-      return false
+    } catch (error) {
+      if (isAbsence(error)) return false
+      throw error
     }
   })
 }

@@ -1,7 +1,7 @@
 /**
  * RedisServer: a private Redis on loopback, started in milliseconds, that can be stopped, killed, frozen and restarted:
  * what tests use for every Redis, and what a one-machine start stands on (deploy/local/LocalRedis).
- * Redis or Valkey, whichever is installed. One folder a server: data, pid file (`redis.pid`) and log (`redis.log`).
+ * Redis or Valkey, whichever is installed, or the program that TEST_REDIS names. One folder a server: data, pid file (`redis.pid`) and log (`redis.log`).
  */
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
@@ -18,7 +18,7 @@ import {
 } from "node:fs"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { delimiter, join } from "node:path"
+import { delimiter, join, resolve } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { Effect, Schema } from "effect"
 import type { Scope } from "effect"
@@ -44,7 +44,7 @@ export interface Options {
   readonly keep?: boolean
   /** A process group of its own: Ctrl-C at the terminal does not reach the server, only `stop` does. */
   readonly ownGroup?: boolean
-  /** Path of the server's binary. Default: redis-server, else valkey-server. */
+  /** Path of the server's binary. Default: what TEST_REDIS names, else redis-server, else valkey-server. */
   readonly program?: string
   /** How long loading may take. Default 30,000. */
   readonly readyMillis?: number
@@ -114,6 +114,17 @@ export async function freePort(): Promise<number> {
   }
 }
 
+/** By its id: Deno's ChildProcess.kill sends one signal in a process's life and leaves out every later one. */
+function signalTo(child: ChildProcess, hasExited: () => boolean, name: NodeJS.Signals) {
+  if (child.pid === undefined || hasExited()) return
+  try {
+    process.kill(child.pid, name)
+  } catch (error) {
+    // it has ended, and its exit has not been told yet
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error
+  }
+}
+
 const tail = (log: string) => log.trimEnd().split("\n").slice(-12).join("\n")
 
 /** Spawns one process; answers when it accepts connections. Fails with RedisServerFailed. */
@@ -148,7 +159,8 @@ async function launch(
       resolve()
     })
   })
-  const server: Running = { child, exited, hasExited: () => ended !== "", signal: (name) => void child.kill(name) }
+  const hasExited = () => ended !== ""
+  const server: Running = { child, exited, hasExited, signal: (name) => signalTo(child, hasExited, name) }
   guardExit()
   running.add(server)
   void exited.then(() => running.delete(server))
@@ -174,7 +186,8 @@ const portTaken = (failure: unknown) =>
 
 /** Launches whichever server is installed; a port lost to somebody else in between is given up for another one. */
 async function launchAny(directory: string, options: Options, abort?: AbortSignal) {
-  let programs = options.program === undefined ? ["redis-server", "valkey-server"] : [options.program]
+  const named = options.program ?? (process.env.TEST_REDIS ? resolve(process.env.TEST_REDIS) : undefined)
+  let programs = named === undefined ? ["redis-server", "valkey-server"] : [named]
   for (let attempt = 0; ; attempt++) {
     const [program] = programs
     if (program === undefined) {
@@ -184,7 +197,7 @@ async function launchAny(directory: string, options: Options, abort?: AbortSigna
     try {
       return { port, program, process: await launch(program, port, directory, options, abort) }
     } catch (failure) {
-      if (lacksProgram(failure) && options.program === undefined) programs = programs.slice(1)
+      if (lacksProgram(failure) && named === undefined) programs = programs.slice(1)
       else if (!portTaken(failure) || options.port !== undefined || attempt === 5) throw failure
     }
   }

@@ -2,7 +2,7 @@
  * OpenFiles: how many sockets the system lets this process have. A stream is one, so MAX_VIEWERS beyond that would be met by
  * EMFILE, which refuses everybody, and not by 503, which refuses the one too many.
  */
-import { Effect } from "effect"
+import { Effect, Predicate } from "effect"
 import { readFileSync } from "node:fs"
 
 /** For connections to the stores, requests that are no streams, and what Node itself holds. */
@@ -14,18 +14,24 @@ export const mostOpenFiles = (limits: string): number | null => {
   return soft === undefined ? null : Number(soft)
 }
 
-const limits = Effect.sync(() => {
-  try {
-    return readFileSync("/proc/self/limits", "utf8")
-  } catch {
-    // not Linux: nothing is known, and nothing lowered
-    return ""
-  }
-})
+/** Empty where there is no such file: not Linux. Under Deno it can be read with all permissions alone (`-A`). */
+const limitsOf = (file: string) =>
+  Effect.try({ try: () => readFileSync(file, "utf8"), catch: (error) => error }).pipe(
+    Effect.catch((error) =>
+      Predicate.hasProperty(error, "code") && error.code === "ENOENT"
+        ? Effect.succeed("")
+        : Effect.as(
+            Effect.logWarning("the limit of open files cannot be read: MAX_VIEWERS is not lowered to it").pipe(
+              Effect.annotateLogs({ file, error: error instanceof Error ? error.message : String(error) })
+            ),
+            ""
+          )
+    )
+  )
 
-/** `maxViewers`, or as many as there are files for, which is said. */
-export const viewersWithin = Effect.fnUntraced(function* (maxViewers: number) {
-  const files = mostOpenFiles(yield* limits)
+/** `maxViewers`, or as many as there are files for; a warning says so, and also that the limit cannot be read. */
+export const viewersWithin = Effect.fnUntraced(function* (maxViewers: number, file = "/proc/self/limits") {
+  const files = mostOpenFiles(yield* limitsOf(file))
   const most = files === null ? maxViewers : Math.min(maxViewers, Math.max(1, files - kept))
   if (most < maxViewers) {
     yield* Effect.logWarning("the limit of open files (ulimit -n) allows fewer streams than MAX_VIEWERS").pipe(

@@ -11,6 +11,7 @@ import { ImageUnusable, ModelOutputInvalid, ModelRefused, ModelUnauthorized } fr
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
 import * as RetryAfter from "../RetryAfter.ts"
+import { fetchOnce } from "../SentOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import type { Image } from "../VisionModel.ts"
 
@@ -173,7 +174,7 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
     const picture = image === null ? null : yield* inlinePart(model, image)
     // the library's errors carry no headers, so the response is seen on its way in
     let response: Response | undefined
-    const seeing: typeof fetch = async (input, init) => (response = await fetch(input, init))
+    const seeing: typeof fetch = async (input, init) => (response = await fetchOnce(input, init))
     const body = yield* Effect.tryPromise({
       try: (signal) =>
         client.models.generateContent({

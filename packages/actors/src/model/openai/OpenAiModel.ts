@@ -19,6 +19,7 @@ import {
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
 import * as RetryAfter from "../RetryAfter.ts"
+import { fetchOnce } from "../SentOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import type { Image } from "../VisionModel.ts"
 
@@ -73,6 +74,7 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
     baseURL: baseUrl,
     // retries have one owner, the stage's policy
     maxRetries: 0,
+    fetch: fetchOnce,
     // a backstop; the deadline itself is StructuredProvider's
     timeout: Math.ceil(Duration.toMillis(timeout)) + 5000,
     // nothing is taken from the environment behind our back, and nothing logged: bodies hold pictures

@@ -1,0 +1,111 @@
+/**
+ * DenoPermissions: what each role may do under Deno, and no more: the one list, which scripts/deno.ts starts roles with and
+ * docs/operations/roles.md shows. Every role reads its whole environment (settings are looked up there) and the machine's name
+ * (each log line bears it).
+ */
+import { existsSync, realpathSync } from "node:fs"
+import { delimiter, isAbsolute, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import * as OperatorAccess from "./OperatorAccess.ts"
+import { usualFolders } from "./SystemProgram.ts"
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+interface Role {
+  /** Of this checkout. */
+  readonly main: string
+  /** Folders of this checkout with the scripts, prompts, rules and pages that it loads. */
+  readonly reads: ReadonlyArray<string>
+  /** Settings with the addresses it speaks to. Absent: it speaks to hosts that nobody can list beforehand. */
+  readonly speaksTo?: ReadonlyArray<string>
+}
+
+const core = "packages/core/src"
+const actors = "packages/actors/src"
+const gateway = "packages/gateway/src"
+const news = "packages/news/src"
+const stores = ["REDIS_URL", "DATABASE_URL"]
+
+export const roles: Readonly<Record<string, Role>> = {
+  gateway: {
+    main: `${gateway}/main.ts`,
+    reads: [core, actors, gateway],
+    speaksTo: [...stores, "JWKS_URL"]
+  },
+  authz: { main: `${gateway}/authz/main.ts`, reads: [core, gateway], speaksTo: ["REDIS_URL", "JWKS_URL"] },
+  // models, and photos by their address
+  "scan-worker": { main: `${actors}/main.ts`, reads: [core, actors] },
+  "character-match": { main: `${actors}/character/matchMain.ts`, reads: [core, actors], speaksTo: stores },
+  "character-worker": { main: `${actors}/character/workerMain.ts`, reads: [core, actors], speaksTo: stores },
+  "news-api": { main: `${news}/api.ts`, reads: [core, news], speaksTo: stores },
+  // sources, and articles' pages
+  "news-worker": { main: `${news}/main.ts`, reads: [core, news] },
+  all: { main: "deploy/local/main.ts", reads: [core, actors, gateway, news] }
+}
+
+const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
+const isSet = (value: string | undefined): value is string => value !== undefined && value !== ""
+/** A comma within a path is written twice. */
+const list = (values: ReadonlyArray<string>) => [...new Set(values)].map((one) => one.replaceAll(",", ",,")).join(",")
+/** As it is written and, where it exists, free of symbolic links: Deno compares both. */
+const folder = (path: string) => {
+  const absolute = resolve(path)
+  return existsSync(absolute) ? [absolute, realpathSync(absolute)] : [absolute]
+}
+
+const usualPort: Readonly<Record<string, string>> = {
+  "redis:": "6379",
+  "rediss:": "6379",
+  "postgres:": "5432",
+  "postgresql:": "5432",
+  "http:": "80",
+  "https:": "443"
+}
+/** `host:port` of one server; undefined where the address names others (a Cluster, a Sentinel), or none. */
+const addressOf = (text: string) => {
+  if (!URL.canParse(text)) return undefined
+  const { hostname, port, protocol } = new URL(text)
+  const known = port === "" ? usualPort[protocol] : port
+  return hostname === "" || known === undefined || protocol.includes("+") ? undefined : `${hostname}:${known}`
+}
+/** `--allow-net`, narrowed to what the settings name where they name everything. */
+const net = (speaksTo: ReadonlyArray<string> | undefined, env: Environment, host: string) => {
+  if (speaksTo === undefined) return "--allow-net"
+  const named = speaksTo.map((name) => env[name] ?? "").filter(isSet)
+  if (!isSet(env.REDIS_URL)) named.push("redis://127.0.0.1:6379")
+  const addresses = named.map(addressOf)
+  if (addresses.includes(undefined)) return "--allow-net"
+  const at = host.includes(":") ? `[${host}]` : host
+  // port 0 is any
+  const served = env.PORT === "0" ? at : `${at}:${isSet(env.PORT) ? env.PORT : "8080"}`
+  return `--allow-net=${list([served, ...addresses.flatMap((one) => one ?? [])])}`
+}
+
+/** The words of `deno run` for this role with these settings. */
+export const of = (role: Role, env: Environment): ReadonlyArray<string> => {
+  const local = role === roles.all
+  const host = isSet(env.HOST) ? env.HOST : local ? "127.0.0.1" : "0.0.0.0"
+  const common = ["--no-prompt", "--allow-env", net(role.speaksTo, env, host)]
+  const reads = role.reads.map(root)
+  if (!local) return [...common, "--allow-sys=hostname", `--allow-read=${list(reads)}`]
+  const state = folder(isSet(env.ECO2_STATE) ? env.ECO2_STATE : OperatorAccess.defaultFolder)
+  const kept = [...common, `--allow-write=${list(state)}`]
+  if (isSet(env.REDIS_URL) && isSet(env.DATABASE_URL)) {
+    return [...kept, "--allow-sys=hostname", `--allow-read=${list([...reads, ...state])}`]
+  }
+  // it looks for the Redis server as its own user, starts it and the database, and ends by its id what an earlier start left
+  const programs = [...(env.PATH ?? "").split(delimiter).filter(isAbsolute), ...usualFolders]
+  if (isSet(env.TEST_REDIS)) programs.push(resolve(env.TEST_REDIS))
+  return [...kept, "--allow-sys=hostname,uid", "--allow-run", `--allow-read=${list([...reads, ...state, ...programs])}`]
+}
+
+/** The words of `deno run` for the embedded database, a process of its own. */
+export const embeddedDatabase = (directory: string): ReadonlyArray<string> => [
+  "--no-prompt",
+  "--allow-env",
+  "--allow-net=127.0.0.1",
+  `--allow-read=${list([root("node_modules/@electric-sql"), ...folder(directory)])}`,
+  `--allow-write=${list(folder(directory))}`,
+  // whether the process that holds its folder is alive
+  "--allow-run"
+]
