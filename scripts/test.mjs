@@ -17,6 +17,7 @@ const env = {
   ...process.env,
   PATH: `${join(root, "node_modules", ".bin")}${delimiter}${process.env.PATH ?? ""}`,
   ECO2_TEST_COUNT: counted,
+  NODE_COMPILE_CACHE: join(artifacts, "compile-cache"),
   // read by vitest.config.ts and test/harness/Long.ts
   TEST_LONG: isLong ? "1" : ""
 }
