@@ -19,7 +19,11 @@ const longForms = [
 /** These start processes, kill them and drive a browser: after all others, when nobody's clock is judged beside them. */
 const wholeSystem = ["test/e2e/**/*.test.ts", "test/browser/**/*.test.ts", "test/fault/**/*.test.ts"]
 
-/** What stands on Redis's keys and clocks is played on a Cluster of three masters too. */
+/**
+ * Played on a Cluster of three masters too: what reads or writes keys of several slots, asks every master, or keeps a
+ * connection a partition (jobs, their workers, actors, topics, policies, schedules, operators' lists), and, for each other
+ * script, a file that runs it: it fails on a Cluster when its keys are of two slots, whatever the case.
+ */
 const onCluster = [
   "topic",
   "policy",
@@ -32,12 +36,18 @@ const onCluster = [
   "schedule",
   "operations"
 ].map((part) => `test/core/${part}/**/*.test.ts`)
-
-const singleServer = [
+/** Of these folders what has nothing to do with slots, or with masters. */
+const oneServer = [
+  // no Redis
+  "test/core/pipeline/PipelineTypes.test.ts",
+  "test/core/schedule/Timing.test.ts",
+  "test/core/worker/{ReaderPlan,Retry,Workload}.test.ts",
+  // one limit or breaker is one key on one master; Settling, Renewing, Units and LimitList run its scripts on a Cluster
+  "test/core/limit/{Permits,Window}.test.ts",
+  // the model compares with a look at one partition's keys, by a script of the test's own
+  "test/core/job/model/**",
   // in which order two masters answer is nobody's
-  "test/core/pipeline/ImageMemory.test.ts",
-  // its picture of the whole is one script's
-  "test/core/job/model/**"
+  "test/core/pipeline/ImageMemory.test.ts"
 ]
 
 /** A test mostly waits (for leases, timers, processes): two files a core keep it busy. */
@@ -51,7 +61,7 @@ const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
       include: ["test/**/*.test.ts"],
       exclude: wholeSystem,
       pool: "threads",
-      testTimeout: 30_000,
+      testTimeout: 60_000,
       hookTimeout: 30_000
     }
   },
@@ -60,11 +70,11 @@ const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
     test: {
       name: "cluster",
       include: onCluster,
-      exclude: singleServer,
+      exclude: oneServer,
       globalSetup: ["test/clusterSetup.ts"],
       env: { TEST_TOPOLOGY: "cluster" },
       pool: "threads",
-      testTimeout: 30_000,
+      testTimeout: 60_000,
       hookTimeout: 30_000
     }
   },
