@@ -1,10 +1,29 @@
+import { availableParallelism } from "node:os"
 import { defineConfig } from "vitest/config"
+import type { TestProjectInlineConfiguration } from "vitest/config"
+import { isLong } from "./test/harness/Long.ts"
+import { LongestFirst } from "./test/Order.ts"
 import { Totals } from "./test/reporter.ts"
 
-/** These start processes, kill them and drive a browser: one file at a time, after all others. */
+/** Idle minutes, measured in real time: no short form says as much. */
+const onlyLong = ["test/e2e/idle.test.ts"]
+/** Played again in their long form (test/harness/Long.ts) by `npm run test:long`. */
+const longForms = [
+  "test/news/collect/Day.test.ts",
+  "test/actors/character/Savers.test.ts",
+  "test/core/job/model/JobStateMachine.test.ts",
+  "test/e2e/limits.test.ts",
+  "test/fault/faults.test.ts",
+  "test/fault/schedule.test.ts"
+]
+/** These start processes, kill them and drive a browser: after all others, when nobody's clock is judged beside them. */
 const wholeSystem = ["test/e2e/**/*.test.ts", "test/browser/**/*.test.ts", "test/fault/**/*.test.ts"]
 
-/** What stands on Redis's keys and clocks is played on a Cluster of three masters too. */
+/**
+ * Played on a Cluster of three masters too: what reads or writes keys of several slots, asks every master, or keeps a
+ * connection a partition (jobs, their workers, actors, topics, policies, schedules, operators' lists), and, for each other
+ * script, a file that runs it: it fails on a Cluster when its keys are of two slots, whatever the case.
+ */
 const onCluster = [
   "topic",
   "policy",
@@ -17,49 +36,85 @@ const onCluster = [
   "schedule",
   "operations"
 ].map((part) => `test/core/${part}/**/*.test.ts`)
+/** Of these folders what has nothing to do with slots, or with masters. */
+const oneServer = [
+  // no Redis
+  "test/core/pipeline/PipelineTypes.test.ts",
+  "test/core/schedule/Timing.test.ts",
+  "test/core/worker/{ReaderPlan,Retry,Workload}.test.ts",
+  // one limit or breaker is one key on one master; Settling, Renewing, Units and LimitList run its scripts on a Cluster
+  "test/core/limit/{Permits,Window}.test.ts",
+  // the model compares with a look at one partition's keys, by a script of the test's own
+  "test/core/job/model/**",
+  // in which order two masters answer is nobody's
+  "test/core/pipeline/ImageMemory.test.ts"
+]
+
+/** A test mostly waits (for leases, timers, processes): two files a core keep it busy. */
+const workers = Math.min(8, Math.max(4, 2 * availableParallelism()))
+
+const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
+  {
+    extends: true,
+    test: {
+      name: "parts",
+      include: ["test/**/*.test.ts"],
+      exclude: wholeSystem,
+      pool: "threads",
+      testTimeout: 60_000,
+      hookTimeout: 30_000
+    }
+  },
+  {
+    extends: true,
+    test: {
+      name: "cluster",
+      include: onCluster,
+      exclude: oneServer,
+      globalSetup: ["test/clusterSetup.ts"],
+      env: { TEST_TOPOLOGY: "cluster" },
+      pool: "threads",
+      testTimeout: 60_000,
+      hookTimeout: 30_000
+    }
+  },
+  {
+    extends: true,
+    test: {
+      name: "system",
+      include: wholeSystem,
+      exclude: onlyLong,
+      pool: "forks",
+      // each file starts up to eight processes
+      maxWorkers: Math.max(3, workers / 2),
+      sequence: { groupOrder: 1 },
+      testTimeout: 120_000,
+      hookTimeout: 120_000
+    }
+  }
+]
+
+const long: TestProjectInlineConfiguration = {
+  extends: true,
+  test: {
+    name: "long",
+    include: [...onlyLong, ...longForms],
+    pool: "forks",
+    maxWorkers: Math.max(3, workers / 2),
+    testTimeout: 600_000,
+    hookTimeout: 600_000
+  }
+}
 
 export default defineConfig({
   test: {
     globalSetup: ["test/globalSetup.ts"],
-    maxWorkers: 2,
+    maxWorkers: workers,
+    // A worker keeps its modules from file to file: to load them anew is most of a short file's time. So a file leaves nothing
+    // behind in modules and globals: no changed environment, no mock; it reads a metric before and after.
+    isolate: false,
+    sequence: { sequencer: LongestFirst },
     reporters: ["default", new Totals()],
-    projects: [
-      {
-        extends: true,
-        test: {
-          name: "parts",
-          include: ["test/**/*.test.ts"],
-          exclude: wholeSystem,
-          pool: "threads",
-          testTimeout: 30_000,
-          hookTimeout: 30_000
-        }
-      },
-      {
-        extends: true,
-        test: {
-          name: "cluster",
-          include: onCluster,
-          // in which order two masters answer is nobody's
-          exclude: ["test/core/pipeline/ImageMemory.test.ts"],
-          env: { TEST_TOPOLOGY: "cluster" },
-          pool: "threads",
-          testTimeout: 30_000,
-          hookTimeout: 30_000
-        }
-      },
-      {
-        extends: true,
-        test: {
-          name: "system",
-          include: wholeSystem,
-          pool: "forks",
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
-          testTimeout: 120_000,
-          hookTimeout: 120_000
-        }
-      }
-    ]
+    projects: isLong ? [long] : [...projects]
   }
 })

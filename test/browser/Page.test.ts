@@ -6,6 +6,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { client, field } from "../gateway/ScanClient.ts"
+import * as EmbeddedFolder from "../harness/EmbeddedFolder.ts"
 import { FakeModelServer } from "../harness/FakeModelServer.ts"
 import * as Process from "../harness/Process.ts"
 import * as Visitor from "./Visitor.ts"
@@ -25,6 +26,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
 
   beforeAll(async () => {
     mkdirSync(artifacts, { recursive: true })
+    await EmbeddedFolder.place(join(folder, "postgres"))
     model = await FakeModelServer.start()
     ;[browser, system] = await Promise.all([
       Visitor.launch(chromiumPath),

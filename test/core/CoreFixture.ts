@@ -6,6 +6,7 @@
  */
 import { afterAll, beforeAll, beforeEach } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Layer, References, Schema, Scope } from "effect"
+import { inject } from "vitest"
 import {
   ActorSystem,
   Client,
@@ -46,19 +47,29 @@ export const topology = process.env.TEST_TOPOLOGY ?? "standalone"
  */
 export const onCluster = topology === "cluster"
 
+/** One command to one server, by a connection of its own. */
+const sentTo = (url: string, ...[command, ...args]: [string, ...Array<string>]) =>
+  Effect.scoped(Effect.flatMap(RedisCluster.clientOf(url), (client) => client.send(command, ...args)))
+
 interface Ground {
   /** What processes are given as REDIS_URL. */
   readonly url: string
   /** Every server that holds data. */
   readonly masters: ReadonlyArray<string>
 }
-const groundOf = (options: RedisServer.Options): Effect.Effect<Ground, unknown, Scope.Scope> => {
-  if (topology === "cluster") {
-    return Effect.map(RedisCluster.start(options.args), ({ servers, url }) => ({
-      url,
-      masters: servers.map((server) => server.url)
-    }))
+/** The worker's own Cluster (test/clusterSetup.ts), emptied; for settings of a file's own three new servers. */
+const cluster = ({ args = [] }: RedisServer.Options): Effect.Effect<Ground, unknown, Scope.Scope> => {
+  const ready = args.length > 0 ? undefined : inject("clusters")?.[Number(process.env.VITEST_POOL_ID) - 1]
+  if (ready === undefined) {
+    return Effect.map(RedisCluster.start(args), ({ servers, url }) => ({ url, masters: servers.map((one) => one.url) }))
   }
+  return Effect.as(
+    Effect.forEach(ready.masters, (url) => sentTo(url, "FLUSHALL"), { concurrency: 3 }),
+    ready
+  )
+}
+const groundOf = (options: RedisServer.Options): Effect.Effect<Ground, unknown, Scope.Scope> => {
+  if (topology === "cluster") return cluster(options)
   const server = RedisServer.scoped(options)
   if (topology === "standalone") return Effect.map(server, ({ url }) => ({ url, masters: [url] }))
   return Effect.gen(function* () {
@@ -80,9 +91,7 @@ export const privateRedis = (
   }
   /** Empties every server. */
   const flush = Effect.suspend(() =>
-    Effect.forEach(present().masters, (url) =>
-      Effect.scoped(Effect.flatMap(RedisCluster.clientOf(url), (client) => client.send("FLUSHALL")))
-    )
+    Effect.forEach(present().masters, (url) => sentTo(url, "FLUSHALL"), { concurrency: 3 })
   ).pipe(Effect.orDie)
   beforeAll(async () => {
     ground = await Effect.runPromise(Scope.provide(groundOf(options), scope))

@@ -1,12 +1,12 @@
 /** Until: waits for what a look at Redis or at memory shall show, and says what was seen last when it does not come about. */
 import { Effect, Schedule } from "effect"
 
-/** Repeats a look until it shows what is wanted; ten seconds at most. */
+/** Repeats a look until it shows what is wanted; twenty seconds at most, for a busy machine. */
 export const until = <A, E, R>(look: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean): Effect.Effect<A, E, R> =>
   look.pipe(
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("10 millis") }),
     Effect.timeoutOrElse({
-      duration: "10 seconds",
+      duration: "20 seconds",
       orElse: () => Effect.flatMap(look, (seen) => Effect.die(new Error(`never came about; last seen: ${show(seen)}`)))
     })
   )

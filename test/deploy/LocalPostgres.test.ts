@@ -14,6 +14,7 @@ import * as LocalPostgres from "../../deploy/local/LocalPostgres.ts"
 import { startOf } from "../../scripts/ProcessLock.mjs"
 import * as LogLines from "../core/redis/LogLines.ts"
 import { until } from "../core/Until.ts"
+import * as EmbeddedFolder from "../harness/EmbeddedFolder.ts"
 
 const folder = () => {
   const directory = mkdtempSync(join(tmpdir(), "eco2 local "))
@@ -47,6 +48,7 @@ const read = (url: Redacted.Redacted) =>
 describe("LocalPostgres", { timeout: 120_000 }, () => {
   it("LocalPostgres keeps its data over a kill and a stop, restarts at the same address, and ends with its scope", async () => {
     const directory = folder()
+    await EmbeddedFolder.place(directory)
     const pid = await run(
       Effect.gen(function* () {
         const database = yield* LocalPostgres.make({ directory })
@@ -107,6 +109,7 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
 
   it("the database ends by itself when its owner is killed, and the next owner waits for that and has the data", async () => {
     const directory = folder()
+    await EmbeddedFolder.place(directory)
     const script = fileURLToPath(new URL("./localPostgresOwner.ts", import.meta.url))
     const child = spawn(process.execPath, [script, directory], { stdio: ["ignore", "pipe", "inherit"] })
     onTestFinished(() => void child.kill("SIGKILL"))

@@ -6,6 +6,7 @@ import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { client } from "../gateway/ScanClient.ts"
+import * as EmbeddedFolder from "../harness/EmbeddedFolder.ts"
 import * as Process from "../harness/Process.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
@@ -29,6 +30,7 @@ const run = (program: string, words: ReadonlyArray<string>, env: Readonly<Record
 
 let start: Process.Process
 beforeAll(async () => {
+  await EmbeddedFolder.place(join(folder, "postgres"))
   start = await Process.start("all", {
     ECO2_STATE: folder,
     SIMULATED_VISION_MS: "600000",

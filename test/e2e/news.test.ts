@@ -14,6 +14,7 @@ import { Duration, Effect, Schema } from "effect"
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
 import { runWith } from "../deploy/cli/Operating.ts"
 import { until } from "../gateway/Serving.ts"
+import * as EmbeddedFolder from "../harness/EmbeddedFolder.ts"
 import * as NpmScript from "../harness/NpmScript.ts"
 import * as Process from "../harness/Process.ts"
 import type { Process as Running } from "../harness/Process.ts"
@@ -38,6 +39,7 @@ describe("the process behind npm start", () => {
       for (const { pid } of NpmScript.membersOf(folder)) process.kill(pid, "SIGKILL")
       rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
     })
+    await EmbeddedFolder.place(join(folder, "postgres"))
     const start = await Process.start("all", { ECO2_STATE: folder })
     const { articles } = await until(
       () => news(start).catch(() => null),

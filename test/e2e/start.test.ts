@@ -7,6 +7,7 @@ import { join } from "node:path"
 import * as RedisServer from "../../packages/core/src/server/RedisServer.ts"
 import { client, field, photo } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
+import * as EmbeddedFolder from "../harness/EmbeddedFolder.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import * as NpmScript from "../harness/NpmScript.ts"
 import * as Process from "../harness/Process.ts"
@@ -17,9 +18,16 @@ const quick = { SIMULATED_VISION_MS: "0", SIMULATED_ANSWER_MS: "0" }
 const stuck = { SIMULATED_VISION_MS: "600000" }
 
 const folders: Array<string> = []
+/** A newcomer's: empty. */
 const state = () => {
   const folder = mkdtempSync(join(tmpdir(), "eco2 start "))
   folders.push(folder)
+  return folder
+}
+/** One in which the database has been started before. */
+const used = async () => {
+  const folder = state()
+  await EmbeddedFolder.place(join(folder, "postgres"))
   return folder
 }
 
@@ -88,7 +96,7 @@ describe.skipIf(notLinux)("npm start", () => {
   })
 
   it("npm start hands open work to the next start when SIGTERM ends it with code 0, and leaves no process", async () => {
-    const folder = state()
+    const folder = await used()
     const first = await npmStart({ ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "100 millis" })
     const id = await submitStuck(first)
     first.terminate()
@@ -104,7 +112,7 @@ describe.skipIf(notLinux)("npm start", () => {
 
 describe.skipIf(notLinux)("the process behind npm start", () => {
   it("a start after kill -9 takes over the Redis left behind and completes its open work", async () => {
-    const folder = state()
+    const folder = await used()
     const lease = { LEASE: "1 second" }
     const first = await Process.start("all", { ECO2_STATE: folder, ...stuck, ...lease })
     const id = await submitStuck(first)
@@ -119,7 +127,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
   })
 
   it("a second start on a state folder in use is refused with one line that names the process, which goes on", async () => {
-    const folder = state()
+    const folder = await used()
     const first = await Process.start("all", { ECO2_STATE: folder })
     const second = Process.launch("all", { ECO2_STATE: folder })
     expect(await second.exited).toEqual({ code: 1, signal: null })
@@ -158,7 +166,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
   })
 
   it("a start with REDIS_URL starts no Redis of its own, and is ready only once that Redis answers", async () => {
-    const folder = state()
+    const folder = await used()
     const redis = await RedisServer.start()
     const port = await RedisServer.freePort()
     redis.freeze()
@@ -184,7 +192,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
   })
 
   it("a start whose Redis dies under open work ends at once with code 1, and says why", async () => {
-    const folder = state()
+    const folder = await used()
     const start = await Process.start("all", { ECO2_STATE: folder, ...stuck })
     await submitStuck(start)
     process.kill(Number(readFileSync(join(folder, "redis", "redis.pid"), "utf8")), "SIGKILL")
@@ -197,7 +205,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
   })
 
   it("a start waits for open work after the first SIGTERM, and ends at once after a second, with its Redis", async () => {
-    const folder = state()
+    const folder = await used()
     const start = await Process.start("all", { ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "10 minutes" })
     await submitStuck(start)
     start.signal("SIGTERM")

@@ -23,12 +23,14 @@ describe("many viewers of one gateway", () => {
     const id = await ann.accepted({ image_url: photo, model: "simulated" })
     const streams = await Promise.all(Array.from({ length: 1_000 }, () => EventStream.open(ann.eventsUrl(id), own)))
     expect(new Set(streams.map(({ response }) => response.status))).toEqual(new Set([200]))
-    await system.start("scan-worker")
+    const worker = await system.start("scan-worker")
     for (const stream of streams) {
       expect(await stream.ended).toBe("ended")
       expect(EventStream.seqs(stream.events)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     }
     expect((await gateway.stop()).code).toBe(0)
+    // a later scan stays open, and its streams with it
+    await worker.stop()
   })
 
   it("a gateway with few open files allowed says so at its start, and refuses viewers beyond them with 503", async () => {

@@ -6,6 +6,7 @@ import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
+import { compileCache } from "../harness/Process.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const own = `${root}node_modules/.bin/node`
@@ -45,7 +46,7 @@ export const start = (options: {
 }): Child => {
   const process_ = spawn(node, [`${root}${options.file}`], {
     cwd: root,
-    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", ...options.env }
+    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", ...compileCache, ...options.env }
   })
   const lines: Array<Line> = []
   const watchers = new Set<(ended: boolean) => void>()

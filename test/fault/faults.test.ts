@@ -1,11 +1,13 @@
 /**
- * The short form of the fault suite: every kind of fault once, on two workers, a gateway and a submitter as processes of
- * their own. `npm run test:fault` is the long form; what its runs found stands in docs/faults.md.
+ * The fault suite in short: every kind of fault once (several times in a long run), on two workers, a gateway and a submitter
+ * as processes of their own. `npm run test:fault` plays it over many seeds; what its runs found stands in docs/faults.md.
  */
 import { describe, expect, it } from "vitest"
+import { isLong } from "../harness/Long.ts"
 import * as Plan from "./Plan.ts"
 import * as Trial from "./Trial.ts"
 
+const jobs = isLong ? 1_500 : 300
 const seed = Number(process.env.FAULT_SEED ?? 20_261)
 
 describe("the fault suite", () => {
@@ -13,15 +15,15 @@ describe("the fault suite", () => {
     const said: Array<string> = []
     const report = await Trial.run({
       seed,
-      jobs: 300,
+      jobs,
       workers: 2,
-      spanMillis: 7_000,
+      spanMillis: isLong ? 35_000 : 7_000,
       faultEveryMillis: 1_000,
       log: (line) => said.push(line)
     })
     expect([...report.violations, ...report.stories], said.join("\n")).toEqual([])
     expect(Object.keys(report.faults).toSorted()).toEqual(Plan.kinds.toSorted())
-    expect(Object.values(report.outcomes).reduce((sum, count) => sum + count, 0)).toBe(300)
+    expect(Object.values(report.outcomes).reduce((sum, count) => sum + count, 0)).toBe(jobs)
   })
 
   it("one seed always gives the same faults, and each kind of fault comes at least once", () => {

@@ -20,6 +20,8 @@ export const entries = {
   "news-api": "packages/news/src/api.ts",
   all: "deploy/local/main.ts"
 } as const
+/** Where Node keeps what it has compiled: a role's start takes 0.8 s of computing then, without it 1.3 s. */
+export const compileCache = { NODE_COMPILE_CACHE: `${root}test/.artifacts/compile-cache` }
 export type RoleName = keyof typeof entries
 
 /** One line of a role's log: pino's `level`, `time`, `msg`, and the facts. */
@@ -89,7 +91,13 @@ export const launch = (
 ): Launched => {
   const child = spawn(from.node ?? nodePath(), [`${from.root}${entries[role]}`], {
     cwd: from.root,
-    env: { PATH: process.env.PATH, HOST: "127.0.0.1", PORT: "0", ...env },
+    env: {
+      PATH: process.env.PATH,
+      HOST: "127.0.0.1",
+      PORT: "0",
+      ...(from.root === root ? compileCache : {}),
+      ...env
+    },
     ...from.user
   })
   running.add(child)

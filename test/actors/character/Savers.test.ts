@@ -1,6 +1,6 @@
 /**
  * Saving users' rewards: each is stored exactly once, in spite of repeats, bad messages and restarts of Postgres. `REWARDS`
- * sets how many messages the long test sends (10,000 by hand).
+ * sets how many messages the test with the restart sends.
  */
 import { expect, it } from "@effect/vitest"
 import { characterWorker, prepareDatabase } from "@eco2/actors/characters"
@@ -16,9 +16,10 @@ import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts
 import * as Fleet from "../../core/CoreFixture.ts"
 import { onServer, postgresLayer, quietly } from "../../core/postgres/PostgresFixture.ts"
 import type { Database } from "../../core/postgres/PostgresFixture.ts"
+import { size } from "../../harness/Long.ts"
 
 const redis = Fleet.privateRedis()
-const messages = Number(process.env.REWARDS ?? 1_000)
+const messages = size("REWARDS", { short: 300, long: 10_000 })
 
 const Stored = Schema.Struct({ user_id: Schema.String, code: Schema.String, id: Schema.String })
 const rowsOf = (database: Database, table: string, code: string) =>

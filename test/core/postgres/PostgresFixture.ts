@@ -10,6 +10,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as LocalPostgres from "../../../deploy/local/LocalPostgres.ts"
+import * as EmbeddedFolder from "../../harness/EmbeddedFolder.ts"
 
 export interface Database {
   readonly url: string
@@ -50,6 +51,7 @@ const embedded = Effect.gen(function* () {
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => rmSync(directory, { recursive: true, force: true, maxRetries: 5 }))
   )
+  yield* Effect.promise(() => EmbeddedFolder.place(directory))
   const { url } = yield* LocalPostgres.make({ directory })
   const text = Redacted.value(yield* url)
   return { url: text, port: Number(new URL(text).port), pool: 1, server: null }

@@ -7,11 +7,12 @@ import { beforeAll, describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { randomInt } from "node:crypto"
 import * as Fleet from "../../CoreFixture.ts"
+import { size } from "../../../harness/Long.ts"
 import * as Play from "./JobPlay.ts"
 import type { Failure, Tally } from "./JobPlay.ts"
 
 const seed = Number(process.env.MODEL_SEED ?? randomInt(1_000_000_000))
-const cases = Number(process.env.MODEL_CASES ?? 2_000)
+const cases = size("MODEL_CASES", { short: 1_000, long: 20_000 })
 /** Cases at once, each in a partition of its own. */
 const lanes = 32
 
@@ -55,7 +56,7 @@ describe("a job's state machine", () => {
           .toSorted()
           .join("\n")
       )
-  }, 300_000)
+  }, 900_000)
 
   const shown = (wanted: (wrong: string) => boolean) =>
     failures
