@@ -151,8 +151,10 @@ const start = <S>(layer: Layer.Layer<S | RedisClient.RedisClient, unknown>) =>
     } satisfies Process<S>
   }).pipe(quietly)
 
+/** LEASE of processes that are given none, milliseconds: short, so that a test can wait for its end. */
+export const lease = 1_000
 const configOf = ({ clockOffset, ...values }: Values) => {
-  const fixed = CoreConfig.layerWith({ lease: Duration.millis(300), shutdownGrace: Duration.millis(100), ...values })
+  const fixed = CoreConfig.layerWith({ lease: Duration.millis(lease), shutdownGrace: Duration.millis(100), ...values })
   if (clockOffset === undefined) return fixed
   const jumping = (config: CoreConfig["Service"]) =>
     Object.defineProperty({ ...config }, "clockOffsetMillis", { get: clockOffset })
