@@ -1,27 +1,38 @@
 /**
- * BrokenRedis: a real RedisClient in which the calls a test names throw, as a bug in the driver would: how tests make a
- * process's own loops die. Names are commands (XREADGROUP, LLEN) and scripts (beat, promote).
+ * BrokenRedis: a real RedisClient in which the calls a test names throw, as a bug in the driver would, fail, or are answered
+ * late: how tests make a process's own loops die, and let something happen between an answer and its arrival. Names are
+ * commands (XREADGROUP, LLEN) and scripts (beat, promote).
  */
 import { Context, Effect, Layer, Metric, References } from "effect"
 import { ActorSystem, CoreConfig, Worker } from "@eco2/core"
-import { RedisClient } from "@eco2/core/redis"
+import { RedisClient, RedisError } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 
-/** When a call is to throw: before it is made, or after it was answered; `never`: it is not answered. */
-export type When = "before" | "after" | "never"
+/**
+ * When a call is to throw: before it is made, or after it was answered · never: it is not answered · unavailable, refused: it
+ * fails so, unmade · an effect: what was answered arrives when that is over.
+ */
+export type When = "before" | "after" | "never" | "unavailable" | "refused" | Effect.Effect<void>
 export type Breaking = Map<string, When | (() => When | undefined)>
 
 export const layer = (url: string, breaking: Breaking) => {
   const bug = (name: string) => new Error(`a bug in ${name}`)
-  const breakable = <A, E>(name: string, call: () => Effect.Effect<A, E>): Effect.Effect<A, E> => {
+  const breakable = <A>(
+    name: string,
+    call: () => Effect.Effect<A, RedisError.RedisError>
+  ): Effect.Effect<A, RedisError.RedisError> => {
     const named = breaking.get(name)
-    const own = typeof named === "function" ? named() : undefined
-    if (named === "before" || own === "before") throw bug(name)
-    if (named === "never" || own === "never") return Effect.never
-    // a blocking read may be under way when it is named
-    return Effect.tap(call(), () =>
-      own === "after" || breaking.get(name) === "after" ? Effect.die(bug(name)) : Effect.void
-    )
+    const when = typeof named === "function" ? named() : named
+    if (when === "before") throw bug(name)
+    if (when === "never") return Effect.never
+    if (when === "unavailable") return Effect.fail(new RedisError.RedisUnavailable({ command: name, cause: bug(name) }))
+    if (when === "refused") return Effect.fail(new RedisError.RedisRefused({ command: name, code: "ERR", reply: "no" }))
+    return Effect.tap(call(), () => {
+      // a blocking read may be under way when it is named
+      const latest = breaking.get(name)
+      const then = typeof latest === "function" ? when : latest
+      return then === "after" ? Effect.die(bug(name)) : Effect.isEffect(then) ? then : Effect.void
+    })
   }
   return Layer.effect(
     RedisClient.RedisClient,

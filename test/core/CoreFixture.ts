@@ -111,7 +111,10 @@ export type JobId = Job.JobId
 
 // ---- processes
 
-export type Values = Parameters<typeof CoreConfig.layerWith>[0]
+export type Values = Parameters<typeof CoreConfig.layerWith>[0] & {
+  /** As `clockOffsetMillis`, asked at every call: Redis's clock jumps with the test's (JumpingClock). */
+  readonly clockOffset?: () => number
+}
 export type Services =
   | Policies.Policies
   | Replies.Replies
@@ -155,11 +158,16 @@ const start = <S>(layer: Layer.Layer<S | RedisClient.RedisClient, unknown>) =>
     } satisfies Process<S>
   }).pipe(quietly)
 
-const ground = (url: string, values: Values) =>
-  Layer.merge(
-    RedisClient.layerUrl(url),
-    CoreConfig.layerWith({ lease: Duration.millis(300), shutdownGrace: Duration.millis(100), ...values })
-  )
+/** LEASE of processes that are given none, milliseconds: short, so that a test can wait for its end. */
+export const lease = 1_000
+const configOf = ({ clockOffset, ...values }: Values) => {
+  const fixed = CoreConfig.layerWith({ lease: Duration.millis(lease), shutdownGrace: Duration.millis(100), ...values })
+  if (clockOffset === undefined) return fixed
+  const jumping = (config: CoreConfig["Service"]) =>
+    Object.defineProperty({ ...config }, "clockOffsetMillis", { get: clockOffset })
+  return Layer.effect(CoreConfig, Effect.map(CoreConfig, jumping)).pipe(Layer.provide(fixed))
+}
+const ground = (url: string, values: Values) => Layer.merge(RedisClient.layerUrl(url), configOf(values))
 
 /** A process that works on nothing: it submits, reads, and runs single transitions. */
 export const joined = (url: string, values: Values = {}): Effect.Effect<Process<Services>, never, Scope.Scope> =>

@@ -1,15 +1,75 @@
-/** Schedules as processes declare them: workers that fire slots, run their jobs, and stop. */
+/**
+ * Schedules as processes declare them: workers that fire slots, run their jobs, and stop. Slots are hours and minutes, which
+ * pass when the test says so (JumpingClock); what fired is Redis's to say: the hash's `fires`, and what was handed in.
+ */
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Exit, Layer, Metric, Result, Schema, Scope } from "effect"
-import { Actor, Behavior, Elapsed, Pipeline, Schedule, Schedules, Stage, StageBehavior, Timing } from "@eco2/core"
+import {
+  Actor,
+  ActorSystem,
+  Behavior,
+  Elapsed,
+  Pipeline,
+  Schedule,
+  Schedules,
+  Stage,
+  StageBehavior,
+  Timing
+} from "@eco2/core"
 import { Keys, Keyspace } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 import * as ScheduleLoop from "../../../packages/core/src/schedule/ScheduleLoop.ts"
 import * as Fleet from "../CoreFixture.ts"
+import * as JumpingClock from "../JumpingClock.ts"
 import * as SteppedClock from "../SteppedClock.ts"
 
 const redis = Fleet.privateRedis()
-const second = { interval: "1 second" } as const
+const minute = 60_000
+const hour = 60 * minute
+const hourly = { interval: "1 hour" } as const
+
+type Time = Effect.Success<typeof JumpingClock.make>
+/** Goes to half an hour past the next slot: none passes by itself however long the test takes. */
+const nextSlot = (clock: Time) =>
+  Effect.sync(() => clock.forward(1.5 * hour - (clock.clock.currentTimeMillisUnsafe() % hour)))
+const halfPast = Effect.tap(JumpingClock.make, nextSlot)
+/** A slot passes, and what is wanted is seen. */
+const pass = Effect.fnUntraced(function* <A>(clock: Time, look: Effect.Effect<A>, wanted: (seen: A) => boolean) {
+  yield* nextSlot(clock)
+  // whose answer was under way when the clock jumped takes it for a new one, and looks again within a minute
+  const minutes = Effect.andThen(
+    Effect.sleep("500 millis"),
+    Effect.sync(() => clock.forward(minute))
+  )
+  return yield* Effect.raceFirst(Fleet.until(look, wanted), Effect.forever(minutes))
+})
+/** What a process is given that lives in this time; no jump ends a job. */
+const living = (clock: Time): Fleet.Values => ({
+  clockOffset: clock.redisAhead,
+  lease: Duration.seconds(15),
+  jobDeadline: Duration.days(30)
+})
+/** The schedules of a process by this clock; the process's timer, which goes by the machine's, is woken by a jump. */
+const loopBy = (clock: Time) =>
+  Layer.fresh(ScheduleLoop.ScheduleLoop.layer).pipe(
+    Layer.provide(Layer.succeed(Clock.Clock, clock.clock)),
+    Layer.provide(
+      Layer.effect(
+        ActorSystem,
+        ActorSystem.useSync((system) => ({
+          ...system,
+          addTask: (task) =>
+            Effect.tap(
+              system.addTask({ ...task, dueAt: (partition) => task.dueAt(partition) - clock.redisAhead() }),
+              (wake) => Effect.sync(() => clock.onForward(wake))
+            )
+        }))
+      )
+    )
+  )
+const working = <E>(clock: Time, behaviors: Parameters<typeof Fleet.working<E>>[1]) =>
+  Fleet.working(redis.url, behaviors.pipe(Layer.provide(loopBy(clock))), living(clock))
+const watching = (clock: Time) => Fleet.joined(redis.url, living(clock))
 
 const Tick = Schema.Struct({ slot: Schema.String })
 const TickPipeline = Pipeline.make("tick", { input: Tick }).add(
@@ -27,89 +87,107 @@ const ticking = (run: (slot: string) => void, name = "ticker") =>
         })
       )
     ),
-    Schedule.every(name, second, { pipeline: TickPipeline, input: (slot) => ({ slot: slot.toISOString() }) })
+    Schedule.every(name, hourly, { pipeline: TickPipeline, input: (slot) => ({ slot: slot.toISOString() }) })
   )
 const stateOf = (process: Fleet.Process<Fleet.Services>, name: string) =>
   Effect.map(process.run(Effect.orDie(Schedules.Schedules.use(({ list }) => list))), (all) =>
     all.find((state) => state.name === name)
   )
-const seconds = (slots: ReadonlyArray<string>) => slots.map((slot) => Date.parse(slot) / 1000)
+/** Slots of a schedule that fired and whose runs are over: the next one is not skipped for them. */
+const overOf = (process: Fleet.Process<Fleet.Services>, name = "ticker") =>
+  Effect.gen(function* () {
+    const { fires = 0, lastJob = null } = (yield* stateOf(process, name)) ?? {}
+    if (lastJob === null) return fires
+    const { state } = yield* process.run(Fleet.jobOf(lastJob as Fleet.JobId))
+    return state === "done" ? fires : fires - 1
+  }).pipe(Effect.orDie)
+/** Its process has looked at it once. */
+const declared = (process: Fleet.Process<Fleet.Services>, name = "ticker") =>
+  Fleet.until(stateOf(process, name), (state) => state !== undefined)
+const hours = (slots: ReadonlyArray<string>) => slots.map((slot) => Date.parse(slot) / hour)
 
 describe("a schedule", () => {
   it.live("T1 a schedule declared by three workers runs its pipeline once a slot, each slot in turn", () =>
     Effect.gen(function* () {
+      const clock = yield* halfPast
       const ran: Array<string> = []
-      const workers = yield* Effect.forEach([1, 2, 3], () =>
-        Fleet.working(
-          redis.url,
+      yield* Effect.forEach([1, 2, 3], () =>
+        working(
+          clock,
           ticking((slot) => void ran.push(slot))
         )
       )
-      yield* Fleet.until(
-        Effect.sync(() => ran.length),
-        (count) => count >= 3
-      )
-      const [first = 0, ...others] = seconds(ran.toSorted())
-      expect(others).toEqual(others.map((_, i) => first + i + 1))
-      const { fires, lastJob, work } = (yield* stateOf(workers[0]!, "ticker"))!
-      expect([fires >= ran.length, work, lastJob]).toEqual([true, "tick", expect.any(String)])
+      const watcher = yield* watching(clock)
+      yield* declared(watcher)
+      for (const slot of [1, 2, 3, 4]) yield* pass(clock, overOf(watcher), (over) => over >= slot)
+      const [first = 0, ...others] = hours(ran)
+      expect(others).toEqual([first + 1, first + 2, first + 3])
+      expect(yield* stateOf(watcher, "ticker")).toMatchObject({
+        fires: 4,
+        skips: 0,
+        work: "tick",
+        lastJob: expect.any(String)
+      })
     })
   )
 
   it.live("T1 a schedule goes on when one of its workers stops, and ends with the last one", () =>
     Effect.gen(function* () {
+      const clock = yield* halfPast
       const ran: Array<string> = []
-      const one = yield* Fleet.working(
-        redis.url,
+      const watcher = yield* watching(clock)
+      const one = yield* working(
+        clock,
         ticking(() => undefined)
       )
-      const other = yield* Fleet.working(
-        redis.url,
+      const other = yield* working(
+        clock,
         ticking((slot) => void ran.push(slot))
       )
+      yield* declared(watcher)
       yield* one.stop
-      ran.length = 0
-      yield* Fleet.until(
-        Effect.sync(() => ran.length),
-        (count) => count >= 2
-      )
+      for (const slot of [1, 2]) yield* pass(clock, overOf(watcher), (over) => over >= slot)
+      expect(ran.length).toBe(2)
       yield* other.stop
-      const watcher = yield* Fleet.joined(redis.url)
+      yield* working(
+        clock,
+        ticking(() => undefined, "another")
+      )
+      yield* declared(watcher, "another")
       const { fires, lastSlot } = (yield* stateOf(watcher, "ticker"))!
-      yield* Effect.sleep("1500 millis")
+      yield* pass(clock, overOf(watcher, "another"), (over) => over >= 1)
       expect(yield* stateOf(watcher, "ticker")).toMatchObject({ fires, lastSlot })
     })
   )
 
   it.live("T1 a slot looked at twice, on the way to another schedule, is counted once", () =>
     Effect.gen(function* () {
+      const clock = yield* halfPast
       const partition = Keys.partitionOf("ticker", 4)
       const beside = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `beside-${n}`)
       const name = beside.find((one) => Keys.partitionOf(one, 4) === partition)!
       const run = { pipeline: TickPipeline, input: () => ({ slot: "" }) }
-      const ran: Array<string> = []
-      const worker = yield* Fleet.working(
-        redis.url,
+      const worker = yield* working(
+        clock,
         Layer.merge(
-          ticking((slot) => void ran.push(slot)),
-          Schedule.every(name, { interval: "2 seconds", overlap: "allow" }, run)
+          ticking(() => undefined),
+          Schedule.every(name, { interval: "2 hours", overlap: "allow" }, run)
         )
       )
-      yield* Fleet.until(
-        Effect.sync(() => ran.filter((slot) => slot !== "").length),
-        (count) => count >= 4
-      )
+      const watcher = yield* watching(clock)
+      yield* declared(watcher, name)
+      for (const slot of [1, 2, 3, 4]) yield* pass(clock, overOf(watcher), (over) => over >= slot)
       yield* worker.stop
       const counted = yield* Metric.value(
         Metric.withAttributes(Metrics.scheduleFires, { schedule: name, outcome: "fired" })
       )
-      const { fires } = (yield* stateOf(yield* Fleet.joined(redis.url), name))!
-      expect(Number(counted.count)).toBe(fires)
+      expect([Number(counted.count), (yield* stateOf(watcher, name))!.fires]).toEqual([2, 2])
     })
   )
 
   it.live("a schedule that tells an actor sends one message a slot", () =>
     Effect.gen(function* () {
+      const clock = yield* halfPast
       const told: Array<string> = []
       const Clockwork = Actor.make("clockwork", { Chime: Actor.tell({ payload: Tick }) })
       const handlers: Behavior.Handlers<(typeof Clockwork)["protocol"], never, never> = {
@@ -120,49 +198,58 @@ describe("a schedule", () => {
         type: "Chime",
         payload: (slot: Date) => ({ slot: slot.toISOString() })
       } as const
-      const worker = yield* Fleet.working(
-        redis.url,
+      const worker = yield* working(
+        clock,
         Layer.mergeAll(
           Behavior.layer(Clockwork, Effect.succeed(handlers)),
-          Schedule.everyTell("chime", second, chime),
-          Schedule.cronTell("chime-too", { expression: "* * * * * *" }, chime)
+          Schedule.everyTell("chime", hourly, chime),
+          Schedule.cronTell("chime-too", { expression: "0 * * * *" }, chime)
         )
       )
-      yield* Fleet.until(
-        Effect.sync(() => told.length),
-        (count) => count >= 4
-      )
-      const counts = Object.values(Object.groupBy(told, (slot) => slot)).map((same) => same!.length)
-      expect(Math.max(...counts)).toBe(2)
-      expect(yield* stateOf(worker, "chime")).toMatchObject({ work: "clockwork.Chime", lastJob: null, skips: 0 })
+      const watcher = yield* watching(clock)
+      yield* declared(watcher, "chime")
+      yield* declared(watcher, "chime-too")
+      for (const slot of [1, 2]) {
+        yield* pass(
+          clock,
+          Effect.sync(() => told.length),
+          (messages) => messages >= 2 * slot
+        )
+      }
+      const [first = 0] = hours(told)
+      expect(hours(told)).toEqual([first, first, first + 1, first + 1])
+      expect(yield* stateOf(watcher, "chime")).toMatchObject({
+        work: "clockwork.Chime",
+        lastJob: null,
+        fires: 2,
+        skips: 0
+      })
       expect(yield* worker.run(Effect.orDie(Schedules.Schedules.use((all) => all.runNow("chime"))))).toBe(null)
     })
   )
 
   it.live("a schedule whose input cannot be made is counted as failed, claims no slot, and delays no other", () =>
     Effect.gen(function* () {
-      const ran: Array<string> = []
+      const clock = yield* halfPast
       const throwing = () => {
         throw new Error("no input today")
       }
       const broken = Layer.merge(
-        Schedule.every("broken-0", second, { pipeline: TickPipeline, input: throwing }),
-        Schedule.every("broken-1", second, {
+        Schedule.every("broken-0", hourly, { pipeline: TickPipeline, input: throwing }),
+        Schedule.every("broken-1", hourly, {
           pipeline: TickPipeline,
           input: () => ({ slot: "x".repeat(300_000) })
         })
       )
-      const worker = yield* Fleet.working(
-        redis.url,
+      const worker = yield* working(
+        clock,
         Layer.merge(
-          ticking((slot) => void ran.push(slot)),
+          ticking(() => undefined),
           broken
         )
       )
-      yield* Fleet.until(
-        Effect.sync(() => ran.length),
-        (count) => count >= 2
-      )
+      yield* declared(worker)
+      for (const slot of [1, 2]) yield* pass(clock, overOf(worker), (over) => over >= slot)
       expect(yield* stateOf(worker, "broken-0")).toBe(undefined)
       const failed = yield* Effect.forEach(["broken-0", "broken-1"], (schedule) =>
         Metric.value(Metric.withAttributes(Metrics.scheduleFires, { schedule, outcome: "failed" }))
@@ -177,8 +264,8 @@ describe("a schedule", () => {
       for (const [layer, reason] of [
         [Schedule.cron("ticker", { expression: "every monday" }, run), "is not a cron expression"],
         [Schedule.every("ticker", { interval: "5 millis" }, run), "is not an interval of at least a second"],
-        [Schedule.every("Ticker!", second, run), "is not a word"],
-        [Layer.merge(Schedule.every("twin", second, run), Schedule.every("twin", second, run)), "is declared twice"]
+        [Schedule.every("Ticker!", hourly, run), "is not a word"],
+        [Layer.merge(Schedule.every("twin", hourly, run), Schedule.every("twin", hourly, run)), "is declared twice"]
       ] as const) {
         const exit = yield* Effect.exit(Fleet.working(redis.url, layer))
         expect(Exit.isFailure(exit) ? String(exit.cause) : "started").toContain(reason)
@@ -187,126 +274,201 @@ describe("a schedule", () => {
   )
 })
 
-/** What Schedules.look was asked, with the answers of the real one. */
+/** Where the schedules of these loops leave their messages: nobody takes them. */
+const nobody = "nobody"
+
+/**
+ * The loop of a process whose clock is off by `skewMillis`, with the real Schedules, stepped as TimerLoop would.
+ * - `looks`: the slots it asked for, in order
+ * - `onAnswer`: what happens between an answer and its arrival
+ */
 const loopWithClock = Effect.fnUntraced(function* (
+  clock: Time,
   process: Fleet.Process<Fleet.Services>,
   skewMillis: number,
-  interval: Duration.Input = "1 second"
+  options: {
+    readonly interval?: Duration.Input
+    readonly names?: ReadonlyArray<string>
+    readonly onAnswer?: (name: string) => void
+  } = {}
 ) {
-  const real = yield* Clock.Clock
+  const { interval = "1 minute", names = ["skewed"], onAnswer = () => undefined } = options
+  const real = clock.clock
   const skewed: Clock.Clock = Object.assign(Object.create(real), {
     currentTimeMillisUnsafe: () => real.currentTimeMillisUnsafe() + skewMillis,
     currentTimeMillis: Effect.map(real.currentTimeMillis, (millis) => millis + skewMillis)
   })
   const scope = yield* Effect.scope
-  const fired: Array<number> = []
-  const { dueAt, elapsed, partition, run } = yield* process.run(
+  const looks: Array<number> = []
+  const { elapsed, loop, of } = yield* process.run(
     Effect.gen(function* () {
       const service = yield* Schedules.Schedules
       const watched = Schedules.Schedules.of({
         ...service,
-        look: (partition, name, looks) =>
-          Effect.tap(service.look(partition, name, looks), ({ now, outcomes }) =>
+        look: (partition, process, asked) =>
+          Effect.tap(service.look(partition, process, asked), ({ now, outcomes }) =>
             Effect.sync(() => {
               for (const [i, { outcome }] of outcomes.entries()) {
-                expect(looks[i]!.slot <= now || outcome === "early").toBe(true)
-                if (outcome === "fired") fired.push(looks[i]!.slot)
+                expect(asked[i]!.slot <= now || outcome === "early").toBe(true)
+                looks.push(asked[i]!.slot)
+                onAnswer(asked[i]!.name)
               }
             })
           )
       })
       const loop = yield* Effect.provideService(ScheduleLoop.make, Schedules.Schedules, watched)
-      yield* Scope.provide(
-        loop.declare({
-          name: "skewed",
-          timing: Result.getOrThrow(Timing.every(interval)),
-          overlap: "allow",
-          work: () =>
-            Effect.succeed({
-              mailbox: "nobody",
-              stage: "",
-              kind: "Tick",
-              plan: "",
-              payload: "{}",
-              deadlineMillis: null
-            })
-        }),
-        scope
-      )
+      for (const name of names) {
+        yield* Scope.provide(
+          loop.declare({
+            name,
+            timing: Result.getOrThrow(Timing.every(interval)),
+            overlap: "allow",
+            work: (slot) =>
+              Effect.succeed({
+                mailbox: nobody,
+                stage: "",
+                kind: "Tick",
+                plan: "",
+                payload: `${slot.getTime()}`,
+                deadlineMillis: null
+              })
+          }),
+          scope
+        )
+      }
       const { of } = yield* Keyspace
-      return { ...loop, partition: of("skewed"), elapsed: yield* Elapsed.clock }
+      return { loop, of, elapsed: yield* Elapsed.clock }
     }).pipe(Effect.provideService(Clock.Clock, skewed))
   )
+  const partitions = new Set(names.map(of))
+  const left = () => Math.min(...[...partitions].map((partition) => loop.dueAt(partition) - elapsed()))
   return {
-    fired,
-    /** As TimerLoop would: waits until it is due by its own clock, looks; how long it waited. */
-    step: Effect.gen(function* () {
-      const wait = Math.max(0, dueAt(partition) - elapsed())
-      yield* Effect.sleep(wait)
-      yield* process.run(run(partition))
-      return wait
-    })
+    looks,
+    /** Milliseconds until it is due. */
+    left,
+    /** Looks at what is due. */
+    look: Effect.suspend(() =>
+      Effect.forEach(
+        [...partitions].filter((partition) => loop.dueAt(partition) <= elapsed()),
+        (partition) => process.run(loop.run(partition))
+      )
+    )
   }
 })
+type Stepped = Effect.Success<ReturnType<typeof loopWithClock>>
+
+/** Time passes until the first of these is due; those due look. How long it was. */
+const step = (clock: Time, ...loops: ReadonlyArray<Stepped>) =>
+  Effect.gen(function* () {
+    const wait = Math.max(0, Math.ceil(Math.min(...loops.map(({ left }) => left()))))
+    clock.forward(wait)
+    yield* Effect.forEach(loops, ({ look }) => look, { concurrency: "unbounded" })
+    return wait
+  })
+
+/** What fired, by Redis: each message's slot, and when it was handed in. */
+const handedIn = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services>, name = "skewed") {
+  const { of } = yield* process.run(Keyspace)
+  const reply = yield* process.send("XRANGE", of(name).mailbox(nobody), "-", "+")
+  const entries = yield* Effect.orDie(Schema.decodeUnknownEffect(Entries)(reply))
+  return entries.map(([, fields]) => ({
+    slot: Number(fields[fields.indexOf("body") + 1]),
+    at: Number(fields[fields.indexOf("ts") + 1])
+  }))
+})
+const Entries = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
 
 describe("a schedule and a wrong clock", () => {
   it.live("T1 a process whose clock is set back while it runs goes on firing each slot once", () =>
     Effect.gen(function* () {
-      const clock = yield* SteppedClock.make
-      const slots: Array<string> = []
-      yield* clock.on(
-        Fleet.working(
-          redis.url,
-          ticking((slot) => slots.push(slot))
-        )
+      const machine = yield* SteppedClock.make
+      const clock = yield* machine.on(halfPast)
+      const ran: Array<string> = []
+      const worker = yield* working(
+        clock,
+        ticking((slot) => ran.push(slot))
       )
-      yield* Fleet.until(
-        Effect.sync(() => slots.length),
-        (fired) => fired >= 1
-      )
-      clock.back(3_600_000)
-      yield* Fleet.until(
-        Effect.sync(() => slots.length),
-        (fired) => fired >= 3
-      )
-      expect(new Set(slots).size).toBe(slots.length)
+      yield* declared(worker)
+      yield* pass(clock, overOf(worker), (over) => over >= 1)
+      machine.back(5 * hour)
+      for (const slot of [2, 3]) yield* pass(clock, overOf(worker), (over) => over >= slot)
+      const [first = 0] = hours(ran)
+      expect(hours(ran)).toEqual([first, first + 1, first + 2])
     })
   )
 
-  for (const skewMillis of [-3_600_000, 700, 3_600_000]) {
+  for (const skewMillis of [-hour, 40_000, hour]) {
     it.live(`T1 a process whose clock is off by ${skewMillis} ms fires neither early nor late nor twice`, () =>
       Effect.gen(function* () {
-        const process = yield* Fleet.joined(redis.url)
-        const { fired, step } = yield* loopWithClock(process, skewMillis)
-        const right = yield* loopWithClock(process, 0)
-        for (let i = 0; i < 20 && fired.length + right.fired.length < 2; i++) {
-          yield* Effect.all([step, right.step], { concurrency: 2 })
-        }
-        const now = yield* Fleet.timeOf(process)
-        const all = [...fired, ...right.fired].toSorted((a, b) => a - b)
-        expect(all).toEqual(all.map((_, i) => all[0]! + i * 1000))
-        expect(all.at(-1)!).toBeLessThanOrEqual(now)
+        const clock = yield* JumpingClock.make
+        const process = yield* Fleet.joined(redis.url, living(clock))
+        const wrong = yield* loopWithClock(clock, process, skewMillis)
+        const right = yield* loopWithClock(clock, process, 0)
+        for (let i = 0; i < 20 && (yield* handedIn(process)).length < 4; i++) yield* step(clock, wrong, right)
+        const fired = yield* handedIn(process)
+        expect(fired.map(({ slot }) => slot)).toEqual([0, 1, 2, 3].map((n) => fired[0]!.slot + n * minute))
+        for (const { at, slot } of fired) expect([at >= slot, at < slot + minute / 2]).toEqual([true, true])
+        expect((yield* stateOf(process, "skewed"))!.fires).toBe(4)
+      })
+    )
+
+    it.live(`T1 a process whose clock is off by ${skewMillis} ms looks once a slot after its first answers`, () =>
+      Effect.gen(function* () {
+        const clock = yield* JumpingClock.make
+        const wrong = yield* loopWithClock(clock, yield* Fleet.joined(redis.url, living(clock)), skewMillis)
+        for (let i = 0; i < 3; i++) yield* step(clock, wrong)
+        const [last = 0] = wrong.looks.splice(0).slice(-1)
+        for (let i = 0; i < 30; i++) yield* step(clock, wrong)
+        expect(wrong.looks).toEqual(Array.from({ length: 30 }, (_, i) => last + (i + 1) * minute))
       })
     )
   }
 
-  for (const skewMillis of [-86_400_000, 86_400_000]) {
+  it.live("T1 a process that came too early for a slot waits for it", () =>
+    Effect.gen(function* () {
+      const clock = yield* JumpingClock.make
+      clock.forward(1.5 * minute - (clock.clock.currentTimeMillisUnsafe() % minute))
+      const ahead = yield* loopWithClock(clock, yield* Fleet.joined(redis.url, living(clock)), 40_000)
+      for (let i = 0; i < 3; i++) yield* step(clock, ahead)
+      const [first = 0] = ahead.looks
+      expect(ahead.looks).toEqual([first, first, first + minute])
+    })
+  )
+
+  for (const skewMillis of [-24 * hour, 24 * hour]) {
     it.live(`T1 a process whose clock is off by ${skewMillis} ms fires a missed slot at once, not with the next`, () =>
       Effect.gen(function* () {
-        const earlier = yield* Fleet.joined(redis.url, { clockOffsetMillis: -7_200_000 })
-        yield* (yield* loopWithClock(earlier, 0, "1 hour")).step
-        const { fired, step } = yield* loopWithClock(yield* Fleet.joined(redis.url), skewMillis, "1 hour")
-        expect([yield* step, yield* step, fired.length]).toEqual([0, 0, 1])
+        const clock = yield* JumpingClock.make
+        const earlier = yield* Fleet.joined(redis.url, { clockOffsetMillis: -2 * hour })
+        yield* step(clock, yield* loopWithClock(clock, earlier, 0, { interval: "1 hour" }))
+        const process = yield* Fleet.joined(redis.url, living(clock))
+        const wrong = yield* loopWithClock(clock, process, skewMillis, { interval: "1 hour" })
+        expect(yield* step(clock, wrong)).toBe(0)
+        expect(yield* step(clock, wrong)).toBeLessThanOrEqual(1)
+        expect((yield* handedIn(process)).length).toBe(1)
       })
     )
   }
+})
 
-  it.live("T1 a process whose clock is an hour off looks once a slot after its first look, not more often", () =>
+describe("a process with schedules in several partitions", () => {
+  it.live("T1 a process looks once a slot at a schedule, though the answers of another partition are slow", () =>
     Effect.gen(function* () {
-      const { step } = yield* loopWithClock(yield* Fleet.joined(redis.url), 3_600_000)
-      for (let i = 0; i < 2; i++) yield* step
-      // one that is late shortens the next wait; three slots of a second are not done in less than two
-      expect((yield* step) + (yield* step) + (yield* step)).toBeGreaterThan(1_500)
+      const clock = yield* JumpingClock.make
+      const names = ["quick", "slow"]
+      expect(new Set(names.map((name) => Keys.partitionOf(name, 4))).size).toBe(2)
+      const process = yield* Fleet.joined(redis.url, living(clock))
+      const loop = yield* loopWithClock(clock, process, 0, {
+        names,
+        onAnswer: (name) => {
+          if (name === "slow") clock.forward(5_000)
+        }
+      })
+      yield* step(clock, loop)
+      loop.looks.length = 0
+      for (let i = 0; i < 8; i++) yield* step(clock, loop)
+      const times = Object.values(Object.groupBy(loop.looks, (slot) => slot)).map((looks) => looks!.length)
+      expect(times).toEqual(times.map(() => 2))
     })
   )
 })

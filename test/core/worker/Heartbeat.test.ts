@@ -1,14 +1,15 @@
 /** When the heartbeat looks for entries of dead processes (A1), and that what it takes over is worked on (A4). */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer } from "effect"
 import { ActorSystem } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
+import { FaultProxy } from "@eco2/core/testing"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as SteppedClock from "../SteppedClock.ts"
 
 const redis = Fleet.privateRedis()
-const lease = 300
+const { lease } = Fleet
 const isDone = ({ state }: { readonly state: string }) => state === "done"
 
 describe("the look for consumers without a lease", () => {
@@ -51,6 +52,68 @@ describe("the look for consumers without a lease", () => {
       yield* Fleet.until(client.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
       expect(Object.keys(yield* Fleet.consumersOf(client, "parcel.weigh"))).not.toContain("victim")
     })
+  )
+})
+
+describe("a process that was silent", () => {
+  it.live.skipIf(Fleet.onCluster)(
+    "A1 a process that was silent for longer than its lease takes nobody's work before a lease of good beats",
+    () =>
+      Effect.gen(function* () {
+        const proxy = yield* Effect.acquireRelease(
+          Effect.promise(() => FaultProxy.start(Number(new URL(redis.url).port))),
+          (started) => Effect.promise(() => started.close())
+        )
+        const client = yield* Fleet.joined(redis.url)
+        const worker = yield* Fleet.working(proxy.url, Fleet.parcelBehaviors())
+        const token = yield* worker.run(ActorSystem.use((system) => Effect.sync(system.token)))
+        const expiry = (name: string) =>
+          Effect.map(client.send("ZSCORE", Keys.alive, name), (score) => Number(score ?? NaN))
+        const registered = yield* expiry(token)
+        // by its third beat it may judge others
+        yield* Fleet.until(expiry(token), (now) => now > registered + lease)
+        proxy.hold()
+        const silentSince = yield* Fleet.timeOf(client)
+        yield* client.send("ZADD", Keys.alive, 1, "victim")
+        yield* Fleet.until(Fleet.timeOf(client), (now) => now > silentSince + 1.5 * lease)
+        const back = yield* Fleet.timeOf(client)
+        proxy.heal()
+        // condemned: the time of it, negative
+        const condemned = -(yield* Fleet.until(expiry("victim"), (score) => score < 0))
+        expect(condemned).toBeGreaterThanOrEqual(Math.floor(back) + lease)
+      })
+  )
+})
+
+describe("a mailbox that is served later than others", () => {
+  it.live(
+    "A1 a mailbox that is served later than others is searched for the work of the dead by one of the next beats, not a minute later",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const ghost = yield* Fleet.byHand(client, "ghost")
+        const id = yield* client.run(Fleet.submit())
+        yield* ghost.take("weigh")
+        yield* client.send("DEL", Keys.alive)
+        let looks = 0
+        const breaking: BrokenRedis.Breaking = new Map([["pending", () => void looks++]])
+        const gate = yield* Deferred.make<void>()
+        const late = Layer.unwrap(Effect.as(Deferred.await(gate), Fleet.parcelBehaviors()))
+        const early = Layer.effectDiscard(
+          ActorSystem.use((system) => system.serve({ mailbox: "early", concurrency: 1, take: () => Effect.void }))
+        )
+        const values = { lease: Duration.millis(lease), shutdownGrace: Duration.millis(100) }
+        const starting = yield* Effect.forkChild(
+          BrokenRedis.working(redis.url, Layer.merge(early, late), { breaking, values })
+        )
+        yield* Fleet.until(
+          Effect.sync(() => looks),
+          (partitions) => partitions >= 4
+        )
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(starting)
+        yield* Fleet.until(client.run(Fleet.jobOf(id)), isDone)
+      })
   )
 })
 

@@ -10,7 +10,8 @@ import * as Lease from "../../../packages/core/src/worker/Lease.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
-const lease = 300
+const { lease } = Fleet
+const minute = { lease: Duration.minutes(1) }
 /** Looks at the fleet a minute late: every lease is over. */
 const later = { clockOffsetMillis: 60_000 }
 const beat = (token: string, mode: "register" | "beat" | "leave" | "abandon" = "beat") =>
@@ -22,9 +23,9 @@ const token = ActorSystem.use((system) => Effect.sync(() => system.token()))
 describe("Lease.beat and Lease.condemn", () => {
   it.live("A1 a lease ends one LEASE after the last beat, and not before", () =>
     Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const almost = yield* Fleet.joined(redis.url, { clockOffsetMillis: lease - 200 })
-      const over = yield* Fleet.joined(redis.url, { clockOffsetMillis: lease + 1 })
+      const client = yield* Fleet.joined(redis.url, minute)
+      const almost = yield* Fleet.joined(redis.url, { ...minute, clockOffsetMillis: 45_000 })
+      const over = yield* Fleet.joined(redis.url, { ...minute, clockOffsetMillis: 60_001 })
       yield* client.run(beat("a", "register"))
       expect(yield* almost.run(condemn("a"))).toEqual([])
       expect((yield* almost.run(beat("b", "register"))).dead).toEqual([])
@@ -36,19 +37,19 @@ describe("Lease.beat and Lease.condemn", () => {
 
   it.live("A1 a beat's reply tells the earliest end of the other processes' leases", () =>
     Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
+      const client = yield* Fleet.joined(redis.url, minute)
       expect((yield* client.run(beat("a", "register"))).nextExpiryMillis).toBe(null)
       const { nextExpiryMillis } = yield* client.run(beat("b", "register"))
-      expect(nextExpiryMillis).toBeGreaterThan(lease / 2)
-      expect(nextExpiryMillis).toBeLessThanOrEqual(lease)
+      expect(nextExpiryMillis).toBeGreaterThan(30_000)
+      expect(nextExpiryMillis).toBeLessThanOrEqual(60_000)
       // of several it is the earliest
-      const far = yield* Fleet.joined(redis.url, later)
-      const farther = yield* Fleet.joined(redis.url, { clockOffsetMillis: 120_000 })
+      const far = yield* Fleet.joined(redis.url, { ...minute, ...later })
+      const farther = yield* Fleet.joined(redis.url, { ...minute, clockOffsetMillis: 120_000 })
       yield* client.run(beat("b", "leave"))
       yield* far.run(beat("c", "register"))
       yield* farther.run(beat("d", "register"))
       yield* client.run(beat("a"))
-      expect((yield* client.run(beat("e"))).nextExpiryMillis).toBeLessThanOrEqual(lease)
+      expect((yield* client.run(beat("e"))).nextExpiryMillis).toBeLessThanOrEqual(60_000)
     })
   )
 
@@ -189,7 +190,7 @@ describe("a fleet of processes", () => {
       yield* Deferred.await(begun)
       const two = yield* Fleet.working(redis.url, behaviors)
       const start = yield* Fleet.timeOf(one)
-      yield* Fleet.until(Fleet.timeOf(two), (now) => now > start + 4 * lease)
+      yield* Fleet.until(Fleet.timeOf(two), (now) => now > start + 3 * lease)
       expect(calls).toBe(1)
       yield* Deferred.succeed(gate, undefined)
       yield* Fleet.until(one.run(Fleet.jobOf(id)), ({ state }) => state === "done")

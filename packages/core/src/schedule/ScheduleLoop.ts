@@ -2,8 +2,9 @@
  * ScheduleLoop: looks at the schedules this process declares. It is a task of the worker's TimerLoop, which has the only
  * timer. A schedule is looked at when its next slot comes, and once a minute, which says that somebody still declares it; schedules of one partition
  * share a call. The look itself decides whether the slot is this process's (T1, fire.lua).
- * The moment is Redis's: each answer tells its clock, and how far this process's own is off. Waits are by the clock that only
- * goes forward (Elapsed), and a partition whose server is away holds no other up.
+ * The moment is Redis's: each answer tells its clock, and how far this process's own is off. That is kept for each partition:
+ * an answer that was slow to come makes that partition look later, and no other one too early. Waits are by the clock that
+ * only goes forward (Elapsed), and a partition whose server is away holds no other up.
  */
 import { Clock, Context, Effect, Layer, Metric } from "effect"
 import type { Scope } from "effect"
@@ -69,8 +70,9 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
   /** The same when an answer is lost: who asked again is told as the first time. */
   const process = randomUUID()
   const entries = new Map<string, Entry>()
-  /** Redis's clock less Elapsed; until it has told it, this process's own. */
-  let ahead = (yield* Clock.currentTimeMillis) - millis()
+  const ownAhead = (yield* Clock.currentTimeMillis) - millis()
+  /** Redis's clock less Elapsed, by partition; until it has told it, this process's own. */
+  const ahead = new Map<Partition, number>()
   const at = (partition: Partition) => [...entries.values()].filter((entry) => entry.partition === partition)
 
   const tell = Effect.fnUntraced(function* (entry: Entry, slot: number, outcome: Outcome, jobId: string) {
@@ -95,7 +97,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
   const prepare = Effect.fnUntraced(
     function* (entry: Entry) {
       const { name, overlap, timing, work } = entry.declared
-      const now = Math.floor(millis() + ahead)
+      const now = Math.floor(millis() + (ahead.get(entry.partition) ?? ownAhead))
       const slot = timing.latest(now)
       if (entry.prepared?.slot !== slot) entry.prepared = { slot, work: yield* work(new Date(slot)) }
       const look: Look = {
@@ -131,7 +133,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
       const looks = asked.map(({ look }) => look)
       const { now, outcomes } = yield* schedules.look(partition, process, looks)
       const answeredAt = millis()
-      ahead = now - answeredAt
+      ahead.set(partition, now - answeredAt)
       for (const [i, { entry, look }] of asked.entries()) {
         const { outcome, jobId } = outcomes[i]!
         const { timing } = entry.declared

@@ -113,8 +113,9 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
         )
       )
     }
-    // a gap that shows from now on is another one
+    // a gap that shows from now on is another one; nobody has caught up while the snapshot is applied
     staleSince = null
+    place = { ...place, count: -1 }
     yield* handlers.snapshot(state).pipe(Effect.onError(() => Effect.sync(stale)))
     place = head
     yield* Metric.update(loads, 1)

@@ -61,6 +61,8 @@ export const make = Effect.fnUntraced(function* (
   let lastBeat = goodSince
   // the first look comes as soon as we may reap
   let lastLook = goodSince - lookMillis + leaseMillis
+  /** Mailboxes served at the last look; none is given up. */
+  let lookedAt = 0
   let reconnects = redis.reconnects()
   /** Redis's clock less Elapsed. */
   let ahead = 0
@@ -191,9 +193,12 @@ export const make = Effect.fnUntraced(function* (
     const back = redis.reconnects() !== reconnects
     reconnects = redis.reconnects()
     const lookAfter = at - lastCleared < lateReadMillis ? leaseMillis : lookMillis
-    const look = back || workload.overlooked || at - lastLook >= lookAfter || suspects.size > 0
+    // in a mailbox served since, the dead may have left something too
+    const served = mailboxes().length > lookedAt && at - goodSince >= leaseMillis
+    const look = back || workload.overlooked || served || at - lastLook >= lookAfter || suspects.size > 0
     if (look) {
       lastLook = at
+      lookedAt = mailboxes().length
       workload.overlooked = false
     }
     const nextSuspects = new Set<string>()

@@ -75,7 +75,7 @@ export const make = Effect.fnUntraced(function* (options: {
       if ((lookAt.get(partition) ?? 0) <= millis()) yield* look(partition)
       for (const task of tasks) if (task.dueAt(partition) <= millis()) yield* task.run(partition)
       const next = Math.min(lookAt.get(partition) ?? 0, ...Array.from(tasks, (task) => task.dueAt(partition)))
-      yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(Math.max(1, next - millis())))
+      yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(Math.max(1, Math.ceil(next - millis()))))
     }
   })
   for (const partition of partitions) {
