@@ -138,7 +138,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
   })
 
   it.for([
-    { env: { LEASE: "abc" }, said: /LEASE is "abc"; allowed is a length of time/ },
+    { env: { LEASE: "abc" }, said: /LEASE is "abc"; allowed is a duration/ },
     { env: { PORT: "99999" }, said: /PORT is "99999"; allowed is a whole number from 0 to 65535/ },
     {
       env: { AUTH_MODE: "none", HOST: "0.0.0.0" },

@@ -102,7 +102,7 @@ describe("a worker that stops", () => {
     const id = await ann.accepted(photo)
     await system.models.waitForCall(1)
     const exit = worker.stop()
-    await worker.waitForLog(({ msg }) => msg === "stopping: finishing what is in work")
+    await worker.waitForLog(({ msg }) => msg === "stopping: finishing running work")
     const second = await ann.accepted(photo)
     expect(await exit).toEqual({ code: 0, signal: null })
     expect(kinds()).toEqual(["vision"])

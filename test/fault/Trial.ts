@@ -94,7 +94,7 @@ export const run = async (options: Options): Promise<Report> => {
       const now = Date.now()
       lostLeases.push({ place: from, kind: "lease lost", from: now - 3 * leaseMillis, to: now })
     }
-    if (line.msg === "lease was lost; interrupted what was in work") {
+    if (line.msg === "lease lost; running work interrupted") {
       leasesLost++
       const now = Date.now()
       // calls it made just before are still on their way to the ledger

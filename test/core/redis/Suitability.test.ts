@@ -23,7 +23,7 @@ const starting = (url: string, logs: LogLines.LogLines, redisCheck: "refuse" | "
   )
 const refusal = (url: string) => Effect.flip(starting(url, LogLines.make()))
 
-const unfit = "redis is not fit to hold jobs"
+const unfit = "redis does not meet the requirements"
 
 describe("a Redis that evicts", () => {
   it.live("a Redis that evicts is refused at start, with its policy, the one needed, and how to start anyway", () =>
@@ -32,8 +32,8 @@ describe("a Redis that evicts", () => {
       const error = yield* refusal(server.url)
       expect(error).toMatchObject({ _tag: "RedisUnsuitable" })
       expect(error.message).toBe(
-        `this Redis is not fit to hold jobs: 127.0.0.1:${server.port} has maxmemory-policy allkeys-lru, which deletes ` +
-          "jobs when memory is short, and noeviction is needed. REDIS_CHECK=warn starts all the same"
+        `this Redis does not meet the requirements: 127.0.0.1:${server.port} has maxmemory-policy allkeys-lru, which deletes ` +
+          "jobs when memory is short, and noeviction is needed. REDIS_CHECK=warn starts anyway"
       )
       const redis = new Redis(server.url)
       yield* Effect.addFinalizer(() => Effect.sync(() => redis.disconnect()))
@@ -114,7 +114,7 @@ describe("a Redis whose INFO is denied", () => {
       const context = yield* starting(server.url.replace("//", "//tenant:secret@"), logs)
       expect(yield* Effect.flatten(Effect.provideContext(MemoryUse.make, context))).toBe(0)
       expect(logs.lines.map(({ level, text }) => [level, text])).toEqual([
-        ["Warn", "redis does not let us look at its version and maxmemory-policy"]
+        ["Warn", "redis does not permit INFO; its version and maxmemory-policy are unknown"]
       ])
     })
   )

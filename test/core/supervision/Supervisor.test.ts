@@ -137,8 +137,8 @@ describe("Supervisor", () => {
         yield* TestClock.adjust("1 minute")
       }).pipe(Effect.provide(Logger.layer([logger])))
       expect(said).toEqual([
-        "Error loop failed; it goes on anew Error: death 1",
-        "Error loop failed too often; given up Error: death 2"
+        "Error loop failed; restarting it Error: death 1",
+        "Error loop failed too often; giving up Error: death 2"
       ])
     })
   )

@@ -424,7 +424,7 @@ describe("a role whose actor fails too often", () => {
       yield* Fleet.until(
         Effect.sync(() => new Set(said.map(({ msg }) => String(msg)))),
         (all) =>
-          all.has("handed back what was not finished") &&
+          all.has("handed back unfinished work") &&
           all.has("failing cannot go on: broken failed too often: 6 times within 1m")
       )
       const heard: Array<string> = []

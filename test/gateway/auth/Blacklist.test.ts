@@ -63,7 +63,7 @@ describe("Blacklist", () => {
         const list = yield* Blacklist.make({ maxAge })
         yield* eventually(proxy.connections, (count) => count === 2)
         proxy.refuse()
-        const blind = "revocations do not arrive; the last known list serves"
+        const blind = "revocations do not arrive; using the last known list"
         const old = "the list of revocations is too old; nobody is let in"
         yield* Effect.repeat(
           Effect.andThen(TestClock.adjust("1 second"), TestClock.withLive(Effect.sleep("5 millis"))),

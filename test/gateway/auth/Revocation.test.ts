@@ -278,7 +278,7 @@ describe("authz cut off from Redis", () => {
     expect(await statusOf(authz, "meanwhile 49")).toBe(200)
     expect(await statusOf(authz, "before")).toBe(403)
     expect((await send(authz.address, "/readyz")).status).toBe(200)
-    const blind = "revocations do not arrive; the last known list serves"
+    const blind = "revocations do not arrive; using the last known list"
     await until(
       async () => authz.logs.filter(({ msg }) => msg === blind).length,
       (count) => count === 1
@@ -288,7 +288,7 @@ describe("authz cut off from Redis", () => {
     for (let i = 0; i < 49; i++) expect(await statusOf(authz, `meanwhile ${i}`)).toBe(403)
     expect(await metric(authz, "eco2_authz_blind")).toBe(0)
     await until(
-      async () => authz.logs.filter(({ msg }) => msg === "revocations arrive again; what was missed is known").length,
+      async () => authz.logs.filter(({ msg }) => msg === "revocations arrive again; missed ones are loaded").length,
       (count) => count === 1
     )
     expect(authz.logs.filter(({ msg }) => msg === blind)).toHaveLength(1)

@@ -75,10 +75,10 @@ describe("a role", () => {
     for (const role of ["gateway", "scan-worker"] as const) {
       await expect(start(role, env)).rejects.toMatchObject({
         _tag: "RedisUnsuitable",
-        message: expect.stringContaining("noeviction is needed. REDIS_CHECK=warn starts all the same")
+        message: expect.stringContaining("noeviction is needed. REDIS_CHECK=warn starts anyway")
       })
       const warned = await serving(role, { REDIS_CHECK: "warn" })
-      expect(warned.logs.filter(({ msg }) => msg === "redis is not fit to hold jobs")).toHaveLength(1)
+      expect(warned.logs.filter(({ msg }) => msg === "redis does not meet the requirements")).toHaveLength(1)
     }
     await admin.config("SET", "maxmemory-policy", "noeviction")
   })

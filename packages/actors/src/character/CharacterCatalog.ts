@@ -46,7 +46,7 @@ export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | 
             (error) => PostgresError.isTransient(error) && published.size > 0,
             () =>
               Effect.as(
-                Effect.logWarning("the catalogue is taken from what was published: Postgres is away"),
+                Effect.logWarning("Postgres does not answer; catalogue loaded from the topic"),
                 new Map(published)
               )
           ),
@@ -79,7 +79,7 @@ export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | 
         ? follow
         : Effect.forkScoped(
             Effect.tapError(follow, (error) =>
-              Effect.logError("the catalogue cannot be loaded").pipe(Effect.annotateLogs({ error: error.message }))
+              Effect.logError("catalogue cannot be loaded").pipe(Effect.annotateLogs({ error: error.message }))
             )
           )
 

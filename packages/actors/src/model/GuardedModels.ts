@@ -157,7 +157,7 @@ export const layer: Layer.Layer<
             Effect.gen(function* () {
               const asked = error.retryAfterMillis === null ? unnamedPause : Duration.millis(error.retryAfterMillis)
               const pause = Duration.min(asked, longestPause)
-              yield* Effect.logWarning("provider asks for fewer calls; paused for the fleet").pipe(
+              yield* Effect.logWarning("provider rate limit reached; model paused for the fleet").pipe(
                 Effect.annotateLogs({ model, pause_ms: Duration.toMillis(pause), asked_ms: Duration.toMillis(asked) })
               )
               // the job waits as it was told, whoever else hears of it; many are told at once

@@ -56,7 +56,7 @@ export const duration = (
   const bounds = `at least ${options.min ?? "1 milli"}${options.max === undefined ? "" : ` and at most ${options.max}`}`
   return parsed(name, {
     default: Duration.fromInputUnsafe(options.default),
-    allowed: `a length of time of ${bounds}, such as "15 seconds" or "1 hour"`,
+    allowed: `a duration of ${bounds}, such as "15 seconds" or "1 hour"`,
     parse: (text) => {
       const value = /^\d+$/.test(text)
         ? Duration.seconds(Number(text))
@@ -97,7 +97,7 @@ export interface Rate {
 export const rate = (name: string, options: { readonly default: Rate | null }) =>
   parsed<Rate | null>(name, {
     default: options.default,
-    allowed: 'off, or a number and a length of time, such as "60/minute" or "5/10 seconds"',
+    allowed: 'off, or a number and a duration, such as "60/minute" or "5/10 seconds"',
     parse: (text) => {
       if (text === "off") return null
       const [, number = "", length = ""] = /^(\d{1,9})\/(.+)$/.exec(text) ?? []

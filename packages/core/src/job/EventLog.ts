@@ -118,7 +118,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
     ) {
       const reader = yield* redis.reader(partitions[0]!.root)
       const byKey = new Map(partitions.map((partition) => [partition.events, partition]))
-      const tail = ReadLoop.make({ begins: "event tail interrupted", ends: "event tail goes on" })
+      const tail = ReadLoop.make({ begins: "event tail interrupted", ends: "event tail continues" })
       const catchUp = Effect.fnUntraced(function* () {
         // trimmed past our place, or beyond the end: the server lost data or we were away too long
         for (const partition of partitions) {

@@ -55,7 +55,7 @@ export class BreakerOpen extends Schema.TaggedError<BreakerOpen>()("BreakerOpen"
   retryAfter: Schema.Duration
 }) {
   override get message() {
-    return `breaker ${this.breaker} is open; worth another try in ${Duration.format(this.retryAfter)}`
+    return `breaker ${this.breaker} is open; try again in ${Duration.format(this.retryAfter)}`
   }
 }
 
@@ -113,7 +113,7 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
     const { clockOffsetMillis } = yield* CoreConfig
     const scope = yield* Effect.scope
     const gauges = yield* Effect.serviceOption(Gauges)
-    const outage = OutageLog.make("breakers cannot be asked; going by what was known", "breakers are asked again")
+    const outage = OutageLog.make("breaker state cannot be read; using the last known", "breaker state is read again")
     const breakers = new Map<string, Known>()
     const of = (breaker: Breaker): Known => {
       const found = breakers.get(breaker.name)

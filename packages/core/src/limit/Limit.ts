@@ -52,7 +52,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
   retryAfter: Schema.Duration
 }) {
   override get message() {
-    return `limit ${this.limit} has no room; worth another try in ${Duration.format(this.retryAfter)}`
+    return `limit ${this.limit} has no room; try again in ${Duration.format(this.retryAfter)}`
   }
 }
 

@@ -90,7 +90,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     const leaseMillis = Duration.toMillis(config.lease)
     const store = LimitStore.make(redis, { clockOffsetMillis: config.clockOffsetMillis, leaseMillis })
     const permits = yield* Permits.make(store, leaseMillis)
-    const settling = OutageLog.make("a limit could not be told what was used", "limits are told again")
+    const settling = OutageLog.make("limit usage could not be reported", "limit usage is reported again")
     let arrivals = 0
 
     /** The result of the work does not wait for it. What is lost with Redis away: a permit until its lease is over. */

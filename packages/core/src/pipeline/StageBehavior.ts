@@ -256,7 +256,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         const begun = yield* store.begin(holdings).pipe(
           Effect.retry({ schedule: Retry.settling, while: isTransient, times: 20 }),
           Effect.catch((error) =>
-            Effect.logError("entries could not be begun; they are taken up again").pipe(
+            Effect.logError("entries could not be begun; they will be delivered again").pipe(
               Effect.annotateLogs({ stage: mailbox, error: error.message }),
               Effect.andThen(Effect.sync(() => held.forEach(system.drop))),
               Effect.as([])

@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     if (answer === "unsettled") return null
     if (answer.outcome === "lost" || answer.outcome === "gone") {
       yield* Metric.update(lateResults, 1)
-      yield* Effect.logWarning("result came too late: the job stands elsewhere").pipe(
+      yield* Effect.logWarning("late result dropped: the job has moved on").pipe(
         Effect.annotateLogs({ outcome: answer.outcome })
       )
       return null

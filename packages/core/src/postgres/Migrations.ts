@@ -31,7 +31,7 @@ export class MigrationChanged extends Schema.TaggedError<MigrationChanged>()("Mi
   applied: Schema.String
 }) {
   override get message() {
-    return `migration ${this.migration} is not what was applied as ${this.applied}: an applied file never changes, add a new one`
+    return `migration ${this.migration} differs from the applied ${this.applied}; never change an applied file, add a new one`
   }
 }
 

@@ -116,7 +116,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     const objections = heard.flatMap(ServerInfo.objections)
     if (objections.length === 0 || objections.join() === objected) return Effect.void
     objected = objections.join()
-    return Effect.logWarning("redis is not fit to hold jobs").pipe(Effect.annotateLogs({ objections }))
+    return Effect.logWarning("redis does not meet the requirements").pipe(Effect.annotateLogs({ objections }))
   })
 
   const counted = <A>(effect: Effect.Effect<A, RedisError>) => Effect.andThen(Metric.update(redisCommands, 1), effect)

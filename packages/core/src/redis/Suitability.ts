@@ -1,6 +1,6 @@
 /**
  * Suitability: a process starts only on a Redis that can keep jobs: 7.0 or newer, and evicting nothing. Asked once a start,
- * of every master; REDIS_CHECK=warn starts all the same and says why it should not have. After a reconnect, which may have
+ * of every master; REDIS_CHECK=warn starts anyway and says why it should not have. After a reconnect, which may have
  * led to another server, RedisClient looks again and warns.
  */
 import { Effect, Schema } from "effect"
@@ -14,7 +14,7 @@ export class RedisUnsuitable extends Schema.TaggedError<RedisUnsuitable>()("Redi
   objections: Schema.Array(Schema.String)
 }) {
   override get message() {
-    return `this Redis is not fit to hold jobs: ${this.objections.join("; ")}. REDIS_CHECK=warn starts all the same`
+    return `this Redis does not meet the requirements: ${this.objections.join("; ")}. REDIS_CHECK=warn starts anyway`
   }
 }
 
@@ -25,7 +25,7 @@ export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisCli
     const redis = yield* RedisClient
     const servers = yield* Effect.catchTag(redis.servers, "RedisRefused", (error) =>
       Effect.as(
-        Effect.logWarning("redis does not let us look at its version and maxmemory-policy").pipe(
+        Effect.logWarning("redis does not permit INFO; its version and maxmemory-policy are unknown").pipe(
           Effect.annotateLogs({ error: error.message })
         ),
         []
@@ -33,7 +33,7 @@ export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisCli
     )
     const untold = servers.filter((info) => ServerInfo.untold(info).length > 0)
     if (untold.length > 0) {
-      yield* Effect.logWarning("redis does not tell all that makes it fit to hold jobs").pipe(
+      yield* Effect.logWarning("redis INFO lacks fields; whether it meets the requirements is unknown").pipe(
         Effect.annotateLogs({
           servers: untold.map(({ server }) => server),
           untold: [...new Set(untold.flatMap(ServerInfo.untold))]
@@ -43,6 +43,6 @@ export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisCli
     const objections = servers.flatMap(ServerInfo.objections)
     if (objections.length === 0) return
     if (redisCheck === "refuse") return yield* new RedisUnsuitable({ objections })
-    yield* Effect.logWarning("redis is not fit to hold jobs").pipe(Effect.annotateLogs({ objections }))
+    yield* Effect.logWarning("redis does not meet the requirements").pipe(Effect.annotateLogs({ objections }))
   }
 )

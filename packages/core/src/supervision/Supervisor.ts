@@ -76,13 +76,13 @@ export const make = ({ stopping = () => false }: { readonly stopping?: () => boo
       if (failures.length > maxRestarts) {
         const error = new LoopFailed({ loop, failures: failures.length, withinMillis })
         trouble ??= error.message
-        yield* Effect.logError("loop failed too often; given up", cause).pipe(Effect.annotateLogs({ loop }))
+        yield* Effect.logError("loop failed too often; giving up", cause).pipe(Effect.annotateLogs({ loop }))
         yield* Deferred.fail(failed, error)
         return null
       }
       const pause = Duration.millis(Math.min(firstPauseMillis * 2 ** (failures.length - 1), longestPauseMillis))
       yield* Metric.update(restarted, 1)
-      yield* Effect.logError("loop failed; it goes on anew", cause).pipe(
+      yield* Effect.logError("loop failed; restarting it", cause).pipe(
         Effect.annotateLogs({ loop, failures: failures.length })
       )
       return pause

@@ -107,7 +107,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
         Effect.flatMap((error) =>
           error === undefined
             ? Effect.void
-            : Effect.logError("a topic's value is unreadable; left out").pipe(
+            : Effect.logError("topic value is unreadable; left out").pipe(
                 Effect.annotateLogs({ field: name, error: String(error) })
               )
         )
@@ -124,7 +124,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
   yield* Effect.addFinalizer(() => part)
   yield* Effect.onError(load(), () => part)
 
-  const outage = OutageLog.make("a topic's snapshot cannot be had", "a topic's snapshot is there")
+  const outage = OutageLog.make("topic snapshot cannot be loaded", "topic snapshot is loaded again")
   const reload = Effect.suspend(() =>
     Effect.sleep(Duration.millis(Math.max(0, loadedAt + loadSpacingMillis - now())))
   ).pipe(
@@ -153,7 +153,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
     const event = yield* Effect.result(topic.decode(field(entry.fields, "e") ?? ""))
     if (event._tag === "Failure") {
       stale()
-      return yield* Effect.logError("a topic's event is unreadable; the snapshot is taken again").pipe(
+      return yield* Effect.logError("topic event is unreadable; loading the snapshot again").pipe(
         Effect.annotateLogs({ entry: entry.id, error: String(event.failure) }),
         said
       )

@@ -59,7 +59,7 @@ export const make = Effect.fnUntraced(function* (
   const topics = new Map<string, Followed>()
   const wake = yield* Queue.sliding<void>(1)
   let answeredAt = now()
-  const follow = ReadLoop.make({ begins: "topics are not heard", ends: "topics are heard again" })
+  const follow = ReadLoop.make({ begins: "topic events do not arrive", ends: "topic events arrive again" })
   /** The read under way; another object each time. */
   let running: { readonly unblock: Effect.Effect<void> } | null = null
 

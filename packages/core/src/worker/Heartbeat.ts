@@ -52,7 +52,7 @@ export const make = Effect.fnUntraced(function* (
   const beatMillis = leaseMillis / 3
   const wake = yield* Queue.sliding<void>(1)
   const decodeEntries = decodeReply("XRANGE", Entries)
-  const outage = OutageLog.make("heartbeat failed", "heartbeat goes on")
+  const outage = OutageLog.make("heartbeat failed", "heartbeat succeeds again")
   const newToken = () => `${role}.${randomUUID()}`
 
   let token = newToken()
@@ -169,7 +169,7 @@ export const make = Effect.fnUntraced(function* (
     goodSince = millis()
     // what is taken back below while its fiber still ends is found by the next look
     lastLook = goodSince - lookMillis
-    yield* Effect.logWarning("lease was lost; interrupted what was in work").pipe(
+    yield* Effect.logWarning("lease lost; running work interrupted").pipe(
       Effect.annotateLogs({ process: old, entries: workload.deliveries.size })
     )
     for (const delivery of [...workload.deliveries.values()])
@@ -249,7 +249,7 @@ export const make = Effect.fnUntraced(function* (
       Effect.timeoutOption("2 seconds"),
       Effect.ignore,
       // stopping because of this very bug, perhaps: the lease runs out by itself
-      Effect.catchDefect((defect) => Effect.logError("the lease could not be given back", Cause.die(defect)))
+      Effect.catchDefect((defect) => Effect.logError("lease could not be released", Cause.die(defect)))
     )
   }
 })

@@ -26,7 +26,7 @@ export const run = Effect.fnUntraced(function* (
   yield* Effect.timeoutOption(readersEnded, lastRead)
   const idle = workload.until(() => workload.deliveries.size === 0)
   if (workload.deliveries.size > 0) {
-    yield* Effect.logInfo("stopping: finishing what is in work").pipe(
+    yield* Effect.logInfo("stopping: finishing running work").pipe(
       Effect.annotateLogs({ entries: workload.deliveries.size, grace: Duration.format(grace) })
     )
   }
@@ -37,7 +37,7 @@ export const run = Effect.fnUntraced(function* (
       concurrency: "unbounded",
       discard: true
     }).pipe(Effect.andThen(idle), Effect.timeoutOption(handBack))
-    yield* Effect.logInfo("handed back what was not finished").pipe(Effect.annotateLogs({ entries: rest.length }))
+    yield* Effect.logInfo("handed back unfinished work").pipe(Effect.annotateLogs({ entries: rest.length }))
   }
   workload.abandoned = true
   yield* heartbeat.leave

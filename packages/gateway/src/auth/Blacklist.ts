@@ -91,7 +91,7 @@ export const make = Effect.fnUntraced(function* (options: {
         }
       })
   })
-  yield* Effect.logInfo("revocations are known").pipe(
+  yield* Effect.logInfo("revocations loaded").pipe(
     Effect.annotateLogs({ tokens: revoked.size, millis: clock.currentTimeMillisUnsafe() - begun })
   )
 
@@ -110,9 +110,9 @@ export const make = Effect.fnUntraced(function* (options: {
     }
     const [blind, tooOld] = [subscription.blind(), isTooOld()]
     const said: Array<Effect.Effect<void>> = []
-    if (blind && !wasBlind) said.push(Effect.logWarning("revocations do not arrive; the last known list serves"))
+    if (blind && !wasBlind) said.push(Effect.logWarning("revocations do not arrive; using the last known list"))
     if (tooOld && !wasTooOld) said.push(Effect.logError("the list of revocations is too old; nobody is let in"))
-    if (!blind && wasBlind) said.push(Effect.logInfo("revocations arrive again; what was missed is known"))
+    if (!blind && wasBlind) said.push(Effect.logInfo("revocations arrive again; missed ones are loaded"))
     wasBlind = blind
     wasTooOld = tooOld
     return Effect.all(said, { discard: true })
