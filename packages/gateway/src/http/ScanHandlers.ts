@@ -202,7 +202,9 @@ export const layer = (config: GatewayConfig) =>
 
       return handlers
         .handleRaw("submit", ({ request }) =>
-          respond(Effect.scoped(submit(request))).pipe(Tracing.spanOf("scan.submit", request.headers.traceparent ?? ""))
+          respond(Effect.scoped(submit(request))).pipe(
+            Tracing.spanUnder("scan.submit", Tracing.parse(request.headers.traceparent ?? ""))
+          )
         )
         .handleRaw("result", ({ params, request }) => respond(result(request, params.job_id)))
         .handleRaw("resultOld", ({ params, request }) => respond(result(request, params.job_id)))
