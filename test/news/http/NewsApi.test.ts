@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { FaultProxy, PostgresServer, RedisServer } from "@eco2/core/testing"
+import { refusals } from "../../harness/Described.ts"
 import { Duration, Layer, ManagedRuntime, Schema } from "effect"
 import { Redis } from "ioredis"
 import { Article } from "../../../packages/news/src/domain/Article.ts"
@@ -115,6 +116,8 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect(response.status).toBe(status)
     const body: unknown = await response.json()
     expect(body).toMatchObject({ code })
+    const described: unknown = await (await get("/openapi.json")).json()
+    expect(refusals(described, "GET", "/api/v1/info/news")).toContain(`${status} ${code}`)
     if (status === 422) {
       expect(field(body, "detail")).toEqual([
         { loc: ["query", query.split("=")[0]], msg: expect.any(String), type: expect.any(String) }
