@@ -12,7 +12,7 @@ const decodeId = Schema.decodeEffect(Job.JobId)
 /** What is no job id names no job: the gateway would say so too. */
 const jobPath = (id: string) =>
   Effect.mapBoth(decodeId(id), {
-    onFailure: () => fail("notFound", "there is no such thing (NOT_FOUND)"),
+    onFailure: () => fail("notFound", "not found (NOT_FOUND)"),
     onSuccess: (job_id) => ({ params: { job_id } })
   })
 const text = (name: string, description: string) =>

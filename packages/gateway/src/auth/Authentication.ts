@@ -13,7 +13,7 @@ import * as Tokens from "./Tokens.ts"
 /** Requests judged, by `outcome`: allowed, or the code of the refusal; in authz also open (needs no token). */
 export const decisions = Metric.counter("eco2_authz_decisions_total", {
   incremental: true,
-  description: "requests let in or refused"
+  description: "requests allowed or refused"
 })
 export const count = (outcome: string) => Metric.update(Metric.withAttributes(decisions, { outcome }), 1)
 
@@ -26,9 +26,9 @@ export interface Identity {
 
 type Headers = { readonly [name: string]: string | undefined }
 
-const missing = Refusal.make(401, "UNAUTHORIZED", "a token is needed: Authorization: Bearer, or cookie s_access")
+const missing = Refusal.make(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
 const revoked = Refusal.make(403, "TOKEN_REVOKED", "the token was revoked")
-const unknown = Refusal.unavailable("whether the token was revoked cannot be told now; try again")
+const unknown = Refusal.unavailable("it is unknown now whether the token was revoked; try again")
 /** Why nobody is let in. */
 export type Refused = Tokens.Refused | typeof missing | typeof revoked | typeof unknown
 

@@ -71,7 +71,7 @@ const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly a
   return of((request) => {
     const { host = "" } = request.headers
     if (!options.anyHost && isForeignName(host)) {
-      return Effect.fail(Refusal.make(403, "HOST_NOT_ALLOWED", `this server does not answer for ${host}`))
+      return Effect.fail(Refusal.make(403, "HOST_NOT_ALLOWED", `this server does not serve the host ${host}`))
     }
     return isOwnOrigin(request, options.corsOrigins) ? caller(request) : Effect.fail(notAllowed(request))
   })

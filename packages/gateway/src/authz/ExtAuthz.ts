@@ -17,8 +17,8 @@ const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"])
 const nobody = { "x-user-id": "", "x-auth-provider": "" }
 const open = HttpServerResponse.empty({ status: 200, headers: nobody })
 
-const malformed = Refusal.make(400, "MALFORMED_PATH", "the path could be read in more than one way")
-const internal = Refusal.make(403, "FORBIDDEN", "not from outside")
+const malformed = Refusal.make(400, "MALFORMED_PATH", "the path is ambiguous")
+const internal = Refusal.make(403, "FORBIDDEN", "not available from outside")
 
 const hostOfTarget = /^[a-z]+:\/\/[^/?#\\]*/i
 

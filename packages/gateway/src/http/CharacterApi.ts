@@ -7,7 +7,7 @@ import { Authorization } from "../auth/Authorization.ts"
 
 const User = {
   "x-user-id": Schema.optionalKey(Schema.String).annotate({
-    description: "Who asks; set by the mesh (AUTH_MODE=header)"
+    description: "The user; set by the mesh (AUTH_MODE=header)"
   })
 }
 /** There is no database, or it does not answer. */
@@ -21,14 +21,14 @@ export class CharacterGroup extends HttpApiGroup.make("character").add(
       "cache-control": Schema.Literal("public, max-age=30")
     }),
     error: unavailable
-  }).annotate(OpenApi.Summary, "All characters, and the category each stands for"),
+  }).annotate(OpenApi.Summary, "All characters, with the category of each"),
   HttpApiEndpoint.get("mine", "/api/v1/users/me/characters", {
     headers: User,
     success: HttpApiSchema.WithHeaders(Schema.Array(Characters.OwnedCharacter), own),
     error: unavailable
   })
     .middleware(Authorization)
-    .annotate(OpenApi.Summary, "The user's characters; who has none yet is given the default one"),
+    .annotate(OpenApi.Summary, "The user's characters; a user without any gets the default one"),
   HttpApiEndpoint.get("ownership", "/api/v1/users/me/characters/:name/ownership", {
     params: { name: Schema.String },
     headers: User,

@@ -21,13 +21,13 @@ export class PolicyOpsGroup extends HttpApiGroup.make("policies")
     HttpApiEndpoint.get("list", `${base}/policies`, {
       success: Schema.Array(PolicyState),
       error: refused
-    }).annotate(OpenApi.Summary, "What is set, mailbox by mailbox"),
+    }).annotate(OpenApi.Summary, "The policies of all mailboxes"),
     HttpApiEndpoint.patch("change", `${base}/policies/:mailbox`, {
       params: { mailbox: Schema.String },
       payload: Policies.Change,
       success: PolicyState,
       error: [...missing, Refusal.declared(400, "INVALID_JSON"), Refusal.invalidField]
-    }).annotate(OpenApi.Summary, "Changes a mailbox's policy; every process works by it within a second")
+    }).annotate(OpenApi.Summary, "Changes a mailbox's policy; every process follows within a second")
   )
   .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Policies", description: "For operators: needs X-Internal-Secret." })) {}

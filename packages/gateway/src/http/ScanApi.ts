@@ -51,19 +51,19 @@ const Models = Schema.Struct({ models: Schema.Array(Schema.String), default: Sch
 const User = {
   "x-user-id": Schema.optionalKey(Schema.String).annotate({
     description:
-      "Who asks; set by the mesh (AUTH_MODE=header). With AUTH_MODE=jwt it counts for nothing: Authorization: Bearer, or cookie s_access"
+      "The user; set by the mesh (AUTH_MODE=header). Ignored with AUTH_MODE=jwt, which takes Authorization: Bearer, or cookie s_access"
   })
 }
 const Submit = {
   ...User,
   "x-idempotency-key": Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[\x20-\x7e]{1,255}$/))).annotate({
-    description: "Same user and key: the same job. At most 255 printable ASCII characters"
+    description: "The same user and key give the same job. At most 255 printable ASCII characters"
   })
 }
 const Resume = {
   ...User,
   "last-event-id": Schema.optionalKey(Schema.String).annotate({
-    description: "Last seq seen; the stream goes on after it"
+    description: "Last seq seen; the stream continues after it"
   })
 }
 const JobPath = { job_id: Job.JobId }
@@ -114,7 +114,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
   HttpApiEndpoint.get("result", "/api/v1/scan/:job_id/result", resultCall)
     .middleware(UnknownJob)
     .middleware(Authorization)
-    .annotate(OpenApi.Summary, "Result, or how far the job is"),
+    .annotate(OpenApi.Summary, "Result, or progress of the job"),
   HttpApiEndpoint.get("resultOld", "/api/v1/scan/result/:job_id", resultCall)
     .middleware(UnknownJob)
     .middleware(Authorization)
@@ -150,7 +150,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     .annotate(OpenApi.Summary, "Cancel a job"),
   HttpApiEndpoint.get("categories", "/api/v1/scan/categories", { success: Schema.Array(ScanCategory) }).annotate(
     OpenApi.Summary,
-    "The kinds of waste and how each is put out"
+    "The kinds of waste, and how to dispose of each"
   ),
   HttpApiEndpoint.get("models", "/api/v1/scan/models", { headers: User, success: Models })
     .middleware(Authorization)

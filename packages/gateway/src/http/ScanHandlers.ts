@@ -83,7 +83,7 @@ export const layer = (config: GatewayConfig) =>
           request: scan
         } = yield* ScanSubmission.parse(text, { imageHosts: config.imageHosts, models })
         if (image !== null && (yield* Effect.mapError(memoryUse, fromRedis)) > fullFrom) {
-          return yield* Refusal.make(503, "STORAGE_FULL", "no room for images now; try again later", "10 seconds")
+          return yield* Refusal.make(503, "STORAGE_FULL", "the store has no room for images now; try again later", "10 seconds")
         }
         const { created, id } = yield* Pipeline.submit(ScanPipeline, scan, {
           owner: user,
@@ -95,7 +95,7 @@ export const layer = (config: GatewayConfig) =>
           Effect.provideService(Keyspace, keyspace),
           Effect.mapError(SubmitRefusal.of)
         )
-        yield* Effect.logInfo(created ? "scan accepted" : "scan was accepted before").pipe(
+        yield* Effect.logInfo(created ? "scan accepted" : "scan already accepted").pipe(
           Effect.annotateLogs({ job_id: id, model: scan.model, image_bytes: image?.length ?? 0 })
         )
         return accepted(id)

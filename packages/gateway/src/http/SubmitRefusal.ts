@@ -21,7 +21,7 @@ export const of = (error: SubmitError) => {
     case "InputTooLarge":
       return Refusal.make(413, "INPUT_TOO_LARGE", error.message)
     case "IdempotencyConflict":
-      return Refusal.make(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key came before with another body")
+      return Refusal.make(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key was used before with another body")
     case "MailboxFull":
       return Refusal.make(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
     case "LaneFull":
@@ -30,7 +30,7 @@ export const of = (error: SubmitError) => {
       return Refusal.make(
         429,
         "RATE_LIMITED",
-        "too many of your scans in a short time; try again later",
+        "you submitted too many scans in a short time; try again later",
         error.retryAfter
       )
     case "UploadGone":

@@ -18,7 +18,7 @@ const invalidKey = Refusal.make(
   "X-Idempotency-Key must be 1 to 255 printable ASCII characters"
 )
 export const noResult = Refusal.make(404, "RESULT_NOT_FOUND", "no such job, or it has expired")
-export const nothing = Refusal.make(404, "NOT_FOUND", "there is no such thing")
+export const nothing = Refusal.make(404, "NOT_FOUND", "not found")
 
 /** A stream is asked for by a job id. */
 export class InvalidJobId extends HttpApiMiddleware.Service<InvalidJobId>()("@eco2/gateway/http/InvalidJobId", {

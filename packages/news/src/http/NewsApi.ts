@@ -46,17 +46,17 @@ export class NewsGroup extends HttpApiGroup.make("news").add(
     query: {
       category: one(lists, "By default all"),
       limit: text("Articles of a page, 1 to 50; default 10"),
-      cursor: text("next_cursor of the page before; the newest without"),
+      cursor: text("next_cursor of the page before; without it the newest"),
       source: one(NewsQuery.allSources, "By default all"),
       has_image: text("true, 1, yes or on: only articles with a picture; false, 0, no or off: all")
     },
-    headers: { "if-none-match": text("ETag of the page as it is known: 304 where it is the same") },
+    headers: { "if-none-match": text("ETag of a page you have; 304 if it has not changed") },
     success: [
       HttpApiSchema.WithHeaders(ArticleList, { etag: Schema.String, "cache-control": Schema.String }),
-      HttpApiSchema.Empty(304).annotate({ description: "As known" })
+      HttpApiSchema.Empty(304).annotate({ description: "Not changed" })
     ],
     error: [...NewsQuery.refusals, Refusal.declared(503, "UNAVAILABLE"), Refusal.declared(500, "INTERNAL")]
-  }).annotate(OpenApi.Summary, "News, the newest first, page by page"),
+  }).annotate(OpenApi.Summary, "News, newest first, page by page"),
   HttpApiEndpoint.get("categories", "/api/v1/info/news/categories", { success: Categories }).annotate(
     OpenApi.Summary,
     "The categories, by their Korean names"
