@@ -1,4 +1,4 @@
-/** What a service answers to what it does not do: declared refusals, requests its schemas do not read, defects. */
+/** Declared refusals, requests that a schema does not decode, and defects, as responses. */
 import { describe, expect, it } from "@effect/vitest"
 import { ErrorBody, Refusal } from "@eco2/core/service"
 import { Context, Effect, Layer, Logger, Schema } from "effect"
@@ -36,32 +36,32 @@ const get = async (path: string) => {
   return [response.status, await response.text(), response.headers.get("retry-after")] as const
 }
 
-describe("a refusal", () => {
-  it("is {detail, code} under its status, and its Retry-After is rounded up: earlier is refused again", async () => {
+describe("Refusal", () => {
+  it("a refusal is answered as {detail, code} with its status; its Retry-After is rounded up, as an earlier request is refused again", async () => {
     expect(await get("/refused")).toEqual([429, '{"detail":"come back","code":"FULL"}', "2"])
   })
 
-  it("has one response, whether an HttpApi answers or a route of its own", async () => {
+  it("a refusal has the same response from an HttpApi and from a route of its own", async () => {
     const response = await Effect.runPromise(Refusal.respond(Effect.fail(full)))
     expect([response.status, response.headers["retry-after"]]).toEqual([429, "2"])
     expect(Refusal.toResponse(Refusal.unavailable("away", "1 millis")).headers["retry-after"]).toBe("1")
     expect(Refusal.toResponse(Refusal.make(401, "WHO", "?")).headers["www-authenticate"]).toBe("Bearer")
   })
 
-  it("that an endpoint does not declare is no failure of its schema's", () => {
+  it("a refusal with another status, code or kind of detail is not the declared one", () => {
     const isDeclared = Schema.is(Refusal.declared(404, "GONE"))
     const others = [Refusal.make(404, "AWAY", ""), Refusal.make(410, "GONE", ""), Refusal.make(404, "GONE", [])]
     expect([Refusal.make(404, "GONE", ""), ...others].map(isDeclared)).toEqual([true, false, false, false])
   })
 })
 
-describe("what an endpoint does not answer itself", () => {
-  it("a request that its schema does not read is 400 INVALID_REQUEST", async () => {
+describe("ErrorBody.Failures", () => {
+  it("a request that its schema does not decode is answered with 400 INVALID_REQUEST", async () => {
     expect(await get("/counted?n=1.5")).toEqual([400, expect.stringContaining('"code":"INVALID_REQUEST"'), null])
     expect((await get("/counted?n=1"))[0]).toBe(204)
   })
 
-  it.each(["/broken", "/unwritten"])("%s is 500 INTERNAL, without a word of why, and is logged", async (path) => {
+  it.each(["/broken", "/unwritten"])("the defect of %s is answered with 500 INTERNAL without its reason, and is logged", async (path) => {
     logs.length = 0
     expect(await get(path)).toEqual([500, '{"detail":"internal error","code":"INTERNAL"}', null])
     expect(logs.flat()).toEqual(["request failed"])

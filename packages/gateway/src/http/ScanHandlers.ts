@@ -83,7 +83,12 @@ export const layer = (config: GatewayConfig) =>
           request: scan
         } = yield* ScanSubmission.parse(text, { imageHosts: config.imageHosts, models })
         if (image !== null && (yield* Effect.mapError(memoryUse, fromRedis)) > fullFrom) {
-          return yield* Refusal.make(503, "STORAGE_FULL", "the store has no room for images now; try again later", "10 seconds")
+          return yield* Refusal.make(
+            503,
+            "STORAGE_FULL",
+            "the store has no room for images now; try again later",
+            "10 seconds"
+          )
         }
         const { created, id } = yield* Pipeline.submit(ScanPipeline, scan, {
           owner: user,
