@@ -4,6 +4,7 @@
  * INTERNAL_SECRET, else the one that `npm start` made, which goes to that `npm start` alone.
  */
 import { OperatorApi } from "@eco2/gateway/operator-api"
+import type { Refusal } from "@eco2/core/service"
 import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import type { HttpClientError, HttpClientResponse } from "effect/http"
@@ -69,7 +70,7 @@ const make = Effect.gen(function* () {
   )
   const client = yield* HttpApiClient.makeWith(OperatorApi, { httpClient: http, baseUrl: url })
 
-  type Failure = CommandFailed | HttpClientError.HttpClientError | Schema.SchemaError | typeof ErrorBody.Type
+  type Failure = CommandFailed | HttpClientError.HttpClientError | Schema.SchemaError | Refusal.Refusal
   return {
     /** One call; its failure is what the command says. */
     ask: <A>(call: (asked: typeof client) => Effect.Effect<A, Failure>): Effect.Effect<A, CommandFailed> =>
@@ -92,6 +93,3 @@ const make = Effect.gen(function* () {
 export class Operator extends Context.Service<Operator, Effect.Success<typeof make>>()("@eco2/cli/Operator") {
   static readonly layer: Layer.Layer<Operator, never, HttpClient.HttpClient> = Layer.effect(Operator, make)
 }
-
-/** Headers are set for all calls. */
-export const headers = {}

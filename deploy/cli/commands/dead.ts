@@ -5,7 +5,7 @@
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
-import { headers, Operator } from "../Operator.ts"
+import { Operator } from "../Operator.ts"
 import { age, facts, moment, print, table } from "../Output.ts"
 
 const mailboxFlag = Flag.String("mailbox").pipe(Flag.withDescription("Only letters of this mailbox"), Flag.optional)
@@ -30,7 +30,7 @@ const nameOf = (letter: { readonly mailbox: string; readonly id: string }) => `$
 const mailboxesOf = Effect.fnUntraced(function* (asked: Option.Option<string>) {
   if (Option.isSome(asked)) return [asked.value]
   const operator = yield* Operator
-  return (yield* operator.ask(({ ops }) => ops.mailboxes({ headers }))).map(({ mailbox }) => mailbox)
+  return (yield* operator.ask(({ ops }) => ops.mailboxes({}))).map(({ mailbox }) => mailbox)
 })
 const queryOf = (cause: Option.Option<string>, limit: number) => ({
   limit,
@@ -43,7 +43,7 @@ const list = Command.make(
   Effect.fnUntraced(function* ({ cause, limit, mailbox }) {
     const operator = yield* Operator
     const parts = yield* Effect.forEach(yield* mailboxesOf(mailbox), (name) =>
-      operator.ask(({ ops }) => ops.letters({ params: { mailbox: name }, query: queryOf(cause, limit), headers }))
+      operator.ask(({ ops }) => ops.letters({ params: { mailbox: name }, query: queryOf(cause, limit) }))
     )
     const letters = parts.flat().toSorted((a, b) => b.last - a.last)
     const now = Date.now()
@@ -70,7 +70,7 @@ const show = Command.make(
   Effect.fnUntraced(function* ({ letter }) {
     const operator = yield* Operator
     const params = yield* parse(letter)
-    const found = yield* operator.ask(({ ops }) => ops.letter({ params, headers }))
+    const found = yield* operator.ask(({ ops }) => ops.letter({ params }))
     yield* print(found, () =>
       facts({ letter: nameOf(found), ...found, first: moment(found.first), last: moment(found.last) })
     )
@@ -97,11 +97,9 @@ const redrive = Command.make(
     const named = yield* Effect.forEach(letters, parse)
     const answers =
       named.length > 0
-        ? yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.redrive({ params, headers })))
+        ? yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.redrive({ params })))
         : yield* Effect.forEach(yield* mailboxesOf(mailbox), (name) =>
-            operator.ask(({ ops }) =>
-              ops.redriveMany({ params: { mailbox: name }, query: queryOf(cause, limit), headers })
-            )
+            operator.ask(({ ops }) => ops.redriveMany({ params: { mailbox: name }, query: queryOf(cause, limit) }))
           )
     const sum = (of: "redriven" | "skipped") => answers.reduce((total, answer) => total + answer[of], 0)
     const total = { redriven: sum("redriven"), skipped: sum("skipped") }
@@ -119,7 +117,7 @@ const discard = Command.make(
   Effect.fnUntraced(function* ({ letters }) {
     const operator = yield* Operator
     const named = yield* Effect.forEach(letters, parse)
-    yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.discard({ params, headers })))
+    yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.discard({ params })))
     yield* print({ discarded: named.length }, () => `${named.length} discarded`)
   })
 ).pipe(Command.withDescription("Delete letters; their jobs stay failed"))

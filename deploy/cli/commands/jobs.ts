@@ -1,29 +1,30 @@
 /** `eco2 jobs`: which there are, one of them in full, and an end to it. */
-import { Console, Effect, Option } from "effect"
+import { Job } from "@eco2/core/client"
+import { jobStates } from "@eco2/gateway/operator-api"
+import { Console, Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
-import { headers, Operator } from "../Operator.ts"
+import { Operator } from "../Operator.ts"
 import { age, facts, moment, print, table } from "../Output.ts"
 
 const id = Argument.String("job").pipe(Argument.withDescription("The job's id"))
+const decodeId = Schema.decodeEffect(Job.JobId)
+/** What is no job id names no job: the gateway would say so too. */
+const jobPath = (id: string) =>
+  Effect.mapBoth(decodeId(id), {
+    onFailure: () => fail("notFound", "not found (NOT_FOUND)"),
+    onSuccess: (job_id) => ({ params: { job_id } })
+  })
 const text = (name: string, description: string) =>
   Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
 
 const list = Command.make(
   "list",
   {
-    state: Flag.Literals("state", [
-      "open",
-      "ended",
-      "lane",
-      "waiting",
-      "running",
-      "delayed",
-      "parked",
-      "done",
-      "failed",
-      "cancelled"
-    ]).pipe(Flag.withDescription("open, ended, or one state"), Flag.withDefault("open")),
+    state: Flag.Literals("state", jobStates).pipe(
+      Flag.withDescription("open, ended, or one state"),
+      Flag.withDefault("open")
+    ),
     pipeline: text("pipeline", "Only jobs of this pipeline"),
     owner: text("owner", "Only jobs of this user"),
     limit: Flag.Int("limit").pipe(
@@ -39,7 +40,7 @@ const list = Command.make(
       ...(Option.isSome(pipeline) ? { pipeline: pipeline.value } : {}),
       ...(Option.isSome(owner) ? { owner: owner.value } : {})
     }
-    const found = yield* operator.ask(({ ops }) => ops.jobs({ query, headers }))
+    const found = yield* operator.ask(({ ops }) => ops.jobs({ query }))
     const now = Date.now()
     yield* print(found, () =>
       table(
@@ -68,7 +69,7 @@ const show = Command.make(
   { id },
   Effect.fnUntraced(function* ({ id }) {
     const operator = yield* Operator
-    const job = yield* operator.ask(({ ops }) => ops.job({ params: { job_id: id }, headers }))
+    const job = yield* operator.ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.job(path)))
     yield* print(job, () =>
       facts({
         ...job,
@@ -86,7 +87,7 @@ const cancel = Command.make(
   { id },
   Effect.fnUntraced(function* ({ id }) {
     const operator = yield* Operator
-    const answer = yield* operator.ask(({ ops }) => ops.cancelJob({ params: { job_id: id }, headers }))
+    const answer = yield* operator.ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.cancelJob(path)))
     if (answer.outcome === "finished") return yield* fail("failed", `job ${id} is over already`)
     yield* print(answer, () => `job ${id} is cancelled${answer.outcome === "already" ? " already" : ""}`)
   })

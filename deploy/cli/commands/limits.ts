@@ -2,7 +2,7 @@
 import { Console, Duration, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 
-import { headers, Operator } from "../Operator.ts"
+import { Operator } from "../Operator.ts"
 import { print, table } from "../Output.ts"
 
 type Use = { readonly most: number; readonly used: number } | null
@@ -12,7 +12,7 @@ const time = (millis: number) => (millis === 0 ? "-" : Duration.format(Duration.
 const list = Command.make("list", {}, () =>
   Effect.gen(function* () {
     const operator = yield* Operator
-    const answer = yield* operator.ask(({ limits }) => limits.list({ headers }))
+    const answer = yield* operator.ask(({ limits }) => limits.list({}))
     yield* print(answer, () =>
       table(
         answer.limits,
@@ -41,7 +41,7 @@ const resume = Command.make(
   { limit: Argument.String("limit").pipe(Argument.withDescription("Its name, such as model/gpt-5.2")) },
   Effect.fnUntraced(function* ({ limit }) {
     const operator = yield* Operator
-    const answer = yield* operator.ask(({ limits }) => limits.resume({ params: { limit }, headers }))
+    const answer = yield* operator.ask(({ limits }) => limits.resume({ params: { limit } }))
     yield* print(answer, () => `${limit} is resumed: who was put off comes back within a minute or so`)
   })
 ).pipe(Command.withDescription("End a pause, such as one that a provider asked for"))

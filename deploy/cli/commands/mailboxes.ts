@@ -1,13 +1,13 @@
 /** `eco2 mailboxes`: what waits, and what is in work. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { headers, Operator } from "../Operator.ts"
+import { Operator } from "../Operator.ts"
 import { age, print, table } from "../Output.ts"
 
 export const mailboxes = Command.make("mailboxes", {}, () =>
   Effect.gen(function* () {
     const operator = yield* Operator
-    const all = yield* operator.ask(({ ops }) => ops.mailboxes({ headers }))
+    const all = yield* operator.ask(({ ops }) => ops.mailboxes({}))
     yield* print(all, () =>
       table(
         all,

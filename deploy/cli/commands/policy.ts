@@ -2,7 +2,7 @@
 import { Duration, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
-import { headers, Operator } from "../Operator.ts"
+import { Operator } from "../Operator.ts"
 import { print, table } from "../Output.ts"
 
 const mailbox = Argument.String("mailbox").pipe(Argument.withDescription("Its name, as `eco2 mailboxes` shows it"))
@@ -35,7 +35,7 @@ const shown = (all: ReadonlyArray<State>, none: string) =>
 const show = Command.make("show", {}, () =>
   Effect.gen(function* () {
     const operator = yield* Operator
-    const all = yield* operator.ask(({ policies }) => policies.list({ headers }))
+    const all = yield* operator.ask(({ policies }) => policies.list({}))
     yield* print(all, () => shown(all, "no policy is set: environment and code decide"))
   })
 ).pipe(Command.withDescription("The policies of all mailboxes"))
@@ -91,9 +91,7 @@ const set = Command.make(
       )
     }
     const operator = yield* Operator
-    const now = yield* operator.ask(({ policies }) =>
-      policies.change({ params: { mailbox: given.mailbox }, payload, headers })
-    )
+    const now = yield* operator.ask(({ policies }) => policies.change({ params: { mailbox: given.mailbox }, payload }))
     yield* print(now, () => shown([now], ""))
   })
 ).pipe(Command.withDescription("Change a policy; every process follows within a second"))

@@ -1,13 +1,13 @@
 /** `eco2 processes`: who lives, in what role, with how much in hand. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
-import { headers, Operator } from "../Operator.ts"
+import { Operator } from "../Operator.ts"
 import { age, print, table } from "../Output.ts"
 
 export const processes = Command.make("processes", {}, () =>
   Effect.gen(function* () {
     const operator = yield* Operator
-    const all = yield* operator.ask(({ ops }) => ops.processes({ headers }))
+    const all = yield* operator.ask(({ ops }) => ops.processes({}))
     yield* print(all, () =>
       table(
         all,

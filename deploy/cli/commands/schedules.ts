@@ -1,7 +1,7 @@
 /** `eco2 schedules`: what recurs, when it last came and comes next; hold it, let it go, have it now. */
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
-import { headers, Operator } from "../Operator.ts"
+import { Operator } from "../Operator.ts"
 import { moment, print, table } from "../Output.ts"
 
 const schedule = Argument.String("schedule").pipe(Argument.withDescription("Its name"))
@@ -9,7 +9,7 @@ const schedule = Argument.String("schedule").pipe(Argument.withDescription("Its 
 const list = Command.make("list", {}, () =>
   Effect.gen(function* () {
     const operator = yield* Operator
-    const all = yield* operator.ask(({ schedules }) => schedules.list({ headers }))
+    const all = yield* operator.ask(({ schedules }) => schedules.list({}))
     yield* print(all, () =>
       table(
         all,
@@ -35,7 +35,7 @@ const pause = Command.make(
   { schedule },
   Effect.fnUntraced(function* ({ schedule }) {
     const operator = yield* Operator
-    const answer = yield* operator.ask(({ schedules }) => schedules.pause({ params: { schedule }, headers }))
+    const answer = yield* operator.ask(({ schedules }) => schedules.pause({ params: { schedule } }))
     yield* print(answer, () => `${schedule} is paused: no slot fires until it is resumed`)
   })
 ).pipe(Command.withDescription("Pause: no slot fires from now on"))
@@ -45,7 +45,7 @@ const resume = Command.make(
   { schedule },
   Effect.fnUntraced(function* ({ schedule }) {
     const operator = yield* Operator
-    const answer = yield* operator.ask(({ schedules }) => schedules.resume({ params: { schedule }, headers }))
+    const answer = yield* operator.ask(({ schedules }) => schedules.resume({ params: { schedule } }))
     yield* print(answer, () => `${schedule} is resumed: its next slot fires`)
   })
 ).pipe(Command.withDescription("Resume: slots fire again, except those that passed meanwhile"))
@@ -55,7 +55,7 @@ const run = Command.make(
   { schedule },
   Effect.fnUntraced(function* ({ schedule }) {
     const operator = yield* Operator
-    const answer = yield* operator.ask(({ schedules }) => schedules.run({ params: { schedule }, headers }))
+    const answer = yield* operator.ask(({ schedules }) => schedules.run({ params: { schedule } }))
     yield* print(answer, () => `${schedule} runs${answer.job_id === null ? "" : ` as job ${answer.job_id}`}`)
   })
 ).pipe(Command.withDescription("Run it once now, even if it is paused"))

@@ -5,6 +5,7 @@
  * What it submits is a job like any other and goes with JOB_TTL.
  */
 import { Clock, Config, Effect, Option, Redacted, Schema } from "effect"
+import { Sse } from "effect/encoding"
 import { createHmac, randomUUID } from "node:crypto"
 import { failing, ok, warn } from "./Finding.ts"
 import type { Finding } from "./Finding.ts"
@@ -76,16 +77,16 @@ interface Arrived {
 /** The events of a stream, each with the arrival of its last piece. */
 export const arrivals = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Arrived> => {
   const found: Array<Arrived> = []
-  let rest = ""
-  for (const { at, text } of pieces) {
-    const blocks = (rest + text).replaceAll("\r\n", "\n").split("\n\n")
-    rest = blocks.pop() ?? ""
-    for (const block of blocks) {
-      const name = /^event: ?(.+)$/m.exec(block)?.[1]
-      if (name === undefined) continue
-      const data = decodeData(/^data: ?(.+)$/m.exec(block)?.[1] ?? "")
-      found.push({ at, name, happened: Option.isSome(data) ? data.value.ts * 1000 : null })
-    }
+  let at = 0
+  const parser = Sse.makeParser((event) => {
+    if (event._tag === "Retry") return
+    const data = decodeData(event.data)
+    found.push({ at, name: event.event, happened: Option.isSome(data) ? data.value.ts * 1000 : null })
+  })
+  for (const piece of pieces) {
+    at = piece.at
+    // it refuses events of more than 10 MiB; Watch reads less than that in all
+    parser.feed(piece.text)
   }
   return found
 }

@@ -5,6 +5,8 @@ import { Operations } from "@eco2/core/operations"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import * as Authorization from "./auth/Authorization.ts"
+import * as InternalSecret from "./auth/InternalSecret.ts"
+import * as SameOrigin from "./auth/SameOrigin.ts"
 import * as ExtAuthz from "./authz/ExtAuthz.ts"
 import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
@@ -18,6 +20,7 @@ import { Api } from "./http/ScanApi.ts"
 import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
+import * as WrongField from "./http/WrongField.ts"
 
 /** `authDefault`: what AUTH_MODE defaults to. `host`: what HOST defaults to. */
 export const gateway = (options: { readonly authDefault: AuthMode; readonly host: string }) =>
@@ -29,15 +32,21 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         Layer.provide([
           ScanHandlers.layer(config),
           CharacterHandlers.layer,
-          OpsHandlers.layer(config.internalSecret),
-          ScheduleOpsHandlers.layer(config.internalSecret),
-          PolicyOpsHandlers.layer(config.internalSecret),
-          LimitOpsHandlers.layer(config.internalSecret),
+          OpsHandlers.layer,
+          ScheduleOpsHandlers.layer,
+          PolicyOpsHandlers.layer,
+          LimitOpsHandlers.layer,
           BlacklistHandlers.layer(config)
         ]),
         Layer.provide(Operations.layer),
         Layer.provide(EventRouter.layer(config)),
-        Layer.provide(Authorization.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }))
+        Layer.provide([
+          Authorization.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }),
+          InternalSecret.layer(config.internalSecret),
+          SameOrigin.layer(config.corsOrigins),
+          WrongField.layer,
+          ErrorBody.failures
+        ])
       )
       return Layer.mergeAll(
         api,

@@ -4,10 +4,11 @@ import { CharacterAdmin, characterMatch, prepareDatabase } from "@eco2/actors/ch
 import { CoreConfig, Topic, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
-import { Effect, Layer } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer } from "effect"
 import type { Duration } from "effect"
 import { CharacterActor } from "../../../packages/actors/src/character/CharacterActor.ts"
 import { CharacterCache } from "../../../packages/actors/src/character/CharacterCache.ts"
+import * as CharacterCatalog from "../../../packages/actors/src/character/CharacterCatalog.ts"
 import type { CharacterEvent } from "../../../packages/actors/src/character/CharacterCache.ts"
 import * as CharacterStore from "../../../packages/actors/src/character/CharacterStore.ts"
 import { characters, defaultCharacter } from "../../../packages/actors/src/domain/Character.ts"
@@ -66,6 +67,54 @@ onServer("character-match", (database) => {
       expect([...(yield* names)]).toEqual(["이코"])
       expect(yield* operate(CharacterAdmin.remove("char-petty"))).toBe(false)
     }).pipe(quietly)
+  )
+
+  it.live(
+    "a question that comes during a look waits for the next one: the look may be older than the change it asks after",
+    () =>
+      Effect.gen(function* () {
+        yield* prepare
+        const process = yield* Fleet.joined(redis.url)
+        const looks: Array<Deferred.Deferred<void>> = []
+        const real = yield* process.run(Topic.Topics)
+        // the real topics, but each look ends when the test says so
+        const topics = Topic.Topics.of({
+          ...real,
+          follow: (topic, handlers) =>
+            Effect.map(real.follow(topic, handlers), (subscription) => ({
+              ...subscription,
+              caughtUp: Effect.suspend(() => {
+                const look = Deferred.makeUnsafe<void>()
+                looks.push(look)
+                return Effect.andThen(Deferred.await(look), subscription.caughtUp)
+              })
+            }))
+        })
+        const context = yield* Layer.build(
+          CharacterCatalog.layer({ meanwhile: null }).pipe(
+            Layer.provide([Layer.succeed(Topic.Topics, topics), postgresLayer(database())])
+          )
+        )
+        const match = Context.get(context, CharacterCatalog.CharacterCatalog).match(bottle, null)
+        const asking = () => Effect.forkChild(match, { startImmediately: true })
+        const counted = (most: number) =>
+          Fleet.until(
+            Effect.sync(() => looks.length),
+            (count) => count === most
+          )
+        const first = yield* asking()
+        yield* counted(1)
+        const [second, third] = [yield* asking(), yield* asking()]
+        yield* Deferred.succeed(looks[0]!, undefined)
+        expect((yield* Fiber.join(first)).character.name).toBe("페티")
+        // one look more, for both
+        yield* counted(2)
+        expect([second.pollUnsafe(), third.pollUnsafe()]).toEqual([undefined, undefined])
+        yield* Deferred.succeed(looks[1]!, undefined)
+        expect((yield* Fiber.join(second)).character.name).toBe("페티")
+        expect((yield* Fiber.join(third)).character.name).toBe("페티")
+        expect(looks).toHaveLength(2)
+      }).pipe(quietly)
   )
 
   it.live("a worker that starts after a change is current before its first answer", () =>

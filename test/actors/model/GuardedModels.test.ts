@@ -221,6 +221,19 @@ it.live("three outages within a minute stop a model's calls, and refusals or bad
   })
 )
 
+it.live("time-outs are outages: several in a row open the breaker, and the calls stop", () =>
+  Effect.gen(function* () {
+    const one = yield* worker({ MODEL_BREAKER: "3/minute" })
+    const tags = []
+    for (let n = 0; n < 12; n++) {
+      server.next("vision", { _tag: "Http", status: 408, body: "{}" })
+      tags.push((yield* Effect.flip(one.run(look)))._tag)
+    }
+    expect(tags.slice(0, 3)).toEqual(["ModelTimeout", "ModelTimeout", "ModelTimeout"])
+    expect(tags.at(-1)).toBe("ModelSuspended")
+  })
+)
+
 it.live("the simulated model is called without Redis, unless it has a limit", () =>
   Effect.gen(function* () {
     const free = yield* worker()

@@ -56,4 +56,17 @@ describe("a job's trace", () => {
     expect(texts.size).toBe(50)
     for (const text of texts) expect(Tracing.format(Tracing.parse(text)!)).toBe(text)
   })
+
+  it("names no parent where its text is malformed, all zero, or of another version", () => {
+    const [trace, span] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"]
+    const texts = [
+      "",
+      `00-${trace}`,
+      `00-${trace}-${"0".repeat(16)}-01`,
+      `00-${"0".repeat(32)}-${span}-01`,
+      `01-${trace}-${span}-01`
+    ]
+    expect(texts.map(Tracing.parse)).toEqual(texts.map(() => undefined))
+    expect(Tracing.parse(`00-${trace}-${span}-00`)).toMatchObject({ traceId: trace, spanId: span, sampled: false })
+  })
 })

@@ -1,6 +1,6 @@
 /** The list of revoked tokens in memory: expired ones are forgotten, and a list too old is reported. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Layer } from "effect"
+import { Clock, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { Topic } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -54,6 +54,35 @@ describe("Blacklist", () => {
         expect(list.standing("long")).toBe("revoked")
       }).pipe(Effect.provideContext(context))
     })
+  )
+
+  it.effect(
+    "a topic silent for more than half a minute, though nothing is known to be wrong, grows too old: nobody is let in",
+    () =>
+      Effect.gen(function* () {
+        let ahead = 0n
+        const clock = yield* Clock.Clock
+        // as after a process was frozen: time has passed, and no timer has rung yet
+        const frozen: Clock.Clock = Object.assign(Object.create(clock), {
+          monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + ahead
+        })
+        yield* Effect.gen(function* () {
+          const { context } = yield* ground
+          const lists = yield* Effect.provideContext(
+            Effect.all([Blacklist.make({ maxAge: Duration.seconds(1) }), Blacklist.make({ maxAge })]),
+            context
+          )
+          const standing = () => lists.map((list) => list.standing("a"))
+          expect(standing()).toEqual(["good", "good"])
+          // a read that waits for news is answered after twenty seconds
+          ahead = 25_000_000_000n
+          expect(standing()).toEqual(["good", "good"])
+          ahead = 31_000_000_000n
+          expect(standing()).toEqual(["unknown", "good"])
+          ahead = 301_000_000_000n
+          expect(standing()).toEqual(["unknown", "unknown"])
+        }).pipe(Effect.provideService(Clock.Clock, frozen))
+      })
   )
 
   it.effect("a blacklist that is cut off logs once that revocations do not arrive, and once that it is too old", () =>

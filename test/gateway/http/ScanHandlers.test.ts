@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
 import { hash, randomUUID } from "node:crypto"
+import { refusals } from "../../harness/Described.ts"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
 import { client, dataUrl, field, photo, read, tinyPng } from "../ScanClient.ts"
 import { start } from "../Serving.ts"
@@ -483,6 +484,49 @@ describe("paths beside the API", () => {
     const docs = await nobody.get("/docs")
     expect(docs.headers.get("content-type")).toContain("text/html")
   })
+
+  const nowhere = "00000000-0000-4000-8000-000000000000"
+  const calls: ReadonlyArray<readonly [answer: string, described: string, path: string, init: RequestInit]> = [
+    ["400 INVALID_JOB_ID", "GET /api/v1/scan/{job_id}/events", "/api/v1/scan/nope/events", {}],
+    ["400 INVALID_JOB_ID", "GET /api/v1/stream", "/api/v1/stream", {}],
+    ["400 INVALID_REQUEST", "GET /api/v1/stream", `/api/v1/stream?job_id=${nowhere}&job_id=${nowhere}`, {}],
+    ["404 RESULT_NOT_FOUND", "GET /api/v1/scan/{job_id}/events", `/api/v1/scan/${nowhere}/events`, {}],
+    ["404 RESULT_NOT_FOUND", "GET /api/v1/scan/{job_id}/result", "/api/v1/scan/nope/result", {}],
+    ["404 RESULT_NOT_FOUND", "GET /api/v1/scan/result/{job_id}", `/api/v1/scan/result/${nowhere}`, {}],
+    ["404 RESULT_NOT_FOUND", "DELETE /api/v1/scan/{job_id}", "/api/v1/scan/nope", { method: "DELETE" }],
+    ["400 INVALID_JSON", "POST /api/v1/scan", "/api/v1/scan", { method: "POST", body: "{" }],
+    [
+      "400 INVALID_IDEMPOTENCY_KEY",
+      "POST /api/v1/scan",
+      "/api/v1/scan",
+      { method: "POST", body: "{}", headers: { "x-idempotency-key": "" } }
+    ],
+    [
+      "403 ORIGIN_NOT_ALLOWED",
+      "DELETE /api/v1/scan/{job_id}",
+      "/api/v1/scan/nope",
+      { method: "DELETE", headers: { cookie: "a=b", origin: "https://evil.example" } }
+    ],
+    ["503 UNAVAILABLE", "GET /api/v1/users/me/characters", "/api/v1/users/me/characters", {}],
+    ["403 FORBIDDEN", "GET /api/v1/internal/ops/jobs", "/api/v1/internal/ops/jobs?limit=1&limit=2", {}],
+    ["403 FORBIDDEN", "POST /api/v1/internal/blacklist", "/api/v1/internal/blacklist", { method: "POST", body: "{" }]
+  ]
+  it.each(calls)(
+    "a client meets %s of %s as the description says, and 401 before where nobody is named",
+    async (...call) => {
+      const [answer, described, path, init] = call
+      const [method = "", template = ""] = described.split(" ")
+      const { body } = await client(gateway).get("/openapi.json")
+      const ask = async (user: Record<string, string>) => {
+        const headers = { ...user, ...Object(init.headers) }
+        const response = await fetch(`${gateway.address}${path}`, { ...init, headers })
+        return `${response.status} ${field(await response.json(), "code")}`
+      }
+      expect(await ask({ "x-user-id": "ann" })).toBe(answer)
+      expect(refusals(body, method, template)).toEqual(expect.arrayContaining([answer, "500 INTERNAL"]))
+      expect(await ask({})).toBe(path.startsWith("/api/v1/internal/") ? answer : "401 UNAUTHORIZED")
+    }
+  )
 
   it("the API's page allows its own scripts only, and no frame around it", async () => {
     const { headers, text } = await fetch(`${gateway.address}/docs`).then(async (page) => ({

@@ -1,10 +1,10 @@
 /** What a client reads of a submit that core refused: the right status, and when to come back. */
 import { expect, it } from "vitest"
-import { JobStore, Limit, Mailbox } from "@eco2/core"
-import { Duration, Effect } from "effect"
+import { JobStore, Limit, Mailbox } from "@eco2/core/client"
+import { Refusal } from "@eco2/core/service"
+import { Duration } from "effect"
 import { HttpServerResponse } from "effect/http"
 import * as SubmitRefusal from "../../../packages/gateway/src/http/SubmitRefusal.ts"
-import { respond } from "../../../packages/gateway/src/http/HttpErrors.ts"
 
 const seconds = Duration.seconds(7)
 const rows = [
@@ -17,7 +17,7 @@ const rows = [
 ] as const
 
 it.each(rows)("the refusal %s is answered with %i %s and Retry-After %s", async (error, status, code, retryAfter) => {
-  const response = HttpServerResponse.toWeb(await Effect.runPromise(respond(Effect.fail(SubmitRefusal.of(error)))))
+  const response = HttpServerResponse.toWeb(Refusal.toResponse(SubmitRefusal.of(error)))
   const body = (await response.json()) as { readonly detail: string; readonly code: string }
   expect([response.status, body.code, response.headers.get("retry-after")]).toEqual([status, code, retryAfter])
   // says what is too large, and what is allowed

@@ -1,8 +1,11 @@
 /** Feeds between runs: what they say of their version, and of when to come again, is kept for the whole fleet. */
 import { expect, it } from "@effect/vitest"
-import { Metrics } from "@eco2/core/telemetry"
+import { CoreConfig } from "@eco2/core"
+import { LimitList } from "@eco2/core/operations"
 import { Postgres } from "@eco2/core/postgres"
-import { Effect, Metric } from "effect"
+import { RedisClient } from "@eco2/core/redis"
+import { Metrics } from "@eco2/core/telemetry"
+import { Effect, Layer, Metric } from "effect"
 import { afterAll, beforeAll } from "vitest"
 import { privateRedis, until } from "../../core/CoreFixture.ts"
 import { onServer, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
@@ -109,6 +112,28 @@ onServer("a run of feeds", (database) => {
           world.next("rss", { _tag: "Http", status: 503, headers: { "retry-after": "1" } })
           const run = yield* news.run(feeds)
           expect([run.state, run.result.fetched, world.calls.length]).toEqual(["done", 5, 2])
+        })
+      ),
+    60_000
+  )
+
+  it.live(
+    "no Retry-After is believed beyond a day",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker()
+          world.next("rss", { _tag: "Http", status: 429, headers: { "retry-after": "864000" } })
+          yield* news.run(feeds)
+          const list = LimitList.layer.pipe(Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({})]))
+          const { limits } = yield* Effect.provide(
+            LimitList.LimitList.use((limits) => limits.list),
+            list
+          )
+          const paused = limits.map(({ pausedMillis }) => pausedMillis).filter((millis) => millis > 0)
+          expect(paused).toHaveLength(1)
+          expect(paused[0]).toBeGreaterThan(86_000_000)
+          expect(paused[0]).toBeLessThanOrEqual(86_400_000)
         })
       ),
     60_000

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { FaultProxy, PostgresServer, RedisServer } from "@eco2/core/testing"
+import { refusals } from "../../harness/Described.ts"
 import { Duration, Layer, ManagedRuntime, Schema } from "effect"
 import { Redis } from "ioredis"
 import { Article } from "../../../packages/news/src/domain/Article.ts"
@@ -28,6 +29,12 @@ const statementCalls = PostgresStatement.make({
   text: `SELECT coalesce(sum(calls), 0)::int AS calls FROM pg_stat_statements
     WHERE query LIKE $1::text AND query NOT LIKE '%pg_stat_statements%'`,
   row: Schema.Struct({ calls: Schema.Int })
+})
+
+const forget = PostgresStatement.make({
+  name: "test.forget",
+  text: "DELETE FROM info.news_articles WHERE id = $1::text RETURNING id",
+  row: Schema.Struct({ id: Schema.String })
 })
 
 describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
@@ -115,6 +122,8 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect(response.status).toBe(status)
     const body: unknown = await response.json()
     expect(body).toMatchObject({ code })
+    const described: unknown = await (await get("/openapi.json")).json()
+    expect(refusals(described, "GET", "/api/v1/info/news")).toContain(`${status} ${code}`)
     if (status === 422) {
       expect(field(body, "detail")).toEqual([
         { loc: ["query", query.split("=")[0]], msg: expect.any(String), type: expect.any(String) }
@@ -147,6 +156,29 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect(again.status).toBe(304)
     expect(await again.text()).toBe("")
     expect((await get("/news?limit=9", { "if-none-match": etag })).status).toBe(200)
+  })
+
+  it("the ETag of a page changes when more appears behind it, though its own articles stay", async () => {
+    const path = `/news?category=ai&limit=${all.filter(({ category }) => category === "ai").length}`
+    const last = await get(path)
+    const etag = last.headers.get("etag") ?? ""
+    expect(field(await last.json(), "has_more")).toBe(false)
+    const older = article(900, { category: "ai" })
+    await outside.runPromise(ArticleStore.use((store) => store.save([older])))
+    await redis.restart()
+    await until(
+      async () => (await get("/news")).status,
+      (status) => status === 200
+    )
+    const more = await get(path, { "if-none-match": etag })
+    await outside.runPromise(Postgres.Postgres.use((sql) => sql.run(forget, [older.id])))
+    expect(more.status).toBe(200)
+    expect(more.headers.get("etag")).not.toBe(etag)
+    const body: unknown = await more.json()
+    expect([field(body, "has_more"), field(body, "articles")]).toEqual([
+      true,
+      newestFirst(all.filter(({ category }) => category === "ai"))
+    ])
   })
 
   it("the origins of CORS_ORIGINS may read the API, and others may not", async () => {

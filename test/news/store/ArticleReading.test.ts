@@ -4,12 +4,13 @@ import { KeyTable, RedisClient } from "@eco2/core/redis"
 import { Migrations } from "@eco2/core/postgres"
 import { FaultProxy } from "@eco2/core/testing"
 import { Context, Effect, Layer, References, Scope } from "effect"
+import * as ArticleCache from "../../../packages/news/src/store/ArticleCache.ts"
 import type { Query } from "../../../packages/news/src/store/ArticlePage.ts"
-import { ArticleReading } from "../../../packages/news/src/store/ArticleReading.ts"
-import { ArticleStore, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
+import { ArticleReading, layer } from "../../../packages/news/src/store/ArticleReading.ts"
+import { ArticleStore, layer as storeLayer, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
 import { privateRedis } from "../../core/CoreFixture.ts"
 import { onServer, postgresLayer, proxied } from "../../core/postgres/PostgresFixture.ts"
-import { article, articles, idsOf, newestFirst, noon, query, reading, walk } from "../NewsFixture.ts"
+import { article, articles, cacheTimes, idsOf, newestFirst, noon, query, reading, walk } from "../NewsFixture.ts"
 import * as NewsKeys from "../../../packages/news/src/store/NewsKeys.ts"
 
 const redis = privateRedis()
@@ -234,6 +235,30 @@ onServer("reading news", (database) => {
         }
         expect(source).toBe("redis")
       }
+    })
+  )
+
+  live(
+    "N3 a write of the cache that hangs holds no reader: he is answered by what Postgres has",
+    Effect.gen(function* () {
+      const stores = Layer.merge(
+        storeLayer,
+        // Redis takes the claim, and falls silent over the lists
+        Layer.effect(
+          ArticleCache.ArticleCache,
+          Effect.map(ArticleCache.ArticleCache, (cache) => ({ ...cache, warm: () => Effect.never }))
+        ).pipe(Layer.provide(ArticleCache.layerWith(cacheTimes)))
+      )
+      const context = yield* Layer.build(
+        layer.pipe(
+          Layer.provideMerge(stores),
+          Layer.provide([RedisClient.layerUrl(redis.url), postgresLayer(database())]),
+          Layer.fresh
+        )
+      )
+      yield* Context.get(context, ArticleStore).save(articles(3))
+      const reading = Context.get(context, ArticleReading)
+      expect(yield* reading.page(query())).toMatchObject({ source: "postgres", total: 3 })
     })
   )
 

@@ -3,18 +3,12 @@
  * With an idempotency key the first UUIDv5 of (pipeline, user, key, n) whose partition fits, else the first random UUID:
  * the same (user, key) is the same id in every process, without asking anyone (J6).
  */
-import { createHash, randomUUID } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import * as Keys from "../redis/Keys.ts"
 import type { JobId } from "./Job.ts"
+import * as UuidV5 from "./UuidV5.ts"
 
-const namespace = Buffer.from("6f2b9b0c6c0f5a64b7b1c0de5c0ba1ce", "hex")
-
-const uuidV5 = (name: string): string => {
-  const bytes = createHash("sha1").update(namespace).update(name).digest().subarray(0, 16)
-  bytes[6] = (bytes[6]! & 0x0f) | 0x50
-  bytes[8] = (bytes[8]! & 0x3f) | 0x80
-  return bytes.toString("hex").replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5")
-}
+const uuidV5 = UuidV5.make("6f2b9b0c-6c0f-5a64-b7b1-c0de5c0ba1ce")
 
 /**
  * The id of a schedule's run: the first UUIDv5 of (schedule, slot, n) in the schedule's own partition; the same in every

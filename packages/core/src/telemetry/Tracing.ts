@@ -3,16 +3,13 @@
  * and spans of a job. Source: https://www.w3.org/TR/trace-context/
  */
 import { Context, Effect, Option, References, Tracer } from "effect"
+import * as Headers from "effect/http/Headers"
+import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import { randomUUID } from "node:crypto"
 
-const pattern = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/
-
 /** The span a traceparent names, or undefined when it names none (malformed, or all zero). */
-export const parse = (traceparent: string): Tracer.ExternalSpan | undefined => {
-  const match = pattern.exec(traceparent)
-  if (match === null || /^0+$/.test(match[1]!) || /^0+$/.test(match[2]!)) return undefined
-  return Tracer.externalSpan({ traceId: match[1]!, spanId: match[2]!, sampled: (parseInt(match[3]!, 16) & 1) === 1 })
-}
+export const parse = (traceparent: string): Tracer.ExternalSpan | undefined =>
+  Option.getOrUndefined(HttpTraceContext.w3c(Headers.fromRecordUnsafe({ traceparent })))
 
 export const format = (span: {
   readonly traceId: string
@@ -33,13 +30,8 @@ const makeTrace = (): string =>
     sampled: true
   })
 
-/** Runs an effect as a span of the trace that a job or a request carries; of a new one where it names none. */
-export const spanOf =
-  (name: string, traceparent: string) =>
-  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
-    spanUnder(name, parse(traceparent))(effect)
-
-const spanUnder =
+/** Runs an effect as a span; its parent is the one given, else the caller's own. */
+export const spanUnder =
   (name: string, parent: Tracer.ExternalSpan | undefined) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
     Effect.withSpan(effect, name, { captureStackTrace: false, ...(parent === undefined ? {} : { parent }) })

@@ -3,10 +3,9 @@
  * alike: 401 without a token or with one that is not good, 400 for what is none, 403 for a revoked one, 503 while it cannot
  * be told. The token comes as `Authorization: Bearer …`, or as cookie `s_access` (an EventSource sends no headers).
  */
+import { Refusal } from "@eco2/core/service"
 import { Effect, Metric } from "effect"
 import { Cookies } from "effect/http"
-import { refusal, unavailable } from "../http/HttpErrors.ts"
-import type { HttpRefusal } from "../http/HttpErrors.ts"
 import * as Blacklist from "./Blacklist.ts"
 import type { TokenConfig } from "./TokenConfig.ts"
 import * as Tokens from "./Tokens.ts"
@@ -27,16 +26,19 @@ export interface Identity {
 
 type Headers = { readonly [name: string]: string | undefined }
 
+const missing = Refusal.make(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
+const revoked = Refusal.make(403, "TOKEN_REVOKED", "the token was revoked")
+const unknown = Refusal.unavailable("it is unknown now whether the token was revoked; try again")
+/** Why nobody is let in. */
+export type Refused = Tokens.Refused | typeof missing | typeof revoked | typeof unknown
+
 export interface Authentication {
-  readonly authenticate: (headers: Headers) => Effect.Effect<Identity, HttpRefusal>
+  readonly authenticate: (headers: Headers) => Effect.Effect<Identity, Refused>
 }
 
-const missing = refusal(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
-const revoked = refusal(403, "TOKEN_REVOKED", "the token was revoked")
-const unknown = unavailable("it is unknown now whether the token was revoked; try again")
 const cookieName = "s_access"
 
-const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, HttpRefusal> => {
+const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, Refused> => {
   if (authorization !== undefined && authorization !== "") {
     const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
     return token === undefined ? Effect.fail(Tokens.malformed) : Effect.succeed(token)
@@ -48,7 +50,7 @@ const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, Http
 export const make = Effect.fnUntraced(function* (config: TokenConfig) {
   const tokens = yield* Tokens.make(config)
   const blacklist = yield* Blacklist.make({ maxAge: config.blacklistMaxAge })
-  const judge = Effect.fnUntraced(function* (headers: Headers): Effect.fn.Return<Identity, HttpRefusal> {
+  const judge = Effect.fnUntraced(function* (headers: Headers): Effect.fn.Return<Identity, Refused> {
     const { jti, provider, user } = yield* tokens.verify(yield* tokenOf(headers))
     const standing = blacklist.standing(jti)
     if (standing === "revoked") return yield* revoked

@@ -6,12 +6,13 @@
  *           elsewhere in that developer's browser is not that developer: its Origin gives it away, or, where its name was
  *           made to resolve to this machine, the Host it asks for
  */
+import { Refusal } from "@eco2/core/service"
 import { Context, Effect, Layer } from "effect"
-import type { HttpServerRequest } from "effect/http"
+import { HttpServerRequest } from "effect/http"
+import { HttpApiMiddleware } from "effect/http-api"
 import type { AuthMode } from "../GatewayConfig.ts"
-import { refusal } from "../http/HttpErrors.ts"
-import type { HttpRefusal } from "../http/HttpErrors.ts"
 import * as Authentication from "./Authentication.ts"
+import { isOwnOrigin, notAllowed } from "./SameOrigin.ts"
 import { TokenConfig } from "./TokenConfig.ts"
 
 const demoUser = "demo"
@@ -19,32 +20,44 @@ const demoUser = "demo"
 const userId = /^[^\p{C}\s](?:[^\p{C}]{0,253}[^\p{C}\s])?$/u
 
 /** Who asks, and whether that still holds: for answers that last. */
-export interface Caller {
-  readonly user: string
-  readonly isLetIn: () => boolean
-}
+export class Caller extends Context.Service<Caller, { readonly user: string; readonly isLetIn: () => boolean }>()(
+  "@eco2/gateway/auth/Caller"
+) {}
+
+const refusals = [
+  Refusal.declared(400, "MALFORMED_TOKEN"),
+  Refusal.declared(401, "UNAUTHORIZED"),
+  Refusal.declared(403, "TOKEN_REVOKED", "HOST_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"),
+  Refusal.declared(503, "UNAVAILABLE")
+] as const
+
+/** Runs a call for whoever it knows. */
+export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
+  "@eco2/gateway/auth/Authorization",
+  { error: refusals }
+) {}
+
 type Request = HttpServerRequest.HttpServerRequest
+type Ask = (request: Request) => Effect.Effect<Caller["Service"], (typeof refusals)[number]["Type"]>
 
-export class Authorization extends Context.Service<
-  Authorization,
-  {
-    readonly caller: (request: Request) => Effect.Effect<Caller, HttpRefusal>
-    readonly user: (request: Request) => Effect.Effect<string, HttpRefusal>
-  }
->()("@eco2/gateway/auth/Authorization") {}
-
-const of = (caller: (request: Request) => Effect.Effect<Caller, HttpRefusal>) =>
-  Authorization.of({ caller, user: (request) => Effect.map(caller(request), ({ user }) => user) })
+const of = (ask: Ask) =>
+  Authorization.of((call) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.provideServiceEffect(call, Caller, ask(request))
+    )
+  )
 
 const always = () => true
-const byHeader = (withoutHeader: (request: Request) => Effect.Effect<Caller, HttpRefusal>) => (request: Request) => {
-  const given = request.headers["x-user-id"]
-  if (given === undefined || given === "") return withoutHeader(request)
-  return userId.test(given)
-    ? Effect.succeed({ user: given, isLetIn: always })
-    : Effect.fail(refusal(401, "UNAUTHORIZED", "X-User-ID is not a user id"))
-}
-const header = of(byHeader(() => Effect.fail(refusal(401, "UNAUTHORIZED", "X-User-ID is missing"))))
+const byHeader =
+  (withoutHeader: Ask): Ask =>
+  (request) => {
+    const given = request.headers["x-user-id"]
+    if (given === undefined || given === "") return withoutHeader(request)
+    return userId.test(given)
+      ? Effect.succeed({ user: given, isLetIn: always })
+      : Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is not a user id"))
+  }
+const header = of(byHeader(() => Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is missing"))))
 
 /** A name anybody may point at this machine; addresses and `localhost` nobody can. */
 const isForeignName = (host: string): boolean => {
@@ -56,20 +69,12 @@ const isForeignName = (host: string): boolean => {
 const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly anyHost: boolean }) => {
   const caller = byHeader(() => Effect.succeed({ user: demoUser, isLetIn: always }))
   return of((request) => {
-    const { host = "", origin } = request.headers
+    const { host = "" } = request.headers
     if (!options.anyHost && isForeignName(host)) {
-      return Effect.fail(refusal(403, "HOST_NOT_ALLOWED", `this server does not serve the host ${host}`))
+      return Effect.fail(Refusal.make(403, "HOST_NOT_ALLOWED", `this server does not serve the host ${host}`))
     }
-    return isOwnOrigin(request, options.corsOrigins)
-      ? caller(request)
-      : Effect.fail(refusal(403, "ORIGIN_NOT_ALLOWED", `requests from ${origin} are not allowed`))
+    return isOwnOrigin(request, options.corsOrigins) ? caller(request) : Effect.fail(notAllowed(request))
   })
-}
-
-/** From no page at all, a page of ours, or of an allowed origin. */
-export const isOwnOrigin = ({ headers }: Request, allowed: ReadonlyArray<string>): boolean => {
-  const { host, origin } = headers
-  return origin === undefined || allowed.includes(origin) || URL.parse(origin)?.host === host
 }
 
 const byToken = Effect.gen(function* () {

@@ -1,18 +1,30 @@
-/** InternalSecret: whether a caller knows INTERNAL_SECRET. Not set, or set to nothing: nobody does. */
-import { Option, Redacted } from "effect"
+/**
+ * InternalSecret: lets in whoever knows INTERNAL_SECRET (header X-Internal-Secret), before anything else of the request is
+ * read. Not set, or set to nothing: nobody is let in. No cache keeps what is answered.
+ */
+import { Refusal } from "@eco2/core/service"
+import { Effect, Layer, Option, Redacted } from "effect"
+import { HttpServerResponse } from "effect/http"
+import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"
 import { createHash, timingSafeEqual } from "node:crypto"
-import { refusal } from "../http/HttpErrors.ts"
 
 const digest = (text: string) => createHash("sha256").update(text).digest()
 
-export const forbidden = refusal(403, "FORBIDDEN", "X-Internal-Secret is missing or wrong")
+const forbidden = Refusal.make(403, "FORBIDDEN", "X-Internal-Secret is missing or wrong")
 
-/** Comparing takes the same time however wrong the guess. */
-export const make = (secret: Option.Option<Redacted.Redacted>) => {
+export class InternalSecret extends HttpApiMiddleware.Service<InternalSecret>()("@eco2/gateway/auth/InternalSecret", {
+  security: { internalSecret: HttpApiSecurity.apiKey({ in: "header", key: "x-internal-secret" }) },
+  error: Refusal.declared(403, "FORBIDDEN")
+}) {}
+
+/** `secret`: none where it is not set. Comparing takes the same time however wrong the guess. */
+export const layer = (secret: Option.Option<Redacted.Redacted>): Layer.Layer<InternalSecret> => {
   const text = Option.match(secret, { onNone: () => "", onSome: Redacted.value })
   const wanted = digest(text)
-  return {
-    isKnownBy: (request: { readonly headers: { readonly [name: string]: string | undefined } }): boolean =>
-      timingSafeEqual(digest(request.headers["x-internal-secret"] ?? ""), wanted) && text !== ""
-  }
+  return Layer.succeed(InternalSecret, {
+    internalSecret: (call, { credential }) =>
+      timingSafeEqual(digest(Redacted.value(credential)), wanted) && text !== ""
+        ? Effect.map(call, HttpServerResponse.setHeader("cache-control", "no-store"))
+        : Effect.fail(forbidden)
+  })
 }

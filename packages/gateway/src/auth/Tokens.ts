@@ -3,11 +3,10 @@
  * where the keys come from, never on the token: HS256 with a shared secret, RS and ES with published keys, `none` never.
  * Whether a good token was revoked is the Blacklist's to say.
  */
+import { Refusal } from "@eco2/core/service"
 import { Clock, Effect, Redacted } from "effect"
 import { errors, jwtVerify } from "jose"
 import type { JWTPayload, JWTVerifyGetKey } from "jose"
-import { refusal, unavailable } from "../http/HttpErrors.ts"
-import type { HttpRefusal } from "../http/HttpErrors.ts"
 import * as PublishedKeys from "./PublishedKeys.ts"
 import type { TokenConfig } from "./TokenConfig.ts"
 
@@ -17,11 +16,6 @@ export interface Claims {
   readonly jti: string
   /** Who vouched for the user, as in `kakao`; `jwt` where the token does not say. */
   readonly provider: string
-}
-
-export interface Tokens {
-  /** 400 for what is no JWT, 401 for one that is not good, 503 while that cannot be told. */
-  readonly verify: (token: string) => Effect.Effect<Claims, HttpRefusal>
 }
 
 /** Clocks differ by so much, in either direction. */
@@ -34,18 +28,26 @@ const isHeader = (value: unknown): value is string => typeof value === "string" 
 
 const published = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
 
-export const malformed = refusal(400, "MALFORMED_TOKEN", "the token is not a JWT")
-const bad = (detail: string) => refusal(401, "UNAUTHORIZED", detail)
+export const malformed = Refusal.make(400, "MALFORMED_TOKEN", "the token is not a JWT")
+const bad = (detail: string) => Refusal.make(401, "UNAUTHORIZED", detail)
 
-const why = (error: unknown): HttpRefusal | null => {
-  if (error instanceof PublishedKeys.KeysUnavailable) return unavailable("tokens cannot be checked now; try again")
+/** 400 for what is no JWT, 401 for one that is not good, 503 while that cannot be told. */
+export type Refused = typeof malformed | ReturnType<typeof bad> | ReturnType<typeof Refusal.unavailable>
+
+export interface Tokens {
+  readonly verify: (token: string) => Effect.Effect<Claims, Refused>
+}
+
+const why = (error: unknown): Refused | null => {
+  if (error instanceof PublishedKeys.KeysUnavailable)
+    return Refusal.unavailable("tokens cannot be checked now; try again")
   if (error instanceof errors.JWTExpired) return bad("the token has expired")
   if (error instanceof errors.JWTClaimValidationFailed) return bad(`the token's ${error.claim} is invalid`)
   if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) return malformed
   return error instanceof errors.JOSEError ? bad("the token's signature is invalid") : null
 }
 
-const claimsOf = (payload: JWTPayload, nowSeconds: number): Effect.Effect<Claims, HttpRefusal> => {
+const claimsOf = (payload: JWTPayload, nowSeconds: number): Effect.Effect<Claims, Refused> => {
   const { iat, jti, sub } = payload
   if (iat !== undefined && iat > nowSeconds + leewaySeconds)
     return Effect.fail(bad("the token was issued in the future"))

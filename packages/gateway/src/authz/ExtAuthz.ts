@@ -6,29 +6,28 @@
  * The process's own probes (/healthz, /readyz, /metrics, written exactly so) are answered by itself. To Envoy they are paths
  * open to all, so only the status counts; where this process is not ready it says so, and lets nobody look at another's /readyz.
  */
+import { ErrorBody, Refusal } from "@eco2/core/service"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as Authentication from "../auth/Authentication.ts"
 import { TokenConfig } from "../auth/TokenConfig.ts"
-import { refusal, respond } from "../http/HttpErrors.ts"
-import type { HttpRefusal } from "../http/HttpErrors.ts"
 import { needOf } from "./CheckedPath.ts"
 
 const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"])
 const nobody = { "x-user-id": "", "x-auth-provider": "" }
 const open = HttpServerResponse.empty({ status: 200, headers: nobody })
 
-const malformed = refusal(400, "MALFORMED_PATH", "the path is ambiguous")
-const internal = refusal(403, "FORBIDDEN", "not available from outside")
+const malformed = Refusal.make(400, "MALFORMED_PATH", "the path is ambiguous")
+const internal = Refusal.make(403, "FORBIDDEN", "not available from outside")
 
 const hostOfTarget = /^[a-z]+:\/\/[^/?#\\]*/i
 
-const refuse = (error: HttpRefusal) => Effect.andThen(Authentication.count(error.code), Effect.fail(error))
+const refuse = (error: Refusal.Refusal) => Effect.andThen(Authentication.count(error.code), Effect.fail(error))
 
 const decide = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
   { authenticate }: Authentication.Authentication
-): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
+): Effect.fn.Return<HttpServerResponse.HttpServerResponse, Refusal.Refusal> {
   // a target that names a host too has been tidied up before we see it: where that changed it, it is not what was sent
   const sent = request.originalUrl.replace(hostOfTarget, "")
   const need = sent === request.url ? needOf(sent) : "malformed"
@@ -49,7 +48,7 @@ export const layer = Layer.unwrap(
           const request = yield* HttpServerRequest.HttpServerRequest
           const isProbe = probes.has(request.url) && (request.method === "GET" || request.method === "HEAD")
           if (isProbe) return HttpServerResponse.setHeaders(yield* app, nobody)
-          const answer = yield* respond(decide(request, authentication))
+          const answer = yield* ErrorBody.orInternal(Refusal.respond(decide(request, authentication)))
           return answer.status === 200 ? answer : HttpServerResponse.setHeaders(answer, nobody)
         }),
       { global: true }

@@ -41,7 +41,7 @@ export class EventRouter extends Context.Service<
      * when USER_VIEWERS of this user's are: place and count are one step, so that many who come at once are no more than
      * that. `leave` must run when the viewer goes. A viewer who may no longer look is ended.
      */
-    readonly subscribe: (jobId: Job.JobId, caller: Caller) => Place | "full" | "user-full"
+    readonly subscribe: (jobId: Job.JobId, caller: Caller["Service"]) => Place | "full" | "user-full"
     readonly viewers: () => number
   }
 >()("@eco2/gateway/events/EventRouter") {}

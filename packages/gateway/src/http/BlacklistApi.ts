@@ -1,31 +1,51 @@
 /** BlacklistApi: revoking a token, for the service that gives tokens out. Under /api/v1/internal, with X-Internal-Secret. */
+import { Refusal } from "@eco2/core/service"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { InternalSecret } from "../auth/InternalSecret.ts"
+import type { Words } from "./JsonBody.ts"
+import * as RequestBody from "./RequestBody.ts"
 
-const failure = (code: number, description: string) =>
-  Schema.Struct({ detail: Schema.Unknown, code: Schema.String })
-    .pipe(HttpApiSchema.status(code))
-    .annotate({ description })
+/** As any language's standard library writes it; what has no offset is UTC. */
+const isoTime = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:\d{2})?$/
 
-const Body = Schema.Struct({
-  jti: Schema.String.annotate({ description: "The token's id: 1 to 255 printable ASCII characters" }),
-  user_id: Schema.String.annotate({ description: "The user it belongs to, at most 255 characters" }),
-  expires_at: Schema.String.annotate({ description: "When it expires, ISO 8601; UTC where no offset is given" }),
-  reason: Schema.optionalKey(Schema.NullOr(Schema.String)).annotate({ description: "Why, at most 1000 characters" })
+/** Epoch milliseconds; NaN for what names no time. */
+export const millisOf = (time: string): number => {
+  const [, local, offset] = isoTime.exec(time) ?? []
+  return Date.parse(`${local}${offset ?? "Z"}`)
+}
+
+export const words = {
+  jti: { msg: "1 to 255 printable ASCII characters", type: "value_error.str" },
+  user_id: { msg: "a string of at most 255 characters", type: "value_error.str" },
+  expires_at: {
+    msg: "a time such as 2026-01-31T12:00:00Z; UTC where no offset is given",
+    type: "value_error.datetime"
+  },
+  reason: { msg: "a string of at most 1000 characters, or null", type: "value_error.str" }
+} satisfies Words
+const said = (field: keyof typeof words) => ({ description: words[field].msg })
+
+/** The token's id, whose it was, when it expires, why it is revoked. */
+export const RevocationBody = Schema.Struct({
+  jti: Schema.String.check(Schema.isPattern(/^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/, said("jti"))),
+  user_id: Schema.String.check(Schema.isMaxLength(255, said("user_id"))),
+  expires_at: Schema.String.check(Schema.makeFilter((time) => !Number.isNaN(millisOf(time)), said("expires_at"))),
+  reason: Schema.optionalKey(Schema.NullOr(Schema.String.check(Schema.isMaxLength(1_000, said("reason")))))
 })
 
 export class BlacklistGroup extends HttpApiGroup.make("blacklist")
   .add(
     HttpApiEndpoint.post("revoke", "/api/v1/internal/blacklist", {
-      headers: { "x-internal-secret": Schema.optionalKey(Schema.String) },
-      payload: Body,
+      payload: RevocationBody,
       success: HttpApiSchema.NoContent,
       error: [
-        failure(400, "INVALID_JSON, INVALID_REQUEST"),
-        failure(403, "FORBIDDEN"),
-        failure(422, "VALIDATION_ERROR"),
-        failure(503, "UNAVAILABLE")
+        ...RequestBody.refusals,
+        Refusal.declared(400, "INVALID_JSON"),
+        Refusal.invalidField,
+        Refusal.declared(503, "TOO_MANY_UPLOADS", "UNAVAILABLE")
       ]
     }).annotate(OpenApi.Summary, "Revoke a token: every process refuses it from now on")
   )
+  .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Blacklist", description: "For services: needs X-Internal-Secret." })) {}

@@ -4,11 +4,10 @@
  */
 import { Characters } from "@eco2/actors/protocol"
 import { OutageLog } from "@eco2/core/telemetry"
+import { Refusal } from "@eco2/core/service"
 import { Effect } from "effect"
-import { HttpServerResponse } from "effect/http"
-import { HttpApiBuilder } from "effect/http-api"
-import { Authorization } from "../auth/Authorization.ts"
-import { respond, unavailable } from "./HttpErrors.ts"
+import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
+import { Caller } from "../auth/Authorization.ts"
 import { Api } from "./ScanApi.ts"
 
 const patience = "8 seconds"
@@ -17,7 +16,6 @@ export const layer = HttpApiBuilder.group(
   Api,
   "character",
   Effect.fnUntraced(function* (handlers) {
-    const authorization = yield* Authorization
     const characters = yield* Characters.Characters
     const outage = OutageLog.make("characters cannot be read", "characters are read again")
 
@@ -29,32 +27,25 @@ export const layer = HttpApiBuilder.group(
         }),
         Effect.tap(() => outage.over),
         Effect.tapError(outage.failed),
-        Effect.mapError(() => unavailable("the database does not answer; try again"))
+        Effect.mapError(() => Refusal.unavailable("the database does not answer; try again"))
       )
-    const json = (body: unknown, cacheControl: string) =>
-      HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": cacheControl } })
+    const own = <A>(body: A) => HttpApiSchema.withHeaders({ body, headers: { "cache-control": "no-store" as const } })
 
     return handlers
-      .handleRaw("catalogue", () =>
-        respond(Effect.map(read(characters.catalogue), (all) => json(all, "public, max-age=30")))
-      )
-      .handleRaw("mine", ({ request }) =>
-        respond(
-          Effect.gen(function* () {
-            const user = yield* authorization.user(request)
-            return json(yield* read(characters.ofUser(user)), "no-store")
-          })
+      .handle("catalogue", () =>
+        Effect.map(read(characters.catalogue), (body) =>
+          HttpApiSchema.withHeaders({ body, headers: { "cache-control": "public, max-age=30" as const } })
         )
       )
-      .handleRaw("ownership", ({ params, request }) =>
-        respond(
-          Effect.gen(function* () {
-            const user = yield* authorization.user(request)
-            // no character's name has one, and Postgres takes none
-            const owned = !params.name.includes("\0") && (yield* read(characters.owns(user, params.name)))
-            return json({ character_name: params.name, owned }, "no-store")
-          })
-        )
+      .handle("mine", () => Effect.flatMap(Caller, ({ user }) => Effect.map(read(characters.ofUser(user)), own)))
+      .handle(
+        "ownership",
+        Effect.fnUntraced(function* ({ params: { name } }) {
+          const { user } = yield* Caller
+          // no character's name has one, and Postgres takes none
+          const owned = !name.includes("\0") && (yield* read(characters.owns(user, name)))
+          return own({ character_name: name, owned })
+        })
       )
   })
 )

@@ -1,7 +1,8 @@
 /** LimitOpsApi: fleet-wide limits as operators see them, beside OpsApi and under the same secret; an end to a pause. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { base, missing, refused, Secret } from "./OpsApi.ts"
+import { InternalSecret } from "../auth/InternalSecret.ts"
+import { base, missing, refused } from "./OpsApi.ts"
 
 const Use = Schema.NullOr(Schema.Struct({ most: Schema.Int, used: Schema.Int }))
 
@@ -22,15 +23,15 @@ const Limits = Schema.Struct({
 
 export class LimitOpsGroup extends HttpApiGroup.make("limits")
   .add(
-    HttpApiEndpoint.get("list", `${base}/limits`, { headers: Secret, success: Limits, error: refused }).annotate(
+    HttpApiEndpoint.get("list", `${base}/limits`, { success: Limits, error: refused }).annotate(
       OpenApi.Summary,
       "Limits in use or paused, and how much is used"
     ),
     HttpApiEndpoint.post("resume", `${base}/limits/:limit/resume`, {
       params: { limit: Schema.String },
-      headers: Secret,
       success: Schema.Struct({ outcome: Schema.String }),
       error: missing
     }).annotate(OpenApi.Summary, "Ends a pause; write a `/` in the name as %2F")
   )
+  .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Limits", description: "For operators: needs X-Internal-Secret." })) {}

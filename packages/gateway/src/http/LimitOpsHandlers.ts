@@ -1,10 +1,10 @@
 /** LimitOpsHandlers: the operator's calls on limits. What an operator changed is said in the log. */
 import { LimitList } from "@eco2/core/operations"
 import { Effect } from "effect"
-import type { Option, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { fromRedis, guard, json, notFound } from "./OpsCall.ts"
+import { fromRedis } from "./OpsMailboxes.ts"
 import { Api } from "./ScanApi.ts"
+import { nothing } from "./WrongField.ts"
 
 const state = (limit: LimitList.LimitState) => ({
   name: limit.name,
@@ -17,34 +17,24 @@ const state = (limit: LimitList.LimitState) => ({
   permits: limit.permits
 })
 
-/** `secret`: INTERNAL_SECRET, none where it is not set. */
-export const layer = (secret: Option.Option<Redacted.Redacted>) =>
-  HttpApiBuilder.group(
-    Api,
-    "limits",
-    Effect.fnUntraced(function* (handlers) {
-      const limits = yield* LimitList.LimitList
-      const guarded = guard(secret)
-      return handlers
-        .handleRaw("list", ({ request }) =>
-          guarded(
-            request,
-            Effect.map(Effect.mapError(limits.list, fromRedis), ({ complete, limits: all }) =>
-              json({ limits: all.map(state), complete })
-            )
-          )
+export const layer = HttpApiBuilder.group(
+  Api,
+  "limits",
+  Effect.fnUntraced(function* (handlers) {
+    const limits = yield* LimitList.LimitList
+    return handlers
+      .handle("list", () =>
+        Effect.map(Effect.mapError(limits.list, fromRedis), ({ complete, limits: all }) => ({
+          limits: all.map(state),
+          complete
+        }))
+      )
+      .handle("resume", ({ params: { limit } }) =>
+        limits.resume(limit).pipe(
+          Effect.mapError((error) => (error._tag === "LimitUnknown" ? nothing : fromRedis(error))),
+          Effect.tap(() => Effect.logInfo("limit resumed by an operator").pipe(Effect.annotateLogs({ limit }))),
+          Effect.as({ outcome: "resumed" })
         )
-        .handleRaw("resume", ({ params, request }) =>
-          guarded(
-            request,
-            limits.resume(params.limit).pipe(
-              Effect.mapError((error) => (error._tag === "LimitUnknown" ? notFound : fromRedis(error))),
-              Effect.tap(() =>
-                Effect.logInfo("limit resumed by an operator").pipe(Effect.annotateLogs({ limit: params.limit }))
-              ),
-              Effect.as(json({ outcome: "resumed" }))
-            )
-          )
-        )
-    })
-  )
+      )
+  })
+)

@@ -5,6 +5,8 @@ import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
+export { jobStates } from "./OpsApi.ts"
+
 export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(OpsGroup)
   .add(ScheduleOpsGroup)

@@ -2,17 +2,15 @@
  * OpsApi: what operators may see and do, under /api/v1/internal/ops, with X-Internal-Secret. The command line and the
  * console speak it. Answers are facts; times are epoch milliseconds unless named otherwise.
  */
+import { Job } from "@eco2/core/client"
+import { Refusal } from "@eco2/core/service"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { InternalSecret } from "../auth/InternalSecret.ts"
+import { NoSuchJob } from "./WrongField.ts"
 
-export const failure = (code: number, description: string) =>
-  Schema.Struct({ detail: Schema.Unknown, code: Schema.String })
-    .pipe(HttpApiSchema.status(code))
-    .annotate({ description })
-
-export const Secret = { "x-internal-secret": Schema.optionalKey(Schema.String) }
-export const refused = [failure(403, "FORBIDDEN"), failure(503, "UNAVAILABLE")] as const
-export const missing = [...refused, failure(404, "NOT_FOUND")] as const
+export const refused = [Refusal.declared(503, "UNAVAILABLE")] as const
+export const missing = [...refused, Refusal.declared(404, "NOT_FOUND")] as const
 
 export const MailboxState = Schema.Struct({
   mailbox: Schema.String,
@@ -89,17 +87,19 @@ export const base = "/api/v1/internal/ops"
 const letters = `${base}/mailboxes/:mailbox/dead` as const
 const Mailbox = { mailbox: Schema.String }
 const LetterPath = { mailbox: Schema.String, partition: Schema.String, entry: Schema.String }
-const Choice = { cause: Schema.optionalKey(Schema.String), limit: Schema.optionalKey(Schema.NumberFromString) }
+const JobPath = { job_id: Job.JobId }
+const Limit = Schema.optionalKey(Schema.NumberFromString).annotate({
+  description: "How many at the most: 100 unless asked otherwise, never more than 1,000"
+})
+const Choice = { cause: Schema.optionalKey(Schema.String), limit: Limit }
 
 export class OpsGroup extends HttpApiGroup.make("ops")
   .add(
     HttpApiEndpoint.get("mailboxes", `${base}/mailboxes`, {
-      headers: Secret,
       success: Schema.Array(MailboxState),
       error: refused
     }),
     HttpApiEndpoint.get("processes", `${base}/processes`, {
-      headers: Secret,
       success: Schema.Array(ProcessState),
       error: refused
     }),
@@ -108,57 +108,50 @@ export class OpsGroup extends HttpApiGroup.make("ops")
         state: Schema.optionalKey(Schema.Literals(jobStates)).annotate({ description: "By default open" }),
         pipeline: Schema.optionalKey(Schema.String),
         owner: Schema.optionalKey(Schema.String),
-        limit: Schema.optionalKey(Schema.NumberFromString)
+        limit: Limit
       },
-      headers: Secret,
       success: Jobs,
       error: refused
     }),
     HttpApiEndpoint.get("job", `${base}/jobs/:job_id`, {
-      params: { job_id: Schema.String },
-      headers: Secret,
+      params: JobPath,
       success: JobState,
-      error: missing
-    }),
+      error: [...missing, Refusal.declared(409, "JOB_UNREADABLE")]
+    }).middleware(NoSuchJob),
     HttpApiEndpoint.delete("cancelJob", `${base}/jobs/:job_id`, {
-      params: { job_id: Schema.String },
-      headers: Secret,
+      params: JobPath,
       success: Schema.Struct({ outcome: Schema.String }),
       error: missing
-    }),
+    }).middleware(NoSuchJob),
     HttpApiEndpoint.get("letters", letters, {
       params: Mailbox,
       query: Choice,
-      headers: Secret,
       success: Schema.Array(LetterState),
       error: missing
     }),
     HttpApiEndpoint.get("letter", `${letters}/:partition/:entry`, {
       params: LetterPath,
-      headers: Secret,
       success: LetterState,
       error: missing
     }),
     HttpApiEndpoint.post("redriveMany", `${letters}/redrive`, {
       params: Mailbox,
       query: Choice,
-      headers: Secret,
       success: Redriven,
       error: missing
     }),
     HttpApiEndpoint.post("redrive", `${letters}/:partition/:entry/redrive`, {
       params: LetterPath,
-      headers: Secret,
       success: Redriven,
       error: missing
     }),
     HttpApiEndpoint.delete("discard", `${letters}/:partition/:entry`, {
       params: LetterPath,
-      headers: Secret,
       success: HttpApiSchema.NoContent,
       error: missing
     })
   )
+  .middleware(InternalSecret)
   .annotateMerge(
     OpenApi.annotations({ title: "Operations", description: "For operators: needs X-Internal-Secret." })
   ) {}

@@ -4,15 +4,21 @@
  */
 import { mailboxes } from "@eco2/actors/protocol"
 import { Mailbox } from "@eco2/core/client"
+import { Refusal } from "@eco2/core/service"
+import type { RedisError } from "@eco2/core/client"
 import { Effect } from "effect"
-import type { HttpRefusal } from "./HttpErrors.ts"
-import { fromRedis, notFound } from "./OpsCall.ts"
+import { nothing } from "./WrongField.ts"
+
+/** Redis as operators are told of it. */
+export const fromRedis = (error: RedisError.RedisError) =>
+  Refusal.unavailable(error._tag === "RedisFull" ? "the store is full" : "the store does not answer; try again")
+type Unavailable = ReturnType<typeof fromRedis>
 
 export interface OpsMailboxes {
   /** In the order operators see them. */
-  readonly all: Effect.Effect<ReadonlyArray<string>, HttpRefusal>
+  readonly all: Effect.Effect<ReadonlyArray<string>, Unavailable>
   /** The name, if there is such a mailbox. */
-  readonly known: (name: string) => Effect.Effect<string, HttpRefusal>
+  readonly known: (name: string) => Effect.Effect<string, Unavailable | typeof nothing>
 }
 
 export const make: Effect.Effect<OpsMailboxes, never, Mailbox.Mailbox> = Effect.map(Mailbox.Mailbox, ({ served }) => {
@@ -22,6 +28,6 @@ export const make: Effect.Effect<OpsMailboxes, never, Mailbox.Mailbox> = Effect.
     known: (name) =>
       mailboxes.includes(name)
         ? Effect.succeed(name)
-        : Effect.flatMap(all, (names) => (names.includes(name) ? Effect.succeed(name) : Effect.fail(notFound)))
+        : Effect.flatMap(all, (names) => (names.includes(name) ? Effect.succeed(name) : Effect.fail(nothing)))
   }
 })

@@ -1,8 +1,10 @@
 /** PolicyOpsApi: what operators change of mailboxes while the fleet runs, beside OpsApi and under the same secret. */
 import { Policies } from "@eco2/core/client"
+import { Refusal } from "@eco2/core/service"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { base, failure, missing, refused, Secret } from "./OpsApi.ts"
+import { InternalSecret } from "../auth/InternalSecret.ts"
+import { base, missing, refused } from "./OpsApi.ts"
 
 /** What is set; null: as the environment or the code has it. */
 export const PolicyState = Schema.Struct({
@@ -17,16 +19,15 @@ export const PolicyState = Schema.Struct({
 export class PolicyOpsGroup extends HttpApiGroup.make("policies")
   .add(
     HttpApiEndpoint.get("list", `${base}/policies`, {
-      headers: Secret,
       success: Schema.Array(PolicyState),
       error: refused
     }).annotate(OpenApi.Summary, "The policies of all mailboxes"),
     HttpApiEndpoint.patch("change", `${base}/policies/:mailbox`, {
       params: { mailbox: Schema.String },
-      headers: Secret,
       payload: Policies.Change,
       success: PolicyState,
-      error: [...missing, failure(400, "INVALID_JSON"), failure(422, "VALIDATION_ERROR")]
+      error: [...missing, Refusal.declared(400, "INVALID_JSON"), Refusal.invalidField]
     }).annotate(OpenApi.Summary, "Changes a mailbox's policy; every process follows within a second")
   )
+  .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Policies", description: "For operators: needs X-Internal-Secret." })) {}

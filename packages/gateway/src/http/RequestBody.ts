@@ -4,11 +4,10 @@
  * What has arrived is counted, not what was announced, from a body's first 64 KiB on: a scan by address is never refused for
  * other people's pictures, and who announces much and sends nothing takes no room. It is held until the scope closes.
  */
+import { Refusal } from "@eco2/core/service"
 import { Effect, Metric, Stream } from "effect"
 import type { Duration, Scope } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
-import { refusal } from "./HttpErrors.ts"
-import type { HttpRefusal } from "./HttpErrors.ts"
 import { mostBodyBytes, tooLarge } from "./ScanSubmission.ts"
 
 /** Bodies refused because this process holds its limit of them. */
@@ -22,7 +21,15 @@ const freeBytes = 64 * 1024
 /** The largest body in this time takes a line of 1 Mbit/s. */
 const patience: Duration.Input = "2 minutes"
 
-type Read = (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<string, HttpRefusal, Scope.Scope>
+/** What a reader refuses with, for the description of its calls; and 503 TOO_MANY_UPLOADS. */
+export const refusals = [
+  Refusal.declared(400, "INVALID_REQUEST"),
+  Refusal.declared(408, "REQUEST_TIMEOUT"),
+  Refusal.declared(413, "IMAGE_TOO_LARGE")
+] as const
+type Refused = (typeof refusals)[number]["Type"] | Refusal.Refusal<503, "TOO_MANY_UPLOADS", string>
+
+type Read = (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<string, Refused, Scope.Scope>
 
 /** A reader whose bodies share `most` bytes. */
 export const make = (most: number): Read => {
@@ -30,7 +37,7 @@ export const make = (most: number): Read => {
   const full = Effect.suspend(() =>
     Effect.andThen(
       Metric.update(uploadsRefused, 1),
-      Effect.fail(refusal(503, "TOO_MANY_UPLOADS", "too many pictures are arriving; try again later", "2 seconds"))
+      Effect.fail(Refusal.make(503, "TOO_MANY_UPLOADS", "too many pictures are arriving; try again later", "2 seconds"))
     )
   )
   return Effect.fnUntraced(function* (request) {
@@ -43,7 +50,7 @@ export const make = (most: number): Read => {
     )
     const decoder = new TextDecoder()
     let text = ""
-    yield* Stream.runForEach(request.stream, (chunk): Effect.Effect<void, HttpRefusal> => {
+    yield* Stream.runForEach(request.stream, (chunk): Effect.Effect<void, Refused> => {
       own.arrived += chunk.length
       if (own.arrived > mostBodyBytes) return Effect.fail(tooLarge())
       const more = Math.max(0, own.arrived - freeBytes) - own.counted
@@ -53,12 +60,12 @@ export const make = (most: number): Read => {
       text += decoder.decode(chunk, { stream: true })
       return Effect.void
     }).pipe(
-      Effect.mapError((error: HttpServerError.HttpServerError | HttpRefusal) =>
-        error._tag === "HttpRefusal" ? error : refusal(400, "INVALID_REQUEST", "the body could not be read")
+      Effect.mapError((error: HttpServerError.HttpServerError | Refused) =>
+        error._tag === "Refusal" ? error : Refusal.make(400, "INVALID_REQUEST", "the body could not be read")
       ),
       Effect.timeoutOrElse({
         duration: patience,
-        orElse: () => Effect.fail(refusal(408, "REQUEST_TIMEOUT", "the body took too long to arrive"))
+        orElse: () => Effect.fail(Refusal.make(408, "REQUEST_TIMEOUT", "the body took too long to arrive"))
       })
     )
     return text + decoder.decode()

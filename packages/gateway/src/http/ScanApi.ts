@@ -1,30 +1,20 @@
-/**
- * ScanApi: the scan calls as their clients see them; OpenAPI and /docs are made of this. The handlers answer by hand
- * (ScanHandlers), because the contract gives each wrong field its own status.
- */
+/** ScanApi: the scan calls as their clients see them, and all calls of a gateway; OpenAPI and /docs are made of this. */
 import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
+import { ErrorBody, Refusal } from "@eco2/core/service"
+import { Job } from "@eco2/core/client"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { Authorization } from "../auth/Authorization.ts"
+import { SameOrigin } from "../auth/SameOrigin.ts"
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
+import * as RequestBody from "./RequestBody.ts"
+import * as ScanSubmission from "./ScanSubmission.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
-
-const status =
-  (code: number, description: string) =>
-  <S extends Schema.Top>(schema: S) =>
-    schema.pipe(HttpApiSchema.status(code)).annotate({ description })
-
-const ErrorBody = Schema.Struct({ detail: Schema.Unknown, code: Schema.String })
-const failure = (code: number, description: string) => status(code, description)(Schema.Struct({ ...ErrorBody.fields }))
-
-const unknownCaller = [
-  failure(400, "MALFORMED_TOKEN"),
-  failure(401, "UNAUTHORIZED"),
-  failure(403, "TOKEN_REVOKED, HOST_NOT_ALLOWED, ORIGIN_NOT_ALLOWED")
-] as const
+import { InvalidJobId, InvalidKey, UnknownJob } from "./WrongField.ts"
 
 const ScanBody = Schema.Struct({
   image_url: Schema.String.annotate({
@@ -43,13 +33,19 @@ const Accepted = Schema.Struct({
   result_url: Schema.String,
   status: Schema.Literal("queued")
 })
+  .pipe(HttpApiSchema.status(202))
+  .annotate({ description: "Accepted; Location names the result" })
 const Processing = Schema.Struct({
   status: Schema.Literal("processing"),
   message: Schema.String,
   current_stage: Schema.String,
   progress: Schema.Int
 })
+  .pipe(HttpApiSchema.status(202))
+  .annotate({ description: "Still open; see Retry-After" })
 const Cancelled = Schema.Struct({ job_id: Schema.String, status: Schema.Literal("cancelled") })
+  .pipe(HttpApiSchema.status(202))
+  .annotate({ description: "Cancelled, now or before" })
 const Models = Schema.Struct({ models: Schema.Array(Schema.String), default: Schema.String })
 
 const User = {
@@ -60,7 +56,7 @@ const User = {
 }
 const Submit = {
   ...User,
-  "x-idempotency-key": Schema.optionalKey(Schema.String).annotate({
+  "x-idempotency-key": Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[\x20-\x7e]{1,255}$/))).annotate({
     description: "The same user and key give the same job. At most 255 printable ASCII characters"
   })
 }
@@ -70,83 +66,95 @@ const Resume = {
     description: "Last seq seen; the stream continues after it"
   })
 }
-const JobPath = { job_id: Schema.String }
+const JobPath = { job_id: Job.JobId }
+const LastEventId = Schema.optionalKey(Schema.String).annotate({
+  description: "The same, for those that can set no header; what is no number is an absent one"
+})
 
-const stream = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" }))
+const stream = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })).annotate({
+  description: "Progress, event by event"
+})
+const over = HttpApiSchema.NoContent.annotate({ description: "Over, and nothing left to follow" })
 const streamErrors = [
-  failure(400, "INVALID_JOB_ID"),
-  ...unknownCaller,
-  failure(404, "RESULT_NOT_FOUND"),
-  failure(429, "TOO_MANY_STREAMS"),
-  failure(503, "TOO_MANY_VIEWERS, UNAVAILABLE")
+  Refusal.declared(404, "RESULT_NOT_FOUND"),
+  Refusal.declared(429, "TOO_MANY_STREAMS"),
+  Refusal.declared(503, "TOO_MANY_VIEWERS", "STORAGE_FULL", "UNAVAILABLE")
 ] as const
-const resultSuccess = [ScanResult.ScanResult, status(202, "Still open; see Retry-After")(Processing)] as const
-const resultErrors = [...unknownCaller, failure(404, "RESULT_NOT_FOUND"), failure(503, "UNAVAILABLE")] as const
+const redisErrors = [Refusal.declared(503, "STORAGE_FULL", "UNAVAILABLE")] as const
+
+const noStore = { "cache-control": Schema.Literal("no-store") }
+const resultCall = {
+  params: JobPath,
+  headers: User,
+  success: [
+    HttpApiSchema.WithHeaders(ScanResult.ScanResult, noStore),
+    HttpApiSchema.WithHeaders(Processing, { ...noStore, "retry-after": Schema.String })
+  ],
+  error: [...redisErrors, Refusal.declared(404, "RESULT_NOT_FOUND")]
+} as const
 
 export class ScanGroup extends HttpApiGroup.make("scan").add(
   HttpApiEndpoint.post("submit", "/api/v1/scan", {
     headers: Submit,
     payload: ScanBody,
-    success: status(202, "Accepted; Location names the result")(Accepted),
+    success: HttpApiSchema.WithHeaders(Accepted, { location: Schema.String }),
     error: [
-      failure(
-        400,
-        "IMAGE_URL_REQUIRED, IMAGE_HOST_NOT_ALLOWED, UNSUPPORTED_MODEL, INVALID_IDEMPOTENCY_KEY, INVALID_JSON, INVALID_REQUEST"
-      ),
-      ...unknownCaller,
-      failure(408, "REQUEST_TIMEOUT"),
-      failure(409, "IDEMPOTENCY_KEY_REUSED"),
-      failure(413, "IMAGE_TOO_LARGE, INPUT_TOO_LARGE"),
-      failure(422, "VALIDATION_ERROR"),
-      failure(429, "LANE_FULL, RATE_LIMITED"),
-      failure(503, "MAILBOX_FULL, STORAGE_FULL, TOO_MANY_UPLOADS, UNAVAILABLE")
+      ...RequestBody.refusals,
+      ...ScanSubmission.refusals,
+      Refusal.declared(409, "IDEMPOTENCY_KEY_REUSED"),
+      Refusal.declared(413, "INPUT_TOO_LARGE"),
+      Refusal.declared(429, "LANE_FULL", "RATE_LIMITED"),
+      Refusal.declared(503, "MAILBOX_FULL", "STORAGE_FULL", "TOO_MANY_UPLOADS", "UNAVAILABLE")
     ]
-  }).annotate(OpenApi.Summary, "Submit a photo"),
-  HttpApiEndpoint.get("result", "/api/v1/scan/:job_id/result", {
-    params: JobPath,
-    headers: User,
-    success: resultSuccess,
-    error: resultErrors
-  }).annotate(OpenApi.Summary, "Result, or progress of the job"),
-  HttpApiEndpoint.get("resultOld", "/api/v1/scan/result/:job_id", {
-    params: JobPath,
-    headers: User,
-    success: resultSuccess,
-    error: resultErrors
-  }).annotate(OpenApi.Summary, "The same, at its older address"),
+  })
+    .middleware(InvalidKey)
+    .middleware(SameOrigin)
+    .middleware(Authorization)
+    .annotate(OpenApi.Summary, "Submit a photo"),
+  HttpApiEndpoint.get("result", "/api/v1/scan/:job_id/result", resultCall)
+    .middleware(UnknownJob)
+    .middleware(Authorization)
+    .annotate(OpenApi.Summary, "Result, or progress of the job"),
+  HttpApiEndpoint.get("resultOld", "/api/v1/scan/result/:job_id", resultCall)
+    .middleware(UnknownJob)
+    .middleware(Authorization)
+    .annotate(OpenApi.Summary, "The same, at its older address"),
   HttpApiEndpoint.get("events", "/api/v1/scan/:job_id/events", {
     params: JobPath,
-    query: { last_event_id: Schema.optionalKey(Schema.String) },
+    query: { last_event_id: LastEventId },
     headers: Resume,
-    success: [stream, HttpApiSchema.NoContent],
+    success: [stream, over],
     error: streamErrors
-  }).annotate(OpenApi.Summary, "Live progress (server-sent events)"),
+  })
+    .middleware(InvalidJobId)
+    .middleware(Authorization)
+    .annotate(OpenApi.Summary, "Live progress (server-sent events)"),
   HttpApiEndpoint.get("eventsOld", "/api/v1/stream", {
-    query: { job_id: Schema.optionalKey(Schema.String), last_event_id: Schema.optionalKey(Schema.String) },
+    query: { ...JobPath, last_event_id: LastEventId },
     headers: Resume,
-    success: [stream, HttpApiSchema.NoContent],
+    success: [stream, over],
     error: streamErrors
-  }).annotate(OpenApi.Summary, "The same, at its older address"),
+  })
+    .middleware(InvalidJobId)
+    .middleware(Authorization)
+    .annotate(OpenApi.Summary, "The same, at its older address"),
   HttpApiEndpoint.delete("cancel", "/api/v1/scan/:job_id", {
     params: JobPath,
     headers: User,
-    success: status(202, "Cancelled, now or before")(Cancelled),
-    error: [
-      ...unknownCaller,
-      failure(404, "RESULT_NOT_FOUND"),
-      failure(409, "ALREADY_FINISHED"),
-      failure(503, "UNAVAILABLE")
-    ]
-  }).annotate(OpenApi.Summary, "Cancel a job"),
+    success: Cancelled,
+    error: [...redisErrors, Refusal.declared(404, "RESULT_NOT_FOUND"), Refusal.declared(409, "ALREADY_FINISHED")]
+  })
+    .middleware(UnknownJob)
+    .middleware(SameOrigin)
+    .middleware(Authorization)
+    .annotate(OpenApi.Summary, "Cancel a job"),
   HttpApiEndpoint.get("categories", "/api/v1/scan/categories", { success: Schema.Array(ScanCategory) }).annotate(
     OpenApi.Summary,
     "The kinds of waste, and how to dispose of each"
   ),
-  HttpApiEndpoint.get("models", "/api/v1/scan/models", {
-    headers: User,
-    success: Models,
-    error: unknownCaller
-  }).annotate(OpenApi.Summary, "Models a scan may name")
+  HttpApiEndpoint.get("models", "/api/v1/scan/models", { headers: User, success: Models })
+    .middleware(Authorization)
+    .annotate(OpenApi.Summary, "Models a scan may name")
 ) {}
 
 export class Api extends HttpApi.make("eco2")
@@ -157,6 +165,7 @@ export class Api extends HttpApi.make("eco2")
   .add(PolicyOpsGroup)
   .add(LimitOpsGroup)
   .add(BlacklistGroup)
+  .middleware(ErrorBody.Failures)
   .annotateMerge(
     OpenApi.annotations({
       title: "Eco²",

@@ -1,30 +1,25 @@
 /**
- * ScanHandlers: the scan calls. Each asks who it is first, before the body is looked at; a job that is another's is
- * answered as if it were not there. Submitting is two steps of Pipeline.submit; watching is Viewer's.
+ * ScanHandlers: the scan calls, for whom Authorization lets in; a job that is another's is answered as if it were not there. Submitting is two steps of Pipeline.submit; watching is Viewer's.
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, Pipeline } from "@eco2/core/client"
 import { Keyspace, MemoryUse, RedisClient } from "@eco2/core/redis"
+import { Refusal, Role } from "@eco2/core/service"
 import { Tracing } from "@eco2/core/telemetry"
-import { Role } from "@eco2/core/service"
-import { Effect, Metric, Schema, Stream } from "effect"
-import type { Scope } from "effect"
+import { Effect, Metric, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
-import { HttpApiBuilder } from "effect/http-api"
-import { Authorization, isOwnOrigin } from "../auth/Authorization.ts"
+import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
+import { Caller } from "../auth/Authorization.ts"
 import { EventRouter } from "../events/EventRouter.ts"
 import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
-import { refusal, respond } from "./HttpErrors.ts"
-import type { HttpRefusal } from "./HttpErrors.ts"
 import * as RequestBody from "./RequestBody.ts"
 import { Api } from "./ScanApi.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
 import * as SubmitRefusal from "./SubmitRefusal.ts"
 import { fromRedis } from "./SubmitRefusal.ts"
-
-type Request = HttpServerRequest.HttpServerRequest
+import { noResult } from "./WrongField.ts"
 
 /** Streams refused because this process serves its limit. */
 const viewersRefused = Metric.counter("eco2_viewers_refused_total", {
@@ -32,32 +27,23 @@ const viewersRefused = Metric.counter("eco2_viewers_refused_total", {
   description: "streams refused at MAX_VIEWERS or USER_VIEWERS"
 })
 
-const isJobId = Schema.is(Job.JobId)
-const notFound = refusal(404, "RESULT_NOT_FOUND", "no such job, or it has expired")
 const fullFrom = 0.8
 
-/** Requests that carry cookies may change things only from pages of ours, or of an allowed origin. */
-const checkOrigin = (request: Request, allowed: ReadonlyArray<string>): Effect.Effect<void, HttpRefusal> =>
-  request.headers.cookie === undefined || isOwnOrigin(request, allowed)
-    ? Effect.void
-    : Effect.fail(refusal(403, "ORIGIN_NOT_ALLOWED", `requests from ${request.headers.origin} are not allowed`))
-
 const accepted = (id: string) =>
-  HttpServerResponse.jsonUnsafe(
-    {
+  HttpApiSchema.withHeaders({
+    body: {
       job_id: id,
       stream_url: `/api/v1/scan/${id}/events`,
       result_url: `/api/v1/scan/${id}/result`,
-      status: "queued"
+      status: "queued" as const
     },
-    { status: 202, headers: { location: `/api/v1/scan/${id}/result` } }
-  )
+    headers: { location: `/api/v1/scan/${id}/result` }
+  })
 
-const lastEventId = (request: Request, query: string | null): number | null => {
-  const text = request.headers["last-event-id"] ?? query ?? ""
-  return /^\d{1,9}$/.test(text) ? Number(text) : null
-}
+/** What is no number is an absent one. */
+const seqOf = (lastEventId = ""): number | null => (/^\d{1,9}$/.test(lastEventId) ? Number(lastEventId) : null)
 
+const noStore = { "cache-control": "no-store" } as const
 const eventStreamHeaders = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
 
 export const layer = (config: GatewayConfig) =>
@@ -65,7 +51,6 @@ export const layer = (config: GatewayConfig) =>
     Api,
     "scan",
     Effect.fnUntraced(function* (handlers) {
-      const authorization = yield* Authorization
       const store = yield* JobStore.JobStore
       const log = yield* EventLog.EventLog
       const keyspace = yield* Keyspace
@@ -77,26 +62,20 @@ export const layer = (config: GatewayConfig) =>
       )
 
       /** The caller's own job. */
-      const ownJob = (request: Request, id: string) =>
-        Effect.flatMap(authorization.user(request), (user) => jobOf(user, id))
-      const jobOf = Effect.fnUntraced(function* (user: string, id: string): Effect.fn.Return<Job.Job, HttpRefusal> {
-        if (!isJobId(id)) return yield* notFound
+      const jobOf = Effect.fnUntraced(function* (id: Job.JobId) {
+        const { user } = yield* Caller
         const job = yield* store.get(id).pipe(
           // whose it is cannot be read either
           Effect.catchTag("JobUnreadable", (error) => Effect.as(Effect.logError(error.message), null)),
           Effect.mapError(fromRedis)
         )
-        return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* notFound : job
+        return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* noResult : job
       })
 
       const readBody = RequestBody.make(config.uploadMemory)
 
-      const submit = Effect.fnUntraced(function* (
-        request: Request
-      ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal, Scope.Scope> {
-        const user = yield* authorization.user(request)
-        yield* checkOrigin(request, config.corsOrigins)
-        const key = yield* ScanSubmission.idempotencyKey(request.headers["x-idempotency-key"])
+      const submit = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, key: string | null) {
+        const { user } = yield* Caller
         const text = yield* readBody(request)
         const {
           body,
@@ -104,7 +83,7 @@ export const layer = (config: GatewayConfig) =>
           request: scan
         } = yield* ScanSubmission.parse(text, { imageHosts: config.imageHosts, models })
         if (image !== null && (yield* Effect.mapError(memoryUse, fromRedis)) > fullFrom) {
-          return yield* refusal(
+          return yield* Refusal.make(
             503,
             "STORAGE_FULL",
             "the store has no room for images now; try again later",
@@ -127,33 +106,26 @@ export const layer = (config: GatewayConfig) =>
         return accepted(id)
       })
 
-      const result = Effect.fnUntraced(function* (
-        request: Request,
-        id: string
-      ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
-        const job = yield* ownJob(request, id)
+      const result = Effect.fnUntraced(function* (id: Job.JobId) {
+        const job = yield* jobOf(id)
         const body = yield* ScanResult.ofJob(job)
-        if (body !== null) return HttpServerResponse.jsonUnsafe(body, { headers: { "cache-control": "no-store" } })
-        return HttpServerResponse.jsonUnsafe(
-          {
-            status: "processing",
+        if (body !== null) return HttpApiSchema.withHeaders({ body, headers: noStore })
+        return HttpApiSchema.withHeaders({
+          body: {
+            status: "processing" as const,
             message: "분류가 진행 중입니다.",
             current_stage: job.state === "lane" || (job.state === "waiting" && job.tries === 0) ? "queued" : job.at,
             progress: job.progress
           },
-          { status: 202, headers: { "retry-after": "1", "cache-control": "no-store" } }
-        )
+          headers: { ...noStore, "retry-after": "1" }
+        })
       })
 
-      const events = Effect.fnUntraced(function* (
-        request: Request,
-        id: string,
-        query: string | null
-      ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal, Scope.Scope> {
-        const caller = yield* authorization.caller(request)
-        if (!isJobId(id)) return yield* refusal(400, "INVALID_JOB_ID", "the job id is not a UUID")
-        const job = yield* jobOf(caller.user, id)
-        const after = lastEventId(request, query)
+      /** `seen`: the last event id, as given. */
+      const events = Effect.fnUntraced(function* (id: Job.JobId, seen: string | undefined) {
+        const caller = yield* Caller
+        const job = yield* jobOf(id)
+        const after = seqOf(seen)
         // nothing left to follow: 204 tells EventSource to stop. Who has seen more than there is has not seen this end
         if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) === after) {
           return HttpServerResponse.empty({ status: 204 })
@@ -165,62 +137,62 @@ export const layer = (config: GatewayConfig) =>
         )
         if (place === "full") {
           yield* Metric.update(viewersRefused, 1)
-          return yield* refusal(503, "TOO_MANY_VIEWERS", "too many streams are open; try again later", "5 seconds")
+          return yield* Refusal.make(503, "TOO_MANY_VIEWERS", "too many streams are open; try again later", "5 seconds")
         }
         if (place === "user-full") {
           yield* Metric.update(viewersRefused, 1)
-          return yield* refusal(429, "TOO_MANY_STREAMS", "too many of your streams are open; close some", "5 seconds")
+          return yield* Refusal.make(
+            429,
+            "TOO_MANY_STREAMS",
+            "too many of your streams are open; close some",
+            "5 seconds"
+          )
         }
         const text = Viewer.stream(id, after, place.subscription).pipe(
           Stream.provideService(EventLog.EventLog, log),
           Stream.provideService(JobStore.JobStore, store),
           Stream.interruptWhen(stopping.requested)
         )
+        // not by the endpoint's schema: Viewer's text is the wire format already
         return HttpServerResponse.stream(Stream.encodeText(text), {
           contentType: "text/event-stream; charset=utf-8",
           headers: eventStreamHeaders
         })
       })
 
-      const cancel = Effect.fnUntraced(function* (
-        request: Request,
-        id: string
-      ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, HttpRefusal> {
-        yield* checkOrigin(request, config.corsOrigins)
-        const job = yield* ownJob(request, id)
+      const cancel = Effect.fnUntraced(function* (id: Job.JobId) {
+        const job = yield* jobOf(id)
         switch (yield* Effect.mapError(store.cancel(job.id), fromRedis)) {
           case "missing":
-            return yield* notFound
+            return yield* noResult
           case "finished":
-            return yield* refusal(409, "ALREADY_FINISHED", "the job is done or has failed")
+            return yield* Refusal.make(409, "ALREADY_FINISHED", "the job is done or has failed")
           case "cancelled":
           case "already":
             yield* Effect.logInfo("scan cancelled").pipe(Effect.annotateLogs({ job_id: id }))
-            return HttpServerResponse.jsonUnsafe({ job_id: id, status: "cancelled" }, { status: 202 })
+            return { job_id: id, status: "cancelled" as const }
         }
       })
 
-      return handlers
-        .handleRaw("submit", ({ request }) =>
-          respond(Effect.scoped(submit(request))).pipe(Tracing.spanOf("scan.submit", request.headers.traceparent ?? ""))
-        )
-        .handleRaw("result", ({ params, request }) => respond(result(request, params.job_id)))
-        .handleRaw("resultOld", ({ params, request }) => respond(result(request, params.job_id)))
-        .handleRaw("events", ({ params, query, request }) =>
-          respond(events(request, params.job_id, query.last_event_id ?? null))
-        )
-        .handleRaw("eventsOld", ({ query, request }) =>
-          respond(events(request, query.job_id ?? "", query.last_event_id ?? null))
-        )
-        .handleRaw("cancel", ({ params, request }) => respond(cancel(request, params.job_id)))
-        .handle("categories", () => Effect.succeed(scanCategories))
-        .handleRaw("models", ({ request }) =>
-          respond(
-            Effect.as(
-              authorization.user(request),
-              HttpServerResponse.jsonUnsafe({ models: models.models, default: models.default })
+      return (
+        handlers
+          // by hand: RequestBody bounds the body while it is read, and the contract answers its fields one by one
+          .handleRaw("submit", ({ headers, request }) =>
+            Effect.scoped(submit(request, headers["x-idempotency-key"] ?? null)).pipe(
+              Tracing.spanUnder("scan.submit", Tracing.parse(request.headers.traceparent ?? ""))
             )
           )
-        )
+          .handle("result", ({ params }) => result(params.job_id))
+          .handle("resultOld", ({ params }) => result(params.job_id))
+          .handle("events", ({ headers, params, query }) =>
+            events(params.job_id, headers["last-event-id"] ?? query.last_event_id)
+          )
+          .handle("eventsOld", ({ headers, query }) =>
+            events(query.job_id, headers["last-event-id"] ?? query.last_event_id)
+          )
+          .handle("cancel", ({ params }) => cancel(params.job_id))
+          .handle("categories", () => Effect.succeed(scanCategories))
+          .handle("models", () => Effect.succeed({ models: models.models, default: models.default }))
+      )
     })
   )

@@ -1,7 +1,9 @@
 /** ScheduleOpsApi: recurring work as operators see and steer it, beside OpsApi and under the same secret. */
+import { Refusal } from "@eco2/core/service"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { base, failure, missing, refused, Secret } from "./OpsApi.ts"
+import { InternalSecret } from "../auth/InternalSecret.ts"
+import { base, missing, refused } from "./OpsApi.ts"
 
 export const ScheduleState = Schema.Struct({
   name: Schema.String,
@@ -27,27 +29,24 @@ const Name = { schedule: Schema.String }
 export class ScheduleOpsGroup extends HttpApiGroup.make("schedules")
   .add(
     HttpApiEndpoint.get("list", `${base}/schedules`, {
-      headers: Secret,
       success: Schema.Array(ScheduleState),
       error: refused
     }).annotate(OpenApi.Summary, "Schedules, with last and next fire"),
     HttpApiEndpoint.post("pause", `${one}/pause`, {
       params: Name,
-      headers: Secret,
       success: Outcome,
       error: missing
     }).annotate(OpenApi.Summary, "Pause: no slot fires from now on"),
     HttpApiEndpoint.post("resume", `${one}/resume`, {
       params: Name,
-      headers: Secret,
       success: Outcome,
       error: missing
     }).annotate(OpenApi.Summary, "Resume: slots fire again, except those that passed meanwhile"),
     HttpApiEndpoint.post("run", `${one}/run`, {
       params: Name,
-      headers: Secret,
       success: Ran,
-      error: [...missing, failure(409, "SCHEDULE_RUNNING")]
+      error: [...missing, Refusal.declared(409, "SCHEDULE_RUNNING")]
     }).annotate(OpenApi.Summary, "Runs it once now; 409 while its last run is open")
   )
+  .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Schedules", description: "For operators: needs X-Internal-Secret." })) {}

@@ -1,11 +1,12 @@
 /** ScheduleOpsHandlers: the operator's calls on schedules. What an operator changed is said in the log. */
+import { Refusal } from "@eco2/core/service"
 import { Schedules } from "@eco2/core/client"
+import type { RedisError } from "@eco2/core/client"
 import { Effect } from "effect"
-import type { Option, Redacted } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { refusal, unavailable } from "./HttpErrors.ts"
-import { fromRedis, guard, json, notFound } from "./OpsCall.ts"
+import { fromRedis } from "./OpsMailboxes.ts"
 import { Api } from "./ScanApi.ts"
+import { nothing } from "./WrongField.ts"
 
 const state = (schedule: Schedules.ScheduleState) => ({
   name: schedule.name,
@@ -23,59 +24,43 @@ const state = (schedule: Schedules.ScheduleState) => ({
   skips: schedule.skips
 })
 
-type Failure = Effect.Error<ReturnType<Schedules.Schedules["Service"]["runNow"]>>
+type Failure = Schedules.ScheduleUnknown | Schedules.ScheduleRefused | RedisError.RedisError
 const refuse = (error: Failure) => {
-  if (error._tag === "ScheduleUnknown") return notFound
-  if (error._tag === "ScheduleRunning") return refusal(409, "SCHEDULE_RUNNING", error.message)
-  return error._tag === "ScheduleRefused" ? unavailable(error.message) : fromRedis(error)
+  if (error._tag === "ScheduleUnknown") return nothing
+  return error._tag === "ScheduleRefused" ? Refusal.unavailable(error.message) : fromRedis(error)
 }
 
-/** `secret`: INTERNAL_SECRET, none where it is not set. */
-export const layer = (secret: Option.Option<Redacted.Redacted>) =>
-  HttpApiBuilder.group(
-    Api,
-    "schedules",
-    Effect.fnUntraced(function* (handlers) {
-      const schedules = yield* Schedules.Schedules
-      const guarded = guard(secret)
-      const say = (done: string, schedule: string, facts: Readonly<Record<string, unknown>> = {}) =>
-        Effect.logInfo(`schedule ${done} by an operator`).pipe(Effect.annotateLogs({ schedule, ...facts }))
-      return handlers
-        .handleRaw("list", ({ request }) =>
-          guarded(
-            request,
-            Effect.map(Effect.mapError(schedules.list, fromRedis), (all) => json(all.map(state)))
-          )
+export const layer = HttpApiBuilder.group(
+  Api,
+  "schedules",
+  Effect.fnUntraced(function* (handlers) {
+    const schedules = yield* Schedules.Schedules
+    const say = (done: string, schedule: string, facts: Readonly<Record<string, unknown>> = {}) =>
+      Effect.logInfo(`schedule ${done} by an operator`).pipe(Effect.annotateLogs({ schedule, ...facts }))
+    return handlers
+      .handle("list", () => Effect.map(Effect.mapError(schedules.list, fromRedis), (all) => all.map(state)))
+      .handle("pause", ({ params: { schedule } }) =>
+        schedules.pause(schedule).pipe(
+          Effect.mapError(refuse),
+          Effect.tap(() => say("paused", schedule)),
+          Effect.as({ outcome: "paused" })
         )
-        .handleRaw("pause", ({ params, request }) =>
-          guarded(
-            request,
-            schedules.pause(params.schedule).pipe(
-              Effect.mapError(refuse),
-              Effect.tap(() => say("paused", params.schedule)),
-              Effect.as(json({ outcome: "paused" }))
-            )
-          )
+      )
+      .handle("resume", ({ params: { schedule } }) =>
+        schedules.resume(schedule).pipe(
+          Effect.mapError(refuse),
+          Effect.tap(() => say("resumed", schedule)),
+          Effect.as({ outcome: "resumed" })
         )
-        .handleRaw("resume", ({ params, request }) =>
-          guarded(
-            request,
-            schedules.resume(params.schedule).pipe(
-              Effect.mapError(refuse),
-              Effect.tap(() => say("resumed", params.schedule)),
-              Effect.as(json({ outcome: "resumed" }))
-            )
-          )
+      )
+      .handle("run", ({ params: { schedule } }) =>
+        schedules.runNow(schedule).pipe(
+          Effect.mapError((error) =>
+            error._tag === "ScheduleRunning" ? Refusal.make(409, "SCHEDULE_RUNNING", error.message) : refuse(error)
+          ),
+          Effect.tap((job_id) => say("run", schedule, { job_id })),
+          Effect.map((job_id) => ({ job_id }))
         )
-        .handleRaw("run", ({ params, request }) =>
-          guarded(
-            request,
-            schedules.runNow(params.schedule).pipe(
-              Effect.mapError(refuse),
-              Effect.tap((job_id) => say("run", params.schedule, { job_id })),
-              Effect.map((job_id) => json({ job_id }))
-            )
-          )
-        )
-    })
-  )
+      )
+  })
+)

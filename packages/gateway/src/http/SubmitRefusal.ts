@@ -1,12 +1,11 @@
 /** SubmitRefusal: what a client is told of a scan that was not accepted. In each case nothing was stored, but where the store did not answer. */
+import { Refusal } from "@eco2/core/service"
 import type { JobStore, Limit, Mailbox, RedisError } from "@eco2/core/client"
-import { refusal, unavailable } from "./HttpErrors.ts"
-import type { HttpRefusal } from "./HttpErrors.ts"
 
-export const fromRedis = (error: RedisError.RedisError): HttpRefusal =>
+export const fromRedis = (error: RedisError.RedisError) =>
   error._tag === "RedisFull"
-    ? refusal(503, "STORAGE_FULL", "the store is full; try again later", "10 seconds")
-    : unavailable("the store does not answer; try again")
+    ? Refusal.make(503, "STORAGE_FULL", "the store is full; try again later", "10 seconds")
+    : Refusal.unavailable("the store does not answer; try again")
 
 type SubmitError =
   | JobStore.InputTooLarge
@@ -17,25 +16,25 @@ type SubmitError =
   | Limit.RateLimited
   | RedisError.RedisError
 
-export const of = (error: SubmitError): HttpRefusal => {
+export const of = (error: SubmitError) => {
   switch (error._tag) {
     case "InputTooLarge":
-      return refusal(413, "INPUT_TOO_LARGE", error.message)
+      return Refusal.make(413, "INPUT_TOO_LARGE", error.message)
     case "IdempotencyConflict":
-      return refusal(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key was used before with another body")
+      return Refusal.make(409, "IDEMPOTENCY_KEY_REUSED", "this X-Idempotency-Key was used before with another body")
     case "MailboxFull":
-      return refusal(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
+      return Refusal.make(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
     case "LaneFull":
-      return refusal(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
+      return Refusal.make(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
     case "RateLimited":
-      return refusal(
+      return Refusal.make(
         429,
         "RATE_LIMITED",
         "you submitted too many scans in a short time; try again later",
         error.retryAfter
       )
     case "UploadGone":
-      return unavailable("the image was not stored; try again")
+      return Refusal.unavailable("the image was not stored; try again")
     default:
       return fromRedis(error)
   }

@@ -1,15 +1,15 @@
 /** NewsApi: the news calls as their clients see them; OpenAPI and the docs page are made of this. */
+import { Refusal } from "@eco2/core/service"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Article } from "../domain/Article.ts"
 import { lists } from "../store/ArticlePage.ts"
-
-const failure = (code: number, description: string) =>
-  Schema.Struct({ detail: Schema.Unknown, code: Schema.String })
-    .pipe(HttpApiSchema.status(code))
-    .annotate({ description })
+import * as NewsQuery from "./NewsQuery.ts"
 
 const text = (description: string) => Schema.optionalKey(Schema.String).annotate({ description })
+
+const one = <const Names extends ReadonlyArray<string>>(names: Names, description: string) =>
+  Schema.optionalKey(Schema.Literals(names)).annotate({ description })
 
 const ArticleList = Schema.Struct({
   articles: Schema.Array(Article),
@@ -33,30 +33,29 @@ const Categories = Schema.Struct({
   categories: Schema.Array(Schema.Struct({ id: Schema.String, name: Schema.String }))
 })
 
-/** `redis`, `postgres`: up or down. */
+const Store = Schema.Literals(["up", "down"])
 const Health = Schema.Struct({
-  status: Schema.String,
-  service: Schema.String,
-  redis: Schema.String,
-  postgres: Schema.String
+  status: Schema.Literals(["healthy", "unhealthy"]),
+  service: Schema.Literal("news-api"),
+  redis: Store,
+  postgres: Store
 })
 
 export class NewsGroup extends HttpApiGroup.make("news").add(
   HttpApiEndpoint.get("list", "/api/v1/info/news", {
     query: {
-      category: text("all (default), environment, energy or ai"),
+      category: one(lists, "By default all"),
       limit: text("Articles of a page, 1 to 50; default 10"),
       cursor: text("next_cursor of the page before; without it the newest"),
-      source: text("all (default), naver, newsdata or rss"),
-      has_image: text("true: only articles with a picture")
+      source: one(NewsQuery.allSources, "By default all"),
+      has_image: text("true, 1, yes or on: only articles with a picture; false, 0, no or off: all")
     },
     headers: { "if-none-match": text("ETag of a page you have; 304 if it has not changed") },
-    success: [ArticleList, HttpApiSchema.Empty(304).annotate({ description: "Not changed" })],
-    error: [
-      failure(400, "INVALID_CATEGORY, INVALID_SOURCE, INVALID_CURSOR_FORMAT"),
-      failure(422, "VALIDATION_ERROR"),
-      failure(503, "UNAVAILABLE")
-    ]
+    success: [
+      HttpApiSchema.WithHeaders(ArticleList, { etag: Schema.String, "cache-control": Schema.String }),
+      HttpApiSchema.Empty(304).annotate({ description: "Not changed" })
+    ],
+    error: [...NewsQuery.refusals, Refusal.declared(503, "UNAVAILABLE"), Refusal.declared(500, "INTERNAL")]
   }).annotate(OpenApi.Summary, "News, newest first, page by page"),
   HttpApiEndpoint.get("categories", "/api/v1/info/news/categories", { success: Categories }).annotate(
     OpenApi.Summary,

@@ -2,10 +2,10 @@
  * NewsHandlers: answers news calls. A list's body is put together from articles that are JSON already. Its ETag is weak: the
  * articles and what comes after them, not the seconds the cache is still in force.
  */
-import { RedisClient } from "@eco2/core/redis"
 import { OutageLog } from "@eco2/core/telemetry"
-import { ErrorBody } from "@eco2/core/service"
+import { ErrorBody, Refusal } from "@eco2/core/service"
 import { Postgres } from "@eco2/core/postgres"
+import { RedisClient } from "@eco2/core/redis"
 import { Effect, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { OpenApi } from "effect/http-api"
@@ -13,7 +13,6 @@ import { hash } from "node:crypto"
 import { ArticleReading } from "../store/ArticleReading.ts"
 import type { Reading } from "../store/ArticleReading.ts"
 import type { Query } from "../store/ArticlePage.ts"
-import { refused, unavailable } from "./HttpErrors.ts"
 import { categories, NewsApi } from "./NewsApi.ts"
 import * as NewsQuery from "./NewsQuery.ts"
 
@@ -49,9 +48,17 @@ const listResponse = ({ expiresIn, page, source, total }: Reading, known: string
   )
 }
 
+/** No cache keeps a refusal. */
+const refused = (refusal: Refusal.Refusal) =>
+  HttpServerResponse.setHeader(Refusal.toResponse(refusal), "cache-control", "no-store")
+const unavailable = refused(Refusal.unavailable("the news cannot be read; try again"))
+
 const base = "/api/v1/info"
 
-/** Routes by hand: what HttpApi does for a request costs a third of the whole here; NewsApi describes them. */
+/**
+ * Routes by hand: what HttpApi does for a request costs a third of the whole here. NewsApi describes them; that the two agree
+ * is tested answer by answer (NewsApi.test).
+ */
 export const layer = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const read = yield* reader
@@ -63,7 +70,7 @@ export const layer = HttpRouter.use(
         ? Effect.succeed(refused(parsed.failure))
         : read(parsed.success).pipe(
             Effect.map((reading) => listResponse(reading, headers["if-none-match"])),
-            Effect.catch(() => Effect.succeed(refused(unavailable)))
+            Effect.catch(() => Effect.succeed(unavailable))
           )
     })
     const categoryNames = HttpServerResponse.jsonUnsafe(categories, {

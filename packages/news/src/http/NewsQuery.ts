@@ -1,10 +1,9 @@
 /** NewsQuery: the query of a news list as it stands in a URL, read into what the stores are asked. Pure. */
+import { Refusal } from "@eco2/core/service"
 import { Result } from "effect"
 import { sources } from "../domain/Article.ts"
 import { lists, parseCursor } from "../store/ArticlePage.ts"
 import type { Query } from "../store/ArticlePage.ts"
-import { invalid } from "./HttpErrors.ts"
-import type { Refusal } from "./HttpErrors.ts"
 
 export interface Given {
   readonly category?: string | undefined
@@ -16,15 +15,23 @@ export interface Given {
 
 export const mostLimit = 50
 export const usualLimit = 10
-const allSources = ["all", ...sources] as const
+export const allSources = ["all", ...sources] as const
 
-const bad = (code: string, detail: string): Result.Result<never, Refusal> => Result.fail({ status: 400, code, detail })
+/** What a query may be refused with, for the description of the call. */
+export const refusals = [
+  Refusal.declared(400, "INVALID_CATEGORY", "INVALID_SOURCE", "INVALID_CURSOR_FORMAT", "INVALID_REQUEST"),
+  Refusal.invalidField
+] as const
+type Refused = (typeof refusals)[number]["Type"]
+
+const bad = <const Code extends string>(code: Code, detail: string) => Result.fail(Refusal.make(400, code, detail))
+const wrong = (field: string, msg: string, type: string) => Result.fail(Refusal.invalid(["query", field], msg, type))
 const flags: ReadonlyMap<string, boolean> = new Map([
   ...["true", "1", "yes", "on"].map((word) => [word, true] as const),
   ...["", "false", "0", "no", "off"].map((word) => [word, false] as const)
 ])
 
-export const parse = (given: Given): Result.Result<Query, Refusal> => {
+export const parse = (given: Given): Result.Result<Query, Refused> => {
   const list = lists.find((name) => name === (given.category ?? "all"))
   if (list === undefined) return bad("INVALID_CATEGORY", `category is one of ${lists.join(", ")}`)
   const source = allSources.find((name) => name === (given.source ?? "all"))
@@ -36,18 +43,18 @@ export const parse = (given: Given): Result.Result<Query, Refusal> => {
   }
   const limitText = given.limit ?? String(usualLimit)
   const limit = Number(limitText)
-  if (!/^[+-]?\d{1,9}$/.test(limitText)) return Result.fail(invalid("limit", "a whole number", "int_parsing"))
-  if (limit < 1) return Result.fail(invalid("limit", "at least 1", "greater_than_equal"))
-  if (limit > mostLimit) return Result.fail(invalid("limit", `at most ${mostLimit}`, "less_than_equal"))
+  if (!/^[+-]?\d{1,9}$/.test(limitText)) return wrong("limit", "a whole number", "int_parsing")
+  if (limit < 1) return wrong("limit", "at least 1", "greater_than_equal")
+  if (limit > mostLimit) return wrong("limit", `at most ${mostLimit}`, "less_than_equal")
   const hasImage = flags.get((given.has_image ?? "").toLowerCase())
-  if (hasImage === undefined) return Result.fail(invalid("has_image", "true or false", "bool_parsing"))
+  if (hasImage === undefined) return wrong("has_image", "true or false", "bool_parsing")
   return Result.succeed({ list, source, hasImage, after, limit })
 }
 
 const names = ["category", "limit", "cursor", "source", "has_image"] as const
 
 /** Of a request's address; a parameter given twice says nothing. */
-export const ofUrl = (url: string): Result.Result<Query, Refusal> => {
+export const ofUrl = (url: string): Result.Result<Query, Refused> => {
   const mark = url.indexOf("?")
   if (mark < 0) return parse({})
   const query = new URLSearchParams(url.slice(mark + 1))

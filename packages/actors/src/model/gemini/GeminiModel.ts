@@ -3,6 +3,7 @@
  * the call (GuardedModels, Pictures). The client library is loaded only when this adapter is made.
  * What the API documents: https://ai.google.dev/api/generate-content
  */
+import { RetryAfter } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import type { Duration } from "effect"
 import { excerpt } from "../Excerpt.ts"
@@ -10,10 +11,10 @@ import * as HttpFailure from "../HttpFailure.ts"
 import { ImageUnusable, ModelOutputInvalid, ModelRefused, ModelUnauthorized } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
-import * as RetryAfter from "../RetryAfter.ts"
 import { fetchOnce } from "../SentOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import type { Image } from "../VisionModel.ts"
+import * as RetryDelay from "./RetryDelay.ts"
 
 const provider = "gemini"
 
@@ -130,7 +131,7 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
       ...call,
       status: response.status,
       retryAfterMillis:
-        (delay === undefined ? null : RetryAfter.fromDelay(delay)) ??
+        (delay === undefined ? null : RetryDelay.millisOf(delay)) ??
         RetryAfter.fromHeaders(response.headers, nowMillis),
       hasImage: question.image !== null,
       excerpt: excerpt(words, key)

@@ -3,6 +3,7 @@
  * fetches them) and as bytes. The client library is loaded only when this adapter is made.
  * What the API documents: https://platform.openai.com/docs/api-reference/responses
  */
+import { RetryAfter } from "@eco2/core/net"
 import { Clock, Duration, Effect, Redacted, Schema } from "effect"
 import type { APIError } from "openai"
 import { excerpt } from "../Excerpt.ts"
@@ -18,7 +19,6 @@ import {
 } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
-import * as RetryAfter from "../RetryAfter.ts"
 import { fetchOnce } from "../SentOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import type { Image } from "../VisionModel.ts"
