@@ -17,6 +17,7 @@ import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
 import { Api } from "./http/ScanApi.ts"
+import * as RequestBody from "./http/RequestBody.ts"
 import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
@@ -28,15 +29,16 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
     Effect.gen(function* () {
       const config = yield* GatewayConfig
       const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
+      const readBody = RequestBody.make(config.uploadMemory)
       const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
         Layer.provide([
-          ScanHandlers.layer(config),
+          ScanHandlers.layer(config, readBody),
           CharacterHandlers.layer,
           OpsHandlers.layer,
           ScheduleOpsHandlers.layer,
           PolicyOpsHandlers.layer,
           LimitOpsHandlers.layer,
-          BlacklistHandlers.layer(config)
+          BlacklistHandlers.layer(readBody)
         ]),
         Layer.provide(Operations.layer),
         Layer.provide(EventRouter.layer(config)),

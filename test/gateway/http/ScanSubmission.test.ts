@@ -27,6 +27,7 @@ const text = expect.any(String)
 const longUrl = (length: number) => `https://example.com/${"a".repeat(length - "https://example.com/".length)}`
 const imageOf = (bytes: number) => dataUrl(new Uint8Array(bytes), "image/jpeg")
 const mebibytes10 = 10 * 1024 * 1024
+const secret = "a secret of at least thirty-two characters"
 
 interface Row {
   readonly claim: string
@@ -309,6 +310,7 @@ describe("UPLOAD_MEMORY", () => {
       ...simulatedOnly,
       AUTH_MODE: "header",
       REDIS_URL: redis.url,
+      INTERNAL_SECRET: secret,
       UPLOAD_MEMORY: "16 MiB"
     })
     const ann = client(narrow)
@@ -328,6 +330,17 @@ describe("UPLOAD_MEMORY", () => {
     expect([refused.body, Number(refused.headers.get("retry-after"))]).toEqual([
       { detail: expect.any(String), code: "TOO_MANY_UPLOADS" },
       2
+    ])
+    // one pool a process: a body of another route finds it as full
+    const revocation = { jti: "a", user_id: "ann", expires_at: "2030-01-01T00:00:00Z", reason: "x".repeat(mebibytes10) }
+    const elsewhere = await fetch(`${narrow.address}/api/v1/internal/blacklist`, {
+      method: "POST",
+      headers: { "content-type": "application/json", "x-internal-secret": secret },
+      body: JSON.stringify(revocation)
+    })
+    expect([elsewhere.status, await elsewhere.json()]).toEqual([
+      503,
+      expect.objectContaining({ code: "TOO_MANY_UPLOADS" })
     ])
     expect((await ann.submit({ image_url: photo })).status).toBe(202)
     expect(await metric(narrow, "eco2_uploads_refused_total")).toBeGreaterThan(0)

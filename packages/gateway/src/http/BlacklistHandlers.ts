@@ -8,10 +8,9 @@ import { Topic } from "@eco2/core/client"
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Revocations from "../auth/Revocations.ts"
-import type { GatewayConfig } from "../GatewayConfig.ts"
 import { millisOf, RevocationBody, words } from "./BlacklistApi.ts"
 import * as JsonBody from "./JsonBody.ts"
-import * as RequestBody from "./RequestBody.ts"
+import type * as RequestBody from "./RequestBody.ts"
 import { Api } from "./ScanApi.ts"
 
 const decode = JsonBody.decoder(RevocationBody, { words })
@@ -28,14 +27,14 @@ export const parse = Effect.fnUntraced(function* (text: string) {
   return revocation
 })
 
-export const layer = (config: GatewayConfig) =>
+/** `readBody`: the process's one, whose bodies share UPLOAD_MEMORY. */
+export const layer = (readBody: RequestBody.Read) =>
   HttpApiBuilder.group(
     Api,
     "blacklist",
     Effect.fnUntraced(function* (handlers) {
       const topics = yield* Topic.Topics
       const redis = yield* RedisClient.RedisClient
-      const readBody = RequestBody.make(config.uploadMemory)
 
       const revoke = Effect.fnUntraced(function* (revocation: Revocations.Revocation) {
         yield* Revocations.revoke(revocation).pipe(

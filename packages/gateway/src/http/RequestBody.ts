@@ -29,9 +29,9 @@ export const refusals = [
 ] as const
 type Refused = (typeof refusals)[number]["Type"] | Refusal.Refusal<503, "TOO_MANY_UPLOADS", string>
 
-type Read = (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<string, Refused, Scope.Scope>
+export type Read = (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<string, Refused, Scope.Scope>
 
-/** A reader whose bodies share `most` bytes. */
+/** A reader whose bodies share `most` bytes: one a process, for all routes. */
 export const make = (most: number): Read => {
   let held = 0
   const full = Effect.suspend(() =>

@@ -14,7 +14,7 @@ import { Caller } from "../auth/Authorization.ts"
 import { EventRouter } from "../events/EventRouter.ts"
 import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
-import * as RequestBody from "./RequestBody.ts"
+import type * as RequestBody from "./RequestBody.ts"
 import { Api } from "./ScanApi.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
 import * as SubmitRefusal from "./SubmitRefusal.ts"
@@ -46,7 +46,8 @@ const seqOf = (lastEventId = ""): number | null => (/^\d{1,9}$/.test(lastEventId
 const noStore = { "cache-control": "no-store" } as const
 const eventStreamHeaders = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
 
-export const layer = (config: GatewayConfig) =>
+/** `readBody`: the process's one, whose bodies share UPLOAD_MEMORY. */
+export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
   HttpApiBuilder.group(
     Api,
     "scan",
@@ -71,8 +72,6 @@ export const layer = (config: GatewayConfig) =>
         )
         return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* noResult : job
       })
-
-      const readBody = RequestBody.make(config.uploadMemory)
 
       const submit = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, key: string | null) {
         const { user } = yield* Caller
