@@ -1,6 +1,7 @@
 /** The documents' tables say what the code says, and what they point at is there. */
 import { describe, expect, it } from "@effect/vitest"
 import { all, brokenLinks, files, missingPaths, read } from "./harness/Documents.ts"
+import { floors } from "./harness/ImportRules.ts"
 import * as KeyTables from "./harness/KeyTables.ts"
 
 describe("the documents", () => {
@@ -14,6 +15,32 @@ describe("the documents", () => {
       .split("\n")
       .filter((line) => /^\| `(\{(p|fleet|news)\}:|blacklist:|limit|breaker)/.test(line))
     expect(shown).toEqual(rows)
+  })
+
+  it("docs/architecture.md has core's folders in the order in which they may import", () => {
+    const [, inside = ""] = read("docs/architecture.md").split("\n### Inside core\n")
+    const [table = ""] = inside.split("\nBeside them")
+    expect([...table.matchAll(/^\| `([a-z]+)` \|/gm)].map(([, folder]) => folder)).toEqual(floors)
+  })
+
+  it("docs/architecture.md's glossary is in order, and names modules and scripts that exist", () => {
+    const [, after = ""] = read("docs/architecture.md").split("\n## Glossary\n")
+    const [glossary = ""] = after.split("\n## ")
+    const rows = [...glossary.matchAll(/^\| ([^|]+) \| [^|]+ \| ([^|]+) \|$/gm)].slice(2)
+    const words = rows.map(([, word = ""]) => word)
+    expect(words.length).toBeGreaterThan(30)
+    expect(words).toEqual(words.toSorted())
+    const modules = new Set(
+      files("packages/*/src/**/*.{ts,lua}").flatMap((path) => {
+        const name = path.split("/").at(-1) ?? ""
+        return [name, name.replace(/\.ts$/, "")]
+      })
+    )
+    const named = rows.flatMap(([, , where = ""]) =>
+      [...where.matchAll(/`(\w+(?:\.lua)?)[.`]/g)].map(([, name]) => name ?? "")
+    )
+    expect(named.length).toBeGreaterThanOrEqual(words.length)
+    expect(named.filter((name) => !modules.has(name))).toEqual([])
   })
 
   it("docs/operations/metrics.md names every metric of the code with its type, and no other", () => {
