@@ -4,7 +4,7 @@
  * INTERNAL_SECRET, else the one that `npm start` made, which goes to that `npm start` alone.
  */
 import { OperatorApi } from "@eco2/gateway/operator-api"
-import type { Refusal } from "@eco2/core/service"
+import type { Refusal } from "@eco2/core/http"
 import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import type { HttpClientError, HttpClientResponse } from "effect/http"

@@ -15,7 +15,7 @@ const file = (path: string) => new URL(`../../${path}`, import.meta.url).href
 const handlers = /\/core\/src\/(worker|layers\/Worker|actor\/\w*Behavior|pipeline\/Stage(Behavior|Outcome|Runners))/
 /** What the runtime needs none of. */
 const outside =
-  /\/core\/src\/(service|postgres|net|operations|server|testing)\/|\/node_modules\/(pino|postgres|@effect\/platform-node)\/|^node:https?2?$/
+  /\/core\/src\/(http|service|postgres|net|operations|server|testing)\/|\/node_modules\/(pino|postgres|@effect\/platform-node)\/|^node:https?2?$/
 
 describe("an entry point of core", () => {
   it.each(["@eco2/core", "@eco2/core/client", "@eco2/core/redis", "@eco2/core/telemetry", "@eco2/core/operations"])(
@@ -27,6 +27,12 @@ describe("an entry point of core", () => {
       expect(modules.filter((url) => outside.test(url) && !own.test(url))).toEqual([])
     }
   )
+
+  it("the operator's API, which the command line imports, loads no logging library and no HTTP server", async () => {
+    const modules = await loaded(file("packages/gateway/src/http/OperatorApi.ts"))
+    expect(modules.some((url) => url.includes("/core/src/http/Refusal.ts"))).toBe(true)
+    expect(modules.filter((url) => /\/node_modules\/(pino|postgres|@effect\/platform-node)\//.test(url))).toEqual([])
+  })
 
   it.each([
     ["@eco2/core/client", "@eco2/core/client"],

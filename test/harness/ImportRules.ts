@@ -77,6 +77,7 @@ export const floors: ReadonlyArray<string> = [
 ]
 /** Beside the floors: each imports itself and the folders named, and no floor imports it. */
 export const annexes: Readonly<Record<string, ReadonlyArray<string>>> = {
+  http: ["config"],
   service: ["clock", "config", "telemetry", "supervision"],
   postgres: ["clock", "config", "telemetry"],
   server: [],

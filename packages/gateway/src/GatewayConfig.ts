@@ -3,7 +3,7 @@
  */
 import { ImageHosts } from "@eco2/actors/protocol"
 import { Setting } from "@eco2/core/client"
-import { CorsOrigins } from "@eco2/core/service"
+import { CorsOrigins } from "@eco2/core/http"
 import { Config, Duration, Effect } from "effect"
 
 export const GatewayConfig = Config.all({

@@ -1,6 +1,6 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
 import { Client } from "@eco2/core/client"
-import { CorsOrigins, ErrorBody } from "@eco2/core/service"
+import { CorsOrigins, ErrorBody } from "@eco2/core/http"
 import { Operations } from "@eco2/core/operations"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"

@@ -1,7 +1,7 @@
 /** What a client reads of a submit that core refused: the right status, and when to come back. */
 import { expect, it } from "vitest"
 import { JobStore, Limit, Mailbox } from "@eco2/core/client"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Duration } from "effect"
 import { HttpServerResponse } from "effect/http"
 import * as SubmitRefusal from "../../../packages/gateway/src/http/SubmitRefusal.ts"

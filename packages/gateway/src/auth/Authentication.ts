@@ -3,7 +3,7 @@
  * alike: 401 without a token or with one that is not good, 400 for what is none, 403 for a revoked one, 503 while it cannot
  * be told. The token comes as `Authorization: Bearer …`, or as cookie `s_access` (an EventSource sends no headers).
  */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect, Metric } from "effect"
 import { Cookies } from "effect/http"
 import * as Blacklist from "./Blacklist.ts"

@@ -6,7 +6,7 @@
  *           elsewhere in that developer's browser is not that developer: its Origin gives it away, or, where its name was
  *           made to resolve to this machine, the Host it asks for
  */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Context, Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"

@@ -2,7 +2,7 @@
  * InternalSecret: lets in whoever knows INTERNAL_SECRET (header X-Internal-Secret), before anything else of the request is
  * read. Not set, or set to nothing: nobody is let in. No cache keeps what is answered.
  */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect, Layer, Option, Redacted } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiMiddleware, HttpApiSecurity } from "effect/http-api"

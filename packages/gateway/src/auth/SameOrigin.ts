@@ -1,5 +1,5 @@
 /** SameOrigin: requests that carry cookies may change things only from pages of ours, or of an allowed origin. */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"

@@ -3,7 +3,7 @@
  * where the keys come from, never on the token: HS256 with a shared secret, RS and ES with published keys, `none` never.
  * Whether a good token was revoked is the Blacklist's to say.
  */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Clock, Effect, Redacted } from "effect"
 import { errors, jwtVerify } from "jose"
 import type { JWTPayload, JWTVerifyGetKey } from "jose"

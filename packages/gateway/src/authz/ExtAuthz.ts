@@ -6,7 +6,7 @@
  * The process's own probes (/healthz, /readyz, /metrics, written exactly so) are answered by itself. To Envoy they are paths
  * open to all, so only the status counts; where this process is not ready it says so, and lets nobody look at another's /readyz.
  */
-import { ErrorBody, Refusal } from "@eco2/core/service"
+import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as Authentication from "../auth/Authentication.ts"

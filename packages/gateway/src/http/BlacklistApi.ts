@@ -1,5 +1,5 @@
 /** BlacklistApi: revoking a token, for the service that gives tokens out. Under /api/v1/internal, with X-Internal-Secret. */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"

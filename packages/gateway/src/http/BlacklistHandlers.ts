@@ -3,7 +3,7 @@
  * is refused anyway, so nothing is stored. After 503 it may have been: asking again is safe.
  */
 import { RedisClient } from "@eco2/core/redis"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Topic } from "@eco2/core/client"
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"

@@ -1,6 +1,6 @@
 /** CharacterApi: the characters' calls as their clients see them; OpenAPI and /docs are made of this. */
 import { Characters } from "@eco2/actors/protocol"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Authorization } from "../auth/Authorization.ts"

@@ -4,7 +4,7 @@
  */
 import { Characters } from "@eco2/actors/protocol"
 import { OutageLog } from "@eco2/core/telemetry"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import { Caller } from "../auth/Authorization.ts"

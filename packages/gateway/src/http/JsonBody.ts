@@ -1,5 +1,5 @@
 /** JsonBody: what a request's body says, once it has been read (RequestBody): JSON, and what a schema reads of it. */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect, Schema, SchemaIssue } from "effect"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()

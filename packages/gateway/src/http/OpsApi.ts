@@ -3,7 +3,7 @@
  * console speak it. Answers are facts; times are epoch milliseconds unless named otherwise.
  */
 import { Job } from "@eco2/core/client"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"

@@ -4,7 +4,7 @@
  */
 import { DeadLetters, Fleet, JobList } from "@eco2/core/operations"
 import { JobStore, Mailbox } from "@eco2/core/client"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as OpsMailboxes from "./OpsMailboxes.ts"

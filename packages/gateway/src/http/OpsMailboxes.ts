@@ -4,7 +4,7 @@
  */
 import { mailboxes } from "@eco2/actors/protocol"
 import { Mailbox } from "@eco2/core/client"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import type { RedisError } from "@eco2/core/client"
 import { Effect } from "effect"
 import { nothing } from "./WrongField.ts"

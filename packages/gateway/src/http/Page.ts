@@ -1,5 +1,5 @@
 /** Page: the web page at / and its files under /assets/, with a content security policy that allows nothing from elsewhere. */
-import { ErrorBody } from "@eco2/core/service"
+import { ErrorBody } from "@eco2/core/http"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
 import { readFileSync } from "node:fs"

@@ -1,6 +1,6 @@
 /** PolicyOpsApi: what operators change of mailboxes while the fleet runs, beside OpsApi and under the same secret. */
 import { Policies } from "@eco2/core/client"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"

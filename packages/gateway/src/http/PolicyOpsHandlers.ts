@@ -3,7 +3,7 @@
  * word; what one does not name stays as the other left it. What was changed is said in the log.
  */
 import { Policies } from "@eco2/core/client"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"

@@ -4,7 +4,7 @@
  * What has arrived is counted, not what was announced, from a body's first 64 KiB on: a scan by address is never refused for
  * other people's pictures, and who announces much and sends nothing takes no room. It is held until the scope closes.
  */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect, Metric, Stream } from "effect"
 import type { Duration, Scope } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"

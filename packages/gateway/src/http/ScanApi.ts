@@ -1,6 +1,6 @@
 /** ScanApi: the scan calls as their clients see them, and all calls of a gateway; OpenAPI and /docs are made of this. */
 import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
-import { ErrorBody, Refusal } from "@eco2/core/service"
+import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Job } from "@eco2/core/client"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"

@@ -5,7 +5,7 @@
 import { ImageHosts } from "@eco2/actors/protocol"
 import type { OfferedModels, ScanRequest } from "@eco2/actors/protocol"
 import { PublicAddress } from "@eco2/core/net"
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect, Schema } from "effect"
 import type { Config } from "effect"
 import * as JsonBody from "./JsonBody.ts"

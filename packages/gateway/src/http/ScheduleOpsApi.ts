@@ -1,5 +1,5 @@
 /** ScheduleOpsApi: recurring work as operators see and steer it, beside OpsApi and under the same secret. */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"

@@ -1,5 +1,5 @@
 /** ScheduleOpsHandlers: the operator's calls on schedules. What an operator changed is said in the log. */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Schedules } from "@eco2/core/client"
 import type { RedisError } from "@eco2/core/client"
 import { Effect } from "effect"

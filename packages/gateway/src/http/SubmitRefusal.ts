@@ -1,5 +1,5 @@
 /** SubmitRefusal: what a client is told of a scan that was not accepted. In each case nothing was stored, but where the store did not answer. */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import type { JobStore, Limit, Mailbox, RedisError } from "@eco2/core/client"
 
 export const fromRedis = (error: RedisError.RedisError) =>

@@ -2,7 +2,7 @@
  * WrongField: the fields of paths, queries and headers whose refusal the contract names. A middleware each, run where the
  * request's schemas did not read that field; what they did not read otherwise is ErrorBody.Failures'.
  */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Effect, Layer, SchemaIssue } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"

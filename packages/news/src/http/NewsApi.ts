@@ -1,5 +1,5 @@
 /** NewsApi: the news calls as their clients see them; OpenAPI and the docs page are made of this. */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Article } from "../domain/Article.ts"

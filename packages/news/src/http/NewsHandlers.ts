@@ -3,7 +3,7 @@
  * articles and what comes after them, not the seconds the cache is still in force.
  */
 import { OutageLog } from "@eco2/core/telemetry"
-import { ErrorBody, Refusal } from "@eco2/core/service"
+import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Postgres } from "@eco2/core/postgres"
 import { RedisClient } from "@eco2/core/redis"
 import { Effect, Result } from "effect"

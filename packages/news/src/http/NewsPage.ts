@@ -2,7 +2,7 @@
  * NewsPage: the page at /news and its files under /news/assets/, with a content security policy that allows nothing from
  * elsewhere but pictures. `category`, `cursor`, `lang` stand in its address; the language is else the browser's.
  */
-import { ErrorBody } from "@eco2/core/service"
+import { ErrorBody } from "@eco2/core/http"
 import { Effect, Layer, Result, Schema } from "effect"
 import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
 import { HttpServerRequest } from "effect/http"

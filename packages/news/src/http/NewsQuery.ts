@@ -1,5 +1,5 @@
 /** NewsQuery: the query of a news list as it stands in a URL, read into what the stores are asked. Pure. */
-import { Refusal } from "@eco2/core/service"
+import { Refusal } from "@eco2/core/http"
 import { Result } from "effect"
 import { sources } from "../domain/Article.ts"
 import { lists, parseCursor } from "../store/ArticlePage.ts"

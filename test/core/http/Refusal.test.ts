@@ -1,6 +1,6 @@
 /** Declared refusals, requests that a schema does not decode, and defects, as responses. */
 import { describe, expect, it } from "@effect/vitest"
-import { ErrorBody, Refusal } from "@eco2/core/service"
+import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Context, Effect, Layer, Logger, Schema } from "effect"
 import { HttpRouter, HttpServer } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"

@@ -1,0 +1,5 @@
+/** @eco2/core/http: for what every HTTP API of the system shares: refusals, error bodies, allowed origins, page policy. */
+export * as CorsOrigins from "./http/CorsOrigins.ts"
+export * as ErrorBody from "./http/ErrorBody.ts"
+export * as PagePolicy from "./http/PagePolicy.ts"
+export * as Refusal from "./http/Refusal.ts"
