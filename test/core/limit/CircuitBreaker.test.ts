@@ -1,8 +1,9 @@
 /** The breaker, shared by a fleet: what opens it, who probes, what closes it, and what it costs. */
 import { expect, it } from "@effect/vitest"
-import { CircuitBreaker } from "@eco2/core"
+import { CircuitBreaker, CoreConfig, Worker } from "@eco2/core"
 import { Metrics } from "@eco2/core/telemetry"
-import { Deferred, Duration, Effect, Fiber, Metric } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Metric } from "effect"
+import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { process } from "./LimitFixture.ts"
 import type { Process } from "./LimitFixture.ts"
@@ -163,6 +164,32 @@ it.live("an interrupted probe, or one that came to no call, lets the next one pr
     yield* Fiber.interrupt(probe)
     expect(yield* call(later, "nothing")).toBe("nothing")
     expect(yield* call(later, "well")).toBe("well")
+  })
+)
+
+it.live("whoever is interrupted while the answer that makes it the probe is on its way lets the next one probe", () =>
+  Effect.gen(function* () {
+    yield* open(yield* process(redis.url))
+    const gate = yield* Deferred.make<void>()
+    let asked = 0
+    const breaking: BrokenRedis.Breaking = new Map([["breaker-ask", () => (asked++, Deferred.await(gate))]])
+    const context = yield* Layer.build(
+      Layer.fresh(
+        Worker.limits.pipe(
+          Layer.provide([BrokenRedis.layer(redis.url, breaking), CoreConfig.layerWith({ clockOffsetMillis: 21_000 })])
+        )
+      )
+    )
+    const next = yield* process(redis.url, { aheadMillis: 21_000 })
+    const probing = yield* Effect.forkChild(
+      CircuitBreaker.CircuitBreaker.use((service) => service.guard(breaker, Effect.void, () => "failed")).pipe(
+        Effect.provideContext(context)
+      )
+    )
+    // Redis has made it the probe
+    yield* Fleet.until(call(next, "nothing"), (seen) => asked > 0 && seen === "BreakerOpen")
+    yield* Fiber.interrupt(probing)
+    yield* Fleet.until(call(next, "well"), (seen) => seen === "well")
   })
 )
 

@@ -1,6 +1,7 @@
 /** Redis in trouble, said as what the caller may do: full, frozen, gone, and back again. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, References, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { Actor, ActorSystem, JobStore } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
@@ -184,6 +185,22 @@ describe("a reader", () => {
       yield* Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=blpop"))
       yield* reader.unblock
       expect(yield* Fiber.join(read)).toBe(null)
+    })
+  )
+
+  it.effect.skipIf(Fleet.onCluster)("A4 that falls silent is replaced: it reads on over another connection", () =>
+    Effect.gen(function* () {
+      const client = yield* clientOf(redis.url)
+      const reader = yield* client.reader(Keys.alive)
+      const ownId = reader.read(1_000, "CLIENT", "ID")
+      const silent = yield* ownId
+      const read = yield* Effect.forkChild(Effect.flip(reader.read(20_000, "BLPOP", "a", 100)))
+      yield* TestClock.withLive(
+        Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=blpop"))
+      )
+      yield* TestClock.adjust("26 seconds")
+      expect(yield* Fiber.join(read)).toMatchObject({ _tag: "RedisUnavailable", command: "BLPOP" })
+      expect(yield* ownId).not.toBe(silent)
     })
   )
 
