@@ -73,6 +73,26 @@ it.live("opens at once for a cause that fails every call", () =>
   })
 )
 
+it.live("opens after its number of failures however many calls went well before the first of them", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    for (let n = 0; n < 10; n++) expect(yield* call(one, "well")).toBe("well")
+    yield* open(one)
+    expect(yield* call(one, "well")).toBe("BreakerOpen")
+  })
+)
+
+it.live("is not opened for longer by a cause that fails every call while it is open", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const trip = one.run(CircuitBreaker.CircuitBreaker.use((service) => service.trip(breaker)))
+    yield* trip
+    const opened = yield* one.send("HMGET", key, "until", "times")
+    yield* trip
+    expect(yield* one.send("HMGET", key, "until", "times")).toEqual(opened)
+  })
+)
+
 it.live("stays closed while failures are few among successes", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)

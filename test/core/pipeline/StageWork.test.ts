@@ -138,6 +138,8 @@ describe("a stage's work", () => {
       const letters = yield* Fleet.until(Fleet.lettersOf(client, "parcel.weigh"), (all) => all.length > 0)
       expect(letters).toMatchObject([{ cause: "JobUnreadable" }])
       expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+      // what is left of it goes with its letter
+      expect(yield* client.send("PTTL", key)).toBeGreaterThan(0)
     })
   )
 
