@@ -51,6 +51,17 @@ describe("a supervised loop", () => {
     }).pipe(quietly)
   )
 
+  it.effect("that is given up after another leaves what is told first: the cause, not what followed from it", () =>
+    Effect.gen(function* () {
+      const supervisor = Supervisor.make()
+      yield* supervisor.supervise("first", dying(Infinity).run, { maxRestarts: 1, within: "10 seconds" })
+      yield* supervisor.supervise("second", dying(Infinity).run, { maxRestarts: 4, within: "10 seconds" })
+      yield* TestClock.adjust("1 minute")
+      expect(supervisor.trouble()).toBe("first failed too often: 2 times within 10s")
+      expect(yield* restartsOf("second")).toBe(4)
+    }).pipe(quietly)
+  )
+
   it.effect("is never given up for failures further apart than its intensity counts", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make()
