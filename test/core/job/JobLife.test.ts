@@ -23,6 +23,25 @@ const afterThisTick = <A>(effect: Effect.Effect<A>) =>
 const later = { clockOffsetMillis: 1_800_000 }
 
 describe("the life of a job", () => {
+  it.live("a job's wait is the time in mailboxes until each stage was begun, and begin answers the last", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const [holding] = yield* hand.read("weigh")
+      const minuteLater = yield* Fleet.joined(redis.url, { clockOffsetMillis: 60_000 })
+      const begun = yield* minuteLater.run(Fleet.begin(holding!))
+      const waited = begun._tag === "Run" ? begun.waitedMillis : 0
+      expect(Math.floor(waited / 20_000)).toBe(3)
+      yield* minuteLater.run(Fleet.commit(holding!))
+      const [next] = yield* hand.read("label")
+      const thirdMinute = yield* Fleet.joined(redis.url, { clockOffsetMillis: 180_000 })
+      yield* thirdMinute.run(Fleet.begin(next!))
+      const { wait } = yield* client.run(Fleet.jobOf(id))
+      expect(Math.floor(wait / 20_000)).toBe(9)
+    })
+  )
+
   it.live("J1 a submitted job runs its stages in order and ends with one terminal event", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())

@@ -1,8 +1,9 @@
 /** The breaker, shared by a fleet: what opens it, who probes, what closes it, and what it costs. */
 import { expect, it } from "@effect/vitest"
-import { CircuitBreaker } from "@eco2/core"
+import { CircuitBreaker, CoreConfig, Worker } from "@eco2/core"
 import { Metrics } from "@eco2/core/telemetry"
-import { Deferred, Duration, Effect, Fiber, Metric } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Metric } from "effect"
+import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { process } from "./LimitFixture.ts"
 import type { Process } from "./LimitFixture.ts"
@@ -69,6 +70,26 @@ it.live("a breaker opens at once for a cause that fails every call", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     expect([yield* call(one, "trip"), yield* call(one, "well")]).toEqual(["trip", "BreakerOpen"])
+  })
+)
+
+it.live("a breaker opens after its number of failures, however many calls succeeded before the first of them", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    for (let n = 0; n < 10; n++) expect(yield* call(one, "well")).toBe("well")
+    yield* open(one)
+    expect(yield* call(one, "well")).toBe("BreakerOpen")
+  })
+)
+
+it.live("a breaker that is open is not opened for longer by another cause that fails every call", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const trip = one.run(CircuitBreaker.CircuitBreaker.use((service) => service.trip(breaker)))
+    yield* trip
+    const opened = yield* one.send("HMGET", key, "until", "times")
+    yield* trip
+    expect(yield* one.send("HMGET", key, "until", "times")).toEqual(opened)
   })
 )
 
@@ -163,6 +184,32 @@ it.live("an interrupted probe, or one that never reached the provider, lets the 
     yield* Fiber.interrupt(probe)
     expect(yield* call(later, "nothing")).toBe("nothing")
     expect(yield* call(later, "well")).toBe("well")
+  })
+)
+
+it.live("a probe that is interrupted before it learns that it is the probe lets the next call probe", () =>
+  Effect.gen(function* () {
+    yield* open(yield* process(redis.url))
+    const gate = yield* Deferred.make<void>()
+    let asked = 0
+    const breaking: BrokenRedis.Breaking = new Map([["breaker-ask", () => (asked++, Deferred.await(gate))]])
+    const context = yield* Layer.build(
+      Layer.fresh(
+        Worker.limits.pipe(
+          Layer.provide([BrokenRedis.layer(redis.url, breaking), CoreConfig.layerWith({ clockOffsetMillis: 21_000 })])
+        )
+      )
+    )
+    const next = yield* process(redis.url, { aheadMillis: 21_000 })
+    const probing = yield* Effect.forkChild(
+      CircuitBreaker.CircuitBreaker.use((service) => service.guard(breaker, Effect.void, () => "failed")).pipe(
+        Effect.provideContext(context)
+      )
+    )
+    // Redis has made it the probe
+    yield* Fleet.until(call(next, "nothing"), (seen) => asked > 0 && seen === "BreakerOpen")
+    yield* Fiber.interrupt(probing)
+    yield* Fleet.until(call(next, "well"), (seen) => seen === "well")
   })
 )
 

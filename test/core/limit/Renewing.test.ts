@@ -2,15 +2,52 @@
 import { expect, it } from "@effect/vitest"
 import { Limit } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import { RedisRefused } from "../../../packages/core/src/redis/RedisError.ts"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Permits from "../../../packages/core/src/limit/Permits.ts"
 import * as Fleet from "../CoreFixture.ts"
-import { process } from "./LimitFixture.ts"
+import { grant, process } from "./LimitFixture.ts"
 
 const redis = Fleet.privateRedis()
 const leaseMillis = 600
+
+it.live(
+  "L1 a renewal whose answer is slow counts from its sending: whoever holds it ends before another is granted it",
+  () =>
+    Effect.gen(function* () {
+      const lease = 1_200
+      const one = yield* process(redis.url, { lease })
+      const store = LimitStore.make(yield* one.run(RedisClient.RedisClient), {
+        clockOffsetMillis: 0,
+        leaseMillis: lease
+      })
+      const limit = Limit.make("slow", { permits: 1 })
+      const line = { limit, keys: Keys.limit("slow") }
+      let renewals = 0
+      const permits = yield* Permits.make(
+        {
+          // the first is answered late, the others never
+          renew: (of, ids) =>
+            renewals++ === 0 ? Effect.tap(store.renew(of, ids), () => Effect.sleep("350 millis")) : Effect.never
+        },
+        lease
+      )
+      const sentAt = performance.now()
+      yield* store.take({ line, id: "holder", place: null, units: 1, patienceMillis: 0 })
+      const lost = yield* permits.hold(line, "holder", sentAt)
+      const order: Array<string> = []
+      const granted = yield* Effect.forkChild(
+        Effect.tap(one.run(grant(limit, { patience: "20 seconds" })), () => Effect.sync(() => order.push("granted")))
+      )
+      yield* Effect.ensuring(
+        Effect.flip(Deferred.await(lost)),
+        Effect.sync(() => order.push("ended"))
+      )
+      yield* Fiber.join(granted)
+      expect([order, renewals > 1]).toEqual([["ended", "granted"], true])
+    })
+)
 
 for (const [how, trouble] of [
   ["refuses", Effect.fail(new RedisRefused({ command: "limit-renew", code: "ERR", reply: "no" }))],

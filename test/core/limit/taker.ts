@@ -1,10 +1,10 @@
 /**
  * A process that takes from one limit and says so, a line a grant: `at` is Redis's time. FIBERS of them at once, each once;
- * with HOLD they keep their permits until the process is killed.
+ * with HOLD they keep their permits until the process is killed; with GATE they begin when that key is there.
  */
 import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
-import { Duration, Effect, Layer } from "effect"
+import { Duration, Effect, Layer, Schedule } from "effect"
 
 const { env } = process
 const number = (name: string): Record<string, number> =>
@@ -21,6 +21,14 @@ const say = (line: object) => void process.stdout.write(`${JSON.stringify(line)}
 const program = Effect.gen(function* () {
   const limiter = yield* RateLimiter.RateLimiter
   say({ ready: true })
+  const { GATE: gate } = env
+  if (gate !== undefined) {
+    const redis = yield* RedisClient.RedisClient
+    yield* Effect.repeat(redis.send("EXISTS", gate), {
+      until: (there) => there === 1,
+      schedule: Schedule.spaced("10 millis")
+    })
+  }
   yield* Effect.forEach(
     Array.from({ length: Number(env.FIBERS ?? 1) }),
     () =>
@@ -37,7 +45,7 @@ await Effect.runPromise(
   program.pipe(
     Effect.provide(
       Worker.limits.pipe(
-        Layer.provide(
+        Layer.provideMerge(
           Layer.merge(
             RedisClient.layerUrl(env.REDIS_URL ?? ""),
             CoreConfig.layerWith({ lease: Duration.millis(Number(env.LEASE_MS ?? 15_000)) })

@@ -53,6 +53,20 @@ describe("Mailbox.depths", () => {
       })
   )
 
+  it.live("a job in work that was deferred once is not counted as due before its deadline", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.defer(yield* hand.take("weigh"), { delayMillis: 30_000 }))
+      const later = yield* Fleet.joined(redis.url, { clockOffsetMillis: 40_000 })
+      yield* later.run(Fleet.promote)
+      yield* hand.take("weigh")
+      const nearDeadline = yield* Fleet.joined(redis.url, { clockOffsetMillis: 3_600_000 - 30_000 })
+      expect((yield* nearDeadline.run(depths("parcel.weigh")))[0]).toMatchObject({ entries: 1, leased: 1, due: 0 })
+    })
+  )
+
   it.live("a mailbox that no worker has served counts its waiting entries, and one without entries counts 0", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

@@ -6,6 +6,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import { Actor, Pipeline, Retry, Stage, StageBehavior } from "@eco2/core"
 import { fenceWith } from "../../harness/JobHash.ts"
+import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -137,6 +138,58 @@ describe("a stage's attempts", () => {
       const letters = yield* Fleet.until(Fleet.lettersOf(client, "parcel.weigh"), (all) => all.length > 0)
       expect(letters).toMatchObject([{ cause: "JobUnreadable" }])
       expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+      // what is left of it goes with its letter
+      expect(yield* client.send("PTTL", key)).toBeGreaterThan(0)
+    })
+  )
+
+  it.live("an image stays until the last stage that reads it has committed, and is gone then", () =>
+    Effect.gen(function* () {
+      const reading = (name: string, progress: number) =>
+        Stage.make(name, { needs: { input: Text }, output: Text, progress, readsImage: true })
+      const Twice = Pipeline.make("twice", { input: Text }).add(reading("first", 50)).add(reading("second", 100))
+      const seen: Array<number | undefined> = []
+      const look = Effect.succeed((_: unknown, job: StageBehavior.StageJob) =>
+        Effect.map(job.image, (image) => {
+          seen.push(image?.length)
+          return "seen"
+        })
+      )
+      const worker = yield* Fleet.working(
+        redis.url,
+        Layer.merge(StageBehavior.layer(Twice, "first", look), StageBehavior.layer(Twice, "second", look))
+      )
+      const { id } = yield* worker.run(
+        Pipeline.submit(Twice, "photo", { owner: null, key: null, image: new Uint8Array(3) })
+      )
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(seen).toEqual([3, 3])
+      expect((yield* Fleet.keysOf(worker)).filter((key) => key.endsWith(":image"))).toEqual([])
+    })
+  )
+
+  it.live("entries that cannot be begun give their slots back: the stage works on", () =>
+    Effect.gen(function* () {
+      let refusals = 0
+      const breaking: BrokenRedis.Breaking = new Map([["begin", () => (++refusals === 1 ? "refused" : undefined)]])
+      const one = Stage.make("one", { needs: { input: Text }, output: Text, progress: 100, concurrency: 1 })
+      const Narrow = Pipeline.make("one-slot", { input: Text }).add(one)
+      const worker = yield* BrokenRedis.working(
+        redis.url,
+        StageBehavior.layer(
+          Narrow,
+          "one",
+          Effect.succeed(({ input }: { readonly input: string }) => Effect.succeed(input))
+        ),
+        { breaking, values: { partitions: 1, lease: Duration.minutes(1), shutdownGrace: Duration.millis(100) } }
+      )
+      yield* worker.run(Pipeline.submit(Narrow, "one", { owner: null, key: null }))
+      yield* Fleet.until(
+        Effect.sync(() => refusals),
+        (count) => count === 1
+      )
+      const { id } = yield* worker.run(Pipeline.submit(Narrow, "two", { owner: null, key: null }))
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
     })
   )
 

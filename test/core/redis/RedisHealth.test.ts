@@ -1,6 +1,7 @@
 /** Redis that is full, frozen or away: what callers are answered, and that work resumes. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, References, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { Actor, ActorSystem, JobStore } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
@@ -185,6 +186,24 @@ describe("a reader", () => {
       yield* reader.unblock
       expect(yield* Fiber.join(read)).toBe(null)
     })
+  )
+
+  it.effect.skipIf(Fleet.onCluster)(
+    "A4 a reader that falls silent is replaced, and reads over another connection",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* clientOf(redis.url)
+        const reader = yield* client.reader(Keys.alive)
+        const ownId = reader.read(1_000, "CLIENT", "ID")
+        const silent = yield* ownId
+        const read = yield* Effect.forkChild(Effect.flip(reader.read(20_000, "BLPOP", "a", 100)))
+        yield* TestClock.withLive(
+          Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=blpop"))
+        )
+        yield* TestClock.adjust("26 seconds")
+        expect(yield* Fiber.join(read)).toMatchObject({ _tag: "RedisUnavailable", command: "BLPOP" })
+        expect(yield* ownId).not.toBe(silent)
+      })
   )
 
   it.live("a reader whose connection is cut fails its read, and reads again over a new one", () =>

@@ -51,6 +51,17 @@ describe("Supervisor", () => {
     }).pipe(quietly)
   )
 
+  it.effect("a loop given up after another does not change the reported cause, which is the first", () =>
+    Effect.gen(function* () {
+      const supervisor = Supervisor.make()
+      yield* supervisor.supervise("first", dying(Infinity).run, { maxRestarts: 1, within: "10 seconds" })
+      yield* supervisor.supervise("second", dying(Infinity).run, { maxRestarts: 4, within: "10 seconds" })
+      yield* TestClock.adjust("1 minute")
+      expect(supervisor.trouble()).toBe("first failed too often: 2 times within 10s")
+      expect(yield* restartsOf("second")).toBe(4)
+    }).pipe(quietly)
+  )
+
   it.effect("a loop whose failures are further apart than the counted period is never given up", () =>
     Effect.gen(function* () {
       const supervisor = Supervisor.make()

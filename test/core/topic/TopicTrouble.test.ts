@@ -1,9 +1,10 @@
 /** Failures between a topic and its followers: every follower is up to date again afterwards. */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Schema } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Schema, Scope } from "effect"
 import { Topic } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
+import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as LogLines from "../redis/LogLines.ts"
 import { follow, Prices, priced, publish, stored } from "./TopicFixture.ts"
@@ -22,6 +23,12 @@ const ground = Effect.gen(function* () {
 })
 const reading = (process: Fleet.Process<Fleet.Services>) =>
   Fleet.until(process.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xread "))
+
+/** As long as who waits to have caught up takes to look again, and longer. */
+const looksAgain = Effect.fnUntraced(function* (shop: Fleet.Process<Fleet.Services>) {
+  const start = yield* Fleet.timeOf(shop)
+  yield* Fleet.until(Fleet.timeOf(shop), (now) => now > start + 50)
+})
 
 describe("a follower cut off from Redis", () => {
   it.live("a follower that is cut off reports itself blind, catches up from the log, and sees each event once", () =>
@@ -100,6 +107,53 @@ describe("a follower that stays connected", () => {
       yield* publish(shop, priced("nut", 2))
       yield* follower.knows("nut", 2)
       expect(yield* follower.prices).toEqual({ nut: 2 })
+    })
+  )
+
+  it.live("a follower that must load the state again has caught up only when the state is applied", () =>
+    Effect.gen(function* () {
+      const shop = yield* Fleet.joined(redis.url)
+      const breaking: BrokenRedis.Breaking = new Map()
+      const values = { lease: Duration.minutes(1), shutdownGrace: Duration.millis(100) }
+      const worker = yield* BrokenRedis.working(redis.url, Layer.empty, { breaking, values })
+      const scope = yield* Effect.scope
+      const applying = yield* Deferred.make<void>()
+      const apply = yield* Deferred.make<void>()
+      const names: Array<ReadonlyArray<string>> = []
+      const heard: Array<string> = []
+      const subscription = yield* worker.run(
+        Topic.follow(Prices, {
+          snapshot: (all) =>
+            Effect.gen(function* () {
+              if (names.length > 0) {
+                yield* Deferred.succeed(applying, undefined)
+                yield* Deferred.await(apply)
+              }
+              names.push([...all.keys()])
+            }),
+          event: (event) => Effect.sync(() => void heard.push(event.type))
+        }).pipe(Effect.orDie, Effect.provideService(Scope.Scope, scope))
+      )
+      for (const name of ["apple", "pear", "fig"]) yield* publish(shop, priced(name, 1))
+      yield* Fleet.until(
+        Effect.sync(() => heard.length),
+        (events) => events === 3
+      )
+      const answer = yield* Deferred.make<void>()
+      breaking.set("HGETALL", Deferred.await(answer))
+      yield* redis.flush
+      yield* publish(shop, priced("nut", 2))
+      yield* Fleet.until(Effect.sync(subscription.blind), (blind) => blind)
+      const caughtUp = yield* Effect.forkChild(worker.run(subscription.caughtUp))
+      yield* looksAgain(shop)
+      expect(caughtUp.pollUnsafe()).toBeUndefined()
+      yield* Deferred.succeed(answer, undefined)
+      yield* Deferred.await(applying)
+      yield* looksAgain(shop)
+      expect(caughtUp.pollUnsafe()).toBeUndefined()
+      yield* Deferred.succeed(apply, undefined)
+      yield* Fiber.join(caughtUp)
+      expect(names).toEqual([[], ["nut"]])
     })
   )
 

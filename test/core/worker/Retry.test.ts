@@ -17,6 +17,37 @@ const policy = Retry.policy<Busy | Refused | Flaky | Odd>({
 const told = (decision: Retry.Decision) =>
   decision._tag === "give-up" ? "give up" : `${decision._tag} in ${Duration.toMillis(decision.delay)}`
 
+describe("a retry policy with a bound on attempts", () => {
+  for (const [error, most, attempt, expected] of [
+    [new Odd(), 2, 1, "again in 1000"],
+    [new Odd(), 2, 2, "give up"],
+    // its own schedule ends sooner: it goes on as that ended
+    [new Odd(), 6, 5, "again in 4000"],
+    [new Odd(), 6, 6, "give up"],
+    [new Refused(), 6, 1, "give up"],
+    // a wait that spends no attempt is no attempt too many
+    [new Busy({ retryAfter: 7 }), 2, 900, "later in 7000"]
+  ] as const) {
+    it.effect(
+      `a policy bounded to ${most} attempts answers attempt ${attempt} of ${error._tag} with: ${expected}`,
+      () =>
+        Effect.map(Retry.limited(policy, most).decide(error, attempt), (decision) =>
+          expect(told(decision)).toBe(expected)
+        )
+    )
+  }
+
+  it.effect(
+    "a bounded policy gives up a cause that may heal for a later round, and one that cannot heal for none",
+    () =>
+      Effect.gen(function* () {
+        const bounded = Retry.limited(policy, 2)
+        expect(yield* bounded.decide(new Odd(), 2)).toEqual({ _tag: "give-up", heals: true })
+        expect(yield* bounded.decide(new Refused(), 1)).toEqual({ _tag: "give-up", heals: false })
+      })
+  )
+})
+
 describe("Retry", () => {
   for (const [error, attempt, expected] of [
     [new Refused(), 1, "give up"],

@@ -1,8 +1,9 @@
 /** How a process stops (A5): it reads no more, finishes what fits, hands the rest back at once, and is gone. */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber } from "effect"
-import { ActorSystem } from "@eco2/core"
+import { Deferred, Duration, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
+import { Actor, ActorSystem, Behavior } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
+import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -93,6 +94,38 @@ describe("a stopping process", () => {
         }
         yield* next.stop
       }
+    })
+  )
+
+  it.live("A5 a stop ends although Redis takes no result of a stage or message: others can take both at once", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const Shelf = Actor.make("shelf", { Put: Actor.tell({ payload: Schema.String }) })
+      const refused = new Set<string>()
+      const refuse = (script: string) => () => {
+        refused.add(script)
+        return "unavailable" as const
+      }
+      const scope = yield* Scope.make()
+      const worker = yield* BrokenRedis.working(
+        redis.url,
+        Layer.merge(Fleet.parcelBehaviors(), Behavior.layer(Shelf, Effect.succeed({ Put: () => Effect.void }))),
+        {
+          breaking: new Map(["commit", "settle"].map((name) => [name, refuse(name)])),
+          values: { lease: Duration.minutes(1), shutdownGrace: Duration.millis(20) }
+        }
+      ).pipe(Effect.provideService(Scope.Scope, scope))
+      const token = worker.system.token()
+      yield* client.run(Fleet.submit())
+      yield* worker.run(Shelf.tell("ann", "Put", "text"))
+      yield* Fleet.until(
+        Effect.sync(() => refused.size),
+        (scripts) => scripts === 2
+      )
+      yield* Scope.close(scope, Exit.void).pipe(Effect.timeout("15 seconds"))
+      expect(yield* Fleet.consumersOf(client, "parcel.weigh")).toEqual({ [token]: 1 })
+      expect(yield* Fleet.consumersOf(client, "shelf")).toEqual({ [token]: 1 })
+      expect(Number(yield* client.send("ZSCORE", Keys.alive, token))).toBeLessThan(0)
     })
   )
 

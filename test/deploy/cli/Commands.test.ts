@@ -71,6 +71,8 @@ describe("eco2 policy", () => {
     const [head, row] = await lines("policy", "set", "scan.rule", "--timeout", "90 seconds", "--attempts", "2")
     expect(head).toMatch(/^MAILBOX +CAPACITY +TIMEOUT +ATTEMPTS +REDRIVES +REDRIVE AFTER$/)
     expect(row).toMatch(/^scan\.rule +- +1m 30s +2 +- +-$/)
+    // a bare number is seconds
+    expect(await json("policy", "set", "scan.rule", "--timeout", "90")).toMatchObject({ timeout_ms: 90_000 })
     await until(
       () => json("policy", "show"),
       (all) => all.length === 1
@@ -195,6 +197,20 @@ describe("eco2 dead", () => {
     await failed("Another")
     expect(await json("dead", "redrive", "--all", "--mailbox", "scan.vision")).toMatchObject({ skipped: 0 })
     expect(await json("dead", "list")).toEqual([])
+  })
+
+  it("redriving one letter by name exits 1 when its job is open: nothing was done", async () => {
+    const id = await ann.accepted()
+    const index = Keys.partitionOf(id, 4)
+    const dead = Keys.partitionTable(4)[index]!.dead("scan.vision")
+    const entry = await hand.send("XADD", dead, "*", "job", id, "stage", "vision", "cause", "Left", "last", 1)
+    expect(await eco2("dead", "redrive", `scan.vision/${index}/${String(entry)}`)).toMatchObject({
+      code: 1,
+      out: "0 redriven, 1 skipped (open, or gone already)",
+      err: expect.stringContaining("not every letter could be redriven")
+    })
+    await hand.send("DEL", dead)
+    await eco2("jobs", "cancel", id)
   })
 
   it("eco2 dead without a letter's id is a usage error, and an unknown mailbox is not found", async () => {
