@@ -10,7 +10,7 @@ import { readFileSync, readdirSync, readlinkSync } from "node:fs"
 import { delimiter } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
-import { compileCache } from "./Process.ts"
+import { chosenServer, compileCache } from "./Process.ts"
 import type { Exit } from "./Process.ts"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
@@ -55,7 +55,7 @@ export const run = (script: string, env: Readonly<Record<string, string>>): NpmS
   const child = spawn("npm", ["run", script], {
     cwd: root,
     detached: true,
-    env: { PATH: newcomersPath(), HOME: process.env.HOME, ...compileCache, ...env },
+    env: { PATH: newcomersPath(), HOME: process.env.HOME, ...chosenServer, ...compileCache, ...env },
     stdio: ["ignore", "pipe", "pipe"]
   })
   running.add(child)

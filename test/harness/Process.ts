@@ -7,6 +7,7 @@ import { spawn } from "node:child_process"
 import type { ChildProcessWithoutNullStreams } from "node:child_process"
 import { existsSync } from "node:fs"
 import { createInterface } from "node:readline"
+import { resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 
 const root = fileURLToPath(new URL("../../", import.meta.url))
@@ -83,7 +84,10 @@ export interface Installation {
   readonly user?: { readonly uid: number; readonly gid: number }
 }
 
-/** Spawns a role on a free loopback port, ready or not. Nothing of the tests' own environment is passed on but PATH. */
+/** A start begins the Redis server that the tests were told to use, if any. */
+export const chosenServer = process.env.TEST_REDIS ? { TEST_REDIS: resolve(process.env.TEST_REDIS) } : {}
+
+/** Spawns a role on a free loopback port, ready or not. Of the tests' environment it gets PATH and TEST_REDIS alone. */
 export const launch = (
   role: RoleName,
   env: Readonly<Record<string, string>>,
@@ -95,6 +99,7 @@ export const launch = (
       PATH: process.env.PATH,
       HOST: "127.0.0.1",
       PORT: "0",
+      ...chosenServer,
       ...(from.root === root ? compileCache : {}),
       ...env
     },
