@@ -1,8 +1,8 @@
 /**
- * `npm test`: type check, lint, format, every test but those of the long run, then the tests under Deno that
- * vitest.deno.config.ts names. All of them run even when one fails; each tells its duration; the last line is
- * `N passed, N failed`, where a check counts as one and every test as one.
- * Words after `--` go to vitest: `npm test -- test/core`. As `npm run test:long` (`--long`) it runs the long tests alone.
+ * `npm test`: type check, lint, format, then every test but those of the long run. All of them run even when one fails; each
+ * tells its duration; the last line is `N passed, N failed`, where a check counts as one and every test as one.
+ * Words after `--` go to vitest: `npm test -- test/core`. As `npm run test:long` (`--long`) it runs the long tests alone,
+ * and those under Deno.
  */
 import { spawn } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -37,21 +37,36 @@ const checks = [
   { name: "format", commands: [["oxfmt", "--check"]] }
 ]
 
-/** Runs a program to its end; answers whether it was content. `behind`: it yields to others, and its output is kept. */
+/** Runs of vitest; of those under Deno, vitest.deno.config.ts names the files. */
+const node = { name: isLong ? "long" : "tests", command: ["vitest", "run", ...words] }
+const deno = { name: "deno", command: ["npm", "run", "--silent", "test:deno", "--", "--passWithNoTests", ...words] }
+const suites = isLong ? [node, deno] : [node]
+
+const children = new Set()
+let stopped = false
+// Ctrl-C reaches the whole process group, SIGTERM this process alone
+process.on("SIGINT", () => (stopped = true))
+process.on("SIGTERM", () => {
+  stopped = true
+  for (const child of children) child.kill("SIGTERM")
+})
+
+/** Runs a program to its end. `behind`: with a lower priority, so that the tests go first, and its output is kept for later. */
 const run = ([program, ...words], behind = false) =>
   new Promise((resolve) => {
     const child = spawn(program, words, { cwd: root, stdio: behind ? ["ignore", "pipe", "pipe"] : "inherit", env })
+    children.add(child)
     let output = ""
     if (behind) {
-      if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_LOW)
+      if (child.pid !== undefined) setPriority(child.pid, constants.priority.PRIORITY_BELOW_NORMAL)
       for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk))
     }
     child.once("error", (error) => {
       console.error(`${program}: ${error.message}`)
       resolve({ good: false, output })
     })
-    child.once("close", (code, signal) => {
-      if (signal === "SIGINT" || signal === "SIGTERM") process.exit(130)
+    child.once("close", (code) => {
+      children.delete(child)
       resolve({ good: code === 0, output })
     })
   })
@@ -62,13 +77,13 @@ async function timed(name, work) {
   return { name, ...result, seconds: (performance.now() - since) / 1000 }
 }
 
-/** The checks one after another, in the time that tests spend waiting. */
+/** The checks one after another, while the tests wait for their timers and processes. */
 async function checked() {
   const done = []
   for (const { name, commands } of checks) {
     const check = async () => {
       const results = []
-      for (const command of commands) results.push(await run(command, true))
+      for (const command of commands) if (!stopped) results.push(await run(command, true))
       return { good: results.every(({ good }) => good), output: results.map(({ output }) => output).join("") }
     }
     done.push(await timed(name, check))
@@ -77,7 +92,7 @@ async function checked() {
 }
 
 /** What the tests' reporter counted; no count means that vitest itself did not come to its end. */
-function testsCounted({ good }) {
+function testsCounted(good) {
   let total = { passed: 0, failed: 0, skipped: 0 }
   try {
     total = JSON.parse(readFileSync(counted, "utf8"))
@@ -88,31 +103,31 @@ function testsCounted({ good }) {
   return good || total.failed > 0 ? total : { ...total, failed: 1 }
 }
 
+/** The suites one after another, each with what its tests came to. */
+async function tested() {
+  const done = []
+  for (const { name, command } of suites) {
+    const { good, seconds } = await timed(name, () => run(command))
+    const count = testsCounted(good)
+    done.push({ name, good: count.failed === 0, seconds, ...count })
+  }
+  return done
+}
+
 mkdirSync(artifacts, { recursive: true })
 rmSync(counted, { force: true })
-// Ctrl-C and SIGTERM are for those we started: they end, and so do we
-for (const name of ["SIGINT", "SIGTERM"]) process.on(name, () => undefined)
-const testing = timed("tests", () => run(["vitest", "run", ...words]))
-const [tests, parts] = await Promise.all([testing, isLong ? [] : checked()])
-const count = testsCounted(tests)
-const runs = [{ ...tests, count }]
-if (!isLong) {
-  const deno = await timed("deno", () =>
-    run(["npm", "run", "--silent", "test:deno", "--", "--passWithNoTests", ...words])
-  )
-  runs.push({ ...deno, count: testsCounted(deno) })
-}
+const [tests, parts] = await Promise.all([tested(), isLong ? [] : checked()])
+if (stopped) process.exit(130)
 
 for (const { name, output } of parts) if (output !== "") console.log(`\n${name}\n${output.trimEnd()}`)
 console.log("")
-const sum = (kind) => runs.reduce((total, run) => total + run.count[kind], 0)
-for (const { name, good, seconds } of [...parts, ...runs.map((run) => ({ ...run, good: run.count.failed === 0 }))]) {
+const counts = [...parts.map(({ good }) => ({ passed: Number(good), failed: Number(!good), skipped: 0 })), ...tests]
+for (const { name, good, seconds } of [...parts, ...tests]) {
   console.log(`${name.padEnd(8)}${good ? "ok    " : "FAILED"}${seconds.toFixed(1).padStart(8)} s`)
 }
+const sum = (kind) => counts.reduce((total, count) => total + count[kind], 0)
 if (sum("skipped") > 0) console.log(`${sum("skipped")} skipped`)
-const passed = sum("passed") + parts.filter(({ good }) => good).length
-const failed = sum("failed") + parts.filter(({ good }) => !good).length
-const totals = `${passed} passed, ${failed} failed`
+const totals = `${sum("passed")} passed, ${sum("failed")} failed`
 writeFileSync(join(artifacts, isLong ? "totals-long.txt" : "totals.txt"), `${totals}\n`)
 console.log(totals)
-process.exitCode = failed === 0 ? 0 : 1
+process.exitCode = sum("failed") === 0 ? 0 : 1

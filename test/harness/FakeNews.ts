@@ -214,7 +214,14 @@ export class FakeNews {
     this.#open.set(url.hostname, ofPress)
     this.peakOfOnePress = Math.max(this.peakOfOnePress, ofPress)
     this.peak = Math.max(this.peak, this.open)
-    response.once("close", () => this.#open.set(url.hostname, (this.#open.get(url.hostname) ?? 1) - 1))
+    // answered, or given up by the reader: a busy machine hears of a closed socket after the reader's next request
+    let over = false
+    const leave = () => {
+      if (over) return
+      over = true
+      this.#open.set(url.hostname, (this.#open.get(url.hostname) ?? 1) - 1)
+    }
+    response.once("finish", leave).once("close", leave)
     if (page.kind === "silent") return
     if (!this.held.has(page.index)) {
       return void setTimeout(() => this.#show(page, response), this.isSlow ? page.latencyMillis : 0)

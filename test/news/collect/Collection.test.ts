@@ -1,6 +1,6 @@
 /** Collection runs as jobs: from a source's reply to what readers are answered, each article once, whatever comes again. */
 import { expect, it } from "@effect/vitest"
-import { Effect, Metric } from "effect"
+import { Duration, Effect, Metric } from "effect"
 import { afterAll, beforeAll, beforeEach } from "vitest"
 import { categories } from "../../../packages/news/src/domain/Article.ts"
 import * as Metrics from "../../../packages/news/src/Metrics.ts"
@@ -23,24 +23,27 @@ const feeds = { source: "rss", category: null } as const
 const energy = { source: "newsdata", category: "energy" } as const
 
 onServer("a collection run", (database) => {
-  const worker = (given: { readonly env?: Readonly<Record<string, string>> } = {}) =>
-    NewsWorker.make({ world, redis: redis.url, database: database(), ...given })
+  const worker = (
+    given: { readonly env?: Readonly<Record<string, string>>; readonly looks?: Duration.Duration } = {}
+  ) => NewsWorker.make({ world, redis: redis.url, database: database(), ...given })
   const { quietly } = NewsWorker
   it.live(
     "a run fetches, finds pictures, stores and shows its articles, and the same run again changes nothing",
     () =>
       quietly(
         Effect.gen(function* () {
-          const news = yield* worker()
+          // how long a page may take is another test's: here a busy machine must not decide who has a picture
+          const news = yield* worker({ looks: Duration.seconds(20) })
           const runs = categories.map((category) => ({ source: "naver", category }) as const)
           const first = yield* Effect.forEach(runs, news.run, { concurrency: 3 })
           expect(first.map(({ state }) => state)).toEqual(["done", "done", "done"])
           const unique = first.reduce((sum, { result }) => sum + result.unique, 0)
-          const pictured = first.reduce((sum, { result }) => sum + result.with_images, 0)
           // three are found by two runs each, with and without a tracking parameter
           expect(unique).toBe(83)
           expect(first.reduce((sum, { result }) => sum + result.saved, 0)).toBe(80)
-          expect(pictured).toBeGreaterThan(unique / 2)
+          // those that a busy machine does not find within the run's time come after it
+          const pictured = Effect.map(news.articles.pictures(world.pages.map(({ url }) => url)), ({ size }) => size)
+          yield* until(pictured, (count) => count > unique / 2)
           const page = yield* news.page
           expect([page.source, page.total]).toEqual(["redis", 80])
           const again = yield* Effect.forEach(runs, news.run, { concurrency: 3 })
