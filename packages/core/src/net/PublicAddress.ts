@@ -59,7 +59,7 @@ export const bareHost = (host: string): string =>
     .replace(/\.$/, "")
     .toLowerCase()
 
-/** Whether a URL's `hostname` may be public: a public address, or a name with a dot that does not end in a local or reserved domain. */
+/** Whether a URL's `hostname` may be public: a public address, or a name with a dot and no local or reserved ending. */
 export const isPublicHost = (host: string): boolean => {
   const bare = bareHost(host)
   if (isIP(bare) !== 0) return isPublicAddress(bare)

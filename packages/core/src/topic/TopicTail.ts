@@ -27,7 +27,7 @@ export interface Listener {
 
 export interface TopicTail {
   readonly reads: (name: string) => boolean
-  /** Reads from `cursor`, or from the cursor of another listener here; the listener skips known entries. Returns the way to leave. */
+  /** Reads from `cursor`, or from another listener's cursor; the listener skips known entries. Returns how to leave. */
   readonly join: (name: string, cursor: string, listener: Listener) => () => void
   readonly silentMillis: () => number
   /** Whether the last read failed. */
