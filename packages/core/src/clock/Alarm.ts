@@ -1,6 +1,6 @@
 /**
- * Alarm: wakes fibers that sleep in lines, by one timer for all. The first of a line can be woken early: where something was
- * given back, it may be served at once.
+ * Alarm: wakes fibers that sleep in queues ("lines"), with one timer for all. The first of a line can be woken early, because
+ * what another fiber gave back may be free for it at once.
  */
 import { Effect } from "effect"
 import type { Scope } from "effect"
@@ -8,7 +8,7 @@ import * as DueTimer from "./DueTimer.ts"
 
 interface Sleeper {
   readonly line: string
-  /** Who came first: smaller. */
+  /** Place in the line; the smallest is first. */
   readonly order: number
   readonly at: number
   readonly resume: () => void
@@ -16,7 +16,7 @@ interface Sleeper {
 
 export interface Alarm {
   readonly sleep: (line: string, order: number, millis: number) => Effect.Effect<void>
-  /** Wakes the first of those who sleep in this line. */
+  /** Wakes the first sleeper of this line. */
   readonly wakeFirst: (line: string) => void
 }
 

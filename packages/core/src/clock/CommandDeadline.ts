@@ -1,12 +1,12 @@
 /**
- * CommandDeadline: a deadline for commands that wait for an answer. All have the same time, so they are late in the order in
- * which they were sent, and one timer stands at the first of them. A command answered in time costs two steps of a set.
- * Used by RedisClient.
+ * CommandDeadline: a deadline for commands that wait for an answer. All commands have the same timeout, so they expire in the
+ * order in which they were sent, and one timer, set to the first, serves all. A command answered in time costs two set
+ * operations. Used by RedisClient.
  */
 import * as DueTimer from "./DueTimer.ts"
 
 export interface CommandDeadline {
-  /** `onLate` is called once, `millis` from now, unless the function answered is called before. */
+  /** Calls `onLate` once, `millis` from now, unless the returned function is called before. */
   readonly begin: (onLate: () => void) => () => void
 }
 
@@ -26,7 +26,7 @@ export const make = (millis: number): CommandDeadline => {
       waiting.add(one)
       timer.at(one.at)
       return () => {
-        // an idle process keeps no timer: it could not end for it
+        // an idle process keeps no timer: a timer would keep the process from ending
         if (waiting.delete(one) && waiting.size === 0) timer.stop()
       }
     }

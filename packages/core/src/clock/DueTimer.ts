@@ -1,22 +1,22 @@
 /**
- * DueTimer: one timer for many due times. It is set to the earliest; when it goes off, all that are due are served, and it is
- * set to the next. What ends in time costs nothing. Times are performance.now()'s milliseconds.
+ * DueTimer: one timer for many due times. It is set to the earliest; when it fires, everything due is served, and it is set to
+ * the next. Work that ends before its time costs nothing. Times are milliseconds of performance.now().
  * Under it: CommandDeadline, Alarm (sleepers of a limit), Timeouts (attempts), Replies (asks).
  */
 
 export interface DueTimer {
-  /** Something is due then. */
+  /** Adds a due time. */
   readonly at: (due: number) => void
-  /** Nothing is due any more. */
+  /** Clears the timer: nothing is due any more. */
   readonly stop: () => void
 }
 
-/** `serve` is told the time, serves what is due by then, and answers when the next is; Infinity: nothing is. */
+/** `serve` receives the time, serves what is due by then, and returns the next due time; Infinity: none. */
 export const make = (serve: (now: number) => number): DueTimer => {
   let timer: NodeJS.Timeout | undefined
   let standsAt = Infinity
   const ring = () => {
-    // what is served may set the timer anew: it must not be taken for the one that has just gone off
+    // `serve` may set the timer again; that timer must not be confused with the one that has just fired
     standsAt = Infinity
     const next = serve(performance.now())
     if (next < standsAt) stand(next)

@@ -1,7 +1,6 @@
 /**
- * TickBatch: many small calls of one tick as one. Items handed in while the event loop is still busy with what arrived
- * together leave together; the order within a batch is the order of arrival. An item's answer is its own. Where one batch
- * is several calls, each answers, and fails, by itself.
+ * TickBatch: sends the small calls of one event-loop tick as one batch, in order of arrival. Each item gets its own answer.
+ * Where a batch is split into several calls, each call succeeds or fails by itself.
  */
 import { Effect } from "effect"
 
@@ -11,9 +10,9 @@ interface Waiting<A, B, E> {
 }
 
 /**
- * `run` answers a call of at most `most` items, in order. When it fails, every item of the call fails with its error: what is
- * batched must bear being sent again. `apart` cuts what leaves together into calls, each of at least one item; they are begun
- * in its order. Left out: one call.
+ * `run` answers a call of at most `most` items, in order. When it fails, every item of the call fails with its error, so
+ * batched work must be safe to send again. `apart` splits a batch into calls of at least one item, which are begun in its
+ * order. Left out: one call.
  */
 export const make = <A, B, E>(
   run: (items: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, E>,

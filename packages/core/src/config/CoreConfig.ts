@@ -6,19 +6,19 @@ import { Config, Context, Duration, Effect, Layer } from "effect"
 import * as Setting from "./Setting.ts"
 
 export interface Values {
-  /** Whether a Redis that is too old, or evicts, keeps the process from starting. */
+  /** Whether a Redis that is too old, or evicts keys, stops the process at start. */
   readonly redisCheck: "refuse" | "warn"
-  /** Parts the keyspace is cut into; fixed for the life of the data. */
+  /** Number of partitions of the keyspace; fixed for the life of the data. */
   readonly partitions: number
   /** How long a process counts as alive after its last beat. */
   readonly lease: Duration.Duration
-  /** What remains of an ended job stays this long. */
+  /** How long an ended job is kept. */
   readonly jobTtl: Duration.Duration
   /** A job still open this long after its submit fails. */
   readonly jobDeadline: Duration.Duration
-  /** A dead letter, and the job it belongs to, stay this long. */
+  /** How long a dead letter and its job are kept. */
   readonly letterTtl: Duration.Duration
-  /** How long a stopping process lets its work go on. */
+  /** How long a stopping process waits for its running work. */
   readonly shutdownGrace: Duration.Duration
   /** Entries a mailbox holds, over all partitions. */
   readonly mailboxCapacity: number
@@ -26,11 +26,11 @@ export interface Values {
   readonly userConcurrency: number
   /** Jobs that may wait in one user's lane. */
   readonly laneCapacity: number
-  /** Jobs one user may submit in any stretch of time; null: as many as there is room for. */
+  /** Jobs one user may submit in any window of this length; null: no limit. */
   readonly userRate: Setting.Rate | null
   /** How long a parked job waits for its next round. */
   readonly redriveInterval: Duration.Duration
-  /** Bytes of the pictures that one process's handlers hold at once. */
+  /** Bytes of images that the handlers of one process hold at once. */
   readonly imageMemory: number
   /** Added to Redis's clock by every script; 0 but in tests. */
   readonly clockOffsetMillis: number
@@ -39,29 +39,29 @@ export interface Values {
 const variables = Config.all({
   /** REDIS_CHECK: a Redis older than 7.0, or one that evicts: `refuse` to start, or `warn` and go on. Default refuse. */
   redisCheck: Setting.oneOf("REDIS_CHECK", { default: "refuse", values: ["refuse", "warn"] }),
-  /** PARTITIONS: parts the keyspace is cut into, a multiple of the masters of a Cluster. Default 4. */
+  /** PARTITIONS: number of partitions of the keyspace, a multiple of the masters of a Cluster. Default 4. */
   partitions: Setting.integer("PARTITIONS", { default: 4, min: 1, max: 64 }),
   /** LEASE: how long a process counts as alive after its last beat; it beats every third of it. Default 15 seconds. */
   lease: Setting.duration("LEASE", { default: "15 seconds", min: "300 millis" }),
-  /** JOB_TTL: what remains of an ended job stays this long. Default 3600 seconds. */
+  /** JOB_TTL: how long an ended job is kept. Default 3600 seconds. */
   jobTtl: Setting.duration("JOB_TTL", { default: "1 hour" }),
   /** JOB_DEADLINE: a job still open this long after its submit fails. Default 1 hour. */
   jobDeadline: Setting.duration("JOB_DEADLINE", { default: "1 hour" }),
-  /** LETTER_TTL: a dead letter and its job stay this long. Default 7 days. */
+  /** LETTER_TTL: how long a dead letter and its job are kept. Default 7 days. */
   letterTtl: Setting.duration("LETTER_TTL", { default: "7 days" }),
-  /** SHUTDOWN_GRACE: how long a stopping process lets its work go on. Default 20 seconds. */
+  /** SHUTDOWN_GRACE: how long a stopping process waits for its running work. Default 20 seconds. */
   shutdownGrace: Setting.duration("SHUTDOWN_GRACE", { default: "20 seconds" }),
   /** MAILBOX_CAPACITY: entries one mailbox may hold over all partitions. Default 100000. */
   mailboxCapacity: Setting.integer("MAILBOX_CAPACITY", { default: 100_000, min: 1, max: 10_000_000 }),
   /** USER_CONCURRENCY: jobs of one user admitted at once, the rest wait their turn; 0 = no limit. Default 100. */
   userConcurrency: Setting.integer("USER_CONCURRENCY", { default: 100, min: 0, max: 1_000_000 }),
-  /** LANE_CAPACITY: jobs that may wait in one user's lane, never more than that leaves to others. Default 10000. */
+  /** LANE_CAPACITY: jobs that may wait in one user's lane; never more than the mailbox then has left. Default 10000. */
   laneCapacity: Setting.integer("LANE_CAPACITY", { default: 10_000, min: 1, max: 1_000_000 }),
   /** USER_RATE: jobs one user may submit, such as 60/minute, in any minute; beyond it submits are refused. Default off. */
   userRate: Setting.rate("USER_RATE", { default: null }),
   /** REDRIVE_INTERVAL: how long a parked job waits for its next round. Default 5 minutes. */
   redriveInterval: Setting.duration("REDRIVE_INTERVAL", { default: "5 minutes" }),
-  /** IMAGE_MEMORY: bytes of the pictures that one process's handlers hold at once; others wait. Default 256 MiB. */
+  /** IMAGE_MEMORY: bytes of images that the handlers of one process hold at once; other attempts wait. Default 256 MiB. */
   imageMemory: Setting.byteSize("IMAGE_MEMORY", { default: "256 MiB", min: "1 MiB" })
 })
 

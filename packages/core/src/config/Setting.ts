@@ -1,14 +1,14 @@
 /**
- * Setting: an environment variable as a Config whose refusal an operator can act on: the variable's name, what was given,
- * what is allowed. An unset or empty variable takes its default.
+ * Setting: an environment variable as a Config. Its error tells an operator what to change: the variable's name, the value
+ * given, the values allowed. An unset or empty variable takes its default.
  */
 import { ByteSize, Config, ConfigProvider, Duration, Effect, Option } from "effect"
 
-/** A refusal in words of one's own, for settings that depend on each other. */
+/** An error with its own text, for settings that depend on each other. */
 export const refuse = (message: string): Config.ConfigError =>
   new Config.ConfigError(new ConfigProvider.SourceError({ message }))
 
-/** A variable parsed by hand; `parse` answers undefined for a value that is not allowed. */
+/** A variable with its own parser; `parse` returns undefined for a value that is not allowed. */
 export const parsed = <A>(
   name: string,
   options: {
@@ -87,7 +87,7 @@ export const byteSize = (
   })
 }
 
-/** So many in any stretch of time of this length. */
+/** At most `number` in any window of this length. */
 export interface Rate {
   readonly number: number
   readonly window: Duration.Duration

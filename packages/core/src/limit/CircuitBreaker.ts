@@ -1,10 +1,10 @@
 /**
- * CircuitBreaker: keeps the fleet from calling what is known not to work. Closed: calls go through. Open: nobody calls until
- * its time is over. Half-open: one fiber of the fleet probes; its success closes the breaker, its failure opens it for twice
- * as long. Opens after a number of failures within a while that are at least half of the calls reported, or at once.
- * Costs: while closed a call asks nothing, but for one look a second and process; a failure is one report; an open breaker is
- * told from memory. So others learn within a second that it opened. With Redis away calls go by what was known last: a
- * breaker spares calls, it promises nothing (RateLimiter does).
+ * CircuitBreaker: stops the fleet from calling a service that fails. Closed: calls pass. Open: no calls until its time is over.
+ * Half-open: one fiber of the fleet probes; success closes the breaker, failure opens it for twice as long. It opens after
+ * `failures` failures within `within` that are at least half of the calls reported, or at once (`trip`).
+ * Cost: a closed breaker is read once a second by each process, a failure is one report, an open breaker is known from memory.
+ * Other processes therefore learn within a second that it opened. When Redis is down, the last known state decides: a breaker
+ * saves calls but guarantees nothing (RateLimiter does).
  */
 import { Cause, Context, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { randomUUID } from "node:crypto"
@@ -19,18 +19,18 @@ import * as Metrics from "../telemetry/Metrics.ts"
 
 export interface Breaker {
   readonly name: string
-  /** This many failures … */
+  /** This many failures open it … */
   readonly failures: number
-  /** … within so long open it. */
+  /** … when they happen within this time. */
   readonly within: Duration.Duration
-  /** How long it is open the first time; twice as long each time in a row, at most `atMost`. */
+  /** How long it is open the first time; doubled each time in a row, up to `atMost`. */
   readonly openFor: Duration.Duration
   readonly atMost: Duration.Duration
-  /** The longest a probe may take; after that another may probe. */
+  /** The longest time of a probe; after that another fiber may probe. */
   readonly probeFor: Duration.Duration
 }
 
-/** By default 8 failures within 30 seconds open it for 15 seconds, at most for 5 minutes; a probe has 1 minute. */
+/** Defaults: 8 failures within 30 seconds open it for 15 seconds, up to 5 minutes when repeated; a probe has 1 minute. */
 export const make = (
   name: string,
   options: {
@@ -49,7 +49,7 @@ export const make = (
   probeFor: Duration.fromInputUnsafe(options.probeFor ?? "1 minute")
 })
 
-/** The breaker is open, or somebody probes. Nothing happened; worth another try after `retryAfter`. Spends no attempt. */
+/** The breaker is open, or another fiber probes. Nothing happened; retry after `retryAfter`. Uses up no attempt. */
 export class BreakerOpen extends Schema.TaggedError<BreakerOpen>()("BreakerOpen", {
   breaker: Schema.String,
   retryAfter: Schema.Duration
@@ -59,24 +59,24 @@ export class BreakerOpen extends Schema.TaggedError<BreakerOpen>()("BreakerOpen"
   }
 }
 
-/** well: it works · failed: it may not · trip: it does not, open at once · nothing: it was not called, or that cannot be told. */
+/** well: the service works · failed: it may not work · trip: it does not work, open at once · nothing: not called, or unknown. */
 export type Judgement = "well" | "failed" | "trip" | "nothing"
 
 export class CircuitBreaker extends Context.Service<
   CircuitBreaker,
   {
     /**
-     * Runs a call, unless the breaker is open. `judge` says what an error tells of what was called; a defect is `failed`, an
-     * interruption `nothing`.
+     * Runs a call unless the breaker is open. `judge` maps the call's error to a judgement; a defect is `failed`, an interruption
+     * `nothing`.
      */
     readonly guard: <A, E, R>(
       breaker: Breaker,
       call: Effect.Effect<A, E, R>,
       judge: (error: E) => Judgement
     ) => Effect.Effect<A, E | BreakerOpen, R>
-    /** Fails while this process knows it open; asks nobody. For what is to be done before a call that would not be made. */
+    /** Fails while this process knows that it is open; no I/O. For work to skip when the call would be refused. */
     readonly look: (breaker: Breaker) => Effect.Effect<void, BreakerOpen>
-    /** Opens it at once, for whatever reason. */
+    /** Opens it at once. */
     readonly trip: (breaker: Breaker) => Effect.Effect<void>
   }
 >()("@eco2/core/limit/CircuitBreaker") {}
@@ -102,7 +102,7 @@ interface Known {
   state: State
   lookedAt: number
   openUntil: number
-  /** Calls that went well since the last report. */
+  /** Successful calls since the last report. */
   well: number
 }
 
@@ -131,7 +131,7 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
         known.openUntil = state === "open" ? now + millis : 0
         return Metric.update(Metric.withAttributes(Metrics.breakerState, { name: known.breaker.name }), gauge[state])
       })
-    /** With Redis away: null, and what was known stands for another second. */
+    /** When Redis does not answer: null, and the known state stays valid for another second. */
     const asked = <A extends readonly [State, number, ...ReadonlyArray<number>]>(
       known: Known,
       command: Effect.Effect<A, RedisError>
@@ -189,11 +189,11 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
     const isOpen = (known: Known, millis: number) =>
       new BreakerOpen({
         breaker: known.breaker.name,
-        // not all at once: those who wait come back spread over a fifth of the time
+        // jitter: callers retry spread over a fifth of the time
         retryAfter: Duration.millis(Math.ceil(Math.max(1_000, millis) * (1 + Math.random() / 5)))
       })
 
-    /** Lets a call through; true: as the probe, under this token. */
+    /** Admits a call; true: as the probe, under this token. */
     const admit = Effect.fnUntraced(function* (known: Known, token: string): Effect.fn.Return<boolean, BreakerOpen> {
       const now = performance.now()
       if (known.state === "open" && now < known.openUntil) return yield* isOpen(known, known.openUntil - now)
@@ -217,7 +217,7 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
             const known = of(breaker)
             const id = randomUUID()
             const isProbe = yield* restore(admit(known, id)).pipe(
-              // the answer on its way may have made it the probe
+              // an answer still on its way may have granted the probe
               Effect.onInterrupt(() => Effect.forkIn(report(known, id, "nothing"), scope, { startImmediately: true }))
             )
             return yield* Effect.onExit(restore(call), (exit) => {

@@ -1,6 +1,6 @@
 /**
- * Limit: what may be done at most, fleet-wide, and how one is told that it may not be done now. A declaration; RateLimiter
- * keeps it. Every process must declare a limit of one name alike: each is held to what it declares.
+ * Limit: the declaration of a fleet-wide rate limit, and its errors. RateLimiter enforces it. Every process must declare a limit
+ * of the same name with the same values, because each process is held to its own declaration.
  */
 import { Duration, Schema } from "effect"
 import * as Keys from "../redis/Keys.ts"
@@ -9,12 +9,12 @@ export interface Limit {
   readonly name: string
   /** Requests in any window; null: any number. */
   readonly requests: number | null
-  /** Units (tokens, bytes, won) in any window; null: any number. */
+  /** Units (tokens, bytes, money) in any window; null: any number. */
   readonly units: number | null
-  /** Requests under way at once; null: any number. */
+  /** Requests running at once; null: any number. */
   readonly permits: number | null
   readonly window: Duration.Duration
-  /** Requests granted at once before they are spaced evenly over the window; null: all of the window's. */
+  /** Requests granted at once before grants are spaced evenly over the window; null: the whole window's number. */
   readonly burst: number | null
 }
 
@@ -24,7 +24,7 @@ const atLeast = (what: string, least: number, value: number | undefined): number
   return value
 }
 
-/** `name`: letters, digits and `. _ : / -`. `window` by default one minute. A limit of nothing can still be paused. */
+/** `name`: letters, digits and `. _ : / -`. `window`: one minute by default. A limit without any bound can still be paused. */
 export const make = (
   name: string,
   options: {
@@ -44,8 +44,8 @@ export const make = (
 })
 
 /**
- * The limit has no room within the caller's patience. Nothing happened; worth another try after `retryAfter`. Where the
- * caller has a place (a stage's attempt has), it is kept for it. Retry.policy spends no attempt on it.
+ * The limit has no room within the caller's patience. Nothing happened; retry after `retryAfter`. A caller with a place in line
+ * (an attempt of a stage has one) keeps it. With Retry.policy it uses up no attempt.
  */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
   limit: Schema.String,
@@ -56,7 +56,7 @@ export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited"
   }
 }
 
-/** Redis forgot this process's permit, and others have it by now: the work was interrupted. Unknown: it may have been done. */
+/** This process's permit expired in Redis, and others may have it: the work was interrupted. Unknown whether it was done. */
 export class PermitLost extends Schema.TaggedError<PermitLost>()("PermitLost", { limit: Schema.String }) {
   override get message() {
     return `the permit of limit ${this.limit} was lost while it was held`

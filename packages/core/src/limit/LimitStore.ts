@@ -1,7 +1,7 @@
 /**
- * LimitStore: the scripts of rate limits as typed calls. What fibers ask of one limit in one tick travels together, in the
- * order in which they asked: somebody who gives up is never overtaken by his own request. Limits do not wait for each other:
- * they may be kept by different servers. For RateLimiter alone.
+ * LimitStore: the scripts of rate limits as typed calls. Requests to one limit in one tick share a call, in order of arrival,
+ * so a request always reaches Redis before its own withdrawal. Limits do not wait for each other, because different servers may
+ * hold them. Used by RateLimiter only.
  */
 import { Duration, Effect, Schema } from "effect"
 import type { LimitKeys } from "../redis/Keys.ts"
@@ -14,19 +14,19 @@ import * as ServerTime from "../redis/ServerTime.ts"
 import * as TickBatch from "../clock/TickBatch.ts"
 import type { Limit } from "./Limit.ts"
 
-/** A limit, and where it is kept. */
+/** A limit and its keys. */
 export interface Line {
   readonly limit: Limit
   readonly keys: LimitKeys
 }
 
-/** granted: at Redis's time `millis` · wait, booked: come again in `millis` · refused: nothing is kept. */
+/** granted: at Redis's time `millis` · wait, booked: ask again in `millis` · refused: no place is kept. */
 export interface Answer {
   readonly verdict: "granted" | "wait" | "booked" | "refused"
   readonly millis: number
-  /** Of those granted: since they first asked. */
+  /** When granted: the time since the first request. */
   readonly waitedMillis: number
-  /** Of those not granted: a pause lasts. */
+  /** When not granted: whether the limit is paused. */
   readonly isPaused: boolean
 }
 
@@ -42,22 +42,22 @@ interface Settle {
   readonly _tag: "settle"
   readonly line: Line
   readonly id: string
-  /** The place in line to give back, if it may have one. */
+  /** The place in line to give back; null: none. */
   readonly leave: string | null
-  /** Null: as many as were taken. */
+  /** Units used; null: as many as were taken. */
   readonly used: number | null
-  /** As they were asked for: what was used beyond them is charged, however long ago that was. */
+  /** Units requested; use beyond them is charged, however long ago the request was granted. */
   readonly units: number
 }
 
 export interface LimitStore {
   readonly take: (request: Omit<Take, "_tag">) => Effect.Effect<Answer, RedisError>
-  /** Ends a request, granted or waiting; harmless for one that is neither. */
+  /** Ends a granted or waiting request; does nothing to any other. */
   readonly settle: (request: Omit<Settle, "_tag">) => Effect.Effect<void, RedisError>
   readonly pause: (line: Line, millis: number) => Effect.Effect<void, RedisError>
   /** Requests granted within the window that ends now. */
   readonly granted: (line: Line) => Effect.Effect<number, RedisError>
-  /** Answers the permits that are lost. */
+  /** Returns the permits that are lost. */
   readonly renew: (line: Line, ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, RedisError>
 }
 
@@ -79,12 +79,12 @@ const renewScript = script("limit-renew", 2, Schema.Array(Schema.String))
 
 const decodeGrants = decodeReply("LRANGE", Schema.Array(Schema.NumberFromString))
 
-/** Requests in one script call: a script holds Redis up for all. */
+/** Requests in one script call; a long script delays every client of Redis. */
 const mostTogether = 32
 
 const settled: Answer = { verdict: "granted", millis: 0, waitedMillis: 0, isPaused: false }
 
-/** Requests of one kind share a call with those of their limit that nothing else of it stands between. */
+/** Splits requests into calls: consecutive requests of one kind to one limit share a call. */
 const neighbours = <W extends { readonly item: Take | Settle }>(waiting: ReadonlyArray<W>) => {
   const calls: Array<Array<W>> = []
   const latest = new Map<string, Array<W>>()

@@ -1,7 +1,7 @@
 /**
- * Permits: those this process holds, renewed by one call a limit three times a lease, for all of them. For RateLimiter alone.
- * L1: a permit is a lease. Whoever could not renew it, cut off from Redis, stops what it does under it when the lease is over
- * by its own clock, which is never later than by Redis's: a lease is counted from before the call that began it was sent.
+ * Permits: the permits this process holds. One call for each limit renews all of them, three times a lease. For RateLimiter.
+ * L1: a permit is a lease. A process that cannot renew it, cut off from Redis, interrupts the work under it when the lease ends
+ * by its own clock. That is never later than by Redis's clock: a lease counts from before its request was sent.
  */
 import { Deferred, Effect, Option, Queue } from "effect"
 import type { Scope } from "effect"
@@ -19,7 +19,7 @@ interface Held {
 }
 
 export interface Permits {
-  /** Answers what fails when the permit is lost. `sentAt`: when it was asked for, by performance.now(). */
+  /** Returns a Deferred that fails when the permit is lost. `sentAt`: when it was requested, by performance.now(). */
   readonly hold: (line: Line, id: string, sentAt: number) => Effect.Effect<Deferred.Deferred<never, PermitLost>>
   readonly drop: (id: string) => void
 }
@@ -54,7 +54,7 @@ export const make = Effect.fnUntraced(function* (
       if (others === undefined) byKey.set(line.keys.held, { line, ids: [id] })
       else others.ids.push(id)
     }
-    // limits may be kept by different servers: one that is away, or does not answer, costs the permits of others nothing
+    // different servers may hold the limits: a server that is down, or silent, must not cost permits of other limits
     const troubles = yield* Effect.forEach(
       byKey.values(),
       ({ ids, line }) =>
@@ -72,7 +72,7 @@ export const make = Effect.fnUntraced(function* (
     yield* trouble === undefined ? renewing.over : renewing.failed(trouble)
   })
 
-  /** Not part of renewing: a renewal may wait for Redis longer than a lease lasts. */
+  /** A loop of its own, because a renewal may wait for Redis longer than a lease lasts. */
   const endOverdue = Effect.gen(function* () {
     let next = Infinity
     const now = performance.now()
@@ -81,7 +81,7 @@ export const make = Effect.fnUntraced(function* (
       if (one.until > now) next = Math.min(next, one.until)
       else yield* lose(one)
     }
-    // others were asked for later, and last longer: nobody's end comes before the earliest known
+    // a permit added during the sleep ends later than the earliest end known now
     yield* Effect.sleep(next === Infinity ? leaseMillis : Math.max(1, Math.ceil(next - performance.now())))
   })
 

@@ -1,13 +1,12 @@
 /**
- * RateLimiter: keeps fleet-wide limits (Limit): requests and units in any sliding window, permits held at once.
- * Invariant L1: no limit is exceeded fleet-wide in any window; a permit is a lease and comes back when its holder dies; a
- * charge never does.
- * Waiting is in order of arrival and costs a waiting fiber two calls as a rule: one to stand in line, which tells the time
- * to come, and one then. Up to `patience` it happens in the fiber; what takes longer is RateLimited, and the attempt of a
- * stage keeps its place until it comes back. Who is told to come when a pause is over is told a time of his own (Spread), and
- * comes at least once a minute to see whether it was lifted. Waits are served by one timer a process (Alarm), permits are
- * renewed by one (Permits). State is Redis's alone (LimitStore); nothing is kept in memory but what this process waits for
- * and holds.
+ * RateLimiter: enforces fleet-wide limits (Limit): requests and units in any sliding window, permits held at once.
+ * Invariant L1: no limit is exceeded fleet-wide in any window; a permit is a lease and returns when its holder dies; a charge
+ * is not returned.
+ * Fibers are served in order of arrival. A wait usually costs two calls: one takes a place in line and returns the time to come
+ * back, one is made then. A wait up to `patience` happens in the fiber; a longer one fails with RateLimited, and a stage's
+ * attempt keeps its place until its retry. Waiters for the end of a pause get a time with jitter (Jitter), and ask at least once
+ * a minute whether the pause was lifted. One timer for each process serves all waits (Alarm); Permits renews the permits.
+ * All state is in Redis (LimitStore); memory holds only this process's waits and permits.
  */
 import { Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
 import { randomUUID } from "node:crypto"
@@ -28,20 +27,20 @@ import * as Permits from "./Permits.ts"
 import * as Spread from "../clock/Jitter.ts"
 
 export interface Request {
-  /** For limits each of somebody's own: who. */
+  /** For a separate limit for each user, host or the like: whose. */
   readonly key?: string
-  /** What the work is expected to use, by default 1; more than the whole limit is taken for the whole limit. */
+  /** Units the work is expected to use, by default 1; more than the whole limit counts as the whole limit. */
   readonly units?: number
-  /** How long the fiber may wait, by default 5 seconds; 0: now or not. */
+  /** How long the fiber may wait, by default 5 seconds; 0: not at all. */
   readonly patience?: Duration.Input
 }
 
 export interface Permit {
   /** By Redis's clock, epoch milliseconds. */
   readonly grantedAt: number
-  /** Since it was first asked for, rounds of coming back included. */
+  /** Time since the first request, all retries included. */
   readonly waitedMillis: number
-  /** What the work used: the estimate is corrected when it ends. Not said: it stands. */
+  /** Reports the units used; they replace the estimate when the work ends. Not called: the estimate stays. */
   readonly used: (units: number) => void
 }
 
@@ -49,34 +48,34 @@ export class RateLimiter extends Context.Service<
   RateLimiter,
   {
     /**
-     * Runs `work` once the limit has room for it; one round trip when it has, one more when the work ends if there is
-     * anything to give back. An interrupted wait gives its place back.
-     * - RateLimited, RedisError: the work was not begun
-     * - PermitLost: it was interrupted, at the latest when its lease was over without a renewal
+     * Runs `work` once the limit has room. One round trip when it has room at once, one more at the end if there is a permit or
+     * units to give back. An interrupted wait gives its place back.
+     * - RateLimited, RedisError: the work did not begin
+     * - PermitLost: the work was interrupted, at the latest when its lease ended without a renewal
      */
     readonly use: <A, E, R>(
       limit: Limit,
       request: Request,
       work: (permit: Permit) => Effect.Effect<A, E, R>
     ) => Effect.Effect<A, E | RateLimited | PermitLost | RedisError, R>
-    /** Grants nothing, fleet-wide, for this long; of several pauses the longest holds. Work under way goes on. */
+    /** Stops all grants, fleet-wide, for this long; the longest of several pauses applies. Running work goes on. */
     readonly pause: (limit: Limit, duration: Duration.Input, key?: string) => Effect.Effect<void, RedisError>
-    /** Requests granted, fleet-wide, within the window that ends now; of a limit that counts requests. Reads all of them. */
+    /** Requests granted fleet-wide within the window that ends now, for a limit that counts requests. Reads all of them. */
     readonly granted: (limit: Limit, key?: string) => Effect.Effect<number, RedisError>
   }
 >()("@eco2/core/limit/RateLimiter") {}
 
 const standardPatience = Duration.seconds(5)
-/** Who waits for the end of a pause comes so often to see whether it was lifted. */
+/** The longest time a waiter goes without asking whether a pause was lifted. */
 const longestUnasked = 60_000
 
-/** How long an answer has one wait. Where requests are counted, who waits is told a time of his own already. */
+/** How long to wait after an answer. Where requests are counted, each waiter already gets its own time, so it needs no jitter. */
 const waitOf = ({ requests }: Limit, { isPaused, millis }: Answer): number =>
   isPaused && (requests === null || millis > longestUnasked) ? Spread.millis(Math.min(millis, longestUnasked)) : millis
 
 const lineOf = (limit: Limit, key: string | undefined): Line => ({
   limit,
-  // no name of a limit has a "|" in it
+  // no limit's name contains "|"
   keys: Keys.limit(key === undefined ? limit.name : `${limit.name}|${key}`)
 })
 
@@ -93,7 +92,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     const settling = OutageLog.make("limit usage could not be reported", "limit usage is reported again")
     let arrivals = 0
 
-    /** The result of the work does not wait for it. What is lost with Redis away: a permit until its lease is over. */
+    /** The work's result does not wait for it. If Redis does not answer, a permit stays taken until its lease ends. */
     const settle = (line: Line, id: string, leave: string | null, used: number | null, units: number) =>
       store
         .settle({ line, id, leave, used, units })
@@ -110,7 +109,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
       const order = arrivals++
       for (;;) {
         const waitedMillis = now() - since
-        // the lease begins when Redis grants it: not before now
+        // the lease begins when Redis grants the permit, which is not before now
         const sentAt = performance.now()
         const answer = yield* store.take({
           line,
@@ -158,7 +157,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
           return yield* restore(lost === null ? working : Effect.raceFirst(working, Deferred.await(lost))).pipe(
             Effect.onExit(() => {
               permits.drop(id)
-              // a lost one too: Redis may have it still
+              // a lost permit too: Redis may still hold it
               return !isHeld && used === null ? Effect.void : settle(line, id, null, used, units)
             })
           )

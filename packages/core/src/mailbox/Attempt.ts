@@ -1,15 +1,15 @@
 /**
- * Attempt: what the code a handler calls may know of the attempt it runs in, however deep, without being handed it: under
- * which name it may keep a place in a line, and how to wait without the stage's timeout running.
- * Provided by StageBehavior; outside of a stage it has no name, and waiting is only waiting.
+ * Attempt: the attempt that code runs in, available at any depth without passing it on: the name of its place in a limit's
+ * line, and a way to wait that does not count against the stage's time-out.
+ * Provided by StageBehavior; outside a stage it has no name, and `untimed` changes nothing.
  */
 import { Context, Effect } from "effect"
 import type { Delivery } from "./Delivery.ts"
 
 export interface Attempt {
-  /** The same for every attempt of a job at a stage; null outside of one. */
+  /** The same for every attempt of a job at one stage; null outside a stage. */
   readonly place: string | null
-  /** Time spent in `wait` does not count against the stage's timeout. `wait` must have an end of its own. */
+  /** Time spent in `wait` does not count against the stage's time-out. `wait` must end by itself. */
   readonly untimed: <A, E, R>(wait: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
 }
 
@@ -17,7 +17,7 @@ export const Attempt: Context.Reference<Attempt> = Context.Reference<Attempt>("@
   defaultValue: () => ({ place: null, untimed: (wait) => wait })
 })
 
-/** Stops a delivery's time-out clock for a wait, and has `watch` start it again with what was left; several waits at once stop it once. */
+/** Stops a delivery's time-out clock during a wait; `watch` restarts it with the time left. Concurrent waits stop it once. */
 export const untimed = (
   delivery: Delivery,
   watch: (delivery: Delivery, millis: number) => void

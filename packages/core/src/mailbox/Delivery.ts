@@ -1,10 +1,10 @@
 /**
- * Delivery: one mailbox entry in the hands of this process, from the read until its slot is free again. Known to the
- * ActorSystem, which reconciles deliveries with the process's own pending list (A4), and to the behavior that works on it.
- * Its state changes by the methods below and nowhere else:
+ * Delivery: one mailbox entry held by this process, from the read until its slot is free again. Used by ActorSystem, which
+ * reconciles deliveries with the process's own pending list (A4), and by the behavior that handles it.
+ * Only the methods below change its state:
  *
- *   state      what is so                                           leaves it by
- *   waiting    taken up, no fiber works on it yet                   begun
+ *   state      meaning                                              leaves it by
+ *   waiting    taken, no fiber works on it yet                      begun
  *   working    its fiber runs; a time-out may stand (`timeoutAt`)   settle, end
  *   ended      `endReason` says why; its fiber is interrupted       settle, where a failed or returned attempt is recorded
  *   settling   a result is on its way to Redis: not interrupted     keptFor (working again, for a later stage), or its slot is freed
@@ -13,14 +13,14 @@ import type { Fiber } from "effect"
 import { Schema } from "effect"
 import type { Partition } from "../redis/Keys.ts"
 
-/** What an interrupted delivery is to do: nothing (others have it), hand its work back at once (A5), or fail its attempt (A3). */
+/** What an interrupted delivery does: nothing (others have it), return its work at once (A5), or fail its attempt (A3). */
 export type EndReason = "lost" | "release" | "timeout"
 
-/** Deliveries nobody reported back from after which an entry is given up; the last two are made alone in their process (A2). */
+/** Deliveries without a report after which an entry is given up; the last two run alone in their process (A2). */
 export const maxDeliveries = 5
 export const aloneFrom = maxDeliveries - 2
 
-/** What is read of an entry, and never changes. */
+/** The entry as it was read; it never changes. */
 interface Read {
   readonly partition: Partition
   /** The mailbox the entry is in. */
@@ -29,7 +29,7 @@ interface Read {
   readonly fields: ReadonlyMap<string, string>
   /** The consumer (process token) it was delivered to. */
   readonly consumer: string
-  /** Rises with every reconciliation: a delivery younger than the list it is compared with is left alone. */
+  /** The number of the reconciliation it was born in; a delivery younger than the pending list is not compared with it. */
   readonly bornAt: number
 }
 
@@ -59,7 +59,7 @@ export class Delivery implements Read {
     this.#slot = read.mailbox
   }
 
-  /** The mailbox whose slot it takes: another one while the job is kept for a later stage. */
+  /** The mailbox whose slot it takes: a later stage's while the job is kept for that stage. */
   get slot(): string {
     return this.#slot
   }
@@ -73,23 +73,23 @@ export class Delivery implements Read {
   get endReason(): EndReason | null {
     return this.#endReason
   }
-  /** When the present attempt times out, by performance.now(); null: it does not, or the result is on its way. */
+  /** When the current attempt times out, by performance.now(); null: no time-out, or its result is being recorded. */
   get timeoutAt(): number | null {
     return this.#settling ? null : this.#timeoutAt
   }
 
-  /** A fiber works on it. Answers whether it was ended before, so that the fiber is to be interrupted. */
+  /** A fiber works on it now. Returns whether it was ended before; the fiber must then be interrupted. */
   begun(fiber: Fiber.Fiber<void>): boolean {
     this.#fiber = fiber
     return this.#endReason !== null && !this.#settling
   }
 
-  /** The present attempt times out then. */
+  /** Sets when the current attempt times out. */
   timesOutAt(at: number): void {
     this.#timeoutAt = at
   }
 
-  /** Stops the attempt's clock; answers the milliseconds that were left. */
+  /** Stops the attempt's clock; returns the milliseconds left. */
   stopClock(): number {
     const left = (this.#timeoutAt ?? Infinity) - performance.now()
     this.#timeoutAt = null
@@ -108,9 +108,9 @@ export class Delivery implements Read {
   }
 
   /**
-   * Ends it from outside its fiber; the first reason stands. Answers the fiber to interrupt: none where no fiber has begun, or
-   * a result is on its way, which is let through while what would follow it is not. A time-out is the attempt's that settles,
-   * not that of the stage the job may be kept for.
+   * Ends it from outside its fiber; the first reason stays. Returns the fiber to interrupt: none when no fiber has begun, or
+   * while a result is being recorded; the recording completes, but no further stage follows. A time-out during recording is
+   * ignored: it belongs to the attempt that has ended, not to the stage the job may be kept for.
    */
   end(reason: EndReason): Fiber.Fiber<void> | null {
     if (this.#endReason !== null || (reason === "timeout" && this.#settling)) return null
@@ -123,7 +123,7 @@ export const keyOf = (partition: Partition, mailbox: string, entry: string): str
   `${partition.index}/${mailbox}/${entry}`
 
 export const Entry = Schema.Tuple([Schema.String, Schema.NullOr(Schema.Array(Schema.String))])
-/** `[id, [field, value, …]]`, as XREADGROUP, XCLAIM and XRANGE give them. */
+/** `[id, [field, value, …]]`, as XREADGROUP, XCLAIM and XRANGE return it. */
 export type Entry = typeof Entry.Type
 export const Entries = Schema.Array(Entry)
 /** `[[key, entries], …]` or null when the read timed out. */

@@ -1,7 +1,7 @@
 /**
- * Mailbox: the durable, bounded queue an actor takes its work from; one stream a partition with one consumer group.
- * Invariant A1: an entry leaves only by acknowledgement, so a crash redelivers it. Here: messages without a job (tell),
- * and how a delivery of one ends. Jobs enter and leave by the pipeline's scripts; reading is Reader's, leases are Lease's.
+ * Mailbox: the durable, bounded queue an actor takes its work from; one stream in each partition, with one consumer group.
+ * Invariant A1: an entry leaves only by acknowledgement, so a crash redelivers it. This module sends messages without a job
+ * (tell, ask) and ends their deliveries. Neighbours: JobStore (jobs), Reader (reading), Lease (leases).
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
@@ -20,7 +20,7 @@ import type { Delivery } from "./Delivery.ts"
 /** The consumer group of every mailbox. */
 export const group = "workers"
 
-/** The mailbox holds its capacity. Nothing was stored; sending again later is safe. */
+/** The mailbox is at capacity. Nothing was stored; sending again later is safe. */
 export class MailboxFull extends Schema.TaggedError<MailboxFull>()("MailboxFull", {
   mailbox: Schema.String,
   depth: Schema.Int
@@ -36,13 +36,13 @@ export interface Message {
   /** JSON text. */
   readonly body: string
 }
-/** Marks a message as asked: whose call it is, and how many milliseconds from now its answer is waited for. */
+/** Marks a message as an ask: the caller, and for how many milliseconds from now it waits for the answer. */
 export interface AskedBy {
   readonly process: string
   readonly call: string
   readonly deadlineMillis: number
 }
-/** What a message takes in Redis, about. */
+/** About how many bytes a message takes in Redis. */
 export const bytesOf = ({ body, mailbox, type }: Message): number =>
   Buffer.byteLength(body) + Buffer.byteLength(type) + mailbox.length
 
@@ -58,17 +58,17 @@ export class MessageTooLarge extends Schema.TaggedError<MessageTooLarge>()("Mess
 }
 
 export interface Depth {
-  /** Not yet acknowledged, those in work included. */
+  /** Entries not yet acknowledged, those in work included. */
   readonly entries: number
-  /** In work, in whatever process. */
+  /** Entries in work, over all processes. */
   readonly leased: number
-  /** Since the oldest entry's work arrived; 0 when empty. */
+  /** Age of the oldest entry, counted from the arrival of its work; 0 when empty. */
   readonly oldestMillis: number
-  /** Jobs and messages on timers that come here within a minute; of the first thousand timers a partition. */
+  /** Jobs and messages on timers due here within a minute, among the first thousand timers of each partition. */
   readonly due: number
 }
 
-/** handled: done for good · later: deliver again after a delay · dead: given up, a letter says why. */
+/** handled: done · later: deliver again after a delay · dead: given up, with a dead letter. */
 export type Outcome =
   | { readonly _tag: "handled" }
   | { readonly _tag: "later"; readonly delayMillis: number; readonly attempts: number }
@@ -78,26 +78,26 @@ export class Mailbox extends Context.Service<
   Mailbox,
   {
     /**
-     * Stores one message; messages with the same `key` share a partition. One round trip. Answers the entry's id.
-     * `ask`: who waits for an answer, and how long.
-     * MessageTooLarge, MailboxFull, RedisFull: nothing stored. RedisUnavailable: unknown; sending again may store it twice (at least once).
+     * Stores one message and returns its entry id. Messages with the same `key` share a partition. One round trip.
+     * `ask`: the caller that waits for an answer, and for how long.
+     * MessageTooLarge, MailboxFull, RedisFull: nothing stored. RedisUnavailable: unknown; sending again may store it twice.
      */
     readonly append: (
       key: string,
       message: Message,
       ask?: AskedBy
     ) => Effect.Effect<string, MessageTooLarge | MailboxFull | RedisError>
-    /** Ends one delivery; `lost`: others have it by now, nothing changed. */
+    /** Ends one delivery; `lost`: another process has it, nothing changed. */
     readonly settle: (delivery: Delivery, outcome: Outcome) => Effect.Effect<"settled" | "lost", RedisError>
-    /** Ends deliveries of one mailbox that were handled together; one round trip a partition. */
+    /** Ends deliveries of one mailbox that were handled together; one round trip for each partition. */
     readonly acknowledge: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, RedisError>
-    /** Takes an entry back that nobody is to handle any more; does nothing when it is not there. */
+    /** Removes an entry that must not be handled any more; does nothing when it is gone. */
     readonly withdraw: (key: string, mailbox: string, entry: string) => Effect.Effect<void, RedisError>
-    /** Makes the mailbox's streams and groups where they are missing, and has operators see it. */
+    /** Creates the mailbox's missing streams and groups, and lists the mailbox for operators. */
     readonly ensure: (mailbox: string, partitions?: ReadonlyArray<Partition>) => Effect.Effect<void, RedisError>
-    /** Every mailbox that any process of the fleet has served, sorted; for operators, who need not know the code. */
+    /** Every mailbox that any process of the fleet has served, sorted; for operators. */
     readonly served: Effect.Effect<ReadonlyArray<string>, RedisError>
-    /** How full mailboxes are, over all partitions; answers in order. One round trip a partition. */
+    /** How full mailboxes are, over all partitions, in the order given. One round trip for each partition. */
     readonly depths: (mailboxes: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Depth>, RedisError>
   }
 >()("@eco2/core/mailbox/Mailbox") {}
@@ -214,7 +214,7 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
                 (error) => error._tag === "RedisRefused" && error.code === "BUSYGROUP",
                 () => Effect.void
               ),
-              // a full Redis refuses before it looks; workers must be able to start there, where the group exists
+              // a full Redis refuses even when the group exists; workers must be able to start there
               Effect.catchTag("RedisFull", (full) =>
                 redis.send("XPENDING", partition.mailbox(mailbox), group).pipe(Effect.mapError(() => full))
               )
@@ -222,7 +222,7 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
           { discard: true, concurrency: "unbounded" }
         ).pipe(
           Effect.andThen(
-            // served all the same; whoever serves it next says so
+            // the mailbox works without it; the next process to serve it adds it to the list
             Effect.catchTag(redis.send("SADD", Keys.mailboxes, mailbox), "RedisFull", () => Effect.void)
           ),
           Effect.asVoid

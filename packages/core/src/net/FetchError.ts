@@ -1,12 +1,12 @@
 /**
- * FetchError: why GuardedFetch has no response. `url` is where it went wrong (after redirects the last one), without its
- * query, which may hold a key.
+ * FetchError: why GuardedFetch has no response. `url` is the URL that failed (after redirects the last one), without its query,
+ * which may contain a secret.
  */
 import { Schema } from "effect"
 
 /**
- * The URL, or one it redirects to, is not fetched: `url` (not one), `scheme` (only http and https), `credentials`,
- * `host` (the caller may not ask it), `address` (it leads nowhere public), `redirects` (too many). Nothing was sent there. Trying again is of no use.
+ * The URL, or one it redirects to, is not fetched: `url` (malformed), `scheme` (only http and https), `credentials`,
+ * `host` (the caller may not ask it), `address` (not public), `redirects` (too many). Nothing was sent there. Do not retry.
  */
 export class FetchRefused extends Schema.TaggedError<FetchRefused>()("FetchRefused", {
   url: Schema.String,
@@ -17,7 +17,7 @@ export class FetchRefused extends Schema.TaggedError<FetchRefused>()("FetchRefus
   }
 }
 
-/** Not all of the response came in time. The server may have seen the request. */
+/** The response was not complete in time. The server may have received the request. */
 export class FetchTimeout extends Schema.TaggedError<FetchTimeout>()("FetchTimeout", {
   url: Schema.String,
   timeoutMillis: Schema.Finite
@@ -27,7 +27,7 @@ export class FetchTimeout extends Schema.TaggedError<FetchTimeout>()("FetchTimeo
   }
 }
 
-/** The body, decompressed, has more than `maxBytes`; reading stopped there. */
+/** The decompressed body has more than `maxBytes`; reading stopped there. */
 export class FetchTooLarge extends Schema.TaggedError<FetchTooLarge>()("FetchTooLarge", {
   url: Schema.String,
   maxBytes: Schema.Int

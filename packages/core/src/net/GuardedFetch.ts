@@ -1,14 +1,14 @@
 /**
- * GuardedFetch: GET for addresses that strangers gave us: a page to look into, a picture to pass on.
+ * GuardedFetch: HTTP GET for URLs from untrusted sources, such as an article page or a user's image.
  *   G1  a connection is made to public addresses only, or to those opened by FETCH_ALLOW_PRIVATE; what counts is the
- *       address the socket connects to, at every redirect, however the URL wrote it and whatever its name resolved to
- *   G2  a fetch ends within its timeout, looking up names and redirects included, and holds at most `maxBytes` of body,
- *       counted after decompression; beyond them it stops reading and closes the connection
- *   G3  what the caller sends along (a key) does not follow a redirect to another origin
- * The address is looked up here, checked, and pinned for the connection, so no second look-up can turn out otherwise;
- * it is checked once more on the connected socket, before a byte is sent.
- * Every fetch has a connection of its own; how many run at once is the caller's. Which addresses are public:
- * PublicAddress. One connection's exchange: HttpExchange.
+ *       address the socket connects to, at every redirect, however the URL is written and whatever its name resolves to
+ *   G2  a fetch ends within its timeout, DNS and redirects included, and holds at most `maxBytes` of body, counted after
+ *       decompression; at the limit it stops reading and closes the connection
+ *   G3  a secret that the caller sends does not follow a redirect to another origin
+ * The name is resolved here, and the checked address is pinned for the connection, so a second DNS answer cannot change it. The
+ * address is checked again on the connected socket, before any byte is sent.
+ * Every fetch has its own connection; the caller limits how many run at once. Neighbours: PublicAddress (which addresses are
+ * public), HttpExchange (one request on one connection).
  */
 import { Config, Context, Duration, Effect, Layer } from "effect"
 import { lookup } from "node:dns/promises"
@@ -26,44 +26,44 @@ export type { Address, Head } from "./HttpExchange.ts"
 
 export interface Request {
   readonly url: string
-  /** The whole of it: names, redirects, body. */
+  /** For the whole fetch: DNS, redirects, body. */
   readonly timeout: Duration.Input
   /** Bytes of body, after decompression. */
   readonly maxBytes: number
-  /** What a longer body is: `fail` (the default), or `cut`: its first `maxBytes` are enough. */
+  /** For a longer body: `fail` (the default), or `cut`: return its first `maxBytes`. */
   readonly longer?: "fail" | "cut"
-  /** Sent along, names in lower case. At a redirect to another origin only `accept*` and `user-agent` go on (G3). */
+  /** Request headers, names in lower case. A redirect to another origin gets only `accept*` and `user-agent` (G3). */
   readonly headers?: Readonly<Record<string, string>>
-  /** Asked before a body is read; false leaves it unread and empty. By default every body is read. */
+  /** Called before a body is read; false leaves it unread and empty. By default every body is read. */
   readonly wanted?: (head: Head) => boolean
-  /** Redirects followed, at most. Default 3. */
+  /** Redirects followed at most. Default 3. */
   readonly maxRedirects?: number
-  /** Whether a host may be asked, by its name as the URL writes it; asked at every redirect too. By default any. */
+  /** Whether this host, as written in the URL, may be fetched; called at every redirect too. By default any host may. */
   readonly mayAsk?: (host: string) => boolean
-  /** The URL is the operator's own: its host and port may be private. Where it redirects to may not. */
+  /** The URL comes from the operator, so its host and port may be private; the target of a redirect may not. */
   readonly trusted?: boolean
 }
 
 export interface Response extends Head {
-  /** Empty where it was not wanted. */
+  /** Empty when `wanted` refused it. */
   readonly body: Uint8Array
-  /** The body was longer. */
+  /** Whether the body was longer and was cut. */
   readonly cut: boolean
 }
 
 export interface Options {
-  /** `host:port`, the host a name or an address (`[::1]:80`), that may be private. */
+  /** `host:port` that may be private; the host is a name or an address (`[::1]:80`). */
   readonly allowPrivate: ReadonlyArray<string>
   /** All addresses of a name; by default the system's resolver. */
   readonly resolve?: (host: string) => Promise<ReadonlyArray<Address>>
-  /** Told of every address that was connected to, in order. */
+  /** Called with each address that was connected to, in order. */
   readonly onConnect?: (address: string, port: number) => void
 }
 
 const redirects = new Set([301, 302, 303, 307, 308])
 const userAgent = "Mozilla/5.0 (compatible; Eco2/0.1)"
 
-/** FETCH_ALLOW_PRIVATE: `host:port`, comma list, that strangers' URLs may lead to though it is private. Default none. */
+/** FETCH_ALLOW_PRIVATE: comma list of `host:port` that untrusted URLs may reach although they are private. Default none. */
 const allowPrivate = Setting.parsed<ReadonlyArray<string>>("FETCH_ALLOW_PRIVATE", {
   default: [],
   allowed: "a comma list of host:port, such as 10.0.0.5:8080, intranet.example:80, [fd00::5]:80",
@@ -77,14 +77,14 @@ export class GuardedFetch extends Context.Service<
   GuardedFetch,
   {
     /**
-     * Gets one URL; any status is a response. No retry inside. Interruption closes the connection.
-     * - a redirect is followed, and its body not read; one without a usable `location` is a response
+     * Fetches one URL; a response of any status is a success. Does not retry. Interruption closes the connection.
+     * - a redirect is followed without reading its body; one without a usable `location` is a response
      * - fails with FetchRefused (nothing was sent there), FetchTimeout, FetchTooLarge, FetchFailed
      */
     readonly get: (request: Request) => Effect.Effect<Response, FetchError>
     /**
-     * Whether a URL is worth keeping for others to fetch: http or https, no credentials, and by how its host is written
-     * public or opened. Looks nothing up.
+     * Whether a URL may be stored for others to fetch: http or https, no credentials, and a host that, as written, is public or
+     * opened. Resolves no name.
      */
     readonly isPublic: (url: string) => boolean
   }
@@ -181,7 +181,7 @@ const make = ({ allowPrivate, onConnect = () => {}, resolve = bySystem }: Option
 
 const bySystem = (host: string) => lookup(host, { all: true, verbatim: true })
 
-/** Headers arrive as Latin-1; addresses in them are often UTF-8 all the same. */
+/** Headers are decoded as Latin-1, but URLs in them are often UTF-8. */
 const locationOf = ({ headers, url }: Head): string | null => {
   const location = headers.get("location")
   return location === null ? null : (URL.parse(Buffer.from(location, "latin1").toString("utf8"), url)?.href ?? null)
@@ -195,7 +195,7 @@ const codeOf = (cause: unknown): string => {
   return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message.slice(0, 200)
 }
 
-/** By FETCH_ALLOW_PRIVATE. */
+/** With the hosts of FETCH_ALLOW_PRIVATE. */
 export const layer: Layer.Layer<GuardedFetch, Config.ConfigError> = Layer.effect(
   GuardedFetch,
   Effect.gen(function* () {
@@ -203,5 +203,5 @@ export const layer: Layer.Layer<GuardedFetch, Config.ConfigError> = Layer.effect
   })
 )
 
-/** By hand: for tests and embedding. */
+/** With given options: for tests and embedding. */
 export const layerWith = (options: Options): Layer.Layer<GuardedFetch> => Layer.succeed(GuardedFetch, make(options))

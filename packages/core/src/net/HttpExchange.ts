@@ -1,7 +1,7 @@
 /**
- * HttpExchange: one GET over one connection to addresses already checked. GuardedFetch's own; it follows no redirect.
- * node:http and not fetch, because a connection must go to the given addresses and nowhere else, and be closed when
- * enough was read.
+ * HttpExchange: one GET on one connection, to addresses already checked. It follows no redirect. Used by GuardedFetch only.
+ * It uses node:http instead of fetch, because the connection must go to the given addresses only, and must close when enough
+ * was read.
  */
 import { Effect } from "effect"
 import { request as httpRequest } from "node:http"
@@ -18,9 +18,9 @@ export interface Address {
   readonly family: number
 }
 
-/** What is known of a response before its body. */
+/** A response without its body. */
 export interface Head {
-  /** Where it came from, after redirects. */
+  /** The final URL, after redirects. */
   readonly url: string
   readonly status: number
   readonly headers: Headers
@@ -28,7 +28,7 @@ export interface Head {
 
 export interface Exchange {
   readonly url: URL
-  /** As sockets take it: no brackets. */
+  /** Without brackets, as sockets expect it. */
   readonly host: string
   readonly port: number
   /** Tried in order. */
@@ -36,7 +36,7 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>
   readonly maxBytes: number
   readonly wanted: (head: Head) => boolean
-  /** Asked when the socket is connected, before a byte is sent. */
+  /** Called when the socket is connected, before any byte is sent. */
   readonly mayTalkTo: (address: string) => boolean
 }
 
@@ -47,7 +47,7 @@ export interface Reply extends Head {
 
 const maxHeaderBytes = 16 * 1024
 
-/** One response, its body read as far as `maxBytes`. Fails with what the connection or the decoder threw. */
+/** One response, its body read up to `maxBytes`. Fails with the error of the connection or the decoder. */
 export const exchange = ({ addresses, headers, host, maxBytes, mayTalkTo, port, url, wanted }: Exchange) =>
   Effect.callback<Reply, unknown>((resume) => {
     const pinned: LookupFunction = (_, options, answer) => {
@@ -62,13 +62,13 @@ export const exchange = ({ addresses, headers, host, maxBytes, mayTalkTo, port, 
       path: `${url.pathname}${url.search}`,
       headers: { ...headers, host: url.host, "accept-encoding": "gzip, deflate, br" },
       lookup: pinned,
-      // a connection of its own: none that was made for another address is used again
+      // a new connection: none made for another address is reused
       agent: false,
       maxHeaderSize: maxHeaderBytes
     })
     let answered = false
     client.on("error", fail)
-    // a server that closes, or changes the protocol, without a response
+    // the server closed the connection, or switched the protocol, without a response
     client.on("close", () => {
       if (!answered) fail(new Error("closed without a response"))
     })
@@ -83,7 +83,7 @@ export const exchange = ({ addresses, headers, host, maxBytes, mayTalkTo, port, 
     }
     client.on("response", (message) => {
       answered = true
-      // nothing a server sends may throw in an event
+      // an exception in an event handler would end the process
       try {
         const head = { url: url.href, status: message.statusCode ?? 0, headers: headersOf(message) }
         if (!wanted(head)) return settle(Effect.succeed({ ...head, body: new Uint8Array(0), cut: false }))
@@ -133,7 +133,7 @@ const read = (
   else pipeline(message, transform, ended)
 }
 
-/** What we ask for, one at a time. A gzip without its trailer is as good as one with it: some servers write none. */
+/** The encodings we accept. A gzip body without its trailer is accepted, because some servers omit it. */
 const lenient = { finishFlush: constants.Z_SYNC_FLUSH }
 const decoders = new Map<string, () => Transform | undefined>(
   Object.entries({

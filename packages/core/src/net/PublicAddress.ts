@@ -1,6 +1,6 @@
 /**
- * PublicAddress: which addresses and host names lie in the public internet. Pure: looks nothing up.
- * A name says nothing about where it leads; whoever fetches checks the address it connects to (GuardedFetch).
+ * PublicAddress: which IP addresses and host names belong to the public internet. Pure: resolves no name. A name does not tell
+ * its address, so GuardedFetch also checks the address it connects to.
  */
 import { BlockList, isIP } from "node:net"
 
@@ -25,11 +25,11 @@ for (const [network, bits] of [
   specialV4.addSubnet(network, bits, "ipv4")
 }
 
-/** All that is global unicast. Leaves out what wraps an IPv4 address: mapped (::ffff:0:0/96) and translated (64:ff9b::/96). */
+/** Global unicast. Excludes addresses that wrap an IPv4 address: mapped (::ffff:0:0/96) and translated (64:ff9b::/96). */
 const globalV6 = new BlockList()
 globalV6.addSubnet("2000::", 3, "ipv6")
 
-/** Parts of 2000::/3 that are not: protocol assignments and Teredo, documentation, 6to4 (wraps an IPv4 address). */
+/** Parts of 2000::/3 that are not public: protocol assignments and Teredo, documentation, 6to4 (wraps an IPv4 address). */
 const specialV6 = new BlockList()
 for (const [network, bits] of [
   ["2001::", 23],
@@ -40,7 +40,7 @@ for (const [network, bits] of [
   specialV6.addSubnet(network, bits, "ipv6")
 }
 
-/** Whether an IP address, written without brackets, is one of the public internet. false for what is no address. */
+/** Whether an IP address, written without brackets, is public; false for text that is no address. */
 export const isPublicAddress = (address: string): boolean => {
   switch (isIP(address)) {
     case 4:
@@ -52,14 +52,14 @@ export const isPublicAddress = (address: string): boolean => {
   }
 }
 
-/** A URL's host as sockets take it: no brackets, no root dot, lower case. */
+/** A URL's host as sockets expect it: no brackets, no root dot, lower case. */
 export const bareHost = (host: string): string =>
   host
     .replace(/^\[|\]$/g, "")
     .replace(/\.$/, "")
     .toLowerCase()
 
-/** Whether a URL's `hostname` may be public by how it is written: a public address, or a name with a dot and no ending that is local or never there. */
+/** Whether a URL's `hostname` may be public: a public address, or a name with a dot and no local or reserved ending. */
 export const isPublicHost = (host: string): boolean => {
   const bare = bareHost(host)
   if (isIP(bare) !== 0) return isPublicAddress(bare)

@@ -1,11 +1,11 @@
 /**
- * RetryAfter: how long a server asks us to stay away, as milliseconds. null means it named no usable time.
+ * RetryAfter: how long a server asks us to wait before a retry, in milliseconds; null when it names no usable time.
  */
 
 /**
  * From response headers: `retry-after-ms` (milliseconds), else `retry-after` (seconds, or an HTTP date).
- * - a date is taken against the response's own `date` header, so that a skewed clock here does not matter;
- *   without one against `nowMillis` (unix milliseconds)
+ * - a date is compared with the response's own `date` header, so that a skewed local clock does not matter;
+ *   without that header with `nowMillis` (unix milliseconds)
  * - a time already past is 0
  * - source: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
  */

@@ -1,12 +1,12 @@
 /**
- * MailboxCapacity: how many entries a partition of a mailbox may hold: what an operator has set, else MAILBOX_CAPACITY, shared
- * out over the partitions.
+ * MailboxCapacity: how many entries one partition of a mailbox may hold: the operator's policy, or else MAILBOX_CAPACITY,
+ * divided by the number of partitions.
  */
 import { Effect } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Policies } from "./Policies.ts"
 
-/** Looked up at each call: a policy holds from the next submit or tell on. */
+/** Read at each call, so a changed policy applies from the next submit or tell. */
 export const perPartition: Effect.Effect<(mailbox: string) => number, never, CoreConfig | Policies> = Effect.gen(
   function* () {
     const { mailboxCapacity, partitions } = yield* CoreConfig

@@ -1,8 +1,8 @@
 /**
- * Policies: what an operator may change of a mailbox while the fleet runs: capacity, time-out, attempts, automatic redrives.
- * The code has the defaults, the environment overrides them (policy/StageLimits, CoreConfig), and what is set here overrides
- * both. Carried by a topic: whatever process reads it next works by the new value, within a second; one that starts late
- * has it before it works. Read by JobStore and Mailbox (capacity), StageBehavior and Settlement (the rest).
+ * Policies: settings of a mailbox that an operator changes while the fleet runs: capacity, time-out, attempts, automatic
+ * redrives. The code has defaults, the environment overrides them (StageLimits, CoreConfig), and a policy overrides both.
+ * A topic carries policies: every process applies a change within a second, and a new process has them before it works.
+ * Read by JobStore and Mailbox (capacity), StageBehavior and Settlement (the rest).
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { RedisError } from "../redis/RedisError.ts"
@@ -13,10 +13,10 @@ const whole = (minimum: number, maximum: number) => Schema.Int.check(Schema.isBe
 const day = 86_400_000
 
 /**
- * What is set for one mailbox; what is left out is as the environment or the code has it.
+ * The policy of one mailbox; for a setting left out, environment or code decide.
  * - `capacity`: entries over all partitions, from the next submit or tell on
- * - `timeout_ms`: of a stage's attempts begun from now on
- * - `attempts`: an attempt that fails as the last of them is given up; it may be more than the schedule has
+ * - `timeout_ms`: for attempts of a stage that begin from now on
+ * - `attempts`: the number of attempts before giving up; it may exceed the retry schedule
  * - `redrives`: how often a job is parked for a cause that may heal, before it fails; `redrive_ms`: how long each time
  */
 export const Policy = Schema.Struct({
@@ -28,7 +28,7 @@ export const Policy = Schema.Struct({
 })
 export type Policy = typeof Policy.Type
 
-/** What is to become of a mailbox's policy: null takes a setting back, what is left out stays as it is. */
+/** A change of a mailbox's policy: null removes a setting, a setting left out stays as it is. */
 export const Change = Schema.Struct({
   capacity: Schema.optionalKey(Schema.NullOr(Policy.fields.capacity.schema)),
   timeout_ms: Schema.optionalKey(Schema.NullOr(Policy.fields.timeout_ms.schema)),
@@ -39,10 +39,10 @@ export const Change = Schema.Struct({
 export type Change = typeof Change.Type
 
 const none: Policy = {}
-/** How long a change is waited for until this process has heard of it; it holds all the same. */
+/** How long `change` waits until this process has received its own change; the change is valid in any case. */
 const hearing = Duration.seconds(2)
 
-/** Each setting is a field of the topic's state: of two who change a mailbox at once neither takes back what the other did. */
+/** Each setting is a field of the topic's state, so two concurrent changes of one mailbox do not undo each other. */
 const PolicyTopic = Topic.make("policy", {
   event: Schema.Struct({ mailbox: Schema.NonEmptyString, change: Change }),
   state: {
@@ -61,7 +61,7 @@ const byMailbox = (state: ReadonlyMap<string, number>): ReadonlyMap<string, Poli
   const policies = new Map<string, Policy>()
   for (const [field, value] of state) {
     const [mailbox = "", setting = ""] = field.split(" ")
-    // a setting that only newer processes know
+    // skip a setting that only newer versions know
     if (setting in Policy.fields) policies.set(mailbox, { ...policies.get(mailbox), [setting]: value })
   }
   return policies
@@ -70,12 +70,12 @@ const byMailbox = (state: ReadonlyMap<string, number>): ReadonlyMap<string, Poli
 export class Policies extends Context.Service<
   Policies,
   {
-    /** What is set for a mailbox, as far as this process knows; no I/O. */
+    /** The policy of a mailbox, as this process knows it; no I/O. */
     readonly of: (mailbox: string) => Policy
-    /** All that is set, by mailbox. */
+    /** All policies, by mailbox. */
     readonly all: () => ReadonlyMap<string, Policy>
     /**
-     * Changes a mailbox's policy; answers what is set then, once it is in Redis.
+     * Changes a mailbox's policy in Redis, then returns the new policy.
      * TopicFull, TopicEventTooLarge, RedisRefused: nothing happened. RedisUnavailable: unknown; changing it again is safe.
      */
     readonly change: (mailbox: string, change: Change) => Effect.Effect<Policy, Topic.PublishError>
@@ -95,7 +95,7 @@ export const layer: Layer.Layer<Policies, RedisError, Topics> = Layer.effect(
       all: () => policies,
       change: Effect.fnUntraced(function* (mailbox, change) {
         yield* topics.publish(PolicyTopic, { mailbox, change })
-        // what others changed just before belongs into the answer; where it is late, what is known here does
+        // the answer includes recent changes by others; when they are late, it is what this process knows
         yield* mirror.subscription.caughtUp.pipe(Effect.timeoutOption(hearing), Effect.ignore)
         return laidOver(policies.get(mailbox) ?? none, change)
       })
@@ -103,7 +103,7 @@ export const layer: Layer.Layer<Policies, RedisError, Topics> = Layer.effect(
   })
 )
 
-/** Code and environment alone: for a program that follows no topic. */
+/** No policies, only code and environment: for a program that follows no topic. */
 export const fixed: Layer.Layer<Policies> = Layer.succeed(
   Policies,
   Policies.of({

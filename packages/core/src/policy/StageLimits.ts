@@ -1,6 +1,6 @@
 /**
- * StageLimits: the bounds a stage works within: what the code says, else what the environment says, else what an operator
- * has set since (Policies). A wrong variable stops the process at start and names itself.
+ * StageLimits: time-out and attempts of a stage. The environment overrides the code, and an operator's policy (Policies)
+ * overrides both. A wrong variable stops the process at start; the error names it.
  */
 import { Config, Duration } from "effect"
 import * as Setting from "../config/Setting.ts"
@@ -14,12 +14,12 @@ export const redrivesVariable = (mailbox: string): string => variable(mailbox, "
 
 export interface StageLimits {
   readonly timeoutMillis: number
-  /** Null: as many as the error's own schedule has. */
+  /** Null: as many as the error's retry schedule has. */
   readonly attempts: number | null
   readonly redrives: number
 }
 
-/** What holds for a mailbox whenever it is asked; `policy` is looked at each time. */
+/** The limits of a mailbox at the time of the call; `policy` is read at each call. */
 export const read = (
   mailbox: string,
   defaults: { readonly timeout: Duration.Duration; readonly redrives: number },

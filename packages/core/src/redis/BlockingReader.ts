@@ -1,6 +1,6 @@
 /**
- * BlockingReader: a connection of its own for blocking reads, made when it is first used and made anew when it falls silent
- * (A4). On a Cluster it goes to the master its key lives on, by the shared connection's map.
+ * BlockingReader: a dedicated connection for blocking reads, opened at the first read and replaced when it falls silent (A4).
+ * On a Cluster it connects to the master that holds its key, by the shared connection's slot map.
  */
 import { Redis as StandaloneRedis, Cluster } from "ioredis"
 import { Duration, Effect } from "effect"
@@ -63,10 +63,10 @@ const openSocket = ({ shared, health, url, watched }: Home, routingKey: string, 
   return connection
 }
 
-/** Numbers the names RedisHealth knows them by. */
+/** Numbers the readers, for their names in RedisHealth. */
 let readers = 0
 
-/** Closed with the scope. `routingKey`: any key of the slot it reads. */
+/** Closes with the scope. `routingKey`: any key of the slot it reads. */
 export const make = (home: Home, routingKey: string): Effect.Effect<BlockingReader, never, Scope.Scope> =>
   Effect.gen(function* () {
     let current: { readonly connection: StandaloneRedis; id: number | undefined } | undefined
@@ -119,7 +119,7 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
       const target = shared instanceof Cluster ? nodeOf(shared, routingKey) : shared
       return target === undefined
         ? Effect.void
-        : // failure is harmless: the read ends by itself, later
+        : // a failure is harmless: the read then ends by its own timeout
           Effect.ignore(counted(fromPromise("CLIENT UNBLOCK", () => target.call("CLIENT", "UNBLOCK", id))))
     })
     return { read, unblock }

@@ -1,5 +1,5 @@
 /**
- * Command: one thing sent to Redis and its answer: what the driver rejects with as a RedisError, and no wait without an end.
+ * Command: one command sent to Redis and its answer. Driver errors become RedisErrors, and every wait has a deadline.
  */
 import { Effect } from "effect"
 import * as CommandDeadline from "../clock/CommandDeadline.ts"
@@ -15,7 +15,7 @@ const isConnectionError = (error: Error): boolean =>
   error.message.startsWith("CLUSTERDOWN") ||
   error.message.startsWith("TRYAGAIN")
 
-/** What the caller may do about it. */
+/** The driver's error as the RedisError that tells the caller what to do. */
 export const toRedisError = (command: string, cause: unknown): RedisError => {
   if (!(cause instanceof Error)) return new RedisUnavailable({ command, cause })
   const text = cause.message.replace(/^ReplyError: /, "")
@@ -24,7 +24,7 @@ export const toRedisError = (command: string, cause: unknown): RedisError => {
   return new RedisRefused({ command, code: text.split(" ", 1)[0] ?? "ERR", reply: text })
 }
 
-/** What was in flight when a connection fell silent waits for the next one; not for ever. */
+/** Commands in flight when a connection falls silent wait for the next connection, this long at most. */
 const deadlineMillis = 2 * silenceMillis
 const quickMillis = 500
 export const usual = { millis: deadlineMillis, ...CommandDeadline.make(deadlineMillis) }
@@ -32,7 +32,7 @@ export const quick = { millis: quickMillis, ...CommandDeadline.make(quickMillis)
 const late = (command: string, millis: number) =>
   new RedisUnavailable({ command, cause: new Error(`no answer within ${millis / 1000} s`) })
 
-/** `deadline` null: a blocking read, which has one of its own. */
+/** `deadline` null: for a blocking read, which has its own deadline. */
 export const fromPromise = <A>(
   command: string,
   send: () => Promise<A>,

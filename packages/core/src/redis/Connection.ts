@@ -1,6 +1,6 @@
 /**
- * Connection: a socket to Redis, or to a Cluster's servers, as the driver makes it: options, map of slots, writes of one tick
- * held together. What is sent over it: Command; who owns which: RedisClient, BlockingReader.
+ * Connection: how the driver connects to Redis or to the servers of a Cluster: options, slot map, one write for all commands of
+ * a tick. Neighbours: Command (what is sent over it), RedisClient and BlockingReader (the owners of connections).
  */
 import { Redis as StandaloneRedis, Cluster } from "ioredis"
 import type { ClusterOptions, RedisOptions } from "ioredis"
@@ -9,18 +9,18 @@ import type * as RedisUrl from "./RedisUrl.ts"
 
 export type Overrides = Omit<RedisOptions, "replyMapping">
 
-/** A connection that sends nothing back for this long while commands wait is destroyed and made anew. */
+/** A connection that returns nothing for this long while commands wait is closed and replaced. */
 export const silenceMillis = 5_000
 export const mostRetryMillis = 1_000
 export const settings = {
-  // replies in the one shape our schemas describe, whatever the driver would make of RESP3
+  // our schemas describe RESP2 replies
   protocol: 2,
   maxRetriesPerRequest: 2,
   socketTimeout: silenceMillis,
   connectTimeout: silenceMillis,
   keepAlive: 10_000,
   retryStrategy: (times: number) => Math.min(50 * times, mostRetryMillis),
-  // the driver would wait as long as a server that loads its data guesses it will: seconds, when it is done in a tenth of one
+  // while a server loads its data, the driver would wait as long as the server estimates: seconds, where 0.1 s may do
   maxLoadingRetryTime: 500
 } satisfies Overrides
 
@@ -59,8 +59,8 @@ export const connect = (url: RedisUrl.RedisUrl, overrides: Overrides): Connectio
 }
 
 /**
- * Holds a connection's writes back until the tick is over, so that its commands leave in one system call. The driver's own
- * auto-pipelining sends one batch at a time and throws out of reach when a connection breaks under it.
+ * Buffers a connection's writes until the tick is over, so that its commands leave in one system call. The driver's own
+ * auto-pipelining sends one batch at a time, and when a connection breaks it throws an error that no caller can catch.
  */
 export const cork = (connection: Connection): void => {
   if (connection instanceof Cluster) return
@@ -71,8 +71,8 @@ export const cork = (connection: Connection): void => {
 }
 
 /**
- * What is sent while a Cluster has no map of itself waits in the driver, which has no deadline for it: it is failed at every
- * third attempt to reconnect, as the driver does for one server.
+ * Fails the commands that wait in the driver while the Cluster's slot map is unknown, at every third attempt to reconnect. The
+ * driver does this for a single server, but has no deadline for this queue.
  */
 export const boundQueue = (cluster: Cluster): void => {
   let attempts = 0
@@ -86,12 +86,12 @@ export const boundQueue = (cluster: Cluster): void => {
   })
 }
 
-/** The node a key lives on, by the shared client's map of the Cluster. */
+/** The node that holds a key, by the shared client's slot map. */
 export const nodeOf = (cluster: Cluster, routingKey: string): StandaloneRedis | undefined => {
   const name = cluster.slots[hashSlot(routingKey)]?.[0]
   return cluster.nodes("master").find((node) => `${node.options.host}:${node.options.port}` === name)
 }
 
-/** The masters known now; a Cluster's are once it has answered anything. */
+/** The masters known now; those of a Cluster are known after its first answer. */
 export const mastersOf = (connection: Connection): ReadonlyArray<StandaloneRedis> =>
   connection instanceof Cluster ? connection.nodes("master") : [connection]

@@ -1,5 +1,5 @@
 /**
- * KeyScan: going through all keys of all masters. For starting up and for operators: it looks at every key there is.
+ * KeyScan: iterates over all keys of all masters. For start-up and operators only, because it reads every key name in Redis.
  */
 import type { Redis as StandaloneRedis } from "ioredis"
 import { Effect } from "effect"
@@ -8,13 +8,13 @@ import { mastersOf } from "./Connection.ts"
 import type { Connection } from "./Connection.ts"
 import type { RedisError } from "./RedisError.ts"
 
-/** Keys looked at by one command. */
+/** Keys that one SCAN command examines. */
 const step = 1_000
 
 export interface KeyScan {
   /**
-   * Every key that matches, from all masters, a page at a time: all that are there from beginning to end, some perhaps
-   * twice. Looks at every key there is, so it is for starting up, not for a hot path. Pages that find nothing are left out.
+   * Every key that matches, from all masters, page by page. A key that exists during the whole scan is returned, perhaps
+   * twice. Empty pages are left out. Examines every key in Redis: for start-up, never on a hot path.
    */
   readonly scanPages: <E, R>(
     pattern: string,
@@ -22,19 +22,19 @@ export interface KeyScan {
   ) => Effect.Effect<void, RedisError | E, R>
   /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
   readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
-  /** As `scan`, but no more than about `mostKeys` keys of each master are looked at; `complete`: it came to the end. */
+  /** As `scan`, but examines at most about `mostKeys` keys of each master; `complete`: it reached the end. */
   readonly sweep: (
     pattern: string,
     mostKeys: number
   ) => Effect.Effect<{ readonly keys: ReadonlyArray<string>; readonly complete: boolean }, RedisError>
 }
 
-/** `counted`: what is done around each command. */
+/** `counted`: wraps each command. */
 export const make = (
   shared: Connection,
   counted: <A>(effect: Effect.Effect<A, RedisError>) => Effect.Effect<A, RedisError>
 ): KeyScan => {
-  /** A Cluster's are known once it has answered anything. */
+  /** Those of a Cluster are known after its first answer. */
   const masters = Effect.suspend(() =>
     mastersOf(shared).length > 0
       ? Effect.succeed(mastersOf(shared))

@@ -1,10 +1,10 @@
 /**
- * KeyTable: what a table of keys says of each kind of key, and core's own table. Every package has one for the keys it names;
- * docs/architecture.md shows them together. Nothing else may be in Redis: tests compare both with it.
+ * KeyTable: the table of Redis keys: its row type, and the rows of core. Every package has a table of the keys it names, and
+ * docs/architecture.md shows them together. Redis may hold no other key: tests compare the document and Redis with the table.
  */
 import { prefix } from "./Keys.ts"
 
-/** One row a kind of key. `pattern` matches the name after the prefix; `lives` says when it goes away. */
+/** One kind of key. `pattern` matches the name after the prefix; `lives`: when the key expires or is deleted. */
 export interface Row {
   readonly name: string
   readonly pattern: RegExp
@@ -285,6 +285,6 @@ export const table: ReadonlyArray<Row> = [
   )
 ]
 
-/** The row of these tables a key belongs to, or undefined for a stranger. */
+/** The row for this key; undefined when no table has one. */
 export const rowOf = (tables: ReadonlyArray<Row>, key: string): Row | undefined =>
   key.startsWith(prefix) ? tables.find((row) => row.pattern.test(key.slice(prefix.length))) : undefined

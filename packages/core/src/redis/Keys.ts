@@ -1,8 +1,7 @@
 /**
- * Keys: the only place where the name of a key of core is made; KeyTable says what each is. Packages that keep data of their
- * own name their keys themselves, below `prefix`.
- * A job's keys share one hash tag, so that one script may touch them all, on a Cluster too; what belongs to the whole
- * fleet shares the tag `{fleet}`. Lua builds the same names from the declared `{p}` prefix.
+ * Keys: builds the name of every key of core; KeyTable describes each. A package with data of its own names its keys itself,
+ * below `prefix`. All keys of a job share one hash tag, so that one script may use them all, on a Cluster too. Keys of the
+ * whole fleet share the tag `{fleet}`. Lua scripts build the same names from the declared `{p}` prefix.
  */
 import { hash } from "node:crypto"
 import { hashSlot, slots } from "./HashSlot.ts"
@@ -11,14 +10,14 @@ export const prefix = "eco2:"
 
 /**
  * The partition of a job or user: md5, first 8 bytes, big-endian, modulo `partitions`.
- * The same text lands in the same partition in every process and language.
+ * The same text has the same partition in every process and language.
  */
 export const partitionOf = (text: string, partitions: number): number =>
   Number(hash("md5", text, "buffer").readBigUInt64BE(0) % BigInt(partitions))
 
 /**
- * One tag a partition, such that partition p's slot lies in the middle half of the p-th of `partitions` equal shares of
- * the slot range: with any number of masters that divides `partitions`, each gets the same number of them.
+ * One hash tag for each partition. The slot range is divided into `partitions` equal shares, and the slot of partition p lies
+ * in the middle half of share p: any number of masters that divides `partitions` gets equally many partitions each.
  */
 export const tags = (partitions: number): ReadonlyArray<string> => {
   const width = slots / partitions
@@ -31,13 +30,13 @@ export const tags = (partitions: number): ReadonlyArray<string> => {
   })
 }
 
-/** A name that may stand in a key, a mailbox and a fence: lower-case letters, digits, hyphens. Throws on another: it is the code's. */
+/** A name for keys, mailboxes and fences: lower-case letters, digits, hyphens. Throws on any other: names come from code. */
 export const word = <Name extends string>(name: Name): Name => {
   if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new Error(`"${name}" is not a word of a-z, 0-9 and -`)
   return name
 }
 
-/** Names of one partition's keys. `root` is what scripts take as KEYS[1]. */
+/** The key names of one partition. Scripts take `root` as KEYS[1]. */
 export class Partition {
   readonly index: number
   readonly tag: string
@@ -94,7 +93,7 @@ export class Partition {
 export const partitionTable = (partitions: number): ReadonlyArray<Partition> =>
   tags(partitions).map((tag, index) => new Partition(index, tag))
 
-/** The keys of one limit: one hash tag, so that one script may touch them all, wherever else the limit's owner lives. */
+/** The keys of one limit. They share a hash tag of their own, so that one script may use them all. */
 export interface LimitKeys {
   readonly state: string
   readonly grants: string
@@ -109,21 +108,21 @@ export const limit = (name: string): LimitKeys => ({
 })
 export const breaker = (name: string): string => `${prefix}breaker:${name}`
 
-/** A name of a limit or breaker, as models have them: also capitals and `.`, `_`, `:`, `/`. Throws on another. */
+/** A name of a limit or breaker, such as a model's name: also capitals and `.`, `_`, `:`, `/`. Throws on any other. */
 export const title = (name: string): string => {
   if (!/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/.test(name)) throw new Error(`"${name}" is no name for a limit`)
   return name
 }
 
-/** What belongs to the whole fleet shares this slot. */
+/** Prefix of the keys of the whole fleet, which share one slot. */
 export const fleet = `${prefix}{fleet}`
 export const alive = `${fleet}:alive`
-/** Answers to what this process asked. */
+/** The stream of answers to this process's asks. */
 export const replies = (process: string): string => `${fleet}:replies:${process}`
-/** Every mailbox that anybody has served. */
+/** The names of all mailboxes that were ever served. */
 export const mailboxes = `${fleet}:mailboxes`
 export const meta = `${fleet}:meta`
-/** `sent`: one key a publish, by its token. */
+/** `sent`: one key for each publish, by its token. */
 export const topic = (name: string) => {
   const root = `${fleet}:topic:${name}`
   return { log: `${root}:log`, state: `${root}:state`, sent: (token: string) => `${root}:sent:${token}` }

@@ -1,6 +1,7 @@
 /**
- * Keyspace: the partitions of this installation, after Redis has been found fit (Suitability) and has confirmed that its
- * data was written with the same ones. A process that disagrees refuses to start: it would look for jobs where they are not.
+ * Keyspace: the partitions of this installation. It first confirms that Redis meets the requirements (Suitability) and that its
+ * data was written with the same settings. A process with other settings refuses to start: it would look for jobs under
+ * other keys.
  */
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -38,7 +39,7 @@ export class Keyspace extends Context.Service<
   > = Layer.effect(
     Keyspace,
     Effect.andThen(Suitability.confirm, () => confirm).pipe(
-      // processes and stores of an installation start together: who is first waits a little for the other
+      // a process and its Redis often start together: the process waits a little for Redis
       Effect.retry({
         schedule: Schedule.spaced("500 millis"),
         times: 20,

@@ -1,4 +1,4 @@
-/** Pairs: what Redis answers as field, value, field, value, … (HGETALL, a stream's entry, WITHSCORES). */
+/** Pairs: a flat reply of field, value, field, value, … (HGETALL, a stream entry, WITHSCORES) as a map. */
 export const toMap = (flat: ReadonlyArray<string>): ReadonlyMap<string, string> => {
   const fields = new Map<string, string>()
   for (let i = 0; i + 1 < flat.length; i += 2) fields.set(flat[i]!, flat[i + 1]!)

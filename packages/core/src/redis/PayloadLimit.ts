@@ -1,15 +1,15 @@
 /**
- * PayloadLimit: how much of what comes from outside goes into Redis in one piece. Redis does one thing at a time: a large
- * value holds up everybody, and a job's hash is read whole with every begin. Whoever takes bytes in compares before it
- * sends, and refuses with an error that names what was given and what is allowed: Pipeline.submit (InputTooLarge),
- * Mailbox.append (MessageTooLarge), the stage behavior (OutputRejected). How many there may be is the capacities' matter.
+ * PayloadLimit: the largest value from outside that is stored in Redis. Redis runs one command at a time, so a large value
+ * delays every client, and every begin reads a job's whole hash. The size is checked before sending; the error names the size
+ * and the limit: Pipeline.submit (InputTooLarge), Mailbox.append (MessageTooLarge), the stage behavior (OutputRejected).
+ * Capacities limit how many values there are.
  */
 
-/** JSON text: a job's input, a stage's output, a message's body, all messages of one stage's commit. */
+/** JSON text: a job's input, a stage's output, a message's body, all messages of one commit together. */
 export const mostBytes = 256 * 1024
-/** An image, which is stored beside its job and passes no script. */
+/** An image; it is stored beside its job and no script reads it. */
 export const mostImageBytes = 16 * 1024 * 1024
-/** An owner, which is part of key names, or an idempotency key, which is hashed. */
+/** An owner (part of key names) or an idempotency key (hashed). */
 export const mostNameBytes = 1024
-/** Characters of what an error says, in letters and jobs; the log has it as well. */
+/** Characters of an error's message stored in dead letters and jobs; the log has the message too. */
 export const mostReasonLength = 1_000

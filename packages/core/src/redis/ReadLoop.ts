@@ -1,6 +1,6 @@
 /**
- * ReadLoop: what every endless reader of streams does around one read. A failure is logged once, until a read is answered
- * again, and followed by a pause; the reader knows that it was interrupted, and catches up before it goes on.
+ * ReadLoop: error handling around each read of an endless stream reader. An outage is logged once when it begins and once when
+ * it is over; a failed read is followed by a pause. `isInterrupted` tells the reader to catch up before it goes on.
  * Used by Reader (mailboxes), EventLog (events), TopicTail (topics) and Replies (answers).
  */
 import { Duration, Effect } from "effect"
@@ -8,15 +8,15 @@ import * as OutageLog from "../telemetry/OutageLog.ts"
 import type { RedisError } from "./RedisError.ts"
 
 export interface ReadLoop {
-  /** One round: a read, and what is done with its answer. Fails never: a failure is logged, and waited after. */
+  /** One round: a read and the handling of its answer. Never fails: a failure is logged and followed by a pause. */
   readonly round: <R>(read: Effect.Effect<void, RedisError, R>) => Effect.Effect<void, never, R>
-  /** Whether the last round failed: what came meanwhile may be missed. */
+  /** Whether the last round failed, so that entries may have been missed. */
   readonly isInterrupted: () => boolean
 }
 
 const pause = Duration.millis(300)
 
-/** `begins`, `ends`: what is logged of an outage. `failed`: what is done about an error, before the pause. */
+/** `begins`, `ends`: log texts of an outage. `failed`: runs after an error, before the pause. */
 export const make = (options: {
   readonly begins: string
   readonly ends: string

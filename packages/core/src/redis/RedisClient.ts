@@ -1,10 +1,10 @@
 /**
- * RedisClient: the process's connections to Redis, standalone, Sentinel or Cluster by URL alone. The driver is known to this folder only.
- *   - one command connection, shared: commands of one tick leave in one write (docs/decisions/0005)
- *   - `reader`: a connection of its own for blocking reads, replaced when it falls silent (A4)
- * Broken connections and error replies are reported to RedisHealth, which logs them once.
- * Errors are typed by what the caller may do (RedisError). Commands in flight when a connection is lost are sent again
- * by the driver: every script of ours may run twice.
+ * RedisClient: the process's connections to Redis; the URL chooses standalone, Sentinel or Cluster. Only this folder imports
+ * the driver.
+ *   - one shared command connection: commands of one tick leave in one write (docs/decisions/0005)
+ *   - `reader`: a dedicated connection for blocking reads, replaced when it falls silent (A4)
+ * It reports broken connections and error replies to RedisHealth, which logs them once. Errors are typed by what the caller
+ * may do (RedisError). The driver sends commands in flight again when a connection is lost, so every script may run twice.
  */
 import { Cluster } from "ioredis"
 import type { Redis as StandaloneRedis } from "ioredis"
@@ -36,7 +36,7 @@ export class RedisClient extends Context.Service<
     readonly getBuffer: (key: string) => Effect.Effect<Buffer | null, RedisError>
     /**
      * Runs a script, one round trip; the reply is decoded by the script's schema.
-     * - `quick`: RedisUnavailable after half a second, for callers who can do without; else after ten
+     * - `quick`: RedisUnavailable after 0.5 s instead of 10 s, for callers that can do without the answer
      */
     readonly run: <A>(
       script: Script<A>,
@@ -44,13 +44,13 @@ export class RedisClient extends Context.Service<
       args: ReadonlyArray<Argument>,
       options?: { readonly quick: boolean }
     ) => Effect.Effect<A, RedisError>
-    /** A connection of its own for blocking reads of keys that share `routingKey`'s slot; closed with the scope. */
+    /** A dedicated connection for blocking reads of keys in the slot of `routingKey`; closes with the scope. */
     readonly reader: (routingKey: string) => Effect.Effect<BlockingReader.BlockingReader, never, Scope.Scope>
-    /** How often the command connection has come back: a change tells that replies may have been lost. */
+    /** How often the command connection was restored; after a change, replies may have been lost. */
     readonly reconnects: () => number
-    /** What every master that answers says of itself; RedisRefused where that is not permitted. */
+    /** INFO of every master that answers; RedisRefused where INFO is not permitted. */
     readonly servers: Effect.Effect<ReadonlyArray<ServerInfo.ServerInfo>, RedisError>
-    /** Null while Redis answers and takes writes; else what is wrong. Does no I/O. */
+    /** Null while Redis answers and accepts writes; else what is wrong. Does no I/O. */
     readonly trouble: () => string | null
   } & KeyScan.KeyScan
 >()("@eco2/core/redis/RedisClient") {}
@@ -62,15 +62,15 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   let closing = false
   const health = yield* RedisHealth.make(Effect.suspend(() => lookAgain))
   const watched = {
-    // the driver shows us every error reply here, of whichever connection
+    // the driver passes every error reply of every connection here
     reconnectOnError: (error: Error) => {
       const kind = RedisHealth.kindOf(error.message)
       if (kind === null) return false
       health.refused(kind, error.message)
-      // a replica that was promoted, or a master that was demoted: connect anew and send again
+      // a failover changed the server's role: reconnect and send again
       return kind === "READONLY" || kind === "MASTERDOWN" || kind === "LOADING" ? 2 : false
     },
-    // such a connection comes up each time, only to be given up again: less often the longer that lasts
+    // such a connection succeeds and is dropped at once, again and again: the longer the refusal lasts, the longer the pause
     retryStrategy: (times: number) =>
       Math.min(Math.max(settings.retryStrategy(times), health.refusingMillis() / 4), mostRetryMillis)
   } satisfies Overrides
@@ -102,7 +102,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     return ServerInfo.parse(`${node.stream.remoteAddress}:${node.stream.remotePort}`, texts.join("\r\n"))
   }
   const askAll = async (): Promise<RedisHealth.Look> => {
-    // a Cluster's masters are known once it has answered anything
+    // the masters of a Cluster are known after its first answer
     if (shared instanceof Cluster) await shared.ping()
     const answers = await Promise.allSettled(mastersOf(shared).map(ask))
     const heard = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []))
@@ -111,7 +111,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   }
   const look = Effect.suspend(() => fromPromise("INFO", askAll))
   let objected = ""
-  /** After a reconnect or in trouble: others may answer now than at the start. Each finding is said once. */
+  /** Checks again after a reconnect or a refusal, because another server may answer now. Logs each finding once. */
   const lookAgain = Effect.tap(look, ({ heard }) => {
     const objections = heard.flatMap(ServerInfo.objections)
     if (objections.length === 0 || objections.join() === objected) return Effect.void
@@ -162,7 +162,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   })
 })
 
-/** From a URL already known: tests and `npm start`, which make their own server. */
+/** From a given URL: for tests and `npm start`, which start their own server. */
 export const layerUrl = (url: string): Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid> =>
   Layer.effect(RedisClient, Effect.flatMap(RedisUrl.parse(url), make))
 
@@ -172,7 +172,7 @@ export const layer: Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid | Config.C
   Effect.flatMap(RedisUrl.fromSettings, make)
 )
 
-/** Decodes a reply at the edge; a mismatch is RedisReplyInvalid. */
+/** Decodes a reply; a mismatch is RedisReplyInvalid. */
 export const decodeReply = <A>(command: string, schema: Schema.ConstraintDecoder<A>) => {
   const decode = Schema.decodeUnknownEffect(schema)
   return (reply: unknown): Effect.Effect<A, RedisReplyInvalid> =>

@@ -1,10 +1,10 @@
 /**
- * What can go wrong between us and Redis, said as what the caller may do.
- * Made by RedisClient alone; everything above maps these to its own errors or lets them pass.
+ * RedisError: the failures of a Redis call, typed by what the caller may do.
+ * Only RedisClient creates them; callers map them to their own errors or pass them on.
  */
 import { Schema } from "effect"
 
-/** No usable answer (connection lost, silent or refused): the command ran or it did not. All scripts may be sent again. */
+/** No usable answer (connection lost, silent or refused). Unknown whether the command ran. All scripts may be sent again. */
 export class RedisUnavailable extends Schema.TaggedError<RedisUnavailable>()("RedisUnavailable", {
   command: Schema.String,
   cause: Schema.Defect()
@@ -32,7 +32,7 @@ export class RedisRefused extends Schema.TaggedError<RedisRefused>()("RedisRefus
   }
 }
 
-/** A reply of a shape we do not know: our script and its decoder disagree, or another version wrote it. Unknown outcome. */
+/** A reply of an unknown shape: script and decoder disagree, or another version wrote the data. Unknown outcome. */
 export class RedisReplyInvalid extends Schema.TaggedError<RedisReplyInvalid>()("RedisReplyInvalid", {
   command: Schema.String,
   reason: Schema.String

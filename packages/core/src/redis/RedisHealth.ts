@@ -1,8 +1,8 @@
 /**
  * RedisHealth: which commands Redis currently refuses and why, and which connections are broken; logs each change once,
- * however many commands it affects (A4). Readiness reports what lasts. While all is well it sends no command. While something
- * is wrong it looks at the servers every second, so that a process that sends nothing, because it is not ready, also learns
- * that the refusal is over.
+ * however many commands it affects (A4). Readiness reports what lasts. While all is well it sends no command. While Redis
+ * refuses commands it checks the servers every second, so that a process that is not ready, and so sends no commands, also
+ * learns that the refusal is over.
  * RedisClient reports broken connections and error replies to it. What a failure means to a caller: RedisError.
  */
 import { Duration, Effect } from "effect"
@@ -11,20 +11,20 @@ import * as Elapsed from "../clock/Elapsed.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as ServerInfo from "./ServerInfo.ts"
 
-/** What the servers say of themselves; `silent`: how many of a Cluster's masters said nothing. */
+/** INFO of the servers that answered; `silent`: how many masters of a Cluster did not. */
 export interface Look {
   readonly heard: ReadonlyArray<ServerInfo.ServerInfo>
   readonly silent: number
 }
 
-/** By the first word of the reply, `NODE` apart; `unready`: what a process answers probes with, null where most work goes on. */
+/** By the first word of the reply (except `NODE`). `unready`: the answer to readiness probes; null where most work goes on. */
 const kinds = {
   OOM: { unready: "Redis is full (maxmemory reached)", lasts: some(ServerInfo.isFull) },
   READONLY: { unready: "Redis is a replica and takes no writes", lasts: some(ServerInfo.isReplica) },
   MASTERDOWN: { unready: "Redis is a replica that has lost its master", lasts: some(ServerInfo.lacksMaster) },
   LOADING: { unready: "Redis is loading its data", lasts: some(ServerInfo.isLoading) },
   CLUSTERDOWN: { unready: "the Redis Cluster is down", lasts: some(ServerInfo.isClusterDown) },
-  /** One server of a Cluster does not answer. Users of the others must not lose their gateways for it. */
+  /** One server of a Cluster does not answer. The process stays ready for users of the other servers. */
   NODE: { unready: null, lasts: ({ silent }: Look) => silent > 0 }
 } as const
 export type Kind = keyof typeof kinds
@@ -33,7 +33,7 @@ function some(is: (info: ServerInfo.ServerInfo) => boolean): (look: Look) => boo
   return ({ heard }) => heard.some(is)
 }
 
-/** An error reply's kind, also where a script passes it on; null for errors of another sort. */
+/** The kind of an error reply, also when a script passes it on; null for any other error. */
 export const kindOf = (reply: string): Kind | null => {
   const word = /(?:^|-)(OOM|READONLY|MASTERDOWN|LOADING|CLUSTERDOWN) /.exec(reply)?.[1]
   return word !== undefined && word in kinds ? (word as Kind) : null
@@ -41,35 +41,35 @@ export const kindOf = (reply: string): Kind | null => {
 
 export interface RedisHealth {
   readonly refused: (kind: Kind, reply: string) => void
-  /** This connection broke, or cannot be made. */
+  /** This connection broke, or cannot be established. */
   readonly connectionLost: (connection: string, why: string) => void
-  /** This connection is up, or no longer wanted. */
+  /** This connection is up, or was closed on purpose. */
   readonly connectionUp: (connection: string) => void
-  /** For how long Redis has refused something; 0 when it does not. */
+  /** For how long Redis has refused commands; 0 when it refuses none. */
   readonly refusingMillis: () => number
-  /** One clause for readiness on what has been wrong for longer than a reconnect takes; null when all is well. */
+  /** One clause on what has been wrong for longer than a reconnect takes; null when all is well. */
   readonly unready: () => string | null
 }
 
-/** The connection commands leave by: without it nothing works. */
+/** The name of the command connection; without it nothing works. */
 export const commands = "commands"
 
 const lookMillis = 1_000
-/** What is over sooner is not worth a process's place behind the load balancer. */
+/** A shorter outage does not make a process unready. */
 const graceMillis = 2_000
-/** A server at the brink refuses now and then: it is over when nothing was refused for this long. */
+/** A server near its limit refuses now and then; a refusal is over when nothing was refused for this long. */
 const settledMillis = 2_000
-/** The same where the servers may not be looked at. A gateway that is not ready sends nothing that could be refused, so it takes work again then, and finds out. */
+/** The same where INFO is not permitted: the process then takes work again, and so learns whether the refusal is over. */
 const quietMillis = 10_000
 /**
- * What an outage is said by, once each: all ways in which sockets fail are one, for they take turns; a refusal to let us in
- * (WRONGPASS, NOAUTH, …) is news.
+ * An outage is logged once for each kind. All socket failures are one kind, because they alternate during one outage; a
+ * refused login (WRONGPASS, NOAUTH, …) is a kind of its own.
  */
 const kindOfLoss = (why: string): string => /^[A-Z]{5,}(?= )/.exec(why)?.[0] ?? "socket"
-/** And no more of them than this. */
+/** Kinds logged for one outage, at most. */
 const mostSaid = 5
 
-/** `look`: asks all servers; used only while something is refused. Ends with the scope. */
+/** `look`: asks all servers; used only while Redis refuses commands. Ends with the scope. */
 export const make = Effect.fnUntraced(function* (
   look: Effect.Effect<Look, RedisError>
 ): Effect.fn.Return<RedisHealth, never, Scope.Scope> {
@@ -131,7 +131,7 @@ export const make = Effect.fnUntraced(function* (
     },
     refusingMillis: () => {
       const first = Math.min(...Array.from(refusals.values(), ({ since }) => since))
-      // never 0 while it does: what it began with may be followed by a closed connection in the same millisecond
+      // never 0 during a refusal: the connection may close within the millisecond of the first one
       return refusals.size === 0 ? 0 : Math.max(1, now() - first)
     },
     unready: () => {

@@ -1,6 +1,6 @@
 /**
- * StoreTelemetry: how full Redis is, for scrapers. Read when /metrics is, as all gauges are: no loop of its own, and nothing
- * for an idle process to send. On a Cluster the master that is full first speaks for all: it is the one that will refuse.
+ * RedisTelemetry: the gauges of Redis's memory. They are read at a scrape, as all gauges are, so an idle process sends nothing.
+ * On a Cluster they show the fullest master, because it refuses writes first.
  */
 import { Effect, Metric } from "effect"
 import { RedisClient } from "./RedisClient.ts"
@@ -17,6 +17,6 @@ export const register = Effect.gen(function* () {
     const { limit, used } = ServerInfo.memory(info)
     return Effect.andThen(Metric.update(Metrics.redisMemoryUsed, used), Metric.update(Metrics.redisMemoryLimit, limit))
   })
-  // a scrape is answered with the last known figures when Redis is not, and with none where INFO is not permitted
+  // when Redis does not answer, a scrape shows the last known figures; where INFO is not permitted, none
   yield* gauges.register(Effect.ignore(read))
 })

@@ -4,8 +4,8 @@
  *   rediss://…                                                    the same over TLS
  *   redis+sentinel://[user:password@]host[:port],host…[/db]?name=mymaster
  *   redis+cluster://[user:password@]host[:port],host…
- * Both list forms take `?tls=true`. A password may come apart from it, as REDIS_PASSWORD, and is then written as it is:
- * what gives out passwords seldom writes URLs. Read by RedisClient.
+ * Both list forms take `?tls=true`. The password may be set separately as REDIS_PASSWORD, without URL escapes, because tools
+ * that issue passwords rarely write URLs. Read by RedisClient.
  */
 import { Config, Effect, Redacted, Schema } from "effect"
 
@@ -49,7 +49,7 @@ const decoded = (text: string | undefined): Effect.Effect<string | undefined, Re
     catch: () => new RedisUrlInvalid({ reason: "has a user or password with a stray %; write it as %25" })
   })
 
-/** Parses one URL; fails with RedisUrlInvalid, which names the part that is wrong. */
+/** Parses one URL; fails with RedisUrlInvalid, which names the wrong part. */
 export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Return<RedisUrl, RedisUrlInvalid> {
   const match = pattern.exec(text.trim())
   if (match === null) return yield* new RedisUrlInvalid({ reason: "is not a Redis URL" })
@@ -84,18 +84,18 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
   return { _tag: "Standalone", endpoint: endpoints[0]!, ...access }
 })
 
-/** What REDIS_URL and REDIS_PASSWORD say together. The URL's own password comes first. */
+/** REDIS_URL and REDIS_PASSWORD together. A password in the URL takes precedence. */
 export const withPassword = (url: RedisUrl, password: string): RedisUrl =>
   url.password === undefined && password !== "" ? { ...url, password } : url
 
 const RedisUrlConfig = Config.all({
   /** REDIS_URL: where the store is. Default `redis://127.0.0.1:6379`. */
   url: Config.Redacted("REDIS_URL").pipe(Config.withDefault(Redacted.make("redis://127.0.0.1:6379"))),
-  /** REDIS_PASSWORD: of a URL that has none; as it is, nothing in it escaped. */
+  /** REDIS_PASSWORD: used when the URL has none; written as it is, without escapes. */
   password: Config.Redacted("REDIS_PASSWORD").pipe(Config.withDefault(Redacted.make("")))
 })
 
-/** The store the settings name; fails with RedisUrlInvalid, or ConfigError where they cannot be read. */
+/** The URL from the settings; fails with RedisUrlInvalid, or ConfigError when they cannot be read. */
 export const fromSettings: Effect.Effect<RedisUrl, RedisUrlInvalid | Config.ConfigError> = Effect.gen(function* () {
   const { password, url } = yield* RedisUrlConfig
   return withPassword(yield* parse(Redacted.value(url)), Redacted.value(password))

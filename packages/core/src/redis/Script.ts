@@ -1,6 +1,6 @@
 /**
  * Script: a Lua file as a typed call. The file's header is its contract (KEYS, ARGV, reply, why atomic, cost).
- * A script may name preludes, whose functions stand above it: Redis has no import of its own.
+ * A script may name preludes, files that are put in front of it: Lua in Redis has no imports.
  * Run by RedisClient, which sends EVALSHA and falls back to EVAL.
  */
 import { Effect, Schema } from "effect"
@@ -20,7 +20,7 @@ export interface Script<A> {
 /**
  * - `file`: URL of the .lua file; its base name is the script's name in errors, logs and metrics
  * - `preludes`: files put before it, in order
- * - `reply`: what the script answers; anything else is RedisReplyInvalid
+ * - `reply`: schema of the script's answer; anything else is RedisReplyInvalid
  */
 export const make = <A>(options: {
   readonly file: URL

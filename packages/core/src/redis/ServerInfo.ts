@@ -1,7 +1,7 @@
 /**
- * ServerInfo: what one server says of itself in INFO (on a Cluster with CLUSTER INFO behind it), and what of that we go by:
- * whether it is fit to hold jobs (Suitability), whether it is full, a replica, loading (RedisHealth), how full (MemoryUse).
- * Redis, Valkey and what speaks like them: a field they do not tell is undefined, and never taken for trouble.
+ * ServerInfo: the INFO of one server (on a Cluster followed by CLUSTER INFO) and what is derived from it: whether it meets the
+ * requirements (Suitability), whether it is full, a replica or loading (RedisHealth), how full it is (MemoryUse).
+ * For Redis, Valkey and compatible servers: a missing field is undefined and is never treated as a fault.
  */
 
 export interface ServerInfo {
@@ -19,10 +19,10 @@ export const parse = (server: string, text: string): ServerInfo => {
   return { server, field: (name) => fields.get(name) }
 }
 
-/** The oldest release whose commands and scripts we use. Valkey tells the Redis release it is compatible with. */
+/** The oldest supported major release. Valkey reports the Redis release it is compatible with. */
 const oldestMajor = 7
 
-/** Why its release will not do; empty where it does, or is not told. */
+/** Why the release is too old; empty when it is not, or is unknown. */
 export const tooOld = ({ field, server }: ServerInfo): ReadonlyArray<string> => {
   const version = field("redis_version")
   return version !== undefined && Number.parseInt(version, 10) < oldestMajor
@@ -30,37 +30,37 @@ export const tooOld = ({ field, server }: ServerInfo): ReadonlyArray<string> => 
     : []
 }
 
-/** That it deletes what it was given when memory is short; empty where it does not, or does not tell. */
+/** That the server evicts keys when memory is short; empty when it does not, or the policy is unknown. */
 export const evicting = ({ field, server }: ServerInfo): ReadonlyArray<string> => {
   const policy = field("maxmemory_policy")
-  // with a time limit too: an ended job has one, and would be gone before its client has asked for it
+  // the volatile policies count too: an ended job has a TTL, and would be evicted before its client reads the result
   return policy !== undefined && policy !== "noeviction"
     ? [`${server} has maxmemory-policy ${policy}, which deletes jobs when memory is short, and noeviction is needed`]
     : []
 }
 
-/** Why this server must not be trusted with jobs; empty where nothing speaks against it. */
+/** Why this server must not hold jobs; empty when it may. */
 export const objections = (info: ServerInfo): ReadonlyArray<string> => [...tooOld(info), ...evicting(info)]
 
-/** What it does not tell, so that it cannot be judged. */
+/** The fields it does not report, so that it cannot be checked. */
 export const untold = ({ field }: ServerInfo): ReadonlyArray<string> =>
   ["redis_version", "maxmemory_policy"].filter((name) => field(name) === undefined)
 
 const number = ({ field }: ServerInfo, name: string): number => Number(field(name) ?? 0)
 
-/** Bytes the server holds against maxmemory, as it reckons them, and maxmemory itself; 0 where no limit is set. */
+/** Bytes in use as the server counts them against maxmemory, and maxmemory itself; 0 where no limit is set. */
 export const memory = (info: ServerInfo): { readonly used: number; readonly limit: number } => ({
   used: number(info, "used_memory") - number(info, "mem_not_counted_for_evict"),
   limit: number(info, "maxmemory")
 })
 
-/** Share of maxmemory in use as the server reckons it, 0 to 1 and beyond; 0 where no limit is set. */
+/** Share of maxmemory in use as the server counts it, 0 to 1 and beyond; 0 where no limit is set. */
 export const memoryShare = (info: ServerInfo): number => {
   const { limit, used } = memory(info)
   return limit === 0 ? 0 : used / limit
 }
 
-/** The server that is full first: by share of its limit, by bytes where no limit is set. */
+/** The fullest server: by share of its limit, or by bytes where no limit is set. */
 export const fullest = (servers: ReadonlyArray<ServerInfo>): ServerInfo | undefined =>
   servers.toSorted((a, b) => memoryShare(b) - memoryShare(a) || memory(b).used - memory(a).used)[0]
 

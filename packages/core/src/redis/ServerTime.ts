@@ -1,4 +1,4 @@
-/** ServerTime: Redis's clock, which is the same for all processes, read from outside a script. */
+/** ServerTime: Redis's clock, the same for all processes, read outside a script. */
 import { Effect, Schema } from "effect"
 import { decodeReply } from "./RedisClient.ts"
 import type { RedisReplyInvalid } from "./RedisError.ts"

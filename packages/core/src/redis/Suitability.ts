@@ -1,7 +1,7 @@
 /**
- * Suitability: a process starts only on a Redis that can keep jobs: 7.0 or newer, and evicting nothing. Asked once a start,
- * of every master; REDIS_CHECK=warn starts anyway and says why it should not have. After a reconnect, which may have
- * led to another server, RedisClient looks again and warns.
+ * Suitability: the check at start that Redis can keep jobs: 7.0 or newer, and maxmemory-policy noeviction. Every master is
+ * asked once. REDIS_CHECK=warn starts anyway and logs the objections. After a reconnect, which may reach another server,
+ * RedisClient checks again and only warns.
  */
 import { Effect, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -18,7 +18,7 @@ export class RedisUnsuitable extends Schema.TaggedError<RedisUnsuitable>()("Redi
   }
 }
 
-/** Waits for Redis as any command does. */
+/** Waits for Redis as long as any command does. */
 export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisClient | CoreConfig> = Effect.gen(
   function* () {
     const { redisCheck } = yield* CoreConfig

@@ -1,7 +1,7 @@
 /**
- * Readiness: whether this process should get work. Parts of a role register a check; /readyz asks all of them.
- * A check answers null when all is well, else one clause that says what is wrong. No check does I/O: probes are cheap and
- * cannot time out because the process is busy.
+ * Readiness: whether this process should get work. Parts of a role register a check; /readyz runs all of them. A check returns
+ * null when all is well, or else one clause that says what is wrong. Checks do no I/O, so a probe of a busy process is cheap
+ * and does not time out.
  */
 import { Context, Deferred, Effect, Layer } from "effect"
 import type { Scope } from "effect"
@@ -10,15 +10,15 @@ import type { LoopFailed } from "./Supervisor.ts"
 export class Readiness extends Context.Service<
   Readiness,
   {
-    /** `failed`: fails when this part will never be ready again (Supervisor). */
+    /** `failed`: fails when this part cannot become ready again (Supervisor). */
     readonly register: (
       name: string,
       check: () => string | null,
       failed?: Effect.Effect<never, LoopFailed>
     ) => Effect.Effect<void, never, Scope.Scope>
-    /** Everything that is wrong, by name; empty when ready. */
+    /** The failed checks, by name; empty when ready. */
     readonly troubles: () => ReadonlyArray<{ readonly name: string; readonly trouble: string }>
-    /** Fails with the first part that failed for good: the process is to end. */
+    /** Fails when the first part fails for good; the process must end then. */
     readonly failed: Effect.Effect<never, LoopFailed>
   }
 >()("@eco2/core/supervision/Readiness") {

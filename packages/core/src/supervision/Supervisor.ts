@@ -1,9 +1,9 @@
 /**
- * Supervisor: keeps the endless loops of one part of a process running. A loop that ends by a defect is said once, counted,
- * and started again after a growing pause. One that fails more than `maxRestarts` times `within` a while is given up:
- * `trouble` says so and `failed` fails; whoever runs the process ends it, and others take over its work.
- * A defect in a handler is not counted here: it is its message's failure (Behavior, StageBehavior).
- * A Schedule counts from its start and a FiberSet tells only the first failure, so the sliding window is kept here.
+ * Supervisor: restarts the endless loops of one part of a process. A loop that ends with a defect is logged, counted, and
+ * restarted after a growing backoff. A loop that fails more than `maxRestarts` times within `within` is given up: `trouble`
+ * reports it and `failed` fails, so that the process ends and other processes take over its work.
+ * A defect in a handler is not counted here: it is the failure of its message (Behavior, StageBehavior).
+ * The sliding window is kept here, because a Schedule counts from its start and a FiberSet reports only the first failure.
  */
 import { Cause, Deferred, Duration, Effect, Exit, Metric, Schema } from "effect"
 import type { Fiber, Scope } from "effect"
@@ -16,12 +16,12 @@ export interface Intensity {
   readonly within: Duration.Input
 }
 /**
- * As many restarts as an entry has deliveries (A2): one that fails its actor each time is buried, when the actor fails by
- * others too it is the actor's fault.
+ * As many restarts as an entry has deliveries (A2): an entry that fails its actor each time becomes a dead letter before the
+ * actor is given up. An actor that fails more often fails with other entries too, so the fault is its own.
  */
 export const standard: Intensity = { maxRestarts: 5, within: "1 minute" }
 
-/** A loop failed too often. The part of the process it belongs to does its work no more; a new process may. */
+/** A loop failed too often. Its part of the process has stopped working; a new process may succeed. */
 export class LoopFailed extends Schema.TaggedError<LoopFailed>()("LoopFailed", {
   loop: Schema.String,
   failures: Schema.Int,
@@ -32,9 +32,9 @@ export class LoopFailed extends Schema.TaggedError<LoopFailed>()("LoopFailed", {
   }
 }
 
-/** What a supervised part tells those who run it. */
+/** The state of a supervised part, for its owner. */
 export interface Supervision {
-  /** Null until a loop is given up; then what is wrong, for good. */
+  /** Null until a loop is given up; from then on what is wrong. */
   readonly trouble: () => string | null
   /** Fails once a loop is given up; never succeeds. */
   readonly failed: Effect.Effect<never, LoopFailed>
@@ -48,8 +48,8 @@ export interface Supervisor extends Supervision {
     intensity?: Intensity
   ) => Effect.Effect<Fiber.Fiber<void>, never, R | Scope.Scope>
   /**
-   * For what runs anew by itself: says and counts a failure.
-   * Answers the pause it deserves, or null when it is given up.
+   * For work that restarts by itself: logs and counts a failure. Returns the pause before the restart, or null when it is
+   * given up.
    */
   readonly counting: (
     loop: string,
@@ -58,10 +58,10 @@ export interface Supervisor extends Supervision {
 }
 
 const firstPauseMillis = 100
-/** All pauses of the standard intensity together are shorter than a lease: a heartbeat that recovers has lost nothing. */
+/** All pauses of the standard intensity together are shorter than a lease, so a heartbeat that recovers keeps its lease. */
 const longestPauseMillis = 2_000
 
-/** `stopping`: whether loops are to end by themselves now; without it they never are. */
+/** `stopping`: whether a loop may end now; without it, loops never end. */
 export const make = ({ stopping = () => false }: { readonly stopping?: () => boolean } = {}): Supervisor => {
   const failed = Deferred.makeUnsafe<never, LoopFailed>()
   let trouble: string | null = null

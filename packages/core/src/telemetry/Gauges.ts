@@ -1,6 +1,6 @@
 /**
- * Gauges: values that are read when somebody asks, not kept up to date for nobody: an idle process sends Redis no command
- * for its metrics. Parts of a role register what to read; /metrics reads all of it before it answers.
+ * Gauges: metric values that are read at a scrape and not kept up to date in between, so an idle process sends Redis no
+ * command for its metrics. Parts of a role register what to read; /metrics reads all of it before it answers.
  */
 import { Context, Effect, Layer } from "effect"
 import type { Scope } from "effect"
@@ -8,7 +8,7 @@ import type { Scope } from "effect"
 export class Gauges extends Context.Service<
   Gauges,
   {
-    /** `read` updates metrics; it must be quick, and its failure leaves them as they were. */
+    /** `read` updates metrics. It must be quick. When it fails, the metrics keep their last values. */
     readonly register: (read: Effect.Effect<void>) => Effect.Effect<void, never, Scope.Scope>
     readonly readAll: Effect.Effect<void>
   }

@@ -10,7 +10,7 @@ export const redisCommands = Metric.counter("eco2_redis_commands_total", {
   description: "commands and scripts sent to Redis"
 })
 
-/** Bytes in use of the master that is full first, as it reckons them against `maxmemory`; looked up at a scrape. */
+/** Bytes in use of the master that will be full first, as Redis counts them against `maxmemory`; read at a scrape. */
 export const redisMemoryUsed = Metric.gauge("eco2_redis_memory_used_bytes", {
   description: "bytes in use of the fullest Redis master"
 })
@@ -24,13 +24,13 @@ export const lastReadAge = Metric.gauge("eco2_last_read_age_seconds", {
   description: "seconds since a blocking read was last answered, by reader"
 })
 
-/** Snapshots of topics taken, by `topic`: one a process at its start, one more wherever events were missed. */
+/** Topic snapshots loaded, by `topic`: one when a process starts, one more each time events were missed. */
 export const topicLoads = Metric.counter("eco2_topic_loads_total", {
   incremental: true,
   description: "snapshots of topics taken"
 })
 
-/** Seconds a stage worked, by `pipeline` and `stage`; only attempts that committed. */
+/** Seconds a stage ran, by `pipeline` and `stage`; only attempts that committed. */
 export const stageSeconds = Metric.histogram("eco2_stage_seconds", {
   description: "seconds of work of a committed stage",
   boundaries: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120]
@@ -51,33 +51,33 @@ export const attempts = Metric.counter("eco2_attempts_total", {
   description: "stage attempts that failed or were given back"
 })
 
-/** Letters written by this process, by `mailbox` and `reason`. */
+/** Dead letters written by this process, by `mailbox` and `reason`. */
 export const deadLetters = Metric.counter("eco2_dead_letters", {
   incremental: true,
   description: "dead letters written"
 })
 
 /**
- * Asks, by `actor` and `outcome`. Of who asked: reply, error, failed, large, timeout; late (actor "") is an answer nobody
- * waits for. Of who was asked: expired (not begun, its deadline over), unheard (the asker is gone).
+ * Asks, by `actor` and `outcome`. Counted by the asker: reply, error, failed, large, timeout; late (actor ""): the answer came
+ * after the asker stopped waiting. Counted by the actor: expired (deadline over before it began), unheard (the asker is gone).
  */
 export const asks = Metric.counter("eco2_asks_total", { incremental: true, description: "asks and how they ended" })
 
-/** Loops, and calls of an actor, that failed by a defect and went on anew, by `loop` (an actor's is its mailbox). Alert on any. */
+/** Restarts of loops and actors after a defect, by `loop` (for an actor: its mailbox). Alert on any. */
 export const restarts = Metric.counter("eco2_restarts_total", {
   incremental: true,
   description: "loops that failed by a defect and were started again"
 })
 
-/** Slots, by `schedule` and `outcome`: fired, skipped (the last run was open), full (refused, tried again), failed (no input). */
+/** Slots, by `schedule` and `outcome`: fired, skipped (the last run is open), full (refused, retried), failed (no input). */
 export const scheduleFires = Metric.counter("eco2_schedule_fires_total", {
   incremental: true,
   description: "slots of schedules"
 })
 
-/** Bytes of the pictures that handlers hold, of IMAGE_MEMORY. */
+/** Bytes of images that handlers hold, out of IMAGE_MEMORY. */
 export const imageBytes = Metric.gauge("eco2_image_bytes", { description: "bytes of pictures that handlers hold" })
-/** Attempts that wait for room for their picture. */
+/** Attempts that wait for memory for their image. */
 export const imageWaiting = Metric.gauge("eco2_image_waiting", {
   description: "attempts that wait for room for their picture"
 })
@@ -86,7 +86,7 @@ export const imageWaiting = Metric.gauge("eco2_image_waiting", {
 export const mailboxDepth = Metric.gauge("eco2_mailbox_depth", { description: "entries not yet acknowledged" })
 /** By `mailbox`: entries in work, of all processes. */
 export const mailboxLeased = Metric.gauge("eco2_mailbox_leased", { description: "entries in work" })
-/** By `mailbox`: jobs and messages on timers that come there within a minute. */
+/** By `mailbox`: jobs and messages on timers that are due there within a minute. */
 export const mailboxDue = Metric.gauge("eco2_mailbox_due", { description: "what timers bring within a minute" })
 /** By `mailbox`: waiting + leased + due within a minute: what autoscalers read. */
 export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", {
@@ -95,21 +95,21 @@ export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", {
 /** By `mailbox`: age of the oldest entry, seconds. */
 export const mailboxOldest = Metric.gauge("eco2_mailbox_oldest_seconds", { description: "age of the oldest entry" })
 
-/** By `limit`: seconds between asking for a limit and being granted, rounds of coming back included. */
+/** By `limit`: seconds from the first request to its grant, all retries included. */
 export const limitWait = Metric.histogram("eco2_limit_wait_seconds", {
   description: "seconds waited for a limit's grant",
   boundaries: [0.002, 0.05, 0.25, 1, 2, 5, 15, 60, 300, 1800]
 })
-/** By `name`: 0 closed, 1 half-open, 2 open; as this process knows it, looked up at a scrape. */
+/** By `name`: 0 closed, 1 half-open, 2 open; as this process knows it at a scrape. */
 export const breakerState = Metric.gauge("eco2_breaker_state", {
   description: "state of a circuit breaker: 0 closed, 1 half-open, 2 open"
 })
-/** Seconds a statement took, by `statement`: from the sending to its answer; only those that were answered well. */
+/** Seconds from sending a statement to its answer, by `statement`; only statements that succeeded. */
 export const postgresSeconds = Metric.histogram("eco2_postgres_seconds", {
   description: "seconds of a statement on Postgres",
   boundaries: [0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10]
 })
-/** Statements that failed, tries included, by `reason` (SQLSTATE, or the error's tag). */
+/** Statements that failed, every retry counted, by `reason` (SQLSTATE, or the error's tag). */
 export const postgresErrors = Metric.counter("eco2_postgres_errors_total", {
   incremental: true,
   description: "statements that Postgres did not answer or refused"

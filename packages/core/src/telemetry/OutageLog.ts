@@ -1,4 +1,4 @@
-/** OutageLog: logs an outage of a loop once when it begins and once when it is over, however often the loop meets it. */
+/** OutageLog: logs an outage once when it begins and once when it is over, however many rounds of a loop fail in between. */
 import { Effect } from "effect"
 
 export interface OutageLog {
@@ -6,7 +6,7 @@ export interface OutageLog {
   readonly over: Effect.Effect<void>
 }
 
-/** `begins`, `ends`: the text of the two lines. */
+/** `begins`, `ends`: the texts of the two log lines. */
 export const make = (begins: string, ends: string): OutageLog => {
   let open = false
   return {

@@ -1,13 +1,13 @@
 /**
- * Tracing: W3C trace context, carried in the job from submit to every stage, so that one trace id leads through all logs
- * and spans of a job. Source: https://www.w3.org/TR/trace-context/
+ * Tracing: W3C trace context, carried in the job from submit to every stage, so that all logs and spans of a job have one
+ * trace id. Source: https://www.w3.org/TR/trace-context/
  */
 import { Context, Effect, Option, References, Tracer } from "effect"
 import * as Headers from "effect/http/Headers"
 import * as HttpTraceContext from "effect/http/HttpTraceContext"
 import { randomUUID } from "node:crypto"
 
-/** The span a traceparent names, or undefined when it names none (malformed, or all zero). */
+/** The span of a traceparent; undefined when it is malformed or all zero. */
 export const parse = (traceparent: string): Tracer.ExternalSpan | undefined =>
   Option.getOrUndefined(HttpTraceContext.w3c(Headers.fromRecordUnsafe({ traceparent })))
 
@@ -17,12 +17,12 @@ export const format = (span: {
   readonly sampled: boolean
 }): string => `00-${span.traceId.padStart(32, "0")}-${span.spanId.padStart(16, "0")}-${span.sampled ? "01" : "00"}`
 
-/** The traceparent of the caller's span; a new one where there is none, so that every job has a trace id. */
+/** The traceparent of the caller's span, or a new one, so that every job has a trace id. */
 export const current: Effect.Effect<string> = Effect.map(Effect.serviceOption(Tracer.ParentSpan), (span) =>
   Option.match(span, { onNone: makeTrace, onSome: format })
 )
 
-/** A new trace: the random bits of a UUID, which Node has in store, are enough for its ids. */
+/** A new trace; the random bits of a UUID are enough for its ids, and Node generates them in advance. */
 const makeTrace = (): string =>
   format({
     traceId: randomUUID().replaceAll("-", ""),
@@ -30,15 +30,15 @@ const makeTrace = (): string =>
     sampled: true
   })
 
-/** Runs an effect as a span; its parent is the one given, else the caller's own. */
+/** Runs an effect as a span; its parent is `parent`, or else the caller's span. */
 export const spanUnder =
   (name: string, parent: Tracer.ExternalSpan | undefined) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
     Effect.withSpan(effect, name, { captureStackTrace: false, ...(parent === undefined ? {} : { parent }) })
 
 /**
- * What runs work of a job in the services this effect sees, with the job's trace and log annotations around it. A span of
- * its own it gets where spans are exported: the default tracer forgets them, and making one costs more than a small stage.
+ * A function that runs work of a job in the services of this effect, with the job's trace and log annotations. The work gets
+ * a span of its own only where spans are exported: the default tracer drops spans, and a span costs more than a small stage.
  */
 export const around = <R>(name: string) =>
   Effect.gen(function* () {

@@ -1,11 +1,11 @@
 /**
- * Topic: broadcast to every process, with a snapshot for whoever comes late. An event goes into the topic's log and what it
- * changes into the topic's state, by one script; a follower takes the state and then every event after it.
- *   - no gap: events are counted, the state says how many are in it, and a follower that misses one takes the state again
- *   - each process has a place of its own; who was away catches up from the log, or from the state where the log has gone on
+ * Topic: broadcast to every process, with a snapshot for late followers. One script appends an event to the topic's log and
+ * applies its changes to the topic's state; a follower loads the state and then applies every later event.
+ *   - no gap: events are numbered, the state has the number of its last event, and a follower that misses one reloads the state
+ *   - each process has its own cursor; after an outage it catches up from the log, or from the state if the log was trimmed
  *   - bounded: the log in events, the state in fields
- * Neighbours: TopicTail (the one connection all topics of a process are read by), TopicFollower (what one follower does).
- * For state that many processes hold in memory (catalogues, policies, revocations); work belongs into a mailbox.
+ * For state that many processes hold in memory (catalogues, policies, revocations); work belongs in a mailbox.
+ * Neighbours: TopicTail (one connection reads all topics of a process), TopicFollower (one follower).
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
@@ -34,7 +34,7 @@ export class TopicFull extends Schema.TaggedError<TopicFull>()("TopicFull", {
   }
 }
 
-/** An event and its changes are bounded in bytes. Nothing was published. */
+/** The event and its changes have more bytes than allowed. Nothing was published. */
 export class TopicEventTooLarge extends Schema.TaggedError<TopicEventTooLarge>()("TopicEventTooLarge", {
   topic: Schema.String,
   bytes: Schema.Int,
@@ -58,7 +58,7 @@ export class Topics extends Context.Service<
       topic: Topic<A, S>,
       handlers: Handlers<A, S, E, R>
     ) => Effect.Effect<Subscription, RedisError | E, R | Scope.Scope>
-    /** Milliseconds since the reader of all topics was last answered; while all is well at most 20,000. 0: nothing is followed. */
+    /** Milliseconds since the last answer to the read of all topics; at most 20,000 while all is well. 0: nothing is followed. */
     readonly silentMillis: () => number
     /** Of the reader and all followers. */
     readonly supervision: Supervisor.Supervision
@@ -66,17 +66,17 @@ export class Topics extends Context.Service<
 >()("@eco2/core/topic/Topics") {}
 
 /**
- * Publishes an event, and changes the state with it; answers the log's entry id once Redis has both. One round trip.
- * TopicFull, TopicEventTooLarge, RedisRefused: nothing happened. RedisUnavailable: unknown; publishing again may tell the
- * event twice. Passes when Redis is full.
+ * Publishes an event and its changes; returns the log's entry id once Redis has both. One round trip. Works when Redis is full.
+ * TopicFull, TopicEventTooLarge, RedisRefused: nothing happened. RedisUnavailable: unknown; publishing again may deliver the
+ * event twice.
  */
 export const publish = <A, S>(topic: Topic<A, S>, event: NoInfer<A>): Effect.Effect<string, PublishError, Topics> =>
   Topics.use((topics) => topics.publish(topic, event))
 
 /**
- * Follows a topic until the scope closes. Resumes when the snapshot is applied: what is built on it is current before it
- * first answers. Then every event, one after the other, in order; the snapshot again where events were missed or could not
- * be read. Fails when the first snapshot cannot be had; later ones are tried until they can.
+ * Follows a topic until the scope closes. Returns when the first snapshot is applied, so that a service built on it starts with
+ * current state. Then applies every event in order; reloads the snapshot when events were missed or unreadable. Fails when the
+ * first snapshot cannot be loaded; later loads are retried.
  */
 export const follow = <A, S, E = never, R = never>(
   topic: Topic<A, S>,
@@ -120,7 +120,7 @@ const publishScript = Script.make({
   numberOfKeys: 3,
   reply: Schema.Tuple([Schema.Literals(["published", "full"]), Schema.String])
 })
-/** The driver sends a command again for ten seconds at most. */
+/** How long a publish is remembered; the driver resends a command for ten seconds at most. */
 const rememberMillis = 60_000
 
 const changeWords = <A, S>(topic: Topic<A, S>, change: Change<S>): Effect.Effect<ReadonlyArray<string>> => {

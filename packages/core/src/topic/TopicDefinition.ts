@@ -1,25 +1,25 @@
 /**
- * TopicDefinition: a topic as its publisher and its followers know it: what an event is, and what it changes in the topic's
- * state. Pure. Given out by Topic.
+ * TopicDefinition: the declaration of a topic, shared by publisher and followers: the schema of an event, and the changes it
+ * makes to the topic's state. Pure. Exported by Topic.
  */
 import { Effect, Schema } from "effect"
 import * as Keys from "../redis/Keys.ts"
 
-/** What an event does to the topic's state. */
+/** One change that an event makes to the topic's state. */
 export type Change<S> =
   | { readonly _tag: "Set"; readonly field: string; readonly value: S }
   | { readonly _tag: "Remove"; readonly field: string }
   | { readonly _tag: "Clear" }
-/** A field, not empty, gets a value. */
+/** Sets a field; its name is not empty. */
 export const set = <S>(field: string, value: S): Change<S> => ({ _tag: "Set", field, value })
 export const remove = (field: string): Change<never> => ({ _tag: "Remove", field })
-/** All fields there were go, these come. */
+/** Replaces all fields with these. */
 export const replace = <S>(entries: Iterable<readonly [field: string, value: S]>): ReadonlyArray<Change<S>> => [
   { _tag: "Clear" },
   ...Array.from(entries, ([field, value]) => set(field, value))
 ]
 
-/** A topic as both sides know it. `S` is a value of its state; never where its owner keeps the state elsewhere. */
+/** `S`: a value of the topic's state; `never` when its owner keeps the state elsewhere. */
 export interface Topic<A, S = never> {
   readonly name: string
   readonly encode: (event: A) => Effect.Effect<string>
@@ -33,10 +33,10 @@ export interface Topic<A, S = never> {
 
 /**
  * - `name`: words with dots between
- * - `state`: what a value is, and what an event changes. Left out: followers load their snapshot from where its owner
- *   keeps it, which must be written before the event is published
- * - `history`: events the log keeps, about; who is further behind takes the state. Default 1,000
- * - `fields`: how many the state may have. Default 10,000
+ * - `state`: the schema of a value, and the changes of an event. Left out: the owner keeps the state elsewhere, writes it before
+ *   it publishes the event, and followers load their snapshot from there
+ * - `history`: about how many events the log keeps; a follower further behind reloads the state. Default 1,000
+ * - `fields`: how many fields the state may have. Default 10,000
  */
 export const make = <A, S = never>(
   name: string,

@@ -1,7 +1,7 @@
 /**
- * TopicFollower: what one follower of a topic does, in a fiber of its own, so that a slow one holds nobody up. It is at a
- * place (count and entry id of the last event in what it knows) and takes the next event only; where another comes, the
- * state again. Its queue is bounded and drops the oldest, which the count shows like any other gap.
+ * TopicFollower: one follower of a topic, in its own fiber, so that a slow follower delays no other. Its cursor is the number
+ * and entry id of the last event it applied. It applies only the next number; after a gap it reloads the state. Its queue is
+ * bounded and drops the oldest entry, which shows as a gap.
  */
 import { Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
@@ -20,32 +20,32 @@ import type { Entry, TopicTail } from "./TopicTail.ts"
 
 export interface Handlers<A, S, E = never, R = never> {
   /**
-   * The whole state, in place of all that was known. Of a topic without a state of its own the map is empty: read what the
-   * owner keeps; events published meanwhile are told afterwards, so they must bear being told of what is known already.
+   * Replaces what is known with the whole state. For a topic without its own state the map is empty: load the state from its
+   * owner. Events published meanwhile follow, so applying an event that the state already contains must be harmless.
    */
   readonly snapshot: (state: ReadonlyMap<string, S>) => Effect.Effect<void, E, R>
-  /** The next event. A defect is said, and the snapshot taken again. */
+  /** Applies the next event. A defect is logged, and the snapshot is loaded again. */
   readonly event: (event: A) => Effect.Effect<void, never, R>
 }
 
 export interface Subscription {
   /**
-   * Milliseconds since what is known here was certainly all: since the last answered read, or since a gap was seen that is
-   * not closed yet. While all is well at most 20,000, the longest a read takes; a broken connection is heard of at once
-   * (`blind`), one that falls silent after 25 s.
+   * Milliseconds since this process certainly knew every event: since the last answered read, or since an open gap was seen. At
+   * most 20,000 while all is well (the longest read). A broken connection is detected at once (`blind`), a silent one after
+   * 25 s.
    */
   readonly ageMillis: () => number
-  /** Whether events are known not to arrive now, or a snapshot is due. */
+  /** Whether the read is broken, or a snapshot must be loaded. */
   readonly blind: () => boolean
   /**
-   * Resumes once all that was published before is known here: for who must not answer by what a process knew before it was
-   * frozen. One command; waits as long as the snapshot does, so it needs a deadline.
+   * Returns once every event published before the call is applied here, for callers that must not answer from state that became
+   * stale while the process was frozen. One command; it may wait for a snapshot, so give it a deadline.
    */
   readonly caughtUp: Effect.Effect<void, RedisError>
 }
 
 const queueCapacity = 1_024
-/** From one snapshot taken again to the next; also how long a failed one waits. */
+/** Least time between two loads of a snapshot, failed ones included. */
 const loadSpacingMillis = 1_000
 const lookAgain = Duration.millis(5)
 
@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
   const loads = Metric.withAttributes(topicLoads, { topic: topic.name })
   const said = Effect.annotateLogs({ topic: topic.name })
   let place: Head = { count: 0, id: "0-0" }
-  /** Since when what is known may lack something. */
+  /** Since when events may be missing; null: none is. */
   let staleSince: number | null = now()
   let loadedAt = -Infinity
   let leave: (() => void) | undefined
@@ -90,12 +90,12 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
   })
 
   const load = Effect.fnUntraced(function* () {
-    // where others here follow it already, the read may be past the state we are about to get
+    // another follower here may have read beyond the state that we are about to load
     if (tail.reads(topic.name)) join(place)
     const { fields, head } = yield* redis
       .send("HGETALL", Keys.topic(topic.name).state)
       .pipe(Effect.flatMap(decodeState))
-    // heard from here on: what is published while the snapshot is applied waits in the queue
+    // from here on, events published while the snapshot is applied wait in the queue
     join(head)
     const state = new Map<string, S>()
     for (const [name, text] of fields) {
@@ -113,7 +113,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
         )
       )
     }
-    // a gap that shows from now on is another one; nobody has caught up while the snapshot is applied
+    // a gap seen from now on is a new one; count -1: `caughtUp` waits until the snapshot is applied
     staleSince = null
     place = { ...place, count: -1 }
     yield* handlers.snapshot(state).pipe(Effect.onError(() => Effect.sync(stale)))
@@ -146,7 +146,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
   )
 
   const take = Effect.fnUntraced(function* (entry: Entry) {
-    // in the snapshot already
+    // the snapshot contains it
     if (!isBefore(place.id, entry.id)) return
     const count = Number(field(entry.fields, "n"))
     if (count !== place.count + 1) return stale()
@@ -164,7 +164,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
 
   let begun = false
   const loop = Effect.suspend(() => {
-    // what it died of is not known to have been applied
+    // the event during which the loop failed may not be applied
     if (begun) stale()
     begun = true
     return Effect.forever(

@@ -1,18 +1,18 @@
 /**
- * TopicState: a topic's state as Redis has it: one hash, of which the field "" says how far it goes. Written by publish.lua,
- * read whole by a follower (TopicFollower), so that place and fields fit together without a script.
+ * TopicState: a topic's state in Redis: one hash, whose field "" names the last event it contains. publish.lua writes it;
+ * TopicFollower reads it with one HGETALL, so that this place and the fields are consistent without a script.
  */
 import { Effect, Schema } from "effect"
 import * as Pairs from "../redis/Pairs.ts"
 import { decodeReply } from "../redis/RedisClient.ts"
 import type { RedisReplyInvalid } from "../redis/RedisError.ts"
 
-/** How many events there have been, and the log's entry id of the last. */
+/** The number of events so far, and the log's entry id of the last. */
 export interface Head {
   readonly count: number
   readonly id: string
 }
-/** Nothing was ever published. */
+/** The head of a topic without events. */
 const start: Head = { count: 0, id: "0-0" }
 
 export const headField = ""

@@ -1,8 +1,8 @@
 /**
- * TopicTail: one blocking read for all topics a process follows; they share the tag `{fleet}`, so on a Cluster too.
- * It reads on from where it is and hands entries over; whether one is missing is the follower's to tell (they are counted).
- * After an interruption it looks whether its place is still in the log: where it is not, trimmed or lost with the server,
- * followers are told to take the state again. Idle it costs three commands a minute, and none while nothing is followed.
+ * TopicTail: one blocking read for all topics that a process follows, on a Cluster too, because their keys share the tag
+ * `{fleet}`. It reads on from its cursors and passes entries to the followers, which detect gaps by the event numbers. After an
+ * interruption it checks that each cursor is still in the log; if not (trimmed, or the server lost data), followers reload the
+ * state. Costs three commands a minute when idle, none while nothing is followed.
  */
 import { Duration, Effect, Queue, Schema } from "effect"
 import type { Scope } from "effect"
@@ -13,7 +13,7 @@ import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
 import { decodeHead, headField } from "./TopicState.ts"
 
-/** One published event as the log has it. */
+/** One published event in the log. */
 export interface Entry {
   readonly id: string
   readonly fields: ReadonlyArray<string>
@@ -21,16 +21,16 @@ export interface Entry {
 
 export interface Listener {
   readonly entry: (entry: Entry) => void
-  /** The log does not continue where this process had come to. */
+  /** The log no longer contains this process's cursor: events may be missing. */
   readonly gap: () => void
 }
 
 export interface TopicTail {
   readonly reads: (name: string) => boolean
-  /** Reads the topic on from `cursor`, or from where others here have come to; the listener drops what it knows. Answers how to leave. */
+  /** Reads from `cursor`, or from another listener's cursor; the listener skips known entries. Returns how to leave. */
   readonly join: (name: string, cursor: string, listener: Listener) => () => void
   readonly silentMillis: () => number
-  /** Whether the read is broken now, as far as is known. */
+  /** Whether the last read failed. */
   readonly interrupted: () => boolean
 }
 
@@ -55,18 +55,18 @@ export const make = Effect.fnUntraced(function* (
   const fork = Effect.runForkWith(yield* Effect.context<never>())
   const decodeTail = decodeReply("XREAD", TailReply)
   const decodeRange = decodeReply("XRANGE", Entries)
-  /** By the log's key. */
+  /** Keyed by the log's key. */
   const topics = new Map<string, Followed>()
   const wake = yield* Queue.sliding<void>(1)
   let answeredAt = now()
   const follow = ReadLoop.make({ begins: "topic events do not arrive", ends: "topic events arrive again" })
-  /** The read under way; another object each time. */
+  /** The running read; a new object for each read. */
   let running: { readonly unblock: Effect.Effect<void> } | null = null
 
   const catchUp = Effect.fnUntraced(function* () {
     for (const [log, topic] of topics) {
       const { cursor } = topic
-      // before the first event there is nothing to lose
+      // no event yet: none can be missing
       if (cursor === "0-0") continue
       const here = yield* redis.send("XRANGE", log, cursor, cursor).pipe(Effect.flatMap(decodeRange))
       if (here.length > 0) continue
@@ -79,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
   const loop = Effect.scoped(
     Effect.gen(function* () {
       const reader = yield* redis.reader(Keys.fleet)
-      // what a read brought before this loop died may be with nobody: the followers count
+      // entries read just before this loop failed may be lost; followers see the gap by the event numbers
       const read = Effect.suspend(() => {
         const asked = [...topics]
         running = { unblock: reader.unblock }
@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function* (
           "XREAD",
           "COUNT",
           mostEntries,
-          // after an interruption the first is answered at once: only that tells that it is over
+          // after an interruption the first read does not block: its answer tells that the outage is over
           ...(follow.isInterrupted() ? [] : ["BLOCK", blockMillis]),
           "STREAMS",
           ...asked.map(([log]) => log),
@@ -138,7 +138,7 @@ export const make = Effect.fnUntraced(function* (
         topics.set(log, { name, cursor, listeners: new Set([listener]) })
         Queue.offerUnsafe(wake, undefined)
         const ask = running
-        // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
+        // repeated until the read ends: on its other connection, the first unblock may arrive before the read does
         if (ask !== null)
           fork(Effect.repeat(Effect.andThen(ask.unblock, Effect.sleep(unblockAgain)), { while: () => running === ask }))
       } else known.listeners.add(listener)

@@ -1,10 +1,10 @@
 -- packages/core/src/limit/scripts/breaker-ask.lua
--- Tells the state of a breaker and, of an open one whose time is over, lets one caller of the fleet probe. One script, so that
--- it is one only. Asked again with the same token, it is the same probe.
+-- Returns the state of a breaker; when its open time is over, admits one caller of the fleet as the probe. One script, so that
+-- only one is admitted. A repeated call with the same token is the same probe.
 -- KEYS[1]  hash    the breaker, as in breaker.lua
 -- ARGV[1]  int     clock offset, milliseconds
--- ARGV[2]  text    token to probe under, "" to look only
--- ARGV[3]  int     lease of a probe, milliseconds: whoever dies over it is succeeded then
+-- ARGV[2]  text    token of the probe, "" to read only
+-- ARGV[3]  int     lease of a probe, milliseconds; after it another caller may probe
 -- reply    {"closed", 0} | {"open", ms left} | {"half-open", ms until its probe's lease is over} | {"probe", 0}
 -- cost     O(1)
 local token = ARGV[2]

@@ -1,15 +1,15 @@
 -- packages/core/src/limit/scripts/breaker-report.lua
--- Records how a call behind a breaker went, and opens or closes it. One script, so that one failure is counted once (by its
--- id, also when sent twice), and that only who probes decides how a probe ended.
+-- Records the result of a call behind a breaker, and opens or closes the breaker. One script, so that a failure is counted once
+-- (by its id, also when sent twice), and only the probe's holder reports the probe's result.
 -- KEYS[1]  hash    the breaker, as in breaker.lua
 -- ARGV[1]  int     clock offset, milliseconds
--- ARGV[2]  text    failed | trip (open at once) | well | nothing (a probe that came to no call)
--- ARGV[3]  uuid    id of the call; of a probe its token
--- ARGV[4]  int     failures that open it
--- ARGV[5]  int     within so long, milliseconds
--- ARGV[6]  int     how long it opens the first time, milliseconds; twice as long each time in a row
--- ARGV[7]  int     at most so long, milliseconds
--- ARGV[8]  int     calls of this process that went well since its last report
+-- ARGV[2]  text    failed | trip (open at once) | well | nothing (a probe that made no call)
+-- ARGV[3]  uuid    id of the call; for a probe its token
+-- ARGV[4]  int     number of failures that opens it
+-- ARGV[5]  int     window in which they are counted, milliseconds
+-- ARGV[6]  int     how long it opens the first time, milliseconds; doubled each time in a row
+-- ARGV[7]  int     longest time it opens, milliseconds
+-- ARGV[8]  int     successful calls of this process since its last report
 -- reply    {"closed" | "open" | "half-open", ms left, 1 if this report opened or closed it, else 0}
 -- cost     O(failures that open it)
 local kind, id = ARGV[2], ARGV[3]
@@ -41,7 +41,7 @@ if probe == id and probe ~= "" then
   return tell(0)
 end
 if open_until then
-  -- it has been decided; a failure that counts at once counts also while others probe
+  -- already open; a `trip` also counts while another fiber probes
   if kind == "trip" and now >= open_until and not string.find(failed, id, 1, true) then
     failed = int(now) .. ":0:" .. id
     return open()
@@ -61,7 +61,7 @@ for i, entry in ipairs(entries) do
   entries[i] = table.concat(entry, ":")
 end
 failed = table.concat(entries, " ")
--- many failures among more successes are the usual noise of many calls
+-- failures among more successes are normal when there are many calls
 if kind == "trip" or (#entries >= threshold and successes <= #entries) then return open() end
 redis.call("HSET", key, "failed", failed)
 redis.call("PEXPIRE", key, int(within))

@@ -1,13 +1,13 @@
 -- packages/core/src/limit/scripts/limit-look.lua
--- What there is to see of a limit, for operators. One script, so that all is of one moment. Writes nothing.
+-- Reads the state of a limit for operators. One script, so that all values are of one moment. Read-only.
 -- KEYS[1]  hash    state, as in limit-take
 -- KEYS[2]  list    times of the last grants, oldest first
 -- KEYS[3]  zset    the line
 -- KEYS[4]  zset    grants remembered, permits with their leases
 -- ARGV[1]  int     clock offset, milliseconds
--- reply    an array of ints: milliseconds a pause lasts yet · who waits · who is away until his time · window, milliseconds ·
---          requests allowed · requests granted in the window · units allowed · units charged · permits · permits held.
---          0 is allowed: any number, or not known, as nothing was granted lately
+-- reply    an array of ints: milliseconds left of a pause · waiters present · waiters away until their time · window,
+--          milliseconds · requests allowed · requests granted in the window · units allowed · units charged · permits allowed ·
+--          permits held. 0 allowed: no limit, or unknown because nothing was granted lately
 -- cost     O(log grants) look-ups in the list
 local state, grants, line, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local known = redis.call("HMGET", state, "until", "as")

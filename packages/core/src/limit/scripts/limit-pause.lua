@@ -1,6 +1,6 @@
 -- packages/core/src/limit/scripts/limit-pause.lua
--- Grants nothing of this limit for a while. One script, so that the longest pause asked for holds. Sent twice, it lasts
--- longer by the time between.
+-- Pauses a limit: no grants for a while. One script, so that the longest of concurrent pauses applies. Sent twice, the pause
+-- ends later by the time in between.
 -- KEYS[1]  hash    state, as in limit-take
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  int     how long from now, milliseconds

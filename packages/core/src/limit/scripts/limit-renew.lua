@@ -1,13 +1,13 @@
 -- packages/core/src/limit/scripts/limit-renew.lua
--- Renews the permits one process holds of a limit. One script, so that a permit whose lease is over is taken up again only
--- where nobody else has it by now (L1), and so that one given back meanwhile is not taken up again by its last renewal.
+-- Renews the permits that one process holds of a limit. One script, so that an expired permit is renewed only while a permit is
+-- free (L1), and so that a late renewal does not take a permit again that was given back.
 -- KEYS[1]   hash    state, as in limit-take
 -- KEYS[2]   zset    permits → lease expiry; negative: settled
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     lease, milliseconds
 -- ARGV[3]   int     permits held at once
 -- ARGV[4..] uuid    ids of the permits
--- reply     an array: ids of those that are lost
+-- reply     an array: ids of the lost permits
 -- cost      O(log permits) each
 local state, held = KEYS[1], KEYS[2]
 redis.call("ZREM", held, "") -- never refused

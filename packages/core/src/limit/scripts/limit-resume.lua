@@ -1,5 +1,5 @@
 -- packages/core/src/limit/scripts/limit-resume.lua
--- Lifts the pause of a limit. One script, so that a limit nobody has used is told from one that is not paused. Sent twice it
+-- Ends the pause of a limit. One script, so that an unknown limit is distinguished from one that is not paused. Sent twice, it
 -- answers the same.
 -- KEYS[1]  hash    state, as in limit-take
 -- ARGV[1]  int     clock offset, milliseconds
@@ -7,6 +7,6 @@
 -- cost     O(1)
 local state = KEYS[1]
 if redis.call("EXISTS", state) == 0 then return 0 end
--- not removed: a hash of this field alone would go, and the second send would find no limit
+-- set, not deleted: without its only field the hash would vanish, and a repeated call would find no limit
 redis.call("HSET", state, "until", int(now))
 return 1

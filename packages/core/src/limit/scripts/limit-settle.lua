@@ -1,18 +1,18 @@
 -- packages/core/src/limit/scripts/limit-settle.lua
--- Ends requests to one limit: gives a permit back, corrects the units charged to those used, leaves the line. One script, so
--- that a request is settled once. What was used beyond the estimate is charged now, however long ago the request was granted;
--- what was not used is taken off where it was charged. The request itself stays charged (L1).
+-- Ends requests to one limit: gives permits back, corrects the charged units to the used ones, leaves the line. One script, so
+-- that a request is settled once. Units used beyond the estimate are charged now, however long ago the request was granted;
+-- unused units are subtracted where they were charged. The request itself stays charged (L1).
 -- KEYS[1]   hash    state, as in limit-take
 -- KEYS[2]   zset    the line
--- KEYS[3]   zset    grants remembered, permits' leases; negative: settled
+-- KEYS[3]   zset    grants remembered, leases of permits; negative: settled
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     window, milliseconds
 -- ARGV[3..] four a request:
 --           uuid    its id
 --           text    name of the place to give back, "" for none
 --           int     units used, -1 = as many as were taken
---           int     units taken, for one that is not remembered any more
--- reply     an array: 1, or 0 for one that was settled before
+--           int     units taken, for a request no longer remembered
+-- reply     an array: 1, or 0 for a request settled before
 -- cost      O(log waiting) a request
 local state, line, held = KEYS[1], KEYS[2], KEYS[3]
 redis.call("ZREM", line, "") -- never refused

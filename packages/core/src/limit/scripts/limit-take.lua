@@ -1,15 +1,15 @@
 -- packages/core/src/limit/scripts/limit-take.lua
--- Takes permits of one limit, or places in its line. One script, so that of any number of processes none is granted what
--- another was (L1), and so that whoever came first is served first.
--- A request is granted when everybody who waits before it, and is there or due, could be granted too. Who is not granted is
--- told when to come again: those whose time is within their patience wait (`line`, by number), others are away until then
--- (`line`, by time) and keep their place under its name. Whoever is more than two seconds late holds nobody up, and is
--- still the first when he comes. Capacity nobody is there for goes to whoever is.
+-- Grants requests to one limit, or gives them a place in its line. One script, so that no two processes are granted the same
+-- capacity (L1), and the first to come is served first.
+-- A request is granted when all present or due waiters before it could be granted too. Otherwise it gets a time to come back:
+-- within its patience it waits (`line`, by number); beyond it, it is away until then (`line`, by time) and keeps its place under
+-- its name. A waiter more than two seconds late blocks nobody, and is still first when it comes. Unclaimed capacity goes to the
+-- next waiter present.
 -- KEYS[1]   hash    state: until (paused), tat (when bursts are spaced), seq, hold (mean life of a permit, ms), t0…t63 (units),
---                   as "window requests units permits" as it was declared at the last grant (for limit-look),
---                   w:<who> "seq due joined units" of those who wait, u:<id> "at waited bucket units" of those granted lately
+--                   as "window requests units permits", as declared at the last grant (for limit-look),
+--                   w:<who> "seq due joined units" of a waiter, u:<id> "at waited bucket units" of a recent grant
 -- KEYS[2]   list    times of the last grants, oldest first
--- KEYS[3]   zset    the line: number of those who are there; of those away, the time they are due, negative
+-- KEYS[3]   zset    the line: a waiter present by its number; one away by the time it is due, negative
 -- KEYS[4]   zset    grants remembered → until when; where permits are counted, their leases; negative: settled (limit.lua)
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     window, milliseconds
@@ -19,16 +19,16 @@
 -- ARGV[6]   int     permits held at once, 0 = any number
 -- ARGV[7]   int     lease of a permit, milliseconds
 -- ARGV[8..] four a request:
---           uuid    id of the request: sent again it is not charged again
---           text    name under which its place is kept for who comes back, "" for none
+--           uuid    id of the request; a repeated id is not charged again
+--           text    name under which its place is kept until it comes back, "" for none
 --           int     units it is expected to use
---           int     patience: milliseconds the caller is ready to wait
+--           int     patience: milliseconds the caller may wait
 -- reply     an array, one answer a request:
---           {"granted", at, waited ms} | {"wait", ms, paused}: come again then | {"booked", ms, paused}: come back then, the
---           place is kept | {"refused", ms, paused}: nothing is kept. paused is 1 while a pause lasts, else 0
--- cost      O(log waiting) a request while nothing is free, O(those who wait before it, at most 512) when something is
+--           {"granted", at, waited ms} | {"wait", ms, paused}: ask again then | {"booked", ms, paused}: ask again then, the
+--           place is kept | {"refused", ms, paused}: no place is kept. paused is 1 during a pause, else 0
+-- cost      O(log waiting) a request while nothing is free, else O(waiters before it, at most 512)
 local state, grants, line, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-redis.call("ZREM", line, "") -- never refused: who holds work must get its permits when Redis is full
+redis.call("ZREM", line, "") -- never refused: work in progress must get its permits when Redis is full
 local window, requests, burst, units_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local permits, lease = tonumber(ARGV[6]), tonumber(ARGV[7])
 local slack = slack_of(window)
@@ -37,7 +37,7 @@ local grace, most_ahead, lead = 2000, 256, 2000
 local kept = math.max(60000, whole)
 local remembered = permits > 0 and lease or math.max(units_limit > 0 and whole or 0, 30000)
 
--- what is long past
+-- drops expired entries
 for _, id in ipairs(redis.call("ZRANGEBYSCORE", held, int(-now), int(now), "LIMIT", 0, 20)) do
   redis.call("ZREM", held, id)
   redis.call("HDEL", state, "u:" .. id)
@@ -84,7 +84,7 @@ local function earliest(n, before, units)
   return at
 end
 
--- Those who are there, or due, before this number: how many, and their units. Late ones are not counted.
+-- The waiters present, or due, before this number: how many, and their units. Late ones are not counted.
 local function ahead(seq)
   local n, units = 0, 0
   local there = redis.call("ZRANGEBYSCORE", line, "(0", seq and "(" .. seq or "+inf", "LIMIT", 0, most_ahead)
@@ -125,7 +125,7 @@ end
 local function take(id, place, units, patience)
   local at, waited = string.match(redis.call("HGET", state, "u:" .. id) or "", "^(%d+) (%d+)")
   if at then return { "granted", tonumber(at), tonumber(waited) } end
-  if is_settled(held, id) then return { "refused", 0, 0 } end -- given up before this came; nobody hears it
+  if is_settled(held, id) then return { "refused", 0, 0 } end -- withdrawn before this arrived; nobody reads the answer
   local who = place ~= "" and place or id
   if units_limit > 0 then units = math.min(units, units_limit) else units = 0 end
   local seq, due, joined = string.match(redis.call("HGET", state, "w:" .. who) or "", "^(%d+) (%d+) (%d+)")
@@ -140,7 +140,7 @@ local function take(id, place, units, patience)
       return grant(id, joined, units)
     end
   end
-  -- an estimate: after all who stand before it, those who are away until an earlier time too
+  -- an estimate: after all waiters before it, also those away until an earlier time
   local n = redis.call("ZCOUNT", line, "(0", seq and "(" .. seq or "+inf")
     + redis.call("ZCOUNT", line, due and "(" .. int(-due) or "-inf", int(grace - now))
   time = math.max(time, earliest(n, n * units, units))
@@ -157,11 +157,11 @@ local function take(id, place, units, patience)
   keep_for(state, millis + kept)
   keep_for(line, millis + kept)
   if millis <= patience then return { "wait", millis, paused } end
-  -- Somewhat before its time: who is there then is served to the millisecond. Where units are settled below their estimate it
-  -- goes faster than was thought: the longer the wait, the earlier one comes to see.
+  -- Comes back a little early: a waiter present at its time is served to the millisecond. Units settled below their estimate
+  -- shorten the wait, so the longer the wait, the earlier it comes back.
   local early = math.min(lead, patience / 2)
   if units_limit > 0 then early = math.max(early, millis / 5) end
-  if paused == 1 and requests == 0 then early = 0 end -- nothing spaces those who wait: each comes some time after the pause
+  if paused == 1 and requests == 0 then early = 0 end -- nothing spaces these waiters: jitter spreads them after the pause
   return { "booked", math.max(1, math.floor(millis - early)), paused }
 end
 

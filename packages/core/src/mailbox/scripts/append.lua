@@ -1,6 +1,6 @@
 -- packages/core/src/mailbox/scripts/append.lua
--- Adds one message to a mailbox, or refuses it at capacity. One script, so that two senders do not both take the last place.
--- KEYS[1]  stream  the mailbox; its length is the depth, acknowledged entries being deleted
+-- Adds one message to a mailbox, or refuses it at capacity. One script, so that two senders cannot both take the last place.
+-- KEYS[1]  stream  the mailbox; its length is the depth, because acknowledged entries are deleted
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  int     capacity, entries
 -- ARGV[3]  text    message type

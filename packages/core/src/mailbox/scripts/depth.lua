@@ -1,15 +1,15 @@
 -- packages/core/src/mailbox/scripts/depth.lua
--- How full a partition's mailboxes are, in one call for all of them: what /metrics and operators read. Read-only.
+-- Reads how full the mailboxes of a partition are, in one call for all, for /metrics and operators. Read-only.
 -- KEYS[1]   root   eco2:{p}
 -- ARGV[1]   int    clock offset, milliseconds
 -- ARGV[2]   text   consumer group
 -- ARGV[3..] text   mailboxes
--- reply     an array, a mailbox: {entries, entries in work, age of the oldest in milliseconds (0 = empty), jobs and messages that a
---           timer brings there within a minute, of the first thousand timers}
+-- reply     an array; for each mailbox {entries, entries in work, age of the oldest in milliseconds (0 = empty), jobs and
+--           messages on timers due there within a minute, among the first thousand timers}
 -- cost      O(mailboxes + timers due within a minute, 1000 at most)
 local reply = {}
 
--- what retries, parked rounds and delayed messages bring: work an autoscaler must not take for none
+-- retries, parked jobs and delayed messages that are due soon: an autoscaler must count this work
 local due = {}
 for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1] .. ":timers", "-inf", int(now + 60000), "LIMIT", 0, 1000)) do
   local home
@@ -29,7 +29,7 @@ for i = 3, #ARGV do
   if not pending.err then leased = pending[1] end
   local first = redis.call("XRANGE", key, "-", "+", "COUNT", 1)[1]
   if first then
-    -- the arrival is a field: an entry's id says when it was written, not when its work arrived
+    -- the arrival is a field: the entry's id has the time it was written, which may be later
     for f = 1, #first[2], 2 do
       if first[2][f] == "ts" then age = math.max(0, now - tonumber(first[2][f + 1])) end
     end

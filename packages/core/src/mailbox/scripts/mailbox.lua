@@ -1,6 +1,6 @@
 -- packages/core/src/mailbox/scripts/mailbox.lua
--- Prelude of every script that moves entries of a partition's mailboxes: names, and the ways an entry comes and goes. Stands
--- below redis/scripts/clock.lua, whose names it uses.
+-- Prelude of every script that moves entries of a partition's mailboxes: names, and functions that add and remove entries.
+-- Stands below redis/scripts/clock.lua, whose names it uses.
 -- KEYS[1]  root    eco2:{p}; every key is built from it, so all share one slot
 -- ARGV[1]  int     clock offset, as in clock.lua
 -- reply    none (functions only)
@@ -9,8 +9,8 @@ local root = KEYS[1]
 local group = "workers"
 local function mailbox_key(name) return root .. ":mailbox:" .. name end
 
--- When Redis is full a script may go on writing once its first write has passed, and XACK is never refused (here it
--- acknowledges nothing). Transitions begin with it, so that the fleet drains; only submit and append may be refused.
+-- A full Redis refuses only a script's first write, and never XACK (here it acknowledges nothing). Transitions begin with it, so
+-- that a full Redis still lets jobs finish; only submit and append may be refused.
 local function pass_when_full()
   redis.call("XACK", root .. ":mailbox:", group, "0-0")
 end
@@ -21,7 +21,7 @@ local function take_off(name, entry)
   return redis.call("XDEL", mailbox_key(name), entry) == 1
 end
 
--- A message without a job goes back into its mailbox.
+-- Returns a message without a job to its mailbox.
 local function put_back(message)
   local asked = message.ask and { "ask", message.ask } or {}
   redis.call("XADD", mailbox_key(message.mailbox), "*", "type", message.type, "body", message.body,

@@ -1,7 +1,7 @@
 -- packages/core/src/mailbox/scripts/settle.lua
--- Ends one delivery of a message without a job: handled, put off, or given up. One script, so that the message is at
--- every moment in exactly one place (A1). Handled: XDEL = 1 is the test; put off and given up: only its present holder
--- may, told by the pending list.
+-- Ends one delivery of a message without a job: handled, delayed, or given up. One script, so that the message is always in
+-- exactly one place (A1). A success counts from any holder (XDEL = 1); delay and giving up only from the current holder, by
+-- the pending list.
 -- KEYS[1]  root    eco2:{p}
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  text    mailbox
@@ -10,7 +10,7 @@
 -- ARGV[5]  text    "handled" | "later" | "dead"
 -- ARGV[6]  int     later: delay, milliseconds; 0 = back into the mailbox at once
 -- ARGV[7]  text    later: uuid of the delayed message; dead: cause
--- ARGV[8]  text    later: {mailbox, type, body, attempts, ask (where it is one)} as json; dead: message
+-- ARGV[8]  text    later: {mailbox, type, body, attempts, ask (for an ask)} as json; dead: message
 -- ARGV[9]  int     attempts so far
 -- ARGV[10] int     LETTER_TTL, milliseconds
 -- reply    "settled" | "lost"
@@ -31,7 +31,7 @@ elseif outcome == "later" then
   redis.call("ZADD", root .. ":timers", now + tonumber(ARGV[6]), "m:" .. ARGV[7])
 elseif outcome == "dead" then
   local fields, sent = {}, body and body[2] or {}
-  for i = 1, #sent, 2 do -- what the entry itself says of attempts is older
+  for i = 1, #sent, 2 do -- the entry's own count of attempts is older
     if sent[i] ~= "attempts" then
       fields[#fields + 1] = sent[i]
       fields[#fields + 1] = sent[i + 1]

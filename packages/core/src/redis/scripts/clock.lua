@@ -7,6 +7,6 @@
 local clock = redis.call("TIME")
 local real_now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local now = real_now + tonumber(ARGV[1])
--- as text: Redis would print a number by its slow, general way each time it is an argument
+-- as text: Redis formats a number argument slowly, and would do so each time
 local function int(number) return string.format("%d", number) end
 local now_text = int(now)

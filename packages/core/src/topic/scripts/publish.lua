@@ -1,10 +1,10 @@
 -- packages/core/src/topic/scripts/publish.lua
--- Publishes one event: into the topic's log, and what it changes into the topic's state. One script, so that whoever reads
--- the state knows which events are in it, and nobody sees the one without the other.
+-- Publishes one event: appends it to the topic's log and applies its changes to the topic's state. One script, so that the
+-- state always names the last event it contains, and no reader sees one without the other.
 -- KEYS[1]  stream  {fleet}:topic:<name>:log
 -- KEYS[2]  hash    {fleet}:topic:<name>:state; the field "" is `<count> <entry id>` of the last event, the others the owner's
--- KEYS[3]  string  {fleet}:topic:<name>:sent:<token>: the entry id this call was answered with before
--- ARGV[1]  int     events the log keeps, about
+-- KEYS[3]  string  {fleet}:topic:<name>:sent:<token>: the earlier answer to this call, an entry id
+-- ARGV[1]  int     about how many events the log keeps
 -- ARGV[2]  int     fields the state may have
 -- ARGV[3]  int     how long the answer is remembered, milliseconds
 -- ARGV[4]  json    the event
@@ -39,7 +39,7 @@ while i <= #ARGV do
 end
 if fields > tonumber(ARGV[2]) then return { "full", string.format("%d", fields) } end
 
--- a full Redis refuses a script's first write only, and never this one: revocations and policies must get through
+-- a full Redis refuses only a script's first write, and never XACK: revocations and policies must get through
 redis.call("XACK", log, "nobody", "0-0")
 local count = tonumber(last and string.match(last, "^%d+") or "0") + 1
 local count_text = string.format("%d", count)
