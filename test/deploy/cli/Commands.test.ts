@@ -206,7 +206,7 @@ describe("eco2 dead", () => {
     const entry = await hand.send("XADD", dead, "*", "job", id, "stage", "vision", "cause", "Left", "last", 1)
     expect(await eco2("dead", "redrive", `scan.vision/${index}/${String(entry)}`)).toMatchObject({
       code: 1,
-      out: "0 redriven, 1 skipped (open, or gone already)",
+      out: "0 redriven, 1 skipped (their jobs are open, or the letters are gone)",
       err: expect.stringContaining("not every letter could be redriven")
     })
     await hand.send("DEL", dead)
