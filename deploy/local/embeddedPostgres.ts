@@ -26,12 +26,10 @@ const take = async () => {
   }
 }
 
-let stopping = false
+let isOpen = false
 const ended = new Promise<void>((resolve) => {
-  const stop = () => {
-    stopping = true
-    resolve()
-  }
+  // before it is open there is nothing to close: it ends at once, however long the opening would still take
+  const stop = () => (isOpen ? resolve() : process.exit(0))
   process.stdin.once("end", stop).once("close", stop).resume()
   process.once("SIGTERM", stop)
   // Ctrl-C at the terminal is for the owner, which ends us last
@@ -41,13 +39,12 @@ const ended = new Promise<void>((resolve) => {
 mkdirSync(folder, { recursive: true })
 const lock = await take()
 process.once("exit", lock.release)
-if (!stopping) {
-  const db = await PGlite.create({ dataDir: join(folder, "data") })
-  const server = new PGLiteSocketServer({ db, host: "127.0.0.1", port: Number(port), maxConnections: 20 })
-  await server.start()
-  process.stdout.write(`${JSON.stringify({ port: Number(server.getServerConn().split(":").at(-1)) })}\n`)
-  await ended
-  await server.stop()
-  await db.close()
-}
+const db = await PGlite.create({ dataDir: join(folder, "data") })
+isOpen = true
+const server = new PGLiteSocketServer({ db, host: "127.0.0.1", port: Number(port), maxConnections: 20 })
+await server.start()
+process.stdout.write(`${JSON.stringify({ port: Number(server.getServerConn().split(":").at(-1)) })}\n`)
+await ended
+await server.stop()
+await db.close()
 process.exit(0)
