@@ -125,23 +125,26 @@ describe("a stage's attempts", () => {
     })
   )
 
-  it.live("a job with a fence that this version cannot read is buried as JobUnreadable, and not begun again", () =>
-    Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const hand = yield* Fleet.byHand(client, "hand")
-      yield* client.run(Fleet.submit())
-      const [holding] = yield* hand.read("weigh")
-      const key = holding!.partition.job(holding!.id)
-      const odd = fenceWith(String(yield* client.send("HGET", key, "now")), { created: "yesterday" })
-      yield* client.send("HSET", key, "now", odd)
-      yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
-      const letters = yield* Fleet.until(Fleet.lettersOf(client, "parcel.weigh"), (all) => all.length > 0)
-      expect(letters).toMatchObject([{ cause: "JobUnreadable" }])
-      expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
-      // what is left of it goes with its letter
-      expect(yield* client.send("PTTL", key)).toBeGreaterThan(0)
-    })
-  )
+  for (const what of ["a fence that this version cannot read", "no fence at all"]) {
+    it.live(`a job with ${what} is buried as JobUnreadable, and not begun again`, () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const hand = yield* Fleet.byHand(client, "hand")
+        yield* client.run(Fleet.submit())
+        const [holding] = yield* hand.read("weigh")
+        const key = holding!.partition.job(holding!.id)
+        const now = String(yield* client.send("HGET", key, "now"))
+        const odd = what === "no fence at all" ? "?" : fenceWith(now, { created: "yesterday" })
+        yield* client.send("HSET", key, "now", odd)
+        yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+        const letters = yield* Fleet.until(Fleet.lettersOf(client, "parcel.weigh"), (all) => all.length > 0)
+        expect(letters).toMatchObject([{ cause: "JobUnreadable" }])
+        expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+        // what is left of it goes with its letter
+        expect(yield* client.send("PTTL", key)).toBeGreaterThan(0)
+      })
+    )
+  }
 
   it.live("an image stays until the last stage that reads it has committed, and is gone then", () =>
     Effect.gen(function* () {

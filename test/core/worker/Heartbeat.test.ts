@@ -27,6 +27,21 @@ describe("the look for consumers without a lease", () => {
     })
   )
 
+  it.live("A1 a look at the dead that an error broke off is made again with the next beat, not a minute later", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const ghost = yield* Fleet.byHand(client, "ghost")
+      const id = yield* client.run(Fleet.submit())
+      yield* ghost.take("weigh")
+      yield* client.send("DEL", Keys.alive)
+      let looks = 0
+      const breaking: BrokenRedis.Breaking = new Map([["pending", () => (++looks === 1 ? "unavailable" : undefined)]])
+      const values = { lease: Duration.millis(lease), shutdownGrace: Duration.millis(100) }
+      yield* BrokenRedis.working(redis.url, Fleet.parcelBehaviors(), { breaking, values })
+      yield* Fleet.until(client.run(Fleet.jobOf(id)), isDone)
+    })
+  )
+
   it.live("A1 looks go on every lease after a dead process was cleared, and find what its last read took late", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

@@ -61,6 +61,10 @@ export const make = Effect.fnUntraced(function* (
   let lastBeat = goodSince
   // the first look comes as soon as we may reap
   let lastLook = goodSince - lookMillis + leaseMillis
+  /** The next beat looks, not the next minute. */
+  const lookAgain = () => {
+    lastLook = millis() - lookMillis
+  }
   /** Mailboxes served at the last look; none is given up. */
   let lookedAt = 0
   let reconnects = redis.reconnects()
@@ -216,10 +220,11 @@ export const make = Effect.fnUntraced(function* (
       yield* workload.exclusively(Effect.forEach(orphans, (orphan) => adopt(...orphan), { discard: true }))
     }
     if (others.size > 0 && millis() - goodSince >= leaseMillis) {
-      yield* reapAll(yield* lease.condemn([...others]))
+      // null: a read did not end in time, and nothing was taken
+      if ((yield* reapAll(yield* lease.condemn([...others]))) === null) lookAgain()
     } else if (others.size > 0) {
-      // too early to judge them: the next beat looks again, not the next minute
-      lastLook = at - lookMillis
+      // too early to judge them
+      lookAgain()
     }
     return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
   })
@@ -228,6 +233,8 @@ export const make = Effect.fnUntraced(function* (
   const loop = Effect.gen(function* () {
     while (!left) {
       const next = yield* beat().pipe(
+        // a look may have been broken off
+        Effect.tapCause(() => Effect.sync(lookAgain)),
         Effect.tap(() => outage.over),
         Effect.catch((error) => Effect.as(outage.failed(error), Math.min(beatMillis, 1_000)))
       )
