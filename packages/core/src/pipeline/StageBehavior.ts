@@ -258,7 +258,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           Effect.catch((error) =>
             Effect.logError("entries could not be begun; they will be delivered again").pipe(
               Effect.annotateLogs({ stage: mailbox, error: error.message }),
-              Effect.andThen(Effect.sync(() => held.forEach(system.drop))),
+              Effect.andThen(Effect.sync(() => held.forEach(system.postpone))),
               Effect.as([])
             )
           )

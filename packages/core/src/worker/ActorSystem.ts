@@ -37,6 +37,8 @@ export class ActorSystem extends Context.Service<
     readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
     /** Frees the slot of a delivery that needs no work. */
     readonly drop: (delivery: Delivery) => void
+    /** Frees the slot of a delivery whose entry stays pending: the next beat takes it up again (A4). */
+    readonly postpone: (delivery: Delivery) => void
     /** Ends the attempt now beginning, for the reason `timeout`, if it is not settling after `millis`. */
     readonly watch: (delivery: Delivery, millis: number) => void
     /** Resumes when the delivery is the only one in work here; nothing is taken up beside it until it is over (A2). */
@@ -200,6 +202,10 @@ const make = Effect.fnUntraced(function* (role: string) {
       if (delivery.begun(fiber)) yield* Fiber.interrupt(fiber)
     }),
     drop: (delivery) => workload.finish(delivery),
+    postpone: (delivery) => {
+      workload.overlooked = true
+      workload.finish(delivery)
+    },
     watch: timeouts.watch,
     alone: (delivery) => workload.alone(delivery),
     reserve: (mailbox) => workload.reserve(mailbox),
