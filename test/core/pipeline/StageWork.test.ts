@@ -196,6 +196,20 @@ describe("a stage's attempts", () => {
     })
   )
 
+  it.live("A4 an entry whose begin was refused is begun again after the next beats, not a minute later", () =>
+    Effect.gen(function* () {
+      let refusals = 0
+      const breaking: BrokenRedis.Breaking = new Map([["begin", () => (++refusals === 1 ? "refused" : undefined)]])
+      const worker = yield* BrokenRedis.working(redis.url, Fleet.parcelBehaviors(), {
+        breaking,
+        values: { lease: Duration.millis(Fleet.lease), shutdownGrace: Duration.millis(100) }
+      })
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(refusals).toBeGreaterThan(1)
+    })
+  )
+
   it.live("J3 a handler's tells are sent once, with its commit, and not when it fails", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(
