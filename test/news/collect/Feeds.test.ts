@@ -152,9 +152,10 @@ onServer("a run of feeds", (database) => {
         yield* script(`CREATE FUNCTION info.refuse() RETURNS trigger LANGUAGE plpgsql AS
           $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '42501'; END $$;
           CREATE TRIGGER refuse BEFORE INSERT ON info.news_articles EXECUTE FUNCTION info.refuse();`)
-        const id = yield* news.submit(feeds)
         const refusals = Metric.value(Metric.withAttributes(Metrics.postgresErrors, { reason: "42501" }))
-        yield* until(refusals, ({ count }) => count > 0)
+        const { count: before } = yield* refusals
+        const id = yield* news.submit(feeds)
+        yield* until(refusals, ({ count }) => count > before)
         const versions = news.send("KEYS", "eco2:{news}:feed:*")
         expect(yield* versions).toEqual([])
         yield* script("DROP TRIGGER refuse ON info.news_articles")
