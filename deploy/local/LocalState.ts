@@ -5,6 +5,7 @@
  */
 import { mkdirSync, realpathSync } from "node:fs"
 import { join } from "node:path"
+import { CauseText } from "@eco2/core/telemetry"
 import { Effect, Schema } from "effect"
 import type { Scope } from "effect"
 import * as ProcessLock from "../../scripts/ProcessLock.mjs"
@@ -25,7 +26,7 @@ export class LocalStateUnusable extends Schema.TaggedError<LocalStateUnusable>()
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `cannot use ${this.directory}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `cannot use ${this.directory}: ${CauseText.of(this.cause)}`
   }
 }
 

@@ -1,6 +1,7 @@
 /** @eco2/core/telemetry: for what a process tells of itself: metrics, spans, readiness, loops that are kept running. */
 export { Readiness } from "./supervision/Readiness.ts"
 export * as Supervisor from "./supervision/Supervisor.ts"
+export * as CauseText from "./telemetry/CauseText.ts"
 export * as OutageLog from "./telemetry/OutageLog.ts"
 export { Gauges } from "./telemetry/Gauges.ts"
 export * as Metrics from "./telemetry/Metrics.ts"

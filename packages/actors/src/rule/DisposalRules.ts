@@ -5,6 +5,7 @@
  */
 import { readdir, readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
+import { CauseText } from "@eco2/core/telemetry"
 import { Context, Effect, Layer, Schema, SchemaIssue } from "effect"
 import { DisposalRule, ruleKeys } from "../domain/Disposal.ts"
 import type { Classification } from "../domain/Scan.ts"
@@ -50,7 +51,7 @@ const firstIssue = (file: string, error: Schema.SchemaError): DisposalRuleInvali
 }
 
 const unreadable = (file: string) => (cause: unknown) =>
-  new DisposalRuleInvalid({ file, field: "", reason: cause instanceof Error ? cause.message : String(cause) })
+  new DisposalRuleInvalid({ file, field: "", reason: CauseText.of(cause) })
 
 const load = Effect.fn("DisposalRules.load")(function* (directory: URL) {
   const entries = yield* Effect.tryPromise({

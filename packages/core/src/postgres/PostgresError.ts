@@ -4,8 +4,7 @@
  */
 import postgres from "postgres"
 import { Schema } from "effect"
-
-const said = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+import * as CauseText from "../telemetry/CauseText.ts"
 
 /** No usable answer (connection lost, silent or refused): the statement took effect or it did not. All of ours may run again. */
 export class PostgresUnavailable extends Schema.TaggedError<PostgresUnavailable>()("PostgresUnavailable", {
@@ -13,7 +12,7 @@ export class PostgresUnavailable extends Schema.TaggedError<PostgresUnavailable>
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `no answer from Postgres to ${this.statement}: ${said(this.cause)}`
+    return `no answer from Postgres to ${this.statement}: ${CauseText.of(this.cause)}`
   }
 }
 
@@ -84,7 +83,7 @@ export const ofDriver = (statement: string, cause: unknown): PostgresError => {
   // a driver's error without a code is a broken connection or a broken handshake
   return code === "" || isConnection(code)
     ? new PostgresUnavailable({ statement, cause })
-    : new PostgresRefused({ statement, code, constraint: null, reason: brief(said(cause)) })
+    : new PostgresRefused({ statement, code, constraint: null, reason: brief(CauseText.of(cause)) })
 }
 
 /** Whether the driver waited in vain for a connection: nothing can be said of the others it holds. */

@@ -3,6 +3,7 @@
  * Only RedisClient creates them; callers map them to their own errors or pass them on.
  */
 import { Schema } from "effect"
+import * as CauseText from "../telemetry/CauseText.ts"
 
 /** No usable answer (connection lost, silent or refused). Unknown whether the command ran. All scripts may be sent again. */
 export class RedisUnavailable extends Schema.TaggedError<RedisUnavailable>()("RedisUnavailable", {
@@ -10,7 +11,7 @@ export class RedisUnavailable extends Schema.TaggedError<RedisUnavailable>()("Re
   cause: Schema.Defect()
 }) {
   override get message() {
-    return `no answer from Redis to ${this.command}: ${this.cause instanceof Error ? this.cause.message : String(this.cause)}`
+    return `no answer from Redis to ${this.command}: ${CauseText.of(this.cause)}`
   }
 }
 
