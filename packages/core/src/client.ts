@@ -1,6 +1,6 @@
 /**
- * @eco2/core/client: for programs that submit jobs, tell and ask actors, watch and wait. It loads no handler and nothing that reads a
- * mailbox.
+ * @eco2/core/client: for programs that submit jobs, tell and ask actors, follow events and wait for results. It loads no handler
+ * and no reader of mailboxes.
  */
 export * as Actor from "./actor/Actor.ts"
 export * as Replies from "./actor/Replies.ts"

@@ -1,6 +1,6 @@
 /**
- * @eco2/core: durable actors and pipelines on Redis Streams, for slow, costly, rate-limited work in several steps. All a client has
- * and what a worker needs beside it. Knows nothing of waste, characters or news.
+ * @eco2/core: durable actors and pipelines on Redis Streams, for slow, costly, rate-limited work in several steps. Exports all
+ * of client.ts and what workers need. Knows nothing of waste, characters or news.
  */
 export * from "./client.ts"
 export * as BatchBehavior from "./actor/BatchBehavior.ts"

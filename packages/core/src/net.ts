@@ -1,4 +1,4 @@
-/** @eco2/core/net: for fetching what strangers named. */
+/** @eco2/core/net: for fetching URLs from untrusted sources. */
 export * as GuardedFetch from "./net/GuardedFetch.ts"
 export * as PublicAddress from "./net/PublicAddress.ts"
 export * as RetryAfter from "./net/RetryAfter.ts"

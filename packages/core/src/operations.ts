@@ -1,4 +1,4 @@
-/** @eco2/core/operations: for operators: what there is in the fleet, and what can be done about it. */
+/** @eco2/core/operations: for operators: lists and changes dead letters, jobs, processes and limits. */
 export * as DeadLetters from "./operations/DeadLetters.ts"
 export * as Fleet from "./operations/Fleet.ts"
 export * as JobList from "./operations/JobList.ts"

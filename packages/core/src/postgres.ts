@@ -1,4 +1,4 @@
-/** @eco2/core/postgres: for what is kept in PostgreSQL: the pool, typed statements, migrations. */
+/** @eco2/core/postgres: for data in PostgreSQL: the pool, typed statements, migrations. */
 export * as Migrations from "./postgres/Migrations.ts"
 export * as Postgres from "./postgres/Postgres.ts"
 export * as PostgresConfig from "./postgres/PostgresConfig.ts"

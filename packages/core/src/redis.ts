@@ -1,4 +1,4 @@
-/** @eco2/core/redis: for packages that keep data of their own in the same Redis: the connection, scripts, names of keys. */
+/** @eco2/core/redis: for packages with their own data in the same Redis: the connection, scripts, key names. */
 export * as EntryId from "./redis/EntryId.ts"
 export * as Keys from "./redis/Keys.ts"
 export * as KeyTable from "./redis/KeyTable.ts"

@@ -1,4 +1,4 @@
-/** @eco2/core/telemetry: for what a process tells of itself: metrics, spans, readiness, loops that are kept running. */
+/** @eco2/core/telemetry: for observing a process: metrics, spans, readiness, supervised loops. */
 export { Readiness } from "./supervision/Readiness.ts"
 export * as Supervisor from "./supervision/Supervisor.ts"
 export * as CauseText from "./telemetry/CauseText.ts"

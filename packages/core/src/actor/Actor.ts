@@ -1,8 +1,8 @@
 /**
- * Actor: a protocol, all a sender knows and all it may import; its behavior (actor/Behavior, actor/BatchBehavior) stands apart.
- * A `tell` is stored in the actor's mailbox and handled at least once; inside a stage it goes out with the stage's commit
- * instead, and is then sent exactly when the stage is recorded (J3). An `ask` is a tell somebody waits for, with a deadline
- * always (actor/Replies); its typed error comes back through the wire.
+ * Actor: the protocol of an actor, the only part a sender imports. Its handlers are elsewhere (Behavior, BatchBehavior).
+ * A `tell` is stored in the actor's mailbox and handled at least once; a stage sends it with its commit, exactly when the stage
+ * is recorded (J3). An `ask` is a message whose sender waits for the answer, always with a deadline (Replies); the handler's
+ * typed error is returned to the asker.
  */
 import { Duration, Effect, Schema } from "effect"
 import { Mailbox } from "../mailbox/Mailbox.ts"
@@ -27,7 +27,7 @@ export type Protocol = { readonly [type: string]: Tell<unknown> | Ask<unknown, u
 export type Payload<M> = M extends { readonly payload: Codec<infer A> } ? A : never
 export type Reply<M> = M extends { readonly reply: Codec<infer B> } ? B : never
 export type Refusal<M> = M extends { readonly error: Codec<infer E> } ? E : never
-/** The messages of a protocol that are told, and those that are asked. */
+/** The names of a protocol's tells, and of its asks. */
 export type Told<P extends Protocol> = { [K in keyof P & string]: P[K]["_tag"] extends "tell" ? K : never }[keyof P &
   string]
 export type Asked<P extends Protocol> = { [K in keyof P & string]: P[K]["_tag"] extends "ask" ? K : never }[keyof P &
@@ -36,7 +36,7 @@ export type Asked<P extends Protocol> = { [K in keyof P & string]: P[K]["_tag"] 
 /** A message without an answer. */
 export const tell = <A>(options: { readonly payload: Codec<A> }): Tell<A> => ({ _tag: "tell", ...options })
 
-/** A message with an answer: `reply`, or the `error` its handler fails with. Without `error` the handler cannot fail. */
+/** A message with an answer: `reply`, or the handler's `error`. Without `error` the handler cannot fail. */
 export const ask = <A, B, E = never>(options: {
   readonly payload: Codec<A>
   readonly reply: Codec<B>
@@ -44,11 +44,11 @@ export const ask = <A, B, E = never>(options: {
 }): Ask<A, B, E> => ({ _tag: "ask", payload: options.payload, reply: options.reply, error: options.error ?? never })
 const never: Codec<never> = Schema.Never
 
-/** Why an ask has no answer of its handler's. */
+/** Why an ask got no answer from its handler. */
 export type AskError = AskTimeout | AskFailed | ReplyTooLarge | MessageTooLarge | MailboxFull | RedisError
 
 export interface Actor<Name extends string, P extends Protocol> {
-  /** Also the mailbox's name. */
+  /** The actor's name, and its mailbox's. */
   readonly name: Name
   readonly protocol: P
   /** The message as it is stored; an invalid payload is a defect of the sender. */
@@ -63,13 +63,13 @@ export interface Actor<Name extends string, P extends Protocol> {
     payload: Payload<P[K]>
   ) => Effect.Effect<void, MessageTooLarge | MailboxFull | RedisError, Mailbox>
   /**
-   * Stores a message and waits for its answer, `deadline` at most, the way there included.
-   * - the message's own error: its handler refused, and says what that means
+   * Stores a message and waits for its answer, for `deadline` at most, sending included.
+   * - the message's own error: its handler failed; the error says what happened
    * - MessageTooLarge, MailboxFull, RedisFull: nothing happened
    * - ReplyTooLarge: it happened, and asking again would not help
    * - AskTimeout, AskFailed, RedisUnavailable: unknown; it may have happened, once or (after a crash) twice
    *
-   * Interrupted, it takes its message back if nobody has begun it; an answer that comes later is dropped and counted.
+   * An interrupted ask withdraws its message unless its handling has begun; a later answer is dropped and counted.
    */
   readonly ask: <K extends Asked<P>>(
     key: string,
@@ -128,7 +128,7 @@ export const make = <const Name extends string, P extends Protocol>(name: Name, 
       const read = outcome === "reply" ? wires.get(type)?.reply : wires.get(type)?.error
       if (read === undefined || read === null) return yield* failed(type, "it is not a message that is asked")
       const value = yield* Effect.mapError(read(body), (issue) => failed(type, `its answer is unreadable: ${issue}`))
-      // what the schema of this very message gave
+      // the schema of this message decoded it
       return outcome === "reply" ? (value as Reply<P[K]>) : yield* Effect.fail(value as Refusal<P[K]>)
     })
   }

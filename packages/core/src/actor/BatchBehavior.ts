@@ -1,10 +1,10 @@
 /**
- * BatchBehavior: an actor whose told messages are handled many at once: `size` of one type, or what came `within` a time after
- * the first. They are acknowledged together after the handler's success.
- * A batch that fails is tried one by one, so that only the bad message is retried or buried (Settlement); unless its error is
- * the whole batch's (`whole`: a store that is away), which is then every message's failure at once.
- * A half-filled batch holds its messages as any handler does: they count against the process's slots (back-pressure), belong
- * to it until acknowledged (A1), and are handled at once when it begins to stop (A5).
+ * BatchBehavior: handles told messages in batches: up to `size` messages of one type that arrive `within` a time after the
+ * first. A batch is acknowledged as a whole after the handler's success.
+ * The messages of a failed batch are tried one by one, so that only the bad message is retried or dead-lettered (Settlement).
+ * With an error that concerns the whole batch (`whole`, such as a store that is down) every message fails at once.
+ * The messages of an incomplete batch count against the process's slots (back-pressure), belong to the process until they are
+ * acknowledged (A1), and are handled at once when the process begins to stop (A5).
  */
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import type { Config } from "effect"
@@ -23,7 +23,7 @@ import * as Settlement from "./Settlement.ts"
 type Tagged = { readonly _tag: string }
 type Tells = { readonly [type: string]: Tell<unknown> }
 
-/** A handler a message; it gets one batch of them, none of them twice, in the order they came in from each partition. */
+/** One handler for each message type. It gets a batch without duplicates; messages of one partition are in order of arrival. */
 export type Handlers<P extends Protocol, E, R> = {
   readonly [K in keyof P]: (payloads: ReadonlyArray<Payload<P[K]>>) => Effect.Effect<void, E, R>
 }
@@ -34,16 +34,16 @@ type ServicesOf<H> = Effect.Services<Handled<H>>
 export interface Options<E> {
   /** Messages in a batch, 1 to 1000. */
   readonly size: number
-  /** How long the first message of a batch waits for others. */
+  /** How long the first message of a batch waits for more. */
   readonly within: Duration.Input
-  /** Batches at once in one process, the one being filled included; default 4. The process holds `size` messages for each. */
+  /** Batches at once in one process, incomplete ones included; default 4. The process holds up to `size` messages for each. */
   readonly concurrency?: number
   readonly retry?: Retry.Policy<E>
-  /** Errors that are no message's own: none of the batch is tried by itself. */
+  /** Whether an error concerns the whole batch, so that its messages are not tried one by one. */
   readonly whole?: (error: E) => boolean
 }
 
-/** One message in a batch. `gone`: its delivery was interrupted, others have it or it went back. */
+/** One message in a batch. `gone`: its delivery was interrupted; others have it, or it was returned to its mailbox. */
 interface Item {
   readonly delivery: Delivery
   readonly payload: unknown
@@ -62,7 +62,7 @@ export const layer = <Name extends string, P extends Tells, H extends Handlers<P
   make: Effect.Effect<H, EX, R>,
   options: Options<FailureOf<H>>
 ): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | ServicesOf<H> | ActorSystem | Mailbox | Policies> =>
-  // what the handlers say of themselves is put back: inside, only that errors have a tag matters
+  // the handlers' types are restored outside; inside, it matters only that errors have a tag
   serve(
     actor,
     make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,
@@ -87,14 +87,14 @@ const serve = <EX, R>(
       const settlement = yield* Settlement.make(actor, options.retry ?? Retry.policy())
       const handlers = yield* make
       const services = yield* Effect.context<unknown>()
-      // made before the mailbox is served, so that the orderly stop comes first: it waits for these fibers' work
+      // created before the mailbox is served, so that it closes after the stop, which waits for the work of these fibers
       const scope = yield* Scope.fork(yield* Scope.Scope)
       const batches = yield* Setting.integer(concurrencyVariable(actor.name), {
         default: options.concurrency ?? 4,
         min: 1,
         max: 1_000
       })
-      /** The batch of each type that still takes messages. */
+      /** The incomplete batch of each type. */
       const open = new Map<string, Batch>()
 
       const handle = (type: string, items: ReadonlyArray<Item>) =>
@@ -108,7 +108,7 @@ const serve = <EX, R>(
       const done = (items: ReadonlyArray<Item>) =>
         Effect.forEach(items, ({ settled }) => Deferred.succeed(settled, undefined), { discard: true })
 
-      /** A success is acknowledged for all that were handled, also those lost meanwhile: it counts from anyone who held them. */
+      /** Acknowledges all handled messages, also those lost meanwhile: a success counts from any process that held them. */
       const attempt = (type: string, items: ReadonlyArray<Item>): Effect.Effect<void> =>
         Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(Effect.exit(restore(handle(type, items))), (exit) => {
@@ -157,7 +157,7 @@ const serve = <EX, R>(
           const items = present(batch.items)
           if (items.length > 0) yield* attempt(type, items)
         }).pipe(
-          // a bug around the handler: all deliveries end, one tells of it, and what is still pending is adopted anew (A4)
+          // a defect outside the handler: all deliveries end, one reports it, and pending messages are adopted again (A4)
           Effect.onExit((exit) =>
             Effect.suspend(() => {
               close(type, batch)
@@ -182,7 +182,7 @@ const serve = <EX, R>(
           })
         })
 
-      /** Waits until the message is settled in its batch, or leaves the batch. The last to leave ends the handler. */
+      /** Waits until the message is settled in its batch. When interrupted it leaves the batch; an empty batch is interrupted. */
       const inBatch = (batch: Batch, item: Item): Effect.Effect<void> =>
         Effect.onInterrupt(Deferred.await(item.settled), () =>
           Effect.suspend(() => {

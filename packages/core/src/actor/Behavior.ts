@@ -1,9 +1,9 @@
 /**
- * Behavior: how an actor's messages are handled. Handlers run side by side, in this process and in others; what they share
- * is the store, and it decides.
- * A told message that fails is tried again and given up as Settlement says. One that is asked is not: whoever asked gets its
- * handler's error at once and decides; the answer goes out before the message is acknowledged, so that a crash between the
- * two answers twice and not never. What nobody waits for any more is not begun.
+ * Behavior: the handlers of an actor's messages. Handlers run concurrently, in this process and in others; they share only the
+ * store, which must resolve conflicts.
+ * A failed tell is retried or given up by Settlement. A failed ask is not: its asker gets the handler's error at once and
+ * decides. The answer is sent before the message is acknowledged, so that a crash in between answers twice, never not at all.
+ * An ask whose deadline is over is not begun.
  */
 import { Effect, Exit, Layer, Metric, Schema } from "effect"
 import type { Cause, Config } from "effect"
@@ -25,18 +25,18 @@ import * as Settlement from "./Settlement.ts"
 
 type Tagged = { readonly _tag: string }
 
-/** A handler a message: of what is told it answers nothing and may fail, of what is asked it gives the reply or the error. */
+/** One handler for each message: for a tell it returns nothing and may fail, for an ask it returns the reply or the error. */
 export type Handlers<P extends Protocol, E, R> = {
   readonly [K in keyof P]: K extends Asked<P>
     ? (payload: Payload<P[K]>) => Effect.Effect<Reply<P[K]>, Refusal<P[K]>, R>
     : (payload: Payload<P[K]>) => Effect.Effect<void, E, R>
 }
 type Handled<H> = H[keyof H] extends (payload: never) => infer A ? A : never
-/** What handlers fail with, and what they need around them. */
+/** The errors of handlers, and the services they need. */
 type FailureOf<H> = Effect.Error<Handled<H>> & Tagged
 type ServicesOf<H> = Effect.Services<Handled<H>>
 
-/** The environment variable that sets how many messages one process handles at once: `character.save` → CHARACTER_SAVE_CONCURRENCY. */
+/** The environment variable for the concurrency in one process: `character.save` → CHARACTER_SAVE_CONCURRENCY. */
 export const concurrencyVariable = (mailbox: string): string =>
   `${mailbox.replace(/[.-]/g, "_").toUpperCase()}_CONCURRENCY`
 
@@ -44,7 +44,7 @@ export const concurrencyVariable = (mailbox: string): string =>
  * Serves an actor's mailbox with these handlers while the layer lives.
  * - `make` builds the handlers once
  * - `concurrency`: messages at once in one process; default 20
- * - `retry`: of told messages; what is asked is its asker's to try again
+ * - `retry`: the policy for tells; an ask is retried only by its asker
  */
 export const layer = <Name extends string, P extends Protocol, H extends Handlers<P, Tagged, unknown>, EX, R>(
   actor: Actor<Name, P>,
@@ -55,7 +55,7 @@ export const layer = <Name extends string, P extends Protocol, H extends Handler
   EX | RedisError | Config.ConfigError,
   R | ServicesOf<H> | ActorSystem | Mailbox | Replies | Policies
 > =>
-  // what the handlers say of themselves is put back: inside, only that errors have a tag matters
+  // the handlers' types are restored outside; inside, it matters only that errors have a tag
   serve(
     actor,
     make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,

@@ -1,8 +1,8 @@
 /**
- * Replies: how answers to `ask` find their way back. A process has one stream for all answers to it, made at its first ask and
- * renewed while it lives; whoever handles a message appends to it, and one reader here hands each answer to its call.
- * Every call has a deadline, kept by one timer for all. An answer nobody waits for (late, or told twice) is dropped and
- * counted; a message whose call is over is taken back, and one past its deadline is not begun (actor/Behavior).
+ * Replies: returns the answers of asks to their callers. A process has one stream for its answers, created at its first ask and
+ * renewed while the process runs. The handling process appends to it, and one reader here completes the calls.
+ * Every call has a deadline; one timer serves all. A late or repeated answer is dropped and counted; the message of an ended
+ * call is withdrawn, and one past its deadline is not begun (Behavior).
  */
 import { Context, Deferred, Effect, Layer, Metric, Schema, Scope } from "effect"
 import { randomUUID } from "node:crypto"
@@ -19,7 +19,7 @@ import { ReadReply } from "../mailbox/Delivery.ts"
 import * as DueTimer from "../clock/DueTimer.ts"
 import * as Supervisor from "../supervision/Supervisor.ts"
 
-/** No answer came in time. Unknown: the message may be handled, or may have been. */
+/** No answer came in time. Unknown: the message may have been handled, or may still be. */
 export class AskTimeout extends Schema.TaggedError<AskTimeout>()("AskTimeout", {
   actor: Schema.String,
   type: Schema.String,
@@ -29,7 +29,7 @@ export class AskTimeout extends Schema.TaggedError<AskTimeout>()("AskTimeout", {
     return `${this.actor} did not answer ${this.type} within ${this.millis} ms`
   }
 }
-/** The handler could not answer: a bug, or versions that do not understand each other. Unknown whether it did anything. */
+/** The handler could not answer: a defect, or incompatible versions. Unknown whether it did anything. */
 export class AskFailed extends Schema.TaggedError<AskFailed>()("AskFailed", {
   actor: Schema.String,
   type: Schema.String,
@@ -39,7 +39,7 @@ export class AskFailed extends Schema.TaggedError<AskFailed>()("AskFailed", {
     return `${this.actor} could not answer ${this.type}: ${this.reason}`
   }
 }
-/** The message was handled, and its answer is larger than what may travel. */
+/** The message was handled, but its answer is larger than allowed. */
 export class ReplyTooLarge extends Schema.TaggedError<ReplyTooLarge>()("ReplyTooLarge", {
   actor: Schema.String,
   type: Schema.String,
@@ -50,19 +50,19 @@ export class ReplyTooLarge extends Schema.TaggedError<ReplyTooLarge>()("ReplyToo
   }
 }
 
-/** reply, error: JSON text · failed: why · large: how many bytes. */
+/** reply, error: JSON text · failed: the reason · large: the number of bytes. */
 export interface Answer {
   readonly outcome: "reply" | "error" | "failed" | "large"
   readonly body: string
 }
-/** Whom to answer, as it stands in an asked message. */
+/** The asker, as named in the message. */
 export interface Asker {
   readonly process: string
   readonly call: string
-  /** When nobody waits any more, epoch milliseconds of Redis's clock. */
+  /** When the asker stops waiting, epoch milliseconds by Redis's clock. */
   readonly due: number
 }
-/** The `ask` field of a message: `<process> <call> <due>`; null where nobody asks, or it makes no sense. */
+/** Parses the `ask` field of a message, `<process> <call> <due>`; null when it is missing or malformed. */
 export const askerOf = (field: string | undefined): Asker | null => {
   const [, process, call, due] = /^([0-9a-f-]{36}) (\d+) (\d+)$/.exec(field ?? "") ?? []
   return process === undefined || call === undefined ? null : { process, call, due: Number(due) }
@@ -77,9 +77,9 @@ export class Replies extends Context.Service<
       message: Message,
       deadlineMillis: number
     ) => Effect.Effect<Answer, AskTimeout | MessageTooLarge | MailboxFull | RedisError>
-    /** Answers a call. False: nobody waits there any more. May be sent twice: the second is dropped by who asked. */
+    /** Answers a call. False: the asker is gone. May be sent twice; the asker drops the second answer. */
     readonly answer: (asker: Asker, answer: Answer) => Effect.Effect<boolean, RedisError>
-    /** Null while answers can be read, or none is asked for; else what is wrong. */
+    /** Null while answers can be read, or nothing was asked; else what is wrong. */
     readonly trouble: () => string | null
   }
 >()("@eco2/core/actor/Replies") {}
@@ -95,9 +95,9 @@ const replyScript = Script.make({
   reply: Schema.Literals([0, 1])
 })
 
-/** Longer than other reads, for the idle budget; a connection gone silent costs answers for as long, which callers have deadlines for. */
+/** Longer than other reads, to save commands when idle. A silent connection is detected later, but callers have deadlines. */
 const blockMillis = 30_000
-/** The stream outlives its process by this; a renewal is looked at between reads, so that one may fail. */
+/** How long the stream outlives its process; long enough that one renewal, made between reads, may fail. */
 const ttlMillis = 180_000
 const renewMillis = 80_000
 const mostAnswers = 1_000
@@ -135,11 +135,11 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
     yield* Effect.addFinalizer(() => Effect.sync(deadlines.stop))
 
     let cursor = "0-0"
-    /** Gone, by a flush or a failover: what was in it is lost, and its callers' deadlines tell them. */
+    /** "made": the stream was missing (flush, failover); its answers are lost, and their callers time out. */
     const renew = Effect.map(redis.run(inboxScript, [inbox], [ttlMillis]), (state) => {
       if (state === "made") cursor = "0-0"
     })
-    /** An answer that never came may have found no stream to go to. */
+    /** After a time-out: the stream may be missing, so that the answer could not be stored. */
     const renewSoon = Effect.catch(renew, (error) =>
       Effect.logDebug("the stream of answers could not be looked at").pipe(
         Effect.annotateLogs({ error: error.message })
@@ -176,7 +176,7 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
       const answers = ReadLoop.make({
         begins: "answers cannot be read",
         ends: "answers are read again",
-        // what is lost is found out at once, not at the next renewal
+        // after a failure, a lost stream is created again at once
         failed: () => Effect.sync(() => void (renewedAt = -Infinity))
       })
       return yield* Effect.forever(answers.round(round))
@@ -234,7 +234,7 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
       trouble: supervisor.trouble
     })
 
-    /** Nobody waits for it: whoever would begin it need not. What is in work already is not disturbed. */
+    /** Removes the message of an ended ask, so that nobody begins it. A running handler goes on. */
     function withdraw(key: string, name: string, entry: string) {
       return mailbox
         .withdraw(key, name, entry)

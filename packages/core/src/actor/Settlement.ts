@@ -1,8 +1,8 @@
 /**
- * Settlement: what becomes of a delivered message that is not a job's: handled, tried again later, or a dead letter. Shared by
- * Behavior (one at a time) and BatchBehavior (many at once).
- * A failing handler is its message's failure: retried by policy on a durable timer, then a dead letter (A1: it never just
- * disappears). A message that does not decode is a dead letter at once; one that ends its process too often too (A2).
+ * Settlement: ends the delivery of a message without a job: handled, retried later, or dead-lettered. Shared by Behavior (one
+ * message at a time) and BatchBehavior (many at once).
+ * A message whose handler fails is retried by policy on a durable timer, then becomes a dead letter (A1: it never just
+ * disappears). A message that does not decode, or that crashed its process too often (A2), becomes a dead letter at once.
  */
 import { Cause, Duration, Effect, Metric, Schema } from "effect"
 import { maxDeliveries } from "../mailbox/Delivery.ts"
@@ -18,14 +18,14 @@ import type { Protocol } from "./Actor.ts"
 import * as Recorder from "../worker/Recorder.ts"
 import * as Retry from "../worker/Retry.ts"
 
-/** What serving an actor takes of its protocol. */
+/** The parts of an actor's protocol that serving it needs. */
 export interface Served {
   readonly name: string
   readonly protocol: Protocol
 }
 type Tagged = { readonly _tag: string }
 
-/** No such message, or a body that is not one. */
+/** The message type is unknown, or the body does not decode. */
 export class MessageUnreadable extends Schema.TaggedError<MessageUnreadable>()("MessageUnreadable", {
   reason: Schema.String
 }) {
@@ -35,23 +35,23 @@ export class MessageUnreadable extends Schema.TaggedError<MessageUnreadable>()("
 }
 
 export interface Settlement {
-  /** What the message says, by its type's schema. */
+  /** Decodes the message by its type's schema. */
   readonly decode: (delivery: Delivery) => Effect.Effect<unknown, MessageUnreadable>
   readonly handled: (delivery: Delivery) => Effect.Effect<void>
-  /** Of one mailbox, handled together. */
+  /** Acknowledges messages of one mailbox that were handled together. */
   readonly allHandled: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
-  /** Back into its mailbox at once, its attempt not counted (A5). */
+  /** Returns it to its mailbox at once; the attempt is not counted (A5). */
   readonly release: (delivery: Delivery) => Effect.Effect<void>
-  /** Tried again as the policy says, or given up. */
+  /** Retries it by the policy, or gives it up. */
   readonly failed: (delivery: Delivery, cause: Cause.Cause<Tagged>) => Effect.Effect<void>
-  /** A dead letter that says why. */
+  /** Writes a dead letter with the reason. */
   readonly giveUp: (delivery: Delivery, tag: string, message: string, attempts: number) => Effect.Effect<void>
-  /** It was delivered as often as may be: given up, unless it may be begun once more. */
+  /** Whether it was delivered as often as allowed, and must be given up. */
   readonly isExhausted: (delivery: Delivery) => boolean
   readonly exhausted: (delivery: Delivery) => Effect.Effect<void>
 }
 
-/** How often it was delivered before this time. */
+/** The number of deliveries before this one. */
 export const deliveriesOf = (delivery: Delivery): number => Number(delivery.fields.get("deliveries") ?? 0)
 const attemptsOf = (delivery: Delivery): number => Number(delivery.fields.get("attempts") ?? 0)
 
@@ -89,7 +89,7 @@ export const make = Effect.fnUntraced(function* (
         attempts
       })
     )
-    // what a schema says of a body may be as long as the body
+    // a schema's message may be as long as the body
     const text = message.slice(0, PayloadLimit.mostReasonLength)
     return yield* settle(delivery, { _tag: "dead", cause: tag, message: text, attempts })
   })

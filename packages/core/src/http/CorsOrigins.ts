@@ -1,4 +1,4 @@
-/** CorsOrigins: whose pages may call a service with credentials: the setting, and the answers to their browsers. */
+/** CorsOrigins: the origins whose pages may call a service with credentials: the setting, and the CORS middleware. */
 import { Layer } from "effect"
 import { HttpMiddleware, HttpRouter } from "effect/http"
 import * as Setting from "../config/Setting.ts"
@@ -18,7 +18,7 @@ export const corsOrigins = Setting.parsed<ReadonlyArray<string>>("CORS_ORIGINS",
   parse: (text) => (list(text).every(isOrigin) ? list(text) : undefined)
 })
 
-/** For these origins alone; `headers`: those a page may send, `exposed`: those it may read. */
+/** CORS for these origins only; `headers`: request headers a page may send, `exposed`: response headers it may read. */
 export const layer = (
   origins: ReadonlyArray<string>,
   allowed: {

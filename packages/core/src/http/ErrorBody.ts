@@ -1,6 +1,6 @@
 /**
- * ErrorBody: what every service here answers when something goes wrong, `{detail, code}`, also where the router or a defect
- * decides: never an empty body, never a stack trace. A service's own refusals are its own (Refusal).
+ * ErrorBody: the error responses `{detail, code}` of every service, also for errors of the router and for defects: never an
+ * empty body, never a stack trace. For a service's declared errors see Refusal.
  */
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
@@ -11,10 +11,10 @@ import * as Refusal from "./Refusal.ts"
 const internal = Refusal.make(500, "INTERNAL", "internal error")
 const malformed = Refusal.make(400, "INVALID_REQUEST", "the request is malformed")
 
-/** Whatever path nobody serves. */
+/** The response for an unknown path. */
 export const noSuchPage = Refusal.toResponse(Refusal.make(404, "NOT_FOUND", "no such page"))
 
-/** A refusal of the router itself (a path that does not decode) comes without a body: it gets ours. */
+/** Adds a body to an error response of the router (for a path that does not decode), which has none. */
 const withErrorBody = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
   const { body, status } = response
   if (status < 400 || body._tag !== "Empty") return response
@@ -29,11 +29,11 @@ const logged = (defect: unknown) =>
     Effect.annotateLogs({ error: defect instanceof Error ? (defect.stack ?? defect.message) : String(defect) })
   )
 
-/** A defect is said in the log and answered 500 without details. */
+/** Logs a defect and answers 500 without details. */
 export const orInternal = <E, R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
   Effect.catchDefect(effect, (defect) => Effect.as(logged(defect), Refusal.toResponse(internal)))
 
-/** For a whole HttpApi: a request that its schemas do not read is 400, a defect or an answer they do not write is 500. */
+/** For a whole HttpApi: a request that does not match its schemas is 400; a defect, or a response that does not match, is 500. */
 export class Failures extends HttpApiMiddleware.Service<Failures>()("@eco2/core/http/ErrorBody/Failures", {
   error: [Refusal.declared(400, "INVALID_REQUEST"), Refusal.declared(500, "INTERNAL")]
 }) {}
@@ -51,10 +51,10 @@ export const failures = Layer.succeed(Failures, (call) =>
   Effect.catch(Effect.catchDefect(call, failed), (error) => asFailure(error))
 )
 
-/** The route for paths nobody serves. */
+/** The route for unknown paths. */
 export const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
 
-/** Every response with a body where it is a refusal, and with a policy where it is a page (PagePolicy). */
+/** Gives every error response a body, and every page a content security policy (PagePolicy). */
 export const layer = HttpRouter.middleware(
   (app) =>
     HttpEffect.withPreResponseHandler(app, (_, response) =>

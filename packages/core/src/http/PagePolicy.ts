@@ -1,7 +1,7 @@
 /**
- * PagePolicy: a content security policy for pages that came without one, as libraries' do: nothing from elsewhere, in no
- * frame, and of inline scripts those alone that stand in the page as it leaves here, by their hashes.
- * For pages built once and served as they are; each is hashed once.
+ * PagePolicy: a content security policy for pages without one, such as pages of libraries. It allows no other origin, no frame,
+ * and only the inline scripts of the page itself, by their hashes.
+ * For pages that do not change; each is hashed once.
  */
 import { HttpServerResponse } from "effect/http"
 import { hash } from "node:crypto"
@@ -27,7 +27,7 @@ const policyOf = (body: Uint8Array): string => {
   ].join("; ")
 }
 
-/** The response, an HTML page with a policy; one that has its own keeps it. */
+/** Adds the policy to an HTML page; a page with its own policy keeps it. */
 export const withPolicy = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
   const { body, headers } = response
   const contentType = headers["content-type"] ?? (body._tag === "Uint8Array" ? body.contentType : "")

@@ -1,14 +1,13 @@
 /**
- * Refusal: why a service does not do what a request asks for: status, code and detail, as one value that carries its status
- * and code in its type. An endpoint declares what it may refuse with (`declared`), so a handler that fails with anything
- * else does not compile, and OpenAPI lists each answer. On the wire `{detail, code}`; detail is a text, for validation
- * `[{loc, msg, type}]`. Never a stack trace, never a payload.
+ * Refusal: the error response of a request: status, code and detail, with status and code in its type. An endpoint declares its
+ * refusals (`declared`), so a handler that fails with another does not compile, and OpenAPI lists them all. On the wire
+ * `{detail, code}`; detail is a text, or for validation `[{loc, msg, type}]`. Never a stack trace, never a payload.
  */
 import { Data, Duration, Effect, Schema, SchemaTransformation } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiSchema } from "effect/http-api"
 
-/** What is wrong with one field: where it stands, in words, and the kind of mistake. */
+/** One invalid field: its location, a message, and the kind of mistake. */
 export const Issue = Schema.Struct({ loc: Schema.Array(Schema.String), msg: Schema.String, type: Schema.String })
 
 export class Refusal<
@@ -34,15 +33,15 @@ export const make = <const Status extends number, const Code extends string, Det
 ): Refusal<Status, Code, Detail> =>
   new Refusal<Status, Code, Detail>({ status, code, detail, ...(retryAfter === undefined ? {} : { retryAfter }) })
 
-/** One field is not as it must be; `loc`: `["body", "jti"]`. */
+/** 422 for one invalid field; `loc`: `["body", "jti"]`. */
 export const invalid = (loc: ReadonlyArray<string>, msg: string, type: string) =>
   make(422, "VALIDATION_ERROR", [{ loc, msg, type }])
 
-/** What is needed does not answer: the same request may succeed later. */
+/** A dependency does not answer; the same request may succeed later. */
 export const unavailable = (detail: string, after: Duration.Input = "2 seconds") =>
   make(503, "UNAVAILABLE", detail, after)
 
-/** Whole seconds, never fewer than asked for: who comes earlier is refused again. */
+/** Whole seconds, rounded up: an earlier retry would be refused again. */
 const retryAfterOf = (after: Duration.Input): string =>
   String(Math.max(1, Math.ceil(Duration.toSeconds(Duration.fromInputUnsafe(after)))))
 
@@ -52,7 +51,7 @@ const headersOf = ({ retryAfter, status }: Refusal): Record<string, string> => (
 })
 
 const later = { "retry-after": Schema.optionalKey(Schema.String) }
-/** By status: what a refusal's headers say. */
+/** The headers of a refusal, by status. */
 const headerSchemas: Readonly<Record<number, Record<string, Schema.optionalKey<Schema.String>>>> = {
   401: { "www-authenticate": Schema.optionalKey(Schema.String) },
   429: later,
@@ -60,8 +59,8 @@ const headerSchemas: Readonly<Record<number, Record<string, Schema.optionalKey<S
 }
 
 /**
- * Declares that an endpoint may refuse with `status` and one of `codes`, its detail such as `detail`. HttpApi takes one
- * schema with headers a status, so an endpoint declares all its codes of 401, 429 or 503 at once.
+ * Declares that an endpoint may refuse with `status` and one of `codes`; `detail`: the detail's schema. HttpApi takes one schema
+ * with headers for each status, so an endpoint declares all its codes of 401, 429 or 503 at once.
  */
 export const declaredWith = <const Status extends number, const Codes extends ReadonlyArray<string>, Detail>(
   status: Status,
@@ -102,13 +101,13 @@ export const declaredWith = <const Status extends number, const Codes extends Re
         .annotate({ description: codes.join(", ") })
 }
 
-/** Likewise, the detail being a text. */
+/** The same with a text as detail. */
 export const declared = <const Status extends number, const Codes extends ReadonlyArray<string>>(
   status: Status,
   ...codes: Codes
 ) => declaredWith(status, codes, Schema.String)
 
-/** 422: a field that is not as it must be. */
+/** 422: an invalid field. */
 export const invalidField = declaredWith(422, ["VALIDATION_ERROR"], Schema.Array(Issue))
 
 export const toResponse = (refusal: Refusal): HttpServerResponse.HttpServerResponse =>
@@ -117,7 +116,7 @@ export const toResponse = (refusal: Refusal): HttpServerResponse.HttpServerRespo
     { status: refusal.status, headers: headersOf(refusal) }
   )
 
-/** For routes that no HttpApi answers: refusals become their responses. */
+/** For routes outside an HttpApi: turns refusals into responses. */
 export const respond = <R>(
   effect: Effect.Effect<HttpServerResponse.HttpServerResponse, Refusal, R>
 ): Effect.Effect<HttpServerResponse.HttpServerResponse, never, R> =>

@@ -1,7 +1,7 @@
 /**
- * EventLog: reading what happened. The history of one job, and the live tail of all.
- * Appending is the pipeline's scripts', together with what the event tells of (J3). Invariant J4: a viewer who joins
- * history and tail by `seq` misses nothing and sees nothing twice. Fan-out to viewers is the gateway's EventRouter.
+ * EventLog: reads job events: the history of one job, and the live tail of all jobs.
+ * The job scripts append events, atomically with the change they report (J3). Invariant J4: a viewer that joins history and
+ * tail by `seq` misses no event and sees none twice. The gateway's EventRouter fans events out to viewers.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
@@ -17,10 +17,10 @@ import type { JobEvent } from "./JobEvent.ts"
 import * as Fence from "./Fence.ts"
 import type { JobId } from "./Job.ts"
 
-/** What the tail tells: events of one job, in order, or that some may have been missed. */
+/** Receives the tail: events of one job in order, or a gap where events may have been missed. */
 export interface TailListener {
   readonly events: (jobId: string, events: ReadonlyArray<JobEvent>) => void
-  /** The tail of these partitions has a hole: whoever follows a job of theirs must read its history again. */
+  /** The tail of these partitions has a gap: followers of their jobs must read the history again. */
   readonly gap: (partitions: ReadonlyArray<Partition>) => void
   /** A read was answered, with or without events. */
   readonly answered: () => void
@@ -29,13 +29,13 @@ export interface TailListener {
 export class EventLog extends Context.Service<
   EventLog,
   {
-    /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip, two for a job that still waits. */
+    /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip, two for a job without events yet. */
     readonly history: (id: JobId, after: number) => Effect.Effect<ReadonlyArray<JobEvent>, RedisError>
-    /** How many events have been written: the last seq, or 0 for a job nothing has happened to but `queued`. Commands of one tick travel together. */
+    /** The number of events written: the last seq, or 0 while a job is only `queued`. */
     readonly length: (id: JobId) => Effect.Effect<number, RedisError>
     /**
-     * Follows all partitions from now on; resumes once the starting points are known, after which no event is missed
-     * without a `gap`. Runs until the scope closes, or until it has failed too often, which the answer tells.
+     * Follows all partitions from now on. Returns when the starting cursors are known; after that, no event is missed without a
+     * `gap`. Runs until the scope closes, or until it failed too often, which the returned Supervision reports.
      */
     readonly tail: (listener: TailListener) => Effect.Effect<Supervisor.Supervision, RedisError, Scope.Scope>
   }
@@ -45,7 +45,7 @@ const blockMillis = 20_000
 const mostEntries = 1_000
 
 const isEvent = Schema.is(StoredEvent)
-/** An event as stored; null where it is of another make. */
+/** An event as stored; null when another version wrote it in another form. */
 const readEvent = (text: string): StoredEvent | null => {
   try {
     const event: unknown = JSON.parse(text)
@@ -69,7 +69,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
     const decodeTail = decodeReply("XREAD", TailReply)
     const decodeRange = decodeReply("XRANGE", Info)
 
-    /** First and last entry a partition's stream holds; "0-0" when it holds none. */
+    /** Ids of the first and last entry in a partition's stream; "0-0" when it is empty. */
     const bounds = (partition: Partition) =>
       Effect.all(
         [
@@ -120,7 +120,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       const byKey = new Map(partitions.map((partition) => [partition.events, partition]))
       const tail = ReadLoop.make({ begins: "event tail interrupted", ends: "event tail continues" })
       const catchUp = Effect.fnUntraced(function* () {
-        // trimmed past our place, or beyond the end: the server lost data or we were away too long
+        // the cursor is before the first entry (trimmed while we were away) or after the last (the server lost data)
         for (const partition of partitions) {
           const cursor = cursors.get(partition.events) ?? "0-0"
           const { first, last } = yield* bounds(partition)
@@ -161,7 +161,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       )
     })
 
-    /** Nothing has happened to the job yet: its `queued` is written with the first event, and told by its fence till then. */
+    /** History of a job without events: `queued` is written with the first event; until then its fence has the time. */
     const beforeAny = Effect.fnUntraced(function* (id: JobId) {
       const fence = yield* redis.send("HGET", keyspace.of(id).job(id), "now").pipe(Effect.flatMap(decodeFence))
       const created = Number(fence === null ? Number.NaN : Fence.split(fence)?.created)
@@ -181,7 +181,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
         const partition = keyspace.of(id)
         const texts = yield* redis.send("LRANGE", partition.jobEvents(id), after, -1).pipe(Effect.flatMap(decodeList))
         if (texts.length === 0 && after === 0) return yield* beforeAny(id)
-        // an unreadable event of another version must not end the stream: it is left out, said, and the rest told
+        // an unreadable event of another version must not end the stream: it is logged and left out
         const events: Array<JobEvent> = []
         for (const [i, text] of texts.entries()) {
           const event = readEvent(text)
@@ -203,7 +203,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
         for (const group of groups) {
           let begun = false
           const run = Effect.suspend(() => {
-            // what it died of may have been taken from the stream and told nobody
+            // the cursor may have passed an event that was not delivered before the failure
             if (begun) listener.gap(group)
             begun = true
             return Effect.scoped(follow(listener, group, cursors))

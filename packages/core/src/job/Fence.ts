@@ -1,9 +1,9 @@
 /**
- * Fence: what transitions change of a job, in one field of its hash, `now`. Written by scripts alone (scripts/fence.lua, which
- * says what the words mean); here it is read. Pure.
+ * Fence: the part of a job that transitions change, in one field of its hash, `now`. Only scripts write it (scripts/fence.lua,
+ * which defines the words); this module reads it. Pure.
  */
 
-/** The words in order; the owner, which may hold spaces, comes last. */
+/** The words in order; the owner is last, because it may contain spaces. */
 export const words = [
   "state",
   "at",
@@ -28,7 +28,7 @@ export const words = [
 
 export type Fence = Readonly<Record<(typeof words)[number], string>>
 
-/** A fence taken apart; null where it has too few words. */
+/** A fence as an object; null when it has too few words. */
 export const split = (text: string): Fence | null => {
   const parts = text.split(" ")
   if (parts.length < words.length) return null

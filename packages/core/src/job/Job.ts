@@ -1,6 +1,6 @@
 /**
- * Job: the states of a job, as its hash in Redis holds them, and what a reader sees.
- * Decoded here once, by Schema, from the flat reply of HGETALL: `now` is the fence, `about` and `input` never change, `o:<stage>` are checkpoints. Written by the scripts alone (job/scripts).
+ * Job: a job as its hash in Redis holds it, and as readers see it. It is decoded once, by Schema, from the flat reply of
+ * HGETALL: `now` is the fence, `about` and `input` never change, `o:<stage>` are checkpoints. Only job/scripts write it.
  */
 import { Effect, Schema } from "effect"
 import * as Fence from "./Fence.ts"
@@ -12,8 +12,8 @@ export const JobId = Schema.String.pipe(
 export type JobId = typeof JobId.Type
 
 /**
- * lane: waits for its user's turn · waiting: in a mailbox · running: begun · delayed: on a timer for a retry · parked: on a
- * timer for its next round, with a dead letter · the other three: over.
+ * lane: waits in its user's lane · waiting: in a mailbox · running: begun · delayed: on a timer for a retry · parked: on a
+ * timer for its next round, with a dead letter · the other three: ended.
  */
 export const JobState = Schema.Literals([
   "lane",
@@ -29,13 +29,13 @@ export type JobState = typeof JobState.Type
 
 export const isOver = (state: JobState): boolean => state === "done" || state === "failed" || state === "cancelled"
 
-/** One step of the plan stored with the job: stages added or renamed later do not touch jobs in flight. */
+/** One step of the plan, stored with the job, so that stages added or renamed later do not change jobs in flight. */
 export const PlanStep = Schema.Struct({
   name: Schema.String,
   mailbox: Schema.String,
-  /** Percent done once this stage has committed. */
+  /** Progress in percent after this stage has committed. */
   progress: Schema.Int,
-  /** Whether the stage reads the image; after the last that does, the image is deleted. */
+  /** Whether the stage reads the image; after the last such stage the image is deleted. */
   image: Schema.Boolean
 })
 export type PlanStep = typeof PlanStep.Type
@@ -64,47 +64,47 @@ const isFacts = Schema.is(
   })
 )
 
-/** What never changes, written at submit. */
+/** The part written at submit that never changes. */
 const isAbout = Schema.is(
   Schema.Struct({
     pipeline: Schema.String,
     /** W3C traceparent. */
     trace: Schema.String,
-    /** SHA-256 of the body: what the idempotency key is bound to. */
+    /** SHA-256 of the body; the idempotency key is bound to it. */
     hash: Schema.String,
     plan: Schema.String
   })
 )
 const isFailure = Schema.is(JobFailure)
 
-/** A job as read. Checkpoints are still encoded: the pipeline they belong to decodes them. */
+/** A job as read. Its pipeline decodes the checkpoints. */
 export interface Job {
   readonly id: JobId
   readonly pipeline: string
-  /** Who submitted it; "" for nobody. */
+  /** The user that submitted it; "" for none. */
   readonly owner: string
   /** W3C traceparent. */
   readonly trace: string
   readonly plan: ReadonlyArray<PlanStep>
   readonly state: JobState
-  /** The stage due. */
+  /** The current stage. */
   readonly at: string
   readonly input: unknown
   /** Percent. */
   readonly progress: number
   readonly run: number
-  /** Of the present stage, as its retry policy counts them. */
+  /** Attempts of the current stage, as its retry policy counts them. */
   readonly attempts: number
   /** Begins of all stages and runs. */
   readonly tries: number
-  /** Begins of the present stage whose process never reported back (A2). */
+  /** Begins of the current stage whose process did not report (A2). */
   readonly deliveries: number
-  /** Milliseconds it waited in mailboxes. */
+  /** Milliseconds waited in mailboxes. */
   readonly wait: number
   /** Epoch milliseconds by Redis's clock. */
   readonly created: number
   readonly deadline: number
-  /** When it ended, once it is over. */
+  /** When it ended; undefined while it is open. */
   readonly ended?: number
   readonly error?: JobFailure
   /** Checkpoint of each committed stage, JSON text. */
@@ -113,7 +113,7 @@ export interface Job {
   readonly workMillis: ReadonlyMap<string, number>
 }
 
-/** The job's hash does not decode: another version wrote it, or somebody else. Nothing happened. */
+/** The job's hash does not decode: another version or another program wrote it. Nothing happened. */
 export class JobUnreadable extends Schema.TaggedError<JobUnreadable>()("JobUnreadable", {
   id: Schema.String,
   reason: Schema.String
@@ -123,12 +123,12 @@ export class JobUnreadable extends Schema.TaggedError<JobUnreadable>()("JobUnrea
   }
 }
 
-/** A plan as stored with the job: `vision:25:image rule:50 …`; the mailbox is the stage's name after the pipeline's. */
+/** A plan as stored with the job: `vision:25:image rule:50 …`; a stage's mailbox is `<pipeline>.<stage>`. */
 export const formatPlan = (plan: ReadonlyArray<PlanStep>): string =>
   plan.map(({ image, name, progress }) => `${name}:${progress}${image ? ":image" : ""}`).join(" ")
 
 const plans = new Map<string, ReadonlyArray<PlanStep>>()
-/** As many plans as pipelines that ever ran side by side; more are parsed each time. */
+/** Parsed plans kept; a plan beyond them is parsed each time. */
 const mostPlans = 200
 
 const parsePlan = (pipeline: string, text: string): ReadonlyArray<PlanStep> | null => {

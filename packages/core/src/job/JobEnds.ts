@@ -1,7 +1,7 @@
 /**
- * JobEnds: waiting for a job to be over, wherever it is worked on. However many wait in a process, they share one live tail
- * of the events, open only while somebody waits and a little longer; what a gap may have hidden is looked up (J4).
- * For callers who want an answer. Who shows progress to many follows EventLog itself.
+ * JobEnds: waits for the end of a job, whichever process runs it. All waiters of a process share one live tail of events, open
+ * only while there are waiters and 10 seconds longer; after a gap each waiting job is read again (J4).
+ * For callers that need a result. To show progress to many viewers, follow EventLog.
  */
 import { Context, Deferred, Duration, Effect, Layer, RcRef, Schema } from "effect"
 import type { Scope } from "effect"
@@ -13,7 +13,7 @@ import { isOver } from "./Job.ts"
 import type { Job, JobId, JobUnreadable } from "./Job.ts"
 import { JobStore } from "./JobStore.ts"
 
-/** The job is still open at the deadline; it goes on. Waiting again is safe. */
+/** The job is still open at the deadline and goes on. Waiting again is safe. */
 export class JobStillOpen extends Schema.TaggedError<JobStillOpen>()("JobStillOpen", {
   id: Schema.String,
   /** Percent. */
@@ -23,7 +23,7 @@ export class JobStillOpen extends Schema.TaggedError<JobStillOpen>()("JobStillOp
     return `job ${this.id} is not over yet (${this.progress} %)`
   }
 }
-/** There is no such job: it never was, or what remained of it has expired. */
+/** There is no such job: it never existed, or it has expired. */
 export class JobMissing extends Schema.TaggedError<JobMissing>()("JobMissing", { id: Schema.String }) {
   override get message() {
     return `there is no job ${this.id}`
@@ -34,8 +34,8 @@ export class JobEnds extends Context.Service<
   JobEnds,
   {
     /**
-     * The job once it is over: done, failed or cancelled; at once if it is. A last look follows the deadline.
-     * JobStillOpen, RedisUnavailable: the job goes on untouched; an interrupted wait leaves nothing behind.
+     * Returns the job when it is done, failed or cancelled; at the deadline the job is read once more.
+     * JobStillOpen, RedisUnavailable: the job is unchanged and goes on; an interrupted wait leaves nothing behind.
      */
     readonly wait: (
       id: JobId,
@@ -44,7 +44,7 @@ export class JobEnds extends Context.Service<
   }
 >()("@eco2/core/job/JobEnds") {}
 
-/** The tail stays for those who wait for one job after the other. */
+/** How long the tail stays open without waiters, for callers that wait for one job after another. */
 const idle = "10 seconds"
 
 export const layer: Layer.Layer<JobEnds, never, EventLog | JobStore | Keyspace> = Layer.effect(
@@ -74,7 +74,7 @@ export const layer: Layer.Layer<JobEnds, never, EventLog | JobStore | Keyspace> 
       const job = yield* store.get(id)
       return job === null ? yield* new JobMissing({ id }) : job
     })
-    /** A sign that the job may be over, from now on, until the scope closes. */
+    /** A Deferred that completes when the job may have ended; registered until the scope closes. */
     const sign = (id: JobId): Effect.Effect<Deferred.Deferred<void>, never, Scope.Scope> =>
       Effect.acquireRelease(
         Effect.sync(() => {
@@ -91,7 +91,7 @@ export const layer: Layer.Layer<JobEnds, never, EventLog | JobStore | Keyspace> 
       )
     const follow = (id: JobId): Effect.Effect<Job, JobMissing | JobUnreadable | RedisError> =>
       Effect.gen(function* () {
-        // first the tail and the sign, then the look: nothing that ends the job can fall between them
+        // register before reading the job, so that its end cannot fall between the two
         yield* RcRef.get(tail)
         const waiter = yield* sign(id)
         const job = yield* look(id)

@@ -1,6 +1,6 @@
 /**
- * JobEvent: what viewers of a job are told, in order; `seq` is the event's place in the job's history (J4).
- * Stored without seq and job id: the place in the list and the key say both. Written by the scripts, read by EventLog.
+ * JobEvent: an event that viewers of a job receive, in order; `seq` is its place in the job's history (J4). Stored without seq
+ * and job id, which follow from the place in the list and from the key. Scripts write events; EventLog reads them.
  */
 import { Schema } from "effect"
 
@@ -21,13 +21,13 @@ export interface JobEvent extends StoredEvent {
   readonly seq: number
 }
 
-/** Names of events that are not a stage's: the first of a run, and the three that end one. */
+/** Event names that are no stages: the first event of a run, and the three terminal events. */
 export const terminalStages: ReadonlySet<string> = new Set(["done", "failed", "cancelled"])
 export const isTerminal = (event: { readonly stage: string }): boolean => terminalStages.has(event.stage)
 
-/** JSON members without braces, as the scripts take them (they put `ts` first). */
+/** JSON members without braces, as scripts expect them (a script puts `ts` first). */
 export const fragment = (event: Omit<StoredEvent, "ts">): string => JSON.stringify(event).slice(1, -1)
 
-/** The `retrying` event, open at its end: the script adds `next_at` and closes it. */
+/** The `retrying` event without its end: the script adds `next_at` and closes it. */
 export const openRetrying = (stage: string, progress: number, code: string, attempt: number): string =>
   fragment({ stage, status: "retrying", progress, result: { code, attempt } }).replace(/\}$/, "")

@@ -1,7 +1,7 @@
 /**
- * JobId minting: a job's partition is its user's, so that job, lane and limits share one slot.
- * With an idempotency key the first UUIDv5 of (pipeline, user, key, n) whose partition fits, else the first random UUID:
- * the same (user, key) is the same id in every process, without asking anyone (J6).
+ * JobId: mints job ids. A job is in its user's partition, so that job, lane and limits share one slot.
+ * With an idempotency key the id is the first UUIDv5 of (pipeline, user, key, n) in that partition, else the first random UUID
+ * there: the same (user, key) gives the same id in every process, without I/O (J6).
  */
 import { randomUUID } from "node:crypto"
 import * as Keys from "../redis/Keys.ts"
@@ -12,7 +12,7 @@ const uuidV5 = UuidV5.make("6f2b9b0c-6c0f-5a64-b7b1-c0de5c0ba1ce")
 
 /**
  * The id of a schedule's run: the first UUIDv5 of (schedule, slot, n) in the schedule's own partition; the same in every
- * process. No caller's key leads here. `slot`: epoch milliseconds, or anything of its own for a run by hand.
+ * process. No caller's idempotency key gives this id. `slot`: epoch milliseconds, or a unique text for a manual run.
  */
 export const scheduled = (options: {
   readonly schedule: string
@@ -27,7 +27,7 @@ export const scheduled = (options: {
   }
 }
 
-/** About `partitions` tries on average. `owner` null: any partition will do. */
+/** Takes about `partitions` tries on average. `owner` null: in any partition. */
 export const mint = (options: {
   readonly pipeline: string
   readonly owner: string | null

@@ -1,7 +1,7 @@
 /**
- * JobStore: every transition of a job, each one script and one round trip.
- * Invariants kept by the scripts it runs: J1–J7 (see each script's header). Holds no state: any process may call it for
- * any job. Pipeline gives it types; the stage behavior calls begin, commit, defer, bury.
+ * JobStore: the transitions of a job; each is one script and one round trip.
+ * Its scripts keep the invariants J1–J7 (see each script's header). It holds no state: any process may call it for any job.
+ * Neighbours: Pipeline (types), StageBehavior (calls begin, commit, defer, bury).
  */
 import { Context, Duration, Effect, Layer, Metric, Schema } from "effect"
 import { randomUUID } from "node:crypto"
@@ -31,15 +31,15 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
   }
 }
 /**
- * The user's lane holds its capacity, or as much as the mailbox has left for all others. Nothing was stored; submitting again
- * once some of the user's jobs are over is safe.
+ * The user's lane is at LANE_CAPACITY, or has as many jobs as the mailbox has places left. Nothing was stored; submitting again
+ * when some of the user's jobs have ended is safe.
  */
 export class LaneFull extends Schema.TaggedError<LaneFull>()("LaneFull", { owner: Schema.String, depth: Schema.Int }) {
   override get message() {
     return `${this.depth} jobs of this user are waiting already; see LANE_CAPACITY and MAILBOX_CAPACITY (a lane takes no more of it than it leaves free)`
   }
 }
-/** A part of what was to be submitted is larger than allowed. Nothing happened; submitting it again would not help. */
+/** A part of the input is larger than allowed. Nothing happened; submitting it again would not help. */
 export class InputTooLarge extends Schema.TaggedError<InputTooLarge>()("InputTooLarge", {
   part: Schema.Literals(["input", "image", "owner", "key"]),
   bytes: Schema.Int,
@@ -49,7 +49,7 @@ export class InputTooLarge extends Schema.TaggedError<InputTooLarge>()("InputToo
     return `the ${this.part} has ${this.bytes} bytes, allowed are ${this.most}`
   }
 }
-/** The uploaded image had expired before its job was submitted. Nothing happened; upload again. */
+/** The uploaded image expired before its job was submitted. Nothing happened; upload it again. */
 export class UploadGone extends Schema.TaggedError<UploadGone>()("UploadGone", { upload: Schema.String }) {}
 
 export interface Submission {
@@ -60,20 +60,20 @@ export interface Submission {
   readonly plan: ReadonlyArray<Job.PlanStep>
   /** JSON text. */
   readonly input: string
-  /** Id that `upload` answered, for jobs with an image. */
+  /** The id that `upload` returned, for a job with an image; else null. */
   readonly upload: string | null
   /** W3C traceparent. */
   readonly trace: string
 }
 
-/** What stands for a job in a mailbox, and who holds it. */
+/** A job's entry in a mailbox, and its holder. */
 export interface Holding {
   readonly partition: Partition
   readonly id: JobId
   readonly stage: string
   /** The stage's own mailbox. */
   readonly home: string
-  /** Where the entry stands: `home`, or an earlier stage's mailbox when the job was kept. */
+  /** The mailbox of the entry: `home`, or an earlier stage's mailbox when the job was kept. */
   readonly mailbox: string
   readonly entry: string
   /** Unique to one `begin`. */
@@ -89,7 +89,7 @@ export type BeginReply =
 export interface Commit extends Holding {
   /** JSON text of the checkpoint. */
   readonly output: string
-  /** `keep`: token under which the next stage begins here at once, if this is still the present holder; null: hand off. */
+  /** `keep`: token under which the next stage begins here at once, if this is still the current holder; null: hand off. */
   readonly next: { readonly stage: string; readonly mailbox: string; readonly keep: string | null } | null
   readonly progress: number
   readonly dropImage: boolean
@@ -97,8 +97,8 @@ export interface Commit extends Holding {
 }
 
 /**
- * committed: recorded, now or before, and handed off · kept: recorded, and the next stage has begun here · ended: it was the
- * last stage · lost: the job stands elsewhere · gone: its hash is not there.
+ * committed: recorded, now or before, and handed off · kept: recorded, and the next stage has begun here · ended: the last
+ * stage was recorded · lost: the job has moved on · gone: the job does not exist.
  */
 export interface Committed {
   readonly outcome: "committed" | "kept" | "ended" | "lost" | "gone"
@@ -109,25 +109,25 @@ export class JobStore extends Context.Service<
   JobStore,
   {
     /**
-     * Keeps image bytes for two minutes, until a job takes them over. One round trip.
-     * `id`: the job they are for (they must share its partition). RedisFull: nothing stored.
+     * Stores image bytes for two minutes, until a job takes them. Returns the upload's id. One round trip.
+     * `id`: their job, whose partition they must share. RedisFull: nothing stored.
      */
     readonly upload: (id: JobId, bytes: Uint8Array) => Effect.Effect<string, RedisError>
-    /** Accepts a job, or finds it accepted (`created` false); see submit.lua. RedisUnavailable: unknown, submit again with the same id. */
+    /** Accepts a job; `created` false: it was accepted before. RedisUnavailable: unknown, submit again with the same id. */
     readonly submit: (
       submission: Submission
     ) => Effect.Effect<
       { readonly created: boolean },
       IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | RedisError
     >
-    /** The job, or null when there is none (never was, or expired). */
+    /** The job; null when it never existed or has expired. */
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
-    /** The image's bytes, or null once they are gone. */
+    /** The image's bytes; null once it is deleted. */
     readonly image: (id: JobId) => Effect.Effect<Buffer | null, RedisError>
-    /** How many there are; 0 once they are gone. */
+    /** The number of the image's bytes; 0 once it is deleted. */
     readonly imageBytes: (id: JobId) => Effect.Effect<number, RedisError>
     readonly cancel: (id: JobId) => Effect.Effect<"cancelled" | "already" | "finished" | "missing", RedisError>
-    /** One call for entries of one partition read together; answers in order. */
+    /** Begins entries of one partition that were read together, in one call; replies in the same order. */
     readonly begin: (holdings: ReadonlyArray<Holding>) => Effect.Effect<ReadonlyArray<BeginReply>, RedisError>
     /** Commits of one tick share a round trip. */
     readonly commit: (commit: Commit) => Effect.Effect<Committed, RedisError>
@@ -136,15 +136,15 @@ export class JobStore extends Context.Service<
       options: {
         readonly delayMillis: number
         readonly giveBack: boolean
-        /** "" tells viewers nothing. */
+        /** An error's tag; "": viewers get no event. */
         readonly cause: string
         /** JobEvent.openRetrying, or "" without a cause. */
         readonly event: string
       }
     ) => Effect.Effect<"deferred" | "lost" | "gone", RedisError>
     /**
-     * Gives an attempt up, with a dead letter. `rounds`: how often a job may be parked (it waits REDRIVE_INTERVAL for its
-     * next round); once they are used up, or the deadline comes first, it fails. 0: it fails at once.
+     * Gives an attempt up and writes a dead letter. `rounds`: how often a job may be parked (it waits REDRIVE_INTERVAL for its
+     * next round). When the rounds are used up, or the deadline comes first, the job fails. 0: it fails at once.
      */
     readonly bury: (
       holding: Holding,
@@ -152,11 +152,11 @@ export class JobStore extends Context.Service<
         readonly failure: Job.JobFailure & { readonly message: string }
         readonly event: string
         readonly rounds: number
-        /** JobEvent.openRetrying: told when it is parked. */
+        /** JobEvent.openRetrying: the event when the job is parked. */
         readonly retrying: string
       }
     ) => Effect.Effect<"buried" | "parked" | "lost" | "gone", RedisError>
-    /** A parked job's next round now, or a failed job's new run, resumed at the stage that failed; `open`: it is neither. */
+    /** Starts a parked job's next round now, or a new run of a failed job at its failed stage; `open`: the job is neither. */
     readonly redrive: (id: JobId) => Effect.Effect<"redriven" | "open" | "missing", RedisError>
   }
 >()("@eco2/core/job/JobStore") {}
@@ -203,9 +203,9 @@ const cancelScript = script(
 const Flat = Schema.Array(Schema.String)
 
 const uploadMillis = 120_000
-/** The event that opens another run; the script adds its progress. */
+/** The first event of a new run; the script adds its progress. */
 const queuedAgain = '"stage":"queued","status":"started","result":null'
-/** Submits or commits in one script call: a script holds Redis up for all. */
+/** Submits or commits in one script call; a long script delays every client of Redis. */
 const mostTogether = 32
 
 export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
@@ -239,7 +239,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       )
     }
 
-    /** Calls of one kind and tick for one partition travel together. */
+    /** Calls of one kind for one partition in one tick share a round trip. */
     const batched = <A, B>(
       run: (partition: Partition, batch: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, RedisError>,
       command: string

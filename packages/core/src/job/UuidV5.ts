@@ -1,10 +1,10 @@
 /**
- * UuidV5: ids that are made of a name (RFC 9562, section 5.5). The same namespace and name give the same id in every
- * process, so what is stored twice is stored under one id.
+ * UuidV5: ids derived from a name (RFC 9562, section 5.5). The same namespace and name give the same id in every process, so
+ * that data stored twice has one id.
  */
 import { createHash } from "node:crypto"
 
-/** Makes ids in a namespace, itself a UUID. */
+/** Returns a function from names to ids. `namespace`: a UUID. */
 export const make = (namespace: string): ((name: string) => string) => {
   const prefix = Buffer.from(namespace.replaceAll("-", ""), "hex")
   return (name) => {

@@ -1,6 +1,6 @@
 /**
- * Client: what a program needs to submit, tell, ask and watch. It loads no handler and no reader of mailboxes; those are
- * Worker's. Its parts, put together once.
+ * Client: the services of a program that submits jobs, tells, asks and follows events. It loads no handler and no reader of
+ * mailboxes (Worker does).
  */
 import { Effect, Layer, Metric } from "effect"
 import type { Config } from "effect"
@@ -35,22 +35,22 @@ export type Client = JobStore | JobEnds | Mailbox | Replies | EventLog | Topics 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 
-/** Submitting, telling, asking, watching. Needs a Redis and its settings. */
+/** All client services. Needs a Redis and its settings. */
 export const layer: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   Layer.provideMerge(jobEndsLayer, Layer.merge(jobStoreLayer, eventLogLayer)),
   Layer.provideMerge(repliesLayer, mailboxLayer),
   schedulesLayer
 ).pipe(Layer.provideMerge(Layer.provideMerge(policiesLayer, topicsLayer)), Layer.provideMerge(Keyspace.layer))
 
-/** Redis by REDIS_URL and the settings by their variables. */
+/** Redis from REDIS_URL, and the settings from their variables. */
 export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInvalid | Config.ConfigError> = Layer.merge(
   redisLayer,
   CoreConfig.layer
 )
 
 /**
- * Answers /readyz for any process that stands on Redis, gateways and workers alike: not ready while Redis is full or away.
- * Work in hand and in the mailboxes goes on meanwhile: what drains is never refused.
+ * Readiness check of any process that uses Redis, gateways and workers alike: not ready while Redis is full or down. Running
+ * work and the work in mailboxes go on meanwhile, because a full Redis does not refuse them.
  */
 export const readiness: Layer.Layer<never, never, RedisClient | Replies | Readiness> = Layer.effectDiscard(
   Effect.gen(function* () {
@@ -62,13 +62,13 @@ export const readiness: Layer.Layer<never, never, RedisClient | Replies | Readin
   })
 )
 
-/** Answers /metrics for any process that stands on Redis: how full it is. */
+/** Gauges of any process that uses Redis: how full Redis is. */
 export const telemetry: Layer.Layer<never, never, RedisClient | Gauges> = Layer.effectDiscard(RedisTelemetry.register)
 
-/** The topics' reader blocks for 20 s: an answer is due by then. */
+/** The read of topics blocks for 20 s, so an answer is due before this. */
 const deafAfterMillis = 30_000
 
-/** Answers /readyz and /metrics for any process that follows topics: not ready while it has not heard of them for too long. */
+/** Readiness and gauges of any process that follows topics: not ready after 30 s without an answer to their read. */
 export const topicReadiness: Layer.Layer<never, never, Topics | Readiness | Gauges> = Layer.effectDiscard(
   Effect.gen(function* () {
     const { silentMillis, supervision } = yield* Topics

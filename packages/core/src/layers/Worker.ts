@@ -1,6 +1,6 @@
 /**
- * Worker: what a program needs to serve mailboxes beside all a client has (Client): reading, the lease, timers, schedules.
- * Behaviors on top of it are served until their scope closes.
+ * Worker: the services of a program that serves mailboxes, in addition to Client: reader, lease, timers, schedules. Behaviors
+ * built on it are served until their scope closes.
  */
 import { Layer } from "effect"
 import type { Replies } from "../actor/Replies.ts"
@@ -27,7 +27,7 @@ import * as Client from "./Client.ts"
 
 export type Worker = Client.Client | ActorSystem | ScheduleLoop | ImageMemory | JobImages
 
-/** A process's part in the fleet, and the client's. `role`: a word, part of the process's name in the fleet. */
+/** All worker and client services. `role`: a word, the first part of the process's token. */
 export const layer = (options: {
   readonly role: string
 }): Layer.Layer<Worker, Client.StartError, RedisClient | CoreConfig> =>
@@ -37,13 +37,13 @@ export const layer = (options: {
     Layer.provideMerge(Client.layer)
   )
 
-/** Fleet-wide limits and circuit breakers, for handlers that call something that must not be called too much. */
+/** Fleet-wide rate limits and circuit breakers, for handlers that call outside services. */
 export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClient | CoreConfig> = Layer.merge(
   limiterLayer,
   breakerLayer
 )
 
-/** Answers /readyz and /metrics for a worker: readiness by Redis, heartbeat and reader, gauges of Redis and of the mailboxes it serves. */
+/** Readiness and gauges of a worker: ready by Redis, heartbeat and reader; gauges of Redis and of the mailboxes it serves. */
 export const telemetry: Layer.Layer<
   never,
   never,

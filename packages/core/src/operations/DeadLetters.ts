@@ -1,7 +1,7 @@
 /**
- * DeadLetters: what was given up, and why; the operator's view of it. Letters of jobs keep their jobs alive and readable
- * (J2: a redriven job resumes at the stage that failed). Written by bury, begin, promote (at the deadline) and settle; a healed, cancelled or redriven
- * job takes its letter along. Automatic rounds of parked jobs are the timers'.
+ * DeadLetters: the operator's view of dead letters: what was given up, and why. A job is kept as long as its letter (J2: a
+ * redriven job resumes at the failed stage). Scripts that write letters: bury, begin, promote (at the deadline) and settle. The
+ * letter is removed when its job succeeds, is cancelled or is redriven. Timers start the automatic rounds of parked jobs.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { JobId } from "../job/Job.ts"
@@ -13,7 +13,7 @@ import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 
 export interface Letter {
-  /** `<partition>/<entry id>`: names the letter within its mailbox. */
+  /** `<partition>/<entry id>`, unique within the mailbox. */
   readonly id: string
   readonly mailbox: string
   /** Null for a message without a job. */
@@ -25,31 +25,31 @@ export interface Letter {
   /** Epoch milliseconds. */
   readonly first: number
   readonly last: number
-  /** Everything the letter says, a message's body included. */
+  /** All fields of the letter, a message's body included. */
   readonly fields: ReadonlyMap<string, string>
 }
 
-/** No letter of this id. Nothing happened. */
+/** There is no letter with this id. Nothing happened. */
 export class LetterUnknown extends Schema.TaggedError<LetterUnknown>()("LetterUnknown", { id: Schema.String }) {}
 
 export class DeadLetters extends Context.Service<
   DeadLetters,
   {
-    /** Newest first, up to `limit`; `cause` asks for one tag's, however many newer ones of others there are. */
+    /** Newest first, up to `limit`; with `cause` only letters of that tag, however many newer ones of other tags there are. */
     readonly list: (
       mailbox: string,
       options: { readonly limit: number; readonly cause?: string }
     ) => Effect.Effect<ReadonlyArray<Letter>, RedisError>
     readonly show: (mailbox: string, id: string) => Effect.Effect<Letter, LetterUnknown | RedisError>
-    /** Of a job: its next round or a new run. Of a message: back into its mailbox, attempts counted anew. */
+    /** For a job: starts its next round or a new run. For a message: returns it to its mailbox, its attempts reset. */
     readonly redrive: (letter: Letter) => Effect.Effect<"redriven" | "open" | "missing", RedisError>
-    /** Forgets the letter; a failed job stays as long as it would have. */
+    /** Deletes the letter; a failed job is still kept as long as before. */
     readonly discard: (letter: Letter) => Effect.Effect<void, RedisError>
   }
 >()("@eco2/core/operations/DeadLetters") {}
 
 const Entries = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
-/** Read at once where letters of one cause are looked for. */
+/** Letters read at once in a search for one cause. */
 const pageOfLetters = 200
 const isJobId = Schema.is(JobId)
 
@@ -87,7 +87,7 @@ export const layer: Layer.Layer<DeadLetters, never, RedisClient | Keyspace | Job
       return at === null ? Effect.void : Effect.asVoid(redis.send("XDEL", at.key, at.entry))
     }
 
-    /** Page by page, until there are enough of the cause asked for or no more letters: the filter comes before the cut. */
+    /** Reads page by page until enough letters have the cause, or there are no more: the filter applies before the cut. */
     const newest = Effect.fnUntraced(function* (
       partition: Partition,
       mailbox: string,
@@ -137,13 +137,13 @@ export const layer: Layer.Layer<DeadLetters, never, RedisClient | Keyspace | Job
       redrive: Effect.fnUntraced(function* (letter) {
         if (letter.jobId !== null) {
           const outcome = yield* store.redrive(letter.jobId)
-          // a letter whose job is gone has nothing to bring back; an open job's says what its round is for
+          // a letter without a job is useless; the letter of an open job has the reason of its round
           if (outcome === "missing") yield* remove(letter)
           return outcome
         }
         const at = place(letter.mailbox, letter.id)
         if (at === null) return "missing"
-        // the message is back before its letter goes: told twice rather than lost
+        // the message is stored before its letter is deleted: delivered twice rather than lost
         const [type, body] = [letter.fields.get("type") ?? "", letter.fields.get("body") ?? ""]
         yield* redis.send(
           "XADD",

@@ -1,6 +1,6 @@
 /**
- * Fleet: who lives, and what each holds, as Redis knows it: the operator's view of leases (A1). Read-only; for tools, not
- * for any decision.
+ * Fleet: the processes of the fleet and the number of entries each holds: the operator's view of leases (A1). Read-only; for
+ * display, not for decisions.
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -16,20 +16,20 @@ export interface Member {
   readonly token: string
   /** The role it registered with. */
   readonly role: string
-  /** alive: its lease runs · expired: not condemned yet · condemned: others take, or took, its work. */
+  /** alive: its lease is valid · expired: not condemned yet · condemned: others take, or took, its work. */
   readonly state: "alive" | "expired" | "condemned"
-  /** Milliseconds until its lease ends, negative since it did. */
+  /** Milliseconds until its lease ends; negative after its end. */
   readonly leaseMillis: number
-  /** Milliseconds since its last beat, by this process's LEASE, which is the fleet's; of the condemned nobody knows: null. */
+  /** Milliseconds since its last beat, computed with this process's LEASE; null for a condemned process (unknown). */
   readonly heardMillis: number | null
-  /** Entries it holds in the mailboxes asked for. */
+  /** Entries it holds in the given mailboxes. */
   readonly inFlight: number
 }
 
 export class Fleet extends Context.Service<
   Fleet,
   {
-    /** Every process that has beaten and not left, the longest-lived lease first. */
+    /** Every process that has a lease or was condemned lately, the latest lease end first. */
     readonly members: (mailboxes: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<Member>, RedisError>
   }
 >()("@eco2/core/operations/Fleet") {}
@@ -54,7 +54,7 @@ export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace | CoreConfi
         (key) =>
           redis.send("XINFO", "CONSUMERS", key, group).pipe(
             Effect.flatMap(decodeConsumers),
-            // a mailbox nobody has served yet
+            // a mailbox that was never served
             Effect.catchTag("RedisRefused", () => Effect.succeed([]))
           ),
         { concurrency: 16 }

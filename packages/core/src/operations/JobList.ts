@@ -1,6 +1,6 @@
 /**
- * JobList: jobs as operators ask for them: which are open, which ended lately. Open ones are found by their timers (every
- * open job has one), ended ones by a bounded walk through the keys. Reads only; a snapshot of nothing: jobs go on meanwhile.
+ * JobList: lists jobs for operators: open ones, and those that ended lately. Open jobs are found by their timers (every open
+ * job has one), ended jobs by a bounded scan of the keys. Read-only, and not a snapshot: jobs go on during the search.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { Keyspace } from "../redis/Keyspace.ts"
@@ -11,13 +11,13 @@ import type { RedisError } from "../redis/RedisError.ts"
 import * as Fence from "../job/Fence.ts"
 import { isOver, JobId, JobState } from "../job/Job.ts"
 
-/** What the fence and the plan say of a job, without its input and checkpoints. Times are epoch milliseconds. */
+/** A job's fence and plan, without its input and checkpoints. Times are epoch milliseconds. */
 export interface JobSummary {
   readonly id: JobId
   readonly pipeline: string
   readonly owner: string
   readonly state: JobState
-  /** The stage due. */
+  /** The current stage. */
   readonly stage: string
   readonly progress: number
   readonly run: number
@@ -37,23 +37,23 @@ export interface Wanted {
 }
 
 export interface Found {
-  /** The youngest first. */
+  /** Newest first. */
   readonly jobs: ReadonlyArray<JobSummary>
-  /** Whether all jobs were looked at; if not there may be more, younger ones too. */
+  /** Whether all jobs were examined; if not, there may be more, even newer ones. */
   readonly complete: boolean
 }
 
 export class JobList extends Context.Service<
   JobList,
   {
-    /** Looks at 20,000 open jobs at most; for ended ones at about 100,000 keys of each master. */
+    /** Examines at most 20,000 open jobs, or for ended jobs about 100,000 keys of each master. */
     readonly find: (wanted: Wanted) => Effect.Effect<Found, RedisError>
   }
 >()("@eco2/core/operations/JobList") {}
 
 const mostOpen = 20_000
 const mostKeys = 100_000
-/** Hashes asked for at once: an operator's question must not fill everybody's connection. */
+/** Hashes read at once; a search must not fill the shared connection. */
 const page = 500
 
 const Names = Schema.Array(Schema.String)
@@ -62,7 +62,7 @@ const isJobId = Schema.is(JobId)
 const isState = Schema.is(JobState)
 const readPipeline = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ pipeline: Schema.String })))
 
-/** Null: gone since it was found, or of another make. */
+/** Null: the job was deleted since it was found, or is unreadable. */
 const summary = (id: JobId, fence: string | null, about: string | null): JobSummary | null => {
   const words = Fence.split(fence ?? "")
   const read = readPipeline(about)
@@ -105,7 +105,7 @@ export const layer: Layer.Layer<JobList, never, RedisClient | Keyspace> = Layer.
         Effect.map(([fence = null, about = null]) => summary(id, fence, about))
       )
 
-    /** Those of a list that fit, the youngest `limit` of them. */
+    /** The newest `limit` jobs of a list that match. */
     const choose = Effect.fnUntraced(function* (ids: ReadonlyArray<JobId>, wanted: Wanted) {
       const isWanted = fits(wanted)
       let best: ReadonlyArray<JobSummary> = []

@@ -1,6 +1,6 @@
 /**
- * LimitList: the fleet's limits as operators see them: what is used of each, who waits, how long a pause lasts yet; and an end
- * to a pause. A limit is there while it is used or paused (Keys). Reads by walking through the keys: not for a hot path.
+ * LimitList: the fleet's rate limits for operators: use, waiters and pauses; it can also end a pause. A limit is listed while it
+ * is used or paused (Keys). It scans the keys, so it is not for a hot path.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -9,30 +9,30 @@ import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 
-/** What is allowed, and what of it is taken. */
+/** What is allowed, and how much of it is used. */
 export interface Use {
   readonly most: number
   readonly used: number
 }
 
 export interface LimitState {
-  /** As declared; of a limit each of somebody's own `<name>|<who>`. */
+  /** As declared; for a limit with keys `<name>|<key>`. */
   readonly name: string
-  /** How long nothing is granted yet; 0: it is not paused. */
+  /** How long the pause still lasts; 0: not paused. */
   readonly pausedMillis: number
-  /** Who waits in a fiber, and who comes back later. */
+  /** Requests that wait in a fiber, and requests that come back later. */
   readonly waiting: number
   readonly away: number
-  /** 0 where nothing was granted lately: then nothing is known of what is allowed either. */
+  /** 0 when nothing was granted lately; the bounds are then unknown too. */
   readonly windowMillis: number
-  /** In the window that ends now; null: any number is allowed. */
+  /** Requests in the window that ends now; null: any number is allowed. */
   readonly requests: Use | null
   readonly units: Use | null
-  /** Under way now. */
+  /** Permits held now. */
   readonly permits: Use | null
 }
 
-/** There is no such limit: nobody has used or paused it lately. */
+/** There is no such limit: it was not used or paused lately. */
 export class LimitUnknown extends Schema.TaggedError<LimitUnknown>()("LimitUnknown", { limit: Schema.String }) {
   override get message() {
     return `there is no limit ${this.limit}`
@@ -42,11 +42,11 @@ export class LimitUnknown extends Schema.TaggedError<LimitUnknown>()("LimitUnkno
 export class LimitList extends Context.Service<
   LimitList,
   {
-    /** By name. Looks at about 100,000 keys of each master, `complete` says whether that was all, and at 1,000 limits. */
+    /** Sorted by name. Examines about 100,000 keys of each master (`complete`: these were all) and at most 1,000 limits. */
     readonly list: Effect.Effect<{ readonly limits: ReadonlyArray<LimitState>; readonly complete: boolean }, RedisError>
     /**
-     * Lifts its pause, for the whole fleet: new requests are granted at once, those who wait come within seconds, those put
-     * off within a minute or so. Harmless for one that is not paused.
+     * Ends a pause for the whole fleet: new requests are granted at once, waiters retry within seconds, delayed jobs within about
+     * a minute. Does nothing to a limit that is not paused.
      */
     readonly resume: (name: string) => Effect.Effect<void, LimitUnknown | RedisError>
   }
@@ -65,7 +65,7 @@ const resumeScript = script("limit-resume", 1, Schema.Literals([0, 1]))
 
 const mostKeys = 100_000
 const mostLimits = 1_000
-/** Scripts sent at once: an operator's question must not fill everybody's connection. */
+/** Scripts sent at once; a search must not fill the shared connection. */
 const together = 20
 
 const use = (most: number, used: number): Use | null => (most === 0 ? null : { most, used })

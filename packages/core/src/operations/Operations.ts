@@ -1,4 +1,4 @@
-/** Operations: what operators see and do: dead letters, processes, jobs, and the limits that are used and paused. */
+/** Operations: the services for operators together: dead letters, processes, jobs, rate limits. */
 import { Layer } from "effect"
 import type { CoreConfig } from "../config/CoreConfig.ts"
 import type { JobStore } from "../job/JobStore.ts"

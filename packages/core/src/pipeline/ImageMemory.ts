@@ -1,7 +1,7 @@
 /**
- * ImageMemory: room for the images that one process's handlers hold at once, in bytes (IMAGE_MEMORY): the one pool of a
- * process, for images of jobs (JobImages) and for those a handler fetches itself. First come, first served, so that a large
- * image is not passed over for ever. One larger than the whole pool passes alone.
+ * ImageMemory: bounds the bytes of images that the handlers of one process hold at once (IMAGE_MEMORY). A process has one pool,
+ * for images of jobs (JobImages) and for images that handlers fetch. First come, first served, so that a large image does not
+ * starve. An image larger than the whole pool is admitted alone.
  */
 import { Context, Effect, Layer, Metric, Semaphore } from "effect"
 import type { Scope } from "effect"
@@ -11,7 +11,7 @@ import * as Metrics from "../telemetry/Metrics.ts"
 export class ImageMemory extends Context.Service<
   ImageMemory,
   {
-    /** Takes room for so many bytes until the scope closes; waits for it, so it needs a deadline. */
+    /** Waits for room for this many bytes, and holds it until the scope closes. Give it a deadline. */
     readonly hold: (bytes: number) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("@eco2/core/pipeline/ImageMemory") {}
@@ -20,7 +20,7 @@ export const layer: Layer.Layer<ImageMemory, never, CoreConfig> = Layer.effect(
   ImageMemory,
   Effect.gen(function* () {
     const { imageMemory } = yield* CoreConfig
-    // a semaphore serves whoever fits; the line in front of it makes that the first to come
+    // a semaphore serves any waiter that fits; this second one in front of it keeps the order of arrival
     const line = yield* Semaphore.make(1)
     const room = yield* Semaphore.make(imageMemory)
     let held = 0

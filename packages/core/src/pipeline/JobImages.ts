@@ -1,8 +1,8 @@
 /**
- * JobImages: the images of jobs as handlers get them: read from Redis when a handler first asks, into room of ImageMemory,
- * which is given back when the attempt ends, however it ends. An image asked for twice in one attempt is read and counted
- * once. Waiting can be interrupted, and is inside the stage's timeout, which ends a wait that would not. Counted are the bytes
- * as stored; a copy in base64 or JSON is the handler's own. Used by StageBehavior.
+ * JobImages: gives handlers the images of their jobs. An image is read from Redis when a handler first uses it, within the
+ * bounds of ImageMemory; its memory is released when the attempt ends, however it ends. Within one attempt it is read and
+ * counted once. A wait for memory counts against the stage's time-out and can be interrupted. The bytes as stored are counted,
+ * not a handler's copy in base64 or JSON. Used by StageBehavior.
  */
 import { Context, Effect, Exit, Layer, Scope, Semaphore } from "effect"
 import type { JobId } from "../job/Job.ts"
@@ -10,18 +10,18 @@ import { JobStore } from "../job/JobStore.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { ImageMemory } from "./ImageMemory.ts"
 
-/** What one attempt has of its job's image. */
+/** The image of one attempt's job. */
 export interface AttemptImage {
-  /** The bytes, once there is room for them; null when they are gone. */
+  /** The bytes, once there is memory for them; null when the image is deleted. */
   readonly image: Effect.Effect<Buffer | null, RedisError>
-  /** Gives the room back. */
+  /** Releases the memory. */
   readonly end: Effect.Effect<void>
 }
 
 export class JobImages extends Context.Service<
   JobImages,
   {
-    /** Costs nothing until the image is asked for; then two round trips, for its size and for its bytes. */
+    /** Costs nothing until the image is used; then two round trips, for its size and its bytes. */
     readonly attempt: (id: JobId) => AttemptImage
   }
 >()("@eco2/core/pipeline/JobImages") {}

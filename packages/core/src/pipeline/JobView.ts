@@ -1,20 +1,20 @@
 /**
- * JobView: a job of a pipeline as its types say: input and checkpoints decoded, whole (`view`) or as far as this version of
- * the code understands them (`parts`). Given out by Pipeline. Pure.
+ * JobView: a job decoded by its pipeline's types: input and checkpoints, either all (`view`) or those that this version of the
+ * code can decode (`parts`). Exported by Pipeline. Pure.
  */
 import { Effect, Result, Schema } from "effect"
 import { JobUnreadable } from "../job/Job.ts"
 import type { Job } from "../job/Job.ts"
 import type { Codec, OutputOf, Stages } from "./Stage.ts"
 
-/** What must be known of a pipeline to read its jobs. */
+/** The parts of a pipeline that reading its jobs needs. */
 interface Readable<Input, S extends Stages> {
   readonly name: string
   readonly input: Codec<Input>
   readonly stages: S
 }
 
-/** A job of this pipeline, decoded: its input and what its stages have left so far. */
+/** A job of this pipeline, decoded: its input and the outputs of its stages so far. */
 export interface View<Input, S extends Stages> {
   readonly input: Input
   readonly outputs: { readonly [K in keyof S]?: OutputOf<S[K]> }
@@ -22,16 +22,16 @@ export interface View<Input, S extends Stages> {
 
 const fromJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 
-/** What of a job decodes, and what does not. */
+/** The parts of a job that decode, and those that do not. */
 export interface Parts<Input, S extends Stages> {
-  /** Null where it does not decode. */
+  /** Null when it does not decode. */
   readonly input: Input | null
   readonly outputs: { readonly [K in keyof S]?: OutputOf<S[K]> }
-  /** Stages, or "input", whose JSON this version of the code does not understand, each with the reason. */
+  /** Stages, or "input", whose JSON this version of the code cannot decode, each with the reason. */
   readonly unreadable: ReadonlyMap<string, string>
 }
 
-/** Decodes what can be decoded of a job of this pipeline: one part that cannot be read hides none of the others. */
+/** Decodes each part of a job by itself, so that one unreadable part does not hide the others. */
 export const parts = Effect.fnUntraced(function* <Input, S extends Stages>(
   pipeline: Readable<Input, S>,
   job: Job
@@ -61,7 +61,7 @@ export const parts = Effect.fnUntraced(function* <Input, S extends Stages>(
   return { input: yield* decode("input", pipeline.input, job.input), outputs, unreadable }
 })
 
-/** Decodes a job's input and checkpoints; JobUnreadable names what does not decode. */
+/** Decodes a job's input and checkpoints; JobUnreadable names the part that does not decode. */
 export const view = Effect.fnUntraced(function* <Input, S extends Stages>(
   pipeline: Readable<Input, S>,
   job: Job

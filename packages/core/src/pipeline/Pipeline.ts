@@ -1,7 +1,7 @@
 /**
- * Pipeline: stages in a row, each an actor with its own mailbox `<pipeline>.<stage>`. Typed in, typed out: a stage that
- * needs what no earlier one leaves does not compile. After a crash only the stage then in work runs again (J2).
- * A pipeline is a protocol (the gateway submits by it); what its stages do is a behavior (StageBehavior), and stands where they run.
+ * Pipeline: a sequence of stages, each an actor with its own mailbox `<pipeline>.<stage>`. A stage that needs the output of no
+ * earlier stage does not compile. After a crash only the interrupted stage runs again (J2).
+ * A pipeline is a protocol: clients submit with it and load no handler; workers serve its stages (StageBehavior).
  */
 import { Effect, Schema } from "effect"
 import type { Duration } from "effect"
@@ -29,14 +29,14 @@ export type { Parts, View }
 
 export type { OutputOf, Stages }
 
-/** `Input`: what a job is submitted with. `S`: the stages by name, in order of addition. */
+/** `Input`: the input of a job. `S`: the stages by name, in order of addition. */
 export interface Pipeline<Name extends string, Input, S extends Stages> {
   readonly name: Name
   readonly input: Codec<Input>
   readonly stages: S
   readonly plan: ReadonlyArray<PlanStep>
   readonly encodeInput: (input: unknown) => Effect.Effect<unknown, Schema.SchemaError>
-  /** Adds a stage after those before it. */
+  /** Adds a stage at the end. */
   readonly add: <N extends string, M extends Needs, A>(
     stage: [{ readonly input: Input } & { readonly [K in keyof S]: OutputOf<S[K]> }] extends [Values<M>]
       ? Stage<N, M, A>
@@ -44,7 +44,7 @@ export interface Pipeline<Name extends string, Input, S extends Stages> {
   ) => Pipeline<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>
 }
 
-/** What a stage's handler reads: `Read<typeof ScanPipeline, "vision">`. */
+/** The values that a stage's handler reads: `Read<typeof ScanPipeline, "vision">`. */
 export type Read<P extends { readonly stages: Stages }, K extends keyof P["stages"]> = Values<NeedsOf<P["stages"][K]>>
 
 /** A pipeline without stages yet. `name`: a word, part of mailbox names. */
@@ -78,16 +78,17 @@ const build = <Name extends string, Input, S extends Stages>(
 
 export interface Submitted {
   readonly id: JobId
-  /** False: the same (owner, key) had created it before (J6). */
+  /** False: an earlier submit with the same (owner, key) created the job (J6). */
   readonly created: boolean
 }
 
 /**
- * Accepts a job. The same (owner, key) is one job, however concurrent or repeated (J6).
- * - `key`: idempotency key, or null for a job of its own
- * - `body`: what the key is bound to, by default the input; another body under the key is IdempotencyConflict
- * - `image`: bytes kept beside the job for the stages that read them; two more round trips
- * InputTooLarge, MailboxFull, LaneFull, RateLimited (USER_RATE), RedisFull, IdempotencyConflict: nothing happened. RedisUnavailable: unknown; submit again with the same key.
+ * Submits a job. The same (owner, key) is one job, however often and concurrently it is submitted (J6).
+ * - `key`: idempotency key; null: always a new job
+ * - `body`: the text the key is bound to, by default the input; the key with another body is IdempotencyConflict
+ * - `image`: bytes stored beside the job for the stages that read them; two more round trips
+ * InputTooLarge, MailboxFull, LaneFull, RateLimited (USER_RATE), RedisFull, IdempotencyConflict: nothing happened.
+ * RedisUnavailable: unknown; submit again with the same key.
  */
 export const submit = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
   pipeline: Pipeline<Name, Input, S>,
@@ -106,7 +107,7 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   const store = yield* JobStore
   const { partitions } = yield* Keyspace
   const json = JSON.stringify(yield* Effect.orDie(pipeline.encodeInput(input)))
-  // before anything is sent, or hashed
+  // checked before anything is sent or hashed
   for (const [part, bytes, most] of [
     ["input", Buffer.byteLength(json), PayloadLimit.mostBytes],
     ["image", options.image?.length ?? 0, PayloadLimit.mostImageBytes],
@@ -118,7 +119,7 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   const id = mint({ pipeline: pipeline.name, owner: options.owner, key: options.key, partitions: partitions.length })
   const submission = {
     id,
-    // without a key no other request can ever come under this id
+    // without a key no other request can have this id
     bodyHash: options.key === null ? "" : hash("sha256", options.body ?? json, "base64url"),
     owner: options.owner ?? "",
     pipeline: pipeline.name,
@@ -128,7 +129,7 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   }
   const image = options.image
   if (image === undefined) return { id, ...(yield* store.submit({ ...submission, upload: null })) }
-  // a repeat is told from a first submit before ten megabytes are sent for nothing
+  // a repeat is detected before megabytes of image are sent for nothing
   const repeated =
     options.key === null
       ? null
@@ -140,7 +141,7 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   return { id, ...(yield* store.submit({ ...submission, upload })) }
 })
 
-/** The job failed, and why; another run may be opened by an operator. */
+/** The job failed, with the reason. An operator may redrive it. */
 export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", {
   id: Schema.String,
   code: Schema.String,
@@ -158,10 +159,10 @@ export class JobCancelled extends Schema.TaggedError<JobCancelled>()("JobCancell
 }
 
 /**
- * What every stage of a job has left, once it is done; waits for it until the deadline.
- * - JobFailed, JobCancelled: it is over without
- * - JobStillOpen, RedisUnavailable: it goes on; asking again is safe
- * - JobMissing: it never was, or its time (JOB_TTL) is over
+ * The outputs of all stages of a job; waits until the job is done, up to the deadline.
+ * - JobFailed, JobCancelled: the job ended without a result
+ * - JobStillOpen, RedisUnavailable: the job goes on; asking again is safe
+ * - JobMissing: it never existed, or has expired (JOB_TTL)
  */
 export const result = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
   pipeline: Pipeline<Name, Input, S>,
@@ -178,7 +179,7 @@ export const result = Effect.fnUntraced(function* <Name extends string, Input, S
     return yield* new JobFailed({ id, code: job.error?.code ?? "", reason: job.error?.message ?? "" })
   }
   const { outputs } = yield* view(pipeline, job)
-  // a done job has a checkpoint of each of its plan's stages; the plan may be of another version
+  // a done job has a checkpoint for each stage of its plan, but another version may have made the plan
   const lacking = Object.keys(pipeline.stages).filter((name) => !(name in outputs))
   if (lacking.length > 0) return yield* new JobUnreadable({ id, reason: `it has no stage ${lacking.join(", ")}` })
   return outputs as { readonly [K in keyof S]: OutputOf<S[K]> }

@@ -1,14 +1,14 @@
 /**
- * Stage: one step of a pipeline as a protocol: what it reads, what it leaves behind, how far the job is after it.
- * Its handler is a behavior (StageBehavior), kept apart so that those who submit jobs import no handler.
+ * Stage: the protocol of one step of a pipeline: the values it reads, its output, and the job's progress after it.
+ * Its handler is separate (StageBehavior), so that programs that only submit jobs import no handler.
  */
 import { Duration } from "effect"
 import type { Schema } from "effect"
 import * as Keys from "../redis/Keys.ts"
 
-/** JSON in Redis on one side, a value on the other; translated at once, without services or waiting. */
+/** Translates between JSON in Redis and a value, synchronously and without services. */
 export type Codec<A> = Schema.ConstraintCodec<A, unknown>
-/** What a stage reads: `input` and earlier stages, by name. */
+/** The values a stage reads, by name: `input`, and outputs of earlier stages. */
 export type Needs = { readonly [name: string]: Schema.ConstraintCodec<unknown, unknown> }
 export type Values<N extends Needs> = { readonly [K in keyof N]: N[K]["Type"] }
 
@@ -16,12 +16,12 @@ export interface Stage<Name extends string, N extends Needs, A> {
   readonly name: Name
   readonly needs: N
   readonly output: Codec<A>
-  /** Percent of the job done once this stage has committed. */
+  /** Progress of the job in percent after this stage has committed. */
   readonly progress: number
   readonly readsImage: boolean
   /** An attempt running longer is interrupted and counts as StageTimeout (A3). */
   readonly timeout: Duration.Duration
-  /** Jobs worked on at once in one process; `<PIPELINE>_<STAGE>_CONCURRENCY` overrides it. */
+  /** Jobs handled at once in one process; `<PIPELINE>_<STAGE>_CONCURRENCY` overrides it. */
   readonly concurrency: number
 }
 

@@ -1,8 +1,8 @@
 /**
- * StageBehavior: works off one stage's mailbox. For each entry: begin (fence, count), decode what the stage reads
- * (StageValues), run the handler under its timeout, record what came of it (StageOutcome).
- * Invariants: J2 (only the stage due runs), J3 (one commit), A2 (counted before handler code), A3 (a time-out interrupts
- * and fences), A5 (interrupted work is handed back).
+ * StageBehavior: serves the mailbox of one stage. For each entry: begin (fence, count the delivery), decode the values the
+ * stage reads (StageValues), run the handler under its time-out, record the outcome (StageOutcome).
+ * Invariants: J2 (only the current stage runs), J3 (one commit), A2 (counted before handler code), A3 (a time-out interrupts
+ * and fences), A5 (interrupted work is returned to its mailbox).
  */
 import { Cause, Config, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { ActorSystem } from "../worker/ActorSystem.ts"
@@ -37,16 +37,16 @@ import * as StageValues from "./StageValues.ts"
 export type ConfigError = Config.ConfigError
 export type Requirements = Mailbox | JobImages | Policies
 
-/** What a handler may know of the job beside the values it reads. */
+/** Facts of the job for its handler, beside the values it reads. */
 export interface StageJob {
   readonly id: JobId
-  /** Who submitted it; "" for nobody. */
+  /** The user that submitted it; "" for none. */
   readonly owner: string
-  /** From 1. */
+  /** Counted from 1. */
   readonly attempt: number
   /**
-   * The submitted image's bytes; null once it is gone. Waits for room (ImageMemory), within the stage's timeout, and holds it
-   * until the attempt ends.
+   * The submitted image's bytes; null once it is deleted. Waits for memory (ImageMemory) within the stage's time-out, and holds
+   * it until the attempt ends.
    */
   readonly image: Effect.Effect<Buffer | null, RedisError>
   /** Sends a message with this stage's commit: exactly when the stage is recorded (J3). */
@@ -57,17 +57,17 @@ export interface Options<E> {
   readonly retry?: Retry.Policy<E>
 }
 
-/** Entries that begin drops with a dead letter, by its reason: the letter's cause. */
+/** The causes of dead letters that begin writes when it drops an entry, by its reason. */
 const droppedWithLetter = new Map([
   ["gone", "JobGone"],
   ["unreadable", "JobUnreadable"]
 ])
 
-/** How often a job is parked for a cause that may heal, unless the environment or an operator says otherwise. */
+/** How often a job is parked for a cause that may heal; the environment or a policy may change it. */
 const maxRounds = 3
 
 /**
- * Serves one stage of a pipeline while the layer lives: `make` builds its handler once; `options` say what failures lead to.
+ * Serves one stage of a pipeline while the layer lives. `make` builds its handler once; `options.retry` is its retry policy.
  */
 export const layer = <
   Name extends string,
@@ -122,7 +122,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const edges = StageValues.of(stage)
       const outcome = yield* StageOutcome.make(pipeline.name, stage, options.retry ?? Retry.policy<E>(), limits)
       const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, { pipeline: pipeline.name, stage: stage.name })
-      /** Of an entry that no attempt failed: its letter is counted and told here. */
+      /** Counts and logs a dead letter that begin wrote, without an attempt. */
       const letterLeft = (reason: string, notes: Readonly<Record<string, string>>) =>
         Effect.andThen(
           Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason }), 1),
@@ -147,7 +147,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         }
         const handle = Effect.suspend(() => {
           system.watch(delivery, timeoutMillis)
-          // told to end while the result that kept the job was on its way to Redis: nothing begins after it (A5)
+          // the delivery was ended while the commit that kept the job was being recorded: no further stage begins (A5)
           return delivery.endReason === null ? edges.read(job) : Effect.interrupt
         }).pipe(
           Effect.flatMap((values) => handler(values, facts)),
@@ -174,14 +174,14 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         return around(Effect.flatMap(attempt, settle), begun.parent, notes)
       }
 
-      /** Stage after stage, as long as the job is kept here. */
+      /** Runs stage after stage while the job is kept here. */
       const runAll = (begun: Begun): Effect.Effect<void> =>
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {
             let next = yield* run(begun, restore)
             while (next !== null) {
               const runner = runners.get(next.holding.home)
-              // served when it was kept, and not stopped before this delivery is over
+              // the next stage was served here when the job was kept, and is served until this delivery ends
               next = runner === undefined ? null : yield* runner.run(next, restore)
             }
           })
@@ -223,7 +223,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         for (const delivery of deliveries) {
           const id = delivery.fields.get("job")
           if (id === undefined || !Schema.is(JobId)(id)) {
-            // an entry of unknown make is never acknowledged by work: it would come back for ever
+            // a malformed entry is dead-lettered: no work would ever acknowledge it
             yield* system.work(
               delivery,
               Effect.asVoid(
@@ -248,7 +248,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
             home: mailbox,
             mailbox,
             entry: delivery.entry,
-            // by the name it was read under, which may have been lost since: begin asks whose the entry is
+            // the consumer it was read by, which may be condemned since: begin checks who holds the entry
             token: `${delivery.consumer}:${stage.name}.${begins++}`
           })
         }

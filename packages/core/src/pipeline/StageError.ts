@@ -1,11 +1,11 @@
 /**
- * StageError: what a stage's attempt may fail of by itself, whatever its handler's errors are; and what such a failure leads
- * to. Decided by StageOutcome.
+ * StageError: the errors of a stage's attempt that do not come from its handler, and their retry policy. Applied by
+ * StageOutcome.
  */
 import { Schema } from "effect"
 import * as Retry from "../worker/Retry.ts"
 
-/** The attempt ran longer than the stage's timeout and was interrupted. What it called may have been paid for. */
+/** The attempt ran longer than the stage's time-out and was interrupted. Its outside calls may have had effects or costs. */
 export class StageTimeout extends Schema.TaggedError<StageTimeout>()("StageTimeout", {
   stage: Schema.String,
   millis: Schema.Int
@@ -14,7 +14,7 @@ export class StageTimeout extends Schema.TaggedError<StageTimeout>()("StageTimeo
     return `stage ${this.stage} did not finish within ${this.millis} ms`
   }
 }
-/** What an earlier stage left does not fit what this one reads: another version wrote it. Parked: a deployment may heal it. */
+/** An earlier stage's output does not decode: another version wrote it. The job is parked, because a deployment may heal it. */
 export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadable>()("CheckpointUnreadable", {
   stage: Schema.String,
   reason: Schema.String
@@ -23,7 +23,7 @@ export class CheckpointUnreadable extends Schema.TaggedError<CheckpointUnreadabl
     return `stage ${this.stage}: ${this.reason}`
   }
 }
-/** What the stage leaves does not fit its schema, or is too large. Trying again would not help: the job fails. */
+/** The stage's output does not match its schema, or is too large. A retry would not help, so the job fails. */
 export class OutputRejected extends Schema.TaggedError<OutputRejected>()("OutputRejected", {
   stage: Schema.String,
   reason: Schema.String

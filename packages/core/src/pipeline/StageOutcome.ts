@@ -1,6 +1,6 @@
 /**
- * StageOutcome: what becomes of a stage that was begun: committed (J3) and perhaps kept for the next one, tried again,
- * parked, given up, handed back. Decided and said here, carried out by JobStore; who works: StageBehavior.
+ * StageOutcome: records the outcome of a begun stage: committed (J3) and perhaps kept for the next stage, retried, parked, given
+ * up, or returned to its mailbox. It decides and logs; JobStore does it. Used by StageBehavior.
  */
 import { Duration, Effect, Metric } from "effect"
 import type { Cause } from "effect"
@@ -21,7 +21,7 @@ import type { StageError } from "./StageError.ts"
 import * as StageRunners from "./StageRunners.ts"
 import type { Begun } from "./StageRunners.ts"
 
-/** How often a job is parked for an untyped defect; the stage's policy says how often for a cause that may heal. */
+/** How often a job is parked for a defect; for a cause that may heal, StageLimits has the number. */
 const defectRounds = 1
 
 export interface Failure {
@@ -30,19 +30,19 @@ export interface Failure {
 }
 
 export interface StageOutcome<E> {
-  /** Commits; answers the next stage when the job was kept for it. */
+  /** Commits; returns the next stage when the job was kept for it, else null. */
   readonly succeed: (begun: Begun, output: string, tells: ReadonlyArray<Message>) => Effect.Effect<Begun | null>
-  /** Tried again as the policy says, or given up. */
+  /** Retries it by the policy, or gives it up. */
   readonly failed: (begun: Begun, cause: Cause.Cause<E | StageError>) => Effect.Effect<void>
-  /** Dead-lettered; `rounds`: how often the job may be parked for this cause before it fails. `job` null: nobody can read it. */
+  /** Writes a dead letter; `rounds`: how often the job may be parked for this cause before it fails. `job` null: unreadable. */
   readonly giveUp: (
     at: { readonly delivery: Delivery; readonly holding: Holding; readonly job: Job | null },
     failure: Failure,
     rounds: number
   ) => Effect.Effect<void>
-  /** Back into its mailbox at once, its attempt not counted (A5). */
+  /** Returns it to its mailbox at once; the attempt is not counted (A5). */
   readonly release: (begun: Begun) => Effect.Effect<void>
-  /** Told that the job is no longer ours: nothing is recorded. */
+  /** Counts and logs an attempt whose job is no longer ours; records nothing. */
   readonly lost: Effect.Effect<void>
 }
 
@@ -138,7 +138,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
       })
     )
     if (answer !== "buried" && answer !== "parked") return
-    // the look tells when the next round is due
+    // checking the timers now tells when the next round is due
     if (answer === "parked") system.wakeIn(holding.partition, 0)
     yield* Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason: failure.tag }), 1)
     if (answer === "buried") yield* Metric.update(jobsFailed, 1)

@@ -1,6 +1,6 @@
 /**
- * StageRunners: which stages this process serves, so that a job whose stage has just committed may be kept here for the
- * next one. Filled by StageBehavior, asked by StageBehavior.
+ * StageRunners: the stages this process serves, so that a job whose stage has just committed may be kept here for the next one.
+ * StageBehavior fills and reads it.
  */
 import type { Effect, Tracer } from "effect"
 import type { ActorSystem } from "../worker/ActorSystem.ts"
@@ -8,22 +8,22 @@ import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Job } from "../job/Job.ts"
 import type { Holding } from "../job/JobStore.ts"
 
-/** A stage begun: what to work on, and what stands for it. */
+/** A begun stage: its job, and the entry that represents it. */
 export interface Begun {
   readonly delivery: Delivery
   readonly holding: Holding
   readonly job: Job
-  /** The span the job carries from its submit. */
+  /** The span of the job's submit. */
   readonly parent: Tracer.ExternalSpan | undefined
 }
 
 export interface StageRunner {
   readonly stage: string
-  /** The token of a begin of this stage, unlike any other. */
+  /** A new unique token for a begin of this stage. */
   readonly nextToken: () => string
   /**
-   * Works on one stage and records what came of it; answers the next stage where the job was kept for it.
-   * `restore` makes the handler, and nothing else, interruptible.
+   * Runs one stage and records its outcome; returns the next stage when the job was kept for it, else null.
+   * `restore` makes only the handler interruptible.
    */
   readonly run: (
     begun: Begun,
@@ -33,7 +33,7 @@ export interface StageRunner {
 
 const bySystem = new WeakMap<ActorSystem["Service"], Map<string, StageRunner>>()
 
-/** The runners of one process, by mailbox; they go with its ActorSystem. */
+/** The runners of one process, by mailbox; they live as long as its ActorSystem. */
 export const of = (system: ActorSystem["Service"]): Map<string, StageRunner> => {
   const known = bySystem.get(system) ?? new Map<string, StageRunner>()
   bySystem.set(system, known)

@@ -1,6 +1,6 @@
 /**
- * StageValues: a stage's two edges with what Redis holds: the values it reads, out of the job; what it leaves, into a commit.
- * Both bounded and checked by the stage's schemas, without an effect a value (Stage.Codec).
+ * StageValues: decodes the values a stage reads from the job, and encodes its output for the commit. Both are checked by the
+ * stage's schemas, and the output is bounded. Synchronous, without an Effect for each value (Stage.Codec).
  */
 import { Cause, Exit, Schema } from "effect"
 import { bytesOf } from "../mailbox/Mailbox.ts"
@@ -12,7 +12,7 @@ import { CheckpointUnreadable, OutputRejected } from "./StageError.ts"
 
 export interface StageValues<N extends Needs, A> {
   readonly read: (job: Job) => Exit.Exit<Values<N>, CheckpointUnreadable>
-  /** The output as stored; `tells` count against the same bound. */
+  /** The output as it is stored; `tells` count against the same bound. */
   readonly write: (output: A, tells: ReadonlyArray<Message>) => Exit.Exit<string, OutputRejected>
 }
 

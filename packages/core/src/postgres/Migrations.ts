@@ -1,9 +1,9 @@
 /**
- * Migrations: numbered SQL files, each applied once, in order, however many processes start together. Applying is one
- * transaction that first writes the file's row: whoever comes second waits at the unique key and then finds it written.
- * An applied file is part of history: changed afterwards, it is refused. Files that only the database knows are fine, so
- * that an older version goes on beside a newer one.
- * Neighbours: Postgres.script. Nothing here needs a lock, so it holds on the embedded database too.
+ * Migrations: numbered SQL files, each applied once, in order, however many processes start together. One transaction applies a
+ * file; it first inserts the file's row, so that a second process waits at the unique key and then finds the row.
+ * An applied file must not change: a changed file is refused. Files known only to the database are fine, so that an older
+ * version runs beside a newer one.
+ * Neighbours: Postgres.script. It needs no lock, so it also works on the embedded database.
  */
 import { Effect, Schedule, Schema } from "effect"
 import { createHash } from "node:crypto"
@@ -13,19 +13,19 @@ import type { PostgresError, PostgresRefused } from "./PostgresError.ts"
 import * as Statement from "./Statement.ts"
 
 export interface Migration {
-  /** Whose it is: a word; numbers count within it. */
+  /** The package's part, a word; numbers count within it. */
   readonly part: string
   readonly number: number
   readonly name: string
   readonly sql: string
-  /** Of the text, line ends apart. */
+  /** Checksum of the text; line ends do not count. */
   readonly checksum: string
 }
 
 const told = (migration: { readonly part: string; readonly number: number; readonly name: string }) =>
   `${migration.part}/${String(migration.number).padStart(4, "0")}-${migration.name}`
 
-/** A file differs from what was applied under its number. Nothing happened; a change is a new file. */
+/** A file differs from the one applied under its number. Nothing happened; write a new file instead. */
 export class MigrationChanged extends Schema.TaggedError<MigrationChanged>()("MigrationChanged", {
   migration: Schema.String,
   applied: Schema.String
@@ -35,7 +35,7 @@ export class MigrationChanged extends Schema.TaggedError<MigrationChanged>()("Mi
   }
 }
 
-/** Postgres refused what the file says. It was rolled back; those before it stay applied. */
+/** Postgres refused a statement of the file. The file was rolled back; earlier files stay applied. */
 export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("MigrationFailed", {
   migration: Schema.String,
   reason: Schema.String
@@ -45,7 +45,7 @@ export class MigrationFailed extends Schema.TaggedError<MigrationFailed>()("Migr
   }
 }
 
-/** The database lacks what this process relies on. */
+/** The database lacks migrations that this process needs. */
 export class MigrationsMissing extends Schema.TaggedError<MigrationsMissing>()("MigrationsMissing", {
   migrations: Schema.Array(Schema.String)
 }) {
@@ -55,8 +55,8 @@ export class MigrationsMissing extends Schema.TaggedError<MigrationsMissing>()("
 }
 
 /**
- * The files `<four digits>-<words>.sql` of a folder, in order. Throws where a number is missing or there twice, a file is
- * named otherwise, or one ends a transaction by itself.
+ * The files `<four digits>-<words>.sql` of a folder, in order. Throws when a number is missing or duplicate, a file has another
+ * name, or a file contains transaction commands.
  */
 export const read = (part: string, folder: URL): ReadonlyArray<Migration> =>
   readdirSync(folder)
@@ -93,7 +93,7 @@ CREATE TABLE IF NOT EXISTS eco2.migrations (
   CONSTRAINT migrations_once PRIMARY KEY (part, number)
 );`
 
-/** Two that create the same at once: one of them is told that it is there, by whichever catalogue noticed. */
+/** SQLSTATEs when two processes create the same object at once and one finds that it exists. */
 const alreadyThere = new Set(["23505", "42P06", "42P07", "42710"])
 const isRefused =
   (codes: ReadonlySet<string>) =>
@@ -103,7 +103,7 @@ const missingTable = isRefused(new Set(["42P01", "3F000"]))
 
 const again = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 6 }))
 
-/** What is applied, by part and number; fails where a file differs from it. */
+/** The migrations not applied yet; fails when an applied file differs. */
 const pending = Effect.fnUntraced(function* (
   migrations: ReadonlyArray<Migration>,
   applied: ReadonlyArray<typeof Row.Type>
@@ -120,13 +120,13 @@ const pending = Effect.fnUntraced(function* (
   return left
 })
 
-/** Written by hand: every value is of an alphabet that needs no quoting (`read`). */
+/** SQL text without parameters: `read` allows only values that need no quoting. */
 const insert = ({ checksum, name, number, part }: Migration) =>
   `INSERT INTO eco2.migrations (part, number, name, checksum) VALUES ('${part}', ${number}, '${name}', '${checksum}');`
 
 /**
- * Applies what is not applied yet and answers with the names of what this call applied. May run in many processes at once,
- * and again after any failure.
+ * Applies the pending migrations and returns the names of those that this call applied. May run in many processes at once, and
+ * again after any failure.
  */
 export const apply = Effect.fnUntraced(function* (
   migrations: ReadonlyArray<Migration>
@@ -141,7 +141,7 @@ export const apply = Effect.fnUntraced(function* (
     for (const migration of yield* pending(migrations, yield* postgres.run(list))) {
       const applied = yield* postgres.script("migrations.apply", `${insert(migration)}\n${migration.sql}`).pipe(
         Effect.as(true),
-        // another process was faster: whether with the same text is seen below
+        // another process was faster; the next look compares the checksum
         Effect.catchIf(
           (error) => error._tag === "PostgresRefused" && error.constraint === "migrations_once",
           () => Effect.succeed(false)
@@ -157,14 +157,14 @@ export const apply = Effect.fnUntraced(function* (
     yield* pending(migrations, yield* postgres.run(list))
     return done
   })
-  // a connection lost in between: look again what is applied, and go on from there
+  // after a lost connection: read again what is applied, and go on from there
   return yield* Effect.retry(once, {
     schedule: again,
     while: (error) => error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
   })
 })
 
-/** Succeeds where all of them are applied: what a role checks before it relies on them. Changes nothing. */
+/** Succeeds when all migrations are applied; a role checks this at start. Changes nothing. */
 export const check = Effect.fnUntraced(function* (
   migrations: ReadonlyArray<Migration>
 ): Effect.fn.Return<void, MigrationsMissing | MigrationChanged | PostgresError, Postgres> {

@@ -1,8 +1,8 @@
 /**
- * Postgres: a bounded pool of connections, and statements run on it. Transient failures are tried again for two seconds
- * and then typed as such (isTransient); callers who can wait longer wait durably. Nothing here waits without end: for a
- * connection, for an answer, or in a queue without bound.
- * The only import of the driver, beside PostgresError, which reads its errors. Neighbours: Statement, Migrations.
+ * Postgres: runs statements on a bounded pool of connections. Transient failures are retried for two seconds and then returned
+ * as such (isTransient); callers that can wait longer use durable timers. Every wait has a deadline (connection, answer), and
+ * the queue is bounded.
+ * Only this module and PostgresError, which reads the driver's errors, import the driver. Neighbours: Statement, Migrations.
  */
 import { Context, Duration, Effect, Layer, Metric, Redacted, Schedule, Semaphore } from "effect"
 import type { Config, Scope } from "effect"
@@ -18,14 +18,14 @@ import type { Parameter, Statement } from "./Statement.ts"
 export class Postgres extends Context.Service<
   Postgres,
   {
-    /** Runs one statement, by itself a transaction; its rows, decoded. May run it twice (Statement). */
+    /** Runs one statement in its own transaction; returns its decoded rows. May run it twice (Statement). */
     readonly run: <Row>(
       statement: Statement<Row>,
       parameters?: ReadonlyArray<Parameter>
     ) => Effect.Effect<ReadonlyArray<Row>, PostgresError>
     /**
-     * Runs several statements as one transaction, on a connection of its own, within five minutes. Sent once: after
-     * PostgresUnavailable the caller has to look what became of it. `text` must not begin or end transactions.
+     * Runs several statements as one transaction, on a separate connection, within five minutes. Never retried: after
+     * PostgresUnavailable the caller must check whether it took effect. `text` must not begin or end transactions.
      */
     readonly script: (name: string, text: string) => Effect.Effect<void, PostgresError>
     /** Null while Postgres answers; else what is wrong. Does no I/O. */
@@ -34,14 +34,14 @@ export class Postgres extends Context.Service<
 >()("@eco2/core/postgres/Postgres") {}
 
 const connectMillis = 5_000
-/** What an answer may take on its way beyond what the server allows the statement. */
+/** Time for the answer's way, added to the server's statement time-out. */
 const slackMillis = 2_000
 const scriptMillis = 300_000
 const lookEvery = "2 seconds"
-/** Statements that may wait, for each connection. */
+/** Statements that may wait for each connection. */
 const mostWaiting = 100
 
-/** 50, 100, … 800 ms, jittered: what a restart of a connection takes, not of a server. */
+/** Jittered backoff of 50, 100, … 800 ms: long enough to replace a connection, not to restart a server. */
 const patience = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
 
 const open = (url: Redacted.Redacted, options: { readonly max: number; readonly timeoutMillis: number }) =>
@@ -51,9 +51,9 @@ const open = (url: Redacted.Redacted, options: { readonly max: number; readonly 
     idle_timeout: 60,
     max_lifetime: 3_600,
     keep_alive: 10,
-    // how long to wait is decided here, once (patience)
+    // the backoff is decided here only (patience)
     backoff: () => 0,
-    // arrays travel as JSON: nothing has to be asked of the catalogue
+    // arrays are sent as JSON, so the driver needs no types from the catalogue
     fetch_types: false,
     onnotice: () => undefined,
     connection: {
@@ -64,12 +64,12 @@ const open = (url: Redacted.Redacted, options: { readonly max: number; readonly 
   })
 type Sql = ReturnType<typeof open>
 
-/** What is still under way is broken off after `seconds`. A socket whose peer is gone may take longer; nobody waits for it. */
+/** Ends the connections; running statements are aborted after `seconds`. A socket whose peer is gone may take longer. */
 const close = (sql: Sql, seconds: number) => Effect.promise(() => sql.end({ timeout: seconds }))
 
 /**
- * - `url`: where it is; may take its time to come about (an embedded server that starts), up to five seconds a call
- * - `limits.pool`: connections; one for a server that has one session
+ * - `url`: the server's URL; an embedded server may still be starting, each call waits up to five seconds for it
+ * - `limits.pool`: connections; 1 for a server with a single session
  */
 export const make = Effect.fnUntraced(function* (options: {
   readonly url: Effect.Effect<Redacted.Redacted, PostgresUnavailable>
@@ -95,7 +95,7 @@ export const make = Effect.fnUntraced(function* (options: {
       orElse: () => Effect.fail(new PostgresUnavailable({ statement, cause: new Error("the database is starting") }))
     })
 
-  /** A connection that falls silent says nothing for the others: all are made anew, what they hold is tried again. */
+  /** When one connection falls silent, all are suspect: all are replaced, and their statements are retried. */
   const renew = (sql: Sql) =>
     Effect.sync(() => {
       if (current !== sql) return
@@ -126,7 +126,7 @@ export const make = Effect.fnUntraced(function* (options: {
       return rows
     })
 
-  /** In its turn: as many at once as there are connections, and a bounded number waiting for a bounded time. */
+  /** Runs at most as many statements at once as there are connections; a bounded number wait, for a bounded time. */
   const inTurn = <A>(statement: string, work: Effect.Effect<A, PostgresError>): Effect.Effect<A, PostgresError> =>
     Effect.suspend(() => {
       const busy = (reason: string) => new PostgresBusy({ statement, code: "NO_CONNECTION", reason })
@@ -156,7 +156,7 @@ export const make = Effect.fnUntraced(function* (options: {
       })
     )
   let looking = false
-  /** Trouble is over when Postgres answers, asked or not: nobody may have anything to ask it for hours. */
+  /** Probes until Postgres answers, because the process may have no statement to send for hours. */
   const lookAgain: Effect.Effect<void> = Effect.suspend(() => {
     if (looking) return Effect.void
     looking = true
@@ -215,11 +215,11 @@ export const layer: Layer.Layer<Postgres, Config.ConfigError> = Layer.effect(
   })
 )
 
-/** From a URL already known: tests, and programs that bring their own server. */
+/** From a given URL: for tests, and for programs that start their own server. */
 export const layerUrl = (url: string, limits: Limits): Layer.Layer<Postgres> =>
   Layer.effect(Postgres, make({ url: Effect.succeed(Redacted.make(url)), limits }))
 
-/** Where there is none: every call fails at once, as unavailable. */
+/** Without a database: every call fails at once as unavailable. */
 export const absent: Postgres["Service"] = Postgres.of({
   run: ({ name }) =>
     Effect.fail(new PostgresUnavailable({ statement: name, cause: new Error("DATABASE_URL is not set") })),
@@ -228,7 +228,7 @@ export const absent: Postgres["Service"] = Postgres.of({
   trouble: () => "DATABASE_URL is not set"
 })
 
-/** From DATABASE_URL where it is set, else `absent`: for processes that have other work to do. */
+/** From DATABASE_URL if it is set, else `absent`: for processes that can work without it. */
 export const layerOptional: Layer.Layer<Postgres, Config.ConfigError> = Layer.unwrap(
   Effect.map(PostgresConfig.databaseUrl, (url) => (url._tag === "Some" ? layer : Layer.succeed(Postgres, absent)))
 )

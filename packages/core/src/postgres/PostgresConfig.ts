@@ -1,10 +1,10 @@
-/** PostgresConfig: where Postgres is and how much of it a process takes. A wrong value stops the process at start. */
+/** PostgresConfig: the settings of Postgres: URL, pool size, time-out. A wrong value stops the process at start. */
 import { Config, Effect, Option, Redacted } from "effect"
 import * as Setting from "../config/Setting.ts"
 
 const allowed = "postgres://user:password@host:5432/database"
 
-/** The URL with the password in it, unless it has one. `encodeURIComponent` first: the setter leaves a % as it is. */
+/** Puts the password into the URL, unless it has one. `encodeURIComponent` first: the setter does not escape a %. */
 const withPassword = (text: string, password: string): string => {
   const url = new URL(text)
   if (url.password !== "" || password === "") return text
@@ -12,11 +12,11 @@ const withPassword = (text: string, password: string): string => {
   return url.href
 }
 
-/** The refusal does not repeat the value: it holds a password. */
+/** The error does not repeat the value, which contains a password. */
 export const databaseUrl: Config.Config<Option.Option<Redacted.Redacted>> = Config.all({
   /** DATABASE_URL: where Postgres is. */
   given: Config.option(Config.Redacted("DATABASE_URL")),
-  /** DATABASE_PASSWORD: of a URL that has none; as it is, nothing in it escaped. */
+  /** DATABASE_PASSWORD: used when the URL has none; written as it is, without escapes. */
   password: Config.Redacted("DATABASE_PASSWORD").pipe(Config.withDefault(Redacted.make("")))
 }).pipe(
   Config.mapEffect(({ given, password }) => {
@@ -30,7 +30,7 @@ export const databaseUrl: Config.Config<Option.Option<Redacted.Redacted>> = Conf
   })
 )
 
-/** The same where nothing can be done without it. */
+/** The same, for a process that cannot work without it. */
 export const requiredUrl: Config.Config<Redacted.Redacted> = databaseUrl.pipe(
   Config.mapEffect(
     Option.match({

@@ -1,12 +1,12 @@
 /**
- * What can go wrong between us and Postgres, said as what the caller may do.
- * Made by Postgres alone; everything above maps these to its own errors or lets them pass.
+ * PostgresError: the failures of a statement, typed by what the caller may do.
+ * Only Postgres creates them; callers map them to their own errors or pass them on.
  */
 import postgres from "postgres"
 import { Schema } from "effect"
 import * as CauseText from "../telemetry/CauseText.ts"
 
-/** No usable answer (connection lost, silent or refused): the statement took effect or it did not. All of ours may run again. */
+/** No usable answer (connection lost, silent or refused). Unknown whether the statement took effect. All may run again. */
 export class PostgresUnavailable extends Schema.TaggedError<PostgresUnavailable>()("PostgresUnavailable", {
   statement: Schema.String,
   cause: Schema.Defect()
@@ -16,7 +16,7 @@ export class PostgresUnavailable extends Schema.TaggedError<PostgresUnavailable>
   }
 }
 
-/** Postgres could not do it now (`code`: deadlock, time-out, too many connections, read-only, …). Nothing happened. */
+/** Postgres cannot run it now (`code`: deadlock, time-out, too many connections, read-only, …). Nothing happened. */
 export class PostgresBusy extends Schema.TaggedError<PostgresBusy>()("PostgresBusy", {
   statement: Schema.String,
   code: Schema.String,
@@ -28,9 +28,9 @@ export class PostgresBusy extends Schema.TaggedError<PostgresBusy>()("PostgresBu
 }
 
 /**
- * Postgres refuses the statement, and will again: a constraint, a missing table, a wrong password. Nothing happened.
- * - `code`: SQLSTATE, or the driver's own word for what it would not send
- * - `constraint`: the one violated, null where it is something else
+ * Postgres refuses the statement for good: a constraint, a missing table, a wrong password. Nothing happened.
+ * - `code`: SQLSTATE, or the driver's code when it did not send the statement
+ * - `constraint`: the violated constraint; null for any other reason
  */
 export class PostgresRefused extends Schema.TaggedError<PostgresRefused>()("PostgresRefused", {
   statement: Schema.String,
@@ -43,7 +43,7 @@ export class PostgresRefused extends Schema.TaggedError<PostgresRefused>()("Post
   }
 }
 
-/** A row of a shape we do not know: our statement and its schema disagree, or another version wrote it. It took effect. */
+/** A row of an unknown shape: statement and schema disagree, or another version wrote it. The statement took effect. */
 export class PostgresRowInvalid extends Schema.TaggedError<PostgresRowInvalid>()("PostgresRowInvalid", {
   statement: Schema.String,
   reason: Schema.String
@@ -59,17 +59,17 @@ export type PostgresError = PostgresUnavailable | PostgresBusy | PostgresRefused
 export const isTransient = (error: PostgresError): boolean =>
   error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
 
-/** The connection's end, which may come between a commit and its answer: 08 connection, 57P0x shutdown and start. */
+/** The connection ended, perhaps between a commit and its answer: 08 connection, 57P0x shutdown and start. */
 const isUnknown = (code: string) => code.startsWith("08") || code.startsWith("57P")
-/** Rolled back: 40 serialization and deadlock, 53 resources, 55P03 lock, 57014 time-out, 25006 a replica, 58 the system's trouble. */
+/** Rolled back: 40 serialization and deadlock, 53 resources, 55P03 lock, 57014 time-out, 25006 a replica, 58 system errors. */
 const isBusy = (code: string) => /^(40|53|58)/.test(code) || ["55P03", "57014", "25006"].includes(code)
-/** The driver's words for a connection, and the system's (`ECONNREFUSED`). */
+/** The driver's codes for a failed connection, and the system's (`ECONNREFUSED`). */
 const isConnection = (code: string) => /^(CONNECT|CONNECTION_|E[A-Z_]+$)/.test(code)
 
-/** The text stays a line: a server repeats what it was given. */
+/** Shortens the text, because a server repeats its input. */
 const brief = (text: string) => text.slice(0, 500)
 
-/** `cause`: what the driver rejected with. */
+/** `cause`: the driver's error. */
 export const ofDriver = (statement: string, cause: unknown): PostgresError => {
   if (cause instanceof postgres.PostgresError) {
     const { code, constraint_name, message } = cause
@@ -86,7 +86,7 @@ export const ofDriver = (statement: string, cause: unknown): PostgresError => {
     : new PostgresRefused({ statement, code, constraint: null, reason: brief(CauseText.of(cause)) })
 }
 
-/** Whether the driver waited in vain for a connection: nothing can be said of the others it holds. */
+/** Whether the driver got no connection in time; its other connections may be silent too. */
 export const isSilence = (error: PostgresError): boolean =>
   error._tag === "PostgresUnavailable" &&
   error.cause instanceof Error &&
@@ -94,8 +94,8 @@ export const isSilence = (error: PostgresError): boolean =>
   error.cause.code === "CONNECT_TIMEOUT"
 
 /**
- * Whether it is about what was given (bad text, a constraint, too large), so that another row would pass: classes 21, 22, 23,
- * 54. Any other refusal is the database's or the statement's own, whatever row comes.
+ * Whether the refusal is due to the data (bad text, a constraint, too large), so that another row may pass: classes 21, 22, 23,
+ * 54. Any other refusal is due to the database or the statement, for every row.
  */
 export const isOfData = (error: PostgresError): boolean =>
   error._tag === "PostgresRefused" && /^(21|22|23|54)/.test(error.code)

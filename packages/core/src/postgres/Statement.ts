@@ -1,7 +1,7 @@
 /**
- * Statement: SQL as a typed call: its text, with `$1`, `$2`, … for what is given, and the schema its rows are decoded by.
- * Prepared once a connection. Many rows are given as one JSON text (`jsonb_to_recordset($1::text::jsonb)`), so that a batch
- * of any size is the same statement. Every statement may run twice (a lost answer) and must then change nothing more.
+ * Statement: SQL as a typed call: the text, with `$1`, `$2`, … for its parameters, and the schema of its rows.
+ * Prepared once for each connection. Many rows are passed as one JSON text (`jsonb_to_recordset($1::text::jsonb)`), so that a
+ * batch of any size is the same statement. A statement may run twice (a lost answer), and the second run must change nothing.
  * Run by Postgres.
  */
 import { Effect, Schema } from "effect"
@@ -10,13 +10,13 @@ import { PostgresRowInvalid } from "./PostgresError.ts"
 export type Parameter = string | number | boolean | null
 
 export interface Statement<Row> {
-  /** Words with dots, such as `character.list`: stands in errors and metrics. */
+  /** Words with dots, such as `character.list`; shown in errors and metrics. */
   readonly name: string
   readonly text: string
   readonly decode: (rows: unknown) => Effect.Effect<ReadonlyArray<Row>, PostgresRowInvalid>
 }
 
-/** `row`: what each row is; anything else is PostgresRowInvalid. */
+/** `row`: the schema of each row; anything else is PostgresRowInvalid. */
 export const make = <Row>(options: {
   readonly name: string
   readonly text: string

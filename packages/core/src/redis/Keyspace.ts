@@ -1,7 +1,6 @@
 /**
- * Keyspace: the partitions of this installation. It first confirms that Redis meets the requirements (Suitability) and that its
- * data was written with the same settings. A process with other settings refuses to start: it would look for jobs under
- * other keys.
+ * Keyspace: the partitions of this installation. It first checks Redis (Suitability) and that its data was written with the same
+ * settings. A process with other settings does not start, because it would look for jobs under other keys.
  */
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"

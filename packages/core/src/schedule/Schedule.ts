@@ -1,8 +1,8 @@
 /**
- * Schedule: recurring work, declared where it is served. Every process with the layer takes part; a slot fires once in the
- * whole fleet (T1), so that there is no scheduler to run, and none to lose.
- * A slot hands a job in, whose id follows from schedule and slot, or tells an actor. A slot missed while nobody was there
- * fires once on return; slots of before the schedule was declared, or of an expression no longer in force, never do.
+ * Schedule: recurring work, declared in the processes that serve it. Every process with the layer checks for due slots; a slot
+ * fires once in the whole fleet (T1), so there is no scheduler process that could fail.
+ * A slot submits a job, whose id follows from schedule and slot, or tells an actor. Of slots missed while no process ran, the
+ * latest fires once; slots before the schedule was declared, or of a replaced expression, never fire.
  */
 import { Duration, Effect, Layer, Schema } from "effect"
 import type { Result } from "effect"
@@ -16,11 +16,11 @@ import type { Work } from "./Schedules.ts"
 import * as Timing from "./Timing.ts"
 
 interface Run {
-  /** `skip` (the default): a slot that finds the last run's job open passes, counted. `allow`: it fires all the same. */
+  /** While the last run's job is open, a slot is skipped and counted (`skip`, the default), or fires too (`allow`). */
   readonly overlap?: "skip" | "allow"
 }
 export interface CronTiming extends Run {
-  /** Five fields, or six with seconds first. */
+  /** A cron expression of five fields, or six with seconds first. */
   readonly expression: string
   /** IANA name; by default UTC. */
   readonly timeZone?: string
@@ -30,13 +30,13 @@ export interface IntervalTiming extends Run {
   readonly interval: Duration.Input
 }
 
-/** `input`: of the slot's job; asked in every process, so the same slot must give the same. `deadline`: by default JOB_DEADLINE. */
+/** `input`: the slot's input; every process computes it, so it must depend on the slot only. `deadline`: default JOB_DEADLINE. */
 export interface JobRun<Input, S extends Stages> {
   readonly pipeline: Pipeline<string, Input, S>
   readonly input: (slot: Date) => Input
   readonly deadline?: Duration.Input
 }
-/** `payload`: of the slot's message, told at least once. Messages leave no run to find open: they never skip. */
+/** `payload`: the slot's message, sent at least once. A message has no job that may be open, so its slots are never skipped. */
 export interface MessageRun<P extends Protocol, K extends Told<P>> {
   readonly actor: Actor<string, P>
   readonly type: K
@@ -49,7 +49,7 @@ class WorkTooLarge extends Schema.TaggedError<WorkTooLarge>()("WorkTooLarge", { 
   }
 }
 
-/** What is the same for all slots, and its payload as JSON text. */
+/** The work of a slot: the parts common to all slots, and its payload as JSON text. */
 const work = (common: Omit<Work, "payload">, payload: Effect.Effect<string, { readonly message: string }>) =>
   Effect.flatMap(payload, (text): Effect.Effect<Work, WorkTooLarge> => {
     const bytes = Buffer.byteLength(text)
@@ -96,7 +96,7 @@ const declare = (
   )
 
 /**
- * At the slots of a cron expression. A wrong expression or time zone is TimingInvalid: the process does not start.
+ * Runs at the slots of a cron expression. A wrong expression or time zone is TimingInvalid, and the process does not start.
  *
  *     Schedule.cron("report", { expression: "0 6 * * 1-5", timeZone: "Asia/Seoul" }, {
  *       pipeline: ReportPipeline,
@@ -106,18 +106,18 @@ const declare = (
 export const cron = <Input, S extends Stages>(name: string, timing: CronTiming, run: JobRun<Input, S>) =>
   declare(name, Timing.cron(timing.expression, timing.timeZone), timing, jobWork(run))
 
-/** Once an interval. */
+/** Runs once in each interval. */
 export const every = <Input, S extends Stages>(name: string, timing: IntervalTiming, run: JobRun<Input, S>) =>
   declare(name, Timing.every(timing.interval), timing, jobWork(run))
 
-/** As `cron`, telling an actor. */
+/** As `cron`, but tells an actor. */
 export const cronTell = <P extends Protocol, K extends Told<P>>(
   name: string,
   timing: Omit<CronTiming, "overlap">,
   run: MessageRun<P, K>
 ) => declare(name, Timing.cron(timing.expression, timing.timeZone), {}, messageWork(run))
 
-/** As `every`, telling an actor. */
+/** As `every`, but tells an actor. */
 export const everyTell = <P extends Protocol, K extends Told<P>>(
   name: string,
   timing: Omit<IntervalTiming, "overlap">,

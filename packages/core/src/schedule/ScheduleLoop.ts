@@ -1,10 +1,10 @@
 /**
- * ScheduleLoop: looks at the schedules this process declares. It is a task of the worker's TimerLoop, which has the only
- * timer. A schedule is looked at when its next slot comes, and once a minute, which says that somebody still declares it; schedules of one partition
- * share a call. The look itself decides whether the slot is this process's (T1, fire.lua).
- * The moment is Redis's: each answer tells its clock, and how far this process's own is off. That is kept for each partition:
- * an answer that was slow to come makes that partition look later, and no other one too early. Waits are by the clock that
- * only goes forward (Elapsed), and a partition whose server is away holds no other up.
+ * ScheduleLoop: checks the schedules that this process declares, as a task of the worker's TimerLoop, which has the only timer.
+ * A schedule is checked when its next slot comes, and once a minute to show that a process still declares it; schedules of one
+ * partition share a call. The check (fire.lua) decides whether this process fires the slot (T1).
+ * Redis's clock decides when a slot is due: each answer contains it, and so this process's offset. The offset is kept for each
+ * partition, so that a slow answer delays only that partition. Waits use the monotonic clock (Elapsed), and a partition whose
+ * server is down delays no other.
  */
 import { Clock, Context, Effect, Layer, Metric } from "effect"
 import type { Scope } from "effect"
@@ -25,16 +25,16 @@ export interface Declared {
   readonly name: string
   readonly timing: Timing
   readonly overlap: "skip" | "allow"
-  /** What the run of a slot does; asked once a slot, in every process: the same slot, the same work. */
+  /** The work of a slot; every process computes it once for each slot, so it must depend on the slot only. */
   readonly work: (slot: Date) => Effect.Effect<Work, { readonly message: string }>
 }
 
 interface Loop extends PartitionTask {
-  /** Looks at a schedule until the scope closes. A name declared twice in a process is a defect. */
+  /** Checks a schedule until the scope closes. A name declared twice in a process is a defect. */
   readonly declare: (schedule: Declared) => Effect.Effect<void, never, Scope.Scope>
 }
 
-/** The schedules of a worker: each fires its slots that no other process has claimed (T1), until its scope closes. */
+/** The schedules of a worker: fires their slots that no other process has claimed (T1), until the scope closes. */
 export class ScheduleLoop extends Context.Service<ScheduleLoop, Pick<Loop, "declare">>()(
   "@eco2/core/schedule/ScheduleLoop"
 ) {
@@ -53,25 +53,25 @@ interface Entry {
   readonly partition: Partition
   lookAt: number
   declaredAt: number | null
-  /** The last slot whose outcome was told. */
+  /** The last slot whose outcome was logged and counted. */
   told: number
   prepared: { readonly slot: number; readonly work: Work } | null
 }
 
 const lookMillis = 60_000
 const troubleMillis = 1_000
-/** A full mailbox, or work that could not be made. */
+/** Pause after a full mailbox, or after work that could not be computed. */
 const laterMillis = 5_000
 
 export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen(function* () {
   const schedules = yield* Schedules
   const keyspace = yield* Keyspace
   const millis = yield* Elapsed.clock
-  /** The same when an answer is lost: who asked again is told as the first time. */
+  /** This process's id: a repeated check, after a lost answer, gets the same outcome. */
   const process = randomUUID()
   const entries = new Map<string, Entry>()
   const ownAhead = (yield* Clock.currentTimeMillis) - millis()
-  /** Redis's clock less Elapsed, by partition; until it has told it, this process's own. */
+  /** Redis's clock minus Elapsed, by partition; before the first answer the own wall clock is used. */
   const ahead = new Map<Partition, number>()
   const at = (partition: Partition) => [...entries.values()].filter((entry) => entry.partition === partition)
 
@@ -93,7 +93,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
       : Effect.logWarning("schedule skipped a slot: its last run is open").pipe(Effect.annotateLogs(facts))
   })
 
-  /** What to ask for a schedule now; null, and said, when its work cannot be made. */
+  /** The check of a schedule to send now; null, after logging, when its work cannot be computed. */
   const prepare = Effect.fnUntraced(
     function* (entry: Entry) {
       const { name, overlap, timing, work } = entry.declared
@@ -139,7 +139,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
         const { timing } = entry.declared
         entry.declaredAt ??= now
         const toNext = Math.min(lookMillis, timing.next(now) - now)
-        // our clock was off by more than a slot: ask for the right one
+        // our clock was off by more than a slot: check again at once, with the right slot
         const right = timing.latest(now) === look.slot || timing.next(now) === look.slot
         entry.lookAt = answeredAt + (outcome === "full" ? laterMillis : right ? toNext : 0)
         yield* tell(entry, look.slot, outcome, jobId)
@@ -172,7 +172,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
     run: (partition) =>
       Effect.suspend(() => {
         const all = at(partition)
-        // also what could not be asked: not before
+        // set before the call, so that a schedule whose work cannot be computed also waits
         for (const entry of all) entry.lookAt = millis() + laterMillis
         return lookAt(partition, all)
       })

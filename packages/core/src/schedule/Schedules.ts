@@ -1,8 +1,8 @@
 /**
- * Schedules: what Redis knows of recurring work. Processes that declare a schedule look at it (`look`, called by
- * ScheduleLoop) and so fire it; operators list, pause, resume and run it by hand, from any process.
- * Invariant T1, kept by fire.lua: a schedule fires once a slot fleet-wide, by Redis's clock; of slots missed the latest fires
- * once. Neighbours: Schedule (declaring one), Timing (which slots there are).
+ * Schedules: the state of schedules in Redis. Processes that declare a schedule check it (`look`, called by ScheduleLoop), which
+ * fires due slots; operators list, pause, resume and run schedules manually, from any process.
+ * Invariant T1, kept by fire.lua: a schedule fires once for each slot, fleet-wide and by Redis's clock; of missed slots the
+ * latest fires once. Neighbours: Schedule (declares one), Timing (computes slots).
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { randomUUID } from "node:crypto"
@@ -21,27 +21,27 @@ import * as ServerTime from "../redis/ServerTime.ts"
 import * as Script from "../redis/Script.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
 
-/** What one run does: a job of a pipeline, or a message where `stage` is "". */
+/** The work of one run: a job of a pipeline, or a message when `stage` is "". */
 export interface Work {
   readonly mailbox: string
   readonly stage: string
   /** The pipeline's name, or the message's type. */
   readonly kind: string
-  /** Job.formatPlan, "" for a message. */
+  /** Result of Job.formatPlan; "" for a message. */
   readonly plan: string
   /** JSON text. */
   readonly payload: string
-  /** The job's; by default JOB_DEADLINE. */
+  /** The job's deadline; null: JOB_DEADLINE. */
   readonly deadlineMillis: number | null
 }
 
-/** What a process asks of one schedule. */
+/** A process's check of one schedule. */
 export interface Look {
   readonly name: string
-  /** Timing.text. */
+  /** The schedule's Timing.text. */
   readonly timing: string
   readonly overlap: "skip" | "allow"
-  /** Redis time of this process's first look; null: this is it. */
+  /** Redis time of this process's first check; null: this is the first. */
   readonly declaredAt: number | null
   readonly slot: number
   readonly nextSlot: number
@@ -56,25 +56,25 @@ export interface ScheduleState {
   readonly name: string
   readonly timing: string
   readonly overlap: string
-  /** What it hands in: a pipeline's name, or an actor's and a message type. */
+  /** What it runs: a pipeline's name, or an actor's name and a message type. */
   readonly work: string
   readonly paused: boolean
-  /** Whether a process looks at it; one that nobody declares any more never fires. */
+  /** Whether a process still declares it; otherwise it never fires. */
   readonly declared: boolean
-  /** Epoch milliseconds by Redis's clock, as all times here; null while paused or undeclared. */
+  /** The next slot; null while paused or undeclared. All times here are epoch milliseconds by Redis's clock. */
   readonly next: number | null
-  /** The last slot that was claimed, and whether it fired or was skipped. */
+  /** The last claimed slot, and whether it fired or was skipped. */
   readonly lastSlot: number | null
   readonly lastOutcome: string | null
-  /** When it last ran, by hand included, and the job of that run (null for a message). */
+  /** When it last ran, manual runs included, and the job of that run (null for a message). */
   readonly lastRun: number | null
   readonly lastJob: string | null
-  /** Slots fired, and skipped because the last run was open. */
+  /** Slots fired, and slots skipped because the last run was open. */
   readonly fires: number
   readonly skips: number
 }
 
-/** No schedule of this name has been declared. Nothing happened. */
+/** No schedule of this name was declared. Nothing happened. */
 export class ScheduleUnknown extends Schema.TaggedError<ScheduleUnknown>()("ScheduleUnknown", {
   schedule: Schema.String
 }) {
@@ -82,7 +82,7 @@ export class ScheduleUnknown extends Schema.TaggedError<ScheduleUnknown>()("Sche
     return `there is no schedule ${this.schedule}`
   }
 }
-/** Its last run is still open, and runs of it do not overlap. Nothing happened. */
+/** The last run is still open, and runs must not overlap. Nothing happened. */
 export class ScheduleRunning extends Schema.TaggedError<ScheduleRunning>()("ScheduleRunning", {
   schedule: Schema.String,
   jobId: Schema.String
@@ -91,7 +91,7 @@ export class ScheduleRunning extends Schema.TaggedError<ScheduleRunning>()("Sche
     return `the last run of ${this.schedule}, job ${this.jobId}, is still open`
   }
 }
-/** The mailbox it hands work in at holds its capacity. Nothing happened. */
+/** The mailbox for its work is at capacity. Nothing happened. */
 export class ScheduleRefused extends Schema.TaggedError<ScheduleRefused>()("ScheduleRefused", {
   schedule: Schema.String
 }) {
@@ -103,7 +103,7 @@ export class ScheduleRefused extends Schema.TaggedError<ScheduleRefused>()("Sche
 export class Schedules extends Context.Service<
   Schedules,
   {
-    /** One call for schedules of one partition; answers in order, and Redis's clock in epoch milliseconds. */
+    /** Checks schedules of one partition in one call; returns outcomes in order, and Redis's clock in epoch milliseconds. */
     readonly look: (
       partition: Partition,
       process: string,
@@ -112,13 +112,13 @@ export class Schedules extends Context.Service<
       { readonly now: number; readonly outcomes: ReadonlyArray<{ readonly outcome: Outcome; readonly jobId: string }> },
       RedisError
     >
-    /** All that were declared within the last 90 days, by name. */
+    /** All schedules declared within the last 90 days, by name. */
     readonly list: Effect.Effect<ReadonlyArray<ScheduleState>, RedisError>
-    /** From now on no slot fires. */
+    /** No slot fires until `resume`. */
     readonly pause: (name: string) => Effect.Effect<void, ScheduleUnknown | RedisError>
-    /** Slots fire again; none that passed meanwhile. */
+    /** Slots fire again; slots that passed meanwhile do not. */
     readonly resume: (name: string) => Effect.Effect<void, ScheduleUnknown | RedisError>
-    /** Runs it once at once, paused or not, with the latest slot's input. Answers the job's id, null for a message. */
+    /** Runs it once now, paused or not, with the latest slot's input. Returns the job's id, null for a message. */
     readonly runNow: (
       name: string
     ) => Effect.Effect<string | null, ScheduleUnknown | ScheduleRunning | ScheduleRefused | RedisError>
@@ -140,7 +140,7 @@ const steerScript = script(
 const Fields = Schema.Array(Schema.String)
 const isOutcome = Schema.is(Outcome)
 
-/** A process looks at least once a minute: after this long its expression is nobody's. */
+/** Processes check at least once a minute; after this long without a check, no process declares the expression. */
 const staleMillis = 150_000
 const forgetMillis = Duration.toMillis("90 days")
 
@@ -250,7 +250,7 @@ export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreC
       pause: (name) => Effect.asVoid(steer(name, "pause")),
       resume: (name) => Effect.asVoid(steer(name, "resume")),
       runNow: Effect.fnUntraced(function* (name) {
-        // the script itself is sent again with this id when its answer is lost, and runs once
+        // a resend of the script after a lost answer has the same id, so it runs once
         const id = scheduled({ schedule: name, slot: randomUUID(), partitions: count })
         const { job, outcome } = yield* steer(name, "run", id, yield* Tracing.current)
         if (outcome === "open") return yield* new ScheduleRunning({ schedule: name, jobId: job })

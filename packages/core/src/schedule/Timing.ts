@@ -1,11 +1,11 @@
 /**
- * Timing: when a schedule's slots are: a cron expression in a time zone, or a fixed interval. Pure: which moment it is, is
- * the caller's to say (by Redis's clock, T1). A slot is a moment in epoch milliseconds, the same in every process.
- * Expressions, days and daylight saving are Effect's Cron.
+ * Timing: computes the slots of a schedule from a cron expression in a time zone, or from a fixed interval. Pure: the caller
+ * passes the time (by Redis's clock, T1). A slot is a time in epoch milliseconds, the same in every process.
+ * Effect's Cron handles expressions, calendar days and daylight saving.
  */
 import { Cron, DateTime, Duration, Result, Schema } from "effect"
 
-/** No timing: the expression, the time zone or the interval is not one. Nothing is scheduled. */
+/** The expression, the time zone or the interval is invalid. Nothing is scheduled. */
 export class TimingInvalid extends Schema.TaggedError<TimingInvalid>()("TimingInvalid", { reason: Schema.String }) {
   override get message() {
     return this.reason
@@ -13,7 +13,7 @@ export class TimingInvalid extends Schema.TaggedError<TimingInvalid>()("TimingIn
 }
 
 export interface Timing {
-  /** As it is shown and compared: `cron 0 9 * * 1-5 Asia/Seoul`, `every 5m`. */
+  /** The text that is shown and compared: `cron 0 9 * * 1-5 Asia/Seoul`, `every 5m`. */
   readonly text: string
   /** The last slot at or before `now`. */
   readonly latest: (now: number) => number
@@ -25,8 +25,8 @@ const leastMillis = 1_000
 const invalid = (reason: string) => Result.fail(new TimingInvalid({ reason }))
 
 /**
- * Five fields (minute hour day month weekday) or six (seconds first). `timeZone`: an IANA name, by default UTC. Of an hour
- * that comes twice when clocks go back the first counts; a time that is left out when they go forward is moved on.
+ * Five fields (minute hour day month weekday) or six (seconds first). `timeZone`: an IANA name, by default UTC. When clocks go
+ * back, the first of two equal hours counts; a time that is skipped when clocks go forward moves to the next valid time.
  */
 export const cron = (expression: string, timeZone = "UTC"): Result.Result<Timing, TimingInvalid> => {
   if (DateTime.zoneMakeNamed(timeZone)._tag === "None") return invalid(`"${timeZone}" is not a time zone`)
@@ -35,7 +35,7 @@ export const cron = (expression: string, timeZone = "UTC"): Result.Result<Timing
   if (Result.isFailure(parsed)) return invalid(`"${expression}" is not a cron expression: ${parsed.failure.message}`)
   const timing: Timing = {
     text: `cron ${words} ${timeZone}`,
-    // strictly before a millisecond later
+    // `prev` is strictly before its argument: one millisecond later includes `now`
     latest: (now) => Cron.prev(parsed.success, new Date(now + 1)).getTime(),
     next: (now) => Cron.next(parsed.success, new Date(now)).getTime()
   }
@@ -47,7 +47,7 @@ export const cron = (expression: string, timeZone = "UTC"): Result.Result<Timing
   return Result.succeed(timing)
 }
 
-/** At least a second; slots are its multiples since 1970-01-01 UTC, so that every process means the same ones. */
+/** At least a second; slots are its multiples since 1970-01-01 UTC, so that every process has the same slots. */
 export const every = (interval: Duration.Input): Result.Result<Timing, TimingInvalid> => {
   const duration = Duration.fromInput(interval)
   const millis = duration._tag === "Some" ? Math.round(Duration.toMillis(duration.value)) : NaN

@@ -1,6 +1,6 @@
 /**
- * PostgresPrograms: where a Postgres server's programs are: Debian keeps them out of PATH, in a folder a version.
- * On Node alone: what installs them runs before any package is there.
+ * PostgresPrograms: finds the programs of a Postgres server; Debian keeps them out of PATH, in one folder for each version.
+ * It imports only Node's modules, because it also runs before any package is installed.
  */
 import { accessSync, constants, readdirSync } from "node:fs"
 import { delimiter, isAbsolute, join } from "node:path"
@@ -8,8 +8,8 @@ import { delimiter, isAbsolute, join } from "node:path"
 const versionFolders = ["/usr/lib/postgresql", "/usr/local/pgsql", "/usr/pgsql", "/opt/homebrew/opt"]
 
 /**
- * Whether the system says that a file is not there, or not for this user. Anything else is a permission that Deno was not
- * given, and says nothing of the file.
+ * Whether the system reports that a file is missing, or not accessible to this user. Any other error is a permission that Deno
+ * was not given, and tells nothing about the file.
  */
 export const isAbsence = (error: unknown): boolean =>
   error instanceof Error && "code" in error && ["ENOENT", "ENOTDIR", "EACCES", "ELOOP"].includes(String(error.code))
@@ -30,7 +30,7 @@ export function folders(): ReadonlyArray<string> {
   return [...versions, ...(process.env.PATH ?? "").split(delimiter).filter(isAbsolute)]
 }
 
-/** The first of the folders that holds both programs; undefined where no server is installed. */
+/** The first folder that holds both programs; undefined when no server is installed. */
 export function find(): string | undefined {
   return folders().find((folder) => {
     try {

@@ -1,7 +1,8 @@
 /**
- * RedisServer: a private Redis on loopback, started in milliseconds, that can be stopped, killed, frozen and restarted:
- * what tests use for every Redis, and what a one-machine start stands on (deploy/local/LocalRedis).
- * Redis or Valkey, whichever is installed, or the program that TEST_REDIS names. One folder a server: data, pid file (`redis.pid`) and log (`redis.log`).
+ * RedisServer: a private Redis on loopback, started in milliseconds, that can be stopped, killed, frozen and restarted. Tests
+ * use it for every Redis, and `npm start` too (deploy/local/LocalRedis).
+ * It starts Redis or Valkey, whichever is installed, or the program that TEST_REDIS names. Each server has one folder with its
+ * data, pid file (`redis.pid`) and log (`redis.log`).
  */
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
@@ -34,19 +35,19 @@ export class RedisServerFailed extends Schema.TaggedError<RedisServerFailed>()("
 }
 
 export interface Options {
-  /** Words for the command line, after our own, which they override: `["--appendonly", "yes"]`. Default: nothing is saved. */
+  /** Further command line arguments, which override ours: `["--appendonly", "yes"]`. By default nothing is saved. */
   readonly args?: ReadonlyArray<string>
   /** Default: a free one. */
   readonly port?: number
-  /** Where data and log go; made when missing. Default: a new temporary folder, deleted by `stop`. */
+  /** Folder of data and log, created when missing. Default: a new temporary folder, deleted by `stop`. */
   readonly directory?: string
-  /** Leaves the temporary folder behind. */
+  /** Keeps the temporary folder. */
   readonly keep?: boolean
-  /** A process group of its own: Ctrl-C at the terminal does not reach the server, only `stop` does. */
+  /** Starts the server in its own process group, so that Ctrl-C at the terminal does not reach it, only `stop` does. */
   readonly ownGroup?: boolean
-  /** Path of the server's binary. Default: what TEST_REDIS names, else redis-server, else valkey-server. */
+  /** Path of the server's binary. Default: TEST_REDIS, else redis-server, else valkey-server. */
   readonly program?: string
-  /** How long loading may take. Default 30,000. */
+  /** How long loading its data may take. Default 30,000. */
   readonly readyMillis?: number
 }
 
@@ -56,15 +57,15 @@ export interface RedisServer {
   readonly url: string
   /** Absolute, free of symbolic links. */
   readonly directory: string
-  /** Of the present process; another one after `restart`. */
+  /** Process id; it changes with `restart`. */
   readonly pid: number
-  /** Settles when the present process has ended, for whatever reason. */
+  /** Resolves when the current process has ended, for whatever reason. */
   readonly exited: Promise<void>
-  /** SIGTERM, and SIGKILL after 5 s; then the temporary folder is deleted. Does nothing the second time. */
+  /** SIGTERM, and SIGKILL after 5 s; then deletes the temporary folder. Does nothing the second time. */
   stop(): Promise<void>
-  /** SIGKILL: what was not yet on disk is lost. The folder stays, for `restart`. */
+  /** SIGKILL: data not yet on disk is lost. The folder stays for `restart`. */
   kill9(): Promise<void>
-  /** A new process on the same port and folder; ends the present one cleanly if there is one. What was not saved is gone. */
+  /** Starts a new process on the same port and folder; first stops a running one cleanly. Unsaved data is lost. */
   restart(): Promise<void>
   /** SIGSTOP: connections stay open and nothing answers. */
   freeze(): void
@@ -72,10 +73,10 @@ export interface RedisServer {
 }
 
 const stopMillis = 5000
-/** Kept below the ports that systems hand out to clients, so that no client of a dead server sits on its port. */
+/** Lowest port used. Ports stay below the system's ephemeral range, so that no client socket takes a dead server's port. */
 const lowestPort = 20_000
 const highestPort = 32_000
-/** Servers are often installed where only root looks. */
+/** Includes the sbin folders, where servers are often installed. */
 const searchPath = [process.env.PATH ?? "", "/usr/local/sbin", "/usr/sbin", "/usr/local/bin", "/opt/homebrew/bin"].join(
   delimiter
 )
@@ -89,7 +90,7 @@ interface Running {
 
 const running = new Set<Running>()
 let guarded = false
-/** A process that ends by `process.exit` runs no finalizers: its servers must not stay behind. */
+/** Kills the servers at `process.exit`, which runs no finalizers. */
 function guardExit() {
   if (guarded) return
   guarded = true
@@ -101,7 +102,7 @@ function guardExit() {
   })
 }
 
-/** A port on loopback nobody listens on just now; the cluster bus port (+ 10,000) is a valid one too. */
+/** A free port on loopback; the cluster bus port (+ 10,000) is valid too. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = lowestPort + Math.floor(Math.random() * (highestPort - lowestPort))
@@ -114,20 +115,20 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** By its id: Deno's ChildProcess.kill sends one signal in a process's life and leaves out every later one. */
+/** Sends a signal by process id: Deno's ChildProcess.kill sends only the first signal to a process. */
 function signalTo(child: ChildProcess, hasExited: () => boolean, name: NodeJS.Signals) {
   if (child.pid === undefined || hasExited()) return
   try {
     process.kill(child.pid, name)
   } catch (error) {
-    // it has ended, and its exit has not been told yet
+    // the process has ended, but its exit event has not arrived yet
     if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error
   }
 }
 
 const tail = (log: string) => log.trimEnd().split("\n").slice(-12).join("\n")
 
-/** Spawns one process; answers when it accepts connections. Fails with RedisServerFailed. */
+/** Spawns one process; returns when it accepts connections. Fails with RedisServerFailed. */
 async function launch(
   program: string,
   port: number,
@@ -138,12 +139,12 @@ async function launch(
   const logFile = join(directory, "redis.log")
   const log = openSync(logFile, "a")
   const from = fstatSync(log).size
-  // folder and pid file are named relative to the working directory: no path has to survive the server's own parser
+  // paths are relative to the working directory, so that the server's parser sees no special characters
   const words = ["--bind", "127.0.0.1", "--port", String(port), "--dir", "./", "--pidfile", "redis.pid", "--save", ""]
   const child = spawn(program, [...words, "--daemonize", "no", ...(options.args ?? [])], {
     cwd: directory,
     detached: options.ownGroup ?? false,
-    // a locale the machine does not have stops the server
+    // the server does not start with a locale that the machine lacks
     env: { ...process.env, PATH: searchPath, LC_ALL: "C" },
     stdio: ["ignore", log, log]
   })
@@ -184,7 +185,7 @@ const lacksProgram = (failure: unknown) => failure instanceof RedisServerFailed 
 const portTaken = (failure: unknown) =>
   failure instanceof RedisServerFailed && /address already in use/i.test(failure.log)
 
-/** Launches whichever server is installed; a port lost to somebody else in between is given up for another one. */
+/** Launches the installed server; if another process takes the port meanwhile, it uses another port. */
 async function launchAny(directory: string, options: Options, abort?: AbortSignal) {
   const named = options.program ?? (process.env.TEST_REDIS ? resolve(process.env.TEST_REDIS) : undefined)
   let programs = named === undefined ? ["redis-server", "valkey-server"] : [named]
@@ -204,8 +205,8 @@ async function launchAny(directory: string, options: Options, abort?: AbortSigna
 }
 
 /**
- * Starts a server and waits until it accepts connections: 20 ms without data. Fails with RedisServerFailed.
- * The caller stops it; what is forgotten ends with this process unless that is killed.
+ * Starts a server and waits until it accepts connections (20 ms without data). Fails with RedisServerFailed.
+ * The caller stops it; a server not stopped ends with this process, unless this process is killed.
  */
 export async function start(options: Options = {}, abort?: AbortSignal): Promise<RedisServer> {
   const temporary = options.directory === undefined
@@ -255,7 +256,7 @@ export async function start(options: Options = {}, abort?: AbortSignal): Promise
   }
 }
 
-/** `start` whose server is stopped with the scope; interrupting the start ends the process too. */
+/** As `start`; the server stops when the scope closes. Interrupting the start also ends the server. */
 export const scoped = (options: Options = {}): Effect.Effect<RedisServer, RedisServerFailed, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.tryPromise({

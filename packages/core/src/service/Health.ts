@@ -1,6 +1,6 @@
 /**
- * Health: what every role serves on PORT for probes and scrapers.
- *   GET /healthz   200 while the process runs: it says nothing of its work, so a busy worker is never restarted for it
+ * Health: the routes of every role for probes and scrapers, on PORT.
+ *   GET /healthz   200 while the process runs; it does not depend on its work, so a busy worker is never restarted
  *   GET /readyz    200, or 503 with what is wrong
  *   GET /metrics   Prometheus text
  */

@@ -1,6 +1,6 @@
 /**
- * Logging: JSON lines by pino (pretty on a terminal), one line a decision: constant text, facts as fields.
- * Secrets and payloads are redacted by name, wherever they stand. LOG_LEVEL: trace, debug, info (default), warn, error, silent.
+ * Logging: JSON lines by pino (readable text on a terminal), one line for each decision: constant text, facts as fields.
+ * Secrets and payloads are redacted by field name. LOG_LEVEL: trace, debug, info (default), warn, error, silent.
  */
 import { Cause, Config, Context, Effect, Layer, Logger, Option, References, Tracer } from "effect"
 import { pino } from "pino"
@@ -19,7 +19,7 @@ const ofEffect: Record<string, Exclude<LevelWithSilent, "silent">> = {
 }
 const minimum = { trace: "Trace", debug: "Debug", info: "Info", warn: "Warn", error: "Error", silent: "None" } as const
 
-/** Fields that never reach a log line, at any depth up to three. */
+/** Field names redacted in log lines, down to a depth of three. */
 export const redacted: ReadonlyArray<string> = [
   "authorization",
   "cookie",
@@ -55,7 +55,7 @@ const destination = (pretty: boolean, level: LevelWithSilent) =>
 const textOf = (value: unknown): string =>
   typeof value === "string" ? value : value instanceof Error ? value.message : (JSON.stringify(value) ?? String(value))
 
-/** `role` stands in every line. */
+/** `role` is in every line. */
 export const layer = (role: string): Layer.Layer<never, Config.ConfigError> =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -63,7 +63,7 @@ export const layer = (role: string): Layer.Layer<never, Config.ConfigError> =>
       const out = destination(process.stdout.isTTY === true, level)
       const logger = Logger.make(({ cause, fiber, logLevel, message }) => {
         const [text, ...rest] = Array.isArray(message) ? message : [message]
-        // one trace id leads from the request through every stage, in all processes
+        // the trace id is the same in all lines of a request and its job, in all processes
         const trace = Option.map(Context.getOption(fiber.context, Tracer.ParentSpan), ({ traceId }) => ({
           trace_id: traceId
         }))

@@ -1,8 +1,8 @@
 /**
- * Role: how a process of ours runs, whatever its part: logging, probes and metrics on PORT, the app on top, an orderly stop.
- * A wrong setting ends the process with one line that names it. Stop, in order: not ready and streams told to end
- * (Stopping), HTTP server closed, then the app's own layers (ActorSystem drains, A5), connections last.
- * A part that fails for good (Readiness, Supervisor) ends it likewise; work is drained by then, /readyz having said why.
+ * Role: runs a process: logging, probes and metrics on PORT, the app, an orderly stop. A wrong setting ends the process with one
+ * line that names it. Order of the stop: not ready and streams end (Stopping), the HTTP server closes, then the app's layers
+ * (ActorSystem drains, A5), connections last.
+ * A part that fails for good (Readiness, Supervisor) ends the process in the same order; /readyz reports the reason before.
  */
 import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
 import { Cause, Config, Context, Deferred, Effect, Exit, Layer, Predicate } from "effect"
@@ -18,7 +18,7 @@ import * as Logging from "./Logging.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import { Readiness } from "../supervision/Readiness.ts"
 
-/** Completes when the process begins to stop: endless responses end by it, so that the server can close. */
+/** `requested` completes when the process begins to stop; endless responses must then end, so that the server can close. */
 export class Stopping extends Context.Service<Stopping, { readonly requested: Effect.Effect<void> }>()(
   "@eco2/core/service/Stopping"
 ) {}
@@ -31,7 +31,7 @@ const ListenConfig = (defaultHost: string) =>
     host: Setting.parsed("HOST", { default: defaultHost, allowed: "an address of this machine", parse: (text) => text })
   })
 
-/** What a role's app finds around it. */
+/** The services that a role provides to its app. */
 export type Services =
   | HttpRouter.HttpRouter
   | Gauges
@@ -44,7 +44,7 @@ export type Services =
 
 export interface Options<E> {
   readonly role: string
-  /** Behaviors and routes; readiness checks registered while it is built are asked by /readyz. */
+  /** Behaviors and routes; /readyz runs the readiness checks that it registers. */
   readonly app: Layer.Layer<never, E, Services>
   readonly host?: string
   /** Runs once the server listens; `address` as in `http://127.0.0.1:8080`. */
@@ -53,7 +53,7 @@ export interface Options<E> {
 
 const closeGrace = "5 seconds"
 
-/** Alive, not ready, and nothing else. */
+/** Answers while the app is built: alive, not ready, nothing else. */
 const answerWhileStarting = ({ url }: IncomingMessage, response: ServerResponse): void => {
   const alive = url === "/healthz"
   const body = alive
@@ -65,7 +65,7 @@ const answerWhileStarting = ({ url }: IncomingMessage, response: ServerResponse)
   response.end(JSON.stringify(body))
 }
 
-/** The role as a layer: built when it serves, torn down in order. */
+/** The role as a layer: built when it serves, closed in order. */
 export const layer = <E>(options: Options<E>) =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -73,7 +73,7 @@ export const layer = <E>(options: Options<E>) =>
       const stopping = yield* Deferred.make<void>()
       let isStopping = false
       const server = createServer({ keepAliveTimeout: 75_000, headersTimeout: 80_000 })
-      // browsers open connections ahead of need; those that never asked anything would hold the close up
+      // browsers open spare connections; those without a request would delay the close
       const unused = new Set<Socket>()
       server.on("connection", (socket) => {
         unused.add(socket)
@@ -81,7 +81,7 @@ export const layer = <E>(options: Options<E>) =>
       })
       server.on("request", (request, response) => {
         unused.delete(request.socket)
-        // the port is taken first, the app comes after: until it listens too, somebody has to answer
+        // the port opens before the app is built; until the app listens, answer here
         if (server.listenerCount("request") === 1) answerWhileStarting(request, response)
       })
       const serve = HttpRouter.serve(Layer.merge(options.app, Health.layer), {
@@ -92,7 +92,7 @@ export const layer = <E>(options: Options<E>) =>
         Layer.provide(Layer.succeed(Stopping, { requested: Deferred.await(stopping) })),
         Layer.provideMerge(NodeHttpServer.layer(() => server, { port, host, gracefulShutdownTimeout: closeGrace }))
       )
-      // on top of the server, so that its finalizer runs before the server waits for open responses
+      // built after the server, so that its finalizer runs before the server waits for open responses
       const onStop = Layer.effectDiscard(
         Effect.gen(function* () {
           const readiness = yield* Readiness
@@ -116,7 +116,7 @@ export const layer = <E>(options: Options<E>) =>
     })
   )
 
-/** Runs the role; fails, after an orderly stop, once a part of it has failed for good (Supervisor). */
+/** Runs the role; fails, after an orderly stop, when a part of it has failed for good (Supervisor). */
 export const launch = <E>(options: Options<E>) =>
   Effect.scoped(Effect.flatMap(Layer.build(layer(options)), (context) => Context.get(context, Readiness).failed))
 
@@ -124,16 +124,16 @@ export const launch = <E>(options: Options<E>) =>
 const explain = (cause: Cause.Cause<unknown>): string => {
   const error = Cause.squash(cause)
   if (error instanceof Config.ConfigError) return error.cause.message
-  // a server that cannot listen says so in its cause alone
+  // for a server that cannot listen, only the cause has the reason
   const told = [error, Predicate.hasProperty(error, "cause") ? error.cause : undefined]
   const words = told.map((said) => (Predicate.hasProperty(said, "message") ? String(said.message) : ""))
   return words.find((text) => text !== "") ?? String(error)
 }
 
-/** A second signal after this long means: now. A terminal and npm may both pass the first one on. */
+/** A signal at least this long after the first one ends the process at once. Terminal and npm may both send the first. */
 const impatienceMillis = 1_000
 
-/** SIGTERM or SIGINT a second time ends the process at once; what it held is taken over by others after its lease. */
+/** A second SIGTERM or SIGINT ends the process at once; other processes take its entries over after its lease. */
 const endOnSecondSignal = (): void => {
   let first: number | undefined
   const onSignal = () => {
@@ -144,7 +144,7 @@ const endOnSecondSignal = (): void => {
   process.on("SIGINT", onSignal)
 }
 
-/** Runs until SIGTERM or SIGINT, then exit code 0 after an orderly stop; 1 when it cannot start, or a part of it failed for good. */
+/** Runs until SIGTERM or SIGINT; exit code 0 after an orderly stop, 1 when it cannot start or a part failed for good. */
 export const run = <E>(options: Options<E>): void => {
   endOnSecondSignal()
   launch(options).pipe(

@@ -1,7 +1,7 @@
 /**
- * FaultProxy: a TCP proxy on loopback between one process and Redis, so that a test can break this process's connections
- * and nobody else's: cut them, refuse new ones, delay what passes, or let nothing pass in either direction.
- * The process is given `url` instead of the server's. Nothing is decoded: bytes come out as they went in, in order.
+ * FaultProxy: a TCP proxy on loopback between one process and Redis. A test can break only this process's connections: cut
+ * them, refuse new ones, delay the bytes, or stop them in either direction.
+ * The process uses `url` instead of the server's. Nothing is decoded: bytes leave as they came, in order.
  */
 import { connect, createServer } from "node:net"
 import type { Socket } from "node:net"
@@ -11,24 +11,24 @@ export interface FaultProxy {
   readonly url: string
   /** Connections open now. */
   readonly connections: () => number
-  /** Breaks all connections at once with a reset; new ones are let through. */
+  /** Resets all connections at once; new ones are accepted. */
   cut(): void
-  /** Breaks all connections and resets new ones, until `heal`. */
+  /** Resets all connections and new ones, until `heal`. */
   refuse(): void
-  /** Delays every piece by this many milliseconds each way, until `heal`. */
+  /** Delays every chunk by this many milliseconds in each direction, until `heal`. */
   slow(millis: number): void
-  /** Lets nothing pass, connections stay open, until `heal`: a network that has gone silent. */
+  /** Forwards nothing but keeps connections open, until `heal`: a silent network. */
   hold(): void
-  /** Lets requests pass and keeps the answers, until `heal` (which lets them go) or `cut` (which loses them). */
+  /** Forwards requests and holds the answers, until `heal` (which sends them) or `cut` (which drops them). */
   mute(): void
-  /** As it was at first; what was kept goes on, in order. */
+  /** Ends all faults; held bytes are sent, in order. */
   heal(): void
   close(): Promise<void>
 }
 
 type Direction = "request" | "answer"
 
-/** One way of one connection: pieces leave in order, each no sooner than its due time, and only while the gate is open. */
+/** One direction of one connection: chunks leave in order, each not before its due time, and only while the gate is open. */
 class Lane {
   readonly #to: Socket
   readonly #open: () => boolean
@@ -63,7 +63,7 @@ class Lane {
   }
 }
 
-/** Listens on a free port. `port`: the server's on loopback; it may come and go. */
+/** Listens on a free port. `port`: the server's port on loopback; the server may stop and restart. */
 export const start = async (port: number): Promise<FaultProxy> => {
   const links = new Set<{ readonly flush: () => void; readonly reset: () => void }>()
   let delayMillis = 0
@@ -93,7 +93,7 @@ export const start = async (port: number): Promise<FaultProxy> => {
     links.add(link)
     inner.on("data", (piece: Buffer) => requests.put(piece, delayMillis))
     outer.on("data", (piece: Buffer) => answers.put(piece, delayMillis))
-    // an end is passed on as a break: neither side of Redis's protocol half-closes
+    // an end becomes a reset: in Redis's protocol neither side half-closes
     inner.on("close", link.reset)
     outer.on("close", link.reset)
   })

@@ -1,8 +1,8 @@
 /**
- * PostgresServer: a private PostgreSQL on loopback, made and started in about a second, that can be stopped, killed and
- * started anew. One folder a server, under the system's temporary folder. Started by root it runs as the user `postgres`,
- * as it refuses to run as root. Nothing is synced to disk: what a killed server wrote is in the page cache, and comes back.
- * Neighbours: RedisServer, the same for Redis; FaultProxy, which takes its port.
+ * PostgresServer: a private PostgreSQL on loopback, created and started in about a second, that can be stopped, killed and
+ * restarted. Each server has its own temporary folder. Under root it runs as the user `postgres`, because it refuses to run as
+ * root. Nothing is synced to disk: a killed server's writes are in the page cache and survive.
+ * Neighbours: RedisServer (the same for Redis), FaultProxy (connects to its port).
  */
 import { spawn, spawnSync } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
@@ -29,13 +29,13 @@ export interface PostgresServer {
   readonly port: number
   /** `postgres://postgres@127.0.0.1:<port>/<database>` */
   readonly url: (database?: string) => string
-  /** Makes an empty database of this name (a word); its URL. */
+  /** Creates an empty database of this name (a word); returns its URL. */
   readonly database: (name: string) => Promise<string>
   /** Ends connections and the server, then deletes its folder. Does nothing the second time. */
   stop(): Promise<void>
-  /** SIGQUIT: no checkpoint, connections break; what was committed is recovered by `restart`. */
+  /** SIGQUIT: no checkpoint, connections break; `restart` recovers committed data. */
   kill(): Promise<void>
-  /** Starts it anew on the same port and folder; ends the present process first if there is one. */
+  /** Starts it again on the same port and folder; first ends a running process. */
   restart(): Promise<void>
 }
 
@@ -45,7 +45,7 @@ export const isInstalled = (): boolean => PostgresPrograms.find() !== undefined
 const readyMillis = 30_000
 const stopMillis = 5_000
 
-/** Whom the server runs as: root may not. */
+/** The user the server runs as, because root may not run it. */
 function runner(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const [uid, gid] = ["-u", "-g"].map((flag) => spawnSync("id", [flag, "postgres"], { encoding: "utf8" }))
@@ -57,7 +57,7 @@ function runner(): { readonly uid: number; readonly gid: number } | undefined {
 
 const running = new Set<ChildProcess>()
 let guarded = false
-/** A process that ends by `process.exit` runs no finalizers: its servers must not stay behind. */
+/** Kills the servers at `process.exit`, which runs no finalizers. */
 function guardExit() {
   if (guarded) return
   guarded = true
@@ -78,7 +78,7 @@ const listens = (port: number) =>
 
 const tail = (text: string) => text.trimEnd().split("\n").slice(-12).join("\n")
 
-/** Makes a database cluster and starts its server; rejects with PostgresServerFailed. The caller stops it. */
+/** Creates a database cluster and starts its server; rejects with PostgresServerFailed. The caller stops it. */
 export async function start(): Promise<PostgresServer> {
   const programs = PostgresPrograms.find()
   if (programs === undefined) {
@@ -99,7 +99,7 @@ export async function start(): Promise<PostgresServer> {
     }
   }
 
-  /** While it recovers it accepts connections only to refuse them; its pid file says when that is over. */
+  /** During recovery the server accepts connections and refuses them; its pid file tells when recovery is over. */
   const isReady = (pid: number | undefined) => {
     try {
       const lines = readFileSync(join(data, "postmaster.pid"), "utf8").split("\n")
@@ -135,7 +135,7 @@ export async function start(): Promise<PostgresServer> {
 
   const port = await freePort()
   const url = (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`
-  // commits reach the system's memory, not its disk: a killed server has them all, a killed machine may not
+  // commits reach the page cache, not the disk: they survive a killed server, but perhaps not a killed machine
   const settings = ["fsync=off", "full_page_writes=off", "synchronous_commit=on", "max_connections=100"]
   let current: { readonly child: ChildProcess; readonly exited: Promise<string>; ended: boolean } | undefined
 
@@ -186,7 +186,7 @@ export async function start(): Promise<PostgresServer> {
       return url(name)
     },
     async stop() {
-      // fast: connections are ended, not waited for
+      // fast shutdown: ends connections instead of waiting for them
       await end("SIGINT")
       removeFolder()
     },

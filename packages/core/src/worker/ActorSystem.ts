@@ -1,10 +1,10 @@
 /**
- * ActorSystem: one process's part in the fleet. It reads the mailboxes its behaviors serve, keeps the process's lease,
- * serves timers, and stops in order (Shutdown). Behaviors register with `serve` and are handed deliveries.
- * Neighbours: Reader (taking), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (what is held), Supervisor.
- * A handler's failure is its message's. A defect around it, in taking up or in settling, is the actor's: the slot is free
- * again, the entry is still pending and adopted anew (A4, counted by A2), and an actor or a loop that fails too often stops
- * the process's work in order (A5), so that others take it over.
+ * ActorSystem: the worker runtime of one process. It reads the mailboxes of its behaviors, renews the process's lease, serves
+ * timers, and stops in order (Shutdown). Behaviors register with `serve` and receive deliveries.
+ * Neighbours: Reader (reads entries), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (deliveries held), Supervisor.
+ * A failure in a handler belongs to its message. A defect outside it, when a delivery begins or settles, belongs to the actor:
+ * the slot is freed, and the entry stays pending and is adopted again (A4, counted by A2). When an actor or a loop fails too
+ * often, the process stops its work in order (A5), and other processes take over.
  */
 import { Cause, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -31,27 +31,27 @@ import type { Server } from "./Workload.ts"
 export class ActorSystem extends Context.Service<
   ActorSystem,
   {
-    /** Serves a mailbox until the scope closes; closing it stops the whole process's work, in order (A5). */
+    /** Serves a mailbox until the scope closes; then all work of the process stops, in order (A5). */
     readonly serve: (server: Server) => Effect.Effect<void, RedisError, Scope.Scope>
-    /** Works on a delivery in a fiber of its own; its slot is free when the work ends, however it ends. */
+    /** Runs the work of a delivery in its own fiber; its slot is freed when the work ends, however it ends. */
     readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
     /** Frees the slot of a delivery that needs no work. */
     readonly drop: (delivery: Delivery) => void
-    /** Frees the slot of a delivery whose entry stays pending: the next beat takes it up again (A4). */
+    /** Frees the slot of a delivery whose entry stays pending; the next beat adopts it again (A4). */
     readonly postpone: (delivery: Delivery) => void
-    /** Ends the attempt now beginning, for the reason `timeout`, if it is not settling after `millis`. */
+    /** Times out the attempt that begins now: ends it after `millis`, unless its result is being recorded. */
     readonly watch: (delivery: Delivery, millis: number) => void
-    /** Resumes when the delivery is the only one in work here; nothing is taken up beside it until it is over (A2). */
+    /** Returns when the delivery is the only one in work here; no other begins until it has ended (A2). */
     readonly alone: (delivery: Delivery) => Effect.Effect<void>
-    /** Promises a slot for keeping a job for a stage of another mailbox served here; false when it must be handed off. */
+    /** Reserves a slot of another mailbox served here, to keep a job for its next stage; false: hand the job off. */
     readonly reserve: (mailbox: string) => boolean
-    /** Settles a promise: the delivery goes on in that slot (`kept`), or the slot is free again. */
+    /** Ends a reservation: the delivery moves to that slot (`kept`), or the slot is freed. */
     readonly redeem: (delivery: Delivery, mailbox: string, kept: boolean) => void
-    /** Whether stopping has gone so far that results Redis has not taken are let go. */
+    /** Whether the stop has reached the point where results that Redis did not accept are dropped. */
     readonly abandoned: () => boolean
     /** A durable timer of this partition is due in `millis`. */
     readonly wakeIn: (partition: Partition, millis: number) => void
-    /** Runs a task beside the timers until the scope closes; call the answer when the task is due sooner than it was. */
+    /** Runs a task in the timers' fibers until the scope closes; call the returned function when it is due earlier. */
     readonly addTask: (task: PartitionTask) => Effect.Effect<() => void, never, Scope.Scope>
     /** Mailboxes served here, with their free and busy slots. */
     readonly mailboxes: () => ReadonlyArray<{
@@ -59,20 +59,20 @@ export class ActorSystem extends Context.Service<
       readonly busy: number
       readonly concurrency: number
     }>
-    /** Seconds since the reader that heard least lately was answered. */
+    /** Seconds since the last answer of the reader that has waited longest. */
     readonly readAge: () => number
-    /** Null while the process hears from Redis and takes work; else what is wrong. */
+    /** Null while Redis answers and the process takes work; else what is wrong. */
     readonly trouble: () => string | null
     /**
-     * Fails when an actor or a loop has failed too often, once the work that could be finished or handed back is: this
-     * process takes none any more. Whoever runs it is to end it; a Role does.
+     * Fails when an actor or a loop failed too often, after running work was finished or handed back. This process takes no more
+     * work; its owner must end it, as a Role does.
      */
     readonly failed: Effect.Effect<never, Supervisor.LoopFailed>
-    /** Resumes when the process begins to stop (A5). */
+    /** Returns when the process begins to stop (A5). */
     readonly stopping: Effect.Effect<void>
-    /** Redis's clock as far as this process knows it, epoch milliseconds. */
+    /** Redis's clock as this process knows it, epoch milliseconds. */
     readonly storeTime: () => number
-    /** The process's present name in the fleet. */
+    /** The process's current token in the fleet. */
     readonly token: () => string
   }
 >()("@eco2/core/worker/ActorSystem") {
@@ -100,7 +100,7 @@ const make = Effect.fnUntraced(function* (role: string) {
     supervisor
   })
 
-  // a Cluster answers a read only for keys of one node: a reader a partition
+  // on a Cluster one read cannot cover several nodes: one reader for each partition
   const groups = redis.topology === "Cluster" ? partitions.map((partition) => [partition]) : [partitions]
   const answers = groups.map(() => now())
   const readers: Array<Fiber.Fiber<void>> = []
@@ -128,7 +128,7 @@ const make = Effect.fnUntraced(function* (role: string) {
             ).pipe(
               Effect.provideService(RedisClient, redis),
               Effect.provideService(Mailbox, mailbox),
-              // what its last read brought may have reached nobody
+              // entries of its last read may not have been dispatched
               Effect.tapDefect(() => Effect.sync(() => void (workload.overlooked = true)))
             )
           ),
@@ -148,14 +148,14 @@ const make = Effect.fnUntraced(function* (role: string) {
   )
   yield* Effect.addFinalizer(() => stop)
   const failed = yield* Deferred.make<never, Supervisor.LoopFailed>()
-  // uninterruptible: the scope's own stop waits for this one, and must not find it broken off
+  // uninterruptible: closing the scope waits for this stop, which must be complete
   yield* Effect.forkScoped(
     Effect.catch(supervisor.failed, (error) =>
       Effect.uninterruptible(Effect.ensuring(stop, Deferred.fail(failed, error)))
     )
   )
 
-  /** An actor's failures, by mailbox. */
+  /** Counts the failures of each actor, by mailbox. */
   const failures = new Map<string, (cause: Cause.Cause<unknown>) => Effect.Effect<unknown>>()
   const failedWith = (actor: string, cause: Cause.Cause<unknown>) =>
     Effect.suspend(() => {
@@ -163,7 +163,7 @@ const make = Effect.fnUntraced(function* (role: string) {
       workload.overlooked = true
       return failures.get(actor)?.(cause) ?? Effect.void
     })
-  /** Frees the slots of what a defect left with nobody to work on it. */
+  /** After a defect, frees the slots of deliveries that no fiber works on. */
   const take = (server: Server) => (deliveries: ReadonlyArray<Delivery>) =>
     Effect.onExit(
       Effect.suspend(() => server.take(deliveries)),
@@ -190,7 +190,7 @@ const make = Effect.fnUntraced(function* (role: string) {
     }),
     work: Effect.fnUntraced(function* (delivery, work) {
       if (delivery.endReason === "lost") return workload.finish(delivery)
-      // started at once: a fiber interrupted before its first step runs nothing, not even what frees its slot
+      // started at once: a fiber interrupted before its first step would not run the finalizer that frees its slot
       const fiber = yield* Effect.forkIn(
         Effect.onExit(work, (exit) => {
           workload.finish(delivery)
@@ -230,7 +230,7 @@ const make = Effect.fnUntraced(function* (role: string) {
       if (workload.stopping) return "stopping"
       const beatAge = now() - heartbeat.lastBeat()
       if (beatAge > Duration.toMillis(config.lease)) return `no heartbeat answered for ${Math.round(beatAge / 1000)} s`
-      // a reader whose mailboxes are all full asks for nothing and hears nothing
+      // a reader without free slots sends no reads, so it gets no answers
       const asking = [...workload.servers.keys()].some((name) => workload.free(name) > 0)
       const readAge = now() - Math.min(...answers)
       return reading && asking && readAge > deafAfterMillis

@@ -1,7 +1,7 @@
 /**
- * Heartbeat: keeps the process's lease, takes over from the dead, and makes the process equal to what Redis says it holds.
- * Invariants A1 (only entries of the dead are taken, after a lease of our own good beats), A4 (fibers = pending list),
- * J7 (a cancelled job's fiber finds its entry gone within one beat). One timer serves beats and expiries.
+ * Heartbeat: renews the process's lease, takes over entries of dead processes, and reconciles deliveries with the pending list.
+ * Invariants A1 (only entries of the dead are taken, after one lease of good beats of our own), A4 (fibers match the pending
+ * list), J7 (within one beat a cancelled job's fiber is interrupted: its entry is gone). One timer serves beats and expiries.
  */
 import { Cause, Duration, Effect, Queue } from "effect"
 import type { Scope } from "effect"
@@ -21,19 +21,19 @@ import type { Supervisor } from "../supervision/Supervisor.ts"
 import type { Workload } from "./Workload.ts"
 
 export interface Heartbeat {
-  /** The process's present token: the consumer name it reads under. */
+  /** The process's current token, which is its consumer name. */
   readonly token: () => string
   /** When the last beat was answered, by Elapsed. */
   readonly lastBeat: () => number
-  /** Redis's clock by the last beat, epoch milliseconds; off by no more than that beat's way back. */
+  /** Redis's clock by the last beat, epoch milliseconds; its error is at most the time that beat's answer took. */
   readonly storeTime: () => number
-  /** Gives the lease back and beats no more: what the process still holds is free for others. */
+  /** Gives the lease up and stops beating; others may take over what the process still holds. */
   readonly leave: Effect.Effect<void>
 }
 
-/** How often a process without work compares itself with its pending list, and looks for consumers nobody beats for. */
+/** How often a process without work reconciles with its pending list and searches for consumers without a lease. */
 const lookMillis = 60_000
-/** How long a read the dead had under way may still be answered, into their hands: the longest block and some. */
+/** How long Redis may still deliver entries to a dead process's last read: the longest block and a margin. */
 const lateReadMillis = 25_000
 const expirySlackMillis = 20
 
@@ -59,21 +59,21 @@ export const make = Effect.fnUntraced(function* (
   let left = false
   let goodSince = millis()
   let lastBeat = goodSince
-  // the first look comes as soon as we may reap
+  // the first look is due when this process may take entries over
   let lastLook = goodSince - lookMillis + leaseMillis
-  /** The next beat looks, not the next minute. */
+  /** Makes the next beat look, instead of a look in a minute. */
   const lookAgain = () => {
     lastLook = millis() - lookMillis
   }
-  /** Mailboxes served at the last look; none is given up. */
+  /** Number of mailboxes served at the last look; it never shrinks. */
   let lookedAt = 0
   let reconnects = redis.reconnects()
-  /** Redis's clock less Elapsed. */
+  /** Redis's clock minus Elapsed. */
   let ahead = 0
-  /** Dead tokens of which nothing is left to take. */
+  /** Dead tokens without entries left to take. */
   const cleared = new Set<string>()
   let lastCleared = -Infinity
-  /** Entries listed as ours that no fiber works on; adopted when they are listed so twice. */
+  /** Entries pending for us that no fiber works on; adopted when they are listed twice in a row. */
   let suspects = new Set<string>()
 
   const mailboxes = () => [...workload.servers.keys()]
@@ -98,7 +98,7 @@ export const make = Effect.fnUntraced(function* (
           entries.flatMap((entry) => workload.add(partition, mailbox, token, entry) ?? [])
         )
         taken += found.length
-        // before the next partition, which may fail: what is held and worked on by nobody keeps its slot for ever
+        // before the next partition, which may fail: a delivery that is never dispatched would keep its slot for ever
         if (found.length > 0) yield* Effect.forkIn(dispatch(workload, found), scope)
       }
       if (left === 0) {
@@ -129,18 +129,18 @@ export const make = Effect.fnUntraced(function* (
 
   const adopt = Effect.fnUntraced(function* (partition: Partition, mailbox: string, entry: string) {
     if (workload.free(mailbox) <= 0) return
-    // the slot is taken before the look: a job may be kept into it meanwhile
+    // the slot is taken before the read: otherwise a kept job may take it meanwhile
     workload.ask(mailbox, 1)
     const found = yield* redis
       .send("XRANGE", partition.mailbox(mailbox), entry, entry)
       .pipe(Effect.flatMap(decodeEntries), Effect.ensuring(Effect.sync(() => workload.ask(mailbox, -1))))
-    // withdrawn by its sender while the answer that brought it was lost: nobody can work on it, and nobody else lets it go
+    // its sender withdrew it while the read's answer was lost: it stays pending until we acknowledge it
     if (found.length === 0) yield* redis.send("XACK", partition.mailbox(mailbox), group, entry)
     const deliveries = found.flatMap((one) => workload.add(partition, mailbox, token, one) ?? [])
     if (deliveries.length > 0) yield* Effect.forkIn(dispatch(workload, deliveries), scope)
   })
 
-  /** Interrupts what is not ours any more, adopts what is ours and not worked on (A4). */
+  /** Interrupts deliveries that are no longer ours and collects pending entries without a fiber, to be adopted (A4). */
   const reconcile = Effect.fnUntraced(function* (
     partition: Partition,
     look: boolean,
@@ -166,12 +166,12 @@ export const make = Effect.fnUntraced(function* (
     return others
   })
 
-  /** Declared dead while we were silent: our work belongs to others now, and we go on under another name. */
+  /** After this process was condemned while silent: others have its work, and it continues under a new token. */
   const startOver = Effect.fnUntraced(function* () {
     const old = token
     token = newToken()
     goodSince = millis()
-    // what is taken back below while its fiber still ends is found by the next look
+    // the next look finds entries taken back below while their old fibers are still ending
     lastLook = goodSince - lookMillis
     yield* Effect.logWarning("lease lost; running work interrupted").pipe(
       Effect.annotateLogs({ process: old, entries: workload.deliveries.size })
@@ -179,7 +179,7 @@ export const make = Effect.fnUntraced(function* (
     for (const delivery of [...workload.deliveries.values()])
       yield* Effect.forkIn(workload.end(delivery, "lost"), scope)
     yield* lease.beat(token, "register")
-    // entries read under the old name after it was condemned have no other finder
+    // entries read under the old token after it was condemned would be found by nobody else
     yield* reapAll(yield* lease.condemn([old]))
   })
 
@@ -197,7 +197,7 @@ export const make = Effect.fnUntraced(function* (
     const back = redis.reconnects() !== reconnects
     reconnects = redis.reconnects()
     const lookAfter = at - lastCleared < lateReadMillis ? leaseMillis : lookMillis
-    // in a mailbox served since, the dead may have left something too
+    // dead processes may also have left entries in mailboxes served only since the last look
     const served = mailboxes().length > lookedAt && at - goodSince >= leaseMillis
     const look = back || workload.overlooked || served || at - lastLook >= lookAfter || suspects.size > 0
     if (look) {
@@ -223,7 +223,7 @@ export const make = Effect.fnUntraced(function* (
       // null: a read did not end in time, and nothing was taken
       if ((yield* reapAll(yield* lease.condemn([...others]))) === null) lookAgain()
     } else if (others.size > 0) {
-      // too early to judge them
+      // too early to condemn them
       lookAgain()
     }
     return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
@@ -247,7 +247,7 @@ export const make = Effect.fnUntraced(function* (
     token: () => token,
     lastBeat: () => lastBeat,
     storeTime: () => millis() + ahead,
-    // a token that holds nothing is forgotten; one that could not hand back everything is dead at once, and listed so
+    // a token without entries is removed; one that still holds entries is marked dead at once
     leave: Effect.suspend(() => {
       left = true
       const holdsNothing = workload.deliveries.size === 0 && !workload.overlooked && suspects.size === 0
@@ -255,7 +255,7 @@ export const make = Effect.fnUntraced(function* (
     }).pipe(
       Effect.timeoutOption("2 seconds"),
       Effect.ignore,
-      // stopping because of this very bug, perhaps: the lease runs out by itself
+      // the same defect may have caused this stop; the lease expires by itself
       Effect.catchDefect((defect) => Effect.logError("lease could not be released", Cause.die(defect)))
     )
   }

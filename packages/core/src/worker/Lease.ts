@@ -1,7 +1,7 @@
 /**
- * Lease: who is alive. The lease belongs to the process, not to an entry: one member of `alive`, beaten every third of
- * LEASE, however many entries it holds and however long they take.
- * Invariant A1 (the entries of a living process are never taken). The scripts behind ActorSystem's heartbeat and reaping.
+ * Lease: which processes are alive. The lease belongs to the process, not to an entry: one member of `alive`, renewed every
+ * third of LEASE, however many entries the process holds and however long they take.
+ * Invariant A1 (the entries of a living process are never taken). Typed calls of the scripts that Heartbeat uses.
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -15,26 +15,26 @@ import { Entry } from "../mailbox/Delivery.ts"
 import { group } from "../mailbox/Mailbox.ts"
 
 export interface Beat {
-  /** False: this token was condemned while we were silent; its entries belong to others. */
+  /** False: this token was condemned; others may take its entries. */
   readonly alive: boolean
-  /** Milliseconds until another process's lease is over, null when there is none to watch. */
+  /** Milliseconds until the next lease of another process expires; null: there is none. */
   readonly nextExpiryMillis: number | null
   /** Redis's clock, epoch milliseconds. */
   readonly now: number
-  /** Tokens whose lease is over, condemned or about to be. */
+  /** Tokens whose lease has expired, condemned or not yet. */
   readonly dead: ReadonlyArray<string>
 }
 
 export interface Held {
-  /** Entry ids by mailbox that Redis says this consumer holds. */
+  /** Ids of the entries pending for this consumer, by mailbox. */
   readonly mine: ReadonlyMap<string, ReadonlyArray<string>>
-  /** Every other consumer of these mailboxes, alive or not. */
+  /** All other consumers of these mailboxes, alive or not. */
   readonly others: ReadonlyArray<string>
 }
 
 export interface Reaped {
   readonly taken: ReadonlyArray<{ readonly mailbox: string; readonly entries: ReadonlyArray<Entry> }>
-  /** Mailboxes in which the dead consumer still holds entries: come back with free slots. */
+  /** Number of mailboxes where the dead consumer still holds entries: call again with free slots. */
   readonly left: number
 }
 
@@ -42,7 +42,7 @@ export class Lease extends Context.Service<
   Lease,
   {
     readonly beat: (token: string, mode: "register" | "beat" | "leave" | "abandon") => Effect.Effect<Beat, RedisError>
-    /** The tokens that are dead for everyone from now on. A token absent from `alive` is dead. */
+    /** Condemns expired tokens; returns those now dead for every process. A token absent from `alive` is dead. */
     readonly condemn: (tokens: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, RedisError>
     readonly held: (
       partition: Partition,
@@ -50,7 +50,7 @@ export class Lease extends Context.Service<
       mailboxes: ReadonlyArray<string>,
       withOthers: boolean
     ) => Effect.Effect<Held, RedisError>
-    /** Takes over entries of a dead token, up to the free slots given. The token must be condemned. */
+    /** Takes over entries of a condemned token, up to the free slots given. */
     readonly reap: (
       partition: Partition,
       dead: string,
@@ -84,7 +84,7 @@ const reapScript = Script.make({ file: file("reap"), numberOfKeys: 1, reply: Sch
 const decodeReaped = Schema.decodeUnknownEffect(
   Schema.TupleWithRest(Schema.Tuple([Schema.Int]), [Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Entry])])
 )
-/** Entries of one mailbox compared at once; more than any process has slots for. */
+/** Entries of one mailbox compared at once; more than any process has slots. */
 const mostHeld = 50_000
 
 export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.effect(

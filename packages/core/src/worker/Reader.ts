@@ -1,9 +1,9 @@
 /**
- * Reader: one blocking read for many mailboxes. A mailbox joins a read only while it has free slots, and never asks for
- * more than those; a slot freed for a mailbox outside the running read ends the read early.
- * Invariant A1 (what is read is ours until acknowledged). One reader a process; on a Cluster one a partition.
- * Idle it costs one command every 20 s; a mailbox with fewer free slots than partitions is asked for some of them at a
- * time: without waiting until a whole round has brought nothing, then in turns of half a second.
+ * Reader: one blocking read for many mailboxes. A read includes only mailboxes with free slots and asks for no more entries than
+ * slots (back-pressure); a slot freed in a mailbox outside the running read ends that read early.
+ * Invariant A1 (an entry that was read is ours until acknowledged). One reader for each process; on a Cluster one for each
+ * partition. Costs one command every 20 s when idle. A mailbox with fewer free slots than partitions reads some partitions at a
+ * time: without blocking until a whole round was empty, then in turns of half a second.
  */
 import { Clock, Duration, Effect } from "effect"
 import type { Scope } from "effect"
@@ -18,22 +18,22 @@ import { group, Mailbox } from "../mailbox/Mailbox.ts"
 
 const blockMillis = 20_000
 const turnMillis = 500
-/** Entries of one stream taken by one read at most: keeps begin calls short. */
+/** Entries of one stream in one read, at most; keeps begin calls short. */
 const mostPerStream = 128
 const unblockAgain = Duration.millis(20)
 
 interface ReadPlan {
-  /** Mailboxes with fewer free slots than partitions: asked for in some of them only. */
+  /** Mailboxes with fewer free slots than partitions: read in some partitions only. */
   readonly partial: ReadonlySet<string>
   readonly count: number
   readonly streams: ReadonlyMap<string, { readonly partition: Partition; readonly mailbox: string }>
-  /** Slots promised, by mailbox. */
+  /** Slots reserved for this read, by mailbox. */
   readonly slots: ReadonlyMap<string, number>
 }
 
 /**
- * What to ask for now. COUNT holds for each stream of a read, so it is the smallest share any mailbox has for its
- * partitions; a mailbox with fewer slots than partitions asks only some of them, in turn.
+ * The next read. COUNT applies to each stream of a read, so it is the smallest share of slots for one partition of any mailbox;
+ * a mailbox with fewer slots than partitions reads only some of them, in turn.
  */
 export const plan = (
   mailboxes: ReadonlyArray<readonly [mailbox: string, free: number]>,
@@ -58,7 +58,7 @@ export const plan = (
   return { partial, count, streams, slots }
 }
 
-/** Hands deliveries to their servers, one call a mailbox and partition. */
+/** Passes deliveries to their servers, one call for each mailbox and partition. */
 export const dispatch = (workload: Workload, deliveries: ReadonlyArray<Delivery>): Effect.Effect<void> => {
   const together = new Map<string, Array<Delivery>>()
   for (const delivery of deliveries) {
@@ -79,15 +79,15 @@ export const dispatch = (workload: Workload, deliveries: ReadonlyArray<Delivery>
 
 /**
  * Reads until the workload stops.
- * - `consumer`: the process's present token
- * - `answered`: told of every answer, and when asking begins again after all slots were taken
+ * - `consumer`: the process's current token
+ * - `answered`: called at every answer, and when reading begins again after all slots were taken
  */
 export const run = Effect.fnUntraced(function* (options: {
   readonly workload: Workload
   readonly partitions: ReadonlyArray<Partition>
   readonly consumer: () => string
   readonly answered: () => void
-  /** Readers that share the slots of this process, and this one's place among them. */
+  /** Number of readers that share the slots of this process, and this reader's index. */
   readonly readers: number
   readonly index: number
 }): Effect.fn.Return<void, never, RedisClient | Mailbox | Scope.Scope> {
@@ -101,11 +101,11 @@ export const run = Effect.fnUntraced(function* (options: {
   let running: ReadPlan | null = null
   let ending: ReadPlan | null = null
   let turn = 0
-  /** Reads in a row that brought nothing. */
+  /** Consecutive empty reads. */
   let quiet = 0
 
-  // a mailbox that could join, or that has slots for partitions the read leaves out, must not wait for it to end by itself:
-  // the jobs of one user may fill the partitions it asks, and another's wait in those it does not
+  // a mailbox with new slots, or with slots for partitions outside the running read, must not wait for the read's own end:
+  // jobs of one user may fill the partitions in the read, while another user's jobs wait in the others
   const stopListening = workload.onChange(() => {
     const ask = running
     if (ask === null || ending === ask) return
@@ -116,23 +116,23 @@ export const run = Effect.fnUntraced(function* (options: {
     if (!missed) return
     ending = ask
     quiet = 0
-    // again until it has ended: the first call may overtake the read it is to end, which has a connection of its own
+    // repeated until the read ends: on its other connection, the first unblock may arrive before the read does
     fork(Effect.repeat(Effect.andThen(reader.unblock, Effect.sleep(unblockAgain)), { while: () => running === ask }))
   })
   yield* Effect.addFinalizer(() => Effect.sync(stopListening))
 
-  /** Until the next reader's turn where a mailbox has fewer slots than there are readers; null where none has. */
+  /** Milliseconds until the next reader's turn, if a mailbox has fewer slots than there are readers; else null. */
   const turnLeft = () =>
     [...workload.servers.keys()].some((mailbox) => workload.readCapacity(mailbox) < readers)
       ? turnMillis - (clock.currentTimeMillisUnsafe() % turnMillis)
       : null
-  /** This reader's share of each mailbox's free slots; where there are fewer slots than readers, they take turns by the clock. */
+  /** This reader's share of each mailbox's free slots; with fewer slots than readers, the readers take turns by the clock. */
   const free = () => {
     const place = (Math.floor(clock.currentTimeMillisUnsafe() / turnMillis) + options.index) % readers
     return [...workload.servers.keys()].map((mailbox) => {
       const capacity = workload.readCapacity(mailbox)
       const share = capacity < readers ? (place < capacity ? 1 : 0) : Math.floor(capacity / readers)
-      // where others read too, one slot at least: what waits in this reader's partitions wakes none of them
+      // one of several readers asks for at least one slot: no other reader sees the entries of its partitions
       const readable = Math.max(workload.readable(mailbox), readers > 1 ? 1 : 0)
       return [mailbox, Math.min(workload.free(mailbox), readable, share)] as const
     })
@@ -142,14 +142,14 @@ export const run = Effect.fnUntraced(function* (options: {
 
   const read = (ask: ReadPlan): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
     Effect.suspend(() => {
-      // a job may have been kept into a slot since the plan was made
+      // a kept job may have taken a slot since the plan was made
       const taken = [...ask.slots].some(([name, slots]) => slots > workload.free(name))
       if (workload.paused || workload.stopping || taken) return Effect.succeed([])
       const consumer = options.consumer()
-      // slots kept back for jobs kept here become this read's without anybody saying so
+      // slots held back for kept jobs become readable without a change event
       const short = ask.partial.size > 0 || [...workload.servers.keys()].some(isHeldBack(ask))
       const block = turnLeft() ?? (short ? turnMillis : blockMillis)
-      // what one partition brought may have more behind it, which must not wait for the turns of those that are empty
+      // a partition that returned entries may have more, which must not wait while empty partitions block
       const waits = ask.partial.size === 0 || quiet >= partitions.length
       for (const [name, slots] of ask.slots) workload.ask(name, slots)
       running = ask
@@ -168,13 +168,13 @@ export const run = Effect.fnUntraced(function* (options: {
           ...Array.from(ask.streams, () => ">")
         )
       )
-      // however the read ends, a defect included, its slots are given back: the reader's next life must find them
+      // the slots are released however the read ends, even by a defect: the restarted reader needs them
       return answer.pipe(
         Effect.flatMap(decode),
         Effect.map((reply) => {
           options.answered()
           for (const name of ask.slots.keys()) workload.crowded.delete(name)
-          // the name was lost while the read was under way: what it brought is taken back under the new one, or by others
+          // the token was condemned during the read: its entries are taken over under the new token, or by others
           if (options.consumer() !== consumer) return []
           return (reply ?? []).flatMap(([key, entries]) => {
             const stream = ask.streams.get(key)
@@ -195,7 +195,7 @@ export const run = Effect.fnUntraced(function* (options: {
   const reading = ReadLoop.make({
     begins: "mailbox read failed",
     ends: "mailboxes are read again",
-    // flushed, or failed over to a server without it: make the groups again, from the first entry
+    // Redis was flushed, or failed over to a server without the group: create the groups again, from the first entry
     failed: (error) =>
       error._tag === "RedisRefused" && error.code === "NOGROUP"
         ? Effect.ignore(
@@ -217,7 +217,7 @@ export const run = Effect.fnUntraced(function* (options: {
     yield* reading.round(
       Effect.flatMap(read(ask), (deliveries) => {
         if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
-        // begun before the next read is sent: Redis would serve that first, and keep the work waiting
+        // begin is sent before the next read, which Redis would otherwise serve first
         return deliveries.length === 0 ? Effect.void : dispatch(workload, deliveries)
       })
     )

@@ -1,6 +1,6 @@
 /**
- * Recorder: sends a result until Redis has it. It may have cost money, and every script may be sent twice. A transient refusal
- * is waited out for an hour, or until the process has stopped; only then, or on a final one, is the result given up, and said.
+ * Recorder: sends a result to Redis until it is recorded: it may have cost money, and every script may be sent twice. Transient
+ * errors are retried for an hour, or until the process stops; then, or at a permanent error, the result is dropped and logged.
  */
 import { Effect } from "effect"
 import type { Delivery } from "../mailbox/Delivery.ts"
@@ -9,7 +9,7 @@ import type { RedisError } from "../redis/RedisError.ts"
 import type { ActorSystem } from "./ActorSystem.ts"
 import * as Retry from "./Retry.ts"
 
-/** Of what these deliveries came to; "unsettled": Redis did not take it. From the first try on they are not interrupted. */
+/** Records the result of these deliveries; "unsettled": it was dropped. From the first try on they are not interrupted. */
 export type Recorder = <A>(
   deliveries: ReadonlyArray<Delivery>,
   send: Effect.Effect<A, RedisError>
@@ -26,7 +26,7 @@ export const make = (system: ActorSystem["Service"]): Recorder => {
       for (const delivery of deliveries) delivery.settle()
       return send
     }).pipe(
-      // the schedule is made only for those that need it
+      // the schedule is created only when it is needed
       Effect.catchIf(isTransient, () => Effect.retry(send, whileItMayHelp)),
       Effect.catch((error) =>
         Effect.as(

@@ -1,10 +1,10 @@
 /**
- * Retry: what a failure leads to, chosen by the error's tag. Waiting is durable (defer), so a schedule is asked for the
- * delay of one attempt; nobody sleeps through it. Read by the stage behavior and the message behavior.
+ * Retry: the retry policy, chosen by the error's tag. Waits are durable (defer), so a schedule only gives the delay after one
+ * attempt; no fiber sleeps. Used by StageBehavior and Settlement.
  */
 import { Cause, Duration, Effect, Predicate, Pull, Schedule } from "effect"
 
-/** again: after `delay`, an attempt is spent · later: after `delay`, none is · give-up: it cannot heal, or (`heals`) attempts are used up. */
+/** again: retry after `delay`, uses an attempt · later: uses none · give-up: cannot heal, or (`heals`) no attempts left. */
 export type Decision =
   | { readonly _tag: "again"; readonly delay: Duration.Duration }
   | { readonly _tag: "later"; readonly delay: Duration.Duration }
@@ -13,29 +13,29 @@ export type Decision =
 type Tagged = { readonly _tag: string }
 
 export interface Policy<E> {
-  /** `attempt` counts from 1: the attempt that just failed. */
+  /** `attempt`: the attempt that just failed, counted from 1. */
   readonly decide: (error: E, attempt: number) => Effect.Effect<Decision>
-  /** Whether a later round may heal what its attempts did not. By default it may. */
+  /** Whether a later round may succeed when all attempts failed. By default it may. */
   readonly heals?: (error: E) => boolean
 }
 
-/** 1 s, 2 s, 4 s, … jittered, three more attempts: what an error gets that no rule names. */
+/** Three more attempts with jittered exponential backoff (1 s, 2 s, 4 s): the default for an error without a rule. */
 export const standard: Schedule.Schedule<unknown> = Schedule.exponential("1 second").pipe(
   Schedule.jittered,
   Schedule.upTo({ times: 3 })
 )
 
-/** The delay a schedule gives after its n-th failure, or give-up once it has ended. */
+/** The schedule's delay after the n-th failure, or give-up when the schedule has ended. */
 const delayAfter = (schedule: Schedule.Schedule<unknown>, attempt: number): Effect.Effect<Decision> =>
   Effect.gen(function* () {
     const step = yield* Schedule.toStep(schedule)
     let delay = Duration.zero
-    // elapsed time is not the schedule's to judge here: waits are durable and may span restarts
+    // the schedule's elapsed time is not used: waits are durable and may span restarts
     for (let n = 0; n < attempt; n++) delay = (yield* step(0, undefined))[1]
     return { _tag: "again", delay } as const
   }).pipe(Pull.catchDone(() => Effect.succeed<Decision>({ _tag: "give-up", heals: true })))
 
-/** No further attempt, though the cause may heal: a later round may. */
+/** No further attempt in this round; a later round may succeed. */
 export const notNow: Schedule.Schedule<unknown> = Schedule.recurs(0)
 
 const ownWait = (error: unknown): Duration.Duration | null =>
@@ -45,11 +45,11 @@ const giveUp: Decision = { _tag: "give-up", heals: false }
 
 /**
  * - `never`: tags that cannot heal
- * - `byTag`: a schedule of its own for a tag
- * - `ends`: tags that are given up for good once their schedule has ended: no later round
- * - `retryAfter`: a wait the error itself asks for (a rate limit); it spends no attempt. By default what an error's own
- *   `retryAfter` says, as RateLimited and BreakerOpen do
- * - anything else, defects included: `otherwise`, by default `standard`
+ * - `byTag`: the schedule of a tag
+ * - `ends`: tags without a later round: given up for good when their schedule has ended
+ * - `retryAfter`: a wait that the error requests (a rate limit); it uses no attempt. By default the error's own `retryAfter`,
+ *   which RateLimited and BreakerOpen have
+ * - `otherwise`: the schedule of any other error, defects included; by default `standard`
  */
 export const policy = <E extends Tagged = never>(
   options: {
@@ -76,8 +76,8 @@ export const policy = <E extends Tagged = never>(
 }
 
 /**
- * The same policy with `most` attempts, null for as many as it has: the last of them is given up, and where its schedule ends
- * sooner, it goes on as it ended.
+ * The same policy with `most` attempts; null: unchanged. A failure of the last attempt gives up. A schedule that ends earlier
+ * goes on with its last delay.
  */
 export const limited = <E>(policy: Policy<E>, most: number | null): Policy<E> =>
   most === null
@@ -105,7 +105,7 @@ export const reasonOf = <E extends Tagged>(cause: Cause.Cause<E>): Reason<E> => 
   return failure === undefined ? { defect: Cause.squash(cause) } : { error: failure.error }
 }
 
-/** A reason in words: the error's tag and message, `Defect` for a defect. */
+/** A reason as text: the error's tag and message; for a defect the tag is `Defect`. */
 export const describe = (reason: Reason<Tagged>): { readonly tag: string; readonly message: string } => {
   const what = "error" in reason ? reason.error : reason.defect
   return {
@@ -118,5 +118,5 @@ export const describe = (reason: Reason<Tagged>): { readonly tag: string; readon
   }
 }
 
-/** For sending a result to Redis: as often as it takes, ever slower, up to two seconds apart. */
+/** For sending a result to Redis: exponential backoff from 50 ms to 2 s, without end. */
 export const settling = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])

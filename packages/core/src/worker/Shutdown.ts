@@ -1,18 +1,18 @@
 /**
- * Shutdown: how a process stops (A5). Read top to bottom:
- *   1  stop reading: no new entry is taken once the read under way has ended, timers are left to others
- *   2  let what is in work go on, for SHUTDOWN_GRACE at most
- *   3  interrupt the rest; each hands its stage back to its mailbox at once, its attempt not counted
- *   4  let go of what Redis would not take, and give the lease back: whatever could not be handed back is free for others without waiting
- * Connections are closed after it, by the scope that opened them. Run by ActorSystem, once, before anything it serves goes.
+ * Shutdown: how a process stops (A5), from top to bottom:
+ *   1  stop reading: take no new entry after the running read, and leave timers to other processes
+ *   2  wait for running work, for SHUTDOWN_GRACE at most
+ *   3  interrupt the rest; each returns its stage to its mailbox at once, and the attempt is not counted
+ *   4  drop results that Redis does not accept, and give the lease up, so that others take over the remaining entries at once
+ * The scope that opened the connections closes them afterwards. ActorSystem runs it once, before any of its services closes.
  */
 import { Duration, Effect } from "effect"
 import type { Heartbeat } from "./Heartbeat.ts"
 import type { Workload } from "./Workload.ts"
 
-/** How long the read under way may take to end. */
+/** How long the running read may take to end. */
 const lastRead = Duration.seconds(2)
-/** How long handing back may take; what has not been handed back by then is reaped by others. */
+/** How long handing back may take; other processes take over the rest. */
 const handBack = Duration.seconds(3)
 
 export const run = Effect.fnUntraced(function* (

@@ -1,6 +1,6 @@
 /**
- * Timeouts: one timer for all attempts of this process (A3). It stands at the earliest time-out known; when it goes off, who
- * is over time is interrupted, and the next earliest is looked up. A delivery that finished in time costs nothing.
+ * Timeouts: one timer for the time-outs of all attempts of this process (A3). It is set to the earliest time-out; when it fires,
+ * overdue attempts are interrupted, and it is set to the next. A delivery that ends in time costs nothing.
  */
 import { Effect } from "effect"
 import type { Scope } from "effect"
@@ -9,7 +9,7 @@ import * as DueTimer from "../clock/DueTimer.ts"
 import type { Workload } from "./Workload.ts"
 
 export interface Timeouts {
-  /** The attempt now beginning is ended for the reason `timeout` after `millis`, unless it is settling by then. */
+  /** Times out the attempt that begins now: ends it after `millis`, unless its result is being recorded. */
   readonly watch: (delivery: Delivery, millis: number) => void
 }
 

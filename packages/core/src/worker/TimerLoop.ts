@@ -1,8 +1,8 @@
 /**
- * TimerLoop: serves every partition's timers, from a fiber each: on a Cluster one whose master is away holds no other up. A
- * partition is looked at once a minute, when its next known timer is due, and when somebody here has just set one; the looks
- * of an idle process are spread out. Other work of a partition that has its times (PartitionTask) is done by the same fiber.
- * Waits are by the clock that only goes forward (Elapsed): one that is set back stops no timer.
+ * TimerLoop: serves the timers of each partition in a fiber of its own, so that on a Cluster a partition whose master is down
+ * delays no other. It checks a partition once a minute, when its next known timer is due, and when this process has set one; the
+ * checks of an idle process are spread over the minute. Other timed work of a partition (PartitionTask) runs in the same fiber.
+ * Waits use the monotonic clock (Elapsed), so a wall clock that is set back stops no timer.
  */
 import { Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
@@ -13,19 +13,19 @@ import { deadLetters, jobs } from "../telemetry/Metrics.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
 import { deadlineCause, Timers } from "./Timers.ts"
 
-/** Work that comes up in each partition from time to time, as schedules do. */
+/** Timed work in each partition, such as schedules. */
 export interface PartitionTask {
-  /** When it is to run next in a partition, by Elapsed; Infinity: not until `wake`. */
+  /** When it runs next in a partition, by Elapsed; Infinity: not until `wake`. */
   readonly dueAt: (partition: Partition) => number
   readonly run: (partition: Partition) => Effect.Effect<void>
 }
 
 export interface TimerLoop {
-  /** A timer of this partition is due in `millis`: look then, not later. */
+  /** A timer of this partition is due in `millis`; the partition is checked then at the latest. */
   readonly wakeIn: (partition: Partition, millis: number) => void
-  /** Runs a task beside the timers until the scope closes. */
+  /** Runs a task in the timers' fibers until the scope closes. */
   readonly add: (task: PartitionTask) => Effect.Effect<void, never, Scope.Scope>
-  /** A task is due sooner than it was. */
+  /** A task is due earlier than before. */
   readonly wake: () => void
 }
 
@@ -62,7 +62,7 @@ export const make = Effect.fnUntraced(function* (options: {
     },
     (effect, partition) =>
       effect.pipe(
-        // after a defect too: what the loop died of is not left for a minute
+        // also after a defect: the timers must not wait for a minute
         Effect.tapCause(() => Effect.sync(() => sooner(partition, millis() + troubleMillis))),
         Effect.catch((error) =>
           Effect.logDebug("timers could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))

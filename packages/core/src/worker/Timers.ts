@@ -1,6 +1,6 @@
 /**
- * Timers: durable waiting. Retries, deadlines and delayed messages stand in a sorted set a partition; any process serves
- * what is due, each timer once (promote.lua). No fiber sleeps for a job.
+ * Timers: durable timers. Each partition has a sorted set of retries, deadlines and delayed messages; any process serves those
+ * that are due, each once (promote.lua). No fiber sleeps for a job.
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
@@ -14,24 +14,24 @@ export interface Promoted {
   readonly served: number
   /** Milliseconds until the partition's next timer; 0: more are due now; null: none. */
   readonly nextMillis: number | null
-  /** Jobs this call failed because their deadline had passed, by the stage that was due. */
+  /** Jobs that this call failed at their deadline, by their current stage. */
   readonly expired: ReadonlyArray<Expired>
 }
 export interface Expired {
   readonly pipeline: string
-  /** Of the stage that was due; it has the letters. */
+  /** The mailbox of the stage; its dead letters have the letters. */
   readonly mailbox: string
   readonly jobs: number
-  /** Written for them; the others had one from being parked. */
+  /** Dead letters written for them; the other jobs had one because they were parked before. */
   readonly letters: number
 }
-/** What such a job's error and letter say. */
+/** Cause in the error and the dead letter of such a job. */
 export const deadlineCause = "DEADLINE_EXCEEDED"
 
 export class Timers extends Context.Service<
   Timers,
   {
-    /** Serves up to 200 due timers of one partition and drops dead letters past their retention. One round trip. */
+    /** Serves up to 200 due timers of one partition and drops expired dead letters. One round trip. */
     readonly promote: (partition: Partition, mailboxes: ReadonlyArray<string>) => Effect.Effect<Promoted, RedisError>
   }
 >()("@eco2/core/worker/Timers") {}

@@ -1,4 +1,4 @@
-/** WorkerTelemetry: what a process that serves mailboxes tells probes and scrapers; read on demand (Readiness, Gauges). */
+/** WorkerTelemetry: readiness and gauges of a process that serves mailboxes; read on demand (Readiness, Gauges). */
 import { Effect, Metric } from "effect"
 import { ActorSystem } from "./ActorSystem.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
@@ -36,6 +36,6 @@ export const register = Effect.gen(function* () {
       )
     )
   })
-  // a scrape is answered with the last known depths when Redis is not
+  // when Redis does not answer, a scrape shows the last known depths
   yield* gauges.register(Effect.ignore(readDepths))
 })

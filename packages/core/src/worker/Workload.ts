@@ -1,7 +1,7 @@
 /**
- * Workload: what this process serves and what it holds, in memory. Slots are counted here, so that the reader never asks
- * for more than there are (back-pressure), and every delivery is known by its entry, so that the process can be made
- * equal to its pending list (A4). Shared by Reader, Heartbeat, Shutdown; plain data, changed between awaits only.
+ * Workload: the mailboxes this process serves and the deliveries it holds, in memory. It counts slots, so that the reader never
+ * asks for more than are free (back-pressure), and keeps deliveries by entry, so that they can be reconciled with the pending
+ * list (A4). Shared by Reader, Heartbeat and Shutdown; plain data, changed synchronously only.
  */
 import { Effect, Fiber, Option } from "effect"
 import { Delivery, keyOf } from "../mailbox/Delivery.ts"
@@ -12,40 +12,40 @@ import * as Pairs from "../redis/Pairs.ts"
 /** A mailbox this process serves. */
 export interface Server {
   readonly mailbox: string
-  /** Deliveries worked on at once. */
+  /** Deliveries handled at once. */
   readonly concurrency: number
-  /** Takes up deliveries of one partition that came together; each ends by `Workload.finish`. */
+  /** Begins deliveries of one partition that were read together; each ends with `Workload.finish`. */
   readonly take: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
 }
 
-/** How long a delivery that is to be alone waits for the others to end: beyond any stage's timeout. */
+/** How long a delivery that must run alone waits for the others to end; longer than any stage's time-out. */
 const longestStay = "10 minutes"
-/** A stage nobody was kept for this long has all its slots for reads. */
+/** A stage for which no job was kept for this long gives all its slots to reads. */
 const keepMemoryMillis = 1_000
 
 export class Workload {
   readonly servers = new Map<string, Server>()
   readonly deliveries = new Map<string, Delivery>()
   stopping = false
-  /** Entries may be ours in Redis that nothing here works on: the next beat is to look (A4). */
+  /** Redis may list entries as ours that no fiber works on: the next beat must reconcile (A4). */
   overlooked = false
-  /** The process has done what it could to stop: results that still have not reached Redis are let go. */
+  /** The stop is past its last wait: results that Redis did not accept are dropped. */
   abandoned = false
-  /** Mailboxes whose last read brought all it asked for: others wait there. */
+  /** Mailboxes whose last read returned as many entries as requested, so more may wait there. */
   readonly crowded = new Set<string>()
-  /** Slots taken by, or promised to, jobs kept for a mailbox's stage, and when one was last wanted. */
+  /** Slots taken by, or reserved for, jobs kept for a mailbox's stage, and when one was last requested. */
   readonly #kept = new Map<string, number>()
   readonly #keepWanted = new Map<string, number>()
   readonly #busy = new Map<string, number>()
   readonly #asked = new Map<string, number>()
   readonly #promised = new Map<string, number>()
   readonly #listeners = new Set<() => void>()
-  /** Deliveries that are to be, or are, in work here with nothing beside them, in order. */
+  /** Deliveries that run alone here, or wait to, in order. */
   readonly #alone = new Set<Delivery>()
   #pauses = 0
   #clock = 0
 
-  /** A moment in the order of deliveries and lists. */
+  /** A sequence number that orders deliveries and pending lists. */
   tick(): number {
     return this.#clock++
   }
@@ -59,14 +59,14 @@ export class Workload {
   }
 
   /**
-   * Slots a read may ask for. Of a stage that jobs are being kept for here, half of all are theirs as far as they use them;
-   * so neither those who wait in the mailbox nor those kept from the stage before can starve the other.
+   * Slots a read may ask for. While jobs are kept here for a stage, they may use up to half of its slots, so that neither the
+   * jobs in the mailbox nor the kept jobs starve the others.
    */
   readable(mailbox: string): number {
     return Math.max(0, this.free(mailbox) - this.#heldBack(mailbox))
   }
 
-  /** Slots that reads may have at most, were none of them busy: what readers share out among themselves. */
+  /** Slots that reads may use at most, if none is busy; readers share them. */
   readCapacity(mailbox: string): number {
     return (this.servers.get(mailbox)?.concurrency ?? 0) - this.#heldBack(mailbox)
   }
@@ -85,20 +85,20 @@ export class Workload {
     return this.#busy.get(mailbox) ?? 0
   }
 
-  /** Slots promised to a read or a reap under way; undone by the same negative number. */
+  /** Reserves slots for a running read or takeover; undone by the same negative number. */
   ask(mailbox: string, slots: number): void {
     this.#asked.set(mailbox, (this.#asked.get(mailbox) ?? 0) + slots)
     if (slots < 0) this.changed()
   }
 
-  /** Readers are to end their reads and begin none. */
+  /** Whether readers must end their reads and begin none. */
   get paused(): boolean {
     return this.#pauses > 0 || this.#alone.size > 0
   }
 
   /**
-   * Runs `take` while no read is under way. An idle reader has every free slot promised to its blocking read: without
-   * this an idle process could never take over anything. Answers null when a read does not end in time.
+   * Runs `take` while no read is running. An idle reader reserves every free slot for its blocking read, so without this an idle
+   * process could never take over entries. Returns null when a read does not end in time.
    */
   exclusively<A, E, R>(take: Effect.Effect<A, E, R>): Effect.Effect<A | null, E, R> {
     return Effect.acquireUseRelease(
@@ -120,8 +120,8 @@ export class Workload {
   }
 
   /**
-   * Resumes when nothing but this delivery is in work here, and takes nothing up beside it until it is finished: if it kills
-   * its process once more, it was not a neighbour that did (A2). What does not end in time is no longer waited for.
+   * Returns when this delivery is the only one in work here; no other begins until it has ended, so that another crash is
+   * attributed to this entry (A2). It does not wait longer than `longestStay` for others to end.
    */
   alone(delivery: Delivery): Effect.Effect<void> {
     return Effect.suspend(() => {
@@ -152,7 +152,7 @@ export class Workload {
     return delivery
   }
 
-  /** The delivery is over for this process, whatever became of it; its slot is free. */
+  /** The delivery has ended for this process, whatever its result; frees its slot. */
   finish(delivery: Delivery): void {
     if (this.deliveries.get(delivery.key) !== delivery) return
     this.deliveries.delete(delivery.key)
@@ -162,9 +162,8 @@ export class Workload {
   }
 
   /**
-   * Promises a slot for keeping a job for its next stage: any free one but the last while nobody is known to wait there
-   * (the last is the reader's, who finds out), else one of the half that is for kept jobs. Undone by `release(mailbox)`, or
-   * made good by `move`.
+   * Reserves a slot to keep a job for its next stage. While no entry is known to wait there: any free slot except the last,
+   * which the reader needs to find out. Otherwise: one of the half for kept jobs. `release(mailbox)` undoes it, `move` uses it.
    */
   reserve(mailbox: string): boolean {
     this.#keepWanted.set(mailbox, performance.now())
@@ -183,7 +182,7 @@ export class Workload {
     this.#promise(mailbox, -1)
   }
 
-  /** The delivery goes on with a promised slot of another mailbox; its old slot is free. */
+  /** Moves the delivery to a reserved slot of another mailbox; frees its old slot. */
   move(delivery: Delivery, mailbox: string): void {
     this.#leave(delivery)
     delivery.keptFor(mailbox)
@@ -191,7 +190,7 @@ export class Workload {
     this.#promise(mailbox, -1)
   }
 
-  // apart from what reads ask for: taking over the dead's work waits for reads to end, not for commits
+  // separate from the slots of reads, because a takeover waits for reads to end, not for commits
   #promise(mailbox: string, slots: number): void {
     this.#promised.set(mailbox, (this.#promised.get(mailbox) ?? 0) + slots)
     if (slots < 0) this.changed()
@@ -202,7 +201,7 @@ export class Workload {
     if (delivery.slot !== delivery.mailbox) this.#kept.set(delivery.slot, (this.#kept.get(delivery.slot) ?? 1) - 1)
   }
 
-  /** Ends a delivery from outside its fiber (Delivery.end); resumes when its fiber has ended. */
+  /** Ends a delivery from outside its fiber (Delivery.end); returns when its fiber has ended. */
   end(delivery: Delivery, reason: EndReason): Effect.Effect<void> {
     return Effect.suspend(() => {
       const fiber = delivery.end(reason)
@@ -210,7 +209,7 @@ export class Workload {
     })
   }
 
-  /** Called when a slot becomes free, a mailbox is served, reading is paused or resumed, or work stops. */
+  /** Calls `listener` when a slot is freed, a mailbox is served, reading is paused or resumed, or work stops. */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener)
     return () => {
@@ -222,7 +221,7 @@ export class Workload {
     for (const listener of this.#listeners) listener()
   }
 
-  /** Resumes at the next change, or when `ready` holds already. */
+  /** Returns when `ready` is true, checked now and at each change. */
   until(ready: () => boolean): Effect.Effect<void> {
     return Effect.callback<void>((resume) => {
       if (ready()) return resume(Effect.void)

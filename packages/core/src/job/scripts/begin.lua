@@ -1,23 +1,23 @@
 -- packages/core/src/job/scripts/begin.lua
--- Takes up entries just read: fences each job for its new holder and hands out its state. One call for all entries a
--- process read together. One script, so that delivery is counted before any handler runs (A2), `started` is written
--- once a stage and run, and an entry that no longer stands for a job leaves the mailbox at once.
+-- Begins entries just read: fences each job for its new holder and returns its state. One call for all entries that a process
+-- read together. One script, so that a delivery is counted before any handler runs (A2), `started` is written once for each
+-- stage and run, and an entry that no longer represents its job is removed at once.
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
--- ARGV[2]   int     deliveries allowed without a settled result
+-- ARGV[2]   int     deliveries allowed without a recorded result
 -- ARGV[3]   int     LETTER_TTL, milliseconds
--- ARGV[4..] five an entry: mailbox, stage, entry id, job id, token of this begin (`<consumer that was given the entry>:…`)
+-- ARGV[4..] five an entry: mailbox, stage, entry id, job id, token of this begin (`<consumer that read the entry>:…`)
 -- reply     an array, one answer an entry, in order:
---           {"run", milliseconds waited, field, value, …}  the job's hash as begun; work may start
---           {"exhausted", 0, field, value, …}  the same, but it was delivered too often: bury it
---           {"dropped", reason}   nothing to do: "over" | "moved" | "rehomed" | "gone" | "unreadable" (the last two leave a letter)
+--           {"run", milliseconds waited, field, value, …}  the job's hash after this begin; work may start
+--           {"exhausted", 0, field, value, …}  the same, but it was delivered too often: give it up (bury.lua)
+--           {"dropped", reason}   no work: "over" | "moved" | "rehomed" | "gone" | "unreadable" (the last two write a letter)
 -- cost      O(size of the jobs); two writes an entry
 pass_when_full()
 local max_deliveries, retention = tonumber(ARGV[2]), tonumber(ARGV[3])
 local answers = {}
 
--- Whether the entry is still in the hands of the consumer this begin comes from. One frozen or cut off with a read under way
--- learns of its death only after it; by then the entry may be in work elsewhere, and a living process is never robbed (A1).
+-- Whether the consumer that sent this begin still holds the entry. A process that was frozen or cut off during a read learns
+-- only later that it was condemned; meanwhile a living process may work on the entry, and must not lose it (A1).
 local function holds(mailbox, entry, token)
   local rows = redis.pcall("XPENDING", mailbox_key(mailbox), group, entry, entry, 1)
   return not rows.err and rows[1] ~= nil and rows[1][2] == string.match(token, "^[^:]*")
@@ -31,7 +31,7 @@ local function begin(mailbox, stage, entry, id, token)
   local key = job_key(id)
   local flat = redis.call("HGETALL", key)
   if not flat[1] then
-    -- acknowledged long ago, and its job has expired since: a begin that comes very late has nothing to tell
+    -- a very late begin: the entry was acknowledged long ago, and its job has expired since
     if not take_off(mailbox, entry) then return { "dropped", "moved" } end
     letter(mailbox, id, stage, "JobGone", "the entry's job is not in Redis")
     return { "dropped", "gone" }
@@ -41,8 +41,8 @@ local function begin(mailbox, stage, entry, id, token)
     if flat[i] == "now" then f, place_of_fence = fence_of(flat[i + 1]), i + 1 end
     if flat[i] == "about" then about = flat[i + 1] end
   end
-  if not f then -- not of our make: nobody could ever end it
-    if not take_off(mailbox, entry) then return { "dropped", "moved" } end -- sent twice: its letter is there
+  if not f then -- no readable fence: no script could end this job
+    if not take_off(mailbox, entry) then return { "dropped", "moved" } end -- a repeat: its letter was written
     redis.call("ZREM", root .. ":timers", id)
     redis.call("PEXPIRE", key, retention)
     letter(mailbox, id, stage, "JobUnreadable", "the job's hash is of another make")
@@ -58,7 +58,7 @@ local function begin(mailbox, stage, entry, id, token)
   end
   local again = f.by ~= "-"
   if again and f.by ~= token and not holds(mailbox, entry, token) then return { "dropped", "moved" } end
-  if f.at ~= stage then -- kept for another stage by a process that died: send it where it belongs
+  if f.at ~= stage then -- kept for another stage by a process that died: move it to that stage's mailbox
     local read, known = pcall(cjson.decode, about or "")
     if read and type(known.pipeline) == "string" then
       take_off(mailbox, entry)

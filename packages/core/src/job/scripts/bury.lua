@@ -1,27 +1,26 @@
 -- packages/core/src/job/scripts/bury.lua
--- Gives an attempt up and leaves a dead letter that says why. A cause that cannot heal, or whose rounds are used up, fails
--- the job; a cause that may heal parks it: it waits on a timer for the next round, and its viewers see `retrying`. One
--- script, so that a failed job always has its letter and its one terminal event (J1). Counts only from the present
--- holder (`by`).
+-- Gives an attempt up and writes a dead letter with the cause. A cause that cannot heal, or whose rounds are used up, fails the
+-- job. A cause that may heal parks it: it waits on a timer for its next round, and viewers see `retrying`. One script, so that a
+-- failed job always has its dead letter and exactly one terminal event (J1). Counts only from the current holder (`by`).
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   uuid    job id
 -- ARGV[3]   text    stage
--- ARGV[4]   text    mailbox the entry stands in
+-- ARGV[4]   text    mailbox of the entry
 -- ARGV[5]   text    entry id
 -- ARGV[6]   text    token of the begin
 -- ARGV[7]   text    cause: an error's tag
 -- ARGV[8]   text    message
--- ARGV[9]   json    what the result shows as `error`
+-- ARGV[9]   json    `error` of the job's result
 -- ARGV[10]  json    `failed` event, members without braces
 -- ARGV[11]  int     JOB_TTL, milliseconds
--- ARGV[12]  int     LETTER_TTL, milliseconds: the letter keeps its job alive
--- ARGV[13]  text    the stage's own mailbox: its dead letters take the letter
+-- ARGV[12]  int     LETTER_TTL, milliseconds; a job with a letter is kept as long
+-- ARGV[13]  text    the stage's own mailbox, to whose dead letters the letter is added
 -- ARGV[14]  int     USER_CONCURRENCY
--- ARGV[15]  int     rounds a job may be parked for this cause, 0 = fail at once
+-- ARGV[15]  int     how often a job may be parked, 0 = fail at once
 -- ARGV[16]  int     milliseconds until the next round
--- ARGV[17]  json    `retrying` event, open at its end: this script adds next_at and closes `result`
--- reply     {"buried" | "parked", letter id, due} (again for a repeat) | {"lost", "", 0} | {"gone", "", 0}
+-- ARGV[17]  json    `retrying` event without its end: this script adds next_at and closes `result`
+-- reply     {"buried" (failed) | "parked", letter id, due} (also for a repeat) | {"lost", "", 0} | {"gone", "", 0}
 -- cost      O(log open jobs)
 pass_when_full()
 local id, stage, mailbox, entry, token = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]

@@ -1,13 +1,13 @@
 -- packages/core/src/job/scripts/cancel.lua
--- Ends a job at its owner's wish, wherever it waits (J7). One script, so that no stage begins between the check and the
--- end; a running stage is interrupted by its process, which finds its entry gone.
+-- Cancels a job for its owner, wherever it waits (J7). One script, so that no stage begins between the check and the end. A
+-- running stage is interrupted by its process when its next beat finds the entry gone.
 -- KEYS[1]  root    eco2:{p}
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  uuid    job id
 -- ARGV[3]  int     JOB_TTL, milliseconds
--- ARGV[4]  json    what the result shows as `error`
+-- ARGV[4]  json    `error` of the job's result
 -- ARGV[5]  int     USER_CONCURRENCY
--- reply    {"cancelled", pipeline} | {"already", ""} (was cancelled before) | {"finished", ""} (done or failed) | {"missing", ""}
+-- reply    {"cancelled", pipeline} | {"already", ""} (cancelled before) | {"finished", ""} (done or failed) | {"missing", ""}
 -- cost     O(1)
 pass_when_full()
 local id, ttl, failure = ARGV[2], tonumber(ARGV[3]), ARGV[4]

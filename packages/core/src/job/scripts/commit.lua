@@ -1,25 +1,25 @@
 -- packages/core/src/job/scripts/commit.lua
--- Records a stage's success: checkpoint, events, tells, the next entry and the acknowledgement, all or none (J3); after
--- it the stage is never computed again (J2), and after the last one the result can be read before `done` is seen (J5).
--- A success counts from anyone who held the entry: `at` and `cur` are the fence, not `by`. Commits of one tick share a call.
--- A process with a free slot may keep the job for the next stage: the entry stays where it was taken, the hash says the
--- stage, and the next stage has begun. Only the present holder (`by`) may keep.
+-- Records a stage's success: checkpoint, events, tells, the next entry and the acknowledgement, all or none (J3). A committed
+-- stage never runs again (J2); after the last one the result is readable before `done` is visible (J5).
+-- A success counts from any process that held the entry: `at` and `cur` are checked, `by` is not. Commits of one tick share a
+-- call. A process with a free slot may keep the job for the next stage: the entry stays in its mailbox, the hash names the next
+-- stage, and that stage has begun. Only the current holder (`by`) may keep.
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
--- ARGV[2]   int     JOB_TTL, milliseconds: what remains of a job after its end
+-- ARGV[2]   int     JOB_TTL, milliseconds: how long an ended job is kept
 -- ARGV[3]   int     USER_CONCURRENCY
 -- ARGV[4..] a commit each:
 --           uuid    job id
 --           text    `<mailbox>:<entry id>` it was taken from
 --           text    token of its begin
---           text    five words: stage, progress (percent), "1" where it was the last stage that reads the image, next stage
+--           text    five words: stage, progress (percent), "1" if this is the last stage that reads the image, next stage
 --                   ("-" = none), next mailbox
---           text    token of the next begin to keep the job with, "" = do not
+--           text    token of the next begin, to keep the job; "" = hand it off
 --           json    output
 --           int     tells, then three each: mailbox, type, body
--- reply     an array, one answer a commit: {"committed" | "kept" | "ended", work ms} (again for a repeat)
---           | {"lost", 0} the job stands elsewhere by now | {"gone", 0} its hash is not there; nothing was changed
--- cost      O(1) a commit; four writes and those of an end, two when kept
+-- reply     an array, one answer a commit: {"committed" | "kept" | "ended", work ms} (0 ms for a repeat)
+--           | {"lost", 0} the job has moved on | {"gone", 0} the job does not exist; nothing was changed
+-- cost      O(1) a commit; four writes, more for the last stage, two when kept
 pass_when_full()
 local ttl, user_limit = tonumber(ARGV[2]), tonumber(ARGV[3])
 
@@ -48,7 +48,7 @@ local function commit(id, cur, token, step_text, keep, output, tells_from, tells
     return { keep ~= "" and by == keep and "kept" or "committed", 0 }
   end
   if at ~= step.stage or stands ~= cur or is_over(state) then return { "lost", 0 } end
-  -- a job begun ten times or more may have no room for what is told here: it is handed off
+  -- a job begun ten times or more may have no room for these events in its history: it is handed off
   local keeps, f = keep ~= "" and by == token and #tries < 2, nil
   if not keeps then
     f = fence_of(fence)

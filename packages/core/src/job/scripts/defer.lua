@@ -1,20 +1,20 @@
 -- packages/core/src/job/scripts/defer.lua
--- Puts a job's stage off: to a durable timer, or straight back into its mailbox when it is due now. Used for retries,
--- rate limits and graceful release. One script, so that the job is at every moment in exactly one place (J1).
--- Counts only from the present holder (`by`): a failure of someone who lost the job changes nothing.
+-- Delays a job's stage: puts it on a durable timer, or back into its mailbox when the delay is 0. Used for retries, rate limits
+-- and a graceful stop. One script, so that the job is always in exactly one place (J1). Counts only from the current holder
+-- (`by`): a failure reported by a process that lost the job changes nothing.
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   uuid    job id
 -- ARGV[3]   text    stage
--- ARGV[4]   text    mailbox the entry stands in
+-- ARGV[4]   text    mailbox of the entry
 -- ARGV[5]   text    entry id
 -- ARGV[6]   text    token of the begin
 -- ARGV[7]   int     delay, milliseconds; 0 = back into the mailbox at once
--- ARGV[8]   "1"     give the attempt back (rate limit, release)
--- ARGV[9]   text    cause, "" = nothing to tell viewers
--- ARGV[10]  json    `retrying` event, open at its end: this script adds next_at and closes `result`
--- ARGV[11]  text    the stage's own mailbox: where the job comes back to, also when it was kept from another
--- reply     {"deferred", due} (again for a repeat) | {"lost", 0} | {"gone", 0}
+-- ARGV[8]   "1"     do not count the attempt (rate limit, graceful stop)
+-- ARGV[9]   text    cause, "" = no event for viewers
+-- ARGV[10]  json    `retrying` event without its end: this script adds next_at and closes `result`
+-- ARGV[11]  text    the stage's own mailbox, to which the job returns, even when it was kept in another
+-- reply     {"deferred", due} (also for a repeat) | {"lost", 0} | {"gone", 0}
 -- cost      O(log open jobs)
 pass_when_full()
 local id, stage, mailbox, entry, token = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]

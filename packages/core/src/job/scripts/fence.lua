@@ -1,16 +1,16 @@
 -- packages/core/src/job/scripts/fence.lua
--- Prelude: the fence, what transitions read and write of a job, in one field of its hash, `now`: words with a space between,
--- "-" for none. One field, because every field costs 80 bytes a job, and its part of a call's time at every step. The order
--- of the words stands here and in job/Fence.ts, which a test compares:
---   state at cur by last attempts tries deliveries started progress since    what a stage changes
---   run admitted created wait deadline letter image owner                    the rest, which a commit takes as one piece
--- `since`: when the state began. The owner is last: it may hold spaces.
+-- Prelude: the fence, the part of a job that transitions read and write. It is one field of the job's hash, `now`: words
+-- separated by spaces, "-" for none. One field, because each field costs 80 bytes a job and time at every step. The order of
+-- the words is defined here and in job/Fence.ts; a test compares them:
+--   state at cur by last attempts tries deliveries started progress since    changed by a stage
+--   run admitted created wait deadline letter image owner                    the rest, which a commit copies as one piece
+-- `since`: when the state began. The owner is last, because it may contain spaces.
 -- Stands below redis/scripts/clock.lua.
 -- KEYS, ARGV  none of its own
 -- reply       none (functions only)
 -- cost        O(1) each
 
--- The eleven words that a stage changes, and the rest; nil where the text is no fence.
+-- The eleven words that a stage changes, and the rest; nil when the text is no fence.
 local changing_words = "^" .. string.rep("(%S+) ", 11) .. "(.*)$"
 local function split_fence(text) return string.match(text, changing_words) end
 local function join_fence(state, at, cur, by, last, attempts, tries, deliveries, started, progress, since, rest)
@@ -36,7 +36,7 @@ local function text_of(f)
     " " .. f.owner)
 end
 
--- Of a job just accepted; `allowed`: its deadline, milliseconds from now.
+-- The fence of a new job. `allowed`: its deadline, milliseconds from now.
 local function new_fence(stage, allowed, has_image, owner)
   return { state = "lane", at = stage, cur = "-", by = "-", last = "-", run = "1", attempts = "0", tries = "0",
     deliveries = "0", admitted = "-", started = "-", progress = "0", created = now_text, since = now_text, wait = "0",

@@ -1,8 +1,7 @@
 -- packages/core/src/job/scripts/job.lua
--- Prelude of every script that changes a job: its events, its letter, and the ways a job enters and leaves a mailbox.
--- Not a script of its own: it stands below redis/scripts/clock.lua,
--- mailbox/scripts/mailbox.lua and fence.lua, and above submit, begin,
--- commit, defer, bury, redrive, cancel, promote, fire and steer.
+-- Prelude of every script that changes a job: events, dead letters, admission, and how a job enters and leaves a mailbox.
+-- Not a script of its own: it stands below redis/scripts/clock.lua, mailbox/scripts/mailbox.lua and fence.lua, and above submit,
+-- begin, commit, defer, bury, redrive, cancel, promote, fire and steer.
 -- KEYS[1]  root    eco2:{p}; every key is built from it, so all share one slot
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
@@ -11,17 +10,18 @@ local max_events = 200
 local live_millis = 60000
 local function job_key(id) return root .. ":job:" .. id end
 
--- The job's fence, nil when there is no such job (or none that this make of the code wrote).
+-- The job's fence; nil when there is no such job, or its fence is unreadable.
 local function read_fence(id) return fence_of(redis.call("HGET", job_key(id), "now")) end
--- Further fields and values of its hash may be written along.
+-- `...`: further fields and values of the hash, written with it.
 local function write_fence(id, f, ...) redis.call("HSET", job_key(id), "now", text_of(f), ...) end
 
 local function is_over(state) return state == "done" or state == "failed" or state == "cancelled" end
 
--- History and live stream: seq is the place in the list (J4). Members are JSON without braces. The history begins with the
--- first thing that happens to a job; until then its `queued` is told by `created` alone.
--- Of 200 places the last is kept for the event that ends the job. `frames`: the last of these events opens or ends a run and is
--- told whatever the room, or a redriven job with a full history would never end (J1). A job begun seldom has room.
+-- History and live stream: seq is the place in the list (J4). Members are JSON without braces. `queued` is written with the
+-- first other event; until then `created` stands for it.
+-- The history holds 200 events; its last place is reserved for the terminal event. `frames`: the last of these events opens or
+-- ends a run and is written even without room, so that a redriven job with a full history still ends (J1). The room is checked
+-- only after 40 begins.
 local told, live = {}, 0
 local stamp = '{"ts":' .. string.sub(now_text, 1, -4) .. "." .. string.sub(now_text, -3) .. ","
 local function tell(id, last, ...)
@@ -46,7 +46,7 @@ local function emit(id, f, events, frames)
   end
   tell(id, redis.call("RPUSH", key, unpack(texts)), unpack(texts))
 end
--- Ends every script: the live stream gets what was told to all jobs, one entry a call.
+-- Every script returns through this function: it writes the events of all jobs to the live stream, as one entry.
 local function answer(reply)
   if live > 0 then
     redis.call("XADD", root .. ":events", "MINID", "~", int(real_now - live_millis), "*", "e", table.concat(told, "\n"))
@@ -64,14 +64,14 @@ local function take_off_current(f)
   f.cur = "-"
 end
 
--- Puts an entry for the job into a mailbox; the fence is the caller's to write.
+-- Adds an entry for the job to a mailbox; the caller writes the fence.
 local function place(id, f, name)
   f.cur = name .. ":" .. redis.call("XADD", mailbox_key(name), "*", "job", id, "ts", now_text)
   f.state, f.by, f.since = "waiting", "-", now_text
 end
 
--- Admission: at most `limit` jobs of a user are admitted at once (0 = no limit), the rest wait in the user's lane. The hash
--- `running` counts the admitted a user, and under "" all who wait in lanes of this partition.
+-- Admission: at most `limit` jobs of a user are admitted at once (0 = no limit); the rest wait in the user's lane. The hash
+-- `running` counts the admitted jobs of each user, and under "" all jobs in lanes of this partition.
 local running_key = root .. ":running"
 local function lane_key(owner) return root .. ":lane:" .. owner end
 local function count(owner, by)
@@ -80,7 +80,7 @@ local function count(owner, by)
   return left
 end
 
--- Lets a user's next jobs in, as many as the limit has room for, bounded a call. `running`: how many are in.
+-- Admits the user's next jobs, as many as the limit allows, at most 16 in a call. `running`: jobs admitted now.
 local function admit(owner, limit, running)
   for _ = 1, 16 do
     if limit > 0 and running >= limit then return end
@@ -97,7 +97,7 @@ local function admit(owner, limit, running)
   end
 end
 
--- Writes a dead letter and drops those past their retention; answers its name, `<mailbox>:<entry id>`, for the fence.
+-- Writes a dead letter and drops expired ones; returns its name for the fence, `<mailbox>:<entry id>`.
 local function write_letter(mailbox, retention, id, stage, cause, message, attempts, first, run)
   return mailbox .. ":" .. redis.call("XADD", root .. ":dead:" .. mailbox, "MINID", "~", int(real_now - retention), "*", "job", id,
     "stage", stage, "cause", cause, "message", message, "attempts", attempts, "first", first, "last", now_text, "run", run)
@@ -108,14 +108,14 @@ local function remove_letter(f)
   f.letter = "-"
 end
 
--- Ends a job: one expiry on all its keys, counted from now; its place is the user's next job's. With `letter_ttl` its dead
--- letter stays and keeps it alive, else the letter goes. Tells `events`; writes the fence, and further fields along.
+-- Ends a job: sets one expiry on all its keys and admits the user's next job. With `letter_ttl` the dead letter stays and the
+-- job is kept as long; without it the letter is removed. Writes `events`, the fence and further fields.
 local function finish(id, f, state, events, ttl, limit, letter_ttl, ...)
   local key, owner, was = job_key(id), f.owner, f.state
   local admitted = f.admitted == "1"
   if f.letter ~= "-" and not letter_ttl then
     remove_letter(f)
-    if state == "done" then redis.call("HDEL", key, "error") end -- healed: what parked it is no longer so
+    if state == "done" then redis.call("HDEL", key, "error") end -- the error that parked it is over
   end
   f.state, f.cur, f.by, f.admitted, f.since = state, "-", "-", "-", now_text
   write_fence(id, f, ...)

@@ -1,12 +1,12 @@
 -- packages/core/src/job/scripts/redrive.lua
--- An operator gives a job another chance: a parked one at once, a failed one in a new run that keeps its checkpoints and
--- resumes at its failed stage (J2). One script, so that letter and job never disagree, and a run has one terminal event (J1).
+-- Redrives a job for an operator: a parked job at once, a failed job in a new run that keeps its checkpoints and resumes at the
+-- failed stage (J2). One script, so that letter and job always agree, and a run has one terminal event (J1).
 -- KEYS[1]  root    eco2:{p}
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  uuid    job id
 -- ARGV[3]  int     deadline, milliseconds from now
--- ARGV[4]  json    the `queued` event, members without braces; its progress is added here
--- reply    "redriven" | "open" (it is neither parked nor failed; nothing changed) | "missing"
+-- ARGV[4]  json    the `queued` event, members without braces; this script adds its progress
+-- reply    "redriven" | "open" (neither parked nor failed; nothing changed) | "missing"
 -- cost     O(log open jobs)
 pass_when_full()
 local id = ARGV[2]

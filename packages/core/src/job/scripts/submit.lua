@@ -1,18 +1,17 @@
 -- packages/core/src/job/scripts/submit.lua
--- Accepts jobs: hash, first mailbox entry and timer of each, or none of them. One script, so that of any number of
--- concurrent submits with one id exactly one creates the job (J6), and so that an accepted job always has its entry (J1).
--- Submits of one tick share a call.
+-- Accepts jobs: writes hash, first mailbox entry and timer of each, or nothing. One script, so that exactly one of concurrent
+-- submits with one id creates the job (J6), and an accepted job always has its entry (J1). Submits of one tick share a call.
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     deadline, milliseconds from now
 -- ARGV[3]   int     USER_CONCURRENCY: jobs of one user admitted at once, 0 = no limit
--- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane, where that leaves as much room to others
+-- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane; never more than the mailbox then has left
 -- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
 -- ARGV[6]   int     that window, milliseconds
 -- ARGV[7..] nine a submit:
 --           uuid    job id
---           text    hash of the body: tells a repeat from another request under the same key
---           json    what never changes: {pipeline, trace, hash, plan}
+--           text    hash of the body: distinguishes a repeat from another request with the same key
+--           json    the part that never changes: {pipeline, trace, hash, plan}
 --           text    first stage
 --           text    its mailbox
 --           json    input
@@ -26,7 +25,7 @@
 local allowed, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local rate, window = tonumber(ARGV[5]), tonumber(ARGV[6])
 
--- When the user may submit again: the rate-th last submit leaves its window then. A refused or repeated one never counts (L1).
+-- When the user may submit again: when the rate-th last submit leaves the window. Refused and repeated submits do not count (L1).
 local function free_at(key)
   local place = redis.call("LLEN", key) - rate
   return place < 0 and now or tonumber(redis.call("LINDEX", key, place)) + window
@@ -41,7 +40,7 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
   local key, upload_key = job_key(id), root .. ":upload:" .. upload
   local known = redis.call("HMGET", key, "now", "about")
   if known[1] or known[2] then
-    if upload ~= "" then redis.call("DEL", upload_key) end -- a repeat never touches a live job's image
+    if upload ~= "" then redis.call("DEL", upload_key) end -- a repeat never replaces the job's image
     local read, was = pcall(cjson.decode, known[2] or "")
     if not read or was.hash ~= hash then return { "conflict", "" } end
     return { "exists", (fence_of(known[1]) or {}).state or "" }
@@ -60,7 +59,7 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
   local limited = owner ~= "" and limit > 0
   local waiting = limited and in_lanes > 0 and redis.call("LLEN", lane_key(owner)) or 0
   local in_lane = limited and (waiting > 0 or running >= limit)
-  -- a lane takes no more than it leaves: alone it fills half of what the mailbox holds, and there is always room for others
+  -- a lane may hold at most as many jobs as places are left: alone it fills half of the mailbox, and others always have room
   local room = math.min(lane_capacity, math.max(1, tonumber(capacity) - depth))
   if in_lane and waiting >= room then return refuse("lane-full", waiting) end
   if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end

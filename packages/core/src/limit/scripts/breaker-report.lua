@@ -4,7 +4,7 @@
 -- KEYS[1]  hash    the breaker, as in breaker.lua
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  text    failed | trip (open at once) | well | nothing (a probe that made no call)
--- ARGV[3]  uuid    id of the call; for a probe its token
+-- ARGV[3]  uuid    id of the call, or the probe's token
 -- ARGV[4]  int     number of failures that opens it
 -- ARGV[5]  int     window in which they are counted, milliseconds
 -- ARGV[6]  int     how long it opens the first time, milliseconds; doubled each time in a row

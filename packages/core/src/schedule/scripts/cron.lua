@@ -1,5 +1,5 @@
 -- packages/core/src/schedule/scripts/cron.lua
--- Prelude of fire and steer, below job.lua: a schedule's hash, and what a run of it does.
+-- Prelude of fire and steer, below job.lua: reads a schedule's hash and performs a run.
 -- KEYS[1]  root    eco2:{p}
 -- ARGV     none of its own
 -- reply    none (functions only)
@@ -12,8 +12,8 @@ local function is_open(id)
   return f and not is_over(f.state) or false
 end
 
--- One run: a job, or a message where there is no stage. `work`: mailbox, stage, kind (pipeline, or message type), plan,
--- allowed (deadline, milliseconds), payload (JSON), capacity (entries). "full": nothing happened.
+-- Performs one run: a job, or a message when there is no stage. `work`: mailbox, stage, kind (pipeline, or message type), plan,
+-- allowed (deadline, milliseconds), payload (JSON), capacity (entries). Returns "full": nothing happened.
 local function perform(work, id, trace)
   local mailbox, stage, kind, plan, allowed, payload = unpack(work, 1, 6)
   local capacity = tonumber(work[7])
@@ -25,7 +25,7 @@ local function perform(work, id, trace)
   if redis.call("EXISTS", job_key(id)) == 1 then return "fired" end
   local in_lanes = tonumber(redis.call("HGET", running_key, "") or 0)
   if redis.call("XLEN", mailbox_key(mailbox)) + in_lanes >= capacity then return "full" end
-  -- nobody's job: no user's turn to wait for
+  -- a job without an owner is never in a lane
   local f = new_fence(stage, tonumber(allowed), false, "")
   place(id, f, mailbox)
   write_fence(id, f, "about", '{"pipeline":"' .. kind .. '","trace":"' .. trace .. '","hash":"","plan":"' .. plan .. '"}',

@@ -1,21 +1,21 @@
 -- packages/core/src/schedule/scripts/fire.lua
--- A process looks at the schedules it declares: what is due fires. One script, so that a slot is claimed by one process and
--- its run handed in by the same step (T1); Redis's clock decides what is due, whatever the process thinks the time is.
--- A slot fires when it is later than the last one and than `since`, when this expression came into force: what passed
--- before is nobody's to catch up. Of several slots missed the process asks for the latest, the others are passed over.
--- Whose expression is in force: of a process that has just started, or that finds nobody of the other one looking any more.
+-- Checks the schedules that a process declares, and fires those that are due. One script, so that one process claims a slot and
+-- submits its run in the same step (T1). Redis's clock decides whether a slot is due; the process's clock may be wrong.
+-- A slot fires when it is later than the last slot and than `since`, the time this expression came into force. Of missed slots
+-- the process checks only the latest. An expression comes into force when a process starts with it, or when no process has
+-- checked the other expression for a while.
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   word    the process
--- ARGV[3]   int     milliseconds without a look after which an expression is not in force any more
--- ARGV[4]   int     milliseconds without a look after which a schedule is forgotten
+-- ARGV[3]   int     milliseconds without a check after which an expression is no longer in force
+-- ARGV[4]   int     milliseconds without a check after which a schedule is deleted
 -- ARGV[5..] fifteen a schedule:
 --           word    name
 --           text    expression, as it is shown
---           int     when this process declared it, Redis time; "" at its first look
+--           int     when this process declared it, Redis time; "" at its first check
 --           int     the latest slot by the process's clock, epoch milliseconds
 --           int     the slot after it
---           word    skip | allow: what a slot does while the last run is open
+--           word    skip | allow: for a slot while the last run is open
 --           text    mailbox
 --           word    first stage, "" for a message
 --           word    pipeline, or type of message
@@ -26,7 +26,7 @@
 --           uuid    job id, the same in every process for this slot
 --           text    traceparent
 -- reply     {Redis time, outcome, job id, outcome, job id, …}; outcomes:
---           fired | skipped (the last run is open; both also when this process has asked before) | idle (not due, or another's)
+--           fired | skipped (the last run is open) (both also for a repeat by this process) | idle (not due, or claimed by another)
 --           | early (the process's clock is ahead) | full (the mailbox; nothing is claimed) | paused | other (expression)
 -- cost      O(log open jobs) a schedule
 local process, stale, forget = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -44,7 +44,7 @@ local function look(name, spec, declared, slot, next_slot, overlap, ...)
   end
   redis.call("ZADD", crons, now_text, name)
   local mailbox, stage, kind, plan, allowed, payload, capacity, id, trace = ...
-  -- what a run by hand works on
+  -- the work of a manual run
   redis.call("HSET", key, "next", next_slot, "overlap", overlap, "mailbox", mailbox, "stage", stage, "kind", kind,
     "plan", plan, "allowed", allowed, "payload", payload, "capacity", capacity)
   slot = tonumber(slot)

@@ -1,14 +1,14 @@
 -- packages/core/src/schedule/scripts/steer.lua
--- An operator's hand on a schedule: pause, resume, run now. One script, so that a run by hand and a slot's do not both find
--- the last run over.
--- A slot that passes while paused never fires. A run by hand works on what the latest look left: the latest slot's input.
+-- Pauses, resumes or runs a schedule for an operator. One script, so that a manual run and a slot's run do not start together.
+-- A slot that passes while the schedule is paused never fires. A manual run uses the input stored by the latest check, which is
+-- the latest slot's.
 -- KEYS[1]  root    eco2:{p}
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  word    name
 -- ARGV[3]  word    pause | resume | run
--- ARGV[4]  uuid    the run's job id, unlike any other (run)
+-- ARGV[4]  uuid    the run's job id, unique (run)
 -- ARGV[5]  text    traceparent (run)
--- reply    {"done", ""} | {"ran", job id} | {"open", job id of the last run} (it is open, and overlap is skip: nothing happened)
+-- reply    {"done", ""} | {"ran", job id} | {"open", job id of the last run} (still open, and overlap is skip: nothing happened)
 --          | {"full", ""} (nothing happened) | {"missing", ""}
 -- cost     O(log open jobs)
 local name, verb, id = ARGV[2], ARGV[3], ARGV[4]

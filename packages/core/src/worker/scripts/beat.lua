@@ -1,11 +1,11 @@
 -- packages/core/src/worker/scripts/beat.lua
--- One heartbeat of a process: renews its lease and learns who is dead. One script, so that a process condemned in
--- between is told so and never renews what was taken from it (A1).
+-- One heartbeat of a process: renews its lease and returns the dead processes. One script, so that a condemned process learns
+-- it here and never renews its lease (A1).
 -- KEYS[1]  zset    {fleet}:alive: token → lease expiry; negative score = condemned at that time
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  text    the process's token
 -- ARGV[3]  int     lease, milliseconds
--- ARGV[4]  text    "register" (first beat of a token) | "beat" | "leave" (holds nothing) | "abandon" (dead from now on)
+-- ARGV[4]  text    "register" (first beat of a token) | "beat" | "leave" (holds no entries) | "abandon" (dead from now on)
 -- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now, dead token, …}
 -- cost     O(log processes + dead)
 redis.call("ZREM", KEYS[1], "")
@@ -28,7 +28,7 @@ else
   status = "condemned"
 end
 local reply = { status, -1, now }
--- those nobody has condemned yet come first: many that left lately must not hide one that died
+-- tokens not yet condemned come first: many recent departures must not hide a process that died
 for _, range in ipairs({ { 0, now }, { "-inf", "(0" } }) do
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], range[1], range[2], "LIMIT", 0, 100)) do
     if member ~= token then reply[#reply + 1] = member end

@@ -1,10 +1,10 @@
 -- packages/core/src/worker/scripts/condemn.lua
--- Declares processes dead whose lease is over. One script, so that a process that beats at the same moment is either
--- alive for everyone or dead for everyone (A1).
+-- Condemns processes whose lease has expired. One script, so that a process that beats at the same moment is either alive for
+-- all processes or dead for all (A1).
 -- KEYS[1]   zset   {fleet}:alive
 -- ARGV[1]   int    clock offset, milliseconds
 -- ARGV[2..] text   tokens
--- reply     the tokens that are dead now, by this call or an earlier one
+-- reply     the tokens that are dead now, condemned by this call or before
 -- cost      O(tokens · log processes)
 redis.call("ZREM", KEYS[1], "")
 local dead = {}

@@ -1,13 +1,13 @@
 -- packages/core/src/worker/scripts/pending.lua
--- What a process holds in one partition, and who else has ever read there: what reconciliation (A4) and the search for
--- dead consumers (A1) need, in one call. Read-only.
+-- Lists the entries that a process holds in one partition, and the other consumers there, for reconciliation (A4) and the
+-- search for dead consumers (A1), in one call. Read-only.
 -- KEYS[1]   root   eco2:{p}
 -- ARGV[1]   text   consumer group
 -- ARGV[2]   text   the process's consumer
 -- ARGV[3]   int    entries listed a mailbox at most
 -- ARGV[4]   "1"    list other consumers too
 -- ARGV[5..] text   mailboxes
--- reply     {{mailbox, entry id, …}, …, {other consumer, …}}; a mailbox without a group answers its name alone
+-- reply     {{mailbox, entry id, …}, …, {other consumer, …}}; for a mailbox without a group {mailbox}
 -- cost      O(entries held + consumers)
 local group, me, most = ARGV[1], ARGV[2], ARGV[3]
 local reply, others, seen = {}, {}, {}

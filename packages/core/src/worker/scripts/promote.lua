@@ -1,18 +1,18 @@
 -- packages/core/src/worker/scripts/promote.lua
--- Serves the timers of one partition that are due: a put-off or parked stage goes back to its mailbox, an open job past its
--- deadline fails, a delayed message is delivered. One script, so that any number of processes may look at once and each
--- timer is served by one of them, and so that a job failed here always has its letter and its one terminal event (J1).
--- Every such job leaves a letter, wherever it stood, in the lane too: an outage that lasts to the deadline is nobody's wish,
--- and an operator brings back what he can see. A job that was parked before has one already, which says what kept failing.
+-- Serves the due timers of one partition: a delayed or parked stage returns to its mailbox, an open job past its deadline fails,
+-- a delayed message is delivered. One script, so that any number of processes may call it at once and each timer is served
+-- once, and a job failed here always has its dead letter and exactly one terminal event (J1).
+-- Every job failed here gets a dead letter, even in the lane, so that an operator can redrive jobs that an outage delayed past
+-- their deadline. A job parked before has one already, with the cause that kept failing.
 -- KEYS[1]  root    eco2:{p}
 -- ARGV[1]  int     clock offset, milliseconds
--- ARGV[2]  int     timers served a call at most
+-- ARGV[2]  int     timers served in one call, at most
 -- ARGV[3]  int     JOB_TTL, milliseconds
 -- ARGV[4]  int     LETTER_TTL, milliseconds: older dead letters are dropped here
 -- ARGV[5]  int     USER_CONCURRENCY
 -- ARGV[6..] text   mailboxes whose letters are trimmed
--- reply    {served, milliseconds until the next timer (-1 = none, 0 = more are due now), jobs failed by deadline: an array,
---          one a mailbox, of {pipeline, mailbox of the stage that was due, jobs failed, letters written for them}}
+-- reply    {served, milliseconds until the next timer (-1 = none, 0 = more are due now), jobs failed at their deadline: an array,
+--          one a mailbox, of {pipeline, mailbox of the current stage, jobs failed, letters written for them}}
 -- cost     O(served · log open jobs)
 pass_when_full()
 local batch, ttl, letter_ttl = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -27,7 +27,7 @@ local function serve_message(member)
   if body then put_back(cjson.decode(body)) end
 end
 
--- Whether the letter the job knows of is still there: it may have been discarded, or have outlived its retention.
+-- Whether the job's dead letter still exists: it may have been discarded or have expired.
 local function has_letter(f)
   local name, entry = string.match(f.letter, "^(.+):(%d+%-%d+)$")
   return name ~= nil and #redis.call("XRANGE", root .. ":dead:" .. name, entry, entry) == 1
