@@ -71,7 +71,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     expect(new Set(statuses)).toEqual(new Set(["completed", "failed"]))
     models.next("vision", { _tag: "RateLimit", retryAfterSeconds: 600 })
     const delayed = await users[0]!.accepted()
-    await worker.waitForLog(({ job_id, msg }) => msg === "stage will be tried again" && job_id === delayed)
+    await worker.waitForLog(({ job_id, msg }) => msg === "stage will be retried" && job_id === delayed)
     await users[0]!.remove(`/api/v1/scan/${delayed}`)
     expect(await strangers()).toEqual([])
 

@@ -68,7 +68,7 @@ describe.skipIf(missing !== null)(`rediss://${missing === null ? "" : ` (not tri
 
   it("a Redis certificate of an unknown authority is refused with one clear line of the log", async () => {
     const launched = Process.launch("gateway", { ...env, NODE_EXTRA_CA_CERTS: strangers.ca })
-    const { error, level } = await launched.waitForLog(({ msg }) => msg === "redis connection trouble")
+    const { error, level } = await launched.waitForLog(({ msg }) => msg === "redis connection failed")
     await launched.kill9()
     expect([level, error]).toEqual(["warn", "self-signed certificate in certificate chain"])
     expect(launched.output()).not.toContain("serving")

@@ -16,10 +16,10 @@ import * as Fleet from "../CoreFixture.ts"
 import * as RedisCluster from "../RedisCluster.ts"
 import * as LogLines from "./LogLines.ts"
 
-const began = "redis refuses"
-const ended = "redis refuses no more"
-const broke = "redis connection trouble"
-const back = "redis connection is back"
+const began = "redis refuses commands"
+const ended = "redis accepts commands again"
+const broke = "redis connection failed"
+const back = "redis connection restored"
 
 /** A worker of the parcel pipeline whose log can be read, and its readiness. */
 const working = Effect.fnUntraced(function* (

@@ -198,7 +198,7 @@ describe("an entry that no handler can work on", () => {
           Layer.fresh
         )
       )
-      yield* logs.said("an entry was dropped with a dead letter")
+      yield* logs.said("entry dead-lettered without an attempt")
       yield* Fleet.until(counted, (count) => count === before + 1)
       expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "JobUnreadable", job: id }])
     })

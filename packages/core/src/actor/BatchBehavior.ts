@@ -121,7 +121,7 @@ const serve = <EX, R>(
             if (rest.length === 0) return Effect.void
             if (items.length > 1 && !together) {
               return Effect.andThen(
-                Effect.logWarning("batch failed; its messages are tried one by one").pipe(
+                Effect.logWarning("batch failed; trying its messages one by one").pipe(
                   Effect.annotateLogs({
                     mailbox: actor.name,
                     messages: rest.length,

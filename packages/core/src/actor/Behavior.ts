@@ -115,7 +115,7 @@ const serve = <EX, R>(
               : Metric.update(Metric.withAttributes(asks, { actor: actor.name, outcome: "unheard" }), 1)
           ),
           Effect.catch((error) =>
-            Effect.logWarning("an answer could not be sent").pipe(
+            Effect.logWarning("answer could not be sent").pipe(
               Effect.annotateLogs({ mailbox: actor.name, error: error.message })
             )
           )
@@ -123,7 +123,7 @@ const serve = <EX, R>(
       const failedFor = (cause: Cause.Cause<Tagged>): Effect.Effect<Answer> => {
         const { message, tag } = Retry.describe(Retry.reasonOf(cause))
         return Effect.as(
-          Effect.logError("an ask could not be answered", cause).pipe(Effect.annotateLogs({ mailbox: actor.name })),
+          Effect.logError("ask could not be answered", cause).pipe(Effect.annotateLogs({ mailbox: actor.name })),
           { outcome: "failed", body: `${tag}: ${message}`.slice(0, PayloadLimit.mostReasonLength) }
         )
       }

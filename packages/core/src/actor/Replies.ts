@@ -141,9 +141,7 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
     })
     /** After a time-out: the stream may be missing, so that the answer could not be stored. */
     const renewSoon = Effect.catch(renew, (error) =>
-      Effect.logDebug("the stream of answers could not be looked at").pipe(
-        Effect.annotateLogs({ error: error.message })
-      )
+      Effect.logDebug("answer stream could not be renewed").pipe(Effect.annotateLogs({ error: error.message }))
     )
     const follow = Effect.gen(function* () {
       const reader = yield* redis.reader(inbox)
@@ -240,7 +238,7 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
         .withdraw(key, name, entry)
         .pipe(
           Effect.catch((error) =>
-            Effect.logDebug("an ask that is over could not be taken back").pipe(
+            Effect.logDebug("message of an ended ask could not be withdrawn").pipe(
               Effect.annotateLogs({ mailbox: name, error: error.message })
             )
           )

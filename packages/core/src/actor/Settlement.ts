@@ -118,7 +118,7 @@ export const make = Effect.fnUntraced(function* (
           ? { _tag: "give-up", heals: false }
           : yield* Retry.limited(policy, policies.of(actor.name).attempts ?? null).decide(reason.error, attempt)
       if (decision._tag === "give-up") return yield* giveUp(delivery, tag, message, attempt)
-      yield* Effect.logWarning("message will be tried again").pipe(
+      yield* Effect.logWarning("message will be retried").pipe(
         Effect.annotateLogs({ mailbox: actor.name, reason: tag, delay: Duration.format(decision.delay) })
       )
       const spent = decision._tag === "again" ? attempt : attempt - 1

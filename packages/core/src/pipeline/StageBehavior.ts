@@ -126,7 +126,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const letterLeft = (reason: string, notes: Readonly<Record<string, string>>) =>
         Effect.andThen(
           Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason }), 1),
-          Effect.logError("an entry was dropped with a dead letter").pipe(
+          Effect.logError("entry dead-lettered without an attempt").pipe(
             Effect.annotateLogs({ ...notes, stage: mailbox, reason })
           )
         )
@@ -256,7 +256,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         const begun = yield* store.begin(holdings).pipe(
           Effect.retry({ schedule: Retry.settling, while: isTransient, times: 20 }),
           Effect.catch((error) =>
-            Effect.logError("entries could not be begun; they will be delivered again").pipe(
+            Effect.logError("begin failed; entries will be redelivered").pipe(
               Effect.annotateLogs({ stage: mailbox, error: error.message }),
               Effect.andThen(Effect.sync(() => held.forEach(system.postpone))),
               Effect.as([])

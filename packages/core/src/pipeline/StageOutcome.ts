@@ -175,7 +175,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     )
     if (answer !== "deferred") return
     system.wakeIn(holding.partition, delayMillis)
-    yield* Effect.logWarning("stage will be tried again").pipe(
+    yield* Effect.logWarning("stage will be retried").pipe(
       Effect.annotateLogs({
         reason: failure.tag,
         error: failure.message,
@@ -191,6 +191,6 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     giveUp,
     release: ({ delivery, holding }) =>
       Effect.asVoid(record([delivery], store.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))),
-    lost: Effect.andThen(Metric.update(lateResults, 1), Effect.logInfo("interrupted: the job is no longer ours"))
+    lost: Effect.andThen(Metric.update(lateResults, 1), Effect.logInfo("attempt interrupted: the job has moved on"))
   }
 })

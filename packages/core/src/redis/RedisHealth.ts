@@ -96,7 +96,9 @@ export const make = Effect.fnUntraced(function* (
             : seen.failure._tag !== "RedisRefused" || at - lastAt < quietMillis
         if (lasts) continue
         refusals.delete(kind)
-        yield* Effect.logInfo("redis refuses no more").pipe(Effect.annotateLogs({ kind, seconds: seconds(since) }))
+        yield* Effect.logInfo("redis accepts commands again").pipe(
+          Effect.annotateLogs({ kind, seconds: seconds(since) })
+        )
       }
     }
     watching = false
@@ -111,7 +113,7 @@ export const make = Effect.fnUntraced(function* (
         return
       }
       refusals.set(kind, { since: at, lastAt: at })
-      fork(Effect.logWarning("redis refuses").pipe(Effect.annotateLogs({ kind, error: reply.slice(0, 200) })))
+      fork(Effect.logWarning("redis refuses commands").pipe(Effect.annotateLogs({ kind, error: reply.slice(0, 200) })))
       if (watching) return
       watching = true
       fork(Effect.forkIn(watch, scope))
@@ -122,12 +124,12 @@ export const make = Effect.fnUntraced(function* (
       const loss = kindOfLoss(why)
       if (said.has(loss) || said.size >= mostSaid) return
       said.add(loss)
-      fork(Effect.logWarning("redis connection trouble").pipe(Effect.annotateLogs({ error: why })))
+      fork(Effect.logWarning("redis connection failed").pipe(Effect.annotateLogs({ error: why })))
     },
     connectionUp: (connection) => {
       if (!broken.delete(connection) || broken.size > 0) return
       said.clear()
-      fork(Effect.logInfo("redis connection is back").pipe(Effect.annotateLogs({ seconds: seconds(brokenSince) })))
+      fork(Effect.logInfo("redis connection restored").pipe(Effect.annotateLogs({ seconds: seconds(brokenSince) })))
     },
     refusingMillis: () => {
       const first = Math.min(...Array.from(refusals.values(), ({ since }) => since))

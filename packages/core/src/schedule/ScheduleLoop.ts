@@ -148,7 +148,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
     (effect, _, due) =>
       Effect.catch(effect, (error: RedisError) => {
         for (const entry of due) entry.lookAt = millis() + troubleMillis
-        return Effect.logDebug("schedules could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))
+        return Effect.logDebug("schedules could not be checked").pipe(Effect.annotateLogs({ error: error.message }))
       })
   )
 

@@ -65,7 +65,7 @@ export const make = Effect.fnUntraced(function* (options: {
         // also after a defect: the timers must not wait for a minute
         Effect.tapCause(() => Effect.sync(() => sooner(partition, millis() + troubleMillis))),
         Effect.catch((error) =>
-          Effect.logDebug("timers could not be looked at").pipe(Effect.annotateLogs({ error: error.message }))
+          Effect.logDebug("timers could not be checked").pipe(Effect.annotateLogs({ error: error.message }))
         )
       )
   )
