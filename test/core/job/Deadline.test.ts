@@ -105,7 +105,7 @@ describe("the deadline", () => {
         )
         expect(seen).toEqual(
           new Map([
-            [delayed, ["weigh", "DEADLINE_EXCEEDED", `${past} delayed, put off for ModelSuspended`, "1"]],
+            [delayed, ["weigh", "DEADLINE_EXCEEDED", `${past} delayed, last error ModelSuspended`, "1"]],
             [running, ["label", "DEADLINE_EXCEEDED", `${past} running`, "1"]],
             [waiting, ["weigh", "DEADLINE_EXCEEDED", `${past} waiting`, "0"]],
             [inLane, ["weigh", "DEADLINE_EXCEEDED", `${past} lane`, "0"]]

@@ -185,12 +185,12 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
   if (!isFacts(facts)) return unreadable(`its fence is "${fenceText}"`)
   try {
     const about = parse(aboutText)
-    if (!isAbout(about)) return unreadable("what was submitted is of another make")
+    if (!isAbout(about)) return unreadable("its submitted part has an unknown format")
     const plan = parsePlan(about.pipeline, about.plan)
     if (plan === null) return unreadable(`its plan is "${about.plan}"`)
     const { since, ...counted } = facts
     const error = errorText === "" ? undefined : parse(errorText)
-    if (error !== undefined && !isFailure(error)) return unreadable("its error is of another make")
+    if (error !== undefined && !isFailure(error)) return unreadable("its error has an unknown format")
     return Effect.succeed({
       ...counted,
       ...(isOver(facts.state) ? { ended: since } : {}),

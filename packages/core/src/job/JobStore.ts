@@ -36,7 +36,7 @@ export class IdempotencyConflict extends Schema.TaggedError<IdempotencyConflict>
  */
 export class LaneFull extends Schema.TaggedError<LaneFull>()("LaneFull", { owner: Schema.String, depth: Schema.Int }) {
   override get message() {
-    return `${this.depth} jobs of this user are waiting already; see LANE_CAPACITY and MAILBOX_CAPACITY (a lane takes no more of it than it leaves free)`
+    return `${this.depth} jobs of this user are waiting already; see LANE_CAPACITY and MAILBOX_CAPACITY (a lane holds at most as many jobs as the mailbox has places left)`
   }
 }
 /** A part of the input is larger than allowed. Nothing happened; submitting it again would not help. */

@@ -21,7 +21,7 @@ export class PostgresServerFailed extends Schema.TaggedError<PostgresServerFaile
   log: Schema.String
 }) {
   override get message() {
-    return this.log === "" ? this.problem : `${this.problem}; it said\n${this.log}`
+    return this.log === "" ? this.problem : `${this.problem}; its log ends with\n${this.log}`
   }
 }
 

@@ -6,12 +6,12 @@
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     deliveries allowed without a recorded result
 -- ARGV[3]   int     LETTER_TTL, milliseconds
--- ARGV[4..] five an entry: mailbox, stage, entry id, job id, token of this begin (`<consumer that read the entry>:…`)
--- reply     an array, one answer an entry, in order:
+-- ARGV[4..] five for each entry: mailbox, stage, entry id, job id, token of this begin (`<consumer that read the entry>:…`)
+-- reply     an array, one answer for each entry, in order:
 --           {"run", milliseconds waited, field, value, …}  the job's hash after this begin; work may start
 --           {"exhausted", 0, field, value, …}  the same, but it was delivered too often: give it up (bury.lua)
 --           {"dropped", reason}   no work: "over" | "moved" | "rehomed" | "gone" | "unreadable" (the last two write a letter)
--- cost      O(size of the jobs); two writes an entry
+-- cost      O(size of the jobs); two writes for each entry
 pass_when_full()
 local max_deliveries, retention = tonumber(ARGV[2]), tonumber(ARGV[3])
 local answers = {}
@@ -45,7 +45,7 @@ local function begin(mailbox, stage, entry, id, token)
     if not take_off(mailbox, entry) then return { "dropped", "moved" } end -- a repeat: its letter was written
     redis.call("ZREM", root .. ":timers", id)
     redis.call("PEXPIRE", key, retention)
-    letter(mailbox, id, stage, "JobUnreadable", "the job's hash is of another make")
+    letter(mailbox, id, stage, "JobUnreadable", "the job's hash has an unknown format")
     return { "dropped", "unreadable" }
   end
   if is_over(f.state) then

@@ -17,9 +17,9 @@
 --           text    token of the next begin, to keep the job; "" = hand it off
 --           json    output
 --           int     tells, then three each: mailbox, type, body
--- reply     an array, one answer a commit: {"committed" | "kept" | "ended", work ms} (0 ms for a repeat)
+-- reply     an array, one answer for each commit: {"committed" | "kept" | "ended", work ms} (0 ms for a repeat)
 --           | {"lost", 0} the job has moved on | {"gone", 0} the job does not exist; nothing was changed
--- cost      O(1) a commit; four writes, more for the last stage, two when kept
+-- cost      O(1) for each commit; four writes, more for the last stage, two when kept
 pass_when_full()
 local ttl, user_limit = tonumber(ARGV[2]), tonumber(ARGV[3])
 

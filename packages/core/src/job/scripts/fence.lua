@@ -6,7 +6,7 @@
 --   run admitted created wait deadline letter image owner                    the rest, which a commit copies as one piece
 -- `since`: when the state began. The owner is last, because it may contain spaces.
 -- Stands below redis/scripts/clock.lua.
--- KEYS, ARGV  none of its own
+-- KEYS, ARGV  none
 -- reply       none (functions only)
 -- cost        O(1) each
 

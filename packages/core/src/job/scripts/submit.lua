@@ -8,7 +8,7 @@
 -- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane; never more than the mailbox then has left
 -- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
 -- ARGV[6]   int     that window, milliseconds
--- ARGV[7..] nine a submit:
+-- ARGV[7..] nine for each submit:
 --           uuid    job id
 --           text    hash of the body: distinguishes a repeat from another request with the same key
 --           json    the part that never changes: {pipeline, trace, hash, plan}
@@ -18,10 +18,10 @@
 --           uuid    upload to take over as the job's image, "" for none
 --           text    owner, "" for none
 --           int     capacity of the first mailbox in this partition, entries
--- reply     an array, one answer a submit:
+-- reply     an array, one answer for each submit:
 --           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} |
 --           {"rate-limited", milliseconds until there is room} | {"upload-gone", ""}
--- cost      O(log open jobs) a submit; four writes, three more with USER_RATE
+-- cost      O(log open jobs) for each submit; four writes, three more with USER_RATE
 local allowed, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local rate, window = tonumber(ARGV[5]), tonumber(ARGV[6])
 

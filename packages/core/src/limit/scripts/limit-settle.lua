@@ -7,13 +7,13 @@
 -- KEYS[3]   zset    grants remembered, leases of permits; negative: settled
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     window, milliseconds
--- ARGV[3..] four a request:
+-- ARGV[3..] four for each request:
 --           uuid    its id
 --           text    name of the place to give back, "" for none
 --           int     units used, -1 = as many as were taken
 --           int     units taken, for a request no longer remembered
 -- reply     an array: 1, or 0 for a request settled before
--- cost      O(log waiting) a request
+-- cost      O(log waiting) for each request
 local state, line, held = KEYS[1], KEYS[2], KEYS[3]
 redis.call("ZREM", line, "") -- never refused
 local window = tonumber(ARGV[2])

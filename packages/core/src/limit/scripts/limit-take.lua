@@ -13,20 +13,20 @@
 -- KEYS[4]   zset    grants remembered → until when; where permits are counted, their leases; negative: settled (limit.lua)
 -- ARGV[1]   int     clock offset, milliseconds
 -- ARGV[2]   int     window, milliseconds
--- ARGV[3]   int     requests a window, 0 = any number
+-- ARGV[3]   int     requests in a window, 0 = any number
 -- ARGV[4]   int     burst: requests granted at once before they are spaced evenly, 0 = the whole window's
--- ARGV[5]   int     units a window, 0 = any number
+-- ARGV[5]   int     units in a window, 0 = any number
 -- ARGV[6]   int     permits held at once, 0 = any number
 -- ARGV[7]   int     lease of a permit, milliseconds
--- ARGV[8..] four a request:
+-- ARGV[8..] four for each request:
 --           uuid    id of the request; a repeated id is not charged again
 --           text    name under which its place is kept until it comes back, "" for none
 --           int     units it is expected to use
 --           int     patience: milliseconds the caller may wait
--- reply     an array, one answer a request:
+-- reply     an array, one answer for each request:
 --           {"granted", at, waited ms} | {"wait", ms, paused}: ask again then | {"booked", ms, paused}: ask again then, the
 --           place is kept | {"refused", ms, paused}: no place is kept. paused is 1 during a pause, else 0
--- cost      O(log waiting) a request while nothing is free, else O(waiters before it, at most 512)
+-- cost      O(log waiting) for each request while nothing is free, else O(waiters before it, at most 512)
 local state, grants, line, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 redis.call("ZREM", line, "") -- never refused: work in progress must get its permits when Redis is full
 local window, requests, burst, units_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])

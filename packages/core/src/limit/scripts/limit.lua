@@ -1,7 +1,7 @@
 -- packages/core/src/limit/scripts/limit.lua
 -- Prelude of the scripts of a rate limit: its arithmetic. Not a script of its own: it stands below redis/scripts/clock.lua and
 -- above limit-take, -settle, -pause, -resume, -renew and -look, whose KEYS share the hash tag of the limit's name.
--- KEYS     as of the script beneath
+-- KEYS     those of the script below it
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
 -- cost     O(1)

@@ -1,6 +1,6 @@
 -- packages/core/src/redis/scripts/clock.lua
 -- Prelude of every script that needs the time: Redis's clock, which is the same for all processes. Stands first.
--- KEYS     as of the script beneath
+-- KEYS     those of the script below it
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none
 -- cost     O(1)

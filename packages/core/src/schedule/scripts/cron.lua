@@ -1,7 +1,7 @@
 -- packages/core/src/schedule/scripts/cron.lua
 -- Prelude of fire and steer, below job.lua: reads a schedule's hash and performs a run.
 -- KEYS[1]  root    eco2:{p}
--- ARGV     none of its own
+-- ARGV     none
 -- reply    none (functions only)
 -- cost     O(log open jobs)
 local crons = root .. ":crons"

@@ -9,7 +9,7 @@
 -- ARGV[2]   word    the process
 -- ARGV[3]   int     milliseconds without a check after which an expression is no longer in force
 -- ARGV[4]   int     milliseconds without a check after which a schedule is deleted
--- ARGV[5..] fifteen a schedule:
+-- ARGV[5..] fifteen for each schedule:
 --           word    name
 --           text    expression, as it is shown
 --           int     when this process declared it, Redis time; "" at its first check
@@ -28,7 +28,7 @@
 -- reply     {Redis time, outcome, job id, outcome, job id, …}; outcomes:
 --           fired | skipped (the last run is open) (both also for a repeat by this process) | idle (not due, or claimed by another)
 --           | early (the process's clock is ahead) | full (the mailbox; nothing is claimed) | paused | other (expression)
--- cost      O(log open jobs) a schedule
+-- cost      O(log open jobs) for each schedule
 local process, stale, forget = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 
 local function look(name, spec, declared, slot, next_slot, overlap, ...)

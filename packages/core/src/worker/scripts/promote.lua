@@ -12,7 +12,7 @@
 -- ARGV[5]  int     USER_CONCURRENCY
 -- ARGV[6..] text   mailboxes whose letters are trimmed
 -- reply    {served, milliseconds until the next timer (-1 = none, 0 = more are due now), jobs failed at their deadline: an array,
---          one a mailbox, of {pipeline, mailbox of the current stage, jobs failed, letters written for them}}
+--          one for each mailbox, of {pipeline, mailbox of the current stage, jobs failed, letters written for them}}
 -- cost     O(served · log open jobs)
 pass_when_full()
 local batch, ttl, letter_ttl = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -46,7 +46,7 @@ local function fail(id, key, f)
   counts[3] = counts[3] + 1
   if pipeline ~= "" and not has_letter(f) then
     local because = known[2] and string.sub(known[2], 1, #f.at + 1) == f.at .. ":" and string.sub(known[2], #f.at + 2)
-    local message = past_deadline .. "; its state: " .. f.state .. (because and ", put off for " .. because or "")
+    local message = past_deadline .. "; its state: " .. f.state .. (because and ", last error " .. because or "")
     f.letter = write_letter(home, letter_ttl, id, f.at, "DEADLINE_EXCEEDED", message, f.attempts, now_text, f.run)
     counts[4] = counts[4] + 1
   end
