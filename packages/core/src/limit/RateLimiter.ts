@@ -27,7 +27,7 @@ import * as Permits from "./Permits.ts"
 import * as Spread from "../clock/Jitter.ts"
 
 export interface Request {
-  /** For a separate limit for each user, host or the like: whose. */
+  /** The user, host or the like, for a limit that each of them has separately. */
   readonly key?: string
   /** Units the work is expected to use, by default 1; more than the whole limit counts as the whole limit. */
   readonly units?: number

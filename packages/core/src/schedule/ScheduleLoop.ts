@@ -71,7 +71,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
   const process = randomUUID()
   const entries = new Map<string, Entry>()
   const ownAhead = (yield* Clock.currentTimeMillis) - millis()
-  /** Redis's clock minus Elapsed, by partition; before the first answer the own wall clock is used. */
+  /** Redis's clock minus Elapsed, by partition; before the first answer this process's wall clock is used. */
   const ahead = new Map<Partition, number>()
   const at = (partition: Partition) => [...entries.values()].filter((entry) => entry.partition === partition)
 

@@ -1,6 +1,6 @@
 -- packages/core/src/job/scripts/fence.lua
 -- Prelude: the fence, the part of a job that transitions read and write. It is one field of the job's hash, `now`: words
--- separated by spaces, "-" for none. One field, because each field costs 80 bytes a job and time at every step. The order of
+-- separated by spaces, "-" for none. One field, because each field costs a job 80 bytes, and time at every step. The order of
 -- the words is defined here and in job/Fence.ts; a test compares them:
 --   state at cur by last attempts tries deliveries started progress since    changed by a stage
 --   run admitted created wait deadline letter image owner                    the rest, which a commit copies as one piece
