@@ -191,8 +191,7 @@ it.live("a probe that is interrupted before it learns that it is the probe lets 
   Effect.gen(function* () {
     yield* open(yield* process(redis.url))
     const gate = yield* Deferred.make<void>()
-    let asked = 0
-    const breaking: BrokenRedis.Breaking = new Map([["breaker-ask", () => (asked++, Deferred.await(gate))]])
+    const breaking: BrokenRedis.Breaking = new Map([["breaker-ask", Deferred.await(gate)]])
     const context = yield* Layer.build(
       Layer.fresh(
         Worker.limits.pipe(
@@ -206,8 +205,9 @@ it.live("a probe that is interrupted before it learns that it is the probe lets 
         Effect.provideContext(context)
       )
     )
-    // Redis has made it the probe
-    yield* Fleet.until(call(next, "nothing"), (seen) => asked > 0 && seen === "BreakerOpen")
+    // Redis has made it the probe, before anybody else asks
+    yield* Fleet.until(next.send("HGET", key, "probe"), (probe) => probe !== null && probe !== "")
+    expect(yield* call(next, "nothing")).toBe("BreakerOpen")
     yield* Fiber.interrupt(probing)
     yield* Fleet.until(call(next, "well"), (seen) => seen === "well")
   })
