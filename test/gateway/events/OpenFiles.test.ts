@@ -39,7 +39,7 @@ it.effect("a limit that cannot be read lowers nothing, and a warning says so", (
   Effect.gen(function* () {
     expect(yield* found(folder)).toEqual({
       viewers: 10_000,
-      said: ["the limit of open files cannot be read: MAX_VIEWERS is not lowered to it"]
+      said: ["the limit of open files cannot be read; MAX_VIEWERS is unchanged"]
     })
   })
 )
