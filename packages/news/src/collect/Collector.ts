@@ -1,7 +1,7 @@
 /**
- * Collector: what the stages of a collection run do. One source's trouble is its own run's: another source's is another job.
- * A search or feed that fails costs a run nothing of the others; a run of which none could be read fails, is seen as such,
- * and the next slot tries again.
+ * Collector: the handlers of a collection run's stages. Each source has runs of its own, so one source's failure does not
+ * affect another. If a search or feed fails, the run continues without it; if all fail, the run fails, and the next slot
+ * retries.
  */
 import { Pipeline, Retry, StageBehavior } from "@eco2/core"
 import { Clock, Duration, Effect, Layer, Metric, Result, Schema } from "effect"
@@ -18,14 +18,14 @@ import { FeedVersions } from "./FeedVersions.ts"
 import { NewsPipeline } from "./NewsPipeline.ts"
 import { PictureSearch } from "./PictureSearch.ts"
 
-/** The source has no key here; another process's may have. Nothing was asked. */
+/** This process has no key for the source; another process may have one. Nothing was sent. */
 export class SourceOff extends Schema.TaggedError<SourceOff>()("SourceOff", { setting: Schema.String }) {
   override get message() {
     return `the source is off: ${this.setting} is not set`
   }
 }
 
-/** Articles of one run, newest first: what a checkpoint has room for, at the longest texts an article may have. */
+/** Articles of one run, newest first: as many as fit into a checkpoint if every text has its maximum length. */
 const mostArticles = 80
 
 const retry = Retry.policy<Asking.AskError | SourceOff>({

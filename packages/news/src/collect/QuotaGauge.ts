@@ -1,4 +1,4 @@
-/** QuotaGauge: how much of NewsData's day the fleet has used, told to whoever scrapes a process that may ask it. */
+/** QuotaGauge: exports how much of NewsData's daily quota the fleet has used, in processes that have its key. */
 import { RateLimiter } from "@eco2/core"
 import { OutageLog, Gauges } from "@eco2/core/telemetry"
 import { Effect, Layer, Metric } from "effect"

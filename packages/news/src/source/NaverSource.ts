@@ -1,5 +1,5 @@
 /**
- * NaverSource: Naver's news search, newest first, 30 a call. What it answers:
+ * NaverSource: Naver's news search, newest first, 30 items a call. API reference:
  * https://developers.naver.com/docs/serviceapi/search/news/news.md
  */
 import type { GuardedFetch } from "@eco2/core/net"
@@ -21,9 +21,9 @@ export interface NaverSettings {
 const Reply = Schema.fromJsonString(Schema.Struct({ items: Schema.Array(Schema.Unknown) }))
 const Item = Schema.Struct({
   title: Schema.String,
-  /** The press's own page; "" where it has none. */
+  /** The publisher's page; "" if it has none. */
   originallink: Schema.optional(Schema.String),
-  /** The page at Naver, or again the press's. */
+  /** The page at Naver, or the publisher's page again. */
   link: Schema.String,
   description: Schema.optional(Schema.String),
   pubDate: Schema.String
