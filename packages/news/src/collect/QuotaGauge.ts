@@ -4,7 +4,7 @@ import { OutageLog, Gauges } from "@eco2/core/telemetry"
 import { Effect, Layer, Metric } from "effect"
 import { newsQuotaUsed } from "../Metrics.ts"
 import { NewsSources } from "../source/NewsSources.ts"
-import { newsDataDay } from "./Asking.ts"
+import { newsDataDay } from "./Politeness.ts"
 
 export const layer: Layer.Layer<never, never, Gauges | NewsSources | RateLimiter.RateLimiter> = Layer.effectDiscard(
   Effect.gen(function* () {

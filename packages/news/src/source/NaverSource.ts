@@ -4,7 +4,7 @@
  */
 import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
-import { ask } from "./Ask.ts"
+import * as SourceRequest from "./SourceRequest.ts"
 import * as FoundArticle from "./FoundArticle.ts"
 import { collect } from "./Items.ts"
 import { SourceReplyInvalid } from "./NewsSource.ts"
@@ -34,7 +34,7 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Na
   queries: settings.queries,
   find: Effect.fn("NaverSource.find")(function* (query) {
     const words = new URLSearchParams({ query: query.text, display: "30", sort: "date" })
-    const { body } = yield* ask(guarded, "naver", {
+    const { body } = yield* SourceRequest.get(guarded, "naver", {
       url: `${settings.baseUrl}/v1/search/news.json?${words}`,
       headers: {
         "x-naver-client-id": settings.clientId,

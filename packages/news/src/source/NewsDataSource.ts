@@ -5,7 +5,7 @@
 import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import { categories } from "../domain/Article.ts"
-import { ask } from "./Ask.ts"
+import * as SourceRequest from "./SourceRequest.ts"
 import * as FoundArticle from "./FoundArticle.ts"
 import { collect } from "./Items.ts"
 import { SourceReplyInvalid } from "./NewsSource.ts"
@@ -57,7 +57,7 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Ne
   queries: settings.queries,
   find: Effect.fn("NewsDataSource.find")(function* (query) {
     const words = new URLSearchParams({ apikey: Redacted.value(settings.apiKey), q: query.text, size: "10" })
-    const { body } = yield* ask(guarded, "newsdata", {
+    const { body } = yield* SourceRequest.get(guarded, "newsdata", {
       url: `${settings.baseUrl}/api/1/latest?${words}`,
       headers: { accept: "application/json" },
       maxRedirects: 0

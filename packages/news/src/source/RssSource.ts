@@ -9,7 +9,7 @@ import { categories } from "../domain/Article.ts"
 import type { Category } from "../domain/Article.ts"
 import * as Charset from "../domain/Charset.ts"
 import * as Text from "../domain/Text.ts"
-import { ask } from "./Ask.ts"
+import * as SourceRequest from "./SourceRequest.ts"
 import * as Feed from "./Feed.ts"
 import * as FoundArticle from "./FoundArticle.ts"
 import { collect } from "./Items.ts"
@@ -101,7 +101,7 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], feeds: Reado
         })
         return yield* read("https://sample.invalid/feed.xml", text, null)
       }
-      const { body, headers, status, url } = yield* ask(guarded, "rss", {
+      const { body, headers, status, url } = yield* SourceRequest.get(guarded, "rss", {
         url: query.text,
         headers: {
           accept: "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1",

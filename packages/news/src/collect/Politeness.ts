@@ -20,7 +20,7 @@ export class QuotaUsedUp extends Schema.TaggedError<QuotaUsedUp>()("QuotaUsedUp"
   }
 }
 
-export type AskError = SourceError | QuotaUsedUp | RedisError.RedisError
+export type QueryError = SourceError | QuotaUsedUp | RedisError.RedisError
 
 /** NewsData's free quota: a day's calls in any 24 hours, and so in any UTC day. */
 export const newsDataDay = Limit.make("news/newsdata", { requests: 200, window: "24 hours" })
@@ -48,7 +48,7 @@ export const make = Effect.gen(function* () {
     query.source === "rss"
       ? Effect.flatMap(versions.of(query.text), (known) => source.find(query, known))
       : source.find(query)
-  const withinQuota = (source: NewsSource, query: Query): Effect.Effect<Found, AskError> =>
+  const withinQuota = (source: NewsSource, query: Query): Effect.Effect<Found, QueryError> =>
     query.source === "newsdata"
       ? limiter
           .use(newsDataDay, { patience: 0 }, () => find(source, query))
@@ -61,7 +61,7 @@ export const make = Effect.gen(function* () {
       : find(source, query)
 
   /** Sends a query once. Returns no articles, without an error, while the source asks for a long wait. */
-  return Effect.fnUntraced(function* (source: NewsSource, query: Query): Effect.fn.Return<Found, AskError> {
+  return Effect.fnUntraced(function* (source: NewsSource, query: Query): Effect.fn.Return<Found, QueryError> {
     const key = query.source === "rss" ? `rss/${FoundArticle.hash("sha256", query.text, 24)}` : query.source
     return yield* limiter
       .use(pauses, { key, patience: 0 }, () =>

@@ -12,7 +12,7 @@ import type { SourceError } from "./NewsSource.ts"
 const maxBytes = 4 * 1024 * 1024
 
 /** A response with status 2xx or 304. Follows at most `maxRedirects` redirects. */
-export const ask = Effect.fnUntraced(function* (
+export const get = Effect.fnUntraced(function* (
   guarded: GuardedFetch.GuardedFetch["Service"],
   source: Source,
   request: {
