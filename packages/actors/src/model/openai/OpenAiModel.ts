@@ -19,7 +19,7 @@ import {
 } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
-import { fetchOnce } from "../SentOnce.ts"
+import { fetchOnce } from "../FetchOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import type { Image } from "../VisionModel.ts"
 

@@ -1,5 +1,5 @@
 /**
- * SentOnce: the `fetch` that the client libraries use. Deno's own fetch resends a request whose connection ends without a
+ * FetchOnce: the `fetch` that the client libraries use. Deno's own fetch resends a request whose connection ends without a
  * response, and a model call whose answer was lost would be billed twice; a body that is a stream cannot be resent. Node's
  * fetch never resends.
  */
