@@ -18,7 +18,7 @@ import { CacheConfig } from "./CacheConfig.ts"
 import * as NewsKeys from "./NewsKeys.ts"
 
 /** The cache's answer for a page. */
-export type Look =
+export type Lookup =
   | {
       readonly _tag: "Hit"
       readonly page: Page
@@ -39,7 +39,7 @@ export class ArticleCache extends Context.Service<
   ArticleCache,
   {
     /** `stale`: also from expired lists. One round trip, given up after half a second. */
-    readonly page: (query: Query, options: { readonly stale: boolean }) => Effect.Effect<Look, RedisError.RedisError>
+    readonly page: (query: Query, options: { readonly stale: boolean }) => Effect.Effect<Lookup, RedisError.RedisError>
     /** Replaces the cache's content with a snapshot; false if the content is newer. Releases the lock. */
     readonly warm: (snapshot: Snapshot) => Effect.Effect<boolean, RedisError.RedisError>
     /** Takes the lock for filling the cache after a miss, among all processes, for five seconds at most. */
@@ -87,7 +87,7 @@ const warmWords = ({ asOf, lists }: Snapshot, config: CacheConfig, clockOffsetMi
   ]
 }
 
-const lookOf = ([kind, total = "", left = "0", more, next = "", ...articles]: ReadonlyArray<string>): Look => {
+const lookupOf = ([kind, total = "", left = "0", more, next = "", ...articles]: ReadonlyArray<string>): Lookup => {
   if (kind === "short") return { _tag: "Short", total: Number(total) }
   return kind === "hit"
     ? {
@@ -126,7 +126,7 @@ export const layerWith = (
               ],
               { quick: true }
             ),
-            lookOf
+            lookupOf
           ),
         warm: (snapshot) =>
           Effect.map(

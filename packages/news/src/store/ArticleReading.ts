@@ -1,7 +1,7 @@
 /**
  * ArticleReading: reads a page from Redis first, and from Postgres on a miss, beyond the cached articles, or while Redis is down.
  * Both stores have the same order and cursors, so that a reader may change stores from page to page (N1).
- *   N3  Redis being down is not an error: a reader waits for it half a second at most, then Redis is skipped (AwayGate)
+ *   N3  Redis being down is not an error: a reader waits for it half a second at most, then Redis is skipped (OutageGate)
  *   N4  however many readers miss at once, one process fills the cache, by one statement; other readers of that process are
  *       answered from what it read, readers of other processes read their page, equal pages together
  *   N5  while Postgres is down, the articles still in Redis are shown, also from expired lists
@@ -12,14 +12,14 @@ import { OutageLog } from "@eco2/core/telemetry"
 import type { PostgresError } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Metric, Schema } from "effect"
 import { ArticleCache } from "./ArticleCache.ts"
-import type { Claim, Look } from "./ArticleCache.ts"
+import type { Claim, Lookup } from "./ArticleCache.ts"
 import { cut } from "./ArticlePage.ts"
 import type { Page, Query } from "./ArticlePage.ts"
 import { ArticleStore } from "./ArticleStore.ts"
 import type { Snapshot } from "./ArticleStore.ts"
-import * as AwayGate from "./AwayGate.ts"
+import * as OutageGate from "./OutageGate.ts"
 import { newsReads, newsWarms } from "../Metrics.ts"
-import * as SharedFlight from "./SharedFlight.ts"
+import * as SingleFlight from "./SingleFlight.ts"
 
 /** Neither store can answer. Retrying later is safe. */
 export class NewsUnavailable extends Schema.TaggedError<NewsUnavailable>()("NewsUnavailable", {
@@ -64,7 +64,7 @@ const warms = (outcome: "warmed" | "older" | "failed") =>
 
 type Filling = Snapshot | Exclude<Claim, "mine">
 
-const fromCache = ({ expiresMillis, page, total }: Extract<Look, { _tag: "Hit" }>): Reading => ({
+const fromCache = ({ expiresMillis, page, total }: Extract<Lookup, { _tag: "Hit" }>): Reading => ({
   page,
   source: "redis",
   total,
@@ -79,14 +79,14 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
   Effect.gen(function* () {
     const store = yield* ArticleStore
     const cache = yield* ArticleCache
-    const gate = AwayGate.make()
+    const gate = OutageGate.make()
     const outage = OutageLog.make("the news cache cannot be filled", "the news cache is filled again")
-    const pages = yield* SharedFlight.make<Page, PostgresError.PostgresError>()
-    const fillings = yield* SharedFlight.make<Filling, PostgresError.PostgresError>()
+    const pages = yield* SingleFlight.make<Page, PostgresError.PostgresError>()
+    const fillings = yield* SingleFlight.make<Filling, PostgresError.PostgresError>()
 
     const isAway = (error: RedisError.RedisError) => error._tag === "RedisUnavailable"
     /** Null: Redis is down. An error of another kind counts as a miss. */
-    const look = (query: Query, stale: boolean): Effect.Effect<Look | null> =>
+    const look = (query: Query, stale: boolean): Effect.Effect<Lookup | null> =>
       gate
         .pass(cache.page(query, { stale }), isAway)
         .pipe(Effect.catch((error) => Effect.as(outage.failed(error), { _tag: "Miss" as const, asOf: "" })))
