@@ -133,7 +133,9 @@ export const make = Effect.fn("LocalPostgres.make")(function* (options: {
       })
   )
   yield* life.pipe(
-    Effect.tapError((error) => Effect.logError(error.message)),
+    Effect.tapError((error) =>
+      Effect.logError("embedded database failed; starting it again").pipe(Effect.annotateLogs({ error: error.message }))
+    ),
     Effect.retry(again),
     Effect.forkScoped
   )

@@ -84,7 +84,10 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
         )
       }).pipe(Effect.scoped, Effect.provide(logs.layer))
     )
-    expect(logs.lines[1]?.text).toMatch(/^the embedded database cannot be started: .*ENOTDIR/)
+    expect(logs.lines[1]).toMatchObject({
+      text: "embedded database failed; starting it again",
+      facts: { error: expect.stringMatching(/^the embedded database cannot be started: .*ENOTDIR/) }
+    })
   })
 
   it("a database whose first start was interrupted is made anew", async () => {
