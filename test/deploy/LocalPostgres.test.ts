@@ -1,4 +1,4 @@
-/** The one-machine start's database: one process a folder, started anew when it dies, gone with its owner. */
+/** The database of `npm start`: one process a folder, restarted when it dies, ended with its owner. */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Duration, Effect, Redacted, References, Schedule, Schema } from "effect"

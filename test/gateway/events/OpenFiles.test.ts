@@ -1,4 +1,4 @@
-/** How many streams a gateway may have, by the limit of open files; and what is said where that limit is not known. */
+/** The number of streams by the limit of open files, and the warning if that limit is unknown. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"

@@ -1,4 +1,4 @@
-/** Readers pass by a store that is away, and one of them tries whether it is back. */
+/** Readers skip a store that is down, and one of them probes whether it is back. */
 import { expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
 import * as OutageGate from "../../../packages/news/src/store/OutageGate.ts"
