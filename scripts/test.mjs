@@ -1,8 +1,8 @@
 /**
- * `npm test`: type check, lint, format, all tests except the long ones, then the tests under Deno that vitest.deno.config.ts
- * names. All of them run even if one fails; each reports its duration; the last line is `N passed, N failed`, where a check
- * counts as one and every test as one.
- * Arguments after `--` go to vitest: `npm test -- test/core`. As `npm run test:long` (`--long`) it runs the long tests alone.
+ * `npm test`: type check, lint, format, then all tests except the long ones. All of them run even if one fails; each reports
+ * its duration; the last line is `N passed, N failed`, where a check counts as one and every test as one.
+ * Arguments after `--` go to vitest: `npm test -- test/core`. As `npm run test:long` (`--long`) it runs the long tests alone,
+ * and those under Deno.
  */
 import { spawn } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
