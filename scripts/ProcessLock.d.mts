@@ -1,4 +1,4 @@
-/** The types of ProcessLock.mjs; the words are there. */
+/** The types of ProcessLock.mjs, which has the documentation. */
 export type Taken =
   | { readonly taken: true; readonly release: () => void }
   | { readonly taken: false; readonly pid: number }

@@ -1,20 +1,20 @@
 /**
- * ProcessLock: at most one process holds a path. The lock is a folder that names its holder; a holder that died
- * without letting go is told from a live one, so that nobody has to delete anything by hand after a crash.
- * Plain JavaScript: bootstrap.mjs needs it before anything is installed. Its types: ProcessLock.d.mts.
+ * ProcessLock: a lock at a path, held by at most one process. It is a folder that names its holder; a dead holder is recognised,
+ * so that nobody has to delete anything by hand after a crash.
+ * Plain JavaScript, because bootstrap.mjs needs it before anything is installed. Its types: ProcessLock.d.mts.
  */
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 
-/** A taker works for milliseconds; one that stands this long was killed in between. */
+/** A takeover takes milliseconds; one that has lasted this long was killed. */
 const takeoverStaleMillis = 5000
 let drafts = 0
 
 /**
- * When the process began, in the system's own notation: with the pid it names one process for good, where the pid
- * alone may be used again. `undefined`: no such process (a zombie counts as none). `""`: alive, beginning unknown, as
- * under Deno, which reads /proc with all permissions alone. Throws where we may not even ask whether it is alive.
+ * When the process started, in the system's own notation. Pid and start time identify a process for good; a pid alone may be
+ * reused. `undefined`: no such process (a zombie counts as none). `""`: alive, start time unknown, as under Deno, which reads
+ * /proc only with all permissions. Throws if we may not ask whether it is alive.
  */
 export function startOf(pid) {
   try {
@@ -28,7 +28,7 @@ export function startOf(pid) {
     return listed.status === 0 ? listed.stdout.trim() : ""
   }
   try {
-    // the name in brackets may hold spaces and brackets itself: count the fields from the last one
+    // the name in brackets may contain spaces and brackets: count the fields after the last one
     const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1).split(" ")
     return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19]
   } catch {
@@ -42,7 +42,7 @@ function holderOf(path) {
     return Number.isSafeInteger(pid) && pid > 0 && typeof start === "string" ? { pid, start } : { pid: 0, start: "" }
   } catch (error) {
     if (error.code === "ENOENT") return undefined
-    // half written, or not by us; what cannot be read may well be held
+    // half written, or not ours; an unreadable lock may well be held
     if (error instanceof SyntaxError) return { pid: 0, start: "" }
     throw error
   }
@@ -54,7 +54,7 @@ function isHeld(holder) {
   return start !== undefined && (start === "" || holder.start === "" || start === holder.start)
 }
 
-/** Moves a folder away in one step, so that nobody sees half of it, then deletes it. */
+/** Renames a folder first, so that nobody sees a part of it, then deletes it. */
 function drop(path) {
   const away = `${path}.gone-${process.pid}-${drafts++}`
   try {
@@ -66,7 +66,7 @@ function drop(path) {
   rmSync(away, { recursive: true, force: true })
 }
 
-/** Removes a dead holder's lock. One taker at a time: two would remove each other's new lock. */
+/** Removes a dead holder's lock. One process at a time: two would remove each other's new lock. */
 function takeOver(path) {
   const turn = `${path}.takeover`
   try {
@@ -85,14 +85,14 @@ function takeOver(path) {
   }
 }
 
-/** Blocks this thread: for start-up code that has nothing else to do. */
+/** Blocks this thread, for start-up code that has nothing else to do. */
 export function pause(millis) {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, millis)
 }
 
 /**
- * Takes the lock at `path` (its parent folder must exist), or tells who has it.
- * Answers `{ taken: true, release }` or `{ taken: false, pid }`. Throws what the file system throws.
+ * Takes the lock at `path` (its parent folder must exist), or names its holder.
+ * Returns `{ taken: true, release }` or `{ taken: false, pid }`. Throws errors of the file system.
  */
 export function take(path) {
   const me = { pid: process.pid, start: startOf(process.pid) ?? "" }
@@ -102,7 +102,7 @@ export function take(path) {
     writeFileSync(join(draft, "holder.json"), JSON.stringify(me))
     for (;;) {
       try {
-        renameSync(draft, path) // refused while a folder with something in it stands there: the test and the act in one
+        renameSync(draft, path) // fails if a non-empty folder is there, so check and act are one step
         return { taken: true, release: () => drop(path) }
       } catch (error) {
         if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error

@@ -1,7 +1,7 @@
 /**
- * Makes a fresh clone ready: installs what package-lock.json names, once per lock. Runs before every `npm start` and
- * `npm test`, under whatever Node the system has (20 or newer) and with nothing installed; says nothing when there is
- * nothing to do. The packages bring the Node 24 that everything after this script runs on.
+ * Prepares a fresh clone: installs the packages of package-lock.json, once for each lock file. Runs before every `npm start` and
+ * `npm test`, under the system's Node (20 or newer) and with nothing installed; prints nothing if there is nothing to do. The
+ * packages include the Node 24 that everything after this script runs on.
  */
 import { spawnSync } from "node:child_process"
 import { createHash } from "node:crypto"
@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("../", import.meta.url))
 const modules = join(root, "node_modules")
 const stamp = join(modules, ".lock-sha256")
 const ownNode = join(modules, ".bin", "node")
-/** Node runs TypeScript as it is from here on, and the packages ask for no less. */
+/** This Node and newer ones run TypeScript directly; the packages require it too. */
 const oldestNode = 24
 
 function say(line) {
@@ -43,14 +43,14 @@ function isInstalled() {
   return { wanted, done: have === wanted }
 }
 
-/** A Node that the installation does not delete under our feet: never the one in node_modules. */
+/** A Node outside node_modules, because the installation may delete the one inside. */
 function systemNode() {
   const candidates = [process.execPath, process.env.npm_node_execpath]
   for (const folder of (process.env.PATH ?? "").split(delimiter)) candidates.push(join(folder, "node"))
   return candidates.find((file) => file && !file.includes(`${sep}node_modules${sep}`) && isExecutable(file))
 }
 
-/** The npm that called us, so that both speak the same version; else the one on PATH. */
+/** The npm that started us, so that both have the same version; else the one on PATH. */
 function npm() {
   const caller = process.env.npm_execpath ?? ""
   const node = systemNode()
@@ -60,7 +60,7 @@ function npm() {
 function install() {
   rmSync(stamp, { force: true })
   const [program, ...first] = npm()
-  // complete whatever NODE_ENV says: the stamp stands for start, tests and lint alike
+  // all packages, whatever NODE_ENV is: the stamp covers start, tests and lint alike
   const words = [...first, "ci", "--loglevel=error", "--include=dev", "--include=optional"]
   const { error, status, signal } = spawnSync(program, words, { cwd: root, stdio: ["ignore", "inherit", "inherit"] })
   if (signal === "SIGINT" || signal === "SIGTERM") process.exit(130)
@@ -68,9 +68,9 @@ function install() {
 }
 
 /**
- * The `node` that npm's scripts find first is the packaged one. npm 10 loses its link while it drops the packages of
- * other platforms, which bear the same name. Where the packaged Node cannot run (another C library, another system)
- * the system's own has to be new enough.
+ * Makes sure that `node` in npm's scripts is recent enough. It is the packaged Node; npm 10 removes its link while it drops the
+ * packages of other platforms, which have the same name. If the packaged Node cannot run (another C library, another system),
+ * the system's own must be new enough.
  */
 function settleNode() {
   const packaged = join(modules, `node-${process.platform}-${process.arch}`, "bin", "node")

@@ -1,6 +1,6 @@
 /**
- * Chart: what the Helm chart repeats of elsewhere, written anew: the settings of `.env.example` in values.yaml and in
- * values.schema.json, and the table of values in the chart's README. `npm run chart`; a test says when it is due.
+ * Chart: updates what the Helm chart repeats from other files: the settings of `.env.example` in values.yaml and in
+ * values.schema.json, and the table of values in the chart's README. `npm run chart`; a test fails if it is due.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -11,18 +11,18 @@ const chart = `${root}deploy/helm/eco2/`
 
 export interface Setting {
   readonly name: string
-  /** As `.env.example` has it, quotes removed; empty: none. */
+  /** As in `.env.example`, without quotes; empty: none. */
   readonly default: string
   readonly about: string
 }
 
-/** Given by a Secret, never by a ConfigMap. */
+/** Whether it belongs in a Secret, not in a ConfigMap. */
 const isSecret = (name: string) =>
   /_(KEY|SECRET|PASSWORD|TOKEN)$/.test(name) || ["DATABASE_URL", "NAVER_CLIENT_ID", "REDIS_URL"].includes(name)
-/** The chart's own: it wires ports and folders. */
+/** Whether the chart sets it: ports and folders. */
 const isWired = (name: string) => ["ECO2_STATE", "ECO2_URL", "HOST", "PORT"].includes(name)
 
-/** What `.env.example` lists, in its order. */
+/** The settings in `.env.example`, in its order. */
 export const listed = (): ReadonlyArray<Setting> => {
   const found: Array<Setting> = []
   let about: Array<string> = []
@@ -39,7 +39,7 @@ export const settings = () => listed().filter(({ name }) => !isSecret(name) && !
 export const secrets = () => listed().filter(({ name }) => isSecret(name))
 export const wired = () => listed().filter(({ name }) => isWired(name))
 
-/** `off` is a word of theirs; the template has the same names. */
+/** Settings whose value may be the word `off`; the template has the same names. */
 const isSwitch = (name: string) => ["MODEL_BREAKER", "USER_RATE"].includes(name)
 
 type Json = string | number | boolean | null | ReadonlyArray<Json> | { readonly [key: string]: Json }
@@ -50,7 +50,7 @@ const words: Readonly<Record<string, ReadonlyArray<string>>> = {
   REDIS_CHECK: ["refuse", "warn"]
 }
 
-/** What a setting may be, told by its default; null is the code's own default. */
+/** A setting's schema, derived from its default; null is the code's own default. */
 const schemaOf = ({ default: value, name }: Setting): Json => {
   const allowed = words[name]
   if (allowed !== undefined) return { enum: [...allowed, null] }
@@ -107,7 +107,7 @@ const withProperties = (text: string): string => {
   return `${JSON.stringify(schema, null, 2)}\n`
 }
 
-/** Values and what their `# --` comments say. */
+/** The values and their `# --` comments. */
 export const rows = (
   values: string
 ): ReadonlyArray<{ readonly path: string; readonly value: unknown; readonly about: string }> => {
@@ -145,7 +145,7 @@ const withTable = (readme: string, values: string): string =>
       .join("")}\n`
   )
 
-/** Each file as it should be. */
+/** Each file with its updated content. */
 export const written = (): ReadonlyArray<{ readonly file: string; readonly text: string }> => {
   const read = (name: string) => readFileSync(chart + name, "utf8")
   const values = withSettings(read("values.yaml"))

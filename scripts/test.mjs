@@ -1,7 +1,7 @@
 /**
- * `npm test`: type check, lint, format, then every test but those of the long run. All of them run even when one fails; each
- * tells its duration; the last line is `N passed, N failed`, where a check counts as one and every test as one.
- * Words after `--` go to vitest: `npm test -- test/core`. As `npm run test:long` (`--long`) it runs the long tests alone,
+ * `npm test`: type check, lint, format, then all tests except the long ones. All of them run even if one fails; each reports
+ * its duration; the last line is `N passed, N failed`, where a check counts as one and every test as one.
+ * Arguments after `--` go to vitest: `npm test -- test/core`. As `npm run test:long` (`--long`) it runs the long tests alone,
  * and those under Deno.
  */
 import { spawn } from "node:child_process"
@@ -24,7 +24,7 @@ const env = {
 }
 const words = process.argv.slice(isLong ? 3 : 2)
 
-/** The same words as in package.json's `check` and `lint`, apart so that each has its own verdict. */
+/** The same commands as in package.json's `check` and `lint`, separate so that each has its own result. */
 const checks = [
   { name: "types", commands: [["tsc", "-p", "."]] },
   {
@@ -51,7 +51,7 @@ process.on("SIGTERM", () => {
   for (const child of children) child.kill("SIGTERM")
 })
 
-/** Runs a program to its end. `behind`: with a lower priority, so that the tests go first, and its output is kept for later. */
+/** Runs a program to its end. `behind`: at low priority, so that the tests go first, and with its output captured. */
 const run = ([program, ...words], behind = false) =>
   new Promise((resolve) => {
     const child = spawn(program, words, { cwd: root, stdio: behind ? ["ignore", "pipe", "pipe"] : "inherit", env })
@@ -77,7 +77,7 @@ async function timed(name, work) {
   return { name, ...result, seconds: (performance.now() - since) / 1000 }
 }
 
-/** The checks one after another, while the tests wait for their timers and processes. */
+/** The checks one after another, while tests wait. */
 async function checked() {
   const done = []
   for (const { name, commands } of checks) {
@@ -91,7 +91,7 @@ async function checked() {
   return done
 }
 
-/** What the tests' reporter counted; no count means that vitest itself did not come to its end. */
+/** The counts of the tests' reporter; without them vitest itself failed. */
 function testsCounted(good) {
   let total = { passed: 0, failed: 0, skipped: 0 }
   try {
@@ -103,7 +103,7 @@ function testsCounted(good) {
   return good || total.failed > 0 ? total : { ...total, failed: 1 }
 }
 
-/** The suites one after another, each with what its tests came to. */
+/** The suites one after another, each with the counts of its tests. */
 async function tested() {
   const done = []
   for (const { name, command } of suites) {

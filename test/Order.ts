@@ -1,13 +1,13 @@
 /**
- * Order: which test files begin first. A long file that begins last is waited for alone, so the longest begin first, project
- * by project: the workers of one project are used for its next file, those of another would have to be started anew.
- * How long a file takes is known from the run before; on a clean clone, which has none, from `seconds`.
+ * Order: the order in which test files start. A long file that starts last delays the end of the run, so the longest start first,
+ * project by project, because a worker of one project is reused for its next file and not for another project's.
+ * The duration of a file is known from the run before; on a clean clone, which has none, from `seconds`.
  */
 import { relative } from "node:path"
 import { BaseSequencer } from "vitest/node"
 import type { TestSpecification } from "vitest/node"
 
-/** Files of ten seconds and more, measured on two cores. A file that is missing here begins after these, no more. */
+/** Files of ten seconds and more, measured on two cores. A file that is missing here starts after these. */
 const seconds: Readonly<Record<string, number>> = {
   "test/e2e/start.test.ts": 97,
   "test/browser/Page.test.ts": 57,

@@ -1,6 +1,6 @@
 /**
- * Once per run of the `cluster` project: a Cluster of three masters for each worker, since making one takes a second or two,
- * a file's tests often less. A worker has its own (`VITEST_POOL_ID` counts them from 1), and core/CoreFixture empties it for each file.
+ * Global setup of project `cluster`: one Cluster of three masters for each worker, because making one takes a second or two, and
+ * the tests of a file often less. `VITEST_POOL_ID` numbers the workers from 1; core/CoreFixture empties a Cluster for each file.
  */
 import type { TestProject } from "vitest/node"
 import { Effect, Exit, Scope } from "effect"
@@ -8,7 +8,7 @@ import * as RedisCluster from "./core/RedisCluster.ts"
 
 declare module "vitest" {
   export interface ProvidedContext {
-    /** In project `cluster`, one a worker: what a process is given as REDIS_URL, and each master's own address. */
+    /** In project `cluster`, one for each worker: a process's REDIS_URL, and each master's own address. */
     clusters: ReadonlyArray<{ readonly url: string; readonly masters: ReadonlyArray<string> }> | undefined
   }
 }

@@ -1,4 +1,4 @@
-/** The documents' tables say what the code says, and what they point at is there. */
+/** The documents' tables match the code, and their links and paths exist. */
 import { describe, expect, it } from "@effect/vitest"
 import { all, brokenLinks, files, missingPaths, read } from "./harness/Documents.ts"
 import { floors } from "./harness/ImportRules.ts"
@@ -65,7 +65,7 @@ describe("the documents", () => {
   })
 
   it("documents name only paths that exist", () => {
-    // the changelog may name what is gone
+    // the changelog may name removed files
     const current = all.filter((path) => path !== "CHANGELOG.md")
     const missing = current.flatMap((path) => missingPaths(read(path)).map((gone) => `${path}: ${gone}`))
     expect(missing).toEqual([])

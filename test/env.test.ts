@@ -1,4 +1,4 @@
-/** .env.example lists every variable the code reads and nothing else, each explained, each with its true default. */
+/** .env.example lists every variable that the code reads and no other, each explained and with its true default. */
 import { describe, expect, it } from "vitest"
 import { CoreConfig } from "@eco2/core"
 import { PostgresConfig } from "@eco2/core/postgres"

@@ -1,6 +1,6 @@
 /**
- * Once per run: a Redis for all tests that need no server of their own (keys are told apart by a UUID in the prefix),
- * and where Chromium is. Tests read both by `inject("redisUrl")`, `inject("chromiumPath")`.
+ * Global setup: one Redis for all tests that need no server of their own (a UUID in the prefix separates their keys), and the
+ * path of Chromium. Tests read both by `inject("redisUrl")`, `inject("chromiumPath")`.
  */
 import type { TestProject } from "vitest/node"
 import { start } from "../packages/core/src/server/RedisServer.ts"
@@ -10,7 +10,7 @@ declare module "vitest" {
   export interface ProvidedContext {
     /** `redis://127.0.0.1:<port>`, shared by all test files, saves nothing. */
     redisUrl: string
-    /** Absolute path; empty when there is none: browser tests skip themselves then. */
+    /** Absolute path; empty if there is none, and then browser tests are skipped. */
     chromiumPath: string
   }
 }

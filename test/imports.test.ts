@@ -1,4 +1,4 @@
-/** Imports point one way. The rules are in harness/ImportRules.ts; here they are held against the tree, and against themselves. */
+/** Imports point one way. The rules are in harness/ImportRules.ts; here they are applied to the tree, and tested themselves. */
 import { describe, expect, it } from "vitest"
 import { Schema } from "effect"
 import { globSync, readFileSync } from "node:fs"

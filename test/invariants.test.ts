@@ -11,7 +11,7 @@ const read = (pattern: string) =>
     text: readFileSync(`${root}${path}`, "utf8")
   }))
 const numbers = defined(readFileSync(`${root}docs/architecture.md`, "utf8"))
-// these cite samples
+// these contain samples of citations
 const tests = read("test/**/*.ts").filter(({ path }) => !/\/(invariants|titles)\.test|InvariantRules/.test(path))
 
 describe("the invariants of docs/architecture.md", () => {

@@ -1,7 +1,7 @@
 /**
- * Totals: the closing line of a run, `12 passed, 2 failed, 1 skipped`, and the same as JSON in the file that
- * ECO2_TEST_COUNT names (scripts/test.mjs reads it). What fails outside a test counts as one: a file that does not load,
- * a hook, an error nobody caught.
+ * Totals: prints the last line of a run, `12 passed, 2 failed, 1 skipped`, and writes the same as JSON to the file at
+ * ECO2_TEST_COUNT (scripts/test.mjs reads it). A failure outside a test counts as one: a file that does not load, a hook, an
+ * uncaught error.
  */
 import { writeFileSync } from "node:fs"
 import type { Reporter, SerializedError, TestModule } from "vitest/node"
@@ -14,7 +14,7 @@ export class Totals implements Reporter {
       for (const suite of module.children.allSuites()) if (suite.errors().length > 0) count.failed += 1
       for (const test of module.children.allTests()) {
         const { state } = test.result()
-        // a test that never came to its end is not a pass
+        // a test that did not finish has not passed
         count[state === "pending" ? "failed" : state] += 1
       }
     }

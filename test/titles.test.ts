@@ -1,12 +1,12 @@
 /**
- * A report of failures shows a title alone, so that a title names its subject: it does not go on where its `describe` ended
- * ("that was given back …", "is refused …"). Judged by its first word, after the invariants' numbers.
+ * A report of failures shows a title alone, so a title must name its subject and not continue its `describe` ("that was given
+ * back …", "is refused …"). Judged by its first word, after the invariants' numbers.
  */
 import { expect, it } from "vitest"
 import { globSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-/** Words that begin the rest of a sentence whose subject stands elsewhere. */
+/** Words that begin the rest of a sentence whose subject is elsewhere. */
 const continuing = [
   ...[
     "that",

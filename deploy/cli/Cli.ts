@@ -1,6 +1,6 @@
 /**
- * Cli: the command line as one effect that ends in an exit code. Each command is a file under commands/; what they share is
- * Operator (the calls), Output (tables and JSON) and CommandFailed (why, and which exit code).
+ * Cli: the command line as one effect whose result is the exit code. Each command is a file under commands/; they share
+ * Operator (the calls), Output (tables and JSON) and CommandFailed (messages and exit codes).
  */
 import { NodeServices } from "@effect/platform-node"
 import { Console, Effect, Layer } from "effect"
@@ -29,7 +29,7 @@ const eco2 = Command.make("eco2").pipe(
 )
 const runWords = Command.runWith(eco2, { version: "0.1.0" })
 
-/** Standard output is for what was asked for. */
+/** Writes usage errors to standard error, so that standard output has only what was asked for. */
 const presenter = CliOutput.layerPresenter({
   present: (event) =>
     event._tag === "InvalidInvocation" || (event._tag === "Help" && event.reason === "Implicit")
@@ -48,12 +48,12 @@ const services = Layer.mergeAll(
   NodeServices.layer
 )
 
-/** Runs the words after `eco2`; what went wrong is on standard error. */
+/** Runs the command line after `eco2`; errors are on standard error. */
 export const run = (words: ReadonlyArray<string>): Effect.Effect<number> =>
   runWords(words).pipe(
     Effect.as<number>(exitCodes.ok),
     Effect.catch((error) =>
-      // the presenter has said it
+      // the presenter has already shown it
       CliError.isCliError(error)
         ? Effect.succeed(exitCodes.usage)
         : Effect.as(Console.error(`eco2: ${error.message}`), exitCodes[error.exit])

@@ -1,13 +1,13 @@
-/** CommandFailed: why a command did not do what it was told, and the exit code that says so to scripts. */
+/** CommandFailed: why a command failed, with the exit code for scripts. */
 import { Schema } from "effect"
 
-/** Told in docs/operations/cli.md; scripts rely on them. */
+/** Documented in docs/operations/cli.md; scripts rely on them. */
 export const exitCodes = {
-  /** Done. */
+  /** Success. */
   ok: 0,
-  /** It was understood and could not be done. */
+  /** The command is valid and failed. */
   failed: 1,
-  /** The words on the command line are not a command. */
+  /** The command line is invalid. */
   usage: 2,
   /** There is no such job, letter, schedule. */
   notFound: 3,

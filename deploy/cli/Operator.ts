@@ -1,7 +1,7 @@
 /**
- * Operator: the gateway's calls for operators, as a typed client made of the same definition the gateway serves
- * (OperatorApi). Whom it asks: ECO2_URL, else the `npm start` of this checkout, else port 8080 of this machine. The secret:
- * INTERNAL_SECRET, else the one that `npm start` made, which goes to that `npm start` alone.
+ * Operator: a typed client of the gateway's operator calls, made from the definition that the gateway serves (OperatorApi).
+ * The gateway: ECO2_URL, else the `npm start` of this checkout, else port 8080 of this machine. The secret: INTERNAL_SECRET,
+ * else the one that `npm start` made, which is sent to that `npm start` alone.
  */
 import { OperatorApi } from "@eco2/gateway/operator-api"
 import type { Refusal } from "@eco2/core/http"
@@ -13,9 +13,9 @@ import * as OperatorAccess from "../local/OperatorAccess.ts"
 import { CommandFailed, fail } from "./CommandFailed.ts"
 
 const settings = Config.all({
-  /** ECO2_URL: the gateway the command line speaks to. Default: the `npm start` of this checkout, else http://127.0.0.1:8080. */
+  /** ECO2_URL: the gateway to call. Default: the `npm start` of this checkout, else http://127.0.0.1:8080. */
   url: Config.option(Config.String("ECO2_URL")),
-  /** ECO2_STATE: where `npm start` says how it is reached. */
+  /** ECO2_STATE: the state folder of `npm start`, which has its address. */
   state: Config.option(Config.String("ECO2_STATE")),
   secret: Config.option(Config.Redacted("INTERNAL_SECRET"))
 })
@@ -27,7 +27,7 @@ const readError = Schema.decodeUnknownOption(ErrorBody)
 const exitOf = (status: number) =>
   status === 403 ? "refused" : status === 404 ? "notFound" : status === 503 ? "unreachable" : "failed"
 
-/** What the gateway said instead of an answer. */
+/** The gateway's refusal as a CommandFailed. */
 const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientResponse.HttpClientResponse) {
   const body = readError(yield* Effect.orElseSucceed(response.json, () => null))
   if (Option.isNone(body)) {
@@ -72,7 +72,7 @@ const make = Effect.gen(function* () {
 
   type Failure = CommandFailed | HttpClientError.HttpClientError | Schema.SchemaError | Refusal.Refusal
   return {
-    /** One call; its failure is what the command says. */
+    /** One call; a failure becomes the command's. */
     ask: <A>(call: (asked: typeof client) => Effect.Effect<A, Failure>): Effect.Effect<A, CommandFailed> =>
       (secret === ""
         ? Effect.fail(

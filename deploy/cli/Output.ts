@@ -1,4 +1,4 @@
-/** Output: what a command found, as a table for people or, with --json, as JSON for programs; on standard output alone. */
+/** Output: prints a command's result to standard output: a table for people or, with --json, JSON for programs. */
 import { Console, DateTime, Effect } from "effect"
 import { CliOutput, Flag, GlobalFlag } from "effect/cli"
 
@@ -6,7 +6,7 @@ export const Json = GlobalFlag.Setting("json")({
   flag: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
 })
 
-/** `value` as JSON, or the text for people. */
+/** Prints `value` as JSON, or the text. */
 export const print = (value: unknown, text: () => string) =>
   Effect.flatMap(Json, (json) => Console.log(json ? JSON.stringify(value, null, 2) : text()))
 
@@ -40,7 +40,7 @@ export const table = <A>(rows: ReadonlyArray<A>, columns: ReadonlyArray<Column<A
   ].join("\n")
 }
 
-/** Facts of one thing, one a line. */
+/** The facts of one thing, one a line. */
 export const facts = (of: Readonly<Record<string, unknown>>): string => {
   const rows = Object.entries(of).map(([name, value]) => ({ name, value: textOf(value) }))
   const width = Math.max(...rows.map(({ name }) => name.length))
@@ -50,7 +50,7 @@ const textOf = (value: unknown): string =>
   value === null || value === "" ? "-" : typeof value === "string" ? value : JSON.stringify(value)
 
 const here = DateTime.zoneMakeLocal()
-/** A moment as this machine's clock shows it, `2026-11-22 09:30:00+09:00`; "-" for none. */
+/** A time in this machine's zone, `2026-11-22 09:30:00+09:00`; "-" for none. */
 export const moment = (millis: number | null): string =>
   millis === null
     ? "-"

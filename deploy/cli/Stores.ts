@@ -1,6 +1,6 @@
 /**
- * Stores: for commands that have no gateway to ask, being run before there is one: they speak to the database
- * (DATABASE_URL) and to Redis (REDIS_URL) themselves, as a deployment's hooks do. What goes wrong becomes an exit code here.
+ * Stores: for commands that run before there is a gateway: they use the database (DATABASE_URL) and Redis (REDIS_URL)
+ * directly, as a deployment's hooks do. Errors become exit codes here.
  */
 import { Config, Effect, Layer, References } from "effect"
 import { Topic } from "@eco2/core/client"
@@ -16,7 +16,7 @@ const failure = (error: Config.ConfigError | { readonly _tag: string; readonly m
   return fail("_tag" in error && away.has(error._tag) ? "unreachable" : "failed", error.message)
 }
 
-/** What happened is told by the exit code and one line, not by the log. */
+/** No log: the exit code and one line report the outcome. */
 const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 
 /** Runs a command on the database. */

@@ -1,13 +1,13 @@
 #!/usr/bin/env node
 /**
- * `npx eco2`: the command line under whatever Node the system has. One too old to run TypeScript hands over to the one the
- * packages bring, which is this process's child: same terminal, same signals, same exit code.
+ * `npx eco2`: starts the command line under the system's Node. If that is too old to run TypeScript, it runs the packaged Node as
+ * a child with the same terminal, signals and exit code.
  */
 import { spawnSync } from "node:child_process"
 import { existsSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
-/** Runs TypeScript as it is, without a warning. */
+/** The first Node that runs TypeScript without a warning. */
 const oldestNode = 24
 const main = new URL("./main.ts", import.meta.url)
 const own = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url))

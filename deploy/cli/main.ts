@@ -1,4 +1,4 @@
-/** `eco2`: the operator's command line. Composition root: runs the words it is given, decides nothing else. */
+/** `eco2`: the operator's command line. Composition root: runs the given words, decides nothing else. */
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
 import * as Cli from "./Cli.ts"

@@ -1,14 +1,14 @@
 /**
- * Dashboard: Grafana's JSON out of what matters of a panel: what it shows, in which unit, by which query. Places and ids are
- * given in order. Data source and namespace are chosen by whoever looks; `$ns` in a query is the filter of the chosen
- * namespaces, which also takes what has none (one machine). Grafana 10 and newer.
+ * Dashboard: builds Grafana's JSON from the essentials of each panel: what it shows, in which unit, by which query. Positions and
+ * ids follow from the order. The viewer chooses data source and namespace; `$ns` in a query filters by the chosen namespaces and
+ * also matches series without one (one machine). For Grafana 10 and newer.
  */
 
 /** Grafana's names of units. */
 export type Unit = "s" | "short" | "reqps" | "ops" | "bytes" | "percentunit"
 
 export interface Query {
-  /** PromQL. `$ns` goes between the braces of every metric, `$window` is the rate's. */
+  /** PromQL. `$ns` goes between the braces of every metric, `$window` is the range of rates. */
   readonly expr: string
   /** Labels in `{{…}}`. */
   readonly legend: string
@@ -17,14 +17,14 @@ export interface Query {
 export interface Panel {
   readonly kind?: "timeseries" | "stat" | "table"
   readonly title: string
-  /** What it tells, and when to worry. */
+  /** What it shows, and when to act. */
   readonly description: string
   readonly unit: Unit
   readonly queries: ReadonlyArray<Query>
   /** Of 24. Default 8. */
   readonly width?: number
   readonly stacked?: boolean
-  /** From here on the value is shown in red. */
+  /** The value from which the panel is red. */
   readonly alarm?: number
 }
 
@@ -34,7 +34,7 @@ export interface Row {
 }
 
 export interface Dashboard {
-  /** File name and address of the dashboard. */
+  /** The dashboard's file name and address. */
   readonly name: string
   readonly title: string
   readonly description: string
@@ -45,7 +45,7 @@ const source = { type: "prometheus", uid: "${datasource}" }
 const columns = 24
 const height = 8
 
-/** A query is told by the panels that read it: rates over four scrapes at least, all namespaces unless one is chosen. */
+/** Fills in `$window` and `$ns`: a rate covers at least four scrapes; all namespaces unless some are chosen. */
 const expanded = (expr: string): string =>
   expr.replaceAll("$ns", 'namespace=~"$namespace"').replaceAll("$window", "$__rate_interval")
 
@@ -129,7 +129,7 @@ const placed = (rows: ReadonlyArray<Row>): ReadonlyArray<unknown> => {
   return out
 }
 
-/** As Grafana reads it. */
+/** The dashboard as Grafana reads it. */
 export const toJson = (dashboard: Dashboard): string => {
   const json = {
     uid: `eco2-${dashboard.name}`,
@@ -166,20 +166,20 @@ export const toJson = (dashboard: Dashboard): string => {
   return `${JSON.stringify(json, null, 2)}\n`
 }
 
-/** Quantiles of a histogram, one query each; `by` keeps labels apart. */
+/** Quantiles of a histogram, one query each; `by` keeps labels. */
 export const quantiles = (metric: string, filter: string, by: string): ReadonlyArray<Query> =>
   [0.5, 0.95, 0.99].map((quantile) => ({
     expr: `histogram_quantile(${quantile}, sum by (${by === "" ? "le" : `le, ${by}`}) (rate(${metric}_bucket{$ns${filter}}[$window])))`,
     legend: `p${Math.round(quantile * 100)}${by === "" ? "" : ` {{${by}}}`}`
   }))
 
-/** Of what several processes tell alike: the highest, not the sum. */
+/** A gauge that several processes export with the same value: the maximum, not the sum. */
 export const alike = (metric: string, by: string): Query => ({
   expr: `max by (${by}) (${metric}{$ns})`,
   legend: `{{${by}}}`
 })
 
-/** Events a second of all processes together. */
+/** Events a second, summed over all processes. */
 export const perSecond = (metric: string, by: string, filter = ""): Query => ({
   expr: `sum by (${by}) (rate(${metric}{$ns${filter}}[$window]))`,
   legend: by

@@ -1,4 +1,4 @@
-/** Every dashboard as the file the chart and compose hand to Grafana. */
+/** The dashboards as the files that the chart and Compose give to Grafana. */
 import { toJson } from "./Dashboard.ts"
 import { fleet } from "./fleet.ts"
 import { mailboxes } from "./mailboxes.ts"
@@ -7,7 +7,7 @@ import { news } from "./news.ts"
 import { pipeline } from "./pipeline.ts"
 import { streams } from "./streams.ts"
 
-/** Where the files stand. */
+/** The folder of the files. */
 export const folder = new URL("../helm/eco2/files/dashboards/", import.meta.url)
 
 export const files: ReadonlyMap<string, string> = new Map(

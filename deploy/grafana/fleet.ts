@@ -1,4 +1,4 @@
-/** Dashboard `fleet`: whether all processes are up, hear their stores, and have room. Look here first. */
+/** Dashboard `fleet`: whether all processes are up, reach their stores, and have room. The first one to look at. */
 import { alike, perSecond, quantiles } from "./Dashboard.ts"
 import type { Dashboard } from "./Dashboard.ts"
 

@@ -1,4 +1,4 @@
-/** Dashboard `mailboxes`: what waits where, and what was given up. Every process tells the same of a mailbox. */
+/** Dashboard `mailboxes`: waiting work and dead letters. Every process exports the same values for a mailbox. */
 import { alike, perSecond } from "./Dashboard.ts"
 import type { Dashboard } from "./Dashboard.ts"
 

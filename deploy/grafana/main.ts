@@ -1,4 +1,4 @@
-/** `npm run dashboards`: writes the dashboards' JSON anew, after a change of what they are made of. */
+/** `npm run dashboards`: writes the dashboards' JSON files after a change of their sources. */
 import { mkdirSync, writeFileSync } from "node:fs"
 import { files, folder } from "./dashboardFiles.ts"
 

@@ -1,4 +1,4 @@
-/** Dashboard `models`: calls of the model providers: how many, how long, what they cost, and what holds them back. */
+/** Dashboard `models`: calls of the model providers: number, latency, cost, and what delays them. */
 import { alike, perSecond, quantiles } from "./Dashboard.ts"
 import type { Dashboard } from "./Dashboard.ts"
 

@@ -1,4 +1,4 @@
-/** Dashboard `news`: what is collected, and what readers are shown. */
+/** Dashboard `news`: collection and reading. */
 import { perSecond, quantiles } from "./Dashboard.ts"
 import type { Dashboard } from "./Dashboard.ts"
 

@@ -1,4 +1,4 @@
-/** Dashboard `pipeline`: how scans fare: how many, how long a stage works, how long a job waits for its turn. */
+/** Dashboard `pipeline`: scans: how many, how long a stage works, how long a job waits for a stage. */
 import { perSecond, quantiles } from "./Dashboard.ts"
 import type { Dashboard, Panel } from "./Dashboard.ts"
 

@@ -1,7 +1,7 @@
 /**
- * DenoPermissions: what each role may do under Deno, and no more: the one list, which scripts/deno.ts starts roles with and
- * docs/operations/roles.md shows. Every role reads its whole environment (settings are looked up there) and the machine's name
- * (each log line bears it).
+ * DenoPermissions: the Deno permissions of each role, and no more. scripts/deno.ts starts roles with this list, and
+ * docs/operations/roles.md shows it. Every role may read its whole environment (settings are looked up there) and the machine's
+ * name (which is in each log line).
  */
 import { existsSync, realpathSync } from "node:fs"
 import { delimiter, isAbsolute, resolve } from "node:path"
@@ -12,11 +12,11 @@ import { usualFolders } from "./SystemProgram.ts"
 type Environment = Readonly<Record<string, string | undefined>>
 
 interface Role {
-  /** Of this checkout. */
+  /** A file of this checkout. */
   readonly main: string
-  /** Folders of this checkout with the scripts, prompts, rules and pages that it loads. */
+  /** Folders of this checkout with the scripts, prompts, rules and pages that the role loads. */
   readonly reads: ReadonlyArray<string>
-  /** Settings with the addresses it speaks to. Absent: it speaks to hosts that nobody can list beforehand. */
+  /** Settings with the addresses that the role connects to. Absent: hosts that cannot be listed beforehand. */
   readonly speaksTo?: ReadonlyArray<string>
 }
 
@@ -38,16 +38,16 @@ export const roles: Readonly<Record<string, Role>> = {
   "character-match": { main: `${actors}/character/matchMain.ts`, reads: [core, actors], speaksTo: stores },
   "character-worker": { main: `${actors}/character/workerMain.ts`, reads: [core, actors], speaksTo: stores },
   "news-api": { main: `${news}/api.ts`, reads: [core, news], speaksTo: stores },
-  // sources, and articles' pages
+  // sources, and the pages of articles
   "news-worker": { main: `${news}/main.ts`, reads: [core, news] },
   all: { main: "deploy/local/main.ts", reads: [core, actors, gateway, news] }
 }
 
 const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
 const isSet = (value: string | undefined): value is string => value !== undefined && value !== ""
-/** A comma within a path is written twice. */
+/** Joins values with commas; a comma within a path is doubled. */
 const list = (values: ReadonlyArray<string>) => [...new Set(values)].map((one) => one.replaceAll(",", ",,")).join(",")
-/** As it is written and, where it exists, free of symbolic links: Deno compares both. */
+/** The path as written and, if it exists, without symbolic links: Deno compares both. */
 const folder = (path: string) => {
   const absolute = resolve(path)
   return existsSync(absolute) ? [absolute, realpathSync(absolute)] : [absolute]
@@ -61,14 +61,14 @@ const usualPort: Readonly<Record<string, string>> = {
   "http:": "80",
   "https:": "443"
 }
-/** `host:port` of one server; undefined where the address names others (a Cluster, a Sentinel), or none. */
+/** `host:port` of one server; undefined if the address has several (a Cluster, a Sentinel), or none. */
 const addressOf = (text: string) => {
   if (!URL.canParse(text)) return undefined
   const { hostname, port, protocol } = new URL(text)
   const known = port === "" ? usualPort[protocol] : port
   return hostname === "" || known === undefined || protocol.includes("+") ? undefined : `${hostname}:${known}`
 }
-/** `--allow-net`, narrowed to what the settings name where they name everything. */
+/** `--allow-net`, narrowed to the addresses in the settings if they name all of them. */
 const net = (speaksTo: ReadonlyArray<string> | undefined, env: Environment, host: string) => {
   if (speaksTo === undefined) return "--allow-net"
   const named = speaksTo.map((name) => env[name] ?? "").filter(isSet)
@@ -76,12 +76,12 @@ const net = (speaksTo: ReadonlyArray<string> | undefined, env: Environment, host
   const addresses = named.map(addressOf)
   if (addresses.includes(undefined)) return "--allow-net"
   const at = host.includes(":") ? `[${host}]` : host
-  // port 0 is any
+  // port 0 is any port
   const served = env.PORT === "0" ? at : `${at}:${isSet(env.PORT) ? env.PORT : "8080"}`
   return `--allow-net=${list([served, ...addresses.flatMap((one) => one ?? [])])}`
 }
 
-/** The words of `deno run` for this role with these settings. */
+/** The arguments of `deno run` for this role with these settings. */
 export const of = (role: Role, env: Environment): ReadonlyArray<string> => {
   const local = role === roles.all
   const host = isSet(env.HOST) ? env.HOST : local ? "127.0.0.1" : "0.0.0.0"
@@ -93,19 +93,19 @@ export const of = (role: Role, env: Environment): ReadonlyArray<string> => {
   if (isSet(env.REDIS_URL) && isSet(env.DATABASE_URL)) {
     return [...kept, "--allow-sys=hostname", `--allow-read=${list([...reads, ...state])}`]
   }
-  // it looks for the Redis server as its own user, starts it and the database, and ends by its id what an earlier start left
+  // starts the Redis server and the database, and ends by its pid a Redis that an earlier start left behind
   const programs = [...(env.PATH ?? "").split(delimiter).filter(isAbsolute), ...usualFolders]
   if (isSet(env.TEST_REDIS)) programs.push(resolve(env.TEST_REDIS))
   return [...kept, "--allow-sys=hostname,uid", "--allow-run", `--allow-read=${list([...reads, ...state, ...programs])}`]
 }
 
-/** The words of `deno run` for the embedded database, a process of its own. */
+/** The arguments of `deno run` for the embedded database, a process of its own. */
 export const embeddedDatabase = (directory: string): ReadonlyArray<string> => [
   "--no-prompt",
   "--allow-env",
   "--allow-net=127.0.0.1",
   `--allow-read=${list([root("node_modules/@electric-sql"), ...folder(directory)])}`,
   `--allow-write=${list(folder(directory))}`,
-  // whether the process that holds its folder is alive
+  // to check whether the process that holds the folder's lock is alive
   "--allow-run"
 ]

@@ -1,7 +1,7 @@
 /**
- * LocalDatabase: the database of a one-machine start: the one DATABASE_URL names, else the embedded one (LocalPostgres). It is
- * prepared (migrations, catalogue) before anybody is served by it, beside everything else that starts: until then a
- * statement waits a few seconds, then it is unavailable. One that cannot be prepared ends the process, which says why.
+ * LocalDatabase: the database of `npm start`: the one at DATABASE_URL, else the embedded one (LocalPostgres). It is prepared
+ * (migrations, catalogue) while everything else starts; until then a statement waits a few seconds and then fails as
+ * unavailable. If it cannot be prepared, the process ends and says why.
  */
 import { prepareDatabase } from "@eco2/actors/characters"
 import { Migrations, Postgres, PostgresConfig } from "@eco2/core/postgres"
@@ -13,7 +13,7 @@ import * as LocalPostgres from "./LocalPostgres.ts"
 
 const again = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")])
 
-/** `state`: where an embedded database is kept; made only if one is needed. */
+/** `state`: the folder of an embedded database; made only if one is needed. */
 export const layer = <E>(
   state: Effect.Effect<LocalState, E, Scope.Scope>
 ): Layer.Layer<Postgres.Postgres, E | Config.ConfigError> =>
@@ -27,7 +27,7 @@ export const layer = <E>(
           ? { url: Effect.succeed(given.value), limits }
           : {
               url: (yield* LocalPostgres.make({ directory: (yield* state).path("postgres") })).url,
-              // it has one session
+              // the embedded database has one session
               limits: { ...limits, pool: 1 }
             }
       const prepared = yield* Deferred.make<Redacted.Redacted>()

@@ -1,13 +1,13 @@
 /**
- * LocalEnvironment: what `npm start` takes for granted where a role would refuse to start: a provider without a key offers
- * no models, and with no key at all the simulated model answers; operators come in by a secret made for this start; without
- * any source of news the bundled sample is one. What is set is never overruled.
+ * LocalEnvironment: the defaults of `npm start` for settings without which a role would refuse to start: a provider without a key
+ * offers no models, and without any key the simulated model answers; operators use a secret made for this start; without any
+ * news source the bundled sample is used. Settings that are set are never changed.
  */
 import { ConfigProvider } from "effect"
 
 export const isSet = (value: string | undefined): boolean => value !== undefined && value.trim() !== ""
 
-/** `secret`: for operators, where INTERNAL_SECRET is not set. */
+/** `secret`: for operators, if INTERNAL_SECRET is not set. */
 export const provider = (
   env: Readonly<Record<string, string | undefined>>,
   secret: string
@@ -23,6 +23,6 @@ export const provider = (
   const given = Object.fromEntries(
     Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
   )
-  // set to nothing is not set
+  // an empty value counts as not set
   return ConfigProvider.fromEnv({ env: { ...given, ...defaults } })
 }

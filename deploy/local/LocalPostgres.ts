@@ -1,7 +1,7 @@
 /**
- * LocalPostgres: the database of a one-machine start where DATABASE_URL names none: PGlite in a process of its own
- * (embeddedPostgres), spoken to by its socket. It starts beside everything else and takes seconds the first time: `url`
- * comes about when it is up. When it dies unasked it is started anew on the same port; its data survives that.
+ * LocalPostgres: the database of `npm start` without DATABASE_URL: PGlite in a process of its own (embeddedPostgres), reached
+ * through a socket. It starts in parallel and takes seconds the first time; `url` resolves when it is up. If it dies
+ * unexpectedly it is restarted on the same port; its data survives.
  * It has one session: a connection pool on it holds one connection.
  */
 import { Deferred, Effect, Redacted, Schedule, Schema } from "effect"
@@ -12,7 +12,7 @@ import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as DenoPermissions from "./DenoPermissions.ts"
 
-/** The database did not start, or ended by itself; the message ends with its last words. */
+/** The database did not start, or ended unexpectedly; the message ends with the last lines it wrote. */
 export class LocalPostgresEnded extends Schema.TaggedError<LocalPostgresEnded>()("LocalPostgresEnded", {
   reason: Schema.String
 }) {
@@ -24,12 +24,12 @@ export class LocalPostgresEnded extends Schema.TaggedError<LocalPostgresEnded>()
 export interface LocalPostgres {
   /** `postgres://postgres@127.0.0.1:<port>/postgres`, once it accepts connections. */
   readonly url: Effect.Effect<Redacted.Redacted>
-  /** Of the present process; undefined while there is none. */
+  /** Of the running process; undefined while there is none. */
   readonly pid: () => number | undefined
 }
 
 const script = fileURLToPath(new URL("./embeddedPostgres.ts", import.meta.url))
-/** Its first start makes a database cluster; on a busy machine that takes its time. */
+/** The first start creates a database cluster, which takes long on a busy machine. */
 const readyMillis = 60_000
 const stopMillis = 5_000
 
@@ -49,7 +49,7 @@ const run = (directory: string, port: number): Running => {
     process.versions.deno === undefined ? [script] : ["run", ...DenoPermissions.embeddedDatabase(directory), script]
   const child = spawn(process.execPath, [...words, directory, String(port)], {
     cwd: directory,
-    // out of reach of Ctrl-C at the terminal
+    // in a process group of its own, so that Ctrl-C at the terminal does not reach it
     detached: true,
     stdio: ["pipe", "pipe", "pipe"]
   })
@@ -57,7 +57,7 @@ const run = (directory: string, port: number): Running => {
   child.stderr.on("data", (chunk: Buffer) => {
     said = (said + chunk.toString("utf8")).slice(-2_000)
   })
-  // what it was told to end by breaks when it ends by itself
+  // its end breaks the pipe that would tell it to end
   child.stdin.on("error", () => undefined)
   const exited = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message))
@@ -77,15 +77,15 @@ const run = (directory: string, port: number): Running => {
   const kill = () => void child.kill("SIGKILL")
   process.once("exit", kill)
   void exited.then(() => process.removeListener("exit", kill))
-  // one that is still starting is too busy to hear, and has nothing to lose
+  // while it starts it does not read its input yet, and it has nothing to lose
   return { pid: child.pid, port: ready, exited, end: () => (isReady ? void child.stdin.end() : kill()), kill }
 }
 
 const again = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("10 seconds")])
 
 /**
- * Keeps the database running on `directory` (`.eco2/postgres`: data and lock; made when missing) until the scope closes,
- * and then waits for it to close its files.
+ * Keeps the database running on `directory` (`.eco2/postgres`: data and lock; created if missing) until the scope closes, and
+ * then waits for it to close its files.
  */
 export const make = Effect.fn("LocalPostgres.make")(function* (options: {
   readonly directory: string
@@ -94,7 +94,7 @@ export const make = Effect.fn("LocalPostgres.make")(function* (options: {
   let port = 0
   let pid: number | undefined
 
-  /** One life of it: fails when it ends, for whatever reason. */
+  /** One run of the database: fails when it ends, whatever the cause. */
   const life = Effect.acquireUseRelease(
     Effect.try({
       try: () => {
@@ -133,7 +133,9 @@ export const make = Effect.fn("LocalPostgres.make")(function* (options: {
       })
   )
   yield* life.pipe(
-    Effect.tapError((error) => Effect.logError(error.message)),
+    Effect.tapError((error) =>
+      Effect.logError("embedded database failed; starting it again").pipe(Effect.annotateLogs({ error: error.message }))
+    ),
     Effect.retry(again),
     Effect.forkScoped
   )

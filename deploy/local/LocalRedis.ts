@@ -1,8 +1,8 @@
 /**
- * LocalRedis: the private Redis of a one-machine start: found or installed, started on a free loopback port, stopped
- * last. Its data survives crashes (append-only file, at most one second lost with the machine's power).
- * It runs in a process group of its own, so that Ctrl-C at the terminal leaves it alive while we drain. When we are
- * killed outright it stays behind: the next start on the same folder ends it, cleanly, before it starts its own.
+ * LocalRedis: the private Redis of `npm start`: found or installed, started on a free loopback port, stopped last. Its data
+ * survives crashes (append-only file; a power failure loses at most one second).
+ * It runs in a process group of its own, so that Ctrl-C at the terminal leaves it alive while we drain. If we are killed it stays
+ * behind; the next start on the same folder ends it cleanly before starting its own.
  */
 import { readFileSync, readlinkSync, realpathSync } from "node:fs"
 import { mkdir } from "node:fs/promises"
@@ -14,7 +14,7 @@ import * as RedisServer from "../../packages/core/src/server/RedisServer.ts"
 import { startOf } from "../../scripts/ProcessLock.mjs"
 import * as SystemProgram from "./SystemProgram.ts"
 
-/** No private Redis; the message says why, with the server's last words, or what to install. */
+/** No private Redis; the message says why, with the server's last lines, or what to install. */
 export class LocalRedisError extends Schema.TaggedError<LocalRedisError>()("LocalRedisError", {
   reason: Schema.String
 }) {
@@ -27,26 +27,26 @@ export interface LocalRedis {
   /** `redis://127.0.0.1:<port>` */
   readonly url: string
   readonly pid: number
-  /** Never succeeds; fails when the server ends although nobody asked it to. */
+  /** Never succeeds; fails when the server ends unexpectedly. */
   readonly died: Effect.Effect<never, LocalRedisError>
 }
 
-/** An append-only file of some gigabytes takes this long to load. */
+/** Long enough to load an append-only file of some gigabytes. */
 const readyMillis = 120_000
 const orphanMillis = 5000
 
 const durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
 
-/** No such file, or no such process any more. */
+/** The file, or the process, does not exist any more. */
 const isGone = (error: unknown) =>
   error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")
 
 /**
- * Is `pid` a server on exactly this folder? A pid alone may be anybody's by now. Throws where that cannot be told: a second
- * server on the same data would ruin it.
+ * Whether `pid` is a server on exactly this folder: by now another process may have that pid. Throws if this cannot be told,
+ * because a second server on the same data would corrupt it.
  */
 function serves(pid: number, directory: string) {
-  // Deno reads /proc with all permissions alone
+  // Deno reads /proc only with all permissions
   if (process.platform === "linux" && process.versions.deno === undefined) {
     try {
       const name = readFileSync(`/proc/${pid}/cmdline`, "utf8")
@@ -61,7 +61,7 @@ function serves(pid: number, directory: string) {
   return /(redis|valkey)-server.* 127\.0\.0\.1:/.test(stdout)
 }
 
-/** The server an earlier owner left behind on this folder. Throws where that cannot be told. */
+/** The server that an earlier owner of this folder left behind. Throws if this cannot be told. */
 function orphanOf(directory: string): number | undefined {
   const file = join(directory, "redis.pid")
   try {
@@ -84,7 +84,7 @@ function signal(pid: number, name: NodeJS.Signals) {
   }
 }
 
-/** SIGTERM lets it write its file out; a frozen or stuck one is killed: the file holds all but the last second. */
+/** Ends it with SIGTERM, so that it writes its file; a frozen or stuck server is killed: the file has all but the last second. */
 const endOrphan = (pid: number) =>
   Effect.gen(function* () {
     yield* Effect.logInfo("ending the Redis that an earlier start left behind").pipe(Effect.annotateLogs({ pid }))
@@ -106,8 +106,8 @@ const endOrphan = (pid: number) =>
   })
 
 /**
- * Starts the server on `directory` (`.eco2/redis`: data, `redis.log`, `redis.pid`; made when missing) and stops it
- * with the scope: SIGTERM, SIGKILL after 5 s. The caller holds the folder (LocalState).
+ * Starts the server on `directory` (`.eco2/redis`: data, `redis.log`, `redis.pid`; created if missing) and stops it with the
+ * scope: SIGTERM, after 5 s SIGKILL. The caller holds the folder (LocalState).
  */
 export const make = Effect.fn("LocalRedis.make")(function* (options: {
   readonly directory: string

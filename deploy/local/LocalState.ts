@@ -1,7 +1,7 @@
 /**
- * LocalState: the folder `.eco2/` in which a one-machine start keeps all it has (Redis' data, Postgres' data, logs).
- * One start a folder: two servers on the same data would ruin it, so the second is refused with one clear line.
- * A start that was killed leaves its lock behind; the next one sees that the holder is gone and takes over.
+ * LocalState: the folder `.eco2/` with everything that `npm start` keeps (Redis' data, Postgres' data, logs).
+ * One start holds the folder, because two servers on the same data would corrupt it; a second start is refused with one line.
+ * A start that was killed leaves its lock behind; the next one sees that the holder is dead and takes the lock over.
  */
 import { mkdirSync, realpathSync } from "node:fs"
 import { join } from "node:path"
@@ -10,7 +10,7 @@ import { Effect, Schema } from "effect"
 import type { Scope } from "effect"
 import * as ProcessLock from "../../scripts/ProcessLock.mjs"
 
-/** Another process, `pid`, runs on this folder. Nothing was touched. */
+/** Another process, `pid`, uses this folder. Nothing was changed. */
 export class LocalStateBusy extends Schema.TaggedError<LocalStateBusy>()("LocalStateBusy", {
   directory: Schema.String,
   pid: Schema.Int
@@ -20,7 +20,7 @@ export class LocalStateBusy extends Schema.TaggedError<LocalStateBusy>()("LocalS
   }
 }
 
-/** The folder cannot be made or written to. */
+/** The folder cannot be created or written to. */
 export class LocalStateUnusable extends Schema.TaggedError<LocalStateUnusable>()("LocalStateUnusable", {
   directory: Schema.String,
   cause: Schema.Defect()
@@ -31,13 +31,13 @@ export class LocalStateUnusable extends Schema.TaggedError<LocalStateUnusable>()
 }
 
 export interface LocalState {
-  /** Absolute, free of symbolic links. */
+  /** Absolute, without symbolic links. */
   readonly directory: string
-  /** Absolute path of a file or folder in it; made by whoever uses it. */
+  /** Absolute path of a file or folder in it, which the caller creates. */
   readonly path: (name: string) => string
 }
 
-/** Makes the folder if it is missing and holds it until the scope closes. */
+/** Creates the folder if it is missing, and holds it until the scope closes. */
 export const make = (options: {
   readonly directory: string
 }): Effect.Effect<LocalState, LocalStateBusy | LocalStateUnusable, Scope.Scope> =>

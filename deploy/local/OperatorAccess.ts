@@ -1,7 +1,7 @@
 /**
- * OperatorAccess: how the command line finds the `npm start` beside it: a file in the state folder, readable by its owner
- * alone, names where that start serves and the secret it made for its operators. A start with an INTERNAL_SECRET of its own
- * writes none down. The file goes with the start; one that was killed leaves it, and nobody answers there then.
+ * OperatorAccess: how the command line finds a running `npm start`: a file in the state folder, readable by its owner alone, with
+ * the address and the secret that the start made for its operators. A start with its own INTERNAL_SECRET writes no secret. The
+ * file is removed when the start ends; if the start was killed the file remains, and nobody answers at its address.
  */
 import { Effect, Schema } from "effect"
 import { randomBytes } from "node:crypto"
@@ -9,13 +9,13 @@ import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 
-/** Where a start keeps what it has unless ECO2_STATE says otherwise. */
+/** The state folder unless ECO2_STATE names another. */
 export const defaultFolder: string = fileURLToPath(new URL("../../.eco2", import.meta.url))
 
 export const OperatorAccess = Schema.Struct({
   /** As in `http://127.0.0.1:8080`. */
   address: Schema.String,
-  /** Null: the operator knows it. */
+  /** Null: INTERNAL_SECRET was set. */
   secret: Schema.NullOr(Schema.String),
   pid: Schema.Int
 })
@@ -24,10 +24,10 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(OperatorAccess))
 
 const fileOf = (folder: string) => join(folder, "operator.json")
 
-/** The secret of this start where none is set. */
+/** A secret for this start. */
 export const makeSecret = (): string => randomBytes(32).toString("base64url")
 
-/** Null: there is no such start. Throws where there is a file that cannot be read, or is none of ours. */
+/** Null: there is no such start. Throws if the file cannot be read, or is not ours. */
 export const read = (folder: string): OperatorAccess | null => {
   const file = fileOf(folder)
   try {
@@ -40,7 +40,7 @@ export const read = (folder: string): OperatorAccess | null => {
   }
 }
 
-/** Writes it for this process, and removes it when the process ends. */
+/** Writes the file for this process, and removes it when the process ends. */
 export const write = (folder: string, access: Omit<OperatorAccess, "pid">): Effect.Effect<void, Error> =>
   Effect.try({
     try: () => {
@@ -53,7 +53,7 @@ export const write = (folder: string, access: Omit<OperatorAccess, "pid">): Effe
         try {
           if (read(folder)?.pid === process.pid) rmSync(file, { force: true })
         } catch {
-          // somebody put something else there meanwhile: not ours to remove
+          // another process has replaced the file: do not remove it
         }
       })
     },

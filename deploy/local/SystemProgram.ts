@@ -1,6 +1,6 @@
 /**
- * SystemProgram: programs that come from the operating system, not from npm: where they are, and how they get there.
- * Used before anything else runs, so on Node alone.
+ * SystemProgram: finds and installs programs that come from the operating system, not from npm. It runs before anything else,
+ * so it uses Node alone.
  */
 import { spawn } from "node:child_process"
 import { accessSync, constants } from "node:fs"
@@ -8,13 +8,13 @@ import { delimiter, isAbsolute, join, resolve } from "node:path"
 import * as PostgresPrograms from "../../packages/core/src/server/PostgresPrograms.ts"
 
 export interface Program {
-  /** File names it goes by, the preferred one first. */
+  /** Possible file names, the preferred one first. */
   readonly names: ReadonlyArray<string>
   /** Environment variable that names its path, if there is one. */
   readonly variable?: string
   /** Folders to look in beside PATH. */
   readonly folders?: () => ReadonlyArray<string>
-  /** Packages that bring it, by package manager; the first that can be installed is taken. */
+  /** Packages that contain it, by package manager; the first that can be installed is used. */
   readonly packages: Readonly<Record<Manager, ReadonlyArray<string>>>
 }
 
@@ -22,7 +22,7 @@ type Manager = "apt-get" | "dnf" | "apk"
 
 export const redisServer: Program = {
   names: ["redis-server", "valkey-server"],
-  // so that a start that a test makes stands on the same server as the test (core/src/server/RedisServer)
+  // so that a start made by a test uses the same server as the test (core/src/server/RedisServer)
   variable: "TEST_REDIS",
   packages: { "apt-get": ["redis-server", "valkey-server"], dnf: ["valkey", "redis"], apk: ["redis", "valkey"] }
 }
@@ -33,20 +33,20 @@ export const chromium: Program = {
   packages: { "apt-get": ["chromium"], dnf: ["chromium"], apk: ["chromium"] }
 }
 
-/** A PostgreSQL server: for tests alone, `npm start` brings an embedded one. */
+/** A PostgreSQL server, for tests alone; `npm start` has an embedded one. */
 export const postgresServer: Program = {
   names: ["initdb"],
   folders: PostgresPrograms.folders,
   packages: { "apt-get": ["postgresql"], dnf: ["postgresql-server"], apk: ["postgresql"] }
 }
 
-/** A proxy to stand in front of gateways: for tests alone. */
+/** A proxy in front of gateways, for tests alone. */
 export const nginx: Program = {
   names: ["nginx"],
   packages: { "apt-get": ["nginx-light", "nginx"], dnf: ["nginx"], apk: ["nginx"] }
 }
 
-/** The program is absent and was not installed, or we may not look for it; the message says what to do. */
+/** The program is missing and was not installed, or we may not look for it; the message says what to do. */
 export class ProgramMissing extends Error {
   override readonly name = "ProgramMissing"
 }
@@ -59,10 +59,10 @@ const managers: Readonly<
   apk: { refresh: [], add: ["add", "--no-cache", "--quiet"] }
 }
 const managerNames: ReadonlyArray<Manager> = ["apt-get", "dnf", "apk"]
-/** Where servers and Homebrew's programs are when PATH does not say so. */
+/** Usual folders of servers and of Homebrew's programs, in case PATH lacks them. */
 export const usualFolders = ["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"]
 
-/** Absolute path of the program, or undefined. Throws ProgramMissing where a missing permission (Deno's) hides it. */
+/** Absolute path of the program, or undefined. Throws ProgramMissing if a missing permission (Deno's) hides it. */
 export function find(program: Pick<Program, "names" | "variable" | "folders">): string | undefined {
   const path = (process.env.PATH ?? "").split(delimiter).filter(isAbsolute)
   const folders = [...path, ...usualFolders, ...(program.folders?.() ?? [])]
@@ -85,7 +85,7 @@ export function find(program: Pick<Program, "names" | "variable" | "folders">): 
   return found
 }
 
-/** Runs to the end without a word; answers with the last lines it wrote, empty when it went well. */
+/** Runs a command silently; resolves with the last lines it wrote, or "" on success. */
 const run = (command: string, words: ReadonlyArray<string>) =>
   new Promise<string>((resolve) => {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" }
@@ -103,8 +103,8 @@ const run = (command: string, words: ReadonlyArray<string>) =>
   })
 
 /**
- * The program's path; installs it first when it is absent and we may (as root, with a package manager we know),
- * after telling so by `say`. Rejects with ProgramMissing.
+ * The program's path. If it is missing and may be installed (as root, with a known package manager), announces the installation
+ * by `say` and installs it. Rejects with ProgramMissing.
  */
 export async function ensure(program: Program, say: (line: string) => void): Promise<string> {
   const present = find(program)

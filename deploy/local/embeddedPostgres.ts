@@ -1,10 +1,10 @@
 /**
- * embeddedPostgres: the embedded database as a process of its own (it takes half a gigabyte, and one session), served on a
- * loopback port. Started by LocalPostgres as `embeddedPostgres.ts <folder> <port>`; port 0 is any.
- * Writes `{"port": …}` once it accepts connections, and ends, its files closed, when its standard input does: so it
- * outlives its owner by no more than that, however the owner ends.
- * One process a folder: it takes the folder's lock itself, and waits a while for one that is just ending.
- * Until it is ready it may be killed at any moment: PGlite begins a first start anew that was broken off.
+ * embeddedPostgres: the embedded database as a process of its own (it takes half a gigabyte, and has one session), served on a
+ * loopback port. LocalPostgres starts it as `embeddedPostgres.ts <folder> <port>`; port 0 is any.
+ * It writes `{"port": …}` once it accepts connections. When its standard input ends it closes its files and ends, so it does not
+ * outlive its owner, however the owner ends.
+ * One process holds the folder: it takes the folder's lock itself, and waits a while for a process that is ending.
+ * Until it is ready it may be killed at any time: PGlite repeats an unfinished first start.
  */
 import { PGlite } from "@electric-sql/pglite"
 import { PGLiteSocketServer } from "@electric-sql/pglite-socket"
@@ -32,7 +32,7 @@ const ended = new Promise<void>((resolve) => {
   const stop = () => (isOpen ? resolve() : process.exit(0))
   process.stdin.once("end", stop).once("close", stop).resume()
   process.once("SIGTERM", stop)
-  // Ctrl-C at the terminal is for the owner, which ends us last
+  // on Ctrl-C the owner shuts down and ends us last
   process.on("SIGINT", () => undefined)
 })
 

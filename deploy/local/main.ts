@@ -1,7 +1,7 @@
 /**
- * `npm start`: the whole system in one process on one port, for one machine. What is not given is brought along: a private
- * Redis under `.eco2/` unless REDIS_URL is set, an embedded database there unless DATABASE_URL is, a simulated model unless
- * a provider's key is.
+ * `npm start`: the whole system in one process on one port, for one machine. It provides what is not configured: a private Redis
+ * under `.eco2/` unless REDIS_URL is set, an embedded database there unless DATABASE_URL is, a simulated model unless a
+ * provider's key is.
  * Composition root: puts layers together, decides nothing else.
  */
 import { CoreConfig, Schedules, Worker } from "@eco2/core"
@@ -22,7 +22,7 @@ const host = "127.0.0.1"
 const stateFolder = process.env.ECO2_STATE || OperatorAccess.defaultFolder
 const madeSecret = LocalEnvironment.isSet(process.env.INTERNAL_SECRET) ? null : OperatorAccess.makeSecret()
 
-/** The folder: held by this process from when a part first needs it until all of them have stopped. */
+/** The state folder: held from its first use until every part has stopped. */
 class State extends Context.Service<
   State,
   Effect.Effect<LocalState.LocalState, LocalState.LocalStateBusy | LocalState.LocalStateUnusable>
@@ -35,8 +35,8 @@ const state = Layer.effect(
 )
 
 /**
- * The private Redis, or the one REDIS_URL names. When the private one dies, so does the process, at once: Redis holds the
- * jobs, so there is nobody left to hand work back to.
+ * The private Redis, or the one at REDIS_URL. When the private one dies, the process ends at once: Redis holds the jobs, so work
+ * cannot be handed back.
  */
 const redis = Layer.unwrap(
   Effect.gen(function* () {
@@ -56,7 +56,7 @@ const redis = Layer.unwrap(
   })
 )
 
-/** Built beside the others, so that nobody waits for what it waits for. */
+/** Built in the background, so that the other layers do not wait for it. */
 const later = <E, R>(layer: Layer.Layer<never, E, R>): Layer.Layer<never, never, R> =>
   Layer.effectDiscard(
     Effect.flatMap(Effect.scope, (scope) =>
@@ -73,7 +73,7 @@ const later = <E, R>(layer: Layer.Layer<never, E, R>): Layer.Layer<never, never,
     )
   )
 
-/** The first news is there with the first start, not at the first slot. Without a feed there is no such schedule. */
+/** Collects news at the first start instead of at the first slot. Without a feed there is no such schedule. */
 const firstNews = Layer.effectDiscard(
   Schedules.Schedules.use((schedules) => schedules.runNow("news-rss")).pipe(
     Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 }),
@@ -90,7 +90,7 @@ Role.run({
   host,
   app: Layer.mergeAll(
     scanWorker,
-    // a first start's database is not there before the first scan may be
+    // until a new database is ready, the built-in catalogue answers
     characterMatch({ meanwhile: fresh }),
     later(characterWorker),
     gateway({ authDefault: "none", host }),

@@ -1,6 +1,6 @@
 /**
- * Workload: the one job every contender does: four no-op stages, 800 bytes in, 400 bytes out of each stage; and the line
- * a contender's process speaks with the orchestrator (JSON lines on stdout, one word a line on stdin).
+ * Workload: the job that every contender runs: four no-op stages, 800 bytes of input, 400 bytes of output for each stage; and the
+ * protocol between a contender's process and the orchestrator (JSON lines on stdout, one command a line on stdin).
  */
 import { createInterface } from "node:readline"
 

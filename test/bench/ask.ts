@@ -1,7 +1,7 @@
 /**
- * What an ask costs when nothing else is going on: `npm run bench:ask [-- asks]`. One process asks, another answers; beside it,
- * in the same run and taking turns with it, a bare round trip between the same two processes: XADD wakes the other side's
- * XREAD, which answers by XADD and wakes ours. Printed are milliseconds. No test asserts on any of it.
+ * The cost of an ask on an idle system: `npm run bench:ask [-- asks]`. One process asks, another answers. In the same run, in
+ * turns with it, it measures a bare round trip between the same two processes: XADD wakes the other side's XREAD, which answers
+ * by XADD and wakes ours. Prints milliseconds. No test asserts on any of it.
  */
 import { Actor, Behavior, Client, CoreConfig, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -15,7 +15,7 @@ const Echo = Actor.make("echo", { Say: Actor.ask({ payload: Schema.String, reply
 const ground = (url: string) => Layer.merge(RedisClient.layerUrl(url), CoreConfig.layerWith({}))
 const Reply = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.Tuple([Schema.String, Schema.Unknown]))]))
 
-/** Whoever reads a stream of ours to its end, entry by entry. */
+/** Reads a stream of ours to its end, entry by entry. */
 const follower = Effect.fnUntraced(function* (stream: string) {
   const redis = yield* RedisClient.RedisClient
   const reader = yield* redis.reader(stream)

@@ -1,6 +1,6 @@
 /**
  * Contender: @eco2/core. `node eco2.ts worker|submitter <redis port> [work millis of a stage]`.
- * Everything a user gets is on: schemas, checkpoints, history, live events.
+ * All features that users get are on: schemas, checkpoints, history, live events.
  */
 import { Client, CoreConfig, EventLog, JobEvent, Pipeline, Stage, StageBehavior, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"

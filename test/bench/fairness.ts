@@ -1,7 +1,7 @@
 /**
  * How long a user waits behind another's backlog: `npm run bench:fairness [-- slots stages stage-millis jobs visitors]`. One
- * user has 5,000 jobs queued; meanwhile others come one after the other, each new, with one job, from every partition.
- * Printed is how long they waited from submit to the start of the first stage, by Redis's clock. No test asserts on any of it.
+ * user has 5,000 jobs queued; meanwhile new users come one after the other, with one job each, in every partition.
+ * Prints their waits from submit to the start of the first stage, by Redis's clock. No test asserts on any of it.
  */
 import { CoreConfig, EventLog, JobEvent, Pipeline, Stage, StageBehavior, Worker } from "@eco2/core"
 import { Keys, RedisClient } from "@eco2/core/redis"
@@ -11,7 +11,7 @@ import { median, percentile } from "./Workload.ts"
 
 const [slots = 101, stages = 1, stageMillis = 200, jobs = 5_000, visitors = 200] = process.argv.slice(2).map(Number)
 const partitions = 4
-/** Between two visitors: no multiple of anything else here. */
+/** Between two visitors; not a multiple of any other time here. */
 const pauseMillis = 17
 
 const Text = Schema.String
@@ -57,7 +57,7 @@ const program = Effect.gen(function* () {
   yield* Effect.forEach(Array.from({ length: jobs }), () => submit("ann"), { concurrency: 200, discard: true })
   process.stderr.write(`${jobs} queued after ${((performance.now() - many) / 1_000).toFixed(1)} s, ${ended} done\n`)
   const waits = new Map<number, Array<number>>()
-  // only those who meet a backlog count
+  // only visitors that meet a backlog count
   for (let n = 0; n < visitors && ended < n + jobs; n++) {
     const owner = `visitor ${n}`
     const { id } = yield* submit(owner)

@@ -1,7 +1,7 @@
 /**
  * A limit in real time: `npm run bench:limit [-- requests window-seconds fibers processes]`, by default 50 requests a minute
- * for 120 fibers of 4 processes, which takes two minutes. Printed is the most any window of Redis's clock was granted, how
- * much of the limit was used, and what waiting cost. No test asserts on any of it.
+ * for 120 fibers of 4 processes, which takes two minutes. Prints the most grants in any window by Redis's clock, the share of
+ * the limit that was used, and the cost of waiting. No test asserts on any of it.
  */
 import { Redis } from "ioredis"
 import { start } from "../../packages/core/src/server/RedisServer.ts"

@@ -78,7 +78,7 @@ const round = async ({ file, mode }: Contender) => {
   const server = await start({ args: ["--appendonly", "yes", "--appendfsync", "everysec"] })
   const submitter = new Part(file, ["submitter", String(server.port), "0", mode])
   await submitter.on("ready")
-  // bytes a waiting job: nobody works yet
+  // bytes for each waiting job, before any worker starts
   const before = redisInfo(server).used_memory ?? 0
   const waitingJobs = 2_000
   submitter.send(`burst ${waitingJobs}`)
@@ -92,7 +92,7 @@ const round = async ({ file, mode }: Contender) => {
   submitter.send(`burst ${jobs}`)
   const drained = await submitter.on("drained")
   const [redis1, node2, node3] = [redisCpu(server), await worker.ask("usage"), await submitter.ask("usage")]
-  // idle latency, one job at a time, by code that is warm
+  // idle latency, one job at a time, with warm code
   submitter.send("idle 210")
   const idle = await submitter.on("idle")
   await Promise.all([submitter.end(), worker.end()])

@@ -1,6 +1,6 @@
 /**
- * How many pages of news a second, from a warm cache: the role news-api against a bare node:http handler that runs the same
- * script on the same Redis and builds the same answer. Each in a process of its own, in turns, on one machine.
+ * Pages of news a second from a warm cache: the role news-api against a bare node:http handler that runs the same script on the
+ * same Redis and builds the same response. Each in its own process, in turns, on one machine.
  *   node test/bench/news.ts [seconds a turn] [connections]
  */
 import { RedisClient } from "@eco2/core/redis"
@@ -50,7 +50,7 @@ const bare = async (redisUrl: string) => {
   server.listen(0, "127.0.0.1", () => process.stdout.write(`${(server.address() as AddressInfo).port}\n`))
 }
 
-/** One keep-alive connection: the next request when the answer is whole. Calls `done` with each answer's milliseconds. */
+/** One keep-alive connection that sends the next request after each response. Calls `done` with each response's milliseconds. */
 const client = (port: number, request: Buffer, done: (millis: number) => void): Socket => {
   const socket = connect(port, "127.0.0.1")
   let since = 0
@@ -75,7 +75,7 @@ const client = (port: number, request: Buffer, done: (millis: number) => void): 
   return socket
 }
 
-/** Microseconds of processor a process has had; 0 where the system does not tell. Of a shared machine it says more than the clock. */
+/** Microseconds of CPU that a process has used; 0 if unknown. On a shared machine this is steadier than elapsed time. */
 const cpuMicrosOf = (pid: number): number => {
   try {
     const [user = 0, system = 0] = readFileSync(`/proc/${pid}/stat`, "utf8")
@@ -129,7 +129,7 @@ const main = async (seconds: number, connections: number) => {
   const barePort = await new Promise<number>((resolve) => child.stdout.once("data", (text) => resolve(Number(text))))
   const role = await Process.start("news-api", {
     REDIS_URL: redis.url,
-    // nobody asks it: everything is in the cache
+    // never used: everything is in the cache
     DATABASE_URL: "postgres://nobody@127.0.0.1:1/none"
   })
   try {

@@ -1,6 +1,6 @@
 /**
- * Rows a second the savers write: batches of 50 in one statement against one statement a row, in the same run, on a private
- * PostgreSQL. `node test/bench/rewards.ts [rows]`.
+ * Rows a second that the savers write: batches of 50 in one statement against one statement for each row, in the same run, on a
+ * private PostgreSQL. `node test/bench/rewards.ts [rows]`.
  */
 import { Duration, Effect } from "effect"
 import { Postgres } from "@eco2/core/postgres"

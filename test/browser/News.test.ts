@@ -71,7 +71,7 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
         ECO2_STATE: folder,
         SIMULATED_MODEL: "true",
         DATABASE_URL: database.url(),
-        // the articles of this test and no others
+        // the articles of this test alone
         NEWS_SAMPLE: "false"
       })
     ])
@@ -96,7 +96,7 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
       .evaluateAll((cards: ReadonlyArray<{ getAttribute: (name: string) => string | null }>) =>
         cards.map((card) => card.getAttribute("data-id"))
       )
-  /** A picture that is not there says so on the console. */
+  /** A missing picture causes a console error. */
   const troubles = async (visitor: Visiting) => (await visitor.troubles()).filter((text) => !text.includes("404"))
   const picture = ({ page }: Visiting, name: string, fullPage = false) =>
     page.screenshot({ path: join(artifacts, `news-${name}.png`), fullPage })

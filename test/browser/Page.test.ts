@@ -14,7 +14,7 @@ import * as Visitor from "./Visitor.ts"
 const chromiumPath = inject("chromiumPath")
 const artifacts = fileURLToPath(new URL("../.artifacts/", import.meta.url))
 const question = "라벨이 안 떨어지는데 그냥 버려도 되나요?"
-/** Served by the fake; `simulated` answers by itself. */
+/** Served by the fake; `simulated` needs no server. */
 const hosted = "gpt-5.2"
 
 describe.skipIf(chromiumPath === "")("The page", () => {
@@ -32,7 +32,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
       Visitor.launch(chromiumPath),
       Process.start("all", {
         ECO2_STATE: folder,
-        // a third of it is how soon a cancelled model call is broken off
+        // a third of it is how soon a cancelled model call is aborted
         LEASE: "3 seconds",
         SIMULATED_MODEL: "true",
         SIMULATED_VISION_MS: "150",
@@ -63,7 +63,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
   }
   type Visiting = Awaited<ReturnType<typeof visit>>
 
-  /** Has the fake answer instead of the simulated model. */
+  /** Makes the fake answer instead of the simulated model. */
   const chooseHosted = ({ page }: Visiting) => page.getByTestId("model-select").selectOption(hosted)
   const jobOf = ({ page }: Visiting) => new URL(page.url()).hash.replace("#job=", "")
   const picture = ({ page }: Visiting, name: string) =>
@@ -129,7 +129,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(jobOf(visitor)).toBe(job)
     expect(await page.getByTestId("result-json").count()).toBe(1)
     expect(model.calls.map(({ kind }) => kind)).toEqual(["vision", "answer"])
-    // a reload at the end shows the same end again
+    // after a reload at the end the page shows the same end
     const before = await resultShown(visitor)
     await page.reload()
     await page.getByTestId("answer").waitFor()

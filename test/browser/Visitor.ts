@@ -1,7 +1,7 @@
 /**
- * Visitor: a person with a browser in front of the page. Opens it with ears on everything that must not happen (errors,
- * content the policy blocks) and a record of the progress bar; has photos at hand. Used by the browser test and by the
- * script that makes the documentation's pictures.
+ * Visitor: a person with a browser on the page. It records what must not happen (errors, content that the policy blocks) and
+ * the values of the progress bar, and has photos to send. Used by the browser tests and by the script that makes the
+ * documentation's pictures.
  */
 import { chromium } from "playwright-core"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
@@ -23,7 +23,7 @@ export const launch = (executablePath: string): Promise<Browser> =>
     ]
   })
 
-/** Runs in the page before its own scripts; `visited` survives as long as the document. */
+/** Runs in the page before its own scripts; `visited` lasts as long as the document. */
 const ears = `
   globalThis.visited = { progress: [], violations: [] }
   document.addEventListener("securitypolicyviolation", (event) => {
@@ -46,9 +46,9 @@ export interface Visitor {
   readonly progress: () => Promise<ReadonlyArray<number>>
   /** Console errors, uncaught exceptions and blocked content, of all loads. */
   readonly troubles: () => Promise<ReadonlyArray<string>>
-  /** How far the content reaches beyond the window's right edge, pixels. */
+  /** Pixels of content beyond the window's right edge. */
   readonly overhang: () => Promise<number>
-  /** Chooses a photo and asks; the page begins to send. */
+  /** Chooses a photo and submits; the page begins to send. */
   readonly ask: (photo: Photo, question: string) => Promise<void>
   readonly close: () => Promise<void>
 }
@@ -95,7 +95,7 @@ const photoFrom = (dataUrl: string, name: string): Photo => {
   return { name, mimeType, buffer: Buffer.from(base64, "base64") }
 }
 
-/** What the simulated model sees: it answers by the bytes alone, so the right bytes make it see a bottle. */
+/** What the simulated model answers: it depends on the bytes alone, so the right bytes make it see a bottle. */
 const seen = (photo: Photo, userInput: string) => {
   const { classify } = SimulatedModel.make({
     visionLatency: Duration.zero,
@@ -109,8 +109,8 @@ const seen = (photo: Photo, userInput: string) => {
 const seeds = 900
 
 /**
- * A photo of a clear bottle that the simulated model takes for one when asked `question`.
- * Of those the first that `suits`, by minor category and situation tags.
+ * A photo of a clear bottle that the simulated model classifies as one when asked `question`: the first that `suits` by minor
+ * category and situation tags.
  */
 export const bottlePhoto = async (
   browser: Browser,

@@ -1,6 +1,6 @@
 /**
- * Bottle: draws an empty clear bottle on a table, the photo everybody takes; runs in a page. `seed` moves the light a little,
- * so that each seed is another file. Loaded by Visitor.ts.
+ * Bottle: draws an empty clear bottle on a table, the photo of most tests; runs in a page. `seed` moves the light a little, so
+ * that each seed makes another file. Loaded by Visitor.ts.
  */
 
 /** @param {number} seed @param {{ readonly width?: number, readonly height?: number }} [size] */
@@ -77,7 +77,7 @@ const drawBottle = (seed, { height = 1000, width = 800 } = {}) => {
   return canvas.toDataURL("image/jpeg", 0.86)
 }
 
-/** A picture no encoder can make small: `side` × `side` pixels without a pattern, as PNG. @param {number} side */
+/** A picture that no encoder can compress: `side` × `side` random pixels, as PNG. @param {number} side */
 const drawNoise = (side) => {
   const canvas = document.createElement("canvas")
   canvas.width = side

@@ -1,6 +1,6 @@
 /**
  * Makes the documentation's pictures of the page: `node test/browser/screenshot.ts` writes docs/images/page.png and
- * page-phone.png. Needs Chromium and a Korean font (Debian: fonts-noto-cjk). Run by hand, looked at, committed.
+ * page-phone.png. Needs Chromium and a Korean font (Debian: fonts-noto-cjk). Run it by hand, check the pictures, commit them.
  */
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,7 +12,7 @@ import * as Visitor from "./Visitor.ts"
 
 const images = fileURLToPath(new URL("../../docs/images/", import.meta.url))
 const question = "라벨이 안 떨어지는데 그냥 버려도 되나요?"
-/** What can be seen in the drawing. */
+/** What is visible in the drawing. */
 const visible = ["내용물 비움", "깨끗함", "라벨 붙어 있음", "뚜껑 닫힘", "무색투명", "한 개"]
 
 const executable = find(chromium)

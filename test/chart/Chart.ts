@@ -1,6 +1,6 @@
 /**
- * Chart: the chart as helm renders it. Without helm (scripts/prerequisites.ts says so) the tests that need it are skipped;
- * on a build machine they fail.
+ * Chart: renders the chart with helm. Without helm (scripts/prerequisites.ts reports it) the tests that need it are skipped; on a
+ * build machine they fail.
  */
 import { execFile } from "node:child_process"
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -20,7 +20,7 @@ if (missing) console.error("eco2: no helm: the tests of the Helm chart are skipp
 export type Tree = { readonly [key: string]: Value }
 export type Value = string | number | boolean | null | ReadonlyArray<Value> | Tree
 
-/** A Kubernetes object, as far as all of them are alike. */
+/** A Kubernetes object, with the fields that all of them have. */
 export interface Manifest extends Tree {
   readonly apiVersion: string
   readonly kind: string
@@ -60,7 +60,7 @@ export const template = async (set: string, changes: Tree = {}): Promise<Outcome
 
 const rendered = new Map<string, Promise<ReadonlyArray<Manifest>>>()
 
-/** The same as objects, once for what is the same; throws with helm's words. */
+/** The same as objects, cached; throws with helm's message. */
 export const render = (set: string, changes: Tree = {}): Promise<ReadonlyArray<Manifest>> => {
   const key = JSON.stringify([set, changes])
   const known = rendered.get(key)
@@ -89,7 +89,7 @@ export const list = (value: Value | undefined): ReadonlyArray<Value> => (Array.i
 export const named = (manifests: ReadonlyArray<Manifest>, kind: string, name?: string) =>
   manifests.filter((manifest) => manifest.kind === kind && (name === undefined || manifest.metadata.name === name))
 
-/** What a workload's first container finds in its environment, secrets as `<secret>/<key>`. */
+/** The environment of a workload's first container, secrets as `<secret>/<key>`. */
 export const environment = (
   manifests: ReadonlyArray<Manifest>,
   workload: Manifest

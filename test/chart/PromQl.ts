@@ -1,6 +1,6 @@
 /**
- * PromQl: which metrics and labels a query names; and what there is, as the table in docs/operations/metrics.md says (which other
- * tests hold against the code and against a scrape of every role). Not a parser: it reads the queries of this project.
+ * PromQl: the metrics and labels that a query names, and the existing ones by the table in docs/operations/metrics.md (which other
+ * tests compare with the code and with a scrape of every role). Not a parser: it reads the queries of this project.
  */
 import { readFileSync } from "node:fs"
 
@@ -9,7 +9,7 @@ export interface Metric {
   readonly labels: ReadonlyArray<string>
 }
 
-/** What a scrape adds. */
+/** Labels that a scrape adds. */
 const ofTheScrape = ["job", "instance", "namespace", "pod"]
 
 const quoted = (text: string) => [...text.matchAll(/`([a-z_]+)`/g)].flatMap(([, name]) => name ?? [])
@@ -25,7 +25,7 @@ export const documented = (): ReadonlyMap<string, Metric> => {
   )
 }
 
-/** `eco2_stage_seconds` for `eco2_stage_seconds_bucket`, where that is a histogram. */
+/** `eco2_stage_seconds` for `eco2_stage_seconds_bucket`, if that is a histogram. */
 export const baseName = (name: string, metrics: ReadonlyMap<string, Metric>): string => {
   const base = name.replace(/_(bucket|sum|count)$/, "")
   return metrics.get(base)?.type === "histogram" ? base : name
@@ -38,11 +38,11 @@ export const metricsIn = (text: string): ReadonlyArray<string> => [
 
 const list = (text: string) => text.split(",").flatMap((name) => name.trim() || [])
 
-/** Labels a result has: those some `by (…)` of the query keeps. */
+/** The labels of a query's result: those in its `by (…)`. */
 export const keptBy = (expr: string): ReadonlyArray<string> =>
   [...expr.matchAll(/\bby\s*\(([^)]*)\)/g)].flatMap(([, labels]) => list(labels ?? ""))
 
-/** What is wrong with a query; empty where nothing is. */
+/** What is wrong with a query; empty if nothing is. */
 export const objections = (expr: string, metrics: ReadonlyMap<string, Metric>): ReadonlyArray<string> => {
   const found: Array<string> = []
   const named = metricsIn(expr)
@@ -69,7 +69,7 @@ export const objections = (expr: string, metrics: ReadonlyMap<string, Metric>): 
   for (const label of keptBy(expr)) {
     if (!known.includes(label)) found.push(`nothing in the query has a label ${label}`)
   }
-  // every process tells the same of these
+  // every process exports the same value of these
   if (/\bsum(?:\s+by\s*\([^)]*\))?\s*\(\s*eco2_(?:mailbox_|redis_memory_|breaker_|news_quota)/.test(expr)) {
     found.push("adds up what several processes tell alike")
   }

@@ -1,4 +1,4 @@
-/** deploy/compose: fits Compose's format as far as it uses it, names what exists, and is reachable from its own machine alone. */
+/** deploy/compose: is valid in Compose's format, names what exists, and is reachable only from its own machine. */
 import { existsSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { describe, expect, it } from "vitest"
@@ -17,7 +17,7 @@ const settings = new Set(
 const pattern = (form: RegExp) => Schema.String.check(Schema.isPattern(form))
 const Words = Schema.Array(Schema.String)
 const Seconds = pattern(/^\d+s$/)
-/** Numbers and truths would be read as such by some and as text by others. */
+/** Some readers would parse numbers and booleans as such, and others as text. */
 const Environment = Schema.Record(pattern(/^[A-Z][A-Z0-9_]*$/), Schema.String)
 const Volume = pattern(/^([a-z]+|\.{1,2}\/\S+):\/[^:]+(:ro)?$/)
 const DependsOn = Schema.Union([
@@ -39,7 +39,7 @@ const Healthcheck = Schema.Union([
     retries: Schema.optional(Schema.Int)
   })
 ])
-/** What of a service is used here, as https://docs.docker.com/reference/compose-file/services/ has it. */
+/** The fields of a service that are used here, after https://docs.docker.com/reference/compose-file/services/. */
 const Service = Schema.Struct({
   image: pattern(/^[a-z0-9/.-]+(:[a-z0-9.-]+)?$/),
   build: Schema.optional(Schema.Struct({ context: Schema.String, dockerfile: Schema.String })),
@@ -71,9 +71,9 @@ const file = Schema.decodeUnknownSync(File)(whole, { onExcessProperty: "error", 
 const services = Object.entries(file.services)
 const ours = services.filter(([, { build }]) => build !== undefined)
 const beside = (relative: string) => join(dirname(path), relative)
-/** Variables Compose itself fills in, with whatever defaults. */
+/** Variables that Compose fills in, with any default. */
 const interpolated = [...text.matchAll(/\$\{([A-Z][A-Z0-9_]*)/g)].map(([, name = ""]) => name)
-/** Of this file alone, not of the roles. */
+/** Used by this file alone, not by the roles. */
 const ofCompose = ["POSTGRES_PASSWORD", "ECO2_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT"]
 
 describe("deploy/compose/compose.yaml", () => {

@@ -1,4 +1,4 @@
-/** What the Dockerfile says; test/e2e/image.test.ts makes its files and runs them. */
+/** The Dockerfile's instructions; test/e2e/image.test.ts builds and runs its set of files. */
 import { globSync, readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
 import { Schema } from "effect"

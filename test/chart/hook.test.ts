@@ -5,12 +5,12 @@ import { once } from "node:events"
 import { createServer } from "node:http"
 import { root } from "./Chart.ts"
 
-/** What the sidecar was asked, in order. */
+/** The requests to the sidecar, in order. */
 const sidecar = async () => {
   const asked: Array<string> = []
   const server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`)
-    // not ready when first asked
+    // not ready at the first request
     response.writeHead(asked.length === 1 ? 503 : 200).end()
   })
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve))

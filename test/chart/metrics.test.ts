@@ -1,4 +1,4 @@
-/** Dashboards, alerts and scalers ask for what the roles export, and for nothing else. */
+/** Dashboards, alerts and scalers query the metrics that the roles export, and no others. */
 import { describe, expect, it } from "vitest"
 import { Schema } from "effect"
 import { spawnSync } from "node:child_process"
@@ -93,7 +93,7 @@ describe("the dashboards", () => {
     }
     for (const text of files.values()) {
       expect(text.match(/"uid": "(?!\$\{datasource\}|eco2-)[^"]*"/g)).toBeNull()
-      // a metric that is not filtered would show every installation
+      // a metric without a filter would show every installation
       expect(text.match(/eco2_[a-z0-9_]+(?!\w|\{namespace=~|, namespace\))/g)).toBeNull()
     }
   })
@@ -121,7 +121,7 @@ const Rules = Schema.Struct({
   groups: Schema.NonEmptyArray(Schema.Struct({ name: Schema.NonEmptyString, rules: Schema.NonEmptyArray(Alert) }))
 })
 const alertsFile = "deploy/helm/eco2/files/alerts.yaml"
-// a field the schema does not know is one Prometheus does not know either
+// Prometheus does not know a field that its schema does not know
 const { groups } = Schema.decodeUnknownSync(Rules, { onExcessProperty: "error" })(parse(read(alertsFile)))
 const alerts = groups.flatMap(({ rules }) => rules)
 
@@ -138,7 +138,7 @@ describe("the alerts", () => {
       expect(PromQl.objections(rule.expr, metrics)).toEqual([])
       const told = `${rule.annotations.summary} ${rule.annotations.description}`
       const shown = [...told.matchAll(/\$labels\.(\w+)/g)].flatMap(([, label]) => label ?? [])
-      // what the query drops would be empty in the text
+      // a label that the query drops would be empty in the text
       expect(shown.filter((label) => !PromQl.keptBy(rule.expr).includes(label))).toEqual([])
       expect(rule.annotations.runbook_url).toBe(`docs/operations/alerts.md#${name.toLowerCase()}`)
       expect(anchors).toContain(name.toLowerCase())
@@ -150,7 +150,7 @@ describe("the alerts", () => {
     expect(anchors.filter((one) => /^eco2[a-z]+$/.test(one) && !named.includes(one))).toEqual([])
   })
 
-  // promtool is Prometheus's own; where it is installed it judges the file, and plays its tests
+  // if Prometheus's promtool is installed, it checks the file and runs its tests
   const promtool = (...words: ReadonlyArray<string>) => spawnSync("promtool", words, { cwd: root, encoding: "utf8" })
   it.skipIf(promtool("--version").error !== undefined)("the alerts are valid to promtool, and fire as tested", () => {
     const checked = promtool("check", "rules", "--lint-fatal", alertsFile)
@@ -160,7 +160,7 @@ describe("the alerts", () => {
   })
 })
 
-// ---- everything else in the chart that names a metric: scalers, first of all
+// ---- everything else in the chart that names a metric: the scalers
 
 describe("the chart's metrics", () => {
   it("the chart uses no metric that does not exist", () => {

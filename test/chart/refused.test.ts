@@ -1,4 +1,4 @@
-/** Values that cannot work are refused before anything is installed, with words that say what to do. */
+/** Values that cannot work are refused before anything is installed, with a message that says what to do. */
 import { describe, expect, it } from "vitest"
 import * as Chart from "./Chart.ts"
 import type { Tree } from "./Chart.ts"

@@ -1,4 +1,4 @@
-/** What the chart renders: the environment is the code's own, each role has only what it needs, and no stream is cut off. */
+/** The rendered chart: the environment has the code's own defaults, each role has only what it needs, no stream is cut off. */
 import { describe, expect, it } from "vitest"
 import { CoreConfig } from "@eco2/core"
 import { RedisUrl } from "@eco2/core/redis"
@@ -66,7 +66,7 @@ describe.skipIf(Chart.missing)("settings", () => {
       MODEL_LIMITS: "gpt-5.2=500rpm,2000000tpm",
       SIMULATED_FAILURE_RATE: "0.25",
       NEWS_SAMPLE: "true",
-      // how helm reads a bare off
+      // helm reads a bare `off` like this
       USER_RATE: "off",
       SHUTDOWN_GRACE: "5 minutes",
       SCAN_VISION_CONCURRENCY: "200"
@@ -382,7 +382,7 @@ describe.skipIf(Chart.missing)("hooks", () => {
       "eco2-news-api",
       "eco2-news-worker"
     ])
-    // there its traffic would have nowhere to go: the sidecar starts after it
+    // the sidecar starts after it, so there its traffic could not pass
     expect(waits(await Chart.render("istio"))).toEqual([])
   })
 

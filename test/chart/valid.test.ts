@@ -1,4 +1,4 @@
-/** What the chart makes of each value set is what Kubernetes and the operators' own kinds take. */
+/** The chart renders each value set into objects that Kubernetes and the operators' own kinds accept. */
 import { describe, expect, it } from "vitest"
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs"
@@ -17,7 +17,7 @@ const packages: ReadonlyArray<readonly [RegExp, string]> = [
 const moduleOf = ({ apiVersion, kind }: Manifest) =>
   `${packages.find(([group]) => group.test(apiVersion))?.[1] ?? "kubernetes-models"}/${apiVersion}/${kind}`
 
-/** The kind's own schema: types, enums, what must be there. Unknown fields pass. */
+/** Checks by the kind's own schema: types, enums, required fields. Unknown fields pass. */
 const validate = async (manifest: Manifest): Promise<void> => {
   const model: Record<string, new (data: unknown) => { validate: () => void }> = await import(moduleOf(manifest))
   const Kind = model[manifest.kind]
@@ -29,7 +29,7 @@ const validate = async (manifest: Manifest): Promise<void> => {
   }
 }
 
-/** The compiler's complaints about fields that do not exist. */
+/** The compiler's errors for fields that do not exist. */
 const unknownFields = (name: string, manifests: ReadonlyArray<Manifest>): string => {
   const folder = `${Chart.root}test/.artifacts/chart-${name}`
   mkdirSync(folder, { recursive: true })

@@ -1,7 +1,7 @@
 /**
- * BrokenRedis: a real RedisClient in which the calls a test names throw, as a bug in the driver would, fail, or are answered
- * late: how tests make a process's own loops die, and let something happen between an answer and its arrival. Names are
- * commands (XREADGROUP, LLEN) and scripts (beat, promote).
+ * BrokenRedis: a real RedisClient in which the calls that a test names throw, as a bug in the driver would, fail, or return
+ * late. With it tests make a process's own loops die, or let something happen between a reply and its arrival. Names are commands
+ * (XREADGROUP, LLEN) and scripts (beat, promote).
  */
 import { Context, Effect, Layer, Metric, References } from "effect"
 import { ActorSystem, CoreConfig, Worker } from "@eco2/core"
@@ -9,8 +9,8 @@ import { RedisClient, RedisError } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 
 /**
- * When a call is to throw: before it is made, or after it was answered · never: it is not answered · unavailable, refused: it
- * fails so, unmade · an effect: what was answered arrives when that is over.
+ * before, after: the call throws before it is sent, or after its reply · never: it gets no reply · unavailable, refused: it
+ * fails so without being sent · an effect: the reply arrives when the effect has ended.
  */
 export type When = "before" | "after" | "never" | "unavailable" | "refused" | Effect.Effect<void>
 export type Breaking = Map<string, When | (() => When | undefined)>
@@ -28,7 +28,7 @@ export const layer = (url: string, breaking: Breaking) => {
     if (when === "unavailable") return Effect.fail(new RedisError.RedisUnavailable({ command: name, cause: bug(name) }))
     if (when === "refused") return Effect.fail(new RedisError.RedisRefused({ command: name, code: "ERR", reply: "no" }))
     return Effect.tap(call(), () => {
-      // a blocking read may be under way when it is named
+      // a blocking read may already be running when it is named
       const latest = breaking.get(name)
       const then = typeof latest === "function" ? when : latest
       return then === "after" ? Effect.die(bug(name)) : Effect.isEffect(then) ? then : Effect.void
@@ -58,7 +58,7 @@ export const layer = (url: string, breaking: Breaking) => {
 
 export type Present = Worker.Worker
 
-/** A working process on it, and its own counts. */
+/** A working process on it, with its own metrics. */
 export const working = Effect.fnUntraced(function* <E>(
   url: string,
   behaviors: Layer.Layer<never, E, Present>,
@@ -87,7 +87,7 @@ export const working = Effect.fnUntraced(function* <E>(
         Effect.map(({ count }) => Number(count)),
         quiet
       ),
-    /** Every restart counted, of whatever loop. */
+    /** All restarts counted, of any loop. */
     allRestarts: Effect.sync(() => [...registry.keys()].filter((key) => String(key).includes("eco2_restarts_total"))),
     failure: Effect.flip(system.failed).pipe(Effect.timeout("10 seconds"))
   }

@@ -1,8 +1,8 @@
 /**
- * CoreFixture: what core's tests stand on. A private Redis a file, emptied before each test; processes of the fleet, each a
- * set of layers of its own on it; and processes played by hand, which take an entry and then do only what the test says:
- * so races and crashes are written down step by step instead of being waited for.
- * Pipeline used throughout: `parcel` = weigh (reads the image) → label → ship.
+ * CoreFixture: the ground of core's tests. A private Redis for each file, emptied before each test; processes of the fleet, each a
+ * set of layers of its own; and processes played by hand, which take an entry and then do only what the test says, so that races
+ * and crashes are written step by step instead of waited for.
+ * The pipeline of all tests: `parcel` = weigh (reads the image) → label → ship.
  */
 import { afterAll, beforeAll, beforeEach } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Layer, References, Schema, Scope } from "effect"
@@ -39,25 +39,25 @@ import type { Handler } from "../../packages/core/src/pipeline/StageBehavior.ts"
 
 // ---- Redis
 
-/** `npm test` plays the same files on each: `TEST_TOPOLOGY` is set by the test project (vitest.config.ts). */
+/** `npm test` runs the same files on each topology; the test project sets `TEST_TOPOLOGY` (vitest.config.ts). */
 export const topology = process.env.TEST_TOPOLOGY ?? "standalone"
 /**
- * On a Cluster a reader a partition has its share of a stage's slots; and what a test does to "the server" (pausing, cutting
- * off, listing its clients) would be done to one of three.
+ * On a Cluster each partition's reader has a share of a stage's slots; and what a test does to "the server" (pausing, cutting off,
+ * listing its clients) would affect one of three.
  */
 export const onCluster = topology === "cluster"
 
-/** One command to one server, by a connection of its own. */
+/** One command to one server, through its own connection. */
 const sentTo = (url: string, ...[command, ...args]: [string, ...Array<string>]) =>
   Effect.scoped(Effect.flatMap(RedisCluster.clientOf(url), (client) => client.send(command, ...args)))
 
 interface Ground {
-  /** What processes are given as REDIS_URL. */
+  /** The REDIS_URL of processes. */
   readonly url: string
   /** Every server that holds data. */
   readonly masters: ReadonlyArray<string>
 }
-/** The worker's own Cluster (test/clusterSetup.ts), emptied; for settings of a file's own three new servers. */
+/** The worker's own Cluster (test/clusterSetup.ts), emptied; three new servers if a file needs other settings. */
 const cluster = ({ args = [] }: RedisServer.Options): Effect.Effect<Ground, unknown, Scope.Scope> => {
   const ready = args.length > 0 ? undefined : inject("clusters")?.[Number(process.env.VITEST_POOL_ID) - 1]
   if (ready === undefined) {
@@ -78,7 +78,7 @@ const groundOf = (options: RedisServer.Options): Effect.Effect<Ground, unknown, 
   })
 }
 
-/** The file's own Redis, started before its tests, emptied before each of them if wanted, gone after. */
+/** The file's own Redis: started before its tests, emptied before each of them if wanted, stopped afterwards. */
 export const privateRedis = (
   options: RedisServer.Options = {},
   { emptied }: { readonly emptied: boolean } = { emptied: true }
@@ -112,7 +112,7 @@ export type JobId = Job.JobId
 // ---- processes
 
 export type Values = Parameters<typeof CoreConfig.layerWith>[0] & {
-  /** As `clockOffsetMillis`, asked at every call: Redis's clock jumps with the test's (JumpingClock). */
+  /** Like `clockOffsetMillis`, read at every call, so that Redis's clock jumps with the test's (JumpingClock). */
   readonly clockOffset?: () => number
 }
 export type Services =
@@ -133,9 +133,9 @@ export type Services =
 export interface Process<S> {
   /** Runs an effect with this process's services. */
   readonly run: <A, E>(effect: Effect.Effect<A, E, S>) => Effect.Effect<A, E>
-  /** One Redis command, its failure a defect. */
+  /** One Redis command; its failure is a defect. */
   readonly send: (command: string, ...args: ReadonlyArray<string | number | Buffer>) => Effect.Effect<unknown>
-  /** Stops in order, as SIGTERM would. */
+  /** Stops in order, as on SIGTERM. */
   readonly stop: Effect.Effect<void>
 }
 
@@ -158,7 +158,7 @@ const start = <S>(layer: Layer.Layer<S | RedisClient.RedisClient, unknown>) =>
     } satisfies Process<S>
   }).pipe(quietly)
 
-/** LEASE of processes that are given none, milliseconds: short, so that a test can wait for its end. */
+/** The default LEASE of processes, milliseconds: short, so that a test can wait for its end. */
 export const lease = 1_000
 const configOf = ({ clockOffset, ...values }: Values) => {
   const fixed = CoreConfig.layerWith({ lease: Duration.millis(lease), shutdownGrace: Duration.millis(100), ...values })
@@ -169,13 +169,13 @@ const configOf = ({ clockOffset, ...values }: Values) => {
 }
 const ground = (url: string, values: Values) => Layer.merge(RedisClient.layerUrl(url), configOf(values))
 
-/** A process that works on nothing: it submits, reads, and runs single transitions. */
+/** A process without work: it submits, reads, and runs single transitions. */
 export const joined = (url: string, values: Values = {}): Effect.Effect<Process<Services>, never, Scope.Scope> =>
   start<Services>(
     Layer.mergeAll(Client.layer, Lease.layer, Timers.layer).pipe(Layer.provideMerge(ground(url, values)), Layer.fresh)
   )
 
-/** A process that serves `behaviors`, as a worker does. */
+/** A process that serves `behaviors`, like a worker. */
 export const working = <E>(
   url: string,
   behaviors: Layer.Layer<never, E, Worker.Worker | Services>,
@@ -218,7 +218,7 @@ export class ScaleBroken extends Schema.TaggedError<ScaleBroken>()("ScaleBroken"
 
 export type Weigh = Handler<typeof weigh.needs, typeof Weighed.Type, ScaleBroken, never>
 
-/** All three stages; `weigh` as given, by default a scale that works. */
+/** All three stages; `weigh` as given, by default a working scale. */
 export const parcelBehaviors = (
   options: {
     readonly weigh?: Weigh
@@ -286,7 +286,7 @@ const Entries = Schema.NullOr(
 )
 let begins = 0
 
-/** A process of this name: alive, and doing only what the test says. */
+/** A live process of this name that does only what the test says. */
 export const byHand = Effect.fnUntraced(function* (process: Process<Services>, name: string) {
   const { run } = process
   const { partitions } = yield* run(Keyspace)
@@ -294,12 +294,12 @@ export const byHand = Effect.fnUntraced(function* (process: Process<Services>, n
   yield* Effect.forEach(ParcelPipeline.plan, ({ mailbox }) =>
     run(Mailbox.Mailbox.use((service) => Effect.orDie(service.ensure(mailbox))))
   )
-  /** Reads everything that waits for a stage; nothing is begun yet. */
+  /** Reads everything that waits for a stage, without beginning it. */
   const read = Effect.fnUntraced(function* (stage: string) {
     const mailbox = `parcel.${stage}`
     const keys = partitions.map((partition) => partition.mailbox(mailbox))
     const found: Array<NonNullable<typeof Entries.Type>[number]> = []
-    // one at a time: a Cluster answers for keys of one slot
+    // one at a time, because on a Cluster a command has keys of one slot
     for (const key of keys) {
       const reply = yield* process.send("XREADGROUP", "GROUP", Mailbox.group, name, "COUNT", 100, "STREAMS", key, ">")
       found.push(...((yield* Effect.orDie(Schema.decodeUnknownEffect(Entries)(reply))) ?? []))
@@ -341,7 +341,7 @@ const outputs: Readonly<Record<string, unknown>> = {
   label: { text: "2000 g" },
   ship: { tracking: "2000 g" }
 }
-/** The commit a working process would send for this stage. */
+/** The commit that a working process would send for this stage. */
 export const commitOf = (holding: JobStore.Holding, changes: Partial<JobStore.Commit> = {}): JobStore.Commit => {
   const at = ParcelPipeline.plan.findIndex(({ name }) => name === holding.stage)
   const step = ParcelPipeline.plan[at]!
@@ -358,7 +358,7 @@ export const commitOf = (holding: JobStore.Holding, changes: Partial<JobStore.Co
 }
 export const commit = (holding: JobStore.Holding, changes: Partial<JobStore.Commit> = {}) =>
   JobStore.JobStore.use((store) => Effect.orDie(store.commit(commitOf(holding, changes))))
-/** Commits and keeps the job for its next stage, as a process with a free slot would: `kept` is what it holds then. */
+/** Commits and keeps the job for its next stage, like a process with a free slot; `kept` is what it then holds. */
 export const keep = Effect.fnUntraced(function* (holding: JobStore.Holding) {
   const next = ParcelPipeline.plan[ParcelPipeline.plan.findIndex(({ name }) => name === holding.stage) + 1]!
   const token = `${holding.token.split(":")[0]}:${begins++}`
@@ -393,10 +393,10 @@ export const bury = (holding: JobStore.Holding, code = "ScaleBroken", rounds = 0
       })
     )
   )
-/** A job to which something has happened. */
+/** A job with a history. */
 export const eventful = (options: { readonly owner?: string } = {}) => Effect.tap(submit(options), cancel)
 export const cancel = (id: Job.JobId) => JobStore.JobStore.use((store) => Effect.orDie(store.cancel(id)))
-/** Serves all timers that are due by this process's clock; how many jobs failed at their deadline. */
+/** Serves all timers that are due by this process's clock; returns how many jobs failed at their deadline. */
 export const promote = Effect.gen(function* () {
   const { partitions } = yield* Keyspace
   const timers = yield* Timers.Timers
@@ -408,7 +408,7 @@ export const promote = Effect.gen(function* () {
   }
   return expired
 })
-/** What another process inherits of a dead one. */
+/** What another process takes over from a dead one. */
 export const inherit = Effect.fnUntraced(function* (
   process: Process<Services>,
   dead: string,
@@ -432,8 +432,8 @@ export const inherit = Effect.fnUntraced(function* (
   return holdings
 })
 /**
- * Consumers of a stage's mailbox that Redis knows, with what each holds; in one partition, or in all. From Redis 7.2 and
- * Valkey 8 on, a read that finds nothing makes a consumer too.
+ * Consumers of a stage's mailbox in Redis, with the entries of each; in one partition, or in all. From Redis 7.2 and Valkey 8 on,
+ * an empty read creates a consumer too.
  */
 export const consumersOf = Effect.fnUntraced(function* (
   process: Process<Services>,
@@ -459,7 +459,7 @@ export const timeOf = (process: Process<Services>) =>
     const [seconds = "", micros = ""] = Schema.decodeUnknownSync(Schema.Array(Schema.String))(reply)
     return Number(seconds) * 1000 + Number(micros) / 1000
   })
-/** How far this process's scripts see Redis's clock moved, milliseconds. */
+/** The clock offset of this process's scripts, milliseconds. */
 export const offset = Effect.map(CoreConfig, (config) => config.clockOffsetMillis)
 /** Every key in Redis, sorted. */
 export const keysOf = (process: Process<Services>) =>
@@ -472,14 +472,14 @@ export const depthOf = (mailbox: string) =>
     Mailbox.Mailbox.use((service) => Effect.orDie(service.depths([mailbox]))),
     ([depth]) => depth!.entries
   )
-/** Fields of a job's hash, its fence taken apart. */
+/** The fields of a job's hash, with the fence parsed. */
 export const hashOf = Effect.fnUntraced(function* (process: Process<Services>, id: Job.JobId) {
   const keyspace = yield* process.run(Keyspace)
   const reply = yield* process.send("HGETALL", keyspace.of(id).job(id))
   const flat = yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(Schema.String))(reply))
   return JobHash.expand(Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]!]] : []))))
 })
-/** Dead letters of a mailbox, each as its fields. */
+/** The dead letters of a mailbox, each as its fields. */
 export const lettersOf = Effect.fnUntraced(function* (process: Process<Services>, mailbox: string) {
   const { partitions } = yield* process.run(Keyspace)
   const letters: Array<Readonly<Record<string, string>>> = []

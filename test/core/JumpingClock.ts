@@ -1,7 +1,7 @@
 /**
- * JumpingClock: time that a test lets pass at once. Redis's clock, as a process's scripts see it, jumps along (`redisAhead`,
- * for CoreFixture's `clockOffset`). Between jumps time passes as it does, and waits by this clock are real ones: whoever shall
- * see the jump is told of it (`onForward`). So how busy the machine is decides nothing.
+ * JumpingClock: a clock that a test moves forward at once. Redis's clock, as a process's scripts see it, jumps along
+ * (`redisAhead`, for CoreFixture's `clockOffset`). Between jumps time passes normally, and waits by this clock are real; `onForward` informs
+ * listeners of a jump. So the load of the machine decides nothing.
  */
 import { Clock, Effect } from "effect"
 
@@ -18,13 +18,13 @@ export const make = Effect.map(Clock.Clock, (real) => {
   })
   return {
     clock,
-    /** This many milliseconds have passed. */
+    /** Moves the clock forward by this many milliseconds. */
     forward: (by: number) => {
       ahead += by
       for (const listener of listeners) listener()
     },
     onForward: (listener: () => void) => void listeners.push(listener),
-    /** How far it has jumped, milliseconds. */
+    /** The sum of its jumps, milliseconds. */
     redisAhead: () => ahead
   }
 })

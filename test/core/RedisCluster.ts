@@ -9,13 +9,13 @@ export const clientOf = (url: string) =>
     Context.get(context, RedisClient.RedisClient)
   ).pipe(Effect.provideService(References.MinimumLogLevel, "None"))
 
-/** Ready once every server says that all three serve. `args`: more words for each server's command line. */
+/** Ready once every server reports that all three serve. `args`: more arguments of each server. */
 export const start = Effect.fnUntraced(function* (args: ReadonlyArray<string> = []) {
   const words = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "2000"]
   const servers = yield* Effect.forEach([1, 2, 3], () => RedisServer.scoped({ args: [...words, ...args] }), {
     concurrency: 3
   })
-  // closed when done: a client of a server that a test stops later would go on asking for it
+  // closed when done, because a client of a stopped server would keep reconnecting
   yield* Effect.scoped(
     Effect.gen(function* () {
       const nodes = yield* Effect.forEach(servers, ({ url }) => clientOf(url))

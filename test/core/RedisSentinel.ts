@@ -1,4 +1,4 @@
-/** A Sentinel that watches a master, and a master with a replica that it makes master when the first is gone. */
+/** A Sentinel that watches a master, and a master with a replica that the Sentinel promotes when the master dies. */
 import { Effect } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -10,7 +10,7 @@ import * as RedisCluster from "./RedisCluster.ts"
 
 const downMillis = 500
 
-/** Of the master at this port of the loopback. */
+/** A Sentinel of the master at this port on loopback. */
 export const watching = Effect.fnUntraced(function* (masterPort: number) {
   const folder = mkdtempSync(join(tmpdir(), "eco2-sentinel-"))
   yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
@@ -26,7 +26,7 @@ export const watching = Effect.fnUntraced(function* (masterPort: number) {
   ]
   writeFileSync(conf, `${lines.join("\n")}\n`)
   const program = join(folder, "sentinel")
-  // a Sentinel takes its settings from a file, and does not say when it is ready
+  // a Sentinel reads its settings from a file, and does not report that it is ready
   writeFileSync(
     program,
     `#!/bin/sh\necho Ready to accept connections\nexec '${find(redisServer)}' ${conf} --sentinel\n`,
@@ -38,7 +38,7 @@ export const watching = Effect.fnUntraced(function* (masterPort: number) {
   return { url: `redis+sentinel://127.0.0.1:${port}?name=main`, sentinel: server.url }
 })
 
-/** A master, its replica in step, and a Sentinel that knows both. */
+/** A master, its synchronised replica, and a Sentinel that knows both. */
 export const pair = Effect.gen(function* () {
   const master = yield* RedisServer.scoped()
   const replica = yield* RedisServer.scoped({ args: ["--replicaof", "127.0.0.1", String(master.port)] })

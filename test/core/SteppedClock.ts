@@ -1,4 +1,4 @@
-/** SteppedClock: the machine's clock, which a test sets back. Time that has passed since anything has passed all the same. */
+/** SteppedClock: the machine's clock, which a test sets back; the monotonic clock continues. */
 import { Clock, Effect } from "effect"
 
 export const make = Effect.map(Clock.Clock, (real) => {

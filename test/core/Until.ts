@@ -1,4 +1,4 @@
-/** Until: waits for what a look at Redis or at memory shall show, and says what was seen last when it does not come about. */
+/** Until: repeats a look at Redis or memory until it shows the wanted state; fails with what it saw last. */
 import { Effect, Schedule } from "effect"
 
 /** Repeats a look until it shows what is wanted; twenty seconds at most, for a busy machine. */

@@ -1,4 +1,4 @@
-/** The one-machine start's database: one process a folder, started anew when it dies, gone with its owner. */
+/** The database of `npm start`: one process a folder, restarted when it dies, ended with its owner. */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Duration, Effect, Redacted, References, Schedule, Schema } from "effect"
@@ -84,7 +84,10 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
         )
       }).pipe(Effect.scoped, Effect.provide(logs.layer))
     )
-    expect(logs.lines[1]?.text).toMatch(/^the embedded database cannot be started: .*ENOTDIR/)
+    expect(logs.lines[1]).toMatchObject({
+      text: "embedded database failed; starting it again",
+      facts: { error: expect.stringMatching(/^the embedded database cannot be started: .*ENOTDIR/) }
+    })
   })
 
   it("a database whose first start was interrupted is made anew", async () => {

@@ -1,4 +1,4 @@
-/** The one-machine start's folder and Redis: one owner at a time, and no crash leaves a process or loses data. */
+/** The folder and the Redis of `npm start`: one owner at a time, and no crash leaves a process behind or loses data. */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { Cause, Effect, Exit } from "effect"
 import type { Scope } from "effect"

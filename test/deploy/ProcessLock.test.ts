@@ -1,4 +1,4 @@
-/** ProcessLock: what cannot be read is not taken over. What it does for its owners: LocalRedis.test.ts. */
+/** ProcessLock: a lock that cannot be read is not taken over. LocalRedis.test.ts tests the rest. */
 import { expect, it, onTestFinished } from "vitest"
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"

@@ -1,6 +1,6 @@
 /**
- * The script that makes a clone ready, run as npm runs it, with a stand-in for npm that installs nothing but counts.
- * The real installation is what every `npm test` on a clean clone begins with.
+ * The script that prepares a clone, run as npm runs it, with a fake npm that only counts installations. Every `npm test` on a
+ * clean clone begins with the real installation.
  */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { spawn } from "node:child_process"
@@ -23,7 +23,7 @@ import { fileURLToPath } from "node:url"
 const scripts = fileURLToPath(new URL("../../scripts/", import.meta.url))
 const packaged = join("node_modules", `node-${process.platform}-${process.arch}`, "bin", "node")
 
-/** Fails as often as the file `failures` has lines; else wipes node_modules as `npm ci` does and makes a packaged Node. */
+/** Fails as often as the file `failures` has lines; then it removes node_modules as `npm ci` does and makes a packaged Node. */
 const npm = `
   const fs = require("node:fs")
   const path = require("node:path")
@@ -51,7 +51,7 @@ function clone() {
 
 async function bootstrap(root: string, node = process.execPath) {
   const env = { ...process.env, npm_execpath: join(root, "npm", "npm-cli.js"), npm_node_execpath: process.execPath }
-  // from elsewhere: the script finds its own checkout
+  // run from another folder: the script finds its own checkout
   const child = spawn(node, [join(root, "scripts", "bootstrap.mjs")], { cwd: tmpdir(), env })
   let said = ""
   child.stdout.on("data", (chunk) => (said += chunk))

@@ -1,4 +1,4 @@
-/** A permission that Deno was not given is named as what is missing; nothing is taken for absent that may not be looked at. */
+/** A permission that Deno lacks is named in the message; what may not be looked at does not count as missing. */
 import { describe, expect, it, onTestFinished } from "vitest"
 import { spawn, spawnSync } from "node:child_process"
 import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs"
@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL("../../", import.meta.url))
 const deno = join(root, "node_modules", ".bin", "deno")
 const local = `${root}deploy/local`
 
-/** What the code prints, or the message of what it throws. */
+/** The code's output, or the message of the error it throws. */
 const told = (permissions: ReadonlyArray<string>, code: string) => {
   const program = `try { console.log(await (async () => { ${code} })()) } catch (error) { console.log(error.message) }; process.exit(0)`
   const words = ["run", "--no-prompt", "--allow-env", ...permissions, "-"]

@@ -1,6 +1,6 @@
 /**
- * A process that owns a LocalPostgres on the folder it is given, writes a note and then does nothing: started by
- * LocalPostgres.test.ts, which kills it. Writes one line of JSON, `{pid}`, when the note is written.
+ * A process that owns a LocalPostgres on the given folder, writes a row and then waits: LocalPostgres.test.ts starts and kills
+ * it. It prints one line of JSON, `{pid}`, when the row is written.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Postgres } from "@eco2/core/postgres"

@@ -1,6 +1,6 @@
 /**
- * A process that owns a LocalRedis on the folder it is given and then does nothing: started by LocalRedis.test.ts, which kills it.
- * Writes one line of JSON, `{url, pid}`, when the server is up.
+ * A process that owns a LocalRedis on the given folder and then waits: LocalRedis.test.ts starts and kills it. It prints one line
+ * of JSON, `{url, pid}`, when the server is up.
  */
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Console, Effect } from "effect"

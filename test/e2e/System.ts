@@ -1,7 +1,7 @@
 /**
- * System: the roles as separate processes around one private Redis and one model server on loopback, as an operator would
- * run them. Where no database is named, who answers for the characters is in the tests' own process, and saves nothing.
- * Everything it started is ended by `stop`.
+ * System: the roles as separate processes around one private Redis and one model server on loopback, as an operator would run
+ * them. Without a database, the actor for characters runs in the tests' own process, and rewards are not saved.
+ * `stop` ends everything it started.
  */
 import { characterMatch, fresh } from "@eco2/actors/characters"
 import { CoreConfig, Worker } from "@eco2/core"
@@ -14,26 +14,26 @@ import { FakeModelServer } from "../harness/FakeModelServer.ts"
 import * as Process from "../harness/Process.ts"
 import type { Process as Running, RoleName } from "../harness/Process.ts"
 
-/** Anything in the logs that reads like this is a leak. */
+/** This text anywhere in the logs is a leak. */
 export const apiKey = "sk-e2e-7f3a9c51d2"
 
 export interface System {
   readonly redis: RedisServer.RedisServer
-  /** A look at Redis from outside. */
+  /** A client of Redis from outside. */
   readonly outside: Redis
   readonly models: FakeModelServer
-  /** A role with these settings beside the usual ones. */
+  /** Starts a role with these settings beside the usual ones. */
   readonly start: (
     role: RoleName,
     env?: Readonly<Record<string, string>>,
     from?: Process.Installation
   ) => Promise<Running>
-  /** All that has been started, living or not. */
+  /** All processes that were started, running or not. */
   readonly processes: ReadonlyArray<Running>
   readonly stop: () => Promise<void>
 }
 
-/** Role `character-match` without a database: the thirteen it is born with. */
+/** Role `character-match` without a database: the built-in thirteen. */
 const answering = (redisUrl: string) =>
   ManagedRuntime.make(
     characterMatch({ meanwhile: fresh }).pipe(

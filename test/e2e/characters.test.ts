@@ -1,6 +1,6 @@
 /**
- * Characters with every role a process of its own: a scan's reward becomes the user's, and workers that were frozen, or came
- * late, are current before they answer.
+ * Characters with every role in its own process: a scan's reward is stored for the user, and workers that were frozen, or started
+ * late, are up to date before they answer.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { CharacterAdmin, prepareDatabase } from "@eco2/actors/characters"
@@ -33,7 +33,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters end to end", () => {
         ({ name }) => name
       )
     )
-  /** What an operator does to the catalogue. */
+  /** An operator's changes to the catalogue. */
   const rename = (name: string) => outside.runPromise(CharacterAdmin.upsert({ ...petty, name }))
 
   beforeAll(async () => {
@@ -96,7 +96,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters end to end", () => {
     expect(three).toHaveLength(3)
     await ask()
     await rename("모두에게")
-    // whoever of them answers
+    // either of them answers
     const names = await Promise.all(Array.from({ length: 60 }, () => ask()))
     expect([...new Set(names)]).toEqual(["모두에게"])
 

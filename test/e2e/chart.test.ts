@@ -1,4 +1,4 @@
-/** What the chart starts, started here with the environment it gives: everything in one process, and the test `helm test` runs. */
+/** The chart's single-process installation, started with the environment that the chart gives it, and the test of `helm test`. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { spawn } from "node:child_process"

@@ -1,4 +1,4 @@
-/** The command line as somebody at a terminal runs it: the system's own npm and Node, beside a running `npm start`. */
+/** The command line as a person at a terminal runs it: with the system's npm and Node, beside a running `npm start`. */
 import { spawnSync } from "node:child_process"
 import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -12,7 +12,7 @@ import * as Process from "../harness/Process.ts"
 const root = fileURLToPath(new URL("../../", import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), "eco2-cli-"))
 const access = join(folder, "operator.json")
-/** Without what `npm test` put in front of it. */
+/** PATH without the entries that `npm test` added. */
 const systemPath = (process.env.PATH ?? "")
   .split(delimiter)
   .filter((part) => !part.includes("node_modules"))
@@ -24,7 +24,7 @@ const run = (program: string, words: ReadonlyArray<string>, env: Readonly<Record
     encoding: "utf8",
     env: { PATH: systemPath, HOME: process.env.HOME, ECO2_STATE: folder, ...env }
   })
-  // the system's npm may have something to say about its own settings
+  // the system's npm may print notes about its own settings
   return { status, stdout, stderr: stderr.replaceAll(/^npm warn .*\n/gm, "") }
 }
 

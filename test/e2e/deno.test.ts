@@ -1,6 +1,6 @@
 /**
- * The same sources under Deno, with the permissions they need and no others: `npm run start:deno` serves a scan to its end,
- * and news, and stops as `npm start` does; every role starts and stops.
+ * The same sources under Deno, with only the permissions they need: `npm run start:deno` completes a scan, serves news, and stops
+ * as `npm start` does; every role starts and stops.
  */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
@@ -57,7 +57,7 @@ describe.skipIf(process.platform !== "linux" || !existsSync(deno))("npm run star
       90_000
     )
     expect(mine.body).toEqual([expect.objectContaining({ code: expect.stringMatching(/^char-/) })])
-    // and the news it collected meanwhile
+    // and the news collected meanwhile
     const news = await until(
       () => scan.get("/api/v1/info/news"),
       ({ body, status }) => status === 200 && field(body, "has_more") === true,

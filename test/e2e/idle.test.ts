@@ -1,6 +1,6 @@
 /**
- * What each role costs Redis while it has nothing to do: at most 30 client commands a minute. Each has a Redis of its own, has
- * worked once, and is then left alone for a minute of real time under MONITOR, which marks commands inside scripts.
+ * The Redis commands of each idle role: at most 30 client commands a minute. Each has its own Redis, has worked once, and is then
+ * watched for a minute of real time with MONITOR, which marks commands inside scripts.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
@@ -25,7 +25,7 @@ let database: PostgresServer.PostgresServer | undefined
 const servers: Array<RedisServer.RedisServer> = []
 const sent = new Map<RoleName, Array<string>>()
 
-/** Commands of clients that a server is sent in `millis`. A socket of our own: drivers take a line that comes early for a reply. */
+/** Client commands that a server receives in `millis`. Uses its own socket, because drivers take an early line for a reply. */
 const monitored = async (port: number, millis: number) => {
   const socket = connect(port, "127.0.0.1")
   let text = ""
@@ -39,7 +39,7 @@ const monitored = async (port: number, millis: number) => {
   })
 }
 
-/** Starts the role, lets it work once, and counts what it sends afterwards. */
+/** Starts the role, lets it work once, and counts its commands afterwards. */
 const measure = async (role: RoleName) => {
   const redis = await RedisServer.start()
   servers.push(redis)
@@ -49,7 +49,7 @@ const measure = async (role: RoleName) => {
     ...(database === undefined ? {} : { DATABASE_URL: database.url() }),
     REDIS_URL: redis.url,
     AUTH_MODE: role === "authz" ? "jwt" : "header",
-    // no slot falls into the minute
+    // no slot is due within the minute
     NAVER_CLIENT_ID: "id",
     NAVER_CLIENT_SECRET: "secret",
     NEWS_INTERVAL_NAVER: "30 days"
@@ -64,7 +64,7 @@ const measure = async (role: RoleName) => {
     }
     const serving = role === "gateway" ? measured : others[0]!
     const ann = client(serving)
-    // a scan-worker that has once asked for a character listens for answers from then on: simulated, not each photo earns one
+    // a scan-worker that has once asked for a character listens for answers afterwards; not every simulated photo earns one
     const asked = async () => (await connection.keys("eco2:{fleet}:replies:*")).length > 0
     for (let n = 0; n === 0 || (database !== undefined && !(await asked())); n++) {
       if (n === 50) throw new Error("none of fifty scans asked for a character")
@@ -74,7 +74,7 @@ const measure = async (role: RoleName) => {
     await Promise.all(others.map((other) => other.stop()))
   }
   connection.disconnect()
-  // what a death or a start makes others do is over within a lease
+  // the effects of a start or a death on other processes are over within a lease
   await delay(20_000)
   const commands = await monitored(redis.port, windowMillis)
   await measured.kill9()
@@ -99,7 +99,7 @@ describe("an idle role", () => {
       const commands = sent.get(role) ?? []
       console.log(`${role}: ${commands.length} commands a minute`)
       expect(commands.length, commands.join("\n")).toBeLessThanOrEqual(mostCommands)
-      // all but one keep a connection under watch: silence would mean that nothing was measured
+      // all but one keep a blocked connection: silence would mean that nothing was measured
       if (role !== "news-api") expect(commands.length).toBeGreaterThan(0)
     })
   }

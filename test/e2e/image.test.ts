@@ -1,6 +1,6 @@
 /**
- * The image without Docker: exactly the files its Dockerfile copies, sealed and run by somebody to whom none of them
- * belong, with one folder to write to. What a role misses of the checkout is missed here.
+ * The image without Docker: exactly the files that its Dockerfile copies, read-only, run by a user who owns none of them, with
+ * one writable folder. A file of the checkout that a role needs and the image lacks is found here.
  */
 import { spawnSync } from "node:child_process"
 import { readdirSync, statSync } from "node:fs"
@@ -13,7 +13,7 @@ import type { Process } from "../harness/Process.ts"
 import * as TokenIssuer from "../harness/TokenIssuer.ts"
 import * as System from "./System.ts"
 
-/** As deploy/compose does without a provider's key. */
+/** The settings of deploy/compose without a provider's key. */
 const simulated = {
   OPENAI_MODELS: "",
   OPENAI_API_KEY: "",
@@ -76,7 +76,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the container image", () => {
       cwd: image.root,
       ...image.user
     })
-    // root alone writes where nobody may
+    // only root can write to read-only files
     if (image.user !== undefined) expect(attempt.status).not.toBe(0)
   })
 

@@ -1,4 +1,4 @@
-/** What a workload leaves in Redis: only keys of the table, and after their time only those that may remain. */
+/** The keys that a workload leaves in Redis: only those of the table, and after their lifetime only those that may remain. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { prepareDatabase } from "@eco2/actors/characters"
 import { Postgres } from "@eco2/core/postgres"
@@ -41,7 +41,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
       const found: Array<string> = []
       for (const key of await outside.keys("*")) {
         const type = await outside.type(key)
-        // gone since it was listed
+        // expired since it was listed
         if (type !== "none" && KeyTables.rowOf(key)?.type !== type) found.push(`${key} (${type})`)
       }
       return found
@@ -75,13 +75,13 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     await users[0]!.remove(`/api/v1/scan/${delayed}`)
     expect(await strangers()).toEqual([])
 
-    // of processes that live, renewed while they do
+    // of live processes, which renew them
     const isReplies = (key: string) => KeyTables.rowOf(key)?.name === "{fleet}:replies:<process>"
     const left = await until(
       () => outside.keys("*"),
       (keys) => keys.every((key) => isReplies(key) || KeyTables.rowOf(key)?.remains)
     )
-    // a batch of the savers may still wait for more
+    // a batch of the savers may still be waiting for more
     const mailboxes = left.filter((name) => name.includes(":mailbox:"))
     await until(
       () => Promise.all(mailboxes.map((key) => outside.xlen(key))),
@@ -92,7 +92,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     expect(left.map((key) => KeyTables.rowOf(key)?.name)).toEqual(
       expect.arrayContaining(["{p}:mailbox:<actor>", "{fleet}:alive", "{fleet}:meta"])
     )
-    // the interrupted calls of the cancelled jobs were given up (J7)
+    // the aborted calls of the cancelled jobs (J7)
     for (let n = 0; n < users.length; n++) await models.waitForAbort(users.length + n + 1)
   })
 })

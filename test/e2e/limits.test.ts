@@ -1,6 +1,6 @@
 /**
- * MODEL_LIMITS with real processes: four workers, 300 scans that are all there at once, and a provider that refuses what goes
- * beyond 50 calls in any 6 seconds (in a short run 60 scans and 20 calls in any 4 seconds). Most jobs wait their turn on a timer, and keep their place.
+ * MODEL_LIMITS with real processes: four workers, 300 scans submitted at once, and a provider that refuses more than 50 calls in
+ * any 6 seconds (in a short run 60 scans and 20 calls in any 4 seconds). Most jobs wait on a timer and keep their place.
  */
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { Client, CoreConfig, EventLog, JobEvent, Pipeline } from "@eco2/core"
@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => system.stop())
 
-/** Submits so many scans and waits until each has ended; answers how many ended `done`. */
+/** Submits this many scans and waits until each has ended; returns how many ended `done`. */
 const work = Effect.fnUntraced(function* (count: number) {
   const log = yield* EventLog.EventLog
   const ended = new Map<string, string>()
@@ -60,7 +60,7 @@ it(`four workers run ${scans} scans within the provider's limit: at most three c
     Layer.provide(RedisClient.layerUrl(system.redis.url)),
     Layer.provide(CoreConfig.layerWith({ userConcurrency: 0 }))
   )
-  // for an item without a rule no answer model is asked: a scan is one call
+  // an item without a rule needs no answer model, so a scan is one call
   models.setReply("vision", {
     major_category: "미분류",
     middle_category: null,
@@ -69,7 +69,7 @@ it(`four workers run ${scans} scans within the provider's limit: at most three c
   })
   models.setLatency("vision", 100)
   await Promise.all([1, 2, 3, 4].map(() => system.start("scan-worker")))
-  // a process's first calls take a tenth of a second and more until they are sent: too long for a window of seconds
+  // a process's first calls take a tenth of a second and more to be sent: too long for a window of seconds
   await Effect.runPromise(Effect.provide(work(16), client))
   const warm = models.calls.length
   const before = scripts(await outside.info("commandstats"))
@@ -77,7 +77,7 @@ it(`four workers run ${scans} scans within the provider's limit: at most three c
 
   expect(await Effect.runPromise(Effect.provide(work(scans), client))).toBe(scans)
   const calls = models.calls.slice(warm)
-  // the first window still has the calls before in it
+  // the first window still contains the calls before
   const since = calls[0]!.at + limit.windowMillis
   const windows = Math.floor((calls.at(-1)!.at - since) / limit.windowMillis)
   const within = calls.filter(({ at }) => at >= since && at < since + windows * limit.windowMillis).length

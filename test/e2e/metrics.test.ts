@@ -1,4 +1,4 @@
-/** Every role's /metrics against the table in docs/operations/metrics.md, which dashboards and alerts are held against: names, types, labels. */
+/** Every role's /metrics against the table in docs/operations/metrics.md: names, types, labels. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { PostgresServer } from "@eco2/core/testing"
 import * as PromQl from "../chart/PromQl.ts"
@@ -9,9 +9,9 @@ import * as EventStream from "../harness/EventStream.ts"
 import * as TokenIssuer from "../harness/TokenIssuer.ts"
 import * as System from "./System.ts"
 
-/** What takes a fault, a limit or an outage that other tests bring about. */
+/** Metrics that appear only after a fault, a limit or an outage, which other tests cause. */
 const notProvoked = [
-  "eco2_image_bytes", // a gauge of what is held just now is there from the first picture on
+  "eco2_image_bytes", // a gauge that appears with the first picture
   "eco2_image_waiting",
   "eco2_restarts_total",
   "eco2_uploads_refused_total",
@@ -59,14 +59,14 @@ describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
     const viewer = await EventStream.open(ann.eventsUrl(job), { headers: ann.headers })
     await ann.finished(job)
     await viewer.ended
-    // a refusal that cannot heal: an attempt that failed, a dead letter, a failed job
+    // a permanent refusal: a failed attempt, a dead letter, a failed job
     system.models.next("vision", { _tag: "Refusal" })
     await ann.finished(await ann.accepted({ image_url: photo }))
     await fetch(`${authz.address}/api/v1/scan`)
     await fetch(`${newsApi.address}/api/v1/info/news`)
     const scraped = () =>
       Promise.all(system.processes.map(async ({ address }) => read(await (await fetch(`${address}/metrics`)).text())))
-    // the savers take five seconds to fill a batch, the collection its own time
+    // the savers take five seconds to fill a batch, and collection takes its time too
     const awaited = ["eco2_rewards_saved_total", "eco2_news_runs_total", "eco2_news_reads_total"]
     scrapes = await until(
       scraped,

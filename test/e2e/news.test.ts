@@ -1,6 +1,6 @@
 /**
- * News as a newcomer and as an operator meet it: a first start shows the sample; with every role a process of its own a
- * worker's death costs no run, operators see the runs and what failed, and readers do not notice that Redis is away.
+ * News for a new user and for an operator: a first start shows the sample; with every role in its own process a worker's death
+ * loses no run, operators see the runs and failures, and readers do not notice that Redis is down.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
@@ -108,7 +108,7 @@ describe.skipIf(!PostgresServer.isInstalled())("news with a process for each rol
       DATABASE_URL: database.url(),
       DATABASE_POOL: "2",
       NEWS_FEEDS: `${outside.url}/feed.xml`,
-      // an operator runs them here, no slot does
+      // an operator runs them here, not a slot
       NEWS_INTERVAL_NAVER: "3650 days",
       NAVER_CLIENT_ID: "id",
       NAVER_CLIENT_SECRET: "not-accepted",
@@ -134,7 +134,7 @@ describe.skipIf(!PostgresServer.isInstalled())("news with a process for each rol
       .filter(({ mailbox }: { mailbox: string }) => mailbox.startsWith("news."))
       .map(({ entries, mailbox }: { mailbox: string; entries: number }) => [mailbox, entries])
 
-  /** Nothing is written into the articles' table until this is released; reading goes on. */
+  /** Locks the articles' table against writes until it is released; reads continue. */
   const locked = async () => {
     const layer = Postgres.layerUrl(database.url(), { pool: 2, timeout: Duration.seconds(60) })
     const run = <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres>) =>
@@ -170,7 +170,7 @@ describe.skipIf(!PostgresServer.isInstalled())("news with a process for each rol
     const first = await system.start("news-worker", env)
     const unlock = await locked()
     const { job_id } = await eco2("schedules", "run", "news-rss")
-    // operators see the run, and where it stands
+    // operators see the run and its stage
     const stuck = await until(
       () => eco2("jobs", "show", job_id),
       ({ stage, state }) => stage === "store" && state === "running",

@@ -1,7 +1,7 @@
 /**
- * Live progress through nginx with deploy/nginx/eco2.conf. That nothing is held back is shown without a clock: the model
- * answers only once the viewer behind nginx has seen the last event before its answer. How long an event takes through it
- * is measured beside: two viewers of one job, one of them through nginx.
+ * Live progress through nginx with deploy/nginx/eco2.conf. Without a clock it is shown that nothing is held back: the model
+ * answers only after the viewer behind nginx has seen the event before its answer. The delay of an event is measured too: two
+ * viewers of one job, one of them through nginx.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { client } from "../gateway/ScanClient.ts"
@@ -13,13 +13,13 @@ import type { Process } from "../harness/Process.ts"
 import * as System from "./System.ts"
 
 const own = { headers: { "x-user-id": "ann" } }
-/** Longer than any of it takes, shorter than a keepalive comes: none pushes out what was held back. */
+/** Longer than any of it takes and shorter than a keepalive, so that no keepalive flushes a buffer. */
 const patience = { timeout: 14_000 }
 const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
 const started = (stage: string) => (event: EventStream.Event) =>
   event.event === stage && event.data.status === "started"
 
-/** A promise, and who keeps it. */
+/** A promise, and the function that resolves it. */
 const latch = () => {
   let open = () => {}
   const opened = new Promise<void>((resolve) => {
@@ -50,7 +50,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     await system.stop()
   })
 
-  /** A job whose model answers when told to. */
+  /** A job whose model answers when the test says so. */
   const held = async () => {
     const [vision, answer] = [latch(), latch()]
     system.models.next("vision", { _tag: "Held", until: vision.opened })
@@ -69,7 +69,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     return { ...stream, encoding: null }
   }
 
-  /** Each model answers only after the viewer has seen that it was asked: one that is held back waits for ever. */
+  /** Each model call is answered only after the viewer has seen its stage start: a buffered event blocks for ever. */
   const seesEachBeforeTheNext = async (address: string, open: Open) => {
     const { answer, id, vision } = await held()
     const viewer = await open(client({ address }, "ann").eventsUrl(id))
@@ -89,7 +89,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     await seesEachBeforeTheNext(addressOf(await front()), open)
   })
 
-  /** What nginx makes of HTTP/1.0, which it speaks to gateways unless told: it waits for 4 KiB, where chunks are passed on. */
+  /** With HTTP/1.0, nginx's default towards gateways, it waits for 4 KiB; with HTTP/1.1 it passes chunks on. */
   const oldHttp = { "proxy_http_version 1.1;": "" }
   const gzipAll = { "gzip_types ": "gzip_min_length 1; gzip_types text/event-stream " }
 
@@ -119,7 +119,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     })
     const { answer, id, vision } = await held()
     const beside = await http1(direct.eventsUrl(id))
-    // not even the head of the response is passed on
+    // not even the response's head is passed on
     const opening = http1(client(proxy, "ann").eventsUrl(id))
     const viewers = async () => {
       const counts = await Promise.all(gateways.map((gateway) => metric(gateway, "eco2_viewers")))
@@ -152,7 +152,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
       const [beside, ...through] = viewers.map(({ arrivals, events }) =>
         arrivals.filter((_, at) => events[at]?.event !== "keepalive")
       )
-      // the first are history, and come with the opening
+      // the first ones are history and come when the stream opens
       for (const viewer of through) for (let at = 2; at < all.length; at++) later.push(viewer[at]! - beside![at]!)
     }
     system.models.reset()
@@ -161,7 +161,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     process.stdout.write(
       `through nginx, against without it: ${sorted.length} events, p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms\n`
     )
-    // held back, most would be late, by as long as the next stage takes and more; the worst is told, not judged
+    // with a buffer most would be late, by at least the time of the next stage; the maximum is printed, not judged
     expect(sorted[Math.floor(0.9 * sorted.length)]).toBeLessThan(200)
   })
 
@@ -179,7 +179,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     answer.open()
     expect(await viewer.ended).toBe("ended")
     expect(EventStream.seqs(viewer.events)).toEqual(all)
-    // KEEPALIVE is 15 seconds at most
+    // KEEPALIVE is at most 15 seconds
     const limit = Number(/proxy_read_timeout (\d+)s;/.exec(Nginx.settings)?.[1])
     expect(limit).toBe(300)
     expect(limit).toBeGreaterThan(2 * 15)

@@ -1,6 +1,6 @@
 /**
  * A rolling update under load: workers and gateways of one version beside those of the next, which is the image with another
- * prompt, so that every model call says which version made it. The old ones get a SIGTERM each, as an orchestrator sends it.
+ * prompt, so that every model call shows its version. The old ones get a SIGTERM each, as from an orchestrator.
  */
 import { afterEach, describe, expect, it } from "vitest"
 import { appendFileSync } from "node:fs"
@@ -24,7 +24,7 @@ const whole = [
   ...["vision", "rule", "answer", "reward"].flatMap((stage) => [`${stage}/started`, `${stage}/completed`]),
   "done/completed"
 ]
-/** Scans under way at any time. */
+/** Scans in work at any time. */
 const users = 20
 const mark = "This is version 2."
 
@@ -33,7 +33,7 @@ const scanOf = ({ body }: Call) => /scan number \d+/.exec(JSON.stringify(body))?
 
 describe("a rolling update", () => {
   it("A5 J1 J2 J4 a rolling update loses no job, repeats no model call, and shows every viewer each seq once, up to done", async () => {
-    // whatever waited for a lease would wait longer than the test may
+    // work that waited for a lease would exceed the test's time limit
     system = await System.start({ LEASE: "10 minutes", SHUTDOWN_GRACE: "15 seconds" })
     const { models } = system
     models.setLatency("vision", 200)
@@ -52,7 +52,7 @@ describe("a rolling update", () => {
       system.start("scan-worker")
     ])
 
-    /** Where new requests go, as a Service's list of those that are ready. */
+    /** The targets of new requests, like a Service's list of ready pods. */
     let door: Process = oldGateway
     let isOver = false
     let scans = 0
@@ -66,14 +66,14 @@ describe("a rolling update", () => {
         const scan = `scan number ${++scans}`
         const at = () => client(door, user)
         const submit = () => at().accepted({ image_url: photo, user_input: scan }, { "x-idempotency-key": scan })
-        // the connection may be one that is just being closed: the key makes the second the same scan
+        // the connection may be closing: with the same key the second request is the same scan
         const id = await submit().catch(submit)
         const events = await EventStream.watch(() => at().eventsUrl(id), { headers: at().headers })
         ended.push({ scan, id, events })
       }
     }
     const using = Array.from({ length: users }, (_, i) => use(`user-${i}`))
-    /** The next call that is so. */
+    /** The next call that fits. */
     const call = async (fits: (call: Call) => boolean): Promise<Call> => {
       for (let n = models.calls.length + 1; ; n++) {
         const arrived = await models.waitForCall(n)
@@ -89,7 +89,7 @@ describe("a rolling update", () => {
     ])
     await call((arrived) => versionOf(arrived) === 2 && arrived.kind === "answer")
     for (const worker of oldWorkers) {
-      // it, or the other, is in the middle of one
+      // one of the two is in the middle of a call
       await call((arrived) => versionOf(arrived) === 1 && arrived.kind === "vision")
       expect(await worker.stop()).toEqual({ code: 0, signal: null })
     }
@@ -106,14 +106,14 @@ describe("a rolling update", () => {
     for (const { events } of ended) expect(EventStream.seqs(events)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     for (const { events } of ended) {
       const result = events.at(-1)?.data.result
-      // each of the four stages was begun once
+      // each of the four stages was started once
       expect([field(result, "status"), field(field(result, "metadata"), "attempts")]).toEqual(["completed", 4])
     }
     const asked = models.calls.map((one) => `${scanOf(one)}: ${one.kind}`)
     expect(asked.toSorted()).toEqual(ended.flatMap(({ scan }) => [`${scan}: vision`, `${scan}: answer`]).toSorted())
     expect(models.calls.filter(({ aborted }) => aborted)).toEqual([])
 
-    // both versions worked, on the same scans even, and since the old workers ended the new ones alone
+    // both versions worked, also on the same scans, and after the old workers had ended the new ones alone
     const versions = new Map<string, Set<number>>()
     for (const one of models.calls) {
       const scan = scanOf(one)

@@ -1,4 +1,4 @@
-/** `npm start` as a newcomer meets it: one line when it is ready, nothing left when it ends, nothing lost in between. */
+/** `npm start` for a new user: one line when it is ready, no process left when it ends, nothing lost in between. */
 import { afterEach, describe, expect, it } from "vitest"
 import { mkdtempSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { connect, createServer } from "node:net"
@@ -14,17 +14,17 @@ import * as Process from "../harness/Process.ts"
 
 const ready = /^Eco² is ready at (http:\S+)$/
 const quick = { SIMULATED_VISION_MS: "0", SIMULATED_ANSWER_MS: "0" }
-/** No answer within the life of a test. */
+/** A model call without an answer within the test. */
 const stuck = { SIMULATED_VISION_MS: "600000" }
 
 const folders: Array<string> = []
-/** A newcomer's: empty. */
+/** An empty state folder. */
 const state = () => {
   const folder = mkdtempSync(join(tmpdir(), "eco2 start "))
   folders.push(folder)
   return folder
 }
-/** One in which the database has been started before. */
+/** A state folder in which the database has been started before. */
 const used = async () => {
   const folder = state()
   await EmbeddedFolder.place(join(folder, "postgres"))
@@ -48,7 +48,7 @@ const submitStuck = async (serving: { readonly address: string }) => {
   const scan = client(serving)
   const id = await scan.accepted()
   const stream = await EventStream.open(scan.eventsUrl(id), { headers: scan.headers })
-  // left open: a viewer must not hold the end up
+  // left open: a viewer must not delay the end
   await stream.waitFor(({ event }) => event === "vision")
   return id
 }
@@ -56,7 +56,7 @@ const submitStuck = async (serving: { readonly address: string }) => {
 const statusOf = async (serving: { readonly address: string }, id: string) =>
   field((await client(serving).finished(id)).body, "status")
 
-/** Left-behind processes are found in /proc. */
+/** Finds left-behind processes in /proc. */
 const notLinux = process.platform !== "linux"
 
 describe.skipIf(notLinux)("npm start", () => {
@@ -72,7 +72,7 @@ describe.skipIf(notLinux)("npm start", () => {
     const members = NpmScript.membersOf(folder).map(({ command }) => command)
     expect(members.filter((command) => /redis-server|valkey-server/.test(command))).toHaveLength(1)
     expect(members.filter((command) => command.includes("embeddedPostgres"))).toHaveLength(1)
-    // reading waits for a database that starts, a little: it takes seconds the first time
+    // reads wait a while for a database that starts, which takes seconds the first time
     const ann = client(first)
     const earned = field(field(before.body, "reward"), "name")
     expect(earned).toEqual(expect.any(String))
@@ -84,7 +84,7 @@ describe.skipIf(notLinux)("npm start", () => {
     expect(mine.status).toBe(200)
     first.interrupt()
     const exit = await first.exited
-    // npm itself may report the signal it was sent with its group
+    // npm itself may report the signal that its group received
     expect([0, 130]).toContain(exit.code)
     expect(NpmScript.membersOf(folder)).toEqual([])
     const plain = first.stdout.filter((line) => !/^\{|^>|^$/.test(line))
@@ -118,7 +118,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     const id = await submitStuck(first)
     await first.kill9()
     const left = () => NpmScript.membersOf(folder).map(({ command }) => command)
-    // the database ends with whoever started it, its Redis stays behind
+    // the database ends with its owner, the Redis stays behind
     await expect.poll(left, { interval: 20, timeout: 15_000 }).toEqual([expect.stringMatching(/redis|valkey/)])
     const second = await Process.start("all", { ECO2_STATE: folder, ...quick, ...lease })
     expect(await statusOf(second, id)).toBe("completed")
@@ -210,7 +210,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     await submitStuck(start)
     start.signal("SIGTERM")
     await start.waitForLog(({ msg }) => String(msg).startsWith("stopping"))
-    // as an impatient person does
+    // as an impatient user does
     const again = setInterval(() => start.signal("SIGTERM"), 100)
     const exit = await start.exited
     clearInterval(again)
@@ -219,7 +219,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
   })
 })
 
-/** Whether somebody listens on this port. */
+/** Whether a server listens on this port. */
 const listens = (port: number) =>
   new Promise<boolean>((resolve) => {
     const socket = connect(port, "127.0.0.1")

@@ -1,4 +1,4 @@
-/** Workers that are killed or stopped in the middle of a model call: what is done is kept, what was begun goes to another. */
+/** Workers that are killed or stopped during a model call: finished work is kept, begun work moves to another worker. */
 import { Fence } from "@eco2/core"
 import { afterEach, describe, expect, it } from "vitest"
 import { client, field } from "../gateway/ScanClient.ts"
@@ -19,7 +19,7 @@ const whole = [
 ]
 const photo = { image_url: "https://images.example.com/bottle.jpg" }
 
-/** Workers told apart by their key: a model call says who made it. */
+/** Workers with different keys, so that a model call shows its worker. */
 const workers = (names: ReadonlyArray<string>): Promise<ReadonlyMap<string, Process>> =>
   Promise.all(
     names.map(async (name) => [name, await system.start("scan-worker", { OPENAI_API_KEY: `sk-${name}` })] as const)
@@ -32,11 +32,11 @@ const begunTimes = async (id: string) => {
   return [fence?.attempts, fence?.deliveries]
 }
 
-/** A job whose `nth` model call hangs, watched from its start; answers when the call has come. */
+/** A job whose `nth` model call hangs, watched from its start; resolves when the call has arrived. */
 const hanging = async (ann: Client, nth: number) => {
   const id = await ann.accepted(photo)
   const seen = EventStream.watch(ann.eventsUrl(id), own)
-  // a test that fails before it looks must fail for its own reason only
+  // a test that fails earlier must report its own reason
   seen.catch(() => undefined)
   return { id, seen, holder: callerOf(await system.models.waitForCall(nth)) }
 }
@@ -66,7 +66,7 @@ describe("a worker killed in the middle of an answer", () => {
 
 describe("a worker that stops", () => {
   it("A5 a worker that stops hands unfinished scans back at once with their attempts, and exits with 0", async () => {
-    // whoever waited for a lease would wait a minute
+    // waiting for a lease would take a minute
     system = await System.start({ LEASE: "60 seconds" })
     const gateway = await system.start("gateway")
     const fleet = await workers(["a", "b"])

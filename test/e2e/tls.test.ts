@@ -26,7 +26,7 @@ const certify = (folder: string, name: string) => {
   return { ca: at("ca.crt"), key: at("key"), certificate: at("crt") }
 }
 
-/** Null where it can be tried here, else what is missing. */
+/** Null if it can be tested here, else what is missing. */
 const missing = await (async () => {
   if (spawnSync("openssl", ["version"]).error !== undefined) return "openssl is not installed"
   const probe = await RedisServer.start({ args: ["--tls-port", "0"] }).catch(() => null)

@@ -1,4 +1,4 @@
-/** Many viewers of one gateway process, and one whose system lets it have few sockets. */
+/** Many viewers of one gateway process, and a gateway whose system allows few sockets. */
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -29,7 +29,7 @@ describe("many viewers of one gateway", () => {
       expect(EventStream.seqs(stream.events)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
     }
     expect((await gateway.stop()).code).toBe(0)
-    // a later scan stays open, and its streams with it
+    // a later scan stays open, with its streams
     await worker.stop()
   })
 

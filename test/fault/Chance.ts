@@ -1,6 +1,6 @@
 /**
- * Chance: every decision of a run, by its seed and what it is about, so that the same seed decides the same whatever the
- * order of events.
+ * Chance: every random decision of a run, determined by its seed and its subject, so that the same seed decides the same in
+ * whatever order events come.
  */
 import { createHash } from "node:crypto"
 

@@ -1,6 +1,6 @@
 /**
- * Child: a process of the fault suite, started again under its place as often as the plan kills it. What it says is heard
- * line by line. (harness/Process.ts starts the product's roles; these programs are the suite's own.)
+ * Child: a process of the fault suite, restarted in its place whenever the plan kills it. Its output is read line by line.
+ * (harness/Process.ts starts the product's roles; these programs belong to the suite.)
  */
 import { spawn } from "node:child_process"
 import { existsSync } from "node:fs"

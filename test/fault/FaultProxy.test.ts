@@ -1,11 +1,11 @@
-/** FaultProxy breaks one process's connections and nobody else's, in each of its ways. */
+/** FaultProxy disturbs one process's connections and no others, in each of its ways. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
 import { FaultProxy } from "@eco2/core/testing"
 import { once } from "node:events"
 import { connect, createServer } from "node:net"
 import type { Server, Socket } from "node:net"
 
-/** Says back what it hears, and remembers it. */
+/** Echoes what it receives, and records it. */
 let server: Server
 let heard: Array<string>
 let arrival: () => void = () => undefined

@@ -1,7 +1,7 @@
 /**
- * Fleet: the processes of a run in their places (workers, submitter, gateway), each behind a proxy of its own, around one
- * Redis that writes every command to disk; and the verbs that break them. Every disturbance is written down with its times:
- * the verification asks what may explain a second call.
+ * Fleet: the processes of a run in their places (workers, submitter, gateway), each behind a proxy of its own, around one Redis
+ * that syncs every command to disk; and the faults that disturb them. Every disturbance is recorded with its times, because the
+ * verification checks whether one explains a second call.
  */
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import { setTimeout as delay } from "node:timers/promises"
@@ -23,7 +23,7 @@ export interface Options {
   readonly leaseMillis: number
   readonly modelUrl: string
   readonly settings: Readonly<Record<string, string>>
-  /** The submitter's environment when it is started now. */
+  /** The submitter's environment for a start now. */
   readonly submitter: () => Readonly<Record<string, string>>
   readonly heard: (place: string, line: Line) => void
 }
@@ -34,17 +34,17 @@ interface Place {
   readonly launch: () => Promise<void>
   child: Child.Child | undefined
   address: string
-  /** One fault at a time. */
+  /** Runs one fault at a time. */
   turn: Promise<void>
 }
 
 export interface Fleet {
   readonly redis: RedisServer.RedisServer
-  /** A look at Redis from outside. */
+  /** A client of Redis from outside. */
   readonly outside: Redis
   readonly disturbances: ReadonlyArray<Disturbance>
   readonly exitCodes: ReadonlyArray<{ readonly place: string; readonly code: number | null }>
-  /** Where the gateway serves now. */
+  /** The gateway's current address. */
   readonly gateway: () => string
   readonly start: () => Promise<void>
   readonly startSubmitter: () => Promise<void>
@@ -126,7 +126,7 @@ export const make = async (options: Options): Promise<Fleet> => {
   )
   const submitter = await addPlace("submitter", entries.submitter, options.submitter, false)
 
-  /** After what is under way at this place. */
+  /** Runs after the work under way at this place. */
   const inTurn = (place: Place, work: () => Promise<void>): Promise<void> => {
     const turn = place.turn.then(work)
     place.turn = turn.catch(() => undefined)
@@ -149,7 +149,7 @@ export const make = async (options: Options): Promise<Fleet> => {
     else if (kind === "slow") proxy.slow(byMillis)
     else proxy.mute()
     await delay(forMillis)
-    // the answers kept back are lost with their connections
+    // the withheld answers are lost with their connections
     if (kind === "mute") proxy.cut()
     proxy.heal()
   }
@@ -161,7 +161,7 @@ export const make = async (options: Options): Promise<Fleet> => {
     try {
       for (let i = 0; i < 1_000; i++) await outside.append(filler, piece)
     } catch {
-      // full: what it holds by now is what it can hold
+      // full: it holds as much as it can
     }
     await delay(forMillis)
     await outside.config("SET", "maxmemory", "0")
@@ -211,7 +211,7 @@ export const make = async (options: Options): Promise<Fleet> => {
       return inTurn(place, () =>
         disturb(place.name, fault.kind, async () => {
           if (fault.kind === "kill") {
-            // nothing left to submit: there is nobody to kill
+            // nothing left to submit: there is no process to kill
             if (place === submitter && (await Promise.race([place.child?.exited, delay(0, "living")])) !== "living")
               return
             return replace(place, "SIGKILL", fault.forMillis)

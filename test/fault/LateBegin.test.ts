@@ -1,6 +1,6 @@
 /**
- * What the fault suite found, played by hand: a process frozen with a read under way begins what it read only after it was
- * declared dead, when the entries are in another's hands and in work there.
+ * A case found by the fault suite, played by hand: a process freezes during a read, is declared dead, and begins what it read
+ * only after another process has taken over the entries and works on them.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"

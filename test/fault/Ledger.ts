@@ -1,6 +1,6 @@
 /**
- * Ledger: the model server of the fault suite, and its book: every call with its times and how it ended. Answers slowly,
- * now and then very slowly, sometimes with errors that heal; the seed decides which call gets what.
+ * Ledger: the model server of the fault suite, with a ledger of every call, its times and its outcome. It answers slowly,
+ * sometimes very slowly, sometimes with transient errors; the seed decides for each call.
  */
 import { Schema } from "effect"
 import { createServer } from "node:http"
@@ -18,7 +18,7 @@ const Asked = Schema.fromJsonString(
   })
 )
 
-/** answered: 200 · busy, limited, refused: an injected failure · aborted: the caller went away first · open: not over. */
+/** answered: 200 · busy, limited, refused: an injected failure · aborted: the caller disconnected first · open: not over. */
 export type Outcome = "answered" | "busy" | "limited" | "refused" | "aborted" | "open"
 
 export interface Call extends Schema.Schema.Type<typeof Asked> {

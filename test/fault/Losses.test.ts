@@ -1,6 +1,6 @@
 /**
- * The parts of `npm run test:loss`, and one kill of each mode that is quick to set up: so that the script still measures
- * what docs/operations/redis.md says it measured.
+ * The parts of `npm run test:loss`, and one kill of each mode that is quick to set up, so that the script still measures what
+ * docs/operations/redis.md describes.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schema } from "effect"
@@ -77,7 +77,7 @@ describe("SyncTrace", () => {
       writeFileSync(join(made, "trace"), [...lines, ...after].join("\n"))
       expect(yield* trace.cut(10)).toBe(5)
       expect(statSync(file).size).toBe(7)
-      // the same trace again: the file has fewer bytes than it tells of
+      // the same trace again: the file has fewer bytes than the trace shows
       const refusal = yield* Effect.flip(trace.cut(10))
       expect(refusal.message).toContain("tells of 12 bytes (0 more under way), the file has 7")
       expect(statSync(file).size).toBe(7)
@@ -145,7 +145,7 @@ describe("Losses.kill", () => {
         const { scan, send } = Context.get(yield* Layer.build(RedisClient.layerUrl(url)), RedisClient.RedisClient)
         const [timers = ""] = yield* scan("*:timers")
         yield* send("ZPOPMIN", timers)
-        // of another partition: one thing missing on each side would even out
+        // of another partition: one missing thing on each side would balance out
         const elsewhere = (yield* scan("*:mailbox:*")).find((key) => !key.startsWith(timers.replace(/:timers$/, "")))!
         const [entry] = Schema.decodeUnknownSync(Entries)(yield* send("XRANGE", elsewhere, "-", "+", "COUNT", 1))
         yield* send("XDEL", elsewhere, entry![0])
@@ -165,7 +165,7 @@ describe("Losses.kill", () => {
     })
   )
 
-  // the first write is synced at once, the next a second later: what came between is in the page cache alone
+  // the first write is synced at once, the next a second later: writes in between are in the page cache alone
   it.live.skipIf(obstacle !== null)(
     "J3 Redis with a sync a second loses the jobs since the last sync at a power loss, each of them whole",
     () =>

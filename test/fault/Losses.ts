@@ -1,8 +1,8 @@
 /**
- * Losses: which acknowledged submits a Redis no longer has after its master died. One kill: jobs are submitted through the
- * API of core by many fibers at once, the master dies in the middle of it, and every id that was answered for is looked up
- * in what came back (J1 holds only as long as Redis keeps its data: this is how far it does).
- * Neighbours: RedisMode sets up, kills and brings back; loss.ts repeats and prints.
+ * Losses: counts acknowledged submits that a Redis has lost after its master died. One kill: many fibers submit jobs through
+ * core's API, the master dies meanwhile, and every acknowledged id is looked up in the recovered Redis (J1 holds only as long as
+ * Redis keeps its data; this measures how far it does).
+ * See also: RedisMode (sets up, kills and recovers), loss.ts (repeats and prints).
  */
 import { Client, CoreConfig, Job, Pipeline } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
@@ -21,7 +21,7 @@ export interface Options {
   readonly death: Death
   readonly seed: number
   readonly round: number
-  /** The master dies so long after the first submit, and not before so many were acknowledged. */
+  /** The master dies this long after the first submit, and not before this many were acknowledged. */
   readonly afterMillis: number
   readonly afterAcknowledged: number
 }
@@ -32,25 +32,25 @@ export interface Loss {
   readonly lost: number
   /** From the acknowledgement of the earliest lost job to the kill. */
   readonly reachMillis: number
-  /** Jobs of which a part is there, and entries without a timer: a script's writes must come back together or not at all (J3). */
+  /** Jobs stored in part, and entries without a timer: a script's writes must survive together or not at all (J3). */
   readonly torn: number
   readonly perSecond: number
 }
 
-/** A client of its own, gone with the effect. */
+/** A client that closes with the effect. */
 const client = (url: string) =>
   Layer.fresh(Client.layer.pipe(Layer.provideMerge(RedisClient.layerUrl(url)), Layer.provide(CoreConfig.layerWith({}))))
 
 const decodeInt = Schema.decodeUnknownEffect(Schema.Int)
 
-/** Submits until the master is dead; answers who was acknowledged when. */
+/** Submits until the master is dead; returns when each submit was acknowledged. */
 const submitThrough = Effect.fnUntraced(function* (options: Options, kill: Effect.Effect<void>) {
   const { mode, seed } = options
   const redis = yield* RedisClient.RedisClient
   const acknowledged = new Map<Job.JobId, number>()
   const enough = yield* Latch.make(options.afterAcknowledged === 0)
   let killedAt = Infinity
-  // a connection made anew reaches another master, and a WAIT on it confirms what nobody has
+  // after a reconnect a WAIT confirms nothing, because the new connection may reach another master
   const sameConnection = () => redis.reconnects() === 0
   const confirmed = mode.waits
     ? redis.send("WAIT", 1, waitMillis).pipe(
@@ -72,7 +72,7 @@ const submitThrough = Effect.fnUntraced(function* (options: Options, kill: Effec
         yield* Effect.sleep(chance(seed, "pause", options.round, n) * pauseMillis)
       }
     }).pipe(
-      // no answer any more: expected of a dead master, and of no other
+      // no answer is expected of a dead master, and of no other
       Effect.catchTag("RedisUnavailable", (error) => (killedAt === Infinity ? Effect.fail(error) : Effect.void))
     )
   const since = performance.now()
@@ -87,7 +87,7 @@ const submitThrough = Effect.fnUntraced(function* (options: Options, kill: Effec
   return { acknowledged, killedAt, perSecond: (acknowledged.size / (killedAt - since)) * 1000 }
 })
 
-/** The ids that are not there, and how many are there in part. */
+/** The ids that are lost, and how many are there in part. */
 const lookUp = Effect.fnUntraced(function* (ids: Iterable<Job.JobId>) {
   const redis = yield* RedisClient.RedisClient
   const { of, partitions } = yield* Keyspace
@@ -113,7 +113,7 @@ const lookUp = Effect.fnUntraced(function* (ids: Iterable<Job.JobId>) {
   return { lost, torn }
 })
 
-/** Sets a mode up, kills its master once, and counts. */
+/** Sets up a mode, kills its master once, and counts. */
 export const kill = (options: Options) =>
   Effect.gen(function* () {
     const standing = yield* options.mode.stand(options.death)
@@ -130,7 +130,7 @@ export const kill = (options: Options) =>
     } satisfies Loss
   }).pipe(
     Effect.scoped,
-    // a lost connection is the point of it
+    // lost connections are expected here
     Effect.provideService(References.MinimumLogLevel, "None"),
     Effect.timeout("60 seconds")
   )
@@ -139,7 +139,7 @@ const grouped = (count: number) => String(count).replace(/\B(?=(\d{3})+$)/g, ","
 const inWords = (millis: number) =>
   millis >= 995 ? `${(millis / 1000).toFixed(2)} s` : `${millis < 10 ? millis.toFixed(1) : millis.toFixed(0)} ms`
 
-/** Three cells of the table: lost of acknowledged, lost a kill (median / worst), reaching back at most. */
+/** Three cells of the table: lost of acknowledged, lost a kill (median / worst), age of the oldest lost job. */
 export const cells = (kills: ReadonlyArray<Loss>): ReadonlyArray<string> => {
   if (kills.length === 0) return ["-", "-", "-"]
   const sum = (of: (loss: Loss) => number) => kills.reduce((total, loss) => total + of(loss), 0)
@@ -157,7 +157,7 @@ export const cells = (kills: ReadonlyArray<Loss>): ReadonlyArray<string> => {
 
 const row = (words: ReadonlyArray<string>) => `| ${words.join(" | ")} |`
 
-/** A Markdown table; a power loss nobody could see is a dash. */
+/** A Markdown table; a power loss that could not be measured is a dash. */
 export const table = (
   results: ReadonlyArray<{ readonly mode: string; readonly byDeath: Readonly<Record<Death, ReadonlyArray<Loss>>> }>
 ): ReadonlyArray<string> => {

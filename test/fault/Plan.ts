@@ -1,13 +1,13 @@
 /**
- * Plan: which faults a run injects, when and on whom: decided before it starts, by its seed alone.
+ * Plan: the faults that a run injects, with their times and victims, decided before the run by its seed alone.
  */
 import { between, chance, pick } from "./Chance.ts"
 
 /**
- * kill: SIGKILL, then another process in its place · freeze: SIGSTOP, later SIGCONT · cut: connections reset, at once back ·
+ * kill: SIGKILL, then another process in its place · freeze: SIGSTOP, later SIGCONT · cut: connections are reset once ·
  * refuse: reset and refused for a while · silence: nothing passes for a while · mute: requests pass, their answers are
- * lost · slow: every piece delayed · rolling: SIGTERM to one worker after another, each replaced · redis-restart, redis-kill:
- * SIGTERM, SIGKILL to Redis, then started again on its AOF · redis-full: filled to maxmemory, later freed
+ * lost · slow: every chunk is delayed · rolling: SIGTERM to one worker after another, each replaced · redis-restart, redis-kill:
+ * SIGTERM, SIGKILL to Redis, then a restart on its AOF · redis-full: filled to maxmemory, later freed
  */
 export const kinds = [
   "kill",
@@ -28,14 +28,14 @@ export interface Fault {
   readonly kind: Kind
   /** Milliseconds after the first submit. */
   readonly atMillis: number
-  /** A place: `worker-0`, …, `submitter`, `gateway`; "" where the fault is everybody's. */
+  /** A place: `worker-0`, …, `submitter`, `gateway`; "" if the fault affects all. */
   readonly victim: string
   readonly forMillis: number
-  /** slow: milliseconds a piece. */
+  /** slow: milliseconds of delay for each chunk. */
   readonly byMillis: number
 }
 
-/** Longest of each kind, milliseconds; beyond two leases, so that some outlive a lease and some do not. */
+/** The longest duration of each kind, milliseconds; beyond two leases, so that some outlast a lease and some do not. */
 const longest: Record<Kind, number> = {
   kill: 1_000,
   freeze: 3_000,
@@ -49,13 +49,13 @@ const longest: Record<Kind, number> = {
   "redis-kill": 0,
   "redis-full": 2_000
 }
-/** The dear ones come less often once each kind has come. */
+/** Weights after each kind has occurred once: expensive kinds are rarer. */
 const often: readonly [Kind, ...ReadonlyArray<Kind>] = [
   ...(["kill", "kill", "kill", "freeze", "freeze", "freeze", "cut", "cut", "refuse", "silence", "silence"] as const),
   ...(["mute", "mute", "slow", "rolling", "redis-restart", "redis-kill", "redis-full"] as const)
 ]
 
-/** Faults over `spanMillis`, one every `everyMillis` on average, each kind once at least; in order of time. */
+/** Faults over `spanMillis`, one every `everyMillis` on average, each kind at least once; sorted by time. */
 export const make = (options: {
   readonly seed: number
   readonly spanMillis: number
@@ -70,7 +70,7 @@ export const make = (options: {
     const whose = chance(seed, "whose", i)
     const worker = `worker-${Math.floor(chance(seed, "worker", i) * workers)}`
     const everybody = kind.startsWith("redis-") || kind === "rolling"
-    // a submitter is not frozen: nobody waits for it, and its work is taken up where it stands
+    // freezing a submitter tests nothing: nobody waits for it, and its work resumes where it was
     const other = whose < 0.75 ? worker : whose < 0.88 && kind !== "freeze" ? "submitter" : "gateway"
     return {
       kind,

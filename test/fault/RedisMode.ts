@@ -1,8 +1,8 @@
 /**
- * RedisMode: the ways to run Redis whose losses are told apart: how each is set up, how its master dies, and where what
- * outlived the death is found. All servers of one kill are new and end with the scope.
- *   - process kill: SIGKILL; the machine goes on, so page cache and socket buffers still get where they were going
- *   - power loss: the append-only file is cut back to its last sync (SyncTrace); the link to a replica breaks with what it held
+ * RedisMode: ways to run Redis that differ in what they lose: how each is set up, how its master dies, and where the surviving
+ * data is read. All servers of one kill are new and end with the scope.
+ *   - process kill: SIGKILL; the machine keeps running, so page cache and socket buffers still reach their targets
+ *   - power loss: the append-only file is truncated to its last sync (SyncTrace); the link to a replica loses what it held
  */
 import { RedisError } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -19,7 +19,7 @@ import * as SyncTrace from "./SyncTrace.ts"
 export const deaths = ["process kill", "power loss"] as const
 export type Death = (typeof deaths)[number]
 
-/** What was waited for did not come about in time. */
+/** The awaited state did not come in time. */
 export class NeverCame extends Schema.TaggedError<NeverCame>()("NeverCame", {
   what: Schema.String,
   seen: Schema.String
@@ -36,31 +36,31 @@ export type Failure =
   | SyncTrace.TraceUnusable
   | NeverCame
 
-/** One set-up, ready for its only death. */
+/** One set-up, to be killed once. */
 export interface Standing {
   /** Where jobs are submitted. */
   readonly url: string
-  /** The signal is sent when this is run, not later; settles when the master is dead. */
+  /** Sends the signal when run; completes when the master is dead. */
   readonly kill: Effect.Effect<void>
-  /** Brings back what this mode has, once the master is dead; the URL under which it is read. */
+  /** Recovers what this mode can, once the master is dead; returns the URL to read it at. */
   readonly comeBack: Effect.Effect<string, Failure, Scope.Scope>
 }
 
 export interface RedisMode {
   readonly name: string
-  /** The submitter asks (WAIT 1) for a replica's word before it counts a submit as acknowledged. */
+  /** The submitter waits for a replica (WAIT 1) before it counts a submit as acknowledged. */
   readonly waits: boolean
-  /** Whether this death can be seen only where processes may be traced. */
+  /** Whether measuring this death needs permission to trace processes. */
   readonly traced: (death: Death) => boolean
   readonly stand: (death: Death) => Effect.Effect<Standing, Failure, Scope.Scope>
 }
 
-/** Rewriting would begin a new file, and the trace knows one. */
+/** Without rewriting, because the trace knows one file only. */
 const appendOnly = (sync: "everysec" | "always") =>
   ["--appendonly", "yes", "--appendfsync", sync, "--auto-aof-rewrite-percentage", "0"] as const
-/** A disk that others use too. */
+/** For a disk that is shared. */
 const slowSyncMillis = 300
-/** One way; the wire of one zone, or two that are near. */
+/** One-way latency, as within one zone, or between two near ones. */
 const linkMillis = 1
 
 const temporaryFolder = Effect.acquireRelease(
@@ -68,7 +68,7 @@ const temporaryFolder = Effect.acquireRelease(
   (folder) => Effect.sync(() => rmSync(folder, { recursive: true, force: true }))
 )
 
-/** A look repeated until it shows what is wanted. */
+/** Repeats a look until it shows the wanted state. */
 const until = <E, R>(
   what: string,
   look: Effect.Effect<string, E, R>,
@@ -92,7 +92,7 @@ const asking = (url: string) =>
       Effect.map(send(command, ...args), (reply) => (typeof reply === "string" ? reply : JSON.stringify(reply)))
   })
 
-/** One server and its file, if it has one; it is started again on what is left of it. */
+/** One server and its file, if it has one; it is restarted on what remains. */
 const alone = (name: string, persistence: ReadonlyArray<string>, syncMillis = 0): RedisMode => {
   const traced = (death: Death) => persistence.length > 0 && (death === "power loss" || syncMillis > 0)
   return {
@@ -122,7 +122,7 @@ const alone = (name: string, persistence: ReadonlyArray<string>, syncMillis = 0)
   }
 }
 
-/** A master and its replica, both with a file of their own; at a power loss a link of `linkMillis` lies between them. */
+/** A master and its replica, each with its own file; for a power loss, a link of `linkMillis` is between them. */
 const pair = Effect.fnUntraced(function* (death: Death) {
   const args = [...appendOnly("everysec"), "--repl-diskless-sync-delay", "0"]
   const master = yield* RedisServer.scoped({ args })
@@ -154,7 +154,7 @@ const pair = Effect.fnUntraced(function* (death: Death) {
   }
 })
 
-/** The replica is promoted by hand once it has taken in what reached it. */
+/** The replica is promoted by hand after it has applied what reached it. */
 const replicated = (name: string, waits: boolean): RedisMode => ({
   name,
   waits,
@@ -171,7 +171,7 @@ const replicated = (name: string, waits: boolean): RedisMode => ({
     }))
 })
 
-/** One Sentinel: who votes does not change what the replica has. It must not mend the way the replica found its master. */
+/** One Sentinel, because voting does not change what the replica has. It must not repair the replica's link to its master. */
 const startSentinel = Effect.fnUntraced(function* (masterPort: number) {
   const folder = yield* temporaryFolder
   const directory = join(folder, "data")
@@ -188,7 +188,7 @@ const startSentinel = Effect.fnUntraced(function* (masterPort: number) {
   ]
   writeFileSync(conf, `${settings.join("\n")}\n`)
   const program = join(folder, "sentinel")
-  // a Sentinel takes its settings from a file, and does not say when it is ready
+  // a Sentinel reads its settings from a file, and does not report that it is ready
   writeFileSync(
     program,
     `#!/bin/sh\necho Ready to accept connections\nexec '${find(redisServer)}' ${conf} --sentinel\n`,
@@ -200,7 +200,7 @@ const startSentinel = Effect.fnUntraced(function* (masterPort: number) {
   return port
 })
 
-/** The Sentinel finds the master dead and promotes the replica; clients find it by the same URL as before. */
+/** The Sentinel detects the master's death and promotes the replica; clients use the same URL as before. */
 const guarded: RedisMode = {
   name: "Sentinel failover",
   waits: false,

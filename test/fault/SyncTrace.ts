@@ -1,7 +1,7 @@
 /**
- * SyncTrace: what of a file is on the disk and not only in the page cache, seen from outside by strace: the bytes written
- * when the last fdatasync that ended had begun. Killing a process keeps the page cache; cutting the file back to this
- * length is what a power loss would have left at least.
+ * SyncTrace: measures with strace how much of a file is on the disk and not only in the page cache: the bytes written before the
+ * last completed fdatasync began. Killing a process keeps the page cache; truncating the file to this length leaves the least
+ * that a power loss would leave.
  */
 import { Effect, Schedule, Schema } from "effect"
 import { spawnSync } from "node:child_process"
@@ -10,7 +10,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { find, redisServer } from "../../deploy/local/SystemProgram.ts"
 
-/** The trace does not tell what happened to the file: no figure can be taken from it. */
+/** The trace does not show what happened to the file, so no figure can be derived. */
 export class TraceUnusable extends Schema.TaggedError<TraceUnusable>()("TraceUnusable", { reason: Schema.String }) {
   override get message() {
     return `the trace of the append-only file cannot be used: ${this.reason}`
@@ -18,13 +18,13 @@ export class TraceUnusable extends Schema.TaggedError<TraceUnusable>()("TraceUnu
 }
 
 export interface Read {
-  /** Bytes written by calls that had ended. */
+  /** Bytes written by calls that have returned. */
   readonly written: number
-  /** Bytes of these that are surely on the disk. */
+  /** Bytes of these that are certainly on the disk. */
   readonly durable: number
-  /** A write had begun and was not seen to end: up to so many bytes more may be in the file. */
+  /** A write has begun and did not return: the file may have up to this many bytes more. */
   readonly underWay: number
-  /** The process is dead, so nothing comes after. */
+  /** The process is dead, so no call follows. */
   readonly over: boolean
 }
 
@@ -44,7 +44,7 @@ export const read = (lines: Iterable<string>, pid: number): Read => {
     if (call === undefined) continue
     if (begun === "write") writing.set(thread, Number(/, (\d+)(?:\)| <unfinished)/.exec(rest)?.[1] ?? 0))
     else if (begun !== undefined) syncing.set(thread, written)
-    // neither "<unfinished ...>" nor "= ?": the call came back
+    // neither "<unfinished ...>" nor "= ?": the call returned
     const answer = /\) += (-?\d+)/.exec(rest)?.[1]
     if (answer === undefined) continue
     if (call === "write") {
@@ -59,9 +59,9 @@ export const read = (lines: Iterable<string>, pid: number): Read => {
 }
 
 export interface SyncTrace {
-  /** Runs the server under strace with the words it is given; the process keeps its own id (-D: the tracer stands beside it). */
+  /** Runs the server under strace with the given arguments; the process keeps its id (-D: the tracer is a separate process). */
   readonly program: string
-  /** After the process `pid` was killed: cuts the file back to what was on the disk; answers how many bytes that took away. */
+  /** After the process `pid` was killed: truncates the file to what was on the disk; returns the number of bytes removed. */
   readonly cut: (pid: number) => Effect.Effect<number, TraceUnusable>
 }
 
@@ -73,7 +73,7 @@ const writeProgram = (folder: string, file: string, server: string, syncMillis =
   return { program, trace }
 }
 
-/** `folder`: where program and trace go. `file`: absolute, not there yet. `syncMillis`: how much longer each sync takes. */
+/** `folder`: for program and trace. `file`: absolute, does not exist yet. `syncMillis`: how much longer each sync takes. */
 export const make = (folder: string, file: string, syncMillis = 0): SyncTrace => {
   const server = `'${find(redisServer)}'`
   const { program, trace } = writeProgram(folder, file, server, syncMillis)
@@ -99,7 +99,7 @@ export const make = (folder: string, file: string, syncMillis = 0): SyncTrace =>
   }
 }
 
-/** Why this machine cannot trace, or null when it can. */
+/** The reason why this machine cannot trace, or null. */
 export const obstacle = (path: string = process.env.PATH ?? ""): string | null => {
   const folder = mkdtempSync(join(tmpdir(), "eco2-trace-"))
   try {

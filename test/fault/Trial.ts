@@ -1,6 +1,6 @@
 /**
- * Trial: one run of the fault suite: jobs are handed in over a time, faults come by plan all the while, then everything is
- * healed, every job ends, the workers are told to stop, and what is left is verified.
+ * Trial: one run of the fault suite: jobs are submitted over a time while the plan injects faults; then all faults end, every
+ * job finishes, the workers stop, and the remaining state is verified.
  */
 import { Keys } from "@eco2/core/redis"
 import { setTimeout as delay } from "node:timers/promises"
@@ -20,7 +20,7 @@ export interface Options {
   /** How long submitting takes; faults come during this time. */
   readonly spanMillis: number
   readonly faultEveryMillis: number
-  /** Says what happens as it happens. */
+  /** Logs events as they happen. */
   readonly log: (line: string) => void
 }
 
@@ -38,9 +38,9 @@ export interface Report extends Verification.Verdict {
 
 const partitions = 4
 const leaseMillis = 1_000
-/** How long everything may take to end once all is healed and submitted. */
+/** The most time for everything to finish after the last fault and submit. */
 const patienceMillis = 100_000
-/** Every how manieth job is watched. */
+/** One job in this many is watched. */
 const watchedEvery = 6
 
 const jsonOf = (value: unknown): string => (typeof value === "string" ? value : "")
@@ -89,7 +89,7 @@ export const run = async (options: Options): Promise<Report> => {
     }
     if (line.msg === "took over the work of a dead process") {
       takeovers++
-      // the name of the dead begins with its place; it may itself hear of its death much later
+      // a process name begins with its place; the dead process itself may learn of its death much later
       const from = jsonOf(line.process).split(".", 1)[0] ?? ""
       const now = Date.now()
       lostLeases.push({ place: from, kind: "lease lost", from: now - 3 * leaseMillis, to: now })
@@ -97,7 +97,7 @@ export const run = async (options: Options): Promise<Report> => {
     if (line.msg === "lease lost; running work interrupted") {
       leasesLost++
       const now = Date.now()
-      // calls it made just before are still on their way to the ledger
+      // calls it made just before may not have reached the ledger yet
       lostLeases.push({ place, kind: "lease lost", from: now - 2 * leaseMillis, to: now + 250 })
     }
     if (line.level === "error" || line.level === "fatal" || (line.text !== undefined && place !== "submitter")) {
@@ -115,7 +115,7 @@ export const run = async (options: Options): Promise<Report> => {
       PARTITIONS: String(partitions),
       SHUTDOWN_GRACE: "300 millis",
       REDRIVE_INTERVAL: "500 millis",
-      // a fifth of what comes at once: lanes are used
+      // a fifth of the jobs at once, so that lanes are used
       USER_CONCURRENCY: String(Math.max(2, Math.ceil(100 / owners))),
       LOG_LEVEL: "info"
     },
@@ -168,7 +168,7 @@ export const run = async (options: Options): Promise<Report> => {
     const impatience = setTimeout(() => over.abort(), patience.aborted ? 0 : 10_000)
     const seen = await seeing
     clearTimeout(impatience)
-    // the killed are condemned by whoever finds their lease over
+    // killed processes are reaped by whoever finds their lease expired
     const condemned = async () => (await fleet.outside.zcount(Keys.alive, 0, "+inf")) <= options.workers
     while (!(await condemned()) && !patience.aborted) await delay(100)
     await fleet.stopWorkers()

@@ -1,10 +1,10 @@
 /**
- * Verification: what must hold when a run is over and nothing runs any more, checked against Redis as it is, the model's
- * ledger, and what submitters and viewers were told. Each violation names the job.
+ * Verification: the checks after a run, when nothing runs any more, of Redis, the model's ledger, and what submitters and
+ * viewers received. Each violation names the job.
  *   J1 one terminal event a job, none left open   J2 no committed stage called again   J3 all checkpoints of a done job
  *   J4 seqs without holes, live as in the history; viewers saw each once, in order   J6 one job a key
  *   J7 no call begins after a cancel   A1 mailboxes, pending lists, timers, lanes and counts are empty; the dead are condemned
- *   money: no call beyond a job's stages that neither an injected failure nor a disturbance of its caller explains
+ *   money: a call beyond a job's stages must be explained by an injected failure or a disturbance of its caller
  */
 import { JobEvent, Mailbox } from "@eco2/core"
 import { EntryId, Keys } from "@eco2/core/redis"
@@ -24,7 +24,7 @@ export interface Facts {
   readonly fleet: Pick<Fleet, "outside" | "disturbances" | "exitCodes">
   readonly partitions: number
   readonly leaseMillis: number
-  /** Job ids by number, as the submitter was told. */
+  /** Job ids by number, as the submitter received them. */
   readonly accepted: ReadonlyMap<number, ReadonlySet<string>>
   readonly jobs: number
   readonly calls: ReadonlyArray<Call>
@@ -32,7 +32,7 @@ export interface Facts {
   readonly notes: ReadonlyArray<Note>
 }
 
-/** What a process logged of a job, or with warning of anything (`job` ""). */
+/** A log line about a job, or any warning (`job` ""). */
 export interface Note {
   readonly place: string
   readonly at: number
@@ -42,12 +42,12 @@ export interface Note {
 
 export interface Verdict {
   readonly violations: ReadonlyArray<string>
-  /** What befell the jobs of the first violations: events, calls, disturbances of their callers, in order of time. */
+  /** The history of the jobs of the first violations: events, calls, disturbances of their callers, by time. */
   readonly stories: ReadonlyArray<string>
   readonly outcomes: Readonly<Record<string, number>>
-  /** Second calls of a stage, by what explains them. */
+  /** Second calls of a stage, by their explanation. */
   readonly repeats: Readonly<Record<string, number>>
-  /** Calls that began after their stage was committed or their job cancelled, in a process that had lost its lease unawares. */
+  /** Calls after their stage's commit or their job's cancellation, by a process that did not know that it had lost its lease. */
   readonly late: number
 }
 
@@ -56,9 +56,9 @@ const decodeEvent = Schema.decodeUnknownSync(Event)
 const Entries = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
 const Pending = Schema.Tuple([Schema.Int, Schema.Unknown, Schema.Unknown, Schema.Unknown])
 
-/** A result still on its way to Redis when the process was disturbed: it had this long, its beat's period included. */
+/** Time for a result to reach Redis when the process is disturbed, with a heartbeat's period. */
 const wayMillis = 500
-/** A begin answered just before a cancel, not yet a call. */
+/** Time between a begin answered just before a cancel and its call. */
 const beginMillis = 300
 
 /** Replies of many commands, in order; an error fails all. */
@@ -167,7 +167,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     }
   }
 
-  // ---- the live streams say what the histories say
+  // ---- the live streams match the histories
   for (const partition of partitions) {
     const entries = Schema.decodeUnknownSync(Entries)(await redis.xrange(partition.events, "-", "+"))
     let last = "0-0"
@@ -196,7 +196,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     disturbed.set(place, known)
     return known.find((one) => one.from <= to && one.to >= from)
   }
-  // by when they were begun: a call of a frozen process arrives long after
+  // by when they were sent: a call of a frozen process arrives long after
   const inOrder = calls.toSorted((a, b) => a.begunAt - b.begunAt)
   const byStage = Map.groupBy(inOrder, ({ job, stage }) => `${job}/${stage}`)
   for (const [which, made] of byStage) {
@@ -210,8 +210,8 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     const cancelled = (cancelledAt.get(id) ?? Infinity) + beginMillis
     for (const [n, call] of made.entries()) {
       if (call.begunAt > end || call.begunAt > cancelled) {
-        // a process frozen or cut off cannot know; its next beat tells it. An heir may have begun just before the process it
-        // took over from, alive after all, committed: a success counts from anyone who held the entry
+        // a process that is frozen or cut off cannot know; its next heartbeat tells it. A successor may have begun just before the
+        // process it took over from, which was alive, committed: a success counts from any holder of the entry
         const heir =
           call.begunAt < end + leaseMillis &&
           made.some(
@@ -230,9 +230,9 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
         countUp(repeats, before.outcome)
         continue
       }
-      // a process that lost its lease unawares may come after its heir: the lower attempt is the one that was overtaken
+      // a process that lost its lease unknowingly may call after its successor: the lower attempt was overtaken
       const [overtaken, other] = call.attempt < before.attempt ? [call, before] : [before, call]
-      // until the other call began its result was not recorded: whatever kept its process from that explains the other
+      // the first result was not recorded before the second call began: a disturbance of its process explains the second call
       const cause = during(overtaken.worker, overtaken.begunAt, Math.max(other.begunAt, overtaken.endedAt + wayMillis))
       if (cause === undefined) {
         say("money: called again without a cause")

@@ -1,7 +1,7 @@
 /**
- * Viewers: people who watch some of the jobs through the gateway while everything breaks. fast: reads as it comes · slow:
- * pauses between reads · leaving: goes away after every second event and comes back with its last id. All of them come
- * back whenever a stream is over, as browsers do, and stop at the terminal event.
+ * Viewers: clients that watch some of the jobs through the gateway while faults occur. fast: reads at once · slow: pauses between
+ * reads · leaving: disconnects after every second event and returns with its last id. All of them reconnect whenever a stream
+ * ends, as browsers do, and stop at the terminal event.
  * Stream format: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 import { setTimeout as delay } from "node:timers/promises"
@@ -21,7 +21,7 @@ export interface Seen {
   /** In order of arrival, over all streams. */
   readonly events: ReadonlyArray<Heard>
   readonly streams: number
-  /** What made it give up; null when it saw the end. */
+  /** Why it gave up; null if it saw the end. */
   readonly problem: string | null
 }
 
@@ -36,7 +36,7 @@ const parse = (block: string): Heard | undefined => {
 }
 const isTerminal = ({ stage }: Heard) => stage === "done" || stage === "failed" || stage === "cancelled"
 
-/** `gateway`: where it serves now; may change while watching. `over`: aborted when the run gives up waiting. */
+/** `gateway`: its current address; may change while watching. `over`: aborted when the run stops waiting. */
 export const watch = async (options: {
   readonly gateway: () => string
   readonly number: number
@@ -50,7 +50,7 @@ export const watch = async (options: {
   let streams = 0
   const ended = () => events.some(isTerminal)
 
-  /** One stream to its end, or until this viewer leaves; answers the status. */
+  /** Reads one stream to its end, or until this viewer leaves; returns the status. */
   const stay = async (): Promise<number> => {
     const stopper = new AbortController()
     const after = events.at(-1)?.seq
@@ -83,9 +83,9 @@ export const watch = async (options: {
   while (!ended()) {
     if (over.aborted) return { number, id, manner, events, streams, problem: "never saw the end" }
     streams++
-    // 0: refused or cut, the gateway is away
+    // 0: refused or cut, the gateway is down
     const status = await stay().catch(() => 0)
-    // away from Redis it says so with 503, to come again
+    // without Redis it answers 503: retry
     if (![0, 200, 503].includes(status)) {
       return { number, id, manner, events, streams, problem: `the gateway answered ${status}` }
     }

@@ -1,6 +1,6 @@
 /**
- * The fault suite in short: every kind of fault once (several times in a long run), on two workers, a gateway and a submitter
- * as processes of their own. `npm run test:fault` plays it over many seeds; what its runs found stands in docs/faults.md.
+ * The short form of the fault suite: every kind of fault once (several times in a long run), on two workers, a gateway and a
+ * submitter in their own processes. `npm run test:fault` runs many seeds; docs/faults.md has its findings.
  */
 import { describe, expect, it } from "vitest"
 import { isLong } from "../harness/Long.ts"

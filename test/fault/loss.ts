@@ -1,8 +1,8 @@
 /**
- * `npm run test:loss`: kills the master of each Redis mode LOSS_KILLS times (25) in each of two ways while jobs are
- * submitted, and prints how many acknowledged submits were lost: the table of docs/operations/redis.md. LOSS_SEED repeats the
- * moments of a run; LOSS_MODE runs the modes whose name contains it. Exit code 1 when a job
- * came back in part or a kill could not be measured.
+ * `npm run test:loss`: kills the master of each Redis mode LOSS_KILLS times (25) in each of two ways while jobs are submitted,
+ * and prints how many acknowledged submits were lost: the table of docs/operations/redis.md. LOSS_SEED repeats the moments of
+ * a run; LOSS_MODE runs the modes whose name contains it. Exit code 1 if a job was recovered in part or a kill could not be
+ * measured.
  */
 import { Setting } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -19,7 +19,7 @@ const settings = Config.all({
   seed: Setting.integer("LOSS_SEED", { default: Math.floor(Math.random() * 1_000_000), min: 0, max: 1_000_000 }),
   only: Config.withDefault(Config.String("LOSS_MODE"), "")
 })
-/** A whole second wide: `everysec` is met in every phase alike. */
+/** The kills spread over a whole second, so that they meet every phase of `everysec` alike. */
 const earliestMillis = 1_200
 const latestMillis = 2_200
 

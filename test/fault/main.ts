@@ -1,6 +1,6 @@
 /**
- * `npm run test:fault`: runs FAULT_SEEDS seeds (3) of FAULT_JOBS jobs (5000) on FAULT_WORKERS workers (3) and prints a
- * table for docs/faults.md. FAULT_SEED runs that seed alone, again. Exit code 1 when anything is violated.
+ * `npm run test:fault`: runs FAULT_SEEDS seeds (3) of FAULT_JOBS jobs (5000) on FAULT_WORKERS workers (3) and prints a table for
+ * docs/faults.md. FAULT_SEED repeats that seed alone. Exit code 1 if anything is violated.
  */
 import * as Plan from "./Plan.ts"
 import * as Trial from "./Trial.ts"

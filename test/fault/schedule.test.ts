@@ -1,6 +1,6 @@
 /**
- * A schedule of one second, declared by five processes of which one is killed again and again: each slot's job is there once.
- * SCHEDULE_SECONDS sets for how long.
+ * A schedule of one second, declared by five processes, one of which is killed again and again: each slot has one job.
+ * SCHEDULE_SECONDS sets the duration.
  */
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
@@ -43,7 +43,7 @@ it(
         children[i]!.signal("SIGKILL")
         await children[i]!.exited
         children[i] = start(undefined, i)
-        // the next one dies when this one is back
+        // the next one is killed when this one is back
         const next = await Promise.race([
           over,
           children[i].said((line) => line.msg === "serving").then((said) => said?.msg)

@@ -1,8 +1,8 @@
 /**
- * A submitter of the fault suite: hands errands FROM to JOBS − 1 in at their times (START_AT + number · EVERY_MILLIS), each
- * under its key until it is accepted, some of them twice at once, and cancels those whose fate it is. Says each thing that
- * Redis has confirmed as one JSON line: {accepted, id}, {cancelled, outcome}. Killed and started again, it goes on where
- * the lines end; what had been accepted without a line is accepted again as the same job (J6).
+ * A submitter of the fault suite: submits the errands FROM to JOBS − 1 at their times (START_AT + number · EVERY_MILLIS), each
+ * under its key until it is accepted, some of them twice at once, and cancels those with that fate. It prints each thing that
+ * Redis has confirmed as one JSON line: {accepted, id}, {cancelled, outcome}. After a kill and a restart it continues where
+ * the lines end; a job that was accepted without a line is accepted again as the same job (J6).
  */
 import { NodeRuntime } from "@effect/platform-node"
 import { Client, JobStore, Pipeline } from "@eco2/core"
@@ -15,7 +15,7 @@ const [seed, from, jobs] = [number("FAULT_SEED"), number("FROM"), number("JOBS")
 const [startAt, everyMillis] = [number("START_AT"), number("EVERY_MILLIS")]
 
 const say = (line: object) => Effect.sync(() => void process.stdout.write(`${JSON.stringify(line)}\n`))
-/** Whatever Redis answers but yes: again. All of it may be sent twice. */
+/** Retries until Redis accepts. Everything here may be sent twice. */
 const untilTaken = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.orDie(Effect.retry(effect, { schedule: Schedule.spaced("100 millis") }))
 

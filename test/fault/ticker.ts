@@ -1,4 +1,4 @@
-/** A worker with a schedule of one second, as every role would have it; WORKER names the process. Runs may overlap. */
+/** A worker with a schedule of one second, composed like every role; WORKER names the process. Runs may overlap. */
 import { Client, Pipeline, Schedule, Stage, StageBehavior, Worker } from "@eco2/core"
 import { Role } from "@eco2/core/service"
 import { Effect, Layer, Schema } from "effect"

@@ -1,6 +1,6 @@
 /**
- * A worker of the fault suite: the errand's four stages, each one call to the model server at MODEL_URL, with the runtime
- * as every role has it. WORKER names the process in the ledger.
+ * A worker of the fault suite: the errand's four stages, each one call to the model server at MODEL_URL, on the same runtime as
+ * every role. WORKER names the process in the ledger.
  */
 import { Client, Retry, StageBehavior, Worker } from "@eco2/core"
 import { Role } from "@eco2/core/service"

@@ -1,4 +1,4 @@
-/** A wrong setting stops the process at once, with one line that names the variable. */
+/** An invalid setting stops the process at once, with one line that names the variable. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { launch } from "../harness/Process.ts"

@@ -1,6 +1,6 @@
 /**
- * HandWorker: a scan worker played by hand: it begins, commits, puts off or gives up a job's stage exactly when the test
- * says so, through the same scripts as a real one. So what viewers see is written down step by step.
+ * HandWorker: a scan worker that the test controls step by step: it begins, commits, defers or buries a job's stage exactly when
+ * the test says so, through the same scripts as a real one. So the test decides what viewers see.
  */
 import { Client, CoreConfig, Fence, Job, JobEvent, JobStore } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
@@ -28,15 +28,15 @@ const outputs: Readonly<Record<string, unknown>> = {
 const isJobId = Schema.decodeUnknownSync(Job.JobId)
 
 export interface HandWorker {
-  /** Begins the stage the job stands at. */
+  /** Begins the job's current stage. */
   readonly begin: (id: string) => Promise<JobStore.Holding>
-  /** Commits a begun stage, with `done` after the last; `output`: other than a scan worker's. */
+  /** Commits a begun stage, with `done` after the last; `output`: instead of a scan worker's. */
   readonly commit: (holding: JobStore.Holding, output?: unknown) => Promise<void>
   /** Both, for the next `stages` stages; all by default. */
   readonly work: (id: string, stages?: number) => Promise<void>
   readonly putOff: (holding: JobStore.Holding, code: string) => Promise<void>
   readonly giveUp: (holding: JobStore.Holding, code: string) => Promise<void>
-  /** Gives a failed job another run, as an operator does. */
+  /** Redrives a failed job, as an operator does. */
   readonly redrive: (id: string) => Promise<void>
   /** Makes the job's hash unreadable. */
   readonly spoil: (id: string) => Promise<void>

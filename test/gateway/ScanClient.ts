@@ -1,13 +1,13 @@
-/** ScanClient: a caller of the scan API: sends what it is told to, says what came back, and judges nothing. */
+/** ScanClient: a client of the scan API: sends requests, returns the responses, and checks nothing. */
 
 export interface Answer {
   readonly status: number
   readonly headers: Headers
-  /** Parsed JSON; text where it is none; null for an empty body. */
+  /** Parsed JSON; the text if it is not JSON; null for an empty body. */
   readonly body: unknown
 }
 
-/** A picture nobody fetches: the simulated and the fake models are told its address only. */
+/** A picture that is never fetched: the simulated and the fake models get its address only. */
 export const photo = "https://images.example.com/bottle.jpg"
 export const tinyPng = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
@@ -22,12 +22,12 @@ export const read = async (response: Response): Promise<Answer> => {
   try {
     body = JSON.parse(text)
   } catch {
-    // not JSON: the text itself is told
+    // not JSON: returns the text itself
   }
   return { status: response.status, headers: response.headers, body }
 }
 
-/** A field of a body; undefined where there is none. */
+/** A field of a body; undefined if it is missing. */
 export const field = (body: unknown, name: string): unknown =>
   typeof body === "object" && body !== null ? Object.entries(body).find(([key]) => key === name)?.[1] : undefined
 
@@ -36,7 +36,7 @@ export interface Client {
   readonly headers: Readonly<Record<string, string>>
   readonly get: (path: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>
   readonly remove: (path: string, headers?: Readonly<Record<string, string>>) => Promise<Answer>
-  /** POST /api/v1/scan with this body: an object as JSON, text as it is. */
+  /** POST /api/v1/scan with this body: an object as JSON, text unchanged. */
   readonly submit: (body: unknown, headers?: Readonly<Record<string, string>>) => Promise<Answer>
   /** Submits a scan that must be accepted; its job id. */
   readonly accepted: (body?: unknown, headers?: Readonly<Record<string, string>>) => Promise<string>
@@ -46,7 +46,7 @@ export interface Client {
   readonly finished: (id: string) => Promise<Answer>
 }
 
-/** `user` null: nobody. */
+/** `user` null: no user. */
 export const client = (serving: { readonly address: string }, user: string | null = "ann"): Client => {
   const own: Readonly<Record<string, string>> = user === null ? {} : { "x-user-id": user }
   const url = (path: string) => `${serving.address}${path}`
@@ -76,7 +76,7 @@ export const client = (serving: { readonly address: string }, user: string | nul
     result,
     eventsUrl,
     finished: async (id) => {
-      // the stream ends with the job: nothing to poll
+      // the stream ends with the job, so there is nothing to poll
       await (await fetch(eventsUrl(id), { headers: own })).text()
       return result(id)
     }

@@ -1,4 +1,4 @@
-/** ScheduleWorker: a worker that declares one schedule, `nightly`, which never comes by itself; its runs wait until let go. */
+/** ScheduleWorker: a worker with one schedule, `nightly`, that never fires by itself; its runs wait for `letGo`. */
 import { CoreConfig, Pipeline, Schedule, Stage, StageBehavior, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { Deferred, Duration, Effect, Layer, ManagedRuntime, Schema } from "effect"
@@ -9,7 +9,7 @@ const SweepPipeline = Pipeline.make("sweep", { input: Sweep }).add(
 )
 
 export interface ScheduleWorker {
-  /** Lets the runs end, those to come too. */
+  /** Lets the runs end, later ones too. */
   readonly letGo: () => Promise<void>
   readonly stop: () => Promise<void>
 }

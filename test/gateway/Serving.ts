@@ -1,6 +1,6 @@
 /**
- * Serving: roles of the project run inside the test's process, over real HTTP and a real Redis: as their `main.ts` puts
- * them together, but with the environment a test gives them and a log it can read. Starting one takes milliseconds.
+ * Serving: runs roles of the project inside the test's process, over real HTTP and a real Redis, composed as in their `main.ts`,
+ * but with the environment that a test gives them and a log that it can read. A start takes milliseconds.
  */
 import { Client, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -16,7 +16,7 @@ import { setTimeout as delay } from "node:timers/promises"
 
 export type Environment = Readonly<Record<string, string>>
 
-/** One model, which asks nobody and answers at once. */
+/** The simulated model alone, answering at once. */
 export const simulatedOnly: Environment = {
   OPENAI_MODELS: "",
   GEMINI_MODELS: "",
@@ -46,14 +46,14 @@ const apps = {
     Layer.provide(fromEnvironment)
   ),
   "news-api": newsApi.pipe(Layer.provide([Layer.fresh(RedisClient.layer), Layer.fresh(Postgres.layer)])),
-  // and the characters it asks for, without a database
+  // with the characters it asks for, without a database
   "scan-worker": Layer.mergeAll(scanWorker, builtIn, Worker.telemetry).pipe(
     Layer.provide(Worker.layer({ role: "scan-worker" })),
     Layer.provide(fromEnvironment)
   )
 }
 
-/** Rejects with the role's own complaint when it cannot start. */
+/** Rejects with the role's own error if it cannot start. */
 export const start = async (role: keyof typeof apps, env: Environment): Promise<Serving> => {
   const logs: Array<Readonly<Record<string, unknown>>> = []
   const logger = Logger.make(({ fiber, logLevel, message }) => {
@@ -85,7 +85,7 @@ export const start = async (role: keyof typeof apps, env: Environment): Promise<
   return { address: bound, logs, stop: () => Effect.runPromise(Effect.asVoid(Fiber.interrupt(fiber))) }
 }
 
-/** One value of a scrape; 0 for a metric not there. */
+/** One value of a scrape; 0 if the metric is missing. */
 export const metric = async ({ address }: { readonly address: string }, name: string): Promise<number> => {
   const text = await (await fetch(`${address}/metrics`)).text()
   const line = text
@@ -94,7 +94,7 @@ export const metric = async ({ address }: { readonly address: string }, name: st
   return line === undefined ? 0 : Number(line.slice(line.lastIndexOf(" ") + 1))
 }
 
-/** Looks again until it is as wanted; ten seconds at most, unless told. */
+/** Repeats until the value is as wanted; ten seconds at most by default. */
 export const until = async <A>(
   look: () => Promise<A>,
   wanted: (seen: A) => boolean,

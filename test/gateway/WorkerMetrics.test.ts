@@ -1,4 +1,4 @@
-/** What a scan-worker and a gateway export while they work: what autoscalers, dashboards and alerts go by, in numbers. */
+/** The metrics of a working scan-worker and gateway, in numbers: those that autoscalers, dashboards and alerts use. */
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import * as EventStream from "../harness/EventStream.ts"
@@ -36,7 +36,7 @@ afterAll(async () => {
   await redis.stop()
 })
 
-/** One value of a scrape, its labels in any order; undefined where it is not there. */
+/** One value of a scrape, its labels in any order; undefined if it is missing. */
 const value = async ({ address }: Serving, name: string, labels: Readonly<Record<string, string>> = {}) => {
   const wanted = Object.entries(labels)
     .map(([label, text]) => `${label}="${text}"`)
@@ -56,7 +56,7 @@ it("a worker's metrics count backlog, jobs by outcome, attempts, times and dead 
   const scan = () => ann.accepted({ image_url: photo })
   const mailbox = "scan.vision"
 
-  // one put off on a timer, one in work, one that waits for the only slot
+  // one delayed on a timer, one in work, one that waits for the only slot
   const delayed = await scan()
   await hand.putOff(await hand.begin(delayed), "ModelUnavailable")
   models.next("vision", { _tag: "Hang" })
@@ -88,7 +88,7 @@ it("a worker's metrics count backlog, jobs by outcome, attempts, times and dead 
   expect([await attempts("ModelRefused"), await attempts("ModelUnavailable")]).toEqual([1, 1])
   expect(await value(worker, "eco2_dead_letters", { mailbox, reason: "ModelRefused" })).toBe(1)
   const times = (name: string, stage: string) => value(worker, `${name}_count`, { pipeline: "scan", stage })
-  // begun: the one that hung, the two that were done, one of these twice, and the refused
+  // started: the one that hung, the two that were done, one of these twice, and the refused one
   expect([await times("eco2_wait_seconds", "vision"), await times("eco2_stage_seconds", "vision")]).toEqual([5, 2])
   expect(await times("eco2_stage_seconds", "answer")).toBe(2)
   expect(await Promise.all(["depth", "leased", "due", "backlog"].map(of))).toEqual([0, 0, 0, 0])

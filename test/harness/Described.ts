@@ -1,4 +1,4 @@
-/** Described: what an OpenAPI description says an API may answer, to be held against what it does answer. */
+/** Described: reads the possible answers of an API from its OpenAPI description, for comparison with its actual answers. */
 
 const within = (value: unknown, ...path: ReadonlyArray<string>): unknown =>
   path.reduce<unknown>(
@@ -6,7 +6,7 @@ const within = (value: unknown, ...path: ReadonlyArray<string>): unknown =>
     value
   )
 
-/** Every text an `enum` below `value` allows. */
+/** All texts that an `enum` below `value` allows. */
 const enumerated = (value: unknown): ReadonlyArray<unknown> => {
   if (typeof value !== "object" || value === null) return []
   return Object.entries(value).flatMap(([name, inside]) =>
@@ -19,7 +19,7 @@ const alternatives = (schema: unknown): ReadonlyArray<unknown> => {
   return Array.isArray(several) ? several : [schema]
 }
 
-/** The codes a call may be refused with, by status: `"404 RESULT_NOT_FOUND"`. `path`: as described, `/a/{b}`. */
+/** The codes of a call's refusals, by status: `"404 RESULT_NOT_FOUND"`. `path`: as described, `/a/{b}`. */
 export const refusals = (description: unknown, method: string, path: string): ReadonlyArray<string> => {
   const responses = within(description, "paths", path, method.toLowerCase(), "responses")
   return Object.entries(typeof responses === "object" && responses !== null ? responses : {})

@@ -1,5 +1,5 @@
 /**
- * Dockerfile: a Dockerfile as far as ours goes, read into stages and instructions; what it does not know it refuses.
+ * Dockerfile: parses our Dockerfile into stages and instructions; it rejects instructions that it does not know.
  * https://docs.docker.com/reference/dockerfile/
  */
 
@@ -16,7 +16,7 @@ export interface Stage {
   readonly instructions: ReadonlyArray<Instruction>
 }
 
-/** One COPY line. `from`: the stage it takes from; null: the checkout. */
+/** One COPY line. `from`: the stage it copies from; null: the checkout. */
 export interface Copy {
   readonly from: string | null
   readonly mode: number | null

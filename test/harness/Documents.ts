@@ -1,4 +1,4 @@
-/** Documents: what the project's Markdown points at, so that a test can say what is not there. */
+/** Documents: the links and paths in the project's Markdown, so that a test can report those that lead nowhere. */
 import { existsSync, globSync, readFileSync } from "node:fs"
 import { dirname, join, normalize } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -11,7 +11,7 @@ export const files = (...patterns: ReadonlyArray<string>): ReadonlyArray<string>
 /** Every document written by hand. */
 export const all = files("*.md", "docs/**/*.md", "packages/*/README.md", "deploy/**/README.md")
 
-/** The anchor a page makes of a heading. */
+/** The anchor that a page makes of a heading. */
 export const anchor = (heading: string): string =>
   heading
     .toLowerCase()
@@ -22,7 +22,7 @@ const anchorsOf = (path: string) => [...read(path).matchAll(/^#+ (.+)$/gm)].map(
 
 const isThere = (path: string) => (path.includes("*") ? files(path).length > 0 : existsSync(join(root, path)))
 
-/** Links of a document, found at `path`, that lead nowhere: to no file, or to no heading of it. */
+/** Links of a document, found at `path`, whose file or heading does not exist. */
 export const brokenLinks = (path: string, text: string): ReadonlyArray<string> =>
   [...text.matchAll(/\]\((?!https?:)([^)\s#]*)(?:#([^)\s]+))?\)/g)].flatMap(([link, file = "", heading]) => {
     const target = file === "" ? path : normalize(join(dirname(path), file))
@@ -30,7 +30,7 @@ export const brokenLinks = (path: string, text: string): ReadonlyArray<string> =
     return heading === undefined || anchorsOf(target).includes(heading) ? [] : [link]
   })
 
-/** Paths from the root that a text names and that are not there; `*` stands for any name, and "(new)" follows a file to be made. */
+/** Paths from the root that a text names and that do not exist; `*` stands for any name, and "(new)" follows a file to be made. */
 export const missingPaths = (text: string): ReadonlyArray<string> =>
   [...text.matchAll(/(?<![\w./@$…<-])(?:packages|deploy|test|docs|scripts)\/[\w./*-]*[\w*/]/g)]
     .filter(({ 0: path, index }) => !text.startsWith("` (new)", index + path.length))

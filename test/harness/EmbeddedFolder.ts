@@ -1,7 +1,7 @@
 /**
  * EmbeddedFolder: a folder in which the embedded database (PGlite) has been started before. A start on it takes a third of a
- * second, the first one on an empty folder seconds of computing. Made once a checkout and version, and copied from then on.
- * What a first start does is tested where it belongs: deploy/LocalPostgres.test.ts, e2e/start.test.ts, e2e/deno.test.ts.
+ * second, a first start seconds of computing. Made once for each checkout and version, then copied.
+ * First starts are tested in deploy/LocalPostgres.test.ts, e2e/start.test.ts and e2e/deno.test.ts.
  */
 import { Effect, References } from "effect"
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs"
@@ -25,7 +25,7 @@ const make = async (): Promise<string> => {
   try {
     renameSync(own, folder)
   } catch (failure) {
-    // another worker was quicker
+    // another worker was faster
     rmSync(own, { recursive: true, force: true })
     if (!existsSync(folder)) throw failure
   }
@@ -34,7 +34,7 @@ const make = async (): Promise<string> => {
 
 let made: Promise<string> | undefined
 
-/** Makes `directory` (what LocalPostgres is given, `.eco2/postgres` of a start) such a folder. */
+/** Makes `directory` such a folder (LocalPostgres's argument, `.eco2/postgres` of a start). */
 export const place = async (directory: string): Promise<void> => {
   await cp(join(await (made ??= make()), "data"), join(directory, "data"), { recursive: true })
 }

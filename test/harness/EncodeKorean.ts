@@ -1,4 +1,4 @@
-/** EncodeKorean: text as EUC-KR, which the platform reads but does not write. */
+/** EncodeKorean: encodes text as EUC-KR, which the platform can only decode. */
 
 let table: ReadonlyMap<string, number> | undefined
 
@@ -14,7 +14,7 @@ const make = (): ReadonlyMap<string, number> => {
   return codes
 }
 
-/** What EUC-KR has no code for becomes `?`. */
+/** A character without a code in EUC-KR becomes `?`. */
 export const encodeKorean = (text: string): Buffer => {
   table ??= make()
   const bytes: Array<number> = []

@@ -1,7 +1,7 @@
 /**
- * EventStream: a viewer as a browser is one: it opens a stream, reads events, and resumes by the last id it saw.
- * Tests wait for what it has seen, never for time to pass. Parses the wire format by itself, so that what the gateway
- * writes is read by somebody else's rules: https://html.spec.whatwg.org/multipage/server-sent-events.html
+ * EventStream: a viewer that behaves like a browser: it opens a stream, reads events, and resumes by the last id it saw. Tests
+ * wait for what it has seen, never for time to pass. It has its own parser, so that the gateway's output is checked
+ * independently: https://html.spec.whatwg.org/multipage/server-sent-events.html
  */
 import { once } from "node:events"
 import { connect } from "node:http2"
@@ -24,11 +24,11 @@ export type End = "ended" | "cut" | "closed"
 
 export interface Following {
   readonly events: ReadonlyArray<Event>
-  /** When each of them arrived, by `performance.now()`; those that came in one piece came at one time. */
+  /** When each of them arrived, by `performance.now()`; events of one chunk have the same time. */
   readonly arrivals: ReadonlyArray<number>
   /** Text of the stream so far. */
   readonly text: () => string
-  /** The first event, past or to come, that fits; rejects when the stream is over without it. */
+  /** The first event, past or future, that fits; rejects if the stream ends without it. */
   readonly waitFor: (fits: (event: Event) => boolean) => Promise<Event>
   readonly ended: Promise<End>
   readonly close: () => Promise<End>
@@ -61,7 +61,7 @@ const requestHeaders = (options: Options): Record<string, string> => ({
   ...(options.after === undefined ? {} : { "last-event-id": String(options.after) })
 })
 
-/** Reads a body until it is over, or `stopper` says so. */
+/** Reads a body to its end, or until `stopper` aborts. */
 const follow = (body: AsyncIterable<Uint8Array>, stopper: AbortController): Following => {
   const events: Array<Event> = []
   const arrivals: Array<number> = []
@@ -129,14 +129,14 @@ const follow = (body: AsyncIterable<Uint8Array>, stopper: AbortController): Foll
 
 async function* nothing(): AsyncGenerator<Uint8Array> {}
 
-/** Opens one stream; `response.status` tells whether it is one. */
+/** Opens one stream; `response.status` says whether it succeeded. */
 export const open = async (url: string, options: Options = {}): Promise<EventStream> => {
   const stopper = new AbortController()
   const response = await fetch(url, { headers: requestHeaders(options), signal: stopper.signal })
   return { response, ...follow(response.body ?? nothing(), stopper) }
 }
 
-/** The same over HTTP/2, which `url` must speak without asking first, on a connection of its own. */
+/** The same over HTTP/2 with prior knowledge, on a connection of its own. */
 export const openHttp2 = async (
   url: string,
   options: Options = {}
@@ -165,8 +165,8 @@ export const told = (events: ReadonlyArray<Event>): ReadonlyArray<string> =>
   events.flatMap(({ data, event, id }) => (id === null ? [] : [`${event}/${String(data.status)}`]))
 
 /**
- * Watches until the terminal event, resuming by Last-Event-ID whenever a stream is over, as EventSource does, without its
- * wait. Answers all events of all streams in order of arrival. A function tells each stream's address anew.
+ * Watches until the terminal event, resuming by Last-Event-ID whenever a stream ends, as EventSource does, without its delay.
+ * Returns all events of all streams in order of arrival. A function gives each stream's address anew.
  */
 export const watch = async (url: string | (() => string), options: Options = {}): Promise<ReadonlyArray<Event>> => {
   const events: Array<Event> = []
@@ -179,7 +179,7 @@ export const watch = async (url: string | (() => string), options: Options = {})
     }).catch((error: unknown) => {
       trouble = error
     })
-    // nobody is there just now
+    // the server is down at the moment
     if (stream === undefined) continue
     if (stream.response.status === 204) return events
     if (stream.response.status !== 200) throw new Error(`the stream was refused with ${stream.response.status}`)

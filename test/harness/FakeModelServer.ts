@@ -1,12 +1,12 @@
 /**
- * FakeModelServer: a real HTTP server on loopback that speaks as much of OpenAI's Responses API and of the Gemini API
- * as the adapters use. It answers what it is told to, keeps a ledger of every call, and tells when a call arrives or is
- * aborted, so that tests wait for facts instead of time.
+ * FakeModelServer: a real HTTP server on loopback with the parts of OpenAI's Responses API and of the Gemini API that the
+ * adapters use. Tests set its answers; it records every call and signals when a call arrives or is aborted, so that tests wait
+ * for facts instead of time.
  *
- * A call that carries a picture is `vision`, any other `answer`; each kind has its own script.
+ * A call with an image is of kind `vision`, any other `answer`; each kind has its own script.
  *
  * As a process, for load tests: `PORT=4010 node test/harness/FakeModelServer.ts` prints one line when it listens.
- * VISION_MS and ANSWER_MS set the latencies; bodies are not kept then, and GET /ledger tells the counts.
+ * VISION_MS and ANSWER_MS set the latencies; then bodies are not kept, and GET /ledger returns the counts.
  */
 import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
@@ -14,11 +14,11 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http"
 export type Kind = "vision" | "answer"
 export type Api = "openai" | "gemini"
 
-/** What one call is answered with. */
+/** The answer to one call. */
 export type Outcome =
   /** the kind's normal reply */
   | { readonly _tag: "Reply" }
-  /** 429; `retryAfterSeconds` as each API tells it: OpenAI a header, Gemini a `retryDelay` in the body */
+  /** 429; `retryAfterSeconds` as each API sends it: OpenAI in a header, Gemini as `retryDelay` in the body */
   | { readonly _tag: "RateLimit"; readonly retryAfterSeconds?: number }
   | { readonly _tag: "ServerError" }
   | { readonly _tag: "Unauthorized" }
@@ -32,7 +32,7 @@ export type Outcome =
   | { readonly _tag: "CutOff" }
   /** any HTTP response */
   | { readonly _tag: "Http"; readonly status: number; readonly body: string; readonly headers?: Record<string, string> }
-  /** the normal reply, once this has come about */
+  /** the normal reply, once this promise has settled */
   | { readonly _tag: "Held"; readonly until: Promise<unknown> }
   /** never answers; the connection stays open */
   | { readonly _tag: "Hang" }
@@ -41,7 +41,7 @@ export type Outcome =
   /** half a body, then the connection is closed */
   | { readonly _tag: "DropHalfway" }
 
-/** One call in the ledger. `aborted`: the client went away before it had the whole answer. */
+/** One call in the ledger. `aborted`: the client disconnected before it had the whole answer. */
 export interface Call {
   /** Unix milliseconds of arrival, body included. */
   readonly at: number
@@ -52,7 +52,7 @@ export interface Call {
   /** Decoded size; 0 for a picture given by its address. */
   readonly imageBytes: number
   aborted: boolean
-  /** The parsed request; null where bodies are not kept. */
+  /** The parsed request; null if bodies are not kept. */
   readonly body: unknown
   readonly headers: Readonly<Record<string, string | ReadonlyArray<string> | undefined>>
 }
@@ -75,7 +75,7 @@ export class FakeModelServer {
   readonly url: string
   /** Every call, in order of arrival. */
   readonly calls: Array<Call> = []
-  /** Calls not yet answered, and the most there ever were at once. */
+  /** Calls not yet answered, and the maximum so far. */
   inFlight = 0
   peakInFlight = 0
   readonly #server: Server
@@ -86,9 +86,9 @@ export class FakeModelServer {
   }
   readonly #watchers = new Set<() => void>()
   #limit: { readonly requests: number; readonly windowMillis: number } | null = null
-  /** Arrivals that were let in lately. */
+  /** Recent arrivals that were accepted. */
   #taken: Array<number> = []
-  /** Calls refused beyond the limit. */
+  /** Calls refused because of the limit. */
   refused = 0
 
   private constructor(server: Server, port: number, keepBodies: boolean) {
@@ -131,14 +131,14 @@ export class FakeModelServer {
     for (let n = 0; n < times; n++) this.#scripts[kind].next.push(outcome)
   }
 
-  /** Refuses (429, with the time to come again) what comes when so many came within a window; null: nothing. */
+  /** Answers 429 with a retry time if more calls than this come within a window; null: no limit. */
   setLimit(limit: { readonly requests: number; readonly windowMillis: number } | null): void {
     this.#limit = limit
     this.#taken = []
     this.refused = 0
   }
 
-  /** Null, or for how long a call that arrives now has to stay away. */
+  /** Null, or how long a call that arrives now must wait. */
   #overLimit(now: number): number | null {
     if (this.#limit === null) return null
     const { requests, windowMillis } = this.#limit
@@ -167,7 +167,7 @@ export class FakeModelServer {
     return this.#when(() => this.calls[n - 1])
   }
 
-  /** The `n`th call, as soon as its client has gone away without the answer. */
+  /** The `n`th call, as soon as its client has disconnected without the answer. */
   waitForAbort(n: number): Promise<Call> {
     return this.#when(() => (this.calls[n - 1]?.aborted ? this.calls[n - 1] : undefined))
   }
@@ -251,7 +251,7 @@ export class FakeModelServer {
   }
 }
 
-/** The photo everybody sends: an empty clear bottle. */
+/** The default photo: an empty clear bottle. */
 export const usualClassification = {
   major_category: "재활용폐기물",
   middle_category: "무색페트병",
@@ -391,7 +391,7 @@ const errorBody = (provider: Api, status: number, message: string, retryAfterSec
   return JSON.stringify({ error: { code: status, message, status: name, details } })
 }
 
-/** A property of something unknown; undefined where there is none. */
+/** A property of an unknown value; undefined if it is missing. */
 const at = (value: unknown, ...path: ReadonlyArray<string | number>): unknown => {
   let here = value
   for (const key of path) {
@@ -433,7 +433,7 @@ const geminiCall = (path: string, body: unknown): Asked | null => {
 
 const decodedSize = (base64: string): number => Math.floor((base64.replace(/=+$/, "").length * 3) / 4)
 
-/** `value` as far as the schema allows it; what is missing or not allowed becomes the simplest thing that is. */
+/** Cuts `value` to the schema; what is missing or not allowed becomes the simplest allowed value. */
 const conform = (schema: unknown, value: unknown): unknown => {
   const choices = list(at(schema, "anyOf"))
   if (choices.length > 0) {

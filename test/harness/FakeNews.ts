@@ -1,14 +1,14 @@
 /**
- * FakeNews: the outside world of news on loopback: Naver's search, NewsData, a feed, and the presses' own pages.
+ * FakeNews: the outside world of news on loopback: Naver's search, NewsData, a feed, and the publishers' own pages.
  *
- * 110 articles over 34 presses (`press01.example` … at 127.0.1.1 …), each page answered after 97 to 600 ms; some pages are
- * in EUC-KR, some go on for 50 MB. 95 have a picture, told in every way pages tell it. The other 15: five have no tag, three
- * do not answer, two redirect to 169.254.169.254, two to localhost, two to a name that leads inside, one is a PDF.
- * 80 are found by Naver (over six searches, each with one article of another search once more, with a tracking parameter)
- * and 30 by NewsData (three searches). The feed has five others.
+ * 110 articles of 34 publishers (`press01.example` … at 127.0.1.1 …), each page answered after 97 to 600 ms; some pages are in
+ * EUC-KR, some have 50 MB. 95 have a picture, in every form that pages use. The other 15: five have no tag, three do not answer,
+ * two redirect to 169.254.169.254, two to localhost, two to a name that resolves to a private address, one is a PDF.
+ * Naver finds 80 (in six searches, each with one article of another search again, with a tracking parameter), NewsData 30 (in
+ * three searches). The feed has five others.
  *
- * All of it is one server on 0.0.0.0. A request that came by a way it should not is kept in `trespasses`.
- * Fetch with `guard()`: the names resolve and the presses' addresses are open, nothing else is.
+ * All of it is one server on 0.0.0.0. Requests that should not have been possible are kept in `trespasses`.
+ * Fetch with `guard()`: the names resolve, and of private addresses only the publishers' are allowed.
  */
 import { GuardedFetch } from "@eco2/core/net"
 import type { Layer } from "effect"
@@ -18,7 +18,7 @@ import { encodeKorean } from "./EncodeKorean.ts"
 
 type Source = "naver" | "newsdata" | "rss"
 
-/** How a call is answered in place of the usual. */
+/** The answer to a call instead of the usual one. */
 export type Outcome =
   | {
       readonly _tag: "Http"
@@ -43,7 +43,7 @@ export interface Page {
   readonly url: string
   readonly title: string
   readonly latencyMillis: number
-  /** What is found on it; null where it is one of the 15. */
+  /** The picture to be found on it; null for one of the 15. */
   readonly picture: string | null
 }
 
@@ -69,20 +69,20 @@ export class FakeNews {
   readonly pages: ReadonlyArray<Page>
   /** Calls to the sources, in order. */
   readonly calls: Array<Call> = []
-  /** Paths of pages asked for, in order. */
+  /** Paths of requested pages, in order. */
   readonly visits: Array<string> = []
-  /** Requests for hosts nobody should have come to. */
+  /** Requests to hosts that must not be reached. */
   readonly trespasses: Array<string> = []
   /** Addresses connected to through `guard()`. */
   readonly connected: Array<string> = []
-  /** The most pages that were being answered at once, and of one press. */
+  /** The most pages in work at once, and of one publisher. */
   peak = 0
   peakOfOnePress = 0
-  /** Calls to sources that were left without an answer. */
+  /** Calls to sources that are left unanswered. */
   hanging = 0
-  /** Whether pages take their latency; tests of other things turn it off. */
+  /** Whether pages have their latency; tests of other things turn it off. */
   isSlow = true
-  /** Bytes that were taken of the pages that go on for 50 MB, what lies in the sockets' buffers included. */
+  /** Bytes read of the pages with 50 MB, including those in the sockets' buffers. */
   bytesOfBigPages = 0
   /** Pages, by index, that are not answered until `release`. */
   readonly held = new Set<number>()
@@ -118,7 +118,7 @@ export class FakeNews {
     await closed
   }
 
-  /** GuardedFetch for this world. */
+  /** A GuardedFetch that reaches this world. */
   guard(): Layer.Layer<GuardedFetch.GuardedFetch> {
     return GuardedFetch.layerWith({
       allowPrivate: this.allowPrivate,
@@ -127,7 +127,7 @@ export class FakeNews {
     })
   }
 
-  /** For FETCH_ALLOW_PRIVATE: the presses' addresses. */
+  /** For FETCH_ALLOW_PRIVATE: the publishers' addresses. */
   get allowPrivate(): ReadonlyArray<string> {
     return Array.from({ length: presses }, (_, press) => `127.0.1.${press + 1}:${this.port}`)
   }
@@ -144,27 +144,27 @@ export class FakeNews {
     }
   }
 
-  /** The source's next `times` calls are answered so; queued behind those already set, or before them. */
+  /** Sets the answer of the source's next `times` calls; queued after those already set, or before them. */
   next(source: Source, outcome: Outcome, times = 1, place: "last" | "first" = "last"): void {
     const outcomes = Array.from({ length: times }, () => outcome)
     if (place === "last") this.#next[source].push(...outcomes)
     else this.#next[source].unshift(...outcomes)
   }
 
-  /** Answers as usual again. */
+  /** Restores the usual answers. */
   clearNext(...sources: ReadonlyArray<Source>): void {
     for (const source of sources.length === 0 ? (["naver", "newsdata", "rss"] as const) : sources)
       this.#next[source].length = 0
   }
 
-  /** Answers whoever waits for this page, and whoever comes from now on. */
+  /** Answers the pending requests of this page, and all later ones. */
   release(index: number): void {
     this.held.delete(index)
     for (const answer of this.#waiting.get(index) ?? []) answer()
     this.#waiting.delete(index)
   }
 
-  /** Pages that are being answered now. */
+  /** Pages being answered now. */
   get open(): number {
     return [...this.#open.values()].reduce((sum, open) => sum + open, 0)
   }
@@ -381,7 +381,7 @@ export class FakeNews {
 /** `Sat, 21 Nov 2026 09:30:00 +0900`. */
 const rfc822 = (millis: number) => new Date(millis + 9 * 3_600_000).toUTCString().replace("GMT", "+0900")
 
-/** The ways pages tell their picture. */
+/** The forms in which pages name their picture. */
 const tag = ({ index, picture }: Page): string => {
   if (picture === null) return `<meta name="description" content="og:image">`
   const relative = picture.replace(/^http:\/\/[^/]+/, "").replaceAll("&", "&amp;")

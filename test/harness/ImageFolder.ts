@@ -1,7 +1,7 @@
 /**
- * ImageFolder: the image's files without Docker: what the Dockerfile's last stage copies, laid into an empty folder, and
- * nothing else of the checkout. Packages come as the Dockerfile's own stage installs them (`npm ci`, from npm's cache where
- * it has them), or are borrowed from the checkout where a test is about something else. Nothing in it may be written.
+ * ImageFolder: the image's files without Docker: the files that the Dockerfile's last stage copies, in an empty folder, and
+ * nothing else of the checkout. Packages are installed as the Dockerfile does (`npm ci`, from npm's cache if possible), or linked
+ * from the checkout if a test is about something else. All files are read-only.
  */
 import { spawnSync } from "node:child_process"
 import {
@@ -35,14 +35,14 @@ export interface ImageFolder extends Installation {
   readonly remove: () => void
 }
 
-/** Nobody: the user a stranger to all files is. */
+/** The user `nobody`, who owns none of the files. */
 const nobody = 65_534
 
 const lay = (sources: ReadonlyArray<string>, from: string, to: string): void => {
   for (const source of sources) {
     const path = join(from, source)
     const isFolder = statSync(path).isDirectory()
-    // as COPY does: a folder's contents, a file under its name where the target is a folder
+    // as COPY does: a folder's contents; a file under its name if the target is a folder
     const target = !isFolder && (to.endsWith("/") || sources.length > 1) ? join(to, basename(source)) : to
     cpSync(path, target, {
       recursive: true,
@@ -53,7 +53,7 @@ const lay = (sources: ReadonlyArray<string>, from: string, to: string): void => 
 }
 const isPackages = (path: string) => /\/node_modules\/?$/.test(path)
 
-/** The stage that has the packages, as a folder; only what it says is in it. */
+/** The stage with the packages, as a folder; it contains only what the stage copies. */
 const installPackages = (stage: Dockerfile.Stage, folder: string): void => {
   mkdirSync(folder, { recursive: true })
   for (const { sources, to } of Dockerfile.copiesOf(stage)) lay(sources, checkout, `${join(folder, to)}/`)
@@ -76,7 +76,7 @@ const borrowPackages = (folder: string): void => {
   cpSync(join(packages, "@eco2"), join(folder, "@eco2"), { recursive: true, verbatimSymlinks: true })
 }
 
-/** Takes every right to write from all below, and this folder. */
+/** Removes all write permissions from this folder and everything below it. */
 const seal = (path: string): void => {
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     const inner = join(path, entry.name)
@@ -94,7 +94,7 @@ const unseal = (path: string): void => {
 
 export const make = (options: {
   readonly packages: "installed" | "borrowed"
-  /** Changes files of it before they are sealed. */
+  /** Changes its files before they become read-only. */
   readonly change?: (root: string) => void
 }): ImageFolder => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), "eco2-image-")))
@@ -123,7 +123,7 @@ export const make = (options: {
   }
   options.change?.(`${app}/`)
   seal(app)
-  // where whoever runs the tests keeps Node may be out of others' reach
+  // the folder of the tests' Node may not be accessible to other users
   const node = join(folder, "node")
   copyFileSync(realpathSync(nodePath()), node)
   chmodSync(node, 0o555)

@@ -1,8 +1,9 @@
 /**
- * ImportRules: which file may import what, as a pure function over a file's path and text.
+ * ImportRules: what each file may import, as a pure function of a file's path and text.
  *   core ← actors ← gateway (through actors' protocol), core ← news; composition roots (`main.ts`) may take layers
  *   inside core the folders are floors: each imports itself and those before it (`floors`), never one above
- *   ioredis is core/src/redis's own, postgres core/src/postgres's; the test kit is for tests; a package's source uses only what its package.json declares
+ *   only core/src/redis imports ioredis, only core/src/postgres imports postgres; the test kit is for tests; a package's source
+ *   uses only what its package.json declares
  * Files under test/ are free. Applied to the whole tree by test/imports.test.ts.
  */
 import { posix } from "node:path"
@@ -13,13 +14,13 @@ export interface Violation {
   readonly rule: string
 }
 
-/** What the npm side of the check needs to know: each package's `dependencies`, and the root's `devDependencies`. */
+/** Input for the check of npm packages: each package's `dependencies`, and the root's `devDependencies`. */
 export interface Declared {
   readonly dependencies: Readonly<Record<string, ReadonlyArray<string>>>
   readonly devDependencies: ReadonlyArray<string>
 }
 
-/** Comments removed, strings and templates kept, so that an example in a comment is not taken for an import. */
+/** Removes comments and keeps strings and templates, so that an example in a comment does not count as an import. */
 function withoutComments(source: string): string {
   const token =
     /\/\*[\s\S]*?\*\/|\/\/[^\n]*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\[\s\S]|[^`\\])*`|(?<=[(,=:[!&|?{};\n]\s*)\/(?![*/])(?:\\.|\[(?:\\.|[^\]\\\n])*\]|[^/\\\n[])+\//g
@@ -35,11 +36,11 @@ const forms: ReadonlyArray<RegExp> = [
   /\bimport\s*\(\s*["'`]([^"'`\n]+)["'`]/g,
   /\bimport\.meta\.resolve\s*\(\s*["'`]([^"'`\n]+)["'`]/g,
   /\brequire\s*\(\s*["'`]([^"'`\n]+)["'`]/g,
-  // a file read or run beside the source
+  // a file that is read or run beside the source
   /\bnew\s+URL\s*\(\s*["'`]([^"'`\n]+)["'`]\s*,\s*import\.meta\.url/g
 ]
 
-/** Every module or neighbouring file a source names, in any of the ways above; each once. */
+/** Every module or neighbouring file that a source names, in any of these ways; each once. */
 export function importsOf(source: string): ReadonlyArray<string> {
   const code = withoutComments(source)
   return [...new Set(forms.flatMap((form) => [...code.matchAll(form)].map((match) => match[1] ?? "")))]
@@ -84,7 +85,7 @@ export const annexes: Readonly<Record<string, ReadonlyArray<string>>> = {
   testing: ["server"]
 }
 
-/** Why a file of one folder of core/src may not import from another; undefined when it may. Both as `mailbox/Mailbox.ts`. */
+/** Why a file of one folder of core/src may not import from another; undefined if it may. Both as `mailbox/Mailbox.ts`. */
 function climbs(from: string, to: string): string | undefined {
   const [own = "", other = ""] = [from, to].map((path) => path.split("/", 1)[0])
   if (!from.includes("/") || own === other) return undefined
@@ -138,7 +139,7 @@ function broken(file: string, specifier: string, declared: Declared): string | u
   return `not among the dependencies of packages/${name}/package.json`
 }
 
-/** What `file` (path from the root, with `/`) imports against the rules; empty when all is well. */
+/** The imports of `file` (path from the root, with `/`) that break the rules. */
 export function violations(file: string, source: string, declared: Declared): ReadonlyArray<Violation> {
   return importsOf(source).flatMap((specifier) => {
     const rule = broken(file, specifier, declared)
@@ -146,7 +147,7 @@ export function violations(file: string, source: string, declared: Declared): Re
   })
 }
 
-/** Files that import each other, directly or around a corner: each ring once, from its first file by name. */
+/** Files that import each other, directly or indirectly: each cycle once, from its first file by name. */
 export function rings(imports: ReadonlyMap<string, ReadonlyArray<string>>): ReadonlyArray<ReadonlyArray<string>> {
   const found: Array<ReadonlyArray<string>> = []
   const done = new Set<string>()

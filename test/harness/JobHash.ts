@@ -1,6 +1,6 @@
 /**
- * JobHash: a job's hash as tests look at it: the fence taken apart into its words ("" for none), checkpoints apart from the
- * time their stage took (`d:<stage>`), the stages of the plan.
+ * JobHash: a job's hash for tests: the fence as its words ("" for none), the checkpoints without the time that their stage took
+ * (`d:<stage>`), the stages of the plan.
  */
 import { Fence } from "@eco2/core"
 

@@ -1,9 +1,9 @@
 /**
- * Long: whether a test plays its long form. `npm test` plays the short one, `npm run test:long` (which sets TEST_LONG=1) the
- * long one of the same file, under the same claim: more cases, a whole day instead of some hours.
+ * Long: whether tests run in their long form. `npm test` runs the short form, `npm run test:long` (which sets TEST_LONG=1) the
+ * long form of the same file, with the same claim: more cases, a whole day instead of some hours.
  */
 export const isLong = process.env.TEST_LONG === "1"
 
-/** A test's size: the long form's in a long run, else the short one's; `setting` overrides both, by hand. */
+/** A test's size: of the long form in a long run, else of the short one; the environment variable `setting` overrides both. */
 export const size = (setting: string, forms: { readonly short: number; readonly long: number }): number =>
   Number(process.env[setting] ?? (isLong ? forms.long : forms.short))

@@ -1,7 +1,7 @@
 /**
- * Nginx: Debian's nginx in front of gateways, with deploy/nginx/eco2.conf as it is but for addresses: where upstreams and
- * itself are. A test may ask for other settings, by replacing some. It listens twice: for HTTP/1.1, and for HTTP/2 by
- * prior knowledge, as TLS would negotiate it.
+ * Nginx: Debian's nginx in front of gateways, with deploy/nginx/eco2.conf unchanged except for addresses: of the upstreams and its
+ * own. A test may replace further settings. It listens on two ports: for HTTP/1.1, and for HTTP/2 with prior knowledge, as TLS
+ * would negotiate it.
  */
 import { spawn, spawnSync } from "node:child_process"
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -18,14 +18,14 @@ export const isInstalled = (): boolean => find(nginx) !== undefined
 export interface Nginx {
   /** HTTP/1.1 */
   readonly address: string
-  /** HTTP/2, without TLS and without asking first. */
+  /** HTTP/2, without TLS, with prior knowledge. */
   readonly http2: string
   readonly stop: () => Promise<void>
 }
 
 type Served = { readonly address: string }
 
-/** Replaces what must be there: a setting that was renamed is not replaced by nothing. */
+/** Replaces a text that must be there, so that a renamed setting is noticed. */
 const replace = (text: string, from: string, to: string): string => {
   if (!text.includes(from)) throw new Error(`eco2.conf has no \`${from}\``)
   return text.replace(from, to)
@@ -33,7 +33,7 @@ const replace = (text: string, from: string, to: string): string => {
 
 const host = (served: Served) => new URL(served.address).host
 
-/** Where it keeps files while it works; modules that were left out know no such setting. */
+/** The settings of its temporary folders; nginx rejects settings of modules that it lacks. */
 const folders = (binary: string, folder: string): string => {
   const built = spawnSync(binary, ["-V"], { encoding: "utf8" }).stderr
   return [
@@ -55,9 +55,9 @@ process.on("exit", () => {
 
 export const start = async (options: {
   readonly gateways: ReadonlyArray<Served>
-  /** Default: nobody. */
+  /** Default: none. */
   readonly newsApi?: Served
-  /** Settings of eco2.conf in other words: what is replaced, and by what. */
+  /** Replacements in eco2.conf: old text to new text. */
   readonly otherwise?: Readonly<Record<string, string>>
 }): Promise<Nginx> => {
   const binary = find(nginx)
@@ -95,7 +95,7 @@ export const start = async (options: {
   running.add(kill)
   const exited = new Promise<void>((resolve) => child.once("close", () => resolve()))
   const address = `http://127.0.0.1:${port}`
-  // its own answer, whoever stands behind it
+  // nginx's own response, whatever is behind it
   const answers = () =>
     fetch(`${address}/metrics`).then(
       ({ status }) => status,

@@ -1,8 +1,8 @@
 /**
- * NpmScript: `npm run …` as somebody at a terminal runs it: a process group of its own for Ctrl-C, the system's npm and
- * Node, what it wrote, and what it left behind. Neighbour: Process, the same programs without npm around them.
- * What belongs to a start is told by its state folder: a process has `ECO2_STATE=<folder>` in its environment, or works
- * inside the folder, as its Redis does (which writes its title over its environment).
+ * NpmScript: runs `npm run …` as a person at a terminal would: a process group of its own for Ctrl-C, the system's npm and Node;
+ * records its output and the processes it leaves behind. See also: Process (the same programs without npm).
+ * A start's processes are found by its state folder: they have `ECO2_STATE=<folder>` in their environment, or work inside the
+ * folder, as its Redis does (which overwrites its environment with its title).
  */
 import { spawn } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
@@ -20,9 +20,9 @@ export interface NpmScript {
   readonly stdout: ReadonlyArray<string>
   /** All it wrote, standard error included. */
   readonly output: () => string
-  /** The first line of standard output, past or to come, that fits. Rejects when the script ends without it. */
+  /** The first line of standard output, past or future, that fits. Rejects if the script ends without it. */
   readonly waitForLine: (fits: RegExp) => Promise<RegExpExecArray>
-  /** When npm has ended and nobody holds its output any more. */
+  /** Settles when npm has ended and no process has its output open. */
   readonly exited: Promise<Exit>
   /** Ctrl-C: SIGINT to every process of the group at once. */
   readonly interrupt: () => void
@@ -43,14 +43,14 @@ const killGroup = (child: ChildProcess) => {
   }
 }
 
-/** Without what `npm test` put in front of it: the newcomer's own Node and npm come first. */
+/** PATH without the entries that `npm test` added: the system's own Node and npm come first. */
 const newcomersPath = () =>
   (process.env.PATH ?? "")
     .split(delimiter)
     .filter((folder) => !folder.includes("node_modules"))
     .join(delimiter)
 
-/** Starts `npm run <script>`; ended by force with the test process at the latest. */
+/** Starts `npm run <script>`; killed with the test process at the latest. */
 export const run = (script: string, env: Readonly<Record<string, string>>): NpmScript => {
   const child = spawn("npm", ["run", script], {
     cwd: root,
@@ -108,13 +108,13 @@ export const run = (script: string, env: Readonly<Record<string, string>>): NpmS
   }
 }
 
-/** One living process of a start. */
+/** One live process of a start. */
 export interface Member {
   readonly pid: number
   readonly command: string
 }
 
-/** The living processes that were started on this state folder, servers included. Linux only. */
+/** The live processes that were started on this state folder, servers included. Linux only. */
 export const membersOf = (stateFolder: string): ReadonlyArray<Member> =>
   readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))

@@ -1,7 +1,7 @@
 /**
- * Process: a role as the operating system runs it: started with exactly the environment a test gives it, killed, stopped,
- * and heard: each line of its standard output is one JSON object. Tests wait for what it says, never for time to pass.
- * Started processes are killed with the test process at the latest.
+ * Process: a role as an operating system process: started with exactly the environment that a test gives it, killed or stopped,
+ * and read: each line of its standard output is one JSON object. Tests wait for its output, never for time to pass. Started
+ * processes are killed with the test process at the latest.
  */
 import { spawn } from "node:child_process"
 import type { ChildProcessWithoutNullStreams } from "node:child_process"
@@ -21,7 +21,7 @@ export const entries = {
   "news-api": "packages/news/src/api.ts",
   all: "deploy/local/main.ts"
 } as const
-/** Where Node keeps what it has compiled: a role's start takes 0.8 s of computing then, without it 1.3 s. */
+/** Node's compile cache: with it a role's start takes 0.8 s of computing, without it 1.3 s. */
 export const compileCache = { NODE_COMPILE_CACHE: `${root}test/.artifacts/compile-cache` }
 export type RoleName = keyof typeof entries
 
@@ -35,12 +35,12 @@ export interface Exit {
 
 export interface Process {
   readonly pid: number
-  /** Where it serves, as in `http://127.0.0.1:41234`. */
+  /** Its address, as in `http://127.0.0.1:41234`. */
   readonly address: string
   readonly logs: ReadonlyArray<LogLine>
   /** All it wrote, standard error included. */
   readonly output: () => string
-  /** The first line, past or to come, that fits. Rejects when the process ends without it. */
+  /** The first line, past or future, that fits. Rejects if the process ends without it. */
   readonly waitForLog: (fits: (line: LogLine) => boolean) => Promise<LogLine>
   readonly exited: Promise<Exit>
   /** SIGKILL. */
@@ -50,7 +50,7 @@ export interface Process {
   readonly signal: (name: NodeJS.Signals) => void
 }
 
-/** Node as the project brings it; the system's where that is missing. */
+/** The packaged Node; the system's if it is missing. */
 export const nodePath = (): string => {
   const own = `${root}node_modules/.bin/node`
   return existsSync(own) ? own : process.execPath
@@ -76,7 +76,7 @@ interface Launched extends Omit<Process, "address"> {
   readonly lines: ReadonlyArray<string>
 }
 
-/** Which copy of the project runs, and as whom; by default this checkout, as whoever runs the tests. */
+/** Which copy of the project runs, and as which user; by default this checkout, as the user of the tests. */
 export interface Installation {
   /** Absolute, ends with `/`. */
   readonly root: string
@@ -84,10 +84,10 @@ export interface Installation {
   readonly user?: { readonly uid: number; readonly gid: number }
 }
 
-/** A start begins the Redis server that the tests were told to use, if any. */
+/** The Redis server that the tests use, for `npm start` to use too. */
 export const chosenServer = process.env.TEST_REDIS ? { TEST_REDIS: resolve(process.env.TEST_REDIS) } : {}
 
-/** Spawns a role on a free loopback port, ready or not. Of the tests' environment it gets PATH and TEST_REDIS alone. */
+/** Starts a role on a free loopback port and does not wait. Of the tests' own environment it gets only PATH and TEST_REDIS. */
 export const launch = (
   role: RoleName,
   env: Readonly<Record<string, string>>,
@@ -121,7 +121,7 @@ export const launch = (
   createInterface({ input: child.stdout }).on("line", hear)
   createInterface({ input: child.stderr }).on("line", hear)
   let over = false
-  // "close", not "exit": by then its last lines have been read
+  // "close", not "exit", so that its last lines have been read
   const exited = new Promise<Exit>((resolve) => {
     child.once("close", (code, signal) => {
       over = true
@@ -166,7 +166,7 @@ export const launch = (
   }
 }
 
-/** Starts a role and waits until it serves. Rejects with what it said when it ends instead. */
+/** Starts a role and waits until it serves. Rejects with its output if it ends instead. */
 export const start = async (
   role: RoleName,
   env: Readonly<Record<string, string>>,

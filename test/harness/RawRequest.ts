@@ -1,4 +1,4 @@
-/** RawRequest: a request whose target goes out letter by letter; `fetch` would tidy it up first. */
+/** RawRequest: sends a request whose target is not normalised; `fetch` would normalise it. */
 import { request } from "node:http"
 import type { IncomingHttpHeaders } from "node:http"
 

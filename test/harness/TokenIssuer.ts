@@ -1,6 +1,6 @@
 /**
- * TokenIssuer: gives tokens out as an identity service would, good ones and bad ones, by node:crypto alone: what checks them
- * is not what made them. And the address where it publishes its keys.
+ * TokenIssuer: issues valid and invalid tokens, as an identity service would, with node:crypto alone, so that tokens are not made
+ * by the library that verifies them. Also serves the address of its published keys.
  */
 import { createHmac, generateKeyPairSync, randomUUID, sign } from "node:crypto"
 import type { KeyObject } from "node:crypto"
@@ -11,14 +11,14 @@ export const secret = "a secret of more than 32 bytes, for tests alone"
 export const issuer = "https://issuer.test"
 export const audience = "eco2-test"
 
-/** What a role is told of it. */
+/** The settings of a role that trusts it. */
 export const bySecret = { AUTH_MODE: "jwt", JWT_SECRET: secret, JWT_ISSUER: issuer, JWT_AUDIENCE: audience }
 
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
 const nowSeconds = () => Math.floor(Date.now() / 1_000)
 
 export type Claims = Readonly<Record<string, unknown>>
-/** Good claims, with changes; undefined leaves one out. */
+/** Valid claims, with changes; undefined removes one. */
 export const claims = (changes: Claims = {}): Claims => ({
   sub: "ann",
   jti: randomUUID(),
@@ -44,7 +44,7 @@ export const hmac =
 /** Signed with the shared secret. */
 export const signed = (changes: Claims = {}, key = secret) =>
   token({ alg: "HS256", typ: "JWT" }, claims(changes), hmac(key))
-/** Whatever the header says, signed by `signer`. */
+/** With any header, signed by `signer`. */
 export const forged = (header: Claims, changes: Claims = {}, signer: Signer = () => "") =>
   token(header, claims(changes), signer)
 
@@ -74,9 +74,9 @@ export const key = (kid: string, alg: Key["alg"] = "ES256"): Key => {
 
 export interface Published {
   readonly url: string
-  /** How often it was asked. */
+  /** The number of requests. */
   readonly asked: () => number
-  /** What it answers from now on. */
+  /** Sets the answer from now on. */
   answer: (listener: RequestListener) => void
   readonly publish: (...keys: ReadonlyArray<Key>) => void
   readonly close: () => Promise<void>

@@ -1,6 +1,6 @@
 /**
- * loadedModules: a process of its own that imports one module and prints, as JSON, the URLs of all that were loaded for it.
- * `node loadedModules.ts <specifier or URL>`; a specifier is resolved from here, as any package of the workspace would.
+ * loadedModules: a process that imports one module and prints, as JSON, the URLs of all modules that this loads.
+ * `node loadedModules.ts <specifier or URL>`; a specifier is resolved from here, as in any package of the workspace.
  */
 import { registerHooks } from "node:module"
 
@@ -13,5 +13,5 @@ registerHooks({
 })
 await import(process.argv[2] ?? "")
 process.stdout.write(JSON.stringify(urls))
-// a module may keep a timer or a socket
+// a module may hold a timer or a socket
 process.exit(0)

@@ -1,4 +1,4 @@
-/** NewsFixture: articles made to measure, and the stores they are kept in. */
+/** NewsFixture: articles for tests, and the stores for them. */
 import { RedisClient } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
 import { Duration, Effect, Layer } from "effect"
@@ -12,7 +12,7 @@ import * as ArticleStore from "../../packages/news/src/store/ArticleStore.ts"
 /** Midday of a day. */
 export const noon = Date.UTC(2026, 10, 21, 12)
 
-/** The n-th article; by default each a second older than the one before it. */
+/** The n-th article; by default each is a second older than the one before. */
 export const article = (n: number, given: Partial<Article> = {}): Article => {
   const source: Source = given.source ?? (["naver", "newsdata"] as const)[n % 2]!
   const category: Category = given.category ?? (["environment", "energy", "ai"] as const)[n % 3]!
@@ -49,13 +49,13 @@ export const query = (given: Partial<Query> = {}): Query => ({
 export const idsOf = (texts: ReadonlyArray<string>): ReadonlyArray<string> =>
   texts.map((text) => String((JSON.parse(text) as Article).id))
 
-/** The order every list has, told by itself. */
+/** The order of every list, computed independently. */
 export const newestFirst = (all: ReadonlyArray<Article>) =>
   all.toSorted((a, b) =>
     a.published_at === b.published_at ? (a.id < b.id ? 1 : -1) : a.published_at < b.published_at ? 1 : -1
   )
 
-/** Page after page until there is no more. `between` runs before each page but the first. */
+/** Reads page after page to the end. `between` runs before each page but the first. */
 export const walk = <E, R, E2, R2>(
   read: (
     after: Cursor | null
@@ -77,7 +77,7 @@ export const walk = <E, R, E2, R2>(
 
 export const cacheTimes = { lists: Duration.hours(1), articles: Duration.hours(24) }
 
-/** A process's own stores; fresh each time. */
+/** A process's own stores, new each time. */
 export const reading = (
   stores: { readonly redis: string; readonly postgres: Layer.Layer<Postgres.Postgres> },
   clockOffsetMillis = 0

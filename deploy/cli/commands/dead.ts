@@ -1,6 +1,5 @@
 /**
- * `eco2 dead`: dead letters: what was given up, and another chance for it. A letter is named `<mailbox>/<its id there>`, as
- * the list shows it.
+ * `eco2 dead`: dead letters: list, show, redrive, discard. A letter's name is `<mailbox>/<its id there>`, as the list shows it.
  */
 import { Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -26,7 +25,7 @@ const parse = (name: string) => {
 }
 const nameOf = (letter: { readonly mailbox: string; readonly id: string }) => `${letter.mailbox}/${letter.id}`
 
-/** The mailbox asked for, or all there are. */
+/** The given mailbox, or all there are. */
 const mailboxesOf = Effect.fnUntraced(function* (asked: Option.Option<string>) {
   if (Option.isSome(asked)) return [asked.value]
   const operator = yield* Operator

@@ -1,4 +1,4 @@
-/** `eco2 doctor`: looks at everything a deployment stands on, and says what to do about what is not well. Changes nothing. */
+/** `eco2 doctor`: checks everything a deployment depends on and advises what to do about problems. Changes nothing. */
 import { CoreConfig } from "@eco2/core/client"
 import { Config, Effect, Layer, Option, References } from "effect"
 import { Command, Flag } from "effect/cli"
@@ -33,7 +33,7 @@ const flags = {
   )
 }
 
-/** What is looked at says what it found; the log would say it again. */
+/** No log: the findings report everything. */
 const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 
 export const doctor = Command.make("doctor", flags, ({ job, model, probe, token, url }) =>

@@ -1,4 +1,4 @@
-/** `eco2 jobs`: which there are, one of them in full, and an end to it. */
+/** `eco2 jobs`: lists jobs, shows one in full, cancels one. */
 import { Job } from "@eco2/core/client"
 import { jobStates } from "@eco2/gateway/operator-api"
 import { Console, Effect, Option, Schema } from "effect"
@@ -9,7 +9,7 @@ import { age, facts, moment, print, table } from "../Output.ts"
 
 const id = Argument.String("job").pipe(Argument.withDescription("The job's id"))
 const decodeId = Schema.decodeEffect(Job.JobId)
-/** What is no job id names no job: the gateway would say so too. */
+/** Text that is not a job id names no job; the gateway would answer the same. */
 const jobPath = (id: string) =>
   Effect.mapBoth(decodeId(id), {
     onFailure: () => fail("notFound", "not found (NOT_FOUND)"),

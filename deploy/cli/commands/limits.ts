@@ -1,4 +1,4 @@
-/** `eco2 limits`: what the whole fleet may do at most, how much of it is used, who waits; an end to a pause. */
+/** `eco2 limits`: the fleet-wide limits, their usage and waiters; ends a pause. */
 import { Console, Duration, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 

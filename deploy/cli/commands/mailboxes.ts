@@ -1,4 +1,4 @@
-/** `eco2 mailboxes`: what waits, and what is in work. */
+/** `eco2 mailboxes`: the entries waiting and in work. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { Operator } from "../Operator.ts"

@@ -1,4 +1,4 @@
-/** `eco2 migrate`: makes the database fit for the roles of this version, before they are started. May run many times at once. */
+/** `eco2 migrate`: prepares the database for the roles of this version, before they start. May run in many places at once. */
 import { prepareDatabase } from "@eco2/actors/characters"
 import { Migrations } from "@eco2/core/postgres"
 import { migrations as newsMigrations } from "@eco2/news/layers"

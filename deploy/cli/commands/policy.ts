@@ -1,4 +1,4 @@
-/** `eco2 policy`: what is set for a mailbox while the fleet runs, over what the environment and the code say. */
+/** `eco2 policy`: a mailbox's settings at run time, which override the environment and the code. */
 import { Duration, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"

@@ -1,4 +1,4 @@
-/** `eco2 processes`: who lives, in what role, with how much in hand. */
+/** `eco2 processes`: the live processes, their roles, and the entries each holds. */
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { Operator } from "../Operator.ts"

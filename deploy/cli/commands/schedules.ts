@@ -1,4 +1,4 @@
-/** `eco2 schedules`: what recurs, when it last came and comes next; hold it, let it go, have it now. */
+/** `eco2 schedules`: lists schedules with last and next fire; pauses, resumes, runs one now. */
 import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { Operator } from "../Operator.ts"

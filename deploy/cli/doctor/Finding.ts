@@ -1,13 +1,13 @@
 /**
- * Finding: what `eco2 doctor` has to say of one thing: well, doubtful, or wrong, what it saw, and what to do about it.
- * `check` is a stable name for scripts; a finding never repeats a secret.
+ * Finding: the result of one check of `eco2 doctor`: ok, warning or failure, what it found, and what to do about it. `check` is a
+ * stable name for scripts; a finding never contains a secret.
  */
 export interface Finding {
   /** `<part>.<thing>`, such as `redis.persistence`. */
   readonly check: string
   readonly level: "ok" | "warn" | "fail"
   readonly found: string
-  /** Null where nothing is to be done. */
+  /** Null if there is nothing to do. */
   readonly advice: string | null
 }
 
@@ -20,7 +20,7 @@ export const failing = (check: string, found: string, advice: string): Finding =
   advice
 })
 
-/** One a line, what to do below it. */
+/** One finding a line, with the advice below it. */
 export const lines = (findings: ReadonlyArray<Finding>): string => {
   const width = Math.max(...findings.map(({ check }) => check.length))
   return findings
@@ -31,7 +31,7 @@ export const lines = (findings: ReadonlyArray<Finding>): string => {
     .join("\n")
 }
 
-/** A clock against another: beyond a second logs and events look out of order, beyond the leeway tokens are refused. */
+/** Compares a clock with ours: beyond a second, logs and events look out of order; beyond the leeway, tokens are refused. */
 export const ofClock = (check: string, skewMillis: number, whose: string): Finding => {
   const found = `${(Math.abs(skewMillis) / 1000).toFixed(3)} s ${skewMillis < 0 ? "ahead of" : "behind"} this machine`
   const advice = `run NTP here and on ${whose}`

@@ -1,4 +1,4 @@
-/** PostgresDoctor: whether the database at DATABASE_URL answers, takes writes, and has this version's tables. Changes nothing. */
+/** PostgresDoctor: checks that the database at DATABASE_URL answers, accepts writes, and has our tables. Changes nothing. */
 import { migrations } from "@eco2/actors/characters"
 import { Migrations, Postgres, PostgresConfig, PostgresStatement } from "@eco2/core/postgres"
 import { migrations as newsMigrations } from "@eco2/news/layers"
@@ -40,7 +40,7 @@ const ofMigrations: Effect.Effect<Finding, never, Postgres.Postgres> = Migration
 
 const examineOpen = Effect.gen(function* () {
   const postgres = yield* Postgres.Postgres
-  // the way there first: connecting is not the clock's
+  // once before measuring, so that connecting does not count as clock skew
   yield* postgres.run(about)
   const before = yield* Clock.currentTimeMillis
   const [row] = yield* postgres.run(about)
@@ -66,7 +66,7 @@ const examineOpen = Effect.gen(function* () {
   ]
 })
 
-/** Asks the database at DATABASE_URL; that there is none, or that it does not answer, is a finding too. */
+/** Checks the database at DATABASE_URL; no database, or no answer, is a finding too. */
 export const examine: Effect.Effect<ReadonlyArray<Finding>> = Effect.gen(function* () {
   if (Option.isNone(yield* PostgresConfig.databaseUrl)) {
     return [

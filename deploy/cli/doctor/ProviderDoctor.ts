@@ -1,7 +1,7 @@
 /**
- * ProviderDoctor: whether there is a key for every provider whose models are offered, and for the sources of news; with
- * `probe` each is tried by a call that costs nothing: a provider's list of models, which also tells models it does not have.
- * No finding shows a key.
+ * ProviderDoctor: checks that every provider with offered models has a key, and the news sources too. With `probe` it tries each
+ * key with a call that costs nothing: the list of the provider's models, which also shows offered models that it lacks. No
+ * finding shows a key.
  */
 import { ModelConfig } from "@eco2/actors/model-config"
 import { SourceConfig } from "@eco2/news/source-config"
@@ -15,7 +15,7 @@ interface Provider {
   readonly setting: string
   readonly key: Option.Option<Redacted.Redacted>
   readonly models: ReadonlyArray<string>
-  /** Of its own keys; what stands behind another address has its own. */
+  /** The form of the provider's own keys; servers at other addresses have other keys. */
   readonly shape: RegExp
   readonly usual: boolean
   readonly list: (key: string) => HttpClientRequest.HttpClientRequest
@@ -28,7 +28,7 @@ const Listed = Schema.Struct({
 })
 const decodeListed = Schema.decodeUnknownEffect(Listed)
 
-/** What it answers to the list of its models. */
+/** The result of requesting the list of models. */
 const probeModels = Effect.fnUntraced(function* (provider: Provider, key: string) {
   const check = `${provider.name}.probe`
   const http = yield* HttpClient.HttpClient
@@ -167,7 +167,7 @@ const ofNewsData = (key: Option.Option<Redacted.Redacted>): Finding =>
 const wrongSetting = (check: string) => (error: Config.ConfigError) =>
   Effect.succeed([failing(check, error.cause.message, "correct it as the message says")])
 
-/** Looks at the settings of models and news here; with `probe` asks the providers. */
+/** Checks the settings of models and news; with `probe` also the providers. */
 export const examine = (probe: boolean): Effect.Effect<ReadonlyArray<Finding>, never, HttpClient.HttpClient> =>
   Effect.all(
     [

@@ -1,7 +1,7 @@
 /**
- * RedisDoctor: whether the Redis at REDIS_URL keeps what it is given: version, eviction, memory, persistence, failover,
- * latency, clock. Changes nothing. Every master is asked for INFO; CONFIG is asked of one, and where it is not permitted
- * (managed ones) that is said. What each finding costs when it goes wrong: docs/operations/redis.md.
+ * RedisDoctor: checks whether the Redis at REDIS_URL keeps its data: version, eviction, memory, persistence, failover, latency,
+ * clock. Changes nothing. It requests INFO from every master, and CONFIG from one; if CONFIG is not permitted (managed Redis),
+ * it says so. docs/operations/redis.md has the consequences of each finding.
  */
 import { RedisClient, RedisUrl, ServerInfo } from "@eco2/core/redis"
 import { Clock, Config, Effect, Layer, Result, Schema } from "effect"
@@ -44,7 +44,7 @@ const ofMemory = (infos: ReadonlyArray<Info>): Finding => {
   return used > 0.6 * limit ? warn("redis.memory", found, "raise maxmemory before 80 %") : ok("redis.memory", found)
 }
 
-/** `settings`: null where CONFIG is not permitted. */
+/** `settings`: null if CONFIG is not permitted. */
 const ofPersistence = (infos: ReadonlyArray<Info>, settings: ReadonlyMap<string, string> | null): Finding => {
   const check = "redis.persistence"
   const aof = infos.filter((info) => count(info, "aof_enabled") > 0).length
@@ -127,7 +127,7 @@ const ofCluster = (infos: ReadonlyArray<Info>, partitions: number): ReadonlyArra
   ]
 }
 
-/** The Sentinels have no password of ours: they are asked as RedisClient asks them. */
+/** Sentinels have no password of ours; connects as RedisClient does. */
 const ofSentinels = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl & { readonly _tag: "Sentinel" }) {
   const check = "redis.sentinel"
   const asked = yield* Effect.forEach(
@@ -164,7 +164,7 @@ const ofLatency = Effect.gen(function* () {
     yield* redis.send("PING")
     took.push(performance.now() - since)
   }
-  // the first one is the way there
+  // the first one includes connecting
   const sorted = took.slice(1).toSorted((a, b) => a - b)
   const p50 = sorted[Math.floor(sorted.length / 2)] ?? 0
   const max = sorted.at(-1) ?? 0
@@ -188,7 +188,7 @@ const ofTime = Effect.gen(function* () {
 })
 
 const decodeSettings = Schema.decodeUnknownEffect(Schema.Array(Schema.String))
-/** Names that this version does not know are left out by Redis. */
+/** Redis omits names that its version does not know. */
 const settings = Effect.gen(function* () {
   const redis = yield* Redis
   const found = new Map<string, string>()
@@ -225,7 +225,7 @@ const examineOpen = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl, partiti
   return [...about, ...(url._tag === "Sentinel" ? [yield* ofSentinels(url)] : []), yield* ofLatency, yield* ofTime]
 })
 
-/** Asks the Redis at REDIS_URL; one that does not answer is a finding too. */
+/** Checks the Redis at REDIS_URL; no answer is a finding too. */
 export const examine = (partitions: number): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
     const url = yield* RedisUrl.fromSettings

@@ -1,8 +1,8 @@
 /**
- * StreamDoctor: whether live progress survives the way through the proxies in front of a gateway: that events arrive one by
- * one and when they happen, not compressed, over HTTP/2. It submits a scan to a model (`simulated`, unless told another: a
- * hosted one costs a call) and watches; or it watches a job of the caller's that is running, of which keepalives tell.
- * What it submits is a job like any other and goes with JOB_TTL.
+ * StreamDoctor: checks that live progress passes the proxies in front of a gateway: events arrive one by one and on time, not
+ * compressed, over HTTP/2. It submits a scan to a model (`simulated` by default; a hosted model costs a call) and watches it, or
+ * it watches a running job of the caller's, which at least sends keepalives.
+ * The submitted job is like any other and expires with JOB_TTL.
  */
 import { Clock, Config, Effect, Option, Redacted, Schema } from "effect"
 import { Sse } from "effect/encoding"
@@ -13,21 +13,21 @@ import * as Watch from "./Watch.ts"
 import type { Piece, Watched } from "./Watch.ts"
 
 export interface Options {
-  /** As browsers reach it, proxies included: `https://eco2.example`. */
+  /** The address that browsers use, proxies included: `https://eco2.example`. */
   readonly url: URL
   readonly token: Option.Option<string>
-  /** What a scan is submitted to. */
+  /** The model of the submitted scan. */
   readonly model: string
-  /** Watch this one, submit nothing. */
+  /** The job to watch; then nothing is submitted. */
   readonly job: Option.Option<string>
 }
 
 const patienceMillis = 10_000
-/** Two keepalives and a little. */
+/** Two keepalives and a margin. */
 const streamMillis = 40_000
-/** What the way may add to an event before it counts as held back. */
+/** The delay from which an event counts as held back by a proxy. */
 const lateMillis = 300
-/** The smallest picture there is. */
+/** The smallest possible picture. */
 const picture =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 
@@ -42,7 +42,7 @@ const decodeData = Schema.decodeUnknownOption(EventData)
 
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString("base64url")
 
-/** The token given; else one made here where this machine has JWT_SECRET; else none, for gateways that need none. */
+/** The token given; else one made with JWT_SECRET, if this machine has it; else none, for gateways that need none. */
 const credentials = Effect.fnUntraced(function* (given: Option.Option<string>) {
   if (Option.isSome(given)) return { authorization: `Bearer ${given.value}` }
   const { audience, issuer, secret } = yield* Config.all({
@@ -51,7 +51,7 @@ const credentials = Effect.fnUntraced(function* (given: Option.Option<string>) {
     audience: Config.option(Config.String("JWT_AUDIENCE"))
   })
   if (Option.isNone(secret) || Option.isNone(issuer) || Option.isNone(audience)) return {}
-  // set to nothing is not set
+  // an empty value counts as not set
   if (Redacted.value(secret.value) === "") return {}
   const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
   const claims = {
@@ -69,12 +69,12 @@ const credentials = Effect.fnUntraced(function* (given: Option.Option<string>) {
 
 interface Arrived {
   readonly at: number
-  /** When it happened, by Redis's clock, milliseconds; null where it does not say. */
+  /** When the event happened, by Redis's clock, milliseconds; null if it does not say. */
   readonly happened: number | null
   readonly name: string
 }
 
-/** The events of a stream, each with the arrival of its last piece. */
+/** The events of a stream, each with the arrival time of its last piece. */
 export const arrivals = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Arrived> => {
   const found: Array<Arrived> = []
   let at = 0
@@ -85,7 +85,7 @@ export const arrivals = (pieces: ReadonlyArray<Piece>): ReadonlyArray<Arrived> =
   })
   for (const piece of pieces) {
     at = piece.at
-    // it refuses events of more than 10 MiB; Watch reads less than that in all
+    // the parser refuses events of more than 10 MiB; Watch reads less than that in all
     parser.feed(piece.text)
   }
   return found
@@ -113,7 +113,7 @@ const ofHeaders = (watched: Watched): ReadonlyArray<Finding> => {
   ]
 }
 
-/** `submittedAt`: when the job was accepted, so when its first event happened; that joins the two clocks. */
+/** `submittedAt`: when the job was accepted, which is when its first event happened; relates the two clocks. */
 const ofArrivals = (watched: Watched, submittedAt: number): Finding => {
   const check = "stream.buffering"
   const events = arrivals(watched.pieces).filter(({ happened }) => happened !== null)
@@ -127,7 +127,7 @@ const ofArrivals = (watched: Watched, submittedAt: number): Finding => {
     )
   }
   const due = (event: Arrived) => Math.max(submittedAt + (event.happened! - first.happened!), watched.sentAt)
-  // what happened after the stream was asked for: before that nothing can be late
+  // only events after the stream was requested: earlier ones cannot be late
   const spread = due(last) - watched.sentAt
   const late = Math.max(...events.map((event) => event.at - due(event)))
   const found = `${events.length} events over ${seconds(spread)}, the latest ${seconds(Math.max(0, late))} after it happened`
@@ -141,7 +141,7 @@ const ofArrivals = (watched: Watched, submittedAt: number): Finding => {
     : ok(check, found)
 }
 
-/** Of a job that runs: the first bytes come at once, and a keepalive or an event after them. */
+/** For a running job: the first bytes come at once, then a keepalive or an event. */
 const ofRunning = (watched: Watched): Finding => {
   const check = "stream.buffering"
   const [first] = watched.pieces
@@ -230,10 +230,10 @@ const following = Effect.fnUntraced(function* (
     : [refused("stream.open", watched, "name a job of the token's user that has not expired")]
 })
 
-/** Looks at the way between here and the gateway at `url`. */
+/** Checks the way to the gateway at `url`. */
 export const examine = (options: Options): Effect.Effect<ReadonlyArray<Finding>, Config.ConfigError> =>
   Effect.gen(function* () {
-    // a gateway that needs no token goes by this header; any other replaces it
+    // a gateway with AUTH_MODE=none uses this header; a token replaces it
     const headers = { "x-user-id": "eco2-doctor", ...(yield* credentials(options.token)) }
     const spoken = yield* ofProtocol(options.url)
     const rest = yield* Option.match(options.job, {

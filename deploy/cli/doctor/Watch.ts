@@ -1,6 +1,6 @@
 /**
- * Watch: one HTTP answer as it arrives, piece by piece, with the moment of each: what a browser behind the same proxies would
- * see. On Node's own client: others decode and collect. Offers compression, as browsers do, and undoes it piece by piece.
+ * Watch: records one HTTP response piece by piece with arrival times, as a browser behind the same proxies would see it. Uses
+ * Node's own client, because others decode and collect. Accepts compression, as browsers do, and decompresses piece by piece.
  */
 import { Effect, Schema } from "effect"
 import { request as overHttp } from "node:http"
@@ -9,7 +9,7 @@ import { connect } from "node:tls"
 import { constants, createBrotliDecompress, createUnzip } from "node:zlib"
 import type { Readable } from "node:stream"
 
-/** Nobody answered, or not to the end in time. What was sent may have been acted on. */
+/** No response, or no complete one in time. The request may have taken effect. */
 export class Unreached extends Schema.TaggedError<Unreached>()("Unreached", { message: Schema.String }) {}
 
 export interface Piece {
@@ -25,7 +25,7 @@ export interface Watched {
   readonly sentAt: number
   readonly pieces: ReadonlyArray<Piece>
   readonly text: string
-  /** False where it was given up, by `enough` or for lack of time. */
+  /** False if watching stopped early, by `enough` or for lack of time. */
   readonly ended: boolean
 }
 
@@ -33,9 +33,9 @@ export interface Request {
   readonly method?: "GET" | "POST"
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string
-  /** How long to watch. What has come by then is the answer, unless nothing has. */
+  /** How long to watch. What arrived by then is the result, unless nothing did. */
   readonly millis: number
-  /** Ends the watching before the answer does. */
+  /** Stops watching before the response ends. */
   readonly enough?: (pieces: ReadonlyArray<Piece>) => boolean
 }
 
@@ -48,7 +48,7 @@ const undone = (encoding: string | undefined, body: Readable): Readable => {
     : body
 }
 
-/** Sends one request and watches its answer. */
+/** Sends one request and watches its response. */
 export const watch = (url: URL, options: Request): Effect.Effect<Watched, Unreached> =>
   Effect.callback<Watched, Unreached>((resume) => {
     const sentAt = performance.now()
@@ -99,7 +99,7 @@ export const watch = (url: URL, options: Request): Effect.Effect<Watched, Unreac
     })
   })
 
-/** The HTTP version a browser would speak there: by what the TLS handshake settles on. */
+/** The HTTP version that a browser would use there, as negotiated in the TLS handshake. */
 export const protocol = (
   url: URL,
   millis: number

@@ -1,4 +1,4 @@
-/** Mailboxes: every mailbox the work of this package is taken from, in the order operators see them. */
+/** Mailboxes: the mailboxes of this package, in the order in which operators see them. */
 import { CharacterActor } from "./character/CharacterActor.ts"
 import { OwnershipActor, UserCharacterActor } from "./character/RewardActors.ts"
 import { ScanPipeline } from "./scan/ScanPipeline.ts"

@@ -10,7 +10,7 @@ import * as RewardStage from "./scan/RewardStage.ts"
 import * as RuleStage from "./scan/RuleStage.ts"
 import * as VisionStage from "./scan/VisionStage.ts"
 
-/** The configured providers, within their limits. */
+/** The configured providers, with limits and breakers. */
 const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Pictures.layer, Worker.limits]))
 
 /** Role `scan-worker`: the four stages of a scan, by the configured model providers. */

@@ -1,4 +1,4 @@
-/** All that other packages may import of this one: domain, pipeline protocols, read contracts. No handler, no SDK. */
+/** The public surface of this package: domain, protocols, read contracts. No handler, no SDK. */
 export { scanCategories, ScanCategory } from "./domain/Categories.ts"
 export { CharacterActor } from "./character/CharacterActor.ts"
 export { OwnershipActor, UserCharacterActor } from "./character/RewardActors.ts"

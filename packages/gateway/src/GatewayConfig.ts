@@ -1,5 +1,5 @@
 /**
- * GatewayConfig: what an operator may set for the door. A wrong value stops the process at start and names the variable.
+ * GatewayConfig: the settings of the role `gateway`. An invalid value stops the process at start and names the variable.
  */
 import { ImageHosts } from "@eco2/actors/protocol"
 import { Setting } from "@eco2/core/client"
@@ -10,13 +10,13 @@ export const GatewayConfig = Config.all({
   corsOrigins: CorsOrigins.corsOrigins,
   /** IMAGE_HOSTS: hosts an image_url may name; workers read it too. Default: any public host. */
   imageHosts: ImageHosts.ImageHosts,
-  /** VIEW_TIMEOUT: how long one stream may last. Default 300 seconds. */
+  /** VIEW_TIMEOUT: the longest time of one stream. Default 300 seconds. */
   viewTimeout: Setting.duration("VIEW_TIMEOUT", { default: "300 seconds" }),
-  /** KEEPALIVE: a stream silent this long sends a keepalive and is checked for losses; at most 15 seconds. Default 15 seconds. */
+  /** KEEPALIVE: a stream silent for this long sends a keepalive and is checked for losses. Default, and most, 15 seconds. */
   keepalive: Setting.duration("KEEPALIVE", { default: "15 seconds", min: "100 millis" }).pipe(
     Config.map((duration) => Duration.min(duration, Duration.seconds(15)))
   ),
-  /** INTERNAL_SECRET: lets operators in at /api/v1/internal by X-Internal-Secret. Not set: nobody. */
+  /** INTERNAL_SECRET: the secret of operators for /api/v1/internal, sent as X-Internal-Secret. Not set: nobody has access. */
   internalSecret: Config.option(Config.Redacted("INTERNAL_SECRET")),
   /** MAX_VIEWERS: streams one gateway process serves at once. Default 10000. */
   maxViewers: Setting.integer("MAX_VIEWERS", { default: 10_000, min: 1, max: 1_000_000 }),
@@ -30,16 +30,16 @@ export type GatewayConfig = Config.Success<typeof GatewayConfig>
 export type AuthMode = "none" | "header" | "jwt"
 
 /**
- * AUTH_MODE: `jwt` (callers bring a token, checked here; default of a role), `header` (a mesh in front sets X-User-ID and
- * strips what clients send) or `none` (whoever says so is the user; else a demo user; default of `npm start`). `none` is for
- * this machine alone: off loopback it needs INSECURE_NONE=true.
+ * AUTH_MODE: `jwt` (callers send a token, which the gateway verifies; default of a role), `header` (a mesh in front sets
+ * X-User-ID and removes what clients send) or `none` (X-User-ID is trusted, without it the caller is a demo user; default of
+ * `npm start`). `none` is for this machine alone: on another address than loopback it needs INSECURE_NONE=true.
  */
 export const authMode = (options: {
   readonly default: AuthMode
   readonly host: string
 }): Config.Config<{
   readonly mode: AuthMode
-  /** INSECURE_NONE: served to other machines without asking who they are. */
+  /** INSECURE_NONE: allows AUTH_MODE=none on an address that other machines can reach. */
   readonly insecure: boolean
 }> =>
   Config.all({

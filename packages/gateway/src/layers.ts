@@ -23,7 +23,7 @@ import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 import * as WrongField from "./http/WrongField.ts"
 
-/** `authDefault`: what AUTH_MODE defaults to. `host`: what HOST defaults to. */
+/** `authDefault`: the default of AUTH_MODE. `host`: the default of HOST. */
 export const gateway = (options: { readonly authDefault: AuthMode; readonly host: string }) =>
   Layer.unwrap(
     Effect.gen(function* () {
@@ -68,5 +68,5 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
     })
   )
 
-/** Answers an Envoy's ext_authz. Ready while its list of revocations may be believed, whether Redis answers or not. */
+/** The server of Envoy's ext_authz. Ready while its list of revocations is fresh enough, whether Redis answers or not. */
 export const authz = ExtAuthz.layer

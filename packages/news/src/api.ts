@@ -1,4 +1,4 @@
-/** Role `news-api`: composition root; puts layers together, decides nothing else. It starts and serves while Redis is away. */
+/** Role `news-api`: composition root; puts layers together, decides nothing else. It starts and serves even if Redis is down. */
 import { RedisClient } from "@eco2/core/redis"
 import { Role } from "@eco2/core/service"
 import { Postgres } from "@eco2/core/postgres"

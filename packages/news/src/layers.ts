@@ -1,4 +1,4 @@
-/** What this package does, as layers for composition roots. */
+/** The roles of this package as layers, for composition roots. */
 import { Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { GuardedFetch } from "@eco2/core/net"
@@ -23,20 +23,20 @@ import * as ArticleCache from "./store/ArticleCache.ts"
 import * as ArticleReading from "./store/ArticleReading.ts"
 import * as ArticleStore from "./store/ArticleStore.ts"
 
-/** Every table of this package. */
+/** The migrations of this package. */
 export const { migrations } = ArticleStore
 
-/** Articles in both stores, saved, read and warmed. */
+/** Articles in both stores: saving, reading, warming. */
 export const articles = ArticleReading.layer.pipe(
   Layer.provideMerge(Layer.merge(ArticleStore.layer, ArticleCache.layer))
 )
 
 const isAway = (error: { readonly _tag: string }) =>
   error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
-/** Fails only on a database that is there and lacks the tables: what Redis holds can be shown without one. */
+/** Fails only if the database is up and lacks the tables; what Redis holds can be shown without it. */
 const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway, () => Effect.void))
 
-/** The news calls, the page at /news, and the calls' own OpenAPI: routes for any process that serves HTTP. */
+/** The news calls, the page at /news, and the calls' OpenAPI: routes for any process that serves HTTP. */
 export const newsRoutes = Layer.mergeAll(
   NewsHandlers.layer,
   HttpApiScalar.layer(NewsApi, { path: "/api/v1/info/docs", scalar: { withDefaultFonts: false } }),
@@ -55,24 +55,24 @@ const readiness = Layer.effectDiscard(
   })
 )
 
-/** Waits for a database that is away, as long as it takes; fails on one that lacks the tables. */
+/** Waits while the database is down, without limit; fails if it lacks the tables. */
 const databaseReady = Migrations.check(migrations).pipe(
   Effect.retry({ schedule: Schedule.spaced("1 second"), while: isAway })
 )
 
-/** Runs, worked off, and what follows them; needs the sources, the pages, the stores. */
+/** The workers of runs and articles; needs the sources, the pages and the stores. */
 export const collection = Layer.mergeAll(Collector.layer, ArticleBehavior.layer, QuotaGauge.layer).pipe(
   Layer.provide(PictureSearch.layer),
   Layer.provide([FeedVersions.layer, LookMemory.layer])
 )
 
-/** Role `news-worker`: collects by schedule from the sources that are on here. */
+/** Role `news-worker`: collects by schedule from the sources that are on in this process. */
 export const newsWorker = Layer.merge(collection, NewsSchedules.layer).pipe(
   Layer.provide([NewsSources.layer, OgImage.layer, Worker.limits, articles]),
   Layer.provide(GuardedFetch.layer),
   Layer.provide(Layer.effectDiscard(databaseReady))
 )
-/** /readyz of a news-worker: it stores in Postgres. */
+/** /readyz of a news-worker, which needs Postgres. */
 export const workerReadiness = Layer.effectDiscard(
   Effect.gen(function* () {
     const { register } = yield* Readiness

@@ -1,4 +1,4 @@
-/** Asking which character a scan earns: workers hold the catalogue in memory, and are current before they answer. */
+/** MatchCharacter: workers hold the catalogue in memory, and it is up to date when they answer. */
 import { describe, expect, it } from "@effect/vitest"
 import { CharacterAdmin, characterMatch, prepareDatabase } from "@eco2/actors/characters"
 import { CoreConfig, Topic, Worker } from "@eco2/core"
@@ -28,7 +28,7 @@ const nameOf = (process: Fleet.Process<Fleet.Services>, middle = bottle) =>
 onServer("character-match", (database) => {
   const worker = (postgres?: Layer.Layer<Postgres.Postgres>) =>
     Fleet.working(redis.url, characterMatch().pipe(Layer.provide(postgres ?? postgresLayer(database()))))
-  /** What an operator does, elsewhere than in a worker. */
+  /** An operator's process, which is not a worker. */
   const operate = <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres | Topic.Topics>) =>
     Effect.scoped(
       Effect.gen(function* () {
@@ -58,7 +58,7 @@ onServer("character-match", (database) => {
     Effect.gen(function* () {
       yield* prepare
       const [process] = yield* Effect.all([worker(), worker(), worker()])
-      /** Whoever of them answers. */
+      /** Either of them answers. */
       const names = Effect.map(Effect.all(Array.from({ length: 24 }, () => nameOf(process))), (all) => new Set(all))
       expect([...(yield* names)]).toEqual(["페티"])
       yield* operate(CharacterAdmin.upsert({ ...petty, name: "투명이" }))
@@ -77,7 +77,7 @@ onServer("character-match", (database) => {
         const process = yield* Fleet.joined(redis.url)
         const looks: Array<Deferred.Deferred<void>> = []
         const real = yield* process.run(Topic.Topics)
-        // the real topics, but each look ends when the test says so
+        // the real topics, but each check ends when the test says so
         const topics = Topic.Topics.of({
           ...real,
           follow: (topic, handlers) =>
@@ -107,7 +107,7 @@ onServer("character-match", (database) => {
         const [second, third] = [yield* asking(), yield* asking()]
         yield* Deferred.succeed(looks[0]!, undefined)
         expect((yield* Fiber.join(first)).character.name).toBe("페티")
-        // one look more, for both
+        // one more check, for both
         yield* counted(2)
         expect([second.pollUnsafe(), third.pollUnsafe()]).toEqual([undefined, undefined])
         yield* Deferred.succeed(looks[1]!, undefined)
@@ -146,7 +146,7 @@ onServer("character-match", (database) => {
       expect(yield* nameOf(process)).toBe("첫째")
       yield* redis.flush
       yield* operate(CharacterAdmin.upsert({ ...petty, name: "둘째" }))
-      // asks of before the loss have nowhere to be answered
+      // answers to asks from before the loss have nowhere to go
       const soon = Effect.map(process.run(ask(bottle, null, "1 second")), ({ name }) => name)
       yield* Fleet.until(
         Effect.orElseSucceed(soon, () => "no answer"),

@@ -1,6 +1,6 @@
 /**
- * Saving users' rewards: each is stored exactly once, in spite of repeats, bad messages and restarts of Postgres. `REWARDS`
- * sets how many messages the test with the restart sends.
+ * Saving users' rewards: each is stored exactly once, in spite of repeats, bad messages and restarts of Postgres. `REWARDS` sets
+ * the number of messages in the test with the restart.
  */
 import { expect, it } from "@effect/vitest"
 import { characterWorker, prepareDatabase } from "@eco2/actors/characters"
@@ -41,7 +41,7 @@ const tellBoth = (reward: UserCharacter) =>
     UserCharacterActor.tell(reward.userId, "SaveUserCharacter", reward)
   )
 const mailboxes = ["ownership", "user-character"] as const
-/** Messages that wait, are in work, or are put off. */
+/** Messages that wait, are in work, or are delayed. */
 const openOf = (process: Fleet.Process<Fleet.Services>) =>
   Effect.gen(function* () {
     let open = 0
@@ -60,7 +60,7 @@ onServer("savers", (database) => {
       yield* prepare
       const process = yield* saver()
       yield* process.run(tellBoth(earned("ann", "char-petty")))
-      // stopping handles at once what a batch still waits for
+      // stopping handles at once what a batch is still waiting for
       yield* process.stop
       expect(yield* ownershipsOf(database())).toEqual([
         { user_id: "ann", code: "char-petty", id: CharacterId.ofOwnership("ann", "char-petty") }
@@ -94,7 +94,7 @@ onServer("savers", (database) => {
         const savers = yield* Effect.all([saver(), saver()])
         yield* Fleet.until(ownershipsOf(database()), (rows) => rows.length > 0)
         yield* Effect.promise(() => database().server!.kill())
-        // unreadable, and told while Postgres is away
+        // an unreadable message, sent while Postgres is down
         yield* sender.run(
           Mailbox.Mailbox.use((service) =>
             service.append("ann", { mailbox: "ownership", type: "SaveOwnership", body: "{}" })
@@ -142,7 +142,7 @@ onServer("savers", (database) => {
       expect(yield* Fleet.until(rows, (count) => count > 50)).toBe(51)
       const took = performance.now() - since
       expect((yield* inserts) - before).toBe(2)
-      // not a speed: the time it is meant to wait
+      // not a speed: the time that the code is meant to wait
       expect([took > 4_900, took < 9_000]).toEqual([true, true])
     }).pipe(quietly)
   )

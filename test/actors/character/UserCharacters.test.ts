@@ -1,4 +1,4 @@
-/** What clients read of characters, and how rewards are stored: the same on PGlite and on PostgreSQL. */
+/** What clients read about characters, and how rewards are stored: the same on PGlite and on PostgreSQL. */
 import { describe, expect, it } from "@effect/vitest"
 import { Characters } from "@eco2/actors/protocol"
 import { characters, prepareDatabase } from "@eco2/actors/characters"
@@ -26,7 +26,7 @@ const earned = (userId: string, code: string, changes: Partial<Rewards.UserChara
 const ofUser = (userId: string) => Characters.Characters.use((service) => service.ofUser(userId))
 const owns = (userId: string, name: string) => Characters.Characters.use((service) => service.owns(userId, name))
 
-/** A process's own connections, on a database that is prepared. */
+/** A process's own connections, on a prepared database. */
 const prepared =
   (database: () => Database) =>
   <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres | Characters.Characters>) =>

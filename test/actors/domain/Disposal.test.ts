@@ -1,4 +1,4 @@
-/** Which rule a classification asks for. */
+/** The choice of a classification's rule. */
 import { describe, expect, it } from "vitest"
 import { ruleKeys } from "../../../packages/actors/src/domain/Disposal.ts"
 

@@ -1,4 +1,4 @@
-/** The taxonomy's lists, and how a model's words are brought into it. */
+/** The taxonomy's lists, and how a model's answer is mapped to it. */
 import { describe, expect, it } from "vitest"
 import {
   comparable,

@@ -1,4 +1,4 @@
-/** Calls of hosted models, kept to their limits and behind their breakers, on a real Redis and a model server on loopback. */
+/** Calls of hosted models, within their limits and behind their breakers, on a real Redis and a model server on loopback. */
 import { expect, it } from "@effect/vitest"
 import { CoreConfig, ImageMemory, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -30,7 +30,7 @@ interface Worker {
   readonly send: (command: string, ...args: ReadonlyArray<string | number>) => Effect.Effect<unknown>
 }
 
-/** The models as a worker of the fleet has them; `aheadMillis`: in the future, by Redis's clock. */
+/** The models as a worker has them; `aheadMillis`: how far its clock is ahead of Redis's. */
 const worker = (env: Record<string, string> = {}, aheadMillis = 0): Effect.Effect<Worker, never, Scope.Scope> =>
   Effect.gen(function* () {
     const context: Context.Context<Ports | RedisClient.RedisClient> = yield* Effect.orDie(
@@ -161,7 +161,7 @@ it.live("a 429 pauses the model for the whole fleet for the provider's Retry-Aft
     const other = yield* worker()
     server.next("vision", { _tag: "RateLimit", retryAfterSeconds: 30 })
     const told = yield* Effect.flip(one.run(look))
-    // up to a fifth later, as all who were told must not come at once
+    // up to a fifth later, so that not all retry at the same moment
     expect(told._tag === "ModelRateLimited" ? told.retryAfterMillis : 0).toBeGreaterThanOrEqual(30_000)
     expect(told._tag === "ModelRateLimited" ? told.retryAfterMillis : 0).toBeLessThanOrEqual(36_000)
     for (const process of [one, other]) {
@@ -170,7 +170,7 @@ it.live("a 429 pauses the model for the whole fleet for the provider's Retry-Aft
       expect(refusal.retryAfterMillis).toBeGreaterThan(20_000)
     }
     expect(server.calls.length).toBe(1)
-    // other models are not meant
+    // other models are not affected
     yield* other.run(classify("gpt-5-mini"))
     const later = yield* worker({}, 30_001)
     yield* later.run(look)
@@ -215,7 +215,7 @@ it.live("three outages within a minute stop a model's calls, and refusals or bad
     for (let n = 0; n < 12; n++) tags.push(yield* failure({ _tag: "ServerError" }))
     expect(tags.slice(0, 3)).toEqual(["ModelUnavailable", "ModelUnavailable", "ModelUnavailable"])
     expect(tags.at(-1)).toBe("ModelSuspended")
-    // breakers are one a model
+    // each model has its own breaker
     server.reset()
     yield* one.run(classify("gpt-5-mini"))
   })

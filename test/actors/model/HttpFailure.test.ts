@@ -1,4 +1,4 @@
-/** What a provider's HTTP status means: whose trouble it is, and whether the same request may be sent again. */
+/** The meaning of a provider's HTTP status: who caused the failure, and whether the same request may be sent again. */
 import { expect, it } from "@effect/vitest"
 import * as HttpFailure from "../../../packages/actors/src/model/HttpFailure.ts"
 

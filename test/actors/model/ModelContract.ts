@@ -1,6 +1,6 @@
 /**
- * The contract of the model ports, as claims: `modelContract` holds for every provider, `hostedModelContract` for those
- * reached over HTTP. Each provider's test file runs them on its own layer; hosted ones against FakeModelServer.
+ * The contract suite of the model ports: `modelContract` holds for every provider, `hostedModelContract` for providers reached
+ * over HTTP. Each provider's test file runs them on its own layer, hosted ones against FakeModelServer.
  */
 import { inspect } from "node:util"
 import { layer } from "@effect/vitest"
@@ -63,7 +63,7 @@ export const classify = (model: string, image: Image = bottle, userInput = "어�
 export const answer = (model: string, userInput = "어디에 버리나요?") =>
   Effect.flatMap(AnswerModel, (port) => port.answer({ model, classification: classified, rule, userInput }))
 
-/** Runs a call of which nobody is interested in more than its end; time passes as far as it needs. */
+/** Runs a call whose result is not needed; TestClock advances as far as it needs. */
 const finished = <A, E, R>(call: Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.forkChild(call)

@@ -60,7 +60,7 @@ describe("Models", () => {
     })
   )
 
-  // a program of Node's own: Deno has no hooks on loading
+  // Node alone: Deno has no module hooks
   it.skipIf(process.versions.deno !== undefined)(
     "a provider's client library is loaded only when that provider is on",
     async () => {

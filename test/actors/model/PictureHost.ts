@@ -1,4 +1,4 @@
-/** PictureHost: a stranger's server of pictures on loopback, reached under several names; what it answers, the test says. */
+/** PictureHost: a server of pictures on loopback, reachable under several names; the test sets its answers. */
 import { Effect } from "effect"
 import type { Scope } from "effect"
 import { createServer } from "node:http"
@@ -11,7 +11,7 @@ export interface PictureHost {
   /** `host:port`, each a host of its own. */
   readonly places: ReadonlyArray<string>
   readonly asked: () => number
-  /** The first place's. */
+  /** The first place's URL. */
   readonly url: string
 }
 

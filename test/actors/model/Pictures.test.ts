@@ -1,4 +1,4 @@
-/** Pictures at an address: which are fetched, which are not, and how little one user's slow hosts delay others. */
+/** Pictures at an address: which are fetched, which are not, and how little one user's slow hosts delay other users. */
 import { describe, expect, it } from "@effect/vitest"
 import { CoreConfig, ImageMemory } from "@eco2/core"
 import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer } from "effect"
@@ -27,7 +27,7 @@ const pictures = (host: PictureHost, env: Record<string, string> = {}, imageMemo
       )
     ),
     (context) => ({
-      /** What became of a picture: its bytes, or the tag of its error. */
+      /** The outcome for a picture: its bytes, or the tag of its error. */
       look: (url: string, owner = "", work: Effect.Effect<void> = Effect.void) =>
         Pictures.Pictures.use((service) =>
           service.use({ ...call, url, owner }, (picture) => Effect.as(work, picture.bytes.length))
@@ -46,7 +46,7 @@ const looked = (answer: (response: ServerResponse, host: PictureHost) => void, e
       return yield* look(host.url)
     })
   )
-/** A host whose pictures under /fast come at once, all others never. */
+/** A host whose pictures under /fast come at once, and all others never. */
 const slow: Effect.Effect<PictureHost, never, Scope.Scope> = start((response, path) => {
   if (path.startsWith("/fast")) response.end(png)
 })
@@ -119,7 +119,7 @@ describe("slow hosts", () => {
       yield* arrived(host, Pictures.mostOfOwner)
       expect(yield* look(`http://${host.places[0]}/fast`, "bob")).toBe(png.length)
       expect(host.asked()).toBe(Pictures.mostOfOwner + 1)
-      // those beyond come again, those under way end by the fetch's own time
+      // those beyond the limit retry, those under way end by the fetch's own time-out
       yield* TestClock.adjust("2 seconds")
       yield* TestClock.adjust("15 seconds")
       const ends = yield* Effect.forEach(own, Fiber.join)
@@ -158,7 +158,7 @@ describe("slow hosts", () => {
       yield* TestClock.adjust("100 millis")
       expect(yield* Fiber.join(last)).toBe("PicturesBusy")
       expect(host.asked()).toBe(Pictures.mostAtOnce)
-      // places come back however a fetch ends
+      // a place is released however a fetch ends
       yield* Effect.forEach(many, Fiber.interrupt)
       expect(yield* look(`http://${host.places[2]}/fast`, "bob")).toBe(png.length)
     })

@@ -1,4 +1,4 @@
-/** The rule documents that come with the code, and what a broken one does to the start. */
+/** The rule documents of the package, and how an invalid one stops the start. */
 import { readFileSync } from "node:fs"
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"

@@ -1,4 +1,4 @@
-/** Retries of model calls, with jitter, so that many that fail at once are not repeated at once. */
+/** Retries of model calls, with jitter, so that calls that fail together are not retried together. */
 import { describe, expect, it } from "@effect/vitest"
 import { Retry } from "@eco2/core"
 import { Duration, Effect } from "effect"
@@ -38,7 +38,7 @@ describe("a picture that its host does not give", () => {
       }
       const ended = { _tag: "give-up", heals: false }
       expect(yield* modelRetry.decide(new PictureUnavailable(call), 4)).toEqual(ended)
-      // however many attempts an operator allows
+      // whatever number of attempts an operator sets
       expect(yield* Retry.limited(modelRetry, 2).decide(new PictureUnavailable(call), 2)).toEqual(ended)
     })
   )

@@ -1,4 +1,4 @@
-/** The reward stage among its neighbours: asks for the character, and tells both savers or none (J3). */
+/** The reward stage with its neighbours: it asks for the character, and sends to both savers or to none (J3). */
 import { afterEach, describe, expect, it } from "vitest"
 import { Behavior } from "@eco2/core"
 import { Effect, Layer, Schema } from "effect"
@@ -20,7 +20,7 @@ afterEach(async () => {
 
 const Texts = Schema.Array(Schema.String)
 const Entries = Schema.Array(Schema.Tuple([Schema.String, Texts]))
-/** What was told to an actor nobody runs, as its messages have it. */
+/** The messages sent to an actor that no process runs. */
 const toldTo = async (actor: string) => {
   const keys = Schema.decodeUnknownSync(Texts)(await fixture.send("KEYS", `*:mailbox:${actor}`))
   const streams = await Promise.all(keys.map((key) => fixture.send("XRANGE", key, "-", "+")))

@@ -1,6 +1,6 @@
 /**
- * ScanFixture: a scan worker as its role puts it together, on a private Redis, asking a model server on loopback; and a
- * second look at the same Redis half an hour ahead, which serves timers as soon as the test wants: nobody waits for a retry.
+ * ScanFixture: a scan worker composed like its role, on a private Redis, with a model server on loopback; and a second process on
+ * the same Redis with a clock half an hour ahead, which serves timers when the test asks: no test waits for a retry.
  */
 import { afterAll, beforeAll, beforeEach } from "vitest"
 import { Client, CoreConfig, EventLog, Job, JobStore, Pipeline, Worker } from "@eco2/core"
@@ -24,12 +24,12 @@ const quiet = Layer.succeedContext(Context.make(References.MinimumLogLevel, "Non
 export const model = "gpt-5.2"
 
 type Answering = ActorSystem | Mailbox.Mailbox | Policies.Policies | Replies.Replies | Topic.Topics
-/** The thirteen, without a database. */
+/** The thirteen characters, without a database. */
 const builtIn = characterMatch({ meanwhile: characters }).pipe(
   Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))
 )
 
-/** The model server, the Redis and whoever looks at it: one a test file; the worker is started by `work`. */
+/** The model server, the Redis and the second process: one set for each test file; `work` starts the worker. */
 export const scanFixture = () => {
   let redis: RedisServer.RedisServer
   let models: FakeModelServer
@@ -70,7 +70,7 @@ export const scanFixture = () => {
       })
     )
   const historyOf = (id: Job.JobId) => run(EventLog.EventLog.use((log) => log.history(id, 0)))
-  /** Serves every timer there is, as if its time had come; and no provider asks for a pause any more. */
+  /** Serves all timers, as if they were due, and ends all pauses of providers. */
   const promote = async () => {
     await send("DEL", Keys.limit(`model/${model}`).state)
     await ahead.runPromise(
@@ -88,7 +88,7 @@ export const scanFixture = () => {
     jobOf,
     historyOf,
     keyOfImage: async (id: Job.JobId) => (await partitionOf(id)).jobImage(id),
-    /** A worker with these settings beside the usual ones; the test stops it. It answers for the characters too. */
+    /** A worker with these settings beside the usual ones, which also answers for the characters; the test stops it. */
     work: async (
       env: Readonly<Record<string, string>> = {},
       options: { readonly characters?: Layer.Layer<never, unknown, Answering> } = {}
@@ -139,7 +139,7 @@ export const scanFixture = () => {
           ({ id }) => id
         )
       ),
-    /** Waits for the job's end, every retry's time being now; its result as clients read it. */
+    /** Waits for the job's end, with every retry due at once; returns the result as clients read it. */
     finished: async (id: Job.JobId, within: Duration.Input = "10 seconds") => {
       const look = Effect.gen(function* () {
         const job = yield* Effect.promise(() => jobOf(id))
@@ -158,7 +158,7 @@ export const scanFixture = () => {
   }
 }
 
-/** `stage/status` of each event; for a retry its code and attempt. */
+/** `stage/status` of each event; for a retry also its code and attempt. */
 export const told = (
   events: ReadonlyArray<{ readonly stage: string; readonly status: string; readonly result: unknown }>
 ) =>

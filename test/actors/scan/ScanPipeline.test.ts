@@ -1,4 +1,4 @@
-/** The four stages of a scan, against a real model API: what is asked, what is left behind, what a failure leads to. */
+/** The four stages of a scan, against a real model API: the calls, the stored results, and the effects of failures. */
 import { afterEach, describe, expect, it } from "vitest"
 import { characters, defaultCharacter } from "../../../packages/actors/src/domain/Character.ts"
 import { middleCategories } from "../../../packages/actors/src/domain/Waste.ts"
@@ -184,14 +184,14 @@ describe("a scan's failures", () => {
     const id = await fixture.submit()
     const { error, metadata, status } = await fixture.finished(id)
     expect([status, error]).toEqual(["completed", null])
-    // eight times later, once said, the ninth call answered
+    // retried eight times, told to viewers once; the ninth call was answered
     expect(kinds()).toEqual(["vision", ...Array(9).fill("answer")])
     expect(metadata.attempts).toBe(12)
     const history = await fixture.historyOf(id)
     const retries = history.filter((event) => event.status === "retrying")
     expect(told(retries)).toEqual(["answer/ModelRateLimited/1"])
     const wait = Object(retries[0]?.result).next_at - Number(retries[0]?.ts)
-    // spread over a fifth: others were told the same
+    // spread over a fifth, because other jobs wait for the same time
     expect(wait).toBeGreaterThan(29.5)
     expect(wait).toBeLessThan(36.5)
   })

@@ -1,6 +1,6 @@
 /**
- * LimitFixture: processes that do nothing but keep to limits, on the file's own Redis: some inside the test's process, each
- * with a clock as far ahead as it is told (no test waits for a minute), some real ones, which can be killed (taker.ts).
+ * LimitFixture: processes that only use limits, on the file's own Redis: some inside the test's process, each with its own clock
+ * offset (no test waits for a minute), some real ones, which can be killed (taker.ts).
  */
 import { Attempt, CircuitBreaker, CoreConfig, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -17,7 +17,7 @@ export interface Process {
 
 const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 
-/** A process; `aheadMillis`: it lives so far in the future, by Redis's clock. */
+/** A process; `aheadMillis`: how far its clock is ahead of Redis's. */
 export const process = (
   url: string,
   options: { readonly aheadMillis?: number; readonly lease?: Duration.Input } = {}
@@ -46,19 +46,19 @@ export const process = (
     } satisfies Process
   }).pipe(quietly)
 
-/** Uses a limit for nothing, and tells when by Redis's clock. */
+/** Uses a limit without work; returns the time of the grant by Redis's clock. */
 export const grant = (
   limit: Parameters<RateLimiter.RateLimiter["Service"]["use"]>[0],
   request: RateLimiter.Request = {}
 ) => RateLimiter.RateLimiter.use((limiter) => limiter.use(limit, request, ({ grantedAt }) => Effect.succeed(grantedAt)))
 
-/** As an attempt of a job, which comes back under this name. */
+/** As a job's attempt, which keeps its place under this name. */
 export const as =
   (place: string) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     Effect.provideService(effect, Attempt, { place, untimed: (wait) => wait })
 
-/** The most grants in any window, both of its ends included. */
+/** The most grants in any window, both ends included. */
 export const mostInAnyWindow = (grants: ReadonlyArray<number>, windowMillis: number): number => {
   const times = grants.toSorted((a, b) => a - b)
   let most = 0
@@ -69,7 +69,7 @@ export const mostInAnyWindow = (grants: ReadonlyArray<number>, windowMillis: num
   return most
 }
 
-/** A process of its own; ended with the scope. */
+/** A process of its own; ends with the scope. */
 export const child = (env: Readonly<Record<string, string>>, hear: (line: Child.Line) => void = () => {}) =>
   Effect.acquireRelease(
     Effect.sync(() => Child.start({ name: "taker", file: "test/core/limit/taker.ts", env, hear })),

@@ -1,6 +1,6 @@
 /**
- * A process that takes from one limit and says so, a line a grant: `at` is Redis's time. FIBERS of them at once, each once;
- * with HOLD they keep their permits until the process is killed; with GATE they begin when that key is there.
+ * A process that uses one limit and prints a line for each grant: `at` is Redis's time. FIBERS at once use it once each; with HOLD
+ * they keep their permits until the process is killed; with GATE they begin when that key exists.
  */
 import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"

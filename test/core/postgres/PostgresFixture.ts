@@ -1,6 +1,6 @@
 /**
- * PostgresFixture: the same tests on both databases: PGlite, which `npm start` brings along, and a PostgreSQL server. One of
- * each a test file, emptied before each test. The server's tests are skipped where none is installed.
+ * PostgresFixture: runs the same tests on both databases: PGlite, which `npm start` embeds, and a PostgreSQL server. One of each
+ * for a test file, emptied before each test. The server's tests are skipped if none is installed.
  */
 import { afterAll, beforeAll, beforeEach, describe } from "@effect/vitest"
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
@@ -15,7 +15,7 @@ import * as EmbeddedFolder from "../../harness/EmbeddedFolder.ts"
 export interface Database {
   readonly url: string
   readonly port: number
-  /** Connections a process may have on it. */
+  /** The number of connections that a process may have. */
   readonly pool: number
   /** Null for PGlite. */
   readonly server: PostgresServer.PostgresServer | null
@@ -24,7 +24,7 @@ export interface Database {
 const quiet = Layer.succeedContext(Context.make(References.MinimumLogLevel, "None"))
 export const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 
-/** A process's own connections; `url` elsewhere than the database's for one that goes through a proxy. */
+/** A process's own connections; `url`: of a proxy instead of the database. */
 export const postgresLayer = (
   database: Database,
   options: { readonly url?: string; readonly timeout?: Duration.Input } = {}
@@ -34,7 +34,7 @@ export const postgresLayer = (
     timeout: Duration.fromInputUnsafe(options.timeout ?? "10 seconds")
   }).pipe(Layer.provide(quiet), Layer.fresh)
 
-/** The database through a proxy that the test breaks. */
+/** The database behind a proxy that the test disturbs. */
 export const proxied = (database: Database) =>
   Effect.acquireRelease(
     Effect.promise(() => FaultProxy.start(database.port)),
@@ -80,7 +80,7 @@ const empty = Effect.gen(function* () {
   yield* service.script("test.empty", found.map(({ name }) => `DROP SCHEMA "${name}" CASCADE;`).join("\n"))
 })
 
-/** The file's database of one kind: started before its tests, emptied before each, gone after. */
+/** The file's database of one kind: started before its tests, emptied before each, stopped afterwards. */
 export const privateDatabase = (make: Effect.Effect<Database, unknown, Scope.Scope>) => {
   let database: Database | undefined
   const scope = Scope.makeUnsafe()
@@ -102,6 +102,6 @@ export const onBoth = (title: string, tests: (database: () => Database) => void)
     describe.skipIf(!there)(`${title}, on ${name}`, () => tests(privateDatabase(make)))
   }
 }
-/** Tests that need more than one session. */
+/** Tests that need several sessions. */
 export const onServer = (title: string, tests: (database: () => Database) => void) =>
   describe.skipIf(!hasServer)(`${title}, on PostgreSQL`, () => tests(privateDatabase(real)))

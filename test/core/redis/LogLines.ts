@@ -1,4 +1,4 @@
-/** LogLines: what a process logs, for tests that count how often a thing is said. */
+/** LogLines: records what a process logs, for tests that count a log line. */
 import { Effect, Layer, Logger, References } from "effect"
 import { until } from "../CoreFixture.ts"
 
@@ -19,7 +19,7 @@ export const make = () => {
     lines,
     of,
     layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Info")),
-    /** Waits until this has been said; ten seconds at most. */
+    /** Waits until this line has been logged; ten seconds at most. */
     said: (text: string) =>
       until(
         Effect.sync(() => of(text)),

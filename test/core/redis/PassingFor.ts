@@ -1,8 +1,8 @@
-/** PassingFor: a Redis that says it is of another release, by a proxy that changes what it says. */
+/** PassingFor: a Redis that reports another release, through a proxy that rewrites its replies. */
 import { Effect } from "effect"
 import { connect, createServer } from "node:net"
 
-/** The server as if it were of another release: the same number of bytes, so that replies keep their lengths. */
+/** The server as if it had another version, with the same number of bytes, so that replies keep their lengths. */
 export const passingFor = Effect.fnUntraced(function* (port: number, version: string, other: string) {
   const proxy = createServer((inner) => {
     const outer = connect(port, "127.0.0.1")

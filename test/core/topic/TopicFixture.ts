@@ -1,4 +1,4 @@
-/** TopicFixture: a topic of prices, and followers of it that write down what they are told. */
+/** TopicFixture: a topic of prices, and followers that record what they receive. */
 import { Effect, Schema, Scope } from "effect"
 import { Topic } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
@@ -30,7 +30,7 @@ type Process = Fleet.Process<Fleet.Services>
 
 export const publish = (process: Process, event: PriceEvent) => process.run(Effect.orDie(Topic.publish(Prices, event)))
 
-/** A follower: every snapshot and event it was told, and the prices it makes of them. */
+/** A follower: every snapshot and event it received, and the resulting prices. */
 export const follow = Effect.fnUntraced(function* (
   process: Process,
   options: { readonly topic?: typeof Prices; readonly event?: (event: PriceEvent) => Effect.Effect<void> } = {}
@@ -63,7 +63,7 @@ export const follow = Effect.fnUntraced(function* (
     events,
     subscription,
     prices: Effect.sync(() => Object.fromEntries([...prices].toSorted(byName))),
-    /** Waits until it has been told of this price. */
+    /** Waits until it has received this price. */
     knows: (name: string, cents: number) =>
       Fleet.until(
         Effect.sync(() => prices.get(name)),
@@ -75,7 +75,7 @@ export const follow = Effect.fnUntraced(function* (
 const byName = ([a]: readonly [string, number], [b]: readonly [string, number]) => a.localeCompare(b)
 const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Price))
 
-/** The state as Redis has it. */
+/** The state stored in Redis. */
 export const stored = (process: Process) =>
   Effect.map(process.send("HGETALL", Keys.topic(Prices.name).state), (reply) => {
     const flat = Schema.decodeUnknownSync(Schema.Array(Schema.String))(reply)

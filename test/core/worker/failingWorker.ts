@@ -1,5 +1,5 @@
 /**
- * A role whose actor `broken` dies of every delivery, and whose actor `slow` never ends: started by Supervision.test.ts.
+ * A role whose actor `broken` dies on every delivery, and whose actor `slow` never ends; started by Supervision.test.ts.
  */
 import { Actor, ActorSystem, Behavior, Client, Worker } from "@eco2/core"
 import { Role } from "@eco2/core/service"

@@ -1,4 +1,4 @@
-/** `eco2 doctor` on real stores, fit and unfit: what it finds, what it says to do, and how it ends. */
+/** `eco2 doctor` on real stores, healthy and not: its findings, its advice, and its exit code. */
 import { describe, expect, it } from "@effect/vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { Clock, ConfigProvider, Effect, References } from "effect"
@@ -20,7 +20,7 @@ const of = (findings: ReadonlyArray<Finding>, check: string) => findings.find((f
 const levels = (findings: ReadonlyArray<Finding>) =>
   Object.fromEntries(findings.map(({ check, level }) => [check.replace("redis.", ""), level]))
 
-/** As one should be, a replica apart. */
+/** A healthy one, without a replica. */
 const sound = ["--appendonly", "yes", "--maxmemory", "256mb"]
 
 describe("the doctor on one Redis", () => {
@@ -183,7 +183,7 @@ describe("the doctor on a Redis with failover", () => {
       const first = yield* RedisCluster.clientOf(servers[0]!.url)
       yield* first.send("CLUSTER", "DELSLOTS", 0)
       yield* until(first.send("CLUSTER", "INFO"), (info) => String(info).includes("cluster_state:fail"))
-      // told by the servers, or by the first command: it depends on which master is asked
+      // reported by the servers, or by the first command, depending on which master is asked
       expect(yield* examine(url, 6)).toContainEqual(
         expect.objectContaining({ level: "fail", check: expect.stringMatching(/^redis\.(cluster|reach)$/) })
       )

@@ -1,4 +1,4 @@
-/** `eco2 doctor --url`: a live stream through proxies that pass it on, collect it, compress it; and keys, by --probe. */
+/** `eco2 doctor --url`: a live stream through proxies that pass it on, buffer it or compress it; and keys, with --probe. */
 import { RedisServer } from "@eco2/core/testing"
 import { createServer, request } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
@@ -42,7 +42,7 @@ const serving = async (handler: (request: IncomingMessage, response: ServerRespo
   return `http://127.0.0.1:${typeof bound === "object" && bound !== null ? bound.port : 0}`
 }
 
-/** In front of the gateway; `pass` hands an answer's body on. */
+/** A proxy in front of the gateway; `pass` forwards a response's body. */
 const proxy = (pass: (from: IncomingMessage, to: ServerResponse) => void) =>
   serving((incoming, outgoing) => {
     const onward = request(

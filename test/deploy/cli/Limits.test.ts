@@ -1,4 +1,4 @@
-/** `eco2 limits` and the calls behind it, on a real gateway and Redis: what is paused is seen and lifted. */
+/** `eco2 limits` and its calls, on a real gateway and Redis: pauses are listed and ended. */
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"

@@ -1,4 +1,4 @@
-/** Operating: the command line run inside the test's process, with the words and the environment a test gives it. */
+/** Operating: runs the command line inside the test's process, with the arguments and the environment that a test gives it. */
 import { ConfigProvider, Console, Effect } from "effect"
 import * as Cli from "../../../deploy/cli/Cli.ts"
 

@@ -1,4 +1,4 @@
-/** How the command line shows what it found: columns that stand under each other, in cells of a terminal, not in letters. */
+/** Tables of the command line: columns are aligned by terminal cells, not by letters. */
 import { describe, expect, it } from "vitest"
 import type { Column } from "../../../deploy/cli/Output.ts"
 import { age, facts, moment, table } from "../../../deploy/cli/Output.ts"

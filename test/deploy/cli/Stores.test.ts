@@ -1,4 +1,4 @@
-/** The commands a deployment's hooks run on the database and on Redis: what they do, and how loudly they fail. */
+/** The commands that a deployment's hooks run on the database and on Redis: their effects and their failures. */
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { runWith } from "./Operating.ts"

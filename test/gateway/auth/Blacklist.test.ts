@@ -1,4 +1,4 @@
-/** The list of revoked tokens in memory: expired ones are forgotten, and a list too old is reported. */
+/** The list of revoked tokens in memory: expired entries are dropped, and a list that is too old is reported. */
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
@@ -12,7 +12,7 @@ import * as LogLines from "../../core/redis/LogLines.ts"
 import { until } from "../../core/Until.ts"
 
 const maxAge = Duration.minutes(5)
-/** Looks in real time: what is looked at comes from Redis, while the list's own time stands still. */
+/** Checks in real time, because the data comes from Redis while the list's own clock stands still. */
 const eventually = <A>(look: () => A, wanted: (seen: A) => boolean) =>
   TestClock.withLive(until(Effect.sync(look), wanted))
 
@@ -62,7 +62,7 @@ describe("Blacklist", () => {
       Effect.gen(function* () {
         let ahead = 0n
         const clock = yield* Clock.Clock
-        // as after a process was frozen: time has passed, and no timer has rung yet
+        // as after a process was frozen: time has passed, and no timer has fired yet
         const frozen: Clock.Clock = Object.assign(Object.create(clock), {
           monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe() + ahead
         })
@@ -74,7 +74,7 @@ describe("Blacklist", () => {
           )
           const standing = () => lists.map((list) => list.standing("a"))
           expect(standing()).toEqual(["good", "good"])
-          // a read that waits for news is answered after twenty seconds
+          // a blocking read is answered after twenty seconds
           ahead = 25_000_000_000n
           expect(standing()).toEqual(["good", "good"])
           ahead = 31_000_000_000n

@@ -1,4 +1,4 @@
-/** AUTH_MODE=none on one machine: its users are let in, and a foreign page in their browser is not. */
+/** AUTH_MODE=none on one machine: its users are let in, and foreign pages in their browsers are not. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { send } from "../../harness/RawRequest.ts"

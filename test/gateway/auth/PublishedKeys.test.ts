@@ -1,4 +1,4 @@
-/** The issuer's published keys: cached, fetched again when they change, and never as often as a stranger likes. */
+/** The issuer's published keys: cached, fetched again when they change, and never as often as a stranger could cause. */
 import { afterEach, beforeEach, describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Predicate } from "effect"
 import { TestClock } from "effect/testing"
@@ -13,7 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => keys.close())
 
-/** Finds a key by its name; the failure otherwise. */
+/** Finds a key by its id; returns the failure otherwise. */
 const find = (get: Effect.Success<ReturnType<typeof PublishedKeys.make>>, kid: string, alg = "ES256") =>
   Effect.tryPromise({
     try: async () => get({ alg, kid }, { payload: "", signature: "" }),

@@ -115,7 +115,7 @@ describe("POST /api/v1/internal/blacklist", () => {
     await revoke(gateway, "leaves")
     expect(await leaving.ended).toBe("ended")
     expect((await fetch(url, as("leaves"))).status).toBe(403)
-    // it is there still: the cancel comes by it
+    // the stream is still open: the cancel arrives through it
     await send(gateway.address, url.slice(gateway.address.length).replace("/events", ""), {
       method: "DELETE",
       ...as("stays")
@@ -200,7 +200,7 @@ describe("a revoked token", () => {
     const event = { type: "remove", ...revocation("a") }
     await outside.del(BlacklistKeys.revoked("a"))
     const log = Keys.topic("blacklist.events").log
-    // as another service would publish it: counted, after the one before
+    // as another service would publish it: with the next number
     await outside.xadd(log, "*", "n", "2", "e", JSON.stringify(event))
     await becomes(authz, "a", 200)
     expect(await statusOf(await role("authz"), "a")).toBe(200)

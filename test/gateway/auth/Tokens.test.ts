@@ -1,4 +1,4 @@
-/** Who is let in by a token: the same answers from a gateway that checks by itself and from the role authz. */
+/** Which tokens are accepted: the same answers from a gateway that verifies tokens itself and from the role authz. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { send } from "../../harness/RawRequest.ts"
@@ -38,7 +38,7 @@ afterAll(async () => {
 })
 
 type Role = keyof typeof roles
-/** In is 404 at the gateway, whose job it is not; at authz 200. */
+/** Accepted means 404 at the gateway, because the job is another user's, and 200 at authz. */
 const letIn = (role: Role) => (role.startsWith("gateway") ? 404 : 200)
 const ask = (role: Role, headers: Readonly<Record<string, string>>) =>
   send(roles[role].address, jobOfNobody, { headers: { "x-user-id": "mallory", ...headers } })

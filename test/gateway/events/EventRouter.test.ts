@@ -1,5 +1,5 @@
 /**
- * Losses of the live stream: connections, entries, the stream itself, the server. Each seq still reaches a viewer once (J4).
+ * Losses of the live stream: of connections, entries, the stream itself, the server. Each seq still reaches a viewer once (J4).
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Client, CoreConfig, EventLog, Job, JobStore } from "@eco2/core"
@@ -28,7 +28,7 @@ describe("the live stream of events", () => {
 
   beforeAll(async () => {
     redis = await RedisServer.start()
-    // a heartbeat of fifteen seconds: what is told sooner was not found by it
+    // keepalives every fifteen seconds: what is told sooner was not found by a loss check
     env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url }
     gateway = await start("gateway", env)
     hand = await HandWorker.start(redis.url)
@@ -53,7 +53,7 @@ describe("the live stream of events", () => {
       expect(EventStream.seqs(stream.events)).toEqual(all)
     }
   }
-  /** Cuts the gateway's tail connection, and those by which topics are read; how many there were. */
+  /** Cuts the gateway's tail connection and its topics' connections; returns how many there were. */
   const cutTail = async () => {
     const clients = String(await hand.send("CLIENT", "LIST"))
     const ids = clients.split("\n").flatMap((line) => (/ cmd=xread /.test(line) ? [/\bid=(\d+)/.exec(line)?.[1]] : []))
@@ -210,7 +210,7 @@ describe("a slow viewer", () => {
         yield* Effect.promise(async () => {
           for (let n = 0; n < 300; n++) await hand.send("XADD", tail, "*", "e", `${id} 1\n${told}`)
         })
-        // a dropping queue ends its stream: what it held is handed out, then the end
+        // a dropping queue ends its stream: first its content is delivered, then the end
         const held = yield* Stream.runCollect(Stream.fromQueue(slow.subscription.signals))
         expect(held).toHaveLength(256)
         expect(router.viewers()).toBe(2)

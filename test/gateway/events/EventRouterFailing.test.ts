@@ -1,4 +1,4 @@
-/** A defect in the router's own loops: it goes on anew, and a gateway whose router fails too often is not ready and ends. */
+/** A defect in the router's own loops: the loop restarts; if it fails too often, the gateway is not ready and ends. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Client, CoreConfig, Job } from "@eco2/core"
 import { Readiness } from "@eco2/core/telemetry"

@@ -1,4 +1,4 @@
-/** How many streams a gateway may have, by the limit of open files; and what is said where that limit is not known. */
+/** The number of streams by the limit of open files, and the warning if that limit is unknown. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -39,7 +39,7 @@ it.effect("a limit that cannot be read lowers nothing, and a warning says so", (
   Effect.gen(function* () {
     expect(yield* found(folder)).toEqual({
       viewers: 10_000,
-      said: ["the limit of open files cannot be read: MAX_VIEWERS is not lowered to it"]
+      said: ["the limit of open files cannot be read; MAX_VIEWERS is unchanged"]
     })
   })
 )

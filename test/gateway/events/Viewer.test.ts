@@ -1,4 +1,4 @@
-/** What one viewer sees: every event once and in order (J4), the result with the end (J5), and a stream that ends. */
+/** One viewer's stream: every event once and in order (J4), the result with the end (J5), and the end of the stream. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { randomUUID } from "node:crypto"
@@ -41,7 +41,7 @@ const free = (serving: Serving) =>
     () => viewers(serving),
     (count) => count === 0
   )
-/** A gateway with settings of its own, for one test. */
+/** A gateway with other settings, for one test. */
 const withGateway = async (settings: Environment, use: (serving: Serving, ann: Client) => Promise<void>) => {
   const serving = await start("gateway", { ...env, ...settings })
   try {
@@ -138,7 +138,7 @@ describe("a viewer from submit to end", () => {
     ])
     const fresh = await EventStream.open(ann.eventsUrl(id), own)
     const resumed = await EventStream.open(ann.eventsUrl(id), { ...own, after: 7 })
-    // away since before the first run failed: its end is no end any more
+    // disconnected since before the first run failed: that run's end no longer counts
     const late = await EventStream.open(ann.eventsUrl(id), { ...own, after: 3 })
     await hand.work(id, 2)
     for (const stream of [fresh, resumed, late]) {
@@ -235,7 +235,7 @@ describe("a viewer that resumes", () => {
   })
 })
 
-/** A master's failover to a replica that had not got the last events of a job. */
+/** A master's failover to a replica that lacks the last events of a job. */
 const lose = async (id: string, count: number) => {
   const { events } = await hand.keys(id)
   for (let n = 0; n < count; n++) await hand.send("RPOP", events)
@@ -270,7 +270,7 @@ describe("a viewer that has seen more than Redis still has", () => {
       const heard = stream.events.length
       await until(
         async () => stream.events.slice(heard).filter(({ event }) => event === "keepalive").length,
-        // looked into a tick later at most
+        // checked a tick later at most
         (count) => count > 3
       )
       await hand.work(id, 2)
@@ -439,7 +439,7 @@ describe("limits of a stream", () => {
     await serving.stop()
     expect(await Promise.all(streams.map((stream) => stream.ended))).toEqual(Array(5).fill("ended"))
     expect(performance.now() - since).toBeLessThan(1_000)
-    // and its viewers go on elsewhere
+    // its viewers continue elsewhere
     const rest = EventStream.watch(ann.eventsUrl(id), { ...own, after: 1 })
     await hand.work(id)
     expect(EventStream.seqs(await rest)).toEqual([2, 3, 4, 5, 6, 7, 8, 9, 10])

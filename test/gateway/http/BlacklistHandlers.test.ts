@@ -1,4 +1,4 @@
-/** A revocation's body, as any language's standard library writes it. */
+/** A revocation's body, as the standard libraries of several languages write it. */
 import { expect, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { execFileSync } from "node:child_process"

@@ -1,4 +1,4 @@
-/** What clients read of characters, over HTTP: from Postgres, and 503 where there is none to read from. */
+/** What clients read about characters over HTTP: from Postgres, or 503 if there is none. */
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import { prepareDatabase } from "@eco2/actors/characters"
 import { Postgres } from "@eco2/core/postgres"
@@ -57,7 +57,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
   it("the user's characters are refused with 401 without a caller", async () => {
     const nobody = client(gateway, null)
     expect((await nobody.get("/api/v1/users/me/characters")).status).toBe(401)
-    // Postgres holds no such text
+    // Postgres cannot store such a text
     expect(await client(gateway, "ann").get(ownership("이\0코"))).toMatchObject({ status: 200, body: { owned: false } })
     expect((await nobody.get(ownership("이코"))).status).toBe(401)
   })
@@ -68,7 +68,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     const { body, headers, status } = await ann.get("/api/v1/users/me/characters")
     expect({ body, status }).toEqual({ body: unavailable, status: 503 })
     expect(Number(headers.get("retry-after"))).toBeGreaterThan(0)
-    // the door itself is open: scans go on
+    // the gateway itself works: scans continue
     expect((await ann.get("/readyz")).status).toBe(200)
     await server.restart()
     expect((await ann.get("/api/v1/users/me/characters")).status).toBe(200)

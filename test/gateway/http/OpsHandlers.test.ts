@@ -1,4 +1,4 @@
-/** The operator's calls: nobody without the secret; dead letters listed, shown, redriven and discarded; who lives. */
+/** The operators' calls: refused without the secret; dead letters listed, shown, redriven and discarded; live processes. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import * as HandWorker from "../HandWorker.ts"

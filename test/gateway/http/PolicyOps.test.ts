@@ -1,4 +1,4 @@
-/** The operator's calls on policies: nobody without the secret; a change is laid over what is set, and held to its bounds. */
+/** The operators' calls on policies: refused without the secret; a change is merged into the policy, its bounds are checked. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { simulatedOnly, start } from "../Serving.ts"

@@ -1,4 +1,4 @@
-/** /readyz of both roles by what Redis answers, and no start on a Redis that would lose jobs. */
+/** /readyz of both roles by Redis's answers, and no start on a Redis that would lose jobs. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Redis } from "ioredis"
 import { RedisServer } from "@eco2/core/testing"

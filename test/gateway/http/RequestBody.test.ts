@@ -1,4 +1,4 @@
-/** Request bodies are bounded one by one and together: a refused client may come back, and memory is always freed. */
+/** Request bodies are bounded singly and together: a refused client may retry, and memory is always released. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Scope } from "effect"
 import { HttpServerRequest } from "effect/http"
@@ -8,10 +8,10 @@ import { mostBodyBytes } from "../../../packages/gateway/src/http/ScanSubmission
 
 const KiB = 1024
 const freeBytes = 64 * KiB
-/** Room beyond what is free. */
+/** Room beyond the uncounted bytes. */
 const most = 1_000 * KiB
 
-/** A body that arrives as the test says, and a reader of it in a scope of its own. */
+/** A body that arrives as the test says, and a reader of it in its own scope. */
 const sending = Effect.fnUntraced(function* (
   read: ReturnType<typeof RequestBody.make>,
   headers: Readonly<Record<string, string>> = {}
@@ -43,7 +43,7 @@ const sending = Effect.fnUntraced(function* (
       sent++
     })
   return {
-    /** A piece arrives and is taken up. */
+    /** A chunk arrives and is read. */
     send: (bytes: Uint8Array | number) =>
       taken.pipe(
         Effect.andThen(enqueue(typeof bytes === "number" ? new Uint8Array(bytes).fill(0x61) : bytes)),

@@ -1,4 +1,4 @@
-/** The scan calls as a client meets them: submit, result, cancel, who may see what, and one job per idempotency key (J6). */
+/** The scan calls for a client: submit, result, cancel, access, and one job for each idempotency key (J6). */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
@@ -117,7 +117,7 @@ describe("POST /api/v1/scan", () => {
   it("pictures are refused while Redis is more than four fifths full, and image addresses are accepted", async () => {
     const use = Number(/used_memory:(\d+)/.exec(await outside.info("memory"))?.[1])
     await outside.config("SET", "maxmemory", Math.floor(use * 1.1))
-    // a gateway of its own: the share is asked for every two seconds only
+    // a gateway of its own, because the share is read every two seconds only
     const full = await start("gateway", env)
     const refused = await client(full).submit({ image_url: dataUrl(tinyPng) })
     const taken = await client(full).submit({ image_url: photo })
@@ -376,7 +376,7 @@ describe("lists for clients", () => {
       models: ["gpt-5.2", "gpt-5-mini", "simulated"],
       default: "simulated"
     })
-    // not in the contract's list of what is open
+    // not in the contract's list of open paths
     expect((await client(gateway, null).get("/api/v1/scan/models")).status).toBe(401)
   })
 })

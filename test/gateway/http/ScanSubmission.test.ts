@@ -1,4 +1,4 @@
-/** Every wrong scan request gets its own status, code and body, and costs the process nothing. */
+/** Every invalid scan request gets its own status, code and body, and costs the process nothing. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
@@ -257,7 +257,7 @@ describe("a request without a user", () => {
 })
 
 describe("a body larger than any scan", () => {
-  /** Sends `mebibytes` in chunks, without a length; answers what came back, or how the connection ended. */
+  /** Sends `mebibytes` in chunks, without a length; returns the response, or how the connection ended. */
   const sendChunked = (mebibytes: number) =>
     new Promise<{ readonly status: number | undefined; readonly code: unknown }>((resolve, reject) => {
       const request = httpRequest(`${open.address}/api/v1/scan`, {
@@ -331,7 +331,7 @@ describe("UPLOAD_MEMORY", () => {
       { detail: expect.any(String), code: "TOO_MANY_UPLOADS" },
       2
     ])
-    // one pool a process: a body of another route finds it as full
+    // one pool for each process: a body of another route finds it equally full
     const revocation = { jti: "a", user_id: "ann", expires_at: "2030-01-01T00:00:00Z", reason: "x".repeat(mebibytes10) }
     const elsewhere = await fetch(`${narrow.address}/api/v1/internal/blacklist`, {
       method: "POST",

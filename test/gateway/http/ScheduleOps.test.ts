@@ -1,4 +1,4 @@
-/** The operator's calls on schedules, and the list of jobs: nobody without the secret; facts, and what a call changed. */
+/** The operators' calls on schedules, and the list of jobs: refused without the secret; facts, and the effects of a call. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import * as HandWorker from "../HandWorker.ts"

@@ -1,4 +1,4 @@
-/** What a client reads of a submit that core refused: the right status, and when to come back. */
+/** The response to a submit that core refused: the right status, and when to retry. */
 import { expect, it } from "vitest"
 import { JobStore, Limit, Mailbox } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
@@ -20,6 +20,6 @@ it.each(rows)("the refusal %s is answered with %i %s and Retry-After %s", async 
   const response = HttpServerResponse.toWeb(Refusal.toResponse(SubmitRefusal.of(error)))
   const body = (await response.json()) as { readonly detail: string; readonly code: string }
   expect([response.status, body.code, response.headers.get("retry-after")]).toEqual([status, code, retryAfter])
-  // says what is too large, and what is allowed
+  // says what is too large, and the limit
   if (status === 413) expect(body.detail).toBe("the owner has 1025 bytes, allowed are 1024")
 })

@@ -1,4 +1,4 @@
-/** What a client is told of a scan whose stored parts this version of the code cannot read: an end, never a reason to ask on. */
+/** The response for a scan whose stored parts this version cannot read: an end, never a reason to keep asking. */
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import * as EventStream from "../../harness/EventStream.ts"

@@ -1,4 +1,4 @@
-/** Which category an article belongs to. */
+/** The choice of an article's category. */
 import { describe, expect, it } from "vitest"
 import { byWords, classify } from "../../../packages/news/src/collect/Classification.ts"
 import { found } from "./Found.ts"

@@ -1,4 +1,4 @@
-/** Collection runs as jobs: from a source's reply to what readers are answered, each article once, whatever comes again. */
+/** Collection runs as jobs: from a source's reply to what readers get, each article once, whatever is repeated. */
 import { expect, it } from "@effect/vitest"
 import { Duration, Effect, Metric } from "effect"
 import { afterAll, beforeAll, beforeEach } from "vitest"
@@ -38,7 +38,7 @@ onServer("a collection run", (database) => {
           const first = yield* Effect.forEach(runs, news.run, { concurrency: 3 })
           expect(first.map(({ state }) => state)).toEqual(["done", "done", "done"])
           const unique = first.reduce((sum, { result }) => sum + result.unique, 0)
-          // three are found by two runs each, with and without a tracking parameter
+          // two runs each find three of them, with and without a tracking parameter
           expect(unique).toBe(83)
           expect(first.reduce((sum, { result }) => sum + result.saved, 0)).toBe(80)
           // those that a busy machine does not find within the run's time come after it

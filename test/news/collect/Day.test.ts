@@ -1,8 +1,8 @@
 /**
- * A day of collecting, simulated (three hours of one where the run is not a long one): Redis's clock is moved on from slot to slot, and at each of them workers begin anew, as
- * after a restart of the fleet, all five of them or as many as are up, race for the slot's runs, and end: in order as a rule,
- * cut off from Redis at times.
- * What the sources were asked is counted at the sources, which slots fired in Redis (T1).
+ * A simulated day of collecting (three hours in a short run): the test moves Redis's clock from slot to slot. At each slot new
+ * workers start, as after a restart of the fleet, all five of them or fewer, compete for the slot's runs, and end: usually in
+ * order, sometimes cut off from Redis.
+ * Calls are counted at the sources, fired slots in Redis (T1).
  */
 import { expect, it } from "@effect/vitest"
 import { CoreConfig, JobStore, Mailbox, Schedules, Worker } from "@eco2/core"
@@ -29,7 +29,7 @@ import { isLong } from "../../harness/Long.ts"
 const minute = 60_000
 const hour = 60 * minute
 const hours = isLong ? 24 : 3
-/** When NewsData fails, for an hour: in the afternoon. */
+/** When NewsData fails, for an hour in the afternoon. */
 const failing = Math.floor((hours * 15) / 24) * hour
 const redis = Fleet.privateRedis()
 let world: FakeNews
@@ -47,7 +47,7 @@ beforeEach(() => {
 
 const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 const nothing = { naver: `{"items":[]}`, newsdata: `{"status":"success","results":[]}` }
-/** What comes to be known of articles is another test's: a reply without any is answered at once. */
+/** Another test checks articles: here a reply without any is answered at once. */
 const answerNothing = (source: "naver" | "newsdata", times = 3_000) =>
   world.next(source, { _tag: "Http", status: 200, body: nothing[source] }, times)
 const callsTo = (source: "naver" | "newsdata") => world.calls.filter((call) => call.source === source).length
@@ -67,7 +67,7 @@ onServer("a day of collecting", (database) => {
           clockOffsetMillis,
           lease: Duration.seconds(1),
           shutdownGrace: Duration.millis(100),
-          // a process looks at its first partition's timers as it begins, at others' later than these live
+          // a process reads its first partition's timers when it starts, and others' later than these processes exist
           partitions: 1
         })
       ),
@@ -78,7 +78,7 @@ onServer("a day of collecting", (database) => {
     return Scope.close(scope, Exit.void)
   })
 
-  /** The day, as an operator follows it. Its first slot of all schedules comes an hour from now at most. */
+  /** The day as an operator observes it. Its first slots are an hour from now at most. */
   const day = Effect.fnUntraced(function* (
     env: Readonly<Record<string, string>>,
     fleet: (at: number) => number,
@@ -89,7 +89,7 @@ onServer("a day of collecting", (database) => {
     const began = yield* Fleet.timeOf(operator)
     const first = Math.ceil(began / hour) * hour
     const since = performance.now()
-    /** What Redis's clock is to be moved by, for it to be a second after this moment of the day now. */
+    /** How far Redis's clock must be moved to be a second after this moment of the day. */
     const offset = (at: number) => Math.round(first + at + 1_000 - began - (performance.now() - since))
     const list = operator.run(Effect.orDie(Schedules.Schedules.use(({ list }) => list)))
     const mailboxes = [...NewsPipeline.plan.map(({ mailbox }) => mailbox), ArticleActor.name]
@@ -100,7 +100,7 @@ onServer("a day of collecting", (database) => {
       Effect.forEach(Array.from({ length: fleet(at) }), () => worker(offset(at), env), { concurrency: "unbounded" })
     const allEnd = (ends: ReadonlyArray<Effect.Effect<void>>) =>
       Effect.forEach(ends, (end) => end, { concurrency: "unbounded", discard: true })
-    /** What is due at this moment of the day has been claimed by somebody. */
+    /** Waits until everything due at this moment of the day has been claimed. */
     const claimed = (at: number) =>
       Effect.asVoid(
         Fleet.until(list, (all) =>
@@ -114,20 +114,20 @@ onServer("a day of collecting", (database) => {
     return {
       list,
       jobOf: (id: string) => operator.run(Effect.orDie(JobStore.JobStore.use((store) => store.get(id as Job.JobId)))),
-      /** Declared before the first slot: what is due before that is nobody's. */
+      /** Declared before the first slot: nobody works on what is due before that. */
       declare: Effect.gen(function* () {
         const ends = yield* begin(-minute)
         yield* Fleet.until(list, (all) => all.length > 0 && all.every(({ next }) => next !== null))
         yield* allEnd(ends)
       }),
-      /** The fleet begins, does all there is to do at this moment, and ends. */
+      /** The fleet starts, does all the work of this moment, and ends. */
       pass: Effect.fnUntraced(function* (at: number) {
         const ends = yield* begin(at)
         yield* claimed(at)
         yield* Fleet.until(held, (entries) => entries === 0)
         yield* allEnd(ends)
       }),
-      /** The fleet begins and is cut off from Redis with a run in its hands. */
+      /** The fleet starts and is cut off from Redis during a run. */
       crash: Effect.fnUntraced(function* (at: number) {
         world.next("naver", { _tag: "Hang" }, 1, "first")
         const before = world.hanging
@@ -188,12 +188,12 @@ onServer("a day of collecting", (database) => {
           }
           const fired = (source: string) =>
             schedules.filter(({ name }) => name.startsWith(`news-${source}`)).reduce((sum, { fires }) => sum + fires, 0)
-          // a slot is skipped only while the run that a crash left is open
+          // a slot is skipped only while a run is open after a crash
           expect(3 * slots.naver - fired("naver")).toBeLessThanOrEqual(crashes)
-          // two searches a run, and those of the runs that were broken off once more
+          // two searches a run, and again those of the interrupted runs
           expect(callsTo("naver")).toBeGreaterThanOrEqual(2 * fired("naver"))
           expect(callsTo("naver")).toBeLessThanOrEqual(2 * fired("naver") + 2 * crashes)
-          // one search a run; more only while NewsData fails, and never more than its day has
+          // one search a run; more only while NewsData fails, and never more than its daily quota
           expect(callsTo("newsdata")).toBeGreaterThan(fired("newsdata"))
           expect(callsTo("newsdata")).toBeLessThanOrEqual(200)
         })
@@ -201,7 +201,7 @@ onServer("a day of collecting", (database) => {
     240_000
   )
 
-  // its quota takes 67 runs to be used up
+  // 67 runs use up its quota
   it.live.skipIf(!isLong)(
     "NewsData is asked 200 times a day at most, over all processes and restarts; the run says why, and the next day goes on",
     () =>
@@ -218,7 +218,7 @@ onServer("a day of collecting", (database) => {
           )
           answerNothing("newsdata")
           yield* declare
-          // three calls each time: used up after 67 of these
+          // with three calls each, 67 of these use the quota up
           for (let at = 0; at < 70 * 10 * minute; at += 10 * minute) yield* pass(at)
           expect(callsTo("newsdata")).toBe(200)
           const [one] = yield* list
@@ -231,7 +231,7 @@ onServer("a day of collecting", (database) => {
           ])
           yield* pass(24 * hour - 10 * minute)
           expect(callsTo("newsdata")).toBe(200)
-          // the first calls are a day old, and a sixtieth of a day that a limit allows itself
+          // the first calls are a day old, plus a sixtieth of a day, the limit's precision
           yield* pass(24 * hour + 30 * minute)
           expect(callsTo("newsdata")).toBe(203)
         })

@@ -1,4 +1,4 @@
-/** Feeds between runs: what they say of their version, and of when to come again, is kept for the whole fleet. */
+/** Feeds between runs: their versions and retry times are kept for the whole fleet. */
 import { expect, it } from "@effect/vitest"
 import { CoreConfig } from "@eco2/core"
 import { LimitList } from "@eco2/core/operations"

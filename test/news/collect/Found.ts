@@ -1,4 +1,4 @@
-/** Found: an article as sources find it, for tests that care for one field. */
+/** Found: an article as a source returns it, for tests that depend on one field. */
 import type { FoundArticle } from "../../../packages/news/src/source/FoundArticle.ts"
 
 let count = 0

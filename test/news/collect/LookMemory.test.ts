@@ -1,4 +1,4 @@
-/** What is remembered of pages that were looked at for a picture in vain. */
+/** The memory of pages on which a look found no picture. */
 import { expect, it } from "@effect/vitest"
 import { RedisClient } from "@eco2/core/redis"
 import { Effect, Layer } from "effect"

@@ -1,6 +1,6 @@
 /**
- * The whole of a slot: six runs at once, 110 articles on the pages of 34 presses, as slow and as strange as pages are
- * (FakeNews says how). Times are printed, not judged: this machine's load is nobody's promise.
+ * A complete slot: six runs at once, 110 articles on the pages of 34 publishers, as slow and as irregular as real pages
+ * (FakeNews). Times are printed, not judged, because they depend on this machine's load.
  */
 import { expect, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
@@ -79,9 +79,9 @@ onServer("a slot of all sources", (database) => {
           expect(world.pages.map(({ url }) => pictures.get(url) ?? null)).toEqual(
             world.pages.map(({ picture }) => picture)
           )
-          // three pages never answer: they were open when the runs that wanted them were done
+          // three pages never answer: they were still open when their runs were done
           expect(openWhenDone.filter((open) => open > 0).length).toBeGreaterThan(0)
-          // G1, and who was asked: the presses, by their own addresses
+          // G1: only the publishers were reached, at their own addresses
           expect(world.trespasses).toEqual([])
           expect(world.connected.filter((address) => address === "127.0.0.1").length).toBe(world.calls.length)
           const connected = [...new Set(world.connected)]
@@ -89,7 +89,7 @@ onServer("a slot of all sources", (database) => {
           expect(connected.filter((address) => address.startsWith("127.0.1.")).length).toBeGreaterThanOrEqual(30)
           expect(world.peakOfOnePress).toBe(2)
           expect(world.peak).toBeLessThanOrEqual(40)
-          // six pages of 50 MB: what was taken of them is what lies in sockets' buffers
+          // six pages of 50 MB: only the bytes in the sockets' buffers were read
           const megabytes = (bytes: number) => Math.round(bytes / 1024 / 1024)
           expect(megabytes(world.bytesOfBigPages)).toBeLessThan(60)
           expect(megabytes(grown)).toBeLessThan(200)

@@ -1,4 +1,4 @@
-/** NewsWorker: a news-worker as it runs in the field, on real stores and FakeNews, and whoever hands it runs. */
+/** NewsWorker: a news-worker as in production, on real stores and FakeNews, and a submitter of runs. */
 import { CoreConfig, JobStore, Pipeline, Schedules, Worker } from "@eco2/core"
 import type { Job } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -28,11 +28,11 @@ const untilDeclared = Schedule.spaced("20 millis").pipe(Schedule.upTo({ duration
 interface Ended {
   readonly state: Job.Job["state"]
   readonly error: Job.Job["error"]
-  /** Of a run that is done. */
+  /** The result of a done run. */
   readonly result: typeof Collected.Type
 }
 
-/** `env`: beside the world's own. `looks`: how long a page may take. No slot of a source comes while a test runs. */
+/** `env`: beside FakeNews's own. `looks`: the time limit of a look. No source's schedule fires while a test runs. */
 export const make = Effect.fnUntraced(function* (given: {
   readonly world: FakeNews
   readonly redis: string
@@ -81,14 +81,14 @@ export const make = Effect.fnUntraced(function* (given: {
   const run = (given: Run): Effect.Effect<Ended> => Effect.flatMap(submit(given), ended)
   return {
     run,
-    /** Hands a run in and does not wait for it. */
+    /** Submits a run and does not wait for it. */
     submit,
     ended,
     job: (id: Job.JobId) => Effect.orDie(store.get(id)),
     scrape: Context.get(context, Gauges).readAll,
-    /** What this worker stands on. */
+    /** The services of this worker. */
     services: Layer.succeedContext(context),
-    /** By schedule, as at a slot; once it is declared. A run's job is waited for. */
+    /** Runs a declared schedule as at a slot, and waits for the run's job. */
     runNow: (name: string): Effect.Effect<Ended | null> =>
       schedules.runNow(name).pipe(
         Effect.retry({ schedule: untilDeclared, while: ({ _tag }) => _tag === "ScheduleUnknown" }),

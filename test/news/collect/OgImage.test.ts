@@ -1,4 +1,4 @@
-/** Pictures of strangers' pages, on FakeNews; P3 to P5 are OgImage's, G1 is GuardedFetch's. */
+/** Pictures of strangers' pages, on FakeNews; OgImage defines P3 to P5, GuardedFetch G1. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { GuardedFetch } from "@eco2/core/net"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
@@ -26,7 +26,7 @@ describe("OgImage", () => {
   it.live("P3 looks at 110 pages find 95 pictures, and the 15 others each end as what they are", () =>
     Effect.gen(function* () {
       const before = performance.now()
-      // how long a page may take is another test's: here a slow machine must not decide who has a picture
+      // another test checks the time limit: here a slow machine must not decide which page has a picture
       const patient = OgImage.layerWith(Duration.seconds(8))
       const looks = yield* findAll(
         news.pages.map(({ url }) => url),

@@ -1,4 +1,4 @@
-/** Pictures of a run's articles: what a run waits for, what comes later, and what is not looked at again. P1 and P2 are PictureSearch's. */
+/** Pictures of a run's articles: what a run waits for, what comes later, and what is not looked at again (P1, P2). */
 import { expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer } from "effect"
 import { afterAll, beforeAll } from "vitest"
@@ -18,7 +18,7 @@ beforeAll(async () => {
 afterAll(() => world.close())
 
 const energy = { source: "newsdata", category: "energy" } as const
-/** The pages NewsData's search for energy leads to. */
+/** The pages that NewsData's search for energy finds. */
 const energyPages = () => world.pages.filter(({ index }) => index >= 80 && index % 3 === 1)
 
 onServer("a run's search for pictures", (database) => {
@@ -121,7 +121,7 @@ onServer("a run's search for pictures", (database) => {
             expect(world.open).toBe(1)
             expect(yield* search(second)).toMatchObject([{ thumbnail_url: null }])
             yield* until(open, (pages) => pages === 1)
-            // and there is room again when those before have ended
+            // there is room again when earlier looks have ended
             world.release(first!.index)
             yield* until(open, (pages) => pages === 0)
             yield* search(second)

@@ -1,4 +1,4 @@
-/** An article is read from JSON as it is; one that could not be stored or shown is refused. */
+/** An article is decoded from plain JSON; one that could not be stored or shown is refused. */
 import { describe, expect, it } from "vitest"
 import { Schema } from "effect"
 import { Article, publishedMillis } from "../../../packages/news/src/domain/Article.ts"

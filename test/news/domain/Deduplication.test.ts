@@ -1,4 +1,4 @@
-/** What counts as the same article; D1 and D2 are ArticleKeys's. */
+/** What counts as the same article; ArticleKeys defines D1 and D2. */
 import { describe, expect, it } from "vitest"
 import { deduplicate } from "../../../packages/news/src/domain/Deduplication.ts"
 import { canonicalUrl } from "../../../packages/news/src/domain/ArticleKeys.ts"

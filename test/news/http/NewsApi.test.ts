@@ -1,4 +1,4 @@
-/** The news API over HTTP: what its clients rely on, and what it does while a store is away. */
+/** The news API over HTTP: what its clients rely on, also while a store is down. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest"
 import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { FaultProxy, PostgresServer, RedisServer } from "@eco2/core/testing"

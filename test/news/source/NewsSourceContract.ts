@@ -1,5 +1,5 @@
 /**
- * The contract of NewsSource, as claims that hold for every source. Each source's test file runs them on its own, against
+ * The contract suite of NewsSource, whose claims hold for every source. Each source's test file runs it on its own source, against
  * FakeNews.
  */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
@@ -11,7 +11,7 @@ import type { NewsSource } from "../../../packages/news/src/source/NewsSource.ts
 import * as NewsSources from "../../../packages/news/src/source/NewsSources.ts"
 import { FakeNews } from "../../harness/FakeNews.ts"
 
-/** The clock of TestClock starts in 1970; articles are of this day. */
+/** TestClock starts in 1970; the articles are of this day. */
 const today = Date.UTC(2026, 10, 21, 12)
 
 /** The sources as a worker gets them. */
@@ -23,11 +23,11 @@ export const sourcesOf = (news: FakeNews, env: Record<string, string> = news.env
 
 export interface Subject {
   readonly name: Source
-  /** A reply of the source with three items: the first and the last good, the second one without a title. */
+  /** A reply of the source with three items: the first and the last valid, the second without a title. */
   readonly withOneBad: string
   /** A reply of one item, its title `<b>환경</b> &amp;quot;뉴스&amp;quot; &lt;1.5도&gt;<script>x()</script>` escaped as the source does. */
   readonly withMarkup: string
-  /** A reply of one item with a picture at this address; null where the source has none. */
+  /** A reply of one item with a picture at this address; null if the source has no pictures. */
   readonly withPicture: ((url: string) => string) | null
 }
 

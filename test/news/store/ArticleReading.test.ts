@@ -1,4 +1,4 @@
-/** Which store answers: Redis for the newest, Postgres for the rest and while Redis is away; the reader sees one list. */
+/** The choice of the store: Redis for the newest, Postgres for the rest and while Redis is down; the reader sees one list. */
 import { expect, it } from "@effect/vitest"
 import { KeyTable, RedisClient } from "@eco2/core/redis"
 import { Migrations } from "@eco2/core/postgres"
@@ -71,7 +71,7 @@ onServer("reading news", (database) => {
       const other = yield* process()
       const tie = new Date(noon - 1_100_000).toISOString()
       const all = articles(2_000, 1_000, (n) =>
-        // across the end of the cached lists
+        // across the end of the cached part of the lists
         n >= 1_100 && n < 1_400 ? { published_at: tie } : {}
       )
       yield* reader.store.save(all)
@@ -80,7 +80,7 @@ onServer("reading news", (database) => {
       const sources = new Set<string>()
       const more = Effect.gen(function* () {
         if (inserted >= 500) return
-        // newer ones, and some amid what is being read
+        // some newer than the page being read, some within it
         const batch = articles(10, inserted, (n) => (n % 2 === 0 ? { published_at: tie } : {})).map((one) => ({
           ...one,
           id: `naver_new${one.id.slice(-6)}`,
@@ -225,7 +225,7 @@ onServer("reading news", (database) => {
         trouble()
         const since = performance.now()
         for (let i = 0; i < 20; i++) expect(yield* page()).toMatchObject({ source: "postgres", expiresIn: 0 })
-        // one waited, the others passed by
+        // one waited, the others skipped Redis
         expect(performance.now() - since).toBeLessThan(5_000)
         proxy.heal()
         let source = ""
@@ -243,7 +243,7 @@ onServer("reading news", (database) => {
     Effect.gen(function* () {
       const stores = Layer.merge(
         storeLayer,
-        // Redis takes the claim, and falls silent over the lists
+        // Redis grants the claim and then does not answer the write of the lists
         Layer.effect(
           ArticleCache.ArticleCache,
           Effect.map(ArticleCache.ArticleCache, (cache) => ({ ...cache, warm: () => Effect.never }))

@@ -1,4 +1,4 @@
-/** Articles in Postgres: one a URL, changed only where that moves nothing, read page by page by their place. */
+/** Articles in Postgres: one a URL, changed only without changing their place, read page by page. */
 import { expect, it } from "@effect/vitest"
 import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Effect, Fiber, Layer, Schema } from "effect"
@@ -64,7 +64,7 @@ onBoth("an article", (database) => {
         yield* store.save([first])
         expect(yield* store.save([second])).toEqual({ saved: 0, changed: 1, refused: [] })
         expect(yield* stored(store)).toEqual([{ ...first, thumbnail_url: second.thumbnail_url, ai_tag: "waste" }])
-        // an id whose own URL another article has: both land on one row
+        // an id whose URL belongs to another article: both map to one row
         const third = article(3)
         yield* store.save([third])
         expect(
@@ -101,7 +101,7 @@ onBoth("an article", (database) => {
             ])
             expect([n, outcome.saved, outcome.refused]).toEqual([n, 0, []])
           }
-          // the first is as it was, and has what it lacked
+          // the first is as it was, with its missing fields filled in
           expect(yield* stored(store)).toEqual([
             { ...first, snippet: "먼저 온 요약", thumbnail_url: article(10).thumbnail_url ?? article(11).thumbnail_url }
           ])
@@ -171,7 +171,7 @@ onBoth("an article", (database) => {
         expect([...pictures]).toEqual([[article(1).url, article(1).thumbnail_url]])
         const late = article(4, { thumbnail_url: "https://pictures.example/4.jpg" })
         expect(yield* store.save([late])).toEqual({ saved: 0, changed: 1, refused: [] })
-        // neither the run that knew of none, nor another picture, takes its place
+        // neither a run without a picture nor another picture replaces it
         for (const thumbnail_url of [null, "https://pictures.example/other.jpg"]) {
           expect(yield* store.save([{ ...late, thumbnail_url }])).toEqual({ saved: 0, changed: 0, refused: [] })
         }
@@ -257,7 +257,7 @@ onServer("an article that two processes store at once", (database) => {
     prepared(database(), (store) =>
       Effect.gen(function* () {
         const forms = ["", "?utm_source=a", "/amp", "/", "#top", "?fbclid=1"]
-        // each batch has other ids, in another order, and says the address in another way; every fourth is known by its title alone
+        // each batch has other ids, another order, and other forms of the addresses; every fourth matches by its title alone
         const batches = forms.map((form, batch) =>
           articles(40)
             .map((one, n) => ({
@@ -277,7 +277,7 @@ onServer("an article that two processes store at once", (database) => {
   )
 })
 
-/** What another transaction is doing just now. */
+/** Another transaction in progress. */
 const asleep = PostgresStatement.make({
   name: "test.asleep",
   text: "SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event = 'PgSleep'",

@@ -1,6 +1,6 @@
 /**
- * Runs a command of the project as a Job's only work beside an Istio sidecar that does not end by itself: waits for the
- * sidecar, runs `node <words>`, and then tells the sidecar to quit, so that the Job ends; its exit code is the command's.
+ * Runs a command of the project as the only work of a Job with an Istio sidecar that does not end by itself: waits for the
+ * sidecar, runs `node <words>`, then tells the sidecar to quit, so that the Job ends. The exit code is the command's.
  */
 import { spawnSync } from "node:child_process"
 import { setTimeout as delay } from "node:timers/promises"
@@ -12,7 +12,7 @@ const ask = async (url, method) => {
   try {
     return (await fetch(url, { method, signal: AbortSignal.timeout(2_000) })).ok
   } catch {
-    return false // whoever asks counts how often
+    return false // the caller counts the attempts
   }
 }
 

@@ -1,8 +1,8 @@
 /**
- * The chart's test, on Node alone: is the gateway ready, does it turn a stranger away, and does a scan with the simulated
- * model come to `done`, its result readable then? Exit code 0, or 1 with one line that says what is wrong.
- * Environment: ECO2_URL, AUTH_MODE, and for jwt JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE (or TEST_TOKEN, where keys are
- * published by an issuer); SIMULATED_MODEL says whether the scan may be tried.
+ * The chart's test, on Node alone: the gateway is ready, refuses a caller without a token, and completes a scan with the
+ * simulated model, whose result can then be read. Exit code 0, or 1 with one line that says what is wrong.
+ * Environment: ECO2_URL, AUTH_MODE, and for jwt JWT_SECRET, JWT_ISSUER, JWT_AUDIENCE (or TEST_TOKEN, if an issuer publishes its
+ * keys); SIMULATED_MODEL says whether the scan may be tried.
  */
 import { createHmac, randomUUID } from "node:crypto"
 import { setTimeout as delay } from "node:timers/promises"
@@ -18,7 +18,7 @@ const fail = (line) => {
 }
 const call = (path, options = {}) =>
   fetch(new URL(path, ECO2_URL), { ...options, signal: AbortSignal.timeout(Math.max(1, deadline - Date.now())) })
-/** 200 within the time there is: whoever installs may ask at once. */
+/** Waits for status 200 within a time limit, because the test may start right after the installation. */
 const ready = async () => {
   for (let last = "no answer"; ;) {
     try {
@@ -42,12 +42,12 @@ const mint = (secret) => {
 }
 const credentials = () => {
   const token = TEST_TOKEN || (JWT_SECRET ? mint(JWT_SECRET) : "")
-  // through a mesh the token is checked before us and X-User-ID is set anew
+  // in a mesh, authz checks the token first and sets X-User-ID
   if (AUTH_MODE !== "jwt") return { "x-user-id": "helm-test", ...(token ? { authorization: `Bearer ${token}` } : {}) }
   return token ? { authorization: `Bearer ${token}` } : null
 }
 
-/** The last event of a stream, by its name. */
+/** The name of a stream's last event. */
 const lastEvent = async (path, headers) => {
   const response = await call(path, { headers: { ...headers, accept: "text/event-stream" } })
   if (!response.ok) fail(`GET ${path}: ${response.status} ${await response.text()}`)

@@ -13,7 +13,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* What selects a part's pods; never changed, Deployments do not allow it. Takes (dict "root" $ "part" name). */}}
+{{/* The labels that select a part's pods; they never change, because Deployments do not allow it. Takes (dict "root" $ "part" name). */}}
 {{- define "eco2.selector" -}}
 app.kubernetes.io/name: {{ include "eco2.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}

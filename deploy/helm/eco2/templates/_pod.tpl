@@ -14,7 +14,7 @@ readOnlyRootFilesystem: true
 capabilities: { drop: [ALL] }
 {{- end }}
 
-{{/* A container of the project's image up to its resources. Takes (dict "root" $ "name" name "args" list "secrets" list). */}}
+{{/* A container of the project's image, without its resources. Takes (dict "root" $ "name" name "args" list "secrets" list). */}}
 {{- define "eco2.container" -}}
 name: {{ .name }}
 image: {{ include "eco2.image" .root }}
@@ -32,7 +32,7 @@ env:
 {{- end }}
 {{- end }}
 
-{{/* Its own environment: secrets, a role's settings, what else is asked for. */}}
+{{/* The container's environment: secrets, the role's settings, extra variables. */}}
 {{- define "eco2.env" -}}
 {{ include "eco2.secretEnv" (dict "root" .root "names" .secrets) | trim }}
 {{- range $name, $value := .settings }}
@@ -46,12 +46,12 @@ env:
 {{- end }}
 {{- end }}
 
-{{/* Seconds a pod of a role is given. Takes (dict "root" $ "role" row). */}}
+{{/* The termination grace period of a role's pod, seconds. Takes (dict "root" $ "role" row). */}}
 {{- define "eco2.terminationSeconds" -}}
 {{- $settings := include "eco2.settings" .root | fromYaml -}}
 {{- $own := default dict .role.values.settings -}}
 {{- $grace := default (default "20 seconds" $settings.SHUTDOWN_GRACE) $own.SHUTDOWN_GRACE -}}
 {{- $preStop := ternary .root.Values.preStopSeconds 0 (default false .role.clients) -}}
-{{/* 5 seconds are the HTTP server's own, to close */}}
+{{/* 5 seconds for the HTTP server to close */}}
 {{- add (include "eco2.seconds" $grace) $preStop 5 .root.Values.terminationSlackSeconds -}}
 {{- end }}

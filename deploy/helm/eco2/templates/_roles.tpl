@@ -1,6 +1,6 @@
 {{/*
-What each role is: its file in the image, the secrets and stores it needs, whether it answers requests of clients, which
-mailboxes wait for it. A role gets no secret that is not named here.
+The table of roles: each one's file in the image, the secrets and stores it needs, whether it serves clients, and the mailboxes
+that it works on. A role gets only the secrets named here.
 */}}
 {{- define "eco2.roleTable" -}}
 gateway:
@@ -54,7 +54,7 @@ all:
   mailboxes: '.*'
 {{- end }}
 
-{{/* The roles that run, as JSON: name -> the table's row with the role's values under `values`. */}}
+{{/* The enabled roles, as JSON: name -> the table's row with the role's values under `values`. */}}
 {{- define "eco2.roles" -}}
 {{- $roles := dict -}}
 {{- $table := include "eco2.roleTable" . | fromYaml -}}
@@ -76,7 +76,7 @@ all:
 {{- toJson $roles -}}
 {{- end }}
 
-{{/* The role clients of scans are sent to, and the one for news. */}}
+{{/* The role that serves scan clients, and the one that serves news. */}}
 {{- define "eco2.door" -}}{{ ternary "all" "gateway" .Values.roles.all.enabled }}{{- end }}
 {{- define "eco2.newsDoor" -}}
 {{- if .Values.roles.all.enabled }}all{{ else if index .Values.roles "news-api" "enabled" }}news-api{{ end -}}

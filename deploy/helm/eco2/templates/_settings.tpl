@@ -1,16 +1,16 @@
-{{/* Settings and secrets: what goes into the environment, and from where. */}}
+{{/* Settings and secrets: the environment variables and their sources. */}}
 
-{{/* A value as the environment has it: numbers never as 1e+06. */}}
+{{/* A value as the environment needs it: numbers never as 1e+06. */}}
 {{- define "eco2.text" -}}
 {{- if kindIs "string" . }}{{ . }}{{ else }}{{ toJson . }}{{ end -}}
 {{- end }}
 
-{{/* A setting's text. Helm reads `off` as false: where off is the word, that is meant. Takes (dict "name" name "value" value). */}}
+{{/* A setting's text. Helm reads `off` as false, so for settings with the word off, false means off. Takes (dict "name" name "value" value). */}}
 {{- define "eco2.setting" -}}
 {{- if and (kindIs "bool" .value) (has .name (list "MODEL_BREAKER" "USER_RATE")) }}off{{ else }}{{ include "eco2.text" .value }}{{ end -}}
 {{- end }}
 
-{{/* The Secret with settings' names for keys; empty: there is none. */}}
+{{/* The Secret whose keys are settings' names; empty: there is none. */}}
 {{- define "eco2.secretName" -}}
 {{- if .Values.secrets.existing -}}
 {{ .Values.secrets.existing }}
@@ -19,7 +19,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* Whether a secret is given. A Secret of somebody else's may have any: then "maybe". Takes (dict "root" $ "name" name). */}}
+{{/* Whether a secret is set. An existing Secret may contain any: then "maybe". Takes (dict "root" $ "name" name). */}}
 {{- define "eco2.secretKnown" -}}
 {{- $secrets := .root.Values.secrets -}}
 {{- if hasKey $secrets.from .name }}yes
@@ -29,7 +29,7 @@
 {{- end -}}
 {{- end }}
 
-{{/* env entries for secrets; what is nowhere is left out. Takes (dict "root" $ "names" list). */}}
+{{/* env entries for secrets; secrets that are not set are left out. Takes (dict "root" $ "names" list). */}}
 {{- define "eco2.secretEnv" -}}
 {{- $root := .root -}}
 {{- range .names }}
@@ -50,7 +50,7 @@
 {{- end }}
 {{- end }}
 
-{{/* REDIS_URL where it is no secret. */}}
+{{/* REDIS_URL if it is not a secret. */}}
 {{- define "eco2.redisUrl" -}}
 {{- if .Values.redis.bundled.enabled -}}
 redis://{{ include "eco2.fullname" . }}-redis:6379/0
@@ -59,7 +59,7 @@ redis://{{ include "eco2.fullname" . }}-redis:6379/0
 {{- end -}}
 {{- end }}
 
-{{/* DATABASE_URL out of its parts, its user encoded; the password is not in it (DATABASE_PASSWORD). */}}
+{{/* DATABASE_URL from its parts, with the user encoded and without the password (DATABASE_PASSWORD). */}}
 {{- define "eco2.databaseUrl" -}}
 {{- $host := ternary (printf "%s-postgres" (include "eco2.fullname" .)) .Values.database.host .Values.database.bundled.enabled -}}
 {{- with .Values.database -}}
@@ -70,7 +70,7 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- end -}}
 {{- end }}
 
-{{/* The settings all roles share, as YAML of a ConfigMap's data. */}}
+{{/* The settings that all roles share, as YAML of a ConfigMap's data. */}}
 {{- define "eco2.settings" -}}
 {{- $all := dict "AUTH_MODE" "jwt" -}}
 {{- range $name, $value := .Values.settings -}}
@@ -91,7 +91,7 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- toYaml $all -}}
 {{- end }}
 
-{{/* A length of time of the settings in whole seconds, rounded up. */}}
+{{/* A duration in whole seconds, rounded up. */}}
 {{- define "eco2.seconds" -}}
 {{- $text := include "eco2.text" . -}}
 {{- $number := regexFind "^[0-9]+" $text | int -}}
@@ -102,7 +102,7 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- else }}{{ $number }}{{ end -}}
 {{- end }}
 
-{{/* What cannot work is refused here, in words. */}}
+{{/* Fails with a message on values that cannot work. */}}
 {{- define "eco2.check" -}}
 {{- $settings := include "eco2.settings" . | fromYaml -}}
 {{- $roles := include "eco2.roles" . | fromJson -}}

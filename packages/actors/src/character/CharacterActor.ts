@@ -1,10 +1,10 @@
-/** CharacterActor: which character a scan earns. The protocol: all who ask import. */
+/** CharacterActor: the protocol of the actor that answers which character a scan earns. Senders import this alone. */
 import { Actor } from "@eco2/core/client"
 import { Schema } from "effect"
 
 export const MatchCharacter = Schema.Struct({ middle: Schema.String, minor: Schema.NullOr(Schema.String) })
 
-/** The character as the catalogue has it, and why: `match_reason` as in domain/Character's Match. */
+/** A character of the catalogue, and why it matches: `match_reason` as in domain/Character's Match. */
 export const Matched = Schema.Struct({
   id: Schema.NonEmptyString,
   code: Schema.NonEmptyString,

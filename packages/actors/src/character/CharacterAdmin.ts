@@ -1,6 +1,7 @@
 /**
- * CharacterAdmin: what an operator does to the catalogue: into Postgres first, then told to the workers, who know it within a
- * second. Where the telling fails Postgres is ahead of them: a warm-up, or the same change again, makes them equal.
+ * CharacterAdmin: an operator's changes to the catalogue. Each is written to Postgres first and then published to the workers,
+ * which apply it within a second. If publishing fails, Postgres is ahead of the workers; a warm-up, or the same change again,
+ * brings them up to date.
  */
 import { Topic } from "@eco2/core"
 import { Effect } from "effect"
@@ -8,13 +9,13 @@ import type { Character } from "../domain/Character.ts"
 import { CharacterCache } from "./CharacterCache.ts"
 import * as CharacterStore from "./CharacterStore.ts"
 
-/** Stores a character under its code, new or changed; as it is stored. */
+/** Inserts or replaces the character with this code; returns it as stored. */
 export const upsert = (character: Character) =>
   Effect.tap(CharacterStore.upsert(character), (stored) =>
     Topic.publish(CharacterCache, { type: "upsert", character: stored })
   )
 
-/** Deletes the character of this code; false where there is none. Who has earned it keeps it. */
+/** Deletes the character with this code; false if there is none. Users who earned it keep it. */
 export const remove = (code: string) =>
   Effect.flatMap(CharacterStore.remove(code), (id) =>
     id === null
@@ -22,7 +23,7 @@ export const remove = (code: string) =>
       : Effect.as(Topic.publish(CharacterCache, { type: "delete", character_id: id }), true)
   )
 
-/** Tells the workers the whole catalogue as Postgres has it, an empty one being filled first; how many there are. */
+/** Seeds an empty catalogue, then publishes the whole catalogue to the workers; returns the number of characters. */
 export const warmUp = Effect.gen(function* () {
   yield* CharacterStore.seed
   const characters = yield* CharacterStore.list

@@ -1,6 +1,6 @@
 /**
- * CharacterCache: the topic by which the workers' catalogues are kept in step. Postgres is written first, then the event is
- * published; the topic's state is what has been published, for workers that start while Postgres is away.
+ * CharacterCache: the topic that keeps the workers' catalogues up to date. Postgres is written first, then the event is
+ * published. The topic's state is the catalogue as last published; a worker that starts while Postgres is down loads it.
  */
 import { Topic } from "@eco2/core"
 import { Schema } from "effect"

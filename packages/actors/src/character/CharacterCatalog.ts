@@ -1,8 +1,8 @@
 /**
- * CharacterCatalog: the catalogue in a worker's memory, loaded from Postgres and kept in step by the topic (CharacterCache).
- * Current before it answers: a worker that starts waits for its catalogue, and every answer is by all that was published
- * before the question came: it may have been frozen or cut off since it last heard anything. That costs one command a
- * question, shared by those that come meanwhile.
+ * CharacterCatalog: the catalogue in a worker's memory, loaded from Postgres and kept up to date by a topic (CharacterCache).
+ * Answers are never stale: a worker waits for its first load, and each answer includes everything that was published before
+ * the question came, even if the worker was frozen or cut off meanwhile. This check costs one Redis command, shared by all
+ * questions that arrive while it runs.
  */
 import { Topic } from "@eco2/core"
 import { Postgres, PostgresError } from "@eco2/core/postgres"
@@ -16,7 +16,7 @@ import type { StoredCharacter } from "./CharacterStore.ts"
 export class CharacterCatalog extends Context.Service<
   CharacterCatalog,
   {
-    /** What a scan earns by the catalogue as it is now. A defect where that cannot be told within five seconds. */
+    /** The match in the current catalogue. Dies if the catalogue cannot be brought up to date within five seconds. */
     readonly match: (middle: string, minor: string | null) => Effect.Effect<Match>
   }
 >()("@eco2/actors/character/CharacterCatalog") {}
@@ -25,8 +25,8 @@ const deadline = "5 seconds"
 const again = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
 /**
- * - `meanwhile`: answers until the first load, where it may take its time (an embedded database that starts); null: the
- *   layer is built when the catalogue is loaded, however long that takes, or fails when it never can be
+ * - `meanwhile`: a catalogue to answer from until the first load, for a database that starts slowly (the embedded one); null:
+ *   building the layer waits for the first load, however long it takes, and fails when the load can never succeed
  */
 export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | null }) =>
   Layer.effect(
@@ -37,7 +37,7 @@ export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | 
       let known: ReadonlyMap<string, StoredCharacter> = new Map()
       let subscription: Topic.Subscription | undefined
 
-      /** Postgres is ahead of the topic, never behind; where it is away, what was published is the next best. */
+      /** Postgres is never behind the topic; while it is down, the published state is the best there is. */
       const load = (published: ReadonlyMap<string, StoredCharacter>) =>
         CharacterStore.list.pipe(
           Effect.provideService(Postgres.Postgres, postgres),
@@ -83,7 +83,7 @@ export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | 
             )
           )
 
-      /** Questions so far, and how many of them came before a look that has ended. */
+      /** Questions so far, and how many of them came before the last check that has ended. */
       let asked = 0
       let covered = 0
       const current = Effect.suspend(() => {

@@ -1,6 +1,6 @@
 /**
- * CharacterReward: the character a scan earns, as a reward target: asked of CharacterActor, and where it is somebody's,
- * told to both savers with the stage's commit: never to one without the other (J3).
+ * CharacterReward: the reward target for characters. Asks CharacterActor which character the scan earns; if the scan has an
+ * owner, the messages to both savers go out with the stage's commit, both or neither (J3).
  */
 import { Clock, Effect } from "effect"
 import type { RewardTarget } from "../scan/RewardTarget.ts"

@@ -1,17 +1,17 @@
 /**
- * CharacterStore: the catalogue as Postgres has it. Whoever changes it tells the workers afterwards (CharacterAdmin); they
- * hold it in memory (CharacterCatalog).
+ * CharacterStore: the catalogue in Postgres. CharacterAdmin publishes each change to the workers, which hold the catalogue in
+ * memory (CharacterCatalog).
  */
 import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Effect, Schema } from "effect"
 import { Character, characters } from "../domain/Character.ts"
 import * as CharacterId from "../domain/CharacterId.ts"
 
-/** A character that is stored: it has an id. */
+/** A character as stored, with its id. */
 export const StoredCharacter = Schema.Struct({ ...Character.fields, id: Schema.String })
 export type StoredCharacter = typeof StoredCharacter.Type
 
-/** What the tables of this package are made by. */
+/** The migrations that create this package's tables. */
 export const migrations = Migrations.read("character", new URL("./migrations/", import.meta.url))
 
 const columns = "id, code, name, match_label, type, dialog"
@@ -43,26 +43,26 @@ const removeStatement = PostgresStatement.make({
   row: Schema.Struct({ id: Schema.String })
 })
 
-/** As it is given to a statement. */
+/** A character as a statement's parameter. */
 const row = (character: Character) => ({ ...character, id: character.id ?? CharacterId.ofCharacter(character.code) })
 
-/** The whole catalogue, in the order it came about. */
+/** The whole catalogue, in order of insertion. */
 export const list = Postgres.Postgres.use((postgres) => postgres.run(listStatement))
 
-/** Fills a catalogue that is empty with the thirteen; how many it stored. One that an operator has changed stays as it is. */
+/** Stores the thirteen characters if the catalogue is empty; returns how many it stored. A catalogue with content is not changed. */
 export const seed = Effect.map(
   Postgres.Postgres.use((postgres) => postgres.run(seedStatement, [JSON.stringify(characters.map(row))])),
   (stored) => stored.length
 )
 
-/** Stores a character under its code, new or in place of what was there; as it is stored now. */
+/** Inserts or replaces the character with this code; returns it as stored. */
 export const upsert = (character: Character) =>
   Postgres.Postgres.use((postgres) => postgres.run(upsertStatement, [JSON.stringify([row(character)])])).pipe(
-    // the statement answers with the one row it was given
+    // the statement returns one row for each it was given
     Effect.map(([stored]) => stored!)
   )
 
-/** Deletes the character of this code; its id, null where there was none. */
+/** Deletes the character with this code; returns its id, or null if there is none. */
 export const remove = (code: string) =>
   Effect.map(
     Postgres.Postgres.use((postgres) => postgres.run(removeStatement, [code])),

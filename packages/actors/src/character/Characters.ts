@@ -1,11 +1,11 @@
 /**
- * Characters: what clients may read of characters, theirs and all: a read contract for gateways, which import no
- * implementation (UserCharacters, on Postgres, is put under it where a role is put together).
+ * Characters: what clients may read about characters, their own and all. A read contract for gateways, which import no
+ * implementation; composition roots provide UserCharacters, on Postgres.
  */
 import { Context, Schema } from "effect"
 import type { Effect } from "effect"
 
-/** One of the catalogue, as clients see it; `match`: the middle category it stands for. */
+/** A character of the catalogue as clients see it; `match`: the middle category it stands for. */
 export const CatalogueEntry = Schema.Struct({
   name: Schema.String,
   type: Schema.String,
@@ -14,7 +14,7 @@ export const CatalogueEntry = Schema.Struct({
 })
 export type CatalogueEntry = typeof CatalogueEntry.Type
 
-/** A character that is a user's; `acquired_at` in ISO 8601, UTC. */
+/** A character that a user owns; `acquired_at` in ISO 8601, UTC. */
 export const OwnedCharacter = Schema.Struct({
   id: Schema.String,
   code: Schema.String,
@@ -25,7 +25,7 @@ export const OwnedCharacter = Schema.Struct({
 })
 export type OwnedCharacter = typeof OwnedCharacter.Type
 
-/** The store does not answer, is not set up, or there is none. Asking again later is safe. */
+/** The database does not answer, has no tables yet, or is not configured. Retrying later is safe. */
 export class CharactersUnavailable extends Schema.TaggedError<CharactersUnavailable>()("CharactersUnavailable", {
   reason: Schema.String
 }) {
@@ -38,9 +38,9 @@ export class Characters extends Context.Service<
   Characters,
   {
     readonly catalogue: Effect.Effect<ReadonlyArray<CatalogueEntry>, CharactersUnavailable>
-    /** Never empty: who has none yet is given the default one. In order of acquisition. */
+    /** The user's characters in order of acquisition, never empty: a user without any is given the default one. */
     readonly ofUser: (userId: string) => Effect.Effect<ReadonlyArray<OwnedCharacter>, CharactersUnavailable>
-    /** Whether a character of this name, as it is called now or was when it was earned, is the user's. */
+    /** Whether the user owns a character with this name, its current name or its name when it was earned. */
     readonly owns: (userId: string, name: string) => Effect.Effect<boolean, CharactersUnavailable>
   }
 >()("@eco2/actors/character/Characters") {}

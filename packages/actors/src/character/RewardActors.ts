@@ -1,6 +1,6 @@
 /**
- * RewardActors: what is told when a user has earned a character: who owns it, and what the user is shown. Two actors, each
- * with its own table; apart from CharacterActor, so that a batch of saves never delays an ask.
+ * RewardActors: the protocols of the two actors that save an earned character: who owns it, and what the user is shown. Each
+ * writes its own table. They are separate from CharacterActor, so that a batch of saves never delays an ask.
  */
 import { Actor } from "@eco2/core/client"
 import { Ownership, UserCharacter } from "./Rewards.ts"

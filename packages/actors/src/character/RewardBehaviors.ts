@@ -1,7 +1,7 @@
 /**
- * RewardBehaviors: saves rewards in batches of 50, or of what came within 5 seconds. A message that Postgres will not have
- * is a dead letter, alone; while Postgres is away, or refuses for a reason that is no message's own (a missing table, a
- * password), all wait for it: half a minute in hand, then durably, and no attempt is spent.
+ * RewardBehaviors: saves rewards in batches of 50, or of what arrived within 5 seconds. A message that Postgres rejects
+ * becomes a dead letter, it alone. While Postgres is down, or fails for a reason that no single message causes (a missing
+ * table, a wrong password), all messages wait: half a minute in memory, then on durable timers, without spending an attempt.
  */
 import { BatchBehavior, Retry } from "@eco2/core"
 import { Postgres, PostgresError } from "@eco2/core/postgres"
@@ -9,7 +9,7 @@ import { Duration, Effect, Layer, Metric, Schedule } from "effect"
 import { OwnershipActor, UserCharacterActor } from "./RewardActors.ts"
 import * as Rewards from "./Rewards.ts"
 
-/** Rewards saved, by `table` and `outcome`: stored, or known already. */
+/** Rewards saved, by `table` and `outcome`: stored, or known (already there). */
 const rewardsSaved = Metric.counter("eco2_rewards_saved_total", {
   incremental: true,
   description: "rewards that a batch has saved"

@@ -1,12 +1,12 @@
 /**
- * Rewards: what users have earned, written to Postgres many at once. A statement takes a batch of any size; a key that comes
- * twice in it, or that is there already, changes nothing more. Rows go in by key, so that two batches lock in one order.
+ * Rewards: writes what users have earned to Postgres, many rows in one statement. A key that repeats in a batch, or that is
+ * already stored, has no further effect. Rows are inserted in key order, so that two batches take their locks in one order.
  */
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Schema } from "effect"
 import * as CharacterId from "../domain/CharacterId.ts"
 
-/** Who earned which character, when and by what. */
+/** Who earned which character, when and from what. */
 export const Ownership = Schema.Struct({
   userId: Schema.NonEmptyString,
   characterId: Schema.NonEmptyString,
@@ -17,7 +17,7 @@ export const Ownership = Schema.Struct({
 })
 export type Ownership = typeof Ownership.Type
 
-/** The same with what the user is shown. */
+/** An ownership with what the user is shown. */
 export const UserCharacter = Schema.Struct({
   ...Ownership.fields,
   name: Schema.NonEmptyString,
@@ -41,7 +41,7 @@ const ownershipStatement = PostgresStatement.make({
 })
 const userCharacterStatement = PostgresStatement.make({
   name: "user-character.save",
-  // of one key given twice the latest; one statement cannot update a row twice
+  // of rows with one key the latest: one statement cannot update a row twice
   text: `INSERT INTO users.user_characters AS held
       (id, user_id, character_id, code, name, type, dialog, source, status, acquired_at, updated_at)
     SELECT DISTINCT ON (user_id, code)
@@ -64,13 +64,13 @@ const common = (ownership: Ownership) => ({
   acquired_at: new Date(ownership.acquired).toISOString()
 })
 
-/** Answers with the codes of the rows that were new. */
+/** Returns the codes of the rows that were new. */
 export const saveOwnerships = (ownerships: ReadonlyArray<Ownership>) => {
   const rows = ownerships.map((one) => ({ id: CharacterId.ofOwnership(one.userId, one.code), ...common(one) }))
   return Postgres.Postgres.use((postgres) => postgres.run(ownershipStatement, [JSON.stringify(rows)]))
 }
 
-/** Answers with the codes of the rows that were new, or whose name, type or dialog were older than what was given. */
+/** Returns the codes of the rows that were new, or that had an older name, type or dialog. */
 export const saveUserCharacters = (earned: ReadonlyArray<UserCharacter>) => {
   const rows = earned.map((one) => ({
     id: CharacterId.ofUserCharacter(one.userId, one.code),

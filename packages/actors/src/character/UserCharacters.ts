@@ -1,4 +1,4 @@
-/** UserCharacters: the read contract (Characters) on Postgres. */
+/** UserCharacters: the read contract of Characters, on Postgres. */
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import type { PostgresError } from "@eco2/core/postgres"
 import { Clock, Effect, Layer, Schema } from "effect"
@@ -16,7 +16,7 @@ const ofUserStatement = PostgresStatement.make({
 })
 const grantStatement = PostgresStatement.make({
   name: "user-character.grant",
-  // both tables or none; as the catalogue has it, the built-in one where it has none
+  // writes both tables or none; the default character as in the catalogue, or the built-in one if it is not there
   text: `WITH given AS (
       SELECT row.id, row.ownership_id, row.user_id, coalesce(known.id, row.character_id) AS character_id, row.code,
         coalesce(known.name, row.name) AS name, coalesce(known.type, row.type) AS type,
@@ -80,7 +80,7 @@ export const layer: Layer.Layer<Characters, never, Postgres.Postgres> = Layer.ef
             acquired_at: new Date(now).toISOString()
           })
         ])
-        // another request may have granted it at the same moment
+        // another request may have granted it at the same time
         return yield* listOf(userId)
       }, unavailable),
       owns: (userId, name) =>

@@ -1,4 +1,4 @@
-/** What this package does about characters, as layers for composition roots: apart from the stages, which bring SDKs along. */
+/** The character roles as layers for composition roots; separate from the stages, which load the providers' SDKs. */
 import { Readiness } from "@eco2/core/telemetry"
 import { Migrations, Postgres } from "@eco2/core/postgres"
 import { Effect, Layer, Schedule } from "effect"
@@ -9,19 +9,19 @@ import * as CharacterStore from "./CharacterStore.ts"
 import * as RewardBehaviors from "./RewardBehaviors.ts"
 import * as UserCharacters from "./UserCharacters.ts"
 
-/** The catalogue a fresh database is filled with. */
+/** The catalogue that a new database is seeded with. */
 export { characters as fresh } from "../domain/Character.ts"
 export * as CharacterAdmin from "./CharacterAdmin.ts"
 
 /** The read contract on Postgres, for gateways. */
 export const characters = UserCharacters.layer
 
-/** Every table of this package. */
+/** The migrations of this package. */
 export const { migrations } = CharacterStore
 
 /**
- * Makes the database fit for the roles on it: applies what migrations are missing and fills an empty catalogue. Answers with
- * the migrations it applied. May run in many processes at once.
+ * Prepares the database for the roles: applies missing migrations and seeds an empty catalogue. Returns the migrations it
+ * applied. Many processes may run it at once.
  */
 export const prepareDatabase = Effect.gen(function* () {
   const applied = yield* Migrations.apply(migrations)
@@ -32,11 +32,11 @@ export const prepareDatabase = Effect.gen(function* () {
 const isAway = (error: { readonly _tag: string }) =>
   error._tag === "PostgresUnavailable" || error._tag === "PostgresBusy"
 
-/** Waits for a database that is away, as long as it takes; fails on one that lacks what we rely on. */
+/** Waits while the database is down, without limit; fails if it lacks a table or column that we use. */
 const databaseReady = Migrations.check(migrations).pipe(
   Effect.retry({ schedule: Schedule.spaced("1 second"), while: isAway })
 )
-/** Fails only on a database that is there and lacks it: the catalogue can be had without one (CharacterCatalog). */
+/** Fails only if the database is up and lacks a table; the catalogue can be loaded without it (CharacterCatalog). */
 const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway, () => Effect.void))
 
 /** Role `character-match`: answers which character a scan earns. `meanwhile`: see CharacterCatalog. */
@@ -51,7 +51,7 @@ export const characterMatch = (
 /** Role `character-worker`: saves what users have earned. */
 export const characterWorker = RewardBehaviors.layer.pipe(Layer.provide(Layer.effectDiscard(databaseReady)))
 
-/** /readyz tells of a database that does not answer. */
+/** /readyz reports a database that does not answer. */
 export const databaseReadiness = Layer.effectDiscard(
   Effect.gen(function* () {
     const readiness = yield* Readiness

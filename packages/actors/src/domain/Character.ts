@@ -1,6 +1,6 @@
 /**
- * Character: the collectible that stands for one kind of recyclable, the thirteen everybody starts from, and which of
- * a catalogue a scan earns. The living catalogue (an operator may change it) is kept by the character worker.
+ * Character: the collectible that stands for one kind of recyclable, the thirteen that every installation starts with, and
+ * the rule which of a catalogue a scan earns. The current catalogue, which operators may change, is CharacterStore's.
  */
 import { Schema } from "effect"
 import { comparable, tidy } from "./Waste.ts"
@@ -21,7 +21,7 @@ export const Character = Schema.Struct({
 })
 export type Character = typeof Character.Type
 
-/** 이코, earned where no other character matches and given to a user who has none yet. */
+/** 이코, earned if no other character matches, and given to a user who has none. */
 export const defaultCharacter: Character = {
   code: "char-eco",
   name: "이코",
@@ -30,7 +30,7 @@ export const defaultCharacter: Character = {
   dialog: "안녕, 나는 이코! 오늘 네 작은 분리배출 덕분에 지구가 한 번 더 웃었어."
 }
 
-/** The catalogue a fresh store is filled with. */
+/** The catalogue that a new database is seeded with. */
 export const characters: ReadonlyArray<Character> = [
   {
     code: "char-paepy",
@@ -119,14 +119,14 @@ export const characters: ReadonlyArray<Character> = [
   defaultCharacter
 ]
 
-/** What a scan earns of a catalogue, and why: `middle>minor`, or `middle` where no minor is told. */
+/** The character a scan earns, and why: `middle>minor`, or `middle` if no minor is known. */
 export interface Match {
   readonly character: Character
   readonly reason: string
 }
 
 /**
- * The match of `middle` (and `minor`, if told) in a catalogue: the first character whose label is the middle, else the
+ * The match for `middle` (and `minor`, if known) in a catalogue: the first character whose label is the middle, else the
  * catalogue's 이코 (by code), else the built-in one.
  */
 export const matchCharacter = (catalogue: ReadonlyArray<Character>, middle: string, minor: string | null): Match => {

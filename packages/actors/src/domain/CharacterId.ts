@@ -1,10 +1,10 @@
 /**
- * CharacterId: the ids of what is stored about characters: UUIDv5 in the DNS namespace, of what makes a row unique. The same
- * fact has the same id in every process, so whoever stores it again finds it there.
+ * CharacterId: the ids of rows about characters: UUIDv5 of what makes the row unique. Every process derives the same id from
+ * the same fact, so that storing it again finds the existing row.
  */
 import { UuidV5 } from "@eco2/core/client"
 
-/** In the namespace of domain names, RFC 9562. */
+/** In the namespace of domain names (RFC 9562). */
 const uuidV5 = UuidV5.make("6ba7b810-9dad-11d1-80b4-00c04fd430c8")
 
 export const ofCharacter = (code: string): string => uuidV5(`character:${code}`)

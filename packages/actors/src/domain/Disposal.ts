@@ -1,12 +1,12 @@
 /**
- * Disposal: the shape of a rule that says how one kind of waste is thrown away, and which rule a classification asks for.
- * The documents themselves are loaded by rule/DisposalRules; the categories they belong to are Waste's.
+ * Disposal: the schema of a rule that says how to dispose of one kind of waste, and the lookup of a classification's rule key.
+ * rule/DisposalRules loads the documents; Waste has the categories they belong to.
  */
 import { Schema } from "effect"
 import type { Classification } from "./Scan.ts"
 import { RECYCLABLE, toTaxonomy, UNCLASSIFIED } from "./Waste.ts"
 
-/** Names of the pictograms a page may show beside a rule. A closed list, so that a page can draw every one. */
+/** Names of the pictograms that a page may show beside a rule. The list is closed, so that a page can draw each of them. */
 export const DisposalIcon = Schema.Literals([
   "bag-clear",
   "book-pickup",

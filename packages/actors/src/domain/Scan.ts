@@ -1,6 +1,6 @@
 /**
- * Scan: what a photographed item's way through the four stages leaves behind, as clients read it.
- * Field names are the public contract (snake_case on the wire). The taxonomy itself is Waste's, rules are Disposal's.
+ * Scan: the outputs of the four stages of a scan, as clients read them. Field names are the public contract (snake_case on the
+ * wire). Waste has the taxonomy, Disposal the rules.
  */
 import { Schema } from "effect"
 

@@ -1,15 +1,15 @@
 /**
- * Waste: the taxonomy a photographed item is sorted into (major, middle, minor) and the tags that describe its state.
- * Majors and middles are the public contract and closed; minors and tags are our own lists, after public Korean
- * guidance, and feed the vision model's prompt. Whatever a model answers passes `toTaxonomy` before it counts.
- * Which rule holds for a classification is Disposal's; which character it earns, Character's.
+ * Waste: the taxonomy that items are classified into (major, middle, minor) and the tags that describe an item's state.
+ * Majors and middles are the public contract and closed; minors and tags are our own lists, after public Korean guidance, and
+ * are part of the vision model's prompt. Every model's answer passes through `toTaxonomy`.
+ * Disposal chooses the rule for a classification, Character the character.
  */
 import type { Classification } from "./Scan.ts"
 
 /** The major whose items are collected by material; the only one with middles. */
 export const RECYCLABLE = "재활용폐기물"
 
-/** The major of everything that could not be told. It has no middle, no minor and no rule. */
+/** The major of an item that could not be recognised. It has no middle, no minor and no rule. */
 export const UNCLASSIFIED = "미분류"
 
 export const majorCategories = [
@@ -41,12 +41,12 @@ export const middleCategories = [
 ] as const
 export type MiddleCategory = (typeof middleCategories)[number]
 
-/** What `minorItems` is keyed by: a middle for recyclables, otherwise the major. */
+/** The keys of `minorItems`: a middle for recyclables, otherwise the major. */
 export type MinorGroup = MiddleCategory | Exclude<MajorCategory, typeof RECYCLABLE | typeof UNCLASSIFIED>
 
 const list = (text: string): ReadonlyArray<string> => text.trim().split(/,\s*/)
 
-/** Items people throw away, by group. No item stands in two groups. */
+/** Items people throw away, by group. An item is in one group only. */
 export const minorItems: Readonly<Record<MinorGroup, ReadonlyArray<string>>> = {
   종이: list(`
     골판지 상자, 택배 상자, 신문지, 책, 노트, 잡지, 전단지, 달력, 종이 카탈로그, 복사용지, 종이 봉투,
@@ -125,7 +125,7 @@ export const minorItems: Readonly<Record<MinorGroup, ReadonlyArray<string>>> = {
   `)
 }
 
-/** What can be seen of an item's state, by kind. No tag stands in two kinds. */
+/** Visible states of an item, by kind. A tag is in one kind only. */
 export const situationTags: Readonly<Record<string, ReadonlyArray<string>>> = {
   내용물: list(`
     내용물 남음, 내용물 비움, 음식물 남음, 음료 남음, 기름 남음, 세제 남음, 가루 남음, 가스 남음, 약품 남음
@@ -165,7 +165,7 @@ export const situationTags: Readonly<Record<string, ReadonlyArray<string>>> = {
   `)
 }
 
-/** NFC, trimmed, every run of white space (zero-width space included) one space. The form in which a text is kept. */
+/** The form in which a text is kept: NFC, trimmed, each run of white space (zero-width space included) one space. */
 export const tidy = (text: string): string =>
   text
     .normalize("NFC")
@@ -188,12 +188,12 @@ const MINOR_MAX_CHARACTERS = 60
 const toMinor = (raw: string | null): string | null => {
   const text = tidy(raw ?? "")
   if (text === "") return null
-  // by code point, so that no character is cut in half
+  // by code point, so that no surrogate pair is cut
   return minors.get(comparable(text)) ?? Array.from(text).slice(0, MINOR_MAX_CHARACTERS).join("").trimEnd()
 }
 
 /**
- * A model's classification in the taxonomy's own spelling; never fails.
+ * A model's classification in the taxonomy's spelling; never fails.
  * - names are compared in NFC and without spaces
  * - unknown major: 미분류, middle "", minor null
  * - unknown middle, or any middle outside RECYCLABLE: ""

@@ -1,6 +1,6 @@
 /**
- * AnswerModel: the port by which the answer stage has a disposal rule put into the user's words.
- * Implemented by openai/, gemini/ and simulated/, routed by Models; one contract suite is run by all three.
+ * AnswerModel: the port through which the answer stage puts a disposal rule into the user's words.
+ * Implemented by openai/, gemini/ and simulated/, routed by Models; all three run one contract suite.
  */
 import { Context } from "effect"
 import type { Effect } from "effect"
@@ -13,7 +13,7 @@ export interface AnswerRequest {
   /** One of OfferedModels. */
   readonly model: string
   readonly classification: ClassificationResult
-  /** The rule the answer must keep to. */
+  /** The rule that the answer must follow. */
   readonly rule: DisposalRule
   /** The user's question; data to the model, never instructions. */
   readonly userInput: string
@@ -30,8 +30,8 @@ export class AnswerModel extends Context.Service<
   {
     /**
      * Writes one answer; one provider call, no retry inside. Interruption aborts the call.
-     * - output that lacks a field or is no JSON: ModelOutputInvalid, never an answer
-     * - a model nobody offers: ModelRefused, without a call
+     * - output that is not JSON or lacks a field: ModelOutputInvalid, never an answer
+     * - a model that is not offered: ModelRefused, without a call
      */
     readonly answer: (request: AnswerRequest) => Effect.Effect<AnswerReply, ModelError>
   }

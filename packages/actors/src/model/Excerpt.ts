@@ -1,12 +1,12 @@
 /**
- * Excerpt: what of a provider's text may be kept with an error. Logs and dead letters are read by people, so neither
- * the key nor a picture may be in it.
+ * Excerpt: the part of a provider's text that an error may quote. People read logs and dead letters, so it must contain
+ * neither the key nor an image.
  */
 const limit = 200
 
 /**
- * At most 200 characters of `text` on one line. The key is cut out before the text is shortened (half a key is a key
- * too), data URLs and other long unbroken base64 runs are replaced.
+ * At most 200 characters of `text` on one line. The key is removed before the text is shortened, because half a key is still
+ * secret; data URLs and other long base64 runs are replaced.
  */
 export const excerpt = (text: string, key: string): string => {
   const withoutKey = key === "" ? text : text.replaceAll(key, "[key]")

@@ -1,13 +1,13 @@
 /**
- * GuardedModels: both ports again, kept within what providers allow (MODEL_LIMITS) and away from what does not work. Every call
- * of a hosted model passes here, whichever adapter serves it:
- *   breaker (one a model)   open: the call is not made · 401, 403, 404 and no credit open it at once, outages after several
- *   limit (one a model)     waits in line; tokens are reserved by an estimate and settled by the usage reported
- *   429                     pauses the model for the whole fleet, as long as the provider asks
- *   pictures        by their address, for a provider that takes bytes only, are fetched before all that (Pictures): a slow or
- *                   dead picture host is its user's trouble, not the model's
- * Waiting is outside MODEL_TIMEOUT and the stage's timeout, and spends no attempt (RateLimiter, ModelRetry). The simulated
- * model has a limit where one is set, and no breaker.
+ * GuardedModels: both ports with the providers' limits (MODEL_LIMITS) and circuit breakers around them. Every call passes here,
+ * whichever adapter serves it:
+ *   breaker (one a model)   open: no call is made · 401, 403, 404 and no credit open it at once, outages after several
+ *   limit (one a model)     a call waits for its permit; tokens are reserved by an estimate and settled by the reported usage
+ *   429                     pauses the model for the whole fleet, for as long as the provider asks
+ *   pictures                for a provider that takes bytes only, a picture is fetched by its address before all that
+ *                           (Pictures): a slow or dead picture host fails its user's scan, and does not open the breaker
+ * Waiting counts neither against MODEL_TIMEOUT nor against the stage's timeout, and spends no attempt (RateLimiter, ModelRetry).
+ * The simulated model has a limit if one is set, and no breaker.
  */
 import { CircuitBreaker, Jitter, Limit, RateLimiter } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
@@ -27,15 +27,15 @@ import type { Usage } from "./Usage.ts"
 import { VisionModel } from "./VisionModel.ts"
 import type { VisionRequest } from "./VisionModel.ts"
 
-/** A provider that names no time is left alone for so long. */
+/** Pause after a 429 that names no time. */
 const unnamedPause = Duration.seconds(2)
-/** The longest pause a provider can ask for the fleet; an operator lifts one sooner (`eco2 limits resume`). */
+/** The longest pause that a provider can cause for the fleet; an operator can end it sooner (`eco2 limits resume`). */
 const longestPause = Duration.minutes(15)
-/** The job that was told comes again sooner: to see whether the pause was lifted. */
+/** The job that got the 429 retries no later than this, in case the pause was ended. */
 const longestAway = Duration.minutes(1)
-/** Providers that take no address of a picture. */
+/** Providers that take no picture addresses. */
 const takesBytesOnly = (provider: Provider | undefined) => provider === "gemini"
-/** What a picture and an output are taken for, until calls have told. */
+/** Token estimates for an image and an output before the first calls are known. */
 const imageTokens = 1_500
 const outputTokens = 800
 
@@ -57,7 +57,7 @@ const judge = (error: Guarded): CircuitBreaker.Judgement => {
   }
 }
 
-/** What was not called, in the words of the ports: nothing happened, come back later. */
+/** The ports' errors for a call that was not made: nothing happened, retry later. */
 const asModelError =
   (call: { readonly provider: string; readonly model: string }) =>
   (error: Guarded | CircuitBreaker.BreakerOpen): ModelError => {
@@ -90,7 +90,7 @@ const asModelError =
     }
   }
 
-/** Needs the ports it guards. A limit for a model that is not offered is told in the log. */
+/** Needs the ports it guards. A limit for a model that is not offered is logged. */
 export const layer: Layer.Layer<
   VisionModel | AnswerModel,
   Config.ConfigError,
@@ -112,7 +112,7 @@ export const layer: Layer.Layer<
         Effect.annotateLogs({ models: strangers })
       )
     }
-    /** A model without a limit of its own can be paused all the same. */
+    /** A model without a limit of its own can still be paused. */
     const limitOf = (model: string): Limit.Limit => limits.get(model) ?? Limit.make(limitName(model), {})
     const guards = new Map(
       offered.models.map((model) => [
@@ -160,7 +160,7 @@ export const layer: Layer.Layer<
               yield* Effect.logWarning("provider rate limit reached; model paused for the fleet").pipe(
                 Effect.annotateLogs({ model, pause_ms: Duration.toMillis(pause), asked_ms: Duration.toMillis(asked) })
               )
-              // the job waits as it was told, whoever else hears of it; many are told at once
+              // this job waits even if the pause is not stored; with jitter, because many jobs get the 429 at once
               yield* Effect.ignore(limiter.pause(limit, pause))
               const retryAfterMillis = Jitter.millis(Duration.toMillis(Duration.min(pause, longestAway)))
               return yield* new ModelRateLimited({
@@ -184,7 +184,7 @@ export const layer: Layer.Layer<
         TokenEstimate.ofText(visionInstructions, request.userInput) + imageTokens + outputTokens,
         vision.classify(request)
       )
-    /** Nothing is fetched for a call that would not be made. */
+    /** Checks the breaker before anything is fetched: no fetch for a call that would not be made. */
     const look = (provider: Provider, model: string) => {
       const breaker = guards.get(model)?.breaker ?? null
       return breaker === null ? Effect.void : Effect.mapError(breakers.look(breaker), asModelError({ provider, model }))

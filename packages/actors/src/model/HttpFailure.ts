@@ -1,6 +1,6 @@
 /**
- * HttpFailure: what a provider's HTTP status, or the lack of one, means. Adapters look at their provider's own error
- * codes first and leave the rest to this table.
+ * HttpFailure: the table from a provider's HTTP status, or a failed connection, to a ModelError. Adapters look at the
+ * provider's own error codes first and use this table for the rest.
  */
 import { getSystemErrorName } from "node:util"
 import {
@@ -19,9 +19,9 @@ export interface HttpFailure {
   readonly status: number
   /** Already parsed by RetryAfter; used for 429 only. */
   readonly retryAfterMillis: number | null
-  /** Whether the request carried a picture. */
+  /** Whether the request carried an image. */
   readonly hasImage: boolean
-  /** What the provider said, already cleaned by Excerpt. */
+  /** The provider's text, cleaned by Excerpt. */
   readonly excerpt: string
 }
 
@@ -52,7 +52,7 @@ export const fromStatus = ({
         message: `${provider} limits calls to ${model} ${http}`,
         retryAfterMillis
       })
-    // conflict and "too early" are about the moment, not about the request
+    // conflict and "too early" depend on the moment, not on the request
     case 409:
     case 425:
       return new ModelUnavailable({ ...call, message: `${provider} cannot serve ${model} now ${http}` })
@@ -83,7 +83,7 @@ export const fromConnection = (
       })
 }
 
-/** The system's code (`ECONNREFUSED`) lies some causes deep; Deno's fetch has its number alone, at the end of a message. */
+/** The system's code (`ECONNREFUSED`) is nested some causes deep; Deno's fetch only has its number at the end of a message. */
 const networkCode = (thrown: unknown): string | null => {
   let error = thrown
   for (let depth = 0; depth < 6 && error instanceof Error; depth++) {

@@ -1,6 +1,6 @@
 /**
- * ImageHosts: whose pictures are taken by their address (IMAGE_HOSTS). Read by gateways, who refuse others at the door, and by
- * workers, who keep to it at every redirect of a picture they fetch themselves.
+ * ImageHosts: the hosts whose pictures are accepted by address (IMAGE_HOSTS). Gateways refuse other hosts at submit; workers
+ * check again, at every redirect of a picture that they fetch themselves.
  */
 import { Setting } from "@eco2/core/client"
 
@@ -17,6 +17,6 @@ export const ImageHosts = Setting.parsed<ReadonlyArray<string>>("IMAGE_HOSTS", {
   parse: (text) => (list(text).every((host) => /^[a-z0-9.-]+$/.test(host)) ? list(text) : undefined)
 })
 
-/** Whether a host, as URLs write it, is one of these or below one; of no list any host is. */
+/** Whether a host, as URLs write it, is in the list or a subdomain of an entry; every host is if the list is empty. */
 export const isListed = (host: string, hosts: ReadonlyArray<string>): boolean =>
   hosts.length === 0 || hosts.some((name) => host === name || host.endsWith(`.${name}`))

@@ -1,12 +1,12 @@
 /**
- * ModelConfig: how workers reach the model providers. Which models are offered is OfferedModels, read by gateways too;
- * keys and addresses stand here, so that a gateway never holds a key.
+ * ModelConfig: the workers' settings of the model providers: keys and addresses. Separate from OfferedModels, which gateways
+ * read too, so that a gateway never holds a key.
  */
 import { Setting } from "@eco2/core"
 import { Config, Duration, Effect, Option, Redacted } from "effect"
 import { OfferedModels } from "./OfferedModels.ts"
 
-/** Redacted before it is looked at, so that no failure can show it. */
+/** Redacted before it is checked, so that no failure can show it. */
 const key = (name: string) =>
   Config.Redacted(name).pipe(
     Config.option,
@@ -15,7 +15,7 @@ const key = (name: string) =>
       if (text === "") return Effect.succeed(Option.none())
       return /^[\x21-\x7e]+$/.test(text)
         ? Effect.succeed(Option.some(Redacted.make(text, { label: name })))
-        : // the value is a secret: the one refusal that does not repeat it
+        : // the value is a secret, so this error does not repeat it
           Effect.fail(Setting.refuse(`${name} must be printable ASCII without blanks`))
     })
   )

@@ -1,16 +1,16 @@
 /**
- * ModelError: every way a model call can fail, whichever provider served it.
- * Each error says what happened at the provider, so that its reader can decide about retries and about money:
+ * ModelError: the errors of a model call, the same for every provider. Each says what happened at the provider, for decisions
+ * about retries and cost:
  *   nothing happened   the provider did no work and bills none
  *   happened           the provider did the work and bills it
  *   unknown            it may have done the work
- * Messages are ours, never the provider's: they hold neither the key nor the picture. `excerpt` quotes what came back,
- * at most 200 characters, made by Excerpt. Who retries, parks or gives up is the stage's policy, not decided here.
+ * Messages are ours, never the provider's: they contain neither the key nor the image. `excerpt` quotes at most 200 characters
+ * of the provider's text (Excerpt). The stage's policy (ModelRetry) decides about retrying, parking and giving up.
  */
 import { Schema } from "effect"
 
 const call = {
-  /** `openai`, `gemini`, `simulated`, or `none` for a model nobody offers. */
+  /** `openai`, `gemini`, `simulated`, or `none` for a model that is not offered. */
   provider: Schema.String,
   model: Schema.String,
   /** One readable sentence. */
@@ -20,8 +20,8 @@ const call = {
 const Excerpt = Schema.String.check(Schema.isMaxLength(200))
 
 /**
- * The provider asks for fewer calls (429), or our own limit has no room. Nothing happened. Calling again after `retryAfterMillis` is safe and spends
- * no attempt; null: the provider named no time.
+ * The provider asks for fewer calls (429), or our own limit has no room. Nothing happened. Retrying after `retryAfterMillis`
+ * is safe and spends no attempt; null: the provider named no time.
  */
 export class ModelRateLimited extends Schema.TaggedError<ModelRateLimited>()("ModelRateLimited", {
   ...call,
@@ -37,36 +37,36 @@ export class ModelTimeout extends Schema.TaggedError<ModelTimeout>()("ModelTimeo
  */
 export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>()("ModelUnavailable", call) {}
 
-/** An answer came and is not what was asked for (not JSON, fields missing, cut off). Happened. Retryable: models vary. */
+/** The answer is not what was asked for (not JSON, fields missing, cut off). Happened. Retryable, because answers vary. */
 export class ModelOutputInvalid extends Schema.TaggedError<ModelOutputInvalid>()("ModelOutputInvalid", {
   ...call,
   excerpt: Excerpt
 }) {}
 
 /**
- * The provider will not answer this request: a refusal, a content filter, or a request it calls wrong (400). Nothing
- * happened where the request was turned away, happened where the model refused. Cannot heal by calling again.
+ * The provider does not answer this request: a refusal, a content filter, or a bad request (400). Nothing happened if the
+ * request was rejected; happened if the model refused. Permanent: a retry fails too.
  */
 export class ModelRefused extends Schema.TaggedError<ModelRefused>()("ModelRefused", { ...call, excerpt: Excerpt }) {}
 
 /**
- * The key may not use the model: wrong or revoked (401, 403), no access to the model (404), no credit left. Nothing
- * happened. Heals only by an operator, and then for every job at once.
+ * The key may not use the model: wrong or revoked (401, 403), no access to the model (404), no credit left. Nothing happened.
+ * Fails every job until an operator fixes it.
  */
 export class ModelUnauthorized extends Schema.TaggedError<ModelUnauthorized>()("ModelUnauthorized", call) {}
 
-/** The provider cannot read this picture, or not from where it is. Nothing happened. Cannot heal: another picture may do. */
+/** The provider cannot read this image, or cannot fetch it from its address. Nothing happened. Permanent for this image. */
 export class ImageUnusable extends Schema.TaggedError<ImageUnusable>()("ImageUnusable", call) {}
 
 /**
- * The picture could not be fetched from its address: its server is slow, broken or limits us. Nothing happened at the
- * provider, and it says nothing of the model. May heal, a little later; not for ever.
+ * The picture could not be fetched from its address: its server is slow, broken or rate-limits us. Nothing happened at the
+ * provider, so this says nothing about the model. Retryable a few times.
  */
 export class PictureUnavailable extends Schema.TaggedError<PictureUnavailable>()("PictureUnavailable", call) {}
 
 /**
- * The picture was not fetched: this process fetches as many as it may already, all told, for its owner or from its host.
- * Nothing happened. Trying again after `retryAfterMillis` is safe and spends no attempt.
+ * The picture was not fetched: this process already fetches its maximum in all, for this owner, or from this host. Nothing
+ * happened. Retrying after `retryAfterMillis` is safe and spends no attempt.
  */
 export class PicturesBusy extends Schema.TaggedError<PicturesBusy>()("PicturesBusy", {
   ...call,
@@ -74,15 +74,15 @@ export class PicturesBusy extends Schema.TaggedError<PicturesBusy>()("PicturesBu
 }) {}
 
 /**
- * The call was not made: the model does not work at present (its breaker is open), or there was no permit to be had.
- * Nothing happened. Calling again after `retryAfterMillis` is safe and spends no attempt.
+ * The call was not made: the model's breaker is open, or no permit could be had. Nothing happened. Retrying after
+ * `retryAfterMillis` is safe and spends no attempt.
  */
 export class ModelSuspended extends Schema.TaggedError<ModelSuspended>()("ModelSuspended", {
   ...call,
   retryAfterMillis: Schema.Finite
 }) {}
 
-/** Any of them; `_tag` tells which. */
+/** Any of them, told apart by `_tag`. */
 export const ModelError = Schema.Union([
   ModelRateLimited,
   ModelTimeout,

@@ -1,6 +1,6 @@
 /**
- * ModelLimits: what an operator says a provider allows of a model (MODEL_LIMITS), as fleet-wide limits, and when calling it is
- * to stop (MODEL_BREAKER). Read by workers.
+ * ModelLimits: the providers' limits for each model as the operator sets them (MODEL_LIMITS), shared by the fleet, and the
+ * threshold of the models' breakers (MODEL_BREAKER). Read by workers.
  */
 import { Limit, Setting } from "@eco2/core"
 import { Duration } from "effect"
@@ -36,19 +36,20 @@ const parseTerms = (text: string): Options | undefined => {
   return windowMillis === undefined ? options : { ...options, window: Duration.millis(windowMillis) }
 }
 
-/** Under this name a model's limit stands in Redis and in metrics. */
+/** The name of a model's limit in Redis and in metrics. */
 export const limitName = (model: string): string => `model/${model}`
 
 /**
- * Spaced unless told otherwise: of many calls at once the last reach a provider much later than the first, so that the next
- * window's first find them still within theirs; and providers count in seconds too.
+ * Spaces requests evenly unless the terms say otherwise. Of many calls at once the last reach the provider much later than
+ * the first, so without spacing the provider would count them in one window with the first calls of the next; and providers
+ * count in seconds too.
  */
 const spaced = (options: Options): Options =>
   options.requests === undefined || options.burst !== undefined
     ? options
     : { ...options, burst: Math.max(10, Math.ceil(options.requests / 10)) }
 
-/** Limits by model; undefined where the text does not say any. */
+/** Limits by model; undefined if the text is invalid. */
 const parse = (text: string): ReadonlyMap<string, Limit.Limit> | undefined => {
   const limits = new Map<string, Limit.Limit>()
   for (const entry of text.split(";")) {
@@ -62,9 +63,10 @@ const parse = (text: string): ReadonlyMap<string, Limit.Limit> | undefined => {
 }
 
 /**
- * MODEL_LIMITS: how often a model may be called by the whole fleet: `model=terms` with `;` between; terms with a comma
- * between: `500rpm` requests a minute, `2000000tpm` tokens a minute, `50r/6s` and `9000t/6s` the same with another window (one
- * for both), `20burst` requests at once before they are spaced evenly (a tenth of the window's, at least 10, by default), `30parallel` calls under way. Default: none.
+ * MODEL_LIMITS: how often the whole fleet may call each model: `model=terms`, with `;` between models and a comma between terms:
+ * `500rpm` requests a minute, `2000000tpm` tokens a minute, `50r/6s` and `9000t/6s` the same with another window (one for
+ * both), `20burst` requests at once before they are spaced evenly (default: a tenth of the window's, at least 10),
+ * `30parallel` calls at once. Default: none.
  */
 export const ModelLimits = Setting.parsed<ReadonlyMap<string, Limit.Limit>>("MODEL_LIMITS", {
   default: new Map(),
@@ -73,7 +75,7 @@ export const ModelLimits = Setting.parsed<ReadonlyMap<string, Limit.Limit>>("MOD
 })
 
 /**
- * MODEL_BREAKER: time-outs and outages within a time that open a model's breaker; `off`: no breaker at all. Default
+ * MODEL_BREAKER: how many time-outs and outages, within which time, open a model's breaker; `off`: no breaker. Default
  * "8/30 seconds".
  */
 export const ModelBreaker = Setting.rate("MODEL_BREAKER", { default: { number: 8, window: Duration.seconds(30) } })

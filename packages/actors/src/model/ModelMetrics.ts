@@ -1,4 +1,4 @@
-/** ModelMetrics: calls of models as operators see them; docs/operations/metrics.md shows the same table. Time spent waiting for a limit is not in it. */
+/** ModelMetrics: metrics of model calls, without time spent waiting for a limit; also listed in docs/operations/metrics.md. */
 import { Cause, Effect, Exit, Metric } from "effect"
 import type { ModelError } from "./ModelError.ts"
 import type { Usage } from "./Usage.ts"
@@ -8,7 +8,7 @@ export const modelCalls = Metric.counter("eco2_model_calls_total", {
   incremental: true,
   description: "calls of models and how they ended"
 })
-/** By `provider`, `model`, `outcome` (ok: others name none) and `direction` (input, output). */
+/** By `provider`, `model`, `outcome` (always ok: other outcomes report no tokens) and `direction` (input, output). */
 export const modelTokens = Metric.counter("eco2_model_tokens_total", {
   incremental: true,
   description: "tokens as providers count them"
@@ -26,7 +26,7 @@ const outcomeOf = (exit: Exit.Exit<unknown, ModelError>): string => {
   return Cause.hasInterruptsOnly(exit.cause) ? "Interrupted" : "Defect"
 }
 
-/** The same call, counted. `provider` and `model` are of those offered: labels are few. */
+/** Runs a call and records it. `provider` and `model` are among those offered, so the labels are few. */
 export const measured = <A extends { readonly usage: Usage }>(
   provider: string,
   model: string,

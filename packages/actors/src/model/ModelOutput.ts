@@ -1,15 +1,15 @@
 /**
- * ModelOutput: what the models are asked to send, as JSON Schema, and how it becomes domain values. The schema asks,
- * decoding decides: not every provider keeps to a schema, and none is trusted to.
+ * ModelOutput: the JSON Schemas that models are asked to follow, and the decoders from their output to domain values. The
+ * decoder always checks, because not every provider enforces a schema.
  *
- * The wire differs from the domain in two points, since strict schemas have neither open records nor a good empty
- * value: `disposal_steps` is a list there, and a missing middle category is null.
+ * The wire differs from the domain in two points, because strict schemas allow neither records with open keys nor a good empty
+ * value: there, `disposal_steps` is a list and a missing middle category is null.
  */
 import { Effect, Schema } from "effect"
 import type { Classification, FinalAnswer } from "../domain/Scan.ts"
 import { majorCategories, middleCategories, situationTags, toSituationTags, toTaxonomy } from "../domain/Waste.ts"
 
-/** A JSON Schema in the subset that OpenAI's strict mode and Gemini both take. */
+/** A JSON Schema in the subset that OpenAI's strict mode and Gemini both accept. */
 export interface OutputSchema {
   readonly name: string
   readonly jsonSchema: { readonly [keyword: string]: unknown }
@@ -27,8 +27,8 @@ const closed = (properties: { readonly [name: string]: object }) => ({
 })
 
 /**
- * Asks for a classification. Minor items are listed in the prompt, not here: a value for each of several hundred makes
- * a schema that providers refuse as too large, and an item of another name is still an item.
+ * The schema of a classification. Minor items are listed in the prompt instead: an enum of several hundred values makes a
+ * schema that providers reject as too large, and other names are allowed too.
  */
 export const visionSchema: OutputSchema = {
   name: "waste_classification",
@@ -40,7 +40,7 @@ export const visionSchema: OutputSchema = {
   })
 }
 
-/** Asks for an answer. */
+/** The schema of an answer. */
 export const answerSchema: OutputSchema = {
   name: "disposal_answer",
   jsonSchema: closed({ disposal_steps: listOf(text), insufficiencies: listOf(text), user_answer: text })
@@ -55,7 +55,7 @@ const VisionWire = Schema.fromJsonString(
   })
 )
 
-/** Blank lines and padding are noise; length is bounded because every answer is stored and sent to a viewer. */
+/** Trimmed and not blank; bounded, because every answer is stored and sent to viewers. */
 const Line = Schema.String.check(Schema.isMaxLength(2000))
 const AnswerWire = Schema.fromJsonString(
   Schema.Struct({
@@ -65,7 +65,7 @@ const AnswerWire = Schema.fromJsonString(
   })
 )
 
-/** From a model's text to values of the taxonomy; fails when the text is not JSON or lacks a field. */
+/** Decodes a model's text into values of the taxonomy; fails if it is not JSON or lacks a field. */
 export const decodeVision = (
   output: string
 ): Effect.Effect<
@@ -79,7 +79,7 @@ export const decodeVision = (
     }))
   )
 
-/** From a model's text to an answer with numbered steps; fails when it is not JSON, lacks a field or says nothing. */
+/** Decodes a model's text into an answer with numbered steps; fails if it is not JSON, lacks a field or has no text. */
 export const decodeAnswer = (output: string): Effect.Effect<FinalAnswer, Schema.SchemaError> =>
   Schema.decodeEffect(AnswerWire)(output).pipe(
     Effect.map(({ disposal_steps, insufficiencies, user_answer }) => ({
@@ -89,7 +89,7 @@ export const decodeAnswer = (output: string): Effect.Effect<FinalAnswer, Schema.
     }))
   )
 
-/** `단계1`, `단계2`, … in order; blank steps are left out and leave no gap. */
+/** Keys `단계1`, `단계2`, … in order; blank steps are skipped and leave no gap. */
 export const numberedSteps = (steps: ReadonlyArray<string>): FinalAnswer["disposal_steps"] =>
   Object.fromEntries(withoutBlanks(steps).map((step, index) => [`단계${index + 1}`, step]))
 

@@ -1,5 +1,5 @@
 /**
- * ModelProvider: what a provider's adapter offers, both ports over one client. Models picks one by the model's name.
+ * ModelProvider: what a provider's adapter returns: both ports over one client. Models chooses one by the model's name.
  */
 import type { AnswerModel } from "./AnswerModel.ts"
 import type { VisionModel } from "./VisionModel.ts"

@@ -1,6 +1,6 @@
 /**
- * Models: both ports for workers, put together from the configuration. A request goes to the provider that serves its
- * model; only providers that serve any are started, and only those load their client library.
+ * Models: both ports as configured, for workers. A request goes to the provider of its model. Only providers with offered
+ * models are started, and only those load their client library.
  */
 import { Context, Effect, Layer, Option, Schema } from "effect"
 import type { Config, Redacted } from "effect"
@@ -14,9 +14,9 @@ import * as OpenAiModel from "./openai/OpenAiModel.ts"
 import * as SimulatedModel from "./simulated/SimulatedModel.ts"
 import { VisionModel } from "./VisionModel.ts"
 
-/** A provider's models are offered, but its key is not there. The process must not start: it would fail every job. */
+/** A provider's models are offered, but its key is not set. The process must not start, because every job would fail. */
 export class ModelKeyMissing extends Schema.TaggedError<ModelKeyMissing>()("ModelKeyMissing", {
-  /** The variable that is missing, and the list that asks for it. */
+  /** The variable that is missing, and the list that requires it. */
   variable: Schema.String,
   list: Schema.String
 }) {
@@ -26,9 +26,9 @@ export class ModelKeyMissing extends Schema.TaggedError<ModelKeyMissing>()("Mode
 }
 
 /**
- * VisionModel and AnswerModel by ModelConfig.
+ * VisionModel and AnswerModel, from ModelConfig.
  * - fails with ModelKeyMissing, or with ConfigError naming the variable that is wrong
- * - a model nobody offers is answered with ModelRefused, provider `none`
+ * - a model that is not offered: ModelRefused, provider `none`
  */
 export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Config.ConfigError> = Layer.effectContext(
   Effect.gen(function* () {

@@ -1,22 +1,22 @@
 /**
- * OfferedModels: which models a client may name, and who serves each. Read by gateways, to check a request, and by
- * workers, to decide which providers to start; so it needs no key and imports no provider.
+ * OfferedModels: the models that clients may name, and the provider of each. Gateways read it to check requests, workers to
+ * choose the providers to start; so it needs no key and imports no provider.
  */
 import { Setting } from "@eco2/core/client"
 import { Config, ConfigProvider, Effect } from "effect"
 
-/** Who serves a model. */
+/** The provider of a model. */
 export type Provider = "openai" | "gemini" | "simulated"
 
-/** The name under which the simulated provider is offered. */
+/** The name of the simulated provider's model. */
 export const simulatedModel = "simulated"
 
 export interface OfferedModels {
   /** Names a request may carry: OpenAI's, then Google's, then `simulated`; never empty. */
   readonly models: ReadonlyArray<string>
-  /** What a request that names none gets; one of `models`. */
+  /** The model of a request that names none; one of `models`. */
   readonly default: string
-  /** Who serves it; undefined for a model that is not offered. */
+  /** The provider of a model; undefined if the model is not offered. */
   readonly providerOf: (model: string) => Provider | undefined
 }
 
@@ -35,10 +35,10 @@ const geminiDefaults = [
 const modelName = /^(?!.*\.\.)(?!.*\/\/)[A-Za-z0-9](?:[A-Za-z0-9._:/-]{0,98}[A-Za-z0-9])?$/
 
 /**
- * A comma list of model names. Left out: `defaults`; set to empty: none.
- * The usual environment provider reports an empty variable as missing, yet still lists its name below the first
- * segment (`OPENAI` has a child `MODELS`): by that the two are told apart. So the list is read by `yield*`, under the
- * provider then in force.
+ * A comma list of model names. Not set: `defaults`; set to empty: none.
+ * Effect's environment provider reports an empty variable as missing, yet still lists its name below the first segment
+ * (`OPENAI` has a child `MODELS`); this tells the two apart. The list is read by `yield*`, so that the provider in force at
+ * that time is used.
  */
 const modelList = (prefix: string, defaults: ReadonlyArray<string>): Config.Config<ReadonlyArray<string>> => {
   const name = `${prefix}_MODELS`
@@ -68,20 +68,20 @@ const isSetToEmpty = Effect.fnUntraced(
   function* (prefix: string, rest: string) {
     const provider = yield* ConfigProvider.ConfigProvider
     const node = yield* provider.load([prefix])
-    // a child with a node of its own is only the beginning of a longer name
+    // a child with its own node is only the prefix of a longer name
     return node?._tag === "Record" && node.keys.has(rest) && (yield* provider.load([prefix, rest])) === undefined
   },
   Effect.mapError((cause) => new Config.ConfigError(cause))
 )
 
 const lists = Config.all({
-  /** OPENAI_MODELS: models served by OpenAI, or by what speaks its API at OPENAI_BASE_URL. Empty turns it off. */
+  /** OPENAI_MODELS: models served by OpenAI, or by a server with the same API at OPENAI_BASE_URL. Empty turns it off. */
   openai: modelList("OPENAI", openAiDefaults),
   /** GEMINI_MODELS: models served by Google. Empty turns it off. */
   gemini: modelList("GEMINI", geminiDefaults),
-  /** SIMULATED_MODEL: offers the model `simulated`, which asks nobody and says so in its answers. Default false. */
+  /** SIMULATED_MODEL: offers the model `simulated`, which calls no provider and says so in its answers. Default false. */
   simulated: Setting.flag("SIMULATED_MODEL", { default: false }),
-  /** DEFAULT_MODEL: used when a request names none; one of those offered. Default: the first offered. */
+  /** DEFAULT_MODEL: the model of a request that names none; one of those offered. Default: the first offered. */
   default: Setting.parsed<string | undefined>("DEFAULT_MODEL", {
     default: undefined,
     allowed: "one of the offered models",

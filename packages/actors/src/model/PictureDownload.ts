@@ -1,7 +1,7 @@
 /**
- * PictureDownload: a picture by its address as bytes, for a provider that takes only those. The address is a user's, so it
- * is fetched by GuardedFetch, and from hosts that IMAGE_HOSTS lists alone, at every redirect. What it is, its first bytes say;
- * a server's word for it does not count.
+ * PictureDownload: fetches a picture as bytes, for a provider that takes no addresses. The address comes from a user, so
+ * GuardedFetch fetches it, and only from hosts in IMAGE_HOSTS, at every redirect too. The first bytes decide the format; the
+ * server's content type is ignored.
  */
 import type { GuardedFetch } from "@eco2/core/net"
 import { Effect } from "effect"
@@ -21,10 +21,10 @@ const signatures: ReadonlyArray<readonly [mimeType: string, matches: (head: stri
 ]
 
 /**
- * The picture. At most 10 MiB, three redirects.
- * - fails with ImageUnusable where it cannot heal: no public address, a host that is not listed, not there (4xx), too large,
- *   no picture
- * - fails with PictureUnavailable where its server cannot give it now (5xx, 408, 425, 429, no response in time)
+ * The picture, at most 10 MiB, after at most three redirects.
+ * - fails with ImageUnusable if a retry cannot help: no public address, a host that is not listed, not found (4xx), too large,
+ *   not a picture
+ * - fails with PictureUnavailable if its server cannot deliver it now (5xx, 408, 425, 429, no response in time)
  */
 export const download = Effect.fnUntraced(function* (
   guarded: GuardedFetch.GuardedFetch["Service"],

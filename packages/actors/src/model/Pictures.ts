@@ -1,10 +1,11 @@
 /**
- * Pictures: those given by their address, fetched for providers that take bytes only. Their hosts are strangers', so what they
- * do is bounded here, apart from any model's time, limit and breaker:
+ * Pictures: fetches pictures by their address, for providers that take bytes only. The hosts are strangers', so the work is
+ * bounded here, apart from any model's time, limit and breaker:
  *   a fetch     15 seconds in all
- *   at once     32 in a process, of them 16 from one host and 8 for one owner: whoever names slow hosts waits for himself
- *   a place     is waited for 2 seconds where one's own are taken, 5 where all are; then PicturesBusy, which spends no attempt
- *   memory      fetched pictures take room of ImageMemory until the call is over, beside the images of jobs
+ *   at once     32 in a process, of these 16 from one host and 8 for one owner: a user who names slow hosts delays only himself
+ *   a place     a fetch waits 2 seconds if its own owner's or host's places are taken, 5 if all are; then PicturesBusy, which
+ *               spends no attempt
+ *   memory      a fetched picture takes room in ImageMemory until the call is over, beside the images of jobs
  * Neither waiting nor fetching counts against the stage's timeout (Attempt).
  */
 import { Attempt, ImageMemory, Jitter } from "@eco2/core"
@@ -20,11 +21,11 @@ import type { Image } from "./VisionModel.ts"
 export type Bytes = Extract<Image, { _tag: "Bytes" }>
 
 export interface Wanted {
-  /** For whose call; named in errors. */
+  /** The provider of the call; named in errors. */
   readonly provider: string
   readonly model: string
   readonly url: string
-  /** Whose picture; "" for nobody's in particular. */
+  /** The owner of the picture; "" for none in particular. */
   readonly owner: string
 }
 
@@ -33,7 +34,7 @@ export class Pictures extends Context.Service<
   {
     /**
      * Runs `work` with the picture, which it must not keep.
-     * - ImageUnusable (cannot heal), PictureUnavailable (may), PicturesBusy (come again): the work was not begun
+     * - ImageUnusable (permanent), PictureUnavailable (retryable), PicturesBusy (retry later): the work was not begun
      */
     readonly use: <A, E, R>(
       wanted: Wanted,
@@ -48,7 +49,7 @@ export const mostOfOwner = 8
 const fetchTimeout = Duration.seconds(15)
 const ownPatience = Duration.seconds(2)
 const patience = Duration.seconds(5)
-/** Who found no place comes again after this. */
+/** How long a fetch that got no place waits before it retries. */
 const awayMillis = 5_000
 
 export const layer: Layer.Layer<Pictures, Config.ConfigError, ImageMemory.ImageMemory> = Layer.effect(
@@ -70,7 +71,7 @@ export const layer: Layer.Layer<Pictures, Config.ConfigError, ImageMemory.ImageM
           message: `the picture was not fetched yet: ${why}`,
           retryAfterMillis: Jitter.millis(awayMillis)
         })
-      /** Runs `within` once it has what it needs; the patience is over when that begins. */
+      /** Runs `within` once it has what it needs; the waiting limit ends when `within` begins. */
       const once =
         (
           semaphore: Semaphore.Semaphore,

@@ -1,7 +1,7 @@
 /**
- * Prompts: what hosted models are told (`prompts/*.md`, read once at start) and what they are told it about.
- * The user's words travel as a string inside one JSON document: however they are written, they cannot end it, and the
- * instructions say that nothing in it is an instruction.
+ * Prompts: the instructions for hosted models (`prompts/*.md`, read once at start) and the material that goes with them.
+ * The user's words are a string in one JSON document, which no wording can close; the instructions say that nothing in it is
+ * an instruction.
  */
 import { readFileSync } from "node:fs"
 import type { DisposalRule } from "../domain/Disposal.ts"
@@ -11,7 +11,7 @@ import { majorCategories, middleCategories, minorItems, RECYCLABLE, situationTag
 const read = (name: "vision" | "answer") =>
   readFileSync(new URL(`./prompts/${name}.md`, import.meta.url), "utf8").trim()
 
-/** Puts values in place of `{{name}}`; a name without a value stops the start. */
+/** Fills in `{{name}}`; a name without a value stops the start. */
 const fill = (template: string, values: Readonly<Record<string, string>>) =>
   template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
     const value = values[name]
@@ -25,7 +25,7 @@ const groups = (lists: Readonly<Record<string, ReadonlyArray<string>>>) =>
     .map(([group, names]) => `- ${group}: ${names.join(", ")}`)
     .join("\n")
 
-/** Instructions of the vision stage, the taxonomy included. */
+/** Instructions of the vision stage, with the taxonomy. */
 export const visionInstructions: string = fill(read("vision"), {
   recyclable: RECYCLABLE,
   majors: bullets(majorCategories),
@@ -37,10 +37,10 @@ export const visionInstructions: string = fill(read("vision"), {
 /** Instructions of the answer stage. */
 export const answerInstructions: string = fill(read("answer"), {})
 
-/** What goes with the photo. */
+/** The material beside the photo. */
 export const visionMaterial = (userInput: string): string => JSON.stringify({ user_input: userInput })
 
-/** What the answer is made of. */
+/** The material of an answer. */
 export const answerMaterial = (material: {
   readonly classification: ClassificationResult
   readonly rule: DisposalRule

@@ -1,6 +1,6 @@
 /**
- * StructuredProvider: makes both ports out of one skill, asking a hosted model for JSON. An adapter brings that skill
- * (`ask`); prompts, schemas, the deadline and the decoding are the same for all.
+ * StructuredProvider: builds both ports from one function of an adapter, `ask`, which requests JSON from a hosted model.
+ * Prompts, schemas, the deadline and the decoding are the same for all providers.
  */
 import { Duration, Effect, Redacted } from "effect"
 import type { Schema } from "effect"
@@ -14,7 +14,7 @@ import { answerInstructions, answerMaterial, visionInstructions, visionMaterial 
 import type { Usage } from "./Usage.ts"
 import type { Image } from "./VisionModel.ts"
 
-/** What an adapter sends: `instructions` are ours, `material` holds the user's words. */
+/** What an adapter sends: `instructions` are ours, `material` contains the user's words. */
 export interface Question {
   readonly model: string
   readonly instructions: string
@@ -23,7 +23,7 @@ export interface Question {
   readonly schema: OutputSchema
 }
 
-/** What it brings back: the model's text, not yet looked at. */
+/** What it returns: the model's text, not yet decoded. */
 export interface Reply {
   readonly text: string
   readonly inputTokens: number

@@ -1,10 +1,10 @@
 /**
- * TokenEstimate: what a call will use, before it is made: what calls of its model and kind have used lately, and some more;
- * a guess by the length of what is sent, until one is known. A process's own memory: it only has to be about right, as what
- * was reserved is settled by what the provider reports.
+ * TokenEstimate: how many tokens a call will use, estimated before it is made: what recent calls of the same model and kind
+ * used, plus a margin; before the first such call, a guess by the length of the text. Each process keeps its own, because it
+ * need only be roughly right: the reservation is settled by the usage that the provider reports.
  */
 export interface TokenEstimate {
-  /** `kind`: a model and what is asked of it. */
+  /** `kind`: a model and a port. */
   readonly of: (kind: string, guess: number) => number
   readonly saw: (kind: string, tokens: number) => void
 }
@@ -24,5 +24,5 @@ export const make = (): TokenEstimate => {
   }
 }
 
-/** Of text in Korean and English together, a token has about two letters. */
+/** A token has about two letters in text of Korean and English together. */
 export const ofText = (...texts: ReadonlyArray<string>): number => texts.reduce((sum, text) => sum + text.length / 2, 0)

@@ -1,7 +1,7 @@
-/** Usage: who served a model call and what it took; goes into a result's metadata and the token metrics. */
+/** Usage: which provider served a model call and the tokens it used; for a result's metadata and the token metrics. */
 import { Schema } from "effect"
 
-/** Token counts are the provider's own, 0 where it names none; `simulated` is true when no model was asked. */
+/** Token counts are the provider's, 0 if it reports none; `simulated` is true if no model was called. */
 export const Usage = Schema.Struct({
   provider: Schema.String,
   model: Schema.String,

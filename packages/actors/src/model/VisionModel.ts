@@ -1,6 +1,6 @@
 /**
- * VisionModel: the port by which the vision stage asks what is on a photo.
- * Implemented by openai/, gemini/ and simulated/, routed by Models; one contract suite is run by all three.
+ * VisionModel: the port through which the vision stage asks what is on a photo.
+ * Implemented by openai/, gemini/ and simulated/, routed by Models; all three run one contract suite.
  */
 import { Context } from "effect"
 import type { Effect } from "effect"
@@ -8,7 +8,7 @@ import type { Classification } from "../domain/Scan.ts"
 import type { ModelError } from "./ModelError.ts"
 import type { Usage } from "./Usage.ts"
 
-/** The photo: where it can be fetched, or itself (`mimeType` as in `image/jpeg`). */
+/** The photo: its address, or its bytes (`mimeType` as in `image/jpeg`). */
 export type Image =
   | { readonly _tag: "Url"; readonly url: string }
   | { readonly _tag: "Bytes"; readonly mimeType: string; readonly bytes: Uint8Array }
@@ -19,7 +19,7 @@ export interface VisionRequest {
   readonly image: Image
   /** The user's question; data to the model, never instructions. */
   readonly userInput: string
-  /** Whose picture it is: of everybody's only some are fetched at once. By default nobody's in particular. */
+  /** The owner of the picture, whose fetches at once are limited. Default: no owner in particular. */
   readonly owner?: string
 }
 
@@ -35,8 +35,8 @@ export class VisionModel extends Context.Service<
   {
     /**
      * Classifies one photo; one provider call, no retry inside. Interruption aborts the call.
-     * - a model nobody offers: ModelRefused, without a call
-     * - a picture the provider cannot read: ImageUnusable; one that cannot be fetched now: PictureUnavailable, PicturesBusy
+     * - a model that is not offered: ModelRefused, without a call
+     * - an image the provider cannot read: ImageUnusable; a picture that cannot be fetched now: PictureUnavailable, PicturesBusy
      */
     readonly classify: (request: VisionRequest) => Effect.Effect<VisionReply, ModelError>
   }

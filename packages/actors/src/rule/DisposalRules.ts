@@ -1,7 +1,6 @@
 /**
- * DisposalRules: the rule documents of rules/*.json, read and checked once when the process starts.
- * A broken document stops the start and names its file and field, so that no scan meets it.
- * What a document looks like and which key a classification asks for: domain/Disposal.
+ * DisposalRules: the rule documents of rules/*.json, read and checked once when the process starts. An invalid document stops
+ * the start and names its file and field, so that no scan meets it. domain/Disposal has the schema and the lookup of keys.
  */
 import { readdir, readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
@@ -11,7 +10,7 @@ import { DisposalRule, ruleKeys } from "../domain/Disposal.ts"
 import type { Classification } from "../domain/Scan.ts"
 import { majorCategories, middleCategories, RECYCLABLE } from "../domain/Waste.ts"
 
-/** A rule document cannot be used; `field` is a dotted path, "" where the whole file is meant. Nothing was loaded. */
+/** A rule document is invalid; `field` is a dotted path, "" for the whole file. Nothing was loaded. */
 export class DisposalRuleInvalid extends Schema.TaggedError<DisposalRuleInvalid>()("DisposalRuleInvalid", {
   file: Schema.String,
   field: Schema.String,
@@ -25,7 +24,7 @@ export class DisposalRuleInvalid extends Schema.TaggedError<DisposalRuleInvalid>
 export class DisposalRules extends Context.Service<
   DisposalRules,
   {
-    /** The rule that holds for a classification, null where there is none. Spelling and spaces do not matter. */
+    /** The rule for a classification, or null if there is none. Spelling and spaces do not matter. */
     find(classification: Classification): DisposalRule | null
   }
 >()("@eco2/actors/rule/DisposalRules") {}
@@ -74,7 +73,7 @@ const load = Effect.fn("DisposalRules.load")(function* (directory: URL) {
   return rules
 })
 
-/** Rules from a folder of one's own; `directory` ends in a slash. Fails with DisposalRuleInvalid. */
+/** Rules from another folder; `directory` ends in a slash. Fails with DisposalRuleInvalid. */
 export const layerFrom = (directory: URL): Layer.Layer<DisposalRules, DisposalRuleInvalid> =>
   Layer.effect(
     DisposalRules,
@@ -91,5 +90,5 @@ export const layerFrom = (directory: URL): Layer.Layer<DisposalRules, DisposalRu
     )
   )
 
-/** The rules that come with the code. */
+/** The rules of this package. */
 export const layer = layerFrom(new URL("./rules/", import.meta.url))

@@ -1,4 +1,4 @@
-/** AnswerStage: the rule in the user's words. Without a rule no model is asked: the answer says so and apologises. */
+/** AnswerStage: puts the rule into the user's words. Without a rule it calls no model: the answer says so and apologises. */
 import { Pipeline, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
 import type { FinalAnswer } from "../domain/Scan.ts"

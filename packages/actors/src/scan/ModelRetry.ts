@@ -1,32 +1,32 @@
 /**
- * ModelRetry: what a failed model call leads to. Refusals and unusable pictures cannot heal; a rate limit, and a model that is
- * suspended, wait as long as they ask and spend no attempt, and so does a picture that waits for its turn to be fetched; one
- * whose host does not give it is asked for three times more within a minute, then the scan fails. All else is tried again with
- * growing, jittered waits. The SDKs never retry: this is the one owner of retries.
+ * ModelRetry: the retry policy of failed model calls. Refusals and unusable images are permanent. A rate limit, a suspended
+ * model and a picture that waits to be fetched wait as long as the error says and spend no attempt. A picture whose host does
+ * not deliver it is retried three times within a minute, then the scan fails. All other errors are retried with backoff and
+ * jitter. The SDKs never retry; only this policy does.
  */
 import { Retry } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
 import { Duration, Schedule, Schema } from "effect"
 import type { ModelError } from "../model/ModelError.ts"
 
-/** The submitted photo is no longer there. Cannot heal. */
+/** The submitted image is no longer stored. Permanent. */
 export class ImageGone extends Schema.TaggedError<ImageGone>()("ImageGone", {}) {
   override get message() {
     return "the submitted image is no longer stored"
   }
 }
 
-/** A provider that names no time is asked again after this. */
+/** Wait after an error that names no time. */
 const unnamedWait = Duration.seconds(2)
 
 export const modelRetry = Retry.policy<ModelError | ImageGone | RedisError.RedisError>({
   never: ["ModelRefused", "ImageUnusable", "ImageGone"],
-  // a wrong key fails every job alike: they wait for an operator instead of burning their attempts
+  // a wrong key fails every job alike, so jobs wait for an operator and spend no attempts
   byTag: {
     ModelUnauthorized: Retry.notNow,
     PictureUnavailable: Schedule.exponential("2 seconds", 4).pipe(Schedule.jittered, Schedule.upTo({ times: 3 }))
   },
-  // a stranger's host is no outage of ours to wait out
+  // the outage of a user's host is not ours to wait for
   ends: ["PictureUnavailable"],
   retryAfter: (error) =>
     error._tag === "ModelRateLimited"

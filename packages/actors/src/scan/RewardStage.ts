@@ -1,7 +1,7 @@
 /**
- * RewardStage: what the scan earns. Asked only of a recyclable with a middle category, a rule and a sufficient answer; a
- * target that fails earns nothing, and the scan is completed all the same.
- * What may be earned is in the list RewardTargets. Whom a reward is told to goes out with this stage's commit (J3).
+ * RewardStage: determines what the scan earns. Asks only for a recyclable with a middle category, a rule and a sufficient
+ * answer. A target that fails grants nothing; the scan completes all the same. RewardTargets lists what can be earned. Messages
+ * about a reward go out with this stage's commit (J3).
  */
 import { Pipeline, Replies, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"

@@ -1,16 +1,16 @@
-/** RewardTarget: one kind of reward a scan may earn. Which kinds there are: RewardTargets. */
+/** RewardTarget: one kind of reward a scan may earn. RewardTargets lists the kinds. */
 import type { Effect } from "effect"
 import type { Mailbox, Replies } from "@eco2/core"
 import type { Classification, Reward } from "../domain/Scan.ts"
 
-/** What is known of the scan. `owner`: whose it is, "" for nobody's; `scanId`: another for each scan. */
+/** The facts of the scan. `owner`: its user, "" for none; `scanId`: unique for each scan. */
 export interface Earning {
   readonly scanId: string
   readonly owner: string
   readonly classification: Classification
 }
 
-/** A reward, and whom to tell of it: told exactly when the stage is recorded (J3). */
+/** A reward, and the messages about it: sent exactly when the stage's commit is stored (J3). */
 export interface Grant {
   readonly reward: Reward
   readonly tells: ReadonlyArray<Mailbox.Message>
@@ -18,6 +18,6 @@ export interface Grant {
 
 export interface RewardTarget {
   readonly name: string
-  /** Null: it earns nothing of this kind. Any failure is taken for that, and said. */
+  /** Null: the scan earns nothing of this kind. A failure counts as null and is logged. */
   readonly grant: (earning: Earning) => Effect.Effect<Grant | null, unknown, Replies.Replies>
 }

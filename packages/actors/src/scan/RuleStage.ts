@@ -1,4 +1,4 @@
-/** RuleStage: which disposal rule holds for the item. A lookup in memory; null where the taxonomy has none. */
+/** RuleStage: looks up the item's disposal rule in memory; null if the taxonomy has none. */
 import { Pipeline, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
 import { DisposalRules } from "../rule/DisposalRules.ts"

@@ -1,32 +1,32 @@
 /**
- * ScanPipeline: photo in; disposal answer, perhaps a character out. After a crash only the stage then in work runs again.
- * The protocol alone: those who submit scans import this, those who run stages add behaviors (VisionStage … RewardStage).
+ * ScanPipeline: the four stages from a photo to the disposal answer and perhaps a character. After a crash only the stage that
+ * was running runs again. This is the protocol alone: submitters import it, workers add the behaviors (VisionStage … RewardStage).
  */
 import { Pipeline, Stage } from "@eco2/core/client"
 import { Schema } from "effect"
 import { DisposalRule } from "../domain/Disposal.ts"
 import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"
 
-/** Where the photo is: an address, or bytes kept beside the job. */
+/** The photo: its address, or the note that its bytes are stored beside the job. */
 export const ScanImage = Schema.Union([
   Schema.TaggedStruct("Url", { url: Schema.String }),
   Schema.TaggedStruct("Bytes", { mimeType: Schema.String })
 ])
 export type ScanImage = typeof ScanImage.Type
 
-/** What a scan is submitted with. `model` is one of those offered; `userInput` is the question, or the default one. */
+/** The input of a scan. `model` is one of those offered; `userInput` is the user's question, or the default one. */
 export const ScanRequest = Schema.Struct({ image: ScanImage, userInput: Schema.String, model: Schema.String })
 export type ScanRequest = typeof ScanRequest.Type
 
-/** Who answered: stands in the result's metadata. */
+/** The model that answered; part of the result's metadata. */
 export const ModelUse = Schema.Struct({ provider: Schema.String, model: Schema.String, simulated: Schema.Boolean })
 
 export const VisionOutput = Schema.Struct({ result: ClassificationResult, use: ModelUse })
-/** Null where the taxonomy has no rule for the item. */
+/** Null if the taxonomy has no rule for the item. */
 export const RuleOutput = Schema.NullOr(DisposalRule)
-/** `use` is null where no model was asked. */
+/** `use` is null if no model was called. */
 export const AnswerOutput = Schema.Struct({ answer: FinalAnswer, use: Schema.NullOr(ModelUse) })
-/** Null where the scan earns nothing. */
+/** Null if the scan earns nothing. */
 export const RewardOutput = Schema.NullOr(Reward)
 
 export const visionStage = Stage.make("vision", {

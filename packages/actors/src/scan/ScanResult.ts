@@ -1,6 +1,6 @@
 /**
- * ScanResult: a scan job as its client reads it, in whatever state: the one place where the wire shape of a result is made,
- * for `GET …/result` and for the event that ends a stream. Pure.
+ * ScanResult: a scan job as its client reads it, in any state. The only place that builds a result's wire shape, for
+ * `GET …/result` and for the event that ends a stream. Pure.
  */
 import { Job, Pipeline } from "@eco2/core/client"
 import { Effect, Schema } from "effect"
@@ -15,7 +15,7 @@ export const ScanError = Schema.Struct({
   attempts: Schema.optionalKey(Schema.Int)
 })
 
-/** The result body: finished parts are filled in, whatever the end. */
+/** The result body: the parts of finished stages are filled in, however the job ended. */
 export const ScanResult = Schema.Struct({
   task_id: Schema.String,
   status: Schema.Literals(["completed", "failed", "cancelled"]),
@@ -39,13 +39,13 @@ const messages = {
   cancelled: "분류가 취소되었습니다."
 } as const
 
-/** Of a scan that was done, but whose parts this version cannot read: an end like any other, so that nobody asks for ever. */
+/** The code of a done scan whose parts this version cannot read: it ends as failed, so that clients stop asking. */
 const resultUnreadable = "RESULT_UNREADABLE"
 
 /**
- * Of a scan job that is over; null while it is open. A checkpoint this version of the code does not understand is left out,
- * the others are filled in. A done job that lacks one of them so is told as failed with RESULT_UNREADABLE: `completed` with
- * holes would be taken for an answer, and a server's error for a reason to ask again, which heals nothing.
+ * The result of a scan job; null while the job is open. A checkpoint that this version of the code cannot read is left out,
+ * the others are filled in. A done job with such a checkpoint is reported as failed with RESULT_UNREADABLE, because clients
+ * would take `completed` with gaps for an answer, and would retry a server error without end.
  */
 export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Return<ScanResult | null> {
   const { state: ended } = job
@@ -95,5 +95,5 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
   }
 })
 
-/** A failure's tag as clients know it: `ModelTimeout` → `MODEL_TIMEOUT`. */
+/** A failure's tag as the API's error code: `ModelTimeout` → `MODEL_TIMEOUT`. */
 export const errorCode = (tag: string): string => tag.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase()

@@ -1,4 +1,4 @@
-/** VisionStage: what is on the photo. Reads the submitted image, asks the vision model once, keeps to the taxonomy. */
+/** VisionStage: classifies the photo. Reads the submitted image, calls the vision model once, keeps to the taxonomy. */
 import { Pipeline, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
 import { VisionModel } from "../model/VisionModel.ts"

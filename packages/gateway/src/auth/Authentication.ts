@@ -1,7 +1,8 @@
 /**
- * Authentication: who a request's token says it is. Used by the gateway (AUTH_MODE=jwt) and by the role authz, which answer
- * alike: 401 without a token or with one that is not good, 400 for what is none, 403 for a revoked one, 503 while it cannot
- * be told. The token comes as `Authorization: Bearer …`, or as cookie `s_access` (an EventSource sends no headers).
+ * Authentication: finds out whose token a request carries. Used by the gateway (AUTH_MODE=jwt) and by the role authz, with the
+ * same refusals: 401 without a token or with an invalid one, 400 for text that is not a JWT, 403 for a revoked token, 503 while
+ * the token cannot be verified. The token is in `Authorization: Bearer …` or in the cookie `s_access` (an EventSource sends no
+ * headers).
  */
 import { Refusal } from "@eco2/core/http"
 import { Effect, Metric } from "effect"
@@ -10,7 +11,7 @@ import * as Blacklist from "./Blacklist.ts"
 import type { TokenConfig } from "./TokenConfig.ts"
 import * as Tokens from "./Tokens.ts"
 
-/** Requests judged, by `outcome`: allowed, or the code of the refusal; in authz also open (needs no token). */
+/** Requests decided, by `outcome`: allowed, or the code of the refusal; in authz also open (needs no token). */
 export const decisions = Metric.counter("eco2_authz_decisions_total", {
   incremental: true,
   description: "requests allowed or refused"
@@ -20,7 +21,7 @@ export const count = (outcome: string) => Metric.update(Metric.withAttributes(de
 export interface Identity {
   readonly user: string
   readonly provider: string
-  /** Whether the token has been revoked since, as far as is known here. */
+  /** Whether the token has been revoked since, as far as this process knows. */
   readonly isRevoked: () => boolean
 }
 
@@ -29,7 +30,7 @@ type Headers = { readonly [name: string]: string | undefined }
 const missing = Refusal.make(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
 const revoked = Refusal.make(403, "TOKEN_REVOKED", "the token was revoked")
 const unknown = Refusal.unavailable("it is unknown now whether the token was revoked; try again")
-/** Why nobody is let in. */
+/** Reasons for a refusal. */
 export type Refused = Tokens.Refused | typeof missing | typeof revoked | typeof unknown
 
 export interface Authentication {

@@ -1,10 +1,10 @@
 /**
- * Authorization: who asks. Answered before the body is looked at.
- *   jwt     a token says so, and X-User-ID nothing (Authentication)
- *   header  the mesh in front has checked the caller and set X-User-ID
- *   none    X-User-ID is believed, a request without one is the demo user's: one machine, one developer. A page from
- *           elsewhere in that developer's browser is not that developer: its Origin gives it away, or, where its name was
- *           made to resolve to this machine, the Host it asks for
+ * Authorization: finds out who the caller is, before the body is read. By AUTH_MODE:
+ *   jwt     the token decides, and X-User-ID is ignored (Authentication)
+ *   header  the mesh in front has verified the caller and set X-User-ID
+ *   none    X-User-ID is trusted, and without it the caller is the demo user: for one developer on one machine. Pages of other
+ *           sites in that developer's browser are refused: by their Origin, or by the Host they ask for, if its name was made
+ *           to resolve to this machine (DNS rebinding)
  */
 import { Refusal } from "@eco2/core/http"
 import { Context, Effect, Layer } from "effect"
@@ -16,10 +16,10 @@ import { isOwnOrigin, notAllowed } from "./SameOrigin.ts"
 import { TokenConfig } from "./TokenConfig.ts"
 
 const demoUser = "demo"
-/** Ids are text of another service: bounded, printable, nothing else is assumed. */
+/** User ids come from another service: bounded, printable, nothing else is assumed. */
 const userId = /^[^\p{C}\s](?:[^\p{C}]{0,253}[^\p{C}\s])?$/u
 
-/** Who asks, and whether that still holds: for answers that last. */
+/** The caller, and whether access still holds; long answers ask again. */
 export class Caller extends Context.Service<Caller, { readonly user: string; readonly isLetIn: () => boolean }>()(
   "@eco2/gateway/auth/Caller"
 ) {}
@@ -31,7 +31,7 @@ const refusals = [
   Refusal.declared(503, "UNAVAILABLE")
 ] as const
 
-/** Runs a call for whoever it knows. */
+/** Provides the Caller to a call, or refuses it. */
 export class Authorization extends HttpApiMiddleware.Service<Authorization, { provides: Caller }>()(
   "@eco2/gateway/auth/Authorization",
   { error: refusals }
@@ -59,13 +59,13 @@ const byHeader =
   }
 const header = of(byHeader(() => Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is missing"))))
 
-/** A name anybody may point at this machine; addresses and `localhost` nobody can. */
+/** A host name that anybody can point at this machine; unlike addresses and `localhost`. */
 const isForeignName = (host: string): boolean => {
   const name = URL.parse(`http://${host}`)?.hostname ?? ""
   return !/^(?:localhost|[\d.]+|\[[\d:a-f.]+\])$/.test(name) && !name.endsWith(".localhost")
 }
 
-/** `anyHost`: it is served to other machines on purpose (INSECURE_NONE), under whatever name. */
+/** `anyHost`: serves other machines on purpose (INSECURE_NONE), under any host name. */
 const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly anyHost: boolean }) => {
   const caller = byHeader(() => Effect.succeed({ user: demoUser, isLetIn: always }))
   return of((request) => {

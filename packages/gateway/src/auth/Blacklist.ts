@@ -1,8 +1,8 @@
 /**
- * Blacklist: the revoked tokens, in this process's memory: loaded from their keys, kept in step by topic `blacklist.events`,
- * with no gap between the two (Topic) and after a disconnect. Asking costs a look into a map.
- * Cut off from Redis it goes on with the last known list, says so once, and after BLACKLIST_MAX_AGE answers `unknown`:
- * then nobody is let in. Who writes: Revocations.
+ * Blacklist: the revoked tokens in this process's memory. Loaded from their keys and kept up to date by topic
+ * `blacklist.events`, without a gap between the two or after a disconnect (Topic). A check is one look-up in a map.
+ * Cut off from Redis, it uses the last known list and logs so once; after BLACKLIST_MAX_AGE it answers `unknown`, and nobody is
+ * let in. Revocations writes.
  */
 import { Topic } from "@eco2/core/client"
 import type { RedisError } from "@eco2/core/client"
@@ -14,7 +14,7 @@ import { BlacklistEvents, forgottenAt } from "./Revocations.ts"
 import * as BlacklistKeys from "./BlacklistKeys.ts"
 
 export interface Blacklist {
-  /** `unknown`: the list is too old to be believed. */
+  /** `unknown`: the list is too old to be trusted. */
   readonly standing: (jti: string) => "good" | "revoked" | "unknown"
   /** Tokens known to be revoked. */
   readonly size: () => number
@@ -28,20 +28,20 @@ const blindness = Metric.gauge("eco2_authz_blind", { description: "1 while revoc
 
 const lookEvery = Duration.seconds(1)
 const looksPerPrune = 60
-/** A read lasts 20 s while all is well: nothing is known to be wrong before. */
+/** A blocking read lasts up to 20 s in normal operation, so only a longer silence is an error. */
 const deafAfterMillis = 30_000
-/** For a key whose text says no time. */
+/** Kept for this long if the key's value contains no time. */
 const unreadableSeconds = 86_400
 
 const Values = Schema.Array(Schema.NullOr(Schema.String))
 
-/** All revoked tokens: key → epoch seconds from which it may be forgotten. */
+/** All revoked tokens: key → epoch seconds from which the entry may be dropped. */
 const load = Effect.fnUntraced(function* (nowSeconds: number) {
   const redis = yield* RedisClient.RedisClient
   const found = new Map<string, number>()
   const decodeMany = RedisClient.decodeReply("MGET", Values)
   const decodeOne = RedisClient.decodeReply("GET", Schema.NullOr(Schema.String))
-  // the keys of a page lie in many slots
+  // the keys of a page are in many slots
   const valuesOf = (keys: ReadonlyArray<string>) =>
     redis.topology === "Cluster"
       ? Effect.forEach(keys, (key) => Effect.flatMap(redis.send("GET", key), decodeOne), { concurrency: 100 })
@@ -49,7 +49,7 @@ const load = Effect.fnUntraced(function* (nowSeconds: number) {
   yield* redis.scanPages(BlacklistKeys.revoked("*"), (keys) =>
     Effect.map(valuesOf(keys), (values) => {
       for (const [i, value] of values.entries()) {
-        // expired since it was listed
+        // expired since SCAN returned it
         if (value === null) continue
         const until = Number.parseInt(value, 10)
         found.set(keys[i]!, until > 0 ? until : nowSeconds + unreadableSeconds)
@@ -71,7 +71,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const nowSeconds = () => clock.currentTimeMillisUnsafe() / 1_000
   const maxAge = Duration.toMillis(options.maxAge)
   const begun = clock.currentTimeMillisUnsafe()
-  /** By key, as `load` finds them: pieces of a text would keep the whole of it in memory. */
+  /** By the whole key, as `load` returns it: a substring would keep its whole text in memory. */
   let revoked = new Map<string, number>()
 
   const subscription = yield* Topic.follow(BlacklistEvents, {
@@ -123,7 +123,7 @@ export const make = Effect.fnUntraced(function* (options: {
   const readiness = yield* Readiness
   const trouble = () => supervisor.trouble() ?? (isTooOld() ? "the list of revocations is too old" : null)
   yield* readiness.register("blacklist", trouble, supervisor.failed)
-  // also where readiness does not ask how Redis is
+  // registered separately, because readiness may leave Redis out
   const { supervision } = yield* Topic.Topics
   yield* readiness.register("revocations", supervision.trouble, supervision.failed)
   const gauges = yield* Gauges

@@ -1,7 +1,7 @@
-/** BlacklistKeys: the keys of revoked tokens, and what their table says of them. */
+/** BlacklistKeys: the keys of revoked tokens, and their entries in the table of keys. */
 import { Keys, KeyTable } from "@eco2/core/redis"
 
-/** A revoked token, by its id. Each in a slot of its own: there may be many, and no script touches two. */
+/** The key of a revoked token, by its id. Each has its own slot, because there may be many and no script touches two. */
 export const revoked = (jti: string) => `${Keys.prefix}blacklist:${jti}`
 
 export const table: ReadonlyArray<KeyTable.Row> = [

@@ -1,6 +1,6 @@
 /**
- * InternalSecret: lets in whoever knows INTERNAL_SECRET (header X-Internal-Secret), before anything else of the request is
- * read. Not set, or set to nothing: nobody is let in. No cache keeps what is answered.
+ * InternalSecret: lets in callers with INTERNAL_SECRET (header X-Internal-Secret), before anything else of the request is
+ * read. Not set or empty: nobody is let in. Answers are not cached.
  */
 import { Refusal } from "@eco2/core/http"
 import { Effect, Layer, Option, Redacted } from "effect"
@@ -17,7 +17,7 @@ export class InternalSecret extends HttpApiMiddleware.Service<InternalSecret>()(
   error: Refusal.declared(403, "FORBIDDEN")
 }) {}
 
-/** `secret`: none where it is not set. Comparing takes the same time however wrong the guess. */
+/** `secret`: none if it is not set. The comparison takes constant time. */
 export const layer = (secret: Option.Option<Redacted.Redacted>): Layer.Layer<InternalSecret> => {
   const text = Option.match(secret, { onNone: () => "", onSome: Redacted.value })
   const wanted = digest(text)

@@ -1,14 +1,14 @@
 /**
- * PublishedKeys: the issuer's keys, fetched from its JWKS address and kept. A key nobody knows makes them be fetched again
- * (rotation), at most every half minute, so that invented key ids cost the issuer nothing. While the issuer does not answer
- * the last known keys serve on, for a day. One fetch at a time, bounded in time and bytes.
+ * PublishedKeys: the issuer's public keys, fetched from its JWKS address and cached. An unknown key id causes another fetch
+ * (key rotation), at most one every half minute, so that invented ids cost the issuer nothing. While the issuer is down, the
+ * last known keys stay valid for a day. One fetch at a time, bounded in time and bytes.
  */
 import { Elapsed } from "@eco2/core/client"
 import { Data, Effect, Schema } from "effect"
 import { createLocalJWKSet, errors } from "jose"
 import type { JWTVerifyGetKey } from "jose"
 
-/** The issuer has not answered, and no keys are known. Nothing can be said about any token. */
+/** The issuer has not answered, and no keys are known, so no token can be verified. */
 export class KeysUnavailable extends Data.TaggedError("KeysUnavailable")<{ readonly reason: string }> {
   override get message() {
     return this.reason
@@ -18,13 +18,13 @@ export class KeysUnavailable extends Data.TaggedError("KeysUnavailable")<{ reado
 const fetchMillis = 5_000
 const mostBytes = 256 * 1024
 const mostKeys = 100
-/** Fetched again after this long, while the old ones serve. */
+/** Age at which the keys are fetched again; the old ones stay in use meanwhile. */
 const freshMillis = 10 * 60_000
-/** Between two fetches for the sake of unknown keys. */
+/** Least time between two fetches for unknown keys. */
 const cooldownMillis = 30_000
-/** After one that failed. */
+/** Pause after a failed fetch. */
 const troubleMillis = 2_000
-/** Keys not confirmed for this long are used no more. */
+/** Age without a successful fetch at which the keys are no longer used. */
 const staleMillis = 24 * 3_600_000
 
 const KeySet = Schema.Struct({

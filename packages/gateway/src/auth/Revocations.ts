@@ -1,7 +1,7 @@
 /**
- * Revocations: what is written when a token is revoked: first the key, which lives as long as the token could be used, then
- * the event, which tells every process (topic `blacklist.events`). In this order, so that who loads the keys and then
- * follows the events misses none. Who reads them: Blacklist.
+ * Revocations: writes a revocation: first the key, which lives as long as the token could be used, then the event, which
+ * informs every process (topic `blacklist.events`). In this order, a process that loads the keys and then follows the events
+ * misses none. Blacklist reads both.
  */
 import { Topic } from "@eco2/core/client"
 import { RedisClient, Script } from "@eco2/core/redis"
@@ -9,7 +9,7 @@ import { Clock, Effect, Schema } from "effect"
 import { leewaySeconds } from "./Tokens.ts"
 import * as BlacklistKeys from "./BlacklistKeys.ts"
 
-/** `remove`: its key was deleted first. `expires_at`: when the token expires, as in `2026-01-31T12:00:00Z`. */
+/** `remove`: the token's key was deleted before. `expires_at`: when the token expires, as in `2026-01-31T12:00:00Z`. */
 const BlacklistEvent = Schema.Struct({
   type: Schema.Literals(["add", "remove"]),
   jti: Schema.String,
@@ -17,7 +17,7 @@ const BlacklistEvent = Schema.Struct({
   expires_at: Schema.String,
   reason: Schema.String
 })
-/** The state is kept in keys of its own, which expire with their tokens. */
+/** The topic holds no state: revoked tokens have keys of their own, which expire with the tokens. */
 export const BlacklistEvents = Topic.make("blacklist.events", { event: BlacklistEvent, history: 10_000 })
 
 export interface Revocation {
@@ -28,9 +28,9 @@ export interface Revocation {
   readonly reason: string
 }
 
-/** Tokens are good for the leeway longer than they say; then no clock of the fleet differs by more than that again. */
+/** A token is accepted until the leeway after its expiry; a second leeway allows for differing clocks. */
 const afterExpiryMillis = 2 * leewaySeconds * 1_000
-/** Epoch seconds from which a token that expires then needs no mention. */
+/** Epoch seconds from which a revocation may be dropped, for a token with this expiry. */
 export const forgottenAt = (expiresAtMillis: number): number => Math.ceil((expiresAtMillis + afterExpiryMillis) / 1_000)
 
 const revokeScript = Script.make({
@@ -40,8 +40,8 @@ const revokeScript = Script.make({
 })
 
 /**
- * Revokes a token; resumes when it is durable and told. One that has expired is refused anyway: nothing is stored.
- * After an error the token may be revoked or not, in some processes or all; again is safe. Passes when Redis is full.
+ * Revokes a token; returns when the revocation is stored and published. An expired token needs none: nothing is stored. After
+ * an error the token may be revoked in some processes, all or none; retrying is safe. Works even if Redis is full.
  */
 export const revoke = Effect.fnUntraced(function* (revocation: Revocation) {
   const until = forgottenAt(revocation.expiresAt)

@@ -1,4 +1,4 @@
-/** SameOrigin: requests that carry cookies may change things only from pages of ours, or of an allowed origin. */
+/** SameOrigin: requests with cookies may change data only if they come from our own pages or an allowed origin. */
 import { Refusal } from "@eco2/core/http"
 import { Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
@@ -6,7 +6,7 @@ import { HttpApiMiddleware } from "effect/http-api"
 
 type Request = Pick<HttpServerRequest.HttpServerRequest, "headers">
 
-/** From no page at all, a page of ours, or of an allowed origin. */
+/** Whether the request comes from no page, one of our pages, or an allowed origin. */
 export const isOwnOrigin = ({ headers }: Request, allowed: ReadonlyArray<string>): boolean => {
   const { host, origin } = headers
   return origin === undefined || allowed.includes(origin) || URL.parse(origin)?.host === host

@@ -1,21 +1,21 @@
-/** TokenConfig: what an operator says of the tokens people come with. A wrong value stops the process at start. */
+/** TokenConfig: the settings for verifying tokens. An invalid value stops the process at start. */
 import { Setting } from "@eco2/core/client"
 import { Config, Effect, Option, Redacted } from "effect"
 
 const text = (value: string) => value
 const isHttp = (value: string) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
-/** HS256 wants a key as long as its hash (RFC 7518, 3.2). */
+/** HS256 requires a key as long as its hash (RFC 7518, 3.2). */
 const leastSecretBytes = 32
 
-/** Where the keys come from: a secret shared with the issuer (HS256), or the issuer's published ones (RS, ES). */
+/** The source of the keys: a secret shared with the issuer (HS256), or the issuer's published keys (RS, ES). */
 export type KeySource =
   | { readonly _tag: "Secret"; readonly secret: Redacted.Redacted }
   | { readonly _tag: "Jwks"; readonly url: string }
 
 export const TokenConfig = Config.all({
-  /** JWT_SECRET: the secret that tokens are signed with (HS256), of 32 bytes at least. */
+  /** JWT_SECRET: the secret that signs tokens (HS256), at least 32 bytes. */
   secret: Config.option(Config.Redacted("JWT_SECRET")),
-  /** JWKS_URL: where the issuer publishes its keys (RS256…, ES256…). One of the two, not both. */
+  /** JWKS_URL: the address of the issuer's keys (RS256…, ES256…). Set either this or JWT_SECRET. */
   jwksUrl: Setting.parsed("JWKS_URL", {
     default: "",
     allowed: "an http or https URL",
@@ -23,9 +23,9 @@ export const TokenConfig = Config.all({
   }),
   /** JWT_ISSUER: `iss` of every token. */
   issuer: Setting.parsed("JWT_ISSUER", { default: "", allowed: "text", parse: text }),
-  /** JWT_AUDIENCE: what `aud` of every token must name. */
+  /** JWT_AUDIENCE: a value that `aud` of every token must contain. */
   audience: Setting.parsed("JWT_AUDIENCE", { default: "", allowed: "text", parse: text }),
-  /** BLACKLIST_MAX_AGE: cut off from Redis for longer, nobody is let in. Default 5 minutes. */
+  /** BLACKLIST_MAX_AGE: after this long without Redis nobody is let in. Default 5 minutes. */
   blacklistMaxAge: Setting.duration("BLACKLIST_MAX_AGE", { default: "5 minutes", min: "1 second" })
 }).pipe(
   Config.mapEffect(({ audience, blacklistMaxAge, issuer, jwksUrl, secret }) =>

@@ -1,7 +1,7 @@
 /**
- * Tokens: whether a JWT is good, by signature, issuer, audience and time. By `jose`; which algorithms are taken depends on
- * where the keys come from, never on the token: HS256 with a shared secret, RS and ES with published keys, `none` never.
- * Whether a good token was revoked is the Blacklist's to say.
+ * Tokens: verifies a JWT's signature, issuer, audience and time, with `jose`. The source of the keys decides the algorithms,
+ * never the token: HS256 with a shared secret, RS and ES with published keys, `none` never. Blacklist decides whether a valid
+ * token was revoked.
  */
 import { Refusal } from "@eco2/core/http"
 import { Clock, Effect, Redacted } from "effect"
@@ -10,19 +10,19 @@ import type { JWTPayload, JWTVerifyGetKey } from "jose"
 import * as PublishedKeys from "./PublishedKeys.ts"
 import type { TokenConfig } from "./TokenConfig.ts"
 
-/** What a good token says. */
+/** The claims of a valid token. */
 export interface Claims {
   readonly user: string
   readonly jti: string
-  /** Who vouched for the user, as in `kakao`; `jwt` where the token does not say. */
+  /** The identity provider, as in `kakao`; `jwt` if the token names none. */
   readonly provider: string
 }
 
-/** Clocks differ by so much, in either direction. */
+/** Clocks may differ by this much, in either direction. */
 export const leewaySeconds = 5
 const mostLength = 8 * 1024
 const shape = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*$/
-/** A user id must survive a header, a token's id a key. */
+/** A user id must be a valid header value, a token's id a valid part of a key. */
 const header = /^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/
 const isHeader = (value: unknown): value is string => typeof value === "string" && header.test(value)
 
@@ -31,7 +31,7 @@ const published = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
 export const malformed = Refusal.make(400, "MALFORMED_TOKEN", "the token is not a JWT")
 const bad = (detail: string) => Refusal.make(401, "UNAUTHORIZED", detail)
 
-/** 400 for what is no JWT, 401 for one that is not good, 503 while that cannot be told. */
+/** 400 for text that is not a JWT, 401 for an invalid token, 503 while it cannot be verified. */
 export type Refused = typeof malformed | ReturnType<typeof bad> | ReturnType<typeof Refusal.unavailable>
 
 export interface Tokens {
@@ -74,7 +74,7 @@ export const make = Effect.fnUntraced(function* (config: TokenConfig): Effect.fn
             issuer: config.issuer,
             audience: config.audience,
             clockTolerance: leewaySeconds,
-            // a token without an end could be revoked for ever only
+            // a token without an expiry would have to stay revoked for ever
             requiredClaims: ["sub", "jti", "exp"],
             currentDate: new Date(now)
           }),

@@ -1,10 +1,10 @@
 /**
- * CheckedPath: what a path needs, as the proxy in front received it. Open are only the paths listed here, letter by letter.
- * The service behind may read a path otherwise than it is written (decode it, fold slashes, drop `;…`, resolve `..`), so one
- * that could be read in two ways is refused, whatever it seems to name: then it does not matter who normalises how.
+ * CheckedPath: decides what a request needs by its path, as the proxy in front received it. Only the paths listed here, letter
+ * by letter, are open. The service behind may normalise a path (decode it, fold slashes, drop `;…`, resolve `..`), so a path
+ * that could be read in two ways is refused; then it does not matter who normalises how.
  */
 
-/** open: whoever asks · closed: needs a token · internal: never from outside · malformed: could be read in two ways. */
+/** open: everybody · closed: needs a token · internal: never from outside · malformed: could be read in two ways. */
 export type Need = "open" | "closed" | "internal" | "malformed"
 
 const openPaths: ReadonlySet<string> = new Set([
@@ -22,12 +22,12 @@ const openPaths: ReadonlySet<string> = new Set([
 const openUnder = ["/assets/", "/docs/", "/news/", "/api/v1/info/"]
 const internalUnder = "/api/v1/internal"
 
-/** Encoded: control characters, `#` `%` `.` `/` `;` `?` `\`. Plain: what no proxy should let through. */
+/** Encoded: control characters, `#` `%` `.` `/` `;` `?` `\`. Plain: characters that no proxy should pass on. */
 const ambiguous = /%(?:[01][0-9a-f]|7f|23|25|2e|2f|3b|3f|5c)|[;\\#]|\/\/|[^\x21-\x7e]/i
 
 const decoded = (path: string): string | null => {
   try {
-    // some services fold look-alikes of a slash or a dot
+    // some services map look-alikes to a slash or a dot
     return decodeURIComponent(path).normalize("NFKC")
   } catch {
     return null

@@ -1,10 +1,10 @@
 /**
- * ExtAuthz: the answers Envoy's ext_authz filter asks for over HTTP: it sends each request's method, path and headers, 200
- * lets the request through with the headers answered here. Whatever path is sent is judged before any router sees it.
- *   200  x-user-id, x-auth-provider: who asks; both empty where nobody needs to be known, so that what a client sent is gone
- *   401 403 400 503  as Authentication says; 403 for /api/v1/internal, 400 for a path that could be read in two ways
- * The process's own probes (/healthz, /readyz, /metrics, written exactly so) are answered by itself. To Envoy they are paths
- * open to all, so only the status counts; where this process is not ready it says so, and lets nobody look at another's /readyz.
+ * ExtAuthz: the HTTP server of Envoy's ext_authz filter. Envoy sends each request's method, path and headers; 200 lets the
+ * request through with the headers answered here. Every path is judged before any router sees it.
+ *   200  x-user-id, x-auth-provider: the caller; both empty if the path is open, so that what a client sent is removed
+ *   401 403 400 503  as in Authentication; 403 for /api/v1/internal, 400 for a path that could be read in two ways
+ * The process answers its own probes itself (/healthz, /readyz, /metrics, spelt exactly so). For Envoy these are open paths, so
+ * only the status counts: a process that is not ready refuses them, and nobody reads another service's /readyz.
  */
 import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Effect, Layer } from "effect"
@@ -28,12 +28,12 @@ const decide = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
   { authenticate }: Authentication.Authentication
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, Refusal.Refusal> {
-  // a target that names a host too has been tidied up before we see it: where that changed it, it is not what was sent
+  // an absolute-form target arrives normalised; if that changed the path, it is not what was sent
   const sent = request.originalUrl.replace(hostOfTarget, "")
   const need = sent === request.url ? needOf(sent) : "malformed"
   if (need === "malformed") return yield* refuse(malformed)
   if (need === "internal") return yield* refuse(internal)
-  // a preflight carries no token, and reaches no handler that needs one
+  // a preflight carries no token and reaches no handler that needs one
   if (need === "open" || request.method === "OPTIONS") return yield* Effect.as(Authentication.count("open"), open)
   const { provider, user } = yield* authenticate(request.headers)
   return HttpServerResponse.empty({ status: 200, headers: { "x-user-id": user, "x-auth-provider": provider } })

@@ -1,9 +1,9 @@
 /**
- * EventRouter: fans the partitions' live tails out to the viewers of this process; fan-out, not competition, so every
- * gateway reads every partition once, whatever the number of its viewers.
- * A viewer's queue is bounded: one that does not keep up is ended, and its browser resumes by Last-Event-ID. One timer
- * serves all viewers' keepalives and time limits; loss checks, which ask Redis, are a loop of their own, so that a Redis
- * that is away holds no keepalive up. How one viewer joins history and tail: Viewer (J4).
+ * EventRouter: fans the partitions' event tails out to the viewers of this process. Every gateway reads every partition once,
+ * however many viewers it has; gateways do not compete for events.
+ * A viewer's queue is bounded: a viewer that does not keep up is disconnected, and its browser resumes by Last-Event-ID. One
+ * timer serves all viewers' keepalives and time limits. Loss checks ask Redis, so they are a loop of their own: Redis being
+ * down delays no keepalive. Viewer joins history and tail for one viewer (J4).
  */
 import { Elapsed, EventLog } from "@eco2/core/client"
 import type { Job, JobEvent, RedisError } from "@eco2/core/client"
@@ -14,7 +14,7 @@ import type { Caller } from "../auth/Authorization.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
 import { viewersWithin } from "./OpenFiles.ts"
 
-/** What a viewer is told to do; it reads what it needs itself. */
+/** What the router sends to a viewer; the viewer reads the history itself. */
 export type Signal =
   | { readonly _tag: "Events"; readonly events: ReadonlyArray<JobEvent.JobEvent> }
   /** Something may have been missed: compare with the history. */
@@ -24,7 +24,7 @@ export type Signal =
 
 export interface Subscription {
   readonly signals: Queue.Dequeue<Signal, Cause.Done>
-  /** Tells the router how far this viewer has come, so that silence can be told from loss. */
+  /** Reports the last seq that this viewer has sent, so that the router can tell silence from loss. */
   readonly seen: (seq: number) => void
 }
 
@@ -37,9 +37,9 @@ export class EventRouter extends Context.Service<
   EventRouter,
   {
     /**
-     * Signals of one job from now on; ends when it cannot keep up. `full` when MAX_VIEWERS streams are open, `user-full`
-     * when USER_VIEWERS of this user's are: place and count are one step, so that many who come at once are no more than
-     * that. `leave` must run when the viewer goes. A viewer who may no longer look is ended.
+     * Subscribes to one job; the signals end if the viewer cannot keep up or is no longer allowed in. `full` if MAX_VIEWERS
+     * streams are open, `user-full` if USER_VIEWERS of this user are. Check and count are one step, so that many simultaneous
+     * viewers cannot exceed the limit. `leave` must run when the viewer goes.
      */
     readonly subscribe: (jobId: Job.JobId, caller: Caller["Service"]) => Place | "full" | "user-full"
     readonly viewers: () => number
@@ -48,16 +48,16 @@ export class EventRouter extends Context.Service<
 
 /** Streams open in this gateway process. */
 const viewersGauge = Metric.gauge("eco2_viewers", { description: "streams open in this process" })
-/** Seconds between an event's commit and its hand-over to viewers. */
+/** Seconds between an event's commit and its arrival in viewers' queues. */
 const eventLag = Metric.histogram("eco2_event_lag_seconds", {
   description: "seconds from an event's commit to the viewers' queues",
   boundaries: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
 })
 
-/** Signals a viewer may leave unread; a job has 200 events at most. */
+/** Signals that a viewer may leave unread; a job has at most 200 events. */
 const queueCapacity = 256
 const tickMillis = 250
-/** The tail blocks for 20 s: an answer is due by then. */
+/** The tail's read blocks for up to 20 s, so a longer silence is an error. */
 const deafAfterMillis = 30_000
 
 interface Viewer {
@@ -125,21 +125,21 @@ export const layer = (
       yield* readiness.register("events", () => tail.trouble() ?? trouble(), tail.failed)
 
       /**
-       * A silent viewer's history may be longer than what it saw, or shorter where Redis lost events: the lengths are asked
-       * for in one go. A job that waits has told its viewers `queued`, and has no history yet.
+       * Compares the history's length with what the viewer has seen: it may be longer, or shorter if Redis lost events. A waiting
+       * job has sent its viewers `queued` and has no history yet. The lengths of all viewers are requested together.
        */
       const check = (viewer: Viewer) =>
         Effect.map(log.length(viewer.jobId), (length) => {
           if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
         })
-      /** Viewers whose turn to be checked has come. Each once: the set has no more members than there are viewers. */
+      /** Viewers due for a check. A set, so that it never exceeds the number of viewers. */
       const toCheck = new Set<Viewer>()
       const checking = Effect.gen(function* () {
         while (true) {
           yield* Effect.sleep(Math.min(tickMillis, keepalive))
           const viewers = [...toCheck]
           toCheck.clear()
-          // Redis is away: the tail's own reconnect will recheck everybody
+          // Redis is down: when the tail reconnects, every viewer is rechecked
           yield* Effect.ignore(Effect.forEach(viewers, check, { concurrency: 64, discard: true }))
         }
       })

@@ -1,27 +1,27 @@
 /**
- * OpenFiles: how many sockets the system lets this process have. A stream is one, so MAX_VIEWERS beyond that would be met by
- * EMFILE, which refuses everybody, and not by 503, which refuses the one too many.
+ * OpenFiles: the system's limit of open sockets for this process. Each stream needs one. With a higher MAX_VIEWERS the process
+ * would run into EMFILE, which refuses everybody, instead of 503, which refuses one viewer too many.
  */
 import { Effect, Predicate } from "effect"
 import { readFileSync } from "node:fs"
 
-/** For connections to the stores, requests that are no streams, and what Node itself holds. */
+/** Reserved for connections to the stores, other requests, and Node itself. */
 const kept = 100
 
-/** Of `/proc/self/limits`; null where it says nothing or unlimited. Node has raised the soft limit to the hard one by now. */
+/** The limit in `/proc/self/limits`; null if it is missing or unlimited. Node has already raised the soft to the hard limit. */
 export const mostOpenFiles = (limits: string): number | null => {
   const [, soft] = /^Max open files\s+(\d+)\s/m.exec(limits) ?? []
   return soft === undefined ? null : Number(soft)
 }
 
-/** Empty where there is no such file: not Linux. Under Deno it can be read with all permissions alone (`-A`). */
+/** Empty if there is no such file (not Linux). Deno needs all permissions to read it (`-A`). */
 const limitsOf = (file: string) =>
   Effect.try({ try: () => readFileSync(file, "utf8"), catch: (error) => error }).pipe(
     Effect.catch((error) =>
       Predicate.hasProperty(error, "code") && error.code === "ENOENT"
         ? Effect.succeed("")
         : Effect.as(
-            Effect.logWarning("the limit of open files cannot be read: MAX_VIEWERS is not lowered to it").pipe(
+            Effect.logWarning("the limit of open files cannot be read; MAX_VIEWERS is unchanged").pipe(
               Effect.annotateLogs({ file, error: error instanceof Error ? error.message : String(error) })
             ),
             ""
@@ -29,7 +29,7 @@ const limitsOf = (file: string) =>
     )
   )
 
-/** `maxViewers`, or as many as there are files for; a warning says so, and also that the limit cannot be read. */
+/** `maxViewers`, lowered to the number of available files; a warning says so, or that the limit cannot be read. */
 export const viewersWithin = Effect.fnUntraced(function* (maxViewers: number, file = "/proc/self/limits") {
   const files = mostOpenFiles(yield* limitsOf(file))
   const most = files === null ? maxViewers : Math.min(maxViewers, Math.max(1, files - kept))

@@ -1,9 +1,9 @@
 /**
- * Viewer: one open stream. Follow live first, then read the history after the last seq seen, then join the two by seq:
- * what came twice is dropped, a hole is filled from the history (J4). The terminal event is joined with the job's result,
- * which is stored before the event can be seen (J5), and ends the stream.
- * After a failover Redis may have lost events a viewer has seen: what happens again has seqs it knows. Such a viewer goes on
- * from where the history ends now, and hears the end of its job whatever its seq is.
+ * Viewer: one open stream. It follows live events first, then reads the history after the last seq seen, then joins the two by
+ * seq: duplicates are dropped, gaps are filled from the history (J4). The terminal event carries the job's result, which is
+ * stored before the event is visible (J5), and ends the stream.
+ * After a failover Redis may have lost events that a viewer has seen, and later events then reuse their seqs. Such a viewer
+ * continues from the current end of the history, and receives the terminal event whatever its seq is.
  */
 import { ScanResult } from "@eco2/actors/protocol"
 import { EventLog, JobEvent, JobStore } from "@eco2/core/client"
@@ -31,17 +31,17 @@ const eventFrame = (jobId: string, event: JobEvent.JobEvent, result: unknown): s
     result
   })
 
-/** First bytes: they flush the headers, and tell the browser how soon to come back. */
+/** The first bytes: they flush the headers and set the browser's reconnect delay. */
 const hello = "retry: 1000\n\n"
 
-/** Where a viewer without Last-Event-ID begins: at the latest run's `queued`. */
+/** The start for a viewer without Last-Event-ID: the latest run's `queued`. */
 export const latestRun = (events: ReadonlyArray<JobEvent.JobEvent>): number =>
   Math.max(0, (events.findLast((event) => event.stage === "queued")?.seq ?? 1) - 1)
 
 /**
- * Text of the stream of one job. `after`: the last seq the viewer has seen, null for none. `subscription`: of the same job,
- * made before, so that nothing falls between history and tail.
- * Ends after the terminal event, at the viewing time limit, or when the viewer cannot keep up.
+ * The text of one job's stream. `after`: the last seq that the viewer has seen, null for none. `subscription`: of the same
+ * job, made before, so that no event falls between history and tail.
+ * Ends after the terminal event, at the time limit, or if the viewer cannot keep up.
  */
 export const stream = (
   jobId: Job.JobId,
@@ -58,7 +58,9 @@ export const stream = (
 
       const resultOf = store.get(jobId).pipe(
         Effect.flatMap((job) => (job === null ? Effect.succeed(null) : ScanResult.ofJob(job))),
-        Effect.catchTag("JobUnreadable", (error) => Effect.as(Effect.logError(error.message), null))
+        Effect.catchTag("JobUnreadable", ({ id, reason }) =>
+          Effect.logError("job is unreadable").pipe(Effect.annotateLogs({ job_id: id, reason }), Effect.as(null))
+        )
       )
 
       const tell = Effect.fnUntraced(function* (
@@ -73,7 +75,7 @@ export const stream = (
       })
 
       const catchUp = Effect.fnUntraced(function* (): Effect.fn.Return<string, RedisError.RedisError> {
-        // with the last event seen: one that is not there any more was lost
+        // starts at the last event seen: if that is gone, Redis has lost it
         let events = yield* log.history(jobId, Math.max(0, (last ?? 0) - 1))
         if (last === null) last = latestRun(events)
         if (events.length === 0 && last > 0) {
@@ -82,7 +84,7 @@ export const stream = (
         }
         const end = events.at(-1)
         if (end !== undefined && end.seq <= last && JobEvent.isTerminal(end)) return yield* tell(end)
-        // an operator has opened another run since: what the earlier one ended with is no end any more
+        // an operator has opened another run since: the earlier run's end is no longer the end
         last = Math.max(last, latestRun(events))
         let text = ""
         for (const event of events) {
@@ -112,7 +114,7 @@ export const stream = (
               if (ended) continue
               const next = (last ?? 0) + 1
               if (event.seq === next) text += yield* tell(event)
-              // an end under a seq already seen: of an earlier run, or of this one after a loss; the history tells
+              // a terminal event with a seq already seen: of an earlier run, or of this one after a loss; the history decides
               else if (event.seq > next || JobEvent.isTerminal(event)) text += yield* catchUp()
             }
             return text
@@ -126,7 +128,7 @@ export const stream = (
           Stream.mapEffect((signal) => handle(signal)),
           Stream.takeUntil(() => ended),
           Stream.filter((text) => text !== ""),
-          // Redis is away: the stream ends and the browser comes back with its last id
+          // Redis is down: the stream ends, and the browser reconnects with its last id
           Stream.catch((error) =>
             Stream.fromEffect(
               Effect.logWarning("stream ended: no answer from Redis").pipe(

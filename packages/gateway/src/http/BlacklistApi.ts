@@ -1,4 +1,4 @@
-/** BlacklistApi: revoking a token, for the service that gives tokens out. Under /api/v1/internal, with X-Internal-Secret. */
+/** BlacklistApi: the call that revokes a token, for the token issuer. Under /api/v1/internal, with X-Internal-Secret. */
 import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -6,10 +6,10 @@ import { InternalSecret } from "../auth/InternalSecret.ts"
 import type { Words } from "./JsonBody.ts"
 import * as RequestBody from "./RequestBody.ts"
 
-/** As any language's standard library writes it; what has no offset is UTC. */
+/** ISO 8601 as the standard libraries of most languages write it; without an offset it is UTC. */
 const isoTime = /^(\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)(Z|[+-]\d{2}:\d{2})?$/
 
-/** Epoch milliseconds; NaN for what names no time. */
+/** Epoch milliseconds; NaN if the text is not a time. */
 export const millisOf = (time: string): number => {
   const [, local, offset] = isoTime.exec(time) ?? []
   return Date.parse(`${local}${offset ?? "Z"}`)
@@ -26,7 +26,7 @@ export const words = {
 } satisfies Words
 const said = (field: keyof typeof words) => ({ description: words[field].msg })
 
-/** The token's id, whose it was, when it expires, why it is revoked. */
+/** The token's id, its user, its expiry, and the reason. */
 export const RevocationBody = Schema.Struct({
   jti: Schema.String.check(Schema.isPattern(/^[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?$/, said("jti"))),
   user_id: Schema.String.check(Schema.isMaxLength(255, said("user_id"))),

@@ -1,6 +1,6 @@
 /**
- * BlacklistHandlers: POST /api/v1/internal/blacklist. 204 once the revocation is durable and told; a token that has expired
- * is refused anyway, so nothing is stored. After 503 it may have been: asking again is safe.
+ * BlacklistHandlers: POST /api/v1/internal/blacklist. Answers 204 once the revocation is stored and published; for an expired
+ * token nothing is stored. After 503 the token may be revoked; retrying is safe.
  */
 import { RedisClient } from "@eco2/core/redis"
 import { Refusal } from "@eco2/core/http"
@@ -27,7 +27,7 @@ export const parse = Effect.fnUntraced(function* (text: string) {
   return revocation
 })
 
-/** `readBody`: the process's one, whose bodies share UPLOAD_MEMORY. */
+/** `readBody`: the process's only one, because all bodies share UPLOAD_MEMORY. */
 export const layer = (readBody: RequestBody.Read) =>
   HttpApiBuilder.group(
     Api,
@@ -40,7 +40,7 @@ export const layer = (readBody: RequestBody.Read) =>
         yield* Revocations.revoke(revocation).pipe(
           Effect.provideService(Topic.Topics, topics),
           Effect.provideService(RedisClient.RedisClient, redis),
-          // bounded above by what parse lets through
+          // cannot happen: parse bounds the event
           Effect.catchTags({ TopicFull: Effect.die, TopicEventTooLarge: Effect.die }),
           Effect.mapError(() => Refusal.unavailable("the store does not answer; try again"))
         )
@@ -48,7 +48,7 @@ export const layer = (readBody: RequestBody.Read) =>
           Effect.annotateLogs({ jti: revocation.jti, user_id: revocation.user, reason: revocation.reason })
         )
       })
-      // by hand: RequestBody bounds the body while it is read, and what is no JSON is 400, whatever its content type
+      // by hand: RequestBody bounds the body while it is read, and text that is not JSON is 400, whatever its content type
       return handlers.handleRaw("revoke", ({ request }) =>
         Effect.flatMap(Effect.scoped(Effect.flatMap(readBody(request), parse)), revoke)
       )

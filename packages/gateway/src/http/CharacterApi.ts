@@ -1,4 +1,4 @@
-/** CharacterApi: the characters' calls as their clients see them; OpenAPI and /docs are made of this. */
+/** CharacterApi: the character calls as clients see them; the source of OpenAPI and /docs. */
 import { Characters } from "@eco2/actors/protocol"
 import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"

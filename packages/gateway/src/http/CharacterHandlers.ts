@@ -1,6 +1,6 @@
 /**
- * CharacterHandlers: what clients read of characters, by the read contract. A store that is away is 503, and nobody waits
- * for it longer than a few seconds; scans go on without it.
+ * CharacterHandlers: what clients may read about characters, through the read contract. Answers 503 while the database is down,
+ * after a few seconds at most; scans continue without it.
  */
 import { Characters } from "@eco2/actors/protocol"
 import { OutageLog } from "@eco2/core/telemetry"
@@ -42,7 +42,7 @@ export const layer = HttpApiBuilder.group(
         "ownership",
         Effect.fnUntraced(function* ({ params: { name } }) {
           const { user } = yield* Caller
-          // no character's name has one, and Postgres takes none
+          // no character's name has a NUL, and Postgres accepts none
           const owned = !name.includes("\0") && (yield* read(characters.owns(user, name)))
           return own({ character_name: name, owned })
         })

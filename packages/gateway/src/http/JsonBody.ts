@@ -1,18 +1,18 @@
-/** JsonBody: what a request's body says, once it has been read (RequestBody): JSON, and what a schema reads of it. */
+/** JsonBody: parses a request body (read by RequestBody) as JSON and decodes it with a schema. */
 import { Refusal } from "@eco2/core/http"
 import { Effect, Schema, SchemaIssue } from "effect"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 const nameOf = (step: PropertyKey | { readonly key: PropertyKey }) => String(typeof step === "object" ? step.key : step)
 
-/** 400 for what is no JSON. */
+/** 400 for text that is not JSON. */
 export const parse = (text: string) =>
   Effect.try({
     try: (): unknown => JSON.parse(text),
     catch: () => Refusal.make(400, "INVALID_JSON", "the body is not JSON")
   })
 
-/** 400 also for JSON that is no object. */
+/** 400 also for JSON that is not an object. */
 export const parseObject = (text: string) =>
   Effect.filterOrFail(
     parse(text),
@@ -21,10 +21,10 @@ export const parseObject = (text: string) =>
     () => Refusal.make(400, "INVALID_REQUEST", "the body must be a JSON object")
   )
 
-/** How a wrong field is told: in words, and its `type` on the wire. */
+/** The message for a wrong field, and its `type` on the wire. */
 export type Words = Readonly<Record<string, { readonly msg: string; readonly type: string }>>
 
-/** A decoder that answers 422 with every field that is wrong; in the schema's own words where `words` has none. */
+/** A decoder that answers 422 with every wrong field; with the schema's own message if `words` has none. */
 export const decoder = <A>(
   schema: Schema.Codec<A, unknown>,
   options: { readonly words?: Words; readonly onExcessProperty?: "ignore" | "error" }

@@ -1,4 +1,4 @@
-/** LimitOpsApi: fleet-wide limits as operators see them, beside OpsApi and under the same secret; an end to a pause. */
+/** LimitOpsApi: the operators' calls on fleet-wide limits: list them, end a pause. Beside OpsApi, with the same secret. */
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"

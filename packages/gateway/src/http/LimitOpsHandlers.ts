@@ -1,4 +1,4 @@
-/** LimitOpsHandlers: the operator's calls on limits. What an operator changed is said in the log. */
+/** LimitOpsHandlers: the operators' calls on limits. An operator's changes are logged. */
 import { LimitList } from "@eco2/core/operations"
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"

@@ -1,4 +1,4 @@
-/** OperatorApi: all that operators may call, for clients of their own: the command line makes its client of this. */
+/** OperatorApi: all operators' calls in one definition, from which the command line makes its client. */
 import { HttpApi } from "effect/http-api"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { OpsGroup } from "./OpsApi.ts"

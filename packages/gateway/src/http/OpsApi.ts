@@ -1,6 +1,6 @@
 /**
- * OpsApi: what operators may see and do, under /api/v1/internal/ops, with X-Internal-Secret. The command line and the
- * console speak it. Answers are facts; times are epoch milliseconds unless named otherwise.
+ * OpsApi: what operators can see and do, under /api/v1/internal/ops, with X-Internal-Secret. The command line and the console
+ * use it. Answers are facts; times are epoch milliseconds unless named otherwise.
  */
 import { Job } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"

@@ -1,6 +1,6 @@
 /**
- * OpsHandlers: the operator's calls, for whoever knows the secret (InternalSecret).
- * Redriving many is bounded a call; what it skipped was open or gone already.
+ * OpsHandlers: the operators' calls, for callers with the secret (InternalSecret). One call redrives a bounded number of
+ * letters; letters it skipped were open or already gone.
  */
 import { DeadLetters, Fleet, JobList } from "@eco2/core/operations"
 import { JobStore, Mailbox } from "@eco2/core/client"
@@ -24,7 +24,7 @@ const letterState = (letter: DeadLetters.Letter) => ({
 })
 
 const mostAtOnce = 1_000
-/** How many are answered: 100 unless asked otherwise. */
+/** The number of items in an answer: 100 by default. */
 const limitOf = (asked: number | undefined) => Math.max(1, Math.min(mostAtOnce, Math.floor(asked ?? 100) || 1))
 
 export const layer = HttpApiBuilder.group(

@@ -1,6 +1,6 @@
 /**
- * OpsMailboxes: which mailboxes operators may ask for: those of the work a gateway hands in, and whatever else any process
- * of the fleet has served, which a gateway need not know the code of (news, actors of others).
+ * OpsMailboxes: the mailboxes that operators can name: those that a gateway submits to, and all others that any process of the
+ * fleet has served, whose code the gateway need not know (news, other actors).
  */
 import { mailboxes } from "@eco2/actors/protocol"
 import { Mailbox } from "@eco2/core/client"
@@ -9,13 +9,13 @@ import type { RedisError } from "@eco2/core/client"
 import { Effect } from "effect"
 import { nothing } from "./WrongField.ts"
 
-/** Redis as operators are told of it. */
+/** A Redis error as operators see it. */
 export const fromRedis = (error: RedisError.RedisError) =>
   Refusal.unavailable(error._tag === "RedisFull" ? "the store is full" : "the store does not answer; try again")
 type Unavailable = ReturnType<typeof fromRedis>
 
 export interface OpsMailboxes {
-  /** In the order operators see them. */
+  /** In the order in which operators see them. */
   readonly all: Effect.Effect<ReadonlyArray<string>, Unavailable>
   /** The name, if there is such a mailbox. */
   readonly known: (name: string) => Effect.Effect<string, Unavailable | typeof nothing>

@@ -1,4 +1,4 @@
-/** Page: the web page at / and its files under /assets/, with a content security policy that allows nothing from elsewhere. */
+/** Page: the web page at / and its files under /assets/. Its content security policy allows nothing from other origins. */
 import { ErrorBody } from "@eco2/core/http"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"

@@ -1,4 +1,4 @@
-/** PolicyOpsApi: what operators change of mailboxes while the fleet runs, beside OpsApi and under the same secret. */
+/** PolicyOpsApi: the operators' calls that change a mailbox's settings at run time. Beside OpsApi, with the same secret. */
 import { Policies } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
@@ -6,7 +6,7 @@ import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { base, missing, refused } from "./OpsApi.ts"
 
-/** What is set; null: as the environment or the code has it. */
+/** The values set; null: the value of the environment or the code applies. */
 export const PolicyState = Schema.Struct({
   mailbox: Schema.String,
   capacity: Schema.NullOr(Schema.Int),

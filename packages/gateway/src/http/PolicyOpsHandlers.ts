@@ -1,6 +1,6 @@
 /**
- * PolicyOpsHandlers: the operator's calls on policies. Of two operators who change one setting at once the later has the last
- * word; what one does not name stays as the other left it. What was changed is said in the log.
+ * PolicyOpsHandlers: the operators' calls on policies. If two operators change one setting at once, the later one wins; settings
+ * that a call does not name stay unchanged. Changes are logged.
  */
 import { Policies } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
@@ -13,7 +13,7 @@ import { Api } from "./ScanApi.ts"
 
 const decodeChange = JsonBody.decoder(Policies.Change, { onExcessProperty: "error" })
 const unreadable = (detail: string) => Refusal.make(400, "INVALID_JSON", detail)
-/** A policy has five numbers. */
+/** Bytes of a body; a policy has five numbers. */
 const mostBody = 4_096
 
 const stateOf = (mailbox: string, policy: Policies.Policy) => ({
@@ -42,13 +42,13 @@ export const layer = HttpApiBuilder.group(
         .handle("list", () =>
           Effect.sync(() => [...policies.all()].map(([mailbox, policy]) => stateOf(mailbox, policy)))
         )
-        // by hand: what is no JSON is 400, whatever its content type, and a wrong field 422
+        // by hand: text that is not JSON is 400, whatever its content type, and a wrong field is 422
         .handleRaw(
           "change",
           Effect.fnUntraced(function* ({ params: { mailbox }, request }) {
             yield* known(mailbox)
             const policy = yield* policies.change(mailbox, yield* read(request)).pipe(
-              // bounded by the mailboxes there are, and by what a policy is
+              // cannot happen: the number of mailboxes and the size of a policy are bounded
               Effect.catchTags({ TopicFull: Effect.die, TopicEventTooLarge: Effect.die }),
               Effect.mapError(() => Refusal.unavailable("the store does not answer; try again"))
             )

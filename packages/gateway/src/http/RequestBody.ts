@@ -1,8 +1,9 @@
 /**
- * RequestBody: reads a request's body as text, bounded three ways: in bytes of its own (413), in time (408), and, with all
- * others this process holds at that time, in bytes of UPLOAD_MEMORY (503: it is told to come back, nobody waits inside).
- * What has arrived is counted, not what was announced, from a body's first 64 KiB on: a scan by address is never refused for
- * other people's pictures, and who announces much and sends nothing takes no room. It is held until the scope closes.
+ * RequestBody: reads a request's body as text, bounded in its own bytes (413), in time (408), and, together with all bodies this
+ * process holds, in bytes of UPLOAD_MEMORY (503: the client retries; nobody waits inside).
+ * Bytes count when they arrive, not when they are announced, and only beyond a body's first 64 KiB: a scan by address is never
+ * refused because of other users' photos, and a client that announces much and sends nothing takes no room. The room is
+ * released when the scope closes.
  */
 import { Refusal } from "@eco2/core/http"
 import { Effect, Metric, Stream } from "effect"
@@ -10,18 +11,18 @@ import type { Duration, Scope } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { mostBodyBytes, tooLarge } from "./ScanSubmission.ts"
 
-/** Bodies refused because this process holds its limit of them. */
+/** Bodies refused because this process holds its maximum of them. */
 const uploadsRefused = Metric.counter("eco2_uploads_refused_total", {
   incremental: true,
   description: "request bodies refused at UPLOAD_MEMORY"
 })
 
-/** Of each body, not counted. */
+/** Bytes of each body that are not counted. */
 const freeBytes = 64 * 1024
-/** The largest body in this time takes a line of 1 Mbit/s. */
+/** Enough for the largest body on a line of 1 Mbit/s. */
 const patience: Duration.Input = "2 minutes"
 
-/** What a reader refuses with, for the description of its calls; and 503 TOO_MANY_UPLOADS. */
+/** The refusals of a reader, for the API description; beside these 503 TOO_MANY_UPLOADS. */
 export const refusals = [
   Refusal.declared(400, "INVALID_REQUEST"),
   Refusal.declared(408, "REQUEST_TIMEOUT"),
@@ -31,7 +32,7 @@ type Refused = (typeof refusals)[number]["Type"] | Refusal.Refusal<503, "TOO_MAN
 
 export type Read = (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<string, Refused, Scope.Scope>
 
-/** A reader whose bodies share `most` bytes: one a process, for all routes. */
+/** A reader whose bodies share `most` bytes: one for each process, for all routes. */
 export const make = (most: number): Read => {
   let held = 0
   const full = Effect.suspend(() =>

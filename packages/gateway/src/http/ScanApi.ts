@@ -1,4 +1,4 @@
-/** ScanApi: the scan calls as their clients see them, and all calls of a gateway; OpenAPI and /docs are made of this. */
+/** ScanApi: the scan calls as clients see them, and all calls of a gateway; the source of OpenAPI and /docs. */
 import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
 import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Job } from "@eco2/core/client"

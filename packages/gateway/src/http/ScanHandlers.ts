@@ -1,5 +1,6 @@
 /**
- * ScanHandlers: the scan calls, for whom Authorization lets in; a job that is another's is answered as if it were not there. Submitting is two steps of Pipeline.submit; watching is Viewer's.
+ * ScanHandlers: the scan calls, for callers that Authorization lets in; another user's job is answered like a missing one.
+ * Submitting is two steps of Pipeline.submit; Viewer serves the streams.
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, Pipeline } from "@eco2/core/client"
@@ -22,7 +23,7 @@ import * as SubmitRefusal from "./SubmitRefusal.ts"
 import { fromRedis } from "./SubmitRefusal.ts"
 import { noResult } from "./WrongField.ts"
 
-/** Streams refused because this process serves its limit. */
+/** Streams refused because this process serves its maximum. */
 const viewersRefused = Metric.counter("eco2_viewers_refused_total", {
   incremental: true,
   description: "streams refused at MAX_VIEWERS or USER_VIEWERS"
@@ -41,13 +42,13 @@ const accepted = (id: string) =>
     headers: { location: `/api/v1/scan/${id}/result` }
   })
 
-/** What is no number is an absent one. */
+/** Text that is not a number counts as absent. */
 const seqOf = (lastEventId = ""): number | null => (/^\d{1,9}$/.test(lastEventId) ? Number(lastEventId) : null)
 
 const noStore = { "cache-control": "no-store" } as const
 const eventStreamHeaders = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
 
-/** `readBody`: the process's one, whose bodies share UPLOAD_MEMORY. */
+/** `readBody`: the process's only one, because all bodies share UPLOAD_MEMORY. */
 export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
   HttpApiBuilder.group(
     Api,
@@ -67,8 +68,10 @@ export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
       const jobOf = Effect.fnUntraced(function* (id: Job.JobId) {
         const { user } = yield* Caller
         const job = yield* store.get(id).pipe(
-          // whose it is cannot be read either
-          Effect.catchTag("JobUnreadable", (error) => Effect.as(Effect.logError(error.message), null)),
+          // its owner cannot be read either
+          Effect.catchTag("JobUnreadable", ({ id, reason }) =>
+            Effect.logError("job is unreadable").pipe(Effect.annotateLogs({ job_id: id, reason }), Effect.as(null))
+          ),
           Effect.mapError(fromRedis)
         )
         return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* noResult : job
@@ -126,11 +129,11 @@ export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
         const caller = yield* Caller
         const job = yield* jobOf(id)
         const after = seqOf(seen)
-        // nothing left to follow: 204 tells EventSource to stop. Who has seen more than there is has not seen this end
+        // nothing left to follow: 204 stops EventSource. A client whose id is beyond the history has not seen this end
         if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) === after) {
           return HttpServerResponse.empty({ status: 204 })
         }
-        // freed when the response is over, however it ends
+        // released when the response is over, however it ends
         const place = yield* Effect.acquireRelease(
           Effect.sync(() => router.subscribe(id, caller)),
           (taken) => Effect.sync(() => typeof taken !== "string" && taken.leave())
@@ -153,7 +156,7 @@ export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
           Stream.provideService(JobStore.JobStore, store),
           Stream.interruptWhen(stopping.requested)
         )
-        // not by the endpoint's schema: Viewer's text is the wire format already
+        // not by the endpoint's schema: Viewer's text is already the wire format
         return HttpServerResponse.stream(Stream.encodeText(text), {
           contentType: "text/event-stream; charset=utf-8",
           headers: eventStreamHeaders
@@ -176,7 +179,7 @@ export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
 
       return (
         handlers
-          // by hand: RequestBody bounds the body while it is read, and the contract answers its fields one by one
+          // by hand: RequestBody bounds the body while it is read, and the contract names a refusal for each field
           .handleRaw("submit", ({ headers, request }) =>
             Effect.scoped(submit(request, headers["x-idempotency-key"] ?? null)).pipe(
               Tracing.spanUnder("scan.submit", Tracing.parse(request.headers.traceparent ?? ""))

@@ -1,6 +1,6 @@
 /**
- * ScanSubmission: a submit's body, checked row by row of the contract, into what the pipeline takes. Pure but for decoding.
- * Order matters to clients: shape first, then the image, then the question, then the model.
+ * ScanSubmission: checks a submit's body, field by field of the contract, and turns it into the pipeline's input. Pure except
+ * for decoding. Clients rely on the order of the checks: shape first, then the image, then the question, then the model.
  */
 import { ImageHosts } from "@eco2/actors/protocol"
 import type { OfferedModels, ScanRequest } from "@eco2/actors/protocol"
@@ -14,7 +14,7 @@ export interface Submission {
   readonly request: ScanRequest
   /** Bytes of a data URL. */
   readonly image: Uint8Array | null
-  /** What an idempotency key is bound to. */
+  /** The text that an idempotency key is bound to. */
   readonly body: string
 }
 
@@ -25,7 +25,7 @@ export const mostImageBytes = 10 * 1024 * 1024
 /** Room for a data URL of 10 MiB in base64, and for the rest of the body. */
 export const mostBodyBytes = Math.ceil(mostImageBytes / 3) * 4 + 64 * 1024
 
-/** What a submit's body may be refused with, for the description of the call. */
+/** The refusals of a submit's body, for the API description. */
 export const refusals = [
   Refusal.declared(400, "INVALID_JSON", "INVALID_REQUEST", "IMAGE_URL_REQUIRED", "IMAGE_HOST_NOT_ALLOWED"),
   Refusal.declaredWith(
@@ -102,7 +102,7 @@ export const parse = Effect.fnUntraced(function* (
   if (user_input !== null && typeof user_input !== "string") return yield* wrongType("user_input", "a string or null")
   if (model !== null && typeof model !== "string") return yield* wrongType("model", "a string or null")
   const { image, source } = yield* parseImage(image_url, options.imageHosts)
-  // characters as people count them: an emoji is one, whatever it takes in UTF-16
+  // characters as people count them: an emoji is one, however long it is in UTF-16
   if (user_input !== null && user_input.length > mostQuestion && Array.from(user_input).length > mostQuestion) {
     return yield* Refusal.invalid(
       ["body", "user_input"],

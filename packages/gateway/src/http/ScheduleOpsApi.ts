@@ -1,4 +1,4 @@
-/** ScheduleOpsApi: recurring work as operators see and steer it, beside OpsApi and under the same secret. */
+/** ScheduleOpsApi: the operators' calls on schedules. Beside OpsApi, with the same secret. */
 import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"

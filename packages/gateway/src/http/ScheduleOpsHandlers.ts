@@ -1,4 +1,4 @@
-/** ScheduleOpsHandlers: the operator's calls on schedules. What an operator changed is said in the log. */
+/** ScheduleOpsHandlers: the operators' calls on schedules. An operator's changes are logged. */
 import { Refusal } from "@eco2/core/http"
 import { Schedules } from "@eco2/core/client"
 import type { RedisError } from "@eco2/core/client"
@@ -35,21 +35,21 @@ export const layer = HttpApiBuilder.group(
   "schedules",
   Effect.fnUntraced(function* (handlers) {
     const schedules = yield* Schedules.Schedules
-    const say = (done: string, schedule: string, facts: Readonly<Record<string, unknown>> = {}) =>
-      Effect.logInfo(`schedule ${done} by an operator`).pipe(Effect.annotateLogs({ schedule, ...facts }))
+    const say = (event: string, schedule: string, facts: Readonly<Record<string, unknown>> = {}) =>
+      Effect.logInfo(event).pipe(Effect.annotateLogs({ schedule, ...facts }))
     return handlers
       .handle("list", () => Effect.map(Effect.mapError(schedules.list, fromRedis), (all) => all.map(state)))
       .handle("pause", ({ params: { schedule } }) =>
         schedules.pause(schedule).pipe(
           Effect.mapError(refuse),
-          Effect.tap(() => say("paused", schedule)),
+          Effect.tap(() => say("schedule paused by an operator", schedule)),
           Effect.as({ outcome: "paused" })
         )
       )
       .handle("resume", ({ params: { schedule } }) =>
         schedules.resume(schedule).pipe(
           Effect.mapError(refuse),
-          Effect.tap(() => say("resumed", schedule)),
+          Effect.tap(() => say("schedule resumed by an operator", schedule)),
           Effect.as({ outcome: "resumed" })
         )
       )
@@ -58,7 +58,7 @@ export const layer = HttpApiBuilder.group(
           Effect.mapError((error) =>
             error._tag === "ScheduleRunning" ? Refusal.make(409, "SCHEDULE_RUNNING", error.message) : refuse(error)
           ),
-          Effect.tap((job_id) => say("run", schedule, { job_id })),
+          Effect.tap((job_id) => say("schedule run by an operator", schedule, { job_id })),
           Effect.map((job_id) => ({ job_id }))
         )
       )

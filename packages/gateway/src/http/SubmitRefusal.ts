@@ -1,4 +1,4 @@
-/** SubmitRefusal: what a client is told of a scan that was not accepted. In each case nothing was stored, but where the store did not answer. */
+/** SubmitRefusal: the API's refusal for each error of a submit. Nothing was stored, except perhaps if Redis did not answer. */
 import { Refusal } from "@eco2/core/http"
 import type { JobStore, Limit, Mailbox, RedisError } from "@eco2/core/client"
 

@@ -1,6 +1,6 @@
 /**
- * WrongField: the fields of paths, queries and headers whose refusal the contract names. A middleware each, run where the
- * request's schemas did not read that field; what they did not read otherwise is ErrorBody.Failures'.
+ * WrongField: middlewares for the fields of paths, queries and headers that have their own refusal in the contract. Each runs
+ * if the request's schema could not decode that field; ErrorBody.Failures answers for all other fields.
  */
 import { Refusal } from "@eco2/core/http"
 import { Effect, Layer, SchemaIssue } from "effect"
@@ -20,12 +20,12 @@ const invalidKey = Refusal.make(
 export const noResult = Refusal.make(404, "RESULT_NOT_FOUND", "no such job, or it has expired")
 export const nothing = Refusal.make(404, "NOT_FOUND", "not found")
 
-/** A stream is asked for by a job id. */
+/** A stream is requested by a job id. */
 export class InvalidJobId extends HttpApiMiddleware.Service<InvalidJobId>()("@eco2/gateway/http/InvalidJobId", {
   error: Refusal.declared(400, "INVALID_JOB_ID")
 }) {}
 
-/** What is no job id names no job, as an id does that no job has. */
+/** Text that is not a job id is answered like the id of a missing job. */
 export class UnknownJob extends HttpApiMiddleware.Service<UnknownJob>()("@eco2/gateway/http/UnknownJob", {
   error: Refusal.declared(404, "RESULT_NOT_FOUND")
 }) {}
@@ -40,7 +40,7 @@ export class InvalidKey extends HttpApiMiddleware.Service<InvalidKey>()("@eco2/g
 }) {}
 
 export const layer = Layer.mergeAll(
-  // one that is given twice is no query at all
+  // a query with the field twice counts as no query
   HttpApiMiddleware.layerSchemaErrorTransform(InvalidJobId, (error) =>
     Effect.flatMap(HttpServerRequest.ParsedSearchParams, (query) =>
       Effect.fail(isOf(error.cause.issue, "job_id") && !Array.isArray(query.job_id) ? invalidJobId : error)

@@ -1,6 +1,6 @@
 /**
- * Api: the scan calls the page makes, with their replies. What a reply means to the user is decided by app.js and
- * follow.js; how an error reads, by i18n.js.
+ * Api: the scan calls of the page, and their replies. app.js and follow.js decide what a reply means to the user, i18n.js the
+ * text of an error.
  */
 
 /**
@@ -38,7 +38,7 @@
 /** @typedef {{ readonly current_stage?: string | null, readonly progress?: number | null }} OpenBody a job still open */
 /** @typedef {{ readonly kind: "ended", readonly body: ResultBody } | { readonly kind: "open", readonly body: OpenBody, readonly retryAfterMillis: number } | { readonly kind: "gone" }} ResultReply */
 
-/** The server refused or failed; nothing was started unless `status` is 5xx, then it is unknown. */
+/** The server refused or failed. Nothing was started, except with a 5xx `status`, where that is unknown. */
 export class ApiError extends Error {
   /**
    * @param {number} status
@@ -112,14 +112,14 @@ const retryAfterMillis = (response) => {
   return Math.min(30, Math.max(1, Number.isFinite(seconds) ? seconds : 2)) * 1000
 }
 
-/** Where a job is watched and fetched, when only its id is known. @param {string} jobId */
+/** The addresses of a job's stream and result, made from its id. @param {string} jobId */
 export const urlsOf = (jobId) => ({
   streamUrl: `/api/v1/scan/${jobId}/events`,
   resultUrl: `/api/v1/scan/${jobId}/result`
 })
 
 /**
- * The models on offer; null when the list cannot be had, which is no reason to stop.
+ * The models on offer; null if the list cannot be loaded; the page works without it.
  * @returns {Promise<{ readonly models: ReadonlyArray<string>, readonly default: string } | null>}
  */
 export const fetchModels = async () => {
@@ -156,7 +156,7 @@ export const submitScan = async (body, key) => {
 }
 
 /**
- * How a job stands. Rejects with ApiError (401, 5xx …) or Unreachable.
+ * The state of a job. Rejects with ApiError (401, 5xx …) or Unreachable.
  * @param {string} resultUrl
  * @returns {Promise<ResultReply>}
  */

@@ -1,6 +1,6 @@
 /**
- * App: the page as a whole. Holds what the page is doing (composing, watching a job, showing its end) and wires
- * picker, api, follow, progress and result together; each of them knows none of the others' work.
+ * App: the page as a whole. Holds the page's state (composing, watching a job, showing its end) and connects picker, api,
+ * follow, progress and result, which do not know each other.
  */
 import { ApiError, Unreachable, cancelScan, fetchModels, fetchResult, submitScan, urlsOf } from "./api.js"
 import { byId, element, say } from "./element.js"
@@ -38,16 +38,16 @@ let view = "compose"
 let job = null
 /** @type {Ending | null} */
 let end = null
-/** What was submitted last, as long as this page lives: a retry needs no photo chosen again. @type {{ jobId: string, body: string } | null} */
+/** The last submit, while this page is open: a retry needs no photo chosen again. @type {{ jobId: string, body: string } | null} */
 let submitted = null
-/** The key of a submit that got no certain answer: the same body under it is never scanned twice. @type {{ body: string, key: string } | null} */
+/** The key of a submit without a certain answer: the same body under it is never scanned twice. @type {{ body: string, key: string } | null} */
 let unanswered = null
 let submitting = false
 let cancelling = false
 let submitProblem = () => ""
 let cancelProblem = () => ""
 let stopFollowing = () => {}
-/** Raised whenever the page turns to something else; what belongs to an earlier visit is dropped. */
+/** Counts up whenever the page turns to something else; results of an earlier visit are dropped. */
 let visit = 0
 
 // ---- drawing
@@ -113,7 +113,7 @@ const drawLanguage = () => {
   draw()
 }
 
-/** Puts the reading position where the news is, unless it is there already. @param {string} id */
+/** Moves the focus to an element, for screen readers. @param {string} id */
 const focusOn = (id) => document.getElementById(id)?.focus({ preventScroll: false })
 
 // ---- the three views
@@ -175,7 +175,7 @@ const showRunning = (next) => {
     connection: progress.setConnected,
     ended: (body) => {
       progress.end(body.status === "failed" ? (body.error?.stage ?? null) : null)
-      // a full bar deserves a glance before it goes
+      // shows the full bar for a moment
       const glanceMillis = body.status === "completed" ? 450 : 0
       setTimeout(() => current() && showEnding({ kind: "result", body }), glanceMillis)
     },
@@ -188,7 +188,7 @@ const showRunning = (next) => {
   })
 }
 
-/** A job named by the address, or left open in this tab: ask how it stands, then watch it or show its end. @param {string} jobId */
+/** Opens a job named by the address, or left open in this tab: asks for its state, then watches it or shows its end. @param {string} jobId */
 const openJob = async (jobId) => {
   const mine = ++visit
   stopFollowing()
@@ -225,7 +225,7 @@ const openJob = async (jobId) => {
     showEnding(reply.kind === "ended" ? { kind: "result", body: reply.body } : { kind: "gone" })
   } catch (error) {
     if (mine !== visit) return
-    // no answer yet: following goes on asking and says so meanwhile
+    // no answer yet: following retries, and shows that it does
     if (error instanceof Unreachable || (error instanceof ApiError && error.status >= 500)) showRunning(next)
     else if (error instanceof ApiError) showEnding({ kind: "refused", error })
     else throw error
@@ -266,13 +266,13 @@ const send = async (body, photo) => {
     }
     keepJob(next)
     submitting = false
-    if (mine !== visit) return draw() // the user went elsewhere; the job is kept and goes on
+    if (mine !== visit) return draw() // the user turned to something else; the job is kept and continues
     showInAddress(next.jobId)
     showRunning(next)
     focusOn("running-heading")
   } catch (error) {
     submitting = false
-    // a refusal started nothing, so its key has done its duty; otherwise the next press may repeat the request
+    // a refusal started nothing, so its key is no longer needed; otherwise the next press may repeat the request
     if (error instanceof ApiError && error.status < 500) unanswered = null
     if (error instanceof ApiError) submitProblem = () => errorText(error)
     else if (error instanceof Unreachable) submitProblem = () => t("problem.network")
@@ -287,11 +287,11 @@ const send = async (body, photo) => {
   }
 }
 
-/** Pages on plain http, except on this machine, have no randomUUID. */
+/** Pages on plain http have no randomUUID, except on this machine. */
 const randomKey = () =>
   [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("")
 
-/** The same input once more, as a new job. Without the photo at hand it has to be chosen again. */
+/** Submits the same input as a new job. If the photo is no longer in memory, it has to be chosen again. */
 function retry() {
   const previous = job ?? keptJob()
   if (previous !== null && submitted?.jobId === previous.jobId) {
@@ -360,7 +360,7 @@ cancel.addEventListener("click", async () => {
     await cancelScan(jobId)
   } catch (error) {
     if (mine !== visit || view !== "running") return
-    // finished or gone before we came: its result says the rest
+    // finished or gone before the cancel came: the result shows it
     const over = error instanceof ApiError && (error.status === 409 || error.status === 404)
     if (!over) {
       cancelling = false
@@ -369,7 +369,7 @@ cancel.addEventListener("click", async () => {
       return
     }
   }
-  // the stream tells at once; a stream that cannot is covered by asking
+  // normally the stream reports the end at once; if it cannot, ask for the result
   setTimeout(async () => {
     if (mine !== visit || view !== "running") return
     const reply = await fetchResult(resultUrl).catch(() => null)
@@ -390,14 +390,14 @@ byId("language").addEventListener("click", () => {
 byId("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return
   event.preventDefault()
-  // a job in work is left, not forgotten: going back finds it again
+  // the running job is left, not forgotten: going back opens it again
   leaveJob()
   showInAddress(null)
   picker.clear()
   showCompose()
 })
 
-/** The address is the truth about what is shown; back and forward change it. */
+/** The address decides what is shown; back and forward change it. */
 const followAddress = () => {
   const named = jobInAddress()
   if (named === null) {

@@ -1,6 +1,6 @@
 /**
- * Character: the small drawing of each character a scan can earn, and its card. A name not drawn here yet gets the
- * default's shape, so that a new character never leaves a hole.
+ * Character: the drawing of each character that a scan can earn, and its card. A name without a drawing gets the default's
+ * shape, so that a new character never leaves a gap.
  */
 import { element } from "./element.js"
 import { language, t } from "./i18n.js"
@@ -205,7 +205,7 @@ const draw = ({ body, face, hue }, label) => {
     "stroke-width": 2.5,
     "stroke-linejoin": "round",
     "stroke-linecap": "round",
-    // the shapes fill their square; the round backdrop wants some air
+    // the shapes fill their square; the round backdrop needs a margin
     transform: "translate(60 60) scale(.9) translate(-60 -60)"
   })
   for (const [tag, attributes] of [...body, ...faceAt(face)]) group.append(shape(tag, attributes))

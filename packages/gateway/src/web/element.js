@@ -1,4 +1,4 @@
-/** Element: builds and finds DOM nodes; text only, so that nothing a server sends is ever taken for markup. */
+/** Element: builds and finds DOM nodes. It sets text only, so that nothing from a server is ever parsed as markup. */
 
 /** @typedef {Node | string | null | undefined | false} Child */
 

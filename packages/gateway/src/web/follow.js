@@ -1,7 +1,7 @@
 /**
- * Follow: one job's events from the server, in order and without gaps, until it ends. The browser's EventSource
- * reconnects by itself; this module covers what it gives up on: a refused or finished stream, the server's viewing
- * time, a connection that went silent. A doubt is always settled by asking for the result.
+ * Follow: follows one job's events from the server, in order and without gaps, until it ends. The browser's EventSource
+ * reconnects by itself; this module handles what EventSource gives up on: a refused or finished stream, the server's time
+ * limit, a silent connection. In doubt it asks for the result.
  */
 import { ApiError, Unreachable, fetchResult } from "./api.js"
 
@@ -20,15 +20,15 @@ import { ApiError, Unreachable, fetchResult } from "./api.js"
  * @property {(body: import("./api.js").OpenBody) => void} snapshot where an open job stands
  * @property {(body: import("./api.js").ResultBody) => void} ended last call
  * @property {() => void} gone last call: unknown, expired or not ours
- * @property {(error: ApiError) => void} refused last call: the server will not tell (not signed in, say)
+ * @property {(error: ApiError) => void} refused last call: the server refuses to answer (not signed in, for example)
  * @property {(connected: boolean) => void} connection
  */
 
 const STAGE_EVENTS = ["queued", "vision", "rule", "answer", "reward"]
 const TERMINAL_EVENTS = ["done", "failed", "cancelled"]
-/** The server speaks at least every 15 s; three silent beats mean the line is dead. */
+/** The server sends something at least every 15 s; three missed intervals mean that the connection is dead. */
 const SILENCE_MILLIS = 45_000
-/** How long the browser may try to reconnect before the result is asked for instead. */
+/** How long the browser may try to reconnect before this module asks for the result. */
 const RECONNECT_MILLIS = 6000
 
 /** @param {string} url @param {number} seq */
@@ -82,7 +82,7 @@ export const follow = (job, on) => {
     last()
   }
 
-  /** Asks how the job stands, then goes on by the answer. */
+  /** Asks for the job's state and continues accordingly. */
   const ask = async () => {
     if (asking || stopped) return
     asking = true
@@ -118,7 +118,7 @@ export const follow = (job, on) => {
     if (data === null) return
     const seq = Number(data["seq"] ?? 0)
     const ends = TERMINAL_EVENTS.includes(message.type)
-    // said twice after a reconnect; the end counts whatever its number is: a store that lost events counts them anew
+    // a repeat after a reconnect; a terminal event counts whatever its seq is, because a store that lost events reuses seqs
     if (seq !== 0 && seq <= lastSeq && !ends) return
     lastSeq = Math.max(lastSeq, seq)
     if (ends) {
@@ -137,12 +137,12 @@ export const follow = (job, on) => {
     })
   }
 
-  /** `error` is both the server's word (with data) and the browser's (without). @param {Event} event */
+  /** `error` is both an event of the server (with data) and of the browser (without). @param {Event} event */
   const trouble = (event) => {
     if (stopped) return
     if (event instanceof MessageEvent) {
       const data = parsed(String(event.data))
-      // viewing time is over: nothing is wrong, look on from where we were
+      // the stream's time limit is reached: not an error, continue from the last seq
       if (data?.["error"] === "timeout" || data?.["type"] === "timeout") return open()
       return void ask()
     }

@@ -1,5 +1,5 @@
 /**
- * Language: which of the two the page speaks, remembered in localStorage; texts.js holds the words.
+ * Language: the language of the page, one of two, remembered in localStorage; texts.js has the texts.
  * Static markup names its key in `data-text`, `data-text-alt` or `data-text-placeholder`; views call `t`.
  */
 import { texts } from "./texts.js"
@@ -14,7 +14,7 @@ const initialLanguage = () => {
     const kept = localStorage.getItem(STORAGE_KEY)
     if (kept === "ko" || kept === "en") return kept
   } catch {
-    // storage may be forbidden: then the choice lasts for this page only
+    // storage may be forbidden; then the choice lasts for this page only
   }
   return navigator.language.toLowerCase().startsWith("ko") ? "ko" : "en"
 }
@@ -22,10 +22,10 @@ const initialLanguage = () => {
 /** @type {Language} */
 let current = initialLanguage()
 
-/** The language spoken now. @returns {Language} */
+/** The current language. @returns {Language} */
 export const language = () => current
 
-/** Switches and remembers; the caller draws its views again. @param {Language} next */
+/** Switches the language and remembers it; the caller redraws its views. @param {Language} next */
 export const setLanguage = (next) => {
   current = next
   try {
@@ -39,7 +39,7 @@ export const setLanguage = (next) => {
 const lookUp = (key) => texts[current][key]
 
 /**
- * The text of a key with its `{values}` put in; the key itself when there is none, so that a gap shows.
+ * The text of a key with its `{values}` filled in; the key itself if there is no text, so that a gap is visible.
  * @param {string} key
  * @param {Record<string, string | number>} [values]
  */
@@ -67,14 +67,14 @@ const normalised = (code) =>
     .toUpperCase()
 
 /**
- * A friendly sentence for an API error: by its code, else the server's own detail, else by HTTP status.
+ * The sentence for an API error: by its code, else the server's own detail, else by HTTP status.
  * @param {{ readonly code?: string | null | undefined, readonly detail?: string | null | undefined, readonly status?: number | undefined }} error
  */
 export const errorText = ({ code, detail, status }) => {
   const byCode = code ? lookUp(`error.${normalised(code)}`) : undefined
   const exact = status === undefined ? undefined : lookUp(`error.status.${status}`)
   const byStatus = exact ?? (status !== undefined && status >= 500 ? lookUp("error.status.5xx") : undefined)
-  // signing in is something to do, whatever words the server used
+  // 401 asks the user to sign in, whatever the server's words
   if (byCode === undefined && status === 401 && exact !== undefined) return exact
   return byCode ?? (detail || undefined) ?? byStatus ?? t("error.unknown")
 }

@@ -1,19 +1,19 @@
 /**
- * Photo: makes a chosen file fit to send. JPEG, PNG, WebP and GIF up to MAX_BYTES pass unchanged; anything larger, and
- * every other format the browser can open (HEIC on Apple's), becomes an upright JPEG. Nothing leaves the device here.
+ * Photo: prepares a chosen file for sending. JPEG, PNG, WebP and GIF up to MAX_BYTES stay unchanged; anything larger, and every
+ * other format that the browser can open (HEIC on Apple's), becomes an upright JPEG. Nothing leaves the device here.
  */
 
-/** Bytes a photo may have when it is sent. */
+/** Maximum bytes of a photo to send. */
 export const MAX_BYTES = 2_000_000
 /** Longest side of a re-encoded photo, pixels. */
 export const MAX_SIDE = 2048
-/** Characters a thumbnail's data URL may have, so that it fits sessionStorage many times over. */
+/** Maximum characters of a thumbnail's data URL, so that many fit into sessionStorage. */
 export const MAX_THUMBNAIL_CHARS = 100_000
 
 const THUMBNAIL_SIDE = 640
 const QUALITIES = [0.9, 0.82, 0.74, 0.66, 0.58, 0.5]
 
-/** The file does not open as a picture here; nothing was sent. `reason` chooses the message. */
+/** The browser cannot open the file as a picture; nothing was sent. `reason` chooses the message. */
 export class UnreadablePhoto extends Error {
   /** @param {"unreadable" | "heic" | "empty"} reason */
   constructor(reason) {
@@ -32,7 +32,7 @@ export class UnreadablePhoto extends Error {
  */
 
 /**
- * The picture format by the file's first bytes; names and declared types lie.
+ * The picture format by the file's first bytes; names and declared types may be wrong.
  * @param {Uint8Array} head
  * @returns {"image/jpeg" | "image/png" | "image/webp" | "image/gif" | "image/heic" | null}
  */
@@ -51,7 +51,7 @@ export const formatOf = (head) => {
  * @property {CanvasImageSource} source decoded, upright
  * @property {number} width
  * @property {number} height
- * @property {() => void} close gives the pixels back
+ * @property {() => void} close frees the pixels
  */
 
 /** @param {Blob} file @returns {Promise<Picture>} */
@@ -60,7 +60,7 @@ const decodeByBitmap = async (file) => {
   return { source, width: source.width, height: source.height, close: () => source.close() }
 }
 
-/** Some browsers open in an <img> what createImageBitmap refuses. @param {Blob} file @returns {Promise<Picture>} */
+/** Some browsers open in an <img> what createImageBitmap rejects. @param {Blob} file @returns {Promise<Picture>} */
 const decodeByElement = async (file) => {
   const url = URL.createObjectURL(file)
   const source = new Image()
@@ -72,12 +72,12 @@ const decodeByElement = async (file) => {
     throw cause
   }
   const close = () => URL.revokeObjectURL(url)
-  // an SVG may have no size of its own
+  // an SVG may have no size
   return { source, width: source.naturalWidth || MAX_SIDE, height: source.naturalHeight || MAX_SIDE, close }
 }
 
 /**
- * Draws onto white (JPEG knows no transparency) with the longest side at most `side`, never larger than it is.
+ * Draws onto white (JPEG has no transparency) with the longest side at most `side`, never larger than it is.
  * @param {Picture} picture
  * @param {number} side
  */
@@ -130,7 +130,7 @@ const dataUrlOf = (blob) =>
   })
 
 /**
- * Opens a file and makes it fit to send.
+ * Opens a file and prepares it for sending.
  * - rejects with UnreadablePhoto when the browser cannot open it
  * @param {Blob} file
  * @returns {Promise<PreparedPhoto>}
@@ -153,7 +153,7 @@ export const preparePhoto = async (file) => {
   try {
     const unchanged = format !== null && format !== "image/heic" && file.size <= MAX_BYTES
     const blob = unchanged ? typed : await jpegWithin(picture, { side: MAX_SIDE, bytes: MAX_BYTES })
-    // base64 writes four characters for three bytes
+    // base64 has four characters for three bytes
     const small = await jpegWithin(picture, {
       side: THUMBNAIL_SIDE,
       bytes: Math.floor((MAX_THUMBNAIL_CHARS - 64) * 0.75)

@@ -1,6 +1,6 @@
 /**
- * Picker: where the photo comes from. Chosen, dropped, pasted, taken with the camera, or named by its address: the
- * last one given counts. Shows the preview; photo.js makes the file fit to send.
+ * Picker: the input for the photo: chosen, dropped, pasted, taken with the camera, or named by its address; the last one counts.
+ * Shows the preview; photo.js prepares the file.
  */
 import { byId, say } from "./element.js"
 import { sizeText, t } from "./i18n.js"
@@ -41,7 +41,7 @@ export const createPicker = () => {
 
   /** @type {Choice} */
   let choice = { kind: "none" }
-  /** Drawn again when the language changes. */
+  /** Redrawn when the language changes. */
   let captionText = () => ""
   let lockedCaption = () => ""
   let problemKey = ""
@@ -154,7 +154,7 @@ export const createPicker = () => {
     })
   }
   urlInput.addEventListener("input", () => {
-    // half an address must not be fetched at every key
+    // do not fetch an unfinished address at every key
     clearTimeout(typing)
     typing = setTimeout(readUrlField, TYPING_PAUSE_MILLIS)
   })
@@ -178,7 +178,7 @@ export const createPicker = () => {
     takeFile(file)
   })
 
-  // the whole window takes the drop: a near miss must not open the file instead of the page
+  // the whole window accepts the drop, so that a near miss does not replace the page with the file
   let depth = 0
   /** @param {boolean} on */
   const highlight = (on) => drop.classList.toggle("over", on)
@@ -212,10 +212,10 @@ export const createPicker = () => {
 
   return {
     clear,
-    /** Words again, after a change of language. */
+    /** Redraws the texts after a change of language. */
     draw,
     /**
-     * Shows what was sent and takes nothing new until unlocked.
+     * Shows what was sent, and accepts nothing new until unlocked.
      * @param {string} picture
      * @param {string | null} question
      */
@@ -235,14 +235,14 @@ export const createPicker = () => {
     /** Shows a problem below the picker. */
     complain,
     focus: () => photoInput.focus(),
-    /** Names the photo by its address. @param {string} url */
+    /** Sets the photo by its address. @param {string} url */
     useUrl: (url) => {
       clear()
       urlInput.value = url
       readUrlField()
     },
     /**
-     * The photo to send; null after telling the user what is missing.
+     * The photo to send; null after showing the user what is missing.
      * @returns {Promise<PickedPhoto | null>}
      */
     picked: async () => {

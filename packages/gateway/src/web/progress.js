@@ -1,6 +1,6 @@
 /**
- * Progress: the bar, the four stages and the clock of a job in work. Fed by follow.js through app.js; knows nothing of
- * connections or results.
+ * Progress: the bar, the four stages and the clock of a running job. app.js passes on events from follow.js; this module knows
+ * nothing of connections or results.
  */
 import { byId, say } from "./element.js"
 import { clockText, durationText, t } from "./i18n.js"
@@ -8,10 +8,10 @@ import { clockText, durationText, t } from "./i18n.js"
 /** @typedef {"waiting" | "working" | "retrying" | "done" | "failed"} StageState */
 /** @typedef {{ state: StageState, code: string, attempt: number | null, nextAt: number | null }} StageView */
 
-/** The stages in order; each is worth the same share of the bar. */
+/** The stages in order; each has the same share of the bar. */
 export const STAGES = /** @type {const} */ (["vision", "rule", "answer", "reward"])
 
-/** A stage in the user's words; a stage this page does not know, by its name. @param {string} name */
+/** The text for a stage; for a stage that this page does not know, its name. @param {string} name */
 export const stageName = (name) => (STAGES.some((stage) => stage === name) ? t(`stage.${name}`) : name)
 
 /** Unix seconds, milliseconds or an ISO date as milliseconds. @param {unknown} value @returns {number | null} */
@@ -42,10 +42,10 @@ export const createProgress = () => {
   let stages = fresh()
   let percent = 0
   let startedAt = Date.now()
-  /** Whether the start is known here; else the server's time of it is taken. */
+  /** Whether this tab knows the start; otherwise the time of the server's first event is used. */
   let startKnown = true
   let connected = true
-  /** Whether an event came since the watching began; a replay begins with one that is no news. */
+  /** Whether an event came since watching began; a replay begins with `queued`, which then starts no new run. */
   let heard = false
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let ticking
@@ -60,7 +60,7 @@ export const createProgress = () => {
     return stage.code === "" ? words : `${words} (${stage.code})`
   }
 
-  /** The stage the eye should be on. */
+  /** The stage to highlight. */
   const active = () => STAGES.find((name) => !["waiting", "done"].includes(stages.get(name)?.state ?? "waiting"))
 
   const drawTexts = () => {
@@ -99,7 +99,7 @@ export const createProgress = () => {
     })
   }
 
-  /** Stages whose share the bar has passed are done, whatever was heard of them. */
+  /** Marks stages as done whose share the bar has passed, even if their events were missed. */
   const settlePassed = () => {
     for (const [index, name] of STAGES.entries()) {
       const stage = stages.get(name)
@@ -109,7 +109,7 @@ export const createProgress = () => {
 
   return {
     draw,
-    /** A job begins to be watched. @param {number | null} since milliseconds since the epoch, null: not known */
+    /** Starts watching a job. @param {number | null} since milliseconds since the epoch, null: not known */
     start: (since) => {
       stages = fresh()
       percent = 0
@@ -127,7 +127,7 @@ export const createProgress = () => {
       connected = now
       draw()
     },
-    /** Where an open job stands, when only its result page was asked. @param {import("./api.js").OpenBody} body */
+    /** Sets the state of an open job from its result reply. @param {import("./api.js").OpenBody} body */
     snapshot: ({ current_stage, progress }) => {
       percent = Math.max(percent, Number(progress ?? 0))
       settlePassed()
@@ -142,7 +142,7 @@ export const createProgress = () => {
         startKnown = true
       }
       if (name === "queued" && heard) {
-        // a run begins again: what earlier runs finished is told by its progress
+        // a new run begins: its progress tells which stages earlier runs finished
         stages = fresh()
         percent = progress
       }
@@ -162,7 +162,7 @@ export const createProgress = () => {
       draw()
       announce(name)
     },
-    /** The last look before the result: all done, or the stage that failed. @param {string | null} failedStage */
+    /** The final state before the result: all done, or the stage that failed. @param {string | null} failedStage */
     end: (failedStage) => {
       const stage = failedStage === null ? undefined : stages.get(failedStage)
       if (stage !== undefined) stage.state = "failed"

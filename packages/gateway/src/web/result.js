@@ -1,6 +1,6 @@
 /**
- * Result: a job's end, drawn from its result body: the answer, or what there is of it after a failure, a cancellation
- * or when nothing is left. Knows only bodies and callbacks; app.js decides what the buttons do.
+ * Result: shows a job's end from its result body: the answer, or what there is of it after a failure or a cancellation, or that
+ * nothing is left. It knows only bodies and callbacks; app.js decides what the buttons do.
  */
 import { characterCard } from "./character.js"
 import { button, element } from "./element.js"
@@ -14,7 +14,7 @@ import { ruleDetails } from "./rule.js"
 /** @param {string} text */
 const heading = (text) => element("h2", { id: "ending-heading", tabindex: "-1" }, [text])
 
-/** What a server text is written in, for screen readers; null: not known. @param {string | undefined} text */
+/** The language of a server's text, for screen readers; null: not known. @param {string | undefined} text */
 const languageOf = (text) => (/[가-힣]/.test(text ?? "") ? "ko" : null)
 
 /** @param {ResultBody} body */
@@ -48,7 +48,7 @@ const stepList = (steps) => {
   entries.sort((a, b) => a.number - b.number)
   return element("section", { class: "block" }, [
     element("h3", {}, [t("result.steps")]),
-    // without markers some screen readers no longer see a list
+    // without list markers some screen readers do not announce a list
     element(
       "ol",
       { class: "steps", role: "list", "data-testid": "steps", lang: languageOf(entries[0]?.text) },
@@ -85,7 +85,7 @@ const gapList = (gaps) =>
 
 /** @param {unknown} attempts a number, or one a stage */
 const attemptsText = (attempts) => {
-  // one attempt a stage is no news
+  // one attempt for each stage is not worth showing
   if (typeof attempts === "number") return attempts > 4 ? String(attempts) : null
   if (typeof attempts !== "object" || attempts === null) return null
   return Object.entries(attempts)
@@ -132,7 +132,7 @@ const about = (body) => {
       ])
 }
 
-/** The whole body, as it came, for whoever wants to read it by machine. @param {ResultBody} body */
+/** The whole body, unchanged, for reading by machine. @param {ResultBody} body */
 const rawBody = (body) => {
   const script = element("script", { type: "application/json", "data-testid": "result-json" })
   script.textContent = JSON.stringify(body)
@@ -168,7 +168,7 @@ export const completedView = (body, on) => {
   ]
 }
 
-/** A job that failed, with the parts that were finished. @param {ResultBody} body @param {Callbacks} on */
+/** A job that failed, with the results of its finished stages. @param {ResultBody} body @param {Callbacks} on */
 export const failedView = (body, on) => {
   const { classification_result, disposal_rules, final_answer } = body.pipeline_result ?? {}
   const { attempts, code, message, stage } = body.error ?? {}
@@ -214,7 +214,7 @@ export const cancelledView = (body, on) => [
   rawBody(body)
 ]
 
-/** A job nothing is left of. @param {Callbacks} on */
+/** A job whose data is gone. @param {Callbacks} on */
 export const goneView = (on) => [
   element("article", { class: "card calm", "data-testid": "gone" }, [
     heading(t("gone.title")),
@@ -223,7 +223,7 @@ export const goneView = (on) => [
   ])
 ]
 
-/** The server would not tell how the job stands. @param {import("./api.js").ApiError} error @param {Callbacks} on */
+/** The server refused to report the job's state. @param {import("./api.js").ApiError} error @param {Callbacks} on */
 export const refusedView = (error, on) => [
   element("article", { class: "card trouble", "data-testid": "refused" }, [
     heading(t("trouble.title")),

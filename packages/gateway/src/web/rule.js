@@ -1,6 +1,6 @@
 /**
- * Rule: a disposal rule document, folded away until asked for. The document is the server's; fields it does not have
- * are left out, fields not named here are not shown.
+ * Rule: a disposal rule document, collapsed until opened. The document comes from the server; fields that it lacks are left out,
+ * and fields not named here are not shown.
  */
 import { element } from "./element.js"
 import { t } from "./i18n.js"
@@ -37,7 +37,7 @@ const show = (value, ordered) => {
   return document.createTextNode(String(value))
 }
 
-/** Addresses in a text become links; nothing else does. @param {string} text */
+/** Turns addresses in a text into links, and nothing else. @param {string} text */
 const linked = (text) =>
   text
     .split(/(https?:\/\/[^\s)»”"']+)/)

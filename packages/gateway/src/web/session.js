@@ -1,6 +1,6 @@
 /**
- * Session: what survives a reload in this tab. The URL's hash names the job (`#job=<uuid>`), sessionStorage keeps what
- * the hash cannot: the picture's thumbnail, the question, when it began.
+ * Session: what survives a reload in this tab. The URL's hash names the job (`#job=<uuid>`); sessionStorage keeps the rest: the
+ * picture's thumbnail, the question, the start time.
  */
 
 /**
@@ -13,16 +13,16 @@
  * @property {string | null} question
  * @property {string | null} model
  * @property {number | null} startedAt milliseconds since the epoch; null when this tab did not start it
- * @property {boolean} open whether a visit without a hash goes on with it
+ * @property {boolean} open whether a visit without a hash continues it
  */
 
 const STORAGE_KEY = "eco2.job"
 const JOB_HASH = /^#job=([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i
 
-/** The job the address names, if any. @returns {string | null} */
+/** The job in the address, or null. @returns {string | null} */
 export const jobInAddress = () => JOB_HASH.exec(location.hash)?.[1] ?? null
 
-/** Makes the address name this job, or none; a step in the tab's history. @param {string | null} jobId */
+/** Puts this job, or none, into the address, as a step in the tab's history. @param {string | null} jobId */
 export const showInAddress = (jobId) => {
   if (jobInAddress() === jobId) return
   const base = `${location.pathname}${location.search}`
@@ -44,11 +44,11 @@ export const keepJob = (job) => {
   try {
     sessionStorage.setItem(STORAGE_KEY, JSON.stringify(job))
   } catch {
-    // full or forbidden: the address still names the job, only the picture is lost
+    // full or forbidden: the address still names the job, only the thumbnail is lost
   }
 }
 
-/** A visit without a hash no longer goes on with the kept job; its picture stays for the way back. */
+/** Marks the kept job as not to be continued by a visit without a hash; its picture stays for going back. */
 export const leaveJob = () => {
   const kept = keptJob()
   if (kept !== null) keepJob({ ...kept, open: false })

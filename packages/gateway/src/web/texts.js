@@ -1,7 +1,7 @@
 /**
- * Texts: every sentence of the page in Korean and English, by key; `{name}` marks a value put in by i18n.js.
- * Answers, rules and dialogs come from the server and are shown as they are. Keys under `error.` are the API's codes
- * (upper snake case) or `error.status.<http status>`.
+ * Texts: every sentence of the page in Korean and English, by key; `{name}` marks a value that i18n.js fills in.
+ * Answers, rules and dialogs come from the server and are shown unchanged. Keys under `error.` are the API's codes (upper snake
+ * case) or `error.status.<http status>`.
  */
 
 /** @type {Record<string, string>} */
@@ -148,10 +148,10 @@ const en = {
   skip: "Skip to content",
   news: "News",
   title: "How do I throw this away?",
-  lead: "One photo is enough: we see what it is, look the disposal rule up and tell you what to do, step by step.",
+  lead: "Send one photo: we recognise the item, find its disposal rule and tell you what to do, step by step.",
   photo: "Photo",
   "drop.title": "Choose a photo or drop it here",
-  "drop.hint": "Pasting works too. Large and HEIC photos are made smaller on this device first.",
+  "drop.hint": "Pasting works too. Large photos and HEIC photos are converted on this device first.",
   camera: "Take a photo",
   "preview.alt": "Preview of the photo to send",
   change: "Change",
@@ -198,7 +198,7 @@ const en = {
   "retry.now": "Trying again shortly",
   "retry.attempt": "attempt {attempt}",
   "announce.stage": "Step {number} of {total}, {stage}: {state}",
-  "announce.done": "The result is here.",
+  "announce.done": "The result is ready.",
   "announce.failed": "It could not be finished.",
   "announce.cancelled": "Cancelled.",
   "connection.lost": "Connection lost, reconnecting. The server continues the work.",
@@ -206,10 +206,10 @@ const en = {
   cancelling: "Stopping…",
 
   "result.title": "Here is how",
-  "result.openTitle": "This needs another look",
+  "result.openTitle": "More checks are needed",
   "result.category": "Category",
   "result.simulated": "Simulated",
-  "result.simulatedNote": "A practice answer: the photo was not really analysed. Do not act on it.",
+  "result.simulatedNote": "This is a practice answer: the photo was not analysed. Do not follow it.",
   "result.steps": "Step by step",
   "result.tags": "Seen on the photo",
   "result.insufficiencies": "Still to check",
@@ -238,15 +238,15 @@ const en = {
   "failed.code": "Error code",
   "failed.partial": "What we found so far",
   "cancelled.title": "Cancelled",
-  "cancelled.note": "Nothing more will be done with this photo.",
-  "gone.title": "This result is no longer there",
+  "cancelled.note": "This photo will not be processed further.",
+  "gone.title": "This result is no longer available",
   "gone.note": "Results are kept for a limited time after they finish. Please also check the address.",
   "trouble.title": "The result could not be loaded",
   retry: "Try again",
   reload: "Load again",
   again: "Scan another",
 
-  "footer.note": "For orientation only: the rules of your municipality come first.",
+  "footer.note": "This is general guidance. The rules of your municipality come first.",
   "footer.docs": "API documentation",
 
   "error.IMAGE_URL_REQUIRED": "The photo is missing. Choose one or enter an address.",
@@ -255,31 +255,31 @@ const en = {
   "error.IMAGE_UNREACHABLE": "The photo's address could not be opened. Check it, or upload the photo.",
   "error.PICTURE_UNAVAILABLE": "The photo's site did not respond. Download the photo and upload it.",
   "error.IMAGE_UNREADABLE": "The photo could not be opened. Try another one.",
-  "error.IMAGE_GONE": "The photo is no longer kept. Please send it again.",
+  "error.IMAGE_GONE": "The photo is no longer stored. Please send it again.",
   "error.UNSUPPORTED_MODEL": "The chosen model is not available now. Choose another.",
   "error.INVALID_IDEMPOTENCY_KEY": "The request number was not valid. Press again.",
-  "error.IDEMPOTENCY_KEY_REUSED": "This request was already taken with other content. Press again.",
+  "error.IDEMPOTENCY_KEY_REUSED": "This request was already accepted with different content. Press again.",
   "error.INVALID_JOB_ID": "The address of the job is not valid.",
-  "error.RESULT_NOT_FOUND": "This result is no longer there.",
-  "error.ALREADY_FINISHED": "It had already finished.",
-  "error.CANCELLED": "It was cancelled.",
-  "error.DEADLINE_EXCEEDED": "It did not finish in the time allowed. Please try again in a while.",
+  "error.RESULT_NOT_FOUND": "This result is no longer available.",
+  "error.ALREADY_FINISHED": "The job has already finished.",
+  "error.CANCELLED": "The job was cancelled.",
+  "error.DEADLINE_EXCEEDED": "The job did not finish in the time allowed. Please try again later.",
   "error.MODEL_REFUSED": "The model declined to answer for this photo or question. Try another photo.",
-  "error.MODEL_UNAVAILABLE": "The model did not respond. Please try again in a while.",
-  "error.RATE_LIMITED": "Many requests are coming in. Please try again in a while.",
-  "error.MAILBOX_FULL": "Too many photos are waiting at the moment. Please send it again in a while.",
+  "error.MODEL_UNAVAILABLE": "The model did not respond. Please try again later.",
+  "error.RATE_LIMITED": "There are too many requests. Please try again later.",
+  "error.MAILBOX_FULL": "Too many photos are waiting at the moment. Please send it again later.",
   "error.LANE_FULL": "Too many of your photos are waiting. Send this one when the earlier ones are finished.",
   "error.TIMEOUT": "The response took too long. Please try again.",
   "error.status.400": "The request was not understood.",
   "error.status.401": "Please sign in, then try again.",
-  "error.status.403": "This account may not use it.",
+  "error.status.403": "This account has no access.",
   "error.status.404": "Not found.",
   "error.status.413": "The photo is too large. Send one below 10 MB.",
-  "error.status.422": "Something in the request does not fit.",
-  "error.status.429": "Too many photos are waiting. Please send it again in a while.",
-  "error.status.503": "No new photos can be taken right now. Please send it again in a while.",
-  "error.status.5xx": "Something went wrong at the server. Please try again in a while.",
-  "error.unknown": "Something unknown went wrong."
+  "error.status.422": "The request contains an invalid value.",
+  "error.status.429": "Too many photos are waiting. Please send it again later.",
+  "error.status.503": "No new photos can be accepted right now. Please send it again later.",
+  "error.status.5xx": "Something went wrong on the server. Please try again later.",
+  "error.unknown": "An unknown error occurred."
 }
 
 /** The page's languages, by their tag. */

@@ -1,8 +1,8 @@
 /**
- * ArticleActor: what happens to stored articles outside of a run. The protocol alone; what it does: ArticleBehavior.
- *   - `AddPicture`: an article whose picture was found after its run had gone on. The whole article, for it may come before
- *     the run has stored it, and in another process
- *   - `Refresh`: puts the cache in force again while no run does, as when every source fails
+ * ArticleActor: the protocol for changes to articles outside of a run; ArticleBehavior handles it.
+ *   - `AddPicture`: an article whose picture was found after its run had continued. It carries the whole article, because it may
+ *     arrive before the run has stored it, in another process
+ *   - `Refresh`: renews the cache if no run does so, for example because every source fails
  */
 import { Actor } from "@eco2/core"
 import { Schema } from "effect"

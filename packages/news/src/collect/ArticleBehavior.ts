@@ -1,7 +1,7 @@
 /**
- * ArticleBehavior: stores late pictures, many at once, and shows them to readers; refreshes the cache. Saving again changes
- * nothing, and an article that has a picture keeps it, so a message may come twice or late. While a store is away, messages
- * wait for it on durable timers, as long as it takes.
+ * ArticleBehavior: stores late pictures in batches and puts them into the cache; renews the cache. Saving is idempotent and an
+ * article keeps the picture it has, so a message may come twice or late. While a store is down, messages wait on durable
+ * timers, without limit.
  */
 import { BatchBehavior } from "@eco2/core"
 import type { RedisError, Retry } from "@eco2/core"
@@ -14,7 +14,7 @@ import { ArticleActor } from "./ArticleActor.ts"
 
 type Failure = PostgresError.PostgresError | RedisError.RedisError
 
-// what is an article's own fault is refused by `save`, alone: these are the stores'
+// errors of the stores; an article that is itself at fault is refused by `save`, it alone
 const retry: Retry.Policy<Failure> = {
   decide: () => Effect.succeed({ _tag: "later", delay: Duration.seconds(10) })
 }

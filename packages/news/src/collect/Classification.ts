@@ -1,12 +1,12 @@
 /**
- * Classification: which category an article belongs to. The source's own word counts; else the words of title, keywords
- * and snippet; else what it was searched for under; else environment. Pure.
+ * Classification: decides an article's category: the source's own category first, then the words of title, keywords and
+ * snippet, then the category whose search found it, else environment. Pure.
  */
 import { Article } from "../domain/Article.ts"
 import type { Category } from "../domain/Article.ts"
 import type { FoundArticle } from "../source/FoundArticle.ts"
 
-/** Words that speak for a category; Latin ones as whole words, Korean ones wherever they stand. The narrower stands first: it wins a tie. */
+/** Words that indicate a category; Latin ones match whole, Korean ones anywhere. The first category wins a tie. */
 const words: ReadonlyArray<readonly [Category, ReadonlyArray<string>]> = [
   [
     "ai",
@@ -103,7 +103,7 @@ const words: ReadonlyArray<readonly [Category, ReadonlyArray<string>]> = [
   ]
 ]
 
-/** The bird disease goes by the letters AI in Korean. */
+/** Bird flu: Korean texts abbreviate it to AI as well. */
 const birdFlu = /조류\s*(?:인플루엔자|독감)|고병원성|가금|방역|avian|bird flu/i
 
 const escaped = (word: string) => word.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")
@@ -114,11 +114,11 @@ const patterns = words.map(([category, list]) => {
   return [category, new RegExp(`(?<![a-z0-9])(?:${latin.join("|")})(?![a-z0-9])|${korean.join("|")}`, "gi")] as const
 })
 
-/** Different words of a category in a text. */
+/** The number of different words of a category in a text. */
 const hits = (pattern: RegExp, text: string): number =>
   new Set([...text.matchAll(pattern)].map(([word]) => word.toLowerCase())).size
 
-/** What the words say; null: nothing. A title's word counts for three, a keyword's for two. */
+/** The category by words; null if none matches. A word in the title counts three, in the keywords two. */
 export const byWords = (article: Pick<FoundArticle, "title" | "snippet" | "keywords">): Category | null => {
   const { snippet, title } = article
   const keywords = article.keywords.join("\n")
@@ -136,7 +136,7 @@ export const byWords = (article: Pick<FoundArticle, "title" | "snippet" | "keywo
   return best
 }
 
-/** The article, its category decided. */
+/** The article with its category. */
 export const classify = (found: FoundArticle): Article => {
   const { asked_category, own_category, ...article } = found
   return { ...article, category: own_category ?? byWords(found) ?? asked_category ?? "environment" }

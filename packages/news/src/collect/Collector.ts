@@ -1,7 +1,7 @@
 /**
- * Collector: what the stages of a collection run do. One source's trouble is its own run's: another source's is another job.
- * A search or feed that fails costs a run nothing of the others; a run of which none could be read fails, is seen as such,
- * and the next slot tries again.
+ * Collector: the handlers of a collection run's stages. Each source has runs of its own, so one source's failure does not
+ * affect another. If a search or feed fails, the run continues without it; if all fail, the run fails, and the next slot
+ * retries.
  */
 import { Pipeline, Retry, StageBehavior } from "@eco2/core"
 import { Clock, Duration, Effect, Layer, Metric, Result, Schema } from "effect"
@@ -12,26 +12,26 @@ import { deduplicate } from "../domain/Deduplication.ts"
 import { NewsSources } from "../source/NewsSources.ts"
 import { ArticleReading } from "../store/ArticleReading.ts"
 import { ArticleStore } from "../store/ArticleStore.ts"
-import * as Asking from "./Asking.ts"
 import { classify } from "./Classification.ts"
 import { FeedVersions } from "./FeedVersions.ts"
 import { NewsPipeline } from "./NewsPipeline.ts"
 import { PictureSearch } from "./PictureSearch.ts"
+import * as Politeness from "./Politeness.ts"
 
-/** The source has no key here; another process's may have. Nothing was asked. */
+/** This process has no key for the source; another process may have one. Nothing was sent. */
 export class SourceOff extends Schema.TaggedError<SourceOff>()("SourceOff", { setting: Schema.String }) {
   override get message() {
     return `the source is off: ${this.setting} is not set`
   }
 }
 
-/** Articles of one run, newest first: what a checkpoint has room for, at the longest texts an article may have. */
+/** Articles of one run, newest first: as many as fit into a checkpoint if every text has its maximum length. */
 const mostArticles = 80
 
-const retry = Retry.policy<Asking.AskError | SourceOff>({
+const retry = Retry.policy<Politeness.QueryError | SourceOff>({
   never: ["SourceOff", "QuotaUsedUp", "SourceRefused"],
   retryAfter: (error) => {
-    const millis = Asking.retryAfterMillis(error)
+    const millis = Politeness.retryAfterMillis(error)
     return millis === null ? null : Duration.millis(millis)
   }
 })
@@ -41,7 +41,7 @@ const fetching = StageBehavior.layer(
   "fetch",
   Effect.gen(function* () {
     const { off, on } = yield* NewsSources
-    const ask = yield* Asking.make
+    const find = yield* Politeness.make
     return Effect.fnUntraced(function* ({ input }: Pipeline.Read<typeof NewsPipeline, "fetch">) {
       const source = on.get(input.source)
       if (source === undefined) return yield* new SourceOff({ setting: off.get(input.source) ?? input.source })
@@ -49,7 +49,7 @@ const fetching = StageBehavior.layer(
       const queries = source.queries.filter(({ category }) => input.category === null || category === input.category)
       const answers = yield* Effect.forEach(
         queries,
-        (query) => Effect.map(Effect.result(ask(source, query)), (answer) => ({ query, answer })),
+        (query) => Effect.map(Effect.result(find(source, query)), (answer) => ({ query, answer })),
         { concurrency: 2 }
       )
       const failures = answers.flatMap(({ answer, query }) =>

@@ -1,8 +1,8 @@
 /**
- * FeedVersions: what feeds said of their version (ETag, Last-Modified), so that any worker may ask whether there is
- * anything new. In Redis, a key a feed; remembered only after what the version holds is stored, for a run that was lost
- * in between must be sent the feed again. Kept for a day and not renewed by a 304: once a day a feed is read whole.
- * A Redis that does not answer costs a whole feed, and is said once.
+ * FeedVersions: the last version of each feed (ETag, Last-Modified), so that any worker can send a conditional request. A key
+ * in Redis for each feed. A version is stored only after its articles are, because a run that was lost in between must get the
+ * feed again. Kept for a day and not renewed by a 304, so each feed is read in full once a day.
+ * If Redis does not answer, the feed is read in full; this is logged once.
  */
 import { RedisClient } from "@eco2/core/redis"
 import { OutageLog } from "@eco2/core/telemetry"
@@ -14,7 +14,7 @@ import * as NewsKeys from "../store/NewsKeys.ts"
 export class FeedVersions extends Context.Service<
   FeedVersions,
   {
-    /** Null where none is known. */
+    /** Null if no version is known. */
     readonly of: (feed: string) => Effect.Effect<Validators | null>
     readonly remember: (feed: string, version: Validators) => Effect.Effect<void>
   }

@@ -1,8 +1,8 @@
 /**
- * LookMemory: which pages were looked at for a picture in vain, so that the next runs, which find mostly the same articles,
- * leave them alone: for a day where a page has none, after three looks where it was slow or did not answer.
- * In Redis, for the whole fleet, a key a page. What is forgotten costs another look and nothing else, so a Redis that does
- * not answer is said once and passed by.
+ * LookMemory: the pages on which a look found no picture, so that the next runs, which mostly find the same articles, skip them:
+ * for a day if a page has no picture, after three looks if it was slow or did not answer.
+ * Shared by the fleet, a key in Redis for each page. A forgotten entry costs another look and nothing else, so if Redis does not
+ * answer, this is logged once and looks continue without it.
  */
 import { RedisClient } from "@eco2/core/redis"
 import { OutageLog } from "@eco2/core/telemetry"
@@ -12,7 +12,7 @@ import { outcomes } from "./OgImage.ts"
 import type { Outcome } from "./OgImage.ts"
 import * as NewsKeys from "../store/NewsKeys.ts"
 
-/** The last look at a page, and how many there were. */
+/** The outcome of the last look at a page, and the number of looks. */
 export interface Remembered {
   readonly outcome: Outcome
   readonly looks: number
@@ -31,7 +31,7 @@ export class LookMemory extends Context.Service<
 const kept = Duration.toMillis("1 day")
 const mostLooks = 3
 
-/** Whether another look is not worth it before the memory fades. */
+/** Whether the page is not looked at again until the entry expires. */
 export const isSpent = ({ looks, outcome }: Remembered): boolean =>
   outcome === "none" || outcome === "other" || outcome === "refused" || looks >= mostLooks
 

@@ -1,32 +1,32 @@
 /**
- * NewsPipeline: one collection run: what a source has for one category, each article once, with its picture, stored and
- * shown. A job as any other: resumed at the stage a crash left it in, seen by operators, abandoned into dead letters when it
- * is older than its deadline. The protocol alone; what the stages do: Collector. When runs begin: NewsSchedules.
+ * NewsPipeline: one collection run: fetches a source's articles of one category, removes duplicates, adds pictures, stores the
+ * articles and warms the cache. A job like any other: it resumes at the stage of a crash, operators see it, and past its
+ * deadline it becomes a dead letter. The protocol alone; Collector has the handlers, NewsSchedules the start times.
  */
 import { Pipeline, Stage } from "@eco2/core"
 import { Schema } from "effect"
 import { Article, Category, Source } from "../domain/Article.ts"
 import { Validators } from "../source/NewsSource.ts"
 
-/** `category`: whose words are searched for; null asks all there is to ask, as of feeds. */
+/** `category`: the category whose searches are sent; null: all queries of the source, as for feeds. */
 export const Run = Schema.Struct({ source: Source, category: Schema.NullOr(Category) })
 export type Run = typeof Run.Type
 
-/** `fetched`: usable items of all replies; `articles`: each once, the newest first, as many as one run may carry. */
+/** `fetched`: usable items of all replies; `articles`: without duplicates, newest first, as many as one run may carry. */
 export const Fetched = Schema.Struct({
   fetched: Schema.Int,
   rejected: Schema.Int,
   articles: Schema.Array(Article),
-  /** What feeds said of the version that was read; remembered once it is stored. */
+  /** The versions of the feeds that were read; remembered once their articles are stored. */
   versions: Schema.Array(Schema.Struct({ feed: Schema.String, version: Validators })),
-  /** When the source was asked, unix milliseconds. */
+  /** When the queries were sent, unix milliseconds. */
   began_ms: Schema.Int
 })
 /** The same articles with the pictures that were known or found in time. */
 export const Enriched = Schema.Struct({ articles: Schema.Array(Article), with_images: Schema.Int })
-/** `saved`: articles that were not there before. */
+/** `saved`: articles that were new. */
 export const Stored = Schema.Struct({ saved: Schema.Int, refused: Schema.Int })
-/** What a run came to. */
+/** The result of a run. */
 export const Collected = Schema.Struct({
   status: Schema.Literal("completed"),
   fetched: Schema.Int,
@@ -67,7 +67,7 @@ export const warmStage = Stage.make("warm", {
 })
 
 export const NewsPipeline = Pipeline.make("news", { input: Run })
-  .add(fetchStage) // ask the source
-  .add(enrichStage) // each article's picture, where it is found in two seconds
+  .add(fetchStage) // query the source
+  .add(enrichStage) // each article's picture, if found within two seconds
   .add(storeStage) // into Postgres
-  .add(warmStage) // into the cache readers are answered from
+  .add(warmStage) // into the cache that answers readers

@@ -1,8 +1,8 @@
 /**
- * NewsSchedules: when collection runs begin (T1: one a slot in the whole fleet). A run a source and category, so that what
- * one lacks does not hold another up; a slot that finds its last run open is skipped and counted, and a run older than ten
- * minutes is abandoned. Sources that are off here have no schedule here.
- * `news-refresh` puts the cache in force again twice in its lifetime, so that readers have it though every source fails.
+ * NewsSchedules: the schedules of collection runs (T1: one run for each slot in the whole fleet). Each source and category has
+ * a schedule of its own, so that none delays another. A slot whose last run is still open is skipped and counted; a run older
+ * than ten minutes is given up. Sources that are off in this process have no schedule here.
+ * `news-refresh` renews the cache twice in its lifetime, so that readers have news even if every source fails.
  */
 import { Schedule, Setting } from "@eco2/core"
 import { Config, Duration, Effect, Layer } from "effect"
@@ -14,9 +14,9 @@ import { ArticleActor } from "./ArticleActor.ts"
 import { NewsPipeline } from "./NewsPipeline.ts"
 
 const intervals = Config.all({
-  /** NEWS_INTERVAL_NAVER: how often Naver, and feeds, are asked. Default 5 minutes. */
+  /** NEWS_INTERVAL_NAVER: how often Naver and the feeds are queried. Default 5 minutes. */
   naver: Setting.duration("NEWS_INTERVAL_NAVER", { default: "5 minutes", min: "1 seconds" }),
-  /** NEWS_INTERVAL_NEWSDATA: how often NewsData is asked, three calls each time. Default 30 minutes. */
+  /** NEWS_INTERVAL_NEWSDATA: how often NewsData is queried, with three calls each time. Default 30 minutes. */
   newsdata: Setting.duration("NEWS_INTERVAL_NEWSDATA", { default: "30 minutes", min: "1 seconds" })
 })
 const deadline = "10 minutes"

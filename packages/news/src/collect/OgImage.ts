@@ -1,10 +1,10 @@
 /**
- * OgImage: the picture a page names for itself. Pages are strangers': fetched by GuardedFetch, read as far as their head,
- * parsed as a stream of tags and never run.
- *   P3  a page takes 3 seconds and 256 KiB at most, and no page's trouble is another's
- *   P4  one process has at most two pages of a press open at once, and at most `NEWS_PAGES_AT_ONCE` in all
- *   P5  a picture's address is http or https, public and at most 2083 characters, or it is none
- * Which pages are looked at, and how long anybody waits for it: PictureSearch.
+ * OgImage: finds the picture that a page names in its head (og:image and the like). The pages are strangers', so GuardedFetch
+ * fetches them; they are read to the end of the head, parsed as a stream of tags, and never executed.
+ *   P3  a look takes at most 3 seconds and 256 KiB, and a failing page affects no other
+ *   P4  one process has at most two pages of a publisher open at once, and at most `NEWS_PAGES_AT_ONCE` in all
+ *   P5  a picture's address is http or https, public and at most 2083 characters, or the picture is ignored
+ * PictureSearch decides which pages are looked at and how long a run waits.
  */
 import { Setting } from "@eco2/core"
 import { GuardedFetch } from "@eco2/core/net"
@@ -16,8 +16,8 @@ import * as Charset from "../domain/Charset.ts"
 import { newsLooks, newsLookSeconds } from "../Metrics.ts"
 
 /**
- * How a look at a page ended: a picture; `none`: the page names none that may be kept; `other`: not an HTML page, or not
- * there; `refused`: it leads nowhere public; `slow`; `failed`: no response.
+ * How a look at a page ended: found; `none`: the page names no usable picture; `other`: not an HTML page, or not found;
+ * `refused`: not a public address; `slow`: timed out; `failed`: no response.
  */
 export const outcomes = ["found", "none", "other", "refused", "slow", "failed"] as const
 export type Outcome = (typeof outcomes)[number]
@@ -31,21 +31,21 @@ const standardTimeout = Duration.seconds(3)
 const maxBytes = 256 * 1024
 const perHost = 2
 
-/** NEWS_PAGES_AT_ONCE: pages looked into at once by one process. Default 40. */
+/** NEWS_PAGES_AT_ONCE: pages that one process reads at once. Default 40. */
 const atOnce = Setting.integer("NEWS_PAGES_AT_ONCE", { default: 40, min: 20, max: 500 })
 
 export class OgImage extends Context.Service<
   OgImage,
   {
     /**
-     * Looks into a page once, when its press and this process have a place. Never fails; interruption closes the
-     * connection. A look takes 3 seconds; how many stand in line before it is the caller's.
+     * Looks at a page once, when its publisher and this process have a place. Never fails; interruption closes the connection. A
+     * look takes at most 3 seconds; the caller bounds how many wait.
      */
     readonly look: (url: string) => Effect.Effect<Look>
   }
 >()("@eco2/news/collect/OgImage") {}
 
-/** Tags that name a picture, the better first. */
+/** Tags that name a picture, best first. */
 const names = [
   "og:image:secure_url",
   "og:image",
@@ -56,8 +56,8 @@ const names = [
 ] as const
 
 /**
- * Addresses a page's head names as its picture, the better first, resolved against its `base` or else `pageUrl`.
- * - a head that never ends is read as far as it came; what stands in the body does not count
+ * The picture addresses in a page's head, best first, resolved against its `base` or else `pageUrl`.
+ * - a head without an end is read as far as it came; tags in the body do not count
  */
 export const picturesIn = (html: string, pageUrl: string): ReadonlyArray<string> => {
   const found = new Map<string, string>()
@@ -86,7 +86,7 @@ export const picturesIn = (html: string, pageUrl: string): ReadonlyArray<string>
       if (name === "head") isOver = true
     }
   })
-  // piece by piece: what comes after the head is not looked at
+  // in pieces, so that parsing stops at the end of the head
   for (let at = 0; at < html.length && !isOver; at += 8192) parser.write(html.slice(at, at + 8192))
   return names.flatMap((name) => found.get(name) ?? []).flatMap((address) => URL.parse(address, base)?.href ?? [])
 }
@@ -96,7 +96,7 @@ const isHtml = ({ headers, status }: GuardedFetch.Head) =>
   status < 300 &&
   /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(headers.get("content-type") ?? "")
 
-/** `timeout`: of one look; another than 3 seconds in tests alone. */
+/** `timeout`: of one look; tests alone use another than 3 seconds. */
 export const layerWith = (
   timeout: Duration.Duration
 ): Layer.Layer<OgImage, Config.ConfigError, GuardedFetch.GuardedFetch> =>
@@ -141,7 +141,7 @@ export const layerWith = (
         yield* Metric.update(newsLookSeconds, ((yield* Clock.currentTimeMillis) - begun) / 1000)
         return seen
       })
-      // a page first waits for its press's turn, then for a place, so that it keeps none from the others
+      // a page waits for its publisher's turn first and then for a place, so that it blocks no other publisher
       const inTurn = (url: string) =>
         Effect.scoped(
           Effect.flatMap(RcMap.get(presses, URL.parse(url)?.hostname ?? ""), (press) =>
@@ -150,7 +150,7 @@ export const layerWith = (
         )
 
       return {
-        // a name that cannot be public is not even looked up
+        // a host that cannot be public needs no DNS look-up
         look: (url) =>
           Effect.suspend(() => (guarded.isPublic(url) ? inTurn(url) : Effect.succeed(nothing("refused")))).pipe(
             Effect.tap(({ outcome }) => Metric.update(Metric.withAttributes(newsLooks, { outcome }), 1))

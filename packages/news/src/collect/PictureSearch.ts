@@ -1,11 +1,11 @@
 /**
- * PictureSearch: gives a run's articles their pictures, and does not let a slow page hold up the news.
- *   P1  a run waits two seconds for its pages; what is found by then goes with it. Looks still open go on in this process,
- *       and what they find is told to ArticleActor. A process that dies meanwhile has lost nothing but pictures, and the
- *       next run looks again
- *   P2  a page is not looked at again for nothing: a picture the store has is taken from there, and where a look before was
- *       in vain, LookMemory says so
- * Late looks are bounded: 400 pages, 30 seconds. What is beyond is left to the next run.
+ * PictureSearch: finds pictures for a run's articles without letting a slow page delay the run.
+ *   P1  a run waits two seconds for its pages and takes the pictures found by then. Looks still open continue in this process
+ *       and send what they find to ArticleActor. If the process dies meanwhile, only pictures are lost, and the next run
+ *       looks again
+ *   P2  a page is not looked at again needlessly: a stored picture is taken from the store, and LookMemory knows which pages
+ *       have none
+ * Late looks are bounded: 400 pages, 30 seconds. Beyond that, the next run looks again.
  */
 import { Mailbox } from "@eco2/core"
 import type { PostgresError } from "@eco2/core/postgres"
@@ -21,8 +21,8 @@ export class PictureSearch extends Context.Service<
   PictureSearch,
   {
     /**
-     * The same articles in their order, with the pictures that are known or found within two seconds. Interrupted before
-     * that, it ends its looks; afterwards they end by themselves. PostgresError: nothing was looked at.
+     * The same articles in their order, with the pictures that are known or found within two seconds. An interruption before that
+     * ends the looks; later they continue in the background. PostgresError: no page was looked at.
      */
     readonly complete: (
       articles: ReadonlyArray<Article>
@@ -36,7 +36,7 @@ const latest = Duration.seconds(30)
 const counted = (outcome: "stored" | "remembered" | "dropped", pages: number) =>
   pages === 0 ? Effect.void : Metric.update(Metric.withAttributes(newsLooks, { outcome }), pages)
 
-/** `mostLate`: pages that may be open at once after their runs; another than 400 in tests alone. */
+/** `mostLate`: the maximum of late looks; tests alone use another than 400. */
 export const layerWith = (
   mostLate: number
 ): Layer.Layer<PictureSearch, never, ArticleStore | LookMemory | OgImage | Mailbox.Mailbox> =>
@@ -48,14 +48,14 @@ export const layerWith = (
       const pages = yield* OgImage
       const mailbox = yield* Mailbox.Mailbox
       const scope = yield* Effect.scope
-      /** Pages of runs that have gone on. */
+      /** Open looks whose runs have continued. */
       let late = 0
 
       const tell = (article: Article) =>
         ArticleActor.tell(article.id, "AddPicture", article).pipe(
           Effect.provideService(Mailbox.Mailbox, mailbox),
           Effect.andThen(Metric.update(newsLatePictures, 1)),
-          // the store lacks it, so the next run that finds the article looks again
+          // the store lacks the picture, so the next run that finds the article looks again
           Effect.catch((error) =>
             Effect.logWarning("a late picture could not be sent").pipe(
               Effect.annotateLogs({ article: article.id, error: error.message })
@@ -105,7 +105,7 @@ export const layerWith = (
             Effect.timeoutOption(budget),
             Effect.onInterrupt(() => Fiber.interrupt(looking))
           )
-          // from here on, in one go with reading what was found
+          // synchronous from here to the end of reading `found`
           isOver = true
           late += open
           const completed = articles.map((article) => ({

@@ -1,10 +1,10 @@
-/** QuotaGauge: how much of NewsData's day the fleet has used, told to whoever scrapes a process that may ask it. */
+/** QuotaGauge: exports how much of NewsData's daily quota the fleet has used, in processes that have its key. */
 import { RateLimiter } from "@eco2/core"
 import { OutageLog, Gauges } from "@eco2/core/telemetry"
 import { Effect, Layer, Metric } from "effect"
 import { newsQuotaUsed } from "../Metrics.ts"
 import { NewsSources } from "../source/NewsSources.ts"
-import { newsDataDay } from "./Asking.ts"
+import { newsDataDay } from "./Politeness.ts"
 
 export const layer: Layer.Layer<never, never, Gauges | NewsSources | RateLimiter.RateLimiter> = Layer.effectDiscard(
   Effect.gen(function* () {

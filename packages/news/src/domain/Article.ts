@@ -1,8 +1,8 @@
 /**
- * Article: one piece of news as it is stored, cached and answered. Field names are the public contract (snake_case on the
- * wire); every value is JSON as it stands, so an article passes through jobs, Redis and HTTP unchanged.
- * Text is plain: no markup, no entities (Text makes it so at the sources). Which category: Classification's; what counts as
- * the same article: ArticleKeys'.
+ * Article: one piece of news as stored, cached and answered. Field names are the public contract (snake_case on the wire);
+ * every value is plain JSON, so an article passes through jobs, Redis and HTTP unchanged.
+ * Texts are plain: no markup, no entities (Text removes them at the sources). Classification decides the category, ArticleKeys
+ * what counts as the same article.
  */
 import { Schema } from "effect"
 
@@ -15,7 +15,7 @@ export const categories = ["environment", "energy", "ai"] as const
 export const Category = Schema.Literals(categories)
 export type Category = typeof Category.Type
 
-/** The longest address that is kept of an article or a picture, characters. */
+/** The longest address of an article or a picture that is kept, in characters. */
 export const maxUrlLength = 2083
 export const maxTitleLength = 500
 export const maxSnippetLength = 500
@@ -40,13 +40,13 @@ const Instant = Schema.String.check(
 export const Article = Schema.Struct({
   /** `naver_` and 12 hex of the original link's MD5; NewsData's `article_id`; `rss_` and 24 hex of feed and entry. */
   id: Schema.NonEmptyString.check(Schema.isMaxLength(64), Schema.isPattern(/^[\w.-]+$/)),
-  /** The publisher's page. One article a URL. */
+  /** The publisher's page; unique. */
   url: WebUrl,
   title: Schema.NonEmptyString.check(Schema.isMaxLength(maxTitleLength)),
-  /** The first sentences, `""` where the source gave none. */
+  /** The first sentences, `""` if the source gave none. */
   snippet: Schema.String.check(Schema.isMaxLength(maxSnippetLength)),
   source: Source,
-  /** The press, as the source names it. */
+  /** The publisher, as the source names it. */
   source_name: Schema.NullOr(Schema.String.check(Schema.isMaxLength(200))),
   source_icon_url: Schema.NullOr(WebUrl),
   thumbnail_url: Schema.NullOr(WebUrl),
@@ -59,5 +59,5 @@ export const Article = Schema.Struct({
 })
 export type Article = typeof Article.Type
 
-/** When it was published, unix milliseconds: what lists are sorted by, ties by id. */
+/** The time of publication, unix milliseconds; lists are sorted by it, ties by id. */
 export const publishedMillis = (article: Pick<Article, "published_at">): number => Date.parse(article.published_at)

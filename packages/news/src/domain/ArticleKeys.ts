@@ -1,22 +1,22 @@
 /**
- * ArticleKeys: what two finds of one article have in common. Pure. Read by Deduplication (within a run) and by ArticleStore
- * (over runs, sources and processes).
+ * ArticleKeys: the keys by which two finds are recognised as one article. Pure. Used by Deduplication (within a run) and by
+ * ArticleStore (across runs, sources and processes).
  *   D1  one page is one article, whatever tracking parameters, AMP, mobile host, slash or fragment its address has
- *   D2  equal titles within a day are one article: markup, spaces, punctuation and the press's name do not count,
- *       every number does
+ *   D2  equal titles within a day are one article: markup, spaces, punctuation and the publisher's name do not count, every
+ *       number does
  */
 import { createHash } from "node:crypto"
 import type { Article } from "./Article.ts"
 import * as Text from "./Text.ts"
 
-/** Parameters that tell who sent the reader, not what is read. */
+/** Parameters that say who sent the reader, not what is read. */
 const tracking =
   /^(?:utm_.*|fbclid|gclid|gbraid|wbraid|dclid|msclkid|yclid|twclid|igshid|igsh|mc_cid|mc_eid|_ga|_gl|ncid|cmpid|spm|ref|ref_src|referrer|ns_campaign|ns_mchannel|ocid|smid|sr_share|share|amp|amp_js_v|outputtype)$/i
 
 const page = (text: string): string | null => {
   const url = URL.parse(text)
   if (url === null) return null
-  // an AMP cache names the page in its own path
+  // an AMP cache has the page's address in its own path
   const cached = /^\/(?:[acivr]\/)?(?:s\/)?([^/]+\.[^/]+\/.*)$/.exec(url.pathname)?.[1]
   if (cached !== undefined && url.hostname.endsWith(".cdn.ampproject.org"))
     return page(`https://${cached}${url.search}`)
@@ -38,10 +38,10 @@ const page = (text: string): string | null => {
   return `${host}${port}${path}${query === "" ? "" : `?${query}`}`
 }
 
-/** Of those, the ones that no page needs: they are not kept in an article's address. */
+/** The ones of these that no page needs; they are removed from an article's address. */
 const senders = /^(?:utm_.*|fbclid|gclid|gbraid|wbraid|dclid|msclkid|yclid|twclid)$/i
 
-/** The address without who sent the reader, so that runs that find a page in different ways keep one article (its URL is unique). */
+/** The address without tracking parameters, so that all runs store one URL for a page (it is unique). */
 export const withoutSender = (text: string): string => {
   const url = URL.parse(text)
   const names = [...new Set(url?.searchParams.keys() ?? [])].filter((name) => senders.test(name))
@@ -50,7 +50,7 @@ export const withoutSender = (text: string): string => {
   return url.href
 }
 
-/** What two addresses of one page have in common; of what is no URL the text itself. No address to fetch. */
+/** The key of a page's address, equal for all its forms; the text itself if it is not a URL. Not an address to fetch. */
 export const canonicalUrl = (url: string): string => page(url) ?? url
 
 const bare = (text: string) =>
@@ -67,12 +67,12 @@ const numbers = (text: string) =>
       .match(/\d+(?:[.:/]\d+)*/g) ?? []
   ).join(",")
 
-/** Titles shorter than this are headings (`[사설]`, `포토`), many articles have them. */
+/** Shorter titles are headings (`[사설]`, `포토`) that many articles share. */
 const shortest = 8
 
 /**
- * What equal titles have in common; the first is the title's own, others are what it is without a name at its end that
- * may be a press's. Empty for a title that is too short to tell.
+ * The keys of a title: the first of the whole title, others without an ending that may be a publisher's name. Empty for a title
+ * that is too short.
  */
 export const titleKeys = ({ source_name, title }: Pick<Article, "title" | "source_name">): ReadonlyArray<string> => {
   let text = Text.plain(title, 1000)
@@ -88,18 +88,18 @@ export const titleKeys = ({ source_name, title }: Pick<Article, "title" | "sourc
   return [...key(text), ...(body !== "" && text !== body && !/\d/.test(end) ? key(body) : [])]
 }
 
-/** What is stored of an article to find it again under another address or title: hashes, short whatever the texts are. */
+/** The stored keys that find an article under another address or title: hashes, so that their length is fixed. */
 export interface StoredKeys {
   readonly page_key: string
-  /** Null: the title is too short to tell. */
+  /** Null: the title is too short. */
   readonly title_key: string | null
-  /** Of the title without a name at its end; null: it has none. */
+  /** Of the title without a publisher's name at its end; null: it has none. */
   readonly title_body_key: string | null
 }
 
 const hashed = (text: string) => createHash("sha256").update(text).digest("hex").slice(0, 32)
 
-/** By which a page is found again, whatever form of its address is given. */
+/** The key of a page, equal for all forms of its address. */
 export const pageKey = (url: string): string => hashed(canonicalUrl(url))
 
 export const storedKeys = (article: Pick<Article, "title" | "source_name" | "url">): StoredKeys => {

@@ -1,31 +1,31 @@
 /**
- * Charset: bytes of a page or a feed as text, whatever they are written in. The order is the standards': a byte order
- * mark, the response's header, the document's own word, UTF-8. What is not UTF-8 though nobody says so, or though it is
- * said to be, is read as EUC-KR, as Korean pages are.
+ * Charset: decodes the bytes of a page or a feed. The charset is, in the order of the standards: a byte order mark, the
+ * response's header, the document's own declaration, UTF-8. Bytes that are not valid UTF-8, although they are declared as such
+ * or not at all, are read as EUC-KR, the charset of older Korean pages.
  */
 import { TextDecoder } from "node:util"
 
-/** Names TextDecoder does not know. */
+/** Names that TextDecoder does not know. */
 const aliases: ReadonlyMap<string, string> = new Map(
   ["cp949", "ms949", "uhc", "x-windows-949", "euckr", "euc_kr"].map((name) => [name, "euc-kr"])
 )
-/** How far into a document its own word is looked for, bytes. */
+/** Bytes of a document that are searched for its declaration. */
 const mostSniffed = 2048
 
 const declared = /<meta[^>]+charset\s*=\s*["']?\s*([\w.:-]+)|<\?xml[^>]+encoding\s*=\s*["']([\w.:-]+)/i
 
-/** null: not a name of a charset. */
+/** Null: not the name of a charset. */
 const decoderOf = (label: string | undefined, fatal: boolean): TextDecoder | null => {
   const name = label?.trim().toLowerCase() ?? ""
   try {
     return name === "" ? null : new TextDecoder(aliases.get(name) ?? name, { fatal })
   } catch {
-    // a document may claim anything
+    // the declared name may be anything
     return null
   }
 }
 
-/** Whether these bytes, perhaps cut off in mid-character, are text in this charset. */
+/** Whether these bytes, perhaps cut within a character, are valid in this charset. */
 const isText = (bytes: Uint8Array, label: string): boolean => {
   try {
     decoderOf(label, true)?.decode(bytes, { stream: true })
@@ -35,7 +35,7 @@ const isText = (bytes: Uint8Array, label: string): boolean => {
   }
 }
 
-/** `contentType`: the response's header. Bytes that are in no charset become U+FFFD; never fails. */
+/** `contentType`: the response's header. Invalid bytes become U+FFFD; never fails. */
 export const decode = (bytes: Uint8Array, contentType: string | null): string => {
   const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, mostSniffed)).toString("latin1")
   const [, inMeta, inXml] = declared.exec(head) ?? []

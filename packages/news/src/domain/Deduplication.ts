@@ -1,6 +1,6 @@
 /**
- * Deduplication: the same article found twice in one go, by its page (D1) or by its title (D2, ArticleKeys). Pure. What is
- * kept is the first, completed by what only the others had. What was stored before is ArticleStore's to find.
+ * Deduplication: merges articles of one run that are the same by page (D1) or by title (D2, ArticleKeys). Pure. Keeps the first
+ * and fills in what only the others have. ArticleStore recognises articles that were stored before.
  */
 import { publishedMillis } from "./Article.ts"
 import type { Article } from "./Article.ts"
@@ -10,7 +10,7 @@ const day = 86_400_000
 
 type Same = Omit<Article, "category">
 
-/** The first, and of the second what the first lacks. */
+/** The first article, with fields that only the second has. */
 const completed = <A extends Same>(first: A, second: A): A => ({
   ...first,
   snippet: first.snippet === "" ? second.snippet : first.snippet,
@@ -28,7 +28,7 @@ const completed = <A extends Same>(first: A, second: A): A => ({
 export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): ReadonlyArray<A> => {
   const kept: Array<A> = []
   const places = new Map<string, number>()
-  /** By key: articles whose own title it is, and those of whom it is a title without its end. */
+  /** By key: articles with this title, and articles with this title plus an ending. */
   const own = new Map<string, Array<number>>()
   const shortened = new Map<string, Array<number>>()
 
@@ -37,7 +37,7 @@ export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): Readonl
       const other = kept[place]
       return other !== undefined && Math.abs(publishedMillis(other) - publishedMillis(article)) <= day
     }
-    // two different ends may be two different articles: one of the two titles must be without
+    // titles with two different endings may be two articles: one of them must be without
     return [
       ...(own.get(whole ?? "") ?? []),
       ...(shortened.get(whole ?? "") ?? []),

@@ -1,4 +1,4 @@
-/** NewsApi: the news calls as their clients see them; OpenAPI and the docs page are made of this. */
+/** NewsApi: the news calls as clients see them; the source of OpenAPI and the docs page. */
 import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"

@@ -1,6 +1,6 @@
 /**
- * NewsHandlers: answers news calls. A list's body is put together from articles that are JSON already. Its ETag is weak: the
- * articles and what comes after them, not the seconds the cache is still in force.
+ * NewsHandlers: answers the news calls. A list's body is joined from articles that are JSON already. Its ETag is weak: it covers
+ * the articles and whether more follow, but not the remaining lifetime of the cache.
  */
 import { OutageLog } from "@eco2/core/telemetry"
 import { ErrorBody, Refusal } from "@eco2/core/http"
@@ -18,7 +18,7 @@ import * as NewsQuery from "./NewsQuery.ts"
 
 const cacheControl = "public, max-age=15"
 
-/** Reads for whoever answers requests: its trouble is said once. */
+/** The reader behind the handlers; an outage is logged once. */
 export const reader = Effect.gen(function* () {
   const reading = yield* ArticleReading
   const outage = OutageLog.make("news cannot be read", "news is read again")
@@ -31,7 +31,7 @@ export const reader = Effect.gen(function* () {
 
 const etagOf = (articles: string, next: string | null) => `W/"${hash("sha1", `${next} ${articles}`, "base64url")}"`
 
-/** Weak comparison, of any of a list. */
+/** Whether If-None-Match, perhaps a list, contains the ETag; weak comparison. */
 const isKnown = (given: string | undefined, etag: string) =>
   given !== undefined && (given.includes(etag.slice(2)) || given.trim() === "*")
 
@@ -40,7 +40,7 @@ const listResponse = ({ expiresIn, page, source, total }: Reading, known: string
   const etag = etagOf(articles, page.next)
   const headers = { etag, "cache-control": cacheControl }
   if (isKnown(known, etag)) return HttpServerResponse.empty({ status: 304, headers })
-  // a cursor is digits and an id: it needs no quoting
+  // a cursor is digits and an id: it needs no escaping
   const next = page.next === null ? "null" : `"${page.next}"`
   return HttpServerResponse.text(
     `{"articles":[${articles}],"next_cursor":${next},"has_more":${page.more},"meta":{"total_cached":${total},"cache_expires_in":${expiresIn},"source":"${source}"}}`,
@@ -48,7 +48,7 @@ const listResponse = ({ expiresIn, page, source, total }: Reading, known: string
   )
 }
 
-/** No cache keeps a refusal. */
+/** A refusal is not cached. */
 const refused = (refusal: Refusal.Refusal) =>
   HttpServerResponse.setHeader(Refusal.toResponse(refusal), "cache-control", "no-store")
 const unavailable = refused(Refusal.unavailable("the news cannot be read; try again"))
@@ -56,8 +56,8 @@ const unavailable = refused(Refusal.unavailable("the news cannot be read; try ag
 const base = "/api/v1/info"
 
 /**
- * Routes by hand: what HttpApi does for a request costs a third of the whole here. NewsApi describes them; that the two agree
- * is tested answer by answer (NewsApi.test).
+ * Plain routes: HttpApi's own work would be a third of a request's cost here. NewsApi describes them; NewsApi.test checks answer
+ * by answer that both agree.
  */
 export const layer = HttpRouter.use(
   Effect.fnUntraced(function* (router) {

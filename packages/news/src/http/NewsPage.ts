@@ -1,6 +1,6 @@
 /**
- * NewsPage: the page at /news and its files under /news/assets/, with a content security policy that allows nothing from
- * elsewhere but pictures. `category`, `cursor`, `lang` stand in its address; the language is else the browser's.
+ * NewsPage: the page at /news and its files under /news/assets/. Its content security policy allows nothing from other origins
+ * except pictures. `category`, `cursor` and `lang` are in its address; the default language is the browser's.
  */
 import { ErrorBody } from "@eco2/core/http"
 import { Effect, Layer, Result, Schema } from "effect"
@@ -15,7 +15,7 @@ import { reader } from "./NewsHandlers.ts"
 import * as NewsQuery from "./NewsQuery.ts"
 
 const folder = fileURLToPath(new URL("../web/", import.meta.url))
-/** Cards of a page: full rows in two and three columns. */
+/** Cards of a page: fills complete rows of two and three columns. */
 const pageLength = "12"
 
 const headers = {
@@ -37,7 +37,7 @@ const headers = {
 }
 
 const isLanguage = (text: string | null): text is Language => text === "ko" || text === "en"
-/** The first of ours that the browser names; Korean where it names none. */
+/** The first of our languages that the browser accepts; Korean if it names none. */
 const preferred = (accepted: string | undefined): Language =>
   (accepted ?? "")
     .split(",")
@@ -96,7 +96,7 @@ const page = HttpRouter.use(
   })
 )
 
-/** What browsers may have of the folder; the rest makes the page. */
+/** The files of the folder that browsers may load; the rest builds the page. */
 const files = ["news.js", "style.css", "icon.svg"]
 
 const assets = HttpRouter.use(

@@ -1,4 +1,4 @@
-/** NewsQuery: the query of a news list as it stands in a URL, read into what the stores are asked. Pure. */
+/** NewsQuery: parses the query of a news list from its URL. Pure. */
 import { Refusal } from "@eco2/core/http"
 import { Result } from "effect"
 import { sources } from "../domain/Article.ts"
@@ -17,7 +17,7 @@ export const mostLimit = 50
 export const usualLimit = 10
 export const allSources = ["all", ...sources] as const
 
-/** What a query may be refused with, for the description of the call. */
+/** The refusals of a query, for the API description. */
 export const refusals = [
   Refusal.declared(400, "INVALID_CATEGORY", "INVALID_SOURCE", "INVALID_CURSOR_FORMAT", "INVALID_REQUEST"),
   Refusal.invalidField
@@ -36,7 +36,7 @@ export const parse = (given: Given): Result.Result<Query, Refused> => {
   if (list === undefined) return bad("INVALID_CATEGORY", `category is one of ${lists.join(", ")}`)
   const source = allSources.find((name) => name === (given.source ?? "all"))
   if (source === undefined) return bad("INVALID_SOURCE", `source is one of ${allSources.join(", ")}`)
-  // an empty one is what a form or an old client sends for none
+  // forms and old clients send an empty cursor for none
   const after = (given.cursor ?? "") === "" ? null : parseCursor(given.cursor ?? "")
   if (after === undefined) {
     return bad("INVALID_CURSOR_FORMAT", "cursor is the next_cursor of a page, {published_ms}_{id}")
@@ -53,7 +53,7 @@ export const parse = (given: Given): Result.Result<Query, Refused> => {
 
 const names = ["category", "limit", "cursor", "source", "has_image"] as const
 
-/** Of a request's address; a parameter given twice says nothing. */
+/** The query of a request's address; a parameter given twice is ignored. */
 export const ofUrl = (url: string): Result.Result<Query, Refused> => {
   const mark = url.indexOf("?")
   if (mark < 0) return parse({})

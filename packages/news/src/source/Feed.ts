@@ -1,11 +1,11 @@
 /**
- * Feed: RSS 2.0, RSS 1.0 and Atom as one list of entries. Read as a stream of tags by a parser that knows no document
- * types, so no entity is ever expanded or fetched; entries and their text are bounded.
+ * Feed: parses RSS 2.0, RSS 1.0 and Atom into one list of entries. The parser reads a stream of tags and knows no document
+ * types, so no entity is ever expanded or fetched; the number of entries and their texts are bounded.
  */
 import { Parser } from "htmlparser2"
 
 export interface Entry {
-  /** `guid` or `id`; "" where it has none. */
+  /** `guid` or `id`; "" if it has none. */
   readonly id: string
   readonly link: string
   readonly title: string
@@ -17,7 +17,7 @@ export interface Entry {
 
 export interface Feed {
   readonly title: string
-  /** When the whole was last changed, as written. */
+  /** When the feed was last changed, as written. */
   readonly updated: string
   readonly icon: string
   readonly entries: ReadonlyArray<Entry>
@@ -27,7 +27,7 @@ const maxEntries = 200
 const maxFieldLength = 20_000
 const maxWords = 20
 
-/** Fields by the tags that give them, the better first. Prefixes are as feeds write them. */
+/** The tags of each field, best first. Prefixes are as feeds write them. */
 const fields = {
   id: ["guid", "id"],
   link: ["link"],
@@ -70,7 +70,7 @@ export const parse = (text: string): Feed | null => {
         }
         const inside = entry?.found ?? channel
         const { href, rel = "alternate", term, type = "", url } = attributes
-        // Atom's links are attributes; of several the page itself counts
+        // Atom's links are attributes; of several, the link to the page counts
         const isOwn = path.length === (entry === null ? 2 : entry.depth + 1)
         if (name === "link" && href !== undefined && isOwn) {
           if (rel === "alternate" && !inside.has("link")) inside.set("link", href)
@@ -87,7 +87,7 @@ export const parse = (text: string): Feed | null => {
       ontext: (part) => {
         const name = path.at(-1) ?? ""
         if (entry === null) {
-          // the channel's own fields, and its picture's address; not those of what else stands in it
+          // the channel's own fields and its picture's address, but no fields of other elements in it
           const at = path.length === (path[1] === "channel" ? 3 : 2) ? name : path.slice(-2).join("/")
           if (at === name || at === "image/url") add(channel, at, part)
           return

@@ -1,5 +1,5 @@
 /**
- * FoundArticle: an article as a source tells it, made plain and checked, its category not yet decided. JSON as it stands.
+ * FoundArticle: an article from a source, in plain text and checked, before its category is decided. Plain JSON.
  */
 import { createHash } from "node:crypto"
 import { Option, Schema } from "effect"
@@ -12,14 +12,14 @@ const { category: _, ...fields } = Article.fields
 
 export const FoundArticle = Schema.Struct({
   ...fields,
-  /** The category the source itself gives it, where that is one of ours. */
+  /** The category that the source gives it, if it is one of ours. */
   own_category: Schema.NullOr(CategorySchema),
-  /** The category whose words it was found by. */
+  /** The category whose search found it. */
   asked_category: Schema.NullOr(CategorySchema)
 })
 export type FoundArticle = typeof FoundArticle.Type
 
-/** What a source read of one item; text may hold markup, addresses may be anything. */
+/** The fields that a source read of one item; texts may contain markup, addresses may be anything. */
 export interface Item {
   readonly id: string
   readonly url: string
@@ -31,7 +31,7 @@ export interface Item {
   readonly videoUrl: string | null
   readonly keywords: ReadonlyArray<string>
   readonly aiTag: string | null
-  /** Unix milliseconds; NaN where it has none. */
+  /** Unix milliseconds; NaN if it has none. */
   readonly publishedMillis: number
   readonly own: Category | null
   readonly asked: Category | null
@@ -39,12 +39,12 @@ export interface Item {
 
 const read = Schema.decodeUnknownOption(FoundArticle)
 
-/** A clock ahead of ours by more puts no article at the top of the list for ever. */
+/** The most that a date may be ahead of our clock, so that no article stays at the top of the list for ever. */
 const mostAhead = 3_600_000
 
 /**
- * null: no usable article (no title, no web address, no date). Of what it may do without, only the usable is kept: a
- * picture at an address for which `isPublic` is false is none.
+ * Null: no usable article (no title, no web address, no date). Invalid optional fields are dropped, also a picture at an
+ * address for which `isPublic` is false.
  */
 export const make = (
   source: Source,
@@ -83,6 +83,6 @@ export const make = (
 export const hash = (algorithm: "md5" | "sha256", text: string, length: number): string =>
   createHash(algorithm).update(text).digest("hex").slice(0, length)
 
-/** The press, where only its page is known: `www.hani.example/a/1` is `hani.example`. */
+/** The publisher's name if only its page is known: `www.hani.example/a/1` gives `hani.example`. */
 export const hostName = (url: string): string | null =>
   URL.parse(url)?.hostname.replace(/^(?:www|m|news|amp)\.(?=[^.]+\.)/, "") ?? null

@@ -1,8 +1,8 @@
-/** Items: a reply's items one by one, so that what cannot be read of one loses no other. */
+/** Items: decodes a reply's items one by one, so that an invalid item affects no other. */
 import { Option, Schema } from "effect"
 import type { FoundArticle } from "./FoundArticle.ts"
 
-/** `read` answers null for an item that is no article. An item that came twice counts once. */
+/** `read` returns null for an item that is not an article. A repeated item counts once. */
 export const collect = <S extends Schema.Codec<unknown, unknown>>(
   items: ReadonlyArray<unknown>,
   schema: S,

@@ -1,10 +1,10 @@
 /**
- * NaverSource: Naver's news search, newest first, 30 a call. What it answers:
+ * NaverSource: Naver's news search, newest first, 30 items a call. API reference:
  * https://developers.naver.com/docs/serviceapi/search/news/news.md
  */
 import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
-import { ask } from "./Ask.ts"
+import * as SourceRequest from "./SourceRequest.ts"
 import * as FoundArticle from "./FoundArticle.ts"
 import { collect } from "./Items.ts"
 import { SourceReplyInvalid } from "./NewsSource.ts"
@@ -21,9 +21,9 @@ export interface NaverSettings {
 const Reply = Schema.fromJsonString(Schema.Struct({ items: Schema.Array(Schema.Unknown) }))
 const Item = Schema.Struct({
   title: Schema.String,
-  /** The press's own page; "" where it has none. */
+  /** The publisher's page; "" if it has none. */
   originallink: Schema.optional(Schema.String),
-  /** The page at Naver, or again the press's. */
+  /** The page at Naver, or the publisher's page again. */
   link: Schema.String,
   description: Schema.optional(Schema.String),
   pubDate: Schema.String
@@ -34,7 +34,7 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Na
   queries: settings.queries,
   find: Effect.fn("NaverSource.find")(function* (query) {
     const words = new URLSearchParams({ query: query.text, display: "30", sort: "date" })
-    const { body } = yield* ask(guarded, "naver", {
+    const { body } = yield* SourceRequest.get(guarded, "naver", {
       url: `${settings.baseUrl}/v1/search/news.json?${words}`,
       headers: {
         "x-naver-client-id": settings.clientId,

@@ -1,11 +1,11 @@
 /**
- * NewsDataSource: NewsData's latest news, 10 a call. What it answers: https://newsdata.io/documentation
- * Fields that a plan does not cover hold a sentence saying so; those are read as absent.
+ * NewsDataSource: NewsData's latest news, 10 items a call. API reference: https://newsdata.io/documentation
+ * A field that the plan does not cover contains a sentence saying so; such a field is read as absent.
  */
 import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import { categories } from "../domain/Article.ts"
-import { ask } from "./Ask.ts"
+import * as SourceRequest from "./SourceRequest.ts"
 import * as FoundArticle from "./FoundArticle.ts"
 import { collect } from "./Items.ts"
 import { SourceReplyInvalid } from "./NewsSource.ts"
@@ -31,7 +31,7 @@ const Item = Schema.Struct({
   keywords: Words,
   video_url: Text,
   image_url: Text,
-  /** `2026-11-21 09:30:00`, in UTC unless `pubDateTZ` says otherwise, which it does not today. */
+  /** `2026-11-21 09:30:00`, in UTC unless `pubDateTZ` names another zone, which it currently never does. */
   pubDate: Schema.String,
   source_id: Text,
   source_name: Text,
@@ -48,7 +48,7 @@ const list = (words: string | ReadonlyArray<string> | null | undefined): Readonl
     .map((word) => word.trim())
     .filter((word) => given(word))
 
-/** As UTC, where no zone is written. */
+/** As UTC if the text has no zone. */
 const utc = (text: string): number =>
   Date.parse(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text) ? `${text.replace(" ", "T")}Z` : text)
 
@@ -57,7 +57,7 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Ne
   queries: settings.queries,
   find: Effect.fn("NewsDataSource.find")(function* (query) {
     const words = new URLSearchParams({ apikey: Redacted.value(settings.apiKey), q: query.text, size: "10" })
-    const { body } = yield* ask(guarded, "newsdata", {
+    const { body } = yield* SourceRequest.get(guarded, "newsdata", {
       url: `${settings.baseUrl}/api/1/latest?${words}`,
       headers: { accept: "application/json" },
       maxRedirects: 0

@@ -1,5 +1,5 @@
 /**
- * NewsSources: the sources that are configured. What is off is said once, in the log, with the setting that turns it on.
+ * NewsSources: the configured sources. Sources that are off are logged once, with the setting that turns them on.
  */
 import { GuardedFetch } from "@eco2/core/net"
 import { Context, Effect, Layer, Metric, Option } from "effect"
@@ -16,14 +16,14 @@ import { queries, SourceConfig } from "./SourceConfig.ts"
 export class NewsSources extends Context.Service<
   NewsSources,
   {
-    /** Those that can be asked, at most one a name. */
+    /** The sources that can be queried, by name. */
     readonly on: ReadonlyMap<Source, NewsSource>
     /** The others, and the setting each one lacks. */
     readonly off: ReadonlyMap<Source, string>
   }
 >()("@eco2/news/source/NewsSources") {}
 
-/** By SourceConfig. Asks nobody. */
+/** The sources of SourceConfig. Sends nothing. */
 export const layer: Layer.Layer<NewsSources, Config.ConfigError, GuardedFetch.GuardedFetch> = Layer.effect(
   NewsSources,
   Effect.gen(function* () {

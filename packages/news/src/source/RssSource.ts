@@ -1,6 +1,6 @@
 /**
- * RssSource: feeds by their URLs, RSS or Atom; one query a feed. A feed that has not changed is not sent again (ETag,
- * Last-Modified). The bundled sample is a feed too, read from this package instead of the network.
+ * RssSource: RSS and Atom feeds by their URLs; one query a feed. An unchanged feed is not sent again (ETag, Last-Modified). The
+ * bundled sample is a feed too, read from this package instead of the network.
  */
 import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Schema } from "effect"
@@ -9,18 +9,18 @@ import { categories } from "../domain/Article.ts"
 import type { Category } from "../domain/Article.ts"
 import * as Charset from "../domain/Charset.ts"
 import * as Text from "../domain/Text.ts"
-import { ask } from "./Ask.ts"
+import * as SourceRequest from "./SourceRequest.ts"
 import * as Feed from "./Feed.ts"
 import * as FoundArticle from "./FoundArticle.ts"
 import { collect } from "./Items.ts"
 import { SourceReplyInvalid, SourceUnavailable } from "./NewsSource.ts"
 import type { Found, NewsSource, SourceError, Validators } from "./NewsSource.ts"
 
-/** The sample's place in a list of feeds. */
+/** The sample's entry in a list of feeds. */
 export const sampleFeed = "sample:feed"
 const sampleFile = new URL("./sample/feed.xml", import.meta.url)
 
-/** What feeds call our categories. */
+/** The names of our categories in feeds. */
 const names: ReadonlyMap<string, Category> = new Map([
   ...categories.map((category) => [category, category] as const),
   ["환경", "environment"],
@@ -39,8 +39,8 @@ const Entry = Schema.Struct({
 })
 
 /**
- * Unix milliseconds of a feed's date: RFC 822 or ISO 8601. Where no zone is written it is Korea's, as in Korean feeds;
- * Date.parse would take this machine's.
+ * Unix milliseconds of a feed's date: RFC 822 or ISO 8601. A date without a zone is in Korea's, as in Korean feeds; Date.parse
+ * would use this machine's.
  */
 const dateOf = (text: string): number => {
   const date = text.trim().replace(/\bKST$/, "+0900")
@@ -101,7 +101,7 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], feeds: Reado
         })
         return yield* read("https://sample.invalid/feed.xml", text, null)
       }
-      const { body, headers, status, url } = yield* ask(guarded, "rss", {
+      const { body, headers, status, url } = yield* SourceRequest.get(guarded, "rss", {
         url: query.text,
         headers: {
           accept: "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1",

@@ -1,12 +1,12 @@
 /**
- * SourceConfig: which sources are asked, where, and what. A source without its key is off.
+ * SourceConfig: the settings of the sources: keys, addresses and searches. A source without its key is off.
  */
 import { Setting } from "@eco2/core"
 import { Config, Option, Redacted } from "effect"
 import type { Category } from "../domain/Article.ts"
 import type { Query } from "./NewsSource.ts"
 
-/** Redacted before it is looked at; set to nothing is not set. */
+/** Redacted before it is checked; an empty value counts as not set. */
 const key = (name: string) =>
   Config.Redacted(name).pipe(
     Config.option,
@@ -16,7 +16,7 @@ const key = (name: string) =>
 
 const isWebUrl = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 
-/** Without a path; a slash at the end does no harm. */
+/** Without a path; a trailing slash is removed. */
 const baseUrl = (name: string, fallback: string) =>
   Setting.parsed(name, {
     default: fallback,
@@ -24,7 +24,7 @@ const baseUrl = (name: string, fallback: string) =>
     parse: (text) => (isWebUrl(text) ? text.replace(/\/+$/, "") : undefined)
   })
 
-/** Search words of one category, parted by `|`. */
+/** Search words of one category, separated by `|`. */
 const setting = (name: string, fallback: ReadonlyArray<string>) =>
   Setting.parsed<ReadonlyArray<string>>(name, {
     default: fallback,
@@ -37,7 +37,7 @@ const setting = (name: string, fallback: ReadonlyArray<string>) =>
 
 export const SourceConfig = Config.all({
   naver: Config.all({
-    /** NAVER_CLIENT_ID, NAVER_CLIENT_SECRET: an application's at Naver; without both this source is off. */
+    /** NAVER_CLIENT_ID, NAVER_CLIENT_SECRET: the keys of an application at Naver; without both this source is off. */
     clientId: Setting.parsed("NAVER_CLIENT_ID", { default: "", allowed: "a client id", parse: (text) => text }),
     clientSecret: key("NAVER_CLIENT_SECRET"),
     /** NAVER_BASE_URL: default https://openapi.naver.com. */
@@ -60,7 +60,7 @@ export const SourceConfig = Config.all({
   }),
   /** NEWS_SAMPLE: serves the bundled sample as a feed. Default false; `npm start` without any source turns it on. */
   sample: Setting.flag("NEWS_SAMPLE", { default: false }),
-  /** NEWS_QUERY_ENVIRONMENT, NEWS_QUERY_ENERGY, NEWS_QUERY_AI: what is searched for, `|` between two searches. */
+  /** NEWS_QUERY_ENVIRONMENT, NEWS_QUERY_ENERGY, NEWS_QUERY_AI: the searches, with `|` between two. */
   searches: Config.all({
     environment: setting("NEWS_QUERY_ENVIRONMENT", ["환경 분리배출 재활용", "environment recycling waste"]),
     energy: setting("NEWS_QUERY_ENERGY", ["신재생에너지 태양광", "renewable energy climate"]),
@@ -69,7 +69,7 @@ export const SourceConfig = Config.all({
 })
 export type SourceConfig = Config.Success<typeof SourceConfig>
 
-/** All searches as one source's queries; NewsData is asked in English only. */
+/** All searches as one source's queries; NewsData gets the English ones only. */
 export const queries = (
   source: "naver" | "newsdata",
   searches: Readonly<Record<Category, ReadonlyArray<string>>>

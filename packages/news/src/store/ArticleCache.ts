@@ -1,9 +1,9 @@
 /**
- * ArticleCache: the newest articles of every list, in Redis: written whole by one script (warm.lua), read by one (page.lua),
- * so that a reader sees one writing. Lists are in force for NEWS_CACHE_TTL; they and their articles are kept for
- * ARTICLE_CACHE_TTL, so that there is something to show while Postgres is away.
+ * ArticleCache: the newest articles of every list, in Redis. One script writes all of it (warm.lua) and one reads a page
+ * (page.lua), so that a reader sees a consistent state. Lists are current for NEWS_CACHE_TTL; they and their articles are kept
+ * for ARTICLE_CACHE_TTL, to be shown while Postgres is down.
  * A list's members are `<id> <source> <picture>`: filters need no article, and members sort as their ids do.
- * Filled and read by ArticleReading. Writes are whole and idempotent: every replica may warm.
+ * ArticleReading fills and reads it. Writes are whole and idempotent: every replica may warm the cache.
  */
 import type { RedisError } from "@eco2/core"
 import { RedisClient, Script } from "@eco2/core/redis"
@@ -17,32 +17,32 @@ import type { Snapshot } from "./ArticleStore.ts"
 import { CacheConfig } from "./CacheConfig.ts"
 import * as NewsKeys from "./NewsKeys.ts"
 
-/** What the cache knows of a page. */
-export type Look =
+/** The cache's answer for a page. */
+export type Lookup =
   | {
       readonly _tag: "Hit"
       readonly page: Page
-      /** Articles of the list, in the cache. */
+      /** Articles of the list in the cache. */
       readonly total: number
-      /** How long the list is in force; 0 for one that is no longer. */
+      /** How long the list is still current; 0 if it has expired. */
       readonly expiresMillis: number
     }
-  /** The page reaches beyond the newest. */
+  /** The page reaches beyond the cached articles. */
   | { readonly _tag: "Short"; readonly total: number }
-  /** `asOf`: which lists were looked at, "" for none. */
+  /** `asOf`: the version of the lists that missed, "" for none. */
   | { readonly _tag: "Miss"; readonly asOf: string }
 
-/** `filled`: it has been filled since the look that missed. `taken`: another process is at it. */
+/** `filled`: the cache has been filled since the miss. `taken`: another process is filling it. */
 export type Claim = "mine" | "taken" | "filled"
 
 export class ArticleCache extends Context.Service<
   ArticleCache,
   {
-    /** `stale`: also from lists that are no longer in force. One round trip, given up after half a second. */
-    readonly page: (query: Query, options: { readonly stale: boolean }) => Effect.Effect<Look, RedisError.RedisError>
-    /** Puts a snapshot in place of what is there; false where that is newer. The lock is given back. */
+    /** `stale`: also from expired lists. One round trip, given up after half a second. */
+    readonly page: (query: Query, options: { readonly stale: boolean }) => Effect.Effect<Lookup, RedisError.RedisError>
+    /** Replaces the cache's content with a snapshot; false if the content is newer. Releases the lock. */
     readonly warm: (snapshot: Snapshot) => Effect.Effect<boolean, RedisError.RedisError>
-    /** Takes the right to warm after a miss, from all processes, for five seconds at most. */
+    /** Takes the lock for filling the cache after a miss, among all processes, for five seconds at most. */
     readonly claim: (asOf: string) => Effect.Effect<Claim, RedisError.RedisError>
   }
 >()("@eco2/news/store/ArticleCache") {}
@@ -63,7 +63,7 @@ const claimScript = Script.make({
   reply: Schema.Tuple([Schema.Literals(["mine", "taken", "filled"])])
 })
 
-/** How long reading all lists and writing them may take before another tries too. */
+/** How long reading and writing all lists may take before another process tries too. */
 const claimMillis = 5_000
 
 const memberOf = ({ id, source, thumbnail_url }: Article) => `${id} ${source} ${thumbnail_url === null ? 0 : 1}`
@@ -87,7 +87,7 @@ const warmWords = ({ asOf, lists }: Snapshot, config: CacheConfig, clockOffsetMi
   ]
 }
 
-const lookOf = ([kind, total = "", left = "0", more, next = "", ...articles]: ReadonlyArray<string>): Look => {
+const lookupOf = ([kind, total = "", left = "0", more, next = "", ...articles]: ReadonlyArray<string>): Lookup => {
   if (kind === "short") return { _tag: "Short", total: Number(total) }
   return kind === "hit"
     ? {
@@ -99,7 +99,7 @@ const lookOf = ([kind, total = "", left = "0", more, next = "", ...articles]: Re
     : { _tag: "Miss", asOf: total }
 }
 
-/** `clockOffsetMillis`: added to Redis's clock; 0 but in tests. */
+/** `clockOffsetMillis`: added to Redis's clock; 0 except in tests. */
 export const layerWith = (
   config: CacheConfig,
   clockOffsetMillis = 0
@@ -126,7 +126,7 @@ export const layerWith = (
               ],
               { quick: true }
             ),
-            lookOf
+            lookupOf
           ),
         warm: (snapshot) =>
           Effect.map(

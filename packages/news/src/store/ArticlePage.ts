@@ -1,21 +1,21 @@
 /**
- * ArticlePage: what a reader asks for and is given, whichever store it comes from. Lists run from the newest back, by
- * (published_at, id); a cursor is the place of the last article given, so that what is stored meanwhile moves nothing.
- *   N1  page by page every article is given once, also those of one millisecond, whatever is inserted meanwhile
- *   N2  a page is short only at the end of its list: filters come before the cut
- * Articles travel as JSON text: what Redis holds is what the client gets.
+ * ArticlePage: a reader's query and page, the same for both stores. Lists run from the newest back, by (published_at, id). A
+ * cursor is the place of the last article returned, so new articles move nothing.
+ *   N1  page by page every article is returned once, also those of one millisecond, whatever is inserted meanwhile
+ *   N2  only the last page of a list is short: filters apply before the cut
+ * Articles travel as JSON text: the client gets what Redis holds.
  */
 import { publishedMillis } from "../domain/Article.ts"
 import type { Article, Category, Source } from "../domain/Article.ts"
 
-/** `all`, and each category. */
+/** `all`, and one for each category. */
 export const lists = ["all", "environment", "energy", "ai"] as const
 export type List = "all" | Category
 
-/** Articles a list holds in the cache. */
+/** Articles of a list in the cache. */
 export const listLength = 200
 
-/** The place of an article in every list it is in. */
+/** The place of an article in its lists. */
 export interface Cursor {
   /** Unix milliseconds. */
   readonly millis: number
@@ -25,7 +25,7 @@ export interface Cursor {
 export interface Query {
   readonly list: List
   readonly source: "all" | Source
-  /** Only those with a picture. */
+  /** Only articles with a picture. */
   readonly hasImage: boolean
   /** Null: from the newest. */
   readonly after: Cursor | null
@@ -35,13 +35,13 @@ export interface Query {
 export interface Page {
   /** Each an Article as JSON. */
   readonly articles: ReadonlyArray<string>
-  /** Whether there is more after them. */
+  /** Whether more articles follow. */
   readonly more: boolean
-  /** Where the next page begins; null when there is none. */
+  /** The cursor of the next page; null if there is none. */
   readonly next: string | null
 }
 
-/** A list's newest, newest first, and whether that is all of it. */
+/** The newest articles of a list, newest first, and whether they are the whole list. */
 export interface Loaded {
   readonly articles: ReadonlyArray<Article>
   readonly complete: boolean
@@ -50,18 +50,18 @@ export interface Loaded {
 export const cursorText = ({ id, millis }: Cursor): string => `${millis}_${id}`
 export const placeOf = (article: Article): Cursor => ({ millis: publishedMillis(article), id: article.id })
 
-/** What four-digit years can say: others no store can. */
+/** The range of four-digit years; no store holds other times. */
 const leastMillis = Date.parse("0001-01-01T00:00:00.000Z")
 const mostMillis = Date.parse("9999-12-31T23:59:59.999Z")
 
-/** `{published_ms}_{id}`; undefined where it is not that. */
+/** `{published_ms}_{id}`; undefined if the text is not a cursor. */
 export const parseCursor = (text: string): Cursor | undefined => {
   const [, digits, id] = /^(-?\d{1,15})_([\w.-]{1,64})$/.exec(text) ?? []
   const millis = Number(digits)
   return id === undefined || millis < leastMillis || millis > mostMillis ? undefined : { millis, id }
 }
 
-/** `articles`: up to one more than the limit, which tells that there is more. */
+/** `articles`: up to one more than the limit, which shows that more follow. */
 export const pageOf = (articles: ReadonlyArray<Article>, limit: number): Page => {
   const shown = articles.slice(0, limit)
   const last = shown.at(-1)
@@ -73,13 +73,13 @@ export const pageOf = (articles: ReadonlyArray<Article>, limit: number): Page =>
   }
 }
 
-/** Ids are ASCII: code units are bytes. */
+/** Ids are ASCII, so comparing code units is comparing bytes. */
 const isAfter = (place: Cursor, cursor: Cursor) =>
   place.millis < cursor.millis || (place.millis === cursor.millis && place.id < cursor.id)
 
 export const newestFirst = (one: Article, other: Article): number => (isAfter(placeOf(one), placeOf(other)) ? 1 : -1)
 
-/** The page, where what is loaded tells it; undefined where it reaches beyond. */
+/** The page from loaded articles; undefined if it reaches beyond them. */
 export const cut = ({ articles, complete }: Loaded, { after, hasImage, limit, source }: Query): Page | undefined => {
   const found = articles.filter(
     (article) =>

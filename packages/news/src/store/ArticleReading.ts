@@ -1,27 +1,27 @@
 /**
- * ArticleReading: which store answers a reader. Redis first; on a miss, or beyond the newest, or while Redis is away:
- * Postgres. Both keep the same order by the same cursor, so that a reader may change stores from page to page (N1).
- *   N3  Redis away is no error and nobody waits for it: half a second at most, then it is passed by (AwayGate)
- *   N4  however many miss at once, one of all processes fills the cache, by one statement; the others of its process are
- *       answered by what it read, those of other processes read their page, equal ones together
- *   N5  Postgres away: what Redis still keeps is shown, in force or not
- * Used by NewsHandlers and NewsPage; `warm` by whoever has stored articles.
+ * ArticleReading: reads a page from Redis first, and from Postgres on a miss, beyond the cached articles, or while Redis is down.
+ * Both stores have the same order and cursors, so that a reader may change stores from page to page (N1).
+ *   N3  Redis being down is not an error: a reader waits for it half a second at most, then Redis is skipped (OutageGate)
+ *   N4  however many readers miss at once, one process fills the cache, by one statement; other readers of that process are
+ *       answered from what it read, readers of other processes read their page, equal pages together
+ *   N5  while Postgres is down, the articles still in Redis are shown, also from expired lists
+ * Used by NewsHandlers and NewsPage; `warm` is for processes that store articles.
  */
 import type { RedisError } from "@eco2/core"
 import { OutageLog } from "@eco2/core/telemetry"
 import type { PostgresError } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Metric, Schema } from "effect"
 import { ArticleCache } from "./ArticleCache.ts"
-import type { Claim, Look } from "./ArticleCache.ts"
+import type { Claim, Lookup } from "./ArticleCache.ts"
 import { cut } from "./ArticlePage.ts"
 import type { Page, Query } from "./ArticlePage.ts"
 import { ArticleStore } from "./ArticleStore.ts"
 import type { Snapshot } from "./ArticleStore.ts"
-import * as AwayGate from "./AwayGate.ts"
+import * as OutageGate from "./OutageGate.ts"
 import { newsReads, newsWarms } from "../Metrics.ts"
-import * as SharedFlight from "./SharedFlight.ts"
+import * as SingleFlight from "./SingleFlight.ts"
 
-/** Neither store can answer. Asking again later is safe. */
+/** Neither store can answer. Retrying later is safe. */
 export class NewsUnavailable extends Schema.TaggedError<NewsUnavailable>()("NewsUnavailable", {
   reason: Schema.String
 }) {
@@ -33,9 +33,9 @@ export class NewsUnavailable extends Schema.TaggedError<NewsUnavailable>()("News
 export interface Reading {
   readonly page: Page
   readonly source: "redis" | "postgres"
-  /** Articles of the list in the cache; 0 where that is not known. */
+  /** Articles of the list in the cache; 0 if not known. */
   readonly total: number
-  /** Whole seconds the list is in force; 0 from Postgres. */
+  /** Whole seconds that the list is still current; 0 from Postgres. */
   readonly expiresIn: number
 }
 
@@ -43,14 +43,14 @@ export class ArticleReading extends Context.Service<
   ArticleReading,
   {
     readonly page: (query: Query) => Effect.Effect<Reading, NewsUnavailable>
-    /** Fills the cache with what Postgres has now, for whoever has stored articles; how many the list `all` holds. */
+    /** Fills the cache from Postgres after articles were stored; returns the length of the list `all`. */
     readonly warm: Effect.Effect<number, PostgresError.PostgresError | RedisError.RedisError>
   }
 >()("@eco2/news/store/ArticleReading") {}
 
-/** Those who missed wait for the cache to be written, so that nobody misses again; a Redis that hangs meanwhile does not hold them. */
+/** The longest that readers wait for the cache to be written after a miss, so that the next ones find it. */
 const writePatience = "2 seconds"
-/** A reader gives up rather than wait longer for Postgres. */
+/** The longest a reader waits for Postgres. */
 const storePatience = "8 seconds"
 
 const reads = {
@@ -64,7 +64,7 @@ const warms = (outcome: "warmed" | "older" | "failed") =>
 
 type Filling = Snapshot | Exclude<Claim, "mine">
 
-const fromCache = ({ expiresMillis, page, total }: Extract<Look, { _tag: "Hit" }>): Reading => ({
+const fromCache = ({ expiresMillis, page, total }: Extract<Lookup, { _tag: "Hit" }>): Reading => ({
   page,
   source: "redis",
   total,
@@ -79,14 +79,14 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
   Effect.gen(function* () {
     const store = yield* ArticleStore
     const cache = yield* ArticleCache
-    const gate = AwayGate.make()
+    const gate = OutageGate.make()
     const outage = OutageLog.make("the news cache cannot be filled", "the news cache is filled again")
-    const pages = yield* SharedFlight.make<Page, PostgresError.PostgresError>()
-    const fillings = yield* SharedFlight.make<Filling, PostgresError.PostgresError>()
+    const pages = yield* SingleFlight.make<Page, PostgresError.PostgresError>()
+    const fillings = yield* SingleFlight.make<Filling, PostgresError.PostgresError>()
 
     const isAway = (error: RedisError.RedisError) => error._tag === "RedisUnavailable"
-    /** Null: Redis is away. What it refuses for another reason is a miss. */
-    const look = (query: Query, stale: boolean): Effect.Effect<Look | null> =>
+    /** Null: Redis is down. An error of another kind counts as a miss. */
+    const look = (query: Query, stale: boolean): Effect.Effect<Lookup | null> =>
       gate
         .pass(cache.page(query, { stale }), isAway)
         .pipe(Effect.catch((error) => Effect.as(outage.failed(error), { _tag: "Miss" as const, asOf: "" })))
@@ -96,7 +96,7 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
         Effect.tap((warmed) => Effect.andThen(warms(warmed ? "warmed" : "older"), outage.over)),
         Effect.tapError((error) => Effect.andThen(warms("failed"), outage.failed(error)))
       )
-    /** What Postgres has, put into the cache; without it where another process is at it or has been, or Redis refuses. */
+    /** Caches Postgres's newest articles; does nothing if another process fills or has filled the cache, or if Redis refuses. */
     const fill = Effect.fnUntraced(function* (asOf: string): Effect.fn.Return<Filling, PostgresError.PostgresError> {
       const claim = yield* cache.claim(asOf).pipe(
         Effect.tapError(outage.failed),
@@ -128,7 +128,7 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
         ? yield* fromStore(query, total)
         : ({ page, source: "postgres", total, expiresIn: 0 } satisfies Reading)
     })
-    /** Postgres is away: what Redis still has. */
+    /** While Postgres is down: what Redis still has. */
     const stale = (query: Query, away: boolean, error: { readonly message: string }) =>
       Effect.flatMap(away ? Effect.succeed(null) : look(query, true), (found) =>
         found?._tag === "Hit"

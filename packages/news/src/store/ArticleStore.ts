@@ -1,13 +1,13 @@
 /**
- * ArticleStore: articles as Postgres has them, which is all of them. Saving may be repeated and happen in many processes at
- * once; an article is stored once, by whatever source, address and run it comes (D1, D2 of ArticleKeys):
- *   - an id that is there already: its texts are brought up to date, what it lacks is filled in; its place in the lists
- *     (published_at, id) and its category stay as first stored (N1)
- *   - another id whose page, or whose title within a day, is there already: the first id stays, for clients and caches know
- *     it; what the article lacks is filled in
- *   - two processes that store it at once meet at a unique index; who is refused looks again, and finds it
+ * ArticleStore: all articles, in Postgres. Saving is idempotent and may run in many processes at once; an article is stored
+ * once, whatever the source, address and run that found it (D1, D2 of ArticleKeys):
+ *   - the id exists: its texts are updated and missing fields filled in; its place in the lists (published_at, id) and its
+ *     category stay as first stored (N1)
+ *   - another id with the same page, or the same title within a day, exists: the first id stays, because clients and caches
+ *     know it; missing fields are filled in
+ *   - two processes store it at once: a unique index refuses one of them, which looks again and finds it
  *   - a deleted article stays deleted
- * Neighbours: ArticleCache (the newest of them, in Redis), ArticleReading (which of both answers).
+ * See also: ArticleCache (the newest articles, in Redis), ArticleReading (chooses between the two).
  */
 import { Migrations, Postgres, PostgresError, PostgresStatement } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Schedule, Schema } from "effect"
@@ -18,20 +18,20 @@ import { listLength, lists, newestFirst, pageOf } from "./ArticlePage.ts"
 import type { List, Loaded, Page, Query } from "./ArticlePage.ts"
 import { ArticleRow, columns, toArticle } from "./ArticleRow.ts"
 
-/** What the tables of this package are made by. */
+/** The migrations that create this package's tables. */
 export const migrations = Migrations.read("news", new URL("../migrations/", import.meta.url))
 
-/** What became of a batch. */
+/** The outcome of saving a batch. */
 export interface Saved {
-  /** Articles that were not there before. */
+  /** Articles that were new. */
   readonly saved: number
-  /** Articles that were there and are changed now. */
+  /** Articles that existed and were changed. */
   readonly changed: number
-  /** What Postgres would not take, for its own sake (too long for an index, bytes no text has). The others are stored. */
+  /** Articles that Postgres cannot store (too long for an index, bytes that no text has). The others are stored. */
   readonly refused: ReadonlyArray<{ readonly id: string; readonly reason: string }>
 }
 
-/** The newest of every list, read in one statement; `asOf`: Postgres's clock, unix milliseconds. */
+/** The newest articles of every list, read in one statement; `asOf`: Postgres's clock, unix milliseconds. */
 export interface Snapshot {
   readonly asOf: number
   readonly lists: ReadonlyMap<List, Loaded>
@@ -40,28 +40,28 @@ export interface Snapshot {
 export class ArticleStore extends Context.Service<
   ArticleStore,
   {
-    /** Stores articles, any number; the same may come twice. Fails where Postgres is away: nothing, or some of them, are stored then, and the same call may be made again. */
+    /** Stores any number of articles, duplicates included. If it fails, none or some are stored; retrying is safe. */
     readonly save: (articles: ReadonlyArray<Article>) => Effect.Effect<Saved, PostgresError.PostgresError>
-    /** The pictures articles have, by the URLs of their pages; those without one are left out. */
+    /** The pictures of articles, by the URLs of their pages; articles without one are left out. */
     readonly pictures: (
       urls: ReadonlyArray<string>
     ) => Effect.Effect<ReadonlyMap<string, string>, PostgresError.PostgresError>
-    /** Deletes an article for readers; false where there is none. Lists in the cache have it until they are written next. */
+    /** Hides an article from readers; false if there is none. Cached lists contain it until they are next written. */
     readonly remove: (id: string) => Effect.Effect<boolean, PostgresError.PostgresError>
     readonly page: (query: Query) => Effect.Effect<Page, PostgresError.PostgresError>
-    /** What the cache is filled with. */
+    /** The content of the cache. */
     readonly newest: Effect.Effect<Snapshot, PostgresError.PostgresError>
   }
 >()("@eco2/news/store/ArticleStore") {}
 
 const table = "info.news_articles"
-/** D2's day, either way. */
+/** D2's day, in either direction. */
 const within = (column: string) =>
   `${column} BETWEEN given.published_at - interval '1 day' AND given.published_at + interval '1 day'`
 const given = `jsonb_to_recordset($1::text::jsonb) AS given(place int, id text, url text, title text, snippet text, source text,
   source_name text, source_icon_url text, thumbnail_url text, video_url text, category text, keywords text[], ai_tag text,
   published_at timestamptz, page_key text, title_key text, title_body_key text)`
-/** The row an article is already stored as. In the order of how sure it is: its address, its page, its id, its title. */
+/** The row that an article is already stored as, by the surest match first: its address, its page, its id, its title. */
 const known = `SELECT id, title, snippet, keywords FROM (
     SELECT *, 0 AS rank FROM ${table} WHERE url = given.url
     UNION ALL SELECT *, 1 FROM ${table} WHERE page_key = given.page_key
@@ -72,13 +72,13 @@ const known = `SELECT id, title, snippet, keywords FROM (
   ) AS found ORDER BY rank, id LIMIT 1`
 const filled = ["source_name", "source_icon_url", "thumbnail_url", "video_url", "ai_tag"]
 const updated = [
-  // what they are is decided where the row is found: see `placed`
+  // `placed` decides them, where the row is found
   ...["title", "snippet", "keywords"].map((column) => ({ column, value: `EXCLUDED.${column}` })),
   ...filled.map((column) => ({ column, value: `COALESCE(held.${column}, EXCLUDED.${column})` }))
 ]
 const saveStatement = PostgresStatement.make({
   name: "news.save",
-  // one row an article: a statement cannot touch a row twice. Pages in order: two that save at once do not cross
+  // one row for each article: one statement cannot update a row twice. In page order, so that two saves do not deadlock
   text: `WITH placed AS (
       SELECT DISTINCT ON (COALESCE(held.id, given.id)) COALESCE(held.id, given.id) AS stored_id, given.*,
         CASE WHEN held.id <> given.id THEN held.title ELSE given.title END AS kept_title,
@@ -115,7 +115,7 @@ const removeStatement = PostgresStatement.make({
   row: Schema.Struct({ id: Schema.String })
 })
 
-/** A statement each, so that each has its index. $1 how many, $2 source, $3 only with a picture, then category, then place. */
+/** A statement for each case, so that each uses its index. $1 limit, $2 source, $3 only with a picture, then category, place. */
 const pageStatement = (ofCategory: boolean, after: boolean) => {
   const place = ofCategory ? 5 : 4
   const where = [
@@ -157,7 +157,7 @@ const newestStatement = PostgresStatement.make({
 })
 
 const once = new Set(["news_articles_url", "news_articles_page", "news_articles_title"])
-/** Another process has stored the same article meanwhile: the next try sees it. */
+/** Another process has stored the same article meanwhile; the next try finds it. */
 const isStoredMeanwhile = (error: PostgresError.PostgresError) =>
   error._tag === "PostgresRefused" && once.has(error.constraint ?? "")
 const again = Schedule.spaced("20 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))

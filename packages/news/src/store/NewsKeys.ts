@@ -1,9 +1,9 @@
-/** NewsKeys: the keys of the news, which share one slot, and what their table says of them. */
+/** NewsKeys: the keys of the news, which share one slot, and their entries in the table of keys. */
 import { Keys, KeyTable } from "@eco2/core/redis"
 
-/** What is cached shares this slot; the cache's scripts take it as KEYS[1]. */
+/** The prefix of all these keys, and their slot; the cache's scripts take it as KEYS[1]. */
 export const root = `${Keys.prefix}{news}`
-/** Beside the cache, each by a hash in hex: a page that was looked at in vain, a feed's version. */
+/** Keys beside the cache, by a hash in hex: a page without a picture (look), a feed's version. */
 export const look = (page: string) => `${root}:look:${page}`
 export const feed = (feed: string) => `${root}:feed:${feed}`
 

@@ -1,7 +1,7 @@
 /**
- * document: the news page as HTML, made on the server: complete without JavaScript, which only fetches the next page when the
- * reader comes near the end (news.js) and takes its cards out of the same document. Everything that came from elsewhere is
- * escaped; addresses are http(s), by Article.
+ * document: renders the news page as HTML on the server. It is complete without JavaScript; news.js only fetches the next page
+ * when the reader comes near the end, and takes its cards from the same document. Everything from outside is escaped; addresses
+ * are http(s), by Article.
  */
 import type { Article } from "../domain/Article.ts"
 import { lists } from "../store/ArticlePage.ts"
@@ -11,7 +11,7 @@ import type { Language } from "./texts.ts"
 
 export interface View {
   readonly language: Language
-  /** As the reader chose it; null where the browser's decides. */
+  /** The reader's choice; null if the browser's setting decides. */
   readonly chosen: Language | null
   readonly list: List
   readonly isFirst: boolean

@@ -1,7 +1,7 @@
 /**
- * news.js: the rest of the list as the reader comes to it: fetches the page that `More` leads to and takes the cards and the
- * next `More` out of it. Without this file the links do the same. Also: the language chosen on the main page holds here, and
- * pictures that cannot be had make way.
+ * news.js: loads the rest of the list when the reader comes near its end: fetches the page behind `More` and takes the cards and
+ * the next `More` from it. Without this file the links do the same. It also applies the language chosen on the main page, and
+ * hides pictures that cannot be loaded.
  */
 
 const STORAGE_KEY = "eco2.language"
@@ -12,7 +12,7 @@ const keptLanguage = () => {
   try {
     return localStorage.getItem(STORAGE_KEY)
   } catch {
-    // storage may be forbidden: then the address alone says it
+    // storage may be forbidden; then the address alone decides
     return null
   }
 }
@@ -61,10 +61,10 @@ const say = (text) => {
   if (announce !== null) announce.textContent = text
 }
 
-/** A server that hangs is given up. */
+/** How long a hanging server is waited for. */
 const patienceMillis = 15_000
 
-/** Puts the page behind `More` below what is there. @param {HTMLAnchorElement} more */
+/** Appends the page behind `More`. @param {HTMLAnchorElement} more */
 const load = async (more) => {
   if (loading || articles === null) return
   loading = true
@@ -86,7 +86,7 @@ const load = async (more) => {
     loading = false
     watch()
   } catch {
-    // nothing was added: the reader may press, which tries again
+    // nothing was added: pressing `More` tries again
     loading = false
     more.removeAttribute("aria-busy")
     more.textContent = more.dataset.failed ?? label

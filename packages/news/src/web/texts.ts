@@ -63,14 +63,14 @@ export const texts: Readonly<Record<Language, Texts>> = {
     opens: "opens in a new window",
     more: "More",
     loading: "Loading…",
-    loaded: "More articles are shown.",
+    loaded: "More articles are loaded.",
     failed: "More articles could not be loaded. Please try again.",
     end: "There are no more articles.",
     empty: "No articles have been collected yet. Please come back a little later.",
     unavailable: "The news is not available now. Please try again in a moment.",
     back: "Back to the start",
     badQuery: "Invalid address.",
-    note: "Articles belong to their publishers; a title leads to the original.",
+    note: "Articles are the property of their publishers. Each title links to the original.",
     docs: "API documentation",
     switchTo: "한국어"
   }

@@ -1,7 +1,7 @@
 /**
- * JobModel: what the transitions of a job must do, said once more and without Redis: plain data, one function a transition.
- * The state machine's test plays the same operations here and on a server and compares the two after every step.
- * Time is counted in ticks of a minute: what the test's own run takes is far less, so that the model's clock is exact.
+ * JobModel: the expected effects of a job's transitions, without Redis: plain data, one function for each transition. The state
+ * machine's test runs the same operations here and on a server, and compares the two after every step.
+ * Time is counted in ticks of a minute: the test itself takes far less, so the model's clock is exact.
  * Invariants by number: pipeline/JobStore.
  */
 
@@ -15,10 +15,10 @@ export interface Step {
   readonly image: boolean
 }
 
-/** What stands for a job in a mailbox. `name`: as Redis called it, known once it has been seen there. */
+/** A job's entry in a mailbox. `name`: its id in Redis, known once it has been seen there. */
 export interface Entry {
   readonly job: string
-  /** The consumer it was delivered to last; null: nobody has read it. */
+  /** The consumer that it was last delivered to; null: not delivered. */
   holder: string | null
   name: string
 }
@@ -50,7 +50,7 @@ export interface Job {
   readonly created: number
   state: State
   at: string
-  /** Where `cur` stands, and what it is; null: no entry stands for the job. */
+  /** The job's current entry and its mailbox; null: the job has none. */
   cur: { readonly mailbox: string; readonly entry: Entry } | null
   by: string
   last: string
@@ -61,13 +61,13 @@ export interface Job {
   run: number
   progress: number
   cause: string
-  /** `stage:run` whose start was told. */
+  /** `stage:run` whose start was reported. */
   started: string
   admitted: boolean
   deadline: number
-  /** Retry or next round, while delayed or parked; answered again to a repeat. */
+  /** The time of the retry or next round, while delayed or parked; a repeat gets it again. */
   due: number
-  /** Mailbox the job comes back to from lane or timer. */
+  /** The mailbox that the job returns to from lane or timer. */
   home: string
   arrived: number
   began: number
@@ -78,7 +78,7 @@ export interface Job {
   readonly outputs: Map<string, { readonly output: string; readonly work: number }>
   image: string
   history: Array<Event>
-  /** What expires once it is over. */
+  /** What expires after the end. */
   expiry: "none" | "ttl" | "letter"
 }
 
@@ -101,7 +101,7 @@ export interface World {
   readonly letters: Map<string, Array<Letter>>
   /** Job ids a user, in order of submit. */
   readonly lanes: Map<string, Array<string>>
-  /** Bodies of messages told by commits, in order. */
+  /** Bodies of messages that commits sent, in order. */
   readonly told: Array<string>
 }
 
@@ -121,7 +121,7 @@ export interface Claim {
   readonly stage: string
   /** The stage's own mailbox. */
   readonly home: string
-  /** Where the entry stands. */
+  /** The entry's mailbox. */
   readonly mailbox: string
   readonly entry: Entry
   readonly token: string
@@ -133,13 +133,13 @@ export interface Claim {
 export const admittedOf = (world: World, owner: string) =>
   [...world.jobs.values()].filter((job) => job.owner === owner && job.admitted && !isOver(job.state)).length
 export const inLanes = (world: World) => [...world.lanes.values()].reduce((sum, lane) => sum + lane.length, 0)
-/** When a timer must look at an open job. */
+/** The time of an open job's timer. */
 export const timerOf = (job: Job) =>
   job.state === "delayed" || job.state === "parked" ? Math.min(job.due, job.deadline) : job.deadline
 
 // ---- parts of transitions
 
-/** Places in a history that are not kept for the events that open and end a run. */
+/** The history's capacity except for events that open and end a run. */
 const places = 199
 
 const tell = (
@@ -202,19 +202,19 @@ const finish = (world: World, job: Job, state: "done" | "failed" | "cancelled", 
   else if (admitted) admit(world, owner)
 }
 
-/** Whether this claim is still what the job stands for: the fence of a success. */
+/** Whether this claim is still the job's current one: the fence of a success. */
 const stands = (job: Job, claim: Claim) =>
   !isOver(job.state) && job.at === claim.stage && job.cur?.entry === claim.entry
 const settled = (claim: Claim) => claim.token
 
-// ---- transitions; each answers what the caller must be told
+// ---- transitions; each returns the reply to the caller
 
 export interface Submission {
   readonly id: string
   readonly owner: string
   readonly body: string
   readonly plan: ReadonlyArray<Step>
-  /** An image's bytes, "" for a job without one, null for an upload that is not there (any more). */
+  /** An image's bytes, "" for a job without one, null for an upload that is gone. */
   readonly image: string | null
 }
 
@@ -256,7 +256,7 @@ export const read = (world: World, mailbox: string, consumer: string, most: numb
   return read
 }
 
-/** Hands up to `free` entries of a dead consumer to another. */
+/** Moves up to `free` entries of a dead consumer to another. */
 export const reap = (world: World, mailbox: string, dead: string, heir: string, free: number) => {
   const held = world.mailboxes.get(mailbox)!.filter(({ holder }) => holder === dead)
   const taken = held.slice(0, free)
@@ -270,7 +270,7 @@ export const begin = (world: World, claim: Claim, maxDeliveries: number): Begun 
   const job = world.jobs.get(claim.job)
   const entries = world.mailboxes.get(claim.mailbox)!
   if (job === undefined) {
-    // an entry long gone tells nothing; one that stands for a job that is not there is worth a letter
+    // an entry long gone is ignored; an entry of a missing job is worth a letter
     if (!drop(entries, claim.entry)) return "dropped moved"
     world.letters.get(claim.mailbox)!.push({
       ...{ job: claim.job, stage: claim.stage, cause: "JobGone", attempts: 0, run: 0, name: "" },
@@ -280,7 +280,7 @@ export const begin = (world: World, claim: Claim, maxDeliveries: number): Begun 
   }
   if (isOver(job.state)) return "dropped over"
   if (job.cur?.entry !== claim.entry) return "dropped moved"
-  // whoever lost the entry does not take the job from its present holder
+  // a process that lost the entry does not take the job from its present holder
   const holder = claim.token.slice(0, claim.token.indexOf(":"))
   if (job.by !== "" && job.by !== claim.token && claim.entry.holder !== holder) return "dropped moved"
   if (job.at !== claim.stage) {
@@ -308,7 +308,7 @@ export const begin = (world: World, claim: Claim, maxDeliveries: number): Begun 
 
 export interface Result {
   readonly output: string
-  /** Token to keep the job with, "" to hand it off. */
+  /** The token to keep the job with, "" to hand it off. */
   readonly keep: string
   readonly tell: string
 }
@@ -323,7 +323,7 @@ export const commit = (world: World, claim: Claim, { keep, output, tell: message
     return next === undefined ? "ended" : keep !== "" && job.by === keep ? "kept" : "committed"
   }
   if (step === undefined || !stands(job, claim)) return "lost"
-  // a job begun ten times or more may have no room for what keeping tells
+  // a job begun ten times or more may have no room for the events of keeping
   const kept = keep !== "" && next !== undefined && job.by === claim.token && job.tries < 10
   job.outputs.set(step.name, { output, work: world.now - job.began })
   job.last = settled(claim)
@@ -358,11 +358,11 @@ export const commit = (world: World, claim: Claim, { keep, output, tell: message
 export interface Delay {
   readonly ticks: number
   readonly giveBack: boolean
-  /** "" tells viewers nothing. */
+  /** "" sends viewers nothing. */
   readonly cause: string
 }
 
-/** Viewers are told a cause once, until another one or a success comes between. */
+/** A cause is sent to viewers once, until another cause or a success comes between. */
 const tellRetry = (world: World, job: Job, cause: string) => {
   const reason = `${job.at}:${cause}`
   if (job.cause !== reason) tell(world, job, job.at, "retrying", job.progress, { code: cause, next: job.due })
@@ -435,7 +435,7 @@ export const cancel = (world: World, id: string): string => {
   return "cancelled"
 }
 
-/** One parked before has its letter already, unless it was discarded. */
+/** A job parked before has its letter already, unless it was discarded. */
 const leaveDeadlineLetter = (world: World, job: Job) => {
   const { mailbox } = job.plan.find(({ name }) => name === job.at)!
   const letter: Letter = {
@@ -446,7 +446,7 @@ const leaveDeadlineLetter = (world: World, job: Job) => {
   job.letter = { mailbox, letter }
 }
 
-/** Serves timers; `order`: the due jobs, in the order they stand in Redis. Answers how many failed at their deadline. */
+/** Serves timers; `order`: the due jobs, in Redis's order. Returns how many failed at their deadline. */
 export const promote = (world: World, order: ReadonlyArray<string>): number => {
   let expired = 0
   for (const id of order) {
@@ -487,13 +487,13 @@ export const redrive = (world: World, id: string): string => {
   return "redriven"
 }
 
-/** The job has had many tries, and its history tells of them. */
+/** Gives the job a long history, with many attempts. */
 export const giveLongPast = (world: World, job: Job, events: number) => {
   for (let i = 0; i < events; i++) tell(world, job, job.at, "retrying", job.progress, { code: "Busy", next: world.now })
   job.tries += 100
 }
 
-/** A letter is thrown away; its job knows it by name only. */
+/** Discards a letter; its job keeps only its name. */
 export const discard = (world: World, mailbox: string, letter: Letter) => {
   drop(world.letters.get(mailbox)!, letter)
 }

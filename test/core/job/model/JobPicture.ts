@@ -1,6 +1,6 @@
 /**
- * JobPicture: one partition of a server and one world of the model as the same flat list of facts, so that a difference is
- * a line to read. Also what must hold of the server whatever the model says: the invariants that one look can tell.
+ * JobPicture: a server's partition and the model's world as the same flat list of facts, so that a difference is one readable
+ * line. Also checks the invariants that hold on the server whatever the model says, and that one look can check.
  */
 import { Effect, Schema } from "effect"
 import type { Keys } from "@eco2/core/redis"
@@ -72,7 +72,7 @@ export interface SeenJob {
   readonly image: string
 }
 
-/** A partition as it was at one moment. */
+/** A partition at one moment. */
 export interface Seen {
   readonly mailboxes: ReadonlyMap<string, ReadonlyArray<{ readonly name: string; readonly job: string }>>
   readonly holders: ReadonlyMap<string, ReadonlyMap<string, string>>
@@ -88,7 +88,7 @@ export interface Seen {
   readonly told: Flat
 }
 
-/** What has been read of each job's history and of the live stream, from the first look on. */
+/** What has been read of each job's history and of the live stream, since the first look. */
 export class Camera {
   readonly process: Process<Services>
   readonly sha: string
@@ -98,7 +98,7 @@ export class Camera {
   private readonly histories = new Map<string, { readonly texts: Array<string>; readonly events: Array<ToldEvent> }>()
   private readonly live = new Map<string, Array<string>>()
   private cursor = "-"
-  /** J4: what the live stream told otherwise than the history. */
+  /** J4: where the live stream differs from the history. */
   readonly discord: Array<string> = []
 
   constructor(process: Process<Services>, sha: string, partition: Keys.Partition, owners: Flat, mailboxes: Flat) {
@@ -111,7 +111,7 @@ export class Camera {
 
   static readonly load = (process: Process<Services>) => Effect.map(process.send("SCRIPT", "LOAD", lookLua), String)
 
-  /** The job's keys are gone: another job of the same id starts anew. */
+  /** The job's keys are gone: a new job may use its id. */
   forget(id: string) {
     this.histories.delete(id)
     this.live.delete(id)
@@ -179,7 +179,7 @@ export class Camera {
             this.discord.push(`${id} has ${known.texts.length} events, live were ${live.length}`)
           }
           const fields = expand(record(hash))
-          // until something happens to a job its `queued` is told by the fence alone
+          // until a job's first event, only its fence contains `queued`
           const queued = {
             ts: Number(fields.created) / 1000,
             stage: "queued",
@@ -204,7 +204,7 @@ export class Camera {
 
 // ---- the same facts of both
 
-/** What is known of a subject, one line a fact, in the same order on both sides. */
+/** The facts about a subject, one line each, in the same order on both sides. */
 export type Facts = Map<string, ReadonlyArray<string>>
 
 const expiryOf = ([hash, events, image]: readonly [number, number, number], hasImage: boolean) =>
@@ -212,7 +212,7 @@ const expiryOf = ([hash, events, image]: readonly [number, number, number], hasI
     .map((ttl) => (ttl < 0 ? "none" : ttl > 2 * 3_600_000 ? "letter" : "ttl"))
     .join(" ")
 
-/** Entries and letters get the names Redis gave them, in order. */
+/** Gives entries and letters their Redis names, in order. */
 export const bind = (world: Model.World, seen: Seen) => {
   for (const [mailbox, entries] of world.mailboxes) {
     for (const [i, entry] of entries.entries()) {
@@ -235,11 +235,11 @@ const lineOf = <A extends Model.Event | ToldEvent>(event: A, make: (event: A) =>
 const lineOfModel = ({ progress, retry, stage, status, tick }: Model.Event) =>
   `${tick} ${stage}/${status} ${progress}${retry === null ? "" : ` ${retry.code} next ${retry.next}`}`
 
-/** What the present stage was put off for; of an earlier stage or a job that is done it matters no more. */
+/** Why the present stage was deferred; for an earlier stage or a done job it does not matter any more. */
 const causeOf = (state: string, at: string, cause: string) =>
   state !== "done" && cause.startsWith(`${at}:`) ? cause : ""
 
-/** Of jobs, those `looked` at. */
+/** The facts of the jobs in `looked`. */
 export const factsOfModel = (world: Model.World, looked: ReadonlyArray<string>): Facts => {
   const facts: Facts = new Map()
   for (const [mailbox, entries] of world.mailboxes) {
@@ -301,7 +301,7 @@ export const factsOfModel = (world: Model.World, looked: ReadonlyArray<string>):
   return facts
 }
 
-/** `start`: Redis's clock when the model's stood at 0, epoch milliseconds. */
+/** `start`: Redis's clock when the model's was 0, epoch milliseconds. */
 export const factsOfRedis = (seen: Seen, start: number): Facts => {
   const facts: Facts = new Map()
   const tick = (millis: string | number | undefined) => Math.floor((Number(millis) - start) / tickMillis)
@@ -405,7 +405,7 @@ export const violations = (seen: Seen): ReadonlyArray<string> => {
   for (const [id, { hash, history, ttl }] of seen.jobs) {
     const over = hash.state === "done" || hash.state === "failed" || hash.state === "cancelled"
     const entries = entriesOf.get(id) ?? []
-    // J1: one terminal event a run, last of its run; over is over, open is in exactly one place
+    // J1: one terminal event a run, its last; an ended job is nowhere, an open one in exactly one place
     const runs: Array<Array<ToldEvent>> = []
     for (const event of history) {
       if (event.stage === "queued") runs.push([])
@@ -430,14 +430,14 @@ export const violations = (seen: Seen): ReadonlyArray<string> => {
     if (!over && timers.get(id)! > Number(hash.deadline)) wrong.push(`J1 ${id} is looked at after its deadline`)
     if (onTimer && timers.get(id)! > Number(hash.due)) wrong.push(`J1 ${id} is looked at after it is due`)
     if (over !== ttl[0] > 0 || over !== ttl[1] > 0) wrong.push(`J1 ${id} (${hash.state}) expires in ${ttl.join(" ")}`)
-    // J2, J3: checkpoints are a beginning of the plan, and the stage due is the first without one
+    // J2, J3: the checkpoints are a prefix of the plan, and the due stage is the first without one
     const plan = planOf(hash)
     const committed = plan.filter((stage) => hash[`o:${stage}`] !== undefined)
     if (hash.state !== "done" && hash.at !== plan[committed.length]) {
       wrong.push(`J2 ${id} stands at ${hash.at}, committed are ${committed.join(" ")}`)
     }
     const completed = history.filter(({ stage, status }) => status === "completed" && stage !== "done")
-    // a full history tells of beginnings and ends only
+    // a full history has the beginnings and ends only
     if (history.length < 199 && completed.map(({ stage }) => stage).join(" ") !== committed.join(" ")) {
       wrong.push(`J3 ${id} told of ${completed.map(({ stage }) => stage).join(" ")}, recorded ${committed.join(" ")}`)
     }

@@ -1,8 +1,8 @@
 /**
- * JobPlay: random histories of a partition. A case is a seed and a list of moves; a move means something in whatever state
- * it finds things (which worker, which entry, which of the calls sent so far), so that any part of the list can be played
- * again: that is how a failing case is made small. Several workers and users take part: they read, begin (again, with the
- * same token, with another), settle (again, late, after others), die and are inherited from.
+ * JobPlay: random histories of a partition. A case is a seed and a list of moves. A move is valid in every state (it chooses among
+ * the workers, entries and calls there are), so any part of the list can be replayed; that is how a failing case is shrunk.
+ * Several workers and users take part: they read, begin (again, with the same token, with another), settle (again, late, after
+ * others), die, and are taken over from.
  */
 import { Context, Duration, Effect, Layer, Scope } from "effect"
 import { randomUUID } from "node:crypto"
@@ -54,7 +54,7 @@ const kinds = {
   crash: 2
 } as const
 type Kind = keyof typeof kinds
-/** What to do, and numbers to choose by. */
+/** The kind of operation, and numbers to choose by. */
 export interface Move {
   readonly kind: Exclude<Kind, "work" | "crash">
   readonly pick: readonly [number, number, number, number]
@@ -73,13 +73,13 @@ export const movesOf = (seed: number): ReadonlyArray<Move> => {
     let n = roll(total)
     const kind = names.find((name) => (n -= kinds[name]) < 0)!
     if (kind === "work") {
-      // one entry from the mailbox to what comes of it
+      // one entry from the mailbox to its outcome
       const result = (["commit", "commit", "keep", "keep", "defer", "bury", "begin"] as const)[roll(7)]!
       for (const step of ["read", "begin", result] as const) {
         moves.push({ kind: step, pick: [0, roll(64), roll(64), roll(64)] })
       }
     } else if (kind === "crash") {
-      // the same entry begun again and again: its processes die
+      // the same entry is begun again and again, because its processes die
       for (let i = 0; i < 5; i++) moves.push({ kind: "begin", pick: [0, 1, 1, 0] })
     } else if (kind === "past") {
       // a full history, and then another run
@@ -111,7 +111,7 @@ const maxDeliveries = 5
 const deadlineTicks = 30
 const pauseTicks = 4
 
-/** An entry that somebody has read. */
+/** An entry that a worker has read. */
 interface Held {
   readonly mailbox: string
   readonly stage: string
@@ -120,7 +120,7 @@ interface Held {
   readonly tokens: Array<string>
   dropped: boolean
 }
-/** A begin that was answered, and the one result its holder sends, however often. */
+/** A begin with its answer, and the one result that its holder sends, however often. */
 interface Claim {
   readonly claim: Model.Claim
   settle: ((store: JobStore.JobStore["Service"]) => Settling) | null
@@ -138,10 +138,10 @@ export interface Failure {
 }
 export interface Tally {
   steps: number
-  /** How often each operation was answered how. */
+  /** How often each operation got which answer. */
   readonly answers: Map<string, number>
 }
-/** What all cases share: a server, and a way to its scripts at any clock. */
+/** What all cases share: a server, and its scripts at any clock. */
 export interface Stage {
   readonly process: Process<Services>
   readonly sha: string
@@ -155,7 +155,7 @@ interface Transitions {
   readonly lease: Lease.Lease["Service"]
 }
 
-/** Scripts take the clock's offset and the limits from their configuration: one set of services for each that occurs. */
+/** Clock offset and limits are in the scripts' configuration: one set of services for each combination in use. */
 export const stageOn = Effect.fnUntraced(function* (process: Process<Services>) {
   const { partitions } = yield* process.run(Keyspace)
   const scope = yield* Scope.Scope
@@ -200,7 +200,7 @@ export const stageOn = Effect.fnUntraced(function* (process: Process<Services>) 
   } satisfies Stage
 })
 
-/** Ids that landed in other partitions than the one they were made for. */
+/** Ids made so far that belong to other partitions than the wanted one. */
 const spare = new Map<number, Array<Job.JobId>>()
 const freshId = (partition: Keys.Partition, partitions: number): Job.JobId => {
   for (;;) {
@@ -212,7 +212,7 @@ const freshId = (partition: Keys.Partition, partitions: number): Job.JobId => {
   }
 }
 
-/** Two users of a partition, and a text that lands there. */
+/** Two user ids that belong to a partition. */
 const ownersOf = (partition: Keys.Partition, partitions: number): ReadonlyArray<string> => {
   const found: Array<string> = []
   for (let n = 0; found.length < 2; n++) {
@@ -229,7 +229,7 @@ class Wrong extends Error {
   }
 }
 
-/** Plays one case in a partition of its own and compares after every move; null: nothing was wrong. */
+/** Plays one case in a partition of its own and compares after every move; null: no difference. */
 export const play = Effect.fnUntraced(function* (
   { partitions, process, sha, tally, transitions }: Stage,
   partition: Keys.Partition,
@@ -267,7 +267,7 @@ export const play = Effect.fnUntraced(function* (
   const label = (id: string) => `j${ids.indexOf(id)}`
   const short = (text: string) => ids.reduce((out, id) => out.replaceAll(id, label(id)), text)
 
-  /** One operation, here and there: the answers must be the same. */
+  /** One operation on both sides: the answers must be equal. */
   const both = Effect.fnUntraced(function* (what: string, real: Effect.Effect<string>, model: () => string) {
     operations.push(what)
     const answer = yield* real
@@ -282,7 +282,7 @@ export const play = Effect.fnUntraced(function* (
     return answer
   })
 
-  /** Mostly the newest, now and then any. */
+  /** Usually the newest, sometimes any. */
   const choose = <A>(list: ReadonlyArray<A>, by: number, any: number): A | undefined =>
     list.length === 0
       ? undefined
@@ -290,7 +290,7 @@ export const play = Effect.fnUntraced(function* (
         ? list[by % list.length]
         : list[list.length - 1 - (by % Math.min(3, list.length))]
 
-  /** Begins of a job since a result of it counted, by whatever holder. */
+  /** Begins of a job since one of its results counted, by any holder. */
   const unsettled = new Map<string, number>()
 
   const begin = Effect.fnUntraced(function* (chosen: ReadonlyArray<readonly [Held, string]>) {
@@ -691,7 +691,7 @@ export const play = Effect.fnUntraced(function* (
   const settledBefore = new Set<string>()
   const isDone = (id: string) => Model.isOver(world.jobs.get(id)?.state ?? "done")
   const compare = Effect.fnUntraced(function* (everything = false) {
-    // jobs that were over at the last look are looked at every few steps only
+    // jobs that had ended at the last look are looked at in every sixth step
     const all = everything || looks++ % 6 === 5
     const looked = all ? ids : ids.filter((id) => !isDone(id) || !settledBefore.has(id))
     seen = yield* camera.look(looked)
@@ -714,7 +714,7 @@ export const play = Effect.fnUntraced(function* (
     if (wrong.length > 0) throw new Wrong(wrong)
   })
 
-  /** Healthy workers and time bring every job to its end, by work and not by deadline (J1). */
+  /** Healthy workers and time bring every job to its end, by work and not by the deadline (J1). */
   const settleAll = Effect.gen(function* () {
     operations.push("from here on all goes well")
     for (let round = 0; round < 30 && jobs().some(({ state }) => !Model.isOver(state)); round++) {
@@ -805,7 +805,7 @@ const wordOf = (begun: JobStore.BeginReply): string => {
   }
 }
 
-/** Leaves moves out, many at once and then one by one, as long as the case still fails. */
+/** Removes moves, many at once and then one by one, as long as the case still fails. */
 export const shrink = Effect.fnUntraced(function* (
   stage: Stage,
   partition: Keys.Partition,

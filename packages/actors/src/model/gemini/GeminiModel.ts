@@ -1,7 +1,7 @@
 /**
- * GeminiModel: the ports over Google's Gemini API. It takes pictures as bytes only: one given by its address is fetched before
- * the call (GuardedModels, Pictures). The client library is loaded only when this adapter is made.
- * What the API documents: https://ai.google.dev/api/generate-content
+ * GeminiModel: the ports over Google's Gemini API. It takes images as bytes only; a picture given by its address is fetched
+ * before the call (GuardedModels, Pictures). The client library is loaded only when this adapter is made.
+ * API reference: https://ai.google.dev/api/generate-content
  */
 import { RetryAfter } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
@@ -11,7 +11,7 @@ import * as HttpFailure from "../HttpFailure.ts"
 import { ImageUnusable, ModelOutputInvalid, ModelRefused, ModelUnauthorized } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
-import { fetchOnce } from "../SentOnce.ts"
+import { fetchOnce } from "../FetchOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import type { Image } from "../VisionModel.ts"
 import * as RetryDelay from "./RetryDelay.ts"
@@ -25,7 +25,7 @@ export interface GeminiSettings {
   readonly timeout: Duration.Duration
 }
 
-/** What is read of a response. Candidates after the first are not asked for. */
+/** The fields read from a response. Candidates after the first are not requested. */
 const ResponseBody = Schema.Struct({
   candidates: Schema.optional(
     Schema.Array(
@@ -54,7 +54,7 @@ const ResponseBody = Schema.Struct({
 })
 type ResponseBody = typeof ResponseBody.Type
 
-/** The error body the client library hands over as text. */
+/** The error body, which the client library passes on as text. */
 const ErrorBody = Schema.fromJsonString(
   Schema.Struct({
     error: Schema.Struct({
@@ -70,7 +70,7 @@ const ErrorBody = Schema.fromJsonString(
 )
 const readErrorBody = Schema.decodeUnknownOption(ErrorBody)
 
-/** Reasons by which the API says that it will not show what the model wrote. */
+/** Finish reasons that mean that the API withholds the model's output. */
 const blocked = new Set([
   "SAFETY",
   "RECITATION",
@@ -95,9 +95,9 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
   const key = Redacted.value(apiKey)
   const client = new genai.GoogleGenAI({
     apiKey: key,
-    // said outright, as the library would else ask the environment
+    // set explicitly, because the library would otherwise read the environment
     vertexai: false,
-    // no retryOptions: retries have one owner, the stage's policy; no timeout: the deadline is StructuredProvider's
+    // no retryOptions: only the stage's policy retries; no timeout: StructuredProvider has the deadline
     httpOptions: { baseUrl, apiVersion: "v1beta" }
   })
 
@@ -112,7 +112,7 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
     const error = body._tag === "Some" ? body.value.error : undefined
     const details = error?.details ?? []
     const words = error?.message ?? ""
-    // a wrong key and an account that may not call are reported as wrong requests
+    // the API reports a wrong key and an account without access as bad requests
     if (
       response.status === 400 &&
       (error?.status === "FAILED_PRECONDITION" || details.some(({ reason }) => reason?.startsWith("API_KEY_") === true))
@@ -122,7 +122,7 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
         message: `gemini does not accept the key for ${question.model} (HTTP 400)`
       })
     }
-    // there is no code for a bad picture, only a sentence
+    // the API has no code for a bad image, only a sentence
     if (response.status === 400 && question.image !== null && /\b(image|mime ?type)\b/i.test(words)) {
       return new ImageUnusable({ ...call, message: "gemini cannot read the picture (HTTP 400)" })
     }
@@ -173,7 +173,7 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
   const ask = Effect.fnUntraced(function* (question: StructuredProvider.Question) {
     const { image, model, schema } = question
     const picture = image === null ? null : yield* inlinePart(model, image)
-    // the library's errors carry no headers, so the response is seen on its way in
+    // the library's errors carry no headers, so the response is read here first
     let response: Response | undefined
     const seeing: typeof fetch = async (input, init) => (response = await fetchOnce(input, init))
     const body = yield* Effect.tryPromise({

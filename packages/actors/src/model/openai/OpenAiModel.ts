@@ -1,7 +1,7 @@
 /**
- * OpenAiModel: the ports over OpenAI's Responses API, or a server that speaks it. Takes pictures by URL (the provider
- * fetches them) and as bytes. The client library is loaded only when this adapter is made.
- * What the API documents: https://platform.openai.com/docs/api-reference/responses
+ * OpenAiModel: the ports over OpenAI's Responses API, or a server that speaks it. Takes images as bytes and as URLs, which the
+ * provider fetches. The client library is loaded only when this adapter is made.
+ * API reference: https://platform.openai.com/docs/api-reference/responses
  */
 import { RetryAfter } from "@eco2/core/net"
 import { Clock, Duration, Effect, Redacted, Schema } from "effect"
@@ -19,7 +19,7 @@ import {
 } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
-import { fetchOnce } from "../SentOnce.ts"
+import { fetchOnce } from "../FetchOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import type { Image } from "../VisionModel.ts"
 
@@ -32,7 +32,7 @@ export interface OpenAiSettings {
   readonly timeout: Duration.Duration
 }
 
-/** What is read of a response; reasoning and other output items pass unread. */
+/** The fields read from a response; reasoning and other output items are ignored. */
 const ResponseBody = Schema.Struct({
   status: Schema.optional(Schema.NullOr(Schema.String)),
   error: Schema.optional(Schema.NullOr(Schema.Struct({ code: Schema.String, message: Schema.String }))),
@@ -57,7 +57,7 @@ const ResponseBody = Schema.Struct({
 })
 type ResponseBody = typeof ResponseBody.Type
 
-/** Codes by which the API says that the picture is at fault. */
+/** Error codes that mean that the API cannot use the image. */
 const unusableImage =
   /^(invalid_image(_format|_url|_mode)?|invalid_base64_image|image_(too_large|too_small|parse_error|file_too_large|file_not_found)|unsupported_image(_media_type)?|empty_image_file|failed_to_download_image)$/
 
@@ -72,12 +72,12 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
   const client = new openai.OpenAI({
     apiKey: key,
     baseURL: baseUrl,
-    // retries have one owner, the stage's policy
+    // only the stage's policy retries
     maxRetries: 0,
     fetch: fetchOnce,
-    // a backstop; the deadline itself is StructuredProvider's
+    // a backstop; StructuredProvider has the deadline
     timeout: Math.ceil(Duration.toMillis(timeout)) + 5000,
-    // nothing is taken from the environment behind our back, and nothing logged: bodies hold pictures
+    // the library must read nothing from the environment and log nothing, because bodies contain images
     organization: null,
     project: null,
     logLevel: "off"
@@ -154,7 +154,7 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
         client.responses.create(
           {
             model,
-            // photos of people's homes are not left with the provider
+            // photos of people's homes are not stored at the provider
             store: false,
             instructions: question.instructions,
             input: [

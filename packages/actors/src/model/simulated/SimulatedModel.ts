@@ -1,8 +1,8 @@
 /**
- * SimulatedModel: the ports without a model. For trying the service out, for load tests and for demonstrations: it
- * asks nobody, costs nothing, and says in every answer that it is simulated.
- * Deterministic: the same picture and question give the same classification and answer, in every process. Only
- * failures are drawn, from Effect's Random, so that a seed fixes them too.
+ * SimulatedModel: the ports without a model, for trials, load tests and demonstrations: it calls no provider, costs nothing,
+ * and says in every answer that it is simulated.
+ * Deterministic: the same image and question give the same classification and answer in every process. Only failures are
+ * random, drawn from Effect's Random, so that a seed fixes them too.
  */
 import { createHash } from "node:crypto"
 import { Duration, Effect, Random } from "effect"
@@ -70,7 +70,7 @@ const usageOf = (model: string): Usage => ({ provider, model, simulated: true, i
 
 const quoted = (text: string) => `“${Array.from(text.trim()).slice(0, 80).join("")}”`
 
-/** A sequence of whole numbers below `bound`, fixed by picture and question. */
+/** A sequence of whole numbers below `bound`, determined by image and question. */
 type Draw = (bound: number) => number
 
 const drawsOf = (image: Image, userInput: string): Draw => {
@@ -95,7 +95,7 @@ const pick = <A>(draw: Draw, values: ReadonlyArray<A>): A => {
 
 const otherMajors = majorCategories.filter((major) => major !== RECYCLABLE && major !== UNCLASSIFIED)
 
-/** Of 100 pictures about 77 show a recyclable, 20 something else, 3 nothing that can be told. */
+/** Of 100 images about 77 show a recyclable, 20 something else, and 3 nothing that can be recognised. */
 const classificationBy = (draw: Draw): Classification => {
   const share = draw(100)
   if (share >= 97) return { major_category: UNCLASSIFIED, middle_category: "", minor_category: null }

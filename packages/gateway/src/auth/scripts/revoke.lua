@@ -1,8 +1,8 @@
 -- packages/gateway/src/auth/scripts/revoke.lua
--- Notes that a token is revoked. A script, because a full Redis would refuse a SET by itself: DEL is never refused, and what
--- follows it in a script passes. Twice is as once.
+-- Stores that a token is revoked. A script that begins with DEL, because a full Redis refuses a SET but never a DEL, and after
+-- a script's first write it refuses nothing. Idempotent.
 -- KEYS[1]  string  blacklist:<jti>
--- ARGV[1]  text    `<seconds since 1970 at which it may be forgotten> <what was said of it, JSON>`
+-- ARGV[1]  text    `<epoch seconds from which it may be dropped> <the revocation, JSON>`
 -- ARGV[2]  int     the same time in milliseconds
 -- reply    "OK"
 -- cost     O(1)

@@ -1,17 +1,17 @@
 -- packages/news/src/store/scripts/page.lua
--- Reads one page of a list. One script, so that the list and its articles are of one writing (warm.lua).
+-- Reads one page of a list. One script, so that the list and its articles are from the same write (warm.lua).
 -- KEYS[1]  prefix  {news}; keys are built from it: :state (hash), :list:<list> (zset), :article:<id> (string)
 -- ARGV[1]  int     added to the server's clock, milliseconds
 -- ARGV[2]  text    the list
 -- ARGV[3]  int     articles of a page
--- ARGV[4]  text    only of this source; "" any
+-- ARGV[4]  text    only this source; "" any
 -- ARGV[5]  text    "1": only with a picture
--- ARGV[6]  text    "1": also what is no longer in force
--- ARGV[7]  int     published ms of the article before the page; "" from the newest
+-- ARGV[6]  text    "1": also from an expired list
+-- ARGV[7]  int     published ms of the article before the page; "" to start at the newest
 -- ARGV[8]  text    its id
--- reply    {"hit", articles of the list, ms in force, "1" where there is more, cursor of the last, JSON of each …}
---          {"short", articles of the list, ms in force}: the page reaches beyond the list, and the list is not all there is
---          {"miss", as of when}: nothing in force, or something is missing; "" where there is nothing at all
+-- reply    {"hit", articles of the list, ms until it expires, "1" if more follow, cursor of the last, JSON of each …}
+--          {"short", articles of the list, ms until it expires}: the page reaches beyond the cached part of the list
+--          {"miss", as_of}: no current list, or something is missing; "" if there is nothing at all
 -- cost     O(log list + looked at), at most the list's length; all keys share the hash tag {news}; writes nothing
 local root, wanted_source, wanted_image = KEYS[1], ARGV[4], ARGV[5] == "1"
 local limit = tonumber(ARGV[3])
@@ -29,7 +29,7 @@ local total, complete = string.match(state[2], "^(%d+) (%d)$")
 local list = root .. ":list:" .. ARGV[2]
 if redis.call("ZCARD", list) ~= tonumber(total) then return miss end
 
--- by bytes: the language's own < follows the server's locale
+-- by bytes: Lua's own < follows the server's locale
 local function before(one, other)
   for i = 1, math.min(#one, #other) do
     local a, b = string.byte(one, i), string.byte(other, i)

@@ -1,10 +1,10 @@
 -- packages/news/src/store/scripts/warm.lua
--- Puts the newest articles and all lists in place of those that were there. One script, so that a reader sees the lists all
--- old or all new, and none without its articles.
+-- Replaces all lists and the newest articles. One script, so that a reader sees the lists all old or all new, and none without
+-- its articles.
 -- KEYS[1]  prefix  {news}; all keys are built from it: :state (hash), :list:<list> (zset), :article:<id> (string), :warming
 -- ARGV[1]  int     added to the server's clock, milliseconds
--- ARGV[2]  int     as of when, by Postgres's clock, unix milliseconds: older than what is there changes nothing
--- ARGV[3]  int     how long the lists are in force, milliseconds
+-- ARGV[2]  int     as_of, Postgres's clock in unix milliseconds: if it is older than the stored one, nothing changes
+-- ARGV[3]  int     how long the lists are current, milliseconds
 -- ARGV[4]  int     how long they and the articles are kept, milliseconds
 -- ARGV[5]  int     articles, then for each: id, JSON
 -- ARGV[..] int     lists, then for each: name, "1" where it is complete, members, then for each: published ms, id with flags
@@ -18,7 +18,7 @@ if held and tonumber(held) > tonumber(ARGV[2]) then return { "older" } end
 local time = redis.call("TIME")
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[1])
 local kept = ARGV[4]
--- a full Redis refuses a script's first write, if that could grow: what is cached must not push in
+-- a full Redis refuses a script whose first write could grow memory, and the cache must not be forced in
 redis.call("HSET", state, "as_of", ARGV[2])
 local i = 5
 for _ = 1, tonumber(ARGV[i]) do

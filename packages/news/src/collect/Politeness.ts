@@ -1,9 +1,9 @@
 /**
- * Asking: one search or feed, asked with the manners the whole fleet keeps:
- *   - a source that has named a time (Retry-After) is not asked before it, by nobody, over restarts; a feed has its own time
- *   - NewsData is not asked more often than its day allows
- *   - a feed is asked with what it last said of its version, and need not send it again
- * A wait longer than a run can bear is no failure: the run has nothing from there, and the next comes when it is over.
+ * Politeness: sends one query (a search or a feed) to its source, within rules that the whole fleet shares in Redis:
+ *   - Retry-After: until that time no process queries the source (of feeds: that feed), not even after a restart
+ *   - NewsData is not queried more often than its daily quota allows
+ *   - a feed is requested with the validators of its last version, so that it need not be sent again
+ * A wait that is too long for a run is not a failure: the run gets nothing from the source, and a later run queries it again.
  */
 import { Limit, RateLimiter } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
@@ -13,27 +13,27 @@ import * as FoundArticle from "../source/FoundArticle.ts"
 import type { Found, NewsSource, Query, SourceError } from "../source/NewsSource.ts"
 import { FeedVersions } from "./FeedVersions.ts"
 
-/** NewsData's calls of the last day are used up. Nothing was asked. */
+/** The fleet has used NewsData's calls of the last 24 hours. Nothing was sent. */
 export class QuotaUsedUp extends Schema.TaggedError<QuotaUsedUp>()("QuotaUsedUp", { limit: Schema.String }) {
   override get message() {
     return `the daily calls of ${this.limit} are used up; it is not asked until some are free again`
   }
 }
 
-export type AskError = SourceError | QuotaUsedUp | RedisError.RedisError
+export type QueryError = SourceError | QuotaUsedUp | RedisError.RedisError
 
-/** NewsData's free day; in any 24 hours, so in any UTC day too. */
+/** NewsData's free quota: a day's calls in any 24 hours, and so in any UTC day. */
 export const newsDataDay = Limit.make("news/newsdata", { requests: 200, window: "24 hours" })
-/** Of nothing: paused while a source, or a feed, wants to be left alone. */
+/** Limits nothing; paused while a source or a feed asks us to back off. */
 const pauses = Limit.make("news/pause", {})
 
-/** The longest Retry-After a run waits for, and the longest that is believed. */
+/** The longest Retry-After that a run waits for, and the longest that is respected. */
 const mostWaitedMillis = 60_000
 const mostPausedMillis = 86_400_000
 
 const nothing: Found = { articles: [], rejected: 0, unchanged: false, validators: null }
 
-/** What a failure says of when to come again; null: nothing. */
+/** The Retry-After of an error; null if it has none. */
 export const retryAfterMillis = (error: { readonly _tag: string }): number | null =>
   "retryAfterMillis" in error && typeof error.retryAfterMillis === "number" ? error.retryAfterMillis : null
 
@@ -48,7 +48,7 @@ export const make = Effect.gen(function* () {
     query.source === "rss"
       ? Effect.flatMap(versions.of(query.text), (known) => source.find(query, known))
       : source.find(query)
-  const withinQuota = (source: NewsSource, query: Query): Effect.Effect<Found, AskError> =>
+  const withinQuota = (source: NewsSource, query: Query): Effect.Effect<Found, QueryError> =>
     query.source === "newsdata"
       ? limiter
           .use(newsDataDay, { patience: 0 }, () => find(source, query))
@@ -60,8 +60,8 @@ export const make = Effect.gen(function* () {
           )
       : find(source, query)
 
-  /** Asks once. `articles` are empty, and nothing failed, where the source has asked for a long wait. */
-  return Effect.fnUntraced(function* (source: NewsSource, query: Query): Effect.fn.Return<Found, AskError> {
+  /** Sends a query once. Returns no articles, without an error, while the source asks for a long wait. */
+  return Effect.fnUntraced(function* (source: NewsSource, query: Query): Effect.fn.Return<Found, QueryError> {
     const key = query.source === "rss" ? `rss/${FoundArticle.hash("sha256", query.text, 24)}` : query.source
     return yield* limiter
       .use(pauses, { key, patience: 0 }, () =>

@@ -1,7 +1,7 @@
 /**
- * SentOnce: the `fetch` that client libraries call a provider with. Deno's own sends a request again when its connection
- * ends without an answer, and a model call whose answer was lost would be billed twice; a body that is a stream cannot be
- * sent again. Node's sends once by itself.
+ * FetchOnce: the `fetch` that the client libraries use. Deno's own fetch resends a request whose connection ends without a
+ * response, and a model call whose answer was lost would be billed twice; a body that is a stream cannot be resent. Node's
+ * fetch never resends.
  */
 export const fetchOnce: typeof globalThis.fetch =
   process.versions.deno === undefined

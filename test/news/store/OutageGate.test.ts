@@ -1,13 +1,13 @@
-/** Readers pass by a store that is away, and one of them tries whether it is back. */
+/** Readers skip a store that is down, and one of them probes whether it is back. */
 import { expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber } from "effect"
-import * as AwayGate from "../../../packages/news/src/store/AwayGate.ts"
+import * as OutageGate from "../../../packages/news/src/store/OutageGate.ts"
 
 it.effect("a store that failed is passed by for a second, then one reader alone tries whether it is back", () =>
   Effect.gen(function* () {
     let now = 0
     let asked = 0
-    const gate = AwayGate.make(() => now)
+    const gate = OutageGate.make(() => now)
     const read = <E>(answer: Effect.Effect<string, E>) =>
       gate.pass(
         Effect.andThen(
@@ -31,7 +31,7 @@ it.effect("a store that failed is passed by for a second, then one reader alone 
 
 it.effect("what the store answers is an answer: a failure that does not mean it is away closes nothing", () =>
   Effect.gen(function* () {
-    const gate = AwayGate.make(() => 0)
+    const gate = OutageGate.make(() => 0)
     const isAway = (error: string) => error === "away"
     expect(yield* Effect.flip(gate.pass(Effect.fail("wrong"), isAway))).toBe("wrong")
     expect(yield* gate.pass(Effect.succeed("page"), isAway)).toBe("page")

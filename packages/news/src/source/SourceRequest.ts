@@ -1,6 +1,6 @@
 /**
- * Ask: one GET to a source, its failures said as the port's. The sources' addresses are the operator's own, so they may
- * be private; where they redirect to may not.
+ * SourceRequest: one GET to a source, with its failures as the port's errors. The operator sets the sources' addresses, so they
+ * may be private; addresses they redirect to may not.
  */
 import { RetryAfter } from "@eco2/core/net"
 import type { GuardedFetch } from "@eco2/core/net"
@@ -11,8 +11,8 @@ import type { SourceError } from "./NewsSource.ts"
 
 const maxBytes = 4 * 1024 * 1024
 
-/** A response of 2xx or 304. Redirects only where `maxRedirects` says so. */
-export const ask = Effect.fnUntraced(function* (
+/** A response with status 2xx or 304. Follows at most `maxRedirects` redirects. */
+export const get = Effect.fnUntraced(function* (
   guarded: GuardedFetch.GuardedFetch["Service"],
   source: Source,
   request: {

@@ -1,18 +1,18 @@
 /**
- * AwayGate: keeps readers from waiting for a store that does not answer: after a failure it is passed by for a second, then
- * one of them tries whether it is back.
+ * OutageGate: skips a store that does not answer, so that readers do not wait for it: for a second after a failure, then one
+ * reader probes whether it is back.
  */
 import { Effect } from "effect"
 
-/** The store was passed by, or did not answer. */
-export interface AwayGate {
-  /** Null where the store is passed by, or turns out to be away. */
+/** Access to the store. */
+export interface OutageGate {
+  /** Null if the store is skipped, or does not answer. */
   readonly pass: <A, E>(work: Effect.Effect<A, E>, isAway: (error: E) => boolean) => Effect.Effect<A | null, E>
 }
 
 const pauseMillis = 1_000
 
-export const make = (now: () => number = () => performance.now()): AwayGate => {
+export const make = (now: () => number = () => performance.now()): OutageGate => {
   let closedUntil = 0
   let closed = false
   return {
@@ -20,7 +20,7 @@ export const make = (now: () => number = () => performance.now()): AwayGate => {
       Effect.suspend(() => {
         if (closed) {
           if (now() < closedUntil) return Effect.succeed(null)
-          // this one tries; the others go on passing by
+          // this reader probes; the others continue to skip
           closedUntil = now() + pauseMillis
         }
         return work.pipe(

@@ -1,14 +1,14 @@
 /**
- * SharedFlight: work that many ask for at once is done once; all get its outcome. Nothing is remembered after it. Who asked
- * first may go away without breaking it off for the others; it ends with the scope it was made in.
+ * SingleFlight: runs work once for all who request it at the same time; all get its outcome, and nothing is
+ * remembered afterwards. An interrupted caller does not interrupt the work for the others; it ends with the scope it was made in.
  */
 import { Deferred, Effect, Exit } from "effect"
 import type { Scope } from "effect"
 
-export type SharedFlight<A, E> = (key: string, work: Effect.Effect<A, E>) => Effect.Effect<A, E>
+export type SingleFlight<A, E> = (key: string, work: Effect.Effect<A, E>) => Effect.Effect<A, E>
 
-/** `work` must end by itself, in bounded time: nobody else ends it. */
-export const make = <A, E>(): Effect.Effect<SharedFlight<A, E>, never, Scope.Scope> =>
+/** `work` must end by itself, in bounded time, because no caller can interrupt it. */
+export const make = <A, E>(): Effect.Effect<SingleFlight<A, E>, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const fork = Effect.runForkWith(yield* Effect.context<never>())
