@@ -40,7 +40,7 @@ describe("many viewers of one gateway", () => {
     chmodSync(node, 0o755)
     const root = fileURLToPath(new URL("../../", import.meta.url))
     const gateway = await system.start("gateway", {}, { root, node })
-    const said = await gateway.waitForLog(({ msg }) => String(msg).startsWith("fewer streams than MAX_VIEWERS"))
+    const said = await gateway.waitForLog(({ msg }) => String(msg).endsWith("fewer streams than MAX_VIEWERS"))
     expect(said).toMatchObject({ streams: 60, max_viewers: 10_000, open_files: 160 })
     const ann = client(gateway)
     const id = await ann.accepted({ image_url: photo, model: "simulated" })

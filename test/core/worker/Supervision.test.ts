@@ -237,9 +237,9 @@ describe("a defect in taking deliveries", () => {
         yield* process.run(tell("one"))
         yield* Fleet.until(
           Effect.sync(() => process.system.trouble()),
-          (trouble) => trouble !== null
+          // a busy machine may be late with a beat, and say so before
+          (trouble) => trouble === "broken failed too often: 6 times within 1m"
         )
-        expect(process.system.trouble()).toBe("broken failed too often: 6 times within 1m")
         expect(failure.pollUnsafe()).toBeUndefined()
         yield* Deferred.succeed(gate, undefined)
         expect(yield* Fiber.join(failure)).toMatchObject({ _tag: "LoopFailed", loop: mailbox, failures: 6 })
