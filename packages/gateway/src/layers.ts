@@ -4,7 +4,7 @@ import { CorsOrigins, ErrorBody } from "@eco2/core/http"
 import { Operations } from "@eco2/core/operations"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
-import * as Authorization from "./auth/Authorization.ts"
+import * as Authentication from "./auth/Authentication.ts"
 import * as InternalSecret from "./auth/InternalSecret.ts"
 import * as SameOrigin from "./auth/SameOrigin.ts"
 import * as ExtAuthz from "./authz/ExtAuthz.ts"
@@ -43,7 +43,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         Layer.provide(Operations.layer),
         Layer.provide(EventRouter.layer(config)),
         Layer.provide([
-          Authorization.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }),
+          Authentication.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }),
           InternalSecret.layer(config.internalSecret),
           SameOrigin.layer(config.corsOrigins),
           WrongField.layer,

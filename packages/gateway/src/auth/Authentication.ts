@@ -1,69 +1,93 @@
 /**
- * Authentication: finds out whose token a request carries. Used by the gateway (AUTH_MODE=jwt) and by the role authz, with the
- * same refusals: 401 without a token or with an invalid one, 400 for text that is not a JWT, 403 for a revoked token, 503 while
- * the token cannot be verified. The token is in `Authorization: Bearer …` or in the cookie `s_access` (an EventSource sends no
- * headers).
+ * Authentication: finds out who the caller is, before the body is read. By AUTH_MODE:
+ *   jwt     the token decides, and X-User-ID is ignored (TokenAuthentication)
+ *   header  the mesh in front has verified the caller and set X-User-ID
+ *   none    X-User-ID is trusted, and without it the caller is the demo user: for one developer on one machine. Pages of other
+ *           sites in that developer's browser are refused: by their Origin, or by the Host they ask for, if its name was made
+ *           to resolve to this machine (DNS rebinding)
  */
 import { Refusal } from "@eco2/core/http"
-import { Effect, Metric } from "effect"
-import { Cookies } from "effect/http"
-import * as Blacklist from "./Blacklist.ts"
-import type { TokenConfig } from "./TokenConfig.ts"
-import * as Tokens from "./Tokens.ts"
+import { Context, Effect, Layer } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { HttpApiMiddleware } from "effect/http-api"
+import type { AuthMode } from "../GatewayConfig.ts"
+import * as TokenAuthentication from "./TokenAuthentication.ts"
+import { isOwnOrigin, notAllowed } from "./SameOrigin.ts"
+import { TokenConfig } from "./TokenConfig.ts"
 
-/** Requests decided, by `outcome`: allowed, or the code of the refusal; in authz also open (needs no token). */
-export const decisions = Metric.counter("eco2_authz_decisions_total", {
-  incremental: true,
-  description: "requests allowed or refused"
-})
-export const count = (outcome: string) => Metric.update(Metric.withAttributes(decisions, { outcome }), 1)
+const demoUser = "demo"
+/** User ids come from another service: bounded, printable, nothing else is assumed. */
+const userId = /^[^\p{C}\s](?:[^\p{C}]{0,253}[^\p{C}\s])?$/u
 
-export interface Identity {
-  readonly user: string
-  readonly provider: string
-  /** Whether the token has been revoked since, as far as this process knows. */
-  readonly isRevoked: () => boolean
-}
+/** The caller, and whether access still holds; long answers ask again. */
+export class Caller extends Context.Service<Caller, { readonly user: string; readonly isLetIn: () => boolean }>()(
+  "@eco2/gateway/auth/Caller"
+) {}
 
-type Headers = { readonly [name: string]: string | undefined }
+const refusals = [
+  Refusal.declared(400, "MALFORMED_TOKEN"),
+  Refusal.declared(401, "UNAUTHORIZED"),
+  Refusal.declared(403, "TOKEN_REVOKED", "HOST_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"),
+  Refusal.declared(503, "UNAVAILABLE")
+] as const
 
-const missing = Refusal.make(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
-const revoked = Refusal.make(403, "TOKEN_REVOKED", "the token was revoked")
-const unknown = Refusal.unavailable("it is unknown now whether the token was revoked; try again")
-/** Reasons for a refusal. */
-export type Refused = Tokens.Refused | typeof missing | typeof revoked | typeof unknown
+/** Provides the Caller to a call, or refuses it. */
+export class Authentication extends HttpApiMiddleware.Service<Authentication, { provides: Caller }>()(
+  "@eco2/gateway/auth/Authentication",
+  { error: refusals }
+) {}
 
-export interface Authentication {
-  readonly authenticate: (headers: Headers) => Effect.Effect<Identity, Refused>
-}
+type Request = HttpServerRequest.HttpServerRequest
+type Ask = (request: Request) => Effect.Effect<Caller["Service"], (typeof refusals)[number]["Type"]>
 
-const cookieName = "s_access"
+const of = (ask: Ask) =>
+  Authentication.of((call) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      Effect.provideServiceEffect(call, Caller, ask(request))
+    )
+  )
 
-const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, Refused> => {
-  if (authorization !== undefined && authorization !== "") {
-    const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
-    return token === undefined ? Effect.fail(Tokens.malformed) : Effect.succeed(token)
+const always = () => true
+const byHeader =
+  (withoutHeader: Ask): Ask =>
+  (request) => {
+    const given = request.headers["x-user-id"]
+    if (given === undefined || given === "") return withoutHeader(request)
+    return userId.test(given)
+      ? Effect.succeed({ user: given, isLetIn: always })
+      : Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is not a user id"))
   }
-  const token = cookie === undefined ? "" : (Cookies.parseHeader(cookie)[cookieName] ?? "")
-  return token === "" ? Effect.fail(missing) : Effect.succeed(token)
+const header = of(byHeader(() => Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is missing"))))
+
+/** A host name that anybody can point at this machine; unlike addresses and `localhost`. */
+const isForeignName = (host: string): boolean => {
+  const name = URL.parse(`http://${host}`)?.hostname ?? ""
+  return !/^(?:localhost|[\d.]+|\[[\d:a-f.]+\])$/.test(name) && !name.endsWith(".localhost")
 }
 
-export const make = Effect.fnUntraced(function* (config: TokenConfig) {
-  const tokens = yield* Tokens.make(config)
-  const blacklist = yield* Blacklist.make({ maxAge: config.blacklistMaxAge })
-  const judge = Effect.fnUntraced(function* (headers: Headers): Effect.fn.Return<Identity, Refused> {
-    const { jti, provider, user } = yield* tokens.verify(yield* tokenOf(headers))
-    const standing = blacklist.standing(jti)
-    if (standing === "revoked") return yield* revoked
-    if (standing === "unknown") return yield* unknown
-    return { user, provider, isRevoked: () => blacklist.standing(jti) === "revoked" }
+/** `anyHost`: serves other machines on purpose (INSECURE_NONE), under any host name. */
+const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly anyHost: boolean }) => {
+  const caller = byHeader(() => Effect.succeed({ user: demoUser, isLetIn: always }))
+  return of((request) => {
+    const { host = "" } = request.headers
+    if (!options.anyHost && isForeignName(host)) {
+      return Effect.fail(Refusal.make(403, "HOST_NOT_ALLOWED", `this server does not serve the host ${host}`))
+    }
+    return isOwnOrigin(request, options.corsOrigins) ? caller(request) : Effect.fail(notAllowed(request))
   })
-  const authentication: Authentication = {
-    authenticate: (headers) =>
-      judge(headers).pipe(
-        Effect.tap(() => count("allowed")),
-        Effect.tapError(({ code }) => count(code))
-      )
-  }
-  return authentication
+}
+
+const byToken = Effect.gen(function* () {
+  const { authenticate } = yield* TokenAuthentication.make(yield* TokenConfig)
+  return of(({ headers }) =>
+    Effect.map(authenticate(headers), ({ isRevoked, user }) => ({ user, isLetIn: () => !isRevoked() }))
+  )
 })
+
+export const layer = (
+  mode: AuthMode,
+  options: { readonly corsOrigins: ReadonlyArray<string>; readonly anyHost: boolean }
+) =>
+  mode === "jwt"
+    ? Layer.effect(Authentication, byToken)
+    : Layer.succeed(Authentication, mode === "header" ? header : none(options))

@@ -2,14 +2,14 @@
  * ExtAuthz: the HTTP server of Envoy's ext_authz filter. Envoy sends each request's method, path and headers; 200 lets the
  * request through with the headers answered here. Every path is judged before any router sees it.
  *   200  x-user-id, x-auth-provider: the caller; both empty if the path is open, so that what a client sent is removed
- *   401 403 400 503  as in Authentication; 403 for /api/v1/internal, 400 for a path that could be read in two ways
+ *   401 403 400 503  as in TokenAuthentication; 403 for /api/v1/internal, 400 for a path that could be read in two ways
  * The process answers its own probes itself (/healthz, /readyz, /metrics, spelt exactly so). For Envoy these are open paths, so
  * only the status counts: a process that is not ready refuses them, and nobody reads another service's /readyz.
  */
 import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import * as Authentication from "../auth/Authentication.ts"
+import * as TokenAuthentication from "../auth/TokenAuthentication.ts"
 import { TokenConfig } from "../auth/TokenConfig.ts"
 import { needOf } from "./CheckedPath.ts"
 
@@ -22,11 +22,11 @@ const internal = Refusal.make(403, "FORBIDDEN", "not available from outside")
 
 const hostOfTarget = /^[a-z]+:\/\/[^/?#\\]*/i
 
-const refuse = (error: Refusal.Refusal) => Effect.andThen(Authentication.count(error.code), Effect.fail(error))
+const refuse = (error: Refusal.Refusal) => Effect.andThen(TokenAuthentication.count(error.code), Effect.fail(error))
 
 const decide = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
-  { authenticate }: Authentication.Authentication
+  { authenticate }: TokenAuthentication.TokenAuthentication
 ): Effect.fn.Return<HttpServerResponse.HttpServerResponse, Refusal.Refusal> {
   // an absolute-form target arrives normalised; if that changed the path, it is not what was sent
   const sent = request.originalUrl.replace(hostOfTarget, "")
@@ -34,14 +34,14 @@ const decide = Effect.fnUntraced(function* (
   if (need === "malformed") return yield* refuse(malformed)
   if (need === "internal") return yield* refuse(internal)
   // a preflight carries no token and reaches no handler that needs one
-  if (need === "open" || request.method === "OPTIONS") return yield* Effect.as(Authentication.count("open"), open)
+  if (need === "open" || request.method === "OPTIONS") return yield* Effect.as(TokenAuthentication.count("open"), open)
   const { provider, user } = yield* authenticate(request.headers)
   return HttpServerResponse.empty({ status: 200, headers: { "x-user-id": user, "x-auth-provider": provider } })
 })
 
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
-    const authentication = yield* Authentication.make(yield* TokenConfig)
+    const authentication = yield* TokenAuthentication.make(yield* TokenConfig)
     return HttpRouter.middleware(
       (app) =>
         Effect.gen(function* () {

@@ -10,7 +10,7 @@ import type { Job, JobEvent, RedisError } from "@eco2/core/client"
 import { Keyspace } from "@eco2/core/redis"
 import { Readiness, Supervisor } from "@eco2/core/telemetry"
 import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
-import type { Caller } from "../auth/Authorization.ts"
+import type { Caller } from "../auth/Authentication.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
 import { viewersWithin } from "./OpenFiles.ts"
 

@@ -3,7 +3,7 @@ import { Characters } from "@eco2/actors/protocol"
 import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { Authorization } from "../auth/Authorization.ts"
+import { Authentication } from "../auth/Authentication.ts"
 
 const User = {
   "x-user-id": Schema.optionalKey(Schema.String).annotate({
@@ -27,7 +27,7 @@ export class CharacterGroup extends HttpApiGroup.make("character").add(
     success: HttpApiSchema.WithHeaders(Schema.Array(Characters.OwnedCharacter), own),
     error: unavailable
   })
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "The user's characters; a user without any gets the default one"),
   HttpApiEndpoint.get("ownership", "/api/v1/users/me/characters/:name/ownership", {
     params: { name: Schema.String },
@@ -35,6 +35,6 @@ export class CharacterGroup extends HttpApiGroup.make("character").add(
     success: HttpApiSchema.WithHeaders(Ownership, own),
     error: unavailable
   })
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "Whether the user has a character of this name")
 ) {}

@@ -7,7 +7,7 @@ import { OutageLog } from "@eco2/core/telemetry"
 import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
-import { Caller } from "../auth/Authorization.ts"
+import { Caller } from "../auth/Authentication.ts"
 import { Api } from "./ScanApi.ts"
 
 const patience = "8 seconds"

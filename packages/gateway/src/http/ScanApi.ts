@@ -4,7 +4,7 @@ import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Job } from "@eco2/core/client"
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { Authorization } from "../auth/Authorization.ts"
+import { Authentication } from "../auth/Authentication.ts"
 import { SameOrigin } from "../auth/SameOrigin.ts"
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
@@ -109,15 +109,15 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
   })
     .middleware(InvalidKey)
     .middleware(SameOrigin)
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "Submit a photo"),
   HttpApiEndpoint.get("result", "/api/v1/scan/:job_id/result", resultCall)
     .middleware(UnknownJob)
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "Result, or progress of the job"),
   HttpApiEndpoint.get("resultOld", "/api/v1/scan/result/:job_id", resultCall)
     .middleware(UnknownJob)
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "The same, at its older address"),
   HttpApiEndpoint.get("events", "/api/v1/scan/:job_id/events", {
     params: JobPath,
@@ -127,7 +127,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     error: streamErrors
   })
     .middleware(InvalidJobId)
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "Live progress (server-sent events)"),
   HttpApiEndpoint.get("eventsOld", "/api/v1/stream", {
     query: { ...JobPath, last_event_id: LastEventId },
@@ -136,7 +136,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     error: streamErrors
   })
     .middleware(InvalidJobId)
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "The same, at its older address"),
   HttpApiEndpoint.delete("cancel", "/api/v1/scan/:job_id", {
     params: JobPath,
@@ -146,14 +146,14 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
   })
     .middleware(UnknownJob)
     .middleware(SameOrigin)
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "Cancel a job"),
   HttpApiEndpoint.get("categories", "/api/v1/scan/categories", { success: Schema.Array(ScanCategory) }).annotate(
     OpenApi.Summary,
     "The kinds of waste, and how to dispose of each"
   ),
   HttpApiEndpoint.get("models", "/api/v1/scan/models", { headers: User, success: Models })
-    .middleware(Authorization)
+    .middleware(Authentication)
     .annotate(OpenApi.Summary, "Models a scan may name")
 ) {}
 

@@ -1,5 +1,5 @@
 /**
- * ScanHandlers: the scan calls, for callers that Authorization lets in; another user's job is answered like a missing one.
+ * ScanHandlers: the scan calls, for callers that Authentication lets in; another user's job is answered like a missing one.
  * Submitting is two steps of Pipeline.submit; Viewer serves the streams.
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
@@ -12,7 +12,7 @@ import { Effect, Metric, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
-import { Caller } from "../auth/Authorization.ts"
+import { Caller } from "../auth/Authentication.ts"
 import { EventRouter } from "../events/EventRouter.ts"
 import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"

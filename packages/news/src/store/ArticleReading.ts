@@ -2,7 +2,7 @@
  * ArticleReading: reads a page from Redis first, and from Postgres on a miss, beyond the cached articles, or while Redis is down.
  * Both stores have the same order and cursors, so that a reader may change stores from page to page (N1).
  *   N3  Redis being down is not an error: a reader waits for it half a second at most, then Redis is skipped (OutageGate)
- *   N4  however many readers miss at once, one process fills the cache, by one statement; other readers of that process are
+ *   N4  however many readers miss at once, one process of the fleet fills the cache, by one statement; its other readers are
  *       answered from what it read, readers of other processes read their page, equal pages together
  *   N5  while Postgres is down, the articles still in Redis are shown, also from expired lists
  * Used by NewsHandlers and NewsPage; `warm` is for processes that store articles.

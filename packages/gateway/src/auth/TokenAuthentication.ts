@@ -1,0 +1,69 @@
+/**
+ * TokenAuthentication: finds out whose token a request carries. Used by the gateway (AUTH_MODE=jwt) and by the role authz, with
+ * the same refusals: 401 without a token or with an invalid one, 400 for text that is not a JWT, 403 for a revoked token, 503
+ * while the token cannot be verified. The token is in `Authorization: Bearer …` or in the cookie `s_access` (an EventSource
+ * sends no headers).
+ */
+import { Refusal } from "@eco2/core/http"
+import { Effect, Metric } from "effect"
+import { Cookies } from "effect/http"
+import * as Blacklist from "./Blacklist.ts"
+import type { TokenConfig } from "./TokenConfig.ts"
+import * as Tokens from "./Tokens.ts"
+
+/** Requests decided, by `outcome`: allowed, or the code of the refusal; in authz also open (needs no token). */
+export const decisions = Metric.counter("eco2_authz_decisions_total", {
+  incremental: true,
+  description: "requests allowed or refused"
+})
+export const count = (outcome: string) => Metric.update(Metric.withAttributes(decisions, { outcome }), 1)
+
+export interface Identity {
+  readonly user: string
+  readonly provider: string
+  /** Whether the token has been revoked since, as far as this process knows. */
+  readonly isRevoked: () => boolean
+}
+
+type Headers = { readonly [name: string]: string | undefined }
+
+const missing = Refusal.make(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
+const revoked = Refusal.make(403, "TOKEN_REVOKED", "the token was revoked")
+const unknown = Refusal.unavailable("it is unknown now whether the token was revoked; try again")
+/** Reasons for a refusal. */
+export type Refused = Tokens.Refused | typeof missing | typeof revoked | typeof unknown
+
+export interface TokenAuthentication {
+  readonly authenticate: (headers: Headers) => Effect.Effect<Identity, Refused>
+}
+
+const cookieName = "s_access"
+
+const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, Refused> => {
+  if (authorization !== undefined && authorization !== "") {
+    const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
+    return token === undefined ? Effect.fail(Tokens.malformed) : Effect.succeed(token)
+  }
+  const token = cookie === undefined ? "" : (Cookies.parseHeader(cookie)[cookieName] ?? "")
+  return token === "" ? Effect.fail(missing) : Effect.succeed(token)
+}
+
+export const make = Effect.fnUntraced(function* (config: TokenConfig) {
+  const tokens = yield* Tokens.make(config)
+  const blacklist = yield* Blacklist.make({ maxAge: config.blacklistMaxAge })
+  const judge = Effect.fnUntraced(function* (headers: Headers): Effect.fn.Return<Identity, Refused> {
+    const { jti, provider, user } = yield* tokens.verify(yield* tokenOf(headers))
+    const standing = blacklist.standing(jti)
+    if (standing === "revoked") return yield* revoked
+    if (standing === "unknown") return yield* unknown
+    return { user, provider, isRevoked: () => blacklist.standing(jti) === "revoked" }
+  })
+  const authentication: TokenAuthentication = {
+    authenticate: (headers) =>
+      judge(headers).pipe(
+        Effect.tap(() => count("allowed")),
+        Effect.tapError(({ code }) => count(code))
+      )
+  }
+  return authentication
+})
