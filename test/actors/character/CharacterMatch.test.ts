@@ -7,9 +7,9 @@ import { Postgres } from "@eco2/core/postgres"
 import { Context, Deferred, Effect, Fiber, Layer } from "effect"
 import type { Duration } from "effect"
 import { CharacterActor } from "../../../packages/actors/src/character/CharacterActor.ts"
-import { CharacterCache } from "../../../packages/actors/src/character/CharacterCache.ts"
+import { CharacterEvents } from "../../../packages/actors/src/character/CharacterEvents.ts"
 import * as CharacterCatalog from "../../../packages/actors/src/character/CharacterCatalog.ts"
-import type { CharacterEvent } from "../../../packages/actors/src/character/CharacterCache.ts"
+import type { CharacterEvent } from "../../../packages/actors/src/character/CharacterEvents.ts"
 import * as CharacterStore from "../../../packages/actors/src/character/CharacterStore.ts"
 import { characters, defaultCharacter } from "../../../packages/actors/src/domain/Character.ts"
 import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"
@@ -191,17 +191,17 @@ onServer("character-match", (database) => {
   )
 })
 
-describe("CharacterCache", () => {
+describe("CharacterEvents", () => {
   it.live("character.cache's events set the catalogue, set one character or remove one, and its state follows", () =>
     Effect.gen(function* () {
       const process = yield* Fleet.joined(redis.url)
       const stored = characters.map((character) => ({ ...character, id: CharacterId.ofCharacter(character.code) }))
-      const publish = (event: CharacterEvent) => process.run(Topic.publish(CharacterCache, event))
+      const publish = (event: CharacterEvent) => process.run(Topic.publish(CharacterEvents, event))
       yield* publish({ type: "full_refresh", characters: stored })
       yield* publish({ type: "delete", character_id: stored[0]!.id })
       yield* publish({ type: "upsert", character: { ...stored[1]!, name: "새 이름" } })
       const kept = yield* process.run(
-        Effect.scoped(Effect.map(Topic.mirror(CharacterCache), ({ state }) => [...state().values()]))
+        Effect.scoped(Effect.map(Topic.mirror(CharacterEvents), ({ state }) => [...state().values()]))
       )
       expect(kept).toHaveLength(12)
       expect(kept.find(({ code }) => code === stored[1]!.code)?.name).toBe("새 이름")

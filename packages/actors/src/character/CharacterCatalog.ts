@@ -1,5 +1,5 @@
 /**
- * CharacterCatalog: the catalogue in a worker's memory, loaded from Postgres and kept up to date by a topic (CharacterCache).
+ * CharacterCatalog: the catalogue in a worker's memory, loaded from Postgres and kept up to date by a topic (CharacterEvents).
  * Answers are never stale: a worker waits for its first load, and each answer includes everything that was published before
  * the question came, even if the worker was frozen or cut off meanwhile. This check costs one Redis command, shared by all
  * questions that arrive while it runs.
@@ -9,7 +9,7 @@ import { Postgres, PostgresError } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Schedule, Semaphore } from "effect"
 import { matchCharacter } from "../domain/Character.ts"
 import type { Character, Match } from "../domain/Character.ts"
-import { CharacterCache, changes } from "./CharacterCache.ts"
+import { CharacterEvents, changes } from "./CharacterEvents.ts"
 import * as CharacterStore from "./CharacterStore.ts"
 import type { StoredCharacter } from "./CharacterStore.ts"
 
@@ -54,7 +54,7 @@ export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | 
             known = all
           })
         )
-      const follow = Topic.follow(CharacterCache, {
+      const follow = Topic.follow(CharacterEvents, {
         snapshot: load,
         event: (event) =>
           Effect.sync(() => {

@@ -1,5 +1,5 @@
 /**
- * CharacterCache: the topic that keeps the workers' catalogues up to date. Postgres is written first, then the event is
+ * CharacterEvents: the topic that keeps the workers' catalogues up to date. Postgres is written first, then the event is
  * published. The topic's state is the catalogue as last published; a worker that starts while Postgres is down loads it.
  */
 import { Topic } from "@eco2/core"
@@ -25,7 +25,7 @@ export const changes = (event: CharacterEvent): ReadonlyArray<Topic.Change<Store
   }
 }
 
-export const CharacterCache = Topic.make("character.cache", {
+export const CharacterEvents = Topic.make("character.cache", {
   event: CharacterEvent,
   state: { value: StoredCharacter, change: changes }
 })
