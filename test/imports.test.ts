@@ -118,7 +118,7 @@ describe("imports", () => {
   const direction: ReadonlyArray<readonly [file: string, specifier: string, rule: RegExp]> = [
     ["packages/core/src/mailbox/Mailbox.ts", "ioredis", /only core\/src\/redis/],
     ["deploy/local/main.ts", "ioredis", /only core\/src\/redis/],
-    ["packages/actors/src/character/Rewards.ts", "postgres", /only core\/src\/postgres/],
+    ["packages/actors/src/character/RewardStore.ts", "postgres", /only core\/src\/postgres/],
     ["packages/core/src/actor/Actor.ts", "@eco2/actors/protocol", /imports of the other packages: nothing/],
     ["packages/core/src/actor/Actor.ts", "../../../../deploy/local/LocalRedis.ts", /left by its name/],
     ["packages/core/src/actor/Actor.ts", "../../../../test/globalSetup.ts", /only tests/],

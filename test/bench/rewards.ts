@@ -6,11 +6,11 @@ import { Duration, Effect } from "effect"
 import { Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { prepareDatabase } from "@eco2/actors/characters"
-import * as Rewards from "../../packages/actors/src/character/Rewards.ts"
+import * as RewardStore from "../../packages/actors/src/character/RewardStore.ts"
 
 const rows = Number(process.argv[2] ?? 10_000)
 const server = await PostgresServer.start()
-const reward = (i: number): Rewards.UserCharacter => ({
+const reward = (i: number): RewardStore.UserCharacter => ({
   userId: `user ${i}`,
   characterId: "28614b3e-15a4-5d5b-8259-7fa911a2e381",
   code: "char-petty",
@@ -27,7 +27,7 @@ const measure = Effect.fnUntraced(function* (name: string, size: number, concurr
   const since = performance.now()
   yield* Effect.forEach(
     batches,
-    (batch) => Effect.andThen(Rewards.saveOwnerships(batch), Rewards.saveUserCharacters(batch)),
+    (batch) => Effect.andThen(RewardStore.saveOwnerships(batch), RewardStore.saveUserCharacters(batch)),
     { concurrency, discard: true }
   )
   const seconds = (performance.now() - since) / 1000

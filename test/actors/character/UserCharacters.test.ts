@@ -7,12 +7,16 @@ import { Effect, Layer } from "effect"
 import { characters as catalogue } from "../../../packages/actors/src/domain/Character.ts"
 import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"
 import * as CharacterStore from "../../../packages/actors/src/character/CharacterStore.ts"
-import * as Rewards from "../../../packages/actors/src/character/Rewards.ts"
+import * as RewardStore from "../../../packages/actors/src/character/RewardStore.ts"
 import { onBoth, onServer, postgresLayer, quietly } from "../../core/postgres/PostgresFixture.ts"
 import type { Database } from "../../core/postgres/PostgresFixture.ts"
 
 const noon = Date.UTC(2026, 0, 1, 12)
-const earned = (userId: string, code: string, changes: Partial<Rewards.UserCharacter> = {}): Rewards.UserCharacter => ({
+const earned = (
+  userId: string,
+  code: string,
+  changes: Partial<RewardStore.UserCharacter> = {}
+): RewardStore.UserCharacter => ({
   userId,
   characterId: CharacterId.ofCharacter(code),
   code,
@@ -83,7 +87,7 @@ onBoth("characters", (database) => {
       })
       expect(yield* ofUser("ann")).toEqual(first)
       // the ownership is there too: saving it again stores nothing
-      expect(yield* Rewards.saveOwnerships([earned("ann", "char-eco")])).toEqual([])
+      expect(yield* RewardStore.saveOwnerships([earned("ann", "char-eco")])).toEqual([])
       expect(yield* owns("ann", "이코")).toBe(true)
       expect(yield* owns("ann", "페티")).toBe(false)
     }).pipe(provided)
@@ -91,7 +95,7 @@ onBoth("characters", (database) => {
 
   it.live("a user's earned characters are shown in order of earning, without 이코", () =>
     Effect.gen(function* () {
-      yield* Rewards.saveUserCharacters([
+      yield* RewardStore.saveUserCharacters([
         earned("bob", "char-petty", { acquired: noon + 1_000, name: "페티" }),
         earned("bob", "char-bini", { acquired: noon, name: "비니" })
       ])
@@ -107,7 +111,7 @@ onBoth("characters", (database) => {
 
   it.live("a renamed character is owned by its old name and its new one", () =>
     Effect.gen(function* () {
-      yield* Rewards.saveUserCharacters([earned("bob", "char-petty", { name: "페티" })])
+      yield* RewardStore.saveUserCharacters([earned("bob", "char-petty", { name: "페티" })])
       yield* CharacterStore.upsert({ ...catalogue.find(({ code }) => code === "char-petty")!, name: "투명이" })
       expect(yield* owns("bob", "페티")).toBe(true)
       expect(yield* owns("bob", "투명이")).toBe(true)
@@ -117,10 +121,10 @@ onBoth("characters", (database) => {
   it.live("a batch stores each key once, also one that it holds twice, and stores nothing when sent again", () =>
     Effect.gen(function* () {
       const batch = [earned("ann", "char-petty"), earned("ann", "char-petty"), earned("bob", "char-petty")]
-      expect(yield* Rewards.saveOwnerships(batch)).toHaveLength(2)
-      expect(yield* Rewards.saveOwnerships(batch)).toEqual([])
-      expect(yield* Rewards.saveUserCharacters(batch)).toHaveLength(2)
-      expect(yield* Rewards.saveUserCharacters(batch)).toEqual([])
+      expect(yield* RewardStore.saveOwnerships(batch)).toHaveLength(2)
+      expect(yield* RewardStore.saveOwnerships(batch)).toEqual([])
+      expect(yield* RewardStore.saveUserCharacters(batch)).toHaveLength(2)
+      expect(yield* RewardStore.saveUserCharacters(batch)).toEqual([])
     }).pipe(provided)
   )
 
@@ -128,10 +132,10 @@ onBoth("characters", (database) => {
     Effect.gen(function* () {
       const at = (minutes: number, name: string) =>
         earned("ann", "char-petty", { acquired: noon + minutes * 60_000, name })
-      yield* Rewards.saveUserCharacters([at(2, "second"), at(1, "first")])
-      yield* Rewards.saveUserCharacters([at(0, "oldest")])
+      yield* RewardStore.saveUserCharacters([at(2, "second"), at(1, "first")])
+      yield* RewardStore.saveUserCharacters([at(0, "oldest")])
       expect((yield* ofUser("ann")).map(({ name }) => name)).toEqual(["second"])
-      yield* Rewards.saveUserCharacters([at(3, "third")])
+      yield* RewardStore.saveUserCharacters([at(3, "third")])
       expect((yield* ofUser("ann")).map(({ name }) => name)).toEqual(["third"])
     }).pipe(provided)
   )
@@ -139,9 +143,9 @@ onBoth("characters", (database) => {
   it.live("a row that cannot be stored has its whole batch refused, and nothing of it is stored", () =>
     Effect.gen(function* () {
       const poison = earned("ann\u0000", "char-petty")
-      const error = yield* Effect.flip(Rewards.saveOwnerships([earned("ann", "char-petty"), poison]))
+      const error = yield* Effect.flip(RewardStore.saveOwnerships([earned("ann", "char-petty"), poison]))
       expect(error._tag).toBe("PostgresRefused")
-      expect(yield* Rewards.saveOwnerships([earned("ann", "char-petty")])).toHaveLength(1)
+      expect(yield* RewardStore.saveOwnerships([earned("ann", "char-petty")])).toHaveLength(1)
     }).pipe(provided)
   )
 })
@@ -152,7 +156,7 @@ onServer("rewards", (database) => {
       const keys = Array.from({ length: 40 }, (_, i) => earned(`user ${i}`, "char-petty"))
       const turned = (by: number) => [...keys.slice(by), ...keys.slice(0, by)]
       const done = yield* Effect.all(
-        Array.from({ length: 8 }, (_, i) => Rewards.saveUserCharacters(turned(i * 5))),
+        Array.from({ length: 8 }, (_, i) => RewardStore.saveUserCharacters(turned(i * 5))),
         { concurrency: "unbounded" }
       )
       expect(done.flat()).toHaveLength(40)

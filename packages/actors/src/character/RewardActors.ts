@@ -3,7 +3,7 @@
  * writes its own table. They are separate from CharacterActor, so that a batch of saves never delays an ask.
  */
 import { Actor } from "@eco2/core/client"
-import { Ownership, UserCharacter } from "./Rewards.ts"
+import { Ownership, UserCharacter } from "./RewardStore.ts"
 
 export const OwnershipActor = Actor.make("ownership", { SaveOwnership: Actor.tell({ payload: Ownership }) })
 

@@ -7,7 +7,7 @@ import { BatchBehavior, Retry } from "@eco2/core"
 import { Postgres, PostgresError } from "@eco2/core/postgres"
 import { Duration, Effect, Layer, Metric, Schedule } from "effect"
 import { OwnershipActor, UserCharacterActor } from "./RewardActors.ts"
-import * as Rewards from "./Rewards.ts"
+import * as RewardStore from "./RewardStore.ts"
 
 /** Rewards saved, by `table` and `outcome`: stored, or known (already there). */
 const rewardsSaved = Metric.counter("eco2_rewards_saved_total", {
@@ -47,8 +47,8 @@ const saving = <A>(
   )
 }
 
-const ownerships = Effect.map(saving("ownerships", Rewards.saveOwnerships), (SaveOwnership) => ({ SaveOwnership }))
-const userCharacters = Effect.map(saving("user_characters", Rewards.saveUserCharacters), (SaveUserCharacter) => ({
+const ownerships = Effect.map(saving("ownerships", RewardStore.saveOwnerships), (SaveOwnership) => ({ SaveOwnership }))
+const userCharacters = Effect.map(saving("user_characters", RewardStore.saveUserCharacters), (SaveUserCharacter) => ({
   SaveUserCharacter
 }))
 

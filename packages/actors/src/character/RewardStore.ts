@@ -1,5 +1,5 @@
 /**
- * Rewards: writes what users have earned to Postgres, many rows in one statement. A key that repeats in a batch, or that is
+ * RewardStore: writes what users have earned to Postgres, many rows in one statement. A key that repeats in a batch, or that is
  * already stored, has no further effect. Rows are inserted in key order, so that two batches take their locks in one order.
  */
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
