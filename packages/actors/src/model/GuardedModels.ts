@@ -71,7 +71,7 @@ const asModelError =
       case "BreakerOpen":
         return new ModelSuspended({
           ...call,
-          message: `calls to ${call.model} are suspended: it does not work at present`,
+          message: `calls to ${call.model} are suspended: its circuit breaker is open`,
           retryAfterMillis: Duration.toMillis(error.retryAfter)
         })
       case "RedisFull":
@@ -80,7 +80,7 @@ const asModelError =
       case "RedisReplyInvalid":
         return new ModelSuspended({
           ...call,
-          message: `no call to ${call.model} without a permit, and the store does not answer`,
+          message: `no permit for a call to ${call.model}: the store does not answer`,
           retryAfterMillis: Jitter.millis(Duration.toMillis(unnamedPause))
         })
       case "PermitLost":

@@ -76,7 +76,7 @@ export const fromConnection = (
 ): ModelError => {
   const code = networkCode(cause)
   return code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT"
-    ? new ModelTimeout({ ...call, message: `${call.provider} fell silent over ${call.model}` })
+    ? new ModelTimeout({ ...call, message: `no response from ${call.provider} for ${call.model} in time` })
     : new ModelUnavailable({
         ...call,
         message: `no complete response from ${call.provider} for ${call.model}${code === null ? "" : ` (${code})`}`

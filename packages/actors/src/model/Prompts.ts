@@ -15,7 +15,7 @@ const read = (name: "vision" | "answer") =>
 const fill = (template: string, values: Readonly<Record<string, string>>) =>
   template.replace(/\{\{(\w+)\}\}/g, (_, name: string) => {
     const value = values[name]
-    if (value === undefined) throw new Error(`a prompt names {{${name}}}, which nothing fills`)
+    if (value === undefined) throw new Error(`a prompt names {{${name}}}, which has no value`)
     return value
   })
 

@@ -16,7 +16,7 @@ import { FeedVersions } from "./FeedVersions.ts"
 /** The fleet has used NewsData's calls of the last 24 hours. Nothing was sent. */
 export class QuotaUsedUp extends Schema.TaggedError<QuotaUsedUp>()("QuotaUsedUp", { limit: Schema.String }) {
   override get message() {
-    return `the daily calls of ${this.limit} are used up; it is not asked until some are free again`
+    return `the daily calls of ${this.limit} are used up; no call is made until some are free again`
   }
 }
 

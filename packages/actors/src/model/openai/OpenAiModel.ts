@@ -204,7 +204,7 @@ const fromBodyError = (
     return new ModelRateLimited({ ...call, message: `openai limits calls to ${call.model}`, retryAfterMillis: null })
   }
   if (error.code === "server_error" || error.code.endsWith("_timeout")) {
-    return new ModelUnavailable({ ...call, message: `openai failed over ${call.model}` })
+    return new ModelUnavailable({ ...call, message: `openai failed to serve ${call.model}` })
   }
   return unusableImage.test(error.code)
     ? new ImageUnusable({ ...call, message: `openai cannot read the picture (${error.code})` })
