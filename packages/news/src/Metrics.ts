@@ -60,7 +60,7 @@ export const newsLatePictures = Metric.counter("eco2_news_late_pictures_total", 
 
 /** 1 for a `source` that this process cannot use because a setting is missing; else 0. */
 export const newsSourceOff = Metric.gauge("eco2_news_source_off", {
-  description: "1 for a source of news that is off for want of a setting"
+  description: "1 for a news source that is off because a setting is missing"
 })
 
 /** Calls of NewsData's day that the fleet has used; read from Redis at each scrape. */

@@ -11,7 +11,7 @@ export const LimitState = Schema.Struct({
   paused_ms: Schema.Int.annotate({ description: "How long the pause still lasts; 0: not paused" }),
   waiting: Schema.Int.annotate({ description: "Calls that wait in a running stage" }),
   away: Schema.Int.annotate({ description: "Jobs that wait on a timer and keep their place" }),
-  window_ms: Schema.Int.annotate({ description: "0: nothing was granted lately, so what is allowed is not known" }),
+  window_ms: Schema.Int.annotate({ description: "0: nothing was granted lately, so the limit is unknown" }),
   requests: Use,
   units: Use,
   permits: Use

@@ -89,7 +89,7 @@ const Mailbox = { mailbox: Schema.String }
 const LetterPath = { mailbox: Schema.String, partition: Schema.String, entry: Schema.String }
 const JobPath = { job_id: Job.JobId }
 const Limit = Schema.optionalKey(Schema.NumberFromString).annotate({
-  description: "How many at the most: 100 unless asked otherwise, never more than 1,000"
+  description: "The maximum number of items: 100 by default, never more than 1,000"
 })
 const Choice = { cause: Schema.optionalKey(Schema.String), limit: Limit }
 

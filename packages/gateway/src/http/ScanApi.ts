@@ -68,13 +68,13 @@ const Resume = {
 }
 const JobPath = { job_id: Job.JobId }
 const LastEventId = Schema.optionalKey(Schema.String).annotate({
-  description: "The same, for those that can set no header; what is no number is an absent one"
+  description: "Like Last-Event-ID, for clients that cannot set headers; ignored if it is not a number"
 })
 
 const stream = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })).annotate({
   description: "Progress, event by event"
 })
-const over = HttpApiSchema.NoContent.annotate({ description: "Over, and nothing left to follow" })
+const over = HttpApiSchema.NoContent.annotate({ description: "The job has ended, and no event is left to send" })
 const streamErrors = [
   Refusal.declared(404, "RESULT_NOT_FOUND"),
   Refusal.declared(429, "TOO_MANY_STREAMS"),
@@ -170,6 +170,6 @@ export class Api extends HttpApi.make("eco2")
     OpenApi.annotations({
       title: "Eco²",
       version: "0.1.0",
-      description: "Submit a photo of waste, watch it being classified, fetch how to dispose of it."
+      description: "Submit a photo of waste, follow its classification live, fetch the disposal answer."
     })
   ) {}

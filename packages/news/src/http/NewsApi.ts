@@ -73,6 +73,6 @@ export class NewsApi extends HttpApi.make("eco2-news")
     OpenApi.annotations({
       title: "Eco² news",
       version: "0.1.0",
-      description: "Environment, energy and AI news: collected politely, read fast."
+      description: "News on environment, energy and AI."
     })
   ) {}
