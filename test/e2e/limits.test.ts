@@ -1,6 +1,9 @@
 /**
- * MODEL_LIMITS with real processes: four workers, 300 scans submitted at once, and a provider that refuses more than 50 calls in
- * any 6 seconds (in a short run 60 scans and 20 calls in any 4 seconds). Most jobs wait on a timer and keep their place.
+ * MODEL_LIMITS with real processes: four workers, 300 scans submitted at once, and a provider that refuses calls beyond a limit.
+ * The fleet may make 50 calls in any 6 seconds (in a short run 60 scans and 20 calls in any 4 seconds). The provider counts in a
+ * window a quarter shorter: a call arrives some time after its grant, on a busy machine up to a second, and the limiter is not
+ * to be judged by that. That no window has one grant too many, by Redis's clock, is Window.test's to show.
+ * Most jobs wait on a timer and keep their place.
  */
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { Client, CoreConfig, EventLog, JobEvent, Pipeline } from "@eco2/core"
@@ -12,6 +15,8 @@ import * as System from "./System.ts"
 
 const scans = isLong ? 300 : 60
 const limit = isLong ? { requests: 50, windowMillis: 6_000 } : { requests: 20, windowMillis: 4_000 }
+
+const provided = { requests: limit.requests, windowMillis: 0.75 * limit.windowMillis }
 
 let system: System.System
 beforeAll(async () => {
@@ -54,7 +59,7 @@ const work = Effect.fnUntraced(function* (count: number) {
 const scripts = (info: string): number =>
   [...info.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0)
 
-it(`four workers run ${scans} scans within the provider's limit: at most three calls are refused, and every scan is done`, async () => {
+it(`four workers run ${scans} scans within the provider's limit: no call is refused, and every scan is done`, async () => {
   const { models, outside } = system
   const client = Client.layer.pipe(
     Layer.provide(RedisClient.layerUrl(system.redis.url)),
@@ -73,7 +78,7 @@ it(`four workers run ${scans} scans within the provider's limit: at most three c
   await Effect.runPromise(Effect.provide(work(16), client))
   const warm = models.calls.length
   const before = scripts(await outside.info("commandstats"))
-  models.setLimit(limit)
+  models.setLimit(provided)
 
   expect(await Effect.runPromise(Effect.provide(work(scans), client))).toBe(scans)
   const calls = models.calls.slice(warm)
@@ -87,7 +92,7 @@ it(`four workers run ${scans} scans within the provider's limit: at most three c
       `${((scripts(await outside.info("commandstats")) - before) / scans).toFixed(1)} scripts a scan\n`
   )
   expect(calls.length).toBe(scans)
-  expect(models.refused).toBeLessThanOrEqual(3)
+  expect(models.refused).toBe(0)
 })
 
 it("a scrape has how long calls waited for a limit, and the breaker's current state, whoever changed it", async () => {
