@@ -33,7 +33,7 @@ const seconds: Readonly<Record<string, number>> = {
   "test/chart/valid.test.ts": 13,
   "test/deploy/cli/DoctorStores.test.ts": 13,
   "test/core/limit/Permits.test.ts": 12,
-  "test/core/redis/Trouble.test.ts": 12,
+  "test/core/redis/RedisHealth.test.ts": 12,
   "test/deploy/bootstrap.test.ts": 12,
   "test/news/collect/OgImage.test.ts": 12
 }

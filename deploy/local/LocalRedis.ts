@@ -41,24 +41,31 @@ const durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemor
 const isGone = (error: unknown) =>
   error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH")
 
+const isDenied = (error: unknown) => error instanceof Error && "code" in error && error.code === "EACCES"
+
 /**
  * Whether `pid` is a server on exactly this folder: by now another process may have that pid. Throws if this cannot be told,
  * because a second server on the same data would corrupt it.
  */
 function serves(pid: number, directory: string) {
-  // Deno reads /proc only with all permissions
   if (process.platform === "linux" && process.versions.deno === undefined) {
     try {
       const name = readFileSync(`/proc/${pid}/cmdline`, "utf8")
       return /(redis|valkey)/.test(name) && readlinkSync(`/proc/${pid}/cwd`) === directory
     } catch (error) {
-      if (isGone(error)) return false
+      // another user's process has not been started by us
+      if (isGone(error) || isDenied(error)) return false
       throw error
     }
   }
   const { error, status, stdout } = spawnSync("ps", ["-o", "command=", "-p", String(pid)], { encoding: "utf8" })
   if (error !== undefined || typeof status !== "number") throw error ?? new Error("ps cannot be run")
-  return /(redis|valkey)-server.* 127\.0\.0\.1:/.test(stdout)
+  if (!/(redis|valkey)-server.* 127\.0\.0\.1:/.test(stdout)) return false
+  if (process.platform !== "linux") return true
+  // Deno reads /proc only with all permissions
+  const folder = spawnSync("readlink", [`/proc/${pid}/cwd`], { encoding: "utf8" })
+  if (folder.error !== undefined) throw folder.error
+  return folder.stdout.trim() === directory
 }
 
 /** The server that an earlier owner of this folder left behind. Throws if this cannot be told. */

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Context, Effect, Layer, Logger, Schema } from "effect"
-import { HttpRouter, HttpServer } from "effect/http"
+import { HttpRouter, HttpServer, HttpServerResponse } from "effect/http"
 import { HttpApi, HttpApiBuilder, HttpApiEndpoint, HttpApiGroup } from "effect/http-api"
 
 const full = Refusal.make(429, "FULL", "come back", "1100 millis")
@@ -23,7 +23,14 @@ const handlers = HttpApiBuilder.group(Api, "calls", (of) =>
     .handle("unwritten", () => Effect.succeed("too long"))
 )
 const { handler } = HttpRouter.toWebHandler(
-  Layer.merge(HttpApiBuilder.layer(Api), ErrorBody.layer).pipe(
+  Layer.mergeAll(
+    HttpApiBuilder.layer(Api),
+    ErrorBody.layer,
+    HttpRouter.add("GET", "/interrupted", Effect.interrupt),
+    HttpRouter.add("GET", "/empty/:status", ({ url }) =>
+      Effect.succeed(HttpServerResponse.empty({ status: Number(url.split("/").at(-1)) }))
+    )
+  ).pipe(
     Layer.provide(handlers),
     Layer.provide(ErrorBody.failures),
     Layer.provide(HttpServer.layerServices),
@@ -52,6 +59,23 @@ describe("Refusal", () => {
     const isDeclared = Schema.is(Refusal.declared(404, "GONE"))
     const others = [Refusal.make(404, "AWAY", ""), Refusal.make(410, "GONE", ""), Refusal.make(404, "GONE", [])]
     expect([Refusal.make(404, "GONE", ""), ...others].map(isDeclared)).toEqual([true, false, false, false])
+  })
+})
+
+describe("ErrorBody.layer", () => {
+  it("a request that the server's end interrupts is answered with 503 and Retry-After: another process may serve it", async () => {
+    expect(await get("/interrupted")).toEqual([503, expect.stringContaining('"code":"UNAVAILABLE"'), "2"])
+  })
+
+  it.each([
+    [400, "INVALID_REQUEST"],
+    [404, "NOT_FOUND"],
+    [500, "INTERNAL"],
+    [502, "INTERNAL"],
+    [503, "UNAVAILABLE"]
+  ])("an error response %s without a body gets one, and keeps its status", async (status, code) => {
+    const [answered, body] = await get(`/empty/${status}`)
+    expect([answered, JSON.parse(body).code]).toEqual([status, code])
   })
 })
 

@@ -198,12 +198,20 @@ describe("a stage's attempts", () => {
 
   it.live("A4 an entry whose begin was refused is begun again after the next beats, not a minute later", () =>
     Effect.gen(function* () {
-      let refusals = 0
-      const breaking: BrokenRedis.Breaking = new Map([["begin", () => (++refusals === 1 ? "refused" : undefined)]])
+      let [refusals, looks] = [0, 0]
+      const breaking: BrokenRedis.Breaking = new Map([
+        ["begin", () => (++refusals === 1 ? "refused" : undefined)],
+        ["pending", () => void looks++]
+      ])
       const worker = yield* BrokenRedis.working(redis.url, Fleet.parcelBehaviors(), {
         breaking,
         values: { lease: Duration.millis(Fleet.lease), shutdownGrace: Duration.millis(100) }
       })
+      // the first look at all partitions is over; the next that nobody asks for comes a minute later
+      yield* Fleet.until(
+        Effect.sync(() => looks),
+        (partitions) => partitions >= 4
+      )
       const id = yield* worker.run(Fleet.submit())
       yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       expect(refusals).toBeGreaterThan(1)

@@ -9,19 +9,20 @@ import * as PagePolicy from "./PagePolicy.ts"
 import * as Refusal from "./Refusal.ts"
 
 const internal = Refusal.make(500, "INTERNAL", "internal error")
+const stopping = Refusal.unavailable("the service is stopping; try again")
 const malformed = Refusal.make(400, "INVALID_REQUEST", "the request is malformed")
 
 /** The response for an unknown path. */
 export const noSuchPage = Refusal.toResponse(Refusal.make(404, "NOT_FOUND", "no such page"))
 
-/** Adds a body to an error response of the router (for a path that does not decode), which has none. */
+/** Adds a body to an error response of the router or server, which has none. */
 const withErrorBody = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
   const { body, status } = response
   if (status < 400 || body._tag !== "Empty") return response
   if (status === 404) return noSuchPage
-  return status >= 500
-    ? Refusal.toResponse(internal)
-    : HttpServerResponse.setStatus(Refusal.toResponse(malformed), status)
+  // the server answers 503 for a request that its own end interrupted: another process may serve it
+  if (status === 503) return Refusal.toResponse(stopping)
+  return HttpServerResponse.setStatus(Refusal.toResponse(status >= 500 ? internal : malformed), status)
 }
 
 const logged = (defect: unknown) =>

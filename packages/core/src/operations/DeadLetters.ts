@@ -62,9 +62,9 @@ const toLetter = (mailbox: string, partition: number, entry: string, flat: Reado
     jobId: isJobId(job) ? job : null,
     cause: fields.get("cause") ?? "",
     message: fields.get("message") ?? "",
-    attempts: Number(fields.get("attempts") ?? 0),
-    first: Number(fields.get("first") ?? 0),
-    last: Number(fields.get("last") ?? 0),
+    attempts: Pairs.whole(fields, "attempts", 0),
+    first: Pairs.whole(fields, "first", 0),
+    last: Pairs.whole(fields, "last", 0),
     fields
   }
 }

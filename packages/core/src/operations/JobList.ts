@@ -67,12 +67,7 @@ const summary = (id: JobId, fence: string | null, about: string | null): JobSumm
   const words = Fence.split(fence ?? "")
   const read = readPipeline(about)
   if (words === null || read._tag === "None" || !isState(words.state)) return null
-  return {
-    id,
-    pipeline: read.value.pipeline,
-    owner: words.owner,
-    state: words.state,
-    stage: words.at,
+  const numbers = {
     progress: Number(words.progress),
     run: Number(words.run),
     attempts: Number(words.attempts),
@@ -80,6 +75,8 @@ const summary = (id: JobId, fence: string | null, about: string | null): JobSumm
     since: Number(words.since),
     deadline: Number(words.deadline)
   }
+  if (!Object.values(numbers).every(Number.isSafeInteger)) return null
+  return { id, pipeline: read.value.pipeline, owner: words.owner, state: words.state, stage: words.at, ...numbers }
 }
 
 const fits = (wanted: Wanted) => (job: JobSummary) =>

@@ -146,7 +146,7 @@ const forgetMillis = Duration.toMillis("90 days")
 
 const stateOf = (name: string, flat: ReadonlyArray<string>, looked: boolean): ScheduleState => {
   const fields = Pairs.toMap(flat)
-  const time = (field: string) => (fields.has(field) ? Number(fields.get(field)) : null)
+  const time = (field: string) => Pairs.whole(fields, field, null)
   const kind = fields.get("kind") ?? ""
   const paused = fields.has("paused")
   return {

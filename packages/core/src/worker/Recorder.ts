@@ -15,6 +15,9 @@ export type Recorder = <A>(
   send: Effect.Effect<A, RedisError>
 ) => Effect.Effect<A | "unsettled">
 
+/** Before the second send; later ones are further apart. */
+const firstPause = "50 millis"
+
 export const make = (system: ActorSystem["Service"]): Recorder => {
   const whileItMayHelp = {
     schedule: Retry.settling,
@@ -27,7 +30,10 @@ export const make = (system: ActorSystem["Service"]): Recorder => {
       return send
     }).pipe(
       // the schedule is created only when it is needed
-      Effect.catchIf(isTransient, () => Effect.retry(send, whileItMayHelp)),
+      Effect.catchIf(
+        (error) => isTransient(error) && !system.abandoned(),
+        () => Effect.retry(Effect.delay(send, firstPause), whileItMayHelp)
+      ),
       Effect.catch((error) =>
         Effect.as(
           Effect.logError("result could not be recorded").pipe(
