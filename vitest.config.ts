@@ -50,6 +50,9 @@ const oneServer = [
   "test/core/pipeline/ImageMemory.test.ts"
 ]
 
+/** All of them, for test/suites.test.ts. */
+export const patterns: ReadonlyArray<string> = [...onlyLong, ...longForms, ...wholeSystem, ...onCluster, ...oneServer]
+
 /** A test mostly waits (for leases, timers, processes): two files a core keep it busy. */
 const workers = Math.min(8, Math.max(4, 2 * availableParallelism()))
 

@@ -8,7 +8,7 @@ import { BaseSequencer } from "vitest/node"
 import type { TestSpecification } from "vitest/node"
 
 /** Files of ten seconds and more, measured on two cores. A file that is missing here starts after these. */
-const seconds: Readonly<Record<string, number>> = {
+export const seconds: Readonly<Record<string, number>> = {
   "test/e2e/start.test.ts": 97,
   "test/browser/Page.test.ts": 57,
   "test/e2e/image.test.ts": 47,
