@@ -11,7 +11,7 @@
  * Fetch with `guard()`: the names resolve, and of private addresses only the publishers' are allowed.
  */
 import { GuardedFetch } from "@eco2/core/net"
-import type { Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { encodeKorean } from "./EncodeKorean.ts"
@@ -75,7 +75,7 @@ export class FakeNews {
   readonly trespasses: Array<string> = []
   /** Addresses connected to through `guard()`. */
   readonly connected: Array<string> = []
-  /** The most pages in work at once, and of one publisher. */
+  /** The most pages fetched at once, and of one publisher. */
   peak = 0
   peakOfOnePress = 0
   /** Calls to sources that are left unanswered. */
@@ -90,6 +90,7 @@ export class FakeNews {
   readonly #server: Server
   readonly #next: Record<Source, Array<Outcome>> = { naver: [], newsdata: [], rss: [] }
   readonly #open = new Map<string, number>()
+  readonly #fetched = new Map<string, number>()
   readonly #watchers = new Set<() => void>()
 
   private constructor(server: Server, port: number) {
@@ -120,11 +121,38 @@ export class FakeNews {
 
   /** A GuardedFetch that reaches this world. */
   guard(): Layer.Layer<GuardedFetch.GuardedFetch> {
-    return GuardedFetch.layerWith({
+    const guarded = GuardedFetch.layerWith({
       allowPrivate: this.allowPrivate,
       resolve: (host) => Promise.resolve(this.#addressesOf(host)),
       onConnect: (address) => this.connected.push(address)
     })
+    const counted = Layer.effect(
+      GuardedFetch.GuardedFetch,
+      Effect.map(GuardedFetch.GuardedFetch, (service) => ({
+        ...service,
+        get: (request) =>
+          Effect.acquireUseRelease(
+            Effect.sync(() => this.#fetchBegun(request.url)),
+            () => service.get(request),
+            (ended) => Effect.sync(ended)
+          )
+      }))
+    )
+    return Layer.provide(counted, guarded)
+  }
+
+  /** Counts fetches of pages where they are made: this server hears of a closed connection only after the reader's next request. */
+  #fetchBegun(url: string): () => void {
+    const host = URL.parse(url)?.hostname ?? ""
+    if (!this.pages.some((page) => URL.parse(page.url)?.hostname === host)) return () => undefined
+    const change = (by: number) => this.#fetched.set(host, (this.#fetched.get(host) ?? 0) + by)
+    change(1)
+    this.peakOfOnePress = Math.max(this.peakOfOnePress, this.#fetched.get(host) ?? 0)
+    this.peak = Math.max(
+      this.peak,
+      [...this.#fetched.values()].reduce((sum, count) => sum + count, 0)
+    )
+    return () => change(-1)
   }
 
   /** For FETCH_ALLOW_PRIVATE: the publishers' addresses. */
@@ -212,8 +240,6 @@ export class FakeNews {
     this.visits.push(url.pathname)
     const ofPress = (this.#open.get(url.hostname) ?? 0) + 1
     this.#open.set(url.hostname, ofPress)
-    this.peakOfOnePress = Math.max(this.peakOfOnePress, ofPress)
-    this.peak = Math.max(this.peak, this.open)
     // answered, or given up by the reader: a busy machine hears of a closed socket after the reader's next request
     let over = false
     const leave = () => {
