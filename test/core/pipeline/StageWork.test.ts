@@ -27,6 +27,12 @@ const single = (handler: (text: string, attempt: number) => Effect.Effect<string
     }
   )
 
+class LongStory extends Schema.TaggedError<LongStory>()("LongStory", {}) {
+  override get message() {
+    return "x".repeat(5_000)
+  }
+}
+
 const Receipts = Actor.make("receipts", { Print: Actor.tell({ payload: Schema.Struct({ grams: Schema.Finite }) }) })
 
 describe("a stage's attempts", () => {
@@ -67,6 +73,24 @@ describe("a stage's attempts", () => {
         { job: id, cause: "ScaleBroken", attempts: "3" }
       ])
       expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual([])
+    })
+  )
+
+  it.live("an error's message is cut to a thousand characters in the job and in its letter", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(
+        redis.url,
+        StageBehavior.layer(
+          Single,
+          "only",
+          Effect.succeed(() => Effect.fail(new LongStory())),
+          { retry: Retry.policy<LongStory>({ never: ["LongStory"] }) }
+        )
+      )
+      const id = yield* worker.run(submitText("long"))
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      expect(job.error).toMatchObject({ code: "LongStory", message: "x".repeat(1_000) })
+      expect(yield* Fleet.lettersOf(worker, "single.only")).toMatchObject([{ message: "x".repeat(1_000) }])
     })
   )
 
@@ -216,6 +240,24 @@ describe("a stage's attempts", () => {
       yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       expect(refusals).toBeGreaterThan(1)
     })
+  )
+
+  it.live(
+    "a result that Redis does not accept four times is sent a fifth time, and its handler does not run again",
+    () =>
+      Effect.gen(function* () {
+        let commits = 0
+        let calls = 0
+        const breaking: BrokenRedis.Breaking = new Map([["commit", () => (++commits <= 4 ? "unavailable" : undefined)]])
+        const weigh: Fleet.Weigh = () => Effect.sync(() => ({ grams: ++calls }))
+        const worker = yield* BrokenRedis.working(redis.url, Fleet.parcelBehaviors({ weigh }), {
+          breaking,
+          values: { lease: Duration.seconds(15), shutdownGrace: Duration.millis(100) }
+        })
+        const id = yield* worker.run(Fleet.submit())
+        yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+        expect(calls).toBe(1)
+      })
   )
 
   it.live("J3 a handler's tells are sent once, with its commit, and not when it fails", () =>
