@@ -15,9 +15,7 @@ for (const [capacity, partitions, each] of [
       const capacityOf = yield* MailboxCapacity.perPartition
       expect(capacityOf("parcel.weigh")).toBe(each)
     }).pipe(
-      Effect.provide(
-        Layer.merge(Policies.fixed, CoreConfig.layerWith({ mailboxCapacity: capacity, partitions }))
-      )
+      Effect.provide(Layer.merge(Policies.fixed, CoreConfig.layerWith({ mailboxCapacity: capacity, partitions })))
     )
   )
 }

@@ -497,6 +497,24 @@ describe("a schedule that could not fire", () => {
       })
   )
 
+  it.live(
+    "T1 a schedule whose expression comes into force again fires the slot since the other was looked at last",
+    () =>
+      Effect.gen(function* () {
+        const clock = yield* JumpingClock.make
+        clock.forward(hour + 57 * minute - (clock.clock.currentTimeMillisUnsafe() % hour))
+        const slot = Math.ceil(clock.clock.currentTimeMillisUnsafe() / hour) * hour
+        const process = yield* Fleet.joined(redis.url, living(clock))
+        const hours = yield* loopWithClock(clock, process, 0, { interval: "1 hour" })
+        yield* step(clock, hours)
+        // a process that starts with another expression has it in force at once, and stops a minute before the slot
+        const days = yield* loopWithClock(clock, process, 0, { interval: "1 day" })
+        while (clock.clock.currentTimeMillisUnsafe() < slot - minute) yield* step(clock, days, hours)
+        for (let i = 0; i < 5 && (yield* handedIn(process)).length < 1; i++) yield* step(clock, hours)
+        expect((yield* handedIn(process)).map((one) => one.slot)).toEqual([slot])
+      })
+  )
+
   it.live("T1 a look that Redis did not answer is repeated after a second", () =>
     Effect.gen(function* () {
       const clock = yield* JumpingClock.make
