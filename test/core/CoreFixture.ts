@@ -454,7 +454,7 @@ const Consumers = Schema.Array(
   Schema.TupleWithRest(Schema.Tuple([Schema.String, Schema.String, Schema.String, Schema.Int]), [Schema.Unknown])
 )
 /** Redis's clock, epoch milliseconds. */
-export const timeOf = (process: Process<Services>) =>
+export const timeOf = (process: { readonly send: (command: string) => Effect.Effect<unknown> }) =>
   Effect.map(process.send("TIME"), (reply) => {
     const [seconds = "", micros = ""] = Schema.decodeUnknownSync(Schema.Array(Schema.String))(reply)
     return Number(seconds) * 1000 + Number(micros) / 1000

@@ -43,7 +43,7 @@ export interface HandWorker {
   /** One Redis command. */
   readonly send: (command: string, ...args: ReadonlyArray<string | number>) => Promise<unknown>
   /** Names of the job's keys. */
-  readonly keys: (id: string) => Promise<{ readonly events: string; readonly tail: string }>
+  readonly keys: (id: string) => Promise<{ readonly job: string; readonly events: string; readonly tail: string }>
   readonly stop: () => Promise<void>
 }
 
@@ -133,7 +133,7 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
     send,
     keys: async (id) => {
       const partition = await partitionOf(id)
-      return { events: partition.jobEvents(id), tail: partition.events }
+      return { job: partition.job(id), events: partition.jobEvents(id), tail: partition.events }
     },
     stop: () => runtime.dispose()
   }

@@ -4,7 +4,8 @@ import { CharacterAdmin, characterMatch, prepareDatabase } from "@eco2/actors/ch
 import { CoreConfig, Topic, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
-import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import { Metrics } from "@eco2/core/telemetry"
+import { Context, Deferred, Effect, Fiber, Layer, Metric } from "effect"
 import type { Duration } from "effect"
 import { CharacterActor } from "../../../packages/actors/src/character/CharacterActor.ts"
 import { CharacterEvents } from "../../../packages/actors/src/character/CharacterEvents.ts"
@@ -174,9 +175,15 @@ onServer("character-match", (database) => {
       const meanwhile = characterMatch({ meanwhile: [{ ...petty, name: "임시" }] })
       const process = yield* Fleet.working(redis.url, meanwhile.pipe(Layer.provide(layer)))
       expect(yield* nameOf(process)).toBe("임시")
+      // nothing was published: a load that failed is repeated, and the catalogue is not empty meanwhile
+      yield* Fleet.until(
+        Metric.value(Metric.withAttributes(Metrics.postgresErrors, { reason: "PostgresUnavailable" })),
+        ({ count }) => Number(count) >= 3
+      )
+      expect(yield* nameOf(process)).toBe("임시")
       proxy.heal()
       yield* Fleet.until(nameOf(process), (name) => name === "페티")
-    }).pipe(quietly)
+    }).pipe(quietly, Effect.provideService(Metric.MetricRegistry, new Map()))
   )
 
   it.live("a character-match on a database without its tables does not start, and names the command to run", () =>

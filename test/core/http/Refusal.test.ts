@@ -77,6 +77,10 @@ describe("ErrorBody.layer", () => {
     const [answered, body] = await get(`/empty/${status}`)
     expect([answered, JSON.parse(body).code]).toEqual([status, code])
   })
+
+  it.each([200, 304])("a response %i without a body that is no error stays empty", async (status) => {
+    expect((await get(`/empty/${status}`)).slice(0, 2)).toEqual([status, ""])
+  })
 })
 
 describe("ErrorBody.Failures", () => {

@@ -2,7 +2,8 @@
 import { expect, it } from "@effect/vitest"
 import { CircuitBreaker, CoreConfig, Worker } from "@eco2/core"
 import { Metrics } from "@eco2/core/telemetry"
-import { Deferred, Duration, Effect, Fiber, Layer, Metric } from "effect"
+import { RedisClient, Script } from "@eco2/core/redis"
+import { Deferred, Duration, Effect, Fiber, Layer, Metric, Schema } from "effect"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { process } from "./LimitFixture.ts"
@@ -210,6 +211,27 @@ it.live("a probe that is interrupted before it learns that it is the probe lets 
     expect(yield* call(next, "nothing")).toBe("BreakerOpen")
     yield* Fiber.interrupt(probing)
     yield* Fleet.until(call(next, "well"), (seen) => seen === "well")
+  })
+)
+
+const scripts = new URL("../../../packages/core/src/limit/scripts/", import.meta.url)
+const askScript = Script.make({
+  file: new URL("breaker-ask.lua", scripts),
+  preludes: [Script.clock, new URL("breaker.lua", scripts)],
+  numberOfKeys: 1,
+  reply: Schema.Tuple([Schema.String, Schema.Int])
+})
+
+it.live("a question that is sent twice, because its first answer was lost, makes its caller the probe both times", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* open(one)
+    const ask = (token: string) =>
+      Effect.map(
+        one.run(RedisClient.RedisClient.use((client) => client.run(askScript, [key], [21_000, token, 60_000]))),
+        ([state]) => state
+      )
+    expect([yield* ask("mine"), yield* ask("mine"), yield* ask("another's")]).toEqual(["probe", "probe", "half-open"])
   })
 )
 

@@ -107,6 +107,22 @@ describe("settling units", () => {
       expect(yield* later!.take(hundred, c, 41)).toBe("refused")
     })
   )
+
+  it.live("unused units of a renewed call longer than the window do not lower what was charged since", () =>
+    Effect.gen(function* () {
+      const both = lineOf(Limit.make("both", { units: 100, permits: 2 }))
+      const one = yield* process(redis.url)
+      const client = yield* one.run(RedisClient.RedisClient)
+      // 64 s later units are counted in the same field, if both calls come early in their second
+      const untilSecond = 1_000 - Math.floor((yield* Fleet.timeOf(one)) % 1_000)
+      const [now, later] = [playing(client, untilSecond), playing(client, untilSecond + 64_000)]
+      expect(yield* now.take(both, a, 60)).toBe("granted")
+      expect(yield* later.renew(both, [a])).toEqual([])
+      expect(yield* later.take(both, b, 60)).toBe("granted")
+      yield* later.settle(both, a, 0, 60)
+      expect(yield* later.take(both, c, 41)).toBe("refused")
+    })
+  )
 })
 
 describe("limits in one tick", () => {

@@ -27,6 +27,12 @@ const single = (handler: (text: string, attempt: number) => Effect.Effect<string
     }
   )
 
+class LongStory extends Schema.TaggedError<LongStory>()("LongStory", {}) {
+  override get message() {
+    return "x".repeat(5_000)
+  }
+}
+
 const Receipts = Actor.make("receipts", { Print: Actor.tell({ payload: Schema.Struct({ grams: Schema.Finite }) }) })
 
 describe("a stage's attempts", () => {
@@ -49,6 +55,61 @@ describe("a stage's attempts", () => {
     })
   )
 
+  it.live(
+    "A3 a time-out that passes while a result is being recorded fails neither its attempt nor the next stage's",
+    () =>
+      Effect.gen(function* () {
+        const first = Stage.make("first", {
+          needs: { input: Text },
+          output: Text,
+          progress: 50,
+          // a machine that stands still for less changes nothing
+          timeout: "1 second",
+          concurrency: 2
+        })
+        const second = Stage.make("second", { needs: { first: Text }, output: Text, progress: 100, concurrency: 2 })
+        const Two = Pipeline.make("two", { input: Text }).add(first).add(second)
+        const attempts: Array<string> = []
+        const tried = (name: string, attempt: number) =>
+          Effect.sync(() => {
+            attempts.push(`${name} ${attempt}`)
+            return name
+          })
+        const recorded = yield* Deferred.make<void>()
+        const gate = yield* Deferred.make<void>()
+        const late = Effect.andThen(Deferred.succeed(recorded, undefined), Deferred.await(gate))
+        let commits = 0
+        const worker = yield* BrokenRedis.working(
+          redis.url,
+          Layer.merge(
+            StageBehavior.layer(
+              Two,
+              "first",
+              Effect.succeed((_, job) => tried("first", job.attempt))
+            ),
+            StageBehavior.layer(
+              Two,
+              "second",
+              Effect.succeed((_, job) => tried("second", job.attempt))
+            )
+          ),
+          {
+            breaking: new Map([["commit", () => (++commits === 1 ? late : undefined)]]),
+            values: { lease: Duration.seconds(15), shutdownGrace: Duration.millis(100) }
+          }
+        )
+        const client = yield* Fleet.joined(redis.url)
+        const { id } = yield* worker.run(Pipeline.submit(Two, "slow", { owner: "ann", key: null }))
+        yield* Deferred.await(recorded)
+        const at = yield* Fleet.timeOf(client)
+        yield* Fleet.until(Fleet.timeOf(client), (now) => now > at + 1_200)
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+        expect(attempts).toEqual(["first 1", "second 1"])
+        expect((yield* worker.run(Fleet.toldOf(id))).filter((told) => told.endsWith("retrying"))).toEqual([])
+      })
+  )
+
   it.live("a job whose attempts are used up is parked with the error's tag, its stage and the number of attempts", () =>
     Effect.gen(function* () {
       const attempts: Array<number> = []
@@ -67,6 +128,24 @@ describe("a stage's attempts", () => {
         { job: id, cause: "ScaleBroken", attempts: "3" }
       ])
       expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual([])
+    })
+  )
+
+  it.live("an error's message is cut to a thousand characters in the job and in its letter", () =>
+    Effect.gen(function* () {
+      const worker = yield* Fleet.working(
+        redis.url,
+        StageBehavior.layer(
+          Single,
+          "only",
+          Effect.succeed(() => Effect.fail(new LongStory())),
+          { retry: Retry.policy<LongStory>({ never: ["LongStory"] }) }
+        )
+      )
+      const id = yield* worker.run(submitText("long"))
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+      expect(job.error).toMatchObject({ code: "LongStory", message: "x".repeat(1_000) })
+      expect(yield* Fleet.lettersOf(worker, "single.only")).toMatchObject([{ message: "x".repeat(1_000) }])
     })
   )
 
@@ -216,6 +295,24 @@ describe("a stage's attempts", () => {
       yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       expect(refusals).toBeGreaterThan(1)
     })
+  )
+
+  it.live(
+    "a result that Redis does not accept four times is sent a fifth time, and its handler does not run again",
+    () =>
+      Effect.gen(function* () {
+        let commits = 0
+        let calls = 0
+        const breaking: BrokenRedis.Breaking = new Map([["commit", () => (++commits <= 4 ? "unavailable" : undefined)]])
+        const weigh: Fleet.Weigh = () => Effect.sync(() => ({ grams: ++calls }))
+        const worker = yield* BrokenRedis.working(redis.url, Fleet.parcelBehaviors({ weigh }), {
+          breaking,
+          values: { lease: Duration.seconds(15), shutdownGrace: Duration.millis(100) }
+        })
+        const id = yield* worker.run(Fleet.submit())
+        yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+        expect(calls).toBe(1)
+      })
   )
 
   it.live("J3 a handler's tells are sent once, with its commit, and not when it fails", () =>

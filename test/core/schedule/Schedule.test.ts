@@ -16,7 +16,7 @@ import {
   StageBehavior,
   Timing
 } from "@eco2/core"
-import { Keys, Keyspace } from "@eco2/core/redis"
+import { Keys, Keyspace, RedisError } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 import * as ScheduleLoop from "../../../packages/core/src/schedule/ScheduleLoop.ts"
 import * as Fleet from "../CoreFixture.ts"
@@ -276,11 +276,13 @@ describe("a schedule", () => {
 
 /** Where the schedules of these loops leave their messages: nobody takes them. */
 const nobody = "nobody"
+const away = new RedisError.RedisUnavailable({ command: "fire", cause: "away" })
 
 /**
  * The loop of a process whose clock is off by `skewMillis`, with the real Schedules, stepped as TimerLoop would.
  * - `looks`: the slots it asked for, in order
  * - `onAnswer`: what happens between an answer and its arrival
+ * - `isAway`: whether Redis does not answer
  */
 const loopWithClock = Effect.fnUntraced(function* (
   clock: Time,
@@ -290,9 +292,10 @@ const loopWithClock = Effect.fnUntraced(function* (
     readonly interval?: Duration.Input
     readonly names?: ReadonlyArray<string>
     readonly onAnswer?: (name: string) => void
+    readonly isAway?: () => boolean
   } = {}
 ) {
-  const { interval = "1 minute", names = ["skewed"], onAnswer = () => undefined } = options
+  const { interval = "1 minute", isAway = () => false, names = ["skewed"], onAnswer = () => undefined } = options
   const real = clock.clock
   const skewed: Clock.Clock = Object.assign(Object.create(real), {
     currentTimeMillisUnsafe: () => real.currentTimeMillisUnsafe() + skewMillis,
@@ -306,7 +309,7 @@ const loopWithClock = Effect.fnUntraced(function* (
       const watched = Schedules.Schedules.of({
         ...service,
         look: (partition, process, asked) =>
-          Effect.tap(service.look(partition, process, asked), ({ now, outcomes }) =>
+          Effect.tap(isAway() ? Effect.fail(away) : service.look(partition, process, asked), ({ now, outcomes }) =>
             Effect.sync(() => {
               for (const [i, { outcome }] of outcomes.entries()) {
                 expect(asked[i]!.slot <= now || outcome === "early").toBe(true)
@@ -469,6 +472,61 @@ describe("a process with schedules in several partitions", () => {
       for (let i = 0; i < 8; i++) yield* step(clock, loop)
       const times = Object.values(Object.groupBy(loop.looks, (slot) => slot)).map((looks) => looks!.length)
       expect(times).toEqual(times.map(() => 2))
+    })
+  )
+})
+
+describe("a schedule that could not fire", () => {
+  it.live(
+    "T1 a slot that found its mailbox full is looked at again after five seconds, and fires when there is room",
+    () =>
+      Effect.gen(function* () {
+        const clock = yield* JumpingClock.make
+        // one message fills the mailbox in its partition
+        const process = yield* Fleet.joined(redis.url, { ...living(clock), mailboxCapacity: 4 })
+        const loop = yield* loopWithClock(clock, process, 0)
+        for (let i = 0; i < 4 && (yield* handedIn(process)).length < 1; i++) yield* step(clock, loop)
+        const [first] = yield* handedIn(process)
+        yield* step(clock, loop)
+        expect(loop.left()).toBeGreaterThan(0)
+        expect(loop.left()).toBeLessThanOrEqual(5_000)
+        const { of } = yield* process.run(Keyspace)
+        yield* process.send("XTRIM", of("skewed").mailbox(nobody), "MAXLEN", 0)
+        yield* step(clock, loop)
+        expect((yield* handedIn(process)).map(({ slot }) => slot)).toEqual([first!.slot + minute])
+      })
+  )
+
+  it.live(
+    "T1 a schedule whose expression comes into force again fires the slot since the other was looked at last",
+    () =>
+      Effect.gen(function* () {
+        const clock = yield* JumpingClock.make
+        clock.forward(hour + 57 * minute - (clock.clock.currentTimeMillisUnsafe() % hour))
+        const slot = Math.ceil(clock.clock.currentTimeMillisUnsafe() / hour) * hour
+        const process = yield* Fleet.joined(redis.url, living(clock))
+        const hours = yield* loopWithClock(clock, process, 0, { interval: "1 hour" })
+        yield* step(clock, hours)
+        // a process that starts with another expression has it in force at once, and stops a minute before the slot
+        const days = yield* loopWithClock(clock, process, 0, { interval: "1 day" })
+        while (clock.clock.currentTimeMillisUnsafe() < slot - minute) yield* step(clock, days, hours)
+        for (let i = 0; i < 5 && (yield* handedIn(process)).length < 1; i++) yield* step(clock, hours)
+        expect((yield* handedIn(process)).map((one) => one.slot)).toEqual([slot])
+      })
+  )
+
+  it.live("T1 a look that Redis did not answer is repeated after a second", () =>
+    Effect.gen(function* () {
+      const clock = yield* JumpingClock.make
+      const process = yield* Fleet.joined(redis.url, living(clock))
+      let isAway = true
+      const loop = yield* loopWithClock(clock, process, 0, { isAway: () => isAway })
+      yield* step(clock, loop)
+      expect(loop.left()).toBeGreaterThan(0)
+      expect(loop.left()).toBeLessThanOrEqual(1_000)
+      isAway = false
+      yield* step(clock, loop)
+      expect(loop.looks.length).toBe(1)
     })
   )
 })

@@ -9,6 +9,7 @@ describe("CauseText", () => {
     ["a text", "gone", "gone"],
     ["nothing", undefined, "undefined"],
     ["an object without a prototype", Object.assign(Object.create(null), { code: 7 }), '{"code":7}'],
+    ["an object whose message is no text", { message: 7 }, '{"message":7}'],
     ["a copied error", Object.assign(Object.create(null), { message: "read ECONNRESET" }), "read ECONNRESET"]
   ])("the text of %s is its message, else what it prints as", (_, cause, text) => {
     expect(CauseText.of(cause)).toBe(text)

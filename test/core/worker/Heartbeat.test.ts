@@ -183,6 +183,48 @@ describe("reconciling with the pending list", () => {
   )
 })
 
+describe("a delivery younger than the pending list", () => {
+  it.live("A4 a delivery taken while the answer of the pending list is on its way is not interrupted as lost", () =>
+    Effect.gen(function* () {
+      const listed = yield* Deferred.make<void>()
+      const gate = yield* Deferred.make<void>()
+      let lists = 0
+      const holding = Effect.suspend(() => {
+        lists++
+        return Effect.andThen(Deferred.succeed(listed, undefined), Deferred.await(gate))
+      })
+      const begun = yield* Deferred.make<void>()
+      const end = yield* Deferred.make<void>()
+      let begins = 0
+      let interruptions = 0
+      const weigh: Fleet.Weigh = () =>
+        Effect.suspend(() => {
+          begins++
+          return Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(end))
+        }).pipe(
+          Effect.onInterrupt(() => Effect.sync(() => void interruptions++)),
+          Effect.as({ grams: 1 })
+        )
+      const worker = yield* BrokenRedis.working(redis.url, Fleet.parcelBehaviors({ weigh }), {
+        breaking: new Map([["pending", holding]]),
+        values: { partitions: 1, lease: Duration.millis(lease), shutdownGrace: Duration.millis(100) }
+      })
+      yield* Deferred.await(listed)
+      const id = yield* worker.run(Fleet.submit())
+      yield* Deferred.await(begun)
+      yield* Deferred.succeed(gate, undefined)
+      // the next list is asked for when everything in the first has been compared
+      yield* Fleet.until(
+        Effect.sync(() => lists),
+        (count) => count >= 2
+      )
+      yield* Deferred.succeed(end, undefined)
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), isDone)
+      expect([begins, interruptions]).toEqual([1, 0])
+    })
+  )
+})
+
 describe("taking over", () => {
   it.live("A4 entries taken over from one partition are worked on although the take-over of the next one failed", () =>
     Effect.gen(function* () {

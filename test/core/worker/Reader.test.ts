@@ -4,50 +4,68 @@ import { Effect, Layer } from "effect"
 import { CoreConfig, Mailbox, Policies } from "@eco2/core"
 import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
 import { Workload } from "../../../packages/core/src/worker/Workload.ts"
+import type { Server } from "../../../packages/core/src/worker/Workload.ts"
 import * as Reader from "../../../packages/core/src/worker/Reader.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
+
+const mailboxes = Mailbox.layer.pipe(
+  Layer.provideMerge(Layer.merge(Keyspace.layer, Policies.fixed)),
+  Layer.provideMerge(
+    Layer.merge(
+      Layer.suspend(() => RedisClient.layerUrl(redis.url)),
+      CoreConfig.layerWith({})
+    )
+  ),
+  Layer.fresh
+)
+/** A reader of the mailbox `notes` alone; ends with the scope. */
+const reading = Effect.fnUntraced(function* (options: {
+  readonly concurrency: number
+  readonly consumer: () => string
+  readonly take: (workload: Workload) => Server["take"]
+}) {
+  const workload = new Workload()
+  const { concurrency, consumer } = options
+  workload.servers.set("notes", { mailbox: "notes", concurrency, take: options.take(workload) })
+  yield* Effect.scoped(
+    Reader.run({
+      workload,
+      partitions: Keys.partitionTable(4),
+      consumer,
+      answered: () => undefined,
+      readers: 1,
+      index: 0
+    })
+  ).pipe(Effect.provide(mailboxes), Effect.forkScoped)
+  return workload
+})
+/** A process that appends notes, all to one partition. */
+const writing = Effect.gen(function* () {
+  const client = yield* Fleet.joined(redis.url)
+  yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("notes")))
+  const append = (body: string) =>
+    client.run(Mailbox.Mailbox.use((service) => service.append("ann", { mailbox: "notes", type: "Note", body })))
+  return { append, client }
+})
 
 describe("Reader", () => {
   it.live.skipIf(Fleet.onCluster)(
     "A1 a reader whose process changed its name hands on nothing that a read under the old name brought, and reads on",
     () =>
       Effect.gen(function* () {
-        const client = yield* Fleet.joined(redis.url)
-        const append = (body: string) =>
-          client.run(Mailbox.Mailbox.use((service) => service.append("ann", { mailbox: "notes", type: "Note", body })))
-        yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("notes")))
-        const workload = new Workload()
+        const { append, client } = yield* writing
         const taken: Array<string> = []
-        workload.servers.set("notes", {
-          mailbox: "notes",
+        let name = "old"
+        const workload = yield* reading({
           concurrency: 4,
-          take: (deliveries) =>
+          consumer: () => name,
+          take: () => (deliveries) =>
             Effect.sync(() => {
               for (const { consumer, fields } of deliveries) taken.push(`${fields.get("body")} as ${consumer}`)
             })
         })
-        let name = "old"
-        yield* Effect.scoped(
-          Reader.run({
-            workload,
-            partitions: Keys.partitionTable(4),
-            consumer: () => name,
-            answered: () => undefined,
-            readers: 1,
-            index: 0
-          })
-        ).pipe(
-          Effect.provide(
-            Mailbox.layer.pipe(
-              Layer.provideMerge(Layer.merge(Keyspace.layer, Policies.fixed)),
-              Layer.provideMerge(Layer.merge(RedisClient.layerUrl(redis.url), CoreConfig.layerWith({}))),
-              Layer.fresh
-            )
-          ),
-          Effect.forkScoped
-        )
         yield* Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xreadgroup"))
         name = "new"
         yield* append("1")
@@ -59,6 +77,30 @@ describe("Reader", () => {
         )
         expect(taken).toEqual(["2 as new"])
         expect(workload.busy("notes")).toBe(1)
+      })
+  )
+
+  it.live.skipIf(Fleet.onCluster)(
+    "a mailbox is crowded after a read that brought all it asked for, until a read of it brings less",
+    () =>
+      Effect.gen(function* () {
+        const { append } = yield* writing
+        // twelve slots for four partitions: three entries of each
+        yield* Effect.forEach(["1", "2", "3"], append)
+        const seen: Array<string> = []
+        yield* reading({
+          concurrency: 12,
+          consumer: () => "reader",
+          take: (workload) => (deliveries) =>
+            Effect.sync(
+              () => void seen.push(`${deliveries.length} ${workload.crowded.has("notes") ? "crowded" : "not crowded"}`)
+            )
+        })
+        const read = Effect.sync(() => seen)
+        yield* Fleet.until(read, (all) => all.length === 1)
+        yield* append("4")
+        yield* Fleet.until(read, (all) => all.length === 2)
+        expect(seen).toEqual(["3 crowded", "1 not crowded"])
       })
   )
 })

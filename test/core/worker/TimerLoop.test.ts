@@ -1,10 +1,10 @@
 /** When timers and schedules are looked at: each partition separately, and also after the machine's clock was set back. */
 import { describe, expect, it } from "@effect/vitest"
-import { Keyspace } from "@eco2/core/redis"
+import { Keyspace, RedisError } from "@eco2/core/redis"
 import type { Keys } from "@eco2/core/redis"
 import { Supervisor } from "@eco2/core/telemetry"
 import * as Timers from "../../../packages/core/src/worker/Timers.ts"
-import { Effect, Scope } from "effect"
+import { Effect, Exit, Scope } from "effect"
 import * as TimerLoop from "../../../packages/core/src/worker/TimerLoop.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as SteppedClock from "../SteppedClock.ts"
@@ -12,8 +12,14 @@ import * as SteppedClock from "../SteppedClock.ts"
 const redis = Fleet.privateRedis()
 const hour = 3_600_000
 
-/** The loop on real timers; looks at those partitions of which `away` is true are not answered. Looks, by partition. */
-const looking = Effect.fnUntraced(function* (away: (partition: Keys.Partition) => boolean = () => false) {
+/**
+ * The loop on real timers, as if a timer of each partition were always due soon. `answer`: what a look gets instead, if anything.
+ * Looks, by partition.
+ */
+const looking = Effect.fnUntraced(function* (
+  answer: (partition: Keys.Partition, looks: number) => ReturnType<Timers.Timers["Service"]["promote"]> | null = () =>
+    null
+) {
   const process = yield* Fleet.joined(redis.url)
   const { partitions } = yield* process.run(Keyspace)
   const looks = new Map(partitions.map((partition) => [partition, 0]))
@@ -24,11 +30,12 @@ const looking = Effect.fnUntraced(function* (away: (partition: Keys.Partition) =
       const watched = Timers.Timers.of({
         promote: (partition, mailboxes) =>
           Effect.suspend(() => {
-            looks.set(partition, looks.get(partition)! + 1)
-            // as if a timer of this partition were always due soon
-            return away(partition)
-              ? Effect.never
-              : Effect.map(service.promote(partition, mailboxes), (seen) => ({ ...seen, nextMillis: 20 }))
+            const count = looks.get(partition)! + 1
+            looks.set(partition, count)
+            return (
+              answer(partition, count) ??
+              Effect.map(service.promote(partition, mailboxes), (seen) => ({ ...seen, nextMillis: 20 }))
+            )
           })
       })
       return yield* TimerLoop.make({
@@ -45,7 +52,7 @@ describe("TimerLoop", () => {
   it.live("a partition's timers are served while the servers of all others do not answer", () =>
     Effect.gen(function* () {
       const dead = new Set<Keys.Partition>()
-      const { loop, looks, partitions } = yield* looking((partition) => dead.has(partition))
+      const { loop, looks, partitions } = yield* looking((partition) => (dead.has(partition) ? Effect.never : null))
       for (const partition of partitions.slice(0, -1)) dead.add(partition)
       for (const partition of partitions) loop.wakeIn(partition, 0)
       const well = partitions.at(-1)!
@@ -54,6 +61,56 @@ describe("TimerLoop", () => {
         (count) => count >= 5
       )
       for (const partition of dead) expect(looks.get(partition)).toBeLessThanOrEqual(2)
+    })
+  )
+
+  it.live("a partition is looked at when its earliest timer is due, whatever is set for later meanwhile", () =>
+    Effect.gen(function* () {
+      const { loop, looks, partitions } = yield* looking(() =>
+        Effect.succeed({ served: 0, expired: [], nextMillis: null })
+      )
+      // by itself it is looked at in most of a minute
+      const last = partitions.at(-1)!
+      loop.wakeIn(last, 50)
+      loop.wakeIn(last, hour)
+      yield* Fleet.until(
+        Effect.sync(() => looks.get(last)!),
+        (count) => count === 1
+      )
+    })
+  )
+
+  it.live("a partition whose look failed is looked at again after a second, not a minute", () =>
+    Effect.gen(function* () {
+      const error = new RedisError.RedisUnavailable({ command: "promote", cause: "away" })
+      const { looks, partitions } = yield* looking((_, count) => (count === 1 ? Effect.fail(error) : null))
+      yield* Fleet.until(
+        Effect.sync(() => looks.get(partitions[0]!)!),
+        (count) => count >= 2
+      )
+    })
+  )
+
+  it.live("a partition's task runs whenever it is due, and no more once its scope is closed", () =>
+    Effect.gen(function* () {
+      const { loop, looks, partitions } = yield* looking()
+      const [first] = partitions
+      const count = Effect.sync(() => looks.get(first!)!)
+      let runs = 0
+      const scope = yield* Scope.make()
+      const run = (partition: Keys.Partition) => Effect.sync(() => void (partition === first && runs++))
+      yield* Scope.provide(loop.add({ dueAt: () => 0, run }), scope)
+      loop.wake()
+      yield* Fleet.until(
+        Effect.sync(() => runs),
+        (seen) => seen >= 2
+      )
+      yield* Scope.close(scope, Exit.void)
+      const atClose = runs
+      const before = yield* count
+      yield* Fleet.until(count, (seen) => seen >= before + 3)
+      // the run under way
+      expect(runs).toBeLessThanOrEqual(atClose + 1)
     })
   )
 

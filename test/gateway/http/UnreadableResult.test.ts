@@ -62,6 +62,19 @@ it("a done scan with an unreadable checkpoint is failed with RESULT_UNREADABLE, 
   expect(await lastOf(id)).toMatchObject({ event: "done", data: { result: answer.body } })
 })
 
+it("a done scan of which only the input is unreadable is completed: its answer does not need it", async () => {
+  const id = await ann.accepted()
+  await hand.work(id)
+  await hand.send("HSET", (await hand.keys(id)).job, "input", '{"pounds":4}')
+  const answer = await ann.result(id)
+  expect(answer.body).toMatchObject({
+    status: "completed",
+    pipeline_result: { final_answer: { user_answer: "묶어서 냅니다." } },
+    error: null
+  })
+  expect(await lastOf(id)).toMatchObject({ event: "done", data: { result: answer.body } })
+})
+
 it("a job whose fence is unreadable is answered with 404, not 500", async () => {
   const id = await ann.accepted()
   await hand.spoil(id)

@@ -47,6 +47,25 @@ onServer("a run of feeds", (database) => {
   )
 
   it.live(
+    "a feed's version is kept for a day from its last full answer: an unchanged feed does not renew it",
+    () =>
+      quietly(
+        Effect.gen(function* () {
+          const news = yield* worker()
+          yield* news.run(feeds)
+          const [key] = (yield* news.send("KEYS", "eco2:{news}:feed:*")) as ReadonlyArray<string>
+          const left = Effect.map(news.send("PTTL", key!), Number)
+          expect(yield* left).toBeGreaterThan(86_000_000)
+          yield* news.send("PEXPIRE", key!, 80_000_000)
+          const again = yield* news.run(feeds)
+          expect(again.result).toMatchObject({ status: "completed", fetched: 0 })
+          expect(yield* left).toBeLessThanOrEqual(80_000_000)
+        })
+      ),
+    60_000
+  )
+
+  it.live(
     "a feed that answers 429 does not stop the other feeds, and is not asked before its Retry-After",
     () =>
       quietly(

@@ -158,6 +158,11 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect((await get("/news?limit=9", { "if-none-match": etag })).status).toBe(200)
   })
 
+  it("a page is answered 304 for If-None-Match *, which any page matches", async () => {
+    expect((await get("/news", { "if-none-match": "*" })).status).toBe(304)
+    expect((await get("/news", { "if-none-match": '"*"' })).status).toBe(200)
+  })
+
   it("the ETag of a page changes when more appears behind it, though its own articles stay", async () => {
     const path = `/news?category=ai&limit=${all.filter(({ category }) => category === "ai").length}`
     const last = await get(path)
