@@ -94,7 +94,7 @@ describe("a Redis before 7.0", () => {
       const client = yield* RedisCluster.clientOf(server.url)
       const version = /redis_version:(\S+)/.exec(String(yield* client.send("INFO")))?.[1] ?? ""
       const old = `6.${"2".repeat(version.length - 2)}`
-      const url = yield* passingFor(server.port, version, old)
+      const url = yield* passingFor(server.port, new RegExp(version), old)
       const error = yield* refusal(url)
       expect(error.message).toContain(`is Redis ${old}, and 7.0 or newer is needed`)
       const logs = LogLines.make()

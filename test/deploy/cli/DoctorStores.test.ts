@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { Clock, ConfigProvider, Effect, References } from "effect"
+import { Redis } from "ioredis"
 import { afterAll, beforeAll } from "vitest"
 import type { Finding } from "../../../deploy/cli/doctor/Finding.ts"
 import * as RedisDoctor from "../../../deploy/cli/doctor/RedisDoctor.ts"
@@ -60,8 +61,7 @@ describe("the doctor on one Redis", () => {
       /appendonly yes/
     ],
     ["leaves syncing to chance", ["--appendfsync", "no"], "persistence", "warn", /appendfsync no/, /everysec/],
-    ["has no limit", ["--maxmemory", "0"], "memory", "warn", /no limit/, /maxmemory/],
-    ["is nearly full", ["--maxmemory", "1mb"], "memory", "fail", /of 1 MiB/, /raise maxmemory/]
+    ["has no limit", ["--maxmemory", "0"], "memory", "warn", /no limit/, /maxmemory/]
   ]
   it.live.each(unfit)("a Redis that %s is reported with advice", ([, args, check, level, found, advice]) =>
     Effect.gen(function* () {
@@ -75,10 +75,25 @@ describe("the doctor on one Redis", () => {
     })
   )
 
+  it.live("a Redis that is nearly full is reported with advice", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.scoped({ args: sound })
+      const redis = new Redis(url)
+      yield* Effect.addFinalizer(() => Effect.sync(() => redis.disconnect()))
+      // how much an empty server uses differs from release to release
+      const used = yield* Effect.promise(async () => Number(/used_memory:(\d+)/.exec(await redis.info("memory"))?.[1]))
+      yield* Effect.promise(() => redis.config("SET", "maxmemory", Math.round(used / 0.9)))
+      expect(of(yield* examine(url), "redis.memory")).toMatchObject({
+        level: "fail",
+        advice: expect.stringContaining("raise maxmemory")
+      })
+    })
+  )
+
   it.live("a Redis before 7.0 fails the check of its version", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped({ args: sound })
-      const url = yield* passingFor(server.port, "7.", "6.")
+      const url = yield* passingFor(server.port, /\d\./, "6.")
       expect(of(yield* examine(url), "redis.version")).toMatchObject({
         level: "fail",
         advice: expect.stringContaining("7.0")
