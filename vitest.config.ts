@@ -39,7 +39,9 @@ const onCluster = [
 /** Of these folders what has nothing to do with slots, or with masters. */
 const oneServer = [
   // no Redis
+  "test/core/mailbox/Delivery.test.ts",
   "test/core/pipeline/PipelineTypes.test.ts",
+  "test/core/policy/MailboxCapacity.test.ts",
   "test/core/schedule/Timing.test.ts",
   "test/core/worker/{ReaderPlan,Retry,Workload}.test.ts",
   // one limit or breaker is one key on one master; Settling, Renewing, Units and LimitList run its scripts on a Cluster

@@ -175,10 +175,10 @@ onServer("character-match", (database) => {
       const meanwhile = characterMatch({ meanwhile: [{ ...petty, name: "임시" }] })
       const process = yield* Fleet.working(redis.url, meanwhile.pipe(Layer.provide(layer)))
       expect(yield* nameOf(process)).toBe("임시")
-      // nothing was published: a load that failed is repeated, and the catalogue is not empty meanwhile
+      // nothing was published: a load that failed, after six attempts, is repeated, and the catalogue is not empty meanwhile
       yield* Fleet.until(
         Metric.value(Metric.withAttributes(Metrics.postgresErrors, { reason: "PostgresUnavailable" })),
-        ({ count }) => Number(count) >= 3
+        ({ count }) => Number(count) >= 10
       )
       expect(yield* nameOf(process)).toBe("임시")
       proxy.heal()
