@@ -57,7 +57,7 @@ describe("a job's trace", () => {
     for (const text of texts) expect(Tracing.format(Tracing.parse(text)!)).toBe(text)
   })
 
-  it("names no parent where its text is malformed, all zero, or of another version", () => {
+  it("a traceparent that is malformed, all zero, or of another version names no parent", () => {
     const [trace, span] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"]
     const texts = [
       "",
