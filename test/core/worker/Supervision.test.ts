@@ -13,7 +13,7 @@ import * as Fleet from "../CoreFixture.ts"
 import * as Child from "../../fault/Child.ts"
 
 const redis = Fleet.privateRedis({}, { emptied: false })
-const lease = 300
+const { lease } = Fleet
 // one partition: a mailbox with one slot is asked for in every read
 const values = { partitions: 1, lease: Duration.millis(lease), shutdownGrace: Duration.seconds(5) }
 const [partition] = Keys.partitionTable(1)
