@@ -1,8 +1,9 @@
 /** The operators' list of jobs: found by timers or keys, within bounds, and marked when it is incomplete. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
 import { JobList } from "@eco2/core/operations"
+import { fenceWith } from "../../harness/JobHash.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -16,6 +17,22 @@ const find = (process: Fleet.Process<Fleet.Services>, wanted: JobList.Wanted) =>
 const ids = (found: JobList.Found) => found.jobs.map(({ id }) => id)
 
 describe("JobList", () => {
+  it.live("a job with a damaged number in its fence is left out of the list, which has the others", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const [damaged, sound] = [yield* client.run(Fleet.submit()), yield* client.run(Fleet.submit())]
+      const { of } = yield* client.run(Keyspace)
+      const key = of(damaged).job(damaged)
+      yield* client.send(
+        "HSET",
+        key,
+        "now",
+        fenceWith(String(yield* client.send("HGET", key, "now")), { progress: "odd" })
+      )
+      expect(ids(yield* find(client, { state: "open", limit: 100 }))).toEqual([sound])
+    })
+  )
+
   it.live("the list of open jobs has each of them, of all partitions and states, and no ended one", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url, { userConcurrency: 3 })
