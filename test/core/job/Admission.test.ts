@@ -321,7 +321,7 @@ describe("admission", () => {
           return Effect.map(Effect.orDie(client.run(Fleet.submit({ owner }))), (id) => void open.set(id, owner))
         }
         const begin = Effect.gen(function* () {
-          const read = (yield* Effect.forEach(["weigh", "label", "ship"], hand.read)).flat()
+          const read = (yield* Effect.forEach(["weigh", "label", "ship"], hand.read, { concurrency: 3 })).flat()
           for (const holding of read) {
             if ((yield* fleet[0].run(Fleet.begin(holding)))._tag === "Run") held.push(holding)
           }
@@ -355,8 +355,9 @@ describe("admission", () => {
           const where = `seed ${seed}, step ${step}`
           const lanes = new Map<string, Array<string>>(owners.map((owner) => [owner, []]))
           const admitted = new Map<string, number>(owners.map((owner) => [owner, 0]))
-          for (const [id, owner] of [...open]) {
-            const hash = yield* Fleet.hashOf(fleet[0], id)
+          const read = ([id, owner]: readonly [Job.JobId, string]) =>
+            Effect.map(Fleet.hashOf(fleet[0], id), (hash) => ({ hash, id, owner }))
+          for (const { hash, id, owner } of yield* Effect.forEach([...open], read, { concurrency: "unbounded" })) {
             if (["done", "failed", "cancelled"].includes(hash.state ?? "")) open.delete(id)
             else if (hash.state === "lane") lanes.get(owner)!.push(id)
             else admitted.set(owner, admitted.get(owner)! + 1)
