@@ -24,7 +24,7 @@ import { RateLimited } from "./Limit.ts"
 import * as LimitStore from "./LimitStore.ts"
 import type { Answer, Line } from "./LimitStore.ts"
 import * as Permits from "./Permits.ts"
-import * as Spread from "../clock/Jitter.ts"
+import * as Jitter from "../clock/Jitter.ts"
 
 export interface Request {
   /** The user, host or the like, for a limit that each of them has separately. */
@@ -71,7 +71,7 @@ const longestUnasked = 60_000
 
 /** How long to wait after an answer. Where requests are counted, each waiter already gets its own time, so it needs no jitter. */
 const waitOf = ({ requests }: Limit, { isPaused, millis }: Answer): number =>
-  isPaused && (requests === null || millis > longestUnasked) ? Spread.millis(Math.min(millis, longestUnasked)) : millis
+  isPaused && (requests === null || millis > longestUnasked) ? Jitter.millis(Math.min(millis, longestUnasked)) : millis
 
 const lineOf = (limit: Limit, key: string | undefined): Line => ({
   limit,
