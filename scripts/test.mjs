@@ -1,6 +1,7 @@
 /**
  * `npm test`: type check, lint, format, then all tests except the long ones. All of them run even if one fails; each reports
- * its duration; the last line is `N passed, N failed`, where a check counts as one and every test as one.
+ * its duration, and what failed is named once more at the end; the last line is `N passed, N failed`, where a check counts as
+ * one and every test as one.
  * Arguments after `--` go to vitest: `npm test -- test/core`. As `npm run test:long` (`--long`) it runs the long tests alone,
  * and those under Deno.
  */
@@ -95,14 +96,15 @@ async function checked() {
 
 /** The counts of the tests' reporter; without them vitest itself failed. */
 function testsCounted(good) {
-  let total = { passed: 0, failed: 0, skipped: 0 }
+  let total = { passed: 0, failed: 0, skipped: 0, failures: [] }
   try {
     total = JSON.parse(readFileSync(counted, "utf8"))
   } catch {
     total.failed = 1
+    total.failures = ["vitest itself"]
   }
   rmSync(counted, { force: true })
-  return good || total.failed > 0 ? total : { ...total, failed: 1 }
+  return good || total.failed > 0 ? total : { ...total, failed: 1, failures: ["vitest itself"] }
 }
 
 /** The suites one after another, each with the counts of its tests. */
@@ -123,13 +125,26 @@ if (stopped) process.exit(130)
 
 for (const { name, output } of parts) if (output !== "") console.log(`\n${name}\n${output.trimEnd()}`)
 console.log("")
-const counts = [...parts.map(({ good }) => ({ passed: Number(good), failed: Number(!good), skipped: 0 })), ...tests]
+const counts = [
+  ...parts.map(({ name, good }) => ({
+    passed: Number(good),
+    failed: Number(!good),
+    skipped: 0,
+    failures: good ? [] : [name]
+  })),
+  ...tests
+]
 for (const { name, good, seconds } of [...parts, ...tests]) {
   console.log(`${name.padEnd(8)}${good ? "ok    " : "FAILED"}${seconds.toFixed(1).padStart(8)} s`)
 }
 const sum = (kind) => counts.reduce((total, count) => total + count[kind], 0)
 if (sum("skipped") > 0) console.log(`${sum("skipped")} skipped`)
+const failures = counts.flatMap(({ failures }) => failures.map((name) => `FAILED  ${name}\n`)).join("")
+process.stdout.write(failures)
 const totals = `${sum("passed")} passed, ${sum("failed")} failed`
-writeFileSync(join(artifacts, isLong ? "totals-long.txt" : "totals.txt"), `${totals}\n`)
+const suffix = isLong ? "-long" : ""
+// .ci/run adds up both runs' totals and repeats what failed
+writeFileSync(join(artifacts, `failures${suffix}.txt`), failures)
+writeFileSync(join(artifacts, `totals${suffix}.txt`), `${totals}\n`)
 console.log(totals)
 process.exitCode = sum("failed") === 0 ? 0 : 1
