@@ -14,6 +14,8 @@ const notProvoked = [
   "eco2_image_bytes", // a gauge that appears with the first picture
   "eco2_image_waiting",
   "eco2_restarts_total",
+  "eco2_redis_data_losses_total",
+  "eco2_viewed_jobs_lost_total",
   "eco2_uploads_refused_total",
   "eco2_viewers_refused_total",
   "eco2_postgres_errors_total",

@@ -57,6 +57,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ErrorBody.notFound,
         ErrorBody.layer,
         Client.readiness,
+        Client.dataGuard,
         Client.telemetry,
         Client.topicReadiness,
         CorsOrigins.layer(config.corsOrigins, {
@@ -69,4 +70,4 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
   )
 
 /** The server of Envoy's ext_authz. Ready while its list of revocations is fresh enough, whether Redis answers or not. */
-export const authz = ExtAuthz.layer
+export const authz = Layer.merge(ExtAuthz.layer, Client.dataGuard)

@@ -61,7 +61,7 @@ describe("a job's events", () => {
         const id = yield* client.run(Fleet.submit())
         for (const stage of ["weigh", "label"]) yield* client.run(Fleet.commit(yield* hand.take(stage)))
         let holding = yield* hand.take("ship")
-        for (let i = yield* client.run(EventLog.EventLog.use((log) => log.length(id))); i < places; i++) {
+        for (let i = (yield* client.run(EventLog.EventLog.use((log) => log.length(id)))) ?? 0; i < places; i++) {
           yield* client.run(Fleet.defer(holding, { delayMillis: 0, cause: `cause ${i}` }))
           holding = yield* hand.take("ship")
         }

@@ -2,8 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Clock, Duration, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
-import { Topic } from "@eco2/core"
-import { RedisClient } from "@eco2/core/redis"
+import { CoreConfig, Topic } from "@eco2/core"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Gauges, Readiness } from "@eco2/core/telemetry"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as Blacklist from "../../../packages/gateway/src/auth/Blacklist.ts"
@@ -16,6 +16,9 @@ const maxAge = Duration.minutes(5)
 const eventually = <A>(look: () => A, wanted: (seen: A) => boolean) =>
   TestClock.withLive(until(Effect.sync(look), wanted))
 
+const eventuallyEffect = <A, E, R>(look: Effect.Effect<A, E, R>, wanted: (seen: A) => boolean) =>
+  TestClock.withLive(until(look, wanted))
+
 const ground = Effect.gen(function* () {
   yield* TestClock.setTime(Date.now())
   const server = yield* RedisServer.scoped()
@@ -24,9 +27,13 @@ const ground = Effect.gen(function* () {
     (one) => Effect.promise(() => one.close())
   )
   const logs = LogLines.make()
-  const parts = Layer.mergeAll(Topic.layer, Readiness.layer, Gauges.layer)
+  const parts = Layer.mergeAll(Topic.layer, Keyspace.layer, Readiness.layer, Gauges.layer)
   const layer = Layer.fresh(
-    parts.pipe(Layer.provideMerge(RedisClient.layerUrl(proxy.url)), Layer.provideMerge(logs.layer))
+    parts.pipe(
+      Layer.provideMerge(RedisClient.layerUrl(proxy.url)),
+      Layer.provide(CoreConfig.layerWith({})),
+      Layer.provideMerge(logs.layer)
+    )
   )
   return { proxy, logs, context: yield* Layer.build(layer) }
 })
@@ -52,6 +59,31 @@ describe("Blacklist", () => {
         yield* TestClock.adjust("2 minutes")
         expect(list.size()).toBe(1)
         expect(list.standing("long")).toBe("revoked")
+      }).pipe(Effect.provideContext(context))
+    })
+  )
+
+  it.effect("a flush of Redis lets no revoked token in: the blacklist keeps what it knows, and stores it again", () =>
+    Effect.gen(function* () {
+      const { context } = yield* ground
+      yield* Effect.gen(function* () {
+        const redis = yield* RedisClient.RedisClient
+        const list = yield* Blacklist.make({ maxAge })
+        yield* Revocations.revoke(revocation("before", 600))
+        yield* eventually(list.size, (size) => size === 1)
+        yield* redis.send("FLUSHALL")
+        // its number does not follow the last one: the list is loaded again
+        yield* Revocations.revoke(revocation("after", 600))
+        yield* Effect.repeat(
+          Effect.andThen(TestClock.adjust("1 second"), TestClock.withLive(Effect.sleep("5 millis"))),
+          { until: () => list.standing("after") === "revoked" }
+        )
+        expect(list.standing("before")).toBe("revoked")
+        const loaded = yield* eventuallyEffect(
+          Effect.scoped(Effect.map(Blacklist.make({ maxAge }), (other) => other.standing("before"))),
+          (standing) => standing === "revoked"
+        )
+        expect(loaded).toBe("revoked")
       }).pipe(Effect.provideContext(context))
     })
   )

@@ -95,5 +95,23 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
   }
 })
 
+/** The result of a scan whose job the store has lost: what was finished is lost too. */
+export const ofLost = (id: string): ScanResult => ({
+  task_id: id,
+  status: "failed",
+  message: messages.failed,
+  pipeline_result: { classification_result: null, disposal_rules: null, final_answer: null },
+  reward: null,
+  error: { code: "JOB_LOST", message: "the store has lost this job; submit it again" },
+  metadata: {
+    llm_provider: null,
+    llm_model: null,
+    simulated: false,
+    attempts: null,
+    duration_total_ms: null,
+    wait_ms: null
+  }
+})
+
 /** A failure's tag as the API's error code: `ModelTimeout` → `MODEL_TIMEOUT`. */
 export const errorCode = (tag: string): string => tag.replace(/([a-z0-9])([A-Z])/g, "$1_$2").toUpperCase()

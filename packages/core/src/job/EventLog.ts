@@ -31,8 +31,11 @@ export class EventLog extends Context.Service<
   {
     /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip, two for a job without events yet. */
     readonly history: (id: JobId, after: number) => Effect.Effect<ReadonlyArray<JobEvent>, RedisError>
-    /** The number of events written: the last seq, or 0 while a job is only `queued`. */
-    readonly length: (id: JobId) => Effect.Effect<number, RedisError>
+    /**
+     * The number of events written: the last seq, or 0 while a job is only `queued`; null: Redis has no such job. One round trip,
+     * two for a job without events.
+     */
+    readonly length: (id: JobId) => Effect.Effect<number | null, RedisError>
     /**
      * Follows all partitions from now on. Returns when the starting cursors are known; after that, no event is missed without a
      * `gap`. Runs until the scope closes, or until it failed too often, which the returned Supervision reports.
@@ -66,6 +69,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
     const decodeList = decodeReply("LRANGE", Schema.Array(Schema.String))
     const decodeFence = decodeReply("HGET", Schema.NullOr(Schema.String))
     const decodeLength = decodeReply("LLEN", Schema.Int)
+    const decodeExists = decodeReply("EXISTS", Schema.Int)
     const decodeTail = decodeReply("XREAD", TailReply)
     const decodeRange = decodeReply("XRANGE", Info)
 
@@ -193,12 +197,20 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
         }
         return events
       }),
-      length: (id) => redis.send("LLEN", keyspace.of(id).jobEvents(id)).pipe(Effect.flatMap(decodeLength)),
+      length: Effect.fnUntraced(function* (id) {
+        const partition = keyspace.of(id)
+        const length = yield* redis.send("LLEN", partition.jobEvents(id)).pipe(Effect.flatMap(decodeLength))
+        if (length > 0) return length
+        const exists = yield* redis.send("EXISTS", partition.job(id)).pipe(Effect.flatMap(decodeExists))
+        return exists === 0 ? null : 0
+      }),
       tail: Effect.fnUntraced(function* (listener) {
         const cursors = new Map<string, string>()
         for (const partition of keyspace.partitions) cursors.set(partition.events, (yield* bounds(partition)).last)
         const groups =
           redis.topology === "Cluster" ? keyspace.partitions.map((partition) => [partition]) : [keyspace.partitions]
+        // a read that blocks on a stream does not notice that the stream is gone
+        yield* keyspace.onLoss(() => listener.gap(keyspace.partitions))
         const supervisor = Supervisor.make()
         for (const group of groups) {
           let begun = false

@@ -6,6 +6,7 @@ import { Effect, Layer, Metric } from "effect"
 import type { Config } from "effect"
 import { layer as repliesLayer, Replies } from "../actor/Replies.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
+import { layer as dataGuardLayer } from "./DataGuard.ts"
 import { layer as eventLogLayer } from "../job/EventLog.ts"
 import type { EventLog } from "../job/EventLog.ts"
 import { layer as jobEndsLayer } from "../job/JobEnds.ts"
@@ -52,15 +53,20 @@ export const fromEnvironment: Layer.Layer<RedisClient | CoreConfig, RedisUrlInva
  * Readiness check of any process that uses Redis, gateways and workers alike: not ready while Redis is full or down. Running
  * work and the work in mailboxes go on meanwhile, because a full Redis does not refuse them.
  */
-export const readiness: Layer.Layer<never, never, RedisClient | Replies | Readiness> = Layer.effectDiscard(
+export const readiness: Layer.Layer<never, never, RedisClient | Keyspace | Replies | Readiness> = Layer.effectDiscard(
   Effect.gen(function* () {
     const redis = yield* RedisClient
+    const keyspace = yield* Keyspace
     const replies = yield* Replies
     const readiness = yield* Readiness
     yield* readiness.register("replies", replies.trouble)
     yield* readiness.register("redis", redis.trouble)
+    yield* readiness.register("keyspace", keyspace.trouble)
   })
 )
+
+/** Notices that Redis has lost its data; for processes without a heartbeat. */
+export const dataGuard: Layer.Layer<never, never, RedisClient | Keyspace | Readiness> = dataGuardLayer
 
 /** Gauges of any process that uses Redis: how full Redis is. */
 export const telemetry: Layer.Layer<never, never, RedisClient | Gauges> = Layer.effectDiscard(RedisTelemetry.register)

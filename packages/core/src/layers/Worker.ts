@@ -14,6 +14,7 @@ import { layer as imageMemoryLayer } from "../pipeline/ImageMemory.ts"
 import type { ImageMemory } from "../pipeline/ImageMemory.ts"
 import { layer as jobImagesLayer } from "../pipeline/JobImages.ts"
 import type { JobImages } from "../pipeline/JobImages.ts"
+import type { Keyspace } from "../redis/Keyspace.ts"
 import type { RedisClient } from "../redis/RedisClient.ts"
 import { ScheduleLoop } from "../schedule/ScheduleLoop.ts"
 import type { Readiness } from "../supervision/Readiness.ts"
@@ -47,7 +48,7 @@ export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClien
 export const telemetry: Layer.Layer<
   never,
   never,
-  RedisClient | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
+  RedisClient | Keyspace | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
 > = Layer.mergeAll(
   Client.readiness,
   Client.telemetry,

@@ -247,10 +247,10 @@ export const table: ReadonlyArray<Row> = [
     "{fleet}:meta",
     String.raw`\{fleet\}:meta`,
     "hash",
-    "PARTITIONS and format the data was written with",
-    "for ever",
-    "Keyspace",
-    "every process at start",
+    "PARTITIONS and format the data was written with, and the data's id",
+    "for ever; after a loss of data, written again",
+    "Keyspace, beat",
+    "every process at start, with every beat, every 5 s without one",
     true
   ),
   row(

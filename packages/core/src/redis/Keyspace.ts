@@ -1,16 +1,37 @@
 /**
  * Keyspace: the partitions of this installation. It first checks Redis (Suitability) and that its data was written with the same
  * settings. A process with other settings does not start, because it would look for jobs under other keys.
+ * The data has an id, in `{fleet}:meta`. A Redis that lost its data (flushed, restarted empty, an empty replica promoted) has
+ * another id or none: then `{fleet}:meta` is written again, and whoever registered with `onLoss` learns it. Workers confirm the
+ * id with every beat (Heartbeat), other processes by DataGuard.
  */
-import { Context, Effect, Layer, Schedule, Schema } from "effect"
+import { Context, Effect, Layer, Metric, Schedule, Schema } from "effect"
+import type { Scope } from "effect"
+import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
+import { dataLosses } from "../telemetry/Metrics.ts"
 import * as Keys from "./Keys.ts"
-import { decodeReply, RedisClient } from "./RedisClient.ts"
+import { RedisClient } from "./RedisClient.ts"
 import type { RedisError } from "./RedisError.ts"
+import * as Script from "./Script.ts"
 import * as Suitability from "./Suitability.ts"
 
-const format = "2"
-const decodeStored = decodeReply("HGET", Schema.NullOr(Schema.String))
+/** The format of the data that this version writes and reads. */
+export const format = "2"
+
+/** Prelude of the scripts that confirm `{fleet}:meta`. */
+export const metaPrelude = new URL("./scripts/meta.lua", import.meta.url)
+
+/** What the data in Redis was written with, and the id of the data. */
+export const Meta = Schema.Tuple([Schema.String, Schema.String, Schema.String])
+export type Meta = typeof Meta.Type
+
+const keyspaceScript = Script.make({
+  file: new URL("./scripts/keyspace.lua", import.meta.url),
+  preludes: [metaPrelude],
+  numberOfKeys: 1,
+  reply: Meta
+})
 
 /** Redis holds data written with other settings. Nothing happened; set the variable as the message says, or use another Redis. */
 export class KeyspaceMismatch extends Schema.TaggedError<KeyspaceMismatch>()("KeyspaceMismatch", {
@@ -29,6 +50,14 @@ export class Keyspace extends Context.Service<
     readonly partitions: ReadonlyArray<Keys.Partition>
     /** The partition of a job id or a user. */
     readonly of: (text: string) => Keys.Partition
+    /** Asks Redis for `{fleet}:meta`, writes it where it is missing, and compares it as `heard` does. One round trip. */
+    readonly confirm: Effect.Effect<void, RedisError>
+    /** Compares what Redis said with what it said before: another id of the data is a loss, which is logged and counted once. */
+    readonly heard: (meta: Meta) => Effect.Effect<void>
+    /** Runs `listener` after every loss of data, until the scope closes. */
+    readonly onLoss: (listener: () => void) => Effect.Effect<void, never, Scope.Scope>
+    /** Null while Redis's data was written with our settings; after a loss another process may have written others. */
+    readonly trouble: () => string | null
   }
 >()("@eco2/core/redis/Keyspace") {
   static readonly layer: Layer.Layer<
@@ -37,7 +66,7 @@ export class Keyspace extends Context.Service<
     RedisClient | CoreConfig
   > = Layer.effect(
     Keyspace,
-    Effect.andThen(Suitability.confirm, () => confirm).pipe(
+    Effect.andThen(Suitability.confirm, () => make).pipe(
       // a process and its Redis often start together: the process waits a little for Redis
       Effect.retry({
         schedule: Schedule.spaced("500 millis"),
@@ -48,19 +77,56 @@ export class Keyspace extends Context.Service<
   )
 }
 
-const confirm = Effect.gen(function* () {
+const make = Effect.gen(function* () {
   const config = yield* CoreConfig
   const redis = yield* RedisClient
-  for (const [field, ours] of [
-    ["PARTITIONS", String(config.partitions)],
-    ["format", format]
-  ] as const) {
-    const known = redis.send("HGET", Keys.meta, field).pipe(Effect.flatMap(decodeStored))
-    // read first: a full Redis refuses the write, and workers must be able to start there
-    if ((yield* known) === null) yield* redis.send("HSETNX", Keys.meta, field, ours)
-    const theirs = yield* known
-    if (theirs !== ours) return yield* new KeyspaceMismatch({ field, ours, theirs: theirs ?? "" })
+  const ask = Effect.suspend(() =>
+    redis.run(keyspaceScript, [Keys.meta], [String(config.partitions), format, randomUUID()])
+  )
+  const mismatch = ([partitions, form]: Meta): KeyspaceMismatch | null => {
+    for (const [field, ours, theirs] of [
+      ["PARTITIONS", String(config.partitions), partitions],
+      ["format", format, form]
+    ] as const) {
+      if (theirs !== ours) return new KeyspaceMismatch({ field, ours, theirs })
+    }
+    return null
   }
+  const first = yield* ask
+  const wrong = mismatch(first)
+  if (wrong !== null) return yield* wrong
+
   const partitions = Keys.partitionTable(config.partitions)
-  return Keyspace.of({ partitions, of: (text) => partitions[Keys.partitionOf(text, partitions.length)]! })
+  const listeners = new Set<() => void>()
+  let data = first[2]
+  let trouble: string | null = null
+  const heard = (meta: Meta): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const [, , id] = meta
+      if (id === data) return Effect.void
+      const before = data
+      data = id
+      trouble = mismatch(meta)?.message ?? null
+      return Effect.logError("redis has lost its data").pipe(
+        Effect.annotateLogs({ data_before: before, data_now: id, ...(trouble === null ? {} : { error: trouble }) }),
+        Effect.andThen(Metric.update(dataLosses, 1)),
+        Effect.andThen(
+          Effect.sync(() => {
+            for (const listener of listeners) listener()
+          })
+        )
+      )
+    })
+  return Keyspace.of({
+    partitions,
+    of: (text) => partitions[Keys.partitionOf(text, partitions.length)]!,
+    confirm: Effect.flatMap(ask, heard),
+    heard,
+    onLoss: (listener) =>
+      Effect.acquireRelease(
+        Effect.sync(() => void listeners.add(listener)),
+        () => Effect.sync(() => void listeners.delete(listener))
+      ),
+    trouble: () => trouble
+  })
 })

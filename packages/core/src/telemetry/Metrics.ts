@@ -19,6 +19,12 @@ export const redisMemoryLimit = Metric.gauge("eco2_redis_memory_limit_bytes", {
   description: "maxmemory of the fullest Redis master, 0 for none"
 })
 
+/** Times this process found that Redis had lost its data (Keyspace). Alert on any. */
+export const dataLosses = Metric.counter("eco2_redis_data_losses_total", {
+  incremental: true,
+  description: "times that Redis was found to have lost its data"
+})
+
 /** Seconds since a blocking read last had an answer, by `reader`: mailboxes, topics. */
 export const lastReadAge = Metric.gauge("eco2_last_read_age_seconds", {
   description: "seconds since a blocking read was last answered, by reader"

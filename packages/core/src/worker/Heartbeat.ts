@@ -43,7 +43,8 @@ export const make = Effect.fnUntraced(function* (
   supervisor: Supervisor
 ): Effect.fn.Return<Heartbeat, RedisError, Lease | Keyspace | CoreConfig | RedisClient | Scope.Scope> {
   const lease = yield* Lease
-  const { partitions } = yield* Keyspace
+  const keyspace = yield* Keyspace
+  const { partitions } = keyspace
   const redis = yield* RedisClient
   const config = yield* CoreConfig
   const scope = yield* Effect.scope
@@ -184,11 +185,12 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const beat = Effect.fnUntraced(function* () {
-    const { alive, dead, nextExpiryMillis, now } = yield* lease.beat(token, "beat")
+    const { alive, dead, meta, nextExpiryMillis, now } = yield* lease.beat(token, "beat")
     const at = millis()
     ahead = now - at
     if (at - lastBeat > leaseMillis) goodSince = at
     lastBeat = at
+    yield* keyspace.heard(meta)
     if (!alive) {
       yield* startOver()
       return beatMillis

@@ -4,7 +4,9 @@
  * Invariant A1 (the entries of a living process are never taken). Typed calls of the scripts that Heartbeat uses.
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
+import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
+import { format, Meta, metaPrelude } from "../redis/Keyspace.ts"
 import * as Keys from "../redis/Keys.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
@@ -23,6 +25,8 @@ export interface Beat {
   readonly now: number
   /** Tokens whose lease has expired, condemned or not yet. */
   readonly dead: ReadonlyArray<string>
+  /** What Redis's data was written with (Keyspace). */
+  readonly meta: Meta
 }
 
 export interface Held {
@@ -63,11 +67,12 @@ export class Lease extends Context.Service<
 const file = (name: string) => new URL(`./scripts/${name}.lua`, import.meta.url)
 const beatScript = Script.make({
   file: file("beat"),
-  preludes: [Script.clock],
-  numberOfKeys: 1,
-  reply: Schema.TupleWithRest(Schema.Tuple([Schema.Literals(["alive", "condemned"]), Schema.Number, Schema.Number]), [
-    Schema.String
-  ])
+  preludes: [Script.clock, metaPrelude],
+  numberOfKeys: 2,
+  reply: Schema.TupleWithRest(
+    Schema.Tuple([Schema.Literals(["alive", "condemned"]), Schema.Number, Schema.Number, Meta]),
+    [Schema.String]
+  )
 })
 const condemnScript = Script.make({
   file: file("condemn"),
@@ -96,12 +101,12 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
     const leaseMillis = Duration.toMillis(config.lease)
     return Lease.of({
       beat: Effect.fnUntraced(function* (token, mode) {
-        const [status, next, now, ...dead] = yield* redis.run(
+        const [status, next, now, meta, ...dead] = yield* redis.run(
           beatScript,
-          [Keys.alive],
-          [offset, token, leaseMillis, mode]
+          [Keys.alive, Keys.meta],
+          [offset, token, leaseMillis, mode, String(config.partitions), format, randomUUID()]
         )
-        return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, dead }
+        return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, meta, dead }
       }),
       condemn: (tokens) =>
         tokens.length === 0 ? Effect.succeed([]) : redis.run(condemnScript, [Keys.alive], [offset, ...tokens]),

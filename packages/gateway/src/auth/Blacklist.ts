@@ -2,15 +2,16 @@
  * Blacklist: the revoked tokens in this process's memory. Loaded from their keys and kept up to date by topic
  * `blacklist.events`, without a gap between the two or after a disconnect (Topic). A check is one look-up in a map.
  * Cut off from Redis, it uses the last known list and logs so once; after BLACKLIST_MAX_AGE it answers `unknown`, and nobody is
- * let in. Revocations writes.
+ * let in. When Redis has lost its data, the process keeps what it knows and stores it again: a flush must not let revoked tokens
+ * in. Revocations writes.
  */
 import { Topic } from "@eco2/core/client"
 import type { RedisError } from "@eco2/core/client"
-import { RedisClient } from "@eco2/core/redis"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Gauges, Readiness, Supervisor } from "@eco2/core/telemetry"
-import { Clock, Duration, Effect, Metric, Schema } from "effect"
+import { Clock, Duration, Effect, Metric, Queue, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
-import { BlacklistEvents, forgottenAt } from "./Revocations.ts"
+import { BlacklistEvents, forgottenAt, restore } from "./Revocations.ts"
 import * as BlacklistKeys from "./BlacklistKeys.ts"
 
 export interface Blacklist {
@@ -32,6 +33,7 @@ const looksPerPrune = 60
 const deafAfterMillis = 30_000
 /** Kept for this long if the key's value contains no time. */
 const unreadableSeconds = 86_400
+const restoreAgain = Duration.seconds(1)
 
 const Values = Schema.Array(Schema.NullOr(Schema.String))
 
@@ -64,24 +66,33 @@ export const make = Effect.fnUntraced(function* (options: {
 }): Effect.fn.Return<
   Blacklist,
   RedisError.RedisError,
-  RedisClient.RedisClient | Topic.Topics | Readiness | Gauges | Scope.Scope
+  RedisClient.RedisClient | Keyspace | Topic.Topics | Readiness | Gauges | Scope.Scope
 > {
   const redis = yield* RedisClient.RedisClient
+  const keyspace = yield* Keyspace
   const clock = yield* Clock.Clock
   const nowSeconds = () => clock.currentTimeMillisUnsafe() / 1_000
   const maxAge = Duration.toMillis(options.maxAge)
   const begun = clock.currentTimeMillisUnsafe()
   /** By the whole key, as `load` returns it: a substring would keep its whole text in memory. */
   let revoked = new Map<string, number>()
+  /** Redis has lost its data, and what this process knows is not stored again yet. */
+  let lost = false
+  const losses = yield* Queue.sliding<void>(1)
+  yield* keyspace.onLoss(() => {
+    lost = true
+    Queue.offerUnsafe(losses, undefined)
+  })
 
   const subscription = yield* Topic.follow(BlacklistEvents, {
     snapshot: () =>
-      load(nowSeconds()).pipe(
-        Effect.provideService(RedisClient.RedisClient, redis),
-        Effect.map((found) => {
-          revoked = found
-        })
-      ),
+      // first whether the data is the same: keys that a flush took away were not taken back by an operator
+      Effect.gen(function* () {
+        yield* keyspace.confirm
+        const keeps = lost
+        const found = yield* load(nowSeconds())
+        revoked = keeps ? new Map([...revoked, ...found]) : found
+      }).pipe(Effect.provideService(RedisClient.RedisClient, redis)),
     event: ({ expires_at, jti, type }) =>
       Effect.sync(() => {
         if (type === "remove") revoked.delete(BlacklistKeys.revoked(jti))
@@ -117,7 +128,27 @@ export const make = Effect.fnUntraced(function* (options: {
     wasTooOld = tooOld
     return Effect.all(said, { discard: true })
   })
+  const restoreAll = Effect.suspend(() => {
+    const known = [...revoked].filter(([, until]) => until > nowSeconds())
+    return Effect.forEach(known, ([key, until]) => restore(key, until), { concurrency: 100, discard: true }).pipe(
+      Effect.provideService(RedisClient.RedisClient, redis),
+      Effect.andThen(
+        Effect.suspend(() => {
+          lost = false
+          return Effect.logWarning("revocations that redis had lost are stored again").pipe(
+            Effect.annotateLogs({ tokens: known.length })
+          )
+        })
+      )
+    )
+  })
+  const restoring = Effect.andThen(
+    Queue.take(losses),
+    // RedisHealth says why Redis does not answer
+    Effect.retry(restoreAll, Schedule.spaced(restoreAgain)).pipe(Effect.ignore)
+  )
   const supervisor = Supervisor.make()
+  yield* supervisor.supervise("lost revocations", Effect.forever(restoring))
   yield* supervisor.supervise("blacklist", Effect.forever(Effect.andThen(Effect.sleep(lookEvery), look)))
 
   const readiness = yield* Readiness

@@ -40,6 +40,15 @@ const revokeScript = Script.make({
 })
 
 /**
+ * Stores a revocation again that Redis has lost, by its key; whose it was and why is lost. `until`: epoch seconds from which it
+ * may be dropped. Not published: processes that know it need no event, and others load the keys.
+ */
+export const restore = (key: string, until: number) =>
+  RedisClient.RedisClient.use((redis) =>
+    redis.run(revokeScript, [key], [`${until} ${JSON.stringify({ restored: true })}`, until * 1_000])
+  )
+
+/**
  * Revokes a token; returns when the revocation is stored and published. An expired token needs none: nothing is stored. After
  * an error the token may be revoked in some processes, all or none; retrying is safe. Works even if Redis is full.
  */

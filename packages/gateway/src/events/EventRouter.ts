@@ -3,7 +3,8 @@
  * however many viewers it has; gateways do not compete for events.
  * A viewer's queue is bounded: a viewer that does not keep up is disconnected, and its browser resumes by Last-Event-ID. One
  * timer serves all viewers' keepalives and time limits. Loss checks ask Redis, so they are a loop of their own: Redis being
- * down delays no keepalive. Viewer joins history and tail for one viewer (J4).
+ * down delays no keepalive. A viewer whose job is missing from Redis is told `Lost` once the job has stayed away for five seconds:
+ * whoever accepted it hands it in again meanwhile (RecentSubmits). Viewer joins history and tail for one viewer (J4).
  */
 import { Elapsed, EventLog } from "@eco2/core/client"
 import type { Job, JobEvent, RedisError } from "@eco2/core/client"
@@ -19,6 +20,8 @@ export type Signal =
   | { readonly _tag: "Events"; readonly events: ReadonlyArray<JobEvent.JobEvent> }
   /** Something may have been missed: compare with the history. */
   | { readonly _tag: "Recheck" }
+  /** Redis has had no such job for some seconds: unless the history says otherwise, the job is lost. */
+  | { readonly _tag: "Lost" }
   | { readonly _tag: "Keepalive" }
   | { readonly _tag: "Timeout" }
 
@@ -54,17 +57,31 @@ const eventLag = Metric.histogram("eco2_event_lag_seconds", {
   boundaries: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
 })
 
+/** Jobs whose open streams this process ended because Redis has lost the job. Alert on any. */
+const viewedJobsLost = Metric.counter("eco2_viewed_jobs_lost_total", {
+  incremental: true,
+  description: "jobs that Redis has lost while their streams were open here"
+})
+
 /** Signals that a viewer may leave unread; a job has at most 200 events. */
 const queueCapacity = 256
 const tickMillis = 250
 /** The tail's read blocks for up to 20 s, so a longer silence is an error. */
 const deafAfterMillis = 30_000
+/** A job that Redis does not have for this long is lost; jobs that are handed in again come back sooner. */
+const lostAfterMillis = 5_000
+/** How often a missing job is looked for. */
+const lookAgainMillis = 500
+/** Ids in one line of the log, at most. */
+const mostNamed = 50
 
 interface Viewer {
   readonly jobId: Job.JobId
   readonly queue: Queue.Queue<Signal, Cause.Done>
   seq: number
   heardAt: number
+  /** Since when Redis has had no such job; null: it has, or was not asked. */
+  missingSince: number | null
   readonly endsAt: number
   readonly isLetIn: () => boolean
 }
@@ -85,6 +102,9 @@ export const layer = (
       const keepalive = Duration.toMillis(config.keepalive)
       const byJob = new Map<string, Set<Viewer>>()
       const byUser = new Map<string, number>()
+      /** Viewers due for a check, and those whose job was missing. Sets, so that they never exceed the number of viewers. */
+      const toCheck = new Set<Viewer>()
+      const missing = new Set<Viewer>()
       let count = 0
       let answeredAt = now()
 
@@ -111,7 +131,9 @@ export const layer = (
         },
         gap: (partitions) => {
           for (const viewer of everyone()) {
-            if (partitions.includes(keyspace.of(viewer.jobId))) offer(viewer, { _tag: "Recheck" })
+            if (!partitions.includes(keyspace.of(viewer.jobId))) continue
+            offer(viewer, { _tag: "Recheck" })
+            toCheck.add(viewer)
           }
         },
         answered: () => {
@@ -130,17 +152,47 @@ export const layer = (
        */
       const check = (viewer: Viewer) =>
         Effect.map(log.length(viewer.jobId), (length) => {
+          if (length === null) {
+            viewer.missingSince ??= now()
+            return void missing.add(viewer)
+          }
+          viewer.missingSince = null
           if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
         })
-      /** Viewers due for a check. A set, so that it never exceeds the number of viewers. */
-      const toCheck = new Set<Viewer>()
+      /** Looks once more for jobs that were missing; those that stay away are lost. */
+      const lookForMissing = Effect.gen(function* () {
+        const viewers = [...missing]
+        missing.clear()
+        yield* Effect.forEach(viewers, check, { concurrency: 64, discard: true }).pipe(
+          // Redis is down: what could not be asked is asked again
+          Effect.tapError(() => Effect.sync(() => viewers.forEach((viewer) => missing.add(viewer)))),
+          Effect.ignore
+        )
+        const gone = [...missing].filter(
+          ({ missingSince }) => missingSince !== null && now() - missingSince >= lostAfterMillis
+        )
+        if (gone.length === 0) return
+        for (const viewer of gone) {
+          missing.delete(viewer)
+          offer(viewer, { _tag: "Lost" })
+        }
+        const ids = [...new Set(gone.map(({ jobId }) => jobId))]
+        yield* Metric.update(viewedJobsLost, ids.length)
+        yield* Effect.logError("redis has lost jobs whose streams are open; the streams end").pipe(
+          Effect.annotateLogs({ jobs: ids.length, job_ids: ids.slice(0, mostNamed) })
+        )
+      })
       const checking = Effect.gen(function* () {
+        let lookedAt = now()
         while (true) {
           yield* Effect.sleep(Math.min(tickMillis, keepalive))
           const viewers = [...toCheck]
           toCheck.clear()
           // Redis is down: when the tail reconnects, every viewer is rechecked
           yield* Effect.ignore(Effect.forEach(viewers, check, { concurrency: 64, discard: true }))
+          if (missing.size === 0 || now() - lookedAt < lookAgainMillis) continue
+          yield* lookForMissing
+          lookedAt = now()
         }
       })
       const tick = Effect.sync(() => {
@@ -174,6 +226,7 @@ export const layer = (
             queue: Effect.runSync(Queue.dropping<Signal, Cause.Done>(queueCapacity)),
             seq: 0,
             heardAt: now(),
+            missingSince: null,
             endsAt: now() + viewTimeout,
             isLetIn
           }
@@ -194,6 +247,7 @@ export const layer = (
               gone = true
               viewers.delete(viewer)
               toCheck.delete(viewer)
+              missing.delete(viewer)
               const left = (byUser.get(user) ?? 1) - 1
               if (left === 0) byUser.delete(user)
               else byUser.set(user, left)

@@ -3,7 +3,8 @@
  * seq: duplicates are dropped, gaps are filled from the history (J4). The terminal event carries the job's result, which is
  * stored before the event is visible (J5), and ends the stream.
  * After a failover Redis may have lost events that a viewer has seen, and later events then reuse their seqs. Such a viewer
- * continues from the current end of the history, and receives the terminal event whatever its seq is.
+ * continues from the current end of the history, and receives the terminal event whatever its seq is. If Redis has lost the job
+ * itself, the stream ends with `failed`, code JOB_LOST.
  */
 import { ScanResult } from "@eco2/actors/protocol"
 import { EventLog, JobEvent, JobStore } from "@eco2/core/client"
@@ -54,6 +55,8 @@ export const stream = (
       const store = yield* JobStore.JobStore
       const clock = yield* Clock.Clock
       let last = after
+      let highest = after ?? 0
+      let progress = 0
       let ended = false
 
       const resultOf = store.get(jobId).pipe(
@@ -69,6 +72,8 @@ export const stream = (
         const terminal = JobEvent.isTerminal(event)
         const text = eventFrame(jobId, event, terminal ? yield* resultOf : withCode(event.result))
         last = event.seq
+        highest = Math.max(highest, event.seq)
+        progress = event.progress
         subscription.seen(event.seq)
         ended = terminal
         return text
@@ -94,10 +99,24 @@ export const stream = (
         return text
       })
 
+      /** The end of a job that Redis no longer has. A client that comes back finds no job (404). */
+      const lost = (): string => {
+        ended = true
+        const seq = highest + 1
+        const ts = clock.currentTimeMillisUnsafe() / 1000
+        const result = ScanResult.ofLost(jobId)
+        return eventFrame(jobId, { seq, ts, progress, stage: "failed", status: "failed", result }, result)
+      }
+
       const handle = Effect.fnUntraced(function* (signal: Signal): Effect.fn.Return<string, RedisError.RedisError> {
         switch (signal._tag) {
           case "Recheck":
             return yield* catchUp()
+          case "Lost": {
+            // it may have come back since
+            const text = yield* catchUp()
+            return ended || (yield* log.length(jobId)) !== null ? text : text + lost()
+          }
           case "Keepalive":
             return frame("keepalive", undefined, { timestamp: clock.currentTimeMillisUnsafe() / 1000 })
           case "Timeout":

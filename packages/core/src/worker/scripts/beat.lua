@@ -1,24 +1,32 @@
 -- packages/core/src/worker/scripts/beat.lua
 -- One heartbeat of a process: renews its lease and returns the dead processes. One script, so that a condemned process learns
 -- it here and never renews its lease (A1).
+-- It also confirms `{fleet}:meta`, so that a Redis that lost its data has it again with the next beat (Keyspace).
+-- Stands below redis/scripts/clock.lua and meta.lua.
 -- KEYS[1]  zset    {fleet}:alive: token → lease expiry; negative score = condemned at that time
+-- KEYS[2]  hash    {fleet}:meta
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  text    the process's token
 -- ARGV[3]  int     lease, milliseconds
 -- ARGV[4]  text    "register" (first beat of a token) | "beat" | "leave" (holds no entries) | "abandon" (dead from now on)
--- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now, dead token, …}
+-- ARGV[5]  int     PARTITIONS
+-- ARGV[6]  text    format of the data
+-- ARGV[7]  uuid    the data's id, if it has none
+-- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now,
+--           {PARTITIONS, format, id of the data}, dead token, …}
 -- cost     O(log processes + dead)
 redis.call("ZREM", KEYS[1], "")
 local token, lease, mode = ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local meta = confirm_meta(KEYS[2], ARGV[5], ARGV[6], ARGV[7])
 local forget_millis = 600000
 redis.call("ZREMRANGEBYSCORE", KEYS[1], -(now - forget_millis), -1)
 if mode == "leave" then
   redis.call("ZREM", KEYS[1], token)
-  return { "alive", -1, now }
+  return { "alive", -1, now, meta }
 end
 if mode == "abandon" then
   redis.call("ZADD", KEYS[1], "XX", -now, token)
-  return { "condemned", -1, now }
+  return { "condemned", -1, now, meta }
 end
 local score = tonumber(redis.call("ZSCORE", KEYS[1], token) or "nan")
 local status = "alive"
@@ -27,7 +35,7 @@ if mode == "register" or (score and score > 0) then
 else
   status = "condemned"
 end
-local reply = { status, -1, now }
+local reply = { status, -1, now, meta }
 -- tokens not yet condemned come first: many recent departures must not hide a process that died
 for _, range in ipairs({ { 0, now }, { "-inf", "(0" } }) do
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], range[1], range[2], "LIMIT", 0, 100)) do
