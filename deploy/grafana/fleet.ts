@@ -81,6 +81,13 @@ export const fleet: Dashboard = {
           queries: [perSecond("eco2_redis_commands_total", "job")]
         },
         {
+          title: "Losses of data",
+          description: "Findings that Redis has lost its data, by role, a second. Any is an alarm.",
+          unit: "ops",
+          alarm: 0.000_001,
+          queries: [perSecond("eco2_redis_data_losses_total", "job")]
+        },
+        {
           title: "Last answered read",
           description: "Seconds since a blocking read was answered; normally up to 20. Beyond 60 the process is deaf.",
           unit: "s",

@@ -45,6 +45,13 @@ export const streams: Dashboard = {
           description: "At UPLOAD_MEMORY, a second.",
           unit: "reqps",
           queries: [perSecond("eco2_uploads_refused_total", "instance")]
+        },
+        {
+          title: "Watched jobs lost",
+          description: "Jobs that Redis has lost while their streams were open, a second. Any is an alarm.",
+          unit: "ops",
+          alarm: 0.000_001,
+          queries: [perSecond("eco2_viewed_jobs_lost_total", "instance")]
         }
       ]
     }
