@@ -120,6 +120,16 @@ const Alert = Schema.Struct({
 const Rules = Schema.Struct({
   groups: Schema.NonEmptyArray(Schema.Struct({ name: Schema.NonEmptyString, rules: Schema.NonEmptyArray(Alert) }))
 })
+/** The part of a promtool test that names an alert's texts. */
+const Texts = Schema.Record(Schema.String, Schema.String)
+const Expected = Schema.Struct({ exp_annotations: Texts })
+const Played = Schema.Struct({
+  tests: Schema.Array(
+    Schema.Struct({
+      alert_rule_test: Schema.Array(Schema.Struct({ alertname: Schema.String, exp_alerts: Schema.Array(Expected) }))
+    })
+  )
+})
 const alertsFile = "deploy/helm/eco2/files/alerts.yaml"
 // Prometheus does not know a field that its schema does not know
 const { groups } = Schema.decodeUnknownSync(Rules, { onExcessProperty: "error" })(parse(read(alertsFile)))
@@ -148,6 +158,31 @@ describe("the alerts", () => {
   it("every runbook belongs to an alert", () => {
     const named = alerts.map(({ alert }) => alert.toLowerCase())
     expect(anchors.filter((one) => /^eco2[a-z]+$/.test(one) && !named.includes(one))).toEqual([])
+  })
+
+  // promtool compares every text too, but is not installed everywhere
+  it("the alerts have the texts that promtool's test expects", () => {
+    const expected = Schema.decodeUnknownSync(Played)(parse(read("test/chart/alerts.promtool.yaml"))).tests.flatMap(
+      (test) =>
+        test.alert_rule_test.flatMap(({ alertname, exp_alerts }) =>
+          exp_alerts.map(({ exp_annotations }) => ({ alertname, exp_annotations }))
+        )
+    )
+    expect(expected.length).toBeGreaterThan(0)
+    for (const { alertname, exp_annotations } of expected) {
+      const texts = Object.entries(alerts.find(({ alert }) => alert === alertname)?.annotations ?? {})
+      // what a query or label fills in may be anything
+      const patterns = texts.map(([name, text]) => [
+        name,
+        expect.stringMatching(
+          `^${text
+            .split(/{{[^}]*}}/)
+            .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"))
+            .join(".+")}$`
+        )
+      ])
+      expect(exp_annotations).toEqual(Object.fromEntries(patterns))
+    }
   })
 
   // if Prometheus's promtool is installed, it checks the file and runs its tests
