@@ -14,9 +14,9 @@ const wantsText = Stage.make("wrong", {
 describe("Pipeline's types", () => {
   it("a pipeline whose stages do not fit each other does not compile", () => {
     // @ts-expect-error label reads what weigh leaves, and weigh is not there yet
-    start.add(Fleet.label)
+    expect(() => start.add(Fleet.label)).toThrow('what stage "label" reads is "weigh"')
     // @ts-expect-error the order counts
-    start.add(Fleet.ship).add(Fleet.weigh)
+    expect(() => start.add(Fleet.ship).add(Fleet.weigh)).toThrow('what stage "ship" reads is "label"')
     // @ts-expect-error weigh leaves a number where text is read
     start.add(Fleet.weigh).add(wantsText)
     const other = Pipeline.make("parcel", { input: Schema.Struct({ height: Schema.Finite }) })
@@ -24,7 +24,23 @@ describe("Pipeline's types", () => {
     other.add(Fleet.weigh)
     const paint = Effect.succeed(() => Effect.succeed(1))
     // @ts-expect-error no stage has this name
-    expect(() => StageBehavior.layer(Fleet.ParcelPipeline, "paint", paint)).toThrow("no stage paint")
+    expect(() => StageBehavior.layer(Fleet.ParcelPipeline, "paint", paint)).toThrow(
+      'handler of pipeline "parcel": its stage is "paint"; allowed is one of weigh, label, ship'
+    )
+  })
+
+  it("a stage added twice, or with a name that has another meaning, does not compile", () => {
+    const once = start.add(Fleet.weigh)
+    // @ts-expect-error weigh is there already
+    expect(() => once.add(Fleet.weigh)).toThrow('a stage added is "weigh"')
+    const another = Stage.make("weigh", { needs: { input: Fleet.Parcel }, output: Schema.String, progress: 50 })
+    // @ts-expect-error another stage of this name is there already
+    expect(() => once.add(another)).toThrow('a stage added is "weigh"')
+    const rest = { needs: { input: Fleet.Parcel }, output: Schema.String, progress: 50 }
+    // @ts-expect-error done is the end of a job
+    expect(() => Stage.make("done", rest)).toThrow('stage "done": its name is "done"')
+    // @ts-expect-error input is what a job is submitted with
+    expect(() => Stage.make("input", rest)).toThrow('stage "input": its name is "input"')
   })
 
   it("handlers and submits that do not fit their pipeline do not compile", () => {

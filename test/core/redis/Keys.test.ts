@@ -34,14 +34,6 @@ describe("hash slots", () => {
   )
 })
 
-describe("words", () => {
-  it("a name of a pipeline, stage or role is a word, fit for keys and for a fence's words between spaces", () => {
-    for (const name of ["scan", "scan-worker", "2fa"]) expect(Keys.word(name)).toBe(name)
-    for (const name of ["", "a b", "a:b", "A", "-a", "a.b", "이코"])
-      expect(() => Keys.word(name)).toThrow("is not a word")
-  })
-})
-
 describe("partitions", () => {
   it("the partition of a given text never changes, so that stored data is found again", () => {
     const of = (text: string) => [4, 5, 16].map((partitions) => Keys.partitionOf(text, partitions))

@@ -3,7 +3,7 @@
  * pass when the test says so (JumpingClock); what fired is Redis's to say: the hash's `fires`, and what was handed in.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Layer, Metric, Result, Schema, Scope } from "effect"
+import { Clock, Duration, Effect, Layer, Metric, Schema, Scope } from "effect"
 import {
   Actor,
   ActorSystem,
@@ -257,21 +257,6 @@ describe("a schedule", () => {
       for (const { count } of failed) expect(Number(count)).toBeGreaterThan(0)
     })
   )
-
-  it.live("a schedule with a wrong expression, or a name that is no word or is taken, stops the process at start", () =>
-    Effect.gen(function* () {
-      const run = { pipeline: TickPipeline, input: () => ({ slot: "" }) }
-      for (const [layer, reason] of [
-        [Schedule.cron("ticker", { expression: "every monday" }, run), "is not a cron expression"],
-        [Schedule.every("ticker", { interval: "5 millis" }, run), "is not an interval of at least a second"],
-        [Schedule.every("Ticker!", hourly, run), "is not a word"],
-        [Layer.merge(Schedule.every("twin", hourly, run), Schedule.every("twin", hourly, run)), "is declared twice"]
-      ] as const) {
-        const exit = yield* Effect.exit(Fleet.working(redis.url, layer))
-        expect(Exit.isFailure(exit) ? String(exit.cause) : "started").toContain(reason)
-      }
-    })
-  )
 })
 
 /** Where the schedules of these loops leave their messages: nobody takes them. */
@@ -324,7 +309,7 @@ const loopWithClock = Effect.fnUntraced(function* (
         yield* Scope.provide(
           loop.declare({
             name,
-            timing: Result.getOrThrow(Timing.every(interval)),
+            timing: Timing.every(interval),
             overlap: "allow",
             work: (slot) =>
               Effect.succeed({

@@ -1,14 +1,14 @@
 /** T1, step by step: who looks at a schedule when, and what comes of it. Redis's clock is moved by each process's offset. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, Result } from "effect"
+import { Effect, Layer } from "effect"
 import { Policies, Schedules, Timing } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 const minute = 60_000
-const hourly = Result.getOrThrow(Timing.every("1 hour"))
-const daily = Result.getOrThrow(Timing.cron("30 3 * * *"))
+const hourly = Timing.every("1 hour")
+const daily = Timing.cron("30 3 * * *")
 const hour = 60 * minute
 
 const work: Schedules.Look["work"] = {

@@ -5,8 +5,10 @@
  * typed error is returned to the asker.
  */
 import { Duration, Effect, Schema } from "effect"
+import * as Definition from "../config/Definition.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { MailboxFull, Message, MessageTooLarge } from "../mailbox/Mailbox.ts"
+import * as MailboxNames from "../mailbox/MailboxNames.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { AskFailed, Replies, ReplyTooLarge } from "./Replies.ts"
 import type { AskTimeout } from "./Replies.ts"
@@ -79,7 +81,21 @@ export interface Actor<Name extends string, P extends Protocol> {
   ) => Effect.Effect<Reply<P[K]>, Refusal<P[K]> | AskError, Replies>
 }
 
+/** Actors of these names would read core's own settings as theirs, such as USER_CONCURRENCY. */
+const reserved = ["user"]
+
+/**
+ * The protocol of an actor. Throws InvalidDefinition when it has no message, or when a name is wrong.
+ * - `name`: words with dots between, not the mailbox of a pipeline's stage
+ * - `protocol`: its messages by name; letters, digits and `. _ : / -`
+ */
 export const make = <const Name extends string, P extends Protocol>(name: Name, protocol: P): Actor<Name, P> => {
+  Definition.words("actor", name)
+  const actor = `actor ${JSON.stringify(name)}`
+  if (reserved.includes(name)) Definition.refuse(actor, "its name", name, `any other name than ${reserved.join(", ")}`)
+  if (Object.keys(protocol).length === 0) Definition.refuse(actor, "its protocol", {}, "at least one message")
+  for (const type of Object.keys(protocol)) Definition.title(`${actor}: message`, type)
+  MailboxNames.claim(name, "actor")
   const wires = new Map(
     Object.entries(protocol).map(([type, message]) => {
       const read = <A>(codec: Codec<A>) => Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.toCodecJson(codec)))

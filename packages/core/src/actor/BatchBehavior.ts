@@ -6,8 +6,9 @@
  * The messages of an incomplete batch count against the process's slots (back-pressure), belong to the process until they are
  * acknowledged (A1), and are handled at once when the process begins to stop (A5).
  */
-import { Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
-import type { Config } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import type { Config, Duration } from "effect"
+import * as Definition from "../config/Definition.ts"
 import * as Setting from "../config/Setting.ts"
 import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
@@ -34,9 +35,9 @@ type ServicesOf<H> = Effect.Services<Handled<H>>
 export interface Options<E> {
   /** Messages in a batch, 1 to 1000. */
   readonly size: number
-  /** How long the first message of a batch waits for more. */
+  /** How long the first message of a batch waits for more, at most 1 hour. */
   readonly within: Duration.Input
-  /** Batches at once in one process, incomplete ones included; default 4. The process holds up to `size` messages for each. */
+  /** Batches at once in one process, incomplete ones included, 1 to 1000; default 4. The process holds up to `size` messages for each. */
   readonly concurrency?: number
   readonly retry?: Retry.Policy<E>
   /** Whether an error concerns the whole batch, so that its messages are not tried one by one. */
@@ -56,7 +57,10 @@ interface Batch {
   fiber: Fiber.Fiber<void> | null
 }
 
-/** Serves an actor's mailbox in batches while the layer lives. `make` builds the handlers once. */
+/**
+ * Serves an actor's mailbox in batches while the layer lives. `make` builds the handlers once. Throws InvalidDefinition on wrong
+ * options; so does the layer when handlers and messages do not match.
+ */
 export const layer = <Name extends string, P extends Tells, H extends Handlers<P, Tagged, unknown>, EX, R>(
   actor: Actor<Name, P>,
   make: Effect.Effect<H, EX, R>,
@@ -76,23 +80,25 @@ type AnyHandlers = {
 const serve = <EX, R>(
   actor: Settlement.Served,
   make: Effect.Effect<AnyHandlers, EX, R>,
-  { size, within, ...options }: Options<Tagged>
-): Layer.Layer<never, EX | RedisError | Config.ConfigError, unknown> =>
-  Layer.effectDiscard(
+  options: Options<Tagged>
+): Layer.Layer<never, EX | RedisError | Config.ConfigError, unknown> => {
+  const definition = `batches of actor ${JSON.stringify(actor.name)}`
+  const few = { min: 1, max: 1_000 }
+  const size = Definition.integer(definition, "size", options.size, few)
+  const within = Definition.duration(definition, "within", options.within, { min: "0 millis", max: "1 hour" })
+  const defaultBatches = Definition.integer(definition, "concurrency", options.concurrency ?? 4, few)
+  return Layer.effectDiscard(
     Effect.gen(function* () {
-      if (!(Number.isInteger(size) && size >= 1 && size <= 1000)) {
-        return yield* Effect.die(new Error(`actor ${actor.name}: a batch of ${size} messages; 1 to 1000 are possible`))
-      }
       const system = yield* ActorSystem
       const settlement = yield* Settlement.make(actor, options.retry ?? Retry.policy())
       const handlers = yield* make
+      Settlement.checkHandlers(actor, handlers)
       const services = yield* Effect.context<unknown>()
       // created before the mailbox is served, so that it closes after the stop, which waits for the work of these fibers
       const scope = yield* Scope.fork(yield* Scope.Scope)
       const batches = yield* Setting.integer(concurrencyVariable(actor.name), {
-        default: options.concurrency ?? 4,
-        min: 1,
-        max: 1_000
+        default: defaultBatches,
+        ...few
       })
       /** The incomplete batch of each type. */
       const open = new Map<string, Batch>()
@@ -149,10 +155,7 @@ const serve = <EX, R>(
       }
       const run = (type: string, batch: Batch) =>
         Effect.gen(function* () {
-          yield* Effect.raceFirst(
-            Effect.timeoutOption(Deferred.await(batch.full), Duration.fromInputUnsafe(within)),
-            system.stopping
-          )
+          yield* Effect.raceFirst(Effect.timeoutOption(Deferred.await(batch.full), within), system.stopping)
           close(type, batch)
           const items = present(batch.items)
           if (items.length > 0) yield* attempt(type, items)
@@ -221,3 +224,4 @@ const serve = <EX, R>(
       })
     })
   )
+}

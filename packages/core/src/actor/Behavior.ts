@@ -7,6 +7,7 @@
  */
 import { Effect, Exit, Layer, Metric, Schema } from "effect"
 import type { Cause, Config } from "effect"
+import * as Definition from "../config/Definition.ts"
 import * as Setting from "../config/Setting.ts"
 import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
@@ -43,8 +44,10 @@ export const concurrencyVariable = (mailbox: string): string =>
 /**
  * Serves an actor's mailbox with these handlers while the layer lives.
  * - `make` builds the handlers once
- * - `concurrency`: messages at once in one process; default 20
+ * - `concurrency`: messages at once in one process, 1 to 100,000; default 20
  * - `retry`: the policy for tells; an ask is retried only by its asker
+ *
+ * Throws InvalidDefinition on a wrong concurrency; so does the layer when handlers and messages do not match.
  */
 export const layer = <Name extends string, P extends Protocol, H extends Handlers<P, Tagged, unknown>, EX, R>(
   actor: Actor<Name, P>,
@@ -59,7 +62,10 @@ export const layer = <Name extends string, P extends Protocol, H extends Handler
   serve(
     actor,
     make as Effect.Effect<unknown, EX, R> as Effect.Effect<AnyHandlers, EX, R>,
-    options.concurrency,
+    Definition.integer(`actor ${JSON.stringify(actor.name)}`, "concurrency", options.concurrency ?? 20, {
+      min: 1,
+      max: 100_000
+    }),
     (options.retry ?? Retry.policy()) as Retry.Policy<Tagged>
   ) as Layer.Layer<
     never,
@@ -72,7 +78,7 @@ type AnyHandlers = { readonly [type: string]: (payload: unknown) => Effect.Effec
 const serve = <EX, R>(
   actor: Settlement.Served,
   make: Effect.Effect<AnyHandlers, EX, R>,
-  defaultConcurrency: number | undefined,
+  defaultConcurrency: number,
   policy: Retry.Policy<Tagged>
 ): Layer.Layer<never, EX | RedisError | Config.ConfigError, unknown> =>
   Layer.effectDiscard(
@@ -81,9 +87,10 @@ const serve = <EX, R>(
       const replies = yield* Replies
       const settlement = yield* Settlement.make(actor, policy)
       const handlers = yield* make
+      Settlement.checkHandlers(actor, handlers)
       const services = yield* Effect.context<unknown>()
       const concurrency = yield* Setting.integer(concurrencyVariable(actor.name), {
-        default: defaultConcurrency ?? 20,
+        default: defaultConcurrency,
         min: 1,
         max: 100_000
       })

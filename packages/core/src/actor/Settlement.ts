@@ -5,6 +5,7 @@
  * disappears). A message that does not decode, or that crashed its process too often (A2), becomes a dead letter at once.
  */
 import { Cause, Duration, Effect, Metric, Schema } from "effect"
+import * as Definition from "../config/Definition.ts"
 import { maxDeliveries } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
@@ -24,6 +25,19 @@ export interface Served {
   readonly protocol: Protocol
 }
 type Tagged = { readonly _tag: string }
+
+/** Throws InvalidDefinition unless each message has a handler, and each handler a message. */
+export const checkHandlers = (actor: Served, handlers: { readonly [type: string]: unknown }): void => {
+  const definition = `handlers of actor ${JSON.stringify(actor.name)}`
+  const types = Object.keys(actor.protocol)
+  for (const type of types) {
+    if (typeof handlers[type] !== "function") Definition.refuse(definition, type, handlers[type], "a function")
+  }
+  for (const name of Object.keys(handlers)) {
+    if (!types.includes(name))
+      Definition.refuse(definition, "a handler", name, `for one of its messages: ${types.join(", ")}`)
+  }
+}
 
 /** The message type is unknown, or the body does not decode. */
 export class MessageUnreadable extends Schema.TaggedError<MessageUnreadable>()("MessageUnreadable", {

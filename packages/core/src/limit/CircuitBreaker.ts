@@ -9,6 +9,7 @@
 import { Cause, Context, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
+import * as Definition from "../config/Definition.ts"
 import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
@@ -30,7 +31,10 @@ export interface Breaker {
   readonly probeFor: Duration.Duration
 }
 
-/** Defaults: 8 failures within 30 seconds open it for 15 seconds, up to 5 minutes when repeated; a probe has 1 minute. */
+/**
+ * Defaults: 8 failures within 30 seconds open it for 15 seconds, up to 5 minutes when repeated; a probe has 1 minute. Throws
+ * InvalidDefinition on fewer than one failure, a duration that is none, or an `atMost` shorter than `openFor`.
+ */
 export const make = (
   name: string,
   options: {
@@ -40,14 +44,26 @@ export const make = (
     readonly atMost?: Duration.Input
     readonly probeFor?: Duration.Input
   } = {}
-): Breaker => ({
-  name: Keys.title(name),
-  failures: Math.max(1, options.failures ?? 8),
-  within: Duration.fromInputUnsafe(options.within ?? "30 seconds"),
-  openFor: Duration.fromInputUnsafe(options.openFor ?? "15 seconds"),
-  atMost: Duration.fromInputUnsafe(options.atMost ?? "5 minutes"),
-  probeFor: Duration.fromInputUnsafe(options.probeFor ?? "1 minute")
-})
+): Breaker => {
+  Definition.title("breaker", name)
+  const breaker = `breaker ${JSON.stringify(name)}`
+  const openFor = Definition.duration(breaker, "openFor", options.openFor ?? "15 seconds")
+  const atMost =
+    options.atMost === undefined
+      ? Duration.max(openFor, Duration.minutes(5))
+      : Definition.duration(breaker, "atMost", options.atMost)
+  if (Duration.isLessThan(atMost, openFor)) {
+    Definition.refuse(breaker, "atMost", atMost, `at least its openFor of ${Duration.format(openFor)}`)
+  }
+  return {
+    name,
+    failures: Definition.integer(breaker, "failures", options.failures ?? 8, { min: 1, max: 1_000_000 }),
+    within: Definition.duration(breaker, "within", options.within ?? "30 seconds"),
+    openFor,
+    atMost,
+    probeFor: Definition.duration(breaker, "probeFor", options.probeFor ?? "1 minute")
+  }
+}
 
 /** The breaker is open, or another fiber probes. Nothing happened; retry after `retryAfter`. Uses up no attempt. */
 export class BreakerOpen extends Schema.TaggedError<BreakerOpen>()("BreakerOpen", {

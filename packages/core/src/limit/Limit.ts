@@ -3,7 +3,7 @@
  * of the same name with the same values, because each process is held to its own declaration.
  */
 import { Duration, Schema } from "effect"
-import * as Keys from "../redis/Keys.ts"
+import * as Definition from "../config/Definition.ts"
 
 export interface Limit {
   readonly name: string
@@ -18,13 +18,17 @@ export interface Limit {
   readonly burst: number | null
 }
 
-const atLeast = (what: string, least: number, value: number | undefined): number | null => {
-  if (value === undefined) return null
-  if (!Number.isSafeInteger(value) || value < least) throw new Error(`a limit's ${what} must be a whole number > 0`)
-  return value
-}
+/** More than this cannot be counted exactly by the scripts. */
+const most = 1_000_000_000_000
 
-/** `name`: letters, digits and `. _ : / -`. `window`: one minute by default. A limit without any bound can still be paused. */
+/**
+ * - `name`: letters, digits and `. _ : / -`
+ * - `requests`, `units`, `permits`: whole numbers of at least 1; a limit without any bound can still be paused
+ * - `burst`: 1 up to `requests`, which it spaces
+ * - `window`: 1 ms to 24 days; one minute by default
+ *
+ * Throws InvalidDefinition on any other.
+ */
 export const make = (
   name: string,
   options: {
@@ -34,14 +38,24 @@ export const make = (
     readonly window?: Duration.Input
     readonly burst?: number
   }
-): Limit => ({
-  name: Keys.title(name),
-  requests: atLeast("requests", 1, options.requests),
-  units: atLeast("units", 1, options.units),
-  permits: atLeast("permits", 1, options.permits),
-  burst: atLeast("burst", 1, options.burst),
-  window: Duration.fromInputUnsafe(options.window ?? "1 minute")
-})
+): Limit => {
+  Definition.title("limit", name)
+  const limit = `limit ${JSON.stringify(name)}`
+  const atLeastOne = (field: string, value: number | undefined, max: number) =>
+    value === undefined ? null : Definition.integer(limit, field, value, { min: 1, max })
+  const requests = atLeastOne("requests", options.requests, most)
+  if (options.burst !== undefined && requests === null) {
+    Definition.refuse(limit, "burst", options.burst, "given with requests only, which it spaces")
+  }
+  return {
+    name,
+    requests,
+    units: atLeastOne("units", options.units, most),
+    permits: atLeastOne("permits", options.permits, most),
+    burst: atLeastOne("burst", options.burst, requests ?? most),
+    window: Definition.duration(limit, "window", options.window ?? "1 minute")
+  }
+}
 
 /**
  * The limit has no room within the caller's patience. Nothing happened; retry after `retryAfter`. A caller with a place in line

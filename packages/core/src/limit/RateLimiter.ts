@@ -12,6 +12,7 @@ import { Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
 import { randomUUID } from "node:crypto"
 import { Attempt } from "../mailbox/Attempt.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
+import * as Definition from "../config/Definition.ts"
 import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
@@ -29,7 +30,10 @@ import * as Jitter from "../clock/Jitter.ts"
 export interface Request {
   /** The user, host or the like, for a limit that each of them has separately. */
   readonly key?: string
-  /** Units the work is expected to use, by default 1; more than the whole limit counts as the whole limit. */
+  /**
+   * Units the work is expected to use, by default 1; more than the whole limit counts as the whole limit. What is no finite
+   * number is InvalidDefinition, a defect, before the work begins.
+   */
   readonly units?: number
   /** How long the fiber may wait, by default 5 seconds; 0: not at all. */
   readonly patience?: Duration.Input
@@ -40,7 +44,7 @@ export interface Permit {
   readonly grantedAt: number
   /** Time since the first request, all retries included. */
   readonly waitedMillis: number
-  /** Reports the units used; they replace the estimate when the work ends. Not called: the estimate stays. */
+  /** Reports the units used; they replace the estimate when the work ends. Not called, or not with a number: it stays. */
   readonly used: (units: number) => void
 }
 
@@ -73,6 +77,11 @@ const longestUnasked = 60_000
 const waitOf = ({ requests }: Limit, { isPaused, millis }: Answer): number =>
   isPaused && (requests === null || millis > longestUnasked) ? Jitter.millis(Math.min(millis, longestUnasked)) : millis
 
+const unitsOf = (limit: Limit, { units = 1 }: Request): number =>
+  Number.isFinite(units)
+    ? Math.max(0, units)
+    : Definition.refuse(`request to limit ${JSON.stringify(limit.name)}`, "units", units, "a finite number")
+
 const lineOf = (limit: Limit, key: string | undefined): Line => ({
   limit,
   // no limit's name contains "|"
@@ -102,7 +111,13 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
           Effect.forkIn(scope, { startImmediately: true })
         )
 
-    const stand = Effect.fnUntraced(function* (line: Line, id: string, place: string | null, request: Request) {
+    const stand = Effect.fnUntraced(function* (
+      line: Line,
+      id: string,
+      place: string | null,
+      request: Request,
+      units: number
+    ) {
       const now = yield* Elapsed.clock
       const since = now()
       const patienceMillis = Duration.toMillis(Duration.fromInputUnsafe(request.patience ?? standardPatience))
@@ -115,7 +130,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
           line,
           id,
           place,
-          units: Math.max(0, request.units ?? 1),
+          units,
           patienceMillis: patienceMillis - waitedMillis
         })
         if (answer.verdict === "granted") return { ...answer, sentAt }
@@ -135,8 +150,8 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
           const attempt = yield* Attempt
           const line = lineOf(limit, request.key)
           const id = randomUUID()
-          const units = Math.max(0, request.units ?? 1)
-          const answer = yield* restore(attempt.untimed(stand(line, id, attempt.place, request))).pipe(
+          const units = unitsOf(limit, request)
+          const answer = yield* restore(attempt.untimed(stand(line, id, attempt.place, request, units))).pipe(
             Effect.onInterrupt(() => settle(line, id, attempt.place ?? id, 0, units))
           )
           yield* Metric.update(
@@ -148,7 +163,8 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
             grantedAt: answer.millis,
             waitedMillis: answer.waitedMillis,
             used: (units) => {
-              used = Math.max(0, units)
+              // the work is done and may be paid: a count that is none must not fail it
+              if (Number.isFinite(units)) used = Math.max(0, units)
             }
           }
           const isHeld = limit.permits !== null

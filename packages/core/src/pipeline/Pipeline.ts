@@ -8,7 +8,8 @@ import type { Duration } from "effect"
 import { hash } from "node:crypto"
 import type { RateLimited } from "../limit/Limit.ts"
 import type { MailboxFull } from "../mailbox/Mailbox.ts"
-import * as Keys from "../redis/Keys.ts"
+import * as Definition from "../config/Definition.ts"
+import * as MailboxNames from "../mailbox/MailboxNames.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import type { RedisError } from "../redis/RedisError.ts"
@@ -29,6 +30,9 @@ export type { Parts, View }
 
 export type { OutputOf, Stages }
 
+/** A stage's name, unless one of the stages has it; names made at run time are checked then. */
+type Free<N extends string, S extends Stages> = string extends N | keyof S ? N : N extends keyof S ? never : N
+
 /** `Input`: the input of a job. `S`: the stages by name, in order of addition. */
 export interface Pipeline<Name extends string, Input, S extends Stages> {
   readonly name: Name
@@ -36,9 +40,12 @@ export interface Pipeline<Name extends string, Input, S extends Stages> {
   readonly stages: S
   readonly plan: ReadonlyArray<PlanStep>
   readonly encodeInput: (input: unknown) => Effect.Effect<unknown, Schema.SchemaError>
-  /** Adds a stage at the end. */
+  /**
+   * Adds a stage at the end. A stage of a name that is taken, or that reads what no earlier stage leaves, does not compile.
+   * Those, and a progress below the last stage's, also throw InvalidDefinition.
+   */
   readonly add: <N extends string, M extends Needs, A>(
-    stage: [{ readonly input: Input } & { readonly [K in keyof S]: OutputOf<S[K]> }] extends [Values<M>]
+    stage: [{ readonly input: Input } & { readonly [K in keyof S]: OutputOf<S[K]> }, N] extends [Values<M>, Free<N, S>]
       ? Stage<N, M, A>
       : never
   ) => Pipeline<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>
@@ -51,7 +58,7 @@ export type Read<P extends { readonly stages: Stages }, K extends keyof P["stage
 export const make = <const Name extends string, Input>(
   name: Name,
   options: { readonly input: Codec<Input> }
-): Pipeline<Name, Input, {}> => build(Keys.word(name), options.input, {}, [])
+): Pipeline<Name, Input, {}> => build(Definition.word("pipeline", name), options.input, {}, [])
 
 const build = <Name extends string, Input, S extends Stages>(
   name: Name,
@@ -64,17 +71,42 @@ const build = <Name extends string, Input, S extends Stages>(
   stages,
   plan,
   encodeInput: Schema.encodeUnknownEffect(Schema.toCodecJson(input)),
-  add: <N extends string, M extends Needs, A>(stage: Stage<N, M, A>) =>
-    build<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>(
+  add: <N extends string, M extends Needs, A>(stage: Stage<N, M, A>) => {
+    const mailbox = `${name}.${stage.name}`
+    check(name, plan, stage)
+    MailboxNames.claim(mailbox, "stage")
+    return build<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>(
       name,
       input,
       { ...stages, [stage.name]: stage } as S & { readonly [K in N]: Stage<N, M, A> },
-      [
-        ...plan,
-        { name: stage.name, mailbox: `${name}.${stage.name}`, progress: stage.progress, image: stage.readsImage }
-      ]
+      [...plan, { name: stage.name, mailbox, progress: stage.progress, image: stage.readsImage }]
     )
+  }
 })
+
+/** The most stages: each is in the plan that every job carries. */
+const mostStages = 100
+
+/** Refuses a stage that could not work behind the stages before it; most of this does not compile either. */
+const check = (name: string, plan: ReadonlyArray<PlanStep>, stage: Stage<string, Needs, unknown>): void => {
+  const pipeline = `pipeline ${JSON.stringify(name)}`
+  const names = plan.map((step) => step.name)
+  if (names.includes(stage.name)) {
+    Definition.refuse(pipeline, "a stage added", stage.name, "a stage of a name that it does not have yet")
+  }
+  for (const need of Object.keys(stage.needs)) {
+    if (need === "input" || names.includes(need)) continue
+    const field = `what stage ${JSON.stringify(stage.name)} reads`
+    Definition.refuse(pipeline, field, need, `one of the stages before it, or input: ${["input", ...names].join(", ")}`)
+  }
+  const last = plan.at(-1)
+  if (last !== undefined && stage.progress < last.progress) {
+    const field = `progress of stage ${JSON.stringify(stage.name)}`
+    const allowed = `at least the ${last.progress} of the stage before it, ${JSON.stringify(last.name)}`
+    Definition.refuse(pipeline, field, stage.progress, allowed)
+  }
+  Definition.integer(pipeline, "its number of stages", plan.length + 1, { min: 1, max: mostStages })
+}
 
 export interface Submitted {
   readonly id: JobId
@@ -104,6 +136,11 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   InputTooLarge | IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | RedisError,
   JobStore | Keyspace
 > {
+  if (pipeline.plan.length === 0) {
+    return yield* Effect.sync(() =>
+      Definition.refuse(`pipeline ${pipeline.name}`, "its number of stages", 0, "1 or more")
+    )
+  }
   const store = yield* JobStore
   const { partitions } = yield* Keyspace
   const json = JSON.stringify(yield* Effect.orDie(pipeline.encodeInput(input)))

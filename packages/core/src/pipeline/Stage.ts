@@ -2,9 +2,8 @@
  * Stage: the protocol of one step of a pipeline: the values it reads, its output, and the job's progress after it.
  * Its handler is separate (StageBehavior), so that programs that only submit jobs import no handler.
  */
-import { Duration } from "effect"
-import type { Schema } from "effect"
-import * as Keys from "../redis/Keys.ts"
+import type { Duration, Schema } from "effect"
+import * as Definition from "../config/Definition.ts"
 
 /** Translates between JSON in Redis and a value, synchronously and without services. */
 export type Codec<A> = Schema.ConstraintCodec<A, unknown>
@@ -30,9 +29,34 @@ export type Stages = { readonly [name: string]: Stage<string, Needs, unknown> }
 export type OutputOf<S> = S extends Stage<string, Needs, infer A> ? A : never
 export type NeedsOf<S> = S extends Stage<string, infer N, unknown> ? N : never
 
-/** `name`: a word, part of a mailbox's name. `timeout` by default 2 minutes, `concurrency` 100. */
+/**
+ * Names with a meaning of their own beside the stages': in a job's events (`queued`, `done`, …), in an event stream (`error`,
+ * `keepalive`, …), among the values a stage reads (`input`), or on every object (`constructor`).
+ */
+const reserved = [
+  "queued",
+  "done",
+  "failed",
+  "cancelled",
+  "error",
+  "keepalive",
+  "message",
+  "open",
+  "input",
+  "constructor"
+] as const
+export type Reserved = (typeof reserved)[number]
+
+/**
+ * - `name`: a word, part of a mailbox's name, and none of the reserved
+ * - `progress`: whole percent, 0 to 100
+ * - `timeout`: 1 ms to 24 hours, by default 2 minutes
+ * - `concurrency`: 1 to 100,000, by default 100
+ *
+ * Throws InvalidDefinition on any other.
+ */
 export const make = <const Name extends string, N extends Needs, A>(
-  name: Name,
+  name: Name extends Reserved ? never : Name,
   options: {
     readonly needs: N
     readonly output: Codec<A>
@@ -41,12 +65,19 @@ export const make = <const Name extends string, N extends Needs, A>(
     readonly timeout?: Duration.Input
     readonly concurrency?: number
   }
-): Stage<Name, N, A> => ({
-  name: Keys.word(name),
-  needs: options.needs,
-  output: options.output,
-  progress: options.progress,
-  readsImage: options.readsImage ?? false,
-  timeout: Duration.fromInputUnsafe(options.timeout ?? "2 minutes"),
-  concurrency: options.concurrency ?? 100
-})
+): Stage<Name, N, A> => {
+  const stage = `stage ${JSON.stringify(name)}`
+  const given: string = Definition.word<string>("stage", name)
+  if (reserved.some((taken) => taken === given)) {
+    Definition.refuse(stage, "its name", name, `any word but ${reserved.join(", ")}`)
+  }
+  return {
+    name,
+    needs: options.needs,
+    output: options.output,
+    progress: Definition.integer(stage, "progress", options.progress, { min: 0, max: 100 }),
+    readsImage: options.readsImage ?? false,
+    timeout: Definition.duration(stage, "timeout", options.timeout ?? "2 minutes", { max: "24 hours" }),
+    concurrency: Definition.integer(stage, "concurrency", options.concurrency ?? 100, { min: 1, max: 100_000 })
+  }
+}

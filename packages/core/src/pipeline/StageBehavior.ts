@@ -10,6 +10,7 @@ import { Attempt, untimed } from "../mailbox/Attempt.ts"
 import { concurrencyVariable } from "../actor/Behavior.ts"
 import * as Recorder from "../worker/Recorder.ts"
 import * as Retry from "../worker/Retry.ts"
+import * as Definition from "../config/Definition.ts"
 import * as Setting from "../config/Setting.ts"
 import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
@@ -85,7 +86,16 @@ export const layer = <
   options: Options<E> = {}
 ): Layer.Layer<never, EX | RedisError | ConfigError, R | RH | ActorSystem | JobStore | Requirements> => {
   const stage = pipeline.stages[name]
-  if (stage === undefined) throw new Error(`pipeline ${pipeline.name} has no stage ${name}`)
+  // a name that no stage has does not compile; a cast, or JavaScript, may give one
+  if (stage === undefined || !Object.hasOwn(pipeline.stages, name)) {
+    const known = pipeline.plan.map((step) => step.name).join(", ")
+    return Definition.refuse(
+      `handler of pipeline ${JSON.stringify(pipeline.name)}`,
+      "its stage",
+      name,
+      `one of ${known}`
+    )
+  }
   return serve<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH, EX, R>(
     pipeline,
     stage as Stage<string, NeedsOf<S[K]>, OutputOf<S[K]>>,

@@ -30,12 +30,6 @@ export const tags = (partitions: number): ReadonlyArray<string> => {
   })
 }
 
-/** A name for keys, mailboxes and fences: lower-case letters, digits, hyphens. Throws on any other: names come from code. */
-export const word = <Name extends string>(name: Name): Name => {
-  if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) throw new Error(`"${name}" is not a word of a-z, 0-9 and -`)
-  return name
-}
-
 /** The key names of one partition. Scripts take `root` as KEYS[1]. */
 export class Partition {
   readonly index: number
@@ -107,12 +101,6 @@ export const limit = (name: string): LimitKeys => ({
   held: `${prefix}limit-held:{${name}}`
 })
 export const breaker = (name: string): string => `${prefix}breaker:${name}`
-
-/** A name of a limit or breaker, such as a model's name: also capitals and `.`, `_`, `:`, `/`. Throws on any other. */
-export const title = (name: string): string => {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._:/-]*$/.test(name)) throw new Error(`"${name}" is no name for a limit`)
-  return name
-}
 
 /** Prefix of the keys of the whole fleet, which share one slot. */
 export const fleet = `${prefix}{fleet}`

@@ -5,11 +5,10 @@
  * latest fires once; slots before the schedule was declared, or of a replaced expression, never fire.
  */
 import { Duration, Effect, Layer, Schema } from "effect"
-import type { Result } from "effect"
 import type { Actor, Payload, Protocol, Told } from "../actor/Actor.ts"
+import * as Definition from "../config/Definition.ts"
 import { formatPlan } from "../job/Job.ts"
 import type { Pipeline, Stages } from "../pipeline/Pipeline.ts"
-import * as Keys from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { ScheduleLoop } from "./ScheduleLoop.ts"
 import type { Work } from "./Schedules.ts"
@@ -20,7 +19,7 @@ interface Run {
   readonly overlap?: "skip" | "allow"
 }
 export interface CronTiming extends Run {
-  /** A cron expression of five fields, or six with seconds first. */
+  /** A cron expression of five fields, or six with seconds first. When clocks change: see Timing. */
   readonly expression: string
   /** IANA name; by default UTC. */
   readonly timeZone?: string
@@ -30,7 +29,10 @@ export interface IntervalTiming extends Run {
   readonly interval: Duration.Input
 }
 
-/** `input`: the slot's input; every process computes it, so it must depend on the slot only. `deadline`: default JOB_DEADLINE. */
+/**
+ * - `input`: the slot's input; every process computes it, so it must depend on the slot only
+ * - `deadline`: 1 ms to 24 days; default JOB_DEADLINE
+ */
 export interface JobRun<Input, S extends Stages> {
   readonly pipeline: Pipeline<string, Input, S>
   readonly input: (slot: Date) => Input
@@ -42,6 +44,9 @@ export interface MessageRun<P extends Protocol, K extends Told<P>> {
   readonly type: K
   readonly payload: (slot: Date) => Payload<P[K]>
 }
+
+/** How errors name a schedule. */
+const titled = (name: string) => `schedule ${JSON.stringify(name)}`
 
 class WorkTooLarge extends Schema.TaggedError<WorkTooLarge>()("WorkTooLarge", { bytes: Schema.Int }) {
   override get message() {
@@ -58,15 +63,18 @@ const work = (common: Omit<Work, "payload">, payload: Effect.Effect<string, { re
       : Effect.succeed({ ...common, payload: text })
   })
 
-const jobWork = <Input, S extends Stages>({ deadline, input, pipeline }: JobRun<Input, S>) => {
+const jobWork = <Input, S extends Stages>(name: string, { deadline, input, pipeline }: JobRun<Input, S>) => {
+  const definition = titled(name)
   const [first] = pipeline.plan
-  if (first === undefined) throw new Error(`pipeline ${pipeline.name} has no stage`)
+  if (first === undefined)
+    return Definition.refuse(definition, "its pipeline", pipeline.name, "a pipeline with a stage")
   const common = {
     mailbox: first.mailbox,
     stage: first.name,
     kind: pipeline.name,
     plan: formatPlan(pipeline.plan),
-    deadlineMillis: deadline === undefined ? null : Duration.toMillis(deadline)
+    deadlineMillis:
+      deadline === undefined ? null : Duration.toMillis(Definition.duration(definition, "deadline", deadline))
   }
   return (slot: Date) =>
     work(
@@ -74,29 +82,37 @@ const jobWork = <Input, S extends Stages>({ deadline, input, pipeline }: JobRun<
       Effect.suspend(() => Effect.map(pipeline.encodeInput(input(slot)), (json) => JSON.stringify(json)))
     )
 }
-const messageWork =
-  <P extends Protocol, K extends Told<P>>({ actor, payload, type }: MessageRun<P, K>) =>
-  (slot: Date) =>
+const messageWork = <P extends Protocol, K extends Told<P>>(
+  name: string,
+  { actor, payload, type }: MessageRun<P, K>
+) => {
+  if (!Object.hasOwn(actor.protocol, type) || actor.protocol[type]?._tag !== "tell") {
+    const tells = Object.keys(actor.protocol).filter((one) => actor.protocol[one]?._tag === "tell")
+    Definition.refuse(titled(name), "its message", type, `one that is told: ${tells.join(", ")}`)
+  }
+  return (slot: Date) =>
     work(
       { mailbox: actor.name, stage: "", kind: type, plan: "", deadlineMillis: null },
       Effect.suspend(() => Effect.map(actor.message(type, payload(slot)), ({ body }) => body))
     )
+}
 
 const declare = (
   name: string,
-  timing: Result.Result<Timing.Timing, Timing.TimingInvalid>,
+  timing: Timing.Timing,
   { overlap = "skip" }: Run,
   make: (slot: Date) => Effect.Effect<Work, { readonly message: string }>
-): Layer.Layer<never, Timing.TimingInvalid, ScheduleLoop> =>
-  Layer.effectDiscard(
-    Effect.gen(function* () {
-      const loop = yield* ScheduleLoop
-      yield* loop.declare({ name: Keys.word(name), timing: yield* Effect.fromResult(timing), overlap, work: make })
-    })
-  )
+): Layer.Layer<never, never, ScheduleLoop> => {
+  Definition.word("schedule", name)
+  if (overlap !== "skip" && overlap !== "allow") {
+    Definition.refuse(titled(name), "overlap", overlap, "skip, allow")
+  }
+  return Layer.effectDiscard(ScheduleLoop.use((loop) => loop.declare({ name, timing, overlap, work: make })))
+}
 
 /**
- * Runs at the slots of a cron expression. A wrong expression or time zone is TimingInvalid, and the process does not start.
+ * Runs at the slots of a cron expression. Throws InvalidDefinition on an expression that is none or whose moments never come, an
+ * unknown time zone, a name that is no word.
  *
  *     Schedule.cron("report", { expression: "0 6 * * 1-5", timeZone: "Asia/Seoul" }, {
  *       pipeline: ReportPipeline,
@@ -104,22 +120,22 @@ const declare = (
  *     })
  */
 export const cron = <Input, S extends Stages>(name: string, timing: CronTiming, run: JobRun<Input, S>) =>
-  declare(name, Timing.cron(timing.expression, timing.timeZone), timing, jobWork(run))
+  declare(name, Timing.cron(timing.expression, timing.timeZone, titled(name)), timing, jobWork(name, run))
 
 /** Runs once in each interval. */
 export const every = <Input, S extends Stages>(name: string, timing: IntervalTiming, run: JobRun<Input, S>) =>
-  declare(name, Timing.every(timing.interval), timing, jobWork(run))
+  declare(name, Timing.every(timing.interval, titled(name)), timing, jobWork(name, run))
 
 /** As `cron`, but tells an actor. */
 export const cronTell = <P extends Protocol, K extends Told<P>>(
   name: string,
   timing: Omit<CronTiming, "overlap">,
   run: MessageRun<P, K>
-) => declare(name, Timing.cron(timing.expression, timing.timeZone), {}, messageWork(run))
+) => declare(name, Timing.cron(timing.expression, timing.timeZone, titled(name)), {}, messageWork(name, run))
 
 /** As `every`, but tells an actor. */
 export const everyTell = <P extends Protocol, K extends Told<P>>(
   name: string,
   timing: Omit<IntervalTiming, "overlap">,
   run: MessageRun<P, K>
-) => declare(name, Timing.every(timing.interval), {}, messageWork(run))
+) => declare(name, Timing.every(timing.interval, titled(name)), {}, messageWork(name, run))

@@ -9,6 +9,7 @@
 import { Clock, Context, Effect, Layer, Metric } from "effect"
 import type { Scope } from "effect"
 import { randomUUID } from "node:crypto"
+import * as Definition from "../config/Definition.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import type { RedisError } from "../redis/RedisError.ts"
@@ -156,7 +157,14 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
     declare: (declared) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          if (entries.has(declared.name)) throw new Error(`schedule ${declared.name} is declared twice`)
+          if (entries.has(declared.name)) {
+            Definition.refuse(
+              `schedule ${JSON.stringify(declared.name)}`,
+              "its name",
+              declared.name,
+              "declared once in a process"
+            )
+          }
           entries.set(declared.name, {
             declared,
             partition: keyspace.of(declared.name),

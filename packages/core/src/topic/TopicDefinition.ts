@@ -3,7 +3,7 @@
  * makes to the topic's state. Pure. Exported by Topic.
  */
 import { Effect, Schema } from "effect"
-import * as Keys from "../redis/Keys.ts"
+import * as Definition from "../config/Definition.ts"
 
 /** One change that an event makes to the topic's state. */
 export type Change<S> =
@@ -35,8 +35,10 @@ export interface Topic<A, S = never> {
  * - `name`: words with dots between
  * - `state`: the schema of a value, and the changes of an event. Left out: the owner keeps the state elsewhere, writes it before
  *   it publishes the event, and followers load their snapshot from there
- * - `history`: about how many events the log keeps; a follower further behind reloads the state. Default 1,000
- * - `fields`: how many fields the state may have. Default 10,000
+ * - `history`: about how many events the log keeps, 1 to a million; a follower further behind reloads the state. Default 1,000
+ * - `fields`: how many fields the state may have, 1 to a million. Default 10,000
+ *
+ * Throws InvalidDefinition on any other.
  */
 export const make = <A, S = never>(
   name: string,
@@ -50,7 +52,9 @@ export const make = <A, S = never>(
     readonly fields?: number
   }
 ): Topic<A, S> => {
-  name.split(".").forEach(Keys.word)
+  Definition.words("topic", name)
+  const topic = `topic ${JSON.stringify(name)}`
+  const many = { min: 1, max: 1_000_000 }
   const codecOf = <B>(schema: Schema.ConstraintCodec<B, unknown>) => {
     const json = Schema.fromJsonString(Schema.toCodecJson(schema))
     const encode = Schema.encodeEffect(json)
@@ -66,7 +70,7 @@ export const make = <A, S = never>(
     encodeValue: value?.encode ?? (() => stateless),
     decodeValue: value?.decode ?? (() => stateless),
     changes: options.state?.change ?? (() => []),
-    history: options.history ?? 1_000,
-    fields: options.fields ?? 10_000
+    history: Definition.integer(topic, "history", options.history ?? 1_000, many),
+    fields: Definition.integer(topic, "fields", options.fields ?? 10_000, many)
   }
 }

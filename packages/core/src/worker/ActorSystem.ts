@@ -8,11 +8,11 @@
  */
 import { Cause, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
+import * as Definition from "../config/Definition.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Lease } from "./Lease.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import * as Reader from "./Reader.ts"
-import * as Keys from "../redis/Keys.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
@@ -79,7 +79,7 @@ export class ActorSystem extends Context.Service<
   static layer(options: {
     readonly role: string
   }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers> {
-    return Layer.effect(ActorSystem, make(Keys.word(options.role)))
+    return Layer.effect(ActorSystem, make(Definition.word("role", options.role)))
   }
 }
 
@@ -178,6 +178,9 @@ const make = Effect.fnUntraced(function* (role: string) {
   return ActorSystem.of({
     serve: Effect.fnUntraced(function* (server) {
       yield* mailbox.ensure(server.mailbox)
+      if (workload.servers.has(server.mailbox)) {
+        Definition.refuse(`mailbox ${server.mailbox}`, "its number of handlers", 2, "1 in a process")
+      }
       yield* Effect.addFinalizer(() => stop)
       failures.set(server.mailbox, supervisor.counting(server.mailbox))
       workload.servers.set(server.mailbox, {

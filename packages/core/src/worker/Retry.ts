@@ -3,6 +3,7 @@
  * attempt; no fiber sleeps. Used by StageBehavior and Settlement.
  */
 import { Cause, Duration, Effect, Predicate, Pull, Schedule } from "effect"
+import * as Definition from "../config/Definition.ts"
 
 /** again: retry after `delay`, uses an attempt · later: uses none · give-up: cannot heal, or (`heals`) no attempts left. */
 export type Decision =
@@ -50,6 +51,8 @@ const giveUp: Decision = { _tag: "give-up", heals: false }
  * - `retryAfter`: a wait that the error requests (a rate limit); it uses no attempt. By default the error's own `retryAfter`,
  *   which RateLimited and BreakerOpen have
  * - `otherwise`: the schedule of any other error, defects included; by default `standard`
+ *
+ * Throws InvalidDefinition when a tag of `never` is also given a schedule: it would never be used.
  */
 export const policy = <E extends Tagged = never>(
   options: {
@@ -60,6 +63,10 @@ export const policy = <E extends Tagged = never>(
     readonly otherwise?: Schedule.Schedule<unknown>
   } = {}
 ): Policy<E> => {
+  for (const tag of options.never ?? []) {
+    const rules = [...Object.keys(options.byTag ?? {}), ...(options.ends ?? [])]
+    if (rules.includes(tag)) Definition.refuse("retry policy", "never", tag, "a tag without a rule in byTag or ends")
+  }
   const heals = (error: E) => options.ends?.includes(error._tag) !== true
   return {
     heals,
