@@ -93,8 +93,8 @@ const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
       // each file starts up to eight processes
       maxWorkers: Math.max(3, workers / 2),
       sequence: { groupOrder: 1 },
-      testTimeout: 120_000,
-      hookTimeout: 120_000
+      testTimeout: 240_000,
+      hookTimeout: 240_000
     }
   }
 ]

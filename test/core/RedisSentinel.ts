@@ -1,5 +1,5 @@
 /** A Sentinel that watches a master, and a master with a replica that the Sentinel promotes when the master dies. */
-import { Effect } from "effect"
+import { Effect, Option } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -35,6 +35,8 @@ export const watching = Effect.fnUntraced(function* (masterPort: number) {
     }
   )
   const server = yield* RedisServer.scoped({ program, port, directory: folder })
+  const client = yield* RedisCluster.clientOf(server.url)
+  yield* until(Effect.option(client.send("PING")), Option.isSome)
   return { url: `redis+sentinel://127.0.0.1:${port}?name=main`, sentinel: server.url }
 })
 

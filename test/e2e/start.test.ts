@@ -172,7 +172,7 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     redis.freeze()
     const start = Process.launch("all", { ECO2_STATE: folder, REDIS_URL: redis.url, PORT: String(port), ...quick })
     try {
-      await expect.poll(() => listens(port), { interval: 20, timeout: 10_000 }).toBe(true)
+      await expect.poll(() => listens(port), { interval: 20, timeout: 60_000 }).toBe(true)
       const hasty = AbortSignal.timeout(100)
       const early = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: hasty }).catch(() => null)
       expect(early?.status).not.toBe(200)
