@@ -9,7 +9,7 @@ import { RedisClient, RedisError } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 
 /**
- * before, after: the call throws before it is sent, or after its reply · never: it gets no reply · unavailable, refused: it
+ * before, after: the call throws before it is sent, or after its reply · never: it gets no reply · unavailable, refused (for good): it
  * fails so without being sent · an effect: the reply arrives when the effect has ended.
  */
 export type When = "before" | "after" | "never" | "unavailable" | "refused" | Effect.Effect<void>
@@ -26,7 +26,8 @@ export const layer = (url: string, breaking: Breaking) => {
     if (when === "before") throw bug(name)
     if (when === "never") return Effect.never
     if (when === "unavailable") return Effect.fail(new RedisError.RedisUnavailable({ command: name, cause: bug(name) }))
-    if (when === "refused") return Effect.fail(new RedisError.RedisRefused({ command: name, code: "ERR", reply: "no" }))
+    if (when === "refused")
+      return Effect.fail(new RedisError.RedisRefused({ command: name, code: "ERR", reply: "ERR unknown command" }))
     return Effect.tap(call(), () => {
       // a blocking read may already be running when it is named
       const latest = breaking.get(name)

@@ -3,71 +3,22 @@
  * work resumes by itself.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Fiber, Layer } from "effect"
+import { Deferred, Duration, Effect, Fiber } from "effect"
 import { TestClock } from "effect/testing"
-import { Redis } from "ioredis"
-import { Client, CoreConfig, RedisError, Worker } from "@eco2/core"
-import { RedisClient } from "@eco2/core/redis"
-import { Readiness } from "@eco2/core/telemetry"
+import type { Redis } from "ioredis"
+import { RedisError } from "@eco2/core"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as ServerInfo from "../../../packages/core/src/redis/ServerInfo.ts"
 import * as RedisHealth from "../../../packages/core/src/redis/RedisHealth.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as RedisCluster from "../RedisCluster.ts"
+import { operator, order, working } from "./LoggedWorker.ts"
 import * as LogLines from "./LogLines.ts"
 
 const began = "redis refuses commands"
 const ended = "redis accepts commands again"
 const broke = "redis connection failed"
 const back = "redis connection restored"
-
-/** A worker of the parcel pipeline whose log can be read, and its readiness. */
-const working = Effect.fnUntraced(function* (
-  url: string,
-  options: { readonly weigh?: Fleet.Weigh; readonly lease?: Duration.Duration } = {}
-) {
-  const logs = LogLines.make()
-  const { weigh, lease = Duration.seconds(15) } = options
-  const context = yield* Layer.build(
-    Layer.fresh(
-      Layer.merge(Fleet.parcelBehaviors(weigh === undefined ? {} : { weigh }), Client.readiness).pipe(
-        Layer.provideMerge(Worker.layer({ role: "test" })),
-        Layer.provideMerge(
-          Layer.mergeAll(
-            RedisClient.layerUrl(url),
-            CoreConfig.layerWith({ lease, shutdownGrace: Duration.millis(100) }),
-            Readiness.layer
-          )
-        ),
-        Layer.provideMerge(logs.layer)
-      )
-    )
-  )
-  const redis = Context.get(context, RedisClient.RedisClient)
-  const readiness = Context.get(context, Readiness)
-  return {
-    logs,
-    redis,
-    kinds: (text: string) => logs.of(text).map(({ facts }) => String(facts.kind)),
-    trouble: Effect.sync(() => readiness.troubles().find(({ name }) => name === "redis")?.trouble ?? null),
-    submit: Effect.provideContext(Fleet.submit(), context),
-    done: (id: Effect.Success<ReturnType<typeof Fleet.submit>>) =>
-      Fleet.until(Effect.provideContext(Fleet.jobOf(id), context), ({ state }) => state === "done")
-  }
-})
-
-/** A connection of the operator's, apart from those under test. */
-const operator = (url: string) =>
-  Effect.acquireRelease(
-    Effect.sync(() => {
-      const redis = new Redis(url, { protocol: 2 })
-      redis.on("error", () => undefined)
-      return redis
-    }),
-    (redis) => Effect.sync(() => redis.disconnect())
-  )
-const order = (redis: Redis, command: string, ...args: ReadonlyArray<string | number>) =>
-  Effect.promise(() => redis.call(command, ...args))
 
 const isNull = (said: string | null) => said === null
 const isSaid = (said: string | null) => said !== null
@@ -315,9 +266,12 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
 })
 
 describe("the log of Redis's refusals", () => {
-  const made = Effect.fnUntraced(function* (look: Effect.Effect<RedisHealth.Look, RedisError.RedisError>) {
+  const made = Effect.fnUntraced(function* (
+    look: Effect.Effect<RedisHealth.Look, RedisError.RedisError>,
+    probe: (key: string | undefined) => Effect.Effect<void, RedisError.RedisError> = () => Effect.void
+  ) {
     const logs = LogLines.make()
-    const health = yield* RedisHealth.make(look).pipe(Effect.provide(logs.layer))
+    const health = yield* RedisHealth.make(look, probe).pipe(Effect.provide(logs.layer))
     return { health, logs }
   })
   const noPermission = new RedisError.RedisRefused({ command: "INFO", code: "NOPERM", reply: "NOPERM" })
@@ -335,6 +289,53 @@ describe("the log of Redis's refusals", () => {
       yield* TestClock.adjust("2 seconds")
       expect(health.unready()).toBe(null)
       expect(logs.lines.map(({ text }) => text)).toEqual([began, ended])
+    })
+  )
+
+  it.effect("a refusal that INFO does not tell of lasts until a probe of the refused key succeeds, one a second", () =>
+    Effect.gen(function* () {
+      const reply = "NOREPLICAS Not enough good replicas to write."
+      const probed: Array<string | undefined> = []
+      let refuses = true
+      const { health, logs } = yield* made(healthy, (key) =>
+        Effect.suspend(() => {
+          probed.push(key)
+          return refuses
+            ? Effect.fail(new RedisError.RedisRefused({ command: "XACK", code: "NOREPLICAS", reply }))
+            : Effect.void
+        })
+      )
+      health.refused("NOREPLICAS", reply, "eco2:{1}")
+      health.refused("MISCONF", "MISCONF Errors writing to the AOF file: No space left on device", "eco2:{1}")
+      yield* TestClock.adjust("1 minute")
+      expect(health.unready()).toBe(`Redis refuses commands: ${reply}`)
+      expect(probed.length).toBeLessThanOrEqual(60)
+      expect(new Set(probed)).toEqual(new Set(["eco2:{1}"]))
+      refuses = false
+      yield* TestClock.adjust("2 seconds")
+      expect(health.unready()).toBe(null)
+      expect(logs.lines.map(({ text }) => text)).toEqual([began, began, ended, ended])
+    })
+  )
+
+  it.effect("a permission that is missing lasts for ten seconds after the last refusal, whatever the probe says", () =>
+    Effect.gen(function* () {
+      const { health } = yield* made(healthy)
+      health.refused("NOPERM", "NOPERM this user has no permissions to run the 'evalsha' command")
+      yield* TestClock.adjust("9 seconds")
+      expect(health.unready()).toContain("NOPERM")
+      yield* TestClock.adjust("2 seconds")
+      expect(health.unready()).toBe(null)
+    })
+  )
+
+  it.effect("a server that invents a code for every reply is logged for a bounded number of kinds", () =>
+    Effect.gen(function* () {
+      const { health, logs } = yield* made(healthy)
+      for (let n = 0; n < 1_000; n++) health.refused(`CODE${n}`, `CODE${n} no`)
+      expect(logs.of(began)).toHaveLength(17)
+      yield* TestClock.adjust("30 seconds")
+      expect(health.unready()).toBe(null)
     })
   )
 
@@ -362,7 +363,9 @@ describe("the log of Redis's refusals", () => {
         expect(health.unready()).toBe(null)
         health.connectionLost(RedisHealth.commands, "WRONGPASS invalid username-password pair or user is disabled.")
         yield* TestClock.adjust("1 second")
-        expect(health.unready()).toBe("Redis does not answer")
+        expect(health.unready()).toBe(
+          "Redis refuses connections: WRONGPASS invalid username-password pair or user is disabled."
+        )
         health.connectionUp(RedisHealth.commands)
         expect(health.unready()).toBe(null)
         health.connectionUp("reader 0")

@@ -17,4 +17,27 @@ describe("OutageLog", () => {
       ).toEqual(["Warn it rains wet", "Info the sun shines", "Warn it rains wet", "Info the sun shines"])
     })
   )
+
+  it.effect(
+    "an outage by an error that was logged elsewhere has no lines of its own, and one by another error has",
+    () =>
+      Effect.gen(function* () {
+        const logs = LogLines.make()
+        const outage = OutageLog.make("it rains", "the sun shines")
+        const known = new Error("wet")
+        OutageLog.alreadyLogged(known)
+        const all = [
+          outage.failed(known),
+          outage.over,
+          outage.failed(new Error("cold")),
+          outage.failed(known),
+          outage.over
+        ]
+        yield* Effect.provide(Effect.all(all), logs.layer)
+        expect(logs.lines.map(({ facts, text }) => [text, facts.error])).toEqual([
+          ["it rains", "cold"],
+          ["the sun shines", undefined]
+        ])
+      })
+  )
 })

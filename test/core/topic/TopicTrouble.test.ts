@@ -278,26 +278,50 @@ describe("Redis under a topic", () => {
 })
 
 describe("the topic's log lines", () => {
-  it.live("an interruption of a follower is logged once when it begins and once when it is over", () =>
+  it.live(
+    "an outage of Redis that interrupts a follower is logged once, by the connection, and not by the follower",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.scoped()
+        const proxy = yield* Effect.acquireRelease(
+          Effect.promise(() => FaultProxy.start(server.port)),
+          (one) => Effect.promise(() => one.close())
+        )
+        const logs = LogLines.make()
+        const context = yield* Layer.build(
+          Layer.fresh(
+            Topic.layer.pipe(Layer.provideMerge(RedisClient.layerUrl(proxy.url)), Layer.provideMerge(logs.layer))
+          )
+        )
+        const { subscription } = yield* Effect.provideContext(Topic.mirror(Prices), context)
+        const { silentMillis } = Context.get(context, Topic.Topics)
+        expect(silentMillis()).toBeLessThan(20_000)
+        yield* Fleet.until(Effect.sync(proxy.connections), (count) => count === 2)
+        proxy.refuse()
+        yield* logs.said("redis connection failed")
+        yield* Fleet.until(Effect.sync(subscription.blind), (isBlind) => isBlind)
+        proxy.heal()
+        yield* logs.said("redis connection restored")
+        yield* Fleet.until(Effect.sync(subscription.blind), (isBlind) => !isBlind)
+        expect(logs.lines.map(({ text }) => text)).toEqual(["redis connection failed", "redis connection restored"])
+      })
+  )
+
+  it.live("a topic whose log is damaged is logged once when that begins and once when it is over", () =>
     Effect.gen(function* () {
       const server = yield* RedisServer.scoped()
-      const proxy = yield* Effect.acquireRelease(
-        Effect.promise(() => FaultProxy.start(server.port)),
-        (one) => Effect.promise(() => one.close())
-      )
       const logs = LogLines.make()
       const context = yield* Layer.build(
         Layer.fresh(
-          Topic.layer.pipe(Layer.provideMerge(RedisClient.layerUrl(proxy.url)), Layer.provideMerge(logs.layer))
+          Topic.layer.pipe(Layer.provideMerge(RedisClient.layerUrl(server.url)), Layer.provideMerge(logs.layer))
         )
       )
       yield* Effect.provideContext(Topic.mirror(Prices), context)
-      const { silentMillis } = Context.get(context, Topic.Topics)
-      expect(silentMillis()).toBeLessThan(20_000)
-      yield* Fleet.until(Effect.sync(proxy.connections), (count) => count === 2)
-      proxy.refuse()
+      const client = Context.get(context, RedisClient.RedisClient)
+      const { log } = Keys.topic(Prices.name)
+      yield* client.send("SET", log, "not a log")
       yield* logs.said("topic events do not arrive")
-      proxy.heal()
+      yield* client.send("DEL", log)
       yield* logs.said("topic events arrive again")
       expect(logs.of("topic events do not arrive").length).toBe(1)
     })

@@ -9,8 +9,7 @@
  * Waiting counts neither against MODEL_TIMEOUT nor against the stage's timeout, and spends no attempt (RateLimiter, ModelRetry).
  * The simulated model has a limit if one is set, and no breaker.
  */
-import { CircuitBreaker, Jitter, Limit, RateLimiter } from "@eco2/core"
-import type { RedisError } from "@eco2/core"
+import { CircuitBreaker, Jitter, Limit, RateLimiter, RedisError } from "@eco2/core"
 import { Context, Duration, Effect, Layer } from "effect"
 import type { Config } from "effect"
 import { AnswerModel } from "./AnswerModel.ts"
@@ -80,7 +79,7 @@ const asModelError =
       case "RedisReplyInvalid":
         return new ModelSuspended({
           ...call,
-          message: `no permit for a call to ${call.model}: the store does not answer`,
+          message: `no permit for a call to ${call.model}: ${RedisError.reasonFor(error)}`,
           retryAfterMillis: Jitter.millis(Duration.toMillis(unnamedPause))
         })
       case "PermitLost":

@@ -57,7 +57,7 @@ export interface Actor<Name extends string, P extends Protocol> {
   readonly message: <K extends keyof P & string>(type: K, payload: Payload<P[K]>) => Effect.Effect<Message>
   /**
    * Stores a message; messages with the same `key` share a partition.
-   * MessageTooLarge, MailboxFull, RedisFull: nothing stored. RedisUnavailable: unknown; telling again may store it twice.
+   * MessageTooLarge, MailboxFull, RedisFull, RedisRefused: nothing stored. RedisUnavailable: unknown; telling again may store it twice.
    */
   readonly tell: <K extends Told<P>>(
     key: string,
@@ -67,7 +67,7 @@ export interface Actor<Name extends string, P extends Protocol> {
   /**
    * Stores a message and waits for its answer, for `deadline` at most, sending included.
    * - the message's own error: its handler failed; the error says what happened
-   * - MessageTooLarge, MailboxFull, RedisFull: nothing happened
+   * - MessageTooLarge, MailboxFull, RedisFull, RedisRefused: nothing happened
    * - ReplyTooLarge: it happened, and asking again would not help
    * - AskTimeout, AskFailed, RedisUnavailable: unknown; it may have happened, once or (after a crash) twice
    *

@@ -13,6 +13,7 @@ import * as Keys from "../redis/Keys.ts"
 import type { Partition } from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 import type { Delivery } from "./Delivery.ts"
@@ -80,7 +81,7 @@ export class Mailbox extends Context.Service<
     /**
      * Stores one message and returns its entry id. Messages with the same `key` share a partition. One round trip.
      * `ask`: the caller that waits for an answer, and for how long.
-     * MessageTooLarge, MailboxFull, RedisFull: nothing stored. RedisUnavailable: unknown; sending again may store it twice.
+     * MessageTooLarge, MailboxFull, RedisFull, RedisRefused: nothing stored. RedisUnavailable: unknown; sending again may store it twice.
      */
     readonly append: (
       key: string,
@@ -130,6 +131,9 @@ const depthScript = Script.make({
 })
 
 const decodeNames = decodeReply("SMEMBERS", Schema.Array(Schema.String))
+
+/** Redis answers, and refuses to write now. */
+const takesNoWrites = (error: RedisError): boolean => isTransient(error) && error._tag !== "RedisUnavailable"
 
 export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
   Mailbox,
@@ -214,16 +218,16 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
                 (error) => error._tag === "RedisRefused" && error.code === "BUSYGROUP",
                 () => Effect.void
               ),
-              // a full Redis refuses even when the group exists; workers must be able to start there
-              Effect.catchTag("RedisFull", (full) =>
-                redis.send("XPENDING", partition.mailbox(mailbox), group).pipe(Effect.mapError(() => full))
+              // a Redis that takes no writes refuses even when the group exists; workers must be able to start there
+              Effect.catchIf(takesNoWrites, (refusal) =>
+                redis.send("XPENDING", partition.mailbox(mailbox), group).pipe(Effect.mapError(() => refusal))
               )
             ),
           { discard: true, concurrency: "unbounded" }
         ).pipe(
           Effect.andThen(
             // the mailbox works without it; the next process to serve it adds it to the list
-            Effect.catchTag(redis.send("SADD", Keys.mailboxes, mailbox), "RedisFull", () => Effect.void)
+            Effect.catchIf(redis.send("SADD", Keys.mailboxes, mailbox), takesNoWrites, () => Effect.void)
           ),
           Effect.asVoid
         ),

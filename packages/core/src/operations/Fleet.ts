@@ -10,6 +10,7 @@ import * as Keys from "../redis/Keys.ts"
 import * as ServerTime from "../redis/ServerTime.ts"
 import * as Pairs from "../redis/Pairs.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 
 export interface Member {
@@ -54,8 +55,11 @@ export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace | CoreConfi
         (key) =>
           redis.send("XINFO", "CONSUMERS", key, group).pipe(
             Effect.flatMap(decodeConsumers),
-            // a mailbox that was never served
-            Effect.catchTag("RedisRefused", () => Effect.succeed([]))
+            Effect.catchIf(
+              // a mailbox that was never served
+              (error) => error._tag === "RedisRefused" && !isTransient(error),
+              () => Effect.succeed([])
+            )
           ),
         { concurrency: 16 }
       )

@@ -119,7 +119,7 @@ export interface Submitted {
  * - `key`: idempotency key; null: always a new job
  * - `body`: the text the key is bound to, by default the input; the key with another body is IdempotencyConflict
  * - `image`: bytes stored beside the job for the stages that read them; two more round trips
- * InputTooLarge, MailboxFull, LaneFull, RateLimited (USER_RATE), RedisFull, IdempotencyConflict: nothing happened.
+ * InputTooLarge, MailboxFull, LaneFull, RateLimited (USER_RATE), RedisFull, RedisRefused, IdempotencyConflict: nothing happened.
  * RedisUnavailable: unknown; submit again with the same key.
  */
 export const submit = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(

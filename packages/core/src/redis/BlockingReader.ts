@@ -3,12 +3,14 @@
  * On a Cluster it connects to the master that holds its key, by the shared connection's slot map.
  */
 import { Redis as StandaloneRedis, Cluster } from "ioredis"
-import { Duration, Effect } from "effect"
+import { Cause, Duration, Effect } from "effect"
 import type { Scope } from "effect"
+import * as CauseText from "../telemetry/CauseText.ts"
 import { fromPromise, toRedisError } from "./Command.ts"
 import type { Argument } from "./Command.ts"
 import { connect, nodeOf, silenceMillis } from "./Connection.ts"
 import type { Connection, Overrides } from "./Connection.ts"
+import * as ErrorReply from "./ErrorReply.ts"
 import { RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 import type * as RedisUrl from "./RedisUrl.ts"
@@ -48,14 +50,15 @@ const openSocket = ({ shared, health, url, watched }: Home, routingKey: string, 
     // our own timer guards a blocking read
     socketTimeout: undefined
   }
+  const turned = (words: string) => health.connectionLost(name, words)
   let connection: Connection
   if (shared instanceof Cluster) {
     const node = nodeOf(shared, routingKey)
     if (node === undefined) throw new Error(`no master of the Cluster serves ${routingKey} now`)
     const { host = "127.0.0.1", port = 6379 } = node.options
-    connection = connect({ ...url, _tag: "Standalone", endpoint: { host, port }, db: 0 }, overrides)
+    connection = connect({ ...url, _tag: "Standalone", endpoint: { host, port }, db: 0 }, overrides, turned)
   } else {
-    connection = connect(url, overrides)
+    connection = connect(url, overrides, turned)
   }
   if (connection instanceof Cluster) throw new Error("a reader is one socket")
   connection.on("error", (error: Error) => health.connectionLost(name, error.message))
@@ -108,7 +111,18 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
           Effect.onExit((exit) =>
             Effect.sync(() => {
               reading = false
-              if (exit._tag === "Failure") drop()
+              if (exit._tag === "Success") return
+              drop()
+              // logged here, once, and not by every reader that it stops
+              const error = Cause.findErrorOption(exit.cause)
+              // during a refusal the connection is closed on purpose, to find a server that does not refuse
+              if (error._tag === "Some" && error.value._tag === "RedisUnavailable" && health.refusingMillis() === 0)
+                health.connectionLost(
+                  name,
+                  ErrorReply.isDriversOwn(error.value.cause)
+                    ? "Redis closed the connection"
+                    : CauseText.of(error.value.cause)
+                )
             })
           )
         )

@@ -4,24 +4,23 @@
 import { Effect } from "effect"
 import * as CommandDeadline from "../clock/CommandDeadline.ts"
 import { silenceMillis } from "./Connection.ts"
-import { RedisFull, RedisRefused, RedisUnavailable } from "./RedisError.ts"
+import { codeOf, RedisFull, RedisRefused, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 
 export type Argument = string | number | Buffer
 
-const isConnectionError = (error: Error): boolean =>
-  !("command" in error) ||
-  !/^[A-Z]{3,}/.test(error.message) ||
-  error.message.startsWith("CLUSTERDOWN") ||
-  error.message.startsWith("TRYAGAIN")
+/** What a Cluster's driver says when it gave up; the rest is the last server's reply, if that was no redirection. */
+const gaveUp = /^Too many Cluster redirections\. Last error: (?:ReplyError: )?(?=[A-Z]{3,} )(?!MOVED |ASK )/
 
 /** The driver's error as the RedisError that tells the caller what to do. */
 export const toRedisError = (command: string, cause: unknown): RedisError => {
   if (!(cause instanceof Error)) return new RedisUnavailable({ command, cause })
-  const text = cause.message.replace(/^ReplyError: /, "")
+  const text = cause.message.replace(/^ReplyError: /, "").replace(gaveUp, "")
   if (/(^|\s|-)OOM /.test(text)) return new RedisFull({ command })
-  if (cause.name !== "ReplyError" || isConnectionError(cause)) return new RedisUnavailable({ command, cause })
-  return new RedisRefused({ command, code: text.split(" ", 1)[0] ?? "ERR", reply: text })
+  const isReply = cause.name === "ReplyError" ? "command" in cause : gaveUp.test(cause.message)
+  return isReply && /^[A-Z]{3,}/.test(text)
+    ? new RedisRefused({ command, code: codeOf(text), reply: text })
+    : new RedisUnavailable({ command, cause })
 }
 
 /** Commands in flight when a connection falls silent wait for the next connection, this long at most. */

@@ -12,6 +12,7 @@ import { CoreConfig } from "../config/CoreConfig.ts"
 import { dataLosses } from "../telemetry/Metrics.ts"
 import * as Keys from "./Keys.ts"
 import { RedisClient } from "./RedisClient.ts"
+import { isLogin, isRedisError, isTransient } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as Script from "./Script.ts"
 import * as Suitability from "./Suitability.ts"
@@ -71,7 +72,7 @@ export class Keyspace extends Context.Service<
       Effect.retry({
         schedule: Schedule.spaced("500 millis"),
         times: 20,
-        while: (error) => error._tag === "RedisUnavailable"
+        while: (error) => isRedisError(error) && isTransient(error) && !isLogin(error)
       })
     )
   )

@@ -11,13 +11,16 @@ import type { Redis as StandaloneRedis } from "ioredis"
 import { Config, Context, Effect, Layer, Metric, Schema } from "effect"
 import type { Scope } from "effect"
 import { redisCommands } from "../telemetry/Metrics.ts"
+import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as BlockingReader from "./BlockingReader.ts"
 import { fromPromise, quick, usual } from "./Command.ts"
 import type { Argument } from "./Command.ts"
 import { boundQueue, connect, cork, mastersOf, mostRetryMillis, settings } from "./Connection.ts"
 import type { Overrides } from "./Connection.ts"
 import * as KeyScan from "./KeyScan.ts"
-import { RedisReplyInvalid } from "./RedisError.ts"
+import * as ErrorReply from "./ErrorReply.ts"
+import * as Keys from "./Keys.ts"
+import { codeOf, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as RedisUrl from "./RedisUrl.ts"
 import type { Script } from "./Script.ts"
@@ -55,18 +58,25 @@ export class RedisClient extends Context.Service<
   } & KeyScan.KeyScan
 >()("@eco2/core/redis/RedisClient") {}
 
+/** Commands that a process can do without: that they are not permitted is no trouble. */
+const dispensable = new Set(["info", "hello", "client", "scan"])
+
 const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   const services = yield* Effect.context<never>()
   const fork = Effect.runForkWith(services)
   let connects = 0
   let closing = false
-  const health = yield* RedisHealth.make(Effect.suspend(() => lookAgain))
+  const health = yield* RedisHealth.make(
+    Effect.suspend(() => lookAgain),
+    (key) => Effect.suspend(() => probe(key))
+  )
   const watched = {
     // the driver passes every error reply of every connection here
     reconnectOnError: (error: Error) => {
+      const { key, name } = ErrorReply.commandOf(error)
       const kind = RedisHealth.kindOf(error.message)
-      if (kind === null) return false
-      health.refused(kind, error.message)
+      if (kind === null || (kind === "NOPERM" && dispensable.has(name))) return false
+      health.refused(kind, error.message, key)
       // a failover changed the server's role: reconnect and send again
       return kind === "READONLY" || kind === "MASTERDOWN" || kind === "LOADING" ? 2 : false
     },
@@ -76,9 +86,20 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   } satisfies Overrides
   const shared = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const connection = connect(url, { ...watched, connectionName: "eco2" })
-      connection.on("error", (error: Error) => health.connectionLost(RedisHealth.commands, error.message))
-      connection.on("node error", (error: Error) => health.refused("NODE", error.message))
+      const connection = connect(url, { ...watched, connectionName: "eco2" }, (words) =>
+        url._tag === "Cluster"
+          ? health.refused(codeOf(words), words)
+          : health.connectionLost(RedisHealth.commands, words)
+      )
+      connection.on("error", (error: Error) =>
+        health.connectionLost(RedisHealth.commands, ErrorReply.lastOfCluster(error) ?? error.message)
+      )
+      connection.on("node error", (error: Error) =>
+        health.refused(
+          ErrorReply.isReply(error) ? (RedisHealth.kindOf(error.message) ?? "NODE") : "NODE",
+          error.message
+        )
+      )
       connection.on("close", () => {
         if (!closing && health.refusingMillis() === 0)
           health.connectionLost(RedisHealth.commands, "Redis closed the connection")
@@ -119,7 +140,31 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     return Effect.logWarning("redis does not meet the requirements").pipe(Effect.annotateLogs({ objections }))
   })
 
-  const counted = <A>(effect: Effect.Effect<A, RedisError>) => Effect.andThen(Metric.update(redisCommands, 1), effect)
+  /** A write that changes nothing, sent while Redis refuses commands. A key of another type is an answer too. */
+  const probe = (key: string = Keys.meta) =>
+    Effect.asVoid(counted(fromPromise("XACK", () => shared.call("XACK", key, "probe", "0-0"))))
+
+  /** The driver gave up; or this is a server of a Cluster, and the URL does not say so. A Cluster's readers follow by themselves. */
+  const isFollowedInVain = (code: string) =>
+    code === "TRYAGAIN" || (RedisHealth.isFollowed(code) && url._tag !== "Cluster")
+  /**
+   * The error with Redis's own words where the driver has only its own, such as that it gave up. What RedisHealth has logged
+   * is not logged again by whoever meets the error.
+   */
+  const explained = (error: RedisError): RedisError => {
+    const loss = health.lossOf()
+    const told =
+      loss === null || error._tag !== "RedisUnavailable" || !ErrorReply.isDriversOwn(error.cause)
+        ? error
+        : loss.isRefusal
+          ? new RedisRefused({ command: error.command, code: codeOf(loss.why), reply: loss.why })
+          : new RedisUnavailable({ command: error.command, cause: new Error(loss.why) })
+    if (told._tag === "RedisRefused" && isFollowedInVain(told.code)) health.refused(told.code, told.reply)
+    if (health.isTroubled()) OutageLog.alreadyLogged(told)
+    return told
+  }
+  const counted = <A>(effect: Effect.Effect<A, RedisError>) =>
+    Effect.andThen(Metric.update(redisCommands, 1), Effect.mapError(effect, explained))
   const send = (command: string, ...args: ReadonlyArray<Argument>) =>
     counted(
       fromPromise(command, () => {

@@ -1,6 +1,7 @@
 /**
- * Recorder: sends a result to Redis until it is recorded: it may have cost money, and every script may be sent twice. Transient
- * errors are retried for an hour, or until the process stops; then, or at a permanent error, the result is dropped and logged.
+ * Recorder: sends a result to Redis until it is recorded: it may have cost money, and every script may be sent twice. Every
+ * error that is not known to be final (RedisError.isTransient) is retried for an hour, or until the process stops; then, or at a
+ * final error, the result is dropped and logged.
  */
 import { Effect } from "effect"
 import type { Delivery } from "../mailbox/Delivery.ts"

@@ -3,13 +3,13 @@
  * token nothing is stored. After 503 the token may be revoked; retrying is safe.
  */
 import { RedisClient } from "@eco2/core/redis"
-import { Refusal } from "@eco2/core/http"
 import { Topic } from "@eco2/core/client"
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import * as Revocations from "../auth/Revocations.ts"
 import { millisOf, RevocationBody, words } from "./BlacklistApi.ts"
 import * as JsonBody from "./JsonBody.ts"
+import { fromRedis } from "./OpsMailboxes.ts"
 import type * as RequestBody from "./RequestBody.ts"
 import { Api } from "./ScanApi.ts"
 
@@ -42,7 +42,7 @@ export const layer = (readBody: RequestBody.Read) =>
           Effect.provideService(RedisClient.RedisClient, redis),
           // cannot happen: parse bounds the event
           Effect.catchTags({ TopicFull: Effect.die, TopicEventTooLarge: Effect.die }),
-          Effect.mapError(() => Refusal.unavailable("the store does not answer; try again"))
+          Effect.mapError(fromRedis)
         )
         yield* Effect.logInfo("token revoked").pipe(
           Effect.annotateLogs({ jti: revocation.jti, user_id: revocation.user, reason: revocation.reason })

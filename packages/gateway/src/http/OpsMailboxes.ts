@@ -3,15 +3,14 @@
  * fleet has served, whose code the gateway need not know (news, other actors).
  */
 import { mailboxes } from "@eco2/actors/protocol"
-import { Mailbox } from "@eco2/core/client"
+import { Mailbox, RedisError } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
-import type { RedisError } from "@eco2/core/client"
 import { Effect } from "effect"
 import { nothing } from "./WrongField.ts"
 
 /** A Redis error as operators see it. */
 export const fromRedis = (error: RedisError.RedisError) =>
-  Refusal.unavailable(error._tag === "RedisFull" ? "the store is full" : "the store does not answer; try again")
+  Refusal.unavailable(`${RedisError.reasonFor(error)}; try again`)
 type Unavailable = ReturnType<typeof fromRedis>
 
 export interface OpsMailboxes {

@@ -50,7 +50,7 @@ export const layer = HttpApiBuilder.group(
             const policy = yield* policies.change(mailbox, yield* read(request)).pipe(
               // cannot happen: the number of mailboxes and the size of a policy are bounded
               Effect.catchTags({ TopicFull: Effect.die, TopicEventTooLarge: Effect.die }),
-              Effect.mapError(() => Refusal.unavailable("the store does not answer; try again"))
+              Effect.mapError(OpsMailboxes.fromRedis)
             )
             yield* Effect.logInfo("policy changed by an operator").pipe(Effect.annotateLogs({ mailbox, policy }))
             return stateOf(mailbox, policy)

@@ -78,9 +78,9 @@ const over = HttpApiSchema.NoContent.annotate({ description: "The job has ended,
 const streamErrors = [
   Refusal.declared(404, "RESULT_NOT_FOUND"),
   Refusal.declared(429, "TOO_MANY_STREAMS"),
-  Refusal.declared(503, "TOO_MANY_VIEWERS", "STORAGE_FULL", "UNAVAILABLE")
+  Refusal.declared(503, "TOO_MANY_VIEWERS", "STORAGE_FULL", "STORAGE_REFUSED", "UNAVAILABLE")
 ] as const
-const redisErrors = [Refusal.declared(503, "STORAGE_FULL", "UNAVAILABLE")] as const
+const redisErrors = [Refusal.declared(503, "STORAGE_FULL", "STORAGE_REFUSED", "UNAVAILABLE")] as const
 
 const noStore = { "cache-control": Schema.Literal("no-store") }
 const resultCall = {
@@ -104,7 +104,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
       Refusal.declared(409, "IDEMPOTENCY_KEY_REUSED"),
       Refusal.declared(413, "INPUT_TOO_LARGE"),
       Refusal.declared(429, "LANE_FULL", "RATE_LIMITED"),
-      Refusal.declared(503, "MAILBOX_FULL", "STORAGE_FULL", "TOO_MANY_UPLOADS", "UNAVAILABLE")
+      Refusal.declared(503, "MAILBOX_FULL", "STORAGE_FULL", "STORAGE_REFUSED", "TOO_MANY_UPLOADS", "UNAVAILABLE")
     ]
   })
     .middleware(InvalidKey)

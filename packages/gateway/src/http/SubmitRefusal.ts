@@ -1,11 +1,23 @@
-/** SubmitRefusal: the API's refusal for each error of a submit. Nothing was stored, except perhaps if Redis did not answer. */
+/**
+ * SubmitRefusal: the API's refusal for each error of a submit. Nothing was stored, except perhaps if Redis did not answer.
+ * STORAGE_REFUSED: Redis answered and refused (too few replicas, a disk that is full, a password that changed); the detail has
+ * the code of its refusal.
+ */
 import { Refusal } from "@eco2/core/http"
-import type { JobStore, Limit, Mailbox, RedisError } from "@eco2/core/client"
+import { RedisError } from "@eco2/core/client"
+import type { JobStore, Limit, Mailbox } from "@eco2/core/client"
 
-export const fromRedis = (error: RedisError.RedisError) =>
-  error._tag === "RedisFull"
-    ? Refusal.make(503, "STORAGE_FULL", "the store is full; try again later", "10 seconds")
-    : Refusal.unavailable("the store does not answer; try again")
+export const fromRedis = (error: RedisError.RedisError) => {
+  const detail = `${RedisError.reasonFor(error)}; try again later`
+  switch (error._tag) {
+    case "RedisFull":
+      return Refusal.make(503, "STORAGE_FULL", detail, "10 seconds")
+    case "RedisRefused":
+      return Refusal.make(503, "STORAGE_REFUSED", detail, "5 seconds")
+    default:
+      return Refusal.unavailable(detail)
+  }
+}
 
 type SubmitError =
   | JobStore.InputTooLarge

@@ -20,6 +20,8 @@ local answers = {}
 -- only later that it was condemned; meanwhile a living process may work on the entry, and must not lose it (A1).
 local function holds(mailbox, entry, token)
   local rows = redis.pcall("XPENDING", mailbox_key(mailbox), group, entry, entry, 1)
+  -- a mailbox without a group; any other refusal is the caller's to know
+  if rows.err and not string.find(rows.err, "NOGROUP", 1, true) then error(rows) end
   return not rows.err and rows[1] ~= nil and rows[1][2] == string.match(token, "^[^:]*")
 end
 

@@ -26,6 +26,8 @@ for i = 3, #ARGV do
   local key = KEYS[1] .. ":mailbox:" .. ARGV[i]
   local leased, age = 0, 0
   local pending = redis.pcall("XPENDING", key, ARGV[2])
+  -- a mailbox without a group; any other refusal is the caller's to know
+  if pending.err and not string.find(pending.err, "NOGROUP", 1, true) then error(pending) end
   if not pending.err then leased = pending[1] end
   local first = redis.call("XRANGE", key, "-", "+", "COUNT", 1)[1]
   if first then

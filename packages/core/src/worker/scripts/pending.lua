@@ -15,6 +15,8 @@ for i = 5, #ARGV do
   local key = KEYS[1] .. ":mailbox:" .. ARGV[i]
   local mine = { ARGV[i] }
   local rows = redis.pcall("XPENDING", key, group, "-", "+", most, me)
+  -- a mailbox without a group; any other refusal is the caller's to know
+  if rows.err and not string.find(rows.err, "NOGROUP", 1, true) then error(rows) end
   if not rows.err then
     for _, row in ipairs(rows) do mine[#mine + 1] = row[1] end
     if ARGV[4] == "1" then

@@ -1,0 +1,38 @@
+/**
+ * ErrorReply: what the driver's errors say about a refusal: the command that was refused, the reply behind an error of the
+ * driver's own. For RedisClient.
+ */
+import { Schema } from "effect"
+
+const Command = Schema.Struct({ command: Schema.Struct({ name: Schema.String, args: Schema.Array(Schema.Unknown) }) })
+const isOfCommand = Schema.is(Command)
+
+/** The place of the key in a command's arguments: 0, or as listed. Scripts: after the hash and the number of keys. */
+const keyAt: Readonly<Record<string, number>> = { evalsha: 2, eval: 2, xgroup: 1, xinfo: 1 }
+
+/** The refused command in lower case, and a key of it, if it has one; "" where the driver does not tell. */
+export const commandOf = (error: Error): { readonly name: string; readonly key: string | undefined } => {
+  if (!isOfCommand(error)) return { name: "", key: undefined }
+  const { args, name } = error.command
+  const words = args.map((arg) => (typeof arg === "string" || Buffer.isBuffer(arg) ? String(arg) : ""))
+  const streams = name.startsWith("xread") ? words.findIndex((word) => word.toUpperCase() === "STREAMS") : -1
+  const key = words[streams >= 0 ? streams + 1 : (keyAt[name] ?? 0)]
+  return { name, key: key === "" ? undefined : key }
+}
+
+/** Whether the message is a reply of a server's, which begins with a code. */
+export const isReply = (error: Error): boolean => /^[A-Z]{3,} /.test(error.message)
+
+/** Why the last server of a Cluster did not answer, where the driver says only that none did. */
+export const lastOfCluster = (error: Error): string | undefined => {
+  const last: unknown = Reflect.get(error, "lastNodeError")
+  return last instanceof Error ? last.message : undefined
+}
+
+/** Whether the driver says only that it gave up, or that a socket failed, and not why. */
+export const isDriversOwn = (cause: unknown): boolean =>
+  cause instanceof Error &&
+  (cause.name === "MaxRetriesPerRequestError" ||
+    /^(Connection is closed|Command aborted|write E|read E|no server of the Cluster|no answer within)/.test(
+      cause.message
+    ))
