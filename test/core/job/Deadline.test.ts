@@ -1,6 +1,6 @@
 /** A job still open at its deadline fails, wherever it stands, with a dead letter; each timer is served once (J1). */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Metric, Schedule } from "effect"
+import { Duration, Effect, Layer, Metric, Schedule } from "effect"
 import { Retry } from "@eco2/core"
 import { Keys, Keyspace } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
@@ -20,6 +20,8 @@ const failedAt = (stage: string, attempts: number) => ({
   state: "failed",
   error: { code: "DEADLINE_EXCEEDED", message: "the job was not finished by its deadline", stage, attempts }
 })
+/** A user of the partition whose timers a new process looks at last, 45 s after its start. */
+const lookedAtLast = Array.from({ length: 100 }, (_, n) => `user-${n}`).find((user) => Keys.partitionOf(user, 4) === 3)!
 
 describe("the deadline", () => {
   it.live("J1 a waiting job past its deadline fails, and its entry leaves the mailbox", () =>
@@ -163,6 +165,37 @@ describe("the deadline", () => {
       yield* Fleet.until(after, ([jobs]) => jobs > before[0]!)
       expect(yield* after).toEqual(before.map((count) => count! + 1))
     })
+  )
+
+  for (const [state, weigh] of [
+    ["is put off for hours", () => Effect.fail(new Fleet.ScaleBroken())],
+    ["is in the hands of a handler", () => Effect.never]
+  ] as const) {
+    it.live(`J1 a job that ${state} fails at its deadline, not up to a minute later`, () =>
+      Effect.gen(function* () {
+        const hasty = yield* Fleet.joined(redis.url, { jobDeadline: Duration.seconds(2) })
+        yield* Fleet.working(
+          redis.url,
+          Fleet.parcelBehaviors({ weigh, retry: Retry.policy({ otherwise: Schedule.spaced("3 hours") }) })
+        )
+        const id = yield* hasty.run(Fleet.submit({ owner: lookedAtLast }))
+        const job = yield* Fleet.until(hasty.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+        expect(job.error?.code).toBe("DEADLINE_EXCEEDED")
+      })
+    )
+  }
+
+  it.live(
+    "J1 a job that nobody takes, under a JOB_DEADLINE below a minute, fails at it, not up to a minute later",
+    () =>
+      Effect.gen(function* () {
+        const hasty = { jobDeadline: Duration.seconds(2) }
+        const client = yield* Fleet.joined(redis.url, hasty)
+        yield* Fleet.working(redis.url, Layer.empty, hasty)
+        const id = yield* client.run(Fleet.submit({ owner: lookedAtLast }))
+        const job = yield* Fleet.until(client.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
+        expect(job.error?.code).toBe("DEADLINE_EXCEEDED")
+      })
   )
 
   it.live("a call that serves 200 of 250 due timers says that more are due, and the next call serves the rest", () =>

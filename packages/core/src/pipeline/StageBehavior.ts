@@ -202,6 +202,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const takeUp = (delivery: Delivery, holding: Holding, begun: BeginReply): Effect.Effect<void> => {
         switch (begun._tag) {
           case "Run":
+            system.wakeIn(delivery.partition, Math.max(0, begun.job.deadline - system.storeTime()))
             return Effect.andThen(
               Metric.update(waitSeconds, begun.waitedMillis / 1000),
               system.work(

@@ -174,7 +174,8 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
       })
     )
     if (answer !== "deferred") return
-    system.wakeIn(holding.partition, delayMillis)
+    // its timer is the deadline when that comes first
+    system.wakeIn(holding.partition, Math.min(delayMillis, Math.max(0, job.deadline - system.storeTime())))
     yield* Effect.logWarning("stage will be retried").pipe(
       Effect.annotateLogs({
         reason: failure.tag,

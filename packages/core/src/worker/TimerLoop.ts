@@ -1,11 +1,13 @@
 /**
  * TimerLoop: serves the timers of each partition in a fiber of its own, so that on a Cluster a partition whose master is down
- * delays no other. It checks a partition once a minute, when its next known timer is due, and when this process has set one; the
- * checks of an idle process are spread over the minute. Other timed work of a partition (PartitionTask) runs in the same fiber.
+ * delays no other. It checks a partition once a minute, when its next known timer is due, and when this process has set one or
+ * holds a job whose deadline comes; with a JOB_DEADLINE below a minute that often, because a submit in another process sets
+ * timers too. The checks of an idle process are spread over the minute. Other timed work of a partition (PartitionTask) runs in the same fiber.
  * Waits use the monotonic clock (Elapsed), so a wall clock that is set back stops no timer.
  */
 import { Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
 import type { Supervisor } from "../supervision/Supervisor.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
@@ -29,23 +31,29 @@ export interface TimerLoop {
   readonly wake: () => void
 }
 
-const lookMillis = 60_000
+const mostLookMillis = 60_000
+const leastLookMillis = 1_000
 const troubleMillis = 1_000
 
 export const make = Effect.fnUntraced(function* (options: {
   readonly mailboxes: () => ReadonlyArray<string>
   readonly stopping: () => boolean
   readonly supervisor: Supervisor
-}): Effect.fn.Return<TimerLoop, never, Timers | Keyspace | Scope.Scope> {
+}): Effect.fn.Return<TimerLoop, never, Timers | Keyspace | CoreConfig | Scope.Scope> {
   const timers = yield* Timers
   const { partitions } = yield* Keyspace
+  const { jobDeadline } = yield* CoreConfig
+  const lookMillis = Math.min(mostLookMillis, Math.max(leastLookMillis, Duration.toMillis(jobDeadline)))
   const millis = yield* Elapsed.clock
   const start = millis()
   const tasks = new Set<PartitionTask>()
   const wakes = new Map<Partition, Queue.Queue<void>>()
   const lookAt = new Map(partitions.map((partition, i) => [partition, start + (i * lookMillis) / partitions.length]))
-  const sooner = (partition: Partition, at: number) => {
-    if (at < (lookAt.get(partition) ?? Infinity)) lookAt.set(partition, at)
+  /** Whether the next check is earlier now. */
+  const sooner = (partition: Partition, at: number): boolean => {
+    if (at >= (lookAt.get(partition) ?? Infinity)) return false
+    lookAt.set(partition, at)
+    return true
   }
 
   const look = Effect.fnUntraced(
@@ -63,7 +71,7 @@ export const make = Effect.fnUntraced(function* (options: {
     (effect, partition) =>
       effect.pipe(
         // also after a defect: the timers must not wait for a minute
-        Effect.tapCause(() => Effect.sync(() => sooner(partition, millis() + troubleMillis))),
+        Effect.tapCause(() => Effect.sync(() => void sooner(partition, millis() + troubleMillis))),
         Effect.catch((error) =>
           Effect.logDebug("timers could not be checked").pipe(Effect.annotateLogs({ error: error.message }))
         )
@@ -90,8 +98,7 @@ export const make = Effect.fnUntraced(function* (options: {
 
   return {
     wakeIn: (partition, delayMillis) => {
-      sooner(partition, millis() + delayMillis)
-      hurry(partition)
+      if (sooner(partition, millis() + delayMillis)) hurry(partition)
     },
     add: (task) =>
       Effect.acquireRelease(
