@@ -172,7 +172,7 @@ const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
     preludes: movesJobs,
-    numberOfKeys: 1,
+    numberOfKeys: "root",
     reply
   })
 

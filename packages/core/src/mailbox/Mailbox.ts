@@ -115,7 +115,7 @@ const appendScript = Script.make({
 const settleScript = Script.make({
   file: new URL("./scripts/settle.lua", import.meta.url),
   preludes: movesEntries,
-  numberOfKeys: 1,
+  numberOfKeys: "root",
   reply: Schema.Literals(["settled", "lost"])
 })
 const acknowledgeScript = Script.make({
@@ -126,7 +126,7 @@ const acknowledgeScript = Script.make({
 const depthScript = Script.make({
   file: new URL("./scripts/depth.lua", import.meta.url),
   preludes: [Script.clock],
-  numberOfKeys: 1,
+  numberOfKeys: "root",
   reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number, Schema.Int]))
 })
 

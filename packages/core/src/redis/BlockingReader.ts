@@ -1,10 +1,12 @@
 /**
  * BlockingReader: a dedicated connection for blocking reads, opened at the first read and replaced when it falls silent (A4).
- * On a Cluster it connects to the master that holds its key, by the shared connection's slot map.
+ * On a Cluster it connects to the master that holds its key, by the shared connection's slot map, and follows a slot that moves to
+ * another master: that is no failure, and not logged.
  */
 import { Redis as StandaloneRedis, Cluster } from "ioredis"
 import { Cause, Duration, Effect } from "effect"
 import type { Scope } from "effect"
+import { setTimeout as delay } from "node:timers/promises"
 import * as CauseText from "../telemetry/CauseText.ts"
 import { fromPromise, toRedisError } from "./Command.ts"
 import type { Argument } from "./Command.ts"
@@ -28,7 +30,7 @@ interface Home {
 /** A connection for blocking reads. */
 export interface BlockingReader {
   /**
-   * Sends one blocking command; null when it timed out empty or was unblocked.
+   * Sends one blocking command; null when it timed out empty, was unblocked, or its keys are on their way to another master.
    * A reader silent for `blockMillis` + 5 s fails with RedisUnavailable and is replaced by a new connection.
    */
   readonly read: (
@@ -66,6 +68,10 @@ const openSocket = ({ shared, health, url, watched }: Home, routingKey: string, 
   return connection
 }
 
+/** MOVED: its slot has moved. The others: its slot is moving, and its keys are not, or not all, on this master. */
+const slotMoves = /^(MOVED|ASK|TRYAGAIN|UNBLOCKED) /
+const movingPause = 100
+
 /** Numbers the readers, for their names in RedisHealth. */
 let readers = 0
 
@@ -97,12 +103,23 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
       },
       catch: (cause) => toRedisError("CLIENT ID", cause)
     })
+    /** Ends a read whose slot moves, after a moment; the next read goes to the slot's master. */
+    const follow = async (error: unknown): Promise<null> => {
+      const [, reply] = (error instanceof Error && slotMoves.exec(error.message)) || []
+      if (reply === undefined) throw error
+      if (reply === "MOVED") drop()
+      else await delay(movingPause)
+      // the driver learns the slot's new master from the answer to a command of its own
+      await shared.exists(routingKey)
+      return null
+    }
     const read = (blockMillis: number, command: string, ...args: ReadonlyArray<Argument>) =>
       counted(
         open.pipe(
           Effect.flatMap(({ connection }) => {
             reading = true
-            return fromPromise(command, () => connection.call(command, ...args), null)
+            const answer = () => connection.call(command, ...args)
+            return fromPromise(command, shared instanceof Cluster ? () => answer().catch(follow) : answer, null)
           }),
           Effect.timeoutOrElse({
             duration: Duration.millis(blockMillis + silenceMillis),

@@ -28,6 +28,12 @@ export const settings = {
   maxLoadingRetryTime: 500
 } satisfies Overrides
 
+/**
+ * A slot on its way to another master is answered ASK by one and TRYAGAIN by the other, 40 times within these bounds: the driver
+ * gives a command up after about 8 s, before its caller does (Command), so that no command runs after its caller has sent it again.
+ */
+const movingSlots = { retryDelayOnTryAgain: 200, maxRedirections: 80 }
+
 const access = (url: RedisUrl.RedisUrl): Pick<RedisOptions, "username" | "password" | "tls"> => ({
   ...(url.username === undefined ? {} : { username: url.username }),
   ...(url.password === undefined ? {} : { password: url.password }),
@@ -111,6 +117,7 @@ export const connect = (url: RedisUrl.RedisUrl, overrides: Overrides, turned: Tu
         {
           clusterRetryStrategy: settings.retryStrategy,
           slotsRefreshTimeout: 2_000,
+          ...movingSlots,
           redisOptions: options
         } satisfies Omit<ClusterOptions, "replyMapping">
       )

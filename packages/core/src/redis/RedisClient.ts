@@ -61,6 +61,15 @@ export class RedisClient extends Context.Service<
 /** Commands that a process can do without: that they are not permitted is no trouble. */
 const dispensable = new Set(["info", "hello", "client", "scan"])
 
+/**
+ * The keys a script declares on a Cluster. While its slot moves, a master answers a script by the keys it declares alone: with one
+ * that is absent, the new master would run it on the part of the slot that has arrived. A script that builds names declares two
+ * absent keys, its root and one more: no master runs it until the slot is whole again; they answer TRYAGAIN, which the driver
+ * repeats. KEYS of the script's header keep their numbers.
+ */
+const declaredOnCluster = (script: Script<unknown>, keys: ReadonlyArray<string>): ReadonlyArray<string> =>
+  script.buildsKeys ? [...keys, `${keys[0]}:absent`] : keys
+
 const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   const services = yield* Effect.context<never>()
   const fork = Effect.runForkWith(services)
@@ -179,14 +188,15 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     keys: ReadonlyArray<string>,
     args: ReadonlyArray<Argument>
   ): Promise<unknown> => {
+    const declared = shared instanceof Cluster ? declaredOnCluster(script, keys) : keys
     if (!known.has(script.name)) {
-      shared.defineCommand(script.name, { lua: script.lua, numberOfKeys: script.numberOfKeys })
+      shared.defineCommand(script.name, { lua: script.lua, numberOfKeys: declared.length })
       known.add(script.name)
     }
     cork(shared)
     const command: unknown = Reflect.get(shared, script.name)
     return typeof command === "function"
-      ? command.apply(shared, [...keys, ...args])
+      ? command.apply(shared, [...declared, ...args])
       : Promise.reject(new Error(`script ${script.name} is not defined`))
   }
 

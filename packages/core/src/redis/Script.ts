@@ -14,26 +14,39 @@ export interface Script<A> {
   readonly name: string
   readonly lua: string
   readonly numberOfKeys: number
+  /** Whether it uses keys that it does not declare: it builds their names from KEYS[1], a root. */
+  readonly buildsKeys: boolean
   readonly decode: (reply: unknown) => Effect.Effect<A, RedisReplyInvalid>
 }
+
+/** In Lua without comments: a key's name put together from a root. */
+const buildsName = /(?:\bKEYS\[\d+\]|\broot)\s*\.\./
 
 /**
  * - `file`: URL of the .lua file; its base name is the script's name in errors, logs and metrics
  * - `preludes`: files put before it, in order
+ * - `numberOfKeys`: how many keys it declares, which are then all it uses; "root": one, KEYS[1], from which it builds the names of
+ *   all keys it uses. RedisClient declares one more for it on a Cluster (docs/decisions/0033-no-script-on-half-a-slot.md)
  * - `reply`: schema of the script's answer; anything else is RedisReplyInvalid
  */
 export const make = <A>(options: {
   readonly file: URL
   readonly preludes?: ReadonlyArray<URL>
-  readonly numberOfKeys: number
+  readonly numberOfKeys: number | "root"
   readonly reply: Schema.ConstraintDecoder<A>
 }): Script<A> => {
   const name = options.file.pathname.replace(/^.*\//, "").replace(/\.lua$/, "")
   const decodeReply = Schema.decodeUnknownEffect(options.reply)
+  const lua = [...(options.preludes ?? []), options.file].map((file) => readFileSync(file, "utf8")).join("\n")
+  const buildsKeys = options.numberOfKeys === "root"
+  if (buildsName.test(lua.replace(/--.*$/gm, "")) !== buildsKeys) {
+    throw new Error(`numberOfKeys of script ${name} must ${buildsKeys ? "count its keys" : 'be "root"'}`)
+  }
   return {
     name,
-    numberOfKeys: options.numberOfKeys,
-    lua: [...(options.preludes ?? []), options.file].map((file) => readFileSync(file, "utf8")).join("\n"),
+    numberOfKeys: options.numberOfKeys === "root" ? 1 : options.numberOfKeys,
+    buildsKeys,
+    lua,
     decode: (reply) =>
       Effect.mapError(decodeReply(reply), (issue) => new RedisReplyInvalid({ command: name, reason: String(issue) }))
   }

@@ -129,7 +129,7 @@ const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
     preludes: [...movesJobs, new URL("./scripts/cron.lua", import.meta.url)],
-    numberOfKeys: 1,
+    numberOfKeys: "root",
     reply
   })
 const fireScript = script("fire", Schema.NonEmptyArray(Schema.String))

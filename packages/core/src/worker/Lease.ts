@@ -82,10 +82,10 @@ const condemnScript = Script.make({
 })
 const pendingScript = Script.make({
   file: file("pending"),
-  numberOfKeys: 1,
+  numberOfKeys: "root",
   reply: Schema.Array(Schema.Array(Schema.String))
 })
-const reapScript = Script.make({ file: file("reap"), numberOfKeys: 1, reply: Schema.Array(Schema.Unknown) })
+const reapScript = Script.make({ file: file("reap"), numberOfKeys: "root", reply: Schema.Array(Schema.Unknown) })
 const decodeReaped = Schema.decodeUnknownEffect(
   Schema.TupleWithRest(Schema.Tuple([Schema.Int]), [Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Entry])])
 )

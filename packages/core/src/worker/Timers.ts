@@ -39,7 +39,7 @@ export class Timers extends Context.Service<
 const promoteScript = Script.make({
   file: new URL("./scripts/promote.lua", import.meta.url),
   preludes: movesJobs,
-  numberOfKeys: 1,
+  numberOfKeys: "root",
   reply: Schema.Tuple([
     Schema.Number,
     Schema.Number,

@@ -49,17 +49,17 @@ export class ArticleCache extends Context.Service<
 
 const pageScript = Script.make({
   file: new URL("./scripts/page.lua", import.meta.url),
-  numberOfKeys: 1,
+  numberOfKeys: "root",
   reply: Schema.NonEmptyArray(Schema.String)
 })
 const warmScript = Script.make({
   file: new URL("./scripts/warm.lua", import.meta.url),
-  numberOfKeys: 1,
+  numberOfKeys: "root",
   reply: Schema.Tuple([Schema.Literals(["warmed", "older"])])
 })
 const claimScript = Script.make({
   file: new URL("./scripts/claim.lua", import.meta.url),
-  numberOfKeys: 1,
+  numberOfKeys: "root",
   reply: Schema.Tuple([Schema.Literals(["mine", "taken", "filled"])])
 })
 
