@@ -45,9 +45,9 @@ export const limitName = (model: string): string => `model/${model}`
  * count in seconds too.
  */
 const spaced = (options: Options): Options =>
-  options.requests === undefined || options.burst !== undefined
+  options.requests === undefined
     ? options
-    : { ...options, burst: Math.max(10, Math.ceil(options.requests / 10)) }
+    : { ...options, burst: Math.min(options.requests, options.burst ?? Math.max(10, Math.ceil(options.requests / 10))) }
 
 /** Limits by model; undefined if the text is invalid. */
 const parse = (text: string): ReadonlyMap<string, Limit.Limit> | undefined => {
