@@ -69,6 +69,14 @@ export const mailboxes: Dashboard = {
           queries: [perSecond("eco2_attempts_total", "stage, reason")]
         },
         {
+          title: "Jobs put back",
+          description: "Open jobs that nothing in Redis stood for, by what they lacked, a second. Any is an alarm.",
+          unit: "ops",
+          width: 24,
+          alarm: 0.000_001,
+          queries: [perSecond("eco2_jobs_put_back_total", "lacked")]
+        },
+        {
           kind: "table",
           title: "Dead letters of live processes",
           description:

@@ -1,8 +1,9 @@
-/** `eco2 doctor`: checks everything a deployment depends on and advises what to do about problems. Changes nothing. */
+/** `eco2 doctor`: checks everything a deployment depends on and advises what to do about problems. Changes nothing but, with --scrub, jobs. */
 import { CoreConfig } from "@eco2/core/client"
 import { Config, Effect, Layer, Option, References } from "effect"
 import { Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
+import * as JobDoctor from "../doctor/JobDoctor.ts"
 import * as PostgresDoctor from "../doctor/PostgresDoctor.ts"
 import * as ProviderDoctor from "../doctor/ProviderDoctor.ts"
 import * as RedisDoctor from "../doctor/RedisDoctor.ts"
@@ -13,6 +14,12 @@ import { print } from "../Output.ts"
 const flags = {
   probe: Flag.Boolean("probe").pipe(
     Flag.withDescription("Try the providers' keys with calls that cost nothing"),
+    Flag.withDefault(false)
+  ),
+  scrub: Flag.Boolean("scrub").pipe(
+    Flag.withDescription(
+      "Look at every job, and put back those that nothing in Redis stands for; takes a lease or two"
+    ),
     Flag.withDefault(false)
   ),
   url: Flag.String("url").pipe(
@@ -36,7 +43,7 @@ const flags = {
 /** No log: the findings report everything. */
 const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 
-export const doctor = Command.make("doctor", flags, ({ job, model, probe, token, url }) =>
+export const doctor = Command.make("doctor", flags, ({ job, model, probe, scrub, token, url }) =>
   Effect.gen(function* () {
     if (Option.isSome(url) && !(URL.canParse(url.value) && /^https?:$/.test(new URL(url.value).protocol))) {
       return yield* fail("usage", `--url is "${url.value}"; allowed is an http or https URL`)
@@ -48,6 +55,7 @@ export const doctor = Command.make("doctor", flags, ({ job, model, probe, token,
     )
     const parts = [
       RedisDoctor.examine(partitions),
+      ...(scrub ? [JobDoctor.examine] : []),
       PostgresDoctor.examine,
       ProviderDoctor.examine(probe),
       ...Option.match(url, {

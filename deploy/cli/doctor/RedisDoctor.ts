@@ -107,6 +107,20 @@ const ofReplicas = (
   ]
 }
 
+/** Slots on their way from one master to another; work in them stands still until they have arrived. */
+const ofOpenSlots = (infos: ReadonlyArray<Info>): ReadonlyArray<Finding> => {
+  const open = infos.filter((info) => count(info, "cluster_open_slots") > 0)
+  return open.length === 0
+    ? []
+    : [
+        warn(
+          "redis.slots",
+          `${open.map((info) => `${info.server}: ${count(info, "cluster_open_slots")} open`).join(", ")}`,
+          "if nobody moves slots now: redis-cli --cluster fix <host:port>"
+        )
+      ]
+}
+
 const ofCluster = (infos: ReadonlyArray<Info>, partitions: number): ReadonlyArray<Finding> => {
   const bad = infos.filter(({ field }) => field("cluster_state") !== "ok" || field("cluster_slots_ok") !== "16384")
   return [
@@ -117,6 +131,7 @@ const ofCluster = (infos: ReadonlyArray<Info>, partitions: number): ReadonlyArra
           "see CLUSTER INFO and CLUSTER NODES"
         )
       : ok("redis.cluster", `${infos.length} masters, all slots served`),
+    ...ofOpenSlots(infos),
     partitions % infos.length === 0
       ? ok("redis.partitions", `${partitions} over ${infos.length} masters`)
       : warn(

@@ -1,11 +1,14 @@
 /** `eco2 doctor` on real stores, healthy and not: its findings, its advice, and its exit code. */
 import { describe, expect, it } from "@effect/vitest"
+import { Keyspace } from "@eco2/core/redis"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { Clock, ConfigProvider, Effect, References } from "effect"
 import { Redis } from "ioredis"
 import { afterAll, beforeAll } from "vitest"
 import type { Finding } from "../../../deploy/cli/doctor/Finding.ts"
+import * as JobDoctor from "../../../deploy/cli/doctor/JobDoctor.ts"
 import * as RedisDoctor from "../../../deploy/cli/doctor/RedisDoctor.ts"
+import * as Fleet from "../../core/CoreFixture.ts"
 import { passingFor } from "../../core/redis/PassingFor.ts"
 import * as RedisCluster from "../../core/RedisCluster.ts"
 import * as RedisSentinel from "../../core/RedisSentinel.ts"
@@ -187,21 +190,68 @@ describe("the doctor on a Redis with failover", () => {
     })
   )
 
-  it.live("a Cluster is checked for masters without replicas, uneven partitions and slots that are not served", () =>
+  it.live(
+    "a Cluster is checked for masters without replicas, uneven partitions, open slots and slots that are not served",
+    () =>
+      Effect.gen(function* () {
+        const { servers, url } = yield* RedisCluster.start()
+        const found = yield* examine(url, 4)
+        expect(of(found, "redis.replicas")).toMatchObject({ level: "fail", found: expect.stringContaining("3 of 3") })
+        expect(of(found, "redis.cluster")).toMatchObject({ level: "ok" })
+        expect(of(found, "redis.partitions")).toMatchObject({ level: "warn" })
+        expect(of(yield* examine(url, 6), "redis.partitions")).toMatchObject({ level: "ok" })
+        expect(of(found, "redis.slots")).toBeUndefined()
+        const first = yield* RedisCluster.clientOf(servers[0]!.url)
+        yield* RedisCluster.openSlot(7, servers[0]!, servers[1]!)
+        expect(of(yield* examine(url, 6), "redis.slots")).toMatchObject({
+          level: "warn",
+          found: expect.stringMatching(/:\d+: 1 open, .*:\d+: 1 open/),
+          advice: expect.stringContaining("--cluster fix")
+        })
+        yield* first.send("CLUSTER", "DELSLOTS", 0)
+        yield* until(first.send("CLUSTER", "INFO"), (info) => String(info).includes("cluster_state:fail"))
+        // reported by the servers, or by the first command, depending on which master is asked
+        expect(yield* examine(url, 6)).toContainEqual(
+          expect.objectContaining({ level: "fail", check: expect.stringMatching(/^redis\.(cluster|reach)$/) })
+        )
+      })
+  )
+})
+
+describe("the doctor on jobs", () => {
+  const scrub = (url: string) =>
+    JobDoctor.examine.pipe(
+      Effect.provideService(
+        ConfigProvider.ConfigProvider,
+        ConfigProvider.fromEnv({ env: { REDIS_URL: url, LEASE: "1 second" } })
+      ),
+      Effect.provideService(References.MinimumLogLevel, "None")
+    )
+
+  it.live("jobs that nothing in Redis stands for are named by the doctor, put back, and sound the next time", () =>
     Effect.gen(function* () {
-      const { servers, url } = yield* RedisCluster.start()
-      const found = yield* examine(url, 4)
-      expect(of(found, "redis.replicas")).toMatchObject({ level: "fail", found: expect.stringContaining("3 of 3") })
-      expect(of(found, "redis.cluster")).toMatchObject({ level: "ok" })
-      expect(of(found, "redis.partitions")).toMatchObject({ level: "warn" })
-      expect(of(yield* examine(url, 6), "redis.partitions")).toMatchObject({ level: "ok" })
-      const first = yield* RedisCluster.clientOf(servers[0]!.url)
-      yield* first.send("CLUSTER", "DELSLOTS", 0)
-      yield* until(first.send("CLUSTER", "INFO"), (info) => String(info).includes("cluster_state:fail"))
-      // reported by the servers, or by the first command, depending on which master is asked
-      expect(yield* examine(url, 6)).toContainEqual(
-        expect.objectContaining({ level: "fail", check: expect.stringMatching(/^redis\.(cluster|reach)$/) })
-      )
+      const { url } = yield* RedisServer.scoped()
+      const client = yield* Fleet.joined(url)
+      const [lost, sound] = [yield* client.run(Fleet.submit()), yield* client.run(Fleet.submit())]
+      const { of: partitionOf } = yield* client.run(Keyspace)
+      const { cur = "" } = yield* Fleet.hashOf(client, lost)
+      const entry = cur.slice(cur.lastIndexOf(":") + 1)
+      expect(yield* client.send("XDEL", partitionOf(lost).mailbox("parcel.weigh"), entry)).toBe(1)
+      const [finding] = yield* scrub(url)
+      expect(finding).toMatchObject({
+        check: "jobs.places",
+        level: "fail",
+        found: `1 of 2 jobs had no place in Redis and were put back: ${lost} (weigh: no entry)`
+      })
+      expect(finding?.found).not.toContain(sound)
+      expect(yield* scrub(url)).toEqual([expect.objectContaining({ level: "ok", found: "2 jobs, each in its place" })])
+      expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(2)
+    })
+  )
+
+  it.live("a Redis that does not answer is a finding of the look at jobs", () =>
+    Effect.gen(function* () {
+      expect(yield* scrub("http://x")).toEqual([expect.objectContaining({ check: "jobs.places", level: "fail" })])
     })
   )
 })

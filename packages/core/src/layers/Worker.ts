@@ -9,6 +9,7 @@ import { layer as breakerLayer } from "../limit/CircuitBreaker.ts"
 import type { CircuitBreaker } from "../limit/CircuitBreaker.ts"
 import { layer as limiterLayer } from "../limit/RateLimiter.ts"
 import type { RateLimiter } from "../limit/RateLimiter.ts"
+import { layer as scrubLayer } from "../job/Scrub.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
 import { layer as imageMemoryLayer } from "../pipeline/ImageMemory.ts"
 import type { ImageMemory } from "../pipeline/ImageMemory.ts"
@@ -22,6 +23,7 @@ import type { Gauges } from "../telemetry/Gauges.ts"
 import type { Topics } from "../topic/Topic.ts"
 import { ActorSystem } from "../worker/ActorSystem.ts"
 import { layer as leaseLayer } from "../worker/Lease.ts"
+import { layer as scrubLoopLayer } from "../worker/ScrubLoop.ts"
 import { layer as timersLayer } from "../worker/Timers.ts"
 import * as WorkerTelemetry from "../worker/WorkerTelemetry.ts"
 import * as Client from "./Client.ts"
@@ -32,7 +34,11 @@ export type Worker = Client.Client | ActorSystem | ScheduleLoop | ImageMemory | 
 export const layer = (options: {
   readonly role: string
 }): Layer.Layer<Worker, Client.StartError, RedisClient | CoreConfig> =>
-  Layer.merge(ScheduleLoop.layer, Layer.provideMerge(jobImagesLayer, imageMemoryLayer)).pipe(
+  Layer.mergeAll(
+    ScheduleLoop.layer,
+    Layer.provide(scrubLoopLayer, scrubLayer),
+    Layer.provideMerge(jobImagesLayer, imageMemoryLayer)
+  ).pipe(
     Layer.provideMerge(ActorSystem.layer(options)),
     Layer.provide([leaseLayer, timersLayer]),
     Layer.provideMerge(Client.layer)

@@ -15,10 +15,12 @@ export interface KeyScan {
   /**
    * Every key that matches, from all masters, page by page. A key that exists during the whole scan is returned, perhaps
    * twice. Empty pages are left out. Examines every key in Redis: for start-up, never on a hot path.
+   * `pause`: runs after each command, so that a long scan may be a slow one.
    */
   readonly scanPages: <E, R>(
     pattern: string,
-    page: (keys: ReadonlyArray<string>) => Effect.Effect<void, E, R>
+    page: (keys: ReadonlyArray<string>) => Effect.Effect<void, E, R>,
+    pause?: Effect.Effect<void, E, R>
   ) => Effect.Effect<void, RedisError | E, R>
   /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
   readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
@@ -42,7 +44,7 @@ export const make = (
   )
   const scanOnce = (node: StandaloneRedis, pattern: string, cursor: string) =>
     counted(fromPromise("SCAN", () => node.scan(cursor, "MATCH", pattern, "COUNT", step)))
-  const scanPages: KeyScan["scanPages"] = (pattern, page) =>
+  const scanPages: KeyScan["scanPages"] = (pattern, page, pause = Effect.void) =>
     Effect.gen(function* () {
       for (const node of yield* masters) {
         let cursor = "0"
@@ -50,6 +52,7 @@ export const make = (
           const [next, keys] = yield* scanOnce(node, pattern, cursor)
           if (keys.length > 0) yield* page(keys)
           cursor = next
+          yield* pause
         } while (cursor !== "0")
       }
     })

@@ -254,6 +254,16 @@ export const table: ReadonlyArray<Row> = [
     true
   ),
   row(
+    "{fleet}:scrub",
+    String.raw`\{fleet\}:scrub`,
+    "string",
+    "a process examines all jobs, or did within the last 10 minutes",
+    "10 minutes, longer while it does",
+    "ScrubLoop",
+    "ScrubLoop",
+    true
+  ),
+  row(
     "{fleet}:topic:<name>:log",
     String.raw`\{fleet\}:topic:[a-z0-9.-]+:log`,
     "stream",

@@ -110,6 +110,8 @@ export const replies = (process: string): string => `${fleet}:replies:${process}
 /** The names of all mailboxes that were ever served. */
 export const mailboxes = `${fleet}:mailboxes`
 export const meta = `${fleet}:meta`
+/** A process of the fleet has begun to look at all jobs (ScrubLoop). */
+export const scrub = `${fleet}:scrub`
 /** `sent`: one key for each publish, by its token. */
 export const topic = (name: string) => {
   const root = `${fleet}:topic:${name}`

@@ -70,6 +70,15 @@ const dispensable = new Set(["info", "hello", "client", "scan"])
 const declaredOnCluster = (script: Script<unknown>, keys: ReadonlyArray<string>): ReadonlyArray<string> =>
   script.buildsKeys ? [...keys, `${keys[0]}:absent`] : keys
 
+/** How many slots a master is sending or receiving, as a line like those of INFO; none where CLUSTER NODES is not permitted. */
+const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
+  const nodes = await node.cluster("NODES").catch(() => "")
+  const own = String(nodes)
+    .split("\n")
+    .find((line) => line.includes("myself"))
+  return own === undefined ? "" : `cluster_open_slots:${own.match(/\[\d+-[<>]-/g)?.length ?? 0}`
+}
+
 const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   const services = yield* Effect.context<never>()
   const fork = Effect.runForkWith(services)
@@ -128,7 +137,10 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   )
 
   const ask = async (node: StandaloneRedis): Promise<ServerInfo.ServerInfo> => {
-    const texts = await Promise.all([node.info(), ...(shared instanceof Cluster ? [node.cluster("INFO")] : [])])
+    const texts = await Promise.all([
+      node.info(),
+      ...(shared instanceof Cluster ? [node.cluster("INFO"), openSlotsOf(node)] : [])
+    ])
     return ServerInfo.parse(`${node.stream.remoteAddress}:${node.stream.remotePort}`, texts.join("\r\n"))
   }
   const askAll = async (): Promise<RedisHealth.Look> => {

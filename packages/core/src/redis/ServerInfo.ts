@@ -1,5 +1,5 @@
 /**
- * ServerInfo: the INFO of one server (on a Cluster followed by CLUSTER INFO) and what is derived from it: whether it meets the
+ * ServerInfo: the INFO of one server (on a Cluster followed by CLUSTER INFO and `cluster_open_slots`) and what is derived from it: whether it meets the
  * requirements (Suitability), whether it is full, a replica or loading (RedisHealth), how full it is (MemoryUse).
  * For Redis, Valkey and compatible servers: a missing field is undefined and is never treated as a fault.
  */

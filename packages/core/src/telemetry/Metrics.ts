@@ -63,6 +63,12 @@ export const deadLetters = Metric.counter("eco2_dead_letters", {
   description: "dead letters written"
 })
 
+/** Open jobs that nothing in Redis stood for, put back by this process, by what they `lacked`: entry, lane, timer. Alert on any. */
+export const jobsPutBack = Metric.counter("eco2_jobs_put_back_total", {
+  incremental: true,
+  description: "open jobs that nothing in Redis stood for, put back"
+})
+
 /**
  * Asks, by `actor` and `outcome`. Counted by the asker: reply, error, failed, large, timeout; late (actor ""): the answer came
  * after the asker stopped waiting. Counted by the actor: expired (deadline over before it began), unheard (the asker is gone).

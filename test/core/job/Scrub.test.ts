@@ -1,0 +1,308 @@
+/** J1 under damage: an open job that nothing in Redis stands for any more is found, put back, and ends once. */
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, Schedule } from "effect"
+import { Mailbox, Retry } from "@eco2/core"
+import { Keys, Keyspace } from "@eco2/core/redis"
+import * as Scrub from "../../../packages/core/src/job/Scrub.ts"
+import * as ScrubLoop from "../../../packages/core/src/worker/ScrubLoop.ts"
+import * as Fleet from "../CoreFixture.ts"
+
+const redis = Fleet.privateRedis()
+/** `between`: what happens after the first look at the jobs, and before those that lack something are looked at again. */
+const walkWith = (between: Effect.Effect<void>) =>
+  Scrub.Scrub.use((scrub) => scrub.walk(between)).pipe(Effect.provide(Scrub.layer))
+const walk = walkWith(Effect.void)
+
+type Process = Fleet.Process<Fleet.Services>
+const partitionOf = (process: Process, id: Fleet.JobId) => Effect.map(process.run(Keyspace), ({ of }) => of(id))
+/** The mailbox and entry that a job's fence names. */
+const entryOf = Effect.fnUntraced(function* (process: Process, id: Fleet.JobId) {
+  const { cur = "" } = yield* Fleet.hashOf(process, id)
+  const partition = yield* partitionOf(process, id)
+  const at = cur.lastIndexOf(":")
+  return { key: partition.mailbox(cur.slice(0, at)), entry: cur.slice(at + 1) }
+})
+const deleted = Effect.fnUntraced(function* (process: Process, id: Fleet.JobId) {
+  const { entry, key } = yield* entryOf(process, id)
+  yield* process.send("XACK", key, Mailbox.group, entry)
+  expect(yield* process.send("XDEL", key, entry)).toBe(1)
+})
+const untimed = Effect.fnUntraced(function* (process: Process, id: Fleet.JobId) {
+  expect(yield* process.send("ZREM", (yield* partitionOf(process, id)).timers, id)).toBe(1)
+})
+
+/** A worker joins, and the jobs are done: one terminal event each, and the second stage once. */
+const complete = Effect.fnUntraced(function* (ids: ReadonlyArray<Fleet.JobId>, values: Fleet.Values = {}) {
+  const labelled: Array<string> = []
+  // timers that are due by now; a worker that has just started looks at some partitions within a minute
+  yield* Effect.flatMap(Fleet.joined(redis.url, values), ({ run }) => run(Fleet.promote))
+  const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ labelled: (id) => labelled.push(id) }), values)
+  for (const id of ids) {
+    yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+    expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
+  }
+  expect(labelled.toSorted()).toEqual(ids.toSorted())
+  const { partitions } = yield* worker.run(Keyspace)
+  for (const partition of partitions) {
+    expect(yield* worker.send("ZCARD", partition.timers)).toBe(0)
+    expect(yield* worker.send("EXISTS", partition.running)).toBe(0)
+  }
+})
+
+interface Damage {
+  readonly to: string
+  readonly lacked: "entry" | "lane" | "timer"
+  readonly stage?: string
+  readonly values?: Fleet.Values
+  /** Makes the job and the damage. */
+  readonly done: (process: Process) => Effect.Effect<Fleet.JobId, unknown>
+}
+const owner = "ann"
+const submitted = (process: Process) => process.run(Fleet.submit({ owner }))
+/** By a process that is gone before the worker comes. */
+const begun = Effect.fnUntraced(function* (process: Process) {
+  const id = yield* submitted(process)
+  const hand = yield* Fleet.byHand(process, "gone.1")
+  return { id, holding: yield* hand.take("weigh") }
+})
+const one = { userConcurrency: 1 }
+
+const damages: ReadonlyArray<Damage> = [
+  {
+    to: "a waiting job's entry is deleted",
+    lacked: "entry",
+    done: (process) => Effect.tap(submitted(process), (id) => deleted(process, id))
+  },
+  {
+    to: "the entry of a job that a process had begun is acknowledged and deleted",
+    lacked: "entry",
+    done: (process) =>
+      Effect.tap(
+        Effect.map(begun(process), ({ id }) => id),
+        (id) => deleted(process, id)
+      )
+  },
+  {
+    to: "the mailbox's stream is deleted",
+    lacked: "entry",
+    done: (process) =>
+      Effect.tap(submitted(process), (id) =>
+        Effect.flatMap(entryOf(process, id), ({ key }) => process.send("DEL", key))
+      )
+  },
+  {
+    to: "the group's position is set past a waiting job's entry",
+    lacked: "entry",
+    done: Effect.fnUntraced(function* (process) {
+      const id = yield* submitted(process)
+      yield* Fleet.byHand(process, "gone.1")
+      const { key } = yield* entryOf(process, id)
+      yield* process.send("XGROUP", "SETID", key, Mailbox.group, "$")
+      return id
+    })
+  },
+  {
+    to: "a waiting job's timer is deleted",
+    lacked: "timer",
+    done: (process) => Effect.tap(submitted(process), (id) => untimed(process, id))
+  },
+  {
+    to: "a delayed job's timer is deleted",
+    lacked: "timer",
+    done: Effect.fnUntraced(function* (process) {
+      const { holding, id } = yield* begun(process)
+      yield* process.run(Fleet.defer(holding, { delayMillis: 50 }))
+      yield* untimed(process, id)
+      return id
+    })
+  },
+  {
+    to: "a parked job's timer is deleted",
+    lacked: "timer",
+    values: { redriveInterval: Duration.millis(1) },
+    done: Effect.fnUntraced(function* (process) {
+      const { holding, id } = yield* begun(process)
+      expect(yield* process.run(Fleet.bury(holding, "ScaleBroken", 1))).toBe("parked")
+      yield* untimed(process, id)
+      return id
+    })
+  },
+  {
+    to: "all timers of a partition are deleted",
+    lacked: "timer",
+    done: (process) =>
+      Effect.tap(submitted(process), (id) =>
+        Effect.flatMap(partitionOf(process, id), ({ timers }) => process.send("DEL", timers))
+      )
+  }
+]
+
+describe("Scrub.walk", () => {
+  for (const { done, lacked, stage = "weigh", to, values = {} } of damages) {
+    it.live(`J1 J2 ${to}: the job is found, put back and ends once`, () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url, values)
+        const id = yield* done(process)
+        expect(yield* process.run(walk)).toEqual({ examined: 1, putBack: [{ id, stage, lacked }] })
+        expect(yield* process.run(walk)).toEqual({ examined: 1, putBack: [] })
+        yield* complete([id], values)
+      })
+    )
+  }
+
+  it.live(
+    "J1 a job that its user's lane has lost is put back past its turn, and those behind it still get theirs",
+    () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url, one)
+        const ids: Array<Fleet.JobId> = []
+        for (let n = 0; n < 4; n++) ids.push(yield* submitted(process))
+        const lost = ids[2]!
+        expect(yield* process.send("LREM", (yield* partitionOf(process, lost)).lane(owner), 1, lost)).toBe(1)
+        expect((yield* process.run(walk)).putBack).toEqual([{ id: lost, stage: "weigh", lacked: "lane" }])
+        yield* complete(ids, one)
+      })
+  )
+
+  it.live("J1 a whole lane that is deleted with nobody left to let its jobs in: all are put back", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url, one)
+      const first = yield* submitted(process)
+      const ids = [yield* submitted(process), yield* submitted(process), yield* submitted(process)]
+      yield* process.send("DEL", (yield* partitionOf(process, first)).lane(owner))
+      yield* process.run(Fleet.cancel(first))
+      const { putBack } = yield* process.run(walk)
+      expect(putBack.map(({ id }) => id).toSorted()).toEqual(ids.toSorted())
+      yield* complete(ids, one)
+    })
+  )
+
+  it.live("a parked job whose dead letter was deleted is left alone: its timer stands for it", () =>
+    Effect.gen(function* () {
+      const values = { redriveInterval: Duration.millis(1) }
+      const process = yield* Fleet.joined(redis.url, values)
+      const { holding, id } = yield* begun(process)
+      yield* process.run(Fleet.bury(holding, "ScaleBroken", 1))
+      yield* process.send("DEL", (yield* partitionOf(process, id)).dead("parcel.weigh"))
+      expect((yield* process.run(walk)).putBack).toEqual([])
+      yield* complete([id], values)
+    })
+  )
+
+  it.live("ended jobs are left alone", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url)
+      const { holding } = yield* begun(process)
+      yield* process.run(Fleet.bury(holding))
+      yield* process.run(Fleet.cancel(yield* submitted(process)))
+      expect(yield* process.run(walk)).toEqual({ examined: 2, putBack: [] })
+    })
+  )
+
+  it.live("J2 a process that still has the entry that its mailbox lost keeps the job, and its result is recorded", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url)
+      const { holding, id } = yield* begun(process)
+      const { entry, key } = yield* entryOf(process, id)
+      expect(yield* process.send("XDEL", key, entry)).toBe(1)
+      expect((yield* process.run(walk)).putBack).toEqual([])
+      expect((yield* process.run(Fleet.commit(holding))).outcome).toBe("committed")
+      yield* complete([id])
+    })
+  )
+
+  it.live("J2 a late commit for an entry that was lost, sent after the job was put back, changes nothing", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url)
+      const { holding, id } = yield* begun(process)
+      yield* deleted(process, id)
+      yield* process.run(walk)
+      expect((yield* process.run(Fleet.commit(holding))).outcome).toBe("lost")
+      yield* complete([id])
+    })
+  )
+
+  it.live(
+    "J1 a job that moved between the two looks is not put back, but by the next walk if it still lacks its timer",
+    () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url)
+        const { holding, id } = yield* begun(process)
+        yield* untimed(process, id)
+        const moves = yield* Effect.cached(process.run(Fleet.defer(holding, { delayMillis: 0 })))
+        expect((yield* process.run(walkWith(Effect.asVoid(moves)))).putBack).toEqual([])
+        expect((yield* process.run(walk)).putBack).toHaveLength(1)
+        yield* complete([id])
+      })
+  )
+
+  it.live("J1 a job lost once is put back once by many walks at a time", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url)
+      const id = yield* submitted(process)
+      yield* deleted(process, id)
+      const walks = yield* Effect.all(
+        Array.from({ length: 8 }, () => process.run(walk)),
+        { concurrency: 8 }
+      )
+      expect(walks.flatMap(({ putBack }) => putBack)).toHaveLength(1)
+      expect(yield* process.run(Fleet.depthOf("parcel.weigh"))).toBe(1)
+      yield* complete([id])
+    })
+  )
+
+  it.live("J1 J2 walks without pause beside a fleet at work put nothing back", () =>
+    Effect.gen(function* () {
+      const labelled: Array<string> = []
+      const values = { userConcurrency: 2, lease: Duration.seconds(15) }
+      const flaky = Fleet.parcelBehaviors({
+        labelled: (id) => labelled.push(id),
+        // every third job is delayed once
+        weigh: (_, job) =>
+          job.attempt === 1 && job.id.charCodeAt(0) % 3 === 0
+            ? Effect.fail(new Fleet.ScaleBroken())
+            : Effect.succeed({ grams: 1 }),
+        retry: Retry.policy({ otherwise: Schedule.spaced("20 millis") })
+      })
+      const worker = yield* Fleet.working(redis.url, flaky, values)
+      const impatient = yield* Fleet.joined(redis.url, { lease: Duration.millis(300) })
+      const ids: Array<Fleet.JobId> = []
+      const submitting = Effect.forEach(
+        Array.from({ length: 300 }, (_, n) => n),
+        (n) => Effect.map(worker.run(Fleet.submit({ owner: `owner ${n % 20}` })), (id) => ids.push(id)),
+        { concurrency: 10, discard: true }
+      )
+      const walked: Array<Scrub.Walked> = []
+      const walking = yield* Effect.forkScoped(
+        Effect.forever(Effect.map(impatient.run(walk), (one) => walked.push(one)))
+      )
+      yield* submitting
+      for (const id of ids) yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      yield* Fiber.interrupt(walking)
+      expect(walked.length).toBeGreaterThan(3)
+      expect(walked.flatMap(({ putBack }) => putBack)).toEqual([])
+      expect(labelled.toSorted()).toEqual(ids.toSorted())
+    })
+  )
+})
+
+describe("ScrubLoop.round", () => {
+  it.live("of many processes one walks, until its claim expires", () =>
+    Effect.gen(function* () {
+      const processes = yield* Effect.forEach([1, 2, 3, 4], () => Fleet.joined(redis.url))
+      const id = yield* submitted(processes[0]!)
+      yield* deleted(processes[0]!, id)
+      const round = Effect.provide(ScrubLoop.round, Scrub.layer)
+      const all = Effect.all(
+        processes.map((process) => process.run(round)),
+        { concurrency: 4 }
+      )
+      const walks = (yield* all).filter((one) => one !== null)
+      expect(walks).toEqual([{ examined: 1, putBack: [{ id, stage: "weigh", lacked: "entry" }] }])
+      expect(yield* all).toEqual([null, null, null, null])
+      expect(Number(yield* processes[0]!.send("PTTL", Keys.scrub))).toBeGreaterThan(0)
+      yield* processes[0]!.send("DEL", Keys.scrub)
+      expect((yield* all).filter((one) => one !== null)).toHaveLength(1)
+    })
+  )
+})
