@@ -9,6 +9,9 @@ import { until } from "./Until.ts"
 import * as RedisCluster from "./RedisCluster.ts"
 
 const downMillis = 500
+/** A user of the servers of `pair`, beside the default one, as which the Sentinel speaks to them. */
+const user = { name: "eco2", password: "a" }
+const users = ["--user", user.name, "on", `>${user.password}`, "~*", "&*", "+@all"]
 
 /** A Sentinel of the master at this port on loopback. */
 export const watching = Effect.fnUntraced(function* (masterPort: number) {
@@ -37,17 +40,33 @@ export const watching = Effect.fnUntraced(function* (masterPort: number) {
   const server = yield* RedisServer.scoped({ program, port, directory: folder })
   const client = yield* RedisCluster.clientOf(server.url)
   yield* until(Effect.option(client.send("PING")), Option.isSome)
-  return { url: `redis+sentinel://127.0.0.1:${port}?name=main`, sentinel: server.url }
+  return { port, url: `redis+sentinel://127.0.0.1:${port}?name=main`, sentinel: server.url, server }
 })
 
-/** A master, its synchronised replica, and a Sentinel that knows both. */
+/**
+ * A master, its synchronised replica, and a Sentinel that knows both. `partition`: the Sentinel no longer reaches the master:
+ * it promotes the replica, and cannot tell the old master, whose clients still reach it if they log in by `userUrl`.
+ */
 export const pair = Effect.gen(function* () {
-  const master = yield* RedisServer.scoped()
-  const replica = yield* RedisServer.scoped({ args: ["--replicaof", "127.0.0.1", String(master.port)] })
+  const link = ["--masteruser", user.name, "--masterauth", user.password]
+  const master = yield* RedisServer.scoped({ args: [...users, ...link] })
+  const replica = yield* RedisServer.scoped({
+    args: [...users, ...link, "--replicaof", "127.0.0.1", String(master.port)]
+  })
   const admin = yield* RedisCluster.clientOf(replica.url)
   yield* until(admin.send("INFO", "replication"), (info) => String(info).includes("master_link_status:up"))
-  const { sentinel, url } = yield* watching(master.port)
+  const { port, sentinel, server, url } = yield* watching(master.port)
   const watcher = yield* RedisCluster.clientOf(sentinel)
   yield* until(watcher.send("SENTINEL", "REPLICAS", "main"), (list) => String(list).includes(String(replica.port)))
-  return { master, replica, url }
+  const login = `${user.name}:${user.password}@`
+  const userUrl = `redis+sentinel://${login}127.0.0.1:${port}?name=main`
+  const masterUrl = `redis://${login}127.0.0.1:${master.port}`
+  const partition = Effect.scoped(
+    Effect.gen(function* () {
+      const old = yield* RedisCluster.clientOf(masterUrl)
+      yield* old.send("ACL", "SETUSER", "default", "off")
+      yield* old.send("CLIENT", "KILL", "USER", "default")
+    })
+  )
+  return { master, masterUrl, replica, url, userUrl, sentinel: server, partition }
 })

@@ -10,10 +10,11 @@ import { setTimeout as delay } from "node:timers/promises"
 import * as CauseText from "../telemetry/CauseText.ts"
 import { fromPromise, toRedisError } from "./Command.ts"
 import type { Argument } from "./Command.ts"
-import { connect, nodeOf, silenceMillis } from "./Connection.ts"
+import { connect, isReplica, nodeOf, silenceMillis } from "./Connection.ts"
 import type { Connection, Overrides } from "./Connection.ts"
+import * as Connector from "./Connector.ts"
 import * as ErrorReply from "./ErrorReply.ts"
-import { RedisUnavailable } from "./RedisError.ts"
+import { RedisRefused, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 import type * as RedisUrl from "./RedisUrl.ts"
 import type { RedisHealth } from "./RedisHealth.ts"
@@ -25,6 +26,11 @@ interface Home {
   readonly watched: Overrides
   readonly health: RedisHealth
   readonly counted: <A>(effect: Effect.Effect<A, RedisError>) => Effect.Effect<A, RedisError>
+  readonly lost: (connection: string, why: string) => void
+  readonly demoted: (words: string) => void
+  /** Each closes a reader's connection, when the master is another. */
+  readonly drops: Set<() => void>
+  readonly master: () => Connector.Address | null
 }
 
 /** A connection for blocking reads. */
@@ -42,9 +48,12 @@ export interface BlockingReader {
   readonly unblock: Effect.Effect<void>
 }
 
-const openSocket = ({ shared, health, url, watched }: Home, routingKey: string, name: string): StandaloneRedis => {
+const openSocket = (home: Home, routingKey: string, name: string): StandaloneRedis => {
+  const { shared, health, lost, master, url, watched } = home
+  const turned: Connector.Turned = (words) => lost(name, words)
   const overrides = {
     ...watched,
+    Connector: url._tag === "Sentinel" ? Connector.bySentinel(turned, master) : Connector.direct(turned),
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectionName: "eco2-reader",
@@ -52,18 +61,17 @@ const openSocket = ({ shared, health, url, watched }: Home, routingKey: string, 
     // our own timer guards a blocking read
     socketTimeout: undefined
   }
-  const turned = (words: string) => health.connectionLost(name, words)
   let connection: Connection
   if (shared instanceof Cluster) {
     const node = nodeOf(shared, routingKey)
     if (node === undefined) throw new Error(`no master of the Cluster serves ${routingKey} now`)
     const { host = "127.0.0.1", port = 6379 } = node.options
-    connection = connect({ ...url, _tag: "Standalone", endpoint: { host, port }, db: 0 }, overrides, turned)
+    connection = connect({ ...url, _tag: "Standalone", endpoint: { host, port }, db: 0 }, overrides)
   } else {
-    connection = connect(url, overrides, turned)
+    connection = connect(url, overrides)
   }
   if (connection instanceof Cluster) throw new Error("a reader is one socket")
-  connection.on("error", (error: Error) => health.connectionLost(name, error.message))
+  connection.on("error", (error: Error) => lost(name, error.message))
   connection.on("ready", () => health.connectionUp(name))
   return connection
 }
@@ -81,28 +89,40 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
     let current: { readonly connection: StandaloneRedis; id: number | undefined } | undefined
     let reading = false
     const name = `reader ${readers++}`
-    const { counted, shared, health } = home
+    const { counted, drops, shared, health, lost } = home
     const drop = () => {
       current?.connection.disconnect()
       current = undefined
     }
+    drops.add(drop)
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
+        drops.delete(drop)
         drop()
         health.connectionUp(name)
       })
     )
     const open = Effect.tryPromise({
       try: async () => {
-        if (current !== undefined) return current
+        if (current !== undefined) return { connection: current.connection, isDemoted: false }
         const connection = openSocket(home, routingKey, name)
         current = { connection, id: undefined }
         await connection.connect()
-        current.id = Number(await connection.call("CLIENT", "ID"))
-        return current
+        const [id, isDemoted] = await Promise.all([
+          connection.call("CLIENT", "ID"),
+          !(shared instanceof Cluster) && isReplica(connection)
+        ])
+        current.id = Number(id)
+        return { connection, isDemoted }
       },
       catch: (cause) => toRedisError("CLIENT ID", cause)
-    })
+    }).pipe(Effect.tap(({ isDemoted }) => (isDemoted ? Effect.fail(onReplica()) : Effect.void)))
+    /** What it reads there would be old: the entries that the master gets do not arrive, or late. */
+    const onReplica = () => {
+      const reply = "READONLY by HELLO it is a replica"
+      home.demoted(reply)
+      return new RedisRefused({ command: "HELLO", code: "READONLY", reply })
+    }
     /** Ends a read whose slot moves, after a moment; the next read goes to the slot's master. */
     const follow = async (error: unknown): Promise<null> => {
       const [, reply] = (error instanceof Error && slotMoves.exec(error.message)) || []
@@ -134,7 +154,7 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
               const error = Cause.findErrorOption(exit.cause)
               // during a refusal the connection is closed on purpose, to find a server that does not refuse
               if (error._tag === "Some" && error.value._tag === "RedisUnavailable" && health.refusingMillis() === 0)
-                health.connectionLost(
+                lost(
                   name,
                   ErrorReply.isDriversOwn(error.value.cause)
                     ? "Redis closed the connection"

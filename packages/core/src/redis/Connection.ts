@@ -1,13 +1,10 @@
 /**
  * Connection: how the driver connects to Redis or to the servers of a Cluster: options, slot map, one write for all commands of
- * a tick. Neighbours: Command (what is sent over it), RedisClient and BlockingReader (the owners of connections).
+ * a tick. Neighbours: Connector (the sockets), Command (what is sent over them), RedisClient and BlockingReader (the owners of
+ * connections).
  */
-import { AbstractConnector, Cluster, Redis as StandaloneRedis, SentinelConnector } from "ioredis"
-import type { ClusterOptions, RedisOptions, SentinelConnectionOptions } from "ioredis"
-import { connect as connectTcp } from "node:net"
-import type { Socket } from "node:net"
-import { connect as connectTls } from "node:tls"
-import type { ConnectionOptions } from "node:tls"
+import { Redis as StandaloneRedis, Cluster } from "ioredis"
+import type { ClusterOptions, RedisOptions } from "ioredis"
 import { hashSlot } from "./HashSlot.ts"
 import type * as RedisUrl from "./RedisUrl.ts"
 
@@ -42,63 +39,8 @@ const access = (url: RedisUrl.RedisUrl): Pick<RedisOptions, "username" | "passwo
 
 export type Connection = StandaloneRedis | Cluster
 
-/** Receives what a server says that refuses a connection. */
-export type Turned = (words: string) => void
-/** What a server says first when it refuses the connection itself, before any command: protected mode, its limit of clients. */
-const turnedAway = /^-((?:DENIED|ERR max number of clients) ?[^\r\n]*)/
-
-/**
- * Prepares a socket before the driver sees it. The driver's first commands leave in one write: a server that refuses the
- * connection closes it at once, and a second write would fail before its words are read. They are passed to `turned`.
- */
-const prepare = <S extends Socket>(socket: S, isTls: boolean, turned: Turned): S =>
-  socket.once(isTls ? "secureConnect" : "connect", () => {
-    socket.cork()
-    process.nextTick(() => socket.uncork())
-    socket.once("data", (piece: Buffer) => {
-      const words = turnedAway.exec(piece.toString("latin1", 0, 400))?.[1]
-      if (words !== undefined) turned(words)
-    })
-  })
-
-interface Address {
-  readonly host?: string
-  readonly port?: number
-  readonly tls?: ConnectionOptions
-  readonly disconnectTimeout: number
-}
-const addressConnector = (turned: Turned) =>
-  class extends AbstractConnector {
-    readonly #to: Address
-    constructor(to: unknown) {
-      super((to as Address).disconnectTimeout)
-      this.#to = to as Address
-    }
-    connect(): Promise<Socket> {
-      const { host = "127.0.0.1", port = 6379, tls } = this.#to
-      this.connecting = true
-      const socket = tls === undefined ? connectTcp({ host, port }) : connectTls({ host, port, ...tls })
-      socket.once("error", (error) => {
-        this.firstError = error
-      })
-      this.stream = socket
-      return Promise.resolve(prepare(socket, tls !== undefined, turned))
-    }
-  }
-const sentinelConnector = (turned: Turned) =>
-  class extends SentinelConnector {
-    constructor(to: unknown) {
-      super(to as SentinelConnectionOptions)
-    }
-    override async connect(emit: Parameters<SentinelConnector["connect"]>[0]) {
-      const isTls = this.options.enableTLSForSentinelMode === true && this.options.tls !== undefined
-      return prepare((await super.connect(emit)) as Socket, isTls, turned)
-    }
-  }
-
-export const connect = (url: RedisUrl.RedisUrl, overrides: Overrides, turned: Turned): Connection => {
-  const Connector = url._tag === "Sentinel" ? sentinelConnector(turned) : addressConnector(turned)
-  const options = { ...settings, ...access(url), Connector, ...overrides }
+export const connect = (url: RedisUrl.RedisUrl, overrides: Overrides): Connection => {
+  const options = { ...settings, ...access(url), ...overrides }
   switch (url._tag) {
     case "Standalone":
       return new StandaloneRedis({ ...options, host: url.endpoint.host, port: url.endpoint.port, db: url.db })
@@ -108,7 +50,6 @@ export const connect = (url: RedisUrl.RedisUrl, overrides: Overrides, turned: Tu
         sentinels: url.sentinels.map(({ host, port }) => ({ host, port })),
         name: url.name,
         db: url.db,
-        failoverDetector: true,
         ...(url.tls ? { enableTLSForSentinelMode: true } : {})
       })
     case "Cluster":
@@ -150,6 +91,17 @@ export const boundQueue = (cluster: Cluster): void => {
     const flush: unknown = Reflect.get(cluster, "flushQueue")
     if (typeof flush === "function") flush.call(cluster, new Error("no server of the Cluster answers"))
   })
+}
+
+/**
+ * Whether a server says that it is a replica; false when it does not tell, as a proxy may: then a refused write tells. HELLO
+ * without arguments changes nothing, and needs no permission that INFO or ROLE need.
+ */
+export const isReplica = async (server: StandaloneRedis): Promise<boolean> => {
+  const reply = await server.call("HELLO").catch((error: unknown) => error)
+  if (!Array.isArray(reply)) return false
+  const words: ReadonlyArray<unknown> = reply
+  return words[words.indexOf("role") + 1] === "replica"
 }
 
 /** The node that holds a key, by the shared client's slot map. */

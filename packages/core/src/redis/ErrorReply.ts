@@ -20,8 +20,11 @@ export const commandOf = (error: Error): { readonly name: string; readonly key: 
   return { name, key: key === "" ? undefined : key }
 }
 
-/** Whether the message is a reply of a server's, which begins with a code. */
-export const isReply = (error: Error): boolean => /^[A-Z]{3,} /.test(error.message)
+/** Whether the words are a reply of a server's, which begins with a code. */
+export const isReply = (words: string): boolean => /^[A-Z]{3,} /.test(words)
+
+/** Whether a blocking read ended because its server became a replica. */
+export const isDemotion = ({ message }: Error): boolean => /^UNBLOCKED .*instance state changed/.test(message)
 
 /** Why the last server of a Cluster did not answer, where the driver says only that none did. */
 export const lastOfCluster = (error: Error): string | undefined => {

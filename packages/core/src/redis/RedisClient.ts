@@ -15,15 +15,17 @@ import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as BlockingReader from "./BlockingReader.ts"
 import { fromPromise, quick, usual } from "./Command.ts"
 import type { Argument } from "./Command.ts"
-import { boundQueue, connect, cork, mastersOf, mostRetryMillis, settings } from "./Connection.ts"
+import { boundQueue, connect, cork, isReplica, mastersOf, mostRetryMillis, settings } from "./Connection.ts"
 import type { Overrides } from "./Connection.ts"
 import * as KeyScan from "./KeyScan.ts"
+import * as Connector from "./Connector.ts"
 import * as ErrorReply from "./ErrorReply.ts"
 import * as Keys from "./Keys.ts"
 import { codeOf, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as RedisUrl from "./RedisUrl.ts"
 import type { Script } from "./Script.ts"
+import * as SentinelWatch from "./SentinelWatch.ts"
 import * as ServerInfo from "./ServerInfo.ts"
 import * as RedisHealth from "./RedisHealth.ts"
 
@@ -91,6 +93,10 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   const watched = {
     // the driver passes every error reply of every connection here
     reconnectOnError: (error: Error) => {
+      if (ErrorReply.isDemotion(error)) {
+        demoted(error.message)
+        return false
+      }
       const { key, name } = ErrorReply.commandOf(error)
       const kind = RedisHealth.kindOf(error.message)
       if (kind === null || (kind === "NOPERM" && dispensable.has(name))) return false
@@ -102,28 +108,48 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
     retryStrategy: (times: number) =>
       Math.min(Math.max(settings.retryStrategy(times), health.refusingMillis() / 4), mostRetryMillis)
   } satisfies Overrides
+  /** A connection is lost, or a server refuses it. One server of a Cluster is no connection of the process's. */
+  const lost = (connection: string, why: string) => {
+    if (url._tag !== "Cluster" || connection === RedisHealth.commands) return health.connectionLost(connection, why)
+    const kind = ErrorReply.isReply(why) ? RedisHealth.kindOf(why) : null
+    health.refused(kind ?? "NODE", why)
+  }
+  /**
+   * The server has become a replica: another connection may find its master. On a Cluster its slots have another master, which
+   * the driver finds. `words`: how that was noticed.
+   */
+  const demoted = (words: string) => {
+    if (shared instanceof Cluster) return lost("node", words)
+    health.refused("READONLY", words)
+    shared.disconnect(true)
+  }
+  const confirmMaster = async () => {
+    if (!(shared instanceof Cluster) && (await isReplica(shared))) demoted("READONLY by HELLO it is a replica")
+  }
+  let sentinels: SentinelWatch.SentinelWatch = { master: () => null }
+  /** Closes a reader's connection, so that its next read opens another. */
+  const drops = new Set<() => void>()
   const shared = yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const connection = connect(url, { ...watched, connectionName: "eco2" }, (words) =>
-        url._tag === "Cluster"
-          ? health.refused(codeOf(words), words)
-          : health.connectionLost(RedisHealth.commands, words)
-      )
+      const turned: Connector.Turned = (words) => lost(RedisHealth.commands, words)
+      const connection = connect(url, {
+        ...watched,
+        connectionName: "eco2",
+        Connector:
+          url._tag === "Sentinel"
+            ? Connector.bySentinel(turned, () => sentinels.master())
+            : Connector.direct(url._tag === "Cluster" ? (words) => lost("node", words) : turned)
+      })
       connection.on("error", (error: Error) =>
-        health.connectionLost(RedisHealth.commands, ErrorReply.lastOfCluster(error) ?? error.message)
+        lost(RedisHealth.commands, ErrorReply.lastOfCluster(error) ?? error.message)
       )
-      connection.on("node error", (error: Error) =>
-        health.refused(
-          ErrorReply.isReply(error) ? (RedisHealth.kindOf(error.message) ?? "NODE") : "NODE",
-          error.message
-        )
-      )
+      connection.on("node error", (error: Error) => lost("node", error.message))
       connection.on("close", () => {
-        if (!closing && health.refusingMillis() === 0)
-          health.connectionLost(RedisHealth.commands, "Redis closed the connection")
+        if (!closing && health.refusingMillis() === 0) lost(RedisHealth.commands, "Redis closed the connection")
       })
       connection.on("ready", () => {
         if (connects++ > 0) fork(Effect.ignore(lookAgain))
+        void confirmMaster()
         health.connectionUp(RedisHealth.commands)
       })
       if (connection instanceof Cluster) boundQueue(connection)
@@ -135,6 +161,15 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
         connection.disconnect()
       })
   )
+
+  if (!(shared instanceof Cluster)) {
+    sentinels = yield* SentinelWatch.make(shared, (to) => {
+      lost(RedisHealth.commands, `the master is now ${to.host}:${to.port}`)
+      // not closed in order: the old master may be out of reach
+      shared.stream?.destroy()
+      for (const drop of drops) drop()
+    })
+  }
 
   const ask = async (node: StandaloneRedis): Promise<ServerInfo.ServerInfo> => {
     const texts = await Promise.all([
@@ -221,7 +256,11 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
         counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
         script.decode
       ),
-    reader: (routingKey) => BlockingReader.make({ url, shared, watched, health, counted }, routingKey),
+    reader: (routingKey) =>
+      BlockingReader.make(
+        { url, shared, watched, health, counted, lost, demoted, drops, master: () => sentinels.master() },
+        routingKey
+      ),
     servers: Effect.map(counted(look), ({ heard }) => heard),
     trouble: health.unready,
     reconnects: () => Math.max(0, connects - 1),

@@ -205,6 +205,8 @@ export const make = Effect.fnUntraced(function* (
       const lost = broken.get(commands)
       if (lost !== undefined && lost.since <= longAgo) return "Redis does not answer"
       for (const [kind, { since, words }] of refusals) {
+        // a replica that has lost its master answers both; the other one says more
+        if (kind === "READONLY" && refusals.has("MASTERDOWN")) continue
         const says = kind in known ? known[kind]!.unready : `Redis refuses commands: ${words}`
         if (since <= longAgo && says !== null) return says
       }
