@@ -11,6 +11,7 @@ const onlyLong = ["test/e2e/idle.test.ts"]
 const longForms = [
   "test/news/collect/Day.test.ts",
   "test/actors/character/Savers.test.ts",
+  "test/core/job/Installations.test.ts",
   "test/core/job/model/JobStateMachine.test.ts",
   "test/e2e/limits.test.ts",
   "test/fault/faults.test.ts",
@@ -48,6 +49,8 @@ const oneServer = [
   "test/core/limit/{Permits,Window}.test.ts",
   // the model compares with a look at one partition's keys, by a script of the test's own
   "test/core/job/model/**",
+  // starts a Cluster itself
+  "test/core/job/Installations.test.ts",
   // in which order two masters answer is nobody's
   "test/core/pipeline/ImageMemory.test.ts"
 ]

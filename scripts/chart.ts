@@ -54,6 +54,7 @@ const words: Readonly<Record<string, ReadonlyArray<string>>> = {
 const schemaOf = ({ default: value, name }: Setting): Json => {
   const allowed = words[name]
   if (allowed !== undefined) return { enum: [...allowed, null] }
+  if (name === "KEY_PREFIX") return { type: ["string", "null"], pattern: "^[a-z0-9][a-z0-9._-]{0,31}$" }
   if (/^(true|false)$/.test(value)) return { enum: [true, false, "true", "false", null] }
   if (name.endsWith("_RATE") && value !== "off")
     return { type: ["number", "string", "null"], minimum: 0, maximum: 1, pattern: "^(0(\\.\\d+)?|1(\\.0+)?)$" }

@@ -5,7 +5,7 @@
  * Composition root: puts layers together, decides nothing else.
  */
 import { CoreConfig, Schedules, Worker } from "@eco2/core"
-import { RedisClient } from "@eco2/core/redis"
+import { RedisClient, RedisSettings } from "@eco2/core/redis"
 import { Role } from "@eco2/core/service"
 import { characterMatch, characters, characterWorker, fresh } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
@@ -52,7 +52,7 @@ const redis = Layer.unwrap(
         )
       )
     )
-    return RedisClient.layerUrl(server.url)
+    return RedisClient.layerUrl(server.url, { keyPrefix: yield* RedisSettings.keyPrefix })
   })
 )
 

@@ -1,7 +1,7 @@
 /** The rendered chart: the environment has the code's own defaults, each role has only what it needs, no stream is cut off. */
 import { describe, expect, it } from "vitest"
 import { CoreConfig } from "@eco2/core"
-import { RedisUrl } from "@eco2/core/redis"
+import { RedisSettings } from "@eco2/core/redis"
 import { PostgresConfig } from "@eco2/core/postgres"
 import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
 import { existsSync } from "node:fs"
@@ -74,6 +74,15 @@ describe.skipIf(Chart.missing)("settings", () => {
     expect(Chart.environment(manifests, role(manifests, "gateway"))).toMatchObject({ SHUTDOWN_GRACE: "1 minute" })
   })
 
+  it("a release claims its data under its own name, unless settings.INSTALLATION gives another", async () => {
+    const claimed = async (changes: Chart.Tree) => {
+      const manifests = await Chart.render("default", changes)
+      return Chart.environment(manifests, role(manifests, "scan-worker")).INSTALLATION
+    }
+    expect(await claimed({})).toBe("waste/eco2")
+    expect(await claimed({ settings: { INSTALLATION: "production" } })).toBe("production")
+  })
+
   it.each(sets)("the code reads the settings of the value set %s", async (name) => {
     const manifests = await Chart.render(name)
     const given = new Map(
@@ -99,7 +108,7 @@ describe.skipIf(Chart.missing)("settings", () => {
       )
       const read = Effect.gen(function* () {
         yield* Effect.provide(CoreConfig, Layer.fresh(CoreConfig.layer))
-        yield* RedisUrl.fromSettings
+        yield* RedisSettings.fromSettings
         const url = yield* PostgresConfig.databaseUrl
         if (workload.metadata.name.endsWith("gateway")) {
           yield* GatewayConfig

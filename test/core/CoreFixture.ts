@@ -28,6 +28,7 @@ import {
   Worker
 } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
+import type { Keys } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import * as Lease from "../../packages/core/src/worker/Lease.ts"
 import * as Timers from "../../packages/core/src/worker/Timers.ts"
@@ -114,6 +115,8 @@ export type JobId = Job.JobId
 export type Values = Parameters<typeof CoreConfig.layerWith>[0] & {
   /** Like `clockOffsetMillis`, read at every call, so that Redis's clock jumps with the test's (JumpingClock). */
   readonly clockOffset?: () => number
+  /** KEY_PREFIX. */
+  readonly keyPrefix?: Keys.Prefix
 }
 export type Services =
   | Policies.Policies
@@ -167,7 +170,11 @@ const configOf = ({ clockOffset, ...values }: Values) => {
     Object.defineProperty({ ...config }, "clockOffsetMillis", { get: clockOffset })
   return Layer.effect(CoreConfig, Effect.map(CoreConfig, jumping)).pipe(Layer.provide(fixed))
 }
-const ground = (url: string, values: Values) => Layer.merge(RedisClient.layerUrl(url), configOf(values))
+const ground = (url: string, values: Values) =>
+  Layer.merge(
+    RedisClient.layerUrl(url, values.keyPrefix === undefined ? {} : { keyPrefix: values.keyPrefix }),
+    configOf(values)
+  )
 
 /** A process without work: it submits, reads, and runs single transitions. */
 export const joined = (url: string, values: Values = {}): Effect.Effect<Process<Services>, never, Scope.Scope> =>

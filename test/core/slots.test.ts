@@ -12,9 +12,10 @@ import { hashSlot } from "../../packages/core/src/redis/HashSlot.ts"
 import * as Fleet from "./CoreFixture.ts"
 import * as RedisCluster from "./RedisCluster.ts"
 import * as LogLines from "./redis/LogLines.ts"
+import { keyNames } from "../harness/KeyNames.ts"
 
 const [p0, p1] = Keys.tags(4).map(hashSlot)
-const fleet = hashSlot(Keys.fleet)
+const fleet = hashSlot(keyNames.fleet)
 /**
  * redis-cli takes a master's lowest slots first. The first master's lowest slot is partition 0's, so that a few slots moved there
  * and back move it each time.

@@ -1,6 +1,10 @@
-/** The keys that a workload leaves in Redis: only those of the table, and after their lifetime only those that may remain. */
+/**
+ * The keys that a workload leaves in Redis: only those of the table, and after their lifetime only those that may remain.
+ * KEY_PREFIX is not the default, so a key that is named without it is a stranger.
+ */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { prepareDatabase } from "@eco2/actors/characters"
+import { Keys } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { Duration, Effect } from "effect"
@@ -8,6 +12,10 @@ import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
 import * as System from "./System.ts"
 import * as KeyTables from "../harness/KeyTables.ts"
+
+const prefix = Keys.Prefix.make("eco2-e2e.1")
+const names = new Keys.Names(prefix)
+const rowOf = (key: string) => KeyTables.rowOf(key, names)
 
 let system: System.System
 let database: PostgresServer.PostgresServer
@@ -19,6 +27,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     await Effect.runPromise(Effect.provide(prepareDatabase, Postgres.layerUrl(database.url(), limits)))
     system = await System.start({
       DATABASE_URL: database.url(),
+      KEY_PREFIX: prefix,
       JOB_TTL: "1 second",
       LETTER_TTL: "2 seconds",
       // beats often enough for a cancel, and is not lost on a busy machine, where another process would call the model again
@@ -43,7 +52,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
       for (const key of await outside.keys("*")) {
         const type = await outside.type(key)
         // expired since it was listed
-        if (type !== "none" && KeyTables.rowOf(key)?.type !== type) found.push(`${key} (${type})`)
+        if (type !== "none" && rowOf(key)?.type !== type) found.push(`${key} (${type})`)
       }
       return found
     }
@@ -53,7 +62,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     const hung = await Promise.all(users.map((user) => user.accepted({ image_url: dataUrl(tinyPng) })))
     await models.waitForCall(2 * users.length)
     expect(await strangers()).toEqual([])
-    const kept = (await outside.keys("*")).map((key) => KeyTables.rowOf(key)?.name)
+    const kept = (await outside.keys("*")).map((key) => rowOf(key)?.name)
     for (const name of ["{p}:job:<id>", "{p}:job:<id>:events", "{p}:mailbox:<actor>", "{p}:events", "{p}:timers"]) {
       expect(kept).toContain(name)
     }
@@ -77,10 +86,10 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     expect(await strangers()).toEqual([])
 
     // of live processes, which renew them
-    const isReplies = (key: string) => KeyTables.rowOf(key)?.name === "{fleet}:replies:<process>"
+    const isReplies = (key: string) => rowOf(key)?.name === "{fleet}:replies:<process>"
     const left = await until(
       () => outside.keys("*"),
-      (keys) => keys.every((key) => isReplies(key) || KeyTables.rowOf(key)?.remains)
+      (keys) => keys.every((key) => isReplies(key) || rowOf(key)?.remains)
     )
     // a batch of the savers may still be waiting for more
     const mailboxes = left.filter((name) => name.includes(":mailbox:"))
@@ -90,7 +99,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     )
     for (const key of left.filter(isReplies)) expect(await outside.pttl(key)).toBeGreaterThan(0)
     expect(await strangers()).toEqual([])
-    expect(left.map((key) => KeyTables.rowOf(key)?.name)).toEqual(
+    expect(left.map((key) => rowOf(key)?.name)).toEqual(
       expect.arrayContaining(["{p}:mailbox:<actor>", "{fleet}:alive", "{fleet}:meta"])
     )
     // the aborted calls of the cancelled jobs (J7)

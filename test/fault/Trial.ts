@@ -2,7 +2,6 @@
  * Trial: one run of the fault suite: jobs are submitted over a time while the plan injects faults; then all faults end, every
  * job finishes, the workers stop, and the remaining state is verified.
  */
-import { Keys } from "@eco2/core/redis"
 import { setTimeout as delay } from "node:timers/promises"
 import { chance } from "./Chance.ts"
 import { Errand, ownerOf, owners } from "./Errand.ts"
@@ -12,6 +11,7 @@ import * as Ledger from "./Ledger.ts"
 import * as Plan from "./Plan.ts"
 import * as Verification from "./Verification.ts"
 import * as Viewers from "./Viewers.ts"
+import { keyNames } from "../harness/KeyNames.ts"
 
 export interface Options {
   readonly seed: number
@@ -151,7 +151,7 @@ export const run = async (options: Options): Promise<Report> => {
     log(`submitted ${accepted.size}`)
 
     // open jobs are on their partition's timers, whatever they wait for
-    const table = Keys.partitionTable(partitions)
+    const table = keyNames.partitions(partitions)
     const open = async () => {
       const counts = await Promise.all(table.map((partition) => fleet.outside.zcard(partition.timers)))
       return counts.reduce((sum, count) => sum + count, 0)
@@ -169,7 +169,7 @@ export const run = async (options: Options): Promise<Report> => {
     const seen = await seeing
     clearTimeout(impatience)
     // killed processes are reaped by whoever finds their lease expired
-    const condemned = async () => (await fleet.outside.zcount(Keys.alive, 0, "+inf")) <= options.workers
+    const condemned = async () => (await fleet.outside.zcount(keyNames.alive, 0, "+inf")) <= options.workers
     while (!(await condemned()) && !patience.aborted) await delay(100)
     await fleet.stopWorkers()
     const verdict = await Verification.verify({

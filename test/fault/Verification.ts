@@ -16,6 +16,7 @@ import type { Fleet, Disturbance } from "./Fleet.ts"
 import type { Call } from "./Ledger.ts"
 import type { Seen } from "./Viewers.ts"
 import * as KeyTables from "../harness/KeyTables.ts"
+import { keyNames } from "../harness/KeyNames.ts"
 
 export interface Facts {
   readonly seed: number
@@ -92,7 +93,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   const outcomes: Record<string, number> = {}
   const repeats: Record<string, number> = {}
   let late = 0
-  const partitions = Keys.partitionTable(facts.partitions)
+  const partitions = keyNames.partitions(facts.partitions)
   const partitionOf = (id: string) => partitions[Keys.partitionOf(id, facts.partitions)]!
 
   // ---- the jobs themselves
@@ -290,7 +291,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   }
   for (const id of ids) jobKeys.delete(partitionOf(id).job(id))
   for (const key of jobKeys) violations.push(`J6 a job nobody was told of: ${key}`)
-  const alive = toRecord((await all(redis, [["ZRANGE", Keys.alive, "0", "-1", "WITHSCORES"]]))[0])
+  const alive = toRecord((await all(redis, [["ZRANGE", keyNames.alive, "0", "-1", "WITHSCORES"]]))[0])
   for (const [token, score] of Object.entries(alive)) {
     if (Number(score) > 0) violations.push(`A1 a process that is gone still has a lease: ${token}`)
   }

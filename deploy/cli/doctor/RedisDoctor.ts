@@ -3,7 +3,8 @@
  * clock. Changes nothing. It requests INFO from every master, and CONFIG from one; if CONFIG is not permitted (managed Redis),
  * it says so. docs/operations/redis.md has the consequences of each finding.
  */
-import { RedisClient, RedisUrl, ServerInfo } from "@eco2/core/redis"
+import { RedisClient, RedisSettings, ServerInfo } from "@eco2/core/redis"
+import type { RedisUrl } from "@eco2/core/redis"
 import { Clock, Config, Effect, Layer, Result, Schema } from "effect"
 import { failing, ofClock, ok, warn } from "./Finding.ts"
 import type { Finding } from "./Finding.ts"
@@ -243,7 +244,7 @@ const examineOpen = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl, partiti
 /** Checks the Redis at REDIS_URL; no answer is a finding too. */
 export const examine = (partitions: number): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
-    const url = yield* RedisUrl.fromSettings
+    const { url } = yield* RedisSettings.fromSettings
     return yield* examineOpen(url, partitions).pipe(Effect.provide(Layer.fresh(RedisClient.layer)))
   }).pipe(
     Effect.catch((error) =>

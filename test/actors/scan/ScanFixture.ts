@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, beforeEach } from "vitest"
 import { Client, CoreConfig, EventLog, Job, JobStore, Pipeline, Worker } from "@eco2/core"
 import type { ActorSystem, Mailbox, Policies, Replies, Topic } from "@eco2/core"
-import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
 import { RedisServer } from "@eco2/core/testing"
 import * as Timers from "../../../packages/core/src/worker/Timers.ts"
@@ -16,6 +16,7 @@ import type { ScanRequest } from "@eco2/actors/protocol"
 import { ConfigProvider, Context, Duration, Effect, Layer, ManagedRuntime, References, Schedule, Schema } from "effect"
 import { characters } from "../../../packages/actors/src/domain/Character.ts"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 type Client = JobStore.JobStore | Keyspace | EventLog.EventLog | RedisClient.RedisClient | Timers.Timers
 
@@ -72,7 +73,7 @@ export const scanFixture = () => {
   const historyOf = (id: Job.JobId) => run(EventLog.EventLog.use((log) => log.history(id, 0)))
   /** Serves all timers, as if they were due, and ends all pauses of providers. */
   const promote = async () => {
-    await send("DEL", Keys.limit(`model/${model}`).state)
+    await send("DEL", keyNames.limit(`model/${model}`).state)
     await ahead.runPromise(
       Effect.gen(function* () {
         const { partitions } = yield* Keyspace

@@ -5,6 +5,7 @@ import { Actor, Behavior, Mailbox } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 class OutOfStock extends Schema.TaggedError<OutOfStock>()("OutOfStock", { left: Schema.Int }) {}
@@ -31,7 +32,7 @@ const clerk = (handlers: Partial<Handlers> = {}, options: { readonly concurrency
   )
 const price = (item: string, deadline: Duration.Input = "5 seconds") =>
   Clerk.ask("ann", "Price", { item }, { deadline })
-const partition = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!
+const partition = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!
 const empty = (process: Fleet.Process<Fleet.Services>) =>
   Fleet.until(process.run(Fleet.depthOf("clerk")), (depth) => depth === 0)
 const counted = (outcome: string, actor = "clerk") =>

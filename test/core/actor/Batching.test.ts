@@ -4,6 +4,7 @@ import { Deferred, Duration, Effect, Schedule, Schema } from "effect"
 import { Actor, ActorSystem, BatchBehavior, Mailbox, Retry } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const Shelf = Actor.make("shelf", {
@@ -201,7 +202,7 @@ describe("a batch actor", () => {
         yield* Deferred.await(begun)
         yield* worker.stop
         expect(interrupted).toBe(1)
-        const key = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
+        const key = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
         const entries = (yield* client.send("XRANGE", key, "-", "+")) as ReadonlyArray<[string, ReadonlyArray<string>]>
         expect(entries.map(([, fields]) => fields[fields.indexOf("attempts") + 1])).toEqual(Array(10).fill("0"))
         const { batches, put: note } = noting()
@@ -217,7 +218,7 @@ describe("a batch actor", () => {
       yield* Fleet.byHand(client, "victim")
       yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("shelf")))
       yield* put(client, books(10))
-      const key = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
+      const key = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
       yield* client.send("XREADGROUP", "GROUP", "workers", "victim", "STREAMS", key, ">")
       const { batches, put: note } = noting()
       const worker = yield* Fleet.working(redis.url, shelf(note))
@@ -232,7 +233,7 @@ describe("a batch actor", () => {
       yield* Fleet.byHand(client, "victim")
       yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("shelf")))
       yield* put(client, books(3))
-      const key = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
+      const key = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
       yield* client.send("XREADGROUP", "GROUP", "workers", "victim", "STREAMS", key, ">")
       const [[first]] = (yield* client.send("XRANGE", key, "-", "+", "COUNT", 1)) as [[string]]
       // delivered twice more, to whoever: three times in all
@@ -251,7 +252,7 @@ describe("a batch actor", () => {
       yield* Fleet.byHand(client, "victim")
       yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("shelf")))
       yield* put(client, books(1))
-      const key = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
+      const key = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!.mailbox("shelf")
       yield* client.send("XREADGROUP", "GROUP", "workers", "victim", "STREAMS", key, ">")
       const [[entry]] = (yield* client.send("XRANGE", key, "-", "+")) as [[string]]
       for (let i = 0; i < 4; i++) yield* client.send("XCLAIM", key, "workers", "victim", 0, entry)
@@ -279,7 +280,7 @@ describe("a batch actor", () => {
       yield* put(worker, books(3))
       yield* Deferred.await(begun)
       const token = yield* worker.run(ActorSystem.useSync((system) => system.token()))
-      yield* worker.send("ZADD", Keys.alive, -Date.now(), token)
+      yield* worker.send("ZADD", keyNames.alive, -Date.now(), token)
       yield* Effect.timeout(Deferred.await(interrupted), "10 seconds")
     })
   )

@@ -5,6 +5,7 @@ import { Actor, Behavior, Mailbox, Retry } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const Printer = Actor.make("printer", { Print: Actor.tell({ payload: Schema.Struct({ text: Schema.String }) }) })
@@ -84,7 +85,7 @@ describe("Actor.tell", () => {
       yield* Fleet.byHand(client, "victim")
       yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("printer")))
       yield* client.run(tell("page 1"))
-      const key = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!.mailbox("printer")
+      const key = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!.mailbox("printer")
       yield* client.send("XREADGROUP", "GROUP", "workers", "victim", "STREAMS", key, ">")
       const printed: Array<string> = []
       const worker = yield* Fleet.working(
@@ -173,7 +174,7 @@ describe("Actor.tell", () => {
       }
       yield* worker.send(
         "XADD",
-        Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!.mailbox("printer"),
+        keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!.mailbox("printer"),
         "*",
         "odd",
         "1"
@@ -266,7 +267,7 @@ describe("Actor.tell", () => {
     const client = yield* Fleet.joined(redis.url)
     yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("printer")))
     yield* client.run(tell("page 1"))
-    const partition = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!
+    const partition = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!
     const key = partition.mailbox("printer")
     const reply = (yield* client.send("XREADGROUP", "GROUP", "workers", "a", "STREAMS", key, ">")) as [
       [string, [[string, Array<string>]]]

@@ -7,6 +7,7 @@ import { Metrics } from "@eco2/core/telemetry"
 import { DeadLetters } from "@eco2/core/operations"
 import * as Timers from "../../../packages/core/src/worker/Timers.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const pastDeadline = { clockOffsetMillis: 3_700_000 }
@@ -202,7 +203,7 @@ describe("the deadline", () => {
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
-      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      const partition = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
       const strangers = Array.from({ length: 250 }, (_, i) => [i + 1, `gone ${i}`]).flat()
       yield* client.send("ZADD", partition.timers, ...strangers)
       const serve = client.run(Timers.Timers.use((timers) => Effect.orDie(timers.promote(partition, []))))

@@ -4,6 +4,7 @@ import { Effect } from "effect"
 import { JobStore, Pipeline } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const parcel = (options: {
@@ -79,7 +80,7 @@ describe("Pipeline.submit", () => {
       const client = yield* Fleet.joined(redis.url)
       const { id } = yield* client.run(parcel({ key: "k", image: picture }))
       const job = yield* client.run(Fleet.jobOf(id))
-      const about = yield* client.send("HGET", Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.job(id), "about")
+      const about = yield* client.send("HGET", keyNames.partitions(4)[Keys.partitionOf(id, 4)]!.job(id), "about")
       const { hash } = JSON.parse(String(about))
       const upload = yield* client.run(JobStore.JobStore.use((store) => store.upload(id, new Uint8Array([9]))))
       const again = yield* client.run(
@@ -104,7 +105,7 @@ describe("Pipeline.submit", () => {
         const client = yield* Fleet.joined(redis.url)
         const { id } = yield* client.run(parcel({ key: "k" }))
         const [command, ...rest] = damage
-        yield* client.send(command, Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.job(id), ...rest)
+        yield* client.send(command, keyNames.partitions(4)[Keys.partitionOf(id, 4)]!.job(id), ...rest)
         const repeat = yield* Effect.result(client.run(parcel({ key: "k" })))
         if (answer === "known") expect(repeat).toMatchObject({ _tag: "Success", success: { id, created: false } })
         else expect(repeat).toMatchObject({ _tag: "Failure", failure: { _tag: "IdempotencyConflict" } })

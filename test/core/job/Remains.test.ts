@@ -5,6 +5,7 @@ import { JobStore } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
 import * as KeyTables from "../../harness/KeyTables.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const image = new Uint8Array(Buffer.from("a picture"))
@@ -111,7 +112,7 @@ describe("what an ended job leaves", () => {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
       const upload = yield* client.run(JobStore.JobStore.use((store) => store.upload(id, image)))
-      const key = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.upload(upload)
+      const key = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!.upload(upload)
       expect(yield* client.send("PTTL", key)).toEqual(about(120_000))
     })
   )
@@ -160,7 +161,7 @@ describe("what an ended job leaves", () => {
       const client = yield* Fleet.joined(redis.url)
       const now = Math.round(yield* Fleet.timeOf(client))
       const { partition } = yield* Effect.map(client.run(Fleet.submit()), (id) => ({
-        partition: Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+        partition: keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
       }))
       yield* longAgo(client, partition.events)
       yield* client.send("XADD", partition.events, `${now - 70_000}-0`, "e", "")

@@ -2,9 +2,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Schedule } from "effect"
 import { Mailbox, Retry } from "@eco2/core"
-import { Keys, Keyspace } from "@eco2/core/redis"
+import { Keyspace } from "@eco2/core/redis"
 import * as Scrub from "../../../packages/core/src/job/Scrub.ts"
 import * as ScrubLoop from "../../../packages/core/src/worker/ScrubLoop.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -300,8 +301,8 @@ describe("ScrubLoop.round", () => {
       const walks = (yield* all).filter((one) => one !== null)
       expect(walks).toEqual([{ examined: 1, putBack: [{ id, stage: "weigh", lacked: "entry" }] }])
       expect(yield* all).toEqual([null, null, null, null])
-      expect(Number(yield* processes[0]!.send("PTTL", Keys.scrub))).toBeGreaterThan(0)
-      yield* processes[0]!.send("DEL", Keys.scrub)
+      expect(Number(yield* processes[0]!.send("PTTL", keyNames.scrub))).toBeGreaterThan(0)
+      yield* processes[0]!.send("DEL", keyNames.scrub)
       expect((yield* all).filter((one) => one !== null)).toHaveLength(1)
     })
   )

@@ -1,13 +1,14 @@
 /** The permits of each limit are renewed separately: limits may be on different servers, and one of these may be away. */
 import { expect, it } from "@effect/vitest"
 import { Limit } from "@eco2/core"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { Deferred, Effect, Fiber } from "effect"
 import { RedisRefused } from "../../../packages/core/src/redis/RedisError.ts"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Permits from "../../../packages/core/src/limit/Permits.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { grant, process } from "./LimitFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const leaseMillis = 600
@@ -23,7 +24,7 @@ it.live(
         leaseMillis: lease
       })
       const limit = Limit.make("slow", { permits: 1 })
-      const line = { limit, keys: Keys.limit("slow") }
+      const line = { limit, keys: keyNames.limit("slow") }
       let renewals = 0
       const permits = yield* Permits.make(
         {
@@ -59,7 +60,7 @@ for (const [how, trouble] of [
       const store = LimitStore.make(yield* one.run(RedisClient.RedisClient), { clockOffsetMillis: 0, leaseMillis })
       const lineOf = (name: string): LimitStore.Line => ({
         limit: Limit.make(name, { permits: 1 }),
-        keys: Keys.limit(name)
+        keys: keyNames.limit(name)
       })
       const away = ["away-1", "away-2", "away-3"].map(lineOf)
       const well = lineOf("well")

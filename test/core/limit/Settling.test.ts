@@ -1,12 +1,13 @@
 /** Settling a request to a limit, also late or sent twice: its permit is free again and its units are charged, once (L1). */
 import { describe, expect, it } from "@effect/vitest"
 import { Limit } from "@eco2/core"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { Effect, Fiber } from "effect"
 import type { Scope } from "effect"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { process } from "./LimitFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const leaseMillis = 15_000
@@ -14,7 +15,7 @@ const a = "00000000-0000-4000-8000-00000000000a"
 const b = "00000000-0000-4000-8000-00000000000b"
 const c = "00000000-0000-4000-8000-00000000000c"
 
-const lineOf = (limit: Limit.Limit): LimitStore.Line => ({ limit, keys: Keys.limit(limit.name) })
+const lineOf = (limit: Limit.Limit): LimitStore.Line => ({ limit, keys: keyNames.limit(limit.name) })
 const single = lineOf(Limit.make("single", { permits: 1 }))
 
 /** The scripts as they answer so far ahead of Redis's clock. */

@@ -1,11 +1,12 @@
 /** Units are reserved before the work and settled after it; the scripts sent twice; the scripts on a full Redis. */
 import { expect, it } from "@effect/vitest"
 import { CoreConfig, Limit, RateLimiter } from "@eco2/core"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { Effect } from "effect"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { grant, process } from "./LimitFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const limit = Limit.make("units", { units: 100 })
@@ -75,7 +76,7 @@ it.live("a take sent twice is charged once and answers as the first time; a sett
       })
     )
     const both = Limit.make("twice", { requests: 2, units: 100 })
-    const line = { limit: both, keys: Keys.limit(both.name) }
+    const line = { limit: both, keys: keyNames.limit(both.name) }
     const take = store.take({
       line,
       id: "00000000-0000-4000-8000-000000000001",
@@ -103,7 +104,7 @@ it.live("a waiter that asks twice has one place in line", () =>
       leaseMillis: 15_000
     })
     const single = Limit.make("line", { requests: 1 })
-    const line = { limit: single, keys: Keys.limit(single.name) }
+    const line = { limit: single, keys: keyNames.limit(single.name) }
     const ask = (id: string) => store.take({ line, id, place: null, units: 1, patienceMillis: 100_000 })
     expect((yield* ask("first")).verdict).toBe("granted")
     const told = yield* ask("second")

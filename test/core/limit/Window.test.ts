@@ -1,12 +1,13 @@
 /** Requests in a window, fleet-wide: what is granted, in which order, and what waiting costs. */
 import { expect, it } from "@effect/vitest"
 import { Limit, RateLimiter } from "@eco2/core"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 import { Deferred, Duration, Effect, Fiber, Metric } from "effect"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { as, child, grant, mostInAnyWindow, process } from "./LimitFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const commands = Effect.map(Metric.value(Metrics.redisCommands), ({ count }) => count)
@@ -139,7 +140,7 @@ it.live(
         clockOffsetMillis: 0,
         leaseMillis: 15_000
       })
-      const line = { limit, keys: Keys.limit(limit.name) }
+      const line = { limit, keys: keyNames.limit(limit.name) }
       const since = Date.now()
       for (let n = 0; n < 100; n++) {
         const { millis, verdict } = yield* store.take({

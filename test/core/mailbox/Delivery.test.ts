@@ -1,12 +1,12 @@
 /** The states of one delivery: what ends it, and what of an attempt's clock remains for the next stage (A3, A5). */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { Keys } from "@eco2/core/redis"
 import { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const held = () =>
   new Delivery({
-    partition: Keys.partitionTable(1)[0]!,
+    partition: keyNames.partitions(1)[0]!,
     mailbox: "weigh",
     entry: "1-0",
     fields: new Map(),

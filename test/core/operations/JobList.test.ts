@@ -5,6 +5,7 @@ import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
 import { JobList } from "@eco2/core/operations"
 import { fenceWith } from "../../harness/JobHash.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const find = (process: Fleet.Process<Fleet.Services>, wanted: JobList.Wanted) =>
@@ -69,7 +70,7 @@ describe("JobList", () => {
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
-      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      const partition = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
       const gone = id.replace(/^./, (first) => (first === "0" ? "1" : "0"))
       yield* client.send("ZADD", partition.timers, 1, `m:${id}`, 2, gone)
       yield* client.send("HSET", partition.job(gone), "now", "nonsense", "about", "{")
@@ -99,7 +100,7 @@ describe("JobList", () => {
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
-      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      const partition = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
       const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
       yield* client.send("ZADD", partition.timers, ...strangers)
       expect(yield* find(client, { state: "open", limit: 10 })).toMatchObject({ complete: false, jobs: [{ id }] })

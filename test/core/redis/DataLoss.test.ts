@@ -2,17 +2,18 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Fiber, Layer } from "effect"
 import { Client, CoreConfig, JobEnds, Pipeline } from "@eco2/core"
-import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Readiness } from "@eco2/core/telemetry"
 import * as Fleet from "../CoreFixture.ts"
 import { until } from "../Until.ts"
 import * as LogLines from "./LogLines.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const said = "redis has lost its data"
 
 const metaOf = (process: Pick<Fleet.Process<never>, "send">) =>
-  Effect.map(process.send("HGETALL", Keys.meta), (flat) => {
+  Effect.map(process.send("HGETALL", keyNames.meta), (flat) => {
     const fields = Array.isArray(flat) ? flat.map(String) : []
     return Object.fromEntries(fields.flatMap((name, i) => (i % 2 === 0 ? [[name, fields[i + 1] ?? ""]] : [])))
   })
@@ -66,10 +67,10 @@ describe("a Redis that lost its data", () => {
   it.live("a process whose lost Redis was taken by one with other PARTITIONS is not ready, and says both numbers", () =>
     Effect.gen(function* () {
       const { keyspace, send } = yield* guarded
-      yield* send("DEL", Keys.meta)
-      yield* send("HSET", Keys.meta, "PARTITIONS", "8", "format", "2", "data", "of another process")
+      yield* send("DEL", keyNames.meta)
+      yield* send("HSET", keyNames.meta, "PARTITIONS", "8", "format", "2", "data", "of another process")
       yield* keyspace.confirm
-      expect(keyspace.trouble()).toBe("this Redis holds data with PARTITIONS=8, this process is set to PARTITIONS=4")
+      expect(keyspace.trouble()).toContain("under eco2: with PARTITIONS=8, this process is set to PARTITIONS=4;")
     }).pipe(Effect.scoped)
   )
 

@@ -4,7 +4,9 @@ import { Context, Effect, Layer } from "effect"
 import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
 import { hashSlot, slots } from "../../../packages/core/src/redis/HashSlot.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { files, read } from "../../harness/Documents.ts"
 import * as KeyTables from "../../harness/KeyTables.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 describe("hash slots", () => {
   const cluster = Fleet.privateRedis(
@@ -25,9 +27,9 @@ describe("hash slots", () => {
         "이코",
         "eco2:{이코}",
         "",
-        ...Keys.partitionTable(16).flatMap((partition) => [partition.root, partition.mailbox("a"), partition.job("x")]),
-        Keys.alive,
-        Keys.meta
+        ...keyNames.partitions(16).flatMap((partition) => [partition.root, partition.mailbox("a"), partition.job("x")]),
+        keyNames.alive,
+        keyNames.meta
       ]
       for (const key of keys) expect(hashSlot(key)).toBe(yield* redis.send("CLUSTER", "KEYSLOT", key))
     })
@@ -71,7 +73,7 @@ describe("partitions", () => {
   }
 
   it("all keys of a partition share one slot, and so do the fleet's", () => {
-    for (const partition of Keys.partitionTable(12)) {
+    for (const partition of keyNames.partitions(12)) {
       const keys = [
         partition.root,
         partition.mailbox("a"),
@@ -88,12 +90,19 @@ describe("partitions", () => {
       ]
       expect(new Set(keys.map(hashSlot)).size).toBe(1)
     }
-    expect(hashSlot(Keys.alive)).toBe(hashSlot(Keys.meta))
+    expect(hashSlot(keyNames.alive)).toBe(hashSlot(keyNames.meta))
+  })
+
+  it("no source file writes the prefix of keys itself: each takes it from the names of its installation", () => {
+    const literal = new RegExp(`["'\`]${Keys.defaultPrefix}:[^ ]`)
+    const sources = files("{packages,deploy}/**/*.{ts,lua}").filter((path) => !path.includes("node_modules"))
+    expect(sources.length).toBeGreaterThan(200)
+    expect(sources.filter((path) => literal.test(read(path)))).toEqual([])
   })
 
   it("each key is named by one row of the key table, and a foreign key by none", () => {
     const id = "9b2f0f7e-5b7f-4c63-9c52-000000000000"
-    for (const partition of Keys.partitionTable(16)) {
+    for (const partition of keyNames.partitions(16)) {
       for (const [key, name] of [
         [partition.mailbox("scan.vision"), "{p}:mailbox:<actor>"],
         [partition.job(id), "{p}:job:<id>"],
@@ -107,7 +116,7 @@ describe("partitions", () => {
         [partition.cron("nightly"), "{p}:cron:<schedule>"],
         [partition.crons, "{p}:crons"]
       ] as const) {
-        expect(KeyTables.table.filter(({ pattern }) => pattern.test(key.slice(Keys.prefix.length))).length).toBe(1)
+        expect(KeyTables.table.filter(({ pattern }) => pattern.test(key.slice(keyNames.prefix.length))).length).toBe(1)
         expect(KeyTables.rowOf(key)?.name).toBe(name)
       }
     }

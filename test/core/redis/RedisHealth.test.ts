@@ -3,10 +3,11 @@ import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Fiber, Layer, References, Schema } from "effect"
 import { TestClock } from "effect/testing"
 import { Actor, ActorSystem, JobStore } from "@eco2/core"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import * as Lease from "../../../packages/core/src/worker/Lease.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const clientOf = (url: string) =>
@@ -114,7 +115,7 @@ describe("a Redis that does not answer", () => {
       const client = yield* clientOf(`redis://127.0.0.1:${port}`)
       const refusal = yield* Effect.flip(client.send("PING")).pipe(Effect.timeout("3 seconds"))
       expect(refusal).toMatchObject({ _tag: "RedisUnavailable", command: "PING" })
-      const reader = yield* client.reader(Keys.alive)
+      const reader = yield* client.reader(keyNames.alive)
       const silence = yield* Effect.flip(reader.read(100, "BLPOP", "a", 0.1)).pipe(Effect.timeout("3 seconds"))
       expect(silence).toMatchObject({ _tag: "RedisUnavailable" })
     })
@@ -124,7 +125,7 @@ describe("a Redis that does not answer", () => {
     Effect.gen(function* () {
       const own = yield* RedisServer.scoped()
       const client = yield* clientOf(own.url)
-      const reader = yield* client.reader(Keys.alive)
+      const reader = yield* client.reader(keyNames.alive)
       expect(yield* reader.read(20, "BLPOP", "a", 0.02)).toBe(null)
       const worker = yield* Fleet.working(own.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(6) })
       const trouble = worker.run(ActorSystem.use((system) => Effect.sync(() => system.trouble())))
@@ -179,7 +180,7 @@ describe("a reader", () => {
   it.live("a read ends at once when it is unblocked, and unblocking an idle reader does nothing", () =>
     Effect.gen(function* () {
       const client = yield* clientOf(redis.url)
-      const reader = yield* client.reader(Keys.alive)
+      const reader = yield* client.reader(keyNames.alive)
       yield* reader.unblock
       const read = yield* Effect.forkChild(reader.read(20_000, "BLPOP", "a", 20))
       yield* Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=blpop"))
@@ -193,7 +194,7 @@ describe("a reader", () => {
     () =>
       Effect.gen(function* () {
         const client = yield* clientOf(redis.url)
-        const reader = yield* client.reader(Keys.alive)
+        const reader = yield* client.reader(keyNames.alive)
         const ownId = reader.read(1_000, "CLIENT", "ID")
         const silent = yield* ownId
         const read = yield* Effect.forkChild(Effect.flip(reader.read(20_000, "BLPOP", "a", 100)))
@@ -209,7 +210,7 @@ describe("a reader", () => {
   it.live("a reader whose connection is cut fails its read, and reads again over a new one", () =>
     Effect.gen(function* () {
       const client = yield* clientOf(redis.url)
-      const reader = yield* client.reader(Keys.alive)
+      const reader = yield* client.reader(keyNames.alive)
       const read = yield* Effect.forkChild(Effect.flip(reader.read(20_000, "BLPOP", "a", 20)))
       const list = yield* Fleet.until(client.send("CLIENT", "LIST"), (all) => String(all).includes("cmd=blpop"))
       const id = /id=(\d+)[^\n]*name=eco2-reader/.exec(String(list))?.[1] ?? ""

@@ -1,7 +1,7 @@
 /** One setting names the store, whatever its topology; what cannot be used is refused with a reason, and no password shown. */
 import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect } from "effect"
-import { RedisUrl } from "@eco2/core/redis"
+import { RedisSettings, RedisUrl } from "@eco2/core/redis"
 
 const plain = { username: undefined, password: undefined, tls: false, db: 0 }
 const host = (name: string, port = 6379) => ({ host: name, port })
@@ -55,7 +55,11 @@ describe("REDIS_URL", () => {
 
 describe("REDIS_PASSWORD", () => {
   const under = (env: Record<string, string>) =>
-    Effect.provideService(RedisUrl.fromSettings, ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
+    Effect.provideService(
+      Effect.map(RedisSettings.fromSettings, ({ url }) => url),
+      ConfigProvider.ConfigProvider,
+      ConfigProvider.fromEnv({ env })
+    )
 
   it.effect("REDIS_PASSWORD is the unescaped password of a URL that has none; a URL's own password is kept", () =>
     Effect.gen(function* () {

@@ -2,12 +2,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { Topic } from "@eco2/core"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
 import { follow, Prices, priced, publish, stored } from "./TopicFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
-const { log, state } = Keys.topic("shop.prices")
+const { log, state } = keyNames.topic("shop.prices")
 
 describe("Topic.publish", () => {
   it.live("a publish answers once log and state have the event", () =>
@@ -75,7 +76,7 @@ describe("Topic.publish", () => {
           { concurrency: 50, discard: true }
         )
       )
-      expect(Number(yield* shop.send("XLEN", Keys.topic("short").log))).toBeLessThanOrEqual(200)
+      expect(Number(yield* shop.send("XLEN", keyNames.topic("short").log))).toBeLessThanOrEqual(200)
     })
   )
 

@@ -1,8 +1,8 @@
 /** TopicFixture: a topic of prices, and followers that record what they receive. */
 import { Effect, Schema, Scope } from "effect"
 import { Topic } from "@eco2/core"
-import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 export const Price = Schema.Struct({ cents: Schema.Int })
 export const PriceEvent = Schema.Union([
@@ -77,7 +77,7 @@ const decode = Schema.decodeUnknownSync(Schema.fromJsonString(Price))
 
 /** The state stored in Redis. */
 export const stored = (process: Process) =>
-  Effect.map(process.send("HGETALL", Keys.topic(Prices.name).state), (reply) => {
+  Effect.map(process.send("HGETALL", keyNames.topic(Prices.name).state), (reply) => {
     const flat = Schema.decodeUnknownSync(Schema.Array(Schema.String))(reply)
     const pairs = flat.flatMap((name, i) =>
       i % 2 === 0 && name !== "" ? [[name, decode(flat[i + 1]).cents] as const] : []

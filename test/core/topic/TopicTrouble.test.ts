@@ -2,15 +2,16 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Fiber, Layer, Schema, Scope } from "effect"
 import { Topic } from "@eco2/core"
-import { Keys, RedisClient } from "@eco2/core/redis"
+import { RedisClient } from "@eco2/core/redis"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as LogLines from "../redis/LogLines.ts"
 import { follow, Prices, priced, publish, stored } from "./TopicFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
-const { log, state } = Keys.topic("shop.prices")
+const { log, state } = keyNames.topic("shop.prices")
 
 /** A process whose way to Redis can be broken, beside one that publishes. */
 const ground = Effect.gen(function* () {
@@ -318,7 +319,7 @@ describe("the topic's log lines", () => {
       )
       yield* Effect.provideContext(Topic.mirror(Prices), context)
       const client = Context.get(context, RedisClient.RedisClient)
-      const { log } = Keys.topic(Prices.name)
+      const { log } = keyNames.topic(Prices.name)
       yield* client.send("SET", log, "not a log")
       yield* logs.said("topic events do not arrive")
       yield* client.send("DEL", log)

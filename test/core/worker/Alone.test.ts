@@ -7,6 +7,7 @@ import { Deferred, Effect, Schema } from "effect"
 import { Actor, Behavior, Mailbox } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const Printer = Actor.make("printer", { Print: Actor.tell({ payload: Schema.Struct({ text: Schema.String }) }) })
@@ -39,7 +40,7 @@ const makeBench = Effect.gen(function* () {
       )
   }
 })
-const condemned = (client: Fleet.Process<Fleet.Services>) => client.send("ZADD", Keys.alive, 1, "victim")
+const condemned = (client: Fleet.Process<Fleet.Services>) => client.send("ZADD", keyNames.alive, 1, "victim")
 
 describe("a job that was begun three times without a settled result", () => {
   /** Begun by a process that dies of it, so often that the next begin finds `deliveries` unsettled ones. */
@@ -136,7 +137,7 @@ describe("a message that killed its processes", () => {
     yield* Fleet.byHand(client, "victim")
     yield* client.run(Mailbox.Mailbox.use((service) => service.ensure("printer")))
     yield* client.run(Printer.tell("ann", "Print", { text: "deadly" }))
-    const key = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!.mailbox("printer")
+    const key = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!.mailbox("printer")
     yield* client.send("XREADGROUP", "GROUP", "workers", "victim", "STREAMS", key, ">")
     const [entry] = (yield* client.send("XRANGE", key, "-", "+")) as ReadonlyArray<readonly [string, unknown]>
     for (let n = 1; n < deliveries; n++) yield* client.send("XCLAIM", key, "workers", "victim", 0, entry![0])

@@ -9,6 +9,7 @@ import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 import * as Fleet from "../CoreFixture.ts"
 import * as LogLines from "../redis/LogLines.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const lettersCounted = (reason: string) =>
@@ -130,7 +131,7 @@ describe("fibers and the pending list", () => {
         const thief = yield* Fleet.byHand(client, "thief")
         const id = yield* client.run(Fleet.submit())
         yield* Deferred.await(begun)
-        const key = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!.mailbox("parcel.weigh")
+        const key = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!.mailbox("parcel.weigh")
         const [entry] = (yield* client.send("XRANGE", key, "-", "+")) as [[string]]
         yield* client.send("XCLAIM", key, "workers", thief.name, 0, entry[0])
         yield* Deferred.await(interrupted).pipe(Effect.timeout("3 seconds"))
@@ -166,10 +167,10 @@ describe("an entry that no handler can work on", () => {
         const before = yield* counted
         const client = yield* Fleet.joined(redis.url)
         const id = yield* client.run(Fleet.submit())
-        const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+        const partition = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
         yield* client.send("XADD", partition.mailbox("parcel.weigh"), "*", "job", id, "ts", "1")
         const gone = yield* client.run(Fleet.submit({ owner: "bob" }))
-        yield* client.send("DEL", Keys.partitionTable(4)[Keys.partitionOf(gone, 4)]!.job(gone))
+        yield* client.send("DEL", keyNames.partitions(4)[Keys.partitionOf(gone, 4)]!.job(gone))
         const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
         yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
         yield* Fleet.until(worker.run(Fleet.depthOf("parcel.weigh")), (depth) => depth === 0)
@@ -185,7 +186,7 @@ describe("an entry that no handler can work on", () => {
       const before = yield* counted
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
-      const partition = Keys.partitionTable(4)[Keys.partitionOf(id, 4)]!
+      const partition = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
       yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
       const logs = LogLines.make()
       yield* Layer.build(

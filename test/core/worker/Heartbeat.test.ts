@@ -7,6 +7,7 @@ import { FaultProxy } from "@eco2/core/testing"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as SteppedClock from "../SteppedClock.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const { lease } = Fleet
@@ -19,7 +20,7 @@ describe("the look for consumers without a lease", () => {
       const ghost = yield* Fleet.byHand(client, "ghost")
       const id = yield* client.run(Fleet.submit())
       yield* ghost.take("weigh")
-      yield* client.send("DEL", Keys.alive)
+      yield* client.send("DEL", keyNames.alive)
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors(), { lease: Duration.seconds(1) })
       // its connections come back before it may judge anybody: it looks at once, in vain
       yield* client.send("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -33,7 +34,7 @@ describe("the look for consumers without a lease", () => {
       const ghost = yield* Fleet.byHand(client, "ghost")
       const id = yield* client.run(Fleet.submit())
       yield* ghost.take("weigh")
-      yield* client.send("DEL", Keys.alive)
+      yield* client.send("DEL", keyNames.alive)
       let looks = 0
       const breaking: BrokenRedis.Breaking = new Map([["pending", () => (++looks === 1 ? "unavailable" : undefined)]])
       const values = { lease: Duration.millis(lease), shutdownGrace: Duration.millis(100) }
@@ -48,13 +49,13 @@ describe("the look for consumers without a lease", () => {
       const victim = yield* Fleet.byHand(client, "victim")
       const first = yield* client.run(Fleet.submit())
       yield* victim.take("weigh")
-      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      yield* client.send("ZADD", keyNames.alive, 1, "victim")
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
       yield* Fleet.until(worker.run(Fleet.jobOf(first)), isDone)
       // past the look of that beat and the next
       const at = yield* Fleet.timeOf(client)
       yield* Fleet.until(Fleet.timeOf(client), (now) => now > at + 2 * lease)
-      const partition = Keys.partitionTable(4)[Keys.partitionOf("ann", 4)]!
+      const partition = keyNames.partitions(4)[Keys.partitionOf("ann", 4)]!
       yield* client.send(
         "EVAL",
         `redis.call("XADD", KEYS[1], "*", "job", ARGV[2], "ts", 0)
@@ -83,13 +84,13 @@ describe("a process that was silent", () => {
         const worker = yield* Fleet.working(proxy.url, Fleet.parcelBehaviors())
         const token = yield* worker.run(ActorSystem.use((system) => Effect.sync(system.token)))
         const expiry = (name: string) =>
-          Effect.map(client.send("ZSCORE", Keys.alive, name), (score) => Number(score ?? NaN))
+          Effect.map(client.send("ZSCORE", keyNames.alive, name), (score) => Number(score ?? NaN))
         const registered = yield* expiry(token)
         // by its third beat it may judge others
         yield* Fleet.until(expiry(token), (now) => now > registered + lease)
         proxy.hold()
         const silentSince = yield* Fleet.timeOf(client)
-        yield* client.send("ZADD", Keys.alive, 1, "victim")
+        yield* client.send("ZADD", keyNames.alive, 1, "victim")
         yield* Fleet.until(Fleet.timeOf(client), (now) => now > silentSince + 1.5 * lease)
         const back = yield* Fleet.timeOf(client)
         proxy.heal()
@@ -109,7 +110,7 @@ describe("a mailbox that is served later than others", () => {
         const ghost = yield* Fleet.byHand(client, "ghost")
         const id = yield* client.run(Fleet.submit())
         yield* ghost.take("weigh")
-        yield* client.send("DEL", Keys.alive)
+        yield* client.send("DEL", keyNames.alive)
         let looks = 0
         const breaking: BrokenRedis.Breaking = new Map([["pending", () => void looks++]])
         const gate = yield* Deferred.make<void>()
@@ -143,7 +144,7 @@ describe("a clock that is set back", () => {
       const id = yield* client.run(Fleet.submit())
       // taken by the worker, or by who dies with it
       yield* victim.read("weigh")
-      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      yield* client.send("ZADD", keyNames.alive, 1, "victim")
       yield* Fleet.until(client.run(Fleet.consumersOf(client, "parcel.weigh")), (held) => !("victim" in held))
       yield* Fleet.until(client.run(Fleet.jobOf(id)), isDone)
       const system = yield* worker.run(Effect.map(ActorSystem, (one) => one))
@@ -160,7 +161,7 @@ describe("reconciling with the pending list", () => {
       Effect.gen(function* () {
         const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
         const token = yield* worker.run(ActorSystem.use((system) => Effect.sync(system.token)))
-        const partition = Keys.partitionTable(4)[0]!
+        const partition = keyNames.partitions(4)[0]!
         const mailbox = partition.mailbox("parcel.weigh")
         // delivered to the worker, which never hears of it
         yield* worker.send(
@@ -234,7 +235,7 @@ describe("taking over", () => {
       const ids = yield* Effect.forEach(owners, (owner) => client.run(Fleet.submit({ owner })))
       expect(new Set(ids.map((id) => Keys.partitionOf(id, 4))).size).toBeGreaterThan(1)
       yield* victim.read("weigh")
-      yield* client.send("ZADD", Keys.alive, 1, "victim")
+      yield* client.send("ZADD", keyNames.alive, 1, "victim")
       let reaps = 0
       // the first round ends after its second partition's claim, in a defect
       const breaking: BrokenRedis.Breaking = new Map([["reap", () => (++reaps === 2 ? "after" : undefined)]])

@@ -5,9 +5,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber } from "effect"
 import { ActorSystem } from "@eco2/core"
-import { Keys } from "@eco2/core/redis"
 import * as Lease from "../../../packages/core/src/worker/Lease.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const { lease } = Fleet
@@ -74,7 +74,7 @@ describe("Lease.beat and Lease.condemn", () => {
       expect(yield* client.run(condemn("forgotten"))).toEqual(["forgotten"])
       expect((yield* client.run(beat("forgotten"))).alive).toBe(false)
       yield* client.run(beat("forgotten", "abandon"))
-      expect(yield* client.send("ZCARD", Keys.alive)).toBe(0)
+      expect(yield* client.send("ZCARD", keyNames.alive)).toBe(0)
       expect((yield* client.run(beat("forgotten", "register"))).alive).toBe(true)
     })
   )
@@ -86,12 +86,12 @@ describe("Lease.beat and Lease.condemn", () => {
       const nextDay = yield* Fleet.joined(redis.url, { clockOffsetMillis: 60_000 + 600_001 + 10_000 })
       yield* client.run(beat("a", "register"))
       yield* late.run(condemn("a"))
-      const first = yield* client.send("ZSCORE", Keys.alive, "a")
+      const first = yield* client.send("ZSCORE", keyNames.alive, "a")
       expect(Number(first)).toBeLessThan(0)
       yield* late.run(condemn("a"))
-      expect(yield* client.send("ZSCORE", Keys.alive, "a")).toBe(first)
+      expect(yield* client.send("ZSCORE", keyNames.alive, "a")).toBe(first)
       yield* nextDay.run(beat("b", "register"))
-      expect(yield* client.send("ZSCORE", Keys.alive, "a")).toBe(null)
+      expect(yield* client.send("ZSCORE", keyNames.alive, "a")).toBe(null)
     })
   )
 
@@ -111,7 +111,7 @@ describe("Lease.beat and Lease.condemn", () => {
       const client = yield* Fleet.joined(redis.url)
       const now = yield* Fleet.timeOf(client)
       const condemned = Array.from({ length: 250 }, (_, i) => [-Math.round(now - i), `old ${i}`]).flat()
-      yield* client.send("ZADD", Keys.alive, ...condemned, Math.round(now - 1), "just died")
+      yield* client.send("ZADD", keyNames.alive, ...condemned, Math.round(now - 1), "just died")
       const { dead } = yield* client.run(beat("me", "register"))
       expect(dead).toContain("just died")
       // a reply is bounded: who was condemned and is left out is seen by a later beat, once others are forgotten
@@ -206,7 +206,7 @@ describe("a fleet of processes", () => {
         const victim = yield* Fleet.byHand(client, "victim")
         const id = yield* client.run(Fleet.submit())
         yield* victim.take("weigh")
-        yield* client.send("ZADD", Keys.alive, 1, "victim")
+        yield* client.send("ZADD", keyNames.alive, 1, "victim")
         const start = yield* Fleet.timeOf(client)
         yield* Fleet.working(redis.url, Fleet.parcelBehaviors({ weigh: () => Effect.never }))
         const began = () => Effect.map(Fleet.hashOf(client, id), ({ since }) => Number(since))
@@ -223,7 +223,7 @@ describe("a fleet of processes", () => {
       const ghost = yield* Fleet.byHand(client, "ghost")
       const id = yield* client.run(Fleet.submit())
       yield* ghost.take("weigh")
-      yield* client.send("DEL", Keys.alive)
+      yield* client.send("DEL", keyNames.alive)
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
       yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       expect(Object.keys(yield* Fleet.consumersOf(client, "parcel.weigh"))).not.toContain("ghost")

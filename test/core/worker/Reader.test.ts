@@ -2,11 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { CoreConfig, Mailbox, Policies } from "@eco2/core"
-import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Workload } from "../../../packages/core/src/worker/Workload.ts"
 import type { Server } from "../../../packages/core/src/worker/Workload.ts"
 import * as Reader from "../../../packages/core/src/worker/Reader.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 
@@ -32,7 +33,7 @@ const reading = Effect.fnUntraced(function* (options: {
   yield* Effect.scoped(
     Reader.run({
       workload,
-      partitions: Keys.partitionTable(4),
+      partitions: keyNames.partitions(4),
       consumer,
       answered: () => undefined,
       readers: 1,

@@ -1,12 +1,12 @@
 /** What one read may ask for: never more than free slots, and every partition in its turn (A1). */
 import { describe, expect, it } from "vitest"
 import { plan } from "../../../packages/core/src/worker/Reader.ts"
-import { Keys } from "@eco2/core/redis"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const frees = [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 31, 100, 1000]
 const cases = [1, 2, 4, 8].flatMap((n) =>
   frees.flatMap((a) =>
-    frees.flatMap((b) => [0, 1, 5].map((turn) => ({ partitions: Keys.partitionTable(n), a, b, turn })))
+    frees.flatMap((b) => [0, 1, 5].map((turn) => ({ partitions: keyNames.partitions(n), a, b, turn })))
   )
 )
 
@@ -35,8 +35,8 @@ describe("the reader's plan", () => {
   })
 
   it("a read plan without any free slot is null", () => {
-    expect(plan([["a", 0]], Keys.partitionTable(4), 0)).toBe(null)
-    expect(plan([], Keys.partitionTable(4), 0)).toBe(null)
+    expect(plan([["a", 0]], keyNames.partitions(4), 0)).toBe(null)
+    expect(plan([], keyNames.partitions(4), 0)).toBe(null)
   })
 
   it("a read plan with enough free slots asks every partition, and says when it left some out", () => {
@@ -57,7 +57,7 @@ describe("the reader's plan", () => {
   })
 
   it("a read plan with one free slot asks each of eight partitions within eight turns", () => {
-    const partitions = Keys.partitionTable(8)
+    const partitions = keyNames.partitions(8)
     const asked = new Set<string>()
     for (let turn = 0; turn < 8; turn++) {
       for (const key of plan([["a", 1]], partitions, turn)?.streams.keys() ?? []) asked.add(key)

@@ -2,9 +2,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Layer, Schema, Scope } from "effect"
 import { Actor, ActorSystem, Behavior } from "@eco2/core"
-import { Keys } from "@eco2/core/redis"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 const held = (process: Fleet.Process<Fleet.Services>) =>
@@ -38,7 +38,7 @@ describe("a stopping process", () => {
       expect(job).toMatchObject({ state: "waiting", at: "label" })
       expect(job.outputs.get("weigh")).toBe('{"grams":3}')
       expect((yield* client.run(Fleet.jobOf(other))).state).toBe("waiting")
-      expect(yield* client.send("ZCARD", Keys.alive)).toBe(0)
+      expect(yield* client.send("ZCARD", keyNames.alive)).toBe(0)
     })
   )
 
@@ -125,7 +125,7 @@ describe("a stopping process", () => {
       yield* Scope.close(scope, Exit.void).pipe(Effect.timeout("15 seconds"))
       expect(yield* Fleet.consumersOf(client, "parcel.weigh")).toEqual({ [token]: 1 })
       expect(yield* Fleet.consumersOf(client, "shelf")).toEqual({ [token]: 1 })
-      expect(Number(yield* client.send("ZSCORE", Keys.alive, token))).toBeLessThan(0)
+      expect(Number(yield* client.send("ZSCORE", keyNames.alive, token))).toBeLessThan(0)
     })
   )
 

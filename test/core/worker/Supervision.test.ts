@@ -6,17 +6,17 @@
 import { beforeEach, describe, expect, it } from "@effect/vitest"
 import { Context, Deferred, Duration, Effect, Fiber, Layer, Schedule, Schema, Scope } from "effect"
 import { Actor, ActorSystem, Behavior, EventLog, Mailbox, Pipeline, Stage, StageBehavior } from "@eco2/core"
-import { Keys } from "@eco2/core/redis"
 import type { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as Child from "../../fault/Child.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis({}, { emptied: false })
 const { lease } = Fleet
 // one partition: a mailbox with one slot is asked for in every read
 const values = { partitions: 1, lease: Duration.millis(lease), shutdownGrace: Duration.seconds(5) }
-const [partition] = Keys.partitionTable(1)
+const [partition] = keyNames.partitions(1)
 const joined = Effect.suspend(() => Fleet.joined(redis.url, values))
 /** By now a process here has looked once for what nobody works on: the next look it makes by itself is a minute away. */
 const pastFirstLook = Effect.gen(function* () {
@@ -248,7 +248,7 @@ describe("a defect in taking deliveries", () => {
         yield* client.run(tell("two"))
         expect(yield* Fleet.consumersOf(client, mailbox)).toEqual({ [token]: 1 })
         // not just gone: listed as dead, so that others need not look for it
-        expect(yield* client.send("ZSCORE", Keys.alive, token)).not.toBe(null)
+        expect(yield* client.send("ZSCORE", keyNames.alive, token)).not.toBe(null)
         const said: Array<string> = []
         const heir = yield* working(
           serving((deliveries, done) => {

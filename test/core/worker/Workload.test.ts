@@ -4,11 +4,11 @@
  */
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { Keys } from "@eco2/core/redis"
 import { Workload } from "../../../packages/core/src/worker/Workload.ts"
 import type { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
-const partition = Keys.partitionTable(1)[0]!
+const partition = keyNames.partitions(1)[0]!
 const concurrencies = { weigh: 5, label: 8, ship: 3, single: 1 }
 const names = Object.keys(concurrencies)
 let entries = 0

@@ -13,6 +13,7 @@ import { simulatedOnly, start, until } from "../../gateway/Serving.ts"
 import type { Serving } from "../../gateway/Serving.ts"
 import { runWith } from "./Operating.ts"
 import type { Said } from "./Operating.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const secret = "only operators know this"
 let redis: RedisServer.RedisServer
@@ -123,7 +124,7 @@ describe("eco2 jobs", () => {
   })
 
   it("eco2 jobs says on standard error when it did not look at all jobs", async () => {
-    const [partition] = Keys.partitionTable(4)
+    const [partition] = keyNames.partitions(4)
     const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
     await hand.send("ZADD", partition!.timers, ...strangers)
     const { code, err, out } = await eco2("jobs", "list", "--json")
@@ -202,7 +203,7 @@ describe("eco2 dead", () => {
   it("redriving one letter by name exits 1 when its job is open: nothing was done", async () => {
     const id = await ann.accepted()
     const index = Keys.partitionOf(id, 4)
-    const dead = Keys.partitionTable(4)[index]!.dead("scan.vision")
+    const dead = keyNames.partitions(4)[index]!.dead("scan.vision")
     const entry = await hand.send("XADD", dead, "*", "job", id, "stage", "vision", "cause", "Left", "last", 1)
     expect(await eco2("dead", "redrive", `scan.vision/${index}/${String(entry)}`)).toMatchObject({
       code: 1,

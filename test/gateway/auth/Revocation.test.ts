@@ -2,7 +2,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { Effect } from "effect"
 import { Redis } from "ioredis"
-import { Keys } from "@eco2/core/redis"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as RedisCluster from "../../core/RedisCluster.ts"
 import * as EventStream from "../../harness/EventStream.ts"
@@ -11,6 +10,7 @@ import { bySecret, inSeconds, signed } from "../../harness/TokenIssuer.ts"
 import { metric, simulatedOnly, start, until } from "../Serving.ts"
 import type { Serving } from "../Serving.ts"
 import * as BlacklistKeys from "../../../packages/gateway/src/auth/BlacklistKeys.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const path = "/api/v1/scan/9b2f0f7e-5b7f-4c63-9c52-000000000000/result"
 const secret = "only services know this"
@@ -133,7 +133,7 @@ describe("POST /api/v1/internal/blacklist", () => {
   it("a revocation's key lasts as long as its token can be used, leeway included, and no longer", async () => {
     const gateway = await role("gateway")
     await revoke(gateway, "a", 600)
-    const left = await outside.ttl(BlacklistKeys.revoked("a"))
+    const left = await outside.ttl(BlacklistKeys.revoked(keyNames, "a"))
     expect(left).toBeGreaterThan(604)
     expect(left).toBeLessThanOrEqual(611)
   })
@@ -147,7 +147,7 @@ describe("POST /api/v1/internal/blacklist", () => {
       "2126-01-31T12:00"
     ].entries()) {
       expect((await post(gateway, { ...revocation(`t${i}`), expires_at, reason: null })).status).toBe(204)
-      expect(await outside.exists(BlacklistKeys.revoked(`t${i}`))).toBe(1)
+      expect(await outside.exists(BlacklistKeys.revoked(keyNames, `t${i}`))).toBe(1)
     }
   })
 
@@ -198,8 +198,8 @@ describe("a revoked token", () => {
     await revoke(gateway, "a")
     await becomes(authz, "a", 403)
     const event = { type: "remove", ...revocation("a") }
-    await outside.del(BlacklistKeys.revoked("a"))
-    const log = Keys.topic("blacklist.events").log
+    await outside.del(BlacklistKeys.revoked(keyNames, "a"))
+    const log = keyNames.topic("blacklist.events").log
     // as another service would publish it: with the next number
     await outside.xadd(log, "*", "n", "2", "e", JSON.stringify(event))
     await becomes(authz, "a", 200)
@@ -207,7 +207,7 @@ describe("a revoked token", () => {
   })
 
   it("a token whose revocation key has an unreadable value is refused", async () => {
-    await outside.set(BlacklistKeys.revoked("odd"), "", "EX", 60)
+    await outside.set(BlacklistKeys.revoked(keyNames, "odd"), "", "EX", 60)
     expect(await statusOf(await role("authz"), "odd")).toBe(403)
   })
 
@@ -217,7 +217,7 @@ describe("a revoked token", () => {
       const pipeline = outside.pipeline()
       for (let i = 0; i < 1_000; i++)
         pipeline.set(
-          BlacklistKeys.revoked(`00000000-0000-4000-8000-0000000${page * 1_000 + i}`),
+          BlacklistKeys.revoked(keyNames, `00000000-0000-4000-8000-0000000${page * 1_000 + i}`),
           `${until_} {}`,
           "EX",
           3_600
@@ -319,7 +319,7 @@ describe("authz cut off from Redis", () => {
     await becomes(authz, "before", 403)
     proxy.refuse()
     for (let i = 0; i < 10; i++) await revoke(gateway, `meanwhile ${i}`)
-    await outside.xtrim(Keys.topic("blacklist.events").log, "MAXLEN", 1)
+    await outside.xtrim(keyNames.topic("blacklist.events").log, "MAXLEN", 1)
     proxy.heal()
     for (let i = 0; i < 10; i++) await becomes(authz, `meanwhile ${i}`, 403)
     expect(await statusOf(authz, "before")).toBe(403)

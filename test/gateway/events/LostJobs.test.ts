@@ -1,6 +1,5 @@
 /** Jobs that Redis has lost: their streams end with JOB_LOST within seconds, and those of jobs that come back go on. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest"
-import { Keys } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import * as EventStream from "../../harness/EventStream.ts"
 import * as HandWorker from "../HandWorker.ts"
@@ -8,6 +7,7 @@ import { client, field } from "../ScanClient.ts"
 import type { Client } from "../ScanClient.ts"
 import { metric, simulatedOnly, start, until } from "../Serving.ts"
 import type { Serving } from "../Serving.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const own = { headers: { "x-user-id": "ann" } }
 const said = "redis has lost jobs whose streams are open; the streams end"
@@ -90,7 +90,7 @@ describe("a job that Redis has lost", () => {
     const before = await looks()
     await hand.send("RENAME", job, `${job}-away`)
     // a gap makes the router look at once
-    await hand.send("HDEL", Keys.meta, "data")
+    await hand.send("HDEL", keyNames.meta, "data")
     await until(looks, (count) => count >= before + 3)
     await hand.send("RENAME", `${job}-away`, job)
     await hand.work(id)

@@ -5,6 +5,7 @@ import { Effect, Layer } from "effect"
 import * as NewsKeys from "../../../packages/news/src/store/NewsKeys.ts"
 import { LookMemory, layer } from "../../../packages/news/src/collect/LookMemory.ts"
 import { privateRedis } from "../../core/CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = privateRedis()
 const day = 86_400_000
@@ -16,7 +17,7 @@ it.live("a look is remembered by its page for a day, and the next look begins th
     const [page, other] = ["https://press.example/1", "https://press.example/2"]
     yield* memory.remember(page, { outcome: "slow", looks: 1 })
     expect(yield* memory.recall([page, other])).toEqual(new Map([[page, { outcome: "slow", looks: 1 }]]))
-    const [key = ""] = (yield* send("KEYS", NewsKeys.look("*"))) as ReadonlyArray<string>
+    const [key = ""] = (yield* send("KEYS", NewsKeys.look(keyNames, "*"))) as ReadonlyArray<string>
     const left = yield* send("PTTL", key)
     expect(left).toBeGreaterThan(day - 60_000)
     expect(left).toBeLessThanOrEqual(day)

@@ -12,6 +12,7 @@ import { privateRedis } from "../../core/CoreFixture.ts"
 import { onServer, postgresLayer, proxied } from "../../core/postgres/PostgresFixture.ts"
 import { article, articles, cacheTimes, idsOf, newestFirst, noon, query, reading, walk } from "../NewsFixture.ts"
 import * as NewsKeys from "../../../packages/news/src/store/NewsKeys.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = privateRedis()
 
@@ -157,7 +158,7 @@ onServer("reading news", (database) => {
       const keys = (yield* send("KEYS", "*")) as ReadonlyArray<string>
       expect(keys).toHaveLength(30 + 4 + 1)
       for (const key of keys) {
-        expect(KeyTable.rowOf(NewsKeys.table, key)?.name).toMatch(/^\{news\}:(state|list|article)/)
+        expect(KeyTable.rowOf(NewsKeys.table, keyNames, key)?.name).toMatch(/^\{news\}:(state|list|article)/)
         expect(yield* send("PTTL", key)).toBeGreaterThan(23 * 3_600_000)
       }
     })
@@ -178,7 +179,7 @@ onServer("reading news", (database) => {
       const { page, send, store } = yield* process()
       const anHourOn = yield* process({ offset: 3_600_001 })
       yield* store.save(articles(5))
-      const root = NewsKeys.root
+      const root = NewsKeys.root(keyNames)
       for (const key of [`${root}:article:${article(1).id}`, `${root}:list:all`, `${root}:state`]) {
         yield* page()
         expect(yield* page()).toMatchObject({ source: "redis" })
@@ -197,11 +198,11 @@ onServer("reading news", (database) => {
       const { page, send, store, warm } = yield* process()
       yield* store.save([article(1)])
       yield* warm
-      yield* send("HSET", `${NewsKeys.root}:state`, "as_of", Date.now() + 60_000)
+      yield* send("HSET", `${NewsKeys.root(keyNames)}:state`, "as_of", Date.now() + 60_000)
       yield* store.save([article(0)])
       yield* warm
       expect((yield* page()).ids).toEqual([article(1).id])
-      yield* send("HSET", `${NewsKeys.root}:state`, "as_of", 1)
+      yield* send("HSET", `${NewsKeys.root(keyNames)}:state`, "as_of", 1)
       yield* warm
       expect((yield* page()).ids).toEqual([article(0).id, article(1).id])
     })

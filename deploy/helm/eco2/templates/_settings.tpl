@@ -82,6 +82,9 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
   {{- $models := printf "%s_MODELS" $provider -}}
   {{- if and (not $key) (not (hasKey $all $models)) -}}{{- $_ := set $all $models "" -}}{{- end -}}
 {{- end -}}
+{{- if not (hasKey $all "INSTALLATION") -}}
+  {{- $_ := set $all "INSTALLATION" (printf "%s/%s" .Release.Namespace (include "eco2.fullname" .)) -}}
+{{- end -}}
 {{- $_ := set $all "PORT" "8080" -}}
 {{- $_ := set $all "HOST" "0.0.0.0" -}}
 {{- $_ := set $all "ECO2_STATE" "/tmp/eco2" -}}

@@ -8,7 +8,6 @@ import { Context, Deferred, Effect, Layer, Metric, Schema, Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { MailboxFull, Message, MessageTooLarge } from "../mailbox/Mailbox.ts"
-import * as Keys from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import * as ReadLoop from "../redis/ReadLoop.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
@@ -117,7 +116,7 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
     const mailbox = yield* Mailbox
     const scope = yield* Effect.scope
     const process = randomUUID()
-    const inbox = Keys.replies(process)
+    const inbox = redis.keys.replies(process)
     const decode = decodeReply("XREAD", ReadReply)
     const supervisor = Supervisor.make()
     const late = Metric.withAttributes(asks, { actor: "", outcome: "late" })
@@ -226,7 +225,7 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
       }),
       answer: (asker, { body, outcome }) =>
         Effect.map(
-          redis.run(replyScript, [Keys.replies(asker.process)], [asker.call, outcome, body]),
+          redis.run(replyScript, [redis.keys.replies(asker.process)], [asker.call, outcome, body]),
           (told) => told === 1
         ),
       trouble: supervisor.trouble

@@ -8,6 +8,8 @@ import * as Setting from "./Setting.ts"
 export interface Values {
   /** Whether a Redis that is too old, or evicts keys, stops the process at start. */
   readonly redisCheck: "refuse" | "warn"
+  /** The name of this installation, which claims the data; empty: none. */
+  readonly installation: string
   /** Number of partitions of the keyspace; fixed for the life of the data. */
   readonly partitions: number
   /** How long a process counts as alive after its last beat. */
@@ -39,6 +41,12 @@ export interface Values {
 const variables = Config.all({
   /** REDIS_CHECK: a Redis older than 7.0, or one that evicts: `refuse` to start, or `warn` and go on. Default refuse. */
   redisCheck: Setting.oneOf("REDIS_CHECK", { default: "refuse", values: ["refuse", "warn"] }),
+  /** INSTALLATION: a name that claims the data under KEY_PREFIX; processes with another name, or none, are refused. Default none. */
+  installation: Setting.parsed("INSTALLATION", {
+    default: "",
+    allowed: "at most 200 printable ASCII characters without spaces",
+    parse: (text) => (/^[!-~]{1,200}$/.test(text) ? text : undefined)
+  }),
   /** PARTITIONS: number of partitions of the keyspace, a multiple of the masters of a Cluster. Default 4. */
   partitions: Setting.integer("PARTITIONS", { default: 4, min: 1, max: 64 }),
   /** LEASE: how long a process counts as alive after its last beat; it beats every third of it. Default 15 seconds. */
@@ -79,6 +87,7 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
       CoreConfig,
       CoreConfig.of({
         redisCheck: "refuse",
+        installation: "",
         partitions: 4,
         lease: Duration.seconds(15),
         jobTtl: Duration.hours(1),

@@ -8,7 +8,6 @@
 import { Context, Duration, Effect, Layer, Metric, Schema } from "effect"
 import * as Elapsed from "../clock/Elapsed.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
-import { prefix } from "../redis/Keys.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
@@ -126,7 +125,7 @@ export const layer: Layer.Layer<Scrub, never, RedisClient | Keyspace | CoreConfi
           yield* mendUntil(last.at)
         })
         yield* redis.scanPages(
-          `${prefix}*:job:*`,
+          `${redis.keys.prefix}*:job:*`,
           Effect.fnUntraced(function* (keys) {
             const ids = keys.map((key) => key.slice(key.lastIndexOf(":") + 1)).filter(isJobId)
             examined += ids.length

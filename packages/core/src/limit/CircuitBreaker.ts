@@ -10,7 +10,6 @@ import { Cause, Context, Duration, Effect, Exit, Layer, Metric, Schema } from "e
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Definition from "../config/Definition.ts"
-import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
@@ -164,7 +163,7 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
         known,
         redis.run(
           askScript,
-          [Keys.breaker(known.breaker.name)],
+          [redis.keys.breaker(known.breaker.name)],
           [clockOffsetMillis, token, Duration.toMillis(known.breaker.probeFor)]
         )
       )
@@ -175,7 +174,7 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
         known,
         redis.run(
           reportScript,
-          [Keys.breaker(breaker.name)],
+          [redis.keys.breaker(breaker.name)],
           [
             clockOffsetMillis,
             judgement,

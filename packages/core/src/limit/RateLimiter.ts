@@ -13,7 +13,6 @@ import { randomUUID } from "node:crypto"
 import { Attempt } from "../mailbox/Attempt.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Definition from "../config/Definition.ts"
-import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
@@ -82,16 +81,15 @@ const unitsOf = (limit: Limit, { units = 1 }: Request): number =>
     ? Math.max(0, units)
     : Definition.refuse(`request to limit ${JSON.stringify(limit.name)}`, "units", units, "a finite number")
 
-const lineOf = (limit: Limit, key: string | undefined): Line => ({
-  limit,
-  // no limit's name contains "|"
-  keys: Keys.limit(key === undefined ? limit.name : `${limit.name}|${key}`)
-})
-
 export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = Layer.effect(
   RateLimiter,
   Effect.gen(function* () {
     const redis = yield* RedisClient
+    const lineOf = (limit: Limit, key: string | undefined): Line => ({
+      limit,
+      // no limit's name contains "|"
+      keys: redis.keys.limit(key === undefined ? limit.name : `${limit.name}|${key}`)
+    })
     const config = yield* CoreConfig
     const scope = yield* Effect.scope
     const alarm = yield* Alarm.make

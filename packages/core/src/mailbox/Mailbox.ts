@@ -9,7 +9,6 @@ import { CoreConfig } from "../config/CoreConfig.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import * as MailboxCapacity from "../policy/MailboxCapacity.ts"
 import type { Policies } from "../policy/Policies.ts"
-import * as Keys from "../redis/Keys.ts"
 import type { Partition } from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
@@ -227,11 +226,11 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
         ).pipe(
           Effect.andThen(
             // the mailbox works without it; the next process to serve it adds it to the list
-            Effect.catchIf(redis.send("SADD", Keys.mailboxes, mailbox), takesNoWrites, () => Effect.void)
+            Effect.catchIf(redis.send("SADD", redis.keys.mailboxes, mailbox), takesNoWrites, () => Effect.void)
           ),
           Effect.asVoid
         ),
-      served: Effect.map(Effect.flatMap(redis.send("SMEMBERS", Keys.mailboxes), decodeNames), (names) =>
+      served: Effect.map(Effect.flatMap(redis.send("SMEMBERS", redis.keys.mailboxes), decodeNames), (names) =>
         names.toSorted()
       ),
       depths: Effect.fnUntraced(function* (mailboxes) {

@@ -6,7 +6,6 @@ import { Context, Duration, Effect, Layer, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { group } from "../mailbox/Mailbox.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
-import * as Keys from "../redis/Keys.ts"
 import * as ServerTime from "../redis/ServerTime.ts"
 import * as Pairs from "../redis/Pairs.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
@@ -73,7 +72,9 @@ export const layer: Layer.Layer<Fleet, never, RedisClient | Keyspace | CoreConfi
     return Fleet.of({
       members: Effect.fnUntraced(function* (mailboxes) {
         const now = yield* redis.send("TIME").pipe(Effect.flatMap(ServerTime.decode))
-        const flat = yield* redis.send("ZRANGE", Keys.alive, 0, -1, "WITHSCORES").pipe(Effect.flatMap(decodeScores))
+        const flat = yield* redis
+          .send("ZRANGE", redis.keys.alive, 0, -1, "WITHSCORES")
+          .pipe(Effect.flatMap(decodeScores))
         const inFlight = yield* held(mailboxes)
         const members = Array.from(Pairs.toMap(flat), ([token, text]): Member => {
           const score = Number(text)

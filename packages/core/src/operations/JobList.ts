@@ -5,7 +5,6 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
-import * as Keys from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Fence from "../job/Fence.ts"
@@ -126,7 +125,7 @@ export const layer: Layer.Layer<JobList, never, RedisClient | Keyspace> = Layer.
       )
       return { ids: parts.flat().filter(isJobId), complete: parts.every((part) => part.length <= most) }
     })
-    const ended = Effect.map(redis.sweep(`${Keys.prefix}*:job:*`, mostKeys), ({ complete, keys }) => ({
+    const ended = Effect.map(redis.sweep(`${redis.keys.prefix}*:job:*`, mostKeys), ({ complete, keys }) => ({
       ids: keys.map((key) => key.slice(key.indexOf(":job:") + 5)).filter(isJobId),
       complete
     }))

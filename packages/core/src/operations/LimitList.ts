@@ -4,7 +4,6 @@
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
-import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
@@ -75,11 +74,11 @@ export const layer: Layer.Layer<LimitList, never, RedisClient | CoreConfig> = La
   Effect.gen(function* () {
     const redis = yield* RedisClient
     const { clockOffsetMillis } = yield* CoreConfig
-    const [before, after] = Keys.limit("*").state.split("*")
+    const [before, after] = redis.keys.limit("*").state.split("*")
     const nameOf = (key: string) => key.slice(before?.length ?? 0, key.length - (after?.length ?? 0))
 
     const look = (name: string) => {
-      const keys = Keys.limit(name)
+      const keys = redis.keys.limit(name)
       return Effect.map(
         redis.run(lookScript, [keys.state, keys.grants, keys.line, keys.held], [clockOffsetMillis]),
         ([
@@ -108,13 +107,13 @@ export const layer: Layer.Layer<LimitList, never, RedisClient | CoreConfig> = La
 
     return LimitList.of({
       list: Effect.gen(function* () {
-        const { complete, keys } = yield* redis.sweep(Keys.limit("*").state, mostKeys)
+        const { complete, keys } = yield* redis.sweep(redis.keys.limit("*").state, mostKeys)
         const names = [...new Set(keys.map(nameOf))].toSorted()
         const limits = yield* Effect.forEach(names.slice(0, mostLimits), look, { concurrency: together })
         return { limits, complete: complete && names.length <= mostLimits }
       }),
       resume: Effect.fnUntraced(function* (name) {
-        const there = yield* redis.run(resumeScript, [Keys.limit(name).state], [clockOffsetMillis])
+        const there = yield* redis.run(resumeScript, [redis.keys.limit(name).state], [clockOffsetMillis])
         if (there === 0) return yield* new LimitUnknown({ limit: name })
       })
     })

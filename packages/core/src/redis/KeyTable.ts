@@ -2,7 +2,7 @@
  * KeyTable: the table of Redis keys: its row type, and the rows of core. Every package has a table of the keys it names, and
  * docs/architecture.md shows them together. Redis may hold no other key: tests compare the document and Redis with the table.
  */
-import { prefix } from "./Keys.ts"
+import type { Names } from "./Keys.ts"
 
 /** One kind of key. `pattern` matches the name after the prefix; `lives`: when the key expires or is deleted. */
 export interface Row {
@@ -247,7 +247,7 @@ export const table: ReadonlyArray<Row> = [
     "{fleet}:meta",
     String.raw`\{fleet\}:meta`,
     "hash",
-    "PARTITIONS and format the data was written with, and the data's id",
+    "PARTITIONS and format the data was written with, whose it is (INSTALLATION), and the data's id",
     "for ever; after a loss of data, written again",
     "Keyspace, beat",
     "every process at start, with every beat, every 5 s without one",
@@ -295,6 +295,6 @@ export const table: ReadonlyArray<Row> = [
   )
 ]
 
-/** The row for this key; undefined when no table has one. */
-export const rowOf = (tables: ReadonlyArray<Row>, key: string): Row | undefined =>
+/** The row for this key; undefined when no table has one, or the key has another prefix. */
+export const rowOf = (tables: ReadonlyArray<Row>, { prefix }: Names, key: string): Row | undefined =>
   key.startsWith(prefix) ? tables.find((row) => row.pattern.test(key.slice(prefix.length))) : undefined

@@ -1,12 +1,21 @@
 /**
- * Keys: builds the name of every key of core; KeyTable describes each. A package with data of its own names its keys itself,
- * below `prefix`. All keys of a job share one hash tag, so that one script may use them all, on a Cluster too. Keys of the
- * whole fleet share the tag `{fleet}`. Lua scripts build the same names from the declared `{p}` prefix.
+ * Keys: builds the name of every key of core; KeyTable describes each. Every name begins with the installation's prefix
+ * (KEY_PREFIX), so that installations share a server without touching each other: RedisClient has the names as `keys`. A
+ * package with data of its own names its keys itself, below `prefix`. All keys of a job share one hash tag, so that one script
+ * may use them all, on a Cluster too. Keys of the whole fleet share the tag `{fleet}`. Lua scripts build the same names from
+ * the declared root of a partition.
  */
+import { Schema } from "effect"
 import { hash } from "node:crypto"
 import { hashSlot, slots } from "./HashSlot.ts"
 
-export const prefix = "eco2:"
+/** KEY_PREFIX: what every key begins with, before a colon. No braces, which mark a hash tag, and no wildcards of SCAN. */
+export const Prefix = Schema.String.pipe(
+  Schema.check(Schema.isPattern(/^[a-z0-9][a-z0-9._-]{0,31}$/)),
+  Schema.brand("KeyPrefix")
+)
+export type Prefix = typeof Prefix.Type
+export const defaultPrefix = Prefix.make("eco2")
 
 /**
  * The partition of a job or user: md5, first 8 bytes, big-endian, modulo `partitions`.
@@ -35,7 +44,7 @@ export class Partition {
   readonly index: number
   readonly tag: string
   readonly root: string
-  constructor(index: number, tag: string) {
+  constructor(prefix: string, index: number, tag: string) {
     this.index = index
     this.tag = tag
     this.root = `${prefix}{${tag}}`
@@ -84,9 +93,6 @@ export class Partition {
   }
 }
 
-export const partitionTable = (partitions: number): ReadonlyArray<Partition> =>
-  tags(partitions).map((tag, index) => new Partition(index, tag))
-
 /** The keys of one limit. They share a hash tag of their own, so that one script may use them all. */
 export interface LimitKeys {
   readonly state: string
@@ -94,26 +100,52 @@ export interface LimitKeys {
   readonly line: string
   readonly held: string
 }
-export const limit = (name: string): LimitKeys => ({
-  state: `${prefix}limit:{${name}}`,
-  grants: `${prefix}limit-grants:{${name}}`,
-  line: `${prefix}limit-line:{${name}}`,
-  held: `${prefix}limit-held:{${name}}`
-})
-export const breaker = (name: string): string => `${prefix}breaker:${name}`
 
-/** Prefix of the keys of the whole fleet, which share one slot. */
-export const fleet = `${prefix}{fleet}`
-export const alive = `${fleet}:alive`
-/** The stream of answers to this process's asks. */
-export const replies = (process: string): string => `${fleet}:replies:${process}`
-/** The names of all mailboxes that were ever served. */
-export const mailboxes = `${fleet}:mailboxes`
-export const meta = `${fleet}:meta`
-/** A process of the fleet has begun to look at all jobs (ScrubLoop). */
-export const scrub = `${fleet}:scrub`
-/** `sent`: one key for each publish, by its token. */
-export const topic = (name: string) => {
-  const root = `${fleet}:topic:${name}`
-  return { log: `${root}:log`, state: `${root}:state`, sent: (token: string) => `${root}:sent:${token}` }
+/** The names of one installation's keys. */
+export class Names {
+  /** What every key begins with, the colon included. */
+  readonly prefix: string
+  /** What the keys of the whole fleet begin with; they share one slot. */
+  readonly fleet: string
+  constructor(prefix: Prefix) {
+    this.prefix = `${prefix}:`
+    this.fleet = `${this.prefix}{fleet}`
+  }
+  partitions(count: number): ReadonlyArray<Partition> {
+    return tags(count).map((tag, index) => new Partition(this.prefix, index, tag))
+  }
+  limit(name: string): LimitKeys {
+    return {
+      state: `${this.prefix}limit:{${name}}`,
+      grants: `${this.prefix}limit-grants:{${name}}`,
+      line: `${this.prefix}limit-line:{${name}}`,
+      held: `${this.prefix}limit-held:{${name}}`
+    }
+  }
+  breaker(name: string) {
+    return `${this.prefix}breaker:${name}`
+  }
+  get alive() {
+    return `${this.fleet}:alive`
+  }
+  /** The stream of answers to this process's asks. */
+  replies(process: string) {
+    return `${this.fleet}:replies:${process}`
+  }
+  /** The names of all mailboxes that were ever served. */
+  get mailboxes() {
+    return `${this.fleet}:mailboxes`
+  }
+  get meta() {
+    return `${this.fleet}:meta`
+  }
+  /** A process of the fleet has begun to look at all jobs (ScrubLoop). */
+  get scrub() {
+    return `${this.fleet}:scrub`
+  }
+  /** `sent`: one key for each publish, by its token. */
+  topic(name: string) {
+    const root = `${this.fleet}:topic:${name}`
+    return { log: `${root}:log`, state: `${root}:state`, sent: (token: string) => `${root}:sent:${token}` }
+  }
 }

@@ -1,6 +1,7 @@
 /**
- * Keyspace: the partitions of this installation. It first checks Redis (Suitability) and that its data was written with the same
- * settings. A process with other settings does not start, because it would look for jobs under other keys.
+ * Keyspace: the partitions of this installation. It first checks Redis (Suitability) and that the data under its prefix was
+ * written with the same settings, by the same installation. A process with other settings does not start: it would look for
+ * jobs under other keys, or do another installation's work.
  * The data has an id, in `{fleet}:meta`. A Redis that lost its data (flushed, restarted empty, an empty replica promoted) has
  * another id or none: then `{fleet}:meta` is written again, and whoever registered with `onLoss` learns it. Workers confirm the
  * id with every beat (Heartbeat), other processes by DataGuard.
@@ -23,9 +24,17 @@ export const format = "2"
 /** Prelude of the scripts that confirm `{fleet}:meta`. */
 export const metaPrelude = new URL("./scripts/meta.lua", import.meta.url)
 
-/** What the data in Redis was written with, and the id of the data. */
-export const Meta = Schema.Tuple([Schema.String, Schema.String, Schema.String])
+/** What the data in Redis was written with, the id of the data, and whose it is ("": nobody has claimed it). */
+export const Meta = Schema.Tuple([Schema.String, Schema.String, Schema.String, Schema.String])
 export type Meta = typeof Meta.Type
+
+/** The words that the scripts confirm `{fleet}:meta` with. */
+export const metaWords = ({ installation, partitions }: CoreConfig["Service"]): ReadonlyArray<string> => [
+  String(partitions),
+  format,
+  randomUUID(),
+  installation
+]
 
 const keyspaceScript = Script.make({
   file: new URL("./scripts/keyspace.lua", import.meta.url),
@@ -34,14 +43,15 @@ const keyspaceScript = Script.make({
   reply: Meta
 })
 
-/** Redis holds data written with other settings. Nothing happened; set the variable as the message says, or use another Redis. */
+/** The data under the prefix was written with other settings. Nothing happened; set what the message says, or another KEY_PREFIX. */
 export class KeyspaceMismatch extends Schema.TaggedError<KeyspaceMismatch>()("KeyspaceMismatch", {
+  prefix: Schema.String,
   field: Schema.String,
   ours: Schema.String,
   theirs: Schema.String
 }) {
   override get message() {
-    return `this Redis holds data with ${this.field}=${this.theirs}, this process is set to ${this.field}=${this.ours}`
+    return `this Redis holds data under ${this.prefix} with ${this.field}=${this.theirs}, this process is set to ${this.field}=${this.ours}; another installation needs a KEY_PREFIX of its own`
   }
 }
 
@@ -81,15 +91,14 @@ export class Keyspace extends Context.Service<
 const make = Effect.gen(function* () {
   const config = yield* CoreConfig
   const redis = yield* RedisClient
-  const ask = Effect.suspend(() =>
-    redis.run(keyspaceScript, [Keys.meta], [String(config.partitions), format, randomUUID()])
-  )
-  const mismatch = ([partitions, form]: Meta): KeyspaceMismatch | null => {
+  const ask = Effect.suspend(() => redis.run(keyspaceScript, [redis.keys.meta], metaWords(config)))
+  const mismatch = ([partitions, form, , owner]: Meta): KeyspaceMismatch | null => {
     for (const [field, ours, theirs] of [
       ["PARTITIONS", String(config.partitions), partitions],
-      ["format", format, form]
+      ["format", format, form],
+      ["INSTALLATION", config.installation, owner]
     ] as const) {
-      if (theirs !== ours) return new KeyspaceMismatch({ field, ours, theirs })
+      if (theirs !== ours) return new KeyspaceMismatch({ prefix: redis.keys.prefix, field, ours, theirs })
     }
     return null
   }
@@ -97,7 +106,7 @@ const make = Effect.gen(function* () {
   const wrong = mismatch(first)
   if (wrong !== null) return yield* wrong
 
-  const partitions = Keys.partitionTable(config.partitions)
+  const partitions = redis.keys.partitions(config.partitions)
   const listeners = new Set<() => void>()
   let data = first[2]
   let trouble: string | null = null

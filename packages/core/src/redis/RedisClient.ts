@@ -23,6 +23,7 @@ import * as ErrorReply from "./ErrorReply.ts"
 import * as Keys from "./Keys.ts"
 import { codeOf, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
+import * as RedisSettings from "./RedisSettings.ts"
 import * as RedisUrl from "./RedisUrl.ts"
 import type { Script } from "./Script.ts"
 import * as SentinelWatch from "./SentinelWatch.ts"
@@ -35,6 +36,8 @@ export class RedisClient extends Context.Service<
   RedisClient,
   {
     readonly topology: RedisUrl.RedisUrl["_tag"]
+    /** The names of this installation's keys. */
+    readonly keys: Keys.Names
     /** Sends one command. Replies are `unknown` until the caller decodes them. */
     readonly send: (command: string, ...args: ReadonlyArray<Argument>) => Effect.Effect<unknown, RedisError>
     /** GET of binary data; null when the key is absent. */
@@ -81,7 +84,8 @@ const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
   return own === undefined ? "" : `cluster_open_slots:${own.match(/\[\d+-[<>]-/g)?.length ?? 0}`
 }
 
-const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
+const make = Effect.fnUntraced(function* ({ keyPrefix, url }: RedisSettings.RedisSettings) {
+  const keys = new Keys.Names(keyPrefix)
   const services = yield* Effect.context<never>()
   const fork = Effect.runForkWith(services)
   let connects = 0
@@ -197,7 +201,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
   })
 
   /** A write that changes nothing, sent while Redis refuses commands. A key of another type is an answer too. */
-  const probe = (key: string = Keys.meta) =>
+  const probe = (key: string = keys.meta) =>
     Effect.asVoid(counted(fromPromise("XACK", () => shared.call("XACK", key, "probe", "0-0"))))
 
   /** The driver gave up; or this is a server of a Cluster, and the URL does not say so. A Cluster's readers follow by themselves. */
@@ -249,6 +253,7 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
 
   return RedisClient.of({
     topology: url._tag,
+    keys,
     send,
     getBuffer: (key) => counted(fromPromise("GET", () => shared.getBuffer(key))),
     run: (script, keys, args, options) =>
@@ -269,13 +274,19 @@ const make = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl) {
 })
 
 /** From a given URL: for tests and `npm start`, which start their own server. */
-export const layerUrl = (url: string): Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid> =>
-  Layer.effect(RedisClient, Effect.flatMap(RedisUrl.parse(url), make))
+export const layerUrl = (
+  url: string,
+  others: Partial<Omit<RedisSettings.RedisSettings, "url">> = {}
+): Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid> =>
+  Layer.effect(
+    RedisClient,
+    Effect.flatMap(RedisUrl.parse(url), (parsed) => make({ ...RedisSettings.defaults, ...others, url: parsed }))
+  )
 
-/** From REDIS_URL and REDIS_PASSWORD. */
+/** From the settings of Redis. */
 export const layer: Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid | Config.ConfigError> = Layer.effect(
   RedisClient,
-  Effect.flatMap(RedisUrl.fromSettings, make)
+  Effect.flatMap(RedisSettings.fromSettings, make)
 )
 
 /** Decodes a reply; a mismatch is RedisReplyInvalid. */

@@ -5,9 +5,9 @@
  *   redis+sentinel://[user:password@]host[:port],host…[/db]?name=mymaster
  *   redis+cluster://[user:password@]host[:port],host…
  * Both list forms take `?tls=true`. The password may be set separately as REDIS_PASSWORD, without URL escapes, because tools
- * that issue passwords rarely write URLs. Read by RedisClient.
+ * that issue passwords rarely write URLs. Read by RedisSettings.
  */
-import { Config, Effect, Redacted, Schema } from "effect"
+import { Effect, Schema } from "effect"
 
 export interface Endpoint {
   readonly host: string
@@ -87,16 +87,3 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
 /** REDIS_URL and REDIS_PASSWORD together. A password in the URL takes precedence. */
 export const withPassword = (url: RedisUrl, password: string): RedisUrl =>
   url.password === undefined && password !== "" ? { ...url, password } : url
-
-const RedisUrlConfig = Config.all({
-  /** REDIS_URL: where the store is. Default `redis://127.0.0.1:6379`. */
-  url: Config.Redacted("REDIS_URL").pipe(Config.withDefault(Redacted.make("redis://127.0.0.1:6379"))),
-  /** REDIS_PASSWORD: used when the URL has none; written as it is, without escapes. */
-  password: Config.Redacted("REDIS_PASSWORD").pipe(Config.withDefault(Redacted.make("")))
-})
-
-/** The URL from the settings; fails with RedisUrlInvalid, or ConfigError when they cannot be read. */
-export const fromSettings: Effect.Effect<RedisUrl, RedisUrlInvalid | Config.ConfigError> = Effect.gen(function* () {
-  const { password, url } = yield* RedisUrlConfig
-  return withPassword(yield* parse(Redacted.value(url)), Redacted.value(password))
-})

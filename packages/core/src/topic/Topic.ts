@@ -11,7 +11,6 @@ import { Context, Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import * as Supervisor from "../supervision/Supervisor.ts"
-import * as Keys from "../redis/Keys.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
@@ -144,7 +143,7 @@ export const layer: Layer.Layer<Topics, never, RedisClient> = Layer.effect(
         const bytes = words.reduce((sum, word) => sum + Buffer.byteLength(word), Buffer.byteLength(text))
         const most = PayloadLimit.mostBytes
         if (bytes > most) return yield* new TopicEventTooLarge({ topic: topic.name, bytes, most })
-        const { log, sent, state } = Keys.topic(topic.name)
+        const { log, sent, state } = redis.keys.topic(topic.name)
         const [outcome, detail] = yield* redis.run(
           publishScript,
           [log, state, sent(randomUUID())],

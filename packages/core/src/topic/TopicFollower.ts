@@ -7,7 +7,6 @@ import { Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
 import type { Supervisor } from "../supervision/Supervisor.ts"
 import { isBefore } from "../redis/EntryId.ts"
-import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
@@ -93,7 +92,7 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
     // another follower here may have read beyond the state that we are about to load
     if (tail.reads(topic.name)) join(place)
     const { fields, head } = yield* redis
-      .send("HGETALL", Keys.topic(topic.name).state)
+      .send("HGETALL", redis.keys.topic(topic.name).state)
       .pipe(Effect.flatMap(decodeState))
     // from here on, events published while the snapshot is applied wait in the queue
     join(head)
@@ -181,7 +180,9 @@ export const make = Effect.fnUntraced(function* <A, S, E, R>(options: {
     ageMillis: () => Math.max(tail.silentMillis(), staleSince === null ? 0 : now() - staleSince),
     blind: () => tail.interrupted() || staleSince !== null,
     caughtUp: Effect.gen(function* () {
-      const head = yield* redis.send("HGET", Keys.topic(topic.name).state, headField).pipe(Effect.flatMap(decodeHead))
+      const head = yield* redis
+        .send("HGET", redis.keys.topic(topic.name).state, headField)
+        .pipe(Effect.flatMap(decodeHead))
       while (staleSince !== null || place.count < head.count) yield* Effect.sleep(lookAgain)
     })
   }

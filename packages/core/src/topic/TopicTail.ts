@@ -7,7 +7,6 @@
 import { Duration, Effect, Queue, Schema } from "effect"
 import type { Scope } from "effect"
 import type { Supervisor } from "../supervision/Supervisor.ts"
-import * as Keys from "../redis/Keys.ts"
 import * as ReadLoop from "../redis/ReadLoop.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
@@ -70,7 +69,9 @@ export const make = Effect.fnUntraced(function* (
       if (cursor === "0-0") continue
       const here = yield* redis.send("XRANGE", log, cursor, cursor).pipe(Effect.flatMap(decodeRange))
       if (here.length > 0) continue
-      const head = yield* redis.send("HGET", Keys.topic(topic.name).state, headField).pipe(Effect.flatMap(decodeHead))
+      const head = yield* redis
+        .send("HGET", redis.keys.topic(topic.name).state, headField)
+        .pipe(Effect.flatMap(decodeHead))
       topic.cursor = head.id
       for (const listener of topic.listeners) listener.gap()
     }
@@ -78,7 +79,7 @@ export const make = Effect.fnUntraced(function* (
 
   const loop = Effect.scoped(
     Effect.gen(function* () {
-      const reader = yield* redis.reader(Keys.fleet)
+      const reader = yield* redis.reader(redis.keys.fleet)
       // entries read just before this loop failed may be lost; followers see the gap by the event numbers
       const read = Effect.suspend(() => {
         const asked = [...topics]
@@ -129,9 +130,9 @@ export const make = Effect.fnUntraced(function* (
   yield* supervisor.supervise("topics", loop)
 
   return {
-    reads: (name) => topics.has(Keys.topic(name).log),
+    reads: (name) => topics.has(redis.keys.topic(name).log),
     join: (name, cursor, listener) => {
-      const { log } = Keys.topic(name)
+      const { log } = redis.keys.topic(name)
       const known = topics.get(log)
       if (known === undefined) {
         if (topics.size === 0) answeredAt = now()

@@ -4,10 +4,8 @@
  * Invariant A1 (the entries of a living process are never taken). Typed calls of the scripts that Heartbeat uses.
  */
 import { Context, Duration, Effect, Layer, Schema } from "effect"
-import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
-import { format, Meta, metaPrelude } from "../redis/Keyspace.ts"
-import * as Keys from "../redis/Keys.ts"
+import { Meta, metaPrelude, metaWords } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import { RedisReplyInvalid } from "../redis/RedisError.ts"
@@ -103,13 +101,13 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
       beat: Effect.fnUntraced(function* (token, mode) {
         const [status, next, now, meta, ...dead] = yield* redis.run(
           beatScript,
-          [Keys.alive, Keys.meta],
-          [offset, token, leaseMillis, mode, String(config.partitions), format, randomUUID()]
+          [redis.keys.alive, redis.keys.meta],
+          [offset, token, leaseMillis, mode, ...metaWords(config)]
         )
         return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, meta, dead }
       }),
       condemn: (tokens) =>
-        tokens.length === 0 ? Effect.succeed([]) : redis.run(condemnScript, [Keys.alive], [offset, ...tokens]),
+        tokens.length === 0 ? Effect.succeed([]) : redis.run(condemnScript, [redis.keys.alive], [offset, ...tokens]),
       held: Effect.fnUntraced(function* (partition, token, mailboxes, withOthers) {
         const rows = yield* redis.run(
           pendingScript,

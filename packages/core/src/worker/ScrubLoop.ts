@@ -7,7 +7,6 @@ import * as Elapsed from "../clock/Elapsed.ts"
 import * as Jitter from "../clock/Jitter.ts"
 import { Scrub } from "../job/Scrub.ts"
 import type { Walked } from "../job/Scrub.ts"
-import * as Keys from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 
@@ -21,13 +20,13 @@ export const round: Effect.Effect<Walked | null, RedisError, RedisClient | Scrub
   const redis = yield* RedisClient
   const scrub = yield* Scrub
   const millis = yield* Elapsed.clock
-  if ((yield* redis.send("SET", Keys.scrub, "1", "NX", "PX", periodMillis)) !== "OK") return null
+  if ((yield* redis.send("SET", redis.keys.scrub, "1", "NX", "PX", periodMillis)) !== "OK") return null
   let claimed = millis()
   const pause = Effect.gen(function* () {
     yield* Effect.sleep(pace)
     if (millis() - claimed < renewMillis) return
     claimed = millis()
-    yield* redis.send("PEXPIRE", Keys.scrub, periodMillis)
+    yield* redis.send("PEXPIRE", redis.keys.scrub, periodMillis)
   })
   return yield* scrub.walk(pause)
 })

@@ -48,7 +48,7 @@ const load = Effect.fnUntraced(function* (nowSeconds: number) {
     redis.topology === "Cluster"
       ? Effect.forEach(keys, (key) => Effect.flatMap(redis.send("GET", key), decodeOne), { concurrency: 100 })
       : Effect.flatMap(redis.send("MGET", ...keys), decodeMany)
-  yield* redis.scanPages(BlacklistKeys.revoked("*"), (keys) =>
+  yield* redis.scanPages(BlacklistKeys.revoked(redis.keys, "*"), (keys) =>
     Effect.map(valuesOf(keys), (values) => {
       for (const [i, value] of values.entries()) {
         // expired since SCAN returned it
@@ -95,10 +95,10 @@ export const make = Effect.fnUntraced(function* (options: {
       }).pipe(Effect.provideService(RedisClient.RedisClient, redis)),
     event: ({ expires_at, jti, type }) =>
       Effect.sync(() => {
-        if (type === "remove") revoked.delete(BlacklistKeys.revoked(jti))
+        if (type === "remove") revoked.delete(BlacklistKeys.revoked(redis.keys, jti))
         else {
           const until = forgottenAt(Date.parse(expires_at))
-          revoked.set(BlacklistKeys.revoked(jti), until > 0 ? until : nowSeconds() + unreadableSeconds)
+          revoked.set(BlacklistKeys.revoked(redis.keys, jti), until > 0 ? until : nowSeconds() + unreadableSeconds)
         }
       })
   })
@@ -172,7 +172,8 @@ export const make = Effect.fnUntraced(function* (options: {
   )
 
   return {
-    standing: (jti) => (revoked.has(BlacklistKeys.revoked(jti)) ? "revoked" : isTooOld() ? "unknown" : "good"),
+    standing: (jti) =>
+      revoked.has(BlacklistKeys.revoked(redis.keys, jti)) ? "revoked" : isTooOld() ? "unknown" : "good",
     size: () => revoked.size
   }
 })

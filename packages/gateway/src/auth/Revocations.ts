@@ -58,6 +58,10 @@ export const revoke = Effect.fnUntraced(function* (revocation: Revocation) {
   const redis = yield* RedisClient.RedisClient
   const { expiresAt, jti, reason, user } = revocation
   const about = { user_id: user, expires_at: new Date(expiresAt).toISOString(), reason }
-  yield* redis.run(revokeScript, [BlacklistKeys.revoked(jti)], [`${until} ${JSON.stringify(about)}`, until * 1_000])
+  yield* redis.run(
+    revokeScript,
+    [BlacklistKeys.revoked(redis.keys, jti)],
+    [`${until} ${JSON.stringify(about)}`, until * 1_000]
+  )
   yield* Topic.publish(BlacklistEvents, { type: "add", jti, ...about })
 })

@@ -23,12 +23,12 @@ export class FeedVersions extends Context.Service<
 const kept = Duration.toMillis("1 day")
 const Stored = Schema.fromJsonString(Validators)
 const read = Schema.decodeUnknownOption(Stored)
-const keyOf = (feed: string) => NewsKeys.feed(FoundArticle.hash("sha256", feed, 24))
 
 export const layer: Layer.Layer<FeedVersions, never, RedisClient.RedisClient> = Layer.effect(
   FeedVersions,
   Effect.gen(function* () {
     const redis = yield* RedisClient.RedisClient
+    const keyOf = (feed: string) => NewsKeys.feed(redis.keys, FoundArticle.hash("sha256", feed, 24))
     const outage = OutageLog.make("feed versions cannot be stored", "feed versions are stored again")
     return {
       of: (feed) =>

@@ -38,12 +38,12 @@ export const isSpent = ({ looks, outcome }: Remembered): boolean =>
 const Reply = Schema.Array(Schema.NullOr(Schema.String))
 const Entry = Schema.fromJsonString(Schema.Tuple([Schema.Literals(outcomes), Schema.Int]))
 const read = Schema.decodeUnknownOption(Entry)
-const keyOf = (url: string) => NewsKeys.look(FoundArticle.hash("sha256", url, 24))
 
 export const layer: Layer.Layer<LookMemory, never, RedisClient.RedisClient> = Layer.effect(
   LookMemory,
   Effect.gen(function* () {
     const redis = yield* RedisClient.RedisClient
+    const keyOf = (url: string) => NewsKeys.look(redis.keys, FoundArticle.hash("sha256", url, 24))
     const outage = OutageLog.make("page lookups cannot be stored", "page lookups are stored again")
     return {
       recall: (urls) =>

@@ -108,12 +108,13 @@ export const layerWith = (
     ArticleCache,
     Effect.gen(function* () {
       const redis = yield* RedisClient.RedisClient
+      const root = NewsKeys.root(redis.keys)
       return ArticleCache.of({
         page: ({ after, hasImage, limit, list, source }, { stale }) =>
           Effect.map(
             redis.run(
               pageScript,
-              [NewsKeys.root],
+              [root],
               [
                 clockOffsetMillis,
                 list,
@@ -130,13 +131,13 @@ export const layerWith = (
           ),
         warm: (snapshot) =>
           Effect.map(
-            redis.run(warmScript, [NewsKeys.root], warmWords(snapshot, config, clockOffsetMillis)),
+            redis.run(warmScript, [root], warmWords(snapshot, config, clockOffsetMillis)),
             ([outcome]) => outcome === "warmed"
           ),
         claim: (asOf) =>
           Effect.suspend(() =>
             Effect.map(
-              redis.run(claimScript, [NewsKeys.root], [asOf, randomUUID(), claimMillis], { quick: true }),
+              redis.run(claimScript, [root], [asOf, randomUUID(), claimMillis], { quick: true }),
               ([outcome]) => outcome
             )
           )

@@ -1,11 +1,12 @@
 /** NewsKeys: the keys of the news, which share one slot, and their entries in the table of keys. */
-import { Keys, KeyTable } from "@eco2/core/redis"
+import { KeyTable } from "@eco2/core/redis"
+import type { Keys } from "@eco2/core/redis"
 
 /** The prefix of all these keys, and their slot; the cache's scripts take it as KEYS[1]. */
-export const root = `${Keys.prefix}{news}`
+export const root = ({ prefix }: Keys.Names) => `${prefix}{news}`
 /** Keys beside the cache, by a hash in hex: a page without a picture (look), a feed's version. */
-export const look = (page: string) => `${root}:look:${page}`
-export const feed = (feed: string) => `${root}:feed:${feed}`
+export const look = (keys: Keys.Names, page: string) => `${root(keys)}:look:${page}`
+export const feed = (keys: Keys.Names, feed: string) => `${root(keys)}:feed:${feed}`
 
 export const table: ReadonlyArray<KeyTable.Row> = [
   KeyTable.row(

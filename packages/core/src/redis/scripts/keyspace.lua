@@ -5,6 +5,7 @@
 -- ARGV[1]  int     PARTITIONS
 -- ARGV[2]  text    format of the data
 -- ARGV[3]  uuid    the data's id, if it has none
--- reply    {PARTITIONS, format, id of the data}, as stored
+-- ARGV[4]  text    who claims the data ("": nobody)
+-- reply    {PARTITIONS, format, id of the data, whose it is}, as stored
 -- cost     O(1)
-return confirm_meta(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
+return confirm_meta(KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[4])

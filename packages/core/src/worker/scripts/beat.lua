@@ -12,12 +12,13 @@
 -- ARGV[5]  int     PARTITIONS
 -- ARGV[6]  text    format of the data
 -- ARGV[7]  uuid    the data's id, if it has none
+-- ARGV[8]  text    who claims the data ("": nobody)
 -- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now,
---           {PARTITIONS, format, id of the data}, dead token, …}
+--           {PARTITIONS, format, id of the data, whose it is}, dead token, …}
 -- cost     O(log processes + dead)
 redis.call("ZREM", KEYS[1], "")
 local token, lease, mode = ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local meta = confirm_meta(KEYS[2], ARGV[5], ARGV[6], ARGV[7])
+local meta = confirm_meta(KEYS[2], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 local forget_millis = 600000
 redis.call("ZREMRANGEBYSCORE", KEYS[1], -(now - forget_millis), -1)
 if mode == "leave" then
