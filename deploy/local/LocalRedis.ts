@@ -122,7 +122,7 @@ export const make = Effect.fn("LocalRedis.make")(function* (options: {
   const failed = (error: unknown) =>
     new LocalRedisError({ reason: error instanceof Error ? error.message : String(error) })
   const program = yield* Effect.tryPromise({
-    try: () => SystemProgram.ensure(SystemProgram.redisServer, (line) => console.error(`eco2: ${line}`)),
+    try: () => SystemProgram.ensure(SystemProgram.redisServer, (line) => process.stderr.write(`eco2: ${line}\n`)),
     catch: failed
   })
   const directory = yield* Effect.tryPromise({

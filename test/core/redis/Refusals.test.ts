@@ -3,7 +3,7 @@
  * process is unready, and the log has Redis's own words once. One real server for each refusal.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect } from "effect"
+import { Deferred, Duration, Effect } from "effect"
 import { RedisError } from "@eco2/core"
 import * as RedisHealth from "../../../packages/core/src/redis/RedisHealth.ts"
 import * as Fleet from "../CoreFixture.ts"
@@ -31,6 +31,8 @@ describe.concurrent("Redis refuses", { timeout: 90_000 }, () => {
           const runs: Array<string> = []
           let finished = 0
           const worker = yield* working(server.url, {
+            // the refusal outlasts it
+            lease: Duration.seconds(1),
             weigh: ({ input }, job) =>
               Effect.sync(() => void runs.push(job.id)).pipe(
                 Effect.andThen(Deferred.await(scale)),

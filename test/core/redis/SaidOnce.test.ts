@@ -235,6 +235,11 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
             Effect.timeout("25 seconds")
           )
           expect(yield* worker.trouble).toBe("the Redis Cluster is down")
+          // whatever it stopped: the readers of all partitions, beats, timers
+          expect(worker.logs.lines.filter(({ level }) => level !== "Info").map(({ text }) => text)).toEqual([
+            began,
+            began
+          ])
           yield* Effect.promise(() => servers[2]!.restart())
           yield* Fleet.until(worker.trouble, isNull)
           const again = yield* Fleet.until(Effect.option(worker.submit), (id) => id._tag === "Some")
@@ -247,6 +252,51 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
           expect(worker.kinds(ended).toSorted()).toEqual(["CLUSTERDOWN", "NODE"])
         })
     )
+
+    const troubles = [
+      ["NOREPLICAS", ["CONFIG", "SET", "min-replicas-to-write", 1], ["CONFIG", "SET", "min-replicas-to-write", 0]],
+      ["NOAUTH", ["CONFIG", "SET", "requirepass", "a"], ["CONFIG", "SET", "requirepass", ""]]
+    ] as const
+    for (const [code, begin, end] of troubles) {
+      it.live(`A4 ${code} of all masters is logged once for the process, and what was refused is done afterwards`, () =>
+        Effect.gen(function* () {
+          const { servers, url } = yield* RedisCluster.start()
+          const admins = yield* Effect.forEach(servers, (server) => operator(server.url))
+          yield* Effect.forEach(admins, (admin) => order(admin, "PING"))
+          const scale = yield* Deferred.make<void>()
+          let runs = 0
+          const worker = yield* working(url, {
+            weigh: ({ input }) =>
+              Effect.sync(() => void runs++).pipe(
+                Effect.andThen(Deferred.await(scale)),
+                Effect.as({ grams: input.weight })
+              )
+          })
+          // jobs of one user are in one partition, whose reader has a share of the slots
+          const ids = yield* Effect.forEach([1, 2], () => worker.submit)
+          yield* Fleet.until(
+            Effect.sync(() => runs),
+            (begun) => begun === ids.length
+          )
+          for (const admin of admins) {
+            yield* order(admin, begin[0], ...begin.slice(1))
+            yield* order(admin, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+          }
+          yield* Deferred.succeed(scale, undefined)
+          yield* Fleet.until(worker.trouble, (said) => said?.includes(`: ${code} `) === true)
+          for (const admin of admins) yield* order(admin, end[0], ...end.slice(1))
+          yield* Fleet.until(worker.trouble, isNull)
+          for (const id of ids) yield* worker.done(id)
+          expect(runs).toBe(ids.length)
+          const kinds = worker.kinds(began)
+          expect(kinds.filter((kind) => kind === code)).toEqual([code])
+          // the connections that were closed
+          expect(kinds.filter((kind) => kind !== code && kind !== "NODE")).toEqual([])
+          const others = worker.logs.lines.filter(({ level, text }) => level !== "Info" && text !== began)
+          expect(others.map(({ text }) => text)).toEqual([])
+        })
+      )
+    }
 
     it.live("a Cluster with no master left fails with RedisUnavailable within 20 s, and answers once it is back", () =>
       Effect.gen(function* () {

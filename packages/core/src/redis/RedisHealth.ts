@@ -178,12 +178,12 @@ export const make = Effect.fnUntraced(function* (
       if (open === undefined) broken.set(connection, { since: now(), why })
       // the socket's error that follows a refused connection says less
       else if (loss !== "socket") open.why = why
-      if (said.has(loss) || said.size >= mostSaid) return
+      if (said.has(loss) || refusals.has(loss) || said.size >= mostSaid) return
       said.add(loss)
       fork(Effect.logWarning("redis connection failed").pipe(Effect.annotateLogs({ error: wordsOf(why) })))
     },
     connectionUp: (connection) => {
-      if (!broken.delete(connection) || broken.size > 0) return
+      if (!broken.delete(connection) || broken.size > 0 || said.size === 0) return
       said.clear()
       fork(Effect.logInfo("redis connection restored").pipe(Effect.annotateLogs({ seconds: seconds(brokenSince) })))
     },

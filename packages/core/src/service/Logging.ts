@@ -1,11 +1,13 @@
 /**
  * Logging: JSON lines by pino (readable text on a terminal), one line for each decision: constant text, facts as fields.
- * Secrets and payloads are redacted by field name. LOG_LEVEL: trace, debug, info (default), warn, error, silent.
+ * What libraries print becomes lines too (LibraryWarnings). Secrets and payloads are redacted by field name. LOG_LEVEL: trace,
+ * debug, info (default), warn, error, silent.
  */
 import { Cause, Config, Context, Effect, Layer, Logger, Option, References, Tracer } from "effect"
 import { pino } from "pino"
 import type { LevelWithSilent } from "pino"
 import * as Setting from "../config/Setting.ts"
+import * as LibraryWarnings from "./LibraryWarnings.ts"
 
 const levels = ["trace", "debug", "info", "warn", "error", "silent"] as const
 const ofEffect: Record<string, Exclude<LevelWithSilent, "silent">> = {
@@ -55,6 +57,9 @@ const destination = (pretty: boolean, level: LevelWithSilent) =>
 const textOf = (value: unknown): string =>
   typeof value === "string" ? value : value instanceof Error ? value.message : (JSON.stringify(value) ?? String(value))
 
+/** Characters of a library's warning in a line. */
+const mostWarning = 1_000
+
 /** `role` is in every line. */
 export const layer = (role: string): Layer.Layer<never, Config.ConfigError> =>
   Layer.unwrap(
@@ -74,6 +79,13 @@ export const layer = (role: string): Layer.Layer<never, Config.ConfigError> =>
         }
         out[ofEffect[logLevel] ?? "info"]({ ...facts, ...more }, textOf(text))
       })
-      return Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, minimum[level]))
+      const warnings = LibraryWarnings.capture((warning) =>
+        out.warn({ role, warning: warning.slice(0, mostWarning) }, "library warning")
+      )
+      return Layer.mergeAll(
+        Logger.layer([logger]),
+        Layer.succeed(References.MinimumLogLevel, minimum[level]),
+        Layer.effectDiscard(warnings)
+      )
     })
   )
