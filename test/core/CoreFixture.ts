@@ -326,20 +326,20 @@ export const byHand = Effect.fnUntraced(function* (process: Process<Services>, n
       })
     )
   })
-  /** Reads the one entry that waits for a stage and begins it. */
+  /** Reads the one entry that waits for a stage and begins it, even a suspect. */
   const take = Effect.fnUntraced(function* (stage: string) {
     const [holding] = yield* read(stage)
     if (holding === undefined) return yield* Effect.die(new Error(`nothing waits for ${stage}`))
-    const begun = yield* run(begin(holding))
+    const begun = yield* run(begin(holding, "run"))
     if (begun._tag !== "Run") return yield* Effect.die(new Error(`${stage} was not begun: ${show(begun)}`))
     return holding
   })
   return { name, read, take }
 })
 
-export const begin = (holding: JobStore.Holding) =>
+export const begin = (holding: JobStore.Holding, turn: JobStore.Turn = "look") =>
   Effect.map(
-    JobStore.JobStore.use((store) => Effect.orDie(store.begin([holding]))),
+    JobStore.JobStore.use((store) => Effect.orDie(store.begin([holding], [turn]))),
     ([begun]) => begun!
   )
 
@@ -485,6 +485,13 @@ export const hashOf = Effect.fnUntraced(function* (process: Process<Services>, i
   const reply = yield* process.send("HGETALL", keyspace.of(id).job(id))
   const flat = yield* Effect.orDie(Schema.decodeUnknownEffect(Schema.Array(Schema.String))(reply))
   return JobHash.expand(Object.fromEntries(flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1]!]] : []))))
+})
+/** Sets a waiting job's record of crashes (A2), as if as many processes had died while it ran. */
+export const suspect = Effect.fnUntraced(function* (process: Process<Services>, id: Job.JobId, record: number) {
+  const keyspace = yield* process.run(Keyspace)
+  const key = keyspace.of(id).job(id)
+  const fence = String(yield* process.send("HGET", key, "now"))
+  yield* process.send("HSET", key, "now", JobHash.fenceWith(fence, { deliveries: String(record), by: "-" }))
 })
 /** The dead letters of a mailbox, each as its fields. */
 export const lettersOf = Effect.fnUntraced(function* (process: Process<Services>, mailbox: string) {

@@ -227,7 +227,7 @@ describe("the life of a job", () => {
         const first = yield* slow.take("weigh")
         expect(yield* heir.run(Lease.Lease.use((lease) => lease.condemn(["slow"])))).toEqual(["slow"])
         const [second] = yield* Fleet.inherit(heir, "slow", "heir", "weigh")
-        expect((yield* heir.run(Fleet.begin(second!)))._tag).toBe("Run")
+        expect((yield* heir.run(Fleet.begin(second!, "run")))._tag).toBe("Run")
         expect(second!.entry).toBe(first.entry)
         expect(yield* client.run(Fleet.commit(first))).toMatchObject({ outcome: "committed" })
         expect((yield* heir.run(Fleet.commit(second!, { output: '{"grams":1}' }))).outcome).toBe("lost")

@@ -48,7 +48,7 @@ const takenOver = Effect.gen(function* () {
   const heir = yield* Fleet.joined(redis.url, { clockOffsetMillis: 60_000 })
   yield* heir.run(Lease.Lease.use((lease) => lease.condemn(["hand"])))
   const [second] = yield* Fleet.inherit(heir, "hand", "heir", "weigh")
-  yield* heir.run(Fleet.begin(second!))
+  yield* heir.run(Fleet.begin(second!, "run"))
   return { ...begun, heir, second: second! }
 })
 
@@ -205,10 +205,10 @@ describe("transitions of a stage", () => {
           waitedMillis: 0,
           job: { attempts: 1 }
         })
-        expect(yield* client.run(Fleet.begin(second!))).toMatchObject({
+        expect(yield* client.run(Fleet.begin(second!, "run"))).toMatchObject({
           _tag: "Run",
           waitedMillis: 0,
-          job: { attempts: 2 }
+          job: { attempts: 1, tries: 2 }
         })
         expect(yield* client.run(Fleet.begin(holding))).toEqual({ _tag: "Dropped", reason: "moved" })
         expect((yield* Fleet.hashOf(client, id)).by).toBe(second!.token)

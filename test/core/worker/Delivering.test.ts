@@ -1,5 +1,5 @@
 /**
- * From mailbox to handler: deliveries are counted before any handler runs (A2), a process's fibers equal its pending list
+ * From mailbox to handler: crashes are counted before any handler runs again (A2), a process's fibers equal its pending list
  * (A4), entries that cannot be worked on end as dead letters, and lost groups come back by themselves.
  */
 import { describe, expect, it } from "@effect/vitest"
@@ -18,67 +18,104 @@ const lettersCounted = (reason: string) =>
     ({ count }) => count
   )
 
-describe("the delivery count", () => {
-  it.live("A2 each begin counts as a delivery; the sixth begin without a settled result answers exhausted", () =>
-    Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const hand = yield* Fleet.byHand(client, "hand")
-      yield* client.run(Fleet.submit())
-      const [holding] = yield* hand.read("weigh")
-      for (let i = 1; i <= 5; i++) {
-        expect((yield* client.run(Fleet.begin({ ...holding!, token: `hand:process-${i}` })))._tag).toBe("Run")
-      }
-      const sixth = { ...holding!, token: "hand:process-6" }
-      for (let i = 0; i < 2; i++) {
-        expect(yield* client.run(Fleet.begin(sixth))).toMatchObject({ _tag: "Exhausted", job: { deliveries: 5 } })
-      }
-    })
-  )
+describe("the record of crashes", () => {
+  /** A job in the hands of "a", which began it and dies; the entry as "b" then holds it. */
+  const crashed = Effect.fnUntraced(function* (end = "") {
+    const client = yield* Fleet.joined(redis.url)
+    const a = yield* Fleet.byHand(client, "a")
+    const id = yield* client.run(Fleet.submit())
+    const [first] = yield* a.read("weigh")
+    yield* client.run(Fleet.begin({ ...first!, token: `a:1${end}` }))
+    yield* client.send("ZREM", keyNames.alive, "a")
+    yield* Fleet.byHand(client, "b")
+    const [holding] = yield* Fleet.inherit(client, "a", "b", "weigh")
+    return { client, id, first: first!, holding: holding! }
+  })
 
-  it.live("A2 a settled result sets a job's delivery count back to zero", () =>
+  it.live("A2 a begin by another process counts a crash once, however often it looks, and begins nothing", () =>
     Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const hand = yield* Fleet.byHand(client, "hand")
-      yield* client.run(Fleet.submit())
-      let [holding] = yield* hand.read("weigh")
-      for (let round = 0; round < 3; round++) {
-        for (let i = 1; i <= 5; i++) {
-          holding = { ...holding!, token: `hand:round-${round}-process-${i}` }
-          expect((yield* client.run(Fleet.begin(holding)))._tag).toBe("Run")
-        }
-        if (round < 2) {
-          yield* client.run(Fleet.defer(holding!, { delayMillis: 0 }))
-          holding = (yield* hand.read("weigh"))[0]
-        }
-      }
-      yield* client.run(Fleet.commit(holding!))
-      const next = yield* hand.take("label")
-      expect((yield* client.run(Fleet.begin({ ...next, token: "hand:another" })))._tag).toBe("Run")
-    })
-  )
-
-  it.live("A2 an entry that killed five processes is buried by the sixth, its handler not called", () =>
-    Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const victim = yield* Fleet.byHand(client, "victim")
-      const id = yield* client.run(Fleet.submit())
-      const [holding] = yield* victim.read("weigh")
-      for (let i = 1; i <= 5; i++) yield* client.run(Fleet.begin({ ...holding!, token: `victim:process-${i}` }))
-      let called = false
-      const worker = yield* Fleet.working(
-        redis.url,
-        Fleet.parcelBehaviors({
-          weigh: () => {
-            called = true
-            return Effect.never
-          }
+      const { client, holding, id } = yield* crashed()
+      expect(yield* client.run(Fleet.begin(holding))).toEqual({ _tag: "Suspect", record: 1, fresh: true })
+      for (const token of [holding.token, "b:another"])
+        expect(yield* client.run(Fleet.begin({ ...holding, token }))).toEqual({
+          _tag: "Suspect",
+          record: 1,
+          fresh: false
         })
-      )
-      const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "failed")
-      expect(job.error).toMatchObject({ code: "DeliveriesExhausted", stage: "weigh" })
-      expect(called).toBe(false)
-      expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["failed"])
-      expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "DeliveriesExhausted", job: id }])
+      expect(yield* Fleet.hashOf(client, id)).toMatchObject({ state: "waiting", by: "", deliveries: "1", tries: "1" })
+    })
+  )
+
+  it.live("A2 a crash costs no attempt, and one while the job ran alone counts as such", () =>
+    Effect.gen(function* () {
+      const { client, holding } = yield* crashed("/alone")
+      expect(yield* client.run(Fleet.begin(holding))).toMatchObject({ record: 1_001 })
+      expect(yield* client.run(Fleet.begin(holding, "run"))).toMatchObject({
+        _tag: "Run",
+        job: { attempts: 1, tries: 2, deliveries: 1_001 }
+      })
+    })
+  )
+
+  it.live("A2 a process that dies while a suspect waits there adds nothing to its record", () =>
+    Effect.gen(function* () {
+      const { client, holding } = yield* crashed()
+      yield* client.run(Fleet.begin(holding))
+      yield* client.send("ZREM", keyNames.alive, "b")
+      const [next] = yield* Fleet.inherit(client, "b", "c", "weigh")
+      expect(yield* client.run(Fleet.begin(next!))).toEqual({ _tag: "Suspect", record: 1, fresh: false })
+      // nor does the process that lost it begin it behind the back of its heir
+      expect(yield* client.run(Fleet.begin(holding, "run"))).toEqual({ _tag: "Dropped", reason: "moved" })
+    })
+  )
+
+  it.live("A2 a suspect that is put off waits on its timer with its record, and no entry is left in the mailbox", () =>
+    Effect.gen(function* () {
+      const { client, holding, id } = yield* crashed()
+      yield* client.run(Fleet.begin(holding))
+      const put = { _tag: "Dropped", reason: "put off" }
+      expect(yield* client.run(Fleet.begin(holding, { putOffMillis: 30_000 }))).toEqual(put)
+      expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+      expect(yield* Fleet.hashOf(client, id)).toMatchObject({ state: "delayed", deliveries: "1", home: "parcel.weigh" })
+      const later = yield* Fleet.joined(redis.url, { clockOffsetMillis: 30_001 })
+      yield* later.run(Fleet.promote)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const [again] = yield* hand.read("weigh")
+      expect(yield* client.run(Fleet.begin(again!))).toEqual({ _tag: "Suspect", record: 1, fresh: false })
+    })
+  )
+
+  it.live("A1 the result of a process that was frozen, not dead, counts although its heir has put the job off", () =>
+    Effect.gen(function* () {
+      const { client, first, holding, id } = yield* crashed()
+      yield* client.run(Fleet.begin(holding))
+      yield* client.run(Fleet.begin(holding, { putOffMillis: 30_000 }))
+      expect((yield* client.run(Fleet.commit({ ...first, token: "a:1" }))).outcome).toBe("committed")
+      expect(yield* Fleet.hashOf(client, id)).toMatchObject({ at: "label", state: "waiting", deliveries: "0" })
+    })
+  )
+
+  it.live("A2 a run without a report in a process that lives is no crash, and is told from one", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.submit())
+      const holding = yield* hand.take("weigh")
+      const again = { ...holding, token: "hand:again" }
+      expect(yield* client.run(Fleet.begin(again))).toEqual({ _tag: "Suspect", record: 1_000_000, fresh: true })
+    })
+  )
+
+  it.live("A2 a settled result sets a job's record back to zero", () =>
+    Effect.gen(function* () {
+      const { client, holding, id } = yield* crashed()
+      yield* client.run(Fleet.begin(holding))
+      yield* client.run(Fleet.begin(holding, "run"))
+      yield* client.run(Fleet.defer(holding, { delayMillis: 0 }))
+      expect(yield* Fleet.hashOf(client, id)).toMatchObject({ deliveries: "0" })
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* client.run(Fleet.commit(yield* hand.take("weigh")))
+      yield* hand.take("label")
     })
   )
 })

@@ -280,7 +280,7 @@ describe("a fleet of processes", () => {
       const old = yield* worker.run(token)
       yield* late.run(condemn(old))
       const [holding] = yield* Fleet.inherit(late, old, "heir", "weigh")
-      expect((yield* late.run(Fleet.begin(holding!)))._tag).toBe("Run")
+      expect((yield* late.run(Fleet.begin(holding!, "run")))._tag).toBe("Run")
       yield* Deferred.succeed(gate, undefined)
       const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       expect(job.outputs.get("weigh")).toBe('{"grams":7}')

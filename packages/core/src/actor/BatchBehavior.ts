@@ -10,7 +10,6 @@ import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import type { Config, Duration } from "effect"
 import * as Definition from "../config/Definition.ts"
 import * as Setting from "../config/Setting.ts"
-import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Policies } from "../policy/Policies.ts"
@@ -150,6 +149,16 @@ const serve = <EX, R>(
           })
         )
 
+      const single = (type: string, item: Item): Effect.Effect<void> =>
+        Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Effect.exit(restore(handle(type, [item]))), (exit) => {
+            if (Exit.isSuccess(exit)) return settlement.handled(item.delivery)
+            if (item.delivery.endReason === "lost") return Effect.void
+            if (item.delivery.endReason === "release") return settlement.release(item.delivery)
+            return settlement.failed(item.delivery, exit.cause)
+          })
+        )
+
       const close = (type: string, batch: Batch) => {
         if (open.get(type) === batch) open.delete(type)
       }
@@ -200,13 +209,13 @@ const serve = <EX, R>(
         )
 
       const join = Effect.fnUntraced(function* (delivery: Delivery) {
-        if (settlement.isExhausted(delivery)) return yield* system.work(delivery, settlement.exhausted(delivery))
         const decoded = yield* Effect.exit(settlement.decode(delivery))
         if (Exit.isFailure(decoded)) return yield* system.work(delivery, settlement.failed(delivery, decoded.cause))
         const type = delivery.fields.get("type") ?? ""
         const item: Item = { delivery, payload: decoded.value, settled: Deferred.makeUnsafe(), gone: false }
-        if (Settlement.deliveriesOf(delivery) >= aloneFrom) {
-          return yield* system.work(delivery, Effect.andThen(system.alone(delivery), attempt(type, [item])))
+        // a batch of its own, so that a crash is not that of the messages beside it (A2)
+        if (Settlement.isSuspect(delivery)) {
+          return yield* system.work(delivery, settlement.guarded(delivery, single(type, item)))
         }
         const batch = yield* batchOf(type)
         batch.items.push(item)

@@ -9,7 +9,6 @@ import { Effect, Exit, Layer, Metric, Schema } from "effect"
 import type { Cause, Config } from "effect"
 import * as Definition from "../config/Definition.ts"
 import * as Setting from "../config/Setting.ts"
-import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
@@ -176,18 +175,17 @@ const serve = <EX, R>(
             settlement.handled(delivery)
           )
         }
-        if (settlement.isExhausted(delivery)) {
-          const told =
-            asker === null
-              ? Effect.void
-              : tell(asker, { outcome: "failed", body: "processes that handled it never reported back" })
-          return Effect.andThen(told, settlement.exhausted(delivery))
-        }
-        const handled = Effect.provideContext(handle(delivery), services)
-        const work =
-          Settlement.deliveriesOf(delivery) >= aloneFrom ? Effect.andThen(system.alone(delivery), handled) : handled
-        return Effect.uninterruptibleMask((restore) =>
-          Effect.flatMap(Effect.exit(restore(work)), (exit) => ended(delivery, asker, exit))
+        const work = Effect.uninterruptibleMask((restore) =>
+          Effect.flatMap(Effect.exit(restore(Effect.provideContext(handle(delivery), services))), (exit) =>
+            ended(delivery, asker, exit)
+          )
+        )
+        return settlement.guarded(
+          delivery,
+          work,
+          asker === null
+            ? Effect.void
+            : tell(asker, { outcome: "failed", body: "processes that handled it never reported back" })
         )
       }
 

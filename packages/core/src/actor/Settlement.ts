@@ -2,16 +2,18 @@
  * Settlement: ends the delivery of a message without a job: handled, retried later, or dead-lettered. Shared by Behavior (one
  * message at a time) and BatchBehavior (many at once).
  * A message whose handler fails is retried by policy on a durable timer, then becomes a dead letter (A1: it never just
- * disappears). A message that does not decode, or that crashed its process too often (A2), becomes a dead letter at once.
+ * disappears). A message that does not decode, or that is found to kill its process (A2), becomes a dead letter at once.
  */
-import { Cause, Duration, Effect, Metric, Schema } from "effect"
+import { Cause, Duration, Effect, Exit, Metric, Schema } from "effect"
+import * as Jitter from "../clock/Jitter.ts"
 import * as Definition from "../config/Definition.ts"
-import { maxDeliveries } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
+import * as Suspicion from "../mailbox/Suspicion.ts"
 import type { Outcome } from "../mailbox/Mailbox.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import { Policies } from "../policy/Policies.ts"
+import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { deadLetters } from "../telemetry/Metrics.ts"
 import { ActorSystem } from "../worker/ActorSystem.ts"
@@ -58,15 +60,20 @@ export interface Settlement {
   readonly release: (delivery: Delivery) => Effect.Effect<void>
   /** Retries it by the policy, or gives it up. */
   readonly failed: (delivery: Delivery, cause: Cause.Cause<Tagged>) => Effect.Effect<void>
-  /** Writes a dead letter with the reason. */
-  readonly giveUp: (delivery: Delivery, tag: string, message: string, attempts: number) => Effect.Effect<void>
-  /** Whether it was delivered as often as allowed, and must be given up. */
-  readonly isExhausted: (delivery: Delivery) => boolean
-  readonly exhausted: (delivery: Delivery) => Effect.Effect<void>
+  /**
+   * Runs a message's work when its history permits (A2): at once, unless it was in work when a process died. `beforeGivingUp`
+   * runs before the dead letter of one that is given up.
+   */
+  readonly guarded: (
+    delivery: Delivery,
+    work: Effect.Effect<void>,
+    beforeGivingUp?: Effect.Effect<void>
+  ) => Effect.Effect<void>
 }
 
-/** The number of deliveries before this one. */
-export const deliveriesOf = (delivery: Delivery): number => Number(delivery.fields.get("deliveries") ?? 0)
+/** The record of crashes while the message ran (Suspicion.read); 0: it is no suspect. */
+const recordOf = (delivery: Delivery): number => Number(delivery.fields.get("deliveries") ?? 0)
+export const isSuspect = (delivery: Delivery): boolean => recordOf(delivery) > 0
 const attemptsOf = (delivery: Delivery): number => Number(delivery.fields.get("attempts") ?? 0)
 
 export const make = Effect.fnUntraced(function* (
@@ -87,12 +94,64 @@ export const make = Effect.fnUntraced(function* (
   const record = (deliveries: ReadonlyArray<Delivery>, send: Effect.Effect<unknown, RedisError>) =>
     Effect.asVoid(recorder(deliveries, send))
   const settle = (delivery: Delivery, outcome: Outcome) => record([delivery], mailbox.settle(delivery, outcome))
-  const later = (delivery: Delivery, delayMillis: number, attempts: number) =>
-    Effect.tap(settle(delivery, { _tag: "later", delayMillis, attempts }), () =>
-      Effect.sync(() => system.wakeIn(delivery.partition, delayMillis))
+  const later = (delivery: Delivery, delayMillis: number, attempts: number, deliveries?: number) =>
+    Effect.tap(
+      settle(delivery, {
+        _tag: "later",
+        delayMillis,
+        attempts,
+        ...(deliveries === undefined ? {} : { deliveries })
+      }),
+      () => Effect.sync(() => system.wakeIn(delivery.partition, delayMillis))
+    )
+  /** It waits for another turn, and remains a suspect. */
+  const putOff = (delivery: Delivery, millis: number) =>
+    later(delivery, millis, attemptsOf(delivery), recordOf(delivery))
+
+  /** Runs a suspect: the run is recorded first, so that a crash is counted. */
+  const runSuspect = (delivery: Delivery, alone: boolean, work: Effect.Effect<void>) =>
+    mailbox.begin(delivery, Suspicion.crashed(recordOf(delivery), alone)).pipe(
+      Effect.retry({ schedule: Retry.settling, while: isTransient, times: 20 }),
+      // its entry stays pending: others take it over
+      Effect.onInterrupt(() => Effect.sync(() => system.postpone(delivery))),
+      Effect.flatMap((held) => (held === "held" ? work : Effect.void)),
+      Effect.catch((error) =>
+        Effect.andThen(
+          Effect.logError("begin failed; the message will be delivered again").pipe(
+            Effect.annotateLogs({ mailbox: actor.name, error: error.message })
+          ),
+          Effect.sync(() => system.postpone(delivery))
+        )
+      ),
+      Effect.ensuring(Effect.sync(() => system.clear(delivery)))
     )
 
-  const giveUp: Settlement["giveUp"] = Effect.fnUntraced(function* (delivery, tag, message, attempts) {
+  const guarded: Settlement["guarded"] = (delivery, work, beforeGivingUp = Effect.void) =>
+    Effect.suspend(() => {
+      if (!isSuspect(delivery)) return work
+      const history = Suspicion.read(recordOf(delivery))
+      const verdict = system.judge(delivery, history, delivery.fields.get("fresh") === "1")
+      switch (verdict._tag) {
+        case "run":
+          return runSuspect(delivery, false, work)
+        case "pause":
+          return putOff(delivery, Jitter.millis(verdict.millis))
+        case "guilty": {
+          const message = Suspicion.accusation("message", history)
+          return Effect.andThen(beforeGivingUp, giveUp(delivery, Suspicion.guiltyTag, message, attemptsOf(delivery)))
+        }
+        case "alone":
+          return Effect.uninterruptibleMask((restore) =>
+            Effect.flatMap(Effect.exit(restore(system.alone(delivery))), (exit) => {
+              if (Exit.isSuccess(exit) && exit.value) return restore(runSuspect(delivery, true, work))
+              if (delivery.endReason === "lost") return Effect.void
+              return putOff(delivery, Exit.isSuccess(exit) ? Jitter.millis(Suspicion.againMillis) : 0)
+            })
+          )
+      }
+    })
+
+  const giveUp = Effect.fnUntraced(function* (delivery: Delivery, tag: string, message: string, attempts: number) {
     yield* Metric.update(Metric.withAttributes(deadLetters, { mailbox: actor.name, reason: tag }), 1)
     yield* Effect.logError("message dead-lettered").pipe(
       Effect.annotateLogs({
@@ -138,14 +197,6 @@ export const make = Effect.fnUntraced(function* (
       const spent = decision._tag === "again" ? attempt : attempt - 1
       yield* later(delivery, Duration.toMillis(decision.delay), spent)
     }),
-    giveUp,
-    isExhausted: (delivery) => deliveriesOf(delivery) >= maxDeliveries,
-    exhausted: (delivery) =>
-      giveUp(
-        delivery,
-        "DeliveriesExhausted",
-        `the message was delivered ${deliveriesOf(delivery)} times to processes that never reported back`,
-        attemptsOf(delivery)
-      )
+    guarded
   }
 })

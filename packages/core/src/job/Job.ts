@@ -97,7 +97,7 @@ export interface Job {
   readonly attempts: number
   /** Begins of all stages and runs. */
   readonly tries: number
-  /** Begins of the current stage whose process did not report (A2). */
+  /** The record of crashes at the current stage (A2, Suspicion.read). */
   readonly deliveries: number
   /** Milliseconds waited in mailboxes. */
   readonly wait: number

@@ -18,7 +18,6 @@ import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as TickBatch from "../clock/TickBatch.ts"
-import { maxDeliveries } from "../mailbox/Delivery.ts"
 import * as Job from "./Job.ts"
 import type { JobId } from "./Job.ts"
 
@@ -80,9 +79,17 @@ export interface Holding {
   readonly token: string
 }
 
+/** What a begin does with the entry of a suspect (A2): "look" leaves it and reports it; "run" begins it; a number puts it off. */
+export type Turn = "look" | "run" | { readonly putOffMillis: number }
+
+/** The token of a begin: `consumer` read the entry; begin.lua knows by the end whether the job runs alone there. */
+export const tokenOf = (consumer: string, stage: string, begin: number, alone = false): string =>
+  `${consumer}:${stage}.${begin}${alone ? "/alone" : ""}`
+
 export type BeginReply =
   | { readonly _tag: "Run"; readonly job: Job.Job; readonly waitedMillis: number }
-  | { readonly _tag: "Exhausted"; readonly job: Job.Job }
+  /** It was in work when a process died, and has not begun. `record`: Suspicion.read; `fresh`: the crash was counted just now. */
+  | { readonly _tag: "Suspect"; readonly record: number; readonly fresh: boolean }
   | { readonly _tag: "Unreadable"; readonly error: Job.JobUnreadable }
   | { readonly _tag: "Dropped"; readonly reason: string }
 
@@ -127,8 +134,11 @@ export class JobStore extends Context.Service<
     /** The number of the image's bytes; 0 once it is deleted. */
     readonly imageBytes: (id: JobId) => Effect.Effect<number, RedisError>
     readonly cancel: (id: JobId) => Effect.Effect<"cancelled" | "already" | "finished" | "missing", RedisError>
-    /** Begins entries of one partition that were read together, in one call; replies in the same order. */
-    readonly begin: (holdings: ReadonlyArray<Holding>) => Effect.Effect<ReadonlyArray<BeginReply>, RedisError>
+    /** Begins entries of one partition in one call; replies in the same order. `turns`: of each; "look" where it is not given. */
+    readonly begin: (
+      holdings: ReadonlyArray<Holding>,
+      turns?: ReadonlyArray<Turn>
+    ) => Effect.Effect<ReadonlyArray<BeginReply>, RedisError>
     /** Commits of one tick share a round trip. */
     readonly commit: (commit: Commit) => Effect.Effect<Committed, RedisError>
     readonly defer: (
@@ -226,15 +236,15 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       holding: Holding,
       answer: ReadonlyArray<string | number>
     ): Effect.Effect<BeginReply, RedisReplyInvalid> => {
-      const [verdict, detail] = answer
+      const [verdict, detail, fresh] = answer
       if (verdict === "dropped") return Effect.succeed({ _tag: "Dropped", reason: String(detail) })
-      if (verdict !== "run" && verdict !== "exhausted") {
+      if (verdict === "suspect")
+        return Effect.succeed({ _tag: "Suspect", record: Number(detail), fresh: Number(fresh) === 1 })
+      if (verdict !== "run") {
         return Effect.fail(new RedisReplyInvalid({ command: "begin", reason: `unknown answer ${String(verdict)}` }))
       }
       return Job.fromReply(holding.id, answer.slice(2)).pipe(
-        Effect.map((job): BeginReply =>
-          verdict === "run" ? { _tag: "Run", job, waitedMillis: Number(detail) } : { _tag: "Exhausted", job }
-        ),
+        Effect.map((job): BeginReply => ({ _tag: "Run", job, waitedMillis: Number(detail) })),
         Effect.catchTag("JobUnreadable", (error) => Effect.succeed<BeginReply>({ _tag: "Unreadable", error }))
       )
     }
@@ -367,13 +377,21 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         }
         return outcome
       }),
-      begin: Effect.fnUntraced(function* (holdings) {
+      begin: Effect.fnUntraced(function* (holdings, turns = []) {
         const partition = holdings[0]?.partition
         if (partition === undefined) return []
         const answers = yield* redis.run(
           beginScript,
           [partition.root],
-          [offset, maxDeliveries, letterTtl, ...holdings.flatMap((h) => [h.mailbox, h.stage, h.entry, h.id, h.token])]
+          [
+            offset,
+            letterTtl,
+            ...holdings.flatMap((h, i) => {
+              const turn = turns[i] ?? "look"
+              const word = typeof turn === "string" ? turn : Math.ceil(turn.putOffMillis)
+              return [h.mailbox, h.stage, h.entry, h.id, h.token, word]
+            })
+          ]
         )
         if (answers.length !== holdings.length) {
           return yield* new RedisReplyInvalid({

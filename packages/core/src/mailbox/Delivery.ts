@@ -16,10 +16,6 @@ import type { Partition } from "../redis/Keys.ts"
 /** What an interrupted delivery does: nothing (others have it), return its work at once (A5), or fail its attempt (A3). */
 export type EndReason = "lost" | "release" | "timeout"
 
-/** Deliveries without a report after which an entry is given up; the last two run alone in their process (A2). */
-export const maxDeliveries = 5
-export const aloneFrom = maxDeliveries - 2
-
 /** The entry as it was read; it never changes. */
 interface Read {
   readonly partition: Partition

@@ -68,10 +68,18 @@ export interface Depth {
   readonly due: number
 }
 
-/** handled: done · later: deliver again after a delay · dead: given up, with a dead letter. */
+/**
+ * handled: done · later: deliver again after a delay; `deliveries`: it remains a suspect with this record (A2) · dead: given up,
+ * with a dead letter.
+ */
 export type Outcome =
   | { readonly _tag: "handled" }
-  | { readonly _tag: "later"; readonly delayMillis: number; readonly attempts: number }
+  | {
+      readonly _tag: "later"
+      readonly delayMillis: number
+      readonly attempts: number
+      readonly deliveries?: number
+    }
   | { readonly _tag: "dead"; readonly cause: string; readonly message: string; readonly attempts: number }
 
 export class Mailbox extends Context.Service<
@@ -89,6 +97,8 @@ export class Mailbox extends Context.Service<
     ) => Effect.Effect<string, MessageTooLarge | MailboxFull | RedisError>
     /** Ends one delivery; `lost`: another process has it, nothing changed. */
     readonly settle: (delivery: Delivery, outcome: Outcome) => Effect.Effect<"settled" | "lost", RedisError>
+    /** A suspect message begins to run; `record`: of its crashes, if this run ends in one. `lost`: another process has it (A2). */
+    readonly begin: (delivery: Delivery, record: number) => Effect.Effect<"held" | "lost", RedisError>
     /** Ends deliveries of one mailbox that were handled together; one round trip for each partition. */
     readonly acknowledge: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void, RedisError>
     /** Removes an entry that must not be handled any more; does nothing when it is gone. */
@@ -121,6 +131,11 @@ const acknowledgeScript = Script.make({
   file: new URL("./scripts/acknowledge.lua", import.meta.url),
   numberOfKeys: 1,
   reply: Schema.Int
+})
+const turnScript = Script.make({
+  file: new URL("./scripts/turn.lua", import.meta.url),
+  numberOfKeys: 1,
+  reply: Schema.Literals(["held", "lost"])
 })
 const depthScript = Script.make({
   file: new URL("./scripts/depth.lua", import.meta.url),
@@ -164,6 +179,12 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
         if (outcome === "full") return yield* new MailboxFull({ mailbox: message.mailbox, depth: Number(detail) })
         return detail
       }),
+      begin: (delivery, record) =>
+        redis.run(
+          turnScript,
+          [delivery.partition.mailbox(delivery.mailbox)],
+          [group, delivery.consumer, delivery.entry, record]
+        ),
       acknowledge: (deliveries) => {
         const entries = Map.groupBy(deliveries, ({ mailbox, partition }) => partition.mailbox(mailbox))
         return Effect.forEach(
@@ -184,7 +205,8 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
                   type: delivery.fields.get("type") ?? "",
                   body: delivery.fields.get("body") ?? "",
                   attempts: outcome.attempts,
-                  ask: delivery.fields.get("ask")
+                  ask: delivery.fields.get("ask"),
+                  deliveries: outcome.deliveries
                 }),
                 outcome.attempts
               ]

@@ -1,8 +1,9 @@
 /**
- * StageBehavior: serves the mailbox of one stage. For each entry: begin (fence, count the delivery), decode the values the
- * stage reads (StageValues), run the handler under its time-out, record the outcome (StageOutcome).
- * Invariants: J2 (only the current stage runs), J3 (one commit), A2 (counted before handler code), A3 (a time-out interrupts
- * and fences), A5 (interrupted work is returned to its mailbox).
+ * StageBehavior: serves the mailbox of one stage. For each entry: begin (fence it), decode the values the stage reads
+ * (StageValues), run the handler under its time-out, record the outcome (StageOutcome). A job that was in work when a process
+ * died begins when and as ActorSystem.judge says (A2).
+ * Invariants: J2 (only the current stage runs), J3 (one commit), A2 (crashes are counted before handler code), A3 (a time-out
+ * interrupts and fences), A5 (interrupted work is returned to its mailbox).
  */
 import { Cause, Config, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { ActorSystem } from "../worker/ActorSystem.ts"
@@ -12,7 +13,6 @@ import * as Recorder from "../worker/Recorder.ts"
 import * as Retry from "../worker/Retry.ts"
 import * as Definition from "../config/Definition.ts"
 import * as Setting from "../config/Setting.ts"
-import { aloneFrom } from "../mailbox/Delivery.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { Message } from "../mailbox/Mailbox.ts"
@@ -24,7 +24,7 @@ import * as Metrics from "../telemetry/Metrics.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
 import { JobImages } from "./JobImages.ts"
 import { JobId } from "../job/Job.ts"
-import { JobStore } from "../job/JobStore.ts"
+import { JobStore, tokenOf } from "../job/JobStore.ts"
 import type { BeginReply, Holding } from "../job/JobStore.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import type { Codec, Needs, NeedsOf, OutputOf, Stage, Stages, Values } from "./Stage.ts"
@@ -34,6 +34,7 @@ import * as StageOutcome from "./StageOutcome.ts"
 import * as StageRunners from "./StageRunners.ts"
 import type { Begun, StageRunner } from "./StageRunners.ts"
 import * as StageValues from "./StageValues.ts"
+import * as SuspectJobs from "./SuspectJobs.ts"
 
 export type ConfigError = Config.ConfigError
 export type Requirements = Mailbox | JobImages | Policies
@@ -167,8 +168,13 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           }),
           Effect.flatMap((output) => edges.write(output, tells))
         )
-        const suspected = job.deliveries >= aloneFrom
-        const work = suspected ? Effect.andThen(system.alone(delivery), handle) : handle
+        const ended =
+          job.deliveries === 0
+            ? pictures.end
+            : Effect.andThen(
+                pictures.end,
+                Effect.sync(() => system.clear(delivery))
+              )
         const settle = (exit: Exit.Exit<string, E | StageError>): Effect.Effect<Begun | null> => {
           if (Exit.isSuccess(exit)) return outcome.succeed(begun, exit.value, tells)
           if (delivery.endReason === "lost") return Effect.as(outcome.lost, null)
@@ -180,24 +186,38 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           return Effect.as(outcome.failed(begun, cause), null)
         }
         const notes = { job_id: job.id, stage: mailbox, attempt: job.attempts }
-        const attempt = Effect.ensuring(Effect.exit(restore(work)), pictures.end)
+        const attempt = Effect.ensuring(Effect.exit(restore(handle)), ended)
         return around(Effect.flatMap(attempt, settle), begun.parent, notes)
       }
 
       /** Runs stage after stage while the job is kept here. */
+      const runFrom: (...from: Parameters<StageRunner["run"]>) => Effect.Effect<void> = Effect.fnUntraced(
+        function* (begun, restore) {
+          let next = yield* run(begun, restore)
+          while (next !== null) {
+            const runner = runners.get(next.holding.home)
+            // the next stage was served here when the job was kept, and is served until this delivery ends
+            next = runner === undefined ? null : yield* runner.run(next, restore)
+          }
+        }
+      )
       const runAll = (begun: Begun): Effect.Effect<void> =>
-        Effect.uninterruptibleMask((restore) =>
-          Effect.gen(function* () {
-            let next = yield* run(begun, restore)
-            while (next !== null) {
-              const runner = runners.get(next.holding.home)
-              // the next stage was served here when the job was kept, and is served until this delivery ends
-              next = runner === undefined ? null : yield* runner.run(next, restore)
-            }
-          })
-        )
+        Effect.uninterruptibleMask((restore) => runFrom(begun, restore))
 
-      const nextToken = () => `${system.token()}:${stage.name}.${begins++}`
+      const nextToken = () => tokenOf(system.token(), stage.name, begins++)
+
+      /** Empty when Redis did not answer in time: the entries stay pending, and are adopted later (A4). */
+      const begin: SuspectJobs.Stage["begin"] = (deliveries, holdings, turns) =>
+        store.begin(holdings, turns).pipe(
+          Effect.retry({ schedule: Retry.settling, while: isTransient, times: 20 }),
+          Effect.catch((error) =>
+            Effect.logError("begin failed; entries will be redelivered").pipe(
+              Effect.annotateLogs({ stage: mailbox, error: error.message }),
+              Effect.andThen(Effect.sync(() => deliveries.forEach(system.postpone))),
+              Effect.as([])
+            )
+          )
+        )
 
       const takeUp = (delivery: Delivery, holding: Holding, begun: BeginReply): Effect.Effect<void> => {
         switch (begun._tag) {
@@ -210,11 +230,6 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
                 runAll({ delivery, holding, job: begun.job, parent: Tracing.parse(begun.job.trace) })
               )
             )
-          case "Exhausted": {
-            const message = `the stage was begun ${begun.job.deliveries} times by processes that never reported back`
-            const failure = { tag: "DeliveriesExhausted", message }
-            return system.work(delivery, outcome.giveUp({ delivery, holding, job: begun.job }, failure, 0))
-          }
           case "Unreadable": {
             const failure = { tag: "JobUnreadable", message: begun.error.message }
             return system.work(delivery, outcome.giveUp({ delivery, holding, job: null }, failure, 0))
@@ -225,8 +240,19 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
               const reason = droppedWithLetter.get(begun.reason)
               return reason === undefined ? Effect.void : letterLeft(reason, { job_id: holding.id })
             })
+          case "Suspect": // the answer to a look alone
+            return Effect.sync(() => system.postpone(delivery))
         }
       }
+
+      const suspects = SuspectJobs.make(system, {
+        begin,
+        takeUp,
+        run: (delivery, holding, job, restore) =>
+          runFrom({ delivery, holding, job, parent: Tracing.parse(job.trace) }, restore),
+        giveUp: outcome.giveUp,
+        tokenAlone: (consumer) => tokenOf(consumer, stage.name, begins++, true)
+      })
 
       const take = Effect.fnUntraced(function* (deliveries: ReadonlyArray<Delivery>) {
         const holdings: Array<Holding> = []
@@ -260,21 +286,18 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
             mailbox,
             entry: delivery.entry,
             // the consumer it was read by, which may be condemned since: begin checks who holds the entry
-            token: `${delivery.consumer}:${stage.name}.${begins++}`
+            token: tokenOf(delivery.consumer, stage.name, begins++)
           })
         }
         if (held.length === 0) return
-        const begun = yield* store.begin(holdings).pipe(
-          Effect.retry({ schedule: Retry.settling, while: isTransient, times: 20 }),
-          Effect.catch((error) =>
-            Effect.logError("begin failed; entries will be redelivered").pipe(
-              Effect.annotateLogs({ stage: mailbox, error: error.message }),
-              Effect.andThen(Effect.sync(() => held.forEach(system.postpone))),
-              Effect.as([])
-            )
-          )
-        )
-        for (const [i, one] of begun.entries()) yield* takeUp(held[i]!, holdings[i]!, one)
+        const begun = yield* begin(held, holdings)
+        const suspected: Array<SuspectJobs.Suspect> = []
+        for (const [i, one] of begun.entries()) {
+          const [delivery, holding] = [held[i]!, holdings[i]!]
+          if (one._tag === "Suspect") suspected.push({ ...one, delivery, holding })
+          else yield* takeUp(delivery, holding, one)
+        }
+        yield* suspects.take(suspected)
       })
 
       runners.set(mailbox, { stage: stage.name, nextToken, run })

@@ -69,6 +69,12 @@ export const jobsPutBack = Metric.counter("eco2_jobs_put_back_total", {
   description: "open jobs that nothing in Redis stood for, put back"
 })
 
+/** Entries that were in work when processes died, each time one is judged, by `mailbox` and `verdict` (run, alone, pause, guilty). */
+export const suspects = Metric.counter("eco2_suspects_total", {
+  incremental: true,
+  description: "entries that were in work when processes died, and what they may do"
+})
+
 /**
  * Asks, by `actor` and `outcome`. Counted by the asker: reply, error, failed, large, timeout; late (actor ""): the answer came
  * after the asker stopped waiting. Counted by the actor: expired (deadline over before it began), unheard (the asker is gone).

@@ -3,13 +3,14 @@
  * timers, and stops in order (Shutdown). Behaviors register with `serve` and receive deliveries.
  * Neighbours: Reader (reads entries), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (deliveries held), Supervisor.
  * A failure in a handler belongs to its message. A defect outside it, when a delivery begins or settles, belongs to the actor:
- * the slot is freed, and the entry stays pending and is adopted again (A4, counted by A2). When an actor or a loop fails too
+ * the slot is freed, and the entry stays pending and is adopted again (A4; five times, A2). When an actor or a loop fails too
  * often, the process stops its work in order (A5), and other processes take over.
  */
-import { Cause, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Cause, Context, Deferred, Duration, Effect, Exit, Fiber, Layer, Metric, Scope } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Definition from "../config/Definition.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
+import * as Suspicion from "../mailbox/Suspicion.ts"
 import { Lease } from "./Lease.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import * as Reader from "./Reader.ts"
@@ -25,6 +26,7 @@ import * as Heartbeat from "./Heartbeat.ts"
 import * as Shutdown from "./Shutdown.ts"
 import * as Supervisor from "../supervision/Supervisor.ts"
 import * as Timeouts from "./Timeouts.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 import { Workload } from "./Workload.ts"
 import type { Server } from "./Workload.ts"
 
@@ -41,8 +43,15 @@ export class ActorSystem extends Context.Service<
     readonly postpone: (delivery: Delivery) => void
     /** Times out the attempt that begins now: ends it after `millis`, unless its result is being recorded. */
     readonly watch: (delivery: Delivery, millis: number) => void
-    /** Returns when the delivery is the only one in work here; no other begins until it has ended (A2). */
-    readonly alone: (delivery: Delivery) => Effect.Effect<void>
+    /**
+     * What becomes now of a suspect (A2). After "run" it is in its group, until `clear`; "alone" is followed by the call of
+     * `alone`. Where there is no room for it, the verdict is a pause.
+     */
+    readonly judge: (delivery: Delivery, history: Suspicion.History, fresh: boolean) => Suspicion.Verdict
+    /** Returns true when the delivery is the only one in work here; no other begins until `clear`. False: put it off. */
+    readonly alone: (delivery: Delivery) => Effect.Effect<boolean>
+    /** The attempt of a suspect is over. */
+    readonly clear: (delivery: Delivery) => void
     /** Reserves a slot of another mailbox served here, to keep a job for its next stage; false: hand the job off. */
     readonly reserve: (mailbox: string) => boolean
     /** Ends a reservation: the delivery moves to that slot (`kept`), or the slot is freed. */
@@ -90,6 +99,7 @@ const make = Effect.fnUntraced(function* (role: string) {
   const { partitions } = yield* Keyspace
   const now = yield* Elapsed.clock
   const scope = yield* Effect.scope
+  const context = yield* Effect.context<never>()
   const workload = new Workload()
   const timeouts = yield* Timeouts.make(workload)
   const supervisor = Supervisor.make({ stopping: () => workload.stopping })
@@ -210,7 +220,19 @@ const make = Effect.fnUntraced(function* (role: string) {
       workload.finish(delivery)
     },
     watch: timeouts.watch,
+    judge: (delivery, history, fresh) => {
+      const verdict = Suspicion.judge(history, fresh, heartbeat.fleet(), workload.slots)
+      const hasRoom =
+        verdict._tag === "run"
+          ? workload.joinGroup(delivery, verdict.group)
+          : verdict._tag !== "alone" || !workload.isReserved
+      const result: Suspicion.Verdict = hasRoom ? verdict : { _tag: "pause", millis: Suspicion.againMillis }
+      const labels = { mailbox: delivery.mailbox, verdict: result._tag }
+      Metric.withAttributes(Metrics.suspects, labels).updateUnsafe(1, context)
+      return result
+    },
     alone: (delivery) => workload.alone(delivery),
+    clear: (delivery) => workload.clear(delivery),
     reserve: (mailbox) => workload.reserve(mailbox),
     redeem: (delivery, mailbox, kept) => {
       if (kept && workload.deliveries.get(delivery.key) === delivery) workload.move(delivery, mailbox)

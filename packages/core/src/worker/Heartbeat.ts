@@ -8,7 +8,9 @@ import type { Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Entries, keyOf } from "../mailbox/Delivery.ts"
+import type { Fleet } from "../mailbox/Suspicion.ts"
 import { Lease } from "./Lease.ts"
+import type { Beat } from "./Lease.ts"
 import { group } from "../mailbox/Mailbox.ts"
 import { dispatch } from "./Reader.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
@@ -27,6 +29,8 @@ export interface Heartbeat {
   readonly lastBeat: () => number
   /** Redis's clock by the last beat, epoch milliseconds; its error is at most the time that beat's answer took. */
   readonly storeTime: () => number
+  /** The crashes of this role within the last ten minutes, and its processes, by the last beat (A2). */
+  readonly fleet: () => Fleet
   /** Gives the lease up and stops beating; others may take over what the process still holds. */
   readonly leave: Effect.Effect<void>
 }
@@ -71,11 +75,17 @@ export const make = Effect.fnUntraced(function* (
   let reconnects = redis.reconnects()
   /** Redis's clock minus Elapsed. */
   let ahead = 0
+  let fleet: Fleet = { crashes: 0, processes: 1 }
   /** Dead tokens without entries left to take. */
   const cleared = new Set<string>()
   let lastCleared = -Infinity
   /** Entries pending for us that no fiber works on; adopted when they are listed twice in a row. */
   let suspects = new Set<string>()
+
+  const learn = ({ dead, now, processes }: Beat, at: number) => {
+    ahead = now - at
+    fleet = { crashes: dead.filter((name) => name.startsWith(`${role}.`)).length, processes }
+  }
 
   const mailboxes = () => [...workload.servers.keys()]
 
@@ -185,9 +195,10 @@ export const make = Effect.fnUntraced(function* (
   })
 
   const beat = Effect.fnUntraced(function* () {
-    const { alive, dead, meta, nextExpiryMillis, now } = yield* lease.beat(token, "beat")
+    const answer = yield* lease.beat(token, "beat")
+    const { alive, dead, meta, nextExpiryMillis } = answer
     const at = millis()
-    ahead = now - at
+    learn(answer, at)
     if (at - lastBeat > leaseMillis) goodSince = at
     lastBeat = at
     yield* keyspace.heard(meta)
@@ -231,7 +242,7 @@ export const make = Effect.fnUntraced(function* (
     return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
   })
 
-  ahead = (yield* lease.beat(token, "register")).now - millis()
+  learn(yield* lease.beat(token, "register"), millis())
   const loop = Effect.gen(function* () {
     while (!left) {
       const next = yield* beat().pipe(
@@ -249,6 +260,7 @@ export const make = Effect.fnUntraced(function* (
     token: () => token,
     lastBeat: () => lastBeat,
     storeTime: () => millis() + ahead,
+    fleet: () => fleet,
     // a token without entries is removed; one that still holds entries is marked dead at once
     leave: Effect.suspend(() => {
       left = true

@@ -21,6 +21,8 @@ export interface Beat {
   readonly nextExpiryMillis: number | null
   /** Redis's clock, epoch milliseconds. */
   readonly now: number
+  /** Processes of this role that are alive, this one included; 1 while `dead` is empty. */
+  readonly processes: number
   /** Tokens whose lease has expired, condemned or not yet. */
   readonly dead: ReadonlyArray<string>
   /** What Redis's data was written with (Keyspace). */
@@ -68,7 +70,7 @@ const beatScript = Script.make({
   preludes: [Script.clock, metaPrelude],
   numberOfKeys: 2,
   reply: Schema.TupleWithRest(
-    Schema.Tuple([Schema.Literals(["alive", "condemned"]), Schema.Number, Schema.Number, Meta]),
+    Schema.Tuple([Schema.Literals(["alive", "condemned"]), Schema.Number, Schema.Number, Meta, Schema.Int]),
     [Schema.String]
   )
 })
@@ -99,12 +101,12 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
     const leaseMillis = Duration.toMillis(config.lease)
     return Lease.of({
       beat: Effect.fnUntraced(function* (token, mode) {
-        const [status, next, now, meta, ...dead] = yield* redis.run(
+        const [status, next, now, meta, processes, ...dead] = yield* redis.run(
           beatScript,
           [redis.keys.alive, redis.keys.meta],
           [offset, token, leaseMillis, mode, ...metaWords(config)]
         )
-        return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, meta, dead }
+        return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, meta, processes, dead }
       }),
       condemn: (tokens) =>
         tokens.length === 0 ? Effect.succeed([]) : redis.run(condemnScript, [redis.keys.alive], [offset, ...tokens]),

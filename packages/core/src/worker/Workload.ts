@@ -18,7 +18,7 @@ export interface Server {
   readonly take: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
 }
 
-/** How long a delivery that must run alone waits for the others to end; longer than any stage's time-out. */
+/** How long a delivery that must run alone waits for the others to end. */
 const longestStay = "10 minutes"
 /** A stage for which no job was kept for this long gives all its slots to reads. */
 const keepMemoryMillis = 1_000
@@ -42,6 +42,8 @@ export class Workload {
   readonly #listeners = new Set<() => void>()
   /** Deliveries that run alone here, or wait to, in order. */
   readonly #alone = new Set<Delivery>()
+  /** Suspects that run here (A2), each with the number of suspects that may run together with it. */
+  readonly #suspects = new Map<Delivery, number>()
   #pauses = 0
   #clock = 0
 
@@ -119,11 +121,40 @@ export class Workload {
     )
   }
 
+  /** Slots of all mailboxes served here. */
+  get slots(): number {
+    return [...this.servers.values()].reduce((sum, { concurrency }) => sum + concurrency, 0)
+  }
+
+  /** Whether a delivery runs alone here, or waits to. */
+  get isReserved(): boolean {
+    return this.#alone.size > 0
+  }
+
   /**
-   * Returns when this delivery is the only one in work here; no other begins until it has ended, so that another crash is
-   * attributed to this entry (A2). It does not wait longer than `longestStay` for others to end.
+   * Lets a suspect run beside at most `group - 1` others, if all of them may run beside so many; else returns false (A2).
+   * Infinity: it belongs to no group.
    */
-  alone(delivery: Delivery): Effect.Effect<void> {
+  joinGroup(delivery: Delivery, group: number): boolean {
+    if (group === Infinity) return true
+    const others = this.#suspects.size
+    if (this.isReserved || others >= Math.min(group, ...this.#suspects.values())) return false
+    this.#suspects.set(delivery, group)
+    return true
+  }
+
+  /** The suspect's attempt is over: it neither runs alone nor in a group any more. */
+  clear(delivery: Delivery): void {
+    const alone = this.#alone.delete(delivery)
+    const grouped = this.#suspects.delete(delivery)
+    if (alone || grouped) this.changed()
+  }
+
+  /**
+   * Returns true when this delivery is the only one in work here; no other begins until it is cleared, so that a crash is its
+   * own doing (A2). Returns false when the others have not ended within `longestStay`; then it may not begin.
+   */
+  alone(delivery: Delivery): Effect.Effect<boolean> {
     return Effect.suspend(() => {
       this.#alone.add(delivery)
       this.changed()
@@ -131,7 +162,12 @@ export class Workload {
         const [first] = this.#alone
         return first === delivery && [...this.deliveries.values()].every((other) => this.#alone.has(other))
       }
-      return Effect.asVoid(Effect.timeoutOption(this.until(hasItsTurn), longestStay))
+      return Effect.timeoutOption(this.until(hasItsTurn), longestStay).pipe(
+        Effect.map((turn) => {
+          if (Option.isNone(turn)) this.clear(delivery)
+          return Option.isSome(turn)
+        })
+      )
     })
   }
 
@@ -157,6 +193,7 @@ export class Workload {
     if (this.deliveries.get(delivery.key) !== delivery) return
     this.deliveries.delete(delivery.key)
     this.#alone.delete(delivery)
+    this.#suspects.delete(delivery)
     this.#leave(delivery)
     this.changed()
   }

@@ -264,9 +264,17 @@ export const reap = (world: World, mailbox: string, dead: string, heir: string, 
   return { taken, left: held.length > taken.length }
 }
 
-export type Begun = `run ${number}/${number}` | `exhausted ${number}` | `dropped ${string}`
+export type Begun = `run ${number}/${number}` | `suspect ${number}${"" | " fresh"}` | `dropped ${string}`
+/** "look" begins all but a suspect, "run" begins it, a number puts it off by so many ticks. */
+export type Turn = "look" | "run" | number
 
-export const begin = (world: World, claim: Claim, maxDeliveries: number): Begun => {
+const consumerOf = (token: string) => token.slice(0, token.indexOf(":"))
+const countUnreported = (job: Job, token: string) => {
+  job.deliveries += consumerOf(job.by) === consumerOf(token) ? 1_000_000 : job.by.endsWith("/alone") ? 1_001 : 1
+  job.attempts = Math.max(0, job.attempts - 1)
+}
+
+export const begin = (world: World, claim: Claim, turn: Turn): Begun => {
   const job = world.jobs.get(claim.job)
   const entries = world.mailboxes.get(claim.mailbox)!
   if (job === undefined) {
@@ -279,21 +287,39 @@ export const begin = (world: World, claim: Claim, maxDeliveries: number): Begun 
     return "dropped gone"
   }
   if (isOver(job.state)) return "dropped over"
-  if (job.cur?.entry !== claim.entry) return "dropped moved"
+  if (job.cur?.entry !== claim.entry || job.state === "delayed") return "dropped moved"
   // a process that lost the entry does not take the job from its present holder
-  const holder = claim.token.slice(0, claim.token.indexOf(":"))
-  if (job.by !== "" && job.by !== claim.token && claim.entry.holder !== holder) return "dropped moved"
+  const holder = consumerOf(claim.token)
+  const suspected = job.by !== "" || job.deliveries > 0
+  if (suspected && job.by !== claim.token && claim.entry.holder !== holder) return "dropped moved"
   if (job.at !== claim.stage) {
     takeOff(world, job)
     place(world, job, job.plan.find(({ name }) => name === job.at)!.mailbox)
-    if (job.by !== "") job.deliveries += 1
+    if (job.by !== "") countUnreported(job, claim.token)
     job.by = ""
     job.arrived = world.now
     return "dropped rehomed"
   }
   if (job.by !== claim.token) {
-    if (job.by === "") job.wait += world.now - job.arrived
-    else job.deliveries += 1
+    const fresh = job.by !== ""
+    if (fresh) {
+      countUnreported(job, claim.token)
+      job.by = ""
+      job.state = "waiting"
+      // the hash has one word for both: a result that comes late is timed from here
+      job.arrived = world.now
+      job.began = world.now
+    }
+    if (job.deliveries > 0 && turn === "look") return `suspect ${job.deliveries}${fresh ? " fresh" : ""}`
+    if (typeof turn === "number") {
+      drop(entries, claim.entry)
+      job.state = "delayed"
+      job.began = world.now
+      job.due = Math.min(world.now + turn, job.deadline)
+      job.home = claim.mailbox
+      return "dropped put off"
+    }
+    if (!fresh) job.wait += world.now - job.arrived
     job.by = claim.token
     job.state = "running"
     job.began = world.now
@@ -303,7 +329,7 @@ export const begin = (world: World, claim: Claim, maxDeliveries: number): Begun 
     if (job.started !== start) tell(world, job, job.at, "started")
     job.started = start
   }
-  return job.deliveries >= maxDeliveries ? `exhausted ${job.deliveries}` : `run ${job.attempts}/${job.tries}`
+  return `run ${job.attempts}/${job.tries}`
 }
 
 export interface Result {

@@ -107,7 +107,6 @@ const plans: ReadonlyArray<ReadonlyArray<Model.Step>> = [
 ]
 const stages = ["a", "b", "c"]
 const mailboxes = stages.map((name) => `model.${name}`)
-const maxDeliveries = 5
 const deadlineTicks = 30
 const pauseTicks = 4
 
@@ -293,7 +292,8 @@ export const play = Effect.fnUntraced(function* (
   /** Begins of a job since one of its results counted, by any holder. */
   const unsettled = new Map<string, number>()
 
-  const begin = Effect.fnUntraced(function* (chosen: ReadonlyArray<readonly [Held, string]>) {
+  const begin = Effect.fnUntraced(function* (chosen: ReadonlyArray<readonly [Held, string, Model.Turn]>) {
+    const turns = chosen.map(([, , turn]) => turn)
     const starts = chosen.map(([{ consumer, entry, mailbox, stage, tokens }, token]) => {
       const claim: Model.Claim = { job: entry.job, stage, home: mailbox, mailbox, entry, token }
       if (!tokens.includes(token)) tokens.push(token)
@@ -303,22 +303,29 @@ export const play = Effect.fnUntraced(function* (
     const states = starts.map(({ claim }) => world.jobs.get(claim.job)?.state)
     let begun: ReadonlyArray<JobStore.BeginReply> = []
     yield* both(
-      `begin ${starts.map(({ claim, consumer }) => `${label(claim.job)}@${claim.mailbox} ${claim.token} by ${consumer}`).join(", ")}`,
-      Effect.map(Effect.orDie(services().store.begin(starts.map(({ claim }) => holdingOf(claim)))), (answers) => {
-        begun = answers
-        return answers.map(wordOf).join(", ")
-      }),
-      () => starts.map(({ claim }) => Model.begin(world, claim, maxDeliveries)).join(", ")
+      `begin ${starts.map(({ claim, consumer }, i) => `${label(claim.job)}@${claim.mailbox} ${claim.token} by ${consumer} ${turns[i]}`).join(", ")}`,
+      Effect.map(
+        Effect.orDie(
+          services().store.begin(
+            starts.map(({ claim }) => holdingOf(claim)),
+            turns.map((turn) => (typeof turn === "number" ? { putOffMillis: turn * Picture.tickMillis } : turn))
+          )
+        ),
+        (answers) => {
+          begun = answers
+          return answers.map(wordOf).join(", ")
+        }
+      ),
+      () => starts.map(({ claim }, i) => Model.begin(world, claim, turns[i]!)).join(", ")
     )
     for (const [i, one] of begun.entries()) {
       const { claim } = starts[i]!
       chosen[i]![0].dropped = one._tag === "Dropped"
       if (one._tag === "Run" && had[i]!.includes(claim.stage)) throw new Wrong([`J2 ${claim.stage} runs again`])
       if (one._tag === "Run" && states[i] === "cancelled") throw new Wrong([`J7 a cancelled job runs ${claim.stage}`])
-      if (one._tag === "Dropped" || claims.some((other) => other.claim.token === claim.token)) continue
-      const count = (unsettled.get(claim.job) ?? 0) + 1
-      unsettled.set(claim.job, count)
-      if (one._tag === "Run" && count > maxDeliveries) throw new Wrong([`A2 begun for the ${count}th time`])
+      if (one._tag !== "Run" || claims.some((other) => other.claim.token === claim.token)) continue
+      if (turns[i] === "look" && (unsettled.get(claim.job) ?? 0) > 0) throw new Wrong([`A2 a suspect begun at a look`])
+      unsettled.set(claim.job, (unsettled.get(claim.job) ?? 0) + 1)
       claims.push({ claim, settle: null })
     }
   })
@@ -543,11 +550,13 @@ export const play = Effect.fnUntraced(function* (
         if (d % 4 === 3) chosen.push(choose(candidates, a + 1, 0), choose(candidates, a + 2, 0))
         const distinct = [...new Set(chosen)].filter((one) => one !== undefined)
         if (distinct.length === 0) return yield* act({ kind: "read", pick })
+        const turns = ["look", "look", "run", 1 + (a % 3)] as const
         return yield* begin(
-          distinct.map((one) => [
-            one,
-            b % 4 === 0 ? (one.tokens.at(-1) ?? `${one.consumer}:t${named++}`) : `${one.consumer}:t${named++}`
-          ])
+          distinct.map((one, i) => {
+            const token = `${one.consumer}:t${named++}${c % 3 === 0 ? "/alone" : ""}`
+            const turn = turns[(c + i) % turns.length]!
+            return [one, b % 4 === 0 ? (one.tokens.at(-1) ?? token) : token, turn]
+          })
         )
       }
       case "commit":
@@ -731,12 +740,11 @@ export const play = Effect.fnUntraced(function* (
       }
       for (const one of held.filter((one) => one.consumer === "heir" && !one.dropped)) {
         const token = `heir:t${named++}`
-        yield* begin([[one, token]])
+        yield* begin([[one, token, "run"]])
         one.dropped = true
         const begun = claims.find(({ claim }) => claim.token === token)
         if (begun === undefined) continue
-        const tired = world.jobs.get(begun.claim.job)!.deliveries >= maxDeliveries
-        begun.settle = tired ? deferring(begun.claim, [0, 0, 0]) : committing(begun.claim, false, false)
+        begun.settle = committing(begun.claim, false, false)
         yield* settle(begun)
       }
       yield* compare()
@@ -796,8 +804,8 @@ const wordOf = (begun: JobStore.BeginReply): string => {
   switch (begun._tag) {
     case "Run":
       return `run ${begun.job.attempts}/${begun.job.tries}`
-    case "Exhausted":
-      return `exhausted ${begun.job.deliveries}`
+    case "Suspect":
+      return `suspect ${begun.record}${begun.fresh ? " fresh" : ""}`
     case "Dropped":
       return `dropped ${begun.reason}`
     case "Unreadable":

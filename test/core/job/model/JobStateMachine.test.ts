@@ -79,7 +79,7 @@ describe("a job's state machine", () => {
     ["J6", "the same user and key is one job, with the body it came with"],
     ["J7", "a cancelled job runs no further stage"],
     ["A1", "an entry leaves a mailbox by acknowledgement only; no held entry is lost to a reaper"],
-    ["A2", "a job whose begins never came to a result is not begun a sixth time"],
+    ["A2", "a job whose begins never came to a result is a suspect, and a look alone does not begin it"],
     ["limit", "no user runs more jobs than the limit, and none waits in vain"]
   ] as const) {
     it(`${number} ${claim}`, () => {
@@ -95,7 +95,7 @@ describe("a job's state machine", () => {
 
 const answers = [
   ...["created", "exists", "IdempotencyConflict", "MailboxFull", "LaneFull", "UploadGone"].map((a) => `submit ${a}`),
-  ...["run", "exhausted", "dropped over", "dropped moved", "dropped rehomed"].map((a) => `begin ${a}`),
+  ...["run", "suspect", "dropped over", "dropped moved", "dropped rehomed", "dropped put off"].map((a) => `begin ${a}`),
   ...["committed", "kept", "ended", "lost", "gone"].map((a) => `commit ${a}`),
   ...["deferred", "lost"].map((a) => `defer ${a}`),
   ...["buried", "parked", "lost"].map((a) => `bury ${a}`),

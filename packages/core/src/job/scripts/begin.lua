@@ -1,19 +1,23 @@
 -- packages/core/src/job/scripts/begin.lua
 -- Begins entries just read: fences each job for its new holder and returns its state. One call for all entries that a process
--- read together. One script, so that a delivery is counted before any handler runs (A2), `started` is written once for each
+-- read together. One script, so that a run without a report is counted before the next one (A2), `started` is written once for each
 -- stage and run, and an entry that no longer represents its job is removed at once.
+-- A job whose last run ended without a report is a suspect: it is not begun at the first look, but when its process decides so
+-- (mailbox/Suspicion.ts). Until then nobody holds its fence, so that a crash meanwhile is not counted.
 -- KEYS[1]   root    eco2:{p}
 -- ARGV[1]   int     clock offset, milliseconds
--- ARGV[2]   int     deliveries allowed without a recorded result
--- ARGV[3]   int     LETTER_TTL, milliseconds
--- ARGV[4..] five for each entry: mailbox, stage, entry id, job id, token of this begin (`<consumer that read the entry>:…`)
+-- ARGV[2]   int     LETTER_TTL, milliseconds
+-- ARGV[3..] six for each entry: mailbox, stage, entry id, job id, token of this begin (`<consumer that read the entry>:…`, with
+--           `/alone` at its end when the job runs alone in its process), turn
+--           turn: "look" begin it unless it is a suspect | "run" begin it | milliseconds to put it off, and it stays a suspect
 -- reply     an array, one answer for each entry, in order:
 --           {"run", milliseconds waited, field, value, …}  the job's hash after this begin; work may start
---           {"exhausted", 0, field, value, …}  the same, but it was delivered too often: give it up (bury.lua)
---           {"dropped", reason}   no work: "over" | "moved" | "rehomed" | "gone" | "unreadable" (the last two write a letter)
+--           {"suspect", deliveries, 1 if this call has added to them}  nothing has begun
+--           {"dropped", reason}   no work: "over" | "moved" | "rehomed" | "put off" | "gone" | "unreadable" (the last two write
+--           a letter)
 -- cost      O(size of the jobs); two writes for each entry
 pass_when_full()
-local max_deliveries, retention = tonumber(ARGV[2]), tonumber(ARGV[3])
+local retention = tonumber(ARGV[2])
 local answers = {}
 
 -- Whether the consumer that sent this begin still holds the entry. A process that was frozen or cut off during a read learns
@@ -25,11 +29,21 @@ local function holds(mailbox, entry, token)
   return not rows.err and rows[1] ~= nil and rows[1][2] == string.match(token, "^[^:]*")
 end
 
+-- Adds to the job's record (Suspicion.ts) how its last run ended without a report: 1 its process died, 1001 it died while the job
+-- ran alone, 1000000 it is alive: that is the process which begins it again. The attempt is given back: the retry policy counts
+-- failures of the handler.
+local function count_unreported(f, token)
+  local unit = string.find(f.by, "/alone$") and 1001 or 1
+  if string.match(f.by, "^[^:]*") == string.match(token, "^[^:]*") then unit = 1000000 end
+  f.deliveries = int(f.deliveries + unit)
+  f.attempts = int(math.max(0, f.attempts - 1))
+end
+
 local function letter(mailbox, id, stage, cause, message)
   write_letter(mailbox, retention, id, stage, cause, message, 0, now_text, 0)
 end
 
-local function begin(mailbox, stage, entry, id, token)
+local function begin(mailbox, stage, entry, id, token, turn)
   local key = job_key(id)
   local flat = redis.call("HGETALL", key)
   if not flat[1] then
@@ -54,27 +68,44 @@ local function begin(mailbox, stage, entry, id, token)
     take_off(mailbox, entry)
     return { "dropped", "over" }
   end
-  if f.cur ~= mailbox .. ":" .. entry then
+  if f.cur ~= mailbox .. ":" .. entry or f.state == "delayed" then
     take_off(mailbox, entry)
     return { "dropped", "moved" }
   end
   local again = f.by ~= "-"
-  if again and f.by ~= token and not holds(mailbox, entry, token) then return { "dropped", "moved" } end
+  local ours = f.by == token
+  if not ours and (again or f.deliveries ~= "0") and not holds(mailbox, entry, token) then return { "dropped", "moved" } end
   if f.at ~= stage then -- kept for another stage by a process that died: move it to that stage's mailbox
     local read, known = pcall(cjson.decode, about or "")
     if read and type(known.pipeline) == "string" then
       take_off(mailbox, entry)
-      if again then f.deliveries = int(f.deliveries + 1) end
+      if again then count_unreported(f, token) end
       place(id, f, known.pipeline .. "." .. f.at)
       write_fence(id, f)
       return { "dropped", "rehomed" }
     end
   end
   local waited = 0
-  if f.by ~= token then
+  if not ours then
     if again then
-      f.deliveries = int(f.deliveries + 1)
-    else
+      count_unreported(f, token)
+      f.state, f.by, f.since = "waiting", "-", now_text
+    end
+    if f.deliveries ~= "0" and turn == "look" then
+      if again then write_fence(id, f) end
+      return { "suspect", tonumber(f.deliveries), again and 1 or 0 }
+    end
+    local away = tonumber(turn)
+    if away then
+      local due = int(math.min(now + away, tonumber(f.deadline)))
+      -- `cur` stays: a process that was frozen and not dead may still have the result (A1)
+      take_off(mailbox, entry)
+      f.state, f.since = "delayed", now_text
+      write_fence(id, f, "due", due, "home", mailbox)
+      redis.call("ZADD", root .. ":timers", due, id)
+      return { "dropped", "put off" }
+    end
+    if not again then
       waited = math.max(0, now - (tonumber(f.since) or now))
       f.wait = int((tonumber(f.wait) or 0) + waited)
     end
@@ -85,12 +116,12 @@ local function begin(mailbox, stage, entry, id, token)
     redis.call("HSET", key, "now", flat[place_of_fence])
     if not started then emit(id, f, { started_event(stage, f.progress) }) end
   end
-  local reply = { tonumber(f.deliveries) >= max_deliveries and "exhausted" or "run", waited }
+  local reply = { "run", waited }
   for i = 1, #flat do reply[2 + i] = flat[i] end
   return reply
 end
 
-for i = 4, #ARGV, 5 do
-  answers[#answers + 1] = begin(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4])
+for i = 3, #ARGV, 6 do
+  answers[#answers + 1] = begin(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5])
 end
 return answer(answers)

@@ -66,6 +66,7 @@ local function commit(id, cur, token, step_text, keep, output, tells_from, tells
     tell(id, redis.call("RPUSH", key .. ":events", step.completed, step.started), step.completed, step.started)
     return { "kept", work }
   end
+  if f.state == "delayed" then redis.call("ZADD", root .. ":timers", f.deadline, id) end -- put off, and its result came late
   f.last, f.deliveries, f.progress, f.attempts = token, "0", step.progress, "0"
   take_off_current(f)
   local completed = '"stage":"' .. step.stage .. '","status":"completed","progress":' .. step.progress .. ',"result":null'

@@ -23,7 +23,13 @@ end
 
 -- Returns a message without a job to its mailbox.
 local function put_back(message)
-  local asked = message.ask and { "ask", message.ask } or {}
+  local more = {}
+  for _, name in ipairs({ "ask", "deliveries" }) do
+    if message[name] then
+      more[#more + 1] = name
+      more[#more + 1] = message[name]
+    end
+  end
   redis.call("XADD", mailbox_key(message.mailbox), "*", "type", message.type, "body", message.body,
-    "attempts", message.attempts, "ts", now_text, unpack(asked))
+    "attempts", message.attempts, "ts", now_text, unpack(more))
 end

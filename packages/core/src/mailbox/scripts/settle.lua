@@ -10,7 +10,7 @@
 -- ARGV[5]  text    "handled" | "later" | "dead"
 -- ARGV[6]  int     later: delay, milliseconds; 0 = back into the mailbox at once
 -- ARGV[7]  text    later: uuid of the delayed message; dead: cause
--- ARGV[8]  text    later: {mailbox, type, body, attempts, ask (for an ask)} as json; dead: message
+-- ARGV[8]  text    later: {mailbox, type, body, attempts, ask (of an ask), deliveries (of a suspect)} as json; dead: message
 -- ARGV[9]  int     attempts so far
 -- ARGV[10] int     LETTER_TTL, milliseconds
 -- reply    "settled" | "lost"

@@ -14,8 +14,9 @@
 -- ARGV[7]  uuid    the data's id, if it has none
 -- ARGV[8]  text    who claims the data ("": nobody)
 -- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now,
---           {PARTITIONS, format, id of the data, whose it is}, dead token, …}
--- cost     O(log processes + dead)
+--           {PARTITIONS, format, id of the data, whose it is}, processes of this role that are alive (1 while none is dead),
+--           dead token, …}
+-- cost     O(log processes + dead); while some are dead O(processes)
 redis.call("ZREM", KEYS[1], "")
 local token, lease, mode = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local meta = confirm_meta(KEYS[2], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
@@ -23,11 +24,11 @@ local forget_millis = 600000
 redis.call("ZREMRANGEBYSCORE", KEYS[1], -(now - forget_millis), -1)
 if mode == "leave" then
   redis.call("ZREM", KEYS[1], token)
-  return { "alive", -1, now, meta }
+  return { "alive", -1, now, meta, 1 }
 end
 if mode == "abandon" then
   redis.call("ZADD", KEYS[1], "XX", -now, token)
-  return { "condemned", -1, now, meta }
+  return { "condemned", -1, now, meta, 1 }
 end
 local score = tonumber(redis.call("ZSCORE", KEYS[1], token) or "nan")
 local status = "alive"
@@ -36,7 +37,7 @@ if mode == "register" or (score and score > 0) then
 else
   status = "condemned"
 end
-local reply = { status, -1, now, meta }
+local reply = { status, -1, now, meta, 1 }
 -- tokens not yet condemned come first: many recent departures must not hide a process that died
 for _, range in ipairs({ { 0, now }, { "-inf", "(0" } }) do
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], range[1], range[2], "LIMIT", 0, 100)) do
@@ -47,5 +48,13 @@ for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now, "+inf",
   if member ~= token and reply[2] == -1 then
     reply[2] = math.max(0, tonumber(redis.call("ZSCORE", KEYS[1], member)) - now)
   end
+end
+-- how many share the crashes of a role (A2); a token is `<role>.<uuid>`
+if #reply > 5 then
+  local role, alive = string.match(token, "^(.*)%.") or token, 0
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now, "+inf")) do
+    if (string.match(member, "^(.*)%.") or member) == role then alive = alive + 1 end
+  end
+  reply[5] = math.max(1, alive)
 end
 return reply
