@@ -15,7 +15,8 @@ const longForms = [
   "test/core/job/model/JobStateMachine.test.ts",
   "test/e2e/limits.test.ts",
   "test/fault/faults.test.ts",
-  "test/fault/schedule.test.ts"
+  "test/fault/schedule.test.ts",
+  "test/fault/manySchedules.test.ts"
 ]
 /** These start processes, kill them and drive a browser: after all others, when nobody's clock is judged beside them. */
 const wholeSystem = ["test/e2e/**/*.test.ts", "test/browser/**/*.test.ts", "test/fault/**/*.test.ts"]

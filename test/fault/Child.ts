@@ -16,6 +16,7 @@ export type Line = Readonly<Record<string, unknown>>
 
 export interface Child {
   readonly name: string
+  readonly pid: number
   /** Settles with its exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>
   /** The first line that fits, from now on or before; null when the process ends without it. */
@@ -69,6 +70,7 @@ export const start = (options: {
   })
   const child: Child = {
     name: options.name,
+    pid: process_.pid!,
     exited,
     said: (fits) =>
       new Promise((resolve) => {

@@ -277,6 +277,7 @@ const loopWithClock = Effect.fnUntraced(function* (
     readonly interval?: Duration.Input
     readonly names?: ReadonlyArray<string>
     readonly onAnswer?: (name: string) => void
+    readonly intervalOf?: (name: string) => Duration.Input
     readonly isAway?: () => boolean
   } = {}
 ) {
@@ -304,12 +305,16 @@ const loopWithClock = Effect.fnUntraced(function* (
             })
           )
       })
-      const loop = yield* Effect.provideService(ScheduleLoop.make, Schedules.Schedules, watched)
+      const loop = yield* Effect.provideService(
+        ScheduleLoop.make(() => undefined),
+        Schedules.Schedules,
+        watched
+      )
       for (const name of names) {
         yield* Scope.provide(
           loop.declare({
             name,
-            timing: Timing.every(interval),
+            timing: Timing.every(options.intervalOf?.(name) ?? interval),
             overlap: "allow",
             work: (slot) =>
               Effect.succeed({
@@ -365,6 +370,15 @@ const handedIn = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Servi
   }))
 })
 const Entries = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
+
+/** Scripts that Redis has run. */
+const scriptCalls = (process: Fleet.Process<Fleet.Services>) =>
+  Effect.map(process.send("INFO", "commandstats"), (text) =>
+    [...String(text).matchAll(/cmdstat_(?:evalsha|eval|fcall):calls=(\d+)/g)].reduce(
+      (all, [, calls]) => all + Number(calls),
+      0
+    )
+  )
 
 describe("a schedule and a wrong clock", () => {
   it.live("T1 a process whose clock is set back while it runs goes on firing each slot once", () =>
@@ -461,6 +475,51 @@ describe("a process with schedules in several partitions", () => {
   )
 })
 
+describe("a process with many schedules", () => {
+  it.live("T1 a slot that is due makes no look at the other schedules; they are kept in one call a minute", () =>
+    Effect.gen(function* () {
+      const clock = yield* JumpingClock.make
+      clock.forward(1.5 * minute - (clock.clock.currentTimeMillisUnsafe() % minute))
+      const process = yield* Fleet.joined(redis.url, living(clock))
+      const names = Array.from({ length: 300 }, (_, n) => `rare-${n}`).filter((name) => Keys.partitionOf(name, 4) === 0)
+      const often = ["often-0", "often-1", "often-2", "often-3", "often-4", "often-5", "often-6", "often-7"]
+        .filter((name) => Keys.partitionOf(name, 4) === 0)
+        .slice(0, 1)
+      const rare = yield* loopWithClock(clock, process, 0, {
+        names: [...names, ...often],
+        intervalOf: (name) => (name === often[0] ? "10 seconds" : "1 day")
+      })
+      yield* step(clock, rare)
+      expect(rare.looks.length).toBe(names.length + 1)
+      const scripts = scriptCalls(process)
+      const before = yield* scripts
+      rare.looks.length = 0
+      for (let waited = 0; waited < 5 * minute;) waited += yield* step(clock, rare)
+      // 30 slots of ten seconds, and five times a minute
+      expect(rare.looks.length).toBeGreaterThanOrEqual(29)
+      expect(rare.looks.length).toBeLessThanOrEqual(31)
+      expect((yield* scripts) - before).toBeLessThanOrEqual(31 + 6)
+      const states = yield* process.run(Effect.orDie(Schedules.Schedules.use(({ list }) => list)))
+      expect(states.filter(({ declared }) => declared).length).toBe(names.length + 1)
+    })
+  )
+
+  it.live("T1 a schedule that Redis has lost is declared again within a minute, though no slot of it is due", () =>
+    Effect.gen(function* () {
+      const clock = yield* JumpingClock.make
+      const process = yield* Fleet.joined(redis.url, living(clock))
+      const loop = yield* loopWithClock(clock, process, 0, { interval: "1 day" })
+      yield* step(clock, loop)
+      const { of } = yield* process.run(Keyspace)
+      yield* process.send("DEL", of("skewed").cron("skewed"), of("skewed").crons)
+      expect(yield* stateOf(process, "skewed")).toBe(undefined)
+      for (let waited = 0; waited < minute;) waited += yield* step(clock, loop)
+      yield* step(clock, loop)
+      expect(yield* stateOf(process, "skewed")).toMatchObject({ declared: true, timing: "every 1d" })
+    })
+  )
+})
+
 describe("a schedule that could not fire", () => {
   it.live(
     "T1 a slot that found its mailbox full is looked at again after five seconds, and fires when there is room",
@@ -495,7 +554,7 @@ describe("a schedule that could not fire", () => {
         // a process that starts with another expression has it in force at once, and stops a minute before the slot
         const days = yield* loopWithClock(clock, process, 0, { interval: "1 day" })
         while (clock.clock.currentTimeMillisUnsafe() < slot - minute) yield* step(clock, days, hours)
-        for (let i = 0; i < 5 && (yield* handedIn(process)).length < 1; i++) yield* step(clock, hours)
+        for (let i = 0; i < 10 && (yield* handedIn(process)).length < 1; i++) yield* step(clock, hours)
         expect((yield* handedIn(process)).map((one) => one.slot)).toEqual([slot])
       })
   )

@@ -200,16 +200,16 @@ export const table: ReadonlyArray<Row> = [
     "a schedule: its expression, the last slot claimed, the last run, whether it is paused",
     "90 days after a process last declared it",
     "fire, steer",
-    "fire, steer, Schedules",
+    "fire, keep, steer, Schedules",
     true
   ),
   row(
     "{p}:crons",
     `${p}:crons`,
     "zset",
-    "schedules of the partition by when a process last looked at them",
+    "schedules of the partition by when a process last looked at them or kept them",
     "members with their schedule",
-    "fire",
+    "fire, keep",
     "fire, Schedules",
     true
   ),

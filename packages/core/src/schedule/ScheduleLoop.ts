@@ -1,7 +1,9 @@
 /**
  * ScheduleLoop: checks the schedules that this process declares, as a task of the worker's TimerLoop, which has the only timer.
- * A schedule is checked when its next slot comes, and once a minute to show that a process still declares it; schedules of one
- * partition share a call. The check (fire.lua) decides whether this process fires the slot (T1).
+ * A schedule is checked when its next slot comes, and no other is touched then (DueHeap): the cost grows with what fires, not
+ * with what is declared. Schedules of one partition that are due together share a call. The check (fire.lua) decides whether
+ * this process fires the slot (T1). Once a minute a partition's schedules are kept, many in a call (keep.lua), which shows that
+ * a process still declares them; one that Redis does not know so is checked then.
  * Redis's clock decides when a slot is due: each answer contains it, and so this process's offset. The offset is kept for each
  * partition, so that a slow answer delays only that partition. Waits use the monotonic clock (Elapsed), and a partition whose
  * server is down delays no other.
@@ -14,6 +16,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { scheduleFires } from "../telemetry/Metrics.ts"
+import * as DueHeap from "../clock/DueHeap.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
 import { ActorSystem } from "../worker/ActorSystem.ts"
 import type { PartitionTask } from "../worker/TimerLoop.ts"
@@ -42,8 +45,9 @@ export class ScheduleLoop extends Context.Service<ScheduleLoop, Pick<Loop, "decl
   static readonly layer: Layer.Layer<ScheduleLoop, never, ActorSystem | Schedules | Keyspace> = Layer.effect(
     ScheduleLoop,
     Effect.gen(function* () {
-      const loop = yield* make
-      const wake = yield* ActorSystem.use((system) => system.addTask(loop))
+      const system = yield* ActorSystem
+      const loop = yield* make(system.wakeIn)
+      const wake = yield* system.addTask(loop)
       return ScheduleLoop.of({ declare: (schedule) => Effect.tap(loop.declare(schedule), () => Effect.sync(wake)) })
     })
   )
@@ -51,30 +55,72 @@ export class ScheduleLoop extends Context.Service<ScheduleLoop, Pick<Loop, "decl
 
 interface Entry {
   readonly declared: Declared
-  readonly partition: Partition
-  lookAt: number
+  /** When it was last looked at or kept, by Elapsed. */
+  seenAt: number
   declaredAt: number | null
+  /** The slot it waits for; null before the first answer. */
+  nextSlot: number | null
   /** The last slot whose outcome was logged and counted. */
   told: number
   prepared: { readonly slot: number; readonly work: Work } | null
 }
 
-const lookMillis = 60_000
+/** The schedules of a partition. Each is in one of the heaps. */
+interface Share {
+  readonly partition: Partition
+  readonly entries: Set<Entry>
+  /** Those that wait for a slot, by Redis's clock: a step of that clock moves them all. */
+  readonly slots: DueHeap.DueHeap<Entry>
+  /** Those to be looked at after a pause, by Elapsed. */
+  readonly later: DueHeap.DueHeap<Entry>
+  /** Redis's clock minus Elapsed; null before the first answer. */
+  ahead: number | null
+  /** When the schedules are kept next, by Elapsed. */
+  keepAt: number
+}
+
+const keepMillis = 60_000
+/** A schedule looked at this lately is not kept. */
+const freshMillis = 30_000
 const troubleMillis = 1_000
 /** Pause after a full mailbox, or after work that could not be computed. */
 const laterMillis = 5_000
+/** Schedules in one call of a script: a long script delays every client of Redis. */
+const mostLooks = 100
+const mostKept = 500
 
-export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen(function* () {
+const chunks = <A>(all: ReadonlyArray<A>, most: number): ReadonlyArray<ReadonlyArray<A>> =>
+  Array.from({ length: Math.ceil(all.length / most) }, (_, i) => all.slice(i * most, (i + 1) * most))
+
+/** `wakeIn`: a timer of this partition is due in so many milliseconds. */
+export const make = Effect.fnUntraced(function* (
+  wakeIn: (partition: Partition, millis: number) => void
+): Effect.fn.Return<Loop, never, Schedules | Keyspace> {
   const schedules = yield* Schedules
   const keyspace = yield* Keyspace
   const millis = yield* Elapsed.clock
   /** This process's id: a repeated check, after a lost answer, gets the same outcome. */
   const process = randomUUID()
-  const entries = new Map<string, Entry>()
+  const names = new Set<string>()
+  const shares = new Map<Partition, Share>(
+    keyspace.partitions.map((partition) => [
+      partition,
+      {
+        partition,
+        entries: new Set(),
+        slots: DueHeap.make(),
+        later: DueHeap.make(),
+        ahead: null,
+        keepAt: millis() + keepMillis
+      }
+    ])
+  )
   const ownAhead = (yield* Clock.currentTimeMillis) - millis()
-  /** Redis's clock minus Elapsed, by partition; before the first answer this process's wall clock is used. */
-  const ahead = new Map<Partition, number>()
-  const at = (partition: Partition) => [...entries.values()].filter((entry) => entry.partition === partition)
+  /** Redis's clock, as this process knows it; before the first answer its own wall clock. */
+  const timeOf = (share: Share) => Math.floor(millis() + (share.ahead ?? ownAhead))
+  const pause = (share: Share, entries: ReadonlyArray<Entry>, forMillis: number) => {
+    for (const entry of entries) if (share.entries.has(entry)) share.later.set(entry, millis() + forMillis)
+  }
 
   const tell = Effect.fnUntraced(function* (entry: Entry, slot: number, outcome: Outcome, jobId: string) {
     const schedule = entry.declared.name
@@ -96,10 +142,13 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
 
   /** The check of a schedule to send now; null, after logging, when its work cannot be computed. */
   const prepare = Effect.fnUntraced(
-    function* (entry: Entry) {
+    function* (entry: Entry, share: Share) {
       const { name, overlap, timing, work } = entry.declared
-      const now = Math.floor(millis() + (ahead.get(entry.partition) ?? ownAhead))
-      const slot = timing.latest(now)
+      const now = timeOf(share)
+      const due = entry.nextSlot !== null && entry.nextSlot <= now ? entry.nextSlot : null
+      const after = due === null ? -Infinity : timing.next(due)
+      const slot = due !== null && after > now ? due : timing.latest(now)
+      const nextSlot = slot === due ? after : timing.next(now)
       if (entry.prepared?.slot !== slot) entry.prepared = { slot, work: yield* work(new Date(slot)) }
       const look: Look = {
         name,
@@ -107,7 +156,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
         overlap,
         declaredAt: entry.declaredAt,
         slot,
-        nextSlot: timing.next(now),
+        nextSlot,
         work: entry.prepared.work
       }
       return { entry, look }
@@ -127,29 +176,67 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
       })
   )
 
-  const lookAt = Effect.fnUntraced(
-    function* (partition: Partition, due: ReadonlyArray<Entry>) {
-      const asked = (yield* Effect.forEach(due, prepare)).filter((one) => one !== null)
+  /** When a schedule is looked at next, after Redis's answer at `now`. */
+  const waitForNext = (share: Share, entry: Entry, { nextSlot, slot }: Look, outcome: Outcome, now: number) => {
+    if (!share.entries.has(entry)) return
+    const { timing } = entry.declared
+    if (outcome === "full") return pause(share, [entry], laterMillis)
+    // our clock was ahead, and this slot has not come
+    const next = slot <= now ? nextSlot : timing.next(now) === slot ? slot : now
+    // our clock was off by more than a slot: check again at once, with the right one
+    if (next <= now) return pause(share, [entry], 0)
+    entry.nextSlot = next
+    share.later.delete(entry)
+    share.slots.set(entry, next)
+  }
+
+  const look = Effect.fnUntraced(
+    function* (share: Share, due: ReadonlyArray<Entry>) {
+      const asked = (yield* Effect.forEach(due, (entry) => prepare(entry, share))).filter((one) => one !== null)
       if (asked.length === 0) return
       const looks = asked.map(({ look }) => look)
-      const { now, outcomes } = yield* schedules.look(partition, process, looks)
+      const { now, outcomes } = yield* schedules.look(share.partition, process, looks)
       const answeredAt = millis()
-      ahead.set(partition, now - answeredAt)
+      share.ahead = now - answeredAt
       for (const [i, { entry, look }] of asked.entries()) {
         const { outcome, jobId } = outcomes[i]!
-        const { timing } = entry.declared
         entry.declaredAt ??= now
-        const toNext = Math.min(lookMillis, timing.next(now) - now)
-        // our clock was off by more than a slot: check again at once, with the right slot
-        const right = timing.latest(now) === look.slot || timing.next(now) === look.slot
-        entry.lookAt = answeredAt + (outcome === "full" ? laterMillis : right ? toNext : 0)
+        entry.seenAt = answeredAt
+        waitForNext(share, entry, look, outcome, now)
+        if (outcome === "fired" && look.work.deadlineMillis !== null) wakeIn(share.partition, look.work.deadlineMillis)
         yield* tell(entry, look.slot, outcome, jobId)
       }
     },
-    (effect, _, due) =>
+    (effect, share, due) =>
       Effect.catch(effect, (error: RedisError) => {
-        for (const entry of due) entry.lookAt = millis() + troubleMillis
+        pause(share, due, troubleMillis)
         return Effect.logDebug("schedules could not be checked").pipe(Effect.annotateLogs({ error: error.message }))
+      })
+  )
+
+  const keep = Effect.fnUntraced(
+    function* (share: Share) {
+      share.keepAt = millis() + keepMillis
+      const old = [...share.entries].filter(({ seenAt }) => seenAt <= millis() - freshMillis)
+      for (const entries of chunks(old, mostKept)) {
+        const { now, unknown } = yield* schedules.keep(
+          share.partition,
+          entries.map(({ declared: { name, timing } }) => ({ name, timing: timing.text }))
+        )
+        const answeredAt = millis()
+        share.ahead = now - answeredAt
+        for (const entry of entries) entry.seenAt = answeredAt
+        pause(
+          share,
+          unknown.flatMap((place) => entries[place] ?? []),
+          0
+        )
+      }
+    },
+    (effect, share) =>
+      Effect.catch(effect, (error: RedisError) => {
+        share.keepAt = millis() + troubleMillis
+        return Effect.logDebug("schedules could not be kept").pipe(Effect.annotateLogs({ error: error.message }))
       })
   )
 
@@ -157,7 +244,7 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
     declare: (declared) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          if (entries.has(declared.name)) {
+          if (names.has(declared.name)) {
             Definition.refuse(
               `schedule ${JSON.stringify(declared.name)}`,
               "its name",
@@ -165,24 +252,43 @@ export const make: Effect.Effect<Loop, never, Schedules | Keyspace> = Effect.gen
               "declared once in a process"
             )
           }
-          entries.set(declared.name, {
+          const share = shares.get(keyspace.of(declared.name))!
+          const entry: Entry = {
             declared,
-            partition: keyspace.of(declared.name),
-            lookAt: millis(),
+            seenAt: -Infinity,
             declaredAt: null,
+            nextSlot: null,
             told: 0,
             prepared: null
-          })
+          }
+          names.add(declared.name)
+          share.entries.add(entry)
+          pause(share, [entry], 0)
+          return { entry, share }
         }),
-        () => Effect.sync(() => void entries.delete(declared.name))
-      ),
-    dueAt: (partition) => Math.min(Infinity, ...at(partition).map((entry) => entry.lookAt)),
-    run: (partition) =>
-      Effect.suspend(() => {
-        const all = at(partition)
-        // set before the call, so that a schedule whose work cannot be computed also waits
-        for (const entry of all) entry.lookAt = millis() + laterMillis
-        return lookAt(partition, all)
-      })
+        ({ entry, share }) =>
+          Effect.sync(() => {
+            names.delete(declared.name)
+            share.entries.delete(entry)
+            share.slots.delete(entry)
+            share.later.delete(entry)
+          })
+      ).pipe(Effect.asVoid),
+    dueAt: (partition) => {
+      const share = shares.get(partition)
+      if (share === undefined || share.entries.size === 0) return Infinity
+      return Math.min(share.keepAt, share.later.first(), share.slots.first() - (share.ahead ?? ownAhead))
+    },
+    run: Effect.fnUntraced(function* (partition) {
+      const share = shares.get(partition)
+      if (share === undefined) return
+      const due = [...share.slots.take(timeOf(share)), ...share.later.take(millis())]
+      // before the calls: after a defect, or when its work cannot be computed, a schedule waits too
+      pause(share, due, laterMillis)
+      for (const entries of chunks(due, mostLooks)) yield* look(share, entries)
+      // all were just looked at: none needs to be kept
+      if (due.length > 0 && due.length === share.entries.size) share.keepAt = millis() + keepMillis
+      if (share.keepAt <= millis()) yield* keep(share)
+    })
   }
 })

@@ -1,6 +1,6 @@
 /**
- * Schedules: the state of schedules in Redis. Processes that declare a schedule check it (`look`, called by ScheduleLoop), which
- * fires due slots; operators list, pause, resume and run schedules manually, from any process.
+ * Schedules: the state of schedules in Redis. Processes that declare a schedule check it when a slot is due (`look`, called by
+ * ScheduleLoop), which fires the slot, and say meanwhile that they still declare it (`keep`); operators list, pause, resume and run schedules manually, from any process.
  * Invariant T1, kept by fire.lua: a schedule fires once for each slot, fleet-wide and by Redis's clock; of missed slots the
  * latest fires once. Neighbours: Schedule (declares one), Timing (computes slots).
  */
@@ -112,6 +112,14 @@ export class Schedules extends Context.Service<
       { readonly now: number; readonly outcomes: ReadonlyArray<{ readonly outcome: Outcome; readonly jobId: string }> },
       RedisError
     >
+    /**
+     * Says that this process still declares schedules of one partition, in one call. Returns those that it must look at instead,
+     * by their place: Redis has another expression of them, or none.
+     */
+    readonly keep: (
+      partition: Partition,
+      kept: ReadonlyArray<Pick<Look, "name" | "timing">>
+    ) => Effect.Effect<{ readonly now: number; readonly unknown: ReadonlyArray<number> }, RedisError>
     /** All schedules declared within the last 90 days, by name. */
     readonly list: Effect.Effect<ReadonlyArray<ScheduleState>, RedisError>
     /** No slot fires until `resume`. */
@@ -133,6 +141,7 @@ const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
     reply
   })
 const fireScript = script("fire", Schema.NonEmptyArray(Schema.String))
+const keepScript = script("keep", Schema.NonEmptyArray(Schema.String))
 const steerScript = script(
   "steer",
   Schema.Tuple([Schema.Literals(["done", "ran", "open", "full", "missing"]), Schema.String])
@@ -140,7 +149,7 @@ const steerScript = script(
 const Fields = Schema.Array(Schema.String)
 const isOutcome = Schema.is(Outcome)
 
-/** Processes check at least once a minute; after this long without a check, no process declares the expression. */
+/** Processes look or keep at least every 90 s; after this long without either, no process declares the expression. */
 const staleMillis = 150_000
 const forgetMillis = Duration.toMillis("90 days")
 
@@ -224,6 +233,15 @@ export const layer: Layer.Layer<Schedules, never, RedisClient | Keyspace | CoreC
         })
         return { now: Number(time), outcomes }
       }),
+      keep: (partition, kept) =>
+        Effect.map(
+          redis.run(
+            keepScript,
+            [partition.root],
+            [config.clockOffsetMillis, ...kept.flatMap(({ name, timing }) => [name, timing])]
+          ),
+          ([time, ...unknown]) => ({ now: Number(time), unknown: unknown.map(Number) })
+        ),
       list: Effect.gen(function* () {
         const now = (yield* redis.send("TIME").pipe(Effect.flatMap(ServerTime.decode))) + config.clockOffsetMillis
         const parts = yield* Effect.forEach(

@@ -23,7 +23,17 @@ export interface Spans {
 const stepMillis = 4 * 86_400_000
 const horizonYears = 10
 
-export const spans = (zone: DateTime.TimeZone): Spans => {
+/** By the zone's name: schedules of one zone share a search. Bounded by the zones that the code names. */
+const known = new Map<string, Spans>()
+
+/** The spans of a named zone. */
+export const spans = (zone: DateTime.TimeZone.Named): Spans => {
+  const found = known.get(zone.id) ?? search(zone)
+  known.set(zone.id, found)
+  return found
+}
+
+const search = (zone: DateTime.TimeZone.Named): Spans => {
   const years = new Map<number, ReadonlyArray<number>>()
   const offsetAt = (time: number) => DateTime.zonedOffset(DateTime.makeZonedUnsafe(time, { timeZone: zone }))
   /** The first millisecond with the offset of `after`; the offset at `before` is another. */

@@ -1,5 +1,5 @@
 -- packages/core/src/schedule/scripts/cron.lua
--- Prelude of fire and steer, below job.lua: reads a schedule's hash and performs a run.
+-- Prelude of fire, keep and steer, below job.lua: reads a schedule's hash and performs a run.
 -- KEYS[1]  root    eco2:{p}
 -- ARGV     none
 -- reply    none (functions only)

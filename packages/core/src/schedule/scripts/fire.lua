@@ -1,6 +1,6 @@
 -- packages/core/src/schedule/scripts/fire.lua
--- Checks the schedules that a process declares, and fires those that are due. One script, so that one process claims a slot and
--- submits its run in the same step (T1). Redis's clock decides whether a slot is due; the process's clock may be wrong.
+-- Checks schedules of a process whose slots are due by its clock, and fires those that are due by Redis's, which decides: the
+-- process's may be wrong. One script, so that one process claims a slot and submits its run in the same step (T1).
 -- A slot fires when it is later than the last slot and than `since`, the time this expression came into force. Of missed slots
 -- the process checks only the latest. An expression comes into force when a process starts with it, or when no process has
 -- checked the other expression for a while.
