@@ -34,6 +34,16 @@ describe("the library's examples", () => {
     expect(linesOf(whole.join("\n")).filter((line) => shown.has(line))).toEqual(linesOf(short))
   })
 
+  it("every example, guide and README runs a process by Worker.run, Client.run or Role.run, which stop it in order", () => {
+    for (const file of files) expect(text(file), file).toMatch(/^(Worker|Client)\.run\(/m)
+    const guides = [
+      ...globSync("docs/**/*.md", { cwd: root }),
+      ...globSync("packages/*/README.md", { cwd: root }),
+      "README.md"
+    ]
+    for (const file of guides) expect(text(file), file).not.toMatch(/run(Promise|Fork|Main)\(/)
+  })
+
   it.each(files)("%s runs to its end and prints what it promises", { timeout: 60_000 }, async (file) => {
     const { stdout } = await promisify(execFile)(process.execPath, [`${root}${file}`], {
       env: { PATH: process.env.PATH, REDIS_URL: redis.url },

@@ -29,4 +29,5 @@ const program = Effect.gen(function* () {
   yield* Console.log("nuts:", error._tag)
 })
 
-await Effect.runPromise(Effect.provide(program, worker))
+// on SIGTERM it takes no new work, finishes what runs, and hands back the rest
+Worker.run(worker, program)

@@ -40,4 +40,5 @@ const program = Effect.gen(function* () {
   yield* Console.log(outputs["sum-up"])
 })
 
-await Effect.runPromise(Effect.provide(program, worker))
+// on SIGTERM it takes no new work, finishes what runs, and hands back the rest
+Worker.run(worker, program)

@@ -15,6 +15,4 @@ const program = Effect.gen(function* () {
   yield* Console.log("a bolt costs", prices.state().get("bolt"))
 })
 
-await Effect.runPromise(
-  Effect.scoped(program).pipe(Effect.provide(Layer.provide(Client.layer, Client.fromEnvironment)))
-)
+Client.run(Layer.provide(Client.layer, Client.fromEnvironment), program)

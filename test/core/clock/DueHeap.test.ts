@@ -27,7 +27,7 @@ describe("DueHeap", () => {
           const now = below(1_000)
           const due = [...list].filter(([, at]) => at <= now)
           const taken = heap.take(now)
-          expect(taken.toSorted()).toEqual(due.map(([one]) => one).toSorted())
+          expect(new Set(taken)).toEqual(new Set(due.map(([one]) => one)))
           expect(taken.map((one) => list.get(one))).toEqual(due.map(([, at]) => at).toSorted((a, b) => a - b))
           for (const [one] of due) list.delete(one)
         }

@@ -3,7 +3,7 @@
  * mailboxes (Worker does).
  */
 import { Effect, Layer, Metric } from "effect"
-import type { Config } from "effect"
+import type { Config, Scope } from "effect"
 import { layer as repliesLayer, Replies } from "../actor/Replies.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { layer as dataGuardLayer } from "./DataGuard.ts"
@@ -26,6 +26,7 @@ import type { RedisUrlInvalid } from "../redis/RedisUrl.ts"
 import type { RedisUnsuitable } from "../redis/Suitability.ts"
 import { layer as schedulesLayer } from "../schedule/Schedules.ts"
 import type { Schedules } from "../schedule/Schedules.ts"
+import * as Main from "../supervision/Main.ts"
 import { Readiness } from "../supervision/Readiness.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import { lastReadAge } from "../telemetry/Metrics.ts"
@@ -89,3 +90,12 @@ export const topicReadiness: Layer.Layer<never, never, Topics | Readiness | Gaug
     yield* gauges.register(Effect.suspend(() => Metric.update(age, silentMillis() / 1000)))
   })
 )
+
+/**
+ * Runs a program of a client as a process. SIGTERM and SIGINT interrupt it; the process ends, with code 0, when its connections
+ * are closed. Exit code 1, after the reason as one line of log, when it fails. A worker has Worker.run.
+ */
+export const run = <R, E, A, E2>(
+  client: Layer.Layer<R, E>,
+  program: Effect.Effect<A, E2, NoInfer<R> | Scope.Scope>
+): void => Main.run(Main.reported("client", Effect.scoped(Effect.provide(program, client))))

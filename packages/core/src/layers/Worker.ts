@@ -2,7 +2,8 @@
  * Worker: the services of a program that serves mailboxes, in addition to Client: reader, lease, timers, schedules. Behaviors
  * built on it are served until their scope closes.
  */
-import { Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
+import type { Scope } from "effect"
 import type { Replies } from "../actor/Replies.ts"
 import type { CoreConfig } from "../config/CoreConfig.ts"
 import { layer as breakerLayer } from "../limit/CircuitBreaker.ts"
@@ -18,6 +19,7 @@ import type { JobImages } from "../pipeline/JobImages.ts"
 import type { Keyspace } from "../redis/Keyspace.ts"
 import type { RedisClient } from "../redis/RedisClient.ts"
 import { ScheduleLoop } from "../schedule/ScheduleLoop.ts"
+import * as Main from "../supervision/Main.ts"
 import type { Readiness } from "../supervision/Readiness.ts"
 import type { Gauges } from "../telemetry/Gauges.ts"
 import type { Topics } from "../topic/Topic.ts"
@@ -61,3 +63,21 @@ export const telemetry: Layer.Layer<
   Client.topicReadiness,
   Layer.effectDiscard(WorkerTelemetry.register)
 )
+
+/**
+ * Runs a worker as a process, with a program beside it that may use its services; without one, until it is stopped. SIGTERM and
+ * SIGINT stop it in order: it takes no new work, finishes what runs within SHUTDOWN_GRACE, hands the rest back, and exits
+ * with code 0. Exit code 1, after the reason as one line of log, when it cannot start, the program fails, or a part of the worker
+ * has failed for good. The package `@eco2/core/service` has Role.run, which adds probes, metrics and JSON logs.
+ *
+ *     Worker.run(behaviors.pipe(Layer.provideMerge(Worker.layer({ role: "digest" })), Layer.provide(Client.fromEnvironment)))
+ */
+export const run = <R, E, A = never, E2 = never>(
+  worker: Layer.Layer<R | ActorSystem, E>,
+  program: Effect.Effect<A, E2, NoInfer<R> | ActorSystem | Scope.Scope> = Effect.never
+): void => {
+  const running = Effect.flatMap(Layer.build(worker), (context) =>
+    Effect.raceFirst(program, Context.get(context, ActorSystem).failed).pipe(Effect.provideContext(context))
+  )
+  Main.run(Main.reported("worker", Effect.scoped(running)))
+}

@@ -4,8 +4,8 @@
  * (ActorSystem drains, A5), connections last.
  * A part that fails for good (Readiness, Supervisor) ends the process in the same order; /readyz reports the reason before.
  */
-import { NodeHttpServer, NodeRuntime } from "@effect/platform-node"
-import { Cause, Config, Context, Deferred, Effect, Exit, Layer, Predicate } from "effect"
+import { NodeHttpServer } from "@effect/platform-node"
+import { Config, Context, Deferred, Effect, Layer } from "effect"
 import type { FileSystem, Path } from "effect"
 import { HttpRouter } from "effect/http"
 import type { Etag, HttpPlatform } from "effect/http"
@@ -16,6 +16,7 @@ import * as Setting from "../config/Setting.ts"
 import * as Health from "./Health.ts"
 import * as Logging from "./Logging.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
+import * as Main from "../supervision/Main.ts"
 import { Readiness } from "../supervision/Readiness.ts"
 
 /** `requested` completes when the process begins to stop; endless responses must then end, so that the server can close. */
@@ -120,41 +121,6 @@ export const layer = <E>(options: Options<E>) =>
 export const launch = <E>(options: Options<E>) =>
   Effect.scoped(Effect.flatMap(Layer.build(layer(options)), (context) => Context.get(context, Readiness).failed))
 
-/** One line an operator can act on. */
-const explain = (cause: Cause.Cause<unknown>): string => {
-  const error = Cause.squash(cause)
-  if (error instanceof Config.ConfigError) return error.cause.message
-  // for a server that cannot listen, only the cause has the reason
-  const told = [error, Predicate.hasProperty(error, "cause") ? error.cause : undefined]
-  const words = told.map((said) => (Predicate.hasProperty(said, "message") ? String(said.message) : ""))
-  return words.find((text) => text !== "") ?? String(error)
-}
-
-/** A signal at least this long after the first one ends the process at once. Terminal and npm may both send the first. */
-const impatienceMillis = 1_000
-
-/** A second SIGTERM or SIGINT ends the process at once; other processes take its entries over after its lease. */
-const endOnSecondSignal = (): void => {
-  let first: number | undefined
-  const onSignal = () => {
-    first ??= performance.now()
-    if (performance.now() - first > impatienceMillis) process.exit(1)
-  }
-  process.on("SIGTERM", onSignal)
-  process.on("SIGINT", onSignal)
-}
-
-/** Runs until SIGTERM or SIGINT; exit code 0 after an orderly stop, 1 when it cannot start or a part failed for good. */
-export const run = <E>(options: Options<E>): void => {
-  endOnSecondSignal()
-  launch(options).pipe(
-    Effect.tapCause((cause) =>
-      Cause.hasInterruptsOnly(cause) ? Effect.void : Effect.logFatal(`${options.role} cannot go on: ${explain(cause)}`)
-    ),
-    Effect.provide(Logging.layer(options.role)),
-    NodeRuntime.runMain({
-      disableErrorReporting: true,
-      teardown: (exit, done) => done(Exit.isFailure(exit) && !Cause.hasInterruptsOnly(exit.cause) ? 1 : 0)
-    })
-  )
-}
+/** Runs until SIGTERM or SIGINT (Main); exit code 0 after an orderly stop, 1 when it cannot start or a part failed for good. */
+export const run = <E>(options: Options<E>): void =>
+  Main.run(Main.reported(options.role, launch(options)).pipe(Effect.provide(Logging.layer(options.role))))
