@@ -223,4 +223,78 @@ describe("slots that move", () => {
         expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(1)
       })
   )
+
+  /** Shorter than a command waits for an open slot. */
+  const lease = Duration.seconds(5)
+  /** Two users, the first one's jobs in the first partition, which an open slot stops. */
+  const halted = Effect.fnUntraced(function* () {
+    const { servers, url } = yield* RedisCluster.start()
+    const client = yield* Fleet.joined(url, { lease })
+    const { of, partitions } = yield* client.run(Keyspace)
+    const owners = Array.from({ length: 100 }, (_, n) => `owner ${n}`)
+    const ownerIn = (index: number) => owners.find((owner) => of(owner).index === index)!
+    return {
+      client,
+      url,
+      submit: (index: number) => client.run(Fleet.submit({ owner: ownerIn(index) })),
+      open: RedisCluster.openSlot(hashSlot(partitions[0]!.root), servers[0]!, servers[1]!),
+      mend: RedisCluster.cli("fix", `127.0.0.1:${servers[0]!.port}`)
+    }
+  })
+
+  it.live(
+    "A1 J2 a slot that stays open for longer than a lease costs no process its lease, and no call is repeated",
+    () =>
+      Effect.gen(function* () {
+        const { client, mend, open, submit, url } = yield* halted()
+        const gate = yield* Deferred.make<void>()
+        const weighed: Array<string> = []
+        const weigh: Fleet.Weigh = (_, job) =>
+          Effect.suspend(() => {
+            weighed.push(job.id)
+            return Effect.as(Deferred.await(gate), { grams: 1 })
+          })
+        const ids = [yield* submit(0), yield* submit(1)]
+        yield* Fleet.working(url, Fleet.parcelBehaviors({ weigh }), { lease })
+        yield* Fleet.until(
+          Effect.sync(() => weighed.length),
+          (count) => count === 2
+        )
+        // with free slots for what the other should lose
+        yield* Fleet.working(url, Fleet.parcelBehaviors({ weigh }), { lease })
+        const leases = Effect.map(client.send("ZRANGE", keyNames.alive, 0, -1, "WITHSCORES"), (flat) =>
+          Schema.decodeUnknownSync(Schema.Array(Text))(flat).flatMap((word, i) => (i % 2 === 0 ? [] : [Number(word)]))
+        )
+        /** Both processes are alive, one and a half leases later. */
+        const later = Effect.gen(function* () {
+          const before = Math.max(...(yield* leases))
+          const isLater = (now: ReadonlyArray<number>) => Math.min(...now) > before + 1.5 * Duration.toMillis(lease)
+          yield* Fleet.until(leases, (now) => now.length === 2 && isLater(now))
+        })
+        // the other has looked at all partitions by then, and has no work that would make it do so again
+        yield* later
+        yield* open
+        yield* later
+        yield* mend
+        yield* Deferred.succeed(gate, undefined)
+        for (const id of ids) yield* Fleet.until(client.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+        expect(weighed.toSorted()).toEqual(ids.toSorted())
+      })
+  )
+
+  it.live(
+    "A1 the work of a dead process is taken over in the other partitions while one partition's slot is open",
+    () =>
+      Effect.gen(function* () {
+        const { client, mend, open, submit, url } = yield* halted()
+        const [held, other] = [yield* submit(0), yield* submit(1)]
+        const gone = yield* Fleet.byHand(client, "gone.1")
+        expect(yield* gone.read("weigh")).toHaveLength(2)
+        yield* open
+        yield* Fleet.working(url, Fleet.parcelBehaviors())
+        yield* Fleet.until(client.run(Fleet.jobOf(other)), ({ state }) => state === "done")
+        yield* mend
+        yield* Fleet.until(client.run(Fleet.jobOf(held)), ({ state }) => state === "done")
+      })
+  )
 })

@@ -41,6 +41,20 @@ const lookMillis = 60_000
 const lateReadMillis = 25_000
 const expirySlackMillis = 20
 
+/**
+ * Runs `each` for all, one after the other, until one fails; the next time first for the one after that. So one that fails again
+ * and again (a partition whose server is down) ends a round, but not each time before the same others.
+ */
+const inTurn = <A>() => {
+  let first = 0
+  return <E>(all: ReadonlyArray<A>, each: (one: A) => Effect.Effect<void, E>): Effect.Effect<void, E> =>
+    Effect.forEach(
+      all.map((_, i) => (first + i) % all.length),
+      (at) => Effect.tapError(each(all[at]!), () => Effect.sync(() => void (first = at + 1))),
+      { discard: true }
+    )
+}
+
 export const make = Effect.fnUntraced(function* (
   workload: Workload,
   role: string,
@@ -79,6 +93,9 @@ export const make = Effect.fnUntraced(function* (
   /** Dead tokens without entries left to take. */
   const cleared = new Set<string>()
   let lastCleared = -Infinity
+  const partitionsToReap = inTurn<Partition>()
+  const deadToReap = inTurn<string>()
+  const partitionsToLookAt = inTurn<Partition>()
   /** Entries pending for us that no fiber works on; adopted when they are listed twice in a row. */
   let suspects = new Set<string>()
 
@@ -92,26 +109,29 @@ export const make = Effect.fnUntraced(function* (
   const reap = (dead: string) => {
     let taken = 0
     return Effect.gen(function* () {
+      if (mailboxes().length === 0) return
       let left = 0
-      for (const partition of partitions) {
-        const free = mailboxes().map((name) => [name, Math.max(0, workload.free(name))] as const)
-        if (free.length === 0) return
-        for (const [name, slots] of free) workload.ask(name, slots)
-        const reaped = yield* lease.reap(partition, dead, token, free).pipe(
-          Effect.ensuring(
-            Effect.sync(() => {
-              for (const [name, slots] of free) workload.ask(name, -slots)
-            })
+      yield* partitionsToReap(
+        partitions,
+        Effect.fnUntraced(function* (partition) {
+          const free = mailboxes().map((name) => [name, Math.max(0, workload.free(name))] as const)
+          for (const [name, slots] of free) workload.ask(name, slots)
+          const reaped = yield* lease.reap(partition, dead, token, free).pipe(
+            Effect.ensuring(
+              Effect.sync(() => {
+                for (const [name, slots] of free) workload.ask(name, -slots)
+              })
+            )
           )
-        )
-        left += reaped.left
-        const found = reaped.taken.flatMap(({ entries, mailbox }) =>
-          entries.flatMap((entry) => workload.add(partition, mailbox, token, entry) ?? [])
-        )
-        taken += found.length
-        // before the next partition, which may fail: a delivery that is never dispatched would keep its slot for ever
-        if (found.length > 0) yield* Effect.forkIn(dispatch(workload, found), scope)
-      }
+          left += reaped.left
+          const found = reaped.taken.flatMap(({ entries, mailbox }) =>
+            entries.flatMap((entry) => workload.add(partition, mailbox, token, entry) ?? [])
+          )
+          taken += found.length
+          // before the next partition, which may fail: a delivery that is never dispatched would keep its slot for ever
+          if (found.length > 0) yield* Effect.forkIn(dispatch(workload, found), scope)
+        })
+      )
       if (left === 0) {
         cleared.add(dead)
         lastCleared = millis()
@@ -130,7 +150,7 @@ export const make = Effect.fnUntraced(function* (
   }
 
   const reapAll = (dead: ReadonlyArray<string>) =>
-    dead.length === 0 ? Effect.void : workload.exclusively(Effect.forEach(dead, reap, { discard: true }))
+    dead.length === 0 ? Effect.void : workload.exclusively(deadToReap(dead, reap))
 
   const reapExpired = Effect.fnUntraced(function* (candidates: ReadonlyArray<string>) {
     if (millis() - goodSince < leaseMillis || mailboxes().length === 0) return
@@ -221,13 +241,17 @@ export const make = Effect.fnUntraced(function* (
     const nextSuspects = new Set<string>()
     const others = new Set<string>()
     const orphans: Array<readonly [partition: Partition, mailbox: string, entry: string]> = []
-    if (mailboxes().length > 0) {
-      for (const partition of partitions) {
-        const working = look || [...workload.deliveries.values()].some((delivery) => delivery.partition === partition)
-        if (!working) continue
-        for (const other of yield* reconcile(partition, look, nextSuspects, orphans)) others.add(other)
-      }
-    }
+    // what was found is dealt with first: a partition that does not answer must not keep the others' entries from adoption
+    const looked = yield* Effect.result(
+      partitionsToLookAt(
+        partitions,
+        Effect.fnUntraced(function* (partition) {
+          const working = look || [...workload.deliveries.values()].some((delivery) => delivery.partition === partition)
+          if (!working || mailboxes().length === 0) return
+          for (const other of yield* reconcile(partition, look, nextSuspects, orphans)) others.add(other)
+        })
+      )
+    )
     suspects = nextSuspects
     if (orphans.length > 0) {
       yield* workload.exclusively(Effect.forEach(orphans, (orphan) => adopt(...orphan), { discard: true }))
@@ -239,6 +263,7 @@ export const make = Effect.fnUntraced(function* (
       // too early to condemn them
       lookAgain()
     }
+    if (looked._tag === "Failure") return yield* Effect.fail(looked.failure)
     return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
   })
 

@@ -8,7 +8,7 @@ import { CoreConfig } from "../config/CoreConfig.ts"
 import { Meta, metaPrelude, metaWords } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
-import { RedisReplyInvalid } from "../redis/RedisError.ts"
+import { RedisReplyInvalid, RedisUnavailable } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 import { Entry } from "../mailbox/Delivery.ts"
@@ -99,6 +99,16 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
     const config = yield* CoreConfig
     const offset = config.clockOffsetMillis
     const leaseMillis = Duration.toMillis(config.lease)
+    /**
+     * A call to one partition within a beat. A partition whose slot is open, or whose server is down, answers late or never, and the
+     * next beat must not wait so long that the lease expires. The call may have run; the next beat finds what it did (A4).
+     */
+    const withinBeat = <A>(command: string, call: Effect.Effect<A, RedisError>) =>
+      Effect.timeoutOrElse(call, {
+        duration: Duration.millis(leaseMillis / 2),
+        orElse: () =>
+          Effect.fail(new RedisUnavailable({ command, cause: new Error("no answer within half of the lease") }))
+      })
     return Lease.of({
       beat: Effect.fnUntraced(function* (token, mode) {
         const [status, next, now, meta, processes, ...dead] = yield* redis.run(
@@ -111,18 +121,16 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
       condemn: (tokens) =>
         tokens.length === 0 ? Effect.succeed([]) : redis.run(condemnScript, [redis.keys.alive], [offset, ...tokens]),
       held: Effect.fnUntraced(function* (partition, token, mailboxes, withOthers) {
-        const rows = yield* redis.run(
-          pendingScript,
-          [partition.root],
-          [group, token, mostHeld, withOthers ? "1" : "0", ...mailboxes]
-        )
+        const words = [group, token, mostHeld, withOthers ? "1" : "0", ...mailboxes]
+        const rows = yield* withinBeat("pending", redis.run(pendingScript, [partition.root], words))
         return {
           mine: new Map(rows.slice(0, -1).map(([mailbox = "", ...ids]) => [mailbox, ids])),
           others: rows.at(-1) ?? []
         }
       }),
       reap: Effect.fnUntraced(function* (partition, dead, heir, free) {
-        const reply = yield* redis.run(reapScript, [partition.root], [group, dead, heir, ...free.flat()])
+        const words = [group, dead, heir, ...free.flat()]
+        const reply = yield* withinBeat("reap", redis.run(reapScript, [partition.root], words))
         const [left, ...rows] = yield* Effect.mapError(
           decodeReaped(reply),
           (issue) => new RedisReplyInvalid({ command: "reap", reason: String(issue) })
