@@ -1,6 +1,6 @@
 /** Retries of model calls, with jitter, so that calls that fail together are not retried together. */
 import { describe, expect, it } from "@effect/vitest"
-import { Retry } from "@eco2/core"
+import { RedisError, Retry } from "@eco2/core"
 import { Duration, Effect } from "effect"
 import { ModelUnavailable, PicturesBusy, PictureUnavailable } from "../../../packages/actors/src/model/ModelError.ts"
 import type { ModelError } from "../../../packages/actors/src/model/ModelError.ts"
@@ -27,6 +27,25 @@ describe("modelRetry", () => {
       }
       expect(yield* modelRetry.decide(new ModelUnavailable(call), 5)).toEqual({ _tag: "give-up", heals: true })
     })
+  )
+})
+
+describe("a Redis that gives no permit or no image", () => {
+  const redis = (code: string, reply: string) => new RedisError.RedisRefused({ command: "GET", code, reply })
+  it.effect(
+    "a call that was not made because Redis refused or did not answer is retried without spending an attempt",
+    () =>
+      Effect.gen(function* () {
+        const later = { _tag: "later", delay: Duration.seconds(2) }
+        for (const error of [
+          new RedisError.RedisUnavailable({ command: "GET", cause: "away" }),
+          redis("BUSY", "BUSY Redis is busy running a script."),
+          redis("NOPERM", "NOPERM this user has no permissions to run the 'get' command")
+        ])
+          expect(yield* modelRetry.decide(error, 9)).toEqual(later)
+        const final = redis("WRONGTYPE", "WRONGTYPE Operation against a key holding the wrong kind of value")
+        expect(yield* modelRetry.decide(final, 9)).toEqual({ _tag: "give-up", heals: true })
+      })
   )
 })
 

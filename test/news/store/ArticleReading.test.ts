@@ -240,6 +240,31 @@ onServer("reading news", (database) => {
   )
 
   live(
+    "N3 readers are answered while Redis refuses, ask it once a second, and are answered from it once it accepts",
+    Effect.gen(function* () {
+      const { page, send, store, warm } = yield* process()
+      yield* store.save(articles(12))
+      yield* warm
+      expect((yield* page()).source).toBe("redis")
+      const refused = Effect.map(send("INFO", "errorstats"), (info) =>
+        Number(/errorstat_NOPERM:count=(\d+)/.exec(String(info))?.[1] ?? 0)
+      )
+      yield* send("ACL", "SETUSER", "default", "-evalsha", "-eval")
+      const before = yield* refused
+      for (let i = 0; i < 20; i++) expect((yield* page()).source).toBe("postgres")
+      const after = yield* refused
+      yield* send("ACL", "SETUSER", "default", "+evalsha", "+eval")
+      expect(after - before).toBeLessThan(10)
+      let source = ""
+      for (let i = 0; i < 1_000 && source !== "redis"; i++) {
+        yield* Effect.sleep("10 millis")
+        source = (yield* page()).source
+      }
+      expect(source).toBe("redis")
+    })
+  )
+
+  live(
     "N3 a write of the cache that hangs holds no reader: he is answered by what Postgres has",
     Effect.gen(function* () {
       const stores = Layer.merge(

@@ -1,11 +1,10 @@
 /**
  * ModelRetry: the retry policy of failed model calls. Refusals and unusable images are permanent. A rate limit, a suspended
- * model and a picture that waits to be fetched wait as long as the error says and spend no attempt. A picture whose host does
- * not deliver it is retried three times within a minute, then the scan fails. All other errors are retried with backoff and
+ * model and a picture that waits to be fetched wait as long as the error says and spend no attempt, and so does a call that was
+ * not made because Redis did not answer or refused. A picture whose host does not deliver it is retried three times within a minute, then the scan fails. All other errors are retried with backoff and
  * jitter. The SDKs never retry; only this policy does.
  */
-import { Retry } from "@eco2/core"
-import type { RedisError } from "@eco2/core"
+import { RedisError, Retry } from "@eco2/core"
 import { Duration, Schedule, Schema } from "effect"
 import type { ModelError } from "../model/ModelError.ts"
 
@@ -35,6 +34,8 @@ export const modelRetry = Retry.policy<ModelError | ImageGone | RedisError.Redis
         : Duration.millis(Math.max(100, error.retryAfterMillis))
       : error._tag === "ModelSuspended" || error._tag === "PicturesBusy"
         ? Duration.millis(error.retryAfterMillis)
-        : null,
+        : RedisError.isRedisError(error) && RedisError.isTransient(error)
+          ? unnamedWait
+          : null,
   otherwise: Schedule.exponential("1 second").pipe(Schedule.jittered, Schedule.upTo({ times: 4 }))
 })

@@ -8,12 +8,13 @@
  * a minute whether the pause was lifted. One timer for each process serves all waits (Alarm); Permits renews the permits.
  * All state is in Redis (LimitStore); memory holds only this process's waits and permits.
  */
-import { Context, Deferred, Duration, Effect, Layer, Metric } from "effect"
+import { Context, Deferred, Duration, Effect, Layer, Metric, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
 import { Attempt } from "../mailbox/Attempt.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Definition from "../config/Definition.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
+import { isTransient } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
@@ -69,6 +70,9 @@ export class RateLimiter extends Context.Service<
 >()("@eco2/core/limit/RateLimiter") {}
 
 const standardPatience = Duration.seconds(5)
+/** Between two tries to settle a request, and how many there are: about ten minutes, longer than most windows. */
+const settlePauses = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
+const mostSettles = 300
 /** The longest time a waiter goes without asking whether a pause was lifted. */
 const longestUnasked = 60_000
 
@@ -99,11 +103,16 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     const settling = OutageLog.make("limit usage could not be reported", "limit usage is reported again")
     let arrivals = 0
 
-    /** The work's result does not wait for it. If Redis does not answer, a permit stays taken until its lease ends. */
+    /**
+     * The work's result does not wait for it. While Redis does not answer, or refuses, it is sent again: units used beyond the
+     * estimate were charged to nobody otherwise. There are as many as calls were in flight, because nothing is granted then.
+     */
     const settle = (line: Line, id: string, leave: string | null, used: number | null, units: number) =>
       store
         .settle({ line, id, leave, used, units })
         .pipe(
+          Effect.tapError(settling.failed),
+          Effect.retry({ schedule: settlePauses, while: isTransient, times: mostSettles }),
           Effect.matchEffect({ onFailure: settling.failed, onSuccess: () => settling.over }),
           Effect.andThen(Effect.sync(() => alarm.wakeFirst(line.keys.state))),
           Effect.forkIn(scope, { startImmediately: true })

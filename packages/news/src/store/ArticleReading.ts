@@ -7,7 +7,7 @@
  *   N5  while Postgres is down, the articles still in Redis are shown, also from expired lists
  * Used by NewsHandlers and NewsPage; `warm` is for processes that store articles.
  */
-import type { RedisError } from "@eco2/core"
+import { RedisError } from "@eco2/core"
 import { OutageLog } from "@eco2/core/telemetry"
 import type { PostgresError } from "@eco2/core/postgres"
 import { Context, Effect, Layer, Metric, Schema } from "effect"
@@ -84,11 +84,10 @@ export const layer: Layer.Layer<ArticleReading, never, ArticleStore | ArticleCac
     const pages = yield* SingleFlight.make<Page, PostgresError.PostgresError>()
     const fillings = yield* SingleFlight.make<Filling, PostgresError.PostgresError>()
 
-    const isAway = (error: RedisError.RedisError) => error._tag === "RedisUnavailable"
-    /** Null: Redis is down. An error of another kind counts as a miss. */
+    /** Null: Redis does not answer, or refuses. A final error counts as a miss. */
     const look = (query: Query, stale: boolean): Effect.Effect<Lookup | null> =>
       gate
-        .pass(cache.page(query, { stale }), isAway)
+        .pass(cache.page(query, { stale }), RedisError.isTransient)
         .pipe(Effect.catch((error) => Effect.as(outage.failed(error), { _tag: "Miss" as const, asOf: "" })))
 
     const write = (snapshot: Snapshot) =>
