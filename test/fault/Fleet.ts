@@ -1,11 +1,11 @@
 /**
- * Fleet: the processes of a run in their places (workers, submitter, gateway), each behind a proxy of its own, around one Redis
- * that syncs every command to disk; and the faults that disturb them. Every disturbance is recorded with its times, because the
- * verification checks whether one explains a second call.
+ * Fleet: the processes of a run in their places (workers, submitter, gateway) around a Redis (Backend), each behind a proxy of
+ * its own where that Redis is a single server; and the faults that disturb them. Every disturbance is recorded with its times,
+ * because the verification checks whether one explains a second call.
  */
-import { FaultProxy, RedisServer } from "@eco2/core/testing"
+import { FaultProxy } from "@eco2/core/testing"
 import { setTimeout as delay } from "node:timers/promises"
-import { Redis } from "ioredis"
+import type { Backend } from "./Backend.ts"
 import * as Child from "./Child.ts"
 import type { Line } from "./Child.ts"
 import type { Fault } from "./Plan.ts"
@@ -19,6 +19,7 @@ export interface Disturbance {
 }
 
 export interface Options {
+  readonly backend: Backend
   readonly workers: number
   readonly leaseMillis: number
   readonly modelUrl: string
@@ -30,18 +31,19 @@ export interface Options {
 
 interface Place {
   readonly name: string
-  readonly proxy: FaultProxy.FaultProxy
+  /** Null where the Redis is more than one server. */
+  readonly proxy: FaultProxy.FaultProxy | null
   readonly launch: () => Promise<void>
   child: Child.Child | undefined
+  /** Whether the child has begun to serve; before, SIGTERM ends it by itself. */
+  serves: boolean
   address: string
   /** Runs one fault at a time. */
   turn: Promise<void>
 }
 
 export interface Fleet {
-  readonly redis: RedisServer.RedisServer
-  /** A client of Redis from outside. */
-  readonly outside: Redis
+  readonly backend: Backend
   readonly disturbances: ReadonlyArray<Disturbance>
   readonly exitCodes: ReadonlyArray<{ readonly place: string; readonly code: number | null }>
   /** The gateway's current address. */
@@ -55,7 +57,7 @@ export interface Fleet {
   readonly stop: () => Promise<void>
 }
 
-const filler = "fault-suite-filler"
+const relaunchMillis = 500
 const entries = {
   worker: "test/fault/worker.ts",
   gateway: "packages/gateway/src/main.ts",
@@ -63,13 +65,11 @@ const entries = {
 }
 
 export const make = async (options: Options): Promise<Fleet> => {
-  const redis = await RedisServer.start({ args: ["--appendonly", "yes", "--appendfsync", "always"] })
-  const outside = new Redis(redis.url, { retryStrategy: () => 50, maxRetriesPerRequest: null })
-  outside.on("error", () => undefined)
+  const { backend } = options
   const disturbances: Array<Disturbance> = []
+  let stopping = false
   const exitCodes: Array<{ place: string; code: number | null }> = []
   const places = new Map<string, Place>()
-  let redisTurn: Promise<void> = Promise.resolve()
 
   const disturb = async (place: string, kind: string, work: () => Promise<void>) => {
     const disturbance: Disturbance = { place, kind, from: Date.now(), to: Infinity }
@@ -82,24 +82,33 @@ export const make = async (options: Options): Promise<Fleet> => {
   }
 
   const addPlace = async (name: string, file: string, env: () => Readonly<Record<string, string>>, serves: boolean) => {
-    const proxy = await FaultProxy.start(redis.port)
+    const proxy = backend.port === null ? null : await FaultProxy.start(backend.port)
     const place: Place = {
       name,
       proxy,
       child: undefined,
+      serves: false,
       address: "",
       turn: Promise.resolve(),
       launch: async () => {
         const child = Child.start({
           name,
           file,
-          env: { REDIS_URL: proxy.url, ...options.settings, ...env() },
+          env: { REDIS_URL: proxy?.url ?? backend.url, ...backend.settings, ...options.settings, ...env() },
           hear: (line) => options.heard(name, line)
         })
         place.child = child
+        place.serves = false
         if (!serves) return
+        // one that ends by itself, because Redis refuses it at its start, is started again, as an orchestrator does
+        void child.exited.then(async (code) => {
+          await delay(relaunchMillis)
+          if (code !== null && code !== 0 && place.child === child && !stopping) await place.launch()
+        })
         const serving = await child.said((line) => line.msg === "serving")
-        if (serving !== null) place.address = String(serving.address)
+        if (serving === null) return
+        place.address = String(serving.address)
+        place.serves = true
       }
     }
     places.set(name, place)
@@ -135,14 +144,16 @@ export const make = async (options: Options): Promise<Fleet> => {
 
   const replace = async (place: Place, signal: "SIGKILL" | "SIGTERM", pauseMillis: number) => {
     const old = place.child
+    const judged = signal === "SIGTERM" && place.serves
     old?.signal(signal)
     const code = await old?.exited
-    if (signal === "SIGTERM") exitCodes.push({ place: place.name, code: code ?? null })
+    if (judged) exitCodes.push({ place: place.name, code: code ?? null })
     await delay(pauseMillis)
     await place.launch()
   }
 
-  const byProxy = async ({ byMillis, forMillis, kind }: Fault, { proxy }: Place) => {
+  const byProxy = async ({ byMillis, forMillis, kind }: Fault, { name, proxy }: Place) => {
+    if (proxy === null) throw new Error(`${kind} needs a proxy before ${name}`)
     if (kind === "cut") return proxy.cut()
     if (kind === "refuse") proxy.refuse()
     else if (kind === "silence") proxy.hold()
@@ -154,30 +165,6 @@ export const make = async (options: Options): Promise<Fleet> => {
     proxy.heal()
   }
 
-  const fill = async (forMillis: number) => {
-    const used = /used_memory:(\d+)/.exec(await outside.info("memory"))?.[1] ?? "0"
-    await outside.config("SET", "maxmemory", String(Number(used) + 1_000_000))
-    const piece = Buffer.alloc(100_000)
-    try {
-      for (let i = 0; i < 1_000; i++) await outside.append(filler, piece)
-    } catch {
-      // full: it holds as much as it can
-    }
-    await delay(forMillis)
-    await outside.config("SET", "maxmemory", "0")
-    await outside.del(filler)
-  }
-
-  const onRedis = (fault: Fault) => {
-    const turn = redisTurn.then(async () => {
-      if (fault.kind === "redis-full") return fill(fault.forMillis)
-      if (fault.kind === "redis-kill") await redis.kill9()
-      await redis.restart()
-    })
-    redisTurn = turn.catch(() => undefined)
-    return turn
-  }
-
   const roll = async () => {
     for (const place of workers) {
       await inTurn(place, () => disturb(place.name, "rolling", () => replace(place, "SIGTERM", 0)))
@@ -185,8 +172,7 @@ export const make = async (options: Options): Promise<Fleet> => {
   }
 
   return {
-    redis,
-    outside,
+    backend,
     disturbances,
     exitCodes,
     gateway: () => gateway.address,
@@ -207,7 +193,7 @@ export const make = async (options: Options): Promise<Fleet> => {
     inject: (fault) => {
       if (fault.kind === "rolling") return roll()
       const place = places.get(fault.victim)
-      if (place === undefined) return disturb("redis", fault.kind, () => onRedis(fault))
+      if (place === undefined) return disturb("redis", fault.kind, () => backend.inject(fault))
       return inTurn(place, () =>
         disturb(place.name, fault.kind, async () => {
           if (fault.kind === "kill") {
@@ -224,19 +210,21 @@ export const make = async (options: Options): Promise<Fleet> => {
       )
     },
     stopWorkers: async () => {
+      stopping = true
       await Promise.all(
-        workers.map(async ({ child, name }) => {
+        workers.map(async ({ child, name, serves }) => {
           child?.signal("SIGTERM")
-          exitCodes.push({ place: name, code: (await child?.exited) ?? null })
+          const code = (await child?.exited) ?? null
+          if (serves) exitCodes.push({ place: name, code })
         })
       )
     },
     stop: async () => {
+      stopping = true
       for (const { child } of places.values()) child?.signal("SIGKILL")
       for (const { child } of places.values()) await child?.exited
-      await Promise.all([...places.values()].map(({ proxy }) => proxy.close()))
-      outside.disconnect()
-      await redis.stop()
+      for (const { proxy } of places.values()) await proxy?.close()
+      await backend.stop()
     }
   }
 }

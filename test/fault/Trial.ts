@@ -3,17 +3,22 @@
  * job finishes, the workers stop, and the remaining state is verified.
  */
 import { setTimeout as delay } from "node:timers/promises"
+import * as Backend from "./Backend.ts"
 import { chance } from "./Chance.ts"
 import { Errand, ownerOf, owners } from "./Errand.ts"
 import type { Line } from "./Child.ts"
+import * as Cluster from "./Cluster.ts"
 import * as Fleet from "./Fleet.ts"
 import * as Ledger from "./Ledger.ts"
 import * as Plan from "./Plan.ts"
+import * as Sentinel from "./Sentinel.ts"
+import * as Standalone from "./Standalone.ts"
 import * as Verification from "./Verification.ts"
 import * as Viewers from "./Viewers.ts"
 import { keyNames } from "../harness/KeyNames.ts"
 
 export interface Options {
+  readonly topology: Backend.Topology
   readonly seed: number
   readonly jobs: number
   readonly workers: number
@@ -43,13 +48,21 @@ const patienceMillis = 100_000
 /** One job in this many is watched. */
 const watchedEvery = 6
 
+const backends: Readonly<Record<Backend.Topology, () => Promise<Backend.Backend>>> = {
+  standalone: Standalone.make,
+  cluster: () => Cluster.make(partitions),
+  sentinel: Sentinel.make
+}
+
 const jsonOf = (value: unknown): string => (typeof value === "string" ? value : "")
 
 export const run = async (options: Options): Promise<Report> => {
   const { jobs, log, seed, spanMillis } = options
   const since = performance.now()
-  const plan = Plan.make({ seed, spanMillis, everyMillis: options.faultEveryMillis, workers: options.workers })
+  const kinds = Backend.kindsOf[options.topology]
+  const plan = Plan.make({ seed, kinds, spanMillis, everyMillis: options.faultEveryMillis, workers: options.workers })
   const accepted = new Map<number, Set<string>>()
+  const acceptedAt = new Map<string, number>()
   const complaints = new Map<string, number>()
   const over = new AbortController()
   const watching: Array<Promise<Viewers.Seen>> = []
@@ -63,6 +76,7 @@ export const run = async (options: Options): Promise<Report> => {
   const hear = (place: string, line: Line) => {
     if (typeof line.accepted === "number") {
       const n = line.accepted
+      acceptedAt.set(jsonOf(line.id), Date.now())
       const known = accepted.get(n)
       if (known !== undefined) return void known.add(jsonOf(line.id))
       accepted.set(n, new Set([jsonOf(line.id)]))
@@ -107,6 +121,7 @@ export const run = async (options: Options): Promise<Report> => {
     }
   }
   const fleet = await Fleet.make({
+    backend: await backends[options.topology](),
     workers: options.workers,
     leaseMillis,
     modelUrl: ledger.url,
@@ -153,12 +168,14 @@ export const run = async (options: Options): Promise<Report> => {
     // open jobs are on their partition's timers, whatever they wait for
     const table = keyNames.partitions(partitions)
     const open = async () => {
-      const counts = await Promise.all(table.map((partition) => fleet.outside.zcard(partition.timers)))
+      const counts = await Promise.all(table.map((partition) => fleet.backend.outside.zcard(partition.timers)))
       return counts.reduce((sum, count) => sum + count, 0)
     }
     const held = async () => {
       const depths = await Promise.all(
-        table.flatMap((partition) => Errand.plan.map(({ mailbox }) => fleet.outside.xlen(partition.mailbox(mailbox))))
+        table.flatMap((partition) =>
+          Errand.plan.map(({ mailbox }) => fleet.backend.outside.xlen(partition.mailbox(mailbox)))
+        )
       )
       return depths.reduce((sum, depth) => sum + depth, 0)
     }
@@ -169,7 +186,7 @@ export const run = async (options: Options): Promise<Report> => {
     const seen = await seeing
     clearTimeout(impatience)
     // killed processes are reaped by whoever finds their lease expired
-    const condemned = async () => (await fleet.outside.zcount(keyNames.alive, 0, "+inf")) <= options.workers
+    const condemned = async () => (await fleet.backend.outside.zcount(keyNames.alive, 0, "+inf")) <= options.workers
     while (!(await condemned()) && !patience.aborted) await delay(100)
     await fleet.stopWorkers()
     const verdict = await Verification.verify({
@@ -179,6 +196,7 @@ export const run = async (options: Options): Promise<Report> => {
       partitions,
       leaseMillis,
       accepted,
+      acceptedAt,
       jobs,
       calls: ledger.calls,
       seen,

@@ -5,11 +5,13 @@
  *   J4 seqs without holes, live as in the history; viewers saw each once, in order   J6 one job a key
  *   J7 no call begins after a cancel   A1 mailboxes, pending lists, timers, lanes and counts are empty; the dead are condemned
  *   money: a call beyond a job's stages must be explained by an injected failure or a disturbance of its caller
+ * A failover to a replica loses what the replica did not have: a job accepted just before may be lost (outcome `lost`), a stage
+ * may be called again (cause `failover`), and a viewer may see a step again. Nothing else is excused by it.
  */
 import { JobEvent, Mailbox } from "@eco2/core"
 import { EntryId, Keys } from "@eco2/core/redis"
 import { Schema } from "effect"
-import type { Redis } from "ioredis"
+import type { Cluster, Redis } from "ioredis"
 import { expand } from "../harness/JobHash.ts"
 import { Errand, fateOf, stages, wordsOf } from "./Errand.ts"
 import type { Fleet, Disturbance } from "./Fleet.ts"
@@ -22,11 +24,13 @@ export interface Facts {
   readonly seed: number
   /** Epoch milliseconds of the first submit. */
   readonly startAt: number
-  readonly fleet: Pick<Fleet, "outside" | "disturbances" | "exitCodes">
+  readonly fleet: Pick<Fleet, "backend" | "disturbances" | "exitCodes">
   readonly partitions: number
   readonly leaseMillis: number
   /** Job ids by number, as the submitter received them. */
   readonly accepted: ReadonlyMap<number, ReadonlySet<string>>
+  /** When the submitter was told, epoch milliseconds by job id. */
+  readonly acceptedAt: ReadonlyMap<string, number>
   readonly jobs: number
   readonly calls: ReadonlyArray<Call>
   readonly seen: ReadonlyArray<Seen>
@@ -59,19 +63,20 @@ const Pending = Schema.Tuple([Schema.Int, Schema.Unknown, Schema.Unknown, Schema
 
 /** Time for a result to reach Redis when the process is disturbed, with a heartbeat's period. */
 const wayMillis = 500
+/** Faults after which the new master may lack the latest writes. */
+const losing = new Set(["sentinel-failover", "partition"])
+/** How far back a failover may lose: a replica that lags further behind does not count as one (min-replicas-max-lag). */
+const lossMillis = 3_000
+
 /** Time between a begin answered just before a cancel and its call. */
 const beginMillis = 300
 
 /** Replies of many commands, in order; an error fails all. */
-const all = async (redis: Redis, commands: ReadonlyArray<ReadonlyArray<string>>): Promise<Array<unknown>> => {
+const all = async (redis: Redis | Cluster, commands: ReadonlyArray<ReadonlyArray<string>>): Promise<Array<unknown>> => {
   const replies: Array<unknown> = []
   for (let i = 0; i < commands.length; i += 1_000) {
-    const pipeline = redis.pipeline()
-    for (const [name = "", ...args] of commands.slice(i, i + 1_000)) pipeline.call(name, ...args)
-    for (const [error, reply] of (await pipeline.exec()) ?? []) {
-      if (error !== null) throw error
-      replies.push(reply)
-    }
+    const some = commands.slice(i, i + 1_000)
+    replies.push(...(await Promise.all(some.map(([name = "", ...args]) => redis.call(name, ...args)))))
   }
   return replies
 }
@@ -81,13 +86,15 @@ const toRecord = (flat: unknown): Record<string, string> => {
   return Object.fromEntries(words.flatMap((word, i) => (i % 2 === 0 ? [[word, words[i + 1] ?? ""]] : [])))
 }
 
+const isEnd = (stage: string) => stage === "done" || stage === "failed" || stage === "cancelled"
+
 const countUp = (counts: Record<string, number>, what: string) => {
   counts[what] = (counts[what] ?? 0) + 1
 }
 
 export const verify = async (facts: Facts): Promise<Verdict> => {
   const { accepted, calls, fleet, leaseMillis, seed } = facts
-  const redis = fleet.outside
+  const redis = fleet.backend.outside
   const violations: Array<string> = []
   const suspects = new Set<string>()
   const outcomes: Record<string, number> = {}
@@ -104,6 +111,9 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     for (const id of ids) numbers.set(id, n)
   }
   const ids = [...numbers.keys()]
+  const losses = fleet.disturbances.filter(({ kind, place }) => place === "redis" && losing.has(kind))
+  /** Whether what was written between these times may be lost. */
+  const mayBeLost = (from: number, to: number) => losses.some((loss) => from <= loss.to && to >= loss.from - lossMillis)
   const hashes = await all(
     redis,
     ids.map((id) => ["HGETALL", partitionOf(id).job(id)])
@@ -113,6 +123,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     ids.map((id) => ["LRANGE", partitionOf(id).jobEvents(id), "0", "-1"])
   )
   const histories = new Map<string, ReadonlyArray<string>>()
+  const lost = new Set<string>()
   /** Epoch milliseconds of `<job>/<stage>` committed, and of `<job>` cancelled. */
   const committedAt = new Map<string, number>()
   const cancelledAt = new Map<string, number>()
@@ -126,7 +137,11 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     const texts = Array.isArray(lists[i]) ? lists[i].map(String) : []
     histories.set(id, texts)
     if (job.state === undefined) {
-      say("J1 an accepted job is not in Redis")
+      const at = facts.acceptedAt.get(id) ?? 0
+      if (mayBeLost(at, at)) {
+        lost.add(id)
+        countUp(outcomes, "lost")
+      } else say("J1 an accepted job is not in Redis")
       continue
     }
     countUp(outcomes, job.state)
@@ -235,9 +250,9 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
       const [overtaken, other] = call.attempt < before.attempt ? [call, before] : [before, call]
       // the first result was not recorded before the second call began: a disturbance of its process explains the second call
       const cause = during(overtaken.worker, overtaken.begunAt, Math.max(other.begunAt, overtaken.endedAt + wayMillis))
-      if (cause === undefined) {
-        say("money: called again without a cause")
-      } else countUp(repeats, cause.kind)
+      if (cause !== undefined) countUp(repeats, cause.kind)
+      else if (mayBeLost(before.begunAt, before.endedAt + wayMillis)) countUp(repeats, "failover")
+      else say("money: called again without a cause")
     }
   }
 
@@ -247,7 +262,13 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
       violations.push(
         `J4 a ${manner} viewer ${what}; it saw ${events.map(({ seq, stage }) => `${seq}:${stage}`).join(" ")} — job ${id} (errand ${number})`
       )
+    if (lost.has(id)) continue
     if (problem !== null) say(problem)
+    // after a failover the history may be shorter than what the viewer has seen
+    if (mayBeLost(0, Infinity)) {
+      if (events.filter((event) => isEnd(event.stage)).length !== 1) say("saw no end, or two")
+      continue
+    }
     const stored = (histories.get(id) ?? []).map((text) => decodeEvent(text).stage)
     if (events.some(({ seq }, i) => seq !== i + 1)) say("saw seqs out of order, twice or not at all")
     else if (problem === null && events.map(({ stage }) => stage).join(" ") !== stored.join(" "))
@@ -283,7 +304,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     }
   }
   const jobKeys = new Set<string>()
-  for (const key of await redis.keys("*")) {
+  for (const key of await fleet.backend.keys()) {
     const row = KeyTables.rowOf(key)
     if (row === undefined) violations.push(`a stranger among the keys: ${key}`)
     else if (row.name === "{p}:lane:<user>") violations.push(`A1 a lane is left: ${key}`)

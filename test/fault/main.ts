@@ -1,8 +1,8 @@
 /**
  * `npm run test:fault`: runs FAULT_SEEDS seeds (3) of FAULT_JOBS jobs (5000) on FAULT_WORKERS workers (3) and prints a table for
- * docs/faults.md. FAULT_SEED repeats that seed alone. Exit code 1 if anything is violated.
+ * docs/faults.md. FAULT_SEED repeats that seed alone. FAULT_TOPOLOGY is standalone, cluster or sentinel. Exit code 1 if anything is violated.
  */
-import * as Plan from "./Plan.ts"
+import * as Backend from "./Backend.ts"
 import * as Trial from "./Trial.ts"
 
 const setting = (name: string, fallback: number) => {
@@ -13,6 +13,8 @@ const setting = (name: string, fallback: number) => {
 }
 const jobs = setting("FAULT_JOBS", 5_000)
 const workers = setting("FAULT_WORKERS", 3)
+const topology = Backend.topologies.find((name) => name === (process.env.FAULT_TOPOLOGY || "standalone"))
+if (topology === undefined) throw new Error(`FAULT_TOPOLOGY is one of ${Backend.topologies.join(", ")}`)
 const own = setting("FAULT_SEED", -1)
 const seeds =
   own >= 0 ? [own] : Array.from({ length: setting("FAULT_SEEDS", 3) }, () => Math.floor(Math.random() * 1_000_000))
@@ -32,6 +34,7 @@ for (const seed of seeds) {
   )
   const since = performance.now()
   const report = await Trial.run({
+    topology,
     seed,
     jobs,
     workers,
@@ -48,7 +51,7 @@ for (const seed of seeds) {
       seed,
       jobs,
       counted(report.outcomes),
-      `${faults}: ${Plan.kinds.map((kind) => `${kind} ${report.faults[kind] ?? 0}`).join(", ")}`,
+      `${faults}: ${Backend.kindsOf[topology].map((kind) => `${kind} ${report.faults[kind] ?? 0}`).join(", ")}`,
       report.calls,
       counted(report.repeats),
       report.late,

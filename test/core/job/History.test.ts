@@ -78,6 +78,33 @@ describe("a job's events", () => {
     )
   }
 
+  it.live("J4 a commit whose begin a failover has lost writes `started` first, and `queued` once", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const [key = ""] = (yield* Fleet.keysOf(client)).filter((name) => name.endsWith(`:job:${id}`))
+      const told: Array<string> = []
+      for (const stage of ["weigh", "label", "ship"]) {
+        // a replica that was promoted before the begin reached it
+        const fence = String(yield* client.send("HGET", key, "now"))
+        const length = Number(yield* client.send("LLEN", `${key}:events`))
+        const holding = yield* hand.take(stage)
+        yield* client.send("HSET", key, "now", fence)
+        yield* client.send("LTRIM", `${key}:events`, 0, length - 1)
+        if (length === 0) yield* client.send("DEL", `${key}:events`)
+        expect((yield* client.run(Fleet.commit(holding))).outcome).toBe(stage === "ship" ? "ended" : "committed")
+        told.push(`${stage}/started`, `${stage}/completed`)
+      }
+      const history = yield* client.run(Fleet.historyOf(id))
+      expect(history.map(({ stage, status }) => `${stage}/${status}`)).toEqual([
+        "queued/started",
+        ...told,
+        "done/completed"
+      ])
+    })
+  )
+
   it.live("J5 a reader who sees done in the tail can read all outputs of the job at once", () =>
     Effect.gen(function* () {
       const watcher = yield* Fleet.joined(redis.url)

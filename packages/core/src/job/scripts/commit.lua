@@ -67,18 +67,23 @@ local function commit(id, cur, token, step_text, keep, output, tells_from, tells
     return { "kept", work }
   end
   if f.state == "delayed" then redis.call("ZADD", root .. ":timers", f.deadline, id) end -- put off, and its result came late
+  local events = {}
+  if f.started ~= "1" then -- the promoted replica lacks the begin: its event comes now, so that the history is in order (J4)
+    events[1] = started_event(step.stage, f.progress)
+  end
   f.last, f.deliveries, f.progress, f.attempts = token, "0", step.progress, "0"
   take_off_current(f)
-  local completed = '"stage":"' .. step.stage .. '","status":"completed","progress":' .. step.progress .. ',"result":null'
+  events[#events + 1] = '"stage":"' .. step.stage .. '","status":"completed","progress":' .. step.progress .. ',"result":null'
   if step.last then
-    finish(id, f, "done", { completed, '"stage":"done","status":"completed","progress":100,"result":null' }, ttl, user_limit, nil,
-      step.checkpoint, checkpoint)
+    events[#events + 1] = '"stage":"done","status":"completed","progress":100,"result":null'
+    finish(id, f, "done", events, ttl, user_limit, nil, step.checkpoint, checkpoint)
     return { "ended", work }
   end
   f.at, f.started = step.next, "-"
   place(id, f, step.mailbox)
+  emit(id, f, events)
+  if f.tries == "0" then f.tries = "1" end -- `queued` is written: it must not come again
   write_fence(id, f, step.checkpoint, checkpoint)
-  emit(id, f, { completed })
   return { "committed", work }
 end
 

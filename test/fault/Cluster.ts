@@ -1,0 +1,145 @@
+/**
+ * Cluster: three masters with a replica each. Its faults: a replica takes over in agreement with its master (CLUSTER FAILOVER);
+ * redis-cli moves the slot of a partition to another master, and back.
+ * The lowest slot of the first two masters is the slot of a partition, because redis-cli moves a master's lowest slots first.
+ */
+import { Keys } from "@eco2/core/redis"
+import { RedisServer } from "@eco2/core/testing"
+import { Cluster, Redis } from "ioredis"
+import { setTimeout as delay } from "node:timers/promises"
+import type { Backend } from "./Backend.ts"
+import type { Fault } from "./Plan.ts"
+import { redisCli } from "./RedisCli.ts"
+import { oneAtATime, until } from "./Turns.ts"
+
+const settings = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "3000"]
+/** Writes reach the disk and the replica as far as they do in most installations. */
+const persistence = ["--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"]
+
+const slotCount = 16_384
+
+interface Node {
+  readonly id: string
+  readonly port: number
+  readonly isMaster: boolean
+  readonly slots: ReadonlyArray<string>
+}
+
+const nodesOf = (text: string): ReadonlyArray<Node> =>
+  text
+    .trim()
+    .split("\n")
+    .map((line) => {
+      const [id = "", address = "", flags = "", , , , , , ...slots] = line.split(" ")
+      return { id, port: Number(/:(\d+)/.exec(address)?.[1]), isMaster: flags.includes("master"), slots }
+    })
+
+export const make = async (partitions: number): Promise<Backend> => {
+  const start = () => RedisServer.start({ args: [...settings, ...persistence] })
+  const servers = await Promise.all(Array.from({ length: 6 }, start))
+  const clients = servers.map(({ url }) => new Redis(url, { retryStrategy: () => 50, maxRetriesPerRequest: null }))
+  for (const client of clients) client.on("error", () => undefined)
+  const slotOf = async (tag: string) => Number(await clients[0]!.cluster("KEYSLOT", `{${tag}}`))
+  const [first, second] = await Promise.all(Keys.tags(partitions).slice(0, 2).map(slotOf))
+  if (first === undefined || second === undefined) throw new Error("two partitions at least")
+  const middle = Math.floor((second + slotCount) / 2)
+  const ranges = [
+    [[first, second - 1]],
+    [[second, middle]],
+    [
+      [middle + 1, slotCount - 1],
+      [0, first - 1]
+    ]
+  ] as const
+  for (const [i, owned] of ranges.entries()) {
+    for (const [from, to] of owned) await clients[i]!.call("CLUSTER", "ADDSLOTSRANGE", String(from), String(to))
+    await clients[i]!.call("CLUSTER", "SET-CONFIG-EPOCH", String(i + 1))
+  }
+  for (const { port } of servers.slice(1)) await clients[0]!.call("CLUSTER", "MEET", "127.0.0.1", String(port))
+  const isOk = async (client: Redis) => (await client.cluster("INFO")).includes("cluster_state:ok")
+  const nodes = async () => nodesOf(String(await clients[0]!.call("CLUSTER", "NODES")))
+  await until("the Cluster", async () => {
+    const known = await Promise.all(
+      clients.map(async (client) => nodesOf(String(await client.call("CLUSTER", "NODES"))).length)
+    )
+    return (
+      known.every((count) => count === servers.length) &&
+      (await Promise.all(clients.slice(0, 3).map(isOk))).every(Boolean)
+    )
+  })
+  const known = await nodes()
+  const idOf = (port: number) => known.find((node) => node.port === port)?.id ?? ""
+  for (const i of [0, 1, 2]) await clients[i + 3]!.call("CLUSTER", "REPLICATE", idOf(servers[i]!.port))
+  const isSynchronised = async (client: Redis) => (await client.info("replication")).includes("master_link_status:up")
+  await until("replicas", async () => (await Promise.all(clients.slice(3).map(isSynchronised))).every(Boolean))
+
+  const outside = new Cluster(
+    servers.map(({ port }) => ({ host: "127.0.0.1", port })),
+    { clusterRetryStrategy: () => 50, redisOptions: { maxRetriesPerRequest: null } }
+  )
+  outside.on("error", () => undefined)
+
+  const isReplica = async (client: Redis) => (await client.info("replication")).includes("role:slave")
+  const failOver = async (seed: number) => {
+    const replicas: Array<Redis> = []
+    for (const client of clients) if ((await isReplica(client)) && (await isSynchronised(client))) replicas.push(client)
+    const chosen = replicas[seed % replicas.length]
+    if (chosen === undefined) return
+    await chosen.call("CLUSTER", "FAILOVER")
+    await until("the failover", async () => !(await isReplica(chosen)))
+    // redis-cli refuses to reshard while servers disagree
+    await until("agreement", agreed)
+  }
+  const agreed = async () => {
+    const views = await Promise.all(
+      clients.map(async (client) =>
+        nodesOf(String(await client.call("CLUSTER", "NODES")))
+          .filter(({ slots }) => slots.length > 0)
+          .map(({ id, slots }) => `${id} ${slots.join(" ")}`)
+          .toSorted()
+          .join("\n")
+      )
+    )
+    return new Set(views).size === 1
+  }
+
+  const ownerOf = async (slot: number) => {
+    const owner = (await nodes()).find(({ isMaster, slots }) =>
+      slots.some((range) => {
+        const [from = 0, to = from] = range.split("-").map(Number)
+        return isMaster && slot >= from && slot <= to
+      })
+    )
+    if (owner === undefined) throw new Error(`no master has slot ${slot}`)
+    return owner
+  }
+  const move = async (from: Node, to: Node) => {
+    const words = ["--cluster-from", from.id, "--cluster-to", to.id, "--cluster-slots", "1", "--cluster-yes"]
+    await redisCli("--cluster", "reshard", `127.0.0.1:${to.port}`, ...words)
+    await until("agreement", agreed)
+  }
+
+  const perform = async ({ byMillis, forMillis, kind }: Fault) => {
+    if (kind === "cluster-failover") return failOver(byMillis)
+    if (kind !== "reshard") throw new Error(`${kind} is no fault of a Cluster`)
+    await move(await ownerOf(first), await ownerOf(second))
+    await delay(forMillis)
+    // `first` is now the lowest slot of the master that holds `second`
+    const home = await ownerOf(first + 1)
+    await move(await ownerOf(first), home)
+  }
+
+  return {
+    url: `redis+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
+    port: null,
+    settings: {},
+    outside,
+    keys: async () => (await Promise.all(outside.nodes("master").map((node) => node.keys("*")))).flat(),
+    inject: oneAtATime(perform),
+    stop: async () => {
+      outside.disconnect()
+      for (const client of clients) client.disconnect()
+      await Promise.all(servers.map((server) => server.stop()))
+    }
+  }
+}
