@@ -69,6 +69,14 @@ export const mailboxes: Dashboard = {
           queries: [perSecond("eco2_attempts_total", "stage, reason")]
         },
         {
+          title: "Unserved",
+          description: "Entries that wait in mailboxes that no process serves. Any is an alarm.",
+          unit: "short",
+          width: 24,
+          alarm: 0.000_001,
+          queries: [alike("eco2_mailbox_unserved", "mailbox")]
+        },
+        {
           title: "Jobs put back",
           description: "Open jobs that nothing in Redis stood for, by what they lacked, a second. Any is an alarm.",
           unit: "ops",

@@ -4,6 +4,7 @@ import { Config, Effect, Layer, Option, References } from "effect"
 import { Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
 import * as JobDoctor from "../doctor/JobDoctor.ts"
+import * as MailboxDoctor from "../doctor/MailboxDoctor.ts"
 import * as PostgresDoctor from "../doctor/PostgresDoctor.ts"
 import * as ProviderDoctor from "../doctor/ProviderDoctor.ts"
 import * as RedisDoctor from "../doctor/RedisDoctor.ts"
@@ -55,6 +56,7 @@ export const doctor = Command.make("doctor", flags, ({ job, model, probe, scrub,
     )
     const parts = [
       RedisDoctor.examine(partitions),
+      MailboxDoctor.examine,
       ...(scrub ? [JobDoctor.examine] : []),
       PostgresDoctor.examine,
       ProviderDoctor.examine(probe),

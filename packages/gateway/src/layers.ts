@@ -59,6 +59,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         Client.readiness,
         Client.dataGuard,
         Client.telemetry,
+        Client.unservedWatch,
         Client.topicReadiness,
         CorsOrigins.layer(config.corsOrigins, {
           methods: ["GET", "POST", "DELETE", "OPTIONS"],

@@ -7,6 +7,7 @@ import { Redis } from "ioredis"
 import { afterAll, beforeAll } from "vitest"
 import type { Finding } from "../../../deploy/cli/doctor/Finding.ts"
 import * as JobDoctor from "../../../deploy/cli/doctor/JobDoctor.ts"
+import * as MailboxDoctor from "../../../deploy/cli/doctor/MailboxDoctor.ts"
 import * as RedisDoctor from "../../../deploy/cli/doctor/RedisDoctor.ts"
 import * as Fleet from "../../core/CoreFixture.ts"
 import { passingFor } from "../../core/redis/PassingFor.ts"
@@ -214,6 +215,47 @@ describe("the doctor on a Redis with failover", () => {
         expect(yield* examine(url, 6)).toContainEqual(
           expect.objectContaining({ level: "fail", check: expect.stringMatching(/^redis\.(cluster|reach)$/) })
         )
+      })
+  )
+})
+
+describe("the doctor on mailboxes", () => {
+  const examine = (url: string) =>
+    MailboxDoctor.examine.pipe(
+      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { REDIS_URL: url } })),
+      Effect.provideService(References.MinimumLogLevel, "None")
+    )
+
+  it.live("a mailbox that has had work for a minute and that no process serves is named by the doctor", () =>
+    Effect.gen(function* () {
+      const { url } = yield* RedisServer.scoped()
+      const client = yield* Fleet.joined(url)
+      expect(yield* examine(url)).toEqual([
+        { check: "mailboxes.served", level: "ok", found: "every mailbox with work is served", advice: null }
+      ])
+      // work of two minutes ago, by the clock of its sender
+      const past = yield* Fleet.joined(url, { clockOffsetMillis: -120_000 })
+      yield* past.run(Fleet.submit())
+      const [finding] = yield* examine(url)
+      expect(finding).toMatchObject({
+        check: "mailboxes.served",
+        level: "fail",
+        found: expect.stringMatching(/^parcel\.weigh: 1 entries, the oldest 1[2-9]\d s old, and no process serves it$/)
+      })
+      const hand = yield* Fleet.byHand(client, "hand")
+      yield* hand.take("weigh")
+      expect(yield* examine(url)).toMatchObject([{ level: "ok" }])
+    })
+  )
+
+  it.live(
+    "a Redis without Eco²'s data, or that does not answer, is no finding on mailboxes, and is left as it is",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* RedisServer.scoped()
+        expect(yield* examine(url)).toEqual([])
+        expect(yield* Effect.flatMap(RedisCluster.clientOf(url), (redis) => redis.send("DBSIZE"))).toBe(0)
+        expect(yield* examine("http://x")).toEqual([])
       })
   )
 })

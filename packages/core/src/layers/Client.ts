@@ -7,6 +7,7 @@ import type { Config, Scope } from "effect"
 import { layer as repliesLayer, Replies } from "../actor/Replies.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { layer as dataGuardLayer } from "./DataGuard.ts"
+import { layer as unservedWatchLayer } from "./UnservedWatch.ts"
 import { layer as eventLogLayer } from "../job/EventLog.ts"
 import type { EventLog } from "../job/EventLog.ts"
 import { layer as jobEndsLayer } from "../job/JobEnds.ts"
@@ -15,6 +16,8 @@ import { layer as jobStoreLayer } from "../job/JobStore.ts"
 import type { JobStore } from "../job/JobStore.ts"
 import { layer as mailboxLayer } from "../mailbox/Mailbox.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
+import { layer as unservedLayer } from "../mailbox/Unserved.ts"
+import type { Unserved } from "../mailbox/Unserved.ts"
 import { layer as policiesLayer } from "../policy/Policies.ts"
 import type { Policies } from "../policy/Policies.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
@@ -32,7 +35,17 @@ import { Gauges } from "../telemetry/Gauges.ts"
 import { lastReadAge } from "../telemetry/Metrics.ts"
 import { layer as topicsLayer, Topics } from "../topic/Topic.ts"
 
-export type Client = JobStore | JobEnds | Mailbox | Replies | EventLog | Topics | Policies | Keyspace | Schedules
+export type Client =
+  | JobStore
+  | JobEnds
+  | Mailbox
+  | Replies
+  | EventLog
+  | Topics
+  | Policies
+  | Keyspace
+  | Schedules
+  | Unserved
 
 /** Why a process cannot start on this Redis. */
 export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
@@ -40,7 +53,7 @@ export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 /** All client services. Needs a Redis and its settings. */
 export const layer: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   Layer.provideMerge(jobEndsLayer, Layer.merge(jobStoreLayer, eventLogLayer)),
-  Layer.provideMerge(repliesLayer, mailboxLayer),
+  Layer.provideMerge(Layer.merge(repliesLayer, unservedLayer), mailboxLayer),
   schedulesLayer
 ).pipe(Layer.provideMerge(Layer.provideMerge(policiesLayer, topicsLayer)), Layer.provideMerge(Keyspace.layer))
 
@@ -71,6 +84,9 @@ export const dataGuard: Layer.Layer<never, never, RedisClient | Keyspace | Readi
 
 /** Gauges of any process that uses Redis: how full Redis is. */
 export const telemetry: Layer.Layer<never, never, RedisClient | Gauges> = Layer.effectDiscard(RedisTelemetry.register)
+
+/** Says which mailboxes have work and no process that serves them; one process of the fleet looks. Worker.telemetry has it too. */
+export const unservedWatch: Layer.Layer<never, never, RedisClient | Unserved | Gauges> = unservedWatchLayer
 
 /** The read of topics blocks for 20 s, so an answer is due before this. */
 const deafAfterMillis = 30_000

@@ -12,6 +12,7 @@ import { layer as limiterLayer } from "../limit/RateLimiter.ts"
 import type { RateLimiter } from "../limit/RateLimiter.ts"
 import { layer as scrubLayer } from "../job/Scrub.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
+import type { Unserved } from "../mailbox/Unserved.ts"
 import { layer as imageMemoryLayer } from "../pipeline/ImageMemory.ts"
 import type { ImageMemory } from "../pipeline/ImageMemory.ts"
 import { layer as jobImagesLayer } from "../pipeline/JobImages.ts"
@@ -29,6 +30,7 @@ import { layer as scrubLoopLayer } from "../worker/ScrubLoop.ts"
 import { layer as timersLayer } from "../worker/Timers.ts"
 import * as WorkerTelemetry from "../worker/WorkerTelemetry.ts"
 import * as Client from "./Client.ts"
+import * as UnservedWatch from "./UnservedWatch.ts"
 
 export type Worker = Client.Client | ActorSystem | ScheduleLoop | ImageMemory | JobImages
 
@@ -56,10 +58,13 @@ export const limits: Layer.Layer<RateLimiter | CircuitBreaker, never, RedisClien
 export const telemetry: Layer.Layer<
   never,
   never,
-  RedisClient | Keyspace | ActorSystem | Mailbox | Replies | Topics | Readiness | Gauges
+  RedisClient | Keyspace | ActorSystem | Mailbox | Unserved | Replies | Topics | Readiness | Gauges
 > = Layer.mergeAll(
   Client.readiness,
   Client.telemetry,
+  Layer.effectDiscard(
+    Effect.flatMap(ActorSystem, (system) => UnservedWatch.make(() => system.mailboxes().map(({ mailbox }) => mailbox)))
+  ),
   Client.topicReadiness,
   Layer.effectDiscard(WorkerTelemetry.register)
 )

@@ -1,7 +1,7 @@
 /**
  * MailboxNames: which kind of entries a mailbox holds, as this process's definitions say. A stage's mailbox is
  * `<pipeline>.<stage>`, an actor's has the actor's name, which may have dots too: one name cannot be both, because each would
- * take the other's entries for malformed. Used by Pipeline and Actor, when they are defined; bounded by the definitions in code.
+ * take the other's entries for malformed. Claimed by Pipeline and Actor when they are defined, and read by Unserved; bounded by the definitions in code.
  */
 import * as Definition from "../config/Definition.ts"
 
@@ -21,3 +21,6 @@ export const claim = (mailbox: string, kind: "stage" | "actor"): void => {
   }
   kinds.set(mailbox, kind)
 }
+
+/** Every mailbox that a definition of this process names. */
+export const all = (): ReadonlyArray<string> => [...kinds.keys()]

@@ -254,6 +254,26 @@ export const table: ReadonlyArray<Row> = [
     true
   ),
   row(
+    "{fleet}:unserved:<mailbox>",
+    String.raw`\{fleet\}:unserved:[a-z0-9.-]+`,
+    "string",
+    "it was logged that the mailbox has work and no process serves it",
+    "10 minutes",
+    "UnservedWatch",
+    "UnservedWatch",
+    true
+  ),
+  row(
+    "{fleet}:watch",
+    String.raw`\{fleet\}:watch`,
+    "string",
+    "a process looks for mailboxes that nobody serves, or did lately",
+    "44 seconds",
+    "turn",
+    "turn",
+    true
+  ),
+  row(
     "{fleet}:scrub",
     String.raw`\{fleet\}:scrub`,
     "string",

@@ -143,6 +143,14 @@ export class Names {
   get scrub() {
     return `${this.fleet}:scrub`
   }
+  /** A process of the fleet looks for mailboxes that nobody serves (UnservedWatch). */
+  get watch() {
+    return `${this.fleet}:watch`
+  }
+  /** It was logged that nobody serves this mailbox. */
+  unserved(mailbox: string) {
+    return `${this.fleet}:unserved:${mailbox}`
+  }
   /** `sent`: one key for each publish, by its token. */
   topic(name: string) {
     const root = `${this.fleet}:topic:${name}`

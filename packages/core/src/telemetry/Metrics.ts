@@ -102,6 +102,10 @@ export const imageWaiting = Metric.gauge("eco2_image_waiting", {
 
 /** By `mailbox`: entries in the mailbox, in work included. */
 export const mailboxDepth = Metric.gauge("eco2_mailbox_depth", { description: "entries not yet acknowledged" })
+/** By `mailbox`: entries that wait where no living process reads; shown by a process that found it. Alert on any. */
+export const mailboxUnserved = Metric.gauge("eco2_mailbox_unserved", {
+  description: "entries of a mailbox that no process serves"
+})
 /** By `mailbox`: entries in work, of all processes. */
 export const mailboxLeased = Metric.gauge("eco2_mailbox_leased", { description: "entries in work" })
 /** By `mailbox`: jobs and messages on timers that are due there within a minute. */

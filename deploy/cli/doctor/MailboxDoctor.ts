@@ -1,0 +1,40 @@
+/**
+ * MailboxDoctor: mailboxes that have had work for a minute and no living process that serves it (Unserved). Read-only: a Redis
+ * without Eco²'s data is not looked at, because Keyspace would make it ours. RedisDoctor reports a Redis that does not answer.
+ */
+import { mailboxes } from "@eco2/actors/protocol"
+import { CoreConfig, Mailbox, Policies } from "@eco2/core/client"
+import { Unserved } from "@eco2/core/operations"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
+import { Effect, Layer } from "effect"
+import { failing, ok } from "./Finding.ts"
+import type { Finding } from "./Finding.ts"
+
+const check = "mailboxes.served"
+const leastAgeMillis = 60_000
+
+const services = Unserved.layer.pipe(
+  Layer.provide(Mailbox.layer),
+  Layer.provide([Policies.fixed, Keyspace.layer]),
+  Layer.fresh
+)
+
+export const examine: Effect.Effect<ReadonlyArray<Finding>> = Effect.gen(function* () {
+  const redis = yield* RedisClient.RedisClient
+  if ((yield* redis.send("EXISTS", redis.keys.meta)) === 0) return []
+  const found = yield* Effect.gen(function* () {
+    const unserved = yield* Unserved.Unserved
+    return yield* unserved.find([...new Set([...(yield* unserved.known), ...mailboxes])], leastAgeMillis)
+  }).pipe(Effect.provide(services))
+  if (found.length === 0) return [ok(check, "every mailbox with work is served")]
+  return found.map(({ entries, mailbox, oldestMillis }) =>
+    failing(
+      check,
+      `${mailbox}: ${entries} entries, the oldest ${Math.round(oldestMillis / 1000)} s old, and no process serves it`,
+      "deploy the role that serves it; if the stage was renamed or removed, see docs/operations/alerts.md, Eco2MailboxUnserved"
+    )
+  )
+}).pipe(
+  Effect.provide(Layer.fresh(Layer.merge(RedisClient.layer, CoreConfig.layer))),
+  Effect.catch(() => Effect.succeed([]))
+)
