@@ -4,7 +4,7 @@
  * name (which is in each log line).
  */
 import { existsSync, realpathSync } from "node:fs"
-import { delimiter, isAbsolute, resolve } from "node:path"
+import { delimiter, dirname, isAbsolute, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import * as OperatorAccess from "./OperatorAccess.ts"
 import { usualFolders } from "./SystemProgram.ts"
@@ -53,6 +53,17 @@ const folder = (path: string) => {
   return existsSync(absolute) ? [absolute, realpathSync(absolute)] : [absolute]
 }
 
+/** Settings that name a file. Its folder is read: a renewed file often comes as a new one, behind a link. */
+const files = [
+  "REDIS_PASSWORD_FILE",
+  ...["REDIS", "DATABASE"].flatMap((store) => ["CA", "CERT", "KEY"].map((part) => `${store}_${part}_FILE`))
+]
+const foldersOf = (env: Environment) =>
+  files
+    .map((name) => env[name])
+    .filter(isSet)
+    .flatMap((path) => folder(dirname(path)))
+
 const usualPort: Readonly<Record<string, string>> = {
   "redis:": "6379",
   "rediss:": "6379",
@@ -86,7 +97,7 @@ export const of = (role: Role, env: Environment): ReadonlyArray<string> => {
   const local = role === roles.all
   const host = isSet(env.HOST) ? env.HOST : local ? "127.0.0.1" : "0.0.0.0"
   const common = ["--no-prompt", "--allow-env", net(role.speaksTo, env, host)]
-  const reads = role.reads.map(root)
+  const reads = [...role.reads.map(root), ...foldersOf(env)]
   if (!local) return [...common, "--allow-sys=hostname", `--allow-read=${list(reads)}`]
   const state = folder(isSet(env.ECO2_STATE) ? env.ECO2_STATE : OperatorAccess.defaultFolder)
   const kept = [...common, `--allow-write=${list(state)}`]

@@ -24,16 +24,17 @@ export const layer = <E>(
       const limits = yield* PostgresConfig.limits
       const source =
         given._tag === "Some"
-          ? { url: Effect.succeed(given.value), limits }
+          ? { url: Effect.succeed(given.value), limits, tls: yield* PostgresConfig.tls(given.value) }
           : {
               url: (yield* LocalPostgres.make({ directory: (yield* state).path("postgres") })).url,
               // the embedded database has one session
-              limits: { ...limits, pool: 1 }
+              limits: { ...limits, pool: 1 },
+              tls: null
             }
       const prepared = yield* Deferred.make<Redacted.Redacted>()
       yield* Effect.gen(function* () {
         const url = yield* source.url
-        const postgres = yield* Postgres.make({ url: Effect.succeed(url), limits: source.limits })
+        const postgres = yield* Postgres.make({ ...source, url: Effect.succeed(url) })
         yield* Effect.andThen(prepareDatabase, Migrations.apply(newsMigrations)).pipe(
           Effect.provideService(Postgres.Postgres, postgres),
           Effect.retry({
@@ -49,6 +50,6 @@ export const layer = <E>(
         )
         yield* Deferred.succeed(prepared, url)
       }).pipe(Effect.scoped, Effect.forkScoped)
-      return yield* Postgres.make({ url: Deferred.await(prepared), limits: source.limits })
+      return yield* Postgres.make({ ...source, url: Deferred.await(prepared) })
     })
   )

@@ -152,8 +152,8 @@ describe.skipIf(Chart.missing)("secrets", () => {
       },
       roles: { authz: { enabled: true } }
     })
-    const stores = ["DATABASE_PASSWORD", "DATABASE_URL", "REDIS_PASSWORD", "REDIS_URL"]
-    const redis = ["REDIS_PASSWORD", "REDIS_URL"]
+    const redis = ["REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "REDIS_URL"]
+    const stores = ["DATABASE_PASSWORD", "DATABASE_URL", ...redis]
     const given = Object.fromEntries(
       named(manifests, "Deployment").map((workload) => [
         workload.metadata.name,
@@ -172,6 +172,38 @@ describe.skipIf(Chart.missing)("secrets", () => {
       "eco2-scan-worker": [...redis, "GEMINI_API_KEY", "OPENAI_API_KEY"].toSorted()
     })
     expect(new Set(Object.values(given).flat())).toEqual(new Set(every))
+  })
+
+  it("every pod of the project gets the files of certificates and passwords, read only", async () => {
+    const manifests = await Chart.render("default", {
+      files: [
+        { secret: "redis-tls", path: "/etc/eco2/redis" },
+        { configMap: "authorities", path: "/etc/eco2/ca" },
+        { volume: { projected: { sources: [] } }, path: "/etc/eco2/token" }
+      ],
+      settings: { REDIS_CA_FILE: "/etc/eco2/redis/ca.crt" }
+    })
+    const pods = [...named(manifests, "Deployment"), ...named(manifests, "Job")]
+    expect(pods.length).toBeGreaterThan(7)
+    for (const workload of pods) {
+      const spec = at(workload, "spec", "template", "spec")
+      const containers = [...((at(spec, "initContainers") ?? []) as []), ...(at(spec, "containers") as [])]
+      for (const container of containers)
+        expect(at(container, "volumeMounts")).toEqual(
+          expect.arrayContaining([
+            { name: "files-0", mountPath: "/etc/eco2/redis", readOnly: true },
+            { name: "files-1", mountPath: "/etc/eco2/ca", readOnly: true },
+            { name: "files-2", mountPath: "/etc/eco2/token", readOnly: true }
+          ])
+        )
+      expect(at(spec, "volumes")).toEqual(
+        expect.arrayContaining([
+          { name: "files-0", secret: { secretName: "redis-tls" } },
+          { name: "files-1", configMap: { name: "authorities" } },
+          { name: "files-2", projected: { sources: [] } }
+        ])
+      )
+    }
   })
 
   it("secrets can come from existing Secrets by their own keys", async () => {

@@ -153,7 +153,7 @@ const ofSentinels = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl & { read
         const sentinel = yield* Redis
         return yield* sentinel.send("SENTINEL", "CKQUORUM", url.name)
       }).pipe(
-        Effect.provide(Layer.fresh(RedisClient.layerUrl(`${url.tls ? "rediss" : "redis"}://${host}:${port}`))),
+        Effect.provide(Layer.fresh(RedisClient.layerUrl(`${url.sentinelTls ? "rediss" : "redis"}://${host}:${port}`))),
         Effect.result,
         Effect.map((answer) => ({ answer, sentinel: `${host}:${port}` }))
       ),

@@ -55,3 +55,22 @@ env:
 {{/* 5 seconds for the HTTP server to close */}}
 {{- add (include "eco2.seconds" $grace) $preStop 5 .root.Values.terminationSlackSeconds -}}
 {{- end }}
+
+{{/* The mounts and the volumes of `files`. */}}
+{{- define "eco2.fileMounts" -}}
+{{- range $i, $file := .Values.files }}
+- { name: files-{{ $i }}, mountPath: {{ $file.path | quote }}, readOnly: true }
+{{- end }}
+{{- end }}
+{{- define "eco2.fileVolumes" -}}
+{{- range $i, $file := .Values.files }}
+- name: files-{{ $i }}
+  {{- if $file.secret }}
+  secret: { secretName: {{ $file.secret }} }
+  {{- else if $file.configMap }}
+  configMap: { name: {{ $file.configMap }} }
+  {{- else }}
+  {{- toYaml $file.volume | nindent 2 }}
+  {{- end }}
+{{- end }}
+{{- end }}

@@ -5,48 +5,48 @@ that it works on. A role gets only the secrets named here.
 {{- define "eco2.roleTable" -}}
 gateway:
   main: packages/gateway/src/main.ts
-  secrets: [REDIS_URL, REDIS_PASSWORD, DATABASE_URL, DATABASE_PASSWORD, JWT_SECRET, INTERNAL_SECRET]
+  secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, DATABASE_URL, DATABASE_PASSWORD, JWT_SECRET, INTERNAL_SECRET]
   database: true
   clients: true
   issuer: true
 scan-worker:
   main: packages/actors/src/main.ts
-  secrets: [REDIS_URL, REDIS_PASSWORD, OPENAI_API_KEY, GEMINI_API_KEY]
+  secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, OPENAI_API_KEY, GEMINI_API_KEY]
   internet: true
   mailboxes: 'scan\..*'
 character-match:
   main: packages/actors/src/character/matchMain.ts
-  secrets: [REDIS_URL, REDIS_PASSWORD, DATABASE_URL, DATABASE_PASSWORD]
+  secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, DATABASE_URL, DATABASE_PASSWORD]
   database: true
   migrated: true
   mailboxes: character
 character-worker:
   main: packages/actors/src/character/workerMain.ts
-  secrets: [REDIS_URL, REDIS_PASSWORD, DATABASE_URL, DATABASE_PASSWORD]
+  secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, DATABASE_URL, DATABASE_PASSWORD]
   database: true
   migrated: true
   mailboxes: ownership|user-character
 news-worker:
   main: packages/news/src/main.ts
-  secrets: [REDIS_URL, REDIS_PASSWORD, DATABASE_URL, DATABASE_PASSWORD, NAVER_CLIENT_ID, NAVER_CLIENT_SECRET, NEWSDATA_API_KEY]
+  secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, DATABASE_URL, DATABASE_PASSWORD, NAVER_CLIENT_ID, NAVER_CLIENT_SECRET, NEWSDATA_API_KEY]
   database: true
   migrated: true
   internet: true
   mailboxes: 'news\..*'
 news-api:
   main: packages/news/src/api.ts
-  secrets: [REDIS_URL, REDIS_PASSWORD, DATABASE_URL, DATABASE_PASSWORD]
+  secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, DATABASE_URL, DATABASE_PASSWORD]
   database: true
   migrated: true
   clients: true
 authz:
   main: packages/gateway/src/authz/main.ts
-  secrets: [REDIS_URL, REDIS_PASSWORD, JWT_SECRET]
+  secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, JWT_SECRET]
   clients: true
   issuer: true
 all:
   main: deploy/local/main.ts
-  secrets: [REDIS_URL, REDIS_PASSWORD, DATABASE_URL, DATABASE_PASSWORD, JWT_SECRET, INTERNAL_SECRET, OPENAI_API_KEY, GEMINI_API_KEY, NAVER_CLIENT_ID, NAVER_CLIENT_SECRET, NEWSDATA_API_KEY]
+  secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, DATABASE_URL, DATABASE_PASSWORD, JWT_SECRET, INTERNAL_SECRET, OPENAI_API_KEY, GEMINI_API_KEY, NAVER_CLIENT_ID, NAVER_CLIENT_SECRET, NEWSDATA_API_KEY]
   database: true
   internet: true
   clients: true

@@ -7,6 +7,7 @@ import { ByteSize, Config, ConfigProvider, Duration, Effect, Option } from "effe
 /** An error with its own text, for settings that depend on each other. */
 export const refuse = (message: string): Config.ConfigError =>
   new Config.ConfigError(new ConfigProvider.SourceError({ message }))
+export const refused = (message: string) => Effect.fail(refuse(message))
 
 /** A variable with its own parser; `parse` returns undefined for a value that is not allowed. */
 export const parsed = <A>(

@@ -7,6 +7,7 @@
 import { Context, Duration, Effect, Layer, Metric, Redacted, Schedule, Semaphore } from "effect"
 import type { Config, Scope } from "effect"
 import postgres from "postgres"
+import type * as TlsFiles from "../config/TlsFiles.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
 import { postgresErrors, postgresSeconds } from "../telemetry/Metrics.ts"
 import * as PostgresConfig from "./PostgresConfig.ts"
@@ -44,8 +45,15 @@ const mostWaiting = 100
 /** Jittered backoff of 50, 100, … 800 ms: long enough to replace a connection, not to restart a server. */
 const patience = Schedule.exponential("50 millis").pipe(Schedule.jittered, Schedule.upTo({ times: 5 }))
 
-const open = (url: Redacted.Redacted, options: { readonly max: number; readonly timeoutMillis: number }) =>
+interface Opening {
+  readonly max: number
+  readonly timeoutMillis: number
+  readonly tls: TlsFiles.Options | null
+}
+const open = (url: Redacted.Redacted, options: Opening) =>
   postgres(Redacted.value(url), {
+    // the driver copies the options at every connect, which reads the files again
+    ...(options.tls === null ? {} : { ssl: options.tls }),
     max: options.max,
     connect_timeout: connectMillis / 1000,
     idle_timeout: 60,
@@ -70,12 +78,15 @@ const close = (sql: Sql, seconds: number) => Effect.promise(() => sql.end({ time
 /**
  * - `url`: the server's URL; an embedded server may still be starting, each call waits up to five seconds for it
  * - `limits.pool`: connections; 1 for a server with a single session
+ * - `tls`: files of TLS; by default the URL's `sslmode` decides
  */
 export const make = Effect.fnUntraced(function* (options: {
   readonly url: Effect.Effect<Redacted.Redacted, PostgresUnavailable>
   readonly limits: Limits
+  readonly tls?: TlsFiles.Options | null
 }): Effect.fn.Return<Postgres["Service"], never, Scope.Scope> {
   const { pool } = options.limits
+  const tls = options.tls ?? null
   const timeoutMillis = Duration.toMillis(options.limits.timeout)
   const answerMillis = connectMillis + timeoutMillis + slackMillis
   const permits = yield* Semaphore.make(pool)
@@ -113,7 +124,7 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const attempt = (url: Redacted.Redacted, statement: string, text: string, parameters: ReadonlyArray<Parameter>) =>
     Effect.gen(function* () {
-      const sql = (current ??= open(url, { max: pool, timeoutMillis }))
+      const sql = (current ??= open(url, { max: pool, timeoutMillis, tls }))
       const since = performance.now()
       const rows = yield* ask(sql, statement, text, parameters).pipe(
         Effect.timeoutOrElse({
@@ -185,7 +196,7 @@ export const make = Effect.fnUntraced(function* (options: {
       Effect.flatMap(urlOf(name), (url) =>
         noted(
           Effect.acquireUseRelease(
-            Effect.sync(() => open(url, { max: 1, timeoutMillis: scriptMillis })),
+            Effect.sync(() => open(url, { max: 1, timeoutMillis: scriptMillis, tls })),
             (sql) =>
               Effect.callback<void, PostgresError>((resume) => {
                 sql.unsafe(text).then(
@@ -211,7 +222,11 @@ export const layer: Layer.Layer<Postgres, Config.ConfigError> = Layer.effect(
   Postgres,
   Effect.gen(function* () {
     const url = yield* PostgresConfig.requiredUrl
-    return yield* make({ url: Effect.succeed(url), limits: yield* PostgresConfig.limits })
+    return yield* make({
+      url: Effect.succeed(url),
+      limits: yield* PostgresConfig.limits,
+      tls: yield* PostgresConfig.tls(url)
+    })
   })
 )
 

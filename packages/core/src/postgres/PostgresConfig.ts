@@ -1,6 +1,7 @@
-/** PostgresConfig: the settings of Postgres: URL, pool size, time-out. A wrong value stops the process at start. */
+/** PostgresConfig: the settings of Postgres: URL, TLS, pool size, time-out. A wrong value stops the process at start. */
 import { Config, Effect, Option, Redacted } from "effect"
 import * as Setting from "../config/Setting.ts"
+import * as TlsFiles from "../config/TlsFiles.ts"
 
 const allowed = "postgres://user:password@host:5432/database"
 
@@ -47,3 +48,34 @@ export const limits = Config.all({
   timeout: Setting.duration("DATABASE_TIMEOUT", { default: "10 seconds", min: "100 millis" })
 })
 export type Limits = Config.Success<typeof limits>
+
+const path = { default: "", allowed: "the path of a file", parse: (text: string) => text }
+const tlsPaths = Config.all({
+  /** DATABASE_CA_FILE: the authorities whose certificates are trusted, PEM. Default the system's. */
+  ca: Setting.parsed("DATABASE_CA_FILE", path),
+  /** DATABASE_CERT_FILE: the certificate that this process presents, PEM. Default none. */
+  cert: Setting.parsed("DATABASE_CERT_FILE", path),
+  /** DATABASE_KEY_FILE: its private key, PEM. Default none. */
+  key: Setting.parsed("DATABASE_KEY_FILE", path)
+})
+const tlsNames: TlsFiles.Paths = { ca: "DATABASE_CA_FILE", cert: "DATABASE_CERT_FILE", key: "DATABASE_KEY_FILE" }
+
+/**
+ * With any of the files, connections are over TLS and the server's certificate and name are verified, whatever `sslmode` says;
+ * `sslmode=disable` beside them is refused. Null without files: then `sslmode` decides.
+ */
+export const tls = Effect.fnUntraced(function* (
+  url: Redacted.Redacted
+): Effect.fn.Return<TlsFiles.Options | null, Config.ConfigError> {
+  const paths = yield* tlsPaths
+  if (!TlsFiles.isSet(paths)) return null
+  const mode = new URL(Redacted.value(url)).searchParams.get("sslmode")
+  if (mode !== null && !["require", "verify-ca", "verify-full"].includes(mode))
+    return yield* Setting.refused(
+      `DATABASE_CA_FILE, DATABASE_CERT_FILE or DATABASE_KEY_FILE is set, and DATABASE_URL has sslmode=${mode}; with them allowed is require, verify-ca, verify-full, or no sslmode`
+    )
+  const options = yield* TlsFiles.open(paths, tlsNames)
+  const { hostname } = new URL(Redacted.value(url))
+  // of several hosts the driver knows which one it connects to
+  return hostname.includes(",") ? options : TlsFiles.of(options, hostname.replace(/^\[|\]$/g, ""))
+})

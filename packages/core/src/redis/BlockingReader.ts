@@ -14,14 +14,16 @@ import { connect, isReplica, nodeOf, silenceMillis } from "./Connection.ts"
 import type { Connection, Overrides } from "./Connection.ts"
 import * as Connector from "./Connector.ts"
 import * as ErrorReply from "./ErrorReply.ts"
+import * as NamedDatabase from "./NamedDatabase.ts"
+import { authWords } from "./PasswordRotation.ts"
 import { RedisRefused, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
-import type * as RedisUrl from "./RedisUrl.ts"
 import type { RedisHealth } from "./RedisHealth.ts"
+import type { RedisSettings } from "./RedisSettings.ts"
 
 /** What a reader shares with the process's other connections. */
 interface Home {
-  readonly url: RedisUrl.RedisUrl
+  readonly settings: RedisSettings
   readonly shared: Connection
   readonly watched: Overrides
   readonly health: RedisHealth
@@ -49,11 +51,11 @@ export interface BlockingReader {
 }
 
 const openSocket = (home: Home, routingKey: string, name: string): StandaloneRedis => {
-  const { shared, health, lost, master, url, watched } = home
+  const { shared, health, lost, master, settings, watched } = home
   const turned: Connector.Turned = (words) => lost(name, words)
   const overrides = {
     ...watched,
-    Connector: url._tag === "Sentinel" ? Connector.bySentinel(turned, master) : Connector.direct(turned),
+    Connector: settings.url._tag === "Sentinel" ? Connector.bySentinel(turned, master) : Connector.direct(turned),
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
     connectionName: "eco2-reader",
@@ -66,14 +68,20 @@ const openSocket = (home: Home, routingKey: string, name: string): StandaloneRed
     const node = nodeOf(shared, routingKey)
     if (node === undefined) throw new Error(`no master of the Cluster serves ${routingKey} now`)
     const { host = "127.0.0.1", port = 6379 } = node.options
-    connection = connect({ ...url, _tag: "Standalone", endpoint: { host, port }, db: 0 }, overrides)
+    const url = { ...settings.url, _tag: "Standalone", endpoint: { host, port }, db: 0 } as const
+    connection = connect({ ...settings, url }, overrides)
   } else {
-    connection = connect(url, overrides)
+    connection = connect(settings, overrides)
   }
   if (connection instanceof Cluster) throw new Error("a reader is one socket")
-  connection.on("error", (error: Error) => lost(name, error.message))
-  connection.on("ready", () => health.connectionUp(name))
-  return connection
+  const socket = connection
+  socket.on("error", (error: Error) => lost(name, NamedDatabase.reasonOf(socket, error)))
+  socket.on("ready", () => health.connectionUp(name))
+  socket.on("reconnecting", () => {
+    const password = settings.credentials.password()
+    if (password !== undefined) socket.options.password = password
+  })
+  return socket
 }
 
 /** MOVED: its slot has moved. The others: its slot is moving, and its keys are not, or not all, on this master. */
@@ -86,10 +94,12 @@ let readers = 0
 /** Closes with the scope. `routingKey`: any key of the slot it reads. */
 export const make = (home: Home, routingKey: string): Effect.Effect<BlockingReader, never, Scope.Scope> =>
   Effect.gen(function* () {
-    let current: { readonly connection: StandaloneRedis; id: number | undefined } | undefined
+    let current: { readonly connection: StandaloneRedis; id: number | undefined; password: string } | undefined
     let reading = false
     const name = `reader ${readers++}`
     const { counted, drops, shared, health, lost } = home
+    const { credentials } = home.settings
+    const password = () => credentials.password() ?? ""
     const drop = () => {
       current?.connection.disconnect()
       current = undefined
@@ -104,9 +114,17 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
     )
     const open = Effect.tryPromise({
       try: async () => {
-        if (current !== undefined) return { connection: current.connection, isDemoted: false }
+        if (current !== undefined) {
+          const { connection } = current
+          if (current.password !== password()) {
+            current.password = password()
+            await connection.call("AUTH", ...authWords(credentials))
+          }
+          return { connection, isDemoted: false }
+        }
+        credentials.refresh()
         const connection = openSocket(home, routingKey, name)
-        current = { connection, id: undefined }
+        current = { connection, id: undefined, password: password() }
         await connection.connect()
         const [id, isDemoted] = await Promise.all([
           connection.call("CLIENT", "ID"),

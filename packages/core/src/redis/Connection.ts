@@ -6,7 +6,8 @@
 import { Redis as StandaloneRedis, Cluster } from "ioredis"
 import type { ClusterOptions, RedisOptions } from "ioredis"
 import { hashSlot } from "./HashSlot.ts"
-import type * as RedisUrl from "./RedisUrl.ts"
+import * as NamedDatabase from "./NamedDatabase.ts"
+import type { RedisSettings } from "./RedisSettings.ts"
 
 export type Overrides = Omit<RedisOptions, "replyMapping">
 
@@ -31,27 +32,34 @@ export const settings = {
  */
 const movingSlots = { retryDelayOnTryAgain: 200, maxRedirections: 80 }
 
-const access = (url: RedisUrl.RedisUrl): Pick<RedisOptions, "username" | "password" | "tls"> => ({
-  ...(url.username === undefined ? {} : { username: url.username }),
-  ...(url.password === undefined ? {} : { password: url.password }),
-  ...(url.tls ? { tls: {} } : {})
-})
-
 export type Connection = StandaloneRedis | Cluster
 
-export const connect = (url: RedisUrl.RedisUrl, overrides: Overrides): Connection => {
-  const options = { ...settings, ...access(url), ...overrides }
+export const connect = ({ credentials, sentinel, tls, url }: RedisSettings, overrides: Overrides): Connection => {
+  const options = {
+    ...settings,
+    ...(credentials.username === undefined ? {} : { username: credentials.username }),
+    ...(credentials.password() === undefined ? {} : { password: credentials.password() }),
+    ...(url.tls ? { tls } : {}),
+    ...overrides
+  }
   switch (url._tag) {
     case "Standalone":
-      return new StandaloneRedis({ ...options, host: url.endpoint.host, port: url.endpoint.port, db: url.db })
+      return NamedDatabase.guard(
+        new StandaloneRedis({ ...options, host: url.endpoint.host, port: url.endpoint.port, db: url.db })
+      )
     case "Sentinel":
-      return new StandaloneRedis({
-        ...options,
-        sentinels: url.sentinels.map(({ host, port }) => ({ host, port })),
-        name: url.name,
-        db: url.db,
-        ...(url.tls ? { enableTLSForSentinelMode: true } : {})
-      })
+      return NamedDatabase.guard(
+        new StandaloneRedis({
+          ...options,
+          sentinels: url.sentinels.map(({ host, port }) => ({ host, port })),
+          name: url.name,
+          db: url.db,
+          ...(sentinel.username === undefined ? {} : { sentinelUsername: sentinel.username }),
+          ...(sentinel.password === undefined ? {} : { sentinelPassword: sentinel.password }),
+          ...(url.tls ? { enableTLSForSentinelMode: true } : {}),
+          ...(url.sentinelTls ? { sentinelTLS: tls } : {})
+        })
+      )
     case "Cluster":
       return new Cluster(
         url.nodes.map(({ host, port }) => ({ host, port })),
@@ -59,6 +67,8 @@ export const connect = (url: RedisUrl.RedisUrl, overrides: Overrides): Connectio
           clusterRetryStrategy: settings.retryStrategy,
           slotsRefreshTimeout: 2_000,
           ...movingSlots,
+          // a certificate is of a name: with TLS the driver must not turn names into addresses
+          ...(url.tls ? { dnsLookup: (name, done) => done(null, name, 0) } : {}),
           redisOptions: options
         } satisfies Omit<ClusterOptions, "replyMapping">
       )

@@ -9,6 +9,7 @@ import { connect as connectTcp } from "node:net"
 import type { Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
 import type { ConnectionOptions } from "node:tls"
+import * as TlsFiles from "../config/TlsFiles.ts"
 
 /** Receives the words of a server that refuses the connection. */
 export type Turned = (words: string) => void
@@ -26,7 +27,7 @@ const turnedAway = /^-((?:DENIED|ERR max number of clients) ?[^\r\n]*)/
  * second write would fail before the server's words are read.
  */
 const open = ({ host, port }: Address, tls: ConnectionOptions | undefined, turned: Turned): Socket => {
-  const socket = tls === undefined ? connectTcp({ host, port }) : connectTls({ host, port, ...tls })
+  const socket = tls === undefined ? connectTcp({ host, port }) : connectTls({ port, ...TlsFiles.of(tls, host) })
   return watch(socket, tls !== undefined, turned)
 }
 const watch = (socket: Socket, isTls: boolean, turned: Turned): Socket =>

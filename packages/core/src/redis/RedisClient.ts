@@ -21,6 +21,8 @@ import * as KeyScan from "./KeyScan.ts"
 import * as Connector from "./Connector.ts"
 import * as ErrorReply from "./ErrorReply.ts"
 import * as Keys from "./Keys.ts"
+import * as NamedDatabase from "./NamedDatabase.ts"
+import * as PasswordRotation from "./PasswordRotation.ts"
 import { codeOf, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as RedisSettings from "./RedisSettings.ts"
@@ -84,7 +86,8 @@ const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
   return own === undefined ? "" : `cluster_open_slots:${own.match(/\[\d+-[<>]-/g)?.length ?? 0}`
 }
 
-const make = Effect.fnUntraced(function* ({ keyPrefix, url }: RedisSettings.RedisSettings) {
+const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
+  const { keyPrefix, url } = given
   const keys = new Keys.Names(keyPrefix)
   const services = yield* Effect.context<never>()
   const fork = Effect.runForkWith(services)
@@ -136,7 +139,7 @@ const make = Effect.fnUntraced(function* ({ keyPrefix, url }: RedisSettings.Redi
   const shared = yield* Effect.acquireRelease(
     Effect.sync(() => {
       const turned: Connector.Turned = (words) => lost(RedisHealth.commands, words)
-      const connection = connect(url, {
+      const connection = connect(given, {
         ...watched,
         connectionName: "eco2",
         Connector:
@@ -145,7 +148,12 @@ const make = Effect.fnUntraced(function* ({ keyPrefix, url }: RedisSettings.Redi
             : Connector.direct(url._tag === "Cluster" ? (words) => lost("node", words) : turned)
       })
       connection.on("error", (error: Error) =>
-        lost(RedisHealth.commands, ErrorReply.lastOfCluster(error) ?? error.message)
+        lost(
+          RedisHealth.commands,
+          connection instanceof Cluster
+            ? (ErrorReply.lastOfCluster(error) ?? error.message)
+            : NamedDatabase.reasonOf(connection, error)
+        )
       )
       connection.on("node error", (error: Error) => lost("node", error.message))
       connection.on("close", () => {
@@ -166,7 +174,9 @@ const make = Effect.fnUntraced(function* ({ keyPrefix, url }: RedisSettings.Redi
       })
   )
 
+  yield* PasswordRotation.watch(shared, given.credentials)
   if (!(shared instanceof Cluster)) {
+    if (url.db !== 0) yield* NamedDatabase.confirm(shared)
     sentinels = yield* SentinelWatch.make(shared, (to) => {
       lost(RedisHealth.commands, `the master is now ${to.host}:${to.port}`)
       // not closed in order: the old master may be out of reach
@@ -263,7 +273,7 @@ const make = Effect.fnUntraced(function* ({ keyPrefix, url }: RedisSettings.Redi
       ),
     reader: (routingKey) =>
       BlockingReader.make(
-        { url, shared, watched, health, counted, lost, demoted, drops, master: () => sentinels.master() },
+        { settings: given, shared, watched, health, counted, lost, demoted, drops, master: () => sentinels.master() },
         routingKey
       ),
     servers: Effect.map(counted(look), ({ heard }) => heard),
@@ -280,7 +290,7 @@ export const layerUrl = (
 ): Layer.Layer<RedisClient, RedisUrl.RedisUrlInvalid> =>
   Layer.effect(
     RedisClient,
-    Effect.flatMap(RedisUrl.parse(url), (parsed) => make({ ...RedisSettings.defaults, ...others, url: parsed }))
+    Effect.flatMap(RedisUrl.parse(url), (parsed) => make({ ...RedisSettings.ofUrl(parsed), ...others }))
   )
 
 /** From the settings of Redis. */

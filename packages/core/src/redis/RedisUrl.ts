@@ -4,7 +4,8 @@
  *   rediss://…                                                    the same over TLS
  *   redis+sentinel://[user:password@]host[:port],host…[/db]?name=mymaster
  *   redis+cluster://[user:password@]host[:port],host…
- * Both list forms take `?tls=true`. The password may be set separately as REDIS_PASSWORD, without URL escapes, because tools
+ * Both list forms take `?tls=true`; with it a Sentinel form may say `&sentinel_tls=false` of the Sentinels themselves. A
+ * parameter or part that would have no effect is refused: whoever wrote it believes that it has one. The password may be set separately as REDIS_PASSWORD, without URL escapes, because tools
  * that issue passwords rarely write URLs. Read by RedisSettings.
  */
 import { Effect, Schema } from "effect"
@@ -21,7 +22,12 @@ export interface Access {
 }
 export type RedisUrl =
   | (Access & { readonly _tag: "Standalone"; readonly endpoint: Endpoint })
-  | (Access & { readonly _tag: "Sentinel"; readonly sentinels: ReadonlyArray<Endpoint>; readonly name: string })
+  | (Access & {
+      readonly _tag: "Sentinel"
+      readonly sentinels: ReadonlyArray<Endpoint>
+      readonly name: string
+      readonly sentinelTls: boolean
+    })
   | (Access & { readonly _tag: "Cluster"; readonly nodes: ReadonlyArray<Endpoint> })
 
 /** REDIS_URL cannot be used as given. The message shows no password. */
@@ -34,7 +40,7 @@ export class RedisUrlInvalid extends Schema.TaggedError<RedisUrlInvalid>()("Redi
 }
 
 const pattern =
-  /^(redis|rediss|redis\+sentinel|redis\+cluster):\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/?#]+)(?:\/(\d+))?\/?(?:\?([^#]*))?$/
+  /^(redis|rediss|redis\+sentinel|redis\+cluster):\/\/(?:([^:@/]*)(?::([^@/]*))?@)?([^/?#]+)(?:\/([^?#]*))?(?:\?([^#]*))?(#.*)?$/
 
 const parseEndpoint = (text: string, defaultPort: number): Endpoint | undefined => {
   const match = /^(\[[0-9a-fA-F:]+\]|[^:[\]]+)(?::(\d{1,5}))?$/.exec(text.trim())
@@ -49,12 +55,44 @@ const decoded = (text: string | undefined): Effect.Effect<string | undefined, Re
     catch: () => new RedisUrlInvalid({ reason: "has a user or password with a stray %; write it as %25" })
   })
 
+/** The parameters that each form takes. */
+const known: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "redis+sentinel": ["name", "tls", "sentinel_tls"],
+  "redis+cluster": ["tls"]
+}
+
+/** The parameters of a query; fails on an unknown or repeated one, and on a switch that is neither true nor false. */
+const parametersOf = Effect.fnUntraced(function* (
+  scheme: string,
+  query: string
+): Effect.fn.Return<ReadonlyMap<string, string>, RedisUrlInvalid> {
+  const allowed = known[scheme] ?? []
+  const found = new Map<string, string>()
+  for (const [name, value] of new URLSearchParams(query)) {
+    if (!allowed.includes(name)) {
+      const takes = allowed.length === 0 ? "none" : allowed.join(", ")
+      return yield* new RedisUrlInvalid({
+        reason: `has the unknown parameter "${name}"; ${scheme}:// takes ${takes}${name === "tls" ? ", and rediss:// is TLS" : ""}`
+      })
+    }
+    if (found.has(name)) return yield* new RedisUrlInvalid({ reason: `has the parameter "${name}" twice` })
+    if (name !== "name" && value !== "true" && value !== "false")
+      return yield* new RedisUrlInvalid({ reason: `has ${name}=${value}; allowed is true or false` })
+    found.set(name, value)
+  }
+  return found
+})
+
 /** Parses one URL; fails with RedisUrlInvalid, which names the wrong part. */
 export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Return<RedisUrl, RedisUrlInvalid> {
   const match = pattern.exec(text.trim())
   if (match === null) return yield* new RedisUrlInvalid({ reason: "is not a Redis URL" })
-  const [, scheme, user, password, hosts, db, query] = match
-  const params = new URLSearchParams(query ?? "")
+  const [, scheme = "", user, password, hosts, path = "", query, fragment] = match
+  if (fragment !== undefined)
+    return yield* new RedisUrlInvalid({ reason: "has a part after #; write a # in a password as %23" })
+  const [, db] = /^(\d{0,9})\/?$/.exec(path) ?? []
+  if (db === undefined) return yield* new RedisUrlInvalid({ reason: `has "/${path}"; a database is a number` })
+  const params = yield* parametersOf(scheme, query ?? "")
   const defaultPort = scheme === "redis+sentinel" ? 26_379 : 6379
   const endpoints: Array<Endpoint> = []
   for (const host of hosts!.split(",")) {
@@ -66,12 +104,15 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
     username: yield* decoded(user),
     password: yield* decoded(password),
     tls: scheme === "rediss" || params.get("tls") === "true",
-    db: Number(db ?? 0)
+    db: Number(db)
   }
   if (scheme === "redis+sentinel") {
-    const name = params.get("name")
-    if (name === null || name === "") return yield* new RedisUrlInvalid({ reason: "lacks ?name=, the master's name" })
-    return { _tag: "Sentinel", sentinels: endpoints, name, ...access }
+    const name = params.get("name") ?? ""
+    if (name === "") return yield* new RedisUrlInvalid({ reason: "lacks ?name=, the master's name" })
+    const sentinelTls = access.tls && params.get("sentinel_tls") !== "false"
+    if (!access.tls && params.get("sentinel_tls") === "true")
+      return yield* new RedisUrlInvalid({ reason: "has sentinel_tls=true without tls=true" })
+    return { _tag: "Sentinel", sentinels: endpoints, name, sentinelTls, ...access }
   }
   if (scheme === "redis+cluster") {
     if (access.db !== 0) return yield* new RedisUrlInvalid({ reason: "names a database; a Cluster has only 0" })
@@ -83,7 +124,3 @@ export const parse = Effect.fnUntraced(function* (text: string): Effect.fn.Retur
     })
   return { _tag: "Standalone", endpoint: endpoints[0]!, ...access }
 })
-
-/** REDIS_URL and REDIS_PASSWORD together. A password in the URL takes precedence. */
-export const withPassword = (url: RedisUrl, password: string): RedisUrl =>
-  url.password === undefined && password !== "" ? { ...url, password } : url
