@@ -65,7 +65,7 @@ describe.skipIf(!Certificates.isInstalled() || !PostgresServer.isInstalled())("P
   })
   afterAll(() => server?.stop())
 
-  it.live("with authority and client certificate every connection is over TLS, and the server is verified", () =>
+  it.live("connections with DATABASE_CA_FILE and a client certificate are over TLS, and the server is verified", () =>
     Effect.gen(function* () {
       const own = ours.certify("client", "DNS:client")
       const trusting = { DATABASE_URL: server.url(), DATABASE_CA_FILE: ours.ca }

@@ -33,6 +33,8 @@ interface Home {
   /** Each closes a reader's connection, when the master is another. */
   readonly drops: Set<() => void>
   readonly master: () => Connector.Address | null
+  /** CLIENT UNBLOCK is not permitted; `reply`: Redis's words. */
+  readonly cannotUnblock: (reply: string) => void
 }
 
 /** A connection for blocking reads. */
@@ -46,8 +48,13 @@ export interface BlockingReader {
     command: string,
     ...args: ReadonlyArray<Argument>
   ) => Effect.Effect<unknown, RedisError>
-  /** Ends the running read early, at once. Does nothing when none is running. */
+  /**
+   * Ends the running read early, at once. Does nothing when none is running. Where Redis does not permit it (`ends` false), a
+   * read that would last longer than a second is ended by closing its connection, and a shorter one ends by itself.
+   */
   readonly unblock: Effect.Effect<void>
+  /** Whether Redis lets us end a read early (CLIENT UNBLOCK). The first time it opens the connection; true if it cannot. */
+  readonly ends: Effect.Effect<boolean>
 }
 
 const openSocket = (home: Home, routingKey: string, name: string): StandaloneRedis => {
@@ -87,6 +94,8 @@ const openSocket = (home: Home, routingKey: string, name: string): StandaloneRed
 /** MOVED: its slot has moved. The others: its slot is moving, and its keys are not, or not all, on this master. */
 const slotMoves = /^(MOVED|ASK|TRYAGAIN|UNBLOCKED) /
 const movingPause = 100
+/** A read this short is left to end by itself. */
+const shortMillis = 1_000
 
 /** Numbers the readers, for their names in RedisHealth. */
 let readers = 0
@@ -94,8 +103,13 @@ let readers = 0
 /** Closes with the scope. `routingKey`: any key of the slot it reads. */
 export const make = (home: Home, routingKey: string): Effect.Effect<BlockingReader, never, Scope.Scope> =>
   Effect.gen(function* () {
-    let current: { readonly connection: StandaloneRedis; id: number | undefined; password: string } | undefined
+    let current: { readonly connection: StandaloneRedis; id: number | null; password: string } | undefined
     let reading = false
+    /** How long the running read blocks, and whether it is being ended by closing its connection. */
+    let blocking = 0
+    let isCut = false
+    /** Whether a read can be ended; null until a connection was open. */
+    let isEndable: boolean | null = null
     const name = `reader ${readers++}`
     const { counted, drops, shared, health, lost } = home
     const { credentials } = home.settings
@@ -112,6 +126,18 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
         health.connectionUp(name)
       })
     )
+    /** The id to unblock it by; null where that is not permitted. Tried at once, for nothing is blocked yet. */
+    const unblockable = async (connection: StandaloneRedis): Promise<number | null> => {
+      try {
+        const id = Number(await connection.call("CLIENT", "ID"))
+        await connection.call("CLIENT", "UNBLOCK", id)
+        return id
+      } catch (error) {
+        if (!(error instanceof Error && ErrorReply.isReply(error.message))) throw error
+        home.cannotUnblock(error.message)
+        return null
+      }
+    }
     const open = Effect.tryPromise({
       try: async () => {
         if (current !== undefined) {
@@ -124,13 +150,14 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
         }
         credentials.refresh()
         const connection = openSocket(home, routingKey, name)
-        current = { connection, id: undefined, password: password() }
+        current = { connection, id: null, password: password() }
         await connection.connect()
         const [id, isDemoted] = await Promise.all([
-          connection.call("CLIENT", "ID"),
+          unblockable(connection),
           !(shared instanceof Cluster) && isReplica(connection)
         ])
-        current.id = Number(id)
+        current.id = id
+        isEndable = id !== null
         return { connection, isDemoted }
       },
       catch: (cause) => toRedisError("CLIENT ID", cause)
@@ -156,9 +183,12 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
         open.pipe(
           Effect.flatMap(({ connection }) => {
             reading = true
+            isCut = false
+            blocking = blockMillis
             const answer = () => connection.call(command, ...args)
             return fromPromise(command, shared instanceof Cluster ? () => answer().catch(follow) : answer, null)
           }),
+          Effect.catch((error) => (isCut ? Effect.succeed(null) : Effect.fail(error))),
           Effect.timeoutOrElse({
             duration: Duration.millis(blockMillis + silenceMillis),
             orElse: () => Effect.fail(new RedisUnavailable({ command, cause: new Error("the reader fell silent") }))
@@ -183,13 +213,35 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
         )
       )
     const unblock = Effect.suspend(() => {
-      const id = current?.id
-      if (id === undefined || !reading) return Effect.void
+      if (current === undefined || !reading) return Effect.void
+      const { id } = current
+      if (id === null) {
+        if (blocking <= shortMillis) return Effect.void
+        // an entry that Redis hands out at this moment is found by the next beats (A4), as after any lost connection
+        return Effect.sync(() => {
+          isCut = true
+          drop()
+        })
+      }
       const target = shared instanceof Cluster ? nodeOf(shared, routingKey) : shared
       return target === undefined
         ? Effect.void
         : // a failure is harmless: the read then ends by its own timeout
           Effect.ignore(counted(fromPromise("CLIENT UNBLOCK", () => target.call("CLIENT", "UNBLOCK", id))))
     })
-    return { read, unblock }
+    /** What the last connection said. Until one is open: whoever reads then meets the failure, and reports it. */
+    const ends = Effect.suspend(() =>
+      isEndable !== null
+        ? Effect.succeed(isEndable)
+        : open.pipe(
+            Effect.as(true),
+            Effect.timeoutOrElse({ duration: Duration.millis(silenceMillis), orElse: () => Effect.succeed(false) }),
+            Effect.catch(() => Effect.succeed(false)),
+            Effect.map((isOpen) => {
+              if (!isOpen) drop()
+              return isEndable ?? true
+            })
+          )
+    )
+    return { read, unblock, ends }
   })

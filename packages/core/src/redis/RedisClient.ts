@@ -25,6 +25,7 @@ import * as NamedDatabase from "./NamedDatabase.ts"
 import * as PasswordRotation from "./PasswordRotation.ts"
 import { codeOf, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
+import * as Permissions from "./Permissions.ts"
 import * as RedisSettings from "./RedisSettings.ts"
 import * as RedisUrl from "./RedisUrl.ts"
 import type { Script } from "./Script.ts"
@@ -60,6 +61,8 @@ export class RedisClient extends Context.Service<
     readonly reconnects: () => number
     /** INFO of every master that answers; RedisRefused where INFO is not permitted. */
     readonly servers: Effect.Effect<ReadonlyArray<ServerInfo.ServerInfo>, RedisError>
+    /** The rules that the ACL of our user lacks for what every process sends, as in `+xadd`. */
+    readonly lackedPermissions: Effect.Effect<ReadonlyArray<string>, RedisError>
     /** Null while Redis answers and accepts writes; else what is wrong. Does no I/O. */
     readonly trouble: () => string | null
   } & KeyScan.KeyScan
@@ -108,6 +111,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       const kind = RedisHealth.kindOf(error.message)
       if (kind === null || (kind === "NOPERM" && dispensable.has(name))) return false
       health.refused(kind, error.message, key)
+      if (kind === "NOPERM") fork(sayLacked)
       // a failover changed the server's role: reconnect and send again
       return kind === "READONLY" || kind === "MASTERDOWN" || kind === "LOADING" ? 2 : false
     },
@@ -261,19 +265,65 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       : Promise.reject(new Error(`script ${script.name} is not defined`))
   }
 
+  const run: RedisClient["Service"]["run"] = (script, keys, args, options) =>
+    Effect.flatMap(
+      counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
+      script.decode
+    )
+  const lackedPermissions = Effect.suspend(() => Permissions.missing({ keys, run }))
+  let unblocks = true
+  const cannotUnblock = (reply: string) => {
+    if (!unblocks) return
+    unblocks = false
+    fork(
+      Effect.logWarning("redis does not permit CLIENT UNBLOCK; blocking reads are shorter while slots are taken").pipe(
+        Effect.annotateLogs({ error: reply })
+      )
+    )
+  }
+  let saying = false
+  let said = ""
+  /** After a refusal for want of a permission: which are wanting, all at once. Logged once for each list. */
+  const sayLacked = Effect.suspend(() => {
+    if (saying) return Effect.void
+    saying = true
+    return lackedPermissions.pipe(
+      Effect.flatMap((rules) => {
+        if (rules.length === 0 || rules.join() === said) return Effect.void
+        said = rules.join()
+        return Effect.logError("redis does not permit what processes need").pipe(Effect.annotateLogs({ lacked: rules }))
+      }),
+      // the refusal itself has been logged
+      Effect.ignore,
+      Effect.ensuring(
+        Effect.sync(() => {
+          saying = false
+        })
+      )
+    )
+  })
+
   return RedisClient.of({
     topology: url._tag,
     keys,
     send,
     getBuffer: (key) => counted(fromPromise("GET", () => shared.getBuffer(key))),
-    run: (script, keys, args, options) =>
-      Effect.flatMap(
-        counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
-        script.decode
-      ),
+    run,
+    lackedPermissions,
     reader: (routingKey) =>
       BlockingReader.make(
-        { settings: given, shared, watched, health, counted, lost, demoted, drops, master: () => sentinels.master() },
+        {
+          settings: given,
+          shared,
+          watched,
+          health,
+          counted,
+          lost,
+          demoted,
+          drops,
+          cannotUnblock,
+          master: () => sentinels.master()
+        },
         routingKey
       ),
     servers: Effect.map(counted(look), ({ heard }) => heard),

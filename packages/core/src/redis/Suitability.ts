@@ -1,12 +1,13 @@
 /**
- * Suitability: the check at start that Redis can keep jobs: 7.0 or newer, and maxmemory-policy noeviction. Every master is
- * asked once. REDIS_CHECK=warn starts anyway and logs the objections. After a reconnect, which may reach another server,
+ * Suitability: the check at start that Redis can keep jobs: 7.0 or newer, maxmemory-policy noeviction, and a user that may run
+ * what processes send (Permissions). Every master is asked once. REDIS_CHECK=warn starts anyway and logs the objections. After a reconnect, which may reach another server,
  * RedisClient checks again and only warns.
  */
 import { Effect, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { RedisClient } from "./RedisClient.ts"
 import type { RedisError } from "./RedisError.ts"
+import * as Permissions from "./Permissions.ts"
 import * as ServerInfo from "./ServerInfo.ts"
 
 /** This Redis would lose jobs, or cannot run our scripts. Nothing happened; the message says what to change. */
@@ -40,7 +41,11 @@ export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisCli
         })
       )
     }
-    const objections = servers.flatMap(ServerInfo.objections)
+    const lacked = yield* redis.lackedPermissions
+    const objections = [
+      ...servers.flatMap(ServerInfo.objections),
+      ...(lacked.length > 0 ? [Permissions.objection(lacked)] : [])
+    ]
     if (objections.length === 0) return
     if (redisCheck === "refuse") return yield* new RedisUnsuitable({ objections })
     yield* Effect.logWarning("redis does not meet the requirements").pipe(Effect.annotateLogs({ objections }))

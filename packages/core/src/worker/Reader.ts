@@ -18,6 +18,8 @@ import { group, Mailbox } from "../mailbox/Mailbox.ts"
 
 const blockMillis = 20_000
 const turnMillis = 500
+/** The same where Redis does not let us end a read, while a mailbox has no free slot. */
+const lackingMillis = 100
 /** Entries of one stream in one read, at most; keeps begin calls short. */
 const mostPerStream = 128
 const unblockAgain = Duration.millis(20)
@@ -141,14 +143,16 @@ export const run = Effect.fnUntraced(function* (options: {
   const isHeldBack = (ask: ReadPlan) => (mailbox: string) => !ask.slots.has(mailbox) && workload.free(mailbox) > 0
 
   const read = (ask: ReadPlan): Effect.Effect<ReadonlyArray<Delivery>, RedisError> =>
-    Effect.suspend(() => {
+    Effect.flatMap(reader.ends, (ends) => {
       // a kept job may have taken a slot since the plan was made
       const taken = [...ask.slots].some(([name, slots]) => slots > workload.free(name))
       if (workload.paused || workload.stopping || taken) return Effect.succeed([])
       const consumer = options.consumer()
       // slots held back for kept jobs become readable without a change event
       const short = ask.partial.size > 0 || [...workload.servers.keys()].some(isHeldBack(ask))
-      const block = turnLeft() ?? (short ? turnMillis : blockMillis)
+      // a read without some mailbox has to end soon after a slot of that mailbox is free
+      const lacks = [...workload.servers.keys()].some((name) => !ask.slots.has(name))
+      const block = turnLeft() ?? (lacks && !ends ? lackingMillis : short ? turnMillis : blockMillis)
       // a partition that returned entries may have more, which must not wait while empty partitions block
       const waits = ask.partial.size === 0 || quiet >= partitions.length
       for (const [name, slots] of ask.slots) workload.ask(name, slots)

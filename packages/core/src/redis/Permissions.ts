@@ -1,0 +1,114 @@
+/**
+ * Permissions: every command that processes send, as ACLs name them, and which of them this Redis user may not run. A missing
+ * one stops a process at start with the whole list (Suitability), and is said again when Redis refuses a command for it
+ * (RedisClient). docs/operations/redis.md has the list as an ACL; tests compare the two, and the list with the sources.
+ */
+import { Effect, Schema } from "effect"
+import type { Names } from "./Keys.ts"
+import type { RedisError } from "./RedisError.ts"
+import * as Script from "./Script.ts"
+
+/** Commands that no role can do without, each with words that change nothing (permissions.lua). */
+const tries: Readonly<Record<string, string>> = {
+  del: "DEL K:other",
+  exists: "EXISTS K",
+  get: "GET K",
+  hdel: "HDEL K b",
+  hexists: "HEXISTS K a",
+  hget: "HGET K a",
+  hgetall: "HGETALL K",
+  hincrby: "HINCRBY K a x",
+  hlen: "HLEN K",
+  hmget: "HMGET K a",
+  hset: "HSET K a 1 b",
+  hsetnx: "HSETNX K a 2",
+  lindex: "LINDEX K 0",
+  llen: "LLEN K",
+  lpop: "LPOP K",
+  lpos: "LPOS K a",
+  lrange: "LRANGE K 0 0",
+  lrem: "LREM K 0 a",
+  ltrim: "LTRIM K 0 0",
+  mget: "MGET K",
+  persist: "PERSIST K",
+  pexpire: "PEXPIRE K 60000",
+  ping: "PING",
+  rename: "RENAME K:other K",
+  rpush: "RPUSH K a",
+  sadd: "SADD K a",
+  scan: "SCAN 0 COUNT 1",
+  set: "SET K a NX",
+  smembers: "SMEMBERS K",
+  strlen: "STRLEN K",
+  time: "TIME",
+  xack: "XACK K g 0-1",
+  xadd: "XADD K * a b",
+  xclaim: "XCLAIM K g c 0 0-1",
+  xdel: "XDEL K 0-1",
+  "xgroup|create": "XGROUP CREATE K g $",
+  "xgroup|delconsumer": "XGROUP DELCONSUMER K g c",
+  "xinfo|consumers": "XINFO CONSUMERS K g",
+  "xinfo|groups": "XINFO GROUPS K",
+  xlen: "XLEN K",
+  xpending: "XPENDING K g",
+  xrange: "XRANGE K - + COUNT 1",
+  xread: "XREAD COUNT 1 STREAMS K 0",
+  xreadgroup: "XREADGROUP GROUP g c COUNT 1 STREAMS K >",
+  xrevrange: "XREVRANGE K + - COUNT 1",
+  xtrim: "XTRIM K MAXLEN 0",
+  zadd: "ZADD K 1 a",
+  zcard: "ZCARD K",
+  zcount: "ZCOUNT K 0 1",
+  zrange: "ZRANGE K 0 0",
+  zrangebyscore: "ZRANGEBYSCORE K 0 1",
+  zrem: "ZREM K a",
+  zremrangebyscore: "ZREMRANGEBYSCORE K 0 1",
+  zscore: "ZSCORE K a"
+}
+/** Those that run the others in scripts; tried by running a script. */
+const scripting = ["eval", "evalsha"]
+
+export const needed: ReadonlyArray<string> = [...Object.keys(tries), ...scripting]
+/** Also needed on a Cluster; without them no process starts. */
+export const onCluster: ReadonlyArray<string> = ["asking", "cluster|info", "cluster|nodes", "cluster|slots"]
+/** Needed with a database other than 0; without it no process starts (NamedDatabase). */
+export const forDatabase: ReadonlyArray<string> = ["select"]
+/** Processes work without these: docs/operations/redis.md says what is lost. */
+export const optional: ReadonlyArray<string> = ["client|id", "client|setname", "client|unblock", "info"]
+
+const script = Script.make({
+  file: new URL("./scripts/permissions.lua", import.meta.url),
+  numberOfKeys: 1,
+  reply: Schema.Array(Schema.Int)
+})
+const names = Object.keys(tries)
+const lines = Object.values(tries)
+
+/** What it needs of a client. */
+interface Client {
+  readonly keys: Names
+  readonly run: <A>(
+    script: Script.Script<A>,
+    keys: ReadonlyArray<string>,
+    args: ReadonlyArray<string>
+  ) => Effect.Effect<A, RedisError>
+}
+
+/**
+ * The rules that this user's ACL lacks, as in `+xadd`. One round trip, two where Redis has not seen the script. On a Cluster the
+ * master of the fleet's slot is asked.
+ */
+export const missing = ({ keys, run }: Client): Effect.Effect<ReadonlyArray<string>, RedisError> =>
+  run(script, [`${keys.fleet}:probe`], lines).pipe(
+    Effect.map((refused) =>
+      refused.flatMap((number) => (names[number - 1] === undefined ? [] : [`+${names[number - 1]}`]))
+    ),
+    Effect.catchTag("RedisRefused", (error) => {
+      if (error.code !== "NOPERM") return Effect.fail(error)
+      return Effect.succeed(/\bkeys?\b/.test(error.reply) ? [`~${keys.prefix}*`] : scripting.map((name) => `+${name}`))
+    })
+  )
+
+/** The objection to an ACL that lacks these rules. */
+export const objection = (rules: ReadonlyArray<string>): string =>
+  `the ACL of this user lacks ${rules.join(" ")} (docs/operations/redis.md#permissions)`
