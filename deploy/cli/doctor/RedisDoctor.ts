@@ -3,7 +3,7 @@
  * clock. Changes nothing. It requests INFO from every master, and CONFIG from one; if CONFIG is not permitted (managed Redis),
  * it says so. docs/operations/redis.md has the consequences of each finding.
  */
-import { RedisClient, RedisSettings, ServerInfo } from "@eco2/core/redis"
+import { Credentials, RedisClient, RedisSettings, ServerInfo } from "@eco2/core/redis"
 import type { RedisUrl } from "@eco2/core/redis"
 import { Clock, Config, Effect, Layer, Result, Schema } from "effect"
 import { failing, ofClock, ok, warn } from "./Finding.ts"
@@ -143,8 +143,13 @@ const ofCluster = (infos: ReadonlyArray<Info>, partitions: number): ReadonlyArra
   ]
 }
 
-/** Sentinels have no password of ours; connects as RedisClient does. */
-const ofSentinels = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl & { readonly _tag: "Sentinel" }) {
+type Given = RedisSettings.RedisSettings
+/** Connects to the Sentinels as RedisClient does, with what they ask for. */
+const ofSentinels = Effect.fnUntraced(function* (
+  { sentinel: wanted, tls }: Given,
+  url: RedisUrl.RedisUrl & { readonly _tag: "Sentinel" }
+) {
+  const credentials = Credentials.fixed(wanted.username, wanted.password)
   const check = "redis.sentinel"
   const asked = yield* Effect.forEach(
     url.sentinels,
@@ -153,7 +158,11 @@ const ofSentinels = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl & { read
         const sentinel = yield* Redis
         return yield* sentinel.send("SENTINEL", "CKQUORUM", url.name)
       }).pipe(
-        Effect.provide(Layer.fresh(RedisClient.layerUrl(`${url.sentinelTls ? "rediss" : "redis"}://${host}:${port}`))),
+        Effect.provide(
+          Layer.fresh(
+            RedisClient.layerUrl(`${url.sentinelTls ? "rediss" : "redis"}://${host}:${port}`, { credentials, tls })
+          )
+        ),
         Effect.result,
         Effect.map((answer) => ({ answer, sentinel: `${host}:${port}` }))
       ),
@@ -215,7 +224,33 @@ const settings = Effect.gen(function* () {
   return found
 }).pipe(Effect.catchTag("RedisRefused", () => Effect.succeed(null)))
 
-const examineOpen = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl, partitions: number) {
+/** What our user may not do, and whether blocking reads can be ended. */
+const ofPermissions = Effect.gen(function* () {
+  const redis = yield* Redis
+  const lacked = yield* redis.lackedPermissions
+  if (lacked.length > 0) {
+    return failing(
+      "redis.permissions",
+      `the ACL of this user lacks ${lacked.join(" ")}`,
+      "docs/operations/redis.md#permissions has the ACL"
+    )
+  }
+  const ends = yield* Effect.scoped(Effect.flatMap(redis.reader(redis.keys.fleet), (reader) => reader.ends))
+  return ends
+    ? ok("redis.permissions", "all commands, CLIENT UNBLOCK too")
+    : warn(
+        "redis.permissions",
+        "CLIENT UNBLOCK is not permitted: workers read in turns of 100 ms while slots are taken",
+        "permit it if you can; docs/operations/redis.md#permissions has its cost"
+      )
+}).pipe(
+  Effect.catch((error) =>
+    Effect.succeed(warn("redis.permissions", `unknown: ${error.message}`, "see the findings above"))
+  )
+)
+
+const examineOpen = Effect.fnUntraced(function* (given: Given, partitions: number) {
+  const { url } = given
   const redis = yield* Redis
   const infos = yield* Effect.catchTag(redis.servers, "RedisRefused", () => Effect.succeed([]))
   const about =
@@ -238,14 +273,20 @@ const examineOpen = Effect.fnUntraced(function* (url: RedisUrl.RedisUrl, partiti
             ...(redis.topology === "Cluster" ? ofCluster(infos, partitions) : [])
           ]
         })
-  return [...about, ...(url._tag === "Sentinel" ? [yield* ofSentinels(url)] : []), yield* ofLatency, yield* ofTime]
+  return [
+    ...about,
+    yield* ofPermissions,
+    ...(url._tag === "Sentinel" ? [yield* ofSentinels(given, url)] : []),
+    yield* ofLatency,
+    yield* ofTime
+  ]
 })
 
 /** Checks the Redis at REDIS_URL; no answer is a finding too. */
 export const examine = (partitions: number): Effect.Effect<ReadonlyArray<Finding>> =>
   Effect.gen(function* () {
-    const { url } = yield* RedisSettings.fromSettings
-    return yield* examineOpen(url, partitions).pipe(Effect.provide(Layer.fresh(RedisClient.layer)))
+    const given = yield* RedisSettings.fromSettings
+    return yield* examineOpen(given, partitions).pipe(Effect.provide(Layer.fresh(RedisClient.layer)))
   }).pipe(
     Effect.catch((error) =>
       Effect.succeed([

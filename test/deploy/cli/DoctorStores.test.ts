@@ -38,6 +38,7 @@ describe("the doctor on one Redis", () => {
         eviction: "ok",
         memory: "ok",
         persistence: "ok",
+        permissions: "ok",
         replicas: "warn",
         latency: found.latency,
         clock: "ok"
@@ -102,6 +103,21 @@ describe("the doctor on one Redis", () => {
         level: "fail",
         advice: expect.stringContaining("7.0")
       })
+    })
+  )
+
+  it.live("a Redis user that lacks a permission, or may not end blocking reads, is reported with the rule", () =>
+    Effect.gen(function* () {
+      const { port, url } = yield* RedisServer.scoped({ args: sound })
+      const admin = yield* RedisCluster.clientOf(url)
+      for (const [rule, level, said] of [
+        ["-xclaim", "fail", /lacks \+xclaim/],
+        ["-client|unblock", "warn", /CLIENT UNBLOCK is not permitted/]
+      ] as const) {
+        yield* admin.send("ACL", "SETUSER", "eco2", "reset", "on", ">pw", "~*", "+@all", rule)
+        const finding = of(yield* examine(`redis://eco2:pw@127.0.0.1:${port}`), "redis.permissions")
+        expect(finding).toMatchObject({ level, found: expect.stringMatching(said) })
+      }
     })
   )
 

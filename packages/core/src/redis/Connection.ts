@@ -18,6 +18,8 @@ export const settings = {
   // our schemas describe RESP2 replies
   protocol: 2,
   maxRetriesPerRequest: 2,
+  // CLIENT SETINFO: a permission more, for nothing that we read
+  disableClientInfo: true,
   socketTimeout: silenceMillis,
   connectTimeout: silenceMillis,
   keepAlive: 10_000,
