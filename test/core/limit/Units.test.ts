@@ -49,14 +49,19 @@ it.live.skipIf(Fleet.onCluster)("L1 units that a call used while Redis refused a
   Effect.gen(function* () {
     const one = yield* process(redis.url)
     const refuse = (replicas: number) => one.send("CONFIG", "SET", "min-replicas-to-write", replicas)
-    yield* RateLimiter.RateLimiter.use((limiter) =>
-      limiter.use(limit, { units: 1, patience: 0 }, (permit) =>
-        Effect.map(refuse(1), () => {
-          permit.used(80)
-        })
+    const refused = Effect.map(one.send("INFO", "errorstats"), (info) => String(info).includes("NOREPLICAS"))
+    yield* one.send("CONFIG", "RESETSTAT")
+    yield* one.run(
+      RateLimiter.RateLimiter.use((limiter) =>
+        limiter.use(limit, { units: 1, patience: 0 }, (permit) =>
+          Effect.map(refuse(1), () => {
+            permit.used(80)
+          })
+        )
       )
-    ).pipe(one.run, Effect.ensuring(refuse(0)))
-    // a request for 21 units is granted until the 80 are charged
+    )
+    yield* Fleet.until(refused, (isRefused) => isRefused).pipe(Effect.ensuring(refuse(0)))
+    // granted until the 80 are charged
     const ask = Effect.map(Effect.exit(one.run(using(21, 0))), ({ _tag }) => _tag)
     expect(yield* Fleet.until(ask, (answer) => answer === "Failure")).toBe("Failure")
   })
