@@ -5,10 +5,11 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect } from "effect"
 import { RedisError } from "@eco2/core"
+import { RedisServer } from "@eco2/core/testing"
 import * as RedisHealth from "../../../packages/core/src/redis/RedisHealth.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as Refusals from "../../harness/Refusals.ts"
-import { working } from "./LoggedWorker.ts"
+import { operator, order, working } from "./LoggedWorker.ts"
 
 const jobs = 20
 const begins = ["redis refuses commands", "redis connection failed"]
@@ -70,6 +71,40 @@ describe.concurrent("Redis refuses", { timeout: 90_000 }, () => {
         })
     )
   }
+})
+
+describe("a permission of one command", () => {
+  it.live("A4 work goes on while its process may not ask for what it holds: that is no sign that others have it", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.scoped()
+      const admin = yield* operator(server.url)
+      const scale = yield* Deferred.make<void>()
+      let runs = 0
+      const worker = yield* working(server.url, {
+        lease: Duration.seconds(1),
+        weigh: ({ input }) =>
+          Effect.sync(() => void runs++).pipe(Effect.andThen(Deferred.await(scale)), Effect.as({ grams: input.weight }))
+      })
+      const id = yield* worker.submit
+      yield* Fleet.until(
+        Effect.sync(() => runs),
+        (begun) => begun === 1
+      )
+      yield* order(admin, "ACL", "SETUSER", "default", "-xpending")
+      // beats that ask for it
+      const refused = Effect.map(order(admin, "INFO", "errorstats"), (info) =>
+        Number(/errorstat_(?:NOPERM|ERR):count=(\d+)/.exec(String(info))?.[1] ?? 0)
+      )
+      yield* Fleet.until(refused, (count) => count > 3)
+      yield* Fleet.until(worker.trouble, (said) => said?.startsWith("Redis refuses commands: ") === true)
+      yield* order(admin, "ACL", "SETUSER", "default", "+xpending")
+      yield* Fleet.until(worker.trouble, (said) => said === null)
+      yield* Deferred.succeed(scale, undefined)
+      yield* worker.done(id)
+      expect(runs).toBe(1)
+      expect(worker.kinds("redis refuses commands")).toEqual(["NOPERM"])
+    })
+  )
 })
 
 describe("the code of a refusal", () => {
