@@ -379,6 +379,20 @@ describe("the log of Redis's refusals", () => {
     })
   )
 
+  it.effect(
+    "a slot that stays open and a server of a Cluster that is away are logged, and leave the process ready",
+    () =>
+      Effect.gen(function* () {
+        const { health, logs } = yield* made(healthy)
+        health.refused("TRYAGAIN", "TRYAGAIN Multiple keys request during rehashing of slot")
+        health.refused("NODE", "connect ECONNREFUSED 127.0.0.1:7001")
+        yield* TestClock.adjust("2500 millis")
+        expect(health.unready()).toBe(null)
+        yield* TestClock.adjust("3 seconds")
+        expect(logs.lines.map(({ text }) => text)).toEqual([began, began, ended, ended])
+      })
+  )
+
   it.effect("a server that invents a code for every reply is logged for a bounded number of kinds", () =>
     Effect.gen(function* () {
       const { health, logs } = yield* made(healthy)

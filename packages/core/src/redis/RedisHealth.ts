@@ -19,10 +19,13 @@ export interface Look {
   readonly silent: number
 }
 
-/** A refusal whose end INFO tells. `unready`: the answer to readiness probes; null where most work goes on. */
+/**
+ * `unready`: the answer to readiness probes; null where most work goes on. `lasts`: whether INFO says that it lasts; without it
+ * the probe tells.
+ */
 interface Known {
   readonly unready: string | null
-  readonly lasts: (look: Look) => boolean
+  readonly lasts?: (look: Look) => boolean
 }
 
 /** By the code of the reply (except `NODE`). */
@@ -33,7 +36,9 @@ const known: Readonly<Record<string, Known>> = {
   LOADING: { unready: "Redis is loading its data", lasts: some(ServerInfo.isLoading) },
   CLUSTERDOWN: { unready: "the Redis Cluster is down", lasts: some(ServerInfo.isClusterDown) },
   /** One server of a Cluster does not answer. The process stays ready for users of the other servers. */
-  NODE: { unready: null, lasts: ({ silent }: Look) => silent > 0 }
+  NODE: { unready: null, lasts: ({ silent }: Look) => silent > 0 },
+  /** A slot of a Cluster is open for longer than its move takes. The other slots are served. */
+  TRYAGAIN: { unready: null }
 }
 
 function some(is: (info: ServerInfo.ServerInfo) => boolean): (look: Look) => boolean {
@@ -133,9 +138,9 @@ export const make = Effect.fnUntraced(function* (
   const lasts = Effect.fnUntraced(function* (kind: string, refusal: Refusal, seen: Result.Result<Look, RedisError>) {
     const quiet = now() - refusal.lastAt
     if (quiet < settledMillis) return true
-    const told = known[kind]
+    const told = known[kind]?.lasts
     if (told === undefined) return yield* probed(kind, refusal)
-    if (Result.isSuccess(seen)) return told.lasts(seen.success)
+    if (Result.isSuccess(seen)) return told(seen.success)
     return !(seen.failure._tag === "RedisRefused" && seen.failure.code === "NOPERM") || quiet < quietMillis
   })
 
