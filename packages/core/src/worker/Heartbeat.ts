@@ -69,6 +69,8 @@ export const make = Effect.fnUntraced(function* (
   const millis = yield* Elapsed.clock
   const leaseMillis = Duration.toMillis(config.lease)
   const beatMillis = leaseMillis / 3
+  /** A longer gap is a missed beat. Another process's lease ends no sooner than two beats after an outage began. */
+  const mostGapMillis = 1.5 * beatMillis
   const wake = yield* Queue.sliding<void>(1)
   const decodeEntries = decodeReply("XRANGE", Entries)
   const outage = OutageLog.make("heartbeat failed", "heartbeat succeeds again")
@@ -219,7 +221,8 @@ export const make = Effect.fnUntraced(function* (
     const { alive, dead, meta, nextExpiryMillis } = answer
     const at = millis()
     learn(answer, at)
-    if (at - lastBeat > leaseMillis) goodSince = at
+    // what kept this process from beating may have kept the others too: their leases are over, and they live
+    if (at - lastBeat > mostGapMillis) goodSince = at
     lastBeat = at
     yield* keyspace.heard(meta)
     if (!alive) {
