@@ -15,10 +15,10 @@ import { Gauges } from "../telemetry/Gauges.ts"
 import { mailboxUnserved } from "../telemetry/Metrics.ts"
 
 /** With the second look and the age, together less than a minute. */
-const periodMillis = 48_000
-const turnMillis = 44_000
-const secondLookMillis = 6_000
-const leastAgeMillis = 5_000
+const periodMillis = 54_000
+const turnMillis = 50_000
+const secondLookMillis = 4_000
+const leastAgeMillis = 1_000
 /** How long a finding holds for /metrics: until another process that has the turn shows it. */
 const shownMillis = 2 * periodMillis
 /** A mailbox that stays unserved is logged again after this time. */

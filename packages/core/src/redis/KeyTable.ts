@@ -268,7 +268,7 @@ export const table: ReadonlyArray<Row> = [
     String.raw`\{fleet\}:watch`,
     "string",
     "a process looks for mailboxes that nobody serves, or did lately",
-    "44 seconds",
+    "50 seconds",
     "turn",
     "turn",
     true
