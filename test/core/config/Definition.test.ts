@@ -1,6 +1,6 @@
 /** What code declares and can never work is refused when it is declared, with a sentence that names it. */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Layer, Schedule as Repeat, Schema } from "effect"
+import { Context, Duration, Effect, Layer, Schedule as Repeat, Schema } from "effect"
 import {
   Actor,
   BatchBehavior,
@@ -191,6 +191,19 @@ const refused: ReadonlyArray<readonly [make: () => unknown, sentence: string]> =
     () => Schedule.everyTell("t", { interval: "1 hour" }, { ...ring, type: "Heard" as "Ring" }),
     `schedule "t": its message is "Heard"; allowed is one that is told: Ring`
   ],
+  ...([0, 1.5, NaN, 65] as const).map(
+    (bad) =>
+      [() => CoreConfig.layerWith({ partitions: bad }), `CoreConfig: partitions is ${bad}; allowed is a whole`] as const
+  ),
+  [
+    () => CoreConfig.layerWith({ mailboxCapacity: 0 }),
+    `CoreConfig: mailboxCapacity is 0; allowed is a whole number from 1`
+  ],
+  [
+    () => CoreConfig.layerWith({ lease: Duration.zero }),
+    `CoreConfig: lease is "0"; allowed is a duration of at least 1 milli`
+  ],
+  [() => CoreConfig.layerWith({ jobDeadline: Duration.infinity }), `CoreConfig: jobDeadline is "Infinity"`],
   [() => Worker.layer({ role: "Scan Worker" }), `role "Scan Worker": its name`]
 ]
 

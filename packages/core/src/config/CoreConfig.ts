@@ -3,6 +3,7 @@
  * Every variable is listed in `.env.example`; a test compares the two.
  */
 import { Config, Context, Duration, Effect, Layer } from "effect"
+import * as Definition from "./Definition.ts"
 import * as Setting from "./Setting.ts"
 
 export interface Values {
@@ -73,6 +74,30 @@ const variables = Config.all({
   imageMemory: Setting.byteSize("IMAGE_MEMORY", { default: "256 MiB", min: "1 MiB" })
 })
 
+/** Throws InvalidDefinition for a value that could never work; the environment has narrower bounds. */
+const checked = (values: Values): Values => {
+  for (const [field, min, max] of [
+    ["partitions", 1, 64],
+    ["mailboxCapacity", 1, Number.MAX_SAFE_INTEGER],
+    ["userConcurrency", 0, Number.MAX_SAFE_INTEGER],
+    ["laneCapacity", 1, Number.MAX_SAFE_INTEGER],
+    ["imageMemory", 1, Number.MAX_SAFE_INTEGER]
+  ] as const) {
+    Definition.integer("CoreConfig", field, values[field], { min, max })
+  }
+  for (const [field, min] of [
+    ["lease", "1 milli"],
+    ["jobTtl", "1 milli"],
+    ["jobDeadline", "1 milli"],
+    ["letterTtl", "1 milli"],
+    ["shutdownGrace", "0 millis"],
+    ["redriveInterval", "0 millis"]
+  ] as const) {
+    Definition.duration("CoreConfig", field, values[field], { min, max: "36500 days" })
+  }
+  return values
+}
+
 export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/core/config/CoreConfig") {
   /** From the environment. */
   static readonly layer: Layer.Layer<CoreConfig, Config.ConfigError> = Layer.effect(
@@ -81,28 +106,30 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
       return CoreConfig.of({ ...(yield* variables), clockOffsetMillis: 0 })
     })
   )
-  /** The defaults with some values replaced: for tests and embedding. */
+  /** The defaults with some values replaced: for tests and embedding. Throws InvalidDefinition (`checked`). */
   static layerWith(values: Partial<Values>): Layer.Layer<CoreConfig> {
     return Layer.succeed(
       CoreConfig,
-      CoreConfig.of({
-        redisCheck: "refuse",
-        installation: "",
-        partitions: 4,
-        lease: Duration.seconds(15),
-        jobTtl: Duration.hours(1),
-        jobDeadline: Duration.hours(1),
-        letterTtl: Duration.days(7),
-        shutdownGrace: Duration.seconds(20),
-        mailboxCapacity: 100_000,
-        userConcurrency: 100,
-        laneCapacity: 10_000,
-        userRate: null,
-        redriveInterval: Duration.minutes(5),
-        imageMemory: 256 * 1024 * 1024,
-        clockOffsetMillis: 0,
-        ...values
-      })
+      CoreConfig.of(
+        checked({
+          redisCheck: "refuse",
+          installation: "",
+          partitions: 4,
+          lease: Duration.seconds(15),
+          jobTtl: Duration.hours(1),
+          jobDeadline: Duration.hours(1),
+          letterTtl: Duration.days(7),
+          shutdownGrace: Duration.seconds(20),
+          mailboxCapacity: 100_000,
+          userConcurrency: 100,
+          laneCapacity: 10_000,
+          userRate: null,
+          redriveInterval: Duration.minutes(5),
+          imageMemory: 256 * 1024 * 1024,
+          clockOffsetMillis: 0,
+          ...values
+        })
+      )
     )
   }
 }
