@@ -32,7 +32,9 @@ export const make = async (): Promise<Backend> => {
       username: "outside",
       password,
       retryStrategy: () => 50,
-      maxRetriesPerRequest: null
+      maxRetriesPerRequest: null,
+      // a busy Redis refuses INFO, and would so refuse to be told to end its script
+      enableReadyCheck: false
     })
     client.on("error", () => undefined)
     return client

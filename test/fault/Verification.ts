@@ -232,7 +232,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
           call.begunAt < end + leaseMillis &&
           made.some(
             ({ attempt, begunAt, worker }) =>
-              attempt < call.attempt && worker !== call.worker && during(worker, begunAt, end) !== undefined
+              attempt <= call.attempt && worker !== call.worker && during(worker, begunAt, end) !== undefined
           )
         if (heir || during(call.worker, call.begunAt - 2 * leaseMillis, call.begunAt) !== undefined) {
           late++
@@ -249,7 +249,11 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
       // a process that lost its lease unknowingly may call after its successor: the lower attempt was overtaken
       const [overtaken, other] = call.attempt < before.attempt ? [call, before] : [before, call]
       // the first result was not recorded before the second call began: a disturbance of its process explains the second call
-      const cause = during(overtaken.worker, overtaken.begunAt, Math.max(other.begunAt, overtaken.endedAt + wayMillis))
+      const disturbing = (one: Call, next: Call) =>
+        during(one.worker, one.begunAt, Math.max(next.begunAt, one.endedAt + wayMillis))
+      // of two calls with the same attempt either may be the overtaken one
+      const cause =
+        disturbing(overtaken, other) ?? (call.attempt === before.attempt ? disturbing(other, overtaken) : undefined)
       if (cause !== undefined) countUp(repeats, cause.kind)
       else if (mayBeLost(before.begunAt, before.endedAt + wayMillis)) countUp(repeats, "failover")
       else say("money: called again without a cause")

@@ -1,6 +1,6 @@
 /** A Redis that would lose jobs is refused at start, by what the server itself says. */
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer } from "effect"
+import { ConfigProvider, Context, Effect, Fiber, Layer } from "effect"
 import { Redis } from "ioredis"
 import { Client, CoreConfig } from "@eco2/core"
 import { MemoryUse, RedisClient } from "@eco2/core/redis"
@@ -116,6 +116,34 @@ describe("a Redis whose INFO is denied", () => {
       expect(logs.lines.map(({ level, text }) => [level, text])).toEqual([
         ["Warn", "redis does not permit INFO; its version and maxmemory-policy are unknown"]
       ])
+    })
+  )
+})
+
+describe("a Redis that is busy when a process starts", () => {
+  it.live("a start waits until a busy Redis answers, and does not take its INFO for forbidden", () =>
+    Effect.gen(function* () {
+      const server = yield* RedisServer.scoped({ args: ["--busy-reply-threshold", "20"] })
+      const admin = new Redis(server.url, { enableReadyCheck: false })
+      const looping = new Redis(server.url)
+      yield* Effect.promise(() => looping.ping())
+      const endless = looping.eval("while true do end", 0).catch(() => "killed")
+      const isBusy = () =>
+        admin.ping().then(
+          () => false,
+          (error: Error) => error.message.startsWith("BUSY")
+        )
+      yield* until(Effect.promise(isBusy), (busy) => busy)
+      const logs = LogLines.make()
+      const started = yield* Effect.forkScoped(starting(server.url, logs))
+      const seen = Effect.sync(() => logs.lines.map(({ text }) => text))
+      yield* until(seen, (texts) => texts.length > 0)
+      yield* Effect.promise(() => admin.script("KILL"))
+      expect(yield* Effect.promise(() => endless)).toBe("killed")
+      yield* Fiber.join(started)
+      expect((yield* seen).filter((text) => text.includes("permit"))).toEqual([])
+      admin.disconnect()
+      looping.disconnect()
     })
   )
 })

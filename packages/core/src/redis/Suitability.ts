@@ -6,7 +6,7 @@
 import { Effect, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { RedisClient } from "./RedisClient.ts"
-import type { RedisError } from "./RedisError.ts"
+import type { RedisError, RedisRefused } from "./RedisError.ts"
 import * as Permissions from "./Permissions.ts"
 import * as ServerInfo from "./ServerInfo.ts"
 
@@ -19,12 +19,16 @@ export class RedisUnsuitable extends Schema.TaggedError<RedisUnsuitable>()("Redi
   }
 }
 
+/** INFO is refused for good; any other refusal (BUSY, …) passes. */
+const isForbidden = (error: RedisError): error is RedisRefused =>
+  error._tag === "RedisRefused" && error.code === "NOPERM"
+
 /** Waits for Redis as long as any command does. */
 export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisClient | CoreConfig> = Effect.gen(
   function* () {
     const { redisCheck } = yield* CoreConfig
     const redis = yield* RedisClient
-    const servers = yield* Effect.catchTag(redis.servers, "RedisRefused", (error) =>
+    const servers = yield* Effect.catchIf(redis.servers, isForbidden, (error) =>
       Effect.as(
         Effect.logWarning("redis does not permit INFO; its version and maxmemory-policy are unknown").pipe(
           Effect.annotateLogs({ error: error.message })
