@@ -4,6 +4,7 @@
  */
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
+import * as Ending from "../../../packages/core/src/worker/Ending.ts"
 import { Workload } from "../../../packages/core/src/worker/Workload.ts"
 import type { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
 import { keyNames } from "../../harness/KeyNames.ts"
@@ -222,12 +223,12 @@ describe("the slots of a process", () => {
       const fiber = yield* Effect.forkChild(Effect.never)
       delivery.begun(fiber)
       delivery.settle()
-      yield* workload.end(delivery, "timeout")
+      yield* Ending.end(workload, delivery, "timeout")
       expect(delivery.endReason).toBe(null)
-      yield* workload.end(delivery, "release")
+      yield* Ending.end(workload, delivery, "release")
       expect(fiber.pollUnsafe()).toBeUndefined()
       expect(delivery.endReason).toBe("release")
-      yield* workload.end(delivery, "lost")
+      yield* Ending.end(workload, delivery, "lost")
       expect(delivery.endReason).toBe("release")
     })
   )

@@ -6,7 +6,7 @@
  * The messages of an incomplete batch count against the process's slots (back-pressure), belong to the process until they are
  * acknowledged (A1), and are handled at once when the process begins to stop (A5).
  */
-import { Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Cause, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import type { Config, Duration } from "effect"
 import * as Definition from "../config/Definition.ts"
 import * as Setting from "../config/Setting.ts"
@@ -93,8 +93,6 @@ const serve = <EX, R>(
       const handlers = yield* make
       Settlement.checkHandlers(actor, handlers)
       const services = yield* Effect.context<unknown>()
-      // created before the mailbox is served, so that it closes after the stop, which waits for the work of these fibers
-      const scope = yield* Scope.fork(yield* Scope.Scope)
       const batches = yield* Setting.integer(concurrencyVariable(actor.name), {
         default: defaultBatches,
         ...few
@@ -153,11 +151,13 @@ const serve = <EX, R>(
         Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(Effect.exit(restore(handle(type, [item]))), (exit) => {
             if (Exit.isSuccess(exit)) return settlement.handled(item.delivery)
-            if (item.delivery.endReason === "lost") return Effect.void
-            if (item.delivery.endReason === "release") return settlement.release(item.delivery)
-            return settlement.failed(item.delivery, exit.cause)
+            return item.delivery.isOutlived ? Effect.void : endSingle(item, exit.cause)
           })
         )
+      const endSingle = ({ delivery }: Item, cause: Cause.Cause<Tagged>): Effect.Effect<void> => {
+        if (delivery.endReason === "lost") return Effect.void
+        return delivery.endReason === "release" ? settlement.release(delivery) : settlement.failed(delivery, cause)
+      }
 
       const close = (type: string, batch: Batch) => {
         if (open.get(type) === batch) open.delete(type)
@@ -188,7 +188,8 @@ const serve = <EX, R>(
           if (filling !== undefined) return Effect.succeed(filling)
           const batch: Batch = { items: [], full: Deferred.makeUnsafe(), fiber: null }
           open.set(type, batch)
-          return Effect.map(Effect.forkIn(run(type, batch), scope), (fiber) => {
+          // detached: the end of its last message interrupts it, and its handler must not hold up a stop
+          return Effect.map(Effect.forkDetach(run(type, batch)), (fiber) => {
             batch.fiber = fiber
             return batch
           })
@@ -202,9 +203,9 @@ const serve = <EX, R>(
             const empty = batch.items.every(({ gone }) => gone)
             if (empty) close(item.delivery.fields.get("type") ?? "", batch)
             const ended = empty && batch.fiber !== null ? Fiber.interrupt(batch.fiber) : Effect.void
-            return item.delivery.endReason === "release"
-              ? Effect.andThen(ended, settlement.release(item.delivery))
-              : Effect.asVoid(ended)
+            // handed back first: the batch's handler may go on
+            const handedBack = item.delivery.endReason === "release" ? settlement.release(item.delivery) : Effect.void
+            return Effect.andThen(handedBack, Effect.asVoid(ended))
           })
         )
 
@@ -215,6 +216,7 @@ const serve = <EX, R>(
         const item: Item = { delivery, payload: decoded.value, settled: Deferred.makeUnsafe(), gone: false }
         // a batch of its own, so that a crash is not that of the messages beside it (A2)
         if (Settlement.isSuspect(delivery)) {
+          delivery.whenOutlived(Effect.suspend(() => endSingle(item, Cause.interrupt())))
           return yield* system.work(delivery, settlement.guarded(delivery, single(type, item)))
         }
         const batch = yield* batchOf(type)

@@ -175,9 +175,11 @@ const serve = <EX, R>(
             settlement.handled(delivery)
           )
         }
+        delivery.whenOutlived(Effect.suspend(() => ended(delivery, asker, Exit.interrupt())))
         const work = Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(Effect.exit(restore(Effect.provideContext(handle(delivery), services))), (exit) =>
-            ended(delivery, asker, exit)
+            // the end of a delivery that was outlived is recorded already; a success counts however late it is
+            delivery.isOutlived && Exit.isFailure(exit) ? Effect.void : ended(delivery, asker, exit)
           )
         )
         return settlement.guarded(

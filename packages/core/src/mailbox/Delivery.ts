@@ -8,8 +8,10 @@
  *   working    its fiber runs; a time-out may stand (`timeoutAt`)   settle, end
  *   ended      `endReason` says why; its fiber is interrupted       settle, where a failed or returned attempt is recorded
  *   settling   a result is on its way to Redis: not interrupted     keptFor (working again, for a later stage), or its slot is freed
+ *   outlived   ended, but its fiber goes on; `whenOutlived` has     its slot is freed, when the fiber has ended
+ *              recorded its end without it (worker/Ending)
  */
-import type { Fiber } from "effect"
+import type { Effect, Fiber } from "effect"
 import { Schema } from "effect"
 import type { Partition } from "../redis/Keys.ts"
 
@@ -43,6 +45,8 @@ export class Delivery implements Read {
   #settling = false
   #endReason: EndReason | null = null
   #timeoutAt: number | null = null
+  #outlived = false
+  #whenOutlived: Effect.Effect<unknown> | null = null
 
   constructor(read: Read) {
     this.key = keyOf(read.partition, read.mailbox, read.entry)
@@ -72,6 +76,21 @@ export class Delivery implements Read {
   /** When the current attempt times out, by performance.now(); null: no time-out, or its result is being recorded. */
   get timeoutAt(): number | null {
     return this.#settling ? null : this.#timeoutAt
+  }
+
+  /** Whether it was ended, and its fiber went on. */
+  get isOutlived(): boolean {
+    return this.#outlived
+  }
+
+  /** `record` records its end, by `endReason`, if its fiber does not end when it is interrupted. */
+  whenOutlived(record: Effect.Effect<unknown>): void {
+    this.#whenOutlived = record
+  }
+  /** Its fiber goes on after its end; returns what records the end. */
+  outlive(): Effect.Effect<unknown> | null {
+    this.#outlived = true
+    return this.#whenOutlived
   }
 
   /** A fiber works on it now. Returns whether it was ended before; the fiber must then be interrupted. */

@@ -176,16 +176,24 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
                 Effect.sync(() => system.clear(delivery))
               )
         const settle = (exit: Exit.Exit<string, E | StageError>): Effect.Effect<Begun | null> => {
-          if (Exit.isSuccess(exit)) return outcome.succeed(begun, exit.value, tells)
+          // a success counts however late it is; the end of an attempt that was outlived is recorded already
+          if (delivery.isOutlived && Exit.isFailure(exit)) return Effect.succeed(null)
+          return Exit.isSuccess(exit) ? outcome.succeed(begun, exit.value, tells) : settleEnd(exit.cause)
+        }
+        const settleEnd = (cause: Cause.Cause<E | StageError>): Effect.Effect<null> => {
           if (delivery.endReason === "lost") return Effect.as(outcome.lost, null)
           if (delivery.endReason === "release") return Effect.as(outcome.release(begun), null)
-          const cause =
-            delivery.endReason === "timeout"
-              ? Cause.fail(new StageTimeout({ stage: stage.name, millis: timeoutMillis }))
-              : exit.cause
-          return Effect.as(outcome.failed(begun, cause), null)
+          const timedOut = Cause.fail(new StageTimeout({ stage: stage.name, millis: timeoutMillis }))
+          return Effect.as(outcome.failed(begun, delivery.endReason === "timeout" ? timedOut : cause), null)
         }
         const notes = { job_id: job.id, stage: mailbox, attempt: job.attempts }
+        delivery.whenOutlived(
+          around(
+            Effect.suspend(() => settleEnd(Cause.interrupt())),
+            begun.parent,
+            notes
+          )
+        )
         const attempt = Effect.ensuring(Effect.exit(restore(handle)), ended)
         return around(Effect.flatMap(attempt, settle), begun.parent, notes)
       }

@@ -69,6 +69,21 @@ export const jobsPutBack = Metric.counter("eco2_jobs_put_back_total", {
   description: "open jobs that nothing in Redis stood for, put back"
 })
 
+/** Seconds by which the timers of a worker's process ran late at most, since the last scrape. */
+export const eventLoopDelay = Metric.gauge("eco2_event_loop_delay_seconds", {
+  description: "the longest stall of the event loop since the last scrape"
+})
+
+/** Attempts whose handlers went on a second after they were interrupted, by `mailbox` and `reason` (timeout, lost, release). */
+export const outlivedAttempts = Metric.counter("eco2_attempts_outlived_total", {
+  incremental: true,
+  description: "attempts whose handlers went on after they were ended"
+})
+/** By `mailbox`: handlers that run on after their attempt's end, and hold its slot. */
+export const outlivedRunning = Metric.gauge("eco2_attempts_outlived_running", {
+  description: "handlers that run on after their attempt was ended"
+})
+
 /** Entries that were in work when processes died, each time one is judged, by `mailbox` and `verdict` (run, alone, pause, guilty). */
 export const suspects = Metric.counter("eco2_suspects_total", {
   incremental: true,

@@ -26,6 +26,7 @@ import * as Heartbeat from "./Heartbeat.ts"
 import * as Shutdown from "./Shutdown.ts"
 import * as Supervisor from "../supervision/Supervisor.ts"
 import * as Timeouts from "./Timeouts.ts"
+import * as EventLoop from "../telemetry/EventLoop.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { Workload } from "./Workload.ts"
 import type { Server } from "./Workload.ts"
@@ -68,6 +69,10 @@ export class ActorSystem extends Context.Service<
       readonly busy: number
       readonly concurrency: number
     }>
+    /** Seconds of the longest stall of the event loop since this was last asked. */
+    readonly loopDelay: () => number
+    /** Deliveries whose handlers go on after their end, by mailbox. */
+    readonly outlived: () => ReadonlyMap<string, number>
     /** Seconds since the last answer of the reader that has waited longest. */
     readonly readAge: () => number
     /** Null while Redis answers and the process takes work; else what is wrong. */
@@ -103,7 +108,8 @@ const make = Effect.fnUntraced(function* (role: string) {
   const workload = new Workload()
   const timeouts = yield* Timeouts.make(workload)
   const supervisor = Supervisor.make({ stopping: () => workload.stopping })
-  const heartbeat = yield* Heartbeat.make(workload, role, supervisor)
+  const loop = yield* EventLoop.make
+  const heartbeat = yield* Heartbeat.make(workload, role, supervisor, loop)
   const timers = yield* TimerLoop.make({
     mailboxes: () => [...workload.servers.keys()],
     stopping: () => workload.stopping,
@@ -204,12 +210,12 @@ const make = Effect.fnUntraced(function* (role: string) {
     work: Effect.fnUntraced(function* (delivery, work) {
       if (delivery.endReason === "lost") return workload.finish(delivery)
       // started at once: a fiber interrupted before its first step would not run the finalizer that frees its slot
-      const fiber = yield* Effect.forkIn(
+      // detached: the stop ends it (Shutdown), and a handler that cannot be interrupted must not hold up the scope
+      const fiber = yield* Effect.forkDetach(
         Effect.onExit(work, (exit) => {
           workload.finish(delivery)
           return Exit.isSuccess(exit) ? Effect.void : failedWith(delivery.slot, exit.cause)
         }),
-        scope,
         { startImmediately: true }
       )
       if (delivery.begun(fiber)) yield* Fiber.interrupt(fiber)
@@ -247,6 +253,12 @@ const make = Effect.fnUntraced(function* (role: string) {
         concurrency,
         busy: workload.busy(mailbox)
       })),
+    loopDelay: loop.longest,
+    outlived: () => {
+      const held = new Map([...workload.servers.keys()].map((mailbox) => [mailbox, 0]))
+      for (const { slot } of workload.outlived) held.set(slot, (held.get(slot) ?? 0) + 1)
+      return held
+    },
     readAge: () => (reading ? (now() - Math.min(...answers)) / 1000 : 0),
     failed: Deferred.await(failed),
     trouble: () => {
@@ -255,6 +267,8 @@ const make = Effect.fnUntraced(function* (role: string) {
       if (workload.stopping) return "stopping"
       const beatAge = now() - heartbeat.lastBeat()
       if (beatAge > Duration.toMillis(config.lease)) return `no heartbeat answered for ${Math.round(beatAge / 1000)} s`
+      const deaf = workload.deafMailbox
+      if (deaf !== null) return `every slot of ${deaf} is held by a handler that goes on after its end`
       // a reader without free slots sends no reads, so it gets no answers
       const asking = [...workload.servers.keys()].some((name) => workload.free(name) > 0)
       const readAge = now() - Math.min(...answers)

@@ -17,9 +17,11 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import type { EventLoop } from "../telemetry/EventLoop.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
 import type { Supervisor } from "../supervision/Supervisor.ts"
+import * as Ending from "./Ending.ts"
 import type { Workload } from "./Workload.ts"
 
 export interface Heartbeat {
@@ -58,7 +60,8 @@ const inTurn = <A>() => {
 export const make = Effect.fnUntraced(function* (
   workload: Workload,
   role: string,
-  supervisor: Supervisor
+  supervisor: Supervisor,
+  eventLoop: EventLoop
 ): Effect.fn.Return<Heartbeat, RedisError, Lease | Keyspace | CoreConfig | RedisClient | Scope.Scope> {
   const lease = yield* Lease
   const keyspace = yield* Keyspace
@@ -194,23 +197,29 @@ export const make = Effect.fnUntraced(function* (
     }
     for (const delivery of [...workload.deliveries.values()]) {
       if (delivery.partition !== partition || delivery.bornAt >= asOf || held.has(delivery.key)) continue
-      yield* Effect.forkIn(workload.end(delivery, "lost"), scope)
+      yield* Effect.forkIn(Ending.end(workload, delivery, "lost"), scope)
     }
     return others
   })
 
   /** After this process was condemned while silent: others have its work, and it continues under a new token. */
-  const startOver = Effect.fnUntraced(function* () {
+  const startOver = Effect.fnUntraced(function* (silentSince: number) {
     const old = token
     token = newToken()
     goodSince = millis()
     // the next look finds entries taken back below while their old fibers are still ending
     lastLook = goodSince - lookMillis
     yield* Effect.logWarning("lease lost; running work interrupted").pipe(
-      Effect.annotateLogs({ process: old, entries: workload.deliveries.size })
+      Effect.annotateLogs({
+        process: old,
+        entries: workload.deliveries.size,
+        // the first much smaller than the second: Redis did not answer, or its clock stepped
+        loop_stalled_seconds: Math.round(eventLoop.stalledSince(silentSince) * 10) / 10,
+        silent_seconds: Math.round((millis() - silentSince) / 100) / 10
+      })
     )
     for (const delivery of [...workload.deliveries.values()])
-      yield* Effect.forkIn(workload.end(delivery, "lost"), scope)
+      yield* Effect.forkIn(Ending.end(workload, delivery, "lost"), scope)
     yield* lease.beat(token, "register")
     // entries read under the old token after it was condemned would be found by nobody else
     yield* reapAll(yield* lease.condemn([old]))
@@ -221,12 +230,13 @@ export const make = Effect.fnUntraced(function* (
     const { alive, dead, meta, nextExpiryMillis } = answer
     const at = millis()
     learn(answer, at)
+    const before = lastBeat
     // what kept this process from beating may have kept the others too: their leases are over, and they live
-    if (at - lastBeat > mostGapMillis) goodSince = at
+    if (at - before > mostGapMillis) goodSince = at
     lastBeat = at
     yield* keyspace.heard(meta)
     if (!alive) {
-      yield* startOver()
+      yield* startOver(before)
       return beatMillis
     }
     yield* reapExpired(dead)

@@ -6,6 +6,7 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import * as DueTimer from "../clock/DueTimer.ts"
+import * as Ending from "./Ending.ts"
 import type { Workload } from "./Workload.ts"
 
 export interface Timeouts {
@@ -20,7 +21,7 @@ export const make = Effect.fnUntraced(function* (workload: Workload): Effect.fn.
     for (const delivery of workload.deliveries.values()) {
       const at = delivery.timeoutAt
       if (at === null) continue
-      if (at <= now) fork(workload.end(delivery, "timeout"))
+      if (at <= now) fork(Ending.end(workload, delivery, "timeout"))
       else next = Math.min(next, at)
     }
     return next

@@ -14,6 +14,16 @@ export const register = Effect.gen(function* () {
   yield* readiness.register("worker", system.trouble, system.failed)
   const age = Metric.withAttributes(Metrics.lastReadAge, { reader: "mailboxes" })
   yield* gauges.register(Effect.suspend(() => Metric.update(age, system.readAge())))
+  yield* gauges.register(Effect.suspend(() => Metric.update(Metrics.eventLoopDelay, system.loopDelay())))
+  yield* gauges.register(
+    Effect.suspend(() =>
+      Effect.forEach(
+        system.outlived(),
+        ([mailbox, handlers]) => Metric.update(Metric.withAttributes(Metrics.outlivedRunning, { mailbox }), handlers),
+        { discard: true }
+      )
+    )
+  )
   const readDepths = Effect.suspend(() => {
     const served = system.mailboxes().map((one) => one.mailbox)
     return Effect.flatMap(mailbox.depths(served), (depths) =>

@@ -3,9 +3,9 @@
  * asks for more than are free (back-pressure), and keeps deliveries by entry, so that they can be reconciled with the pending
  * list (A4). Shared by Reader, Heartbeat and Shutdown; plain data, changed synchronously only.
  */
-import { Effect, Fiber, Option } from "effect"
+import { Effect, Option } from "effect"
 import { Delivery, keyOf } from "../mailbox/Delivery.ts"
-import type { EndReason, Entry } from "../mailbox/Delivery.ts"
+import type { Entry } from "../mailbox/Delivery.ts"
 import type { Partition } from "../redis/Keys.ts"
 import * as Pairs from "../redis/Pairs.ts"
 
@@ -26,6 +26,8 @@ const keepMemoryMillis = 1_000
 export class Workload {
   readonly servers = new Map<string, Server>()
   readonly deliveries = new Map<string, Delivery>()
+  /** Deliveries that were ended and whose fibers go on: they hold their slots, and others may hold their entries (Ending). */
+  readonly outlived = new Set<Delivery>()
   stopping = false
   /** Redis may list entries as ours that no fiber works on: the next beat must reconcile (A4). */
   overlooked = false
@@ -190,12 +192,29 @@ export class Workload {
 
   /** The delivery has ended for this process, whatever its result; frees its slot. */
   finish(delivery: Delivery): void {
-    if (this.deliveries.get(delivery.key) !== delivery) return
-    this.deliveries.delete(delivery.key)
+    if (this.deliveries.get(delivery.key) === delivery) this.deliveries.delete(delivery.key)
+    else if (!this.outlived.delete(delivery)) return
     this.#alone.delete(delivery)
     this.#suspects.delete(delivery)
     this.#leave(delivery)
     this.changed()
+  }
+
+  /** Its fiber goes on although it was ended; only its slot is still taken. False: it has ended meanwhile. */
+  outlive(delivery: Delivery): boolean {
+    if (this.deliveries.get(delivery.key) !== delivery) return false
+    this.deliveries.delete(delivery.key)
+    this.outlived.add(delivery)
+    this.changed()
+    return true
+  }
+
+  /** A mailbox all of whose slots are held by outlived deliveries; null: there is none. */
+  get deafMailbox(): string | null {
+    const held = new Map<string, number>()
+    for (const { slot } of this.outlived) held.set(slot, (held.get(slot) ?? 0) + 1)
+    for (const [mailbox, { concurrency }] of this.servers) if ((held.get(mailbox) ?? 0) >= concurrency) return mailbox
+    return null
   }
 
   /**
@@ -236,14 +255,6 @@ export class Workload {
   #leave(delivery: Delivery): void {
     this.#busy.set(delivery.slot, this.busy(delivery.slot) - 1)
     if (delivery.slot !== delivery.mailbox) this.#kept.set(delivery.slot, (this.#kept.get(delivery.slot) ?? 1) - 1)
-  }
-
-  /** Ends a delivery from outside its fiber (Delivery.end); returns when its fiber has ended. */
-  end(delivery: Delivery, reason: EndReason): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      const fiber = delivery.end(reason)
-      return fiber === null ? Effect.void : Effect.asVoid(Fiber.interrupt(fiber))
-    })
   }
 
   /** Calls `listener` when a slot is freed, a mailbox is served, reading is paused or resumed, or work stops. */
