@@ -466,6 +466,8 @@ export const timeOf = (process: { readonly send: (command: string) => Effect.Eff
     const [seconds = "", micros = ""] = Schema.decodeUnknownSync(Schema.Array(Schema.String))(reply)
     return Number(seconds) * 1000 + Number(micros) / 1000
   })
+/** A bound of time that binds nothing. */
+export const ever = Number.MAX_SAFE_INTEGER
 /** The clock offset of this process's scripts, milliseconds. */
 export const offset = Effect.map(CoreConfig, (config) => config.clockOffsetMillis)
 /** Every key in Redis, sorted. */

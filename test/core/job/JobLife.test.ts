@@ -225,7 +225,7 @@ describe("the life of a job", () => {
         const slow = yield* Fleet.byHand(client, "slow")
         const id = yield* client.run(Fleet.submit())
         const first = yield* slow.take("weigh")
-        expect(yield* heir.run(Lease.Lease.use((lease) => lease.condemn(["slow"])))).toEqual(["slow"])
+        expect(yield* heir.run(Lease.Lease.use((lease) => lease.condemn(["slow"], Fleet.ever)))).toEqual(["slow"])
         const [second] = yield* Fleet.inherit(heir, "slow", "heir", "weigh")
         expect((yield* heir.run(Fleet.begin(second!, "run")))._tag).toBe("Run")
         expect(second!.entry).toBe(first.entry)

@@ -40,7 +40,7 @@ const oneKept = Effect.gen(function* () {
 /** The dead process's entries, by their heir: what becomes of each. */
 const inherited = Effect.fnUntraced(function* (client: Fleet.Process<Fleet.Services>, dead: string, stage: string) {
   yield* client.send("ZREM", "eco2:{fleet}:alive", dead)
-  yield* client.run(Lease.Lease.use((lease) => Effect.orDie(lease.condemn([dead]))))
+  yield* client.run(Lease.Lease.use((lease) => Effect.orDie(lease.condemn([dead], Fleet.ever))))
   const holdings = yield* Fleet.inherit(client, dead, "heir", stage)
   return yield* Effect.forEach(holdings, (holding) => client.run(Fleet.begin(holding, "run")))
 })

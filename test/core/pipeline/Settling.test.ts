@@ -46,7 +46,7 @@ const oneBegun = Effect.gen(function* () {
 const takenOver = Effect.gen(function* () {
   const begun = yield* oneBegun
   const heir = yield* Fleet.joined(redis.url, { clockOffsetMillis: 60_000 })
-  yield* heir.run(Lease.Lease.use((lease) => lease.condemn(["hand"])))
+  yield* heir.run(Lease.Lease.use((lease) => lease.condemn(["hand"], Fleet.ever)))
   const [second] = yield* Fleet.inherit(heir, "hand", "heir", "weigh")
   yield* heir.run(Fleet.begin(second!, "run"))
   return { ...begun, heir, second: second! }

@@ -60,7 +60,9 @@ describe("a full Redis", () => {
           expect(yield* client.run(Fleet.cancel(d!.id))).toBe("cancelled")
           const beats = Lease.Lease.use((lease) => Effect.orDie(lease.beat("other", "register")))
           expect((yield* client.run(beats)).alive).toBe(true)
-          expect(yield* late.run(Lease.Lease.use((lease) => Effect.orDie(lease.condemn(["hand"]))))).toEqual(["hand"])
+          expect(
+            yield* late.run(Lease.Lease.use((lease) => Effect.orDie(lease.condemn(["hand"], Fleet.ever))))
+          ).toEqual(["hand"])
           expect((yield* Fleet.inherit(client, "hand", "other", "weigh")).map(({ id }) => id)).toEqual([e!.id, f!.id])
           expect(yield* late.run(Fleet.promote)).toBe(4)
         })

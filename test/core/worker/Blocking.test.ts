@@ -29,7 +29,7 @@ describe("a handler that blocks the event loop", () => {
         const [token = ""] = (yield* client.send("ZRANGE", keyNames.alive, 0, 0)) as ReadonlyArray<string>
         yield* client.run(Block.tell("ann", "Loop", { millis: 4_000 }))
         // condemned as soon as its lease is over
-        const condemn = Lease.Lease.use((lease) => Effect.orDie(lease.condemn([token])))
+        const condemn = Lease.Lease.use((lease) => Effect.orDie(lease.condemn([token], Fleet.ever)))
         yield* Fleet.until(client.run(condemn), (dead) => dead.includes(token))
         const line = (text: string) =>
           Fleet.until(

@@ -17,7 +17,7 @@ const later = { clockOffsetMillis: 60_000 }
 const beat = (token: string, mode: "register" | "beat" | "leave" | "abandon" = "beat") =>
   Lease.Lease.use((service) => Effect.orDie(service.beat(token, mode)))
 const condemn = (...tokens: ReadonlyArray<string>) =>
-  Lease.Lease.use((service) => Effect.orDie(service.condemn(tokens)))
+  Lease.Lease.use((service) => Effect.orDie(service.condemn(tokens, Fleet.ever)))
 const token = ActorSystem.use((system) => Effect.sync(() => system.token()))
 
 describe("Lease.beat and Lease.condemn", () => {

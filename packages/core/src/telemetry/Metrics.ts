@@ -69,6 +69,16 @@ export const jobsPutBack = Metric.counter("eco2_jobs_put_back_total", {
   description: "open jobs that nothing in Redis stood for, put back"
 })
 
+/** Steps of Redis's clock that a worker noticed, by `direction` (forward, back). */
+export const clockSteps = Metric.counter("eco2_redis_clock_steps_total", {
+  incremental: true,
+  description: "steps of Redis's clock"
+})
+/** Seconds by which Redis's clock is ahead of a worker's wall clock, by its last beat. */
+export const clockAhead = Metric.gauge("eco2_redis_clock_ahead_seconds", {
+  description: "Redis's clock less this machine's"
+})
+
 /** Seconds by which the timers of a worker's process ran late at most, since the last scrape. */
 export const eventLoopDelay = Metric.gauge("eco2_event_loop_delay_seconds", {
   description: "the longest stall of the event loop since the last scrape"

@@ -3,12 +3,13 @@
  * Invariants A1 (only entries of the dead are taken, after one lease of good beats of our own), A4 (fibers match the pending
  * list), J7 (within one beat a cancelled job's fiber is interrupted: its entry is gone). One timer serves beats and expiries.
  */
-import { Cause, Duration, Effect, Queue } from "effect"
+import { Cause, Duration, Effect, Metric, Queue } from "effect"
 import type { Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Entries, keyOf } from "../mailbox/Delivery.ts"
 import type { Fleet } from "../mailbox/Suspicion.ts"
+import * as StoreClock from "./StoreClock.ts"
 import { Lease } from "./Lease.ts"
 import type { Beat } from "./Lease.ts"
 import { group } from "../mailbox/Mailbox.ts"
@@ -17,6 +18,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import * as Metrics from "../telemetry/Metrics.ts"
 import type { EventLoop } from "../telemetry/EventLoop.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
@@ -29,7 +31,7 @@ export interface Heartbeat {
   readonly token: () => string
   /** When the last beat was answered, by Elapsed. */
   readonly lastBeat: () => number
-  /** Redis's clock by the last beat, epoch milliseconds; its error is at most the time that beat's answer took. */
+  /** Redis's clock by the last beat, epoch milliseconds (StoreClock). */
   readonly storeTime: () => number
   /** The crashes of this role within the last ten minutes, and its processes, by the last beat (A2). */
   readonly fleet: () => Fleet
@@ -42,6 +44,10 @@ const lookMillis = 60_000
 /** How long Redis may still deliver entries to a dead process's last read: the longest block and a margin. */
 const lateReadMillis = 25_000
 const expirySlackMillis = 20
+/** Two clocks run apart by less than this between two beats; a larger difference is a step. */
+const mostDriftMillis = 1_000
+/** Added to Redis's clock as we know it, which is late by the time the last answer took. */
+const clockSlackMillis = 250
 
 /**
  * Runs `each` for all, one after the other, until one fails; the next time first for the one after that. So one that fails again
@@ -92,8 +98,8 @@ export const make = Effect.fnUntraced(function* (
   /** Number of mailboxes served at the last look; it never shrinks. */
   let lookedAt = 0
   let reconnects = redis.reconnects()
-  /** Redis's clock minus Elapsed. */
-  let ahead = 0
+  const clock = StoreClock.make(Math.min(leaseMillis / 6, mostDriftMillis))
+  let clockSetBack = false
   let fleet: Fleet = { crashes: 0, processes: 1 }
   /** Dead tokens without entries left to take. */
   const cleared = new Set<string>()
@@ -104,8 +110,7 @@ export const make = Effect.fnUntraced(function* (
   /** Entries pending for us that no fiber works on; adopted when they are listed twice in a row. */
   let suspects = new Set<string>()
 
-  const learn = ({ dead, now, processes }: Beat, at: number) => {
-    ahead = now - at
+  const learn = ({ dead, processes }: Beat) => {
     fleet = { crashes: dead.filter((name) => name.startsWith(`${role}.`)).length, processes }
   }
 
@@ -157,10 +162,12 @@ export const make = Effect.fnUntraced(function* (
   const reapAll = (dead: ReadonlyArray<string>) =>
     dead.length === 0 ? Effect.void : workload.exclusively(deadToReap(dead, reap))
 
+  const condemn = (tokens: ReadonlyArray<string>) => lease.condemn(tokens, clock.at(millis()) + clockSlackMillis)
+
   const reapExpired = Effect.fnUntraced(function* (candidates: ReadonlyArray<string>) {
     if (millis() - goodSince < leaseMillis || mailboxes().length === 0) return
     const open = candidates.filter((candidate) => candidate !== token && !cleared.has(candidate))
-    yield* reapAll(yield* lease.condemn(open))
+    yield* reapAll(yield* condemn(open))
   })
 
   const adopt = Effect.fnUntraced(function* (partition: Partition, mailbox: string, entry: string) {
@@ -222,14 +229,34 @@ export const make = Effect.fnUntraced(function* (
       yield* Effect.forkIn(Ending.end(workload, delivery, "lost"), scope)
     yield* lease.beat(token, "register")
     // entries read under the old token after it was condemned would be found by nobody else
-    yield* reapAll(yield* lease.condemn([old]))
+    yield* reapAll(yield* condemn([old]))
+  })
+
+  /**
+   * Redis's clock has stepped, or is another one. Set forward, all leases seem to be over: nobody is judged before everybody could
+   * beat again. Set back, what Redis times (retries, schedules, limits, leases of the dead) waits until it has caught up.
+   */
+  const clockStepped = Effect.fnUntraced(function* (step: number, at: number) {
+    goodSince = at
+    clockSetBack = step < 0
+    const direction = step < 0 ? "back" : "forward"
+    yield* Metric.update(Metric.withAttributes(Metrics.clockSteps, { direction }), 1)
+    yield* Effect.logWarning(
+      step < 0
+        ? "redis's clock was set back: retries, schedules and limits wait until it has caught up"
+        : "redis's clock was set forward: retries, schedules, limits and deadlines come early"
+    ).pipe(Effect.annotateLogs({ seconds: Math.round(step / 100) / 10 }))
   })
 
   const beat = Effect.fnUntraced(function* () {
-    const answer = yield* lease.beat(token, "beat")
+    const sentAt = millis()
+    const answer = yield* lease.beat(token, "beat", clockSetBack)
     const { alive, dead, meta, nextExpiryMillis } = answer
     const at = millis()
-    learn(answer, at)
+    clockSetBack = false
+    learn(answer)
+    const step = clock.hear({ now: answer.now, sentAt, answeredAt: at })
+    if (step !== 0) yield* clockStepped(step, at)
     const before = lastBeat
     // what kept this process from beating may have kept the others too: their leases are over, and they live
     if (at - before > mostGapMillis) goodSince = at
@@ -271,7 +298,7 @@ export const make = Effect.fnUntraced(function* (
     }
     if (others.size > 0 && millis() - goodSince >= leaseMillis) {
       // null: a read did not end in time, and nothing was taken
-      if ((yield* reapAll(yield* lease.condemn([...others]))) === null) lookAgain()
+      if ((yield* reapAll(yield* condemn([...others]))) === null) lookAgain()
     } else if (others.size > 0) {
       // too early to condemn them
       lookAgain()
@@ -280,7 +307,10 @@ export const make = Effect.fnUntraced(function* (
     return nextExpiryMillis === null ? beatMillis : Math.min(beatMillis, nextExpiryMillis + expirySlackMillis)
   })
 
-  learn(yield* lease.beat(token, "register"), millis())
+  const askedAt = millis()
+  const first = yield* lease.beat(token, "register")
+  clock.hear({ now: first.now, sentAt: askedAt, answeredAt: millis() })
+  learn(first)
   const loop = Effect.gen(function* () {
     while (!left) {
       const next = yield* beat().pipe(
@@ -297,7 +327,7 @@ export const make = Effect.fnUntraced(function* (
   return {
     token: () => token,
     lastBeat: () => lastBeat,
-    storeTime: () => millis() + ahead,
+    storeTime: () => clock.at(millis()),
     fleet: () => fleet,
     // a token without entries is removed; one that still holds entries is marked dead at once
     leave: Effect.suspend(() => {

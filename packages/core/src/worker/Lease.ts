@@ -45,9 +45,17 @@ export interface Reaped {
 export class Lease extends Context.Service<
   Lease,
   {
-    readonly beat: (token: string, mode: "register" | "beat" | "leave" | "abandon") => Effect.Effect<Beat, RedisError>
-    /** Condemns expired tokens; returns those now dead for every process. A token absent from `alive` is dead. */
-    readonly condemn: (tokens: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, RedisError>
+    /** `clockSetBack`: leases of other processes that were given by the clock before are cut to a few of ours. */
+    readonly beat: (
+      token: string,
+      mode: "register" | "beat" | "leave" | "abandon",
+      clockSetBack?: boolean
+    ) => Effect.Effect<Beat, RedisError>
+    /**
+     * Condemns expired tokens; returns those now dead for every process. A token absent from `alive` is dead. `asOf`: Redis's clock
+     * as the caller knows it, epoch milliseconds; leases are judged at no later time.
+     */
+    readonly condemn: (tokens: ReadonlyArray<string>, asOf: number) => Effect.Effect<ReadonlyArray<string>, RedisError>
     readonly held: (
       partition: Partition,
       token: string,
@@ -89,6 +97,8 @@ const reapScript = Script.make({ file: file("reap"), numberOfKeys: "root", reply
 const decodeReaped = Schema.decodeUnknownEffect(
   Schema.TupleWithRest(Schema.Tuple([Schema.Int]), [Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Entry])])
 )
+/** A process may have a LEASE so many times ours, times three, and is still not taken for dead when the clock is set back. */
+const longestLeases = 4
 /** Entries of one mailbox compared at once; more than any process has slots. */
 const mostHeld = 50_000
 
@@ -97,7 +107,6 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
   Effect.gen(function* () {
     const redis = yield* RedisClient
     const config = yield* CoreConfig
-    const offset = config.clockOffsetMillis
     const leaseMillis = Duration.toMillis(config.lease)
     /**
      * A call to one partition within a beat. A partition whose slot is open, or whose server is down, answers late or never, and the
@@ -110,16 +119,25 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
           Effect.fail(new RedisUnavailable({ command, cause: new Error("no answer within half of the lease") }))
       })
     return Lease.of({
-      beat: Effect.fnUntraced(function* (token, mode) {
+      beat: Effect.fnUntraced(function* (token, mode, clockSetBack = false) {
         const [status, next, now, meta, processes, ...dead] = yield* redis.run(
           beatScript,
           [redis.keys.alive, redis.keys.meta],
-          [offset, token, leaseMillis, mode, ...metaWords(config)]
+          [
+            config.clockOffsetMillis,
+            token,
+            leaseMillis,
+            mode,
+            ...metaWords(config),
+            clockSetBack ? longestLeases * leaseMillis : 0
+          ]
         )
         return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, meta, processes, dead }
       }),
-      condemn: (tokens) =>
-        tokens.length === 0 ? Effect.succeed([]) : redis.run(condemnScript, [redis.keys.alive], [offset, ...tokens]),
+      condemn: (tokens, asOf) =>
+        tokens.length === 0
+          ? Effect.succeed([])
+          : redis.run(condemnScript, [redis.keys.alive], [config.clockOffsetMillis, Math.ceil(asOf), ...tokens]),
       held: Effect.fnUntraced(function* (partition, token, mailboxes, withOthers) {
         const words = [group, token, mostHeld, withOthers ? "1" : "0", ...mailboxes]
         const rows = yield* withinBeat("pending", redis.run(pendingScript, [partition.root], words))

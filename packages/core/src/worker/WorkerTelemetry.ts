@@ -1,5 +1,5 @@
 /** WorkerTelemetry: readiness and gauges of a process that serves mailboxes; read on demand (Readiness, Gauges). */
-import { Effect, Metric } from "effect"
+import { Clock, Effect, Metric } from "effect"
 import { ActorSystem } from "./ActorSystem.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
@@ -14,6 +14,11 @@ export const register = Effect.gen(function* () {
   yield* readiness.register("worker", system.trouble, system.failed)
   const age = Metric.withAttributes(Metrics.lastReadAge, { reader: "mailboxes" })
   yield* gauges.register(Effect.suspend(() => Metric.update(age, system.readAge())))
+  yield* gauges.register(
+    Effect.flatMap(Clock.currentTimeMillis, (here) =>
+      Metric.update(Metrics.clockAhead, (system.storeTime() - here) / 1_000)
+    )
+  )
   yield* gauges.register(Effect.suspend(() => Metric.update(Metrics.eventLoopDelay, system.loopDelay())))
   yield* gauges.register(
     Effect.suspend(() =>

@@ -13,6 +13,8 @@
 -- ARGV[6]  text    format of the data
 -- ARGV[7]  uuid    the data's id, if it has none
 -- ARGV[8]  text    who claims the data ("": nobody)
+-- ARGV[9]  int     longest lease that another process may have left, milliseconds; 0: any. Given after Redis's clock was set back:
+--          leases from before would else last as long as the step
 -- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now,
 --           {PARTITIONS, format, id of the data, whose it is}, processes of this role that are alive (1 while none is dead),
 --           dead token, …}
@@ -22,6 +24,12 @@ local token, lease, mode = ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local meta = confirm_meta(KEYS[2], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 local forget_millis = 600000
 redis.call("ZREMRANGEBYSCORE", KEYS[1], -(now - forget_millis), -1)
+local longest = tonumber(ARGV[9])
+if longest > 0 then
+  for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now + longest, "+inf")) do
+    redis.call("ZADD", KEYS[1], now + longest, member)
+  end
+end
 if mode == "leave" then
   redis.call("ZREM", KEYS[1], token)
   return { "alive", -1, now, meta, 1 }
