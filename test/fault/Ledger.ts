@@ -13,6 +13,7 @@ const Asked = Schema.fromJsonString(
     stage: Schema.String,
     number: Schema.Int,
     job: Schema.String,
+    /** StageJob.begins: higher for a later run. */
     attempt: Schema.Int,
     begunAt: Schema.Int
   })

@@ -246,7 +246,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
         countUp(repeats, before.outcome)
         continue
       }
-      // a process that lost its lease unknowingly may call after its successor: the lower attempt was overtaken
+      // a process that lost its lease unknowingly may call after its successor: the one begun first was overtaken
       const [overtaken, other] = call.attempt < before.attempt ? [call, before] : [before, call]
       // the first result was not recorded before the second call began: a disturbance of its process explains the second call
       const disturbing = (one: Call, next: Call) =>

@@ -20,7 +20,7 @@ const Answer = Schema.Struct({ words: Schema.String })
 
 const call = (stage: StageName, number: number, job: StageBehavior.StageJob) =>
   Effect.suspend(() => {
-    const body = JSON.stringify({ worker, stage, number, job: job.id, attempt: job.attempt, begunAt: Date.now() })
+    const body = JSON.stringify({ worker, stage, number, job: job.id, attempt: job.begins, begunAt: Date.now() })
     return Effect.tryPromise({
       try: async (signal) => {
         const response = await fetch(modelUrl, { method: "POST", body, signal })

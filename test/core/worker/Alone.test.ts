@@ -102,6 +102,25 @@ describe("a job that was in work when processes died", () => {
     })
   )
 
+  it.live("A2 a job that is run again after a crash has the same attempt, and a higher number of begins", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const id = yield* client.run(Fleet.submit())
+      yield* victim.take("weigh")
+      yield* condemned(client)
+      const seen: Array<readonly [number, number]> = []
+      yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: (_, { attempt, begins }) => Effect.sync(() => (seen.push([attempt, begins]), { grams: 1 }))
+        })
+      )
+      yield* Fleet.until(client.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(seen).toEqual([[1, 2]])
+    })
+  )
+
   it.live("A2 suspects whose group is one run one after the other, while others begin beside them", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

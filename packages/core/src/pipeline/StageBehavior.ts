@@ -44,8 +44,10 @@ export interface StageJob {
   readonly id: JobId
   /** The user that submitted it; "" for none. */
   readonly owner: string
-  /** Counted from 1. */
+  /** Counted from 1, as the retry policy counts: a crash of the process costs no attempt. */
   readonly attempt: number
+  /** Begins of the job so far, of all its stages: no two runs of a handler for a job have the same number. */
+  readonly begins: number
   /**
    * The submitted image's bytes; null once it is deleted. Waits for memory (ImageMemory) within the stage's time-out, and holds
    * it until the attempt ends.
@@ -153,6 +155,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           id: job.id,
           owner: job.owner,
           attempt: job.attempts,
+          begins: job.tries,
           image: pictures.image,
           tell: (message) => Effect.sync(() => void tells.push(message))
         }
