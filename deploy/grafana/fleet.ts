@@ -88,6 +88,16 @@ export const fleet: Dashboard = {
           queries: [perSecond("eco2_redis_data_losses_total", "job")]
         },
         {
+          title: "Accepted jobs lost",
+          description:
+            "Accepted jobs that Redis had lost: submitted again, and lost for good, a second. Any of the second is an alarm.",
+          unit: "ops",
+          queries: [
+            { expr: "sum(rate(eco2_submits_again_total{$ns}[$window]))", legend: "submitted again" },
+            { expr: "sum(rate(eco2_submits_lost_total{$ns}[$window]))", legend: "lost" }
+          ]
+        },
+        {
           title: "Last answered read",
           description: "Seconds since a blocking read was answered; normally up to 20. Beyond 60 the process is deaf.",
           unit: "s",

@@ -15,6 +15,8 @@ const notProvoked = [
   "eco2_image_waiting",
   "eco2_restarts_total",
   "eco2_redis_data_losses_total",
+  "eco2_submits_again_total",
+  "eco2_submits_lost_total",
   "eco2_viewed_jobs_lost_total",
   "eco2_uploads_refused_total",
   "eco2_viewers_refused_total",

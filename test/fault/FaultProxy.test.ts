@@ -73,6 +73,20 @@ describe("FaultProxy", () => {
     socket.destroy()
   })
 
+  it("the proxy's seal resets new connections and leaves open ones alone, until it is healed", async () => {
+    const socket = await open()
+    proxy.seal()
+    expect(await errorOf(dial())).toBe("ECONNRESET")
+    socket.write("one")
+    expect(await answer(socket)).toBe("one")
+    proxy.heal()
+    const next = await open()
+    next.write("two")
+    expect(await answer(next)).toBe("two")
+    socket.destroy()
+    next.destroy()
+  })
+
   it("the proxy's slow delays every chunk in both directions", async () => {
     const socket = await open()
     socket.write("one")

@@ -69,7 +69,7 @@ const temporaryFolder = Effect.acquireRelease(
 )
 
 /** Repeats a look until it shows the wanted state. */
-const until = <E, R>(
+export const until = <E, R>(
   what: string,
   look: Effect.Effect<string, E, R>,
   wanted: (seen: string) => boolean
@@ -85,7 +85,7 @@ const until = <E, R>(
   )
 }
 
-const asking = (url: string) =>
+export const asking = (url: string) =>
   Effect.map(Layer.build(RedisClient.layerUrl(url)), (context) => {
     const { send } = Context.get(context, RedisClient.RedisClient)
     return (command: string, ...args: ReadonlyArray<string>) =>
@@ -172,7 +172,7 @@ const replicated = (name: string, waits: boolean): RedisMode => ({
 })
 
 /** One Sentinel, because voting does not change what the replica has. It must not repair the replica's link to its master. */
-const startSentinel = Effect.fnUntraced(function* (masterPort: number) {
+export const startSentinel = Effect.fnUntraced(function* (masterPort: number) {
   const folder = yield* temporaryFolder
   const directory = join(folder, "data")
   mkdirSync(directory)

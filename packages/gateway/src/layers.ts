@@ -1,5 +1,5 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
-import { Client } from "@eco2/core/client"
+import { Client, RecentSubmits } from "@eco2/core/client"
 import { CorsOrigins, ErrorBody } from "@eco2/core/http"
 import { Operations } from "@eco2/core/operations"
 import { Effect, Layer } from "effect"
@@ -32,7 +32,9 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       const readBody = RequestBody.make(config.uploadMemory)
       const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
         Layer.provide([
-          ScanHandlers.layer(config, readBody),
+          ScanHandlers.layer(config, readBody).pipe(
+            Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))
+          ),
           CharacterHandlers.layer,
           OpsHandlers.layer,
           ScheduleOpsHandlers.layer,

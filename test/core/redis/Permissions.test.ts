@@ -13,6 +13,7 @@ const all = [
   ...Permissions.needed,
   ...Permissions.onCluster,
   ...Permissions.forDatabase,
+  ...Permissions.forReplicas,
   ...Permissions.optional
 ].toSorted()
 const documented =

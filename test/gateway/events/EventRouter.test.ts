@@ -175,7 +175,8 @@ describe("a slow viewer", () => {
       internalSecret: Option.none(),
       maxViewers: 10,
       userViewers: 10,
-      uploadMemory: 1
+      uploadMemory: 1,
+      submitMemory: 0
     }
     return Effect.runPromise(
       Effect.provide(

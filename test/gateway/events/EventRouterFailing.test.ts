@@ -22,7 +22,8 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, max
     internalSecret: Option.none(),
     maxViewers,
     userViewers: 200,
-    uploadMemory: 1024
+    uploadMemory: 1024,
+    submitMemory: 0
   }
   const context = yield* Router.layer(config).pipe(
     Layer.provideMerge(Client.layer),

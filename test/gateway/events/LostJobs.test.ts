@@ -20,7 +20,7 @@ let ann: Client
 beforeEach(async () => {
   redis = await RedisServer.start()
   // nothing is handed in again here; keepalives every fifteen seconds: what is told sooner was not found by a loss check
-  const env = { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url }
+  const env = { ...simulatedOnly, AUTH_MODE: "header", SUBMIT_MEMORY: "0", REDIS_URL: redis.url }
   gateway = await start("gateway", env)
   hand = await HandWorker.start(redis.url)
   ann = client(gateway)

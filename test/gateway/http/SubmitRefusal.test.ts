@@ -12,6 +12,7 @@ const rows = [
   [new JobStore.IdempotencyConflict({ jobId: "j" }), 409, "IDEMPOTENCY_KEY_REUSED", null],
   [new JobStore.LaneFull({ owner: "ann", depth: 9 }), 429, "LANE_FULL", "10"],
   [new JobStore.UploadGone({ upload: "u" }), 503, "UNAVAILABLE", "2"],
+  [new JobStore.NotReplicated({ wanted: 2, confirmed: 1 }), 503, "NOT_REPLICATED", "2"],
   [new Mailbox.MailboxFull({ mailbox: "scan.vision", depth: 9 }), 503, "MAILBOX_FULL", "5"],
   [new Limit.RateLimited({ limit: "USER_RATE", retryAfter: seconds }), 429, "RATE_LIMITED", "7"]
 ] as const

@@ -31,6 +31,8 @@ export interface Values {
   readonly laneCapacity: number
   /** Jobs one user may submit in any window of this length; null: no limit. */
   readonly userRate: Setting.Rate | null
+  /** Replicas that must have a submit before it is acknowledged; left out: none. */
+  readonly submitReplicas?: number
   /** How long a parked job waits for its next round. */
   readonly redriveInterval: Duration.Duration
   /** Bytes of images that the handlers of one process hold at once. */
@@ -68,6 +70,8 @@ const variables = Config.all({
   laneCapacity: Setting.integer("LANE_CAPACITY", { default: 10_000, min: 1, max: 1_000_000 }),
   /** USER_RATE: jobs one user may submit, such as 60/minute, in any minute; beyond it submits are refused. Default off. */
   userRate: Setting.rate("USER_RATE", { default: null }),
+  /** SUBMIT_REPLICAS: replicas of Redis that must have a submit before it is acknowledged; 0 = none. Default 0. */
+  submitReplicas: Setting.integer("SUBMIT_REPLICAS", { default: 0, min: 0, max: 10 }),
   /** REDRIVE_INTERVAL: how long a parked job waits for its next round. Default 5 minutes. */
   redriveInterval: Setting.duration("REDRIVE_INTERVAL", { default: "5 minutes" }),
   /** IMAGE_MEMORY: bytes of images that the handlers of one process hold at once; other attempts wait. Default 256 MiB. */

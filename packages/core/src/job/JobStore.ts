@@ -48,6 +48,18 @@ export class InputTooLarge extends Schema.TaggedError<InputTooLarge>()("InputToo
     return `the ${this.part} has ${this.bytes} bytes, allowed are ${this.most}`
   }
 }
+/**
+ * The job is stored, but fewer than SUBMIT_REPLICAS replicas confirmed it within a second: a failover may lose it, or it runs.
+ * Submitting again under the same key is safe (J6).
+ */
+export class NotReplicated extends Schema.TaggedError<NotReplicated>()("NotReplicated", {
+  wanted: Schema.Int,
+  confirmed: Schema.Int
+}) {
+  override get message() {
+    return `${this.confirmed} of the ${this.wanted} replicas of SUBMIT_REPLICAS confirmed the submit in time`
+  }
+}
 /** The uploaded image expired before its job was submitted. Nothing happened; upload it again. */
 export class UploadGone extends Schema.TaggedError<UploadGone>()("UploadGone", { upload: Schema.String }) {}
 
@@ -120,12 +132,15 @@ export class JobStore extends Context.Service<
      * `id`: their job, whose partition they must share. RedisFull: nothing stored.
      */
     readonly upload: (id: JobId, bytes: Uint8Array) => Effect.Effect<string, RedisError>
-    /** Accepts a job; `created` false: it was accepted before. RedisUnavailable: unknown, submit again with the same id. */
+    /**
+     * Accepts a job; `created` false: it was accepted before; `ended`: and is over. With SUBMIT_REPLICAS it returns once that many replicas have the
+     * job. RedisUnavailable, NotReplicated: unknown, submit again with the same id.
+     */
     readonly submit: (
       submission: Submission
     ) => Effect.Effect<
-      { readonly created: boolean },
-      IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | RedisError
+      { readonly created: boolean; readonly ended: boolean },
+      IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | NotReplicated | RedisError
     >
     /** The job; null when it never existed or has expired. */
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
@@ -210,6 +225,7 @@ const cancelScript = script(
   "cancel",
   Schema.Tuple([Schema.Literals(["cancelled", "already", "finished", "missing"]), Schema.String])
 )
+const isJobState = Schema.is(Job.JobState)
 const Flat = Schema.Array(Schema.String)
 
 const uploadMillis = 120_000
@@ -273,35 +289,44 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       }
     }
 
+    const wanted = config.submitReplicas ?? 0
+    const replicated = wanted === 0 ? null : yield* redis.replicated(wanted)
+    /** `confirmed`: replicas that have the submits; as many as wanted where none is asked. */
+    const runSubmit = (partition: Partition, args: ReadonlyArray<string | number>) =>
+      replicated === null
+        ? Effect.map(redis.run(submitScript, [partition.root], args), (answers) => ({ answers, confirmed: wanted }))
+        : Effect.map(replicated.run(submitScript, [partition.root], args), ({ replicas, reply }) => ({
+            answers: reply,
+            confirmed: replicas
+          }))
+
     const sendSubmit = batched(
       (partition, batch: ReadonlyArray<Submission & { readonly first: Job.PlanStep }>) =>
-        redis.run(
-          submitScript,
-          [partition.root],
-          [
-            offset,
-            Duration.toMillis(config.jobDeadline),
-            config.userConcurrency,
-            config.laneCapacity,
-            config.userRate?.number ?? 0,
-            config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
-            ...batch.flatMap((job) => [
-              job.id,
-              job.bodyHash,
-              JSON.stringify({
-                pipeline: job.pipeline,
-                trace: job.trace,
-                hash: job.bodyHash,
-                plan: Job.formatPlan(job.plan)
-              }),
-              job.first.name,
-              job.first.mailbox,
-              job.input,
-              job.upload ?? "",
-              job.owner,
-              capacityOf(job.first.mailbox)
-            ])
-          ]
+        runSubmit(partition, [
+          offset,
+          Duration.toMillis(config.jobDeadline),
+          config.userConcurrency,
+          config.laneCapacity,
+          config.userRate?.number ?? 0,
+          config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
+          ...batch.flatMap((job) => [
+            job.id,
+            job.bodyHash,
+            JSON.stringify({
+              pipeline: job.pipeline,
+              trace: job.trace,
+              hash: job.bodyHash,
+              plan: Job.formatPlan(job.plan)
+            }),
+            job.first.name,
+            job.first.mailbox,
+            job.input,
+            job.upload ?? "",
+            job.owner,
+            capacityOf(job.first.mailbox)
+          ])
+        ]).pipe(
+          Effect.map(({ answers, confirmed }) => answers.map(([outcome, detail]) => ({ outcome, detail, confirmed })))
         ),
       "submit"
     )
@@ -342,12 +367,15 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       submit: Effect.fnUntraced(function* (job) {
         const first = job.plan[0]
         if (first === undefined) return yield* Effect.die(new Error(`pipeline ${job.pipeline} has no stage`))
-        const [outcome, detail] = yield* sendSubmit(keyspace.of(job.id), { ...job, first })
+        const { confirmed, detail, outcome } = yield* sendSubmit(keyspace.of(job.id), { ...job, first })
+        if ((outcome === "created" || outcome === "exists") && confirmed < wanted) {
+          return yield* new NotReplicated({ wanted, confirmed })
+        }
         switch (outcome) {
           case "created":
-            return { created: true }
+            return { created: true, ended: false }
           case "exists":
-            return { created: false }
+            return { created: false, ended: isJobState(detail) && Job.isOver(detail) }
           case "conflict":
             return yield* new IdempotencyConflict({ jobId: job.id })
           case "full":

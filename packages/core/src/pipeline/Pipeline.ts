@@ -22,7 +22,7 @@ import { mint } from "../job/JobId.ts"
 import { parts, view } from "./JobView.ts"
 import type { Parts, View } from "./JobView.ts"
 import { InputTooLarge, JobStore } from "../job/JobStore.ts"
-import type { IdempotencyConflict, LaneFull, UploadGone } from "../job/JobStore.ts"
+import type { IdempotencyConflict, LaneFull, NotReplicated, UploadGone } from "../job/JobStore.ts"
 import type { Codec, Needs, NeedsOf, OutputOf, Stage, Stages, Values } from "./Stage.ts"
 
 export { parts, view }
@@ -120,7 +120,7 @@ export interface Submitted {
  * - `body`: the text the key is bound to, by default the input; the key with another body is IdempotencyConflict
  * - `image`: bytes stored beside the job for the stages that read them; two more round trips
  * InputTooLarge, MailboxFull, LaneFull, RateLimited (USER_RATE), RedisFull, RedisRefused, IdempotencyConflict: nothing happened.
- * RedisUnavailable: unknown; submit again with the same key.
+ * RedisUnavailable, NotReplicated (SUBMIT_REPLICAS): unknown; submit again with the same key.
  */
 export const submit = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
   pipeline: Pipeline<Name, Input, S>,
@@ -133,7 +133,7 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   }
 ): Effect.fn.Return<
   Submitted,
-  InputTooLarge | IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | RedisError,
+  InputTooLarge | IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | NotReplicated | RedisError,
   JobStore | Keyspace
 > {
   if (pipeline.plan.length === 0) {
@@ -165,17 +165,14 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
     trace: yield* Tracing.current
   }
   const image = options.image
-  if (image === undefined) return { id, ...(yield* store.submit({ ...submission, upload: null })) }
+  const submit = (upload: string | null) =>
+    Effect.map(store.submit({ ...submission, upload }), ({ created }): Submitted => ({ id, created }))
+  if (image === undefined) return yield* submit(null)
   // a repeat is detected before megabytes of image are sent for nothing
   const repeated =
-    options.key === null
-      ? null
-      : yield* store
-          .submit({ ...submission, upload: id })
-          .pipe(Effect.catchTag("UploadGone", () => Effect.succeed(null)))
-  if (repeated !== null) return { id, ...repeated }
-  const upload = yield* store.upload(id, image)
-  return { id, ...(yield* store.submit({ ...submission, upload })) }
+    options.key === null ? null : yield* Effect.catchTag(submit(id), "UploadGone", () => Effect.succeed(null))
+  if (repeated !== null) return repeated
+  return yield* submit(yield* store.upload(id, image))
 })
 
 /** The job failed, with the reason. An operator may redrive it. */

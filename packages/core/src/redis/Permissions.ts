@@ -73,6 +73,8 @@ export const needed: ReadonlyArray<string> = [...Object.keys(tries), ...scriptin
 export const onCluster: ReadonlyArray<string> = ["asking", "cluster|info", "cluster|nodes", "cluster|slots"]
 /** Needed with a database other than 0; without it no process starts (NamedDatabase). */
 export const forDatabase: ReadonlyArray<string> = ["select"]
+/** Needed with SUBMIT_REPLICAS; without it every submit is refused. */
+export const forReplicas: ReadonlyArray<string> = ["wait"]
 /** Processes work without these: docs/operations/redis.md says what is lost. */
 export const optional: ReadonlyArray<string> = ["client|id", "client|setname", "client|unblock", "info"]
 

@@ -2,6 +2,7 @@
  * RedisClient: the process's connections to Redis; the URL chooses standalone, Sentinel or Cluster. Only this folder imports
  * the driver.
  *   - one shared command connection: commands of one tick leave in one write (docs/decisions/0005)
+ *   - `replicated`: connections for scripts that wait for replicas (ReplicatedWrites)
  *   - `reader`: a dedicated connection for blocking reads, replaced when it falls silent (A4)
  * It reports broken connections and error replies to RedisHealth, which logs them once. Errors are typed by what the caller
  * may do (RedisError). The driver sends commands in flight again when a connection is lost, so every script may run twice.
@@ -15,7 +16,7 @@ import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as BlockingReader from "./BlockingReader.ts"
 import { fromPromise, quick, usual } from "./Command.ts"
 import type { Argument } from "./Command.ts"
-import { boundQueue, connect, cork, isReplica, mastersOf, mostRetryMillis, settings } from "./Connection.ts"
+import { boundQueue, connect, cork, isReplica, mastersOf, mostRetryMillis, nodeOf, settings } from "./Connection.ts"
 import type { Overrides } from "./Connection.ts"
 import * as KeyScan from "./KeyScan.ts"
 import * as Connector from "./Connector.ts"
@@ -28,7 +29,8 @@ import type { RedisError } from "./RedisError.ts"
 import * as Permissions from "./Permissions.ts"
 import * as RedisSettings from "./RedisSettings.ts"
 import * as RedisUrl from "./RedisUrl.ts"
-import type { Script } from "./Script.ts"
+import * as ReplicatedWrites from "./ReplicatedWrites.ts"
+import * as Script from "./Script.ts"
 import * as SentinelWatch from "./SentinelWatch.ts"
 import * as ServerInfo from "./ServerInfo.ts"
 import * as RedisHealth from "./RedisHealth.ts"
@@ -50,15 +52,22 @@ export class RedisClient extends Context.Service<
      * - `quick`: RedisUnavailable after 0.5 s instead of 10 s, for callers that can do without the answer
      */
     readonly run: <A>(
-      script: Script<A>,
+      script: Script.Script<A>,
       keys: ReadonlyArray<string>,
       args: ReadonlyArray<Argument>,
       options?: { readonly quick: boolean }
     ) => Effect.Effect<A, RedisError>
     /** A dedicated connection for blocking reads of keys in the slot of `routingKey`; closes with the scope. */
     readonly reader: (routingKey: string) => Effect.Effect<BlockingReader.BlockingReader, never, Scope.Scope>
+    /** Runs scripts that count only once `replicas` have their writes, on connections of their own; close with the scope. */
+    readonly replicated: (replicas: number) => Effect.Effect<ReplicatedWrites.ReplicatedWrites, never, Scope.Scope>
     /** How often the command connection was restored; after a change, replies may have been lost. */
     readonly reconnects: () => number
+    /**
+     * A name of the connection and server that answer for this key now; after a change, acknowledged writes may have been lost.
+     * Empty: no server is known. Does no I/O.
+     */
+    readonly home: (key: string) => string
     /** INFO of every master that answers; RedisRefused where INFO is not permitted. */
     readonly servers: Effect.Effect<ReadonlyArray<ServerInfo.ServerInfo>, RedisError>
     /** The rules that the ACL of our user lacks for what every process sends, as in `+xadd`. */
@@ -71,15 +80,6 @@ export class RedisClient extends Context.Service<
 /** Commands that a process can do without: that they are not permitted is no trouble. */
 const dispensable = new Set(["info", "hello", "client", "scan"])
 
-/**
- * The keys a script declares on a Cluster. While its slot moves, a master answers a script by the keys it declares alone: with one
- * that is absent, the new master would run it on the part of the slot that has arrived. A script that builds names declares two
- * absent keys, its root and one more: no master runs it until the slot is whole again; they answer TRYAGAIN, which the driver
- * repeats. KEYS of the script's header keep their numbers.
- */
-const declaredOnCluster = (script: Script<unknown>, keys: ReadonlyArray<string>): ReadonlyArray<string> =>
-  script.buildsKeys ? [...keys, `${keys[0]}:absent`] : keys
-
 /** How many slots a master is sending or receiving, as a line like those of INFO; none where CLUSTER NODES is not permitted. */
 const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
   const nodes = await node.cluster("NODES").catch(() => "")
@@ -89,12 +89,17 @@ const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
   return own === undefined ? "" : `cluster_open_slots:${own.match(/\[\d+-[<>]-/g)?.length ?? 0}`
 }
 
+const nameOf = (node: StandaloneRedis | undefined): string =>
+  node === undefined ? "" : `${node.options.host}:${node.options.port}`
+
 const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
   const { keyPrefix, url } = given
   const keys = new Keys.Names(keyPrefix)
   const services = yield* Effect.context<never>()
   const fork = Effect.runForkWith(services)
   let connects = 0
+  /** How often each server of a Cluster came, or came back. */
+  const nodeConnects = new Map<string, number>()
   let closing = false
   const health = yield* RedisHealth.make(
     Effect.suspend(() => lookAgain),
@@ -168,7 +173,13 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
         void confirmMaster()
         health.connectionUp(RedisHealth.commands)
       })
-      if (connection instanceof Cluster) boundQueue(connection)
+      if (connection instanceof Cluster) {
+        boundQueue(connection)
+        // the driver makes a new node for a server that was away
+        connection.on("+node", (node: StandaloneRedis) =>
+          nodeConnects.set(nameOf(node), (nodeConnects.get(nameOf(node)) ?? 0) + 1)
+        )
+      }
       return connection
     }),
     (connection) =>
@@ -249,11 +260,11 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
 
   const known = new Set<string>()
   const invoke = (
-    script: Script<unknown>,
+    script: Script.Script<unknown>,
     keys: ReadonlyArray<string>,
     args: ReadonlyArray<Argument>
   ): Promise<unknown> => {
-    const declared = shared instanceof Cluster ? declaredOnCluster(script, keys) : keys
+    const declared = shared instanceof Cluster ? Script.declaredOnCluster(script, keys) : keys
     if (!known.has(script.name)) {
       shared.defineCommand(script.name, { lua: script.lua, numberOfKeys: declared.length })
       known.add(script.name)
@@ -326,8 +337,18 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
         },
         routingKey
       ),
+    replicated: (replicas) =>
+      ReplicatedWrites.make(
+        { settings: given, shared, watched, health, counted, lost, drops, master: () => sentinels.master() },
+        replicas
+      ),
     servers: Effect.map(counted(look), ({ heard }) => heard),
     trouble: health.unready,
+    home: (key) => {
+      if (!(shared instanceof Cluster)) return String(connects)
+      const name = nameOf(nodeOf(shared, key))
+      return name === "" ? "" : `${name} ${nodeConnects.get(name) ?? 0}`
+    },
     reconnects: () => Math.max(0, connects - 1),
     ...KeyScan.make(shared, counted)
   })

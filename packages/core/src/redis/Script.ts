@@ -51,3 +51,12 @@ export const make = <A>(options: {
       Effect.mapError(decodeReply(reply), (issue) => new RedisReplyInvalid({ command: name, reason: String(issue) }))
   }
 }
+
+/**
+ * The keys a script declares on a Cluster. While its slot moves, a master answers a script by the keys it declares alone: with one
+ * that is absent, the new master would run it on the part of the slot that has arrived. A script that builds names declares two
+ * absent keys, its root and one more: no master runs it until the slot is whole again; they answer TRYAGAIN, which the driver
+ * repeats. KEYS of the script's header keep their numbers.
+ */
+export const declaredOnCluster = (script: Script<unknown>, keys: ReadonlyArray<string>): ReadonlyArray<string> =>
+  script.buildsKeys ? [...keys, `${keys[0]}:absent`] : keys

@@ -25,6 +25,17 @@ export const dataLosses = Metric.counter("eco2_redis_data_losses_total", {
   description: "times that Redis was found to have lost its data"
 })
 
+/** Accepted jobs that Redis had lost and this process submitted again (RecentSubmits). */
+export const submitsAgain = Metric.counter("eco2_submits_again_total", {
+  incremental: true,
+  description: "accepted jobs that Redis had lost and that were submitted again"
+})
+/** Accepted jobs that Redis has lost and this process could not submit again. Alert on any. */
+export const submitsLost = Metric.counter("eco2_submits_lost_total", {
+  incremental: true,
+  description: "accepted jobs that Redis has lost for good"
+})
+
 /** Seconds since a blocking read last had an answer, by `reader`: mailboxes, topics. */
 export const lastReadAge = Metric.gauge("eco2_last_read_age_seconds", {
   description: "seconds since a blocking read was last answered, by reader"

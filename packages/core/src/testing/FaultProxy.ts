@@ -15,6 +15,8 @@ export interface FaultProxy {
   cut(): void
   /** Resets all connections and new ones, until `heal`. */
   refuse(): void
+  /** Resets new connections, until `heal`; open ones go on. */
+  seal(): void
   /** Delays every chunk by this many milliseconds in each direction, until `heal`. */
   slow(millis: number): void
   /** Forwards nothing but keeps connections open, until `heal`: a silent network. */
@@ -68,11 +70,12 @@ export const start = async (port: number): Promise<FaultProxy> => {
   const links = new Set<{ readonly flush: () => void; readonly reset: () => void }>()
   let delayMillis = 0
   let refusing = false
+  let sealed = false
   let shut: ReadonlySet<Direction> = new Set()
 
   const server = createServer({ noDelay: true }, (inner) => {
     inner.on("error", () => undefined)
-    if (refusing) return void inner.resetAndDestroy()
+    if (refusing || sealed) return void inner.resetAndDestroy()
     const outer = connect({ port, host: "127.0.0.1", noDelay: true })
     outer.on("error", () => undefined)
     const requests = new Lane(outer, () => !shut.has("request"))
@@ -114,6 +117,9 @@ export const start = async (port: number): Promise<FaultProxy> => {
       refusing = true
       cut()
     },
+    seal: () => {
+      sealed = true
+    },
     slow: (millis) => {
       delayMillis = millis
     },
@@ -126,6 +132,7 @@ export const start = async (port: number): Promise<FaultProxy> => {
     heal: () => {
       delayMillis = 0
       refusing = false
+      sealed = false
       shut = new Set()
       for (const link of links) link.flush()
     },

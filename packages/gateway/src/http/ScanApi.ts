@@ -104,7 +104,15 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
       Refusal.declared(409, "IDEMPOTENCY_KEY_REUSED"),
       Refusal.declared(413, "INPUT_TOO_LARGE"),
       Refusal.declared(429, "LANE_FULL", "RATE_LIMITED"),
-      Refusal.declared(503, "MAILBOX_FULL", "STORAGE_FULL", "STORAGE_REFUSED", "TOO_MANY_UPLOADS", "UNAVAILABLE")
+      Refusal.declared(
+        503,
+        "MAILBOX_FULL",
+        "NOT_REPLICATED",
+        "STORAGE_FULL",
+        "STORAGE_REFUSED",
+        "TOO_MANY_UPLOADS",
+        "UNAVAILABLE"
+      )
     ]
   })
     .middleware(InvalidKey)

@@ -1,5 +1,6 @@
 /**
- * SubmitRefusal: the API's refusal for each error of a submit. Nothing was stored, except perhaps if Redis did not answer.
+ * SubmitRefusal: the API's refusal for each error of a submit. Nothing was stored, except perhaps if Redis, or its
+ * replicas, did not answer.
  * STORAGE_REFUSED: Redis answered and refused (too few replicas, a disk that is full, a password that changed); the detail has
  * the code of its refusal.
  */
@@ -24,6 +25,7 @@ type SubmitError =
   | JobStore.IdempotencyConflict
   | JobStore.LaneFull
   | JobStore.UploadGone
+  | JobStore.NotReplicated
   | Mailbox.MailboxFull
   | Limit.RateLimited
   | RedisError.RedisError
@@ -47,6 +49,13 @@ export const of = (error: SubmitError) => {
       )
     case "UploadGone":
       return Refusal.unavailable("the image was not stored; try again")
+    case "NotReplicated":
+      return Refusal.make(
+        503,
+        "NOT_REPLICATED",
+        "the scan is stored, but not yet safe against the loss of a server; submit it again with the same X-Idempotency-Key",
+        "2 seconds"
+      )
     default:
       return fromRedis(error)
   }
