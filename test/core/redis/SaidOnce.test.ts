@@ -298,6 +298,20 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
       )
     }
 
+    it.live("a permission for looks at a Cluster that is missing is no trouble, and a trouble beside it ends", () =>
+      Effect.gen(function* () {
+        const { servers, url } = yield* RedisCluster.start()
+        const admins = yield* Effect.forEach(servers, (server) => operator(server.url))
+        for (const admin of admins) yield* order(admin, "ACL", "SETUSER", "default", "-cluster|nodes")
+        const client = yield* RedisCluster.clientOf(url)
+        yield* client.send("SET", "a", 1)
+        for (const admin of admins) yield* order(admin, "CONFIG", "SET", "min-replicas-to-write", 1)
+        yield* Fleet.until(Effect.andThen(Effect.exit(client.send("SET", "a", 1)), Effect.sync(client.trouble)), isSaid)
+        for (const admin of admins) yield* order(admin, "CONFIG", "SET", "min-replicas-to-write", 0)
+        yield* Fleet.until(Effect.sync(client.trouble), isNull)
+      })
+    )
+
     it.live("a Cluster with no master left fails with RedisUnavailable within 20 s, and answers once it is back", () =>
       Effect.gen(function* () {
         const { servers, url } = yield* RedisCluster.start()

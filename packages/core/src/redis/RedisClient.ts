@@ -78,7 +78,7 @@ export class RedisClient extends Context.Service<
 >()("@eco2/core/redis/RedisClient") {}
 
 /** Commands that a process can do without: that they are not permitted is no trouble. */
-const dispensable = new Set(["info", "hello", "client", "scan"])
+const dispensable = new Set(["info", "hello", "client", "scan", "cluster"])
 
 /** How many slots a master is sending or receiving, as a line like those of INFO; none where CLUSTER NODES is not permitted. */
 const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
