@@ -98,6 +98,16 @@ export const fleet: Dashboard = {
           ]
         },
         {
+          title: "Redis's clock",
+          description:
+            "Redis's clock less the clock of each worker's machine, and steps of it, a second. After a step nobody is declared dead for a lease.",
+          unit: "s",
+          queries: [
+            { expr: "max by (instance) (eco2_redis_clock_ahead_seconds{$ns})", legend: "{{instance}} ahead" },
+            perSecond("eco2_redis_clock_steps_total", "direction")
+          ]
+        },
+        {
           title: "Last answered read",
           description: "Seconds since a blocking read was answered; normally up to 20. Beyond 60 the process is deaf.",
           unit: "s",
@@ -117,6 +127,13 @@ export const fleet: Dashboard = {
             "Loops and actors that failed by a defect, a second. Each is a bug to report; more than five a minute stop the process.",
           unit: "ops",
           queries: [perSecond("eco2_restarts_total", "loop")]
+        },
+        {
+          title: "Event loop",
+          description:
+            "Longest stall of each worker's event loop since the last scrape. A stall near LEASE means that its work is done twice.",
+          unit: "s",
+          queries: [{ expr: "max by (instance) (eco2_event_loop_delay_seconds{$ns})", legend: "{{instance}}" }]
         },
         {
           title: "Topics loaded",

@@ -69,6 +69,24 @@ export const mailboxes: Dashboard = {
           queries: [perSecond("eco2_attempts_total", "stage, reason")]
         },
         {
+          title: "Outlived attempts",
+          description:
+            "Handlers that ran on after their attempt had ended, a second, and those that still run. They hold slots; any is a defect of the handler.",
+          unit: "short",
+          width: 12,
+          queries: [
+            perSecond("eco2_attempts_outlived_total", "mailbox, reason"),
+            { expr: "sum by (mailbox) (eco2_attempts_outlived_running{$ns})", legend: "{{mailbox}} running" }
+          ]
+        },
+        {
+          title: "Suspects of crashes",
+          description: "Entries that were in work when processes died, by what was decided of them, a second.",
+          unit: "ops",
+          width: 12,
+          queries: [perSecond("eco2_suspects_total", "mailbox, verdict")]
+        },
+        {
           title: "Unserved",
           description: "Entries that wait in mailboxes that no process serves. Any is an alarm.",
           unit: "short",
