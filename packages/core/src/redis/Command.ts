@@ -12,9 +12,14 @@ export type Argument = string | number | Buffer
 /** What a Cluster's driver says when it gave up; the rest is the last server's reply, if that was no redirection. */
 const gaveUp = /^Too many Cluster redirections\. Last error: (?:ReplyError: )?(?=[A-Z]{3,} )(?!MOVED |ASK )/
 
+/** The same, where the last reply was a redirection: the slot has been on its way to another master all the time. */
+const sentAround = /^Too many Cluster redirections\. Last error: (?:ReplyError: )?(?:MOVED|ASK) /
+const onItsWay = "TRYAGAIN its slot is on its way to another server"
+
 /** The driver's error as the RedisError that tells the caller what to do. */
 export const toRedisError = (command: string, cause: unknown): RedisError => {
   if (!(cause instanceof Error)) return new RedisUnavailable({ command, cause })
+  if (sentAround.test(cause.message)) return new RedisRefused({ command, code: "TRYAGAIN", reply: onItsWay })
   const text = cause.message.replace(/^ReplyError: /, "").replace(gaveUp, "")
   if (/(^|\s|-)OOM /.test(text)) return new RedisFull({ command })
   const isReply = cause.name === "ReplyError" ? "command" in cause : gaveUp.test(cause.message)

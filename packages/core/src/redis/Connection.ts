@@ -29,8 +29,9 @@ export const settings = {
 } satisfies Overrides
 
 /**
- * A slot on its way to another master is answered ASK by one and TRYAGAIN by the other, 40 times within these bounds: the driver
- * gives a command up after about 8 s, before its caller does (Command), so that no command runs after its caller has sent it again.
+ * A slot on its way to another master is answered ASK by one master, TRYAGAIN by the other, and MOVED by the rest. Within these
+ * bounds the driver tries for 5 to 8 s. It gives a command up before its caller does (Command), so that no command runs after its
+ * caller has sent it again.
  */
 const movingSlots = { retryDelayOnTryAgain: 200, maxRedirections: 80 }
 

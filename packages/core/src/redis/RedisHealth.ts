@@ -35,6 +35,8 @@ const known: Readonly<Record<string, Known>> = {
   MASTERDOWN: { unready: "Redis is a replica that has lost its master", lasts: some(ServerInfo.lacksMaster) },
   LOADING: { unready: "Redis is loading its data", lasts: some(ServerInfo.isLoading) },
   CLUSTERDOWN: { unready: "the Redis Cluster is down", lasts: some(ServerInfo.isClusterDown) },
+  /** A slot has been open for longer than the driver tries. The process stays ready for users of the other slots. */
+  TRYAGAIN: { unready: null, lasts: some(ServerInfo.hasOpenSlots) },
   /** One server of a Cluster does not answer. The process stays ready for users of the other servers. */
   NODE: { unready: null, lasts: ({ silent }: Look) => silent > 0 },
   /** A slot of a Cluster is open for longer than its move takes. The other slots are served. */

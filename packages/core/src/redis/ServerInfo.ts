@@ -68,4 +68,5 @@ export const isFull = (info: ServerInfo): boolean => memoryShare(info) > 1
 export const isReplica = (info: ServerInfo): boolean => info.field("role") === "slave"
 export const lacksMaster = (info: ServerInfo): boolean => isReplica(info) && info.field("master_link_status") !== "up"
 export const isLoading = (info: ServerInfo): boolean => number(info, "loading") > 0
+export const hasOpenSlots = (info: ServerInfo): boolean => number(info, "cluster_open_slots") > 0
 export const isClusterDown = (info: ServerInfo): boolean => info.field("cluster_state") === "fail"
