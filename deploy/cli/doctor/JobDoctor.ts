@@ -27,7 +27,7 @@ export const examine: Effect.Effect<ReadonlyArray<Finding>> = Scrub.Scrub.use((s
     return [
       failing(
         check,
-        `${putBack.length} of ${examined} jobs had no place in Redis and were put back: ${named.join(", ")}${rest}`,
+        `${putBack.length} without a place in Redis, put back (${examined} jobs looked at): ${named.join(", ")}${rest}`,
         "they continue; find out what Redis has lost (docs/operations/alerts.md, Eco2JobsPutBack)"
       )
     ]

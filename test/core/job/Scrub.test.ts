@@ -200,6 +200,28 @@ describe("Scrub.walk", () => {
     })
   )
 
+  it.live("A1 a delayed message whose timer was deleted is delivered at once", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url)
+      const { partitions } = yield* process.run(Keyspace)
+      // more than one page of a hash, in the last partition
+      const { later, timers } = partitions.at(-1)!
+      const members = Array.from({ length: 300 }, (_, n) => `m:${n}`)
+      const message = JSON.stringify({ mailbox: "printer", type: "Print", body: "{}", attempts: 1 })
+      for (const member of members) {
+        yield* process.send("HSET", later, member, message)
+        if (member !== "m:7") yield* process.send("ZADD", timers, 9_999_999_999_999, member)
+      }
+      expect(yield* process.run(walk)).toEqual({
+        examined: 0,
+        putBack: [{ id: "m:7", stage: "printer", lacked: "timer" }]
+      })
+      yield* process.run(Fleet.promote)
+      expect(yield* process.run(Fleet.depthOf("printer"))).toBe(1)
+      expect((yield* process.run(walk)).putBack).toEqual([])
+    })
+  )
+
   it.live("J2 a process that still has the entry that its mailbox lost keeps the job, and its result is recorded", () =>
     Effect.gen(function* () {
       const process = yield* Fleet.joined(redis.url)

@@ -299,7 +299,7 @@ describe("the doctor on jobs", () => {
       expect(finding).toMatchObject({
         check: "jobs.places",
         level: "fail",
-        found: `1 of 2 jobs had no place in Redis and were put back: ${lost} (weigh: no entry)`
+        found: `1 without a place in Redis, put back (2 jobs looked at): ${lost} (weigh: no entry)`
       })
       expect(finding?.found).not.toContain(sound)
       expect(yield* scrub(url)).toEqual([expect.objectContaining({ level: "ok", found: "2 jobs, each in its place" })])

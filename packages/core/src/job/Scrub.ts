@@ -2,7 +2,8 @@
  * Scrub: looks for open jobs that nothing in Redis stands for any more (no entry, no place in a lane, no timer), and puts them
  * back, so that J1 does not rest on every script and every server being perfect. Such a job is always a defect, of ours or of
  * the store: it is logged and counted. A job is put back only when it was found twice, a lease apart, with the same fence: by
- * then every process has learnt of an entry it lost (A4), and a job that moves meanwhile has another fence.
+ * then every process has learnt of an entry it lost (A4), and a job that moves meanwhile has another fence. Delayed messages that
+ * have no timer are made due (scripts/scrub-later.lua).
  * Neighbours: scripts/scrub.lua (what a job lacks), ScrubLoop (when, in a worker), `eco2 doctor --scrub`.
  */
 import { Context, Duration, Effect, Layer, Metric, Schema } from "effect"
@@ -15,12 +16,20 @@ import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 import { jobsPutBack } from "../telemetry/Metrics.ts"
 import { JobId } from "./Job.ts"
+import { movesEntries } from "../mailbox/Mailbox.ts"
 import { movesJobs } from "./JobStore.ts"
+
+/** A job, by its id and stage; or a delayed message, by its member of the timers and its mailbox. */
+export interface PutBack {
+  readonly id: string
+  readonly stage: string
+  readonly lacked: "entry" | "lane" | "timer"
+}
 
 export interface Walked {
   /** Jobs examined, ended ones included. */
   readonly examined: number
-  readonly putBack: ReadonlyArray<{ readonly id: string; readonly stage: string; readonly lacked: string }>
+  readonly putBack: ReadonlyArray<PutBack>
 }
 
 export class Scrub extends Context.Service<
@@ -41,6 +50,12 @@ const scrubScript = Script.make({
   preludes: movesJobs,
   numberOfKeys: "root",
   reply: Schema.Array(Lacking)
+})
+const laterScript = Script.make({
+  file: new URL("./scripts/scrub-later.lua", import.meta.url),
+  preludes: movesEntries,
+  numberOfKeys: "root",
+  reply: Schema.TupleWithRest(Schema.Tuple([Schema.String]), [Schema.Tuple([Schema.String, Schema.String])])
 })
 /** Jobs looked at in one script call; a long script delays every client of Redis. */
 const mostTogether = 50
@@ -73,6 +88,19 @@ export const layer: Layer.Layer<Scrub, never, RedisClient | Keyspace | CoreConfi
     const send = (partition: Partition, mode: "find" | "mend", words: ReadonlyArray<string>) =>
       redis.run(scrubScript, [partition.root], [config.clockOffsetMillis, mode, ...words])
 
+    const tell = ({ id, lacked, stage }: PutBack) =>
+      Metric.update(Metric.withAttributes(jobsPutBack, { lacked }), 1).pipe(
+        Effect.andThen(
+          isJobId(id)
+            ? Effect.logError("job put back: nothing in redis stood for it").pipe(
+                Effect.annotateLogs({ job_id: id, stage })
+              )
+            : Effect.logError("delayed message put back: it had no timer").pipe(Effect.annotateLogs({ mailbox: stage }))
+        ),
+        Effect.annotateLogs({ lacked }),
+        Effect.as({ id, stage, lacked })
+      )
+
     const find = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
       const found: Array<Suspect> = []
       for (const [partition, some] of Map.groupBy(ids, keyspace.of)) {
@@ -86,7 +114,7 @@ export const layer: Layer.Layer<Scrub, never, RedisClient | Keyspace | CoreConfi
     })
 
     const mend = Effect.fnUntraced(function* (suspects: ReadonlyArray<Suspect>) {
-      const mended: Array<Walked["putBack"][number]> = []
+      const mended: Array<PutBack> = []
       for (const [partition, some] of Map.groupBy(suspects, (suspect) => suspect.partition)) {
         for (const chunk of chunks(some)) {
           const back = yield* send(
@@ -94,13 +122,7 @@ export const layer: Layer.Layer<Scrub, never, RedisClient | Keyspace | CoreConfi
             "mend",
             chunk.flatMap(({ fence, id }) => [id, fence])
           )
-          for (const [id, , stage, lacked] of back) {
-            mended.push({ id, stage, lacked })
-            yield* Metric.update(Metric.withAttributes(jobsPutBack, { lacked }), 1)
-            yield* Effect.logError("job put back: nothing in redis stood for it").pipe(
-              Effect.annotateLogs({ job_id: id, stage, lacked })
-            )
-          }
+          for (const [id, , stage, lacked] of back) mended.push(yield* tell({ id, stage, lacked }))
         }
       }
       return mended
@@ -110,7 +132,7 @@ export const layer: Layer.Layer<Scrub, never, RedisClient | Keyspace | CoreConfi
       walk: Effect.fnUntraced(function* (pause) {
         let examined = 0
         let suspects: ReadonlyArray<Suspect> = []
-        const putBack: Array<Walked["putBack"][number]> = []
+        const putBack: Array<PutBack> = []
         const mendUntil = Effect.fnUntraced(function* (until: number) {
           const ripe = suspects.filter(({ at }) => at <= until)
           if (ripe.length === 0) return
@@ -136,6 +158,15 @@ export const layer: Layer.Layer<Scrub, never, RedisClient | Keyspace | CoreConfi
           pause
         )
         yield* settle
+        for (const partition of keyspace.partitions) {
+          let cursor = "0"
+          do {
+            const [next, ...lost] = yield* redis.run(laterScript, [partition.root], [config.clockOffsetMillis, cursor])
+            for (const [id, stage] of lost) putBack.push(yield* tell({ id, stage, lacked: "timer" }))
+            cursor = next
+            if (cursor !== "0") yield* pause
+          } while (cursor !== "0")
+        }
         return { examined, putBack }
       })
     })

@@ -74,7 +74,10 @@ export const deadLetters = Metric.counter("eco2_dead_letters", {
   description: "dead letters written"
 })
 
-/** Open jobs that nothing in Redis stood for, put back by this process, by what they `lacked`: entry, lane, timer. Alert on any. */
+/**
+ * Open jobs that nothing in Redis stood for, and delayed messages without a timer, put back by this process, by what they
+ * `lacked`: entry, lane, timer. Alert on any.
+ */
 export const jobsPutBack = Metric.counter("eco2_jobs_put_back_total", {
   incremental: true,
   description: "open jobs that nothing in Redis stood for, put back"
