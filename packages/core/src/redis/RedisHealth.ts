@@ -38,9 +38,7 @@ const known: Readonly<Record<string, Known>> = {
   /** A slot has been open for longer than the driver tries. The process stays ready for users of the other slots. */
   TRYAGAIN: { unready: null, lasts: some(ServerInfo.hasOpenSlots) },
   /** One server of a Cluster does not answer. The process stays ready for users of the other servers. */
-  NODE: { unready: null, lasts: ({ silent }: Look) => silent > 0 },
-  /** A slot of a Cluster is open for longer than its move takes. The other slots are served. */
-  TRYAGAIN: { unready: null }
+  NODE: { unready: null, lasts: ({ silent }: Look) => silent > 0 }
 }
 
 function some(is: (info: ServerInfo.ServerInfo) => boolean): (look: Look) => boolean {
