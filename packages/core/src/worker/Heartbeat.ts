@@ -311,13 +311,18 @@ export const make = Effect.fnUntraced(function* (
   const first = yield* lease.beat(token, "register")
   clock.hear({ now: first.now, sentAt: askedAt, answeredAt: millis() })
   learn(first)
+  /** Until the beat after one that failed: in time, where only the work after its answer failed (a partition was silent). */
+  const afterFailure = () => {
+    const sinceAnswer = millis() - lastBeat
+    return Math.min(1_000, sinceAnswer < beatMillis ? beatMillis - sinceAnswer : beatMillis)
+  }
   const loop = Effect.gen(function* () {
     while (!left) {
       const next = yield* beat().pipe(
         // a look may have been broken off
         Effect.tapCause(() => Effect.sync(lookAgain)),
         Effect.tap(() => outage.over),
-        Effect.catch((error) => Effect.as(outage.failed(error), Math.min(beatMillis, 1_000)))
+        Effect.catch((error) => Effect.map(outage.failed(error), afterFailure))
       )
       yield* Effect.timeoutOption(Queue.take(wake), Duration.millis(next))
     }

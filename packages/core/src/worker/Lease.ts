@@ -114,9 +114,9 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
      */
     const withinBeat = <A>(command: string, call: Effect.Effect<A, RedisError>) =>
       Effect.timeoutOrElse(call, {
-        duration: Duration.millis(leaseMillis / 2),
+        duration: Duration.millis(leaseMillis / 4),
         orElse: () =>
-          Effect.fail(new RedisUnavailable({ command, cause: new Error("no answer within half of the lease") }))
+          Effect.fail(new RedisUnavailable({ command, cause: new Error("no answer within a quarter of the lease") }))
       })
     return Lease.of({
       beat: Effect.fnUntraced(function* (token, mode, clockSetBack = false) {
