@@ -88,7 +88,7 @@ describe("Pipeline.submit", () => {
           store.submit({ ...job, bodyHash: String(hash), input: JSON.stringify(job.input), upload })
         )
       )
-      expect(again).toEqual({ created: false })
+      expect(again).toEqual({ created: false, ended: false })
       expect(yield* client.run(imageOf(id))).toBe("a picture")
       expect((yield* Fleet.keysOf(client)).filter((key) => key.includes(":upload:"))).toEqual([])
     })

@@ -2,6 +2,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { Script } from "@eco2/core/redis"
+import { globSync } from "node:fs"
+import { basename } from "node:path"
 
 const file = (path: string) => new URL(`../../../packages/core/src/${path}`, import.meta.url)
 const declare = (path: string, numberOfKeys: number | "root") => () =>
@@ -17,5 +19,11 @@ describe("Script.make", () => {
   it("a script that uses its declared keys alone and is declared as one that builds names is refused when it is made", () => {
     expect(declare("mailbox/scripts/append.lua", "root")).toThrow("numberOfKeys of script append must count its keys")
     expect(declare("mailbox/scripts/append.lua", 1)).not.toThrow()
+  })
+
+  it("no two scripts have one name, by which the driver knows them", () => {
+    const names = globSync("packages/*/src/**/*.lua").map((path) => basename(path))
+    expect(names.length).toBeGreaterThan(30)
+    expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([])
   })
 })

@@ -37,8 +37,8 @@ export class Unserved extends Context.Service<
   }
 >()("@eco2/core/mailbox/Unserved") {}
 
-const turnScript = Script.make({
-  file: new URL("./scripts/turn.lua", import.meta.url),
+const watchScript = Script.make({
+  file: new URL("./scripts/watch.lua", import.meta.url),
   numberOfKeys: 2,
   reply: Schema.NonEmptyArray(Schema.String)
 })
@@ -108,7 +108,7 @@ export const layer: Layer.Layer<Unserved, never, RedisClient | Keyspace | CoreCo
     return Unserved.of({
       known: Effect.map(mailboxes.served, withDefinitions),
       turn: (millis) =>
-        Effect.map(redis.run(turnScript, [redis.keys.watch, redis.keys.mailboxes], [millis]), ([mine, ...names]) =>
+        Effect.map(redis.run(watchScript, [redis.keys.watch, redis.keys.mailboxes], [millis]), ([mine, ...names]) =>
           mine === "1" ? withDefinitions(names) : null
         ),
       find: Effect.fnUntraced(function* (names, leastAgeMillis) {

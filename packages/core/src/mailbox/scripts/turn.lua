@@ -1,12 +1,14 @@
 -- packages/core/src/mailbox/scripts/turn.lua
--- Gives one process of the fleet the turn to look for mailboxes that nobody serves, and the names to look at. One script, so that
--- an idle process sends one command for both.
--- KEYS[1]  string  {fleet}:watch, held by whoever has the turn
--- KEYS[2]  set     {fleet}:mailboxes, the names of all mailboxes that were ever served
--- ARGV[1]  int     how long the turn is held, milliseconds
--- reply    {"1", name, …} | {"0"} (another process has the turn)
--- cost     O(names)
-if not redis.call("SET", KEYS[1], "1", "NX", "PX", ARGV[1]) then return { "0" } end
-local names = redis.call("SMEMBERS", KEYS[2])
-table.insert(names, 1, "1")
-return names
+-- Records in Redis's delivery counter that a suspect message begins to run, before its handler does, so that a crash is counted
+-- and a crash while it waited is not (A2). One script, so that an entry that others have taken over is not taken back (A1).
+-- KEYS[1]  stream  eco2:{p}:mailbox:<actor>
+-- ARGV[1]  text    consumer group
+-- ARGV[2]  text    consumer that holds the entry
+-- ARGV[3]  text    entry id
+-- ARGV[4]  int     the record of crashes, if this run ends in one (mailbox/Suspicion.ts)
+-- reply    "held" | "lost"
+-- cost     O(log entries in work)
+local pending = redis.call("XPENDING", KEYS[1], ARGV[1], ARGV[3], ARGV[3], 1)
+if #pending == 0 or pending[1][2] ~= ARGV[2] then return "lost" end
+redis.call("XCLAIM", KEYS[1], ARGV[1], ARGV[2], 0, ARGV[3], "RETRYCOUNT", ARGV[4], "JUSTID")
+return "held"
