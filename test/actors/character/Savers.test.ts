@@ -8,7 +8,7 @@ import { Mailbox } from "@eco2/core"
 import { Keyspace } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
-import { Effect, Layer, Metric, Schema } from "effect"
+import { Duration, Effect, Layer, Metric, Schema } from "effect"
 import { OwnershipActor, UserCharacterActor } from "../../../packages/actors/src/character/RewardActors.ts"
 import type { UserCharacter } from "../../../packages/actors/src/character/RewardStore.ts"
 import { characters } from "../../../packages/actors/src/domain/Character.ts"
@@ -58,8 +58,15 @@ onServer("savers", (database) => {
   it.live("a reward is stored in both tables, with an id made of user and character", () =>
     Effect.gen(function* () {
       yield* prepare
-      const process = yield* saver()
+      const patient = { shutdownGrace: Duration.seconds(30) }
+      const process = yield* Fleet.working(
+        redis.url,
+        characterWorker.pipe(Layer.provide(postgresLayer(database()))),
+        patient
+      )
       yield* process.run(tellBoth(earned("ann", "char-petty")))
+      const depths = process.run(Mailbox.Mailbox.use((service) => Effect.orDie(service.depths(mailboxes))))
+      yield* Fleet.until(depths, (all) => all.every(({ entries, leased }) => entries === leased))
       // stopping handles at once what a batch is still waiting for
       yield* process.stop
       expect(yield* ownershipsOf(database())).toEqual([

@@ -20,6 +20,7 @@ const tries: Readonly<Record<string, string>> = {
   hincrby: "HINCRBY K a x",
   hlen: "HLEN K",
   hmget: "HMGET K a",
+  hscan: "HSCAN K 0",
   hset: "HSET K a 1 b",
   hsetnx: "HSETNX K a 2",
   lindex: "LINDEX K 0",
