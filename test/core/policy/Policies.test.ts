@@ -66,10 +66,12 @@ describe("a mailbox's policy", () => {
         const one = yield* Fleet.joined(redis.url)
         const two = yield* Fleet.joined(redis.url)
         // two loses the connection it hears of changes by
-        const readers = String(yield* two.send("CLIENT", "LIST"))
-          .split("\n")
-          .filter((line) => line.includes(" cmd=xread "))
-        expect(readers.length).toBeGreaterThan(0)
+        const readersNow = Effect.map(two.send("CLIENT", "LIST"), (list) =>
+          String(list)
+            .split("\n")
+            .filter((line) => line.includes(" cmd=xread "))
+        )
+        const readers = yield* Fleet.until(readersNow, ({ length }) => length >= 2)
         for (const reader of readers) yield* two.send("CLIENT", "KILL", "ID", /id=(\d+)/.exec(reader)![1]!)
         yield* change(one, "parcel.weigh", { attempts: 7 })
         expect(yield* change(two, "parcel.weigh", { capacity: 50 })).toEqual({ attempts: 7, capacity: 50 })
