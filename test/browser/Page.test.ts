@@ -109,7 +109,8 @@ describe.skipIf(chromiumPath === "")("The page", () => {
   })
 
   it("a reload in the middle of a scan resumes it: same job, no call repeated, one end", async () => {
-    model.setLatency("answer", 1_000)
+    const reloaded = Promise.withResolvers<void>()
+    model.next("answer", { _tag: "Held", until: reloaded.promise })
     const visitor = await visit()
     const { page } = visitor
     await chooseHosted(visitor)
@@ -119,6 +120,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.reload()
     await page.locator('[data-testid="stage-rule"][data-state="done"]').waitFor()
     await picture(visitor, "running")
+    reloaded.resolve()
     await page.getByTestId("answer").waitFor()
     const seen = await visitor.progress()
     expect(seen.at(-1)).toBe(100)
@@ -196,7 +198,8 @@ describe.skipIf(chromiumPath === "")("The page", () => {
   })
 
   it("the page fits a phone: no sideways scroll before, during and after a scan", async () => {
-    model.setLatency("vision", 300)
+    const seen = Promise.withResolvers<void>()
+    model.next("vision", { _tag: "Held", until: seen.promise })
     const visitor = await visit({ viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true })
     const { page } = visitor
     expect(await visitor.overhang()).toBe(0)
@@ -204,6 +207,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await visitor.ask(bottle, question)
     await page.locator('[data-testid="stage-vision"][data-state="working"]').waitFor()
     expect(await visitor.overhang()).toBe(0)
+    seen.resolve()
     await page.getByTestId("answer").waitFor()
     await page.locator("details").first().locator("summary").click()
     expect(await visitor.overhang()).toBe(0)

@@ -14,6 +14,11 @@ const notProvoked = [
   "eco2_image_bytes", // a gauge that appears with the first picture
   "eco2_image_waiting",
   "eco2_restarts_total",
+  "eco2_attempts_outlived_total",
+  "eco2_jobs_put_back_total",
+  "eco2_mailbox_unserved",
+  "eco2_redis_clock_steps_total",
+  "eco2_suspects_total",
   "eco2_redis_data_losses_total",
   "eco2_submits_again_total",
   "eco2_submits_lost_total",

@@ -11,7 +11,7 @@ const count = Number(process.env.SCHEDULES)
 const worker = process.env.WORKER ?? ""
 
 const expression = (i: number): string => {
-  if (i % 5 < 3) return `${Math.floor((i / 5) * 3 + (i % 5)) % 60} * * * * *`
+  if (i % 5 < 3) return `${(Math.floor(i / 5) * 3 + (i % 5)) % 60} * * * * *`
   const second = Math.floor(i / 5) % 20
   return i % 5 === 3 ? `${second},${second + 20},${second + 40} * * * * *` : `${second} 0 4 29 2 *`
 }
