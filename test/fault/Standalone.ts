@@ -15,6 +15,8 @@ const password = "fault-suite"
 const filler = "fault-suite-filler"
 /** A folder stands where a snapshot would be written, so that every snapshot fails. */
 const blockedFile = "blocked.rdb"
+/** Runs for longer than any fault, but ends by itself if this process is killed meanwhile. */
+const longScript = "for _ = 1, 4e9 do end"
 /** How long a script runs before Redis answers BUSY. */
 const busyMillis = 100
 
@@ -64,9 +66,13 @@ export const make = async (): Promise<Backend> => {
 
   const loop = async (forMillis: number) => {
     const looping = connect()
-    const ended = looping.eval("while true do end", 0).catch(() => undefined)
+    let runs = true
+    const ended = looping
+      .eval(longScript, 0)
+      .catch(() => undefined)
+      .finally(() => (runs = false))
     await delay(busyMillis + forMillis)
-    while ((await outside.script("KILL").catch(() => "NOTBUSY")) !== "OK") await delay(20)
+    while (runs && (await outside.script("KILL").catch(() => "NOTBUSY")) !== "OK") await delay(20)
     await ended
     looping.disconnect()
   }

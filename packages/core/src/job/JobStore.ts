@@ -133,8 +133,8 @@ export class JobStore extends Context.Service<
      */
     readonly upload: (id: JobId, bytes: Uint8Array) => Effect.Effect<string, RedisError>
     /**
-     * Accepts a job; `created` false: it was accepted before; `ended`: and is over. With SUBMIT_REPLICAS it returns once that many replicas have the
-     * job. RedisUnavailable, NotReplicated: unknown, submit again with the same id.
+     * Accepts a job. `created` false: it was accepted before; `ended`: and is over. With SUBMIT_REPLICAS it returns once that
+     * many replicas have the job. RedisUnavailable, NotReplicated: unknown, submit again with the same id.
      */
     readonly submit: (
       submission: Submission

@@ -1,7 +1,8 @@
 /**
  * MailboxNames: which kind of entries a mailbox holds, as this process's definitions say. A stage's mailbox is
  * `<pipeline>.<stage>`, an actor's has the actor's name, which may have dots too: one name cannot be both, because each would
- * take the other's entries for malformed. Claimed by Pipeline and Actor when they are defined, and read by Unserved; bounded by the definitions in code.
+ * take the other's entries for malformed. Claimed by Pipeline and Actor when they are defined, and read by Unserved; bounded by
+ * the definitions in code.
  */
 import * as Definition from "../config/Definition.ts"
 
