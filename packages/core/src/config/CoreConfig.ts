@@ -31,8 +31,8 @@ export interface Values {
   readonly laneCapacity: number
   /** Jobs one user may submit in any window of this length; null: no limit. */
   readonly userRate: Setting.Rate | null
-  /** Replicas that must have a submit before it is acknowledged; left out: none. */
-  readonly submitReplicas?: number
+  /** Replicas that must have a submit before it is acknowledged; 0: none. */
+  readonly submitReplicas: number
   /** How long a parked job waits for its next round. */
   readonly redriveInterval: Duration.Duration
   /** Bytes of images that the handlers of one process hold at once. */
@@ -118,6 +118,7 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
         checked({
           redisCheck: "refuse",
           installation: "",
+          submitReplicas: 0,
           partitions: 4,
           lease: Duration.seconds(15),
           jobTtl: Duration.hours(1),

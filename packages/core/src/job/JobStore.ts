@@ -289,7 +289,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       }
     }
 
-    const wanted = config.submitReplicas ?? 0
+    const wanted = config.submitReplicas
     const replicated = wanted === 0 ? null : yield* redis.replicated(wanted)
     /** `confirmed`: replicas that have the submits; as many as wanted where none is asked. */
     const runSubmit = (partition: Partition, args: ReadonlyArray<string | number>) =>
