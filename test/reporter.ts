@@ -1,10 +1,22 @@
 /**
  * Totals: prints the last line of a run, `12 passed, 2 failed, 1 skipped`, and writes the same as JSON to the file at
  * ECO2_TEST_COUNT (scripts/test.mjs reads it). A failure outside a test counts as one: a file that does not load, a hook, an
- * uncaught error. The JSON also names what failed.
+ * uncaught error. The JSON also names what failed, and says where and why in a line.
  */
 import { writeFileSync } from "node:fs"
+import { stripVTControlCharacters } from "node:util"
 import type { Reporter, SerializedError, TestModule } from "vitest/node"
+
+const mostOfReason = 400
+
+/** The error's first words and the lines of the test that it came through. */
+function reasonOf({ errors }: { readonly errors?: ReadonlyArray<SerializedError> | undefined }) {
+  const [error] = errors ?? []
+  if (error === undefined) return "it did not end"
+  const lines = (error.stacks ?? []).flatMap(({ file, line }) => (file.includes("/test/") ? [line] : []))
+  const message = stripVTControlCharacters(error.message).replaceAll(/\s+/g, " ")
+  return `${message.slice(0, mostOfReason)}${lines.length > 0 ? ` (line ${lines.slice(0, 4).join(", ")})` : ""}`
+}
 
 export class Totals implements Reporter {
   onTestRunEnd(modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>) {
@@ -21,10 +33,11 @@ export class Totals implements Reporter {
         if (suite.errors().length > 0) fail(`${module.relativeModuleId} > ${suite.fullName}`)
       }
       for (const test of module.children.allTests()) {
-        const { state } = test.result()
+        const result = test.result()
         // a test that did not finish has not passed
-        if (state === "pending" || state === "failed") fail(`${module.relativeModuleId} > ${test.fullName}`)
-        else count[state] += 1
+        if (result.state === "pending" || result.state === "failed")
+          fail(`${module.relativeModuleId} > ${test.fullName}: ${reasonOf(result)}`)
+        else count[result.state] += 1
       }
     }
     const file = process.env.ECO2_TEST_COUNT

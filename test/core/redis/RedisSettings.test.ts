@@ -249,6 +249,12 @@ describe.skipIf(missing !== null)(`TLS${missing === null ? "" : ` (not tried: ${
           Effect.promise(() => node.cluster("INFO")),
           (info) => /cluster_state:ok/.test(info) && /cluster_size:3/.test(info)
         )
+      // a node names another only once a message of it has come
+      for (const node of nodes)
+        yield* until(
+          Effect.promise(() => node.call("CLUSTER", "SLOTS")),
+          (told) => JSON.stringify(told).split('["localhost",').length === 4
+        )
       const client = yield* clientOf({
         REDIS_URL: `redis+cluster://localhost:${ports[0]}?tls=true`,
         REDIS_CA_FILE: ours.ca
