@@ -16,6 +16,8 @@ interface Role {
   readonly main: string
   /** Folders of this checkout with the scripts, prompts, rules and pages that the role loads. */
   readonly reads: ReadonlyArray<string>
+  /** Whether it looks up the hosts of strangers' URLs (NameLookup). */
+  readonly looksUp?: true
   /** Settings with the addresses that the role connects to. Absent: hosts that cannot be listed beforehand. */
   readonly speaksTo?: ReadonlyArray<string>
 }
@@ -34,13 +36,13 @@ export const roles: Readonly<Record<string, Role>> = {
   },
   authz: { main: `${gateway}/authz/main.ts`, reads: [core, gateway], speaksTo: ["REDIS_URL", "JWKS_URL"] },
   // models, and photos by their address
-  "scan-worker": { main: `${actors}/main.ts`, reads: [core, actors] },
+  "scan-worker": { main: `${actors}/main.ts`, reads: [core, actors], looksUp: true },
   "character-match": { main: `${actors}/character/matchMain.ts`, reads: [core, actors], speaksTo: stores },
   "character-worker": { main: `${actors}/character/workerMain.ts`, reads: [core, actors], speaksTo: stores },
   "news-api": { main: `${news}/api.ts`, reads: [core, news], speaksTo: stores },
   // sources, and the pages of articles
-  "news-worker": { main: `${news}/main.ts`, reads: [core, news] },
-  all: { main: "deploy/local/main.ts", reads: [core, actors, gateway, news] }
+  "news-worker": { main: `${news}/main.ts`, reads: [core, news], looksUp: true },
+  all: { main: "deploy/local/main.ts", reads: [core, actors, gateway, news], looksUp: true }
 }
 
 const root = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url))
@@ -63,6 +65,9 @@ const foldersOf = (env: Environment) =>
     .map((name) => env[name])
     .filter(isSet)
     .flatMap((path) => folder(dirname(path)))
+
+/** What a look-up of a name reads. */
+const namesFiles = ["/etc/hosts", "/etc/resolv.conf"]
 
 const usualPort: Readonly<Record<string, string>> = {
   "redis:": "6379",
@@ -97,17 +102,23 @@ export const of = (role: Role, env: Environment): ReadonlyArray<string> => {
   const local = role === roles.all
   const host = isSet(env.HOST) ? env.HOST : local ? "127.0.0.1" : "0.0.0.0"
   const common = ["--no-prompt", "--allow-env", net(role.speaksTo, env, host)]
-  const reads = [...role.reads.map(root), ...foldersOf(env)]
-  if (!local) return [...common, "--allow-sys=hostname", `--allow-read=${list(reads)}`]
+  const reads = [...role.reads.map(root), ...foldersOf(env), ...(role.looksUp ? namesFiles.flatMap(folder) : [])]
+  const facts = ["hostname", ...(role.looksUp && isSet(env.FETCH_NAME_SERVERS) ? ["networkInterfaces"] : [])]
+  if (!local) return [...common, `--allow-sys=${list(facts)}`, `--allow-read=${list(reads)}`]
   const state = folder(isSet(env.ECO2_STATE) ? env.ECO2_STATE : OperatorAccess.defaultFolder)
   const kept = [...common, `--allow-write=${list(state)}`]
   if (isSet(env.REDIS_URL) && isSet(env.DATABASE_URL)) {
-    return [...kept, "--allow-sys=hostname", `--allow-read=${list([...reads, ...state])}`]
+    return [...kept, `--allow-sys=${list(facts)}`, `--allow-read=${list([...reads, ...state])}`]
   }
   // starts the Redis server and the database, and ends by its pid a Redis that an earlier start left behind
   const programs = [...(env.PATH ?? "").split(delimiter).filter(isAbsolute), ...usualFolders]
   if (isSet(env.TEST_REDIS)) programs.push(resolve(env.TEST_REDIS))
-  return [...kept, "--allow-sys=hostname,uid", "--allow-run", `--allow-read=${list([...reads, ...state, ...programs])}`]
+  return [
+    ...kept,
+    `--allow-sys=${list([...facts, "uid"])}`,
+    "--allow-run",
+    `--allow-read=${list([...reads, ...state, ...programs])}`
+  ]
 }
 
 /** The arguments of `deno run` for the embedded database, a process of its own. */

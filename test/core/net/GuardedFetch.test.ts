@@ -1,12 +1,14 @@
 /** GuardedFetch against real servers on loopback, opened one by one; G1 to G3 are its header's. */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { createServer as createTcp } from "node:net"
 import type { AddressInfo } from "node:net"
 import { brotliCompressSync, gzipSync } from "node:zlib"
 import * as GuardedFetch from "../../../packages/core/src/net/GuardedFetch.ts"
+import * as NameServer from "../../harness/NameServer.ts"
 import { until } from "../Until.ts"
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
@@ -341,6 +343,82 @@ describe("GuardedFetch", () => {
     Effect.gen(function* () {
       const { result } = yield* fetching({ url: "http://127.0.0.9/?apikey=secret" })
       expect(JSON.stringify(result)).not.toContain("secret")
+    })
+  )
+
+  it.live("G1 a name is judged by what its name server answers, and looked up once a connection", () =>
+    Effect.gen(function* () {
+      const answers = ["127.0.0.1", "127.0.0.9"]
+      const server = yield* NameServer.start((name, kind) => {
+        if (kind === "AAAA") return []
+        return name === "inside.example" ? ["127.0.0.9"] : [answers.shift() ?? "127.0.0.9"]
+      })
+      const get = (host: string) =>
+        Effect.gen(function* () {
+          const connected: Array<string> = []
+          const result = yield* Effect.flatMap(GuardedFetch.GuardedFetch, (guarded) =>
+            Effect.result(guarded.get({ url: here("/missing", host), timeout: "5 seconds", maxBytes: 1000 }))
+          ).pipe(
+            Effect.provide(
+              GuardedFetch.layerWith({
+                allowPrivate: [`127.0.0.1:${port}`],
+                nameServers: [server.at],
+                onConnect: (address) => connected.push(address)
+              })
+            )
+          )
+          return [result._tag === "Failure" ? result.failure._tag : result.success.status, connected]
+        })
+      expect(yield* get("inside.example")).toEqual(["FetchRefused", []])
+      expect(yield* get("turning.example")).toEqual([404, ["127.0.0.1"]])
+      expect(server.asked.filter(({ kind, name }) => kind === "A" && name === "turning.example").length).toBe(1)
+      expect(yield* get("turning.example")).toEqual(["FetchRefused", []])
+    })
+  )
+
+  it.effect(
+    "a name that does not exist is FetchFailed with ENOTFOUND, one that nobody answers with the name server's",
+    () =>
+      Effect.gen(function* () {
+        const server = yield* NameServer.start(() => "unknown")
+        const get = (nameServers: ReadonlyArray<string>) =>
+          Effect.flatMap(GuardedFetch.GuardedFetch, (guarded) =>
+            Effect.flip(guarded.get({ url: "http://a.example/?q=secret", timeout: "30 seconds", maxBytes: 1000 }))
+          ).pipe(Effect.provide(GuardedFetch.layerWith({ allowPrivate: [], nameServers })))
+        const failed = (code: string) => new GuardedFetch.FetchFailed({ url: "http://a.example/", code })
+        expect(yield* get([server.at])).toEqual(failed("ENOTFOUND"))
+        const dead = yield* NameServer.silent
+        const fetch = yield* Effect.forkChild(get([dead.at]))
+        yield* TestClock.withLive(
+          until(
+            Effect.sync(() => dead.asked.length),
+            (many) => many > 0
+          )
+        )
+        yield* TestClock.adjust("5 seconds")
+        expect(yield* Fiber.join(fetch)).toEqual(failed("name server: ETIMEOUT"))
+      })
+  )
+
+  it.effect("FETCH_NAME_SERVERS lists addresses of name servers, and stops the process if it does not", () =>
+    Effect.gen(function* () {
+      const server = yield* NameServer.start(() => "unknown")
+      const get = (value: string) =>
+        Effect.flatMap(GuardedFetch.GuardedFetch, (guarded) =>
+          guarded.get({ url: "http://a.example/", timeout: "5 seconds", maxBytes: 1000 })
+        ).pipe(
+          Effect.provide(
+            GuardedFetch.layer.pipe(
+              Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: { FETCH_NAME_SERVERS: value } })))
+            )
+          ),
+          Effect.match({ onSuccess: ({ status }) => String(status), onFailure: ({ _tag }) => _tag })
+        )
+      expect(yield* get(` ${server.at}, [::1]:53`)).toBe("FetchFailed")
+      expect(server.names()).toEqual(new Set(["a.example"]))
+      for (const wrong of ["dns.example", "127.0.0.1:0", "127.0.0.1:70000", "127.0.0.1:53:53", "[::1", "::1:x", "/"]) {
+        expect([wrong, yield* get(wrong)]).toEqual([wrong, "ConfigError"])
+      }
     })
   )
 

@@ -8,16 +8,16 @@
  * The name is resolved here, and the checked address is pinned for the connection, so a second DNS answer cannot change it. The
  * address is checked again on the connected socket, before any byte is sent.
  * Every fetch has its own connection; the caller limits how many run at once. Neighbours: PublicAddress (which addresses are
- * public), HttpExchange (one request on one connection).
+ * public), NameLookup (the addresses of a name, without the system's resolver), HttpExchange (one request on one connection).
  */
 import { Config, Context, Duration, Effect, Layer } from "effect"
-import { lookup } from "node:dns/promises"
 import { isIP } from "node:net"
 import * as Setting from "../config/Setting.ts"
 import { FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge } from "./FetchError.ts"
 import type { FetchError } from "./FetchError.ts"
 import { exchange } from "./HttpExchange.ts"
 import type { Address, Head } from "./HttpExchange.ts"
+import * as NameLookup from "./NameLookup.ts"
 import { bareHost, isPublicAddress, isPublicHost } from "./PublicAddress.ts"
 
 export { FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge } from "./FetchError.ts"
@@ -54,8 +54,10 @@ export interface Response extends Head {
 export interface Options {
   /** `host:port` that may be private; the host is a name or an address (`[::1]:80`). */
   readonly allowPrivate: ReadonlyArray<string>
-  /** All addresses of a name; by default the system's resolver. */
+  /** All addresses of a name; by default NameLookup's. */
   readonly resolve?: (host: string) => Promise<ReadonlyArray<Address>>
+  /** The name servers that NameLookup asks; by default those of /etc/resolv.conf. */
+  readonly nameServers?: ReadonlyArray<string>
   /** Called with each address that was connected to, in order. */
   readonly onConnect?: (address: string, port: number) => void
 }
@@ -70,6 +72,20 @@ const allowPrivate = Setting.parsed<ReadonlyArray<string>>("FETCH_ALLOW_PRIVATE"
   parse: (text) => {
     const entries = text.split(",").flatMap((entry) => entry.trim().toLowerCase() || [])
     return entries.every((entry) => /^(\[[0-9a-f:.]+\]|[^\s:/@[\]]+):\d{1,5}$/.test(entry)) ? entries : undefined
+  }
+})
+
+const isServer = (entry: string) => {
+  const [, host = "", port = "53"] = /^\[?([0-9a-f.:]+?)\]?(?::(\d{1,5}))?$/i.exec(entry) ?? []
+  return isIP(entry) !== 0 || (isIP(host) !== 0 && Number(port) > 0 && Number(port) < 65_536)
+}
+/** FETCH_NAME_SERVERS: comma list of the name servers asked for the hosts of strangers' URLs. Default those of the system. */
+const nameServers = Setting.parsed<ReadonlyArray<string>>("FETCH_NAME_SERVERS", {
+  default: [],
+  allowed: "a comma list of addresses with or without a port, such as 10.0.0.53, 9.9.9.9:53, [fd00::53]:53",
+  parse: (text) => {
+    const entries = text.split(",").flatMap((entry) => entry.trim() || [])
+    return entries.every(isServer) ? entries : undefined
   }
 })
 
@@ -102,22 +118,30 @@ const parse = (text: string): Effect.Effect<URL, FetchRefused> => {
   return url.username !== "" || url.password !== "" ? refuse("credentials") : Effect.succeed(url)
 }
 
-const make = ({ allowPrivate, onConnect = () => {}, resolve = bySystem }: Options): GuardedFetch["Service"] => {
+const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }: Options): GuardedFetch["Service"] => {
   const opened = new Set(allowPrivate)
+  const lookup: NameLookup.NameLookup =
+    resolve === undefined
+      ? NameLookup.make({ servers: nameServers })
+      : (host) =>
+          Effect.tryPromise({
+            try: () => resolve(host),
+            catch: (cause) => new NameLookup.NameNotResolved({ code: codeOf(cause) })
+          })
 
   /** Where a connection for `url` may go (G1). */
   const addressesOf = Effect.fnUntraced(function* (url: URL, trusted: boolean) {
     const host = bareHost(url.hostname)
     const port = portOf(url)
     const family = isIP(host)
+    const open = trusted || opened.has(hostPort(host, port))
     const found =
       family === 0
-        ? yield* Effect.tryPromise({
-            try: () => resolve(host),
-            catch: (cause) => new FetchFailed({ url: withoutQuery(url), code: codeOf(cause) })
-          })
+        ? // a name that the operator wrote may be short
+          yield* lookup(host, { search: open && !url.hostname.endsWith(".") }).pipe(
+            Effect.mapError(({ code }) => new FetchFailed({ url: withoutQuery(url), code }))
+          )
         : [{ address: host, family }]
-    const open = trusted || opened.has(hostPort(host, port))
     const mayGoTo = (address: string) => open || isPublicAddress(address) || opened.has(hostPort(address, port))
     const addresses = found.filter(({ address }) => mayGoTo(address))
     if (addresses.length === 0) return yield* new FetchRefused({ url: withoutQuery(url), reason: "address" })
@@ -179,8 +203,6 @@ const make = ({ allowPrivate, onConnect = () => {}, resolve = bySystem }: Option
   }
 }
 
-const bySystem = (host: string) => lookup(host, { all: true, verbatim: true })
-
 /** Headers are decoded as Latin-1, but URLs in them are often UTF-8. */
 const locationOf = ({ headers, url }: Head): string | null => {
   const location = headers.get("location")
@@ -195,11 +217,11 @@ const codeOf = (cause: unknown): string => {
   return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message.slice(0, 200)
 }
 
-/** With the hosts of FETCH_ALLOW_PRIVATE. */
+/** With the hosts of FETCH_ALLOW_PRIVATE and the servers of FETCH_NAME_SERVERS. */
 export const layer: Layer.Layer<GuardedFetch, Config.ConfigError> = Layer.effect(
   GuardedFetch,
   Effect.gen(function* () {
-    return make({ allowPrivate: yield* allowPrivate })
+    return make({ allowPrivate: yield* allowPrivate, nameServers: yield* nameServers })
   })
 )
 
