@@ -13,6 +13,7 @@ import type { AnswerModel } from "../../../packages/actors/src/model/AnswerModel
 import type { VisionModel } from "../../../packages/actors/src/model/VisionModel.ts"
 import { privateRedis, until } from "../../core/CoreFixture.ts"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
+import * as NameServer from "../../harness/NameServer.ts"
 import { answer, classify } from "./ModelContract.ts"
 import { png, start } from "./PictureHost.ts"
 
@@ -326,5 +327,44 @@ it.live("no picture is fetched for a model whose breaker is open", () =>
     yield* Effect.flip(one.run(see))
     const error = yield* Effect.flip(one.run(classify("gemini-2.5-flash", { _tag: "Url", url: host.url })))
     expect([error._tag, host.asked()]).toEqual(["ModelSuspended", 0])
+  })
+)
+
+it.live("names whose name server never answers delay their own scans: another's photo is classified meanwhile", () =>
+  Effect.gen(function* () {
+    const dead = yield* NameServer.silent
+    // the provider has a name too, which the system's resolver looks up
+    const one = yield* gemini([], {
+      FETCH_NAME_SERVERS: dead.at,
+      GEMINI_BASE_URL: server.url.replace("127.0.0.1", "localhost")
+    })
+    const strangers = yield* Effect.forEach(Array.from({ length: 8 }), (_, i) =>
+      Effect.forkChild(
+        Effect.flip(one.run(classify("gemini-2.5-flash", { _tag: "Url", url: `http://p${i}.dead.example/photo.jpg` })))
+      )
+    )
+    yield* until(
+      Effect.sync(() => dead.names().size),
+      (size) => size === strangers.length
+    )
+    yield* one.run(see)
+    expect(strangers.map((fiber) => fiber.pollUnsafe())).toEqual(strangers.map(() => undefined))
+    const errors = yield* Effect.forEach(strangers, Fiber.join)
+    expect(new Set(errors.map(({ _tag }) => _tag))).toEqual(new Set(["PictureUnavailable"]))
+    expect(yield* one.send("EXISTS", "eco2:breaker:gemini/gemini-2.5-flash")).toBe(0)
+  })
+)
+
+it.live("a provider that cannot be reached from here opens no breaker: the failure is ours", () =>
+  Effect.gen(function* () {
+    // no resolver looks for a label of 64 letters
+    const one = yield* worker({
+      OPENAI_BASE_URL: `http://${"m".repeat(64)}.example/v1`,
+      MODEL_BREAKER: "3/minute"
+    })
+    for (let n = 0; n < 12; n++) {
+      expect(yield* Effect.flip(one.run(look))).toMatchObject({ _tag: "ModelUnreachable", provider: "openai" })
+    }
+    expect(yield* one.send("EXISTS", "eco2:breaker:openai/gpt-5.2")).toBe(0)
   })
 )

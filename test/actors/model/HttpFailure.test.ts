@@ -1,6 +1,11 @@
 /** The meaning of a provider's HTTP status: who caused the failure, and whether the same request may be sent again. */
 import { expect, it } from "@effect/vitest"
+import { NameLookup } from "@eco2/core/net"
+import { Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import * as HttpFailure from "../../../packages/actors/src/model/HttpFailure.ts"
+import * as NameServer from "../../harness/NameServer.ts"
+import { until } from "../../core/Until.ts"
 
 const about = { provider: "openai", model: "gpt-5.2", retryAfterMillis: 7_000, excerpt: "no" }
 const rows: ReadonlyArray<readonly [status: number, error: string, hasImage: boolean]> = [
@@ -25,3 +30,58 @@ const rows: ReadonlyArray<readonly [status: number, error: string, hasImage: boo
 it.each(rows)("HTTP %i of a provider is %s, with a picture: %s", (status, error, hasImage) => {
   expect(HttpFailure.fromStatus({ ...about, status, hasImage })._tag).toBe(error)
 })
+
+const coded = (code: string) => Object.assign(new Error(`connect ${code}`), { code })
+/** As fetch throws it. */
+const thrown = (cause: unknown) => new TypeError("fetch failed", { cause })
+const failure = (cause: unknown, servers: ReadonlyArray<string> = [], url = "http://models.example/v1") =>
+  Effect.map(
+    HttpFailure.fromConnection(about, { url, lookup: NameLookup.make({ servers }) }, cause),
+    ({ _tag }) => _tag
+  )
+
+const both = (...codes: ReadonlyArray<string>) => new AggregateError(codes.map(coded))
+const connections: ReadonlyArray<readonly [what: string, cause: unknown, error: string]> = [
+  ["a refused connection", coded("ECONNREFUSED"), "ModelUnavailable"],
+  ["a host that does not answer its network", coded("EHOSTUNREACH"), "ModelUnavailable"],
+  ["a dropped connection", coded("UND_ERR_SOCKET"), "ModelUnavailable"],
+  ["a connection that ended without a code", new Error("terminated"), "ModelUnavailable"],
+  ["headers that do not come", coded("UND_ERR_HEADERS_TIMEOUT"), "ModelTimeout"],
+  ["a name server that does not answer us", coded("EAI_AGAIN"), "ModelUnreachable"],
+  ["a name that our name server does not know", coded("ENOTFOUND"), "ModelUnreachable"],
+  ["a network of ours that is down", both("ENETUNREACH", "ENETUNREACH"), "ModelUnreachable"],
+  ["no IPv6 here, and a refusal over IPv4", both("ENETUNREACH", "ECONNREFUSED"), "ModelUnavailable"],
+  ["no open file left", coded("EMFILE"), "ModelUnreachable"],
+  ["no port left", coded("EADDRNOTAVAIL"), "ModelUnreachable"],
+  ["Deno's error for a name", new Error("client error (Connect): dns error: failed to lookup"), "ModelUnreachable"],
+  ["Deno's error for a refusal", new Error("tcp connect error: Connection refused (os error 111)"), "ModelUnavailable"]
+]
+it.effect.each(connections)("%s is %s", ([, cause, error]) =>
+  Effect.gen(function* () {
+    expect(yield* failure(thrown(cause))).toBe(error)
+  })
+)
+
+it.effect(
+  "a connection time-out is ours when no name server knows the provider, as the time includes the look-up",
+  () =>
+    Effect.gen(function* () {
+      const timeout = thrown(coded("UND_ERR_CONNECT_TIMEOUT"))
+      const known = yield* NameServer.start((_, kind) => (kind === "A" ? ["192.0.2.1"] : []))
+      expect(yield* failure(timeout, [known.at])).toBe("ModelUnavailable")
+      const dead = yield* NameServer.silent
+      const fiber = yield* Effect.forkChild(failure(timeout, [dead.at]))
+      yield* TestClock.withLive(
+        until(
+          Effect.sync(() => dead.asked.length),
+          (many) => many > 0
+        )
+      )
+      yield* TestClock.adjust("2 seconds")
+      expect(yield* Fiber.join(fiber)).toBe("ModelUnreachable")
+      // an address needs no look-up
+      for (const url of ["http://192.0.2.1/v1", "http://[2001:db8::1]/v1"]) {
+        expect(yield* failure(timeout, [dead.at], url)).toBe("ModelUnavailable")
+      }
+    })
+)

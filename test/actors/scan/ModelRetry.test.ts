@@ -2,7 +2,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { RedisError, Retry } from "@eco2/core"
 import { Duration, Effect } from "effect"
-import { ModelUnavailable, PicturesBusy, PictureUnavailable } from "../../../packages/actors/src/model/ModelError.ts"
+import {
+  ModelUnavailable,
+  ModelUnreachable,
+  PicturesBusy,
+  PictureUnavailable
+} from "../../../packages/actors/src/model/ModelError.ts"
 import type { ModelError } from "../../../packages/actors/src/model/ModelError.ts"
 import { modelRetry } from "../../../packages/actors/src/scan/ModelRetry.ts"
 
@@ -26,6 +31,15 @@ describe("modelRetry", () => {
         expectSpread(yield* delays(new ModelUnavailable(call), attempt + 1), around)
       }
       expect(yield* modelRetry.decide(new ModelUnavailable(call), 5)).toEqual({ _tag: "give-up", heals: true })
+    })
+  )
+})
+
+describe("a provider that cannot be reached from here", () => {
+  it.effect("a call that could not leave our network is retried later without spending an attempt", () =>
+    Effect.gen(function* () {
+      const decision = yield* modelRetry.decide(new ModelUnreachable({ ...call, retryAfterMillis: 11_000 }), 9)
+      expect(decision).toEqual({ _tag: "later", delay: Duration.millis(11_000) })
     })
   )
 })

@@ -32,10 +32,19 @@ export class ModelRateLimited extends Schema.TaggedError<ModelRateLimited>()("Mo
 export class ModelTimeout extends Schema.TaggedError<ModelTimeout>()("ModelTimeout", call) {}
 
 /**
- * The provider could not be reached, dropped the connection, or answered 5xx. Unknown: a refused connection did
- * nothing, a dropped one may have been billed. Retryable.
+ * The provider refused or dropped the connection, or answered 5xx. Unknown: a refused connection did nothing, a dropped one may
+ * have been billed. Retryable.
  */
 export class ModelUnavailable extends Schema.TaggedError<ModelUnavailable>()("ModelUnavailable", call) {}
+
+/**
+ * No connection could be made, for a reason on our side: our name servers, our network, our limits. Nothing happened, and this
+ * says nothing about the model. Retrying after `retryAfterMillis` is safe and spends no attempt.
+ */
+export class ModelUnreachable extends Schema.TaggedError<ModelUnreachable>()("ModelUnreachable", {
+  ...call,
+  retryAfterMillis: Schema.Finite
+}) {}
 
 /** The answer is not what was asked for (not JSON, fields missing, cut off). Happened. Retryable, because answers vary. */
 export class ModelOutputInvalid extends Schema.TaggedError<ModelOutputInvalid>()("ModelOutputInvalid", {
@@ -87,6 +96,7 @@ export const ModelError = Schema.Union([
   ModelRateLimited,
   ModelTimeout,
   ModelUnavailable,
+  ModelUnreachable,
   ModelOutputInvalid,
   ModelRefused,
   ModelUnauthorized,

@@ -1,8 +1,9 @@
 /**
  * ModelRetry: the retry policy of failed model calls. Refusals and unusable images are permanent. A rate limit, a suspended
- * model and a picture that waits to be fetched wait as long as the error says and spend no attempt, and so does a call that was
- * not made because Redis did not answer or refused. A picture whose host does not deliver it is retried three times within a minute, then the scan fails. All other errors are retried with backoff and
- * jitter. The SDKs never retry; only this policy does.
+ * model, a provider that cannot be reached from here and a picture that waits to be fetched wait as long as the error says and
+ * spend no attempt, and so does a call that was not made because Redis did not answer or refused. A picture whose host does not
+ * deliver it is retried three times within a minute, then the scan fails. All other errors are retried with backoff and jitter.
+ * The SDKs never retry; only this policy does.
  */
 import { RedisError, Retry } from "@eco2/core"
 import { Duration, Schedule, Schema } from "effect"
@@ -32,7 +33,7 @@ export const modelRetry = Retry.policy<ModelError | ImageGone | RedisError.Redis
       ? error.retryAfterMillis === null
         ? unnamedWait
         : Duration.millis(Math.max(100, error.retryAfterMillis))
-      : error._tag === "ModelSuspended" || error._tag === "PicturesBusy"
+      : error._tag === "ModelSuspended" || error._tag === "ModelUnreachable" || error._tag === "PicturesBusy"
         ? Duration.millis(error.retryAfterMillis)
         : RedisError.isRedisError(error) && RedisError.isTransient(error)
           ? unnamedWait

@@ -3,7 +3,7 @@
  * before the call (GuardedModels, Pictures). The client library is loaded only when this adapter is made.
  * API reference: https://ai.google.dev/api/generate-content
  */
-import { RetryAfter } from "@eco2/core/net"
+import { NameLookup, RetryAfter } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import type { Duration } from "effect"
 import { excerpt } from "../Excerpt.ts"
@@ -93,6 +93,7 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
 }: GeminiSettings): Effect.fn.Return<ModelProvider> {
   const genai = yield* Effect.promise(() => import("@google/genai"))
   const key = Redacted.value(apiKey)
+  const connection = { url: baseUrl, lookup: NameLookup.make() }
   const client = new genai.GoogleGenAI({
     apiKey: key,
     // set explicitly, because the library would otherwise read the environment
@@ -196,9 +197,9 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
           if (response !== undefined && !response.ok) {
             return Effect.fail(fromResponse(question, response, cause instanceof Error ? cause.message : "", now))
           }
-          return Effect.fail(
-            cause instanceof SyntaxError ? unreadable(model) : HttpFailure.fromConnection({ provider, model }, cause)
-          )
+          return cause instanceof SyntaxError
+            ? Effect.fail(unreadable(model))
+            : Effect.flatMap(HttpFailure.fromConnection({ provider, model }, connection, cause), Effect.fail)
         })
       )
     )

@@ -3,7 +3,7 @@
  * provider fetches. The client library is loaded only when this adapter is made.
  * API reference: https://platform.openai.com/docs/api-reference/responses
  */
-import { RetryAfter } from "@eco2/core/net"
+import { NameLookup, RetryAfter } from "@eco2/core/net"
 import { Clock, Duration, Effect, Redacted, Schema } from "effect"
 import type { APIError } from "openai"
 import { excerpt } from "../Excerpt.ts"
@@ -69,6 +69,7 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
 }: OpenAiSettings): Effect.fn.Return<ModelProvider> {
   const openai = yield* Effect.promise(() => import("openai"))
   const key = Redacted.value(apiKey)
+  const connection = { url: baseUrl, lookup: NameLookup.make() }
   const client = new openai.OpenAI({
     apiKey: key,
     baseURL: baseUrl,
@@ -83,33 +84,43 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
     logLevel: "off"
   })
 
-  const fromApiError = (question: StructuredProvider.Question, error: APIError, nowMillis: number): ModelError => {
+  const fromApiError = (
+    question: StructuredProvider.Question,
+    error: APIError,
+    status: number,
+    nowMillis: number
+  ): ModelError => {
     const call = { provider, model: question.model }
     const code = typeof error.code === "string" ? error.code : ""
-    if (error.status === undefined) return HttpFailure.fromConnection(call, error)
-    if (error.status === 429 && code === "insufficient_quota") {
+    if (status === 429 && code === "insufficient_quota") {
       return new ModelUnauthorized({ ...call, message: "the account at openai has no credit left (HTTP 429)" })
     }
-    if (error.status === 400 && unusableImage.test(code)) {
+    if (status === 400 && unusableImage.test(code)) {
       return new ImageUnusable({ ...call, message: `openai cannot read the picture (${code})` })
     }
     return HttpFailure.fromStatus({
       ...call,
-      status: error.status,
+      status,
       retryAfterMillis: RetryAfter.fromHeaders(error.headers, nowMillis),
       hasImage: question.image !== null,
       excerpt: excerpt(error.message, key)
     })
   }
 
-  const fromThrown = (question: StructuredProvider.Question, cause: unknown, nowMillis: number): ModelError => {
+  const fromThrown = (
+    question: StructuredProvider.Question,
+    cause: unknown,
+    nowMillis: number
+  ): Effect.Effect<ModelError> => {
     const call = { provider, model: question.model }
     if (cause instanceof openai.APIConnectionTimeoutError) {
-      return new ModelTimeout({ ...call, message: `no answer from ${question.model} in time` })
+      return Effect.succeed(new ModelTimeout({ ...call, message: `no answer from ${question.model} in time` }))
     }
-    if (cause instanceof openai.APIError) return fromApiError(question, cause, nowMillis)
-    if (cause instanceof SyntaxError) return unreadable(call, "")
-    return HttpFailure.fromConnection(call, cause)
+    if (cause instanceof openai.APIError && cause.status !== undefined) {
+      return Effect.succeed(fromApiError(question, cause, cause.status, nowMillis))
+    }
+    if (cause instanceof SyntaxError) return Effect.succeed(unreadable(call, ""))
+    return HttpFailure.fromConnection(call, connection, cause)
   }
 
   const read = (model: string, body: ResponseBody): Effect.Effect<StructuredProvider.Reply, ModelError> => {
@@ -175,7 +186,7 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
       catch: (cause) => ({ cause })
     }).pipe(
       Effect.catch(({ cause }) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.fail(fromThrown(question, cause, now)))
+        Effect.flatMap(Clock.currentTimeMillis, (now) => Effect.flatMap(fromThrown(question, cause, now), Effect.fail))
       )
     )
     const decoded = yield* Effect.mapError(Schema.decodeUnknownEffect(ResponseBody)(body), () =>
