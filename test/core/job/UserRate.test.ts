@@ -55,6 +55,16 @@ it.live("of fifty submits at once, exactly USER_RATE's number is accepted", () =
   })
 )
 
+it.live("a user at USER_RATE waits no longer when Redis's clock is set back, and its submits are counted anew", () =>
+  Effect.gen(function* () {
+    const before = yield* joined(600_000)
+    for (let n = 0; n < 2; n++) yield* before.run(Fleet.submit())
+    const after = yield* joined()
+    for (let n = 0; n < 2; n++) yield* after.run(Fleet.submit())
+    expect((yield* Effect.flip(after.run(Fleet.submit())))._tag).toBe("RateLimited")
+  })
+)
+
 it.live("jobs without an owner are not counted by USER_RATE, and without a rate nothing is stored", () =>
   Effect.gen(function* () {
     const now = yield* joined()

@@ -4,6 +4,7 @@ import { CircuitBreaker, CoreConfig, Worker } from "@eco2/core"
 import { Metrics } from "@eco2/core/telemetry"
 import { RedisClient, Script } from "@eco2/core/redis"
 import { Deferred, Duration, Effect, Fiber, Layer, Metric, Schema } from "effect"
+import * as Preludes from "../../../packages/core/src/limit/Preludes.ts"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { process } from "./LimitFixture.ts"
@@ -188,6 +189,23 @@ it.live("an interrupted probe, or one that never reached the provider, lets the 
   })
 )
 
+it.live("a breaker that opened before Redis's clock was set back is open no longer than it would have been", () =>
+  Effect.gen(function* () {
+    const before = yield* process(redis.url, { aheadMillis: 600_000 })
+    yield* open(before)
+    const after = yield* process(redis.url)
+    yield* Fleet.until(call(after, "well"), (seen) => seen === "BreakerOpen")
+    const error = yield* Effect.flip(
+      after.run(CircuitBreaker.CircuitBreaker.use((service) => service.guard(breaker, Effect.void, () => "well")))
+    )
+    const millis = error.retryAfter.value._tag === "Millis" ? error.retryAfter.value.millis : 0
+    expect(millis).toBeGreaterThan(0)
+    expect(millis).toBeLessThanOrEqual(24_000)
+    // 21 s after the step its time is over, and a probe closes it
+    expect(yield* call(yield* process(redis.url, { aheadMillis: 21_000 }), "well")).toBe("well")
+  })
+)
+
 it.live("a probe that is interrupted before it learns that it is the probe lets the next call probe", () =>
   Effect.gen(function* () {
     yield* open(yield* process(redis.url))
@@ -217,7 +235,7 @@ it.live("a probe that is interrupted before it learns that it is the probe lets 
 const scripts = new URL("../../../packages/core/src/limit/scripts/", import.meta.url)
 const askScript = Script.make({
   file: new URL("breaker-ask.lua", scripts),
-  preludes: [Script.clock, new URL("breaker.lua", scripts)],
+  preludes: Preludes.breaker,
   numberOfKeys: 1,
   reply: Schema.Tuple([Schema.String, Schema.Int])
 })

@@ -2,7 +2,7 @@
 import { expect, it } from "@effect/vitest"
 import { Limit } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, Ref } from "effect"
 import { RedisRefused } from "../../../packages/core/src/redis/RedisError.ts"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Permits from "../../../packages/core/src/limit/Permits.ts"
@@ -29,8 +29,8 @@ it.live(
       const permits = yield* Permits.make(
         {
           // the first is answered late, the others never
-          renew: (of, ids) =>
-            renewals++ === 0 ? Effect.tap(store.renew(of, ids), () => Effect.sleep("350 millis")) : Effect.never
+          renew: (of, ids, which) =>
+            renewals++ === 0 ? Effect.tap(store.renew(of, ids, which), () => Effect.sleep("350 millis")) : Effect.never
         },
         lease
       )
@@ -50,6 +50,35 @@ it.live(
     })
 )
 
+it.live("L1 a permit renewed in time is kept though Redis's clock stepped forward and another was granted it", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    const client = yield* one.run(RedisClient.RedisClient)
+    const [before, after] = [0, 600_000].map((clockOffsetMillis) =>
+      LimitStore.make(client, { clockOffsetMillis, leaseMillis })
+    )
+    const line = { limit: Limit.make("stepped", { permits: 1 }), keys: keyNames.limit("stepped") }
+    const asked = { line, place: null, units: 1, patienceMillis: 0 }
+    const renewals = yield* Ref.make(0)
+    let store = before!
+    const permits = yield* Permits.make(
+      { renew: (...of) => Effect.tap(store.renew(...of), () => Ref.update(renewals, (n) => n + 1)) },
+      leaseMillis
+    )
+    const sentAt = performance.now()
+    expect((yield* store.take({ ...asked, id: "holder" })).verdict).toBe("granted")
+    const lost = yield* permits.hold(line, "holder", sentAt)
+    yield* Fleet.until(Ref.get(renewals), (count) => count >= 1)
+    store = after!
+    expect((yield* store.take({ ...asked, id: "other" })).verdict).toBe("granted")
+    const seen = yield* Ref.get(renewals)
+    yield* Fleet.until(Ref.get(renewals), (count) => count >= seen + 4)
+    expect(Deferred.isDoneUnsafe(lost)).toBe(false)
+    // and while it is held, the limit gives nothing out
+    expect((yield* store.take({ ...asked, id: "third" })).verdict).toBe("refused")
+  })
+)
+
 for (const [how, trouble] of [
   ["refuses", Effect.fail(new RedisRefused({ command: "limit-renew", code: "ERR", reply: "no" }))],
   ["does not answer", Effect.never]
@@ -65,7 +94,7 @@ for (const [how, trouble] of [
       const away = ["away-1", "away-2", "away-3"].map(lineOf)
       const well = lineOf("well")
       const permits = yield* Permits.make(
-        { renew: (line, ids) => (away.includes(line) ? trouble : store.renew(line, ids)) },
+        { renew: (line, ids, which) => (away.includes(line) ? trouble : store.renew(line, ids, which)) },
         leaseMillis
       )
       const hold = Effect.fnUntraced(function* (line: LimitStore.Line) {

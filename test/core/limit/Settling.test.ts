@@ -31,7 +31,8 @@ const playing = (client: RedisClient.RedisClient["Service"], clockOffsetMillis: 
       Effect.map(store.take({ line, id, place: null, units, patienceMillis: 0 }), ({ verdict }) => verdict),
     settle: (line: LimitStore.Line, id: string, used: number | null = null, units = 1) =>
       store.settle({ line, id, leave: null, used, units }),
-    renew: store.renew
+    renew: (line: LimitStore.Line, ids: ReadonlyArray<string>) =>
+      Effect.map(store.renew(line, ids, "if free"), ({ lost }) => lost)
   }
 }
 

@@ -6,6 +6,7 @@ import { Metrics } from "@eco2/core/telemetry"
 import { Deferred, Duration, Effect, Fiber, Metric } from "effect"
 import * as LimitStore from "../../../packages/core/src/limit/LimitStore.ts"
 import * as Fleet from "../CoreFixture.ts"
+import type { Process } from "./LimitFixture.ts"
 import { as, child, grant, mostInAnyWindow, process } from "./LimitFixture.ts"
 import { keyNames } from "../../harness/KeyNames.ts"
 
@@ -154,6 +155,42 @@ it.live(
         const due = (verdict === "granted" ? millis : Date.now() + millis) - since
         if (n > 0) expect([n, due]).toEqual([n, expect.toSatisfy(() => due >= n * 20 - 110)])
       }
+    })
+)
+
+it.live(
+  "L1 a full window, a pause and the permit of a dead process end on time though Redis's clock was set back",
+  () =>
+    Effect.gen(function* () {
+      const window = Limit.make("back", { requests: 2, window: "2 seconds" })
+      const paused = Limit.make("back-paused", { requests: 100 })
+      const held = Limit.make("back-held", { permits: 1 })
+      const storeOf = (one: Process, aheadMillis: number) =>
+        Effect.map(one.run(RedisClient.RedisClient), (client) =>
+          LimitStore.make(client, { clockOffsetMillis: aheadMillis, leaseMillis: 15_000 })
+        )
+      const one = yield* process(redis.url)
+      const before = yield* storeOf(one, 600_000)
+      const after = yield* storeOf(one, 0)
+      const later = yield* storeOf(one, 20_000)
+      const lineOf = (limit: Limit.Limit): LimitStore.Line => ({ limit, keys: keyNames.limit(limit.name) })
+      const asked = { place: null, units: 1, patienceMillis: 0 }
+      for (const id of ["a", "b"]) yield* before.take({ ...asked, line: lineOf(window), id })
+      yield* before.pause(lineOf(paused), 5_000)
+      yield* before.take({ ...asked, line: lineOf(held), id: "a" })
+      const refusal = yield* after.take({ ...asked, line: lineOf(window), id: "c" })
+      expect(refusal.verdict).toBe("refused")
+      expect(refusal.millis).toBeLessThanOrEqual(2_100)
+      const pause = yield* after.take({ ...asked, line: lineOf(paused), id: "c" })
+      expect([pause.verdict, pause.isPaused]).toEqual(["refused", true])
+      expect(pause.millis).toBeLessThanOrEqual(5_000)
+      expect((yield* after.take({ ...asked, line: lineOf(held), id: "c" })).verdict).toBe("refused")
+      for (const limit of [window, paused, held])
+        expect((yield* later.take({ ...asked, line: lineOf(limit), id: "d" })).verdict).toBe("granted")
+      // the window counts again by the limit's own clock
+      expect((yield* later.take({ ...asked, line: lineOf(window), id: "e" })).verdict).toBe("granted")
+      expect((yield* later.take({ ...asked, line: lineOf(window), id: "f" })).verdict).toBe("refused")
+      expect(yield* later.granted(lineOf(window))).toBe(2)
     })
 )
 

@@ -16,6 +16,7 @@ import * as Script from "../redis/Script.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
+import * as Preludes from "./Preludes.ts"
 
 export interface Breaker {
   readonly name: string
@@ -101,7 +102,7 @@ type State = typeof State.Type
 const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
-    preludes: [Script.clock, new URL("./scripts/breaker.lua", import.meta.url)],
+    preludes: Preludes.breaker,
     numberOfKeys: 1,
     reply
   })

@@ -13,6 +13,7 @@ import * as Script from "../redis/Script.ts"
 import * as ServerTime from "../redis/ServerTime.ts"
 import * as TickBatch from "../clock/TickBatch.ts"
 import type { Limit } from "./Limit.ts"
+import * as Preludes from "./Preludes.ts"
 
 /** A limit and its keys. */
 export interface Line {
@@ -57,14 +58,21 @@ export interface LimitStore {
   readonly pause: (line: Line, millis: number) => Effect.Effect<void, RedisError>
   /** Requests granted within the window that ends now. */
   readonly granted: (line: Line) => Effect.Effect<number, RedisError>
-  /** Returns the permits that are lost. */
-  readonly renew: (line: Line, ids: ReadonlyArray<string>) => Effect.Effect<ReadonlyArray<string>, RedisError>
+  /**
+   * Renews permits. `"if free"`: one that has expired only while the limit has another to give. `"always"`: also beyond the limit.
+   * Returns those that are lost, and Redis's clock as the limit knows it, epoch milliseconds.
+   */
+  readonly renew: (
+    line: Line,
+    ids: ReadonlyArray<string>,
+    which: "if free" | "always"
+  ) => Effect.Effect<{ readonly now: number; readonly lost: ReadonlyArray<string> }, RedisError>
 }
 
 const script = <A>(name: string, numberOfKeys: number, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
-    preludes: [Script.clock, new URL("./scripts/limit.lua", import.meta.url)],
+    preludes: Preludes.limit,
     numberOfKeys,
     reply
   })
@@ -75,7 +83,7 @@ const takeScript = script(
 )
 const settleScript = script("limit-settle", 3, Schema.Array(Schema.Literals([0, 1])))
 const pauseScript = script("limit-pause", 1, Schema.Int)
-const renewScript = script("limit-renew", 2, Schema.Array(Schema.String))
+const renewScript = script("limit-renew", 2, Schema.TupleWithRest(Schema.Tuple([Schema.Int]), [Schema.String]))
 
 const decodeGrants = decodeReply("LRANGE", Schema.Array(Schema.NumberFromString))
 
@@ -185,15 +193,24 @@ export const make = (
     settle: (request) => Effect.asVoid(send({ _tag: "settle", ...request })),
     pause: ({ keys }, millis) => Effect.asVoid(redis.run(pauseScript, [keys.state], [offset, Math.ceil(millis)])),
     granted: ({ keys, limit }) =>
-      Effect.flatMap(
-        Effect.zip(redis.send("TIME"), redis.send("LRANGE", keys.grants, 0, -1), { concurrent: true }),
-        ([time, grants]) =>
-          Effect.zipWith(ServerTime.decode(time), decodeGrants(grants), (now, times) => {
-            const since = now + offset - Duration.toMillis(limit.window)
-            return times.filter((time) => time > since).length
-          })
-      ),
-    renew: ({ keys, limit }, ids) =>
-      redis.run(renewScript, [keys.state, keys.held], [offset, leaseMillis, limit.permits ?? 0, ...ids])
+      Effect.gen(function* () {
+        const sent = [
+          redis.send("TIME"),
+          redis.send("HGET", keys.state, "behind"),
+          redis.send("LRANGE", keys.grants, 0, -1)
+        ]
+        const [time, behind, grants] = yield* Effect.all(sent, { concurrency: "unbounded" })
+        const since = (yield* ServerTime.decode(time)) + offset + Number(behind ?? 0) - Duration.toMillis(limit.window)
+        return (yield* decodeGrants(grants)).filter((at) => at > since).length
+      }),
+    renew: ({ keys, limit }, ids, which) =>
+      Effect.map(
+        redis.run(
+          renewScript,
+          [keys.state, keys.held],
+          [offset, leaseMillis, which === "always" ? 1 : 0, limit.permits ?? 0, ...ids]
+        ),
+        ([now, ...lost]) => ({ now, lost })
+      )
   }
 }

@@ -1,15 +1,21 @@
 /**
  * Permits: the permits this process holds. One call for each limit renews all of them, three times a lease. For RateLimiter.
  * L1: a permit is a lease. A process that cannot renew it, cut off from Redis, interrupts the work under it when the lease ends
- * by its own clock. That is never later than by Redis's clock: a lease counts from before its request was sent.
+ * by its own clock. That is never later than by Redis's clock: a lease counts from before its request was sent. When Redis's clock
+ * has stepped forward, every lease has expired there at once, and others may have been granted the permits. Whoever renewed in
+ * time keeps its permit all the same: until the calls under way end, more than the limit may be held.
  */
 import { Deferred, Effect, Option, Queue } from "effect"
 import type { Scope } from "effect"
+import * as StoreClock from "../clock/StoreClock.ts"
 import * as Supervisor from "../supervision/Supervisor.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
 import { Readiness } from "../supervision/Readiness.ts"
 import { PermitLost } from "./Limit.ts"
 import type { LimitStore, Line } from "./LimitStore.ts"
+
+/** A smaller step of Redis's clock is not told from drift. */
+const stepMillis = 500
 
 interface Held {
   readonly line: Line
@@ -34,11 +40,24 @@ export const make = Effect.fnUntraced(function* (
   const toEnd = yield* Queue.sliding<void>(1)
   const renewing = OutageLog.make("permits could not be renewed", "permits are renewed again")
 
+  /** The clocks of the servers that hold these limits. */
+  const clocks = new Map<string, StoreClock.StoreClock>()
+  const clockOf = (key: string) => {
+    const known = clocks.get(key)
+    if (known !== undefined) return known
+    const made = StoreClock.make(stepMillis)
+    clocks.set(key, made)
+    return made
+  }
+
   const lose = (one: Held) => Deferred.fail(one.lost, new PermitLost({ limit: one.line.limit.name }))
 
   const renew = Effect.fnUntraced(function* (line: Line, ids: ReadonlyArray<string>) {
     const sentAt = performance.now()
-    const gone = new Set(yield* store.renew(line, ids))
+    const { lost, now } = yield* store.renew(line, ids, "if free")
+    const stepped = clockOf(line.keys.held).hear({ now, sentAt, answeredAt: performance.now() }) > 0
+    if (stepped && lost.length > 0) yield* store.renew(line, lost, "always")
+    const gone = new Set(stepped ? [] : lost)
     for (const id of ids) {
       const one = held.get(id)
       if (one === undefined) continue
@@ -54,6 +73,7 @@ export const make = Effect.fnUntraced(function* (
       if (others === undefined) byKey.set(line.keys.held, { line, ids: [id] })
       else others.ids.push(id)
     }
+    for (const key of clocks.keys()) if (!byKey.has(key)) clocks.delete(key)
     // different servers may hold the limits: a server that is down, or silent, must not cost permits of other limits
     const troubles = yield* Effect.forEach(
       byKey.values(),

@@ -4,6 +4,7 @@
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
+import * as Preludes from "../limit/Preludes.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
@@ -54,7 +55,7 @@ export class LimitList extends Context.Service<
 const script = <A>(name: string, numberOfKeys: number, reply: Schema.ConstraintDecoder<A>) =>
   Script.make({
     file: new URL(`../limit/scripts/${name}.lua`, import.meta.url),
-    preludes: [Script.clock, new URL("../limit/scripts/limit.lua", import.meta.url)],
+    preludes: Preludes.limit,
     numberOfKeys,
     reply
   })

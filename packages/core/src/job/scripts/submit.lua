@@ -28,7 +28,11 @@ local rate, window = tonumber(ARGV[5]), tonumber(ARGV[6])
 -- When the user may submit again: when the rate-th last submit leaves the window. Refused and repeated submits do not count (L1).
 local function free_at(key)
   local place = redis.call("LLEN", key) - rate
-  return place < 0 and now or tonumber(redis.call("LINDEX", key, place)) + window
+  if place < 0 then return now end
+  local at = tonumber(redis.call("LINDEX", key, place))
+  if at <= now + 1000 then return at + window end
+  redis.call("DEL", key) -- Redis's clock was set back; by these times the user would wait as much longer
+  return now
 end
 local function charge(key)
   redis.call("RPUSH", key, now_text)

@@ -23,7 +23,7 @@ local function tell(changed)
 end
 local function open()
   open_until, lease = now + math.min(longest, first * 2 ^ math.min(times, 30)), 0
-  redis.call("HSET", key, "until", int(open_until), "times", int(times + 1), "failed", failed)
+  redis.call("HSET", key, "until", int(open_until), "times", int(times + 1), "failed", failed, "seen", now_text)
   redis.call("HDEL", key, "probe", "lease")
   redis.call("PEXPIRE", key, int(open_until - now + forget_millis))
   return tell(1)
@@ -63,6 +63,6 @@ end
 failed = table.concat(entries, " ")
 -- failures among more successes are normal when there are many calls
 if kind == "trip" or (#entries >= threshold and successes <= #entries) then return open() end
-redis.call("HSET", key, "failed", failed)
+redis.call("HSET", key, "failed", failed, "seen", now_text)
 redis.call("PEXPIRE", key, int(within))
 return tell(0)

@@ -8,7 +8,8 @@
 -- cost     O(1)
 local state, millis = KEYS[1], tonumber(ARGV[2])
 redis.call("HDEL", state, "") -- never refused
+keep_clock()
 local over = math.max(tonumber(redis.call("HGET", state, "until") or 0), now + millis)
-redis.call("HSET", state, "until", int(over))
+redis.call("HSET", state, "until", int(over), "seen", now_text)
 keep_for(state, over - now + 1000)
 return over - now

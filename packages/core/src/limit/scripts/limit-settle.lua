@@ -16,6 +16,7 @@
 -- cost      O(log waiting) for each request
 local state, line, held = KEYS[1], KEYS[2], KEYS[3]
 redis.call("ZREM", line, "") -- never refused
+keep_clock()
 local window = tonumber(ARGV[2])
 local slack = slack_of(window)
 

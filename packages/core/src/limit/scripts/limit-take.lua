@@ -5,7 +5,7 @@
 -- within its patience it waits (`line`, by number); beyond it, it is away until then (`line`, by time) and keeps its place under
 -- its name. A waiter more than two seconds late blocks nobody, and is still first when it comes. Unclaimed capacity goes to the
 -- next waiter present.
--- KEYS[1]   hash    state: until (paused), tat (when bursts are spaced), seq, hold (mean life of a permit, ms), t0…t63 (units),
+-- KEYS[1]   hash    state: seen and behind (steady.lua), until (paused), tat (when bursts are spaced), seq, hold (mean life of a permit, ms), t0…t63 (units),
 --                   as "window requests units permits", as declared at the last grant (for limit-look),
 --                   w:<who> "seq due joined units" of a waiter, u:<id> "at waited bucket units" of a recent grant
 -- KEYS[2]   list    times of the last grants, oldest first
@@ -29,6 +29,7 @@
 -- cost      O(log waiting) for each request while nothing is free, else O(waiters before it, at most 512)
 local state, grants, line, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 redis.call("ZREM", line, "") -- never refused: work in progress must get its permits when Redis is full
+keep_clock()
 local window, requests, burst, units_limit = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local permits, lease = tonumber(ARGV[6]), tonumber(ARGV[7])
 local slack = slack_of(window)
@@ -115,7 +116,7 @@ local function grant(id, joined, units)
   end
   if units_limit > 0 then add_units(state, bucket, units) end
   redis.call("ZADD", held, int(now + remembered), id)
-  redis.call("HSET", state, "u:" .. id, int(now) .. " " .. int(waited) .. " " .. int(bucket) .. " " .. int(units),
+  redis.call("HSET", state, "seen", now_text, "u:" .. id, now_text .. " " .. int(waited) .. " " .. int(bucket) .. " " .. int(units),
     "as", int(window) .. " " .. int(requests) .. " " .. int(units_limit) .. " " .. int(permits))
   keep_for(state, math.max(kept, remembered))
   keep_for(held, remembered)

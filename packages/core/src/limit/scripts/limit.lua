@@ -1,5 +1,5 @@
 -- packages/core/src/limit/scripts/limit.lua
--- Prelude of the scripts of a rate limit: its arithmetic. Not a script of its own: it stands below redis/scripts/clock.lua and
+-- Prelude of the scripts of a rate limit: its arithmetic. Not a script of its own: it stands below steady.lua and
 -- above limit-take, -settle, -pause, -resume, -renew and -look, whose KEYS share the hash tag of the limit's name.
 -- KEYS     those of the script below it
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests

@@ -5,7 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Metric } from "effect"
 import { Metrics } from "@eco2/core/telemetry"
-import * as StoreClock from "../../../packages/core/src/worker/StoreClock.ts"
+import * as StoreClock from "../../../packages/core/src/clock/StoreClock.ts"
 import * as Lease from "../../../packages/core/src/worker/Lease.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { keyNames } from "../../harness/KeyNames.ts"
