@@ -167,9 +167,9 @@ export class FakeModelServer {
     return this.#when(() => this.calls[n - 1])
   }
 
-  /** The `n`th call, as soon as its client has disconnected without the answer. */
+  /** The `n`th of the calls whose client has disconnected without the answer, in order of their arrival, as soon as there are so many. */
   waitForAbort(n: number): Promise<Call> {
-    return this.#when(() => (this.calls[n - 1]?.aborted ? this.calls[n - 1] : undefined))
+    return this.#when(() => this.calls.filter(({ aborted }) => aborted)[n - 1])
   }
 
   /** Stops listening and closes every connection, hanging calls included. */

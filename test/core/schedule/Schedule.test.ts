@@ -280,6 +280,7 @@ const loopWithClock = Effect.fnUntraced(function* (
     readonly onAnswer?: (name: string) => void
     readonly intervalOf?: (name: string) => Duration.Input
     readonly isAway?: () => boolean
+    readonly workOf?: (name: string) => Effect.Effect<void>
   } = {}
 ) {
   const { interval = "1 minute", isAway = () => false, names = ["skewed"], onAnswer = () => undefined } = options
@@ -324,7 +325,7 @@ const loopWithClock = Effect.fnUntraced(function* (
             timing: Timing.every(options.intervalOf?.(name) ?? interval),
             overlap: "allow",
             work: (slot) =>
-              Effect.succeed({
+              Effect.as(options.workOf?.(name) ?? Effect.void, {
                 mailbox: nobody,
                 stage: "",
                 kind: "Tick",
@@ -519,6 +520,28 @@ describe("a process with many schedules", () => {
 })
 
 describe("a schedule that could not fire", () => {
+  it.live(
+    "a schedule whose input never comes is passed over after two seconds, and the others of its partition fire",
+    () =>
+      Effect.gen(function* () {
+        const clock = yield* JumpingClock.make
+        const process = yield* Fleet.joined(redis.url, living(clock))
+        const hanging = Array.from({ length: 40 }, (_, n) => `hanging-${n}`).find(
+          (name) => Keys.partitionOf(name, 4) === 0
+        )!
+        const well = Array.from({ length: 40 }, (_, n) => `well-${n}`).find((name) => Keys.partitionOf(name, 4) === 0)!
+        const loop = yield* loopWithClock(clock, process, 0, {
+          names: [hanging, well],
+        interval: "5 seconds",
+          workOf: (name) => (name === hanging ? Effect.never : Effect.void)
+        })
+        const fired = Effect.map(handedIn(process, well), ({ length }) => length)
+        for (let i = 0; i < 8 && (yield* fired) === 0; i++) yield* step(clock, loop)
+        expect(yield* fired).toBeGreaterThanOrEqual(1)
+        expect(yield* stateOf(process, hanging)).toBe(undefined)
+      })
+  )
+
   it.live(
     "T1 a slot that found its mailbox full is looked at again after five seconds, and fires when there is room",
     () =>

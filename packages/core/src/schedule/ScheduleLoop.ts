@@ -85,6 +85,8 @@ const freshMillis = 30_000
 const troubleMillis = 1_000
 /** Pause after a full mailbox, or after work that could not be computed. */
 const laterMillis = 5_000
+/** How long the work of a slot may take to compute; the others that are due wait for it. */
+const workMillis = 2_000
 /** Schedules in one call of a script: a long script delays every client of Redis. */
 const mostLooks = 100
 const mostKept = 500
@@ -149,7 +151,9 @@ export const make = Effect.fnUntraced(function* (
       const after = due === null ? -Infinity : timing.next(due)
       const slot = due !== null && after > now ? due : timing.latest(now)
       const nextSlot = slot === due ? after : timing.next(now)
-      if (entry.prepared?.slot !== slot) entry.prepared = { slot, work: yield* work(new Date(slot)) }
+      if (entry.prepared?.slot !== slot) {
+        entry.prepared = { slot, work: yield* Effect.timeout(work(new Date(slot)), workMillis) }
+      }
       const look: Look = {
         name,
         timing: timing.text,
@@ -192,7 +196,8 @@ export const make = Effect.fnUntraced(function* (
 
   const look = Effect.fnUntraced(
     function* (share: Share, due: ReadonlyArray<Entry>) {
-      const asked = (yield* Effect.forEach(due, (entry) => prepare(entry, share))).filter((one) => one !== null)
+      const prepared = yield* Effect.forEach(due, (entry) => prepare(entry, share), { concurrency: "unbounded" })
+      const asked = prepared.filter((one) => one !== null)
       if (asked.length === 0) return
       const looks = asked.map(({ look }) => look)
       const { now, outcomes } = yield* schedules.look(share.partition, process, looks)
