@@ -532,7 +532,7 @@ describe("a schedule that could not fire", () => {
         const well = Array.from({ length: 40 }, (_, n) => `well-${n}`).find((name) => Keys.partitionOf(name, 4) === 0)!
         const loop = yield* loopWithClock(clock, process, 0, {
           names: [hanging, well],
-        interval: "5 seconds",
+          interval: "5 seconds",
           workOf: (name) => (name === hanging ? Effect.never : Effect.void)
         })
         const fired = Effect.map(handedIn(process, well), ({ length }) => length)
