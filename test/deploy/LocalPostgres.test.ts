@@ -11,7 +11,7 @@ import { join } from "node:path"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as LocalPostgres from "../../deploy/local/LocalPostgres.ts"
-import { startOf } from "../../scripts/ProcessLock.mjs"
+import { startOf, take } from "../../scripts/ProcessLock.mjs"
 import * as LogLines from "../core/redis/LogLines.ts"
 import { until } from "../core/Until.ts"
 import * as EmbeddedFolder from "../harness/EmbeddedFolder.ts"
@@ -126,12 +126,20 @@ describe("LocalPostgres", { timeout: 120_000 }, () => {
     await once(child, "exit")
     const database = await run(
       Effect.gen(function* () {
-        const { url } = yield* LocalPostgres.make({ directory })
+        const { pid: current, url } = yield* LocalPostgres.make({ directory })
         const found = yield* read(yield* url)
-        // two on one folder would ruin it
-        expect(startOf(pid)).toBeUndefined()
+        // two on one folder would ruin it: whoever holds it is the second, and the first has closed it
+        expect(take(join(directory, "lock"))).toMatchObject({ taken: false, pid: current() })
+        expect(current()).not.toBe(pid)
         return found
       })
+    )
+    // its memory takes a while to be given back
+    await run(
+      until(
+        Effect.sync(() => startOf(pid)),
+        (start) => start === undefined
+      )
     )
     expect(database).toEqual(["of the first owner"])
   })
