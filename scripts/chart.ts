@@ -20,7 +20,7 @@ export interface Setting {
 const isSecret = (name: string) =>
   /_(KEY|SECRET|PASSWORD|TOKEN)$/.test(name) || ["DATABASE_URL", "NAVER_CLIENT_ID", "REDIS_URL"].includes(name)
 /** Whether the chart sets it: ports and folders. */
-const isWired = (name: string) => ["ECO2_STATE", "ECO2_URL", "HOST", "PORT"].includes(name)
+const isWired = (name: string) => ["ADMIN_PORT", "ECO2_STATE", "ECO2_URL", "HOST", "PORT"].includes(name)
 
 /** The settings in `.env.example`, in its order. */
 export const listed = (): ReadonlyArray<Setting> => {

@@ -1,6 +1,6 @@
 /**
  * Operator: a typed client of the gateway's operator calls, made from the definition that the gateway serves (OperatorApi).
- * The gateway: ECO2_URL, else the `npm start` of this checkout, else port 8080 of this machine. The secret: INTERNAL_SECRET,
+ * The gateway: ECO2_URL, else the `npm start` of this checkout, else ADMIN_PORT or 8080 of this machine (inside a container, its own gateway). The secret: INTERNAL_SECRET,
  * else the one that `npm start` made, which is sent to that `npm start` alone.
  */
 import { OperatorApi } from "@eco2/gateway/operator-api"
@@ -13,8 +13,10 @@ import * as OperatorAccess from "../local/OperatorAccess.ts"
 import { CommandFailed, fail } from "./CommandFailed.ts"
 
 const settings = Config.all({
-  /** ECO2_URL: the gateway to call. Default: the `npm start` of this checkout, else http://127.0.0.1:8080. */
+  /** ECO2_URL: the gateway to call. Default: the `npm start` of this checkout, else ADMIN_PORT or 8080 of this machine. */
   url: Config.option(Config.String("ECO2_URL")),
+  /** ADMIN_PORT: where a gateway of the same environment serves operators. */
+  adminPort: Config.option(Config.String("ADMIN_PORT")),
   /** ECO2_STATE: the state folder of `npm start`, which has its address. */
   state: Config.option(Config.String("ECO2_STATE")),
   secret: Config.option(Config.Redacted("INTERNAL_SECRET"))
@@ -34,6 +36,12 @@ const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientRe
     return yield* fail("failed", `${url} answered ${response.status}; is it a gateway, and of this version?`)
   }
   const { code, detail } = body.value
+  if (response.status === 404 && detail === "no such page") {
+    return yield* fail(
+      "failed",
+      `${url} does not serve operators; where ADMIN_PORT is set, they are served on that port`
+    )
+  }
   return yield* fail(
     exitOf(response.status),
     `${typeof detail === "string" ? detail : JSON.stringify(detail)} (${code})`
@@ -52,7 +60,8 @@ const make = Effect.gen(function* () {
   )
   const local = told._tag === "Success" ? told.success : null
   const obstacle = told._tag === "Success" ? "" : ` (${told.failure})`
-  const url = Option.getOrElse(stated(given.url), () => local?.address ?? "http://127.0.0.1:8080").replace(/\/+$/, "")
+  const beside = `http://127.0.0.1:${Option.getOrElse(stated(given.adminPort), () => "8080")}`
+  const url = Option.getOrElse(stated(given.url), () => local?.address ?? beside).replace(/\/+$/, "")
   const secret = Option.getOrElse(stated(Option.map(given.secret, Redacted.value)), () =>
     local?.address === url ? (local.secret ?? "") : ""
   )

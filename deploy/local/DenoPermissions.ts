@@ -92,9 +92,10 @@ const net = (speaksTo: ReadonlyArray<string> | undefined, env: Environment, host
   const addresses = named.map(addressOf)
   if (addresses.includes(undefined)) return "--allow-net"
   const at = host.includes(":") ? `[${host}]` : host
+  const ports = [isSet(env.PORT) ? env.PORT : "8080", ...(isSet(env.ADMIN_PORT) ? [env.ADMIN_PORT] : [])]
   // port 0 is any port
-  const served = env.PORT === "0" ? at : `${at}:${isSet(env.PORT) ? env.PORT : "8080"}`
-  return `--allow-net=${list([served, ...addresses.flatMap((one) => one ?? [])])}`
+  const served = ports.includes("0") ? [at] : ports.map((port) => `${at}:${port}`)
+  return `--allow-net=${list([...served, ...addresses.flatMap((one) => one ?? [])])}`
 }
 
 /** The arguments of `deno run` for this role with these settings. */

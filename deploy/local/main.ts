@@ -104,8 +104,8 @@ Role.run({
     Layer.provide(state),
     Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env, madeSecret ?? "")))
   ),
-  started: (address) =>
-    OperatorAccess.write(stateFolder, { address, secret: madeSecret }).pipe(
+  started: (address, admin) =>
+    OperatorAccess.write(stateFolder, { address: admin, secret: madeSecret }).pipe(
       Effect.catch((error) =>
         Effect.logWarning("`npx eco2` cannot find this start").pipe(Effect.annotateLogs({ error: error.message }))
       ),

@@ -103,10 +103,10 @@ describe.skipIf(!existsSync(deno) || !PostgresServer.isInstalled())("a role unde
   it.for(Object.keys(DenoPermissions.roles).filter((name) => name !== "all"))(
     "%s is ready with its permissions alone, and ends with code 0",
     async (role) => {
-      const port = await RedisServer.freePort()
+      const [port, admin] = [await RedisServer.freePort(), await RedisServer.freePort()]
       const child = spawn(process.execPath, ["scripts/deno.ts", role], {
         cwd: root,
-        env: { PATH: process.env.PATH, ...env, PORT: String(port) }
+        env: { PATH: process.env.PATH, ...env, PORT: String(port), ADMIN_PORT: String(admin) }
       })
       onTestFinished(() => void child.kill("SIGKILL"))
       const lines: Array<string> = []
@@ -114,6 +114,8 @@ describe.skipIf(!existsSync(deno) || !PostgresServer.isInstalled())("a role unde
       const ended = once(child, "close")
       const ready = () => fetch(`http://127.0.0.1:${port}/readyz`).catch(() => ({ status: 0 }))
       await until(ready, ({ status }) => status === 200 || child.exitCode !== null, 60_000)
+      const metrics = await fetch(`http://127.0.0.1:${admin}/metrics`)
+      expect(await metrics.text()).toContain("eco2_")
       child.kill("SIGTERM")
       expect([await ended, lines.filter((line) => !line.includes("open files")).join("\n")]).toEqual([
         [0, null],

@@ -11,7 +11,19 @@ import { scanWorker } from "@eco2/actors/layers"
 import { authz, gateway } from "@eco2/gateway/layers"
 import { newsApi } from "@eco2/news/layers"
 import { characters as catalogue } from "../../packages/actors/src/domain/Character.ts"
-import { Cause, ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Logger, Metric, References } from "effect"
+import {
+  Cause,
+  ConfigProvider,
+  Context,
+  Deferred,
+  Effect,
+  Exit,
+  Fiber,
+  Layer,
+  Logger,
+  Metric,
+  References
+} from "effect"
 import { setTimeout as delay } from "node:timers/promises"
 
 export type Environment = Readonly<Record<string, string>>
@@ -28,6 +40,9 @@ export const simulatedOnly: Environment = {
 export interface Serving {
   /** As in `http://127.0.0.1:41234`. */
   readonly address: string
+  /** Of ADMIN_PORT; the same without it. */
+  readonly admin: string
+  readonly routes: Role.Routes["Service"]
   readonly logs: ReadonlyArray<Readonly<Record<string, unknown>>>
   /** Stops in order, as SIGTERM would. Does nothing the second time. */
   readonly stop: () => Promise<void>
@@ -60,15 +75,19 @@ export const start = async (role: keyof typeof apps, env: Environment): Promise<
     const text = Array.isArray(message) ? message.join(" ") : String(message)
     logs.push({ level: logLevel, msg: text, ...fiber.getRef(References.CurrentLogAnnotations) })
   })
-  const address = Deferred.makeUnsafe<string>()
+  const listening = Deferred.makeUnsafe<{ readonly address: string; readonly admin: string }>()
+  const routes = Deferred.makeUnsafe<Role.Routes["Service"]>()
   const layer = Role.layer<unknown>({
     role,
     host,
     app: apps[role],
-    started: (bound) => Effect.asVoid(Deferred.succeed(address, bound))
+    started: (address, admin) => Effect.asVoid(Deferred.succeed(listening, { address, admin }))
   })
   const fiber = Effect.runFork(
-    Layer.launch(layer).pipe(
+    Layer.build(layer).pipe(
+      Effect.andThen((context) => Deferred.succeed(routes, Context.get(context, Role.Routes))),
+      Effect.andThen(Effect.never),
+      Effect.scoped,
       Effect.provide(Logger.layer([logger])),
       Effect.provideService(
         ConfigProvider.ConfigProvider,
@@ -80,9 +99,10 @@ export const start = async (role: keyof typeof apps, env: Environment): Promise<
   const failed = Effect.runPromise(Fiber.await(fiber)).then((exit) => {
     throw Exit.isFailure(exit) ? Cause.squash(exit.cause) : new Error(`${role} ended`)
   })
-  const bound = await Promise.race([Effect.runPromise(Deferred.await(address)), failed])
+  const built = Effect.runPromise(Effect.all([Deferred.await(listening), Deferred.await(routes)]))
+  const [bound, added] = await Promise.race([built, failed])
   failed.catch(() => {})
-  return { address: bound, logs, stop: () => Effect.runPromise(Effect.asVoid(Fiber.interrupt(fiber))) }
+  return { ...bound, routes: added, logs, stop: () => Effect.runPromise(Effect.asVoid(Fiber.interrupt(fiber))) }
 }
 
 /** One value of a scrape; 0 if the metric is missing. */

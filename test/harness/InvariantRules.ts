@@ -32,6 +32,8 @@ export const subjects: Readonly<Record<string, ReadonlyArray<string>>> = {
   G: ["core/net", "actors/model", "news/collect"],
   // the lists of news
   N: ["news/store", "news/http"],
+  // HTTP: routes and connections
+  H: ["core/http", "core/service", "gateway/http", "gateway/auth", "news/http"],
   // pictures of news
   P: ["news/collect"],
   // duplicates of news

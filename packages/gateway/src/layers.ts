@@ -2,8 +2,10 @@
 import { Client, RecentSubmits } from "@eco2/core/client"
 import { CorsOrigins, ErrorBody } from "@eco2/core/http"
 import { Operations } from "@eco2/core/operations"
+import { Role } from "@eco2/core/service"
 import { Effect, Layer } from "effect"
 import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import type { HttpApi, HttpApiGroup } from "effect/http-api"
 import * as Authentication from "./auth/Authentication.ts"
 import * as InternalSecret from "./auth/InternalSecret.ts"
 import * as SameOrigin from "./auth/SameOrigin.ts"
@@ -16,12 +18,19 @@ import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
-import { Api } from "./http/ScanApi.ts"
+import { Api, InternalApi, PublicApi } from "./http/ScanApi.ts"
 import * as RequestBody from "./http/RequestBody.ts"
 import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 import * as WrongField from "./http/WrongField.ts"
+
+/** The calls with their description: /openapi.json, and /docs for people. */
+const described = <Id extends string, Groups extends HttpApiGroup.Constraint>(api: HttpApi.HttpApi<Id, Groups>) =>
+  Layer.merge(
+    HttpApiBuilder.layer(api, { openapiPath: "/openapi.json" }),
+    HttpApiScalar.layer(api, { path: "/docs", scalar: { withDefaultFonts: false } })
+  )
 
 /** `authDefault`: the default of AUTH_MODE. `host`: the default of HOST. */
 export const gateway = (options: { readonly authDefault: AuthMode; readonly host: string }) =>
@@ -30,18 +39,17 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       const config = yield* GatewayConfig
       const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
       const readBody = RequestBody.make(config.uploadMemory)
-      const api = HttpApiBuilder.layer(Api, { openapiPath: "/openapi.json" }).pipe(
-        Layer.provide([
-          ScanHandlers.layer(config, readBody).pipe(
-            Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))
-          ),
-          CharacterHandlers.layer,
-          OpsHandlers.layer,
-          ScheduleOpsHandlers.layer,
-          PolicyOpsHandlers.layer,
-          LimitOpsHandlers.layer,
-          BlacklistHandlers.layer(readBody)
-        ]),
+      const groups = Layer.mergeAll(
+        ScanHandlers.layer(config, readBody).pipe(
+          Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))
+        ),
+        CharacterHandlers.layer,
+        OpsHandlers.layer,
+        ScheduleOpsHandlers.layer,
+        PolicyOpsHandlers.layer,
+        LimitOpsHandlers.layer,
+        BlacklistHandlers.layer(readBody)
+      ).pipe(
         Layer.provide(Operations.layer),
         Layer.provide(EventRouter.layer(config)),
         Layer.provide([
@@ -52,11 +60,13 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
           ErrorBody.failures
         ])
       )
+      const { isApart } = yield* Role.AdminPort
+      const calls = isApart
+        ? Layer.merge(described(PublicApi), Role.onAdmin(Layer.merge(described(InternalApi), ErrorBody.layer)))
+        : described(Api)
       return Layer.mergeAll(
-        api,
-        HttpApiScalar.layer(Api, { path: "/docs", scalar: { withDefaultFonts: false } }),
+        Layer.provide(calls, groups),
         Page.layer,
-        ErrorBody.notFound,
         ErrorBody.layer,
         Client.readiness,
         Client.dataGuard,

@@ -86,7 +86,6 @@ export const newsApi = Layer.unwrap(
   Effect.map(CorsOrigins.corsOrigins, (origins) =>
     Layer.mergeAll(
       newsRoutes,
-      ErrorBody.notFound,
       ErrorBody.layer,
       CorsOrigins.layer(origins, {
         methods: ["GET", "OPTIONS"],

@@ -341,6 +341,24 @@ describe("errors of the command line", () => {
     await bereft.stop()
   })
 
+  it("eco2 says where a gateway with ADMIN_PORT serves operators, and finds it by the same setting", async () => {
+    const apart = await start("gateway", {
+      ...simulatedOnly,
+      REDIS_URL: redis.url,
+      INTERNAL_SECRET: secret,
+      AUTH_MODE: "header",
+      ADMIN_PORT: "0"
+    })
+    onTestFinished(() => apart.stop())
+    expect(await runWith({ ECO2_URL: apart.address, INTERNAL_SECRET: secret })("mailboxes")).toEqual({
+      code: 1,
+      out: "",
+      err: `eco2: ${apart.address} does not serve operators; where ADMIN_PORT is set, they are served on that port`
+    })
+    const beside = { ADMIN_PORT: new URL(apart.admin).port, ECO2_STATE: "/nowhere", INTERNAL_SECRET: secret }
+    expect(await runWith(beside)("mailboxes")).toMatchObject({ code: 0, err: "" })
+  })
+
   it("an address where another program answers is an error of one line", async () => {
     const elsewhere = await runWith({ ECO2_URL: `${gateway.address}/elsewhere`, INTERNAL_SECRET: secret })("mailboxes")
     expect(elsewhere.code).not.toBe(0)

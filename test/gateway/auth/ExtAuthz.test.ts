@@ -174,4 +174,16 @@ describe("authz", () => {
     expect(JSON.parse((await check("/readyz")).body)).toEqual({ status: "ready" })
     expect((await check("/metrics")).body).toContain("eco2_authz_blacklist_tokens")
   })
+
+  it("authz with ADMIN_PORT has its metrics there, and tells Envoy that a gateway's are open", async () => {
+    const apart = await start("authz", { ...bySecret, REDIS_URL: redis.url, ADMIN_PORT: "0" })
+    try {
+      const asked = await send(apart.address, "/metrics", { headers: { "x-user-id": "mallory" } })
+      expect(asked).toMatchObject({ status: 200, body: "", headers: { "x-user-id": "" } })
+      expect((await send(apart.admin, "/metrics")).body).toContain("eco2_authz_blacklist_tokens")
+      expect((await send(apart.admin, "/api/v1/scan")).status).toBe(404)
+    } finally {
+      await apart.stop()
+    }
+  })
 })

@@ -12,17 +12,25 @@ const internal = Refusal.make(500, "INTERNAL", "internal error")
 const stopping = Refusal.unavailable("the service is stopping; try again")
 const malformed = Refusal.make(400, "INVALID_REQUEST", "the request is malformed")
 
-/** The response for an unknown path. */
-export const noSuchPage = Refusal.toResponse(Refusal.make(404, "NOT_FOUND", "no such page"))
+const noSuchPage = Refusal.make(404, "NOT_FOUND", "no such page")
+const notAllowed = Refusal.make(405, "METHOD_NOT_ALLOWED", "the path has other methods; see Allow")
+
+const refusalOf = (status: number): Refusal.Refusal => {
+  if (status === 404) return noSuchPage
+  if (status === 405) return notAllowed
+  // the server answers 503 for a request that its own end interrupted: another process may serve it
+  if (status === 503) return stopping
+  return status >= 500 ? internal : malformed
+}
 
 /** Adds a body to an error response of the router or server, which has none. */
 const withErrorBody = (response: HttpServerResponse.HttpServerResponse): HttpServerResponse.HttpServerResponse => {
-  const { body, status } = response
+  const { body, headers, status } = response
   if (status < 400 || body._tag !== "Empty") return response
-  if (status === 404) return noSuchPage
-  // the server answers 503 for a request that its own end interrupted: another process may serve it
-  if (status === 503) return Refusal.toResponse(stopping)
-  return HttpServerResponse.setStatus(Refusal.toResponse(status >= 500 ? internal : malformed), status)
+  return Refusal.toResponse(refusalOf(status)).pipe(
+    HttpServerResponse.setHeaders(headers),
+    HttpServerResponse.setStatus(status)
+  )
 }
 
 const logged = (defect: unknown) =>
@@ -51,9 +59,6 @@ const asFailure = <E>(error: E): Effect.Effect<never, E | Failure> => {
 export const failures = Layer.succeed(Failures, (call) =>
   Effect.catch(Effect.catchDefect(call, failed), (error) => asFailure(error))
 )
-
-/** The route for unknown paths. */
-export const notFound = HttpRouter.add("*", "/*", Effect.succeed(noSuchPage))
 
 /** Gives every error response a body, and every page a content security policy (PagePolicy). */
 export const layer = HttpRouter.middleware(

@@ -1,6 +1,6 @@
 /**
- * Role: runs a process: logging, probes and metrics on PORT, the app, an orderly stop. A wrong setting ends the process with one
- * line that names it. Order of the stop: not ready and streams end (Stopping), the HTTP server closes, then the app's layers
+ * Role: runs a process: logging, probes, the app, an orderly stop. PORT serves the app; with ADMIN_PORT, metrics and what the app
+ * adds for operators (`onAdmin`) are there and on PORT no more. A wrong setting ends the process with one line that names it. Order of the stop: not ready and streams end (Stopping), the HTTP server closes, then the app's layers
  * (ActorSystem drains, A5), connections last.
  * A part that fails for good (Readiness, Supervisor) ends the process in the same order; /readyz reports the reason before.
  */
@@ -9,11 +9,10 @@ import { Config, Context, Deferred, Effect, Layer } from "effect"
 import type { FileSystem, Path } from "effect"
 import { HttpRouter } from "effect/http"
 import type { Etag, HttpPlatform } from "effect/http"
-import { createServer } from "node:http"
-import type { IncomingMessage, ServerResponse } from "node:http"
-import type { Socket } from "node:net"
 import * as Setting from "../config/Setting.ts"
+import * as ExactRouter from "./ExactRouter.ts"
 import * as Health from "./Health.ts"
+import * as HttpPort from "./HttpPort.ts"
 import * as Logging from "./Logging.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import * as Main from "../supervision/Main.ts"
@@ -24,17 +23,48 @@ export class Stopping extends Context.Service<Stopping, { readonly requested: Ef
   "@eco2/core/service/Stopping"
 ) {}
 
+/** Where the routes of operators and scrapers are added (`onAdmin`). */
+export class AdminPort extends Context.Service<
+  AdminPort,
+  {
+    readonly router: HttpRouter.HttpRouter
+    /** Whether it is a port of its own; otherwise `router` is the one of PORT. */
+    readonly isApart: boolean
+  }
+>()("@eco2/core/service/AdminPort") {}
+
+/** All routes of the process, for tests that ask each of them. */
+export class Routes extends Context.Service<
+  Routes,
+  { readonly main: ExactRouter.ExactRouter["routes"]; readonly admin: ExactRouter.ExactRouter["routes"] }
+>()("@eco2/core/service/Routes") {}
+
 const ListenConfig = (defaultHost: string) =>
   Config.all({
     /** PORT: where HTTP is served. Default 8080. */
     port: Setting.integer("PORT", { default: 8080, min: 0, max: 65_535 }),
+    /** ADMIN_PORT: where metrics and the operators' API are served instead of on PORT. Default: on PORT. */
+    adminPort: Setting.parsed<number | null>("ADMIN_PORT", {
+      default: null,
+      allowed: "a whole number from 0 to 65535",
+      parse: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined)
+    }),
     /** HOST: the address HTTP is served on. Default 0.0.0.0 in a role, 127.0.0.1 in `npm start`. */
     host: Setting.parsed("HOST", { default: defaultHost, allowed: "an address of this machine", parse: (text) => text })
-  })
+  }).pipe(
+    Config.mapEffect((listen) =>
+      listen.adminPort !== null && listen.adminPort !== 0 && listen.adminPort === listen.port
+        ? Setting.refused(
+            `ADMIN_PORT is ${listen.adminPort}, and so is PORT; leave ADMIN_PORT out to serve everything on PORT`
+          )
+        : Effect.succeed(listen)
+    )
+  )
 
 /** The services that a role provides to its app. */
 export type Services =
   | HttpRouter.HttpRouter
+  | AdminPort
   | Gauges
   | Readiness
   | Stopping
@@ -48,52 +78,49 @@ export interface Options<E> {
   /** Behaviors and routes; /readyz runs the readiness checks that it registers. */
   readonly app: Layer.Layer<never, E, Services>
   readonly host?: string
-  /** Runs once the server listens; `address` as in `http://127.0.0.1:8080`. */
-  readonly started?: (address: string) => Effect.Effect<void>
+  /** Runs once the server listens; `address` as in `http://127.0.0.1:8080`, `admin` the same without ADMIN_PORT. */
+  readonly started?: (address: string, admin: string) => Effect.Effect<void>
 }
 
-const closeGrace = "5 seconds"
-
-/** Answers while the app is built: alive, not ready, nothing else. */
-const answerWhileStarting = ({ url }: IncomingMessage, response: ServerResponse): void => {
-  const alive = url === "/healthz"
-  const body = alive
-    ? { status: "ok" }
-    : url === "/readyz"
-      ? { status: "not ready", troubles: [{ name: "process", trouble: "starting" }] }
-      : { detail: "starting; try again", code: "UNAVAILABLE" }
-  response.writeHead(alive ? 200 : 503, { "content-type": "application/json", "retry-after": "1" })
-  response.end(JSON.stringify(body))
-}
+/**
+ * Adds the layer's routes and middlewares to ADMIN_PORT, or to PORT if that is not set. The layer is built anew, so that one
+ * which PORT has too can be given.
+ */
+export const onAdmin = <A, E, R>(
+  layer: Layer.Layer<A, E, R>
+): Layer.Layer<A, E, AdminPort | Exclude<R, HttpRouter.HttpRouter>> =>
+  Layer.provide(
+    Layer.fresh(layer),
+    Layer.effect(
+      HttpRouter.HttpRouter,
+      Effect.map(AdminPort, ({ router }) => router)
+    )
+  )
 
 /** The role as a layer: built when it serves, closed in order. */
 export const layer = <E>(options: Options<E>) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { host, port } = yield* ListenConfig(options.host ?? "0.0.0.0")
+      const { adminPort, host, port } = yield* ListenConfig(options.host ?? "0.0.0.0")
       const stopping = yield* Deferred.make<void>()
       let isStopping = false
-      const server = createServer({ keepAliveTimeout: 75_000, headersTimeout: 80_000 })
-      // browsers open spare connections; those without a request would delay the close
-      const unused = new Set<Socket>()
-      server.on("connection", (socket) => {
-        unused.add(socket)
-        socket.once("close", () => unused.delete(socket))
-      })
-      server.on("request", (request, response) => {
-        unused.delete(request.socket)
-        // the port opens before the app is built; until the app listens, answer here
-        if (server.listenerCount("request") === 1) answerWhileStarting(request, response)
-      })
-      const serve = HttpRouter.serve(Layer.merge(options.app, Health.layer), {
-        disableLogger: true,
-        disableListenLog: true
-      }).pipe(
-        Layer.provideMerge(Layer.merge(Readiness.layer, Gauges.layer)),
-        Layer.provide(Layer.succeed(Stopping, { requested: Deferred.await(stopping) })),
-        Layer.provideMerge(NodeHttpServer.layer(() => server, { port, host, gracefulShutdownTimeout: closeGrace }))
+      const main = { port: yield* HttpPort.open({ host, port }), ...(yield* ExactRouter.make) }
+      const isApart = adminPort !== null
+      const admin = isApart
+        ? { port: yield* HttpPort.open({ host, port: adminPort }), ...(yield* ExactRouter.make) }
+        : main
+      const all = isApart ? [main, admin] : [main]
+
+      const routes = Layer.mergeAll(
+        options.app,
+        Health.probes,
+        onAdmin(Health.metrics),
+        isApart ? onAdmin(Health.probes) : Layer.empty
       )
-      // built after the server, so that its finalizer runs before the server waits for open responses
+      const serve = Layer.effectDiscard(
+        Effect.forEach(all, ({ app, port }) => Effect.flatMap(app, port.serve), { discard: true })
+      )
+      // built last, so that its finalizer runs before the servers wait for open responses
       const onStop = Layer.effectDiscard(
         Effect.gen(function* () {
           const readiness = yield* Readiness
@@ -102,18 +129,35 @@ export const layer = <E>(options: Options<E>) =>
             Effect.andThen(
               Effect.sync(() => {
                 isStopping = true
-                for (const socket of unused) socket.destroy()
+                for (const { port } of all) port.closeUnused()
               }),
               Deferred.succeed(stopping, undefined)
             )
           )
-          const bound = server.address()
-          const address = `http://${host.includes(":") ? `[${host}]` : host}:${typeof bound === "object" && bound !== null ? bound.port : port}`
-          yield* Effect.logInfo("serving").pipe(Effect.annotateLogs({ address }))
-          if (options.started !== undefined) yield* options.started(address)
+          const { address } = main.port
+          yield* Effect.logInfo("serving").pipe(
+            Effect.annotateLogs({ address, ...(isApart ? { admin: admin.port.address } : {}) })
+          )
+          if (options.started !== undefined) yield* options.started(address, admin.port.address)
         })
       )
-      return onStop.pipe(Layer.provideMerge(serve))
+      return onStop.pipe(
+        Layer.provideMerge(serve),
+        Layer.provideMerge(routes),
+        Layer.provideMerge(
+          Layer.mergeAll(
+            Readiness.layer,
+            Gauges.layer,
+            Layer.succeed(Routes, { main: main.routes, admin: admin.routes })
+          )
+        ),
+        Layer.provide([
+          Layer.succeed(Stopping, { requested: Deferred.await(stopping) }),
+          Layer.succeed(HttpRouter.HttpRouter, main.router),
+          Layer.succeed(AdminPort, { router: admin.router, isApart }),
+          NodeHttpServer.layerHttpServices
+        ])
+      )
     })
   )
 

@@ -3,17 +3,17 @@
  * request through with the headers answered here. Every path is judged before any router sees it.
  *   200  x-user-id, x-auth-provider: the caller; both empty if the path is open, so that what a client sent is removed
  *   401 403 400 503  as in TokenAuthentication; 403 for /api/v1/internal, 400 for a path that could be read in two ways
- * The process answers its own probes itself (/healthz, /readyz, /metrics, spelt exactly so). For Envoy these are open paths, so
+ * The process answers its own probes itself (/healthz, /readyz and, without ADMIN_PORT, /metrics, spelt exactly so). For Envoy these are open paths, so
  * only the status counts: a process that is not ready refuses them, and nobody reads another service's /readyz.
  */
 import { ErrorBody, Refusal } from "@eco2/core/http"
+import { Role } from "@eco2/core/service"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as TokenAuthentication from "../auth/TokenAuthentication.ts"
 import { TokenConfig } from "../auth/TokenConfig.ts"
 import { needOf } from "./CheckedPath.ts"
 
-const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"])
 const nobody = { "x-user-id": "", "x-auth-provider": "" }
 const open = HttpServerResponse.empty({ status: 200, headers: nobody })
 
@@ -42,6 +42,8 @@ const decide = Effect.fnUntraced(function* (
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
     const authentication = yield* TokenAuthentication.make(yield* TokenConfig)
+    const { isApart } = yield* Role.AdminPort
+    const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz", ...(isApart ? [] : ["/metrics"])])
     return HttpRouter.middleware(
       (app) =>
         Effect.gen(function* () {

@@ -1,5 +1,4 @@
 /** Page: the web page at / and its files under /assets/. Its content security policy allows nothing from other origins. */
-import { ErrorBody } from "@eco2/core/http"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
 import { readFileSync } from "node:fs"
@@ -40,7 +39,7 @@ const index = HttpRouter.use((router) =>
 const assets = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const files = yield* HttpStaticServer.make({ root: folder, cacheControl: "no-cache" })
-    const serve = Effect.catch(files, () => Effect.succeed(ErrorBody.noSuchPage))
+    const serve = Effect.catch(files, () => Effect.succeed(HttpServerResponse.empty({ status: 404 })))
     yield* router.prefixed("/assets").add("GET", "/*", serve)
   })
 )

@@ -165,6 +165,13 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     .annotate(OpenApi.Summary, "Models a scan may name")
 ) {}
 
+const described = OpenApi.annotations({
+  title: "Eco²",
+  version: "0.1.0",
+  description: "Submit a photo of waste, follow its classification live, fetch the disposal answer."
+})
+
+/** All calls of a gateway; without ADMIN_PORT all of them are on PORT. */
 export class Api extends HttpApi.make("eco2")
   .add(ScanGroup)
   .add(CharacterGroup)
@@ -174,10 +181,27 @@ export class Api extends HttpApi.make("eco2")
   .add(LimitOpsGroup)
   .add(BlacklistGroup)
   .middleware(ErrorBody.Failures)
+  .annotateMerge(described) {}
+
+/** The calls of PORT, where ADMIN_PORT has the others. */
+export class PublicApi extends HttpApi.make("eco2")
+  .add(ScanGroup)
+  .add(CharacterGroup)
+  .middleware(ErrorBody.Failures)
+  .annotateMerge(described) {}
+
+/** The calls of ADMIN_PORT. */
+export class InternalApi extends HttpApi.make("eco2")
+  .add(OpsGroup)
+  .add(ScheduleOpsGroup)
+  .add(PolicyOpsGroup)
+  .add(LimitOpsGroup)
+  .add(BlacklistGroup)
+  .middleware(ErrorBody.Failures)
   .annotateMerge(
     OpenApi.annotations({
-      title: "Eco²",
+      title: "Eco² for operators",
       version: "0.1.0",
-      description: "Submit a photo of waste, follow its classification live, fetch the disposal answer."
+      description: "What operators see and change, and which tokens are revoked."
     })
   ) {}

@@ -102,7 +102,7 @@ const files = ["news.js", "style.css", "icon.svg"]
 const assets = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const served = yield* HttpStaticServer.make({ root: folder, cacheControl: "no-cache" })
-    const serve = Effect.catch(served, () => Effect.succeed(ErrorBody.noSuchPage))
+    const serve = Effect.catch(served, () => Effect.succeed(HttpServerResponse.empty({ status: 404 })))
     for (const file of files) yield* router.prefixed("/news/assets").add("GET", `/${file}`, serve)
   })
 )

@@ -1,0 +1,64 @@
+/**
+ * HttpPort: one port of a process: a Node server that answers while the app is built, then serves the app, and closes in order.
+ * For Role, which opens one or two.
+ */
+import { NodeHttpServer } from "@effect/platform-node"
+import { Effect } from "effect"
+import type { Scope } from "effect"
+import { HttpServer } from "effect/http"
+import type { HttpRouter, HttpServerError } from "effect/http"
+import { createServer } from "node:http"
+import type { IncomingMessage, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
+
+const closeGrace = "5 seconds"
+
+export interface HttpPort {
+  /** As in `http://127.0.0.1:8080`. */
+  readonly address: string
+  /** Serves the app until the scope closes: then no new connection is accepted, and open responses have 5 s. */
+  readonly serve: (app: ReturnType<HttpRouter.HttpRouter["asHttpEffect"]>) => Effect.Effect<void, never, Scope.Scope>
+  /** Closes the connections on which nothing was asked yet; they would delay the close. */
+  readonly closeUnused: () => void
+}
+
+/** Answers while the app is built: alive, not ready, nothing else. */
+const answerWhileStarting = ({ url }: IncomingMessage, response: ServerResponse): void => {
+  const alive = url === "/healthz"
+  const body = alive
+    ? { status: "ok" }
+    : url === "/readyz"
+      ? { status: "not ready", troubles: [{ name: "process", trouble: "starting" }] }
+      : { detail: "starting; try again", code: "UNAVAILABLE" }
+  response.writeHead(alive ? 200 : 503, { "content-type": "application/json", "retry-after": "1" })
+  response.end(JSON.stringify(body))
+}
+
+/** Listens; `port` 0: any free one. The port is free again when the scope has closed. */
+export const open = Effect.fnUntraced(function* (options: {
+  readonly host: string
+  readonly port: number
+}): Effect.fn.Return<HttpPort, HttpServerError.ServeError, Scope.Scope> {
+  const { host, port } = options
+  const server = createServer({ keepAliveTimeout: 75_000, headersTimeout: 80_000 })
+  // browsers open spare connections
+  const unused = new Set<Socket>()
+  server.on("connection", (socket) => {
+    unused.add(socket)
+    socket.once("close", () => unused.delete(socket))
+  })
+  server.on("request", (request, response) => {
+    unused.delete(request.socket)
+    // the port opens before the app is built; until the app listens, answer here
+    if (server.listenerCount("request") === 1) answerWhileStarting(request, response)
+  })
+  const served = yield* NodeHttpServer.make(() => server, { port, host, gracefulShutdownTimeout: closeGrace })
+  const bound = server.address()
+  return {
+    address: `http://${host.includes(":") ? `[${host}]` : host}:${typeof bound === "object" && bound !== null ? bound.port : port}`,
+    serve: (app) => Effect.provideService(HttpServer.serveEffect(app), HttpServer.HttpServer, served),
+    closeUnused: () => {
+      for (const socket of unused) socket.destroy()
+    }
+  }
+})
