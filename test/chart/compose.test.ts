@@ -94,6 +94,30 @@ describe("deploy/compose/compose.yaml", () => {
     for (const name of ofCompose) expect([name, operations.includes(`\`${name}\``)]).toEqual([name, true])
   })
 
+  it("compose has no secret that is known: each is required, and nobody signs in to Grafana", () => {
+    const isSecret = (name: string) => /(SECRET|PASSWORD|_KEY|TOKEN)$/.test(name)
+    const required = (value: string) => value.replaceAll(/\$\{[A-Z_]+:\?[^}]+\}/g, "<required>")
+    const set = services.flatMap(([, { environment = {} }]) => Object.entries(environment))
+    const secrets = set.filter(([name]) => isSecret(name)).map(([name, value]) => `${name}=${required(value)}`)
+    expect([...new Set(secrets)].toSorted()).toEqual(["INTERNAL_SECRET=<required>", "POSTGRES_PASSWORD=<required>"])
+    const passwords = set.flatMap(([, value]) => /\/\/[^/@]*:([^/@]*)@/.exec(required(value))?.[1] ?? [])
+    expect([...new Set(passwords)]).toEqual(["<required>"])
+    expect(file.services.grafana?.environment).toMatchObject({
+      GF_AUTH_DISABLE_LOGIN_FORM: "true",
+      GF_AUTH_BASIC_ENABLED: "false"
+    })
+  })
+
+  it("compose gives every role a port for metrics and operators, which Prometheus knows and nothing publishes", () => {
+    const { all: _, ...roles } = entries
+    const port = "8081"
+    for (const name of Object.keys(roles))
+      expect([name, file.services[name]?.environment?.ADMIN_PORT]).toEqual([name, port])
+    expect(services.flatMap(([, { ports = [] }]) => ports).filter((one) => one.endsWith(`:${port}`))).toEqual([])
+    expect(readFileSync(beside("prometheus.yaml"), "utf8")).toContain(`port: ${port}`)
+    expect(readFileSync(beside("../nginx/eco2.conf"), "utf8")).not.toContain(port)
+  })
+
   it("compose mounts files that exist, and volumes it declares", () => {
     for (const [name, { volumes = [] }] of services) {
       for (const volume of volumes) {

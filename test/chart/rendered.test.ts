@@ -285,7 +285,7 @@ describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
       )
     for (const service of named(manifests, "Service"))
       expect(matched(at(service, "spec", "selector")).map(({ metadata }) => metadata.name)).toEqual([
-        service.metadata.name
+        service.metadata.name.replace(/-admin$/, "")
       ])
     for (const budget of named(manifests, "PodDisruptionBudget"))
       expect(matched(at(budget, "spec", "selector", "matchLabels")).length).toBe(1)
@@ -355,6 +355,26 @@ describe.skipIf(Chart.missing)("routes", () => {
         expect(services).toContain(backend)
     }
   })
+
+  it("no route leads to metrics or the operators' API: they have a port and a Service of their own, inside the cluster", async () => {
+    const ports = (service: Manifest) => list(at(service, "spec", "ports")).map((port) => at(port, "targetPort"))
+    for (const name of sets) {
+      for (const type of ["ClusterIP", "LoadBalancer"]) {
+        const manifests = await Chart.render(name, { service: { type } })
+        const services = named(manifests, "Service")
+        const admin = services.filter((service) => ports(service).includes("admin"))
+        for (const service of admin)
+          expect([ports(service), at(service, "spec", "type")]).toEqual([["admin"], "ClusterIP"])
+        const routes = JSON.stringify([...named(manifests, "Ingress"), ...named(manifests, "HTTPRoute")])
+        expect(admin.filter(({ metadata }) => routes.includes(`"${metadata.name}"`))).toEqual([])
+        expect(routes).not.toMatch(/"admin"|8081/)
+        const workloadNames = named(manifests, "Deployment").map(({ metadata }) => metadata.name)
+        expect(admin.map(({ metadata }) => metadata.name)).toEqual(workloadNames.map((one) => `${one}-admin`))
+        for (const workload of named(manifests, "Deployment"))
+          expect(Chart.environment(manifests, workload)).toMatchObject({ PORT: "8080", ADMIN_PORT: "8081" })
+      }
+    }
+  })
 })
 
 describe.skipIf(Chart.missing)("the network", () => {
@@ -373,6 +393,21 @@ describe.skipIf(Chart.missing)("the network", () => {
     }
     expect(egress(manifests, "scan-worker")).not.toContain("5432")
     expect(egress(manifests, "character-match")).not.toContain("0.0.0.0/0")
+  })
+
+  it("network policies let nobody but the named reach metrics and the operators' API", async () => {
+    const identity = { namespaceSelector: { matchLabels: { team: "identity" } } }
+    const admitted = async (changes: Tree, name: string) =>
+      list(at(named(await Chart.render("default", changes), "NetworkPolicy", `eco2-${name}`)[0], "spec", "ingress"))
+        .filter((rule) => at(rule, "ports", 0, "port") === "admin")
+        .map((rule) => at(rule, "from"))
+    const monitoring = { namespaceSelector: { matchLabels: { "kubernetes.io/metadata.name": "monitoring" } } }
+    for (const name of ["gateway", "scan-worker"]) expect(await admitted({}, name)).toEqual([[monitoring]])
+    const withOperators = { networkPolicy: { operators: [identity] } }
+    expect(await admitted(withOperators, "gateway")).toEqual([[monitoring, identity]])
+    expect(await admitted(withOperators, "scan-worker")).toEqual([[monitoring]])
+    for (const name of ["gateway", "scan-worker"])
+      expect(await admitted({ networkPolicy: { metrics: [] } }, name)).toEqual([])
   })
 
   it("network policies take the ports of Redis from its URL", async () => {
@@ -437,6 +472,11 @@ describe.skipIf(Chart.missing)("hooks", () => {
 })
 
 describe.skipIf(Chart.missing)("monitoring", () => {
+  it("metrics are scraped on the port that has them", async () => {
+    const [monitor] = named(await Chart.render("production-keda"), "ServiceMonitor")
+    expect(at(monitor, "spec", "endpoints", 0)).toMatchObject({ port: "admin", path: "/metrics" })
+  })
+
   it("monitoring brings the alerts and every dashboard, with the labels set", async () => {
     const manifests = await Chart.render("production-keda")
     const [rule] = named(manifests, "PrometheusRule")

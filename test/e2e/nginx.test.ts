@@ -9,6 +9,7 @@ import type { Client } from "../gateway/ScanClient.ts"
 import { metric, until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import * as Nginx from "../harness/Nginx.ts"
+import { send } from "../harness/RawRequest.ts"
 import type { Process } from "../harness/Process.ts"
 import * as System from "./System.ts"
 
@@ -228,10 +229,30 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     expect(new Set(ends)).toEqual(new Set(["ended", "cut"]))
   })
 
-  it("nginx refuses metrics and internal paths, and accepts a photo of 10 MiB", async () => {
+  it("H1 metrics and internal paths, however they are spelt, are reached through nginx by nobody", async () => {
+    const { address } = await front()
+    for (const target of [
+      ...[
+        "/metrics",
+        "/METRICS",
+        "/metrics;x",
+        "/metrics/",
+        "//metrics",
+        "/%6detrics",
+        "/metrics%3bx",
+        "/x/../metrics"
+      ],
+      ...["/./metrics", "/%4detrics", "/metrics%2f", "/metrics?x"],
+      ...["/api/v1/internal/ops/mailboxes", "/API/v1/internal/ops/mailboxes", "/api/v1/%49nternal/ops/mailboxes"],
+      ...["/api/v1/%69nternal/ops/mailboxes", "/api/v1/internal;x/ops/mailboxes", "/api//v1/internal/ops/mailboxes"],
+      ...["/api/v1/INTERNAL/ops/mailboxes", "/api/v1/x/../internal/ops/mailboxes", "/api/v1/internal%2fops/mailboxes"]
+    ]) {
+      expect([target, (await send(address, target)).status]).toEqual([target, 404])
+    }
+  })
+
+  it("nginx accepts a photo of 10 MiB", async () => {
     const ann = client(await front(), "ann")
-    expect((await ann.get("/metrics")).status).toBe(404)
-    expect((await ann.get("/api/v1/internal/ops/mailboxes")).status).toBe(404)
     const photo = `data:image/png;base64,${Buffer.alloc(10 * 1024 * 1024 - 10, 1).toString("base64")}`
     expect((await ann.submit({ image_url: photo })).status).not.toBe(413)
   })

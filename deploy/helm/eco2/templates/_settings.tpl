@@ -86,9 +86,9 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
   {{- $_ := set $all "INSTALLATION" (printf "%s/%s" .Release.Namespace (include "eco2.fullname" .)) -}}
 {{- end -}}
 {{- $_ := set $all "PORT" "8080" -}}
+{{- $_ := set $all "ADMIN_PORT" "8081" -}}
 {{- $_ := set $all "HOST" "0.0.0.0" -}}
 {{- $_ := set $all "ECO2_STATE" "/tmp/eco2" -}}
-{{- $_ := set $all "ECO2_URL" (printf "http://%s-%s:%v" (include "eco2.fullname" .) (include "eco2.door" .) .Values.service.port) -}}
 {{- with include "eco2.redisUrl" . }}{{- $_ := set $all "REDIS_URL" . -}}{{- end -}}
 {{- with include "eco2.databaseUrl" . }}{{- $_ := set $all "DATABASE_URL" . -}}{{- end -}}
 {{- toYaml $all -}}
