@@ -21,7 +21,7 @@ const given = parseEnv(example.replace(/^#(?=[A-Z])/gm, ""))
 /** PATH is the system's, TEST_REDIS the tests' own (CONTRIBUTING.md). */
 const foreign = new Set(["PATH", "TEST_REDIS"])
 const read =
-  /(?:\bSetting\.\w+(?:<[^(]*>)?|\bConfig\.\w+|\b(?:setting|key|millis|baseUrl))\(\s*"([A-Z][A-Z0-9_]*)"|\bprocess\.env\.([A-Z][A-Z0-9_]*)|\bmodelList\("([A-Z]+)"/g
+  /(?:\bSetting\.\w+(?:<[^(]*>)?|\bConfig\.\w+|\b(?:setting|key|millis))\(\s*"([A-Z][A-Z0-9_]*)"|\bprocess\.env\.([A-Z][A-Z0-9_]*)|\bmodelList\("([A-Z]+)"/g
 
 const variablesOf = (text: string): ReadonlyArray<string> =>
   [...text.matchAll(read)].map(([, setting, variable, provider]) => setting ?? variable ?? `${provider}_MODELS`)

@@ -4,6 +4,7 @@
  * else the one that `npm start` made, which is sent to that `npm start` alone.
  */
 import { OperatorApi } from "@eco2/gateway/operator-api"
+import { Setting } from "@eco2/core/client"
 import type { Refusal } from "@eco2/core/http"
 import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
@@ -60,6 +61,7 @@ const make = Effect.gen(function* () {
   )
   const local = told._tag === "Success" ? told.success : null
   const obstacle = told._tag === "Success" ? "" : ` (${told.failure})`
+  const isWrong = Option.exists(stated(given.url), (text) => !Setting.isWebUrl(text))
   const beside = `http://127.0.0.1:${Option.getOrElse(stated(given.adminPort), () => "8080")}`
   const url = Option.getOrElse(stated(given.url), () => local?.address ?? beside).replace(/\/+$/, "")
   const secret = Option.getOrElse(stated(Option.map(given.secret, Redacted.value)), () =>
@@ -83,11 +85,13 @@ const make = Effect.gen(function* () {
   return {
     /** One call; a failure becomes the command's. */
     ask: <A>(call: (asked: typeof client) => Effect.Effect<A, Failure>): Effect.Effect<A, CommandFailed> =>
-      (secret === ""
-        ? Effect.fail(
-            fail("refused", `operators need a secret: set INTERNAL_SECRET, or run \`npm start\` first${obstacle}`)
-          )
-        : call(client)
+      (isWrong
+        ? Effect.fail(fail("usage", "ECO2_URL is not an http or https URL without user and password"))
+        : secret === ""
+          ? Effect.fail(
+              fail("refused", `operators need a secret: set INTERNAL_SECRET, or run \`npm start\` first${obstacle}`)
+            )
+          : call(client)
       ).pipe(
         Effect.mapError((error) => {
           if (error instanceof CommandFailed) return error

@@ -61,6 +61,21 @@ describe("the gateway's settings", () => {
     expect(role.output()).not.toContain("hunter2")
   })
 
+  it("a JWKS_URL with a password is refused at start, and no log line shows the password", async () => {
+    const { JWT_SECRET: _, ...rest } = bySecret
+    for (const role of ["gateway", "authz"] as const) {
+      const process = launch(role, {
+        ...simulatedOnly,
+        ...rest,
+        REDIS_URL: redis.url,
+        JWKS_URL: "https://ann:hunter2@issuer.example/keys"
+      })
+      expect((await process.exited).code).toBe(1)
+      expect(process.logs[0]).toMatchObject({ level: "fatal", msg: expect.stringContaining("JWKS_URL") })
+      expect(process.output()).not.toMatch(/hunter2|ann:/)
+    }
+  })
+
   it("X-User-ID is believed with AUTH_MODE=none, and a caller without one is the demo user", async () => {
     const gateway = await start("gateway", { ...simulatedOnly, REDIS_URL: redis.url, AUTH_MODE: "none" })
     const id = await client(gateway, null).accepted({ image_url: photo })

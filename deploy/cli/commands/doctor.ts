@@ -1,5 +1,5 @@
 /** `eco2 doctor`: checks everything a deployment depends on and advises what to do about problems. Changes nothing but, with --scrub, jobs. */
-import { CoreConfig } from "@eco2/core/client"
+import { CoreConfig, Setting } from "@eco2/core/client"
 import { Config, Effect, Layer, Option, References } from "effect"
 import { Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
@@ -47,7 +47,7 @@ const quietly = Effect.provideService(References.MinimumLogLevel, "None")
 export const doctor = Command.make("doctor", flags, ({ job, model, probe, scrub, token, url }) =>
   Effect.gen(function* () {
     if (Option.isSome(url) && !(URL.canParse(url.value) && /^https?:$/.test(new URL(url.value).protocol))) {
-      return yield* fail("usage", `--url is "${url.value}"; allowed is an http or https URL`)
+      return yield* fail("usage", `--url is "${Setting.shown(url.value)}"; allowed is an http or https URL`)
     }
     const wrongSetting = (error: Config.ConfigError) => fail("usage", error.cause.message)
     const { partitions } = yield* CoreConfig.pipe(

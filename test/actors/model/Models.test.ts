@@ -128,6 +128,7 @@ describe("ModelConfig", () => {
   const wrong: ReadonlyArray<readonly [variable: string, value: string, allowed: string]> = [
     ["OPENAI_BASE_URL", "api.openai.com", "http or https"],
     ["GEMINI_BASE_URL", "ftp://x", "http or https"],
+    ["GEMINI_BASE_URL", "https://ann:pw@x.example", "without user and password"],
     ["SIMULATED_VISION_MS", "-1", "0 to 600000"],
     ["SIMULATED_ANSWER_MS", "fast", "0 to 600000"],
     ["SIMULATED_FAILURE_RATE", "1.5", "0 to 1"],

@@ -78,4 +78,38 @@ describe("CoreConfig", () => {
       expect((yield* Effect.flip(read(word, "c"))).message).toContain('X is "c"; allowed is a, b')
     })
   )
+
+  it.effect("a URL is http or https without user and password, and loses its last slashes unless it is a document's", () =>
+    Effect.gen(function* () {
+      const base = Setting.webUrl("X", { default: "https://usual.example" })
+      const document = Setting.webUrl("X", { default: "", document: true })
+      expect([yield* read(base, ""), yield* read(base, "http://[::1]:8080/v1//")]).toEqual([
+        "https://usual.example",
+        "http://[::1]:8080/v1"
+      ])
+      expect(yield* read(document, "https://x.example/keys/")).toBe("https://x.example/keys/")
+      for (const wrong of ["x.example", "ftp://x.example", "https://", "https://ann@x.example", "https://:pw@x.example"]) {
+        expect((yield* Effect.flip(read(base, wrong))).message).toContain("an http or https URL without user and password")
+      }
+    })
+  )
+
+  it.effect("no refused setting shows a user, a password or a query", () =>
+    Effect.gen(function* () {
+      const url = Setting.webUrl("X", { default: "" })
+      for (const [value, seen] of [
+        ["https://ann:pw-1@x.example/keys", "…@x.example/keys"],
+        ["https//ann:pw-1/a?b,c d@x.example", "…@x.example"],
+        ["ann:pw-1@x.example", "…@x.example"],
+        ["ftp://x.example/feed?key=pw-1", "ftp://x.example/feed?…"],
+        ["ftp://x.example/#pw-1", "ftp://x.example/?…"]
+      ] as const) {
+        const { message } = yield* Effect.flip(read(url, value))
+        expect(message).toContain(`X is "${seen}"`)
+        expect(message).not.toMatch(/pw-1|ann/)
+      }
+      const { message } = yield* Effect.flip(read(Setting.flag("X", { default: false }), "redis://:pw-1@x.example"))
+      expect(message).toContain('X is "…@x.example"; allowed is true or false')
+    })
+  )
 })

@@ -323,6 +323,14 @@ describe("errors of the command line", () => {
     expect(err).toMatch(/set INTERNAL_SECRET.*operator\.json cannot be read: EISDIR/)
   })
 
+  it("an ECO2_URL with a password is refused without showing it", async () => {
+    const { code, err } = await runWith({ ECO2_URL: "http://ann:hunter2@127.0.0.1:1", INTERNAL_SECRET: secret })(
+      "mailboxes"
+    )
+    expect(code).toBe(2)
+    expect(err).toBe("eco2: ECO2_URL is not an http or https URL without user and password")
+  })
+
   it("a gateway or store that does not answer is code 5", async () => {
     const port = await RedisServer.freePort()
     const nobody = await runWith({ ECO2_URL: `http://127.0.0.1:${port}`, INTERNAL_SECRET: secret })("mailboxes")

@@ -60,5 +60,10 @@ it.effect("a wrong setting of a source is refused by its name", () =>
       const failure = yield* Effect.flip(Effect.provide(NewsSources.NewsSources, sourcesOf(news, { [name]: value })))
       expect(String(failure)).toContain(name)
     }
+    for (const name of ["NEWS_FEEDS", "NAVER_BASE_URL", "NEWSDATA_BASE_URL"]) {
+      const value = "https://ann:hunter2@x.example/a"
+      const failure = yield* Effect.flip(Effect.provide(NewsSources.NewsSources, sourcesOf(news, { [name]: value })))
+      expect(String(failure)).toContain(`${name} is "…@x.example/a"`)
+    }
   })
 )

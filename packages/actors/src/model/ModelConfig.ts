@@ -20,14 +20,6 @@ const key = (name: string) =>
     })
   )
 
-const baseUrl = (name: string, fallback: string) =>
-  Setting.parsed(name, {
-    default: fallback,
-    allowed: "an http or https URL",
-    parse: (text) =>
-      URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? text.replace(/\/+$/, "") : undefined
-  })
-
 const millis = (name: string, fallback: number) =>
   Setting.integer(name, { default: fallback, min: 0, max: 600_000 }).pipe(Config.map(Duration.millis))
 
@@ -37,13 +29,13 @@ export const ModelConfig = Config.all({
     /** OPENAI_API_KEY: needed by workers while OPENAI_MODELS names any. */
     apiKey: key("OPENAI_API_KEY"),
     /** OPENAI_BASE_URL: OpenAI's API or one that speaks it, version included. Default https://api.openai.com/v1. */
-    baseUrl: baseUrl("OPENAI_BASE_URL", "https://api.openai.com/v1")
+    baseUrl: Setting.webUrl("OPENAI_BASE_URL", { default: "https://api.openai.com/v1" })
   }),
   gemini: Config.all({
     /** GEMINI_API_KEY: needed by workers while GEMINI_MODELS names any. */
     apiKey: key("GEMINI_API_KEY"),
     /** GEMINI_BASE_URL: Google's API, without a version. Default https://generativelanguage.googleapis.com. */
-    baseUrl: baseUrl("GEMINI_BASE_URL", "https://generativelanguage.googleapis.com")
+    baseUrl: Setting.webUrl("GEMINI_BASE_URL", { default: "https://generativelanguage.googleapis.com" })
   }),
   simulated: Config.all({
     /** SIMULATED_VISION_MS: how long a simulated classification takes. Default 400. */

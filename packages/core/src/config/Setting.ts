@@ -1,6 +1,7 @@
 /**
  * Setting: an environment variable as a Config. Its error tells an operator what to change: the variable's name, the value
- * given, the values allowed. An unset or empty variable takes its default.
+ * given, the values allowed. An unset or empty variable takes its default. Errors go to the log, so they never show what of a
+ * value may be a secret: a URL's user and password, and its query.
  */
 import { ByteSize, Config, ConfigProvider, Duration, Effect, Option } from "effect"
 
@@ -8,6 +9,9 @@ import { ByteSize, Config, ConfigProvider, Duration, Effect, Option } from "effe
 export const refuse = (message: string): Config.ConfigError =>
   new Config.ConfigError(new ConfigProvider.SourceError({ message }))
 export const refused = (message: string) => Effect.fail(refuse(message))
+
+/** A value as it may be logged: without all that stands before an `@`, and without queries. */
+export const shown = (text: string) => text.replace(/^.*@/s, "…@").replace(/[?#][^\s,]*/g, "?…")
 
 /** A variable with its own parser; `parse` returns undefined for a value that is not allowed. */
 export const parsed = <A>(
@@ -24,10 +28,27 @@ export const parsed = <A>(
       if (text === "") return Effect.succeed(options.default)
       const value = options.parse(text)
       return value === undefined
-        ? Effect.fail(refuse(`${name} is "${text}"; allowed is ${options.allowed}`))
+        ? Effect.fail(refuse(`${name} is "${shown(text)}"; allowed is ${options.allowed}`))
         : Effect.succeed(value)
     })
   )
+
+/**
+ * An http or https URL without user and password: fetch does not take such a URL, and URLs are logged. Keys and passwords have
+ * settings of their own.
+ */
+export const isWebUrl = (text: string): boolean => {
+  const url = URL.parse(text)
+  return url !== null && /^https?:$/.test(url.protocol) && url.username === "" && url.password === ""
+}
+
+/** One such URL; slashes at its end are removed, unless it is the address of one document (`document`). */
+export const webUrl = (name: string, options: { readonly default: string; readonly document?: true }) =>
+  parsed(name, {
+    default: options.default,
+    allowed: "an http or https URL without user and password",
+    parse: (text) => (isWebUrl(text) ? (options.document ? text : text.replace(/\/+$/, "")) : undefined)
+  })
 
 /** A whole number within bounds, both included. */
 export const integer = (

@@ -3,7 +3,6 @@ import { Setting } from "@eco2/core/client"
 import { Config, Effect, Option, Redacted } from "effect"
 
 const text = (value: string) => value
-const isHttp = (value: string) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
 /** HS256 requires a key as long as its hash (RFC 7518, 3.2). */
 const leastSecretBytes = 32
 
@@ -16,11 +15,7 @@ export const TokenConfig = Config.all({
   /** JWT_SECRET: the secret that signs tokens (HS256), at least 32 bytes. */
   secret: Config.option(Config.Redacted("JWT_SECRET")),
   /** JWKS_URL: the address of the issuer's keys (RS256…, ES256…). Set either this or JWT_SECRET. */
-  jwksUrl: Setting.parsed("JWKS_URL", {
-    default: "",
-    allowed: "an http or https URL",
-    parse: (value) => (isHttp(value) ? value : undefined)
-  }),
+  jwksUrl: Setting.webUrl("JWKS_URL", { default: "", document: true }),
   /** JWT_ISSUER: `iss` of every token. */
   issuer: Setting.parsed("JWT_ISSUER", { default: "", allowed: "text", parse: text }),
   /** JWT_AUDIENCE: a value that `aud` of every token must contain. */

@@ -62,7 +62,8 @@ const fetching = StageBehavior.layer(
       }
       for (const { error, query } of failures) {
         yield* Effect.logWarning("a news search failed; the run continues without it").pipe(
-          Effect.annotateLogs({ source: source.name, search: query.text, error: error.message })
+          // a feed's query may contain its key
+          Effect.annotateLogs({ source: source.name, search: query.text.split("?", 1)[0], error: error.message })
         )
       }
       const found = answers.flatMap(({ answer, query }) =>

@@ -14,16 +14,6 @@ const key = (name: string) =>
     Config.map(Option.map((given) => Redacted.make(Redacted.value(given).trim(), { label: name })))
   )
 
-const isWebUrl = (text: string) => URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
-
-/** Without a path; a trailing slash is removed. */
-const baseUrl = (name: string, fallback: string) =>
-  Setting.parsed(name, {
-    default: fallback,
-    allowed: "an http or https URL",
-    parse: (text) => (isWebUrl(text) ? text.replace(/\/+$/, "") : undefined)
-  })
-
 /** Search words of one category, separated by `|`. */
 const setting = (name: string, fallback: ReadonlyArray<string>) =>
   Setting.parsed<ReadonlyArray<string>>(name, {
@@ -41,21 +31,21 @@ export const SourceConfig = Config.all({
     clientId: Setting.parsed("NAVER_CLIENT_ID", { default: "", allowed: "a client id", parse: (text) => text }),
     clientSecret: key("NAVER_CLIENT_SECRET"),
     /** NAVER_BASE_URL: default https://openapi.naver.com. */
-    baseUrl: baseUrl("NAVER_BASE_URL", "https://openapi.naver.com")
+    baseUrl: Setting.webUrl("NAVER_BASE_URL", { default: "https://openapi.naver.com" })
   }),
   newsdata: Config.all({
     /** NEWSDATA_API_KEY: without it this source is off. */
     apiKey: key("NEWSDATA_API_KEY"),
     /** NEWSDATA_BASE_URL: default https://newsdata.io. */
-    baseUrl: baseUrl("NEWSDATA_BASE_URL", "https://newsdata.io")
+    baseUrl: Setting.webUrl("NEWSDATA_BASE_URL", { default: "https://newsdata.io" })
   }),
   /** NEWS_FEEDS: URLs of RSS or Atom feeds, comma list (a comma in a URL is %2C). Default none. */
   feeds: Setting.parsed<ReadonlyArray<string>>("NEWS_FEEDS", {
     default: [],
-    allowed: "a comma list of http or https URLs",
+    allowed: "a comma list of http or https URLs without user and password",
     parse: (text) => {
       const urls = [...new Set(text.split(",").flatMap((url) => url.trim() || []))]
-      return urls.every(isWebUrl) ? urls : undefined
+      return urls.every(Setting.isWebUrl) ? urls : undefined
     }
   }),
   /** NEWS_SAMPLE: serves the bundled sample as a feed. Default false; `npm start` without any source turns it on. */
