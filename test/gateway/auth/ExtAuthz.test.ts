@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { needOf } from "../../../packages/gateway/src/authz/CheckedPath.ts"
 import { send } from "../../harness/RawRequest.ts"
-import { bySecret, signed } from "../../harness/TokenIssuer.ts"
+import { bySecret, inSeconds, signed } from "../../harness/TokenIssuer.ts"
 import { start } from "../Serving.ts"
 import type { Serving } from "../Serving.ts"
 
@@ -11,7 +11,7 @@ let redis: RedisServer.RedisServer
 let authz: Serving
 beforeAll(async () => {
   redis = await RedisServer.start()
-  authz = await start("authz", { ...bySecret, REDIS_URL: redis.url })
+  authz = await start("authz", { ...bySecret, REDIS_URL: redis.url, CORS_ORIGINS: "https://app.example,https://b.example" })
 })
 afterAll(async () => {
   await authz.stop()
@@ -160,6 +160,34 @@ describe("authz", () => {
     }
     const preflight = await check("/api/v1/scan", { method: "OPTIONS" })
     expect([preflight.status, preflight.headers["x-user-id"]]).toEqual([200, ""])
+  })
+
+  it("a refusal to an allowed origin has the CORS headers, so that its page sees the status and renews its token", async () => {
+    const refused: ReadonlyArray<readonly [status: number, target: string, headers: Record<string, string>]> = [
+      [401, "/api/v1/scan", {}],
+      [401, "/api/v1/scan", { authorization: "Bearer hello" }],
+      [401, "/api/v1/scan", { authorization: `Bearer ${signed({ exp: inSeconds(-60) })}` }],
+      [403, "/api/v1/internal/blacklist", token()],
+      [400, "/api/v1//scan", token()]
+    ]
+    for (const [status, target, headers] of refused) {
+      for (const origin of ["https://app.example", "https://b.example"]) {
+        const answer = await check(target, { headers: { ...headers, origin } })
+        expect(answer.status).toBe(status)
+        expect(answer.headers).toMatchObject({
+          "access-control-allow-origin": origin,
+          "access-control-allow-credentials": "true",
+          "access-control-expose-headers": "retry-after",
+          vary: "Origin",
+          "x-user-id": ""
+        })
+      }
+      for (const origin of ["https://evil.example", "null", "https://app.example.evil.example"]) {
+        const answer = await check(target, { headers: { ...headers, origin } })
+        expect([answer.status, answer.headers["access-control-allow-origin"]]).toEqual([status, undefined])
+        expect(answer.headers.vary).toBe("Origin")
+      }
+    }
   })
 
   it("a token's provider is passed on as X-Auth-Provider", async () => {

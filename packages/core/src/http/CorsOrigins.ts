@@ -1,4 +1,4 @@
-/** CorsOrigins: the origins whose pages may call a service with credentials: the setting, and the CORS middleware. */
+/** CorsOrigins: the origins whose pages may call a service with credentials: the setting, the headers, the middleware. */
 import { Layer } from "effect"
 import { HttpMiddleware, HttpRouter } from "effect/http"
 import * as Setting from "../config/Setting.ts"
@@ -17,6 +17,22 @@ export const corsOrigins = Setting.parsed<ReadonlyArray<string>>("CORS_ORIGINS",
   allowed: "a comma list of origins such as https://app.example",
   parse: (text) => (list(text).every(isOrigin) ? list(text) : undefined)
 })
+
+/** For a response outside the middleware: the CORS headers for a request's Origin. `exposed`: response headers its page may read. */
+export const headersFor = (
+  origins: ReadonlyArray<string>,
+  origin: string | undefined,
+  exposed: ReadonlyArray<string>
+): Readonly<Record<string, string>> => {
+  if (origins.length === 0) return {}
+  if (origin === undefined || !origins.includes(origin)) return { vary: "Origin" }
+  return {
+    "access-control-allow-origin": origin,
+    "access-control-allow-credentials": "true",
+    "access-control-expose-headers": exposed.join(","),
+    vary: "Origin"
+  }
+}
 
 /** CORS for these origins only; `headers`: request headers a page may send, `exposed`: response headers it may read. */
 export const layer = (

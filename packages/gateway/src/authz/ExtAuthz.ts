@@ -2,11 +2,15 @@
  * ExtAuthz: the HTTP server of Envoy's ext_authz filter. Envoy sends each request's method, path and headers; 200 lets the
  * request through with the headers answered here. Every path is judged before any router sees it.
  *   200  x-user-id, x-auth-provider: the caller; both empty if the path is open, so that what a client sent is removed
- *   401 403 400 503  as in TokenAuthentication; 403 for /api/v1/internal, 400 for a path that could be read in two ways
- * The process answers its own probes itself (/healthz, /readyz and, without ADMIN_PORT, /metrics, spelt exactly so). For Envoy these are open paths, so
- * only the status counts: a process that is not ready refuses them, and nobody reads another service's /readyz.
+ *   401 403 503  as in TokenAuthentication; 403 also for /api/v1/internal
+ *   400  a path that could be read in two ways
+ * A refusal to an origin of CORS_ORIGINS has the CORS headers; without them its page would not see the status, and would not
+ * renew its token.
+ * The process answers its own probes itself (/healthz, /readyz and, without ADMIN_PORT, /metrics, spelt exactly so). For Envoy
+ * these are open paths, so only the status counts: a process that is not ready refuses them, and nobody reads another service's
+ * /readyz.
  */
-import { ErrorBody, Refusal } from "@eco2/core/http"
+import { CorsOrigins, ErrorBody, Refusal } from "@eco2/core/http"
 import { Role } from "@eco2/core/service"
 import { Effect, Layer } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -35,12 +39,13 @@ const decide = Effect.fnUntraced(function* (
   if (need === "internal") return yield* refuse(internal)
   // a preflight carries no token and reaches no handler that needs one
   if (need === "open" || request.method === "OPTIONS") return yield* Effect.as(TokenAuthentication.count("open"), open)
-  const { provider, user } = yield* authenticate(request.headers)
+  const { provider, user } = yield* authenticate(request)
   return HttpServerResponse.empty({ status: 200, headers: { "x-user-id": user, "x-auth-provider": provider } })
 })
 
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
+    const origins = yield* CorsOrigins.corsOrigins
     const authentication = yield* TokenAuthentication.make(yield* TokenConfig)
     const { isApart } = yield* Role.AdminPort
     const probes: ReadonlySet<string> = new Set(["/healthz", "/readyz", ...(isApart ? [] : ["/metrics"])])
@@ -51,7 +56,9 @@ export const layer = Layer.unwrap(
           const isProbe = probes.has(request.url) && (request.method === "GET" || request.method === "HEAD")
           if (isProbe) return HttpServerResponse.setHeaders(yield* app, nobody)
           const answer = yield* ErrorBody.orInternal(Refusal.respond(decide(request, authentication)))
-          return answer.status === 200 ? answer : HttpServerResponse.setHeaders(answer, nobody)
+          if (answer.status === 200) return answer
+          const cors = CorsOrigins.headersFor(origins, request.headers.origin, ["retry-after"])
+          return HttpServerResponse.setHeaders(answer, { ...nobody, ...cors })
         }),
       { global: true }
     )
