@@ -13,7 +13,8 @@ export const send = (
   target: string,
   options: {
     readonly method?: string
-    readonly headers?: Readonly<Record<string, string>>
+    /** A list sends the header once for each value. */
+    readonly headers?: Readonly<Record<string, string | Array<string>>>
     readonly body?: string
   } = {}
 ): Promise<Answer> =>

@@ -79,19 +79,29 @@ describe("CoreConfig", () => {
     })
   )
 
-  it.effect("a URL is http or https without user and password, and loses its last slashes unless it is a document's", () =>
-    Effect.gen(function* () {
-      const base = Setting.webUrl("X", { default: "https://usual.example" })
-      const document = Setting.webUrl("X", { default: "", document: true })
-      expect([yield* read(base, ""), yield* read(base, "http://[::1]:8080/v1//")]).toEqual([
-        "https://usual.example",
-        "http://[::1]:8080/v1"
-      ])
-      expect(yield* read(document, "https://x.example/keys/")).toBe("https://x.example/keys/")
-      for (const wrong of ["x.example", "ftp://x.example", "https://", "https://ann@x.example", "https://:pw@x.example"]) {
-        expect((yield* Effect.flip(read(base, wrong))).message).toContain("an http or https URL without user and password")
-      }
-    })
+  it.effect(
+    "a URL is http or https without user and password, and loses its last slashes unless it is a document's",
+    () =>
+      Effect.gen(function* () {
+        const base = Setting.webUrl("X", { default: "https://usual.example" })
+        const document = Setting.webUrl("X", { default: "", document: true })
+        expect([yield* read(base, ""), yield* read(base, "http://[::1]:8080/v1//")]).toEqual([
+          "https://usual.example",
+          "http://[::1]:8080/v1"
+        ])
+        expect(yield* read(document, "https://x.example/keys/")).toBe("https://x.example/keys/")
+        for (const wrong of [
+          "x.example",
+          "ftp://x.example",
+          "https://",
+          "https://ann@x.example",
+          "https://:pw@x.example"
+        ]) {
+          expect((yield* Effect.flip(read(base, wrong))).message).toContain(
+            "an http or https URL without user and password"
+          )
+        }
+      })
   )
 
   it.effect("no refused setting shows a user, a password or a query", () =>

@@ -11,7 +11,11 @@ let redis: RedisServer.RedisServer
 let authz: Serving
 beforeAll(async () => {
   redis = await RedisServer.start()
-  authz = await start("authz", { ...bySecret, REDIS_URL: redis.url, CORS_ORIGINS: "https://app.example,https://b.example" })
+  authz = await start("authz", {
+    ...bySecret,
+    REDIS_URL: redis.url,
+    CORS_ORIGINS: "https://app.example,https://b.example"
+  })
 })
 afterAll(async () => {
   await authz.stop()

@@ -22,7 +22,7 @@ afterAll(async () => {
   await redis.stop()
 })
 
-const submit = async (headers: Readonly<Record<string, string>>, serving = gateway) => {
+const submit = async (headers: Readonly<Record<string, string | Array<string>>>, serving = gateway) => {
   const answer = await send(serving.address, "/api/v1/scan", {
     method: "POST",
     headers,
@@ -58,6 +58,28 @@ describe("AUTH_MODE=none", () => {
     for (const origin of [`http://${host}`, "https://app.example"]) {
       expect(await submit({ host, origin })).toEqual([202, undefined])
     }
+  })
+
+  it("AUTH_MODE=none refuses a foreign page's requests without Origin, where the browser says so", async () => {
+    const host = `127.0.0.1:${port()}`
+    for (const site of ["cross-site", "same-site", "cross-site, none"]) {
+      expect(await submit({ host, "sec-fetch-site": site })).toEqual([403, "ORIGIN_NOT_ALLOWED"])
+    }
+    for (const site of ["same-origin", "none"]) {
+      expect(await submit({ host, "sec-fetch-site": site })).toEqual([202, undefined])
+    }
+  })
+
+  it("AUTH_MODE=none refuses an X-User-ID that is sent twice", async () => {
+    const host = `127.0.0.1:${port()}`
+    for (const sent of [
+      ["ann", "bob"],
+      ["ann", "ann"],
+      ["", "ann"]
+    ]) {
+      expect(await submit({ host, "x-user-id": sent })).toEqual([401, "UNAUTHORIZED"])
+    }
+    expect(await submit({ host, "x-user-id": "ann, bob" })).toEqual([202, undefined])
   })
 
   it("INSECURE_NONE answers for every host, and still refuses requests of a foreign page", async () => {

@@ -13,10 +13,13 @@ beforeEach(async () => {
 })
 afterEach(() => keys.close())
 
-/** Finds a key by its id; returns the failure otherwise. */
-const find = (get: Effect.Success<ReturnType<typeof PublishedKeys.make>>, kid: string, alg = "ES256") =>
+/** Finds a key by its id, for a token issued at that epoch second; returns the failure otherwise. */
+const find = (found: PublishedKeys.PublishedKeys, kid: string | undefined, issuedAt?: number) =>
   Effect.tryPromise({
-    try: async () => get({ alg, kid }, { payload: "", signature: "" }),
+    try: async () =>
+      found.verify({ kid, issuedAt }, async (get) =>
+        get(kid === undefined ? { alg: "ES256" } : { alg: "ES256", kid }, { payload: "", signature: "" })
+      ),
     catch: (error) => error
   })
 const isNoMatch = (error: unknown) => Predicate.hasProperty(error, "code") && error.code === "ERR_JWKS_NO_MATCHING_KEY"
@@ -44,21 +47,103 @@ describe("PublishedKeys", () => {
       yield* TestClock.adjust("31 seconds")
       yield* find(get, "second")
       expect(keys.asked()).toBe(2)
-      expect(isNoMatch(yield* Effect.flip(find(get, "first")))).toBe(true)
+      // withdrawn
+      expect(isNoMatch(yield* Effect.flip(find(get, "first", 0)))).toBe(true)
     })
   )
 
-  it.effect("unknown key ids have the issuer's keys fetched twice a minute at most", () =>
+  it.effect(
+    "unknown key ids have the issuer's keys fetched twice a minute at most, and are told when the next is due",
+    () =>
+      Effect.gen(function* () {
+        const get = yield* PublishedKeys.make(keys.url)
+        yield* find(get, "first")
+        for (let second = 0; second < 60; second++) {
+          const error = yield* Effect.flip(find(get, `invented ${second}`))
+          const isDue = second === 30
+          expect([second, isNoMatch(error), isUnavailable(error)]).toEqual([second, isDue, !isDue])
+          if (error instanceof PublishedKeys.KeysUnavailable) {
+            expect(error.retryAfterMillis).toBe((30 - (second % 30)) * 1_000)
+          }
+          yield* TestClock.adjust("1 second")
+        }
+        expect(keys.asked()).toBe(2)
+      })
+  )
+
+  it.effect("a token with a key published within half a minute of the last fetch is put off, then accepted", () =>
     Effect.gen(function* () {
+      yield* TestClock.setTime(1_000_000_000)
       const get = yield* PublishedKeys.make(keys.url)
       yield* find(get, "first")
-      for (let i = 0; i < 60; i++) {
-        expect(isNoMatch(yield* Effect.flip(find(get, `invented ${i}`)))).toBe(true)
-        yield* TestClock.adjust("1 second")
-      }
+      keys.publish(first, second)
+      yield* TestClock.adjust("10 seconds")
+      expect(yield* Effect.flip(find(get, "second", 1_000_009))).toMatchObject({ retryAfterMillis: 20_000 })
+      yield* TestClock.adjust("20 seconds")
+      yield* find(get, "second", 1_000_009)
       expect(keys.asked()).toBe(2)
     })
   )
+
+  it.effect(
+    "a token of an unknown key that is older than the last fetch is refused at once: its key would be known",
+    () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(1_000_000_000)
+        const get = yield* PublishedKeys.make(keys.url)
+        yield* find(get, "first")
+        expect(isNoMatch(yield* Effect.flip(find(get, "gone", 999_990)))).toBe(true)
+        // the issuer's clock may be behind
+        expect(isUnavailable(yield* Effect.flip(find(get, "gone", 999_997)))).toBe(true)
+        expect(keys.asked()).toBe(1)
+      })
+  )
+
+  it.effect("a token of an unknown key is put off while the issuer does not answer", () =>
+    Effect.gen(function* () {
+      const get = yield* PublishedKeys.make(keys.url)
+      yield* find(get, "first")
+      keys.answer(broken)
+      yield* TestClock.adjust("31 seconds")
+      expect(yield* Effect.flip(find(get, "second"))).toMatchObject({ retryAfterMillis: 2_000 })
+      yield* find(get, "first")
+    })
+  )
+
+  it.effect("a token that names no key has the keys fetched again when no known one fits", () =>
+    Effect.gen(function* () {
+      keys.publish({ ...first, jwk: { ...first.jwk, alg: "ES384" } })
+      const get = yield* PublishedKeys.make(keys.url)
+      expect(isNoMatch(yield* Effect.flip(find(get, undefined)))).toBe(true)
+      keys.publish(second)
+      expect(isUnavailable(yield* Effect.flip(find(get, undefined)))).toBe(true)
+      yield* TestClock.adjust("31 seconds")
+      yield* find(get, undefined)
+    })
+  )
+
+  it.effect("a known key id with an algorithm that is not its own is refused, and has nothing fetched", () =>
+    Effect.gen(function* () {
+      keys.publish({ ...first, jwk: { ...first.jwk, alg: "ES384" } })
+      const get = yield* PublishedKeys.make(keys.url)
+      yield* Effect.flip(find(get, "first"))
+      yield* TestClock.adjust("31 seconds")
+      expect(isNoMatch(yield* Effect.flip(find(get, "first")))).toBe(true)
+      expect(keys.asked()).toBe(1)
+    })
+  )
+
+  it.live("the log shows the issuer's address without its query", () => {
+    const logs = LogLines.make()
+    return Effect.gen(function* () {
+      keys.answer(broken)
+      const get = yield* PublishedKeys.make(`${keys.url}?key=hunter2`)
+      yield* Effect.flip(find(get, "first"))
+      const lines = yield* logs.said("the issuer's keys cannot be fetched")
+      expect(lines).toMatchObject([{ facts: { url: keys.url } }])
+      expect(JSON.stringify(logs.lines)).not.toContain("hunter2")
+    }).pipe(Effect.provide(logs.layer))
+  })
 
   it.effect("the issuer's keys are fetched again after ten minutes, and the old ones serve meanwhile", () =>
     Effect.gen(function* () {

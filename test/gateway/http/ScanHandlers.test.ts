@@ -5,6 +5,7 @@ import { Redis } from "ioredis"
 import { hash, randomUUID } from "node:crypto"
 import { refusals } from "../../harness/Described.ts"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
+import { send } from "../../harness/RawRequest.ts"
 import { client, dataUrl, field, photo, read, tinyPng } from "../ScanClient.ts"
 import { start } from "../Serving.ts"
 import type { Environment, Serving } from "../Serving.ts"
@@ -424,6 +425,60 @@ describe("cross-origin calls", () => {
       expect((await ann.submit({ image_url: photo }, { origin, cookie: "s_access=x" })).status).toBe(202)
     }
     expect((await ann.submit({ image_url: photo }, { origin: "https://evil.example" })).status).toBe(202)
+  })
+
+  it("POST and DELETE with cookies and without Origin are refused when the browser says that another site sent them", async () => {
+    const ann = client(gateway)
+    const id = await ann.accepted()
+    const answers = (site: string) => {
+      const headers = { "sec-fetch-site": site, cookie: "s_access=x" }
+      return Promise.all([ann.submit({ image_url: photo }, headers), ann.remove(`/api/v1/scan/${id}`, headers)])
+    }
+    for (const site of ["cross-site", "same-site"]) {
+      for (const { body, status } of await answers(site))
+        expect([status, field(body, "code")]).toEqual([403, "ORIGIN_NOT_ALLOWED"])
+    }
+    for (const site of ["same-origin", "none"]) {
+      expect((await answers(site)).map(({ status }) => status)).toEqual([202, 202])
+    }
+    const withOrigin = { "sec-fetch-site": "cross-site", origin: allowed, cookie: "s_access=x" }
+    expect((await ann.submit({ image_url: photo }, withOrigin)).status).toBe(202)
+  })
+
+  it("an X-User-ID that is sent twice is refused, whatever it says", async () => {
+    for (const sent of [
+      ["ann", "bob"],
+      ["ann", "ann"],
+      ["", "ann"]
+    ]) {
+      const answer = await send(gateway.address, "/api/v1/users/me/characters", { headers: { "x-user-id": sent } })
+      expect([answer.status, JSON.parse(answer.body)]).toEqual([
+        401,
+        { detail: "the header x-user-id was sent more than once", code: "UNAUTHORIZED" }
+      ])
+    }
+  })
+
+  it("a refusal to an allowed origin has the CORS headers, so that its page can read status and code", async () => {
+    const path = "/api/v1/scan/9b2f0f7e-5b7f-4c63-9c52-000000000000/result"
+    type Call = Omit<RequestInit, "headers"> & { readonly headers?: Readonly<Record<string, string>> }
+    const refused: ReadonlyArray<readonly [status: number, target: string, init: Call]> = [
+      [401, path, {}],
+      [404, path, { headers: { "x-user-id": "ann" } }],
+      [400, "/api/v1/scan/x/events", { headers: { "x-user-id": "ann" } }],
+      [404, "/nothing", {}],
+      [403, "/api/v1/internal/ops/mailboxes", {}],
+      [400, "/api/v1/scan", { method: "POST", body: "{", headers: { "x-user-id": "ann" } }]
+    ]
+    for (const [status, target, init] of refused) {
+      const answer = (origin: string) =>
+        fetch(`${gateway.address}${target}`, { ...init, headers: { ...init.headers, origin } })
+      const toOurs = await answer(allowed)
+      expect([target, toOurs.status]).toEqual([target, status])
+      expect(toOurs.headers.get("access-control-allow-origin")).toBe(allowed)
+      expect(toOurs.headers.get("access-control-allow-credentials")).toBe("true")
+      expect((await answer("https://evil.example")).headers.get("access-control-allow-origin")).toBeNull()
+    }
   })
 })
 

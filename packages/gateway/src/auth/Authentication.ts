@@ -11,6 +11,7 @@ import { Context, Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import type { AuthMode } from "../GatewayConfig.ts"
+import * as IdentityHeaders from "./IdentityHeaders.ts"
 import * as TokenAuthentication from "./TokenAuthentication.ts"
 import { isOwnOrigin, notAllowed } from "./SameOrigin.ts"
 import { TokenConfig } from "./TokenConfig.ts"
@@ -25,8 +26,7 @@ export class Caller extends Context.Service<Caller, { readonly user: string; rea
 ) {}
 
 const refusals = [
-  Refusal.declared(400, "MALFORMED_TOKEN"),
-  Refusal.declared(401, "UNAUTHORIZED"),
+  Refusal.declared(401, "UNAUTHORIZED", "MALFORMED_TOKEN"),
   Refusal.declared(403, "TOKEN_REVOKED", "HOST_NOT_ALLOWED", "ORIGIN_NOT_ALLOWED"),
   Refusal.declared(503, "UNAVAILABLE")
 ] as const
@@ -53,9 +53,12 @@ const byHeader =
   (request) => {
     const given = request.headers["x-user-id"]
     if (given === undefined || given === "") return withoutHeader(request)
-    return userId.test(given)
-      ? Effect.succeed({ user: given, isLetIn: always })
-      : Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is not a user id"))
+    return Effect.andThen(
+      IdentityHeaders.once(request, "x-user-id"),
+      userId.test(given)
+        ? Effect.succeed({ user: given, isLetIn: always })
+        : Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is not a user id"))
+    )
   }
 const header = of(byHeader(() => Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is missing"))))
 
@@ -79,8 +82,8 @@ const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly a
 
 const byToken = Effect.gen(function* () {
   const { authenticate } = yield* TokenAuthentication.make(yield* TokenConfig)
-  return of(({ headers }) =>
-    Effect.map(authenticate(headers), ({ isRevoked, user }) => ({ user, isLetIn: () => !isRevoked() }))
+  return of((request) =>
+    Effect.map(authenticate(request), ({ isRevoked, user }) => ({ user, isLetIn: () => !isRevoked() }))
   )
 })
 

@@ -1,18 +1,39 @@
 /**
- * PublishedKeys: the issuer's public keys, fetched from its JWKS address and cached. An unknown key id causes another fetch
- * (key rotation), at most one every half minute, so that invented ids cost the issuer nothing. While the issuer is down, the
- * last known keys stay valid for a day. One fetch at a time, bounded in time and bytes.
+ * PublishedKeys: the issuer's public keys, fetched from its JWKS address and cached. A token that none of them can have signed
+ * causes another fetch (key rotation), at most one every half minute, so that invented tokens cost the issuer nothing. Until
+ * then nobody knows whether a token that is younger than the last fetch is good: it is to be sent again later, because a client
+ * that is refused gives its token up. While the issuer is down, the last known keys stay valid for a day. One fetch at a time,
+ * bounded in time and bytes.
  */
 import { Elapsed } from "@eco2/core/client"
-import { Data, Effect, Schema } from "effect"
+import { Clock, Data, Effect, Schema } from "effect"
 import { createLocalJWKSet, errors } from "jose"
 import type { JWTVerifyGetKey } from "jose"
 
-/** The issuer has not answered, and no keys are known, so no token can be verified. */
-export class KeysUnavailable extends Data.TaggedError("KeysUnavailable")<{ readonly reason: string }> {
+/** The key of a token is not known now, so the token cannot be verified. The keys are fetched again in `retryAfterMillis`. */
+export class KeysUnavailable extends Data.TaggedError("KeysUnavailable")<{
+  readonly reason: string
+  readonly retryAfterMillis: number
+}> {
   override get message() {
     return this.reason
   }
+}
+
+/** What an unverified token says of itself. */
+export interface Unverified {
+  /** Its key's id. */
+  readonly kid: string | undefined
+  /** Epoch seconds. */
+  readonly issuedAt: number | undefined
+}
+
+export interface PublishedKeys {
+  /**
+   * Verifies a token by the known keys; when none of them can have signed it, once more by keys fetched after that.
+   * Rejects with KeysUnavailable, or as `verify` does.
+   */
+  readonly verify: <A>(token: Unverified, verify: (keys: JWTVerifyGetKey) => Promise<A>) => Promise<A>
 }
 
 const fetchMillis = 5_000
@@ -20,6 +41,8 @@ const mostBytes = 256 * 1024
 const mostKeys = 100
 /** Age at which the keys are fetched again; the old ones stay in use meanwhile. */
 const freshMillis = 10 * 60_000
+/** Clocks of the issuer and of this process may differ by this much. */
+const skewMillis = 5_000
 /** Least time between two fetches for unknown keys. */
 const cooldownMillis = 30_000
 /** Pause after a failed fetch. */
@@ -52,54 +75,91 @@ const fetchKeys = async (url: string) => {
     headers: { accept: "application/json" }
   })
   if (!response.ok) throw new Error(`the answer is ${response.status}`)
-  return createLocalJWKSet({ keys: decodeKeySet(await read(response)).keys.map((key) => ({ ...key })) })
+  const { keys } = decodeKeySet(await read(response))
+  return {
+    get: createLocalJWKSet({ keys: keys.map((key) => ({ ...key })) }),
+    ids: new Set(keys.map(({ kid }) => kid))
+  }
+}
+interface Known extends Awaited<ReturnType<typeof fetchKeys>> {
+  /** When they were asked for: by the monotonic clock, and epoch milliseconds. */
+  readonly since: number
+  readonly sinceEpoch: number
+  /** Of their fetch; counts from 1. */
+  readonly number: number
 }
 
-/** Finds the key a token names; rejects with KeysUnavailable, or with jose's own errors. */
-export const make = Effect.fnUntraced(function* (url: string): Effect.fn.Return<JWTVerifyGetKey> {
+/** Whether another key than the known ones may have signed the token. */
+const mayBeOfAnother = (error: unknown, { kid }: Unverified, { ids }: Known) =>
+  kid === undefined
+    ? error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWSSignatureVerificationFailed
+    : error instanceof errors.JWKSNoMatchingKey && !ids.has(kid)
+
+export const make = Effect.fnUntraced(function* (url: string): Effect.fn.Return<PublishedKeys> {
   const now = yield* Elapsed.clock
+  const clock = yield* Clock.Clock
   const fork = Effect.runForkWith(yield* Effect.context<never>())
-  let known: JWTVerifyGetKey | null = null
-  let fetchedAt = -Infinity
+  // the query may contain a key of the operator's
+  const shownUrl = url.replace(/[?#].*/s, "")
+  let known: Known | null = null
   let triedAt = -Infinity
+  let fetches = 0
   let trouble: string | null = null
   let running: Promise<void> | null = null
 
-  const succeeded = (keys: JWTVerifyGetKey) => {
-    known = keys
-    fetchedAt = now()
-    if (trouble !== null) fork(Effect.logInfo("the issuer's keys are available again"))
-    trouble = null
-  }
   const failed = (error: unknown) => {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = (error instanceof Error ? error.message : String(error)).replaceAll(url, shownUrl)
     if (trouble === null)
-      fork(Effect.logWarning("the issuer's keys cannot be fetched").pipe(Effect.annotateLogs({ url, error: reason })))
+      fork(
+        Effect.logWarning("the issuer's keys cannot be fetched").pipe(
+          Effect.annotateLogs({ url: shownUrl, error: reason })
+        )
+      )
     trouble = reason
   }
   const fetchAgain = (): Promise<void> => {
-    triedAt = now()
-    running ??= fetchKeys(url)
-      .then(succeeded, failed)
+    if (running !== null) return running
+    const [since, sinceEpoch, number] = [now(), clock.currentTimeMillisUnsafe(), ++fetches]
+    triedAt = since
+    running = fetchKeys(url)
+      .then((keys) => {
+        known = { ...keys, since, sinceEpoch, number }
+        if (trouble !== null) fork(Effect.logInfo("the issuer's keys are available again"))
+        trouble = null
+      }, failed)
       .finally(() => {
         running = null
       })
     return running
   }
-  const mayFetch = () => running !== null || now() - triedAt >= (trouble === null ? cooldownMillis : troubleMillis)
+  const pause = () => triedAt + (trouble === null ? cooldownMillis : troubleMillis) - now()
+  const mayFetch = () => running !== null || pause() <= 0
+  const usable = () => (known !== null && now() - known.since <= staleMillis ? known : null)
+  const unavailable = (reason: string) => new KeysUnavailable({ reason, retryAfterMillis: Math.max(0, pause()) })
 
-  return async (header, token) => {
-    const isUsable = () => known !== null && now() - fetchedAt <= staleMillis
-    if (!isUsable() && mayFetch()) await fetchAgain()
-    if (known === null || !isUsable())
-      throw new KeysUnavailable({ reason: `the issuer's keys are not available: ${trouble ?? "they are too old"}` })
-    if (now() - fetchedAt > freshMillis && mayFetch()) void fetchAgain()
-    try {
-      return await known(header, token)
-    } catch (error) {
-      if (!(error instanceof errors.JWKSNoMatchingKey) || !mayFetch()) throw error
-      await fetchAgain()
-      return known(header, token)
+  return {
+    verify: async (token, verify) => {
+      const before = fetches
+      if (usable() === null && mayFetch()) await fetchAgain()
+      let keys = usable()
+      if (keys !== null && now() - keys.since > freshMillis && mayFetch()) void fetchAgain()
+      while (keys !== null) {
+        try {
+          return await verify(keys.get)
+        } catch (error) {
+          // asked for after the token had come: no other key can have signed it
+          if (!mayBeOfAnother(error, token, keys) || keys.number > before) throw error
+          if (usable() === keys && mayFetch()) await fetchAgain()
+          const newer = usable()
+          if (newer === keys) {
+            // a key is published before it signs
+            if (token.issuedAt !== undefined && token.issuedAt * 1_000 + skewMillis < keys.sinceEpoch) throw error
+            throw unavailable("the token's key is not known, and the keys were fetched lately")
+          }
+          keys = newer
+        }
+      }
+      throw unavailable(`the issuer's keys are not available: ${trouble ?? "they are too old"}`)
     }
   }
 })

@@ -1,13 +1,15 @@
 /**
  * TokenAuthentication: finds out whose token a request carries. Used by the gateway (AUTH_MODE=jwt) and by the role authz, with
- * the same refusals: 401 without a token or with an invalid one, 400 for text that is not a JWT, 403 for a revoked token, 503
- * while the token cannot be verified. The token is in `Authorization: Bearer …` or in the cookie `s_access` (an EventSource
+ * the same refusals: 401 without a token or with an invalid one, 403 for a revoked token, 503 while the token cannot be verified.
+ * The token is in `Authorization: Bearer …` or in the cookie `s_access` (an EventSource
  * sends no headers).
  */
 import { Refusal } from "@eco2/core/http"
 import { Effect, Metric } from "effect"
 import { Cookies } from "effect/http"
+import type { HttpServerRequest } from "effect/http"
 import * as Blacklist from "./Blacklist.ts"
+import * as IdentityHeaders from "./IdentityHeaders.ts"
 import type { TokenConfig } from "./TokenConfig.ts"
 import * as Tokens from "./Tokens.ts"
 
@@ -25,7 +27,7 @@ export interface Identity {
   readonly isRevoked: () => boolean
 }
 
-type Headers = { readonly [name: string]: string | undefined }
+type Request = Pick<HttpServerRequest.HttpServerRequest, "headers" | "source">
 
 const missing = Refusal.make(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
 const revoked = Refusal.make(403, "TOKEN_REVOKED", "the token was revoked")
@@ -34,12 +36,13 @@ const unknown = Refusal.unavailable("it is unknown now whether the token was rev
 export type Refused = Tokens.Refused | typeof missing | typeof revoked | typeof unknown
 
 export interface TokenAuthentication {
-  readonly authenticate: (headers: Headers) => Effect.Effect<Identity, Refused>
+  readonly authenticate: (request: Request) => Effect.Effect<Identity, Refused>
 }
 
 const cookieName = "s_access"
 
-const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, Refused> => {
+const tokenOf = (request: Request): Effect.Effect<string, Refused> => {
+  const { authorization, cookie } = request.headers
   if (authorization !== undefined && authorization !== "") {
     const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
     return token === undefined ? Effect.fail(Tokens.malformed) : Effect.succeed(token)
@@ -51,16 +54,17 @@ const tokenOf = ({ authorization, cookie }: Headers): Effect.Effect<string, Refu
 export const make = Effect.fnUntraced(function* (config: TokenConfig) {
   const tokens = yield* Tokens.make(config)
   const blacklist = yield* Blacklist.make({ maxAge: config.blacklistMaxAge })
-  const judge = Effect.fnUntraced(function* (headers: Headers): Effect.fn.Return<Identity, Refused> {
-    const { jti, provider, user } = yield* tokens.verify(yield* tokenOf(headers))
+  const judge = Effect.fnUntraced(function* (request: Request): Effect.fn.Return<Identity, Refused> {
+    yield* IdentityHeaders.once(request, "authorization")
+    const { jti, provider, user } = yield* tokens.verify(yield* tokenOf(request))
     const standing = blacklist.standing(jti)
     if (standing === "revoked") return yield* revoked
     if (standing === "unknown") return yield* unknown
     return { user, provider, isRevoked: () => blacklist.standing(jti) === "revoked" }
   })
   const authentication: TokenAuthentication = {
-    authenticate: (headers) =>
-      judge(headers).pipe(
+    authenticate: (request) =>
+      judge(request).pipe(
         Effect.tap(() => count("allowed")),
         Effect.tapError(({ code }) => count(code))
       )

@@ -4,9 +4,9 @@
  * token was revoked.
  */
 import { Refusal } from "@eco2/core/http"
-import { Clock, Effect, Redacted } from "effect"
-import { errors, jwtVerify } from "jose"
-import type { JWTPayload, JWTVerifyGetKey } from "jose"
+import { Clock, Duration, Effect, Redacted } from "effect"
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify } from "jose"
+import type { JWTPayload, JWTVerifyGetKey, JWTVerifyOptions } from "jose"
 import * as PublishedKeys from "./PublishedKeys.ts"
 import type { TokenConfig } from "./TokenConfig.ts"
 
@@ -28,10 +28,11 @@ const isHeader = (value: unknown): value is string => typeof value === "string" 
 
 const published = ["RS256", "RS384", "RS512", "ES256", "ES384", "ES512"]
 
-export const malformed = Refusal.make(400, "MALFORMED_TOKEN", "the token is not a JWT")
+/** 401 like every token that is not good: a client then gets another one, or signs in again. */
+export const malformed = Refusal.make(401, "MALFORMED_TOKEN", "the token is not a JWT")
 const bad = (detail: string) => Refusal.make(401, "UNAUTHORIZED", detail)
 
-/** 400 for text that is not a JWT, 401 for an invalid token, 503 while it cannot be verified. */
+/** 401 for an invalid token and for text that is not a JWT, 503 while it cannot be verified. */
 export type Refused = typeof malformed | ReturnType<typeof bad> | ReturnType<typeof Refusal.unavailable>
 
 export interface Tokens {
@@ -40,7 +41,7 @@ export interface Tokens {
 
 const why = (error: unknown): Refused | null => {
   if (error instanceof PublishedKeys.KeysUnavailable)
-    return Refusal.unavailable("tokens cannot be checked now; try again")
+    return Refusal.unavailable("the token cannot be checked now; try again", Duration.millis(error.retryAfterMillis))
   if (error instanceof errors.JWTExpired) return bad("the token has expired")
   if (error instanceof errors.JWTClaimValidationFailed) return bad(`the token's ${error.claim} is invalid`)
   if (error instanceof errors.JWSInvalid || error instanceof errors.JWTInvalid) return malformed
@@ -57,27 +58,62 @@ const claimsOf = (payload: JWTPayload, nowSeconds: number): Effect.Effect<Claims
   return Effect.succeed({ user: sub, jti, provider: isHeader(provider) ? provider : "jwt" })
 }
 
+/** Verifies by every key that fits: a token need not name its key, and key ids need not be unique. */
+const verifyByAny = async (token: string, keys: JWTVerifyGetKey, options: JWTVerifyOptions): Promise<JWTPayload> => {
+  try {
+    return (await jwtVerify(token, keys, options)).payload
+  } catch (error) {
+    if (!(error instanceof errors.JWKSMultipleMatchingKeys)) throw error
+    for await (const key of error) {
+      try {
+        return (await jwtVerify(token, key, options)).payload
+      } catch (wrong) {
+        if (!(wrong instanceof errors.JWSSignatureVerificationFailed)) throw wrong
+      }
+    }
+    throw new errors.JWSSignatureVerificationFailed()
+  }
+}
+
+/** What it says before it is verified; throws JWTInvalid for text that is no JWT. */
+const unverified = (token: string): PublishedKeys.Unverified => {
+  try {
+    const { kid } = decodeProtectedHeader(token)
+    const { iat } = decodeJwt(token)
+    return { kid: typeof kid === "string" ? kid : undefined, issuedAt: typeof iat === "number" ? iat : undefined }
+  } catch (cause) {
+    throw new errors.JWTInvalid("not a JWT", { cause })
+  }
+}
+
 export const make = Effect.fnUntraced(function* (config: TokenConfig): Effect.fn.Return<Tokens> {
-  const key: Uint8Array | JWTVerifyGetKey =
-    config.keys._tag === "Secret"
-      ? new TextEncoder().encode(Redacted.value(config.keys.secret))
-      : yield* PublishedKeys.make(config.keys.url)
-  const algorithms = config.keys._tag === "Secret" ? ["HS256"] : published
+  const { audience, issuer, keys: source } = config
+  const usual = {
+    issuer,
+    audience,
+    clockTolerance: leewaySeconds,
+    // a token without an expiry would have to stay revoked for ever
+    requiredClaims: ["sub", "jti", "exp"]
+  }
+  type Check = (token: string, currentDate: Date) => Promise<JWTPayload>
+  let check: Check
+  if (source._tag === "Secret") {
+    const secret = new TextEncoder().encode(Redacted.value(source.secret))
+    check = async (token, currentDate) =>
+      (await jwtVerify(token, secret, { ...usual, currentDate, algorithms: ["HS256"] })).payload
+  } else {
+    const keys = yield* PublishedKeys.make(source.url)
+    check = async (token, currentDate) =>
+      keys.verify(unverified(token), (some) =>
+        verifyByAny(token, some, { ...usual, currentDate, algorithms: published })
+      )
+  }
   return {
     verify: Effect.fnUntraced(function* (token) {
       if (token.length > mostLength || !shape.test(token)) return yield* malformed
       const now = yield* Clock.currentTimeMillis
-      const { payload } = yield* Effect.tryPromise({
-        try: () =>
-          jwtVerify(token, key, {
-            algorithms,
-            issuer: config.issuer,
-            audience: config.audience,
-            clockTolerance: leewaySeconds,
-            // a token without an expiry would have to stay revoked for ever
-            requiredClaims: ["sub", "jti", "exp"],
-            currentDate: new Date(now)
-          }),
+      const payload = yield* Effect.tryPromise({
+        try: () => check(token, new Date(now)),
         catch: (error) => error
       }).pipe(
         Effect.catch((error) => {
