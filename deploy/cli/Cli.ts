@@ -18,7 +18,7 @@ import { processes } from "./commands/processes.ts"
 import { schedules } from "./commands/schedules.ts"
 import { exitCodes } from "./CommandFailed.ts"
 import { Operator } from "./Operator.ts"
-import { Json } from "./Output.ts"
+import { Json, say } from "./Output.ts"
 
 const eco2 = Command.make("eco2").pipe(
   Command.withDescription(
@@ -56,7 +56,7 @@ export const run = (words: ReadonlyArray<string>): Effect.Effect<number> =>
       // the presenter has already shown it
       CliError.isCliError(error)
         ? Effect.succeed(exitCodes.usage)
-        : Effect.as(Console.error(`eco2: ${error.message}`), exitCodes[error.exit])
+        : Effect.as(say(error.message), exitCodes[error.exit])
     ),
     Effect.provide(services)
   )

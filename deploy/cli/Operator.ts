@@ -6,6 +6,7 @@
 import { OperatorApi } from "@eco2/gateway/operator-api"
 import { Setting } from "@eco2/core/client"
 import type { Refusal } from "@eco2/core/http"
+import { VisibleText } from "@eco2/core/telemetry"
 import { Config, Context, Effect, Layer, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import type { HttpClientError, HttpClientResponse } from "effect/http"
@@ -45,7 +46,7 @@ const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientRe
   }
   return yield* fail(
     exitOf(response.status),
-    `${typeof detail === "string" ? detail : JSON.stringify(detail)} (${code})`
+    VisibleText.of(`${typeof detail === "string" ? detail : JSON.stringify(detail)} (${code})`)
   )
 })
 

@@ -1,4 +1,8 @@
-/** Output: prints a command's result to standard output: a table for people or, with --json, JSON for programs. */
+/**
+ * Output: prints a command's result to standard output: a table for people or, with --json, JSON for programs. Much of it is text
+ * of users and of other servers, so whatever is printed is printed here, with control characters made visible (VisibleText).
+ */
+import { VisibleText } from "@eco2/core/telemetry"
 import { Console, DateTime, Effect } from "effect"
 import { CliOutput, Flag, GlobalFlag } from "effect/cli"
 
@@ -8,7 +12,10 @@ export const Json = GlobalFlag.Setting("json")({
 
 /** Prints `value` as JSON, or the text. */
 export const print = (value: unknown, text: () => string) =>
-  Effect.flatMap(Json, (json) => Console.log(json ? JSON.stringify(value, null, 2) : text()))
+  Effect.flatMap(Json, (json) => Console.log(VisibleText.lines(json ? JSON.stringify(value, null, 2) : text())))
+
+/** A remark or an error for the operator, on standard error. */
+export const say = (line: string) => Console.error(`eco2: ${VisibleText.lines(line)}`)
 
 export interface Column<A> {
   readonly head: string
@@ -18,7 +25,12 @@ export interface Column<A> {
 /** Aligned columns, numbers to the right; `none` where there are no rows. */
 export const table = <A>(rows: ReadonlyArray<A>, columns: ReadonlyArray<Column<A>>, none: string): string => {
   if (rows.length === 0) return none
-  const cells = rows.map((row) => columns.map(({ cell }) => cell(row)))
+  const cells = rows.map((row) =>
+    columns.map(({ cell }) => {
+      const value = cell(row)
+      return typeof value === "string" ? VisibleText.of(value) : value
+    })
+  )
   const widths = columns.map(({ head }, i) =>
     Math.max(head.length, ...cells.map((row) => CliOutput.displayWidth(String(row[i]))))
   )
@@ -47,7 +59,7 @@ export const facts = (of: Readonly<Record<string, unknown>>): string => {
   return rows.map(({ name, value }) => `${name.padEnd(width)}  ${value}`).join("\n")
 }
 const textOf = (value: unknown): string =>
-  value === null || value === "" ? "-" : typeof value === "string" ? value : JSON.stringify(value)
+  value === null || value === "" ? "-" : VisibleText.of(typeof value === "string" ? value : JSON.stringify(value))
 
 const here = DateTime.zoneMakeLocal()
 /** A time in this machine's zone, `2026-11-22 09:30:00+09:00`; "-" for none. */

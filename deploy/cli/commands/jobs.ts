@@ -1,11 +1,11 @@
 /** `eco2 jobs`: lists jobs, shows one in full, cancels one. */
 import { Job } from "@eco2/core/client"
 import { jobStates } from "@eco2/gateway/operator-api"
-import { Console, Effect, Option, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"
-import { age, facts, moment, print, table } from "../Output.ts"
+import { age, facts, moment, print, say, table } from "../Output.ts"
 
 const id = Argument.String("job").pipe(Argument.withDescription("The job's id"))
 const decodeId = Schema.decodeEffect(Job.JobId)
@@ -60,7 +60,7 @@ const list = Command.make(
         state === "open" ? "no open jobs; --state ended lists the others" : "no such jobs"
       )
     )
-    if (!found.complete) yield* Console.error("eco2: not all jobs were scanned; there may be more")
+    if (!found.complete) yield* say("not all jobs were scanned; there may be more")
   })
 ).pipe(Command.withDescription("Jobs, newest first; open ones by default"))
 

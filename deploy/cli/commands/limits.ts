@@ -1,9 +1,9 @@
 /** `eco2 limits`: the fleet-wide limits, their usage and waiters; ends a pause. */
-import { Console, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 
 import { Operator } from "../Operator.ts"
-import { print, table } from "../Output.ts"
+import { print, say, table } from "../Output.ts"
 
 type Use = { readonly most: number; readonly used: number } | null
 const used = (use: Use) => (use === null ? "-" : `${use.used}/${use.most}`)
@@ -32,7 +32,7 @@ const list = Command.make("list", {}, () =>
         "no limit is in use or paused"
       )
     )
-    if (!answer.complete) yield* Console.error("eco2: not all keys were scanned; there may be more")
+    if (!answer.complete) yield* say("not all keys were scanned; there may be more")
   })
 ).pipe(Command.withDescription("Limits in use or paused, and how much is used"))
 

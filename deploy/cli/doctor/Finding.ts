@@ -2,6 +2,8 @@
  * Finding: the result of one check of `eco2 doctor`: ok, warning or failure, what it found, and what to do about it. `check` is a
  * stable name for scripts; a finding never contains a secret.
  */
+import { VisibleText } from "@eco2/core/telemetry"
+
 export interface Finding {
   /** `<part>.<thing>`, such as `redis.persistence`. */
   readonly check: string
@@ -25,8 +27,8 @@ export const lines = (findings: ReadonlyArray<Finding>): string => {
   const width = Math.max(...findings.map(({ check }) => check.length))
   return findings
     .flatMap(({ advice, check, found, level }) => [
-      `${level.padEnd(4)}  ${check.padEnd(width)}  ${found}`,
-      ...(advice === null ? [] : [`${" ".repeat(width + 8)}-> ${advice}`])
+      `${level.padEnd(4)}  ${check.padEnd(width)}  ${VisibleText.of(found)}`,
+      ...(advice === null ? [] : [`${" ".repeat(width + 8)}-> ${VisibleText.of(advice)}`])
     ])
     .join("\n")
 }

@@ -349,6 +349,35 @@ describe("errors of the command line", () => {
     await bereft.stop()
   })
 
+  it("what users and models sent reaches no terminal as a control character, by any command, for people or programs", async () => {
+    const hostile = "\u001b[2J\u001b]0;mine\u0007\u009b31m\u202e\r\nok  done"
+    const id = await failed(hostile)
+    const [letter] = (await json("dead", "list", "--limit", "1")) as ReadonlyArray<{
+      readonly id: string
+      readonly mailbox: string
+      readonly cause: string
+    }>
+    expect(letter?.cause).toContain(hostile)
+    const said: Array<Said> = []
+    for (const words of [
+      ["dead", "list"],
+      ["dead", "show", `${letter!.mailbox}/${letter!.id}`],
+      ["dead", "list", "--cause", hostile],
+      ["dead", "list", "--mailbox", hostile],
+      ["dead", "show", hostile],
+      ["jobs", "list", "--state", "ended"],
+      ["jobs", "show", id],
+      ["jobs", "show", hostile],
+      ["schedules", "run", hostile],
+      ["policy", "set", hostile, "--attempts", "1"],
+      ["limits", "resume", hostile]
+    ])
+      for (const way of [words, [...words, "--json"]]) said.push(await eco2(...way))
+    const printed = said.flatMap(({ err, out }) => [out, err]).join("\n")
+    expect(printed).toContain("\\u001b[2J")
+    expect(printed.replaceAll("\n", "").match(/[\p{Cc}\u202a-\u202e]/gu)).toBe(null)
+  })
+
   it("eco2 says where a gateway with ADMIN_PORT serves operators, and finds it by the same setting", async () => {
     const apart = await start("gateway", {
       ...simulatedOnly,

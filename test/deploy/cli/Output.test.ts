@@ -22,6 +22,13 @@ describe("tables", () => {
       "-             0  ."
     ])
   })
+  it("a table shows control characters as escapes, and a row stays one line", () => {
+    const rows = [{ name: "a\u001b[2J\n\u009b0m\u202eb\u007f", count: 1 }]
+    expect(table(rows, columns, "").split("\n")).toEqual([
+      `NAME${" ".repeat(35)}COUNT  END`,
+      "a\\u001b[2J\\u000a\\u009b0m\\u202eb\\u007f      1  ."
+    ])
+  })
   it("a table without rows says so, without heads", () => {
     expect(table([], columns, "nobody here")).toBe("nobody here")
   })
@@ -36,6 +43,11 @@ describe("values", () => {
       "ended     -",
       "attempts  0"
     ])
+  })
+  it("a value with control characters is printed with their escapes, in one line", () => {
+    expect(facts({ message: "\u001b]0;x\u0007\r\nok", error: { code: "\u009b" } })).toBe(
+      'message  \\u001b]0;x\\u0007\\u000d\\u000aok\nerror    {"code":"\\u009b"}'
+    )
   })
   it("a duration is printed in its largest unit, and a moment with its offset", () => {
     expect([0, -5, 119_000, 120_000, 7_100_000, 7_300_000, 200_000_000].map(age)).toEqual([

@@ -1,12 +1,14 @@
 /**
  * Logging: JSON lines by pino (readable text on a terminal), one line for each decision: constant text, facts as fields.
- * What libraries print becomes lines too (LibraryWarnings). Secrets and payloads are redacted by field name. LOG_LEVEL: trace,
+ * What libraries print becomes lines too (LibraryWarnings). Control characters in them are escaped (VisibleText): JSON does that
+ * for some, and a terminal obeys the others too. Secrets and payloads are redacted by field name. LOG_LEVEL: trace,
  * debug, info (default), warn, error, silent.
  */
 import { Cause, Config, Context, Effect, Layer, Logger, Option, References, Tracer } from "effect"
 import { pino } from "pino"
 import type { LevelWithSilent } from "pino"
 import * as Setting from "../config/Setting.ts"
+import * as VisibleText from "../telemetry/VisibleText.ts"
 import * as LibraryWarnings from "./LibraryWarnings.ts"
 
 const levels = ["trace", "debug", "info", "warn", "error", "silent"] as const
@@ -44,6 +46,8 @@ const destination = (pretty: boolean, level: LevelWithSilent) =>
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ level: label }) },
     redact: { paths: [...redacted], censor: "[redacted]" },
+    // pino-pretty decodes the line once more
+    hooks: { streamWrite: (line) => VisibleText.lines(line, pretty ? "\\\\u" : "\\u") },
     ...(pretty
       ? {
           transport: {

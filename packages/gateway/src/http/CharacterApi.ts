@@ -33,7 +33,8 @@ export class CharacterGroup extends HttpApiGroup.make("character").add(
     params: { name: Schema.String },
     headers: User,
     success: HttpApiSchema.WithHeaders(Ownership, own),
-    error: unavailable
+    // a path that is misspelt around the name (ExactRouter)
+    error: [unavailable, Refusal.declared(404, "NOT_FOUND")]
   })
     .middleware(Authentication)
     .annotate(OpenApi.Summary, "Whether the user has a character of this name")

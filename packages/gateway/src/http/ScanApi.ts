@@ -75,8 +75,10 @@ const stream = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/even
   description: "Progress, event by event"
 })
 const over = HttpApiSchema.NoContent.annotate({ description: "The job has ended, and no event is left to send" })
+/** NOT_FOUND: a path that is misspelt around its values (ExactRouter). */
+const noJob = Refusal.declared(404, "RESULT_NOT_FOUND", "NOT_FOUND")
 const streamErrors = [
-  Refusal.declared(404, "RESULT_NOT_FOUND"),
+  noJob,
   Refusal.declared(429, "TOO_MANY_STREAMS"),
   Refusal.declared(503, "TOO_MANY_VIEWERS", "STORAGE_FULL", "STORAGE_REFUSED", "UNAVAILABLE")
 ] as const
@@ -90,7 +92,7 @@ const resultCall = {
     HttpApiSchema.WithHeaders(ScanResult.ScanResult, noStore),
     HttpApiSchema.WithHeaders(Processing, { ...noStore, "retry-after": Schema.String })
   ],
-  error: [...redisErrors, Refusal.declared(404, "RESULT_NOT_FOUND")]
+  error: [...redisErrors, noJob]
 } as const
 
 export class ScanGroup extends HttpApiGroup.make("scan").add(
@@ -150,7 +152,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     params: JobPath,
     headers: User,
     success: Cancelled,
-    error: [...redisErrors, Refusal.declared(404, "RESULT_NOT_FOUND"), Refusal.declared(409, "ALREADY_FINISHED")]
+    error: [...redisErrors, noJob, Refusal.declared(409, "ALREADY_FINISHED")]
   })
     .middleware(UnknownJob)
     .middleware(SameOrigin)
