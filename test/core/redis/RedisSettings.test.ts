@@ -106,7 +106,7 @@ describe("REDIS_PASSWORD_FILE", () => {
       Number(/cmdstat_auth:calls=(\d+)/.exec(await outside.info("commandstats"))?.[1] ?? 0)
     )
     yield* ask
-    return { outside, tell, file, ask, logins }
+    return { client, outside, tell, file, ask, logins }
   })
 
   it.live("a connection that is made after the password in the file changed presents the new one", () =>
@@ -134,6 +134,31 @@ describe("REDIS_PASSWORD_FILE", () => {
       yield* TestClock.withLive(ask)
       expect(yield* logins).toBe(before + 2)
     })
+  )
+
+  it.effect(
+    "a password that Redis does not take yet stops no command and no read, is no trouble, and is taken later",
+    () =>
+      Effect.gen(function* () {
+        const { ask, client, file, logins, outside, tell } = yield* rotating
+        yield* tell("resetkeys", "~eco2:*", "~stream")
+        writeFileSync(file, "second")
+        const before = yield* logins
+        yield* quietly(TestClock.adjust("10 seconds"))
+        yield* TestClock.withLive(until(logins, (count) => count === before + 1))
+        for (const _ of [1, 2, 3]) {
+          yield* TestClock.withLive(ask)
+          yield* quietly(TestClock.adjust("5 seconds"))
+        }
+        expect(client.trouble()).toBe(null)
+        // no word of the login was taken for a key
+        expect(JSON.stringify(yield* Effect.promise(() => outside.call("ACL", "LOG")))).not.toContain('"xack"')
+        yield* tell(">second", "<first")
+        yield* TestClock.adjust("10 seconds")
+        yield* TestClock.withLive(ask)
+        yield* Effect.promise(() => outside.call("CLIENT", "KILL", "USER", "eco2"))
+        yield* TestClock.withLive(until(Effect.exit(quietly(ask)), (exit) => exit._tag === "Success"))
+      })
   )
 
   it.effect("a file that is gone or empty for a while leaves the last password in force", () =>

@@ -3,12 +3,14 @@
  * work resumes by itself.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
 import type { Redis } from "ioredis"
 import { RedisError } from "@eco2/core"
+import { RedisClient } from "@eco2/core/redis"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as ServerInfo from "../../../packages/core/src/redis/ServerInfo.ts"
+import { hashSlot } from "../../../packages/core/src/redis/HashSlot.ts"
 import * as RedisHealth from "../../../packages/core/src/redis/RedisHealth.ts"
 import * as Fleet from "../CoreFixture.ts"
 import * as RedisCluster from "../RedisCluster.ts"
@@ -22,6 +24,17 @@ const back = "redis connection restored"
 
 const isNull = (said: string | null) => said === null
 const isSaid = (said: string | null) => said !== null
+/** A client alone, and what its process logs. */
+const loggedClient = Effect.fnUntraced(function* (url: string) {
+  const logs = LogLines.make()
+  const context = yield* Layer.build(Layer.fresh(RedisClient.layerUrl(url).pipe(Layer.provideMerge(logs.layer))))
+  return { client: Context.get(context, RedisClient.RedisClient), logs }
+})
+/** A key whose slot is one of these. */
+const keyIn = (from: number, to: number): string => {
+  for (let n = 0; ; n++) if (hashSlot(`{${n}}`) >= from && hashSlot(`{${n}}`) <= to) return `{${n}}`
+}
+
 // side by side: each has servers of its own, and most of what they do is wait
 describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
   describe("a master that has become a replica", () => {
@@ -138,6 +151,47 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
           expect(worker.kinds(began)).toEqual(["OOM"])
           expect(worker.kinds(ended)).toEqual(["OOM"])
         })
+    )
+  })
+
+  describe("a user who may use the keys of the installation alone", () => {
+    /** The user's client, and a server that refuses its writes; each ends by itself. */
+    const confined = Effect.fnUntraced(function* () {
+      const server = yield* RedisServer.scoped({ args: ["--busy-reply-threshold", "50"] })
+      const admin = yield* operator(server.url)
+      yield* order(admin, "ACL", "SETUSER", "ann", "on", ">secret", "~eco2:*", "+@all")
+      const { client, logs } = yield* loggedClient(`redis://ann:secret@127.0.0.1:${server.port}`)
+      yield* client.send("PING")
+      return { server, admin, client, logs }
+    })
+
+    it.live("A4 a refused read of a mailbox is over once Redis takes writes: the probe names the mailbox", () =>
+      Effect.gen(function* () {
+        const { admin, client, logs } = yield* confined()
+        yield* client.send("XGROUP", "CREATE", "eco2:a", "workers", "$", "MKSTREAM")
+        yield* order(admin, "CONFIG", "SET", "min-replicas-to-write", 1)
+        yield* Effect.flip(client.send("XREADGROUP", "GROUP", "workers", "ann", "STREAMS", "eco2:a", ">"))
+        yield* Fleet.until(Effect.sync(client.trouble), isSaid)
+        yield* order(admin, "CONFIG", "SET", "min-replicas-to-write", 0)
+        yield* logs.said(ended)
+        expect(logs.lines.map(({ facts }) => facts.kind)).toEqual(["NOREPLICAS", "NOREPLICAS"])
+        expect(yield* order(admin, "ACL", "LOG")).toEqual([])
+      })
+    )
+
+    it.live("A4 a refused command without a key is over once Redis takes commands: the probe names a key of ours", () =>
+      Effect.gen(function* () {
+        const { admin, client, logs, server } = yield* confined()
+        const looping = yield* operator(server.url)
+        const script = yield* Effect.forkChild(Effect.exit(order(looping, "EVAL", "while true do end", 0)))
+        yield* Fleet.until(Effect.result(client.send("WAIT", "0", "1")), Result.isFailure)
+        yield* Fleet.until(Effect.sync(client.trouble), isSaid)
+        yield* order(admin, "SCRIPT", "KILL")
+        yield* Fiber.join(script)
+        yield* logs.said(ended)
+        expect(logs.lines.map(({ facts }) => facts.kind)).toEqual(["BUSY", "BUSY"])
+        expect(yield* order(admin, "ACL", "LOG")).toEqual([])
+      })
     )
   })
 
@@ -298,6 +352,94 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
       )
     }
 
+    for (const [code, begin, end] of troubles) {
+      it.live(`A4 ${code} of two masters lasts until the second one takes commands again, and is logged once`, () =>
+        Effect.gen(function* () {
+          const { servers, url } = yield* RedisCluster.start()
+          const admins = yield* Effect.forEach(servers, (server) => operator(server.url))
+          yield* Effect.forEach(admins, (admin) => order(admin, "PING"))
+          const { client, logs } = yield* loggedClient(url)
+          const [first, second] = [admins[0]!, admins[1]!]
+          for (const [admin, key] of [
+            [first, keyIn(0, 5460)],
+            [second, keyIn(5461, 10_922)]
+          ] as const) {
+            yield* client.send("SET", key, 1)
+            yield* order(admin, begin[0], ...begin.slice(1))
+            yield* order(admin, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+            yield* Fleet.until(Effect.result(client.send("SET", key, 1)), (answer) =>
+              Result.isFailure(answer) ? answer.failure._tag === "RedisRefused" && answer.failure.code === code : false
+            )
+          }
+          yield* Fleet.until(Effect.sync(client.trouble), isSaid)
+          const refusals = (admin: Redis) =>
+            Effect.map(order(admin, "INFO", "errorstats"), (info) =>
+              Number(new RegExp(`errorstat_${code}:count=(\\d+)`).exec(String(info))?.[1] ?? 0)
+            )
+          // one after the other, as an operator would, and with nothing sent but the probes
+          yield* order(first, end[0], ...end.slice(1))
+          const atFirst = yield* refusals(first)
+          const atSecond = yield* refusals(second)
+          yield* Fleet.until(refusals(second), (count) => count > atSecond + 2)
+          expect(client.trouble()).toContain(code)
+          expect(yield* refusals(first)).toBe(atFirst)
+          yield* order(second, end[0], ...end.slice(1))
+          yield* Fleet.until(Effect.sync(client.trouble), isNull)
+          expect(logs.lines.flatMap(({ facts, text }) => (facts.kind === code ? [text] : []))).toEqual([began, ended])
+        })
+      )
+    }
+
+    it.live("A4 a master that stays dead is logged once, whatever is sent for its slots", () =>
+      Effect.gen(function* () {
+        const { servers, url } = yield* RedisCluster.start(["--cluster-require-full-coverage", "no"])
+        const { client, logs } = yield* loggedClient(url)
+        const [living, dead] = [keyIn(0, 5460), keyIn(5461, 10_922)]
+        const admin = yield* operator(servers[0]!.url)
+        const looks = Effect.map(order(admin, "INFO", "commandstats"), (info) =>
+          Number(/cmdstat_cluster\|nodes:calls=(\d+)/.exec(String(info))?.[1] ?? 0)
+        )
+        yield* client.send("SET", dead, 1)
+        yield* Effect.promise(() => servers[1]!.kill9())
+        for (const _ of [1, 2]) {
+          const failure = yield* Effect.flip(client.send("SET", dead, 1))
+          expect(failure).toMatchObject({ _tag: "RedisUnavailable" })
+          yield* client.send("SET", living, 1)
+          // one a second: in this time a refusal that nothing is refused by would be over
+          const before = yield* looks
+          yield* Fleet.until(looks, (count) => count > before + 3)
+        }
+        expect(client.trouble()).toBe(null)
+        expect(logs.lines.map(({ facts, text }) => [text, facts.kind])).toEqual([[began, "NODE"]])
+        yield* Effect.promise(() => servers[1]!.restart())
+        yield* logs.said(ended)
+        yield* client.send("SET", dead, 1)
+        // it may answer that it has not heard from the others yet
+        const told = logs.lines.filter(({ facts }) => facts.kind !== "CLUSTERDOWN")
+        expect(told.map(({ facts, text }) => [text, facts.kind])).toEqual([
+          [began, "NODE"],
+          [ended, "NODE"]
+        ])
+      })
+    )
+
+    it.live("a master whose connection ended is still among those that are scanned, and whose INFO is read", () =>
+      Effect.gen(function* () {
+        const { servers, url } = yield* RedisCluster.start()
+        const { client } = yield* loggedClient(url)
+        const names = ["{a}", "{b}", "{c}", "{d}", "{e}", "{f}"]
+        for (const name of names) yield* client.send("SET", name, 1)
+        for (const server of servers.slice(1)) {
+          const admin = yield* operator(server.url)
+          yield* order(admin, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+          // until the process has seen it, too
+          yield* Fleet.until(order(admin, "CLIENT", "LIST"), (list) => !/name=eco2\b/.test(String(list)))
+        }
+        expect((yield* client.scan("*")).toSorted()).toEqual(names)
+        expect(yield* client.servers).toHaveLength(3)
+      })
+    )
+
     it.live("a permission for looks at a Cluster that is missing is no trouble, and a trouble beside it ends", () =>
       Effect.gen(function* () {
         const { servers, url } = yield* RedisCluster.start()
@@ -332,7 +474,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
 describe("the log of Redis's refusals", () => {
   const made = Effect.fnUntraced(function* (
     look: Effect.Effect<RedisHealth.Look, RedisError.RedisError>,
-    probe: (key: string | undefined) => Effect.Effect<void, RedisError.RedisError> = () => Effect.void
+    probe: (at: RedisHealth.Place) => Effect.Effect<void, RedisError.RedisError> = () => Effect.void
   ) {
     const logs = LogLines.make()
     const health = yield* RedisHealth.make(look, probe).pipe(Effect.provide(logs.layer))
@@ -361,7 +503,7 @@ describe("the log of Redis's refusals", () => {
       const reply = "NOREPLICAS Not enough good replicas to write."
       const probed: Array<string | undefined> = []
       let refuses = true
-      const { health, logs } = yield* made(healthy, (key) =>
+      const { health, logs } = yield* made(healthy, ({ key }) =>
         Effect.suspend(() => {
           probed.push(key)
           return refuses
@@ -369,8 +511,9 @@ describe("the log of Redis's refusals", () => {
             : Effect.void
         })
       )
-      health.refused("NOREPLICAS", reply, "eco2:{1}")
-      health.refused("MISCONF", "MISCONF Errors writing to the AOF file: No space left on device", "eco2:{1}")
+      const at = { server: "", key: "eco2:{1}" }
+      health.refused("NOREPLICAS", reply, at)
+      health.refused("MISCONF", "MISCONF Errors writing to the AOF file: No space left on device", at)
       yield* TestClock.adjust("1 minute")
       expect(health.unready()).toBe(`Redis refuses commands: ${reply}`)
       expect(probed.length).toBeLessThanOrEqual(60)
@@ -379,6 +522,45 @@ describe("the log of Redis's refusals", () => {
       yield* TestClock.adjust("2 seconds")
       expect(health.unready()).toBe(null)
       expect(logs.lines.map(({ text }) => text)).toEqual([began, began, ended, ended])
+    })
+  )
+
+  it.effect("a refusal of several servers lasts until a probe of each has succeeded, each asked once a second", () =>
+    Effect.gen(function* () {
+      const reply = "NOREPLICAS Not enough good replicas to write."
+      const refusing = new Set(["one", "two", "three"])
+      const probed: Array<string> = []
+      const { health, logs } = yield* made(healthy, ({ server }) =>
+        Effect.suspend(() => {
+          probed.push(server)
+          return refusing.has(server)
+            ? Effect.fail(new RedisError.RedisRefused({ command: "XACK", code: "NOREPLICAS", reply }))
+            : Effect.void
+        })
+      )
+      for (const server of refusing)
+        for (const key of ["a", "b", "c"]) health.refused("NOREPLICAS", reply, { server, key })
+      yield* TestClock.adjust("10 seconds")
+      expect(probed.length).toBeLessThanOrEqual(30)
+      expect(new Set(probed)).toEqual(refusing)
+      for (const server of ["one", "three"]) {
+        refusing.delete(server)
+        yield* TestClock.adjust("3 seconds")
+        expect(health.unready()).toBe(`Redis refuses commands: ${reply}`)
+        probed.length = 0
+        yield* TestClock.adjust("10 seconds")
+        expect(new Set(probed)).toEqual(refusing)
+      }
+      // one that was over refuses again
+      refusing.add("one")
+      health.refused("NOREPLICAS", reply, { server: "one" })
+      refusing.delete("two")
+      yield* TestClock.adjust("10 seconds")
+      expect(health.unready()).toBe(`Redis refuses commands: ${reply}`)
+      refusing.clear()
+      yield* TestClock.adjust("2 seconds")
+      expect(health.unready()).toBe(null)
+      expect(logs.lines.map(({ text }) => text)).toEqual([began, ended])
     })
   )
 

@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises"
 import * as CauseText from "../telemetry/CauseText.ts"
 import { fromPromise, toRedisError } from "./Command.ts"
 import type { Argument } from "./Command.ts"
-import { connect, isReplica, nodeOf, silenceMillis } from "./Connection.ts"
+import { connect, isReplica, nodeOf, serverName, silenceMillis } from "./Connection.ts"
 import type { Connection, Overrides } from "./Connection.ts"
 import * as Connector from "./Connector.ts"
 import * as ErrorReply from "./ErrorReply.ts"
@@ -28,7 +28,7 @@ interface Home {
   readonly watched: Overrides
   readonly health: RedisHealth
   readonly counted: <A>(effect: Effect.Effect<A, RedisError>) => Effect.Effect<A, RedisError>
-  readonly lost: (connection: string, why: string) => void
+  readonly lost: (connection: string, why: string, server?: string) => void
   readonly demoted: (words: string) => void
   /** Each closes a reader's connection, when the master is another. */
   readonly drops: Set<() => void>
@@ -59,7 +59,8 @@ export interface BlockingReader {
 
 const openSocket = (home: Home, routingKey: string, name: string): StandaloneRedis => {
   const { shared, health, lost, master, settings, watched } = home
-  const turned: Connector.Turned = (words) => lost(name, words)
+  const server = shared instanceof Cluster ? serverName(shared, routingKey) : ""
+  const turned: Connector.Turned = (words) => lost(name, words, server)
   const overrides = {
     ...watched,
     Connector: settings.url._tag === "Sentinel" ? Connector.bySentinel(turned, master) : Connector.direct(turned),
@@ -82,7 +83,7 @@ const openSocket = (home: Home, routingKey: string, name: string): StandaloneRed
   }
   if (connection instanceof Cluster) throw new Error("a reader is one socket")
   const socket = connection
-  socket.on("error", (error: Error) => lost(name, NamedDatabase.reasonOf(socket, error)))
+  socket.on("error", (error: Error) => lost(name, NamedDatabase.reasonOf(socket, error), server))
   socket.on("ready", () => health.connectionUp(name))
   socket.on("reconnecting", () => {
     const password = settings.credentials.password()
@@ -100,10 +101,17 @@ const shortMillis = 1_000
 /** Numbers the readers, for their names in RedisHealth. */
 let readers = 0
 
+interface Reader {
+  readonly connection: StandaloneRedis
+  id: number | null
+  /** As which it is logged in. */
+  password: string
+}
+
 /** Closes with the scope. `routingKey`: any key of the slot it reads. */
 export const make = (home: Home, routingKey: string): Effect.Effect<BlockingReader, never, Scope.Scope> =>
   Effect.gen(function* () {
-    let current: { readonly connection: StandaloneRedis; id: number | null; password: string } | undefined
+    let current: Reader | undefined
     let reading = false
     /** How long the running read blocks, and whether it is being ended by closing its connection. */
     let blocking = 0
@@ -138,15 +146,22 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
         return null
       }
     }
+    /** Presents a changed password. One that Redis refuses leaves the connection as it was, and is presented before each read. */
+    const renew = async (reader: Reader) => {
+      const now = password()
+      if (reader.password === now) return
+      try {
+        await reader.connection.call("AUTH", ...authWords(credentials))
+        reader.password = now
+      } catch (error) {
+        if (!(error instanceof Error && ErrorReply.isReply(error.message))) throw error
+      }
+    }
     const open = Effect.tryPromise({
       try: async () => {
         if (current !== undefined) {
-          const { connection } = current
-          if (current.password !== password()) {
-            current.password = password()
-            await connection.call("AUTH", ...authWords(credentials))
-          }
-          return { connection, isDemoted: false }
+          await renew(current)
+          return { connection: current.connection, isDemoted: false }
         }
         credentials.refresh()
         const connection = openSocket(home, routingKey, name)

@@ -15,6 +15,8 @@ const gaveUp = /^Too many Cluster redirections\. Last error: (?:ReplyError: )?(?
 /** The same, where the last reply was a redirection: the slot has been on its way to another master all the time. */
 const sentAround = /^Too many Cluster redirections\. Last error: (?:ReplyError: )?(?:MOVED|ASK) /
 const onItsWay = "TRYAGAIN its slot is on its way to another server"
+/** Whether a command was only ever sent on, from server to server. So it also ends when the last one of them does not answer. */
+export const isSentAround = (error: RedisError): boolean => error._tag === "RedisRefused" && error.reply === onItsWay
 
 /** The driver's error as the RedisError that tells the caller what to do. */
 export const toRedisError = (command: string, cause: unknown): RedisError => {

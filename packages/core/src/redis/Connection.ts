@@ -117,12 +117,36 @@ export const isReplica = async (server: StandaloneRedis): Promise<boolean> => {
   return words[words.indexOf("role") + 1] === "replica"
 }
 
-/** The node that holds a key, by the shared client's slot map. */
-export const nodeOf = (cluster: Cluster, routingKey: string): StandaloneRedis | undefined => {
-  const name = cluster.slots[hashSlot(routingKey)]?.[0]
-  return cluster.nodes("master").find((node) => `${node.options.host}:${node.options.port}` === name)
+/** `host:port` of the master that has a key, by the shared client's slot map; "" where none is known. */
+export const serverName = (cluster: Cluster, key: string): string => cluster.slots[hashSlot(key)]?.[0] ?? ""
+
+/** A key in a slot of this master, by the slot map; null where it has no slots. `prefix`: what the key begins with. */
+export const keyAt = (cluster: Cluster, server: string, prefix: string): string | null => {
+  if (!cluster.slots.some((owners) => owners[0] === server)) return null
+  for (let n = 0; ; n++) {
+    const key = `${prefix}{${n}}`
+    if (serverName(cluster, key) === server) return key
+  }
 }
 
-/** The masters known now; those of a Cluster are known after its first answer. */
-export const mastersOf = (connection: Connection): ReadonlyArray<StandaloneRedis> =>
-  connection instanceof Cluster ? connection.nodes("master") : [connection]
+/** The node that holds a key, by the shared client's slot map. */
+export const nodeOf = (cluster: Cluster, routingKey: string): StandaloneRedis | undefined => {
+  const name = serverName(cluster, routingKey)
+  return cluster.nodes("master").find((node) => nameOf(node) === name)
+}
+
+/** `host:port`, as the driver names a server. */
+export const nameOf = (node: StandaloneRedis): string => `${node.options.host}:${node.options.port}`
+
+/**
+ * The masters; those of a Cluster are known after its first answer. The driver forgets a master whose connection ended until a
+ * command for it comes; reading the slot map again reminds it. Rejects when no server of a Cluster answers.
+ */
+export const mastersOf = async (connection: Connection): Promise<ReadonlyArray<StandaloneRedis>> => {
+  if (!(connection instanceof Cluster)) return [connection]
+  if (connection.nodes("master").length === 0) await connection.ping()
+  const known = new Set(connection.nodes("master").map(nameOf))
+  const isForgotten = connection.slots.some(([owner]) => owner !== undefined && !known.has(owner))
+  if (isForgotten) await new Promise<void>((resolve) => connection.refreshSlotsCache(() => resolve()))
+  return connection.nodes("master")
+}

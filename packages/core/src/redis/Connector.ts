@@ -28,9 +28,9 @@ const turnedAway = /^-((?:DENIED|ERR max number of clients) ?[^\r\n]*)/
  */
 const open = ({ host, port }: Address, tls: ConnectionOptions | undefined, turned: Turned): Socket => {
   const socket = tls === undefined ? connectTcp({ host, port }) : connectTls({ port, ...TlsFiles.of(tls, host) })
-  return watch(socket, tls !== undefined, turned)
+  return watch(socket, tls !== undefined, (words) => turned(words, `${host}:${port}`))
 }
-const watch = (socket: Socket, isTls: boolean, turned: Turned): Socket =>
+const watch = (socket: Socket, isTls: boolean, turned: (words: string) => void): Socket =>
   // before the driver's own listener
   socket.once(isTls ? "secureConnect" : "connect", () => {
     socket.cork()
@@ -63,16 +63,40 @@ export const direct = (turned: Turned): Constructor =>
     }
   }
 
+/** To a Sentinel. One that refuses is passed over for another; whoever needs the master reports that none answers. */
+export const toSentinel: Constructor = direct(() => undefined)
+
+type Resolved = (Address & { readonly servername?: string }) | null
+/**
+ * What the driver does to find a master, for which it takes no option: `toSentinel` in place of its own sockets, which do not
+ * name the server that they mean (SNI), and the name of the master that a Sentinel tells of.
+ */
+const named = (connector: SentinelConnector, isTls: boolean): void => {
+  const [ask, resolve]: ReadonlyArray<unknown> = ["connectToSentinel", "resolve"].map((name) =>
+    Reflect.get(connector, name)
+  )
+  if (typeof ask !== "function" || typeof resolve !== "function") throw new Error("the driver lacks connectToSentinel or resolve")
+  Reflect.set(connector, "connectToSentinel", (at: unknown, options: object = {}) =>
+    ask.call(connector, at, { ...options, Connector: toSentinel })
+  )
+  Reflect.set(connector, "resolve", async (at: unknown): Promise<Resolved> => {
+    const master: Resolved = await resolve.call(connector, at)
+    return master === null || !isTls || isIP(master.host) !== 0 ? master : { ...master, servername: master.host }
+  })
+}
+
 /** To the master that is known now (`master`); while none is, to the one that the driver finds. */
 export const bySentinel = (turned: Turned, master: () => Address | null): Constructor =>
   class extends SentinelConnector {
     constructor(to: unknown) {
       super(to as SentinelConnectionOptions)
+      named(this, this.options.enableTLSForSentinelMode === true)
     }
     override async connect(emit: Parameters<SentinelConnector["connect"]>[0]): Promise<Socket> {
       const tls = this.options.enableTLSForSentinelMode === true ? this.options.tls : undefined
       const known = master()
-      if (known === null) return watch((await super.connect(emit)) as Socket, tls !== undefined, turned)
+      if (known === null)
+        return watch((await super.connect(emit)) as Socket, tls !== undefined, (words) => turned(words, ""))
       this.connecting = true
       const socket = open(known, tls, turned)
       socket.once("error", (error) => {

@@ -10,11 +10,16 @@ const isOfCommand = Schema.is(Command)
 /** The place of the key in a command's arguments: 0, or as listed. Scripts: after the hash and the number of keys. */
 const keyAt: Readonly<Record<string, number>> = { evalsha: 2, eval: 2, xgroup: 1, xinfo: 1 }
 
+/** Commands whose first word is no key. */
+const keyless = new Set(["auth", "client", "cluster", "hello", "info", "scan", "script", "select", "wait"])
+
 /** The refused command in lower case, and a key of it, if it has one; "" where the driver does not tell. */
 export const commandOf = (error: Error): { readonly name: string; readonly key: string | undefined } => {
   if (!isOfCommand(error)) return { name: "", key: undefined }
-  const { args, name } = error.command
+  const { args } = error.command
+  const name = error.command.name.toLowerCase()
   const words = args.map((arg) => (typeof arg === "string" || Buffer.isBuffer(arg) ? String(arg) : ""))
+  if (keyless.has(name)) return { name, key: undefined }
   const streams = name.startsWith("xread") ? words.findIndex((word) => word.toUpperCase() === "STREAMS") : -1
   const key = words[streams >= 0 ? streams + 1 : (keyAt[name] ?? 0)]
   return { name, key: key === "" ? undefined : key }

@@ -36,12 +36,7 @@ export const make = (
   shared: Connection,
   counted: <A>(effect: Effect.Effect<A, RedisError>) => Effect.Effect<A, RedisError>
 ): KeyScan => {
-  /** Those of a Cluster are known after its first answer. */
-  const masters = Effect.suspend(() =>
-    mastersOf(shared).length > 0
-      ? Effect.succeed(mastersOf(shared))
-      : Effect.map(counted(fromPromise("PING", () => shared.ping())), () => mastersOf(shared))
-  )
+  const masters = counted(fromPromise("CLUSTER SLOTS", () => mastersOf(shared)))
   const scanOnce = (node: StandaloneRedis, pattern: string, cursor: string) =>
     counted(fromPromise("SCAN", () => node.scan(cursor, "MATCH", pattern, "COUNT", step)))
   const scanPages: KeyScan["scanPages"] = (pattern, page, pause = Effect.void) =>

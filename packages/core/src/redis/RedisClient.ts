@@ -14,9 +14,21 @@ import type { Scope } from "effect"
 import { redisCommands } from "../telemetry/Metrics.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as BlockingReader from "./BlockingReader.ts"
-import { fromPromise, quick, usual } from "./Command.ts"
+import { fromPromise, isSentAround, quick, usual } from "./Command.ts"
 import type { Argument } from "./Command.ts"
-import { boundQueue, connect, cork, isReplica, mastersOf, mostRetryMillis, nodeOf, settings } from "./Connection.ts"
+import {
+  boundQueue,
+  connect,
+  cork,
+  isReplica,
+  keyAt,
+  mastersOf,
+  mostRetryMillis,
+  nameOf,
+  nodeOf,
+  serverName,
+  settings
+} from "./Connection.ts"
 import type { Overrides } from "./Connection.ts"
 import * as KeyScan from "./KeyScan.ts"
 import * as Connector from "./Connector.ts"
@@ -89,9 +101,6 @@ const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
   return own === undefined ? "" : `cluster_open_slots:${own.match(/\[\d+-[<>]-/g)?.length ?? 0}`
 }
 
-const nameOf = (node: StandaloneRedis | undefined): string =>
-  node === undefined ? "" : `${node.options.host}:${node.options.port}`
-
 const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
   const { keyPrefix, url } = given
   const keys = new Keys.Names(keyPrefix)
@@ -103,7 +112,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
   let closing = false
   const health = yield* RedisHealth.make(
     Effect.suspend(() => lookAgain),
-    (key) => Effect.suspend(() => probe(key))
+    (at) => Effect.suspend(() => probe(at))
   )
   const watched = {
     // the driver passes every error reply of every connection here
@@ -114,8 +123,9 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       }
       const { key, name } = ErrorReply.commandOf(error)
       const kind = RedisHealth.kindOf(error.message)
-      if (kind === null || (kind === "NOPERM" && dispensable.has(name))) return false
-      health.refused(kind, error.message, key)
+      // a password that is not taken on an open connection leaves it as it was (PasswordRotation)
+      if (kind === null || name === "auth" || (kind === "NOPERM" && dispensable.has(name))) return false
+      health.refused(kind, error.message, { server: serverOf(key), key })
       if (kind === "NOPERM") fork(sayLacked)
       // a failover changed the server's role: reconnect and send again
       return kind === "READONLY" || kind === "MASTERDOWN" || kind === "LOADING" ? 2 : false
@@ -124,11 +134,14 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     retryStrategy: (times: number) =>
       Math.min(Math.max(settings.retryStrategy(times), health.refusingMillis() / 4), mostRetryMillis)
   } satisfies Overrides
+  /** The server of a Cluster that has this key; "" where none is known, and where there is one server. */
+  const serverOf = (key: string | undefined) =>
+    key === undefined || !(shared instanceof Cluster) ? "" : serverName(shared, key)
   /** A connection is lost, or a server refuses it. One server of a Cluster is no connection of the process's. */
-  const lost = (connection: string, why: string) => {
+  const lost = (connection: string, why: string, server = "") => {
     if (url._tag !== "Cluster" || connection === RedisHealth.commands) return health.connectionLost(connection, why)
     const kind = ErrorReply.isReply(why) ? RedisHealth.kindOf(why) : null
-    health.refused(kind ?? "NODE", why)
+    health.refused(kind ?? "NODE", why, { server })
   }
   /**
    * The server has become a replica: another connection may find its master. On a Cluster its slots have another master, which
@@ -154,7 +167,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
         Connector:
           url._tag === "Sentinel"
             ? Connector.bySentinel(turned, () => sentinels.master())
-            : Connector.direct(url._tag === "Cluster" ? (words) => lost("node", words) : turned)
+            : Connector.direct(url._tag === "Cluster" ? (words, server) => lost("node", words, server) : turned)
       })
       connection.on("error", (error: Error) =>
         lost(
@@ -164,7 +177,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
             : NamedDatabase.reasonOf(connection, error)
         )
       )
-      connection.on("node error", (error: Error) => lost("node", error.message))
+      connection.on("node error", (error: Error, server: string) => lost("node", error.message, server))
       connection.on("close", () => {
         if (!closing && health.refusingMillis() === 0) lost(RedisHealth.commands, "Redis closed the connection")
       })
@@ -208,9 +221,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     return ServerInfo.parse(`${node.stream.remoteAddress}:${node.stream.remotePort}`, texts.join("\r\n"))
   }
   const askAll = async (): Promise<RedisHealth.Look> => {
-    // the masters of a Cluster are known after its first answer
-    if (shared instanceof Cluster) await shared.ping()
-    const answers = await Promise.allSettled(mastersOf(shared).map(ask))
+    const answers = await Promise.allSettled((await mastersOf(shared)).map(ask))
     const heard = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []))
     if (heard.length === 0) throw answers.find((answer) => answer.status === "rejected")?.reason
     return { heard, silent: answers.length - heard.length }
@@ -225,9 +236,16 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     return Effect.logWarning("redis does not meet the requirements").pipe(Effect.annotateLogs({ objections }))
   })
 
-  /** A write that changes nothing, sent while Redis refuses commands. A key of another type is an answer too. */
-  const probe = (key: string = keys.meta) =>
-    Effect.asVoid(counted(fromPromise("XACK", () => shared.call("XACK", key, "probe", "0-0"))))
+  /**
+   * A write that changes nothing, sent while Redis refuses commands. A key of another type is an answer too. A server that has
+   * no slots any more refuses nothing.
+   */
+  const probe = ({ key, server }: RedisHealth.Place) => {
+    const named = key ?? (shared instanceof Cluster && server !== "" ? keyAt(shared, server, keys.prefix) : keys.meta)
+    return named === null
+      ? Effect.void
+      : Effect.asVoid(counted(fromPromise("XACK", () => shared.call("XACK", named, "probe", "0-0"))))
+  }
 
   /** The driver gave up; or this is a server of a Cluster, and the URL does not say so. A Cluster's readers follow by themselves. */
   const isFollowedInVain = (code: string) =>
@@ -238,12 +256,15 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
    */
   const explained = (error: RedisError): RedisError => {
     const loss = health.lossOf()
+    const silent = isSentAround(error) ? health.silenceOf() : null
     const told =
-      loss === null || error._tag !== "RedisUnavailable" || !ErrorReply.isDriversOwn(error.cause)
-        ? error
-        : loss.isRefusal
-          ? new RedisRefused({ command: error.command, code: codeOf(loss.why), reply: loss.why })
-          : new RedisUnavailable({ command: error.command, cause: new Error(loss.why) })
+      silent !== null
+        ? new RedisUnavailable({ command: error.command, cause: new Error(silent) })
+        : loss === null || error._tag !== "RedisUnavailable" || !ErrorReply.isDriversOwn(error.cause)
+          ? error
+          : loss.isRefusal
+            ? new RedisRefused({ command: error.command, code: codeOf(loss.why), reply: loss.why })
+            : new RedisUnavailable({ command: error.command, cause: new Error(loss.why) })
     if (told._tag === "RedisRefused" && isFollowedInVain(told.code)) health.refused(told.code, told.reply)
     if (health.isTroubled()) OutageLog.alreadyLogged(told)
     return told
@@ -346,8 +367,8 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     trouble: health.unready,
     home: (key) => {
       if (!(shared instanceof Cluster)) return String(connects)
-      const name = nameOf(nodeOf(shared, key))
-      return name === "" ? "" : `${name} ${nodeConnects.get(name) ?? 0}`
+      const node = nodeOf(shared, key)
+      return node === undefined ? "" : `${nameOf(node)} ${nodeConnects.get(nameOf(node)) ?? 0}`
     },
     reconnects: () => Math.max(0, connects - 1),
     ...KeyScan.make(shared, counted)

@@ -2,7 +2,8 @@
  * RedisHealth: which commands Redis currently refuses and why, and which connections are broken; logs each change once, in
  * Redis's own words, however many commands it affects (A4). Readiness reports what lasts. While all is well it sends no
  * command. While Redis refuses commands it checks the servers every second, so that a process that is not ready, and so sends
- * no commands, also learns that the refusal is over: by INFO where that tells it, else by a probe, a harmless write.
+ * no commands, also learns that the refusal is over: by INFO where that tells it, else by a probe, a harmless write, of each
+ * server that refused.
  * Every refusal that is not final (RedisError.isFinal) counts, whatever its code; the number of kinds is bounded.
  * RedisClient reports broken connections and error replies to it. What a failure means to a caller: RedisError.
  */
@@ -59,9 +60,17 @@ export const kindOf = (reply: string): string | null => {
 /** Redis's own words, without where in a script they were said. */
 const wordsOf = (reply: string): string => reply.replace(/ script: [0-9a-f]{40}, on .*$/s, "").slice(0, 200)
 
+/** Where something was refused, for the probe. */
+export interface Place {
+  /** A name of the server; "" where there is only one, or it is not known. */
+  readonly server: string
+  /** A key that the command named. */
+  readonly key?: string | undefined
+}
+
 export interface RedisHealth {
-  /** Redis refused a command. `key`: one that the command named, for the probe. */
-  readonly refused: (kind: string, reply: string, key?: string) => void
+  /** Redis refused a command, or one server of several a connection. */
+  readonly refused: (kind: string, reply: string, at?: Place) => void
   /** This connection broke, or cannot be established; `why`: Redis's words where it refuses the connection. */
   readonly connectionLost: (connection: string, why: string) => void
   /** This connection is up, or was closed on purpose. */
@@ -72,6 +81,8 @@ export interface RedisHealth {
   readonly isTroubled: () => boolean
   /** Why a connection is lost; null while all are up. Redis's words (`isRefusal`) rather than those of a socket. */
   readonly lossOf: () => { readonly why: string; readonly isRefusal: boolean } | null
+  /** Why a server of a Cluster does not answer; null while all do. */
+  readonly silenceOf: () => string | null
   /** One clause on what has been wrong for longer than a reconnect takes; null when all is well. */
   readonly unready: () => string | null
 }
@@ -98,21 +109,24 @@ const mostKinds = 16
 const kindOfLoss = (why: string): string => /^[A-Z]{3,}(?= )/.exec(why)?.[0] ?? "socket"
 /** Kinds logged for one outage, at most. */
 const mostSaid = 5
+/** Servers probed for one refusal, at most; no Cluster has more masters. */
+const mostServers = 1_000
 
 interface Refusal {
   readonly since: number
   readonly words: string
-  readonly key: string | undefined
+  /** Those that refused, and have not taken a probe since. */
+  readonly servers: Map<string, Place>
   lastAt: number
 }
 
 /**
- * `look`: asks all servers. `probe`: a write that changes nothing, on this key, or on any where none is known. Both are used
- * only while Redis refuses commands. Ends with the scope.
+ * `look`: asks all servers. `probe`: a write that changes nothing, on this key, or on any of this server. Both are used only
+ * while Redis refuses commands. Ends with the scope.
  */
 export const make = Effect.fnUntraced(function* (
   look: Effect.Effect<Look, RedisError>,
-  probe: (key: string | undefined) => Effect.Effect<void, RedisError>
+  probe: (at: Place) => Effect.Effect<void, RedisError>
 ): Effect.fn.Return<RedisHealth, never, Scope.Scope> {
   const scope = yield* Effect.scope
   const fork = Effect.runForkWith(yield* Effect.context<never>())
@@ -122,17 +136,32 @@ export const make = Effect.fnUntraced(function* (
   const said = new Set<string>()
   let brokenSince = 0
   let watching = false
-  let hasProbed = false
+  /** By server: whether it refused this round's probe. */
+  const probes = new Map<string, boolean>()
 
   const seconds = (since: number) => Math.round((now() - since) / 100) / 10
 
-  /** Whether a refusal lasts that INFO does not tell of, and that nothing was refused by lately. One probe a round. */
-  const probed = Effect.fnUntraced(function* (kind: string, { key, lastAt }: Refusal) {
-    if (hasProbed || (kind === "NOPERM" && now() - lastAt < quietMillis)) return true
-    hasProbed = true
-    const answer = yield* Effect.result(probe(key))
+  /** Whether a server refuses a probe; one probe of it a round, for all kinds. */
+  const refuses = Effect.fnUntraced(function* (at: Place) {
+    const told = probes.get(at.server)
+    if (told !== undefined) return told
+    const answer = yield* Effect.result(probe(at))
     // refused again: RedisClient has reported it, perhaps as another kind
-    return Result.isFailure(answer) && isTransient(answer.failure)
+    const refused = Result.isFailure(answer) && isTransient(answer.failure)
+    probes.set(at.server, refused)
+    return refused
+  })
+
+  /** Whether a refusal lasts that INFO does not tell of, and that nothing was refused by lately. */
+  const probed = Effect.fnUntraced(function* (kind: string, { lastAt, servers }: Refusal) {
+    if (kind === "NOPERM" && now() - lastAt < quietMillis) return true
+    const ask = (at: Place) =>
+      Effect.map(refuses(at), (again) => {
+        // unless it refused something else meanwhile
+        if (!again && servers.get(at.server) === at) servers.delete(at.server)
+      })
+    yield* Effect.forEach([...servers.values()], ask, { concurrency: "unbounded", discard: true })
+    return servers.size > 0
   })
 
   const lasts = Effect.fnUntraced(function* (kind: string, refusal: Refusal, seen: Result.Result<Look, RedisError>) {
@@ -148,7 +177,7 @@ export const make = Effect.fnUntraced(function* (
     while (refusals.size > 0) {
       yield* Effect.sleep(Duration.millis(lookMillis))
       const seen = yield* Effect.result(look)
-      hasProbed = false
+      probes.clear()
       for (const [kind, refusal] of refusals) {
         if (yield* lasts(kind, refusal, seen)) continue
         refusals.delete(kind)
@@ -161,16 +190,17 @@ export const make = Effect.fnUntraced(function* (
   })
 
   return {
-    refused: (code, reply, key) => {
-      const at = now()
+    refused: (code, reply, at = { server: "" }) => {
+      const lastAt = now()
       const kind = refusals.has(code) || refusals.size < mostKinds ? code : "OTHER"
       const open = refusals.get(kind)
       if (open !== undefined) {
-        open.lastAt = at
+        open.lastAt = lastAt
+        if (open.servers.size < mostServers || open.servers.has(at.server)) open.servers.set(at.server, at)
         return
       }
       const words = wordsOf(reply)
-      refusals.set(kind, { since: at, lastAt: at, words, key })
+      refusals.set(kind, { since: lastAt, lastAt, words, servers: new Map([[at.server, at]]) })
       fork(Effect.logWarning("redis refuses commands").pipe(Effect.annotateLogs({ kind, error: words })))
       if (watching) return
       watching = true
@@ -202,6 +232,7 @@ export const make = Effect.fnUntraced(function* (
       const all = Array.from(broken.values(), ({ why }) => ({ why, isRefusal: kindOfLoss(why) !== "socket" }))
       return all.find(({ isRefusal }) => isRefusal) ?? all[0] ?? null
     },
+    silenceOf: () => refusals.get("NODE")?.words ?? null,
     unready: () => {
       const longAgo = now() - graceMillis
       for (const { since, why } of broken.values()) {

@@ -30,7 +30,7 @@ interface Home {
   readonly watched: Overrides
   readonly health: RedisHealth
   readonly counted: <A>(effect: Effect.Effect<A, RedisError>) => Effect.Effect<A, RedisError>
-  readonly lost: (connection: string, why: string) => void
+  readonly lost: (connection: string, why: string, server?: string) => void
   /** Each closes a connection, when the master is another. */
   readonly drops: Set<() => void>
   readonly master: () => Connector.Address | null
@@ -156,9 +156,10 @@ export const make = (home: Home, replicas: number): Effect.Effect<ReplicatedWrit
     const { counted, drops, health, lost, master, settings, shared, watched } = home
     const lines = new Map<string, Line>()
 
-    const open = (at: RedisUrl.RedisUrl) => () => {
+    /** - `server`: that of a Cluster, `host:port` */
+    const open = (at: RedisUrl.RedisUrl, server: string) => () => {
       const name = `replicated writes ${connections++}`
-      const turned: Connector.Turned = (words) => lost(name, words)
+      const turned: Connector.Turned = (words) => lost(name, words, server)
       // a password that changed is read again before each connection
       settings.credentials.refresh()
       const connection = connect(
@@ -180,7 +181,7 @@ export const make = (home: Home, replicas: number): Effect.Effect<ReplicatedWrit
         }
       )
       if (connection instanceof Cluster) throw new Error("replicated writes go to one server")
-      connection.on("error", (error: Error) => lost(name, NamedDatabase.reasonOf(connection, error)))
+      connection.on("error", (error: Error) => lost(name, NamedDatabase.reasonOf(connection, error), server))
       connection.on("ready", () => health.connectionUp(name))
       connection.on("end", () => health.connectionUp(name))
       return connection
@@ -197,7 +198,7 @@ export const make = (home: Home, replicas: number): Effect.Effect<ReplicatedWrit
       }
       const known = lines.get(name)
       if (known !== undefined) return known
-      const line = new Line(open(at), replicas)
+      const line = new Line(open(at, name), replicas)
       lines.set(name, line)
       return line
     }
