@@ -1,6 +1,7 @@
 /** A Sentinel that watches a master, and a master with a replica that the Sentinel promotes when the master dies. */
 import { Effect, Option } from "effect"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { isIP } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { RedisServer } from "@eco2/core/testing"
@@ -13,8 +14,8 @@ const downMillis = 500
 const user = { name: "eco2", password: "a" }
 const users = ["--user", user.name, "on", `>${user.password}`, "~*", "&*", "+@all"]
 
-/** A Sentinel of the master at this port on loopback. */
-export const watching = Effect.fnUntraced(function* (masterPort: number) {
+/** A Sentinel of the master at this port on loopback; `host`: its address, or the name by which the Sentinel tells of it. */
+export const watching = Effect.fnUntraced(function* (masterPort: number, host = "127.0.0.1") {
   const folder = mkdtempSync(join(tmpdir(), "eco2-sentinel-"))
   yield* Effect.addFinalizer(() => Effect.sync(() => rmSync(folder, { recursive: true, force: true })))
   const port = yield* Effect.promise(() => RedisServer.freePort())
@@ -23,7 +24,8 @@ export const watching = Effect.fnUntraced(function* (masterPort: number) {
     `port ${port}`,
     "bind 127.0.0.1",
     `dir ${folder}`,
-    `sentinel monitor main 127.0.0.1 ${masterPort} 1`,
+    ...(isIP(host) === 0 ? ["sentinel resolve-hostnames yes", "sentinel announce-hostnames yes"] : []),
+    `sentinel monitor main ${host} ${masterPort} 1`,
     `sentinel down-after-milliseconds main ${downMillis}`,
     "sentinel failover-timeout main 5000"
   ]

@@ -5,6 +5,7 @@
 import { Effect, Schema } from "effect"
 import { request as overHttp } from "node:http"
 import { request as overHttps } from "node:https"
+import { isIP } from "node:net"
 import { connect } from "node:tls"
 import { constants, createBrotliDecompress, createUnzip } from "node:zlib"
 import type { Readable } from "node:stream"
@@ -107,11 +108,13 @@ export const protocol = (
   url.protocol !== "https:"
     ? Effect.succeed("plain HTTP/1.1")
     : Effect.callback<"HTTP/2" | "HTTP/1.1", Unreached>((resume) => {
+        const host = url.hostname.replaceAll(/[[\]]/g, "")
         const socket = connect(
           {
-            host: url.hostname,
+            host,
             port: Number(url.port || 443),
-            servername: url.hostname,
+            // an address is no name that a server can be asked for
+            servername: isIP(host) === 0 ? host : "",
             ALPNProtocols: ["h2", "http/1.1"],
             timeout: millis
           },

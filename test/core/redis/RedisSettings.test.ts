@@ -5,11 +5,12 @@ import { RedisServer } from "@eco2/core/testing"
 import { ConfigProvider, Context, Effect, Layer, References } from "effect"
 import { TestClock } from "effect/testing"
 import { Redis } from "ioredis"
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
-import { createServer } from "node:tls"
-import { readFileSync } from "node:fs"
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import type { Duplex } from "node:stream"
+import { createServer } from "node:tls"
 import * as Certificates from "../../harness/Certificates.ts"
 import * as RedisSentinel from "../RedisSentinel.ts"
 import { until } from "../Until.ts"
@@ -292,36 +293,75 @@ describe.skipIf(missing !== null)(`TLS${missing === null ? "" : ` (not tried: ${
     })
   )
 
+  /** What stands before a server, and ends TLS for it; `asked`: the names that clients asked for (SNI), false where none. */
+  const gate = (port: number) =>
+    Effect.acquireRelease(
+      Effect.promise(async () => {
+        const asked: Array<string | false | null> = []
+        const sockets = new Set<Duplex>()
+        const listening = createServer(
+          { cert: readFileSync(server.certificate), key: readFileSync(server.key) },
+          (socket) => {
+            asked.push(socket.servername)
+            const behind = connect(port, "127.0.0.1")
+            for (const [from, to] of [
+              [socket, behind],
+              [behind, socket]
+            ] as const) {
+              sockets.add(from)
+              from.on("error", () => undefined).on("close", () => to.destroy())
+              from.pipe(to)
+            }
+          }
+        ).on("tlsClientError", () => undefined)
+        await new Promise<void>((resolve) => listening.listen(0, resolve))
+        const address = listening.address()
+        return { asked, sockets, listening, port: typeof address === "object" ? (address?.port ?? 0) : 0 }
+      }),
+      ({ listening, sockets }) =>
+        Effect.sync(() => {
+          for (const socket of sockets) socket.destroy()
+          listening.close()
+        })
+    )
+
   it.live("the name in REDIS_URL is the one that TLS asks the server for (SNI)", () =>
     Effect.gen(function* () {
-      const asked: Array<string | false | null> = []
-      const gate = yield* Effect.acquireRelease(
-        Effect.promise<ReturnType<typeof createServer>>(
-          () =>
-            new Promise((resolve) => {
-              const listening = createServer(
-                { cert: readFileSync(server.certificate), key: readFileSync(server.key) },
-                (socket) => {
-                  asked.push(socket.servername)
-                  socket.destroy()
-                }
-              ).listen(0, () => resolve(listening))
-            })
-        ),
-        (listening) => Effect.sync(() => listening.close())
-      )
-      const address = gate.address()
-      const port = typeof address === "object" && address !== null ? address.port : 0
+      const redis = yield* RedisServer.scoped()
+      const before = yield* gate(redis.port)
       for (const form of ["rediss://localhost:PORT", "redis+cluster://localhost:PORT?tls=true"]) {
-        asked.length = 0
-        const client = yield* clientOf({ REDIS_URL: form.replace("PORT", String(port)), REDIS_CA_FILE: ours.ca })
+        before.asked.length = 0
+        const client = yield* clientOf({ REDIS_URL: form.replace("PORT", String(before.port)), REDIS_CA_FILE: ours.ca })
         yield* until(
-          Effect.sync(() => asked.length),
+          Effect.sync(() => before.asked.length),
           (count) => count > 0
         )
         expect(client.topology).toBe(form.includes("cluster") ? "Cluster" : "Standalone")
-        expect(new Set(asked)).toEqual(new Set(["localhost"]))
+        expect(new Set(before.asked)).toEqual(new Set(["localhost"]))
       }
+    })
+  )
+
+  it.live("Sentinels, and a master that they tell of by its name, are asked for their names by TLS (SNI)", () =>
+    Effect.gen(function* () {
+      const redis = yield* RedisServer.scoped()
+      const master = yield* gate(redis.port)
+      const sentinel = yield* RedisSentinel.watching(master.port, "localhost")
+      const before = yield* gate(sentinel.port)
+      const client = yield* clientOf({
+        REDIS_URL: `redis+sentinel://localhost:${before.port}?name=main&tls=true`,
+        REDIS_CA_FILE: ours.ca
+      })
+      // by the driver, which asks a Sentinel first; then by the connection that watches for another master
+      expect(yield* client.send("PING")).toBe("PONG")
+      const outside = yield* outsideOf(sentinel.sentinel)
+      const clients = Effect.promise(() => outside.call("CLIENT", "LIST"))
+      yield* until(clients, (list) => String(list).includes("name=eco2-failover"))
+      const reader = yield* client.reader("stream")
+      expect(yield* reader.read(10, "XREAD", "BLOCK", 10, "STREAMS", "stream", "0")).toBe(null)
+      expect(new Set(before.asked)).toEqual(new Set(["localhost"]))
+      expect(new Set(master.asked)).toEqual(new Set(["localhost"]))
+      expect(master.asked.length).toBeGreaterThan(1)
     })
   )
 })

@@ -5,14 +5,14 @@
  */
 import { AbstractConnector, SentinelConnector } from "ioredis"
 import type { RedisOptions, SentinelConnectionOptions } from "ioredis"
-import { connect as connectTcp } from "node:net"
+import { connect as connectTcp, isIP } from "node:net"
 import type { Socket } from "node:net"
 import { connect as connectTls } from "node:tls"
 import type { ConnectionOptions } from "node:tls"
 import * as TlsFiles from "../config/TlsFiles.ts"
 
-/** Receives the words of a server that refuses the connection. */
-export type Turned = (words: string) => void
+/** Receives the words of a server that refuses the connection, and its `host:port`. */
+export type Turned = (words: string, server: string) => void
 export type Constructor = NonNullable<RedisOptions["Connector"]>
 export interface Address {
   readonly host: string
@@ -75,7 +75,8 @@ const named = (connector: SentinelConnector, isTls: boolean): void => {
   const [ask, resolve]: ReadonlyArray<unknown> = ["connectToSentinel", "resolve"].map((name) =>
     Reflect.get(connector, name)
   )
-  if (typeof ask !== "function" || typeof resolve !== "function") throw new Error("the driver lacks connectToSentinel or resolve")
+  if (typeof ask !== "function" || typeof resolve !== "function")
+    throw new Error("the driver lacks connectToSentinel or resolve")
   Reflect.set(connector, "connectToSentinel", (at: unknown, options: object = {}) =>
     ask.call(connector, at, { ...options, Connector: toSentinel })
   )

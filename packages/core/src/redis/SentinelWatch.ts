@@ -12,6 +12,7 @@ import type { Scope } from "effect"
 import { isIP } from "node:net"
 import * as Elapsed from "../clock/Elapsed.ts"
 import { silenceMillis } from "./Connection.ts"
+import * as Connector from "./Connector.ts"
 import type { Address } from "./Connector.ts"
 import * as Pairs from "./Pairs.ts"
 
@@ -85,6 +86,7 @@ export const make = Effect.fnUntraced(function* (
           ...(sentinelUsername === undefined ? {} : { username: sentinelUsername }),
           ...(sentinelPassword === undefined ? {} : { password: sentinelPassword }),
           ...(sentinelTLS === undefined ? {} : { tls: sentinelTLS }),
+          Connector: Connector.toSentinel,
           // a subscribed connection of this protocol can ask too
           protocol: 3,
           connectionName: "eco2-failover",
