@@ -22,8 +22,10 @@ export const GatewayConfig = Config.all({
   maxViewers: Setting.integer("MAX_VIEWERS", { default: 10_000, min: 1, max: 1_000_000 }),
   /** USER_VIEWERS: streams of one user one gateway process serves at once. Default 500. */
   userViewers: Setting.integer("USER_VIEWERS", { default: 500, min: 1, max: 1_000_000 }),
-  /** UPLOAD_MEMORY: bytes of request bodies one gateway process holds at once; more are refused. Default 256 MiB. */
-  uploadMemory: Setting.byteSize("UPLOAD_MEMORY", { default: "256 MiB", min: "16 MiB" }),
+  /** UPLOAD_MEMORY: bytes that request bodies take in one gateway process, two copies of each; more are refused. Default 256 MiB. */
+  uploadMemory: Setting.byteSize("UPLOAD_MEMORY", { default: "256 MiB", min: "32 MiB" }),
+  /** USER_UPLOAD_MEMORY: the same for one user's bodies. Default 64 MiB. */
+  userUploadMemory: Setting.byteSize("USER_UPLOAD_MEMORY", { default: "64 MiB", min: "32 MiB" }),
   /** SUBMIT_MEMORY: bytes of accepted submits kept for 30 s, to be handed in again after a failover; 0 = none. Default 16 MiB. */
   submitMemory: Setting.byteSize("SUBMIT_MEMORY", { default: "16 MiB", min: "0 MiB" })
 })

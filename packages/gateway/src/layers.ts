@@ -38,9 +38,9 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
     Effect.gen(function* () {
       const config = yield* GatewayConfig
       const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
-      const readBody = RequestBody.make(config.uploadMemory)
+      const bodies = yield* RequestBody.make({ most: config.uploadMemory, mostOfUser: config.userUploadMemory })
       const groups = Layer.mergeAll(
-        ScanHandlers.layer(config, readBody).pipe(
+        ScanHandlers.layer(config, bodies).pipe(
           Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))
         ),
         CharacterHandlers.layer,
@@ -48,7 +48,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ScheduleOpsHandlers.layer,
         PolicyOpsHandlers.layer,
         LimitOpsHandlers.layer,
-        BlacklistHandlers.layer(readBody)
+        BlacklistHandlers.layer(bodies)
       ).pipe(
         Layer.provide(Operations.layer),
         Layer.provide(EventRouter.layer(config)),

@@ -176,6 +176,7 @@ describe("a slow viewer", () => {
       maxViewers: 10,
       userViewers: 10,
       uploadMemory: 1,
+      userUploadMemory: 1,
       submitMemory: 0
     }
     return Effect.runPromise(

@@ -23,6 +23,7 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, max
     maxViewers,
     userViewers: 200,
     uploadMemory: 1024,
+    userUploadMemory: 1024,
     submitMemory: 0
   }
   const context = yield* Router.layer(config).pipe(

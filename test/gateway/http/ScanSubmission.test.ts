@@ -283,7 +283,7 @@ describe("a body larger than any scan", () => {
     })
 
   it("a chunked body larger than any scan is refused with 413, and the process goes on", async () => {
-    expect(await sendChunked(20)).toEqual({ status: 413, code: "IMAGE_TOO_LARGE" })
+    expect(await sendChunked(20)).toEqual({ status: 413, code: "BODY_TOO_LARGE" })
     expect((await client(open).submit({ image_url: photo })).status).toBe(202)
   })
 
@@ -305,15 +305,17 @@ describe("a body larger than any scan", () => {
 })
 
 describe("UPLOAD_MEMORY", () => {
-  it("a gateway whose memory for pictures is full refuses a picture with 503 and Retry-After, and accepts addresses", async () => {
+  it("a gateway whose memory for pictures is full refuses a picture with Retry-After, its holder's with 429, and accepts addresses", async () => {
     const narrow = await start("gateway", {
       ...simulatedOnly,
       AUTH_MODE: "header",
       REDIS_URL: redis.url,
       INTERNAL_SECRET: secret,
-      UPLOAD_MEMORY: "16 MiB"
+      UPLOAD_MEMORY: "40 MiB",
+      USER_UPLOAD_MEMORY: "32 MiB"
     })
     const ann = client(narrow)
+    const bob = client(narrow, "bob")
     const large = { image_url: imageOf(mebibytes10) }
     // all but its end has arrived
     const first = httpRequest(`${narrow.address}/api/v1/scan`, { method: "POST", headers: { "x-user-id": "ann" } })
@@ -324,23 +326,29 @@ describe("UPLOAD_MEMORY", () => {
     const sent = JSON.stringify(large)
     await new Promise((resolve) => first.write(sent.slice(0, -1), resolve))
     const refused = await until(
-      () => ann.submit(large),
+      () => bob.submit(large),
       ({ status }) => status === 503
     )
     expect([refused.body, Number(refused.headers.get("retry-after"))]).toEqual([
       { detail: expect.any(String), code: "TOO_MANY_UPLOADS" },
       2
     ])
-    // one pool for each process: a body of another route finds it equally full
-    const revocation = { jti: "a", user_id: "ann", expires_at: "2030-01-01T00:00:00Z", reason: "x".repeat(mebibytes10) }
+    const own = await ann.submit(large)
+    expect([own.status, own.body, own.headers.get("retry-after")]).toEqual([
+      429,
+      { detail: expect.any(String), code: "TOO_MANY_PHOTOS" },
+      "5"
+    ])
+    // of another route, which no picture belongs to
+    const revocation = { jti: "a", user_id: "ann", expires_at: "2030-01-01T00:00:00Z", reason: "x".repeat(65_536) }
     const elsewhere = await fetch(`${narrow.address}/api/v1/internal/blacklist`, {
       method: "POST",
       headers: { "content-type": "application/json", "x-internal-secret": secret },
       body: JSON.stringify(revocation)
     })
     expect([elsewhere.status, await elsewhere.json()]).toEqual([
-      503,
-      expect.objectContaining({ code: "TOO_MANY_UPLOADS" })
+      413,
+      expect.objectContaining({ code: "BODY_TOO_LARGE" })
     ])
     expect((await ann.submit({ image_url: photo })).status).toBe(202)
     expect(await metric(narrow, "eco2_uploads_refused_total")).toBeGreaterThan(0)

@@ -31,6 +31,8 @@ export interface Values {
   readonly laneCapacity: number
   /** Jobs one user may submit in any window of this length; null: no limit. */
   readonly userRate: Setting.Rate | null
+  /** Bytes of images of one user's jobs that Redis holds. */
+  readonly userImageStorage: number
   /** Replicas that must have a submit before it is acknowledged; 0: none. */
   readonly submitReplicas: number
   /** How long a parked job waits for its next round. */
@@ -70,6 +72,8 @@ const variables = Config.all({
   laneCapacity: Setting.integer("LANE_CAPACITY", { default: 10_000, min: 1, max: 1_000_000 }),
   /** USER_RATE: jobs one user may submit, such as 60/minute, in any minute; beyond it submits are refused. Default off. */
   userRate: Setting.rate("USER_RATE", { default: null }),
+  /** USER_IMAGE_STORAGE: bytes of images of one user's jobs that Redis holds; beyond it submits are refused. Default 100 MiB. */
+  userImageStorage: Setting.byteSize("USER_IMAGE_STORAGE", { default: "100 MiB", min: "16 MiB" }),
   /** SUBMIT_REPLICAS: replicas of Redis that must have a submit before it is acknowledged; 0 = none. Default 0. */
   submitReplicas: Setting.integer("SUBMIT_REPLICAS", { default: 0, min: 0, max: 10 }),
   /** REDRIVE_INTERVAL: how long a parked job waits for its next round. Default 5 minutes. */
@@ -85,6 +89,7 @@ const checked = (values: Values): Values => {
     ["mailboxCapacity", 1, Number.MAX_SAFE_INTEGER],
     ["userConcurrency", 0, Number.MAX_SAFE_INTEGER],
     ["laneCapacity", 1, Number.MAX_SAFE_INTEGER],
+    ["userImageStorage", 1, Number.MAX_SAFE_INTEGER],
     ["imageMemory", 1, Number.MAX_SAFE_INTEGER]
   ] as const) {
     Definition.integer("CoreConfig", field, values[field], { min, max })
@@ -129,6 +134,7 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
           userConcurrency: 100,
           laneCapacity: 10_000,
           userRate: null,
+          userImageStorage: 100 * 1024 * 1024,
           redriveInterval: Duration.minutes(5),
           imageMemory: 256 * 1024 * 1024,
           clockOffsetMillis: 0,

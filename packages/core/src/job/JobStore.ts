@@ -38,6 +38,18 @@ export class LaneFull extends Schema.TaggedError<LaneFull>()("LaneFull", { owner
     return `${this.depth} jobs of this user are waiting already; see LANE_CAPACITY and MAILBOX_CAPACITY (a lane holds at most as many jobs as the mailbox has places left)`
   }
 }
+/**
+ * The images of the user's jobs are at USER_IMAGE_STORAGE. Nothing was stored; submitting again when some of the user's jobs have
+ * been worked on is safe.
+ */
+export class ImagesFull extends Schema.TaggedError<ImagesFull>()("ImagesFull", {
+  owner: Schema.String,
+  bytes: Schema.Int
+}) {
+  override get message() {
+    return `${this.bytes} bytes of images of this user's jobs are stored; see USER_IMAGE_STORAGE`
+  }
+}
 /** A part of the input is larger than allowed. Nothing happened; submitting it again would not help. */
 export class InputTooLarge extends Schema.TaggedError<InputTooLarge>()("InputTooLarge", {
   part: Schema.Literals(["input", "image", "owner", "key"]),
@@ -140,7 +152,7 @@ export class JobStore extends Context.Service<
       submission: Submission
     ) => Effect.Effect<
       { readonly created: boolean; readonly ended: boolean },
-      IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | NotReplicated | RedisError
+      IdempotencyConflict | MailboxFull | LaneFull | ImagesFull | RateLimited | UploadGone | NotReplicated | RedisError
     >
     /** The job; null when it never existed or has expired. */
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
@@ -205,7 +217,16 @@ const submitScript = script(
   "submit",
   Schema.Array(
     Schema.Tuple([
-      Schema.Literals(["created", "exists", "conflict", "full", "lane-full", "rate-limited", "upload-gone"]),
+      Schema.Literals([
+        "created",
+        "exists",
+        "conflict",
+        "full",
+        "lane-full",
+        "rate-limited",
+        "images-full",
+        "upload-gone"
+      ]),
       Schema.String
     ])
   )
@@ -309,6 +330,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
           config.laneCapacity,
           config.userRate?.number ?? 0,
           config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
+          config.userImageStorage,
           ...batch.flatMap((job) => [
             job.id,
             job.bodyHash,
@@ -384,6 +406,8 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             return yield* new LaneFull({ owner: job.owner, depth: Number(detail) })
           case "rate-limited":
             return yield* new RateLimited({ limit: "USER_RATE", retryAfter: Duration.millis(Number(detail)) })
+          case "images-full":
+            return yield* new ImagesFull({ owner: job.owner, bytes: Number(detail) })
           case "upload-gone":
             return yield* new UploadGone({ upload: job.upload ?? "" })
         }

@@ -22,7 +22,7 @@ import { mint } from "../job/JobId.ts"
 import { parts, view } from "./JobView.ts"
 import type { Parts, View } from "./JobView.ts"
 import { InputTooLarge, JobStore } from "../job/JobStore.ts"
-import type { IdempotencyConflict, LaneFull, NotReplicated, UploadGone } from "../job/JobStore.ts"
+import type { IdempotencyConflict, ImagesFull, LaneFull, NotReplicated, UploadGone } from "../job/JobStore.ts"
 import type { Codec, Needs, NeedsOf, OutputOf, Stage, Stages, Values } from "./Stage.ts"
 
 export { parts, view }
@@ -118,8 +118,9 @@ export interface Submitted {
  * Submits a job. The same (owner, key) is one job, however often and concurrently it is submitted (J6).
  * - `key`: idempotency key; null: always a new job
  * - `body`: the text the key is bound to, by default the input; the key with another body is IdempotencyConflict
+ * - `bodyHash`: instead of it its SHA-256 in base64url, where the text is not at hand
  * - `image`: bytes stored beside the job for the stages that read them; two more round trips
- * InputTooLarge, MailboxFull, LaneFull, RateLimited (USER_RATE), RedisFull, RedisRefused, IdempotencyConflict: nothing happened.
+ * InputTooLarge, MailboxFull, LaneFull, ImagesFull, RateLimited (USER_RATE), RedisFull, RedisRefused, IdempotencyConflict: nothing happened.
  * RedisUnavailable, NotReplicated (SUBMIT_REPLICAS): unknown; submit again with the same key.
  */
 export const submit = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
@@ -129,11 +130,20 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
     readonly owner: string | null
     readonly key: string | null
     readonly body?: string
+    readonly bodyHash?: string
     readonly image?: Uint8Array
   }
 ): Effect.fn.Return<
   Submitted,
-  InputTooLarge | IdempotencyConflict | MailboxFull | LaneFull | RateLimited | UploadGone | NotReplicated | RedisError,
+  | InputTooLarge
+  | IdempotencyConflict
+  | MailboxFull
+  | LaneFull
+  | ImagesFull
+  | RateLimited
+  | UploadGone
+  | NotReplicated
+  | RedisError,
   JobStore | Keyspace
 > {
   if (pipeline.plan.length === 0) {
@@ -157,7 +167,7 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   const submission = {
     id,
     // without a key no other request can have this id
-    bodyHash: options.key === null ? "" : hash("sha256", options.body ?? json, "base64url"),
+    bodyHash: options.key === null ? "" : (options.bodyHash ?? hash("sha256", options.body ?? json, "base64url")),
     owner: options.owner ?? "",
     pipeline: pipeline.name,
     plan: pipeline.plan,

@@ -144,6 +144,16 @@ export const table: ReadonlyArray<Row> = [
     true
   ),
   row(
+    "{p}:images:<user>",
+    `${p}:images:.+`,
+    "hash",
+    'bytes of the images of a user\'s jobs, and under "" their sum',
+    "JOB_DEADLINE after the last submit with an image",
+    "submit",
+    "submit",
+    true
+  ),
+  row(
     "limit:{<name>}",
     String.raw`limit:\{.+\}`,
     "hash",

@@ -27,8 +27,8 @@ export const parse = Effect.fnUntraced(function* (text: string) {
   return revocation
 })
 
-/** `readBody`: the process's only one, because all bodies share UPLOAD_MEMORY. */
-export const layer = (readBody: RequestBody.Read) =>
+/** `bodies`: the process's only one, because all share UPLOAD_MEMORY. */
+export const layer = (bodies: RequestBody.RequestBody) =>
   HttpApiBuilder.group(
     Api,
     "blacklist",
@@ -50,7 +50,7 @@ export const layer = (readBody: RequestBody.Read) =>
       })
       // by hand: RequestBody bounds the body while it is read, and text that is not JSON is 400, whatever its content type
       return handlers.handleRaw("revoke", ({ request }) =>
-        Effect.flatMap(Effect.scoped(Effect.flatMap(readBody(request), parse)), revoke)
+        Effect.flatMap(Effect.scoped(Effect.flatMap(bodies.text(request), parse)), revoke)
       )
     })
   )

@@ -1,74 +1,216 @@
 /**
- * RequestBody: reads a request's body as text, bounded in its own bytes (413), in time (408), and, together with all bodies this
- * process holds, in bytes of UPLOAD_MEMORY (503: the client retries; nobody waits inside).
- * Bytes count when they arrive, not when they are announced, and only beyond a body's first 64 KiB: a scan by address is never
- * refused because of other users' photos, and a client that announces much and sends nothing takes no room. The room is
- * released when the scope closes.
+ * RequestBody: receives request bodies, bounded each, by user, and together with all bodies of this process:
+ *   each      in bytes (413), in time (408): two minutes in all, and 64 KiB in every ten seconds unless it is over
+ *   by user   in bytes of USER_UPLOAD_MEMORY (429)
+ *   together  in bytes of UPLOAD_MEMORY (503: the client retries; nobody waits inside)
+ * A byte counts when it arrives, not when it is announced, and twice: the picture, and its copy on the way to Redis. The first
+ * 64 KiB of a body count in a pool of their own, so that a scan by address is not refused because of photos. The room is
+ * released when the scope closes. One timer watches all bodies.
  */
 import { Refusal } from "@eco2/core/http"
-import { Effect, Metric, Stream } from "effect"
-import type { Duration, Scope } from "effect"
+import { Deferred, Effect, Metric, Queue, Stream } from "effect"
+import type { Scope } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
-import { mostBodyBytes, tooLarge } from "./ScanSubmission.ts"
+import { bodyTooLarge, imageTooLarge, mostBesideBytes, mostBodyBytes, SubmitBody } from "./SubmitBody.ts"
+import type * as Submit from "./SubmitBody.ts"
 
-/** Bodies refused because this process holds its maximum of them. */
+/** Bodies refused because this process, or their user, holds the maximum of them. */
 const uploadsRefused = Metric.counter("eco2_uploads_refused_total", {
   incremental: true,
-  description: "request bodies refused at UPLOAD_MEMORY"
+  description: "request bodies refused at UPLOAD_MEMORY or USER_UPLOAD_MEMORY"
 })
 
-/** Bytes of each body that are not counted. */
-const freeBytes = 64 * 1024
+/** Bytes of each body that count as small. */
+const smallBytes = 64 * 1024
+/** Small bytes of all bodies. */
+const mostSmall = 32 * 1024 * 1024
+/** Copies of a photo that a process holds at once. */
+export const copies = 2
 /** Enough for the largest body on a line of 1 Mbit/s. */
-const patience: Duration.Input = "2 minutes"
+const patienceMillis = 120_000
+/** A body that brings fewer bytes in a turn has stalled. */
+const turnMillis = 10_000
+const leastInTurn = 64 * 1024
+const sweepMillis = 1_000
 
-/** The refusals of a reader, for the API description; beside these 503 TOO_MANY_UPLOADS. */
+/** The refusals of a reader, for the API description; beside these 429 TOO_MANY_PHOTOS, 503 TOO_MANY_UPLOADS. */
 export const refusals = [
   Refusal.declared(400, "INVALID_REQUEST"),
   Refusal.declared(408, "REQUEST_TIMEOUT"),
-  Refusal.declared(413, "IMAGE_TOO_LARGE")
+  Refusal.declared(413, "BODY_TOO_LARGE", "IMAGE_TOO_LARGE")
 ] as const
-type Refused = (typeof refusals)[number]["Type"] | Refusal.Refusal<503, "TOO_MANY_UPLOADS", string>
+type Refused = (typeof refusals)[number]["Type"] | Submit.Refused | ReturnType<typeof full>
 
-export type Read = (request: HttpServerRequest.HttpServerRequest) => Effect.Effect<string, Refused, Scope.Scope>
+const slow = () => Refusal.make(408, "REQUEST_TIMEOUT", "the body took too long to arrive")
+const userFull = () =>
+  Refusal.make(429, "TOO_MANY_PHOTOS", "too many of your photos are arriving; try again later", "5 seconds")
+const full = () => Refusal.make(503, "TOO_MANY_UPLOADS", "too many pictures are arriving; try again later", "2 seconds")
 
-/** A reader whose bodies share `most` bytes: one for each process, for all routes. */
-export const make = (most: number): Read => {
-  let held = 0
-  const full = Effect.suspend(() =>
-    Effect.andThen(
-      Metric.update(uploadsRefused, 1),
-      Effect.fail(Refusal.make(503, "TOO_MANY_UPLOADS", "too many pictures are arriving; try again later", "2 seconds"))
-    )
-  )
-  return Effect.fnUntraced(function* (request) {
-    const announced = Number(request.headers["content-length"] ?? 0)
-    if (announced > mostBodyBytes) return yield* tooLarge()
-    if (held + announced - freeBytes > most && announced > freeBytes) return yield* full
-    const own = yield* Effect.acquireRelease(
-      Effect.sync(() => ({ arrived: 0, counted: 0 })),
-      ({ counted }) => Effect.sync(() => void (held -= counted))
-    )
-    const decoder = new TextDecoder()
-    let text = ""
-    yield* Stream.runForEach(request.stream, (chunk): Effect.Effect<void, Refused> => {
-      own.arrived += chunk.length
-      if (own.arrived > mostBodyBytes) return Effect.fail(tooLarge())
-      const more = Math.max(0, own.arrived - freeBytes) - own.counted
-      if (held + more > most) return full
-      held += more
-      own.counted += more
-      text += decoder.decode(chunk, { stream: true })
-      return Effect.void
-    }).pipe(
-      Effect.mapError((error: HttpServerError.HttpServerError | Refused) =>
-        error._tag === "Refusal" ? error : Refusal.make(400, "INVALID_REQUEST", "the body could not be read")
-      ),
-      Effect.timeoutOrElse({
-        duration: patience,
-        orElse: () => Effect.fail(Refusal.make(408, "REQUEST_TIMEOUT", "the body took too long to arrive"))
-      })
-    )
-    return text + decoder.decode()
-  })
+export interface Limits {
+  /** Bytes of all bodies, beyond their small bytes. */
+  readonly most: number
+  /** Bytes of one user's bodies. */
+  readonly mostOfUser: number
 }
+
+type Request = HttpServerRequest.HttpServerRequest
+export interface RequestBody {
+  /** A body of at most 64 KiB as text. */
+  readonly text: (request: Request) => Effect.Effect<string, Refused, Scope.Scope>
+  /** The body of a submit; the user's share bounds it too. */
+  readonly submit: (
+    request: Request,
+    user: string
+  ) => Effect.Effect<Submit.Whole, Refused | ReturnType<typeof userFull>, Scope.Scope>
+}
+
+/** What one user's bodies take; of those without a user, nothing is counted. */
+interface Share<Full> {
+  readonly lacks: (more: number) => Full | null
+  readonly add: (more: number) => void
+}
+const noShare: Share<never> = { lacks: () => null, add: () => undefined }
+
+interface Arriving {
+  /** Bytes that arrived, and those that count beyond the small ones. */
+  arrived: number
+  counted: number
+  readonly until: number
+  /** When its turn is over, and what had arrived when it began. */
+  turnUntil: number
+  before: number
+  readonly slow: Deferred.Deferred<never, Refused>
+}
+
+/** One for each process, for all routes. */
+export const make = Effect.fnUntraced(function* ({
+  most,
+  mostOfUser
+}: Limits): Effect.fn.Return<RequestBody, never, Scope.Scope> {
+  let held = 0
+  let small = 0
+  const heldBy = new Map<string, number>()
+  const bodies = new Set<Arriving>()
+  const toWatch = yield* Queue.sliding<void>(1)
+
+  const sweep = Effect.clockWith((clock) =>
+    Effect.sync(() => {
+      const now = clock.currentTimeMillisUnsafe()
+      for (const body of bodies) {
+        const stalled = now >= body.turnUntil && body.arrived - body.before < leastInTurn
+        if (stalled || now >= body.until) Deferred.doneUnsafe(body.slow, Effect.fail(slow()))
+        else if (now >= body.turnUntil) {
+          body.turnUntil = now + turnMillis
+          body.before = body.arrived
+        }
+      }
+    })
+  )
+  yield* Queue.take(toWatch).pipe(
+    Effect.andThen(
+      Effect.whileLoop({
+        while: () => bodies.size > 0,
+        body: () => Effect.andThen(Effect.sleep(sweepMillis), sweep),
+        step: () => undefined
+      })
+    ),
+    Effect.forever,
+    Effect.forkScoped
+  )
+
+  const shareOf = (user: string): Share<ReturnType<typeof userFull>> => ({
+    lacks: (more) => ((heldBy.get(user) ?? 0) + more > mostOfUser ? userFull() : null),
+    add: (more) => {
+      const now = (heldBy.get(user) ?? 0) + more
+      if (now > 0) heldBy.set(user, now)
+      else heldBy.delete(user)
+    }
+  })
+  /** Null when so many bytes more fit, or why they do not. */
+  const lacks = <Full>(share: Share<Full>, more: number) =>
+    more <= 0 ? null : (share.lacks(more) ?? (held + more > most ? full() : null))
+  const noRoom = <R>(refusal: R) => Effect.andThen(Metric.update(uploadsRefused, 1), Effect.fail(refusal))
+
+  const arrive = (share: Share<unknown>) =>
+    Effect.acquireRelease(
+      Effect.clockWith((clock) =>
+        Effect.sync((): Arriving => {
+          const now = clock.currentTimeMillisUnsafe()
+          const body: Arriving = {
+            arrived: 0,
+            counted: 0,
+            until: now + patienceMillis,
+            turnUntil: now + turnMillis,
+            before: 0,
+            slow: Deferred.makeUnsafe()
+          }
+          bodies.add(body)
+          Queue.offerUnsafe(toWatch, undefined)
+          return body
+        })
+      ),
+      (body) =>
+        Effect.sync(() => {
+          bodies.delete(body)
+          held -= body.counted
+          small -= Math.min(body.arrived, smallBytes)
+          share.add(-body.counted)
+        })
+    )
+
+  /** Gives each piece of the body to `take` as it arrives; ends when `take` refuses. `mostBytes`, `tooLarge`: its own bound. */
+  const receive = Effect.fnUntraced(function* <Full extends Refusal.Refusal>(
+    request: Request,
+    share: Share<Full>,
+    mostBytes: number,
+    tooLarge: () => Refused,
+    take: (chunk: Uint8Array) => Refused | null
+  ): Effect.fn.Return<void, Refused | Full, Scope.Scope> {
+    const announced = Number(request.headers["content-length"] ?? 0)
+    if (announced > mostBytes) return yield* Effect.fail(tooLarge())
+    const lacking = lacks(share, copies * (announced - smallBytes))
+    if (lacking !== null) return yield* noRoom(lacking)
+    const body = yield* arrive(share)
+    const read = Stream.runForEach(request.stream, (chunk): Effect.Effect<void, Refused | Full> => {
+      const arrived = body.arrived + chunk.length
+      if (arrived > mostBytes) return Effect.fail(tooLarge())
+      const moreSmall = Math.min(arrived, smallBytes) - Math.min(body.arrived, smallBytes)
+      if (small + moreSmall > mostSmall) return noRoom(full())
+      const more = copies * Math.max(0, arrived - smallBytes) - body.counted
+      const lacking = lacks(share, more)
+      if (lacking !== null) return noRoom(lacking)
+      body.arrived = arrived
+      body.counted += more
+      held += more
+      small += moreSmall
+      share.add(more)
+      const refusal = take(chunk)
+      return refusal === null ? Effect.void : Effect.fail(refusal)
+    }).pipe(
+      Effect.mapError((error: HttpServerError.HttpServerError | Refused | Full) =>
+        error._tag === "Refusal" ? error : Refusal.make(400, "INVALID_REQUEST", "the body could not be read")
+      )
+    )
+    yield* Effect.raceFirst(read, Deferred.await(body.slow))
+    // it is here: its user is slow no longer
+    bodies.delete(body)
+  })
+
+  return {
+    text: Effect.fnUntraced(function* (request) {
+      const decoder = new TextDecoder()
+      let text = ""
+      yield* receive(request, noShare, mostBesideBytes, bodyTooLarge, (chunk) => {
+        text += decoder.decode(chunk, { stream: true })
+        return null
+      })
+      return text + decoder.decode()
+    }),
+    submit: Effect.fnUntraced(function* (request, user) {
+      const body = new SubmitBody(Number(request.headers["content-length"] ?? 0))
+      yield* receive(request, shareOf(user), mostBodyBytes, imageTooLarge, (chunk) => body.push(chunk))
+      const whole = body.end()
+      return "text" in whole ? whole : yield* whole
+    })
+  }
+})

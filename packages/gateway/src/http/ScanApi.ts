@@ -105,7 +105,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
       ...ScanSubmission.refusals,
       Refusal.declared(409, "IDEMPOTENCY_KEY_REUSED"),
       Refusal.declared(413, "INPUT_TOO_LARGE"),
-      Refusal.declared(429, "LANE_FULL", "RATE_LIMITED"),
+      Refusal.declared(429, "LANE_FULL", "RATE_LIMITED", "TOO_MANY_PHOTOS"),
       Refusal.declared(
         503,
         "MAILBOX_FULL",

@@ -48,8 +48,8 @@ const seqOf = (lastEventId = ""): number | null => (/^\d{1,9}$/.test(lastEventId
 const noStore = { "cache-control": "no-store" } as const
 const eventStreamHeaders = { "cache-control": "no-cache, no-transform", "x-accel-buffering": "no" }
 
-/** `readBody`: the process's only one, because all bodies share UPLOAD_MEMORY. */
-export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
+/** `bodies`: the process's only one, because all share UPLOAD_MEMORY. */
+export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
   HttpApiBuilder.group(
     Api,
     "scan",
@@ -79,12 +79,12 @@ export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
 
       const submit = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, key: string | null) {
         const { user } = yield* Caller
-        const text = yield* readBody(request)
+        const whole = yield* bodies.submit(request, user)
         const {
-          body,
+          bodyHash,
           image,
           request: scan
-        } = yield* ScanSubmission.parse(text, { imageHosts: config.imageHosts, models })
+        } = yield* ScanSubmission.parse(whole, { imageHosts: config.imageHosts, models })
         if (image !== null && (yield* Effect.mapError(memoryUse, fromRedis)) > fullFrom) {
           return yield* Refusal.make(
             503,
@@ -96,7 +96,7 @@ export const layer = (config: GatewayConfig, readBody: RequestBody.Read) =>
         const { created, id } = yield* Pipeline.submit(ScanPipeline, scan, {
           owner: user,
           key,
-          body,
+          bodyHash,
           ...(image === null ? {} : { image })
         }).pipe(
           Effect.provideService(JobStore.JobStore, store),

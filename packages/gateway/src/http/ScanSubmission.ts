@@ -8,23 +8,21 @@ import { PublicAddress } from "@eco2/core/net"
 import { Refusal } from "@eco2/core/http"
 import { Effect, Schema } from "effect"
 import type { Config } from "effect"
+import { hash } from "node:crypto"
 import * as JsonBody from "./JsonBody.ts"
+import type { Picture, Whole } from "./SubmitBody.ts"
 
 export interface Submission {
   readonly request: ScanRequest
   /** Bytes of a data URL. */
   readonly image: Uint8Array | null
-  /** The text that an idempotency key is bound to. */
-  readonly body: string
+  /** SHA-256 in base64url of what an idempotency key is bound to: `[image_url, user_input, model]` as JSON. */
+  readonly bodyHash: string
 }
 
 export const defaultQuestion = "이 물건은 어떻게 분리배출해야 하나요?"
 const mostUrl = 2_083
 const mostQuestion = 2_000
-export const mostImageBytes = 10 * 1024 * 1024
-/** Room for a data URL of 10 MiB in base64, and for the rest of the body. */
-export const mostBodyBytes = Math.ceil(mostImageBytes / 3) * 4 + 64 * 1024
-
 /** The refusals of a submit's body, for the API description. */
 export const refusals = [
   Refusal.declared(400, "INVALID_JSON", "INVALID_REQUEST", "IMAGE_URL_REQUIRED", "IMAGE_HOST_NOT_ALLOWED"),
@@ -33,23 +31,22 @@ export const refusals = [
     ["UNSUPPORTED_MODEL"],
     Schema.Struct({ error: Schema.String, message: Schema.String, supported_models: Schema.Array(Schema.String) })
   ),
-  Refusal.declared(413, "IMAGE_TOO_LARGE"),
   Refusal.invalidField
 ] as const
 type Refused = (typeof refusals)[number]["Type"]
-
-const dataUrl = /^data:image\/(jpeg|png|webp|gif);base64,/
-const base64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 const isAllowedHost = (host: string, allowed: ReadonlyArray<string>): boolean =>
   allowed.length === 0 ? PublicAddress.isPublicHost(host) : ImageHosts.isListed(host, allowed)
 
 type Image = Pick<Submission, "image"> & { readonly source: ScanRequest["image"] }
 
-const parseImage = (text: string, imageHosts: ReadonlyArray<string>): Effect.Effect<Image, Refused> => {
+const parseImage = (
+  text: string,
+  picture: Picture | null,
+  imageHosts: ReadonlyArray<string>
+): Effect.Effect<Image, Refused> => {
   if (text.startsWith("data:")) {
-    const match = dataUrl.exec(text)
-    if (match === null)
+    if (picture === null || text !== picture.header)
       return Effect.fail(
         Refusal.invalid(
           ["body", "image_url"],
@@ -57,13 +54,7 @@ const parseImage = (text: string, imageHosts: ReadonlyArray<string>): Effect.Eff
           "value_error.url"
         )
       )
-    const payload = text.slice(match[0].length)
-    if (payload.length > mostBodyBytes) return Effect.fail(tooLarge())
-    if (payload === "" || !base64.test(payload))
-      return Effect.fail(Refusal.invalid(["body", "image_url"], "the data URL is not base64", "value_error.url"))
-    const bytes = Buffer.from(payload, "base64")
-    if (bytes.length > mostImageBytes) return Effect.fail(tooLarge())
-    return Effect.succeed({ source: { _tag: "Bytes", mimeType: `image/${match[1]}` }, image: bytes })
+    return Effect.succeed({ source: { _tag: "Bytes", mimeType: picture.mimeType }, image: picture.bytes })
   }
   if (text.length > mostUrl)
     return Effect.fail(
@@ -82,12 +73,11 @@ const parseImage = (text: string, imageHosts: ReadonlyArray<string>): Effect.Eff
     : Effect.fail(Refusal.make(400, "IMAGE_HOST_NOT_ALLOWED", `images from ${url.hostname} are not allowed`))
 }
 
-export const tooLarge = () => Refusal.make(413, "IMAGE_TOO_LARGE", "the image has more than 10 MiB")
 const wrongType = (field: string, wanted: string) => Refusal.make(400, "INVALID_REQUEST", `${field} must be ${wanted}`)
 
-/** `text`: the body as received. */
+/** `body`: as SubmitBody read it. */
 export const parse = Effect.fnUntraced(function* (
-  text: string,
+  { picture, text }: Whole,
   options: { readonly imageHosts: ReadonlyArray<string>; readonly models: Config.Success<typeof OfferedModels> }
 ): Effect.fn.Return<Submission, Refused> {
   const body = yield* JsonBody.parseObject(text)
@@ -101,7 +91,7 @@ export const parse = Effect.fnUntraced(function* (
   if (typeof image_url !== "string") return yield* wrongType("image_url", "a string")
   if (user_input !== null && typeof user_input !== "string") return yield* wrongType("user_input", "a string or null")
   if (model !== null && typeof model !== "string") return yield* wrongType("model", "a string or null")
-  const { image, source } = yield* parseImage(image_url, options.imageHosts)
+  const { image, source } = yield* parseImage(image_url, picture, options.imageHosts)
   // characters as people count them: an emoji is one, however long it is in UTF-16
   if (user_input !== null && user_input.length > mostQuestion && Array.from(user_input).length > mostQuestion) {
     return yield* Refusal.invalid(
@@ -122,6 +112,9 @@ export const parse = Effect.fnUntraced(function* (
   return {
     request: { image: source, userInput: question, model: chosen },
     image,
-    body: JSON.stringify([image_url, user_input, model])
+    bodyHash:
+      image === null || picture === null
+        ? hash("sha256", JSON.stringify([image_url, user_input, model]), "base64url")
+        : picture.hash.update(`",${JSON.stringify(user_input)},${JSON.stringify(model)}]`).digest("base64url")
   }
 })

@@ -24,6 +24,7 @@ type SubmitError =
   | JobStore.InputTooLarge
   | JobStore.IdempotencyConflict
   | JobStore.LaneFull
+  | JobStore.ImagesFull
   | JobStore.UploadGone
   | JobStore.NotReplicated
   | Mailbox.MailboxFull
@@ -40,6 +41,8 @@ export const of = (error: SubmitError) => {
       return Refusal.make(503, "MAILBOX_FULL", "too many scans are waiting; try again later", "5 seconds")
     case "LaneFull":
       return Refusal.make(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
+    case "ImagesFull":
+      return Refusal.make(429, "TOO_MANY_PHOTOS", "too many of your photos are waiting; try again later", "10 seconds")
     case "RateLimited":
       return Refusal.make(
         429,

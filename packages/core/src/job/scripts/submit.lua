@@ -8,7 +8,8 @@
 -- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane; never more than the mailbox then has left
 -- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
 -- ARGV[6]   int     that window, milliseconds
--- ARGV[7..] nine for each submit:
+-- ARGV[7]   int     USER_IMAGE_STORAGE: bytes of images of one user's jobs
+-- ARGV[8..] nine for each submit:
 --           uuid    job id
 --           text    hash of the body: distinguishes a repeat from another request with the same key
 --           json    the part that never changes: {pipeline, trace, hash, plan}
@@ -20,10 +21,11 @@
 --           int     capacity of the first mailbox in this partition, entries
 -- reply     an array, one answer for each submit:
 --           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} |
---           {"rate-limited", milliseconds until there is room} | {"upload-gone", ""}
--- cost      O(log open jobs) for each submit; four writes, three more with USER_RATE
+--           {"rate-limited", milliseconds until there is room} | {"images-full", bytes} | {"upload-gone", ""}
+-- cost      O(log open jobs) for each submit; four writes, three more with USER_RATE, three more with an image; at
+--           USER_IMAGE_STORAGE also O(the user's images, at most one for each 64 KiB of it)
 local allowed, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local rate, window = tonumber(ARGV[5]), tonumber(ARGV[6])
+local rate, window, image_storage = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 
 -- When the user may submit again: when the rate-th last submit leaves the window. Refused and repeated submits do not count (L1).
 local function free_at(key)
@@ -38,6 +40,35 @@ local function charge(key)
   redis.call("RPUSH", key, now_text)
   redis.call("LTRIM", key, -rate, -1)
   redis.call("PEXPIRE", key, int(window))
+end
+
+-- The bytes of a user's images: by job in `{p}:images:<owner>`, and their sum under "". Images go when they are no longer needed
+-- or expire, and nobody tells this hash; so it is compared with what is there once the sum reaches the limit.
+local function images_key(owner) return root .. ":images:" .. owner end
+local function counted_image(bytes) return math.max(bytes, 65536) end -- bounds the number of images
+local function stored_images(owner, more)
+  local images = images_key(owner)
+  local sum = tonumber(redis.call("HGET", images, "") or 0)
+  if sum + more <= image_storage then return sum end
+  local gone, flat = {}, redis.call("HGETALL", images)
+  sum = 0
+  for i = 1, #flat, 2 do
+    local its = flat[i]
+    if its ~= "" then
+      if redis.call("EXISTS", job_key(its) .. ":image") == 1 then sum = sum + tonumber(flat[i + 1]) else gone[#gone + 1] = its end
+    end
+  end
+  if #gone > 0 then
+    redis.call("HDEL", images, unpack(gone))
+    redis.call("HSET", images, "", int(sum))
+  end
+  return sum
+end
+local function store_image(owner, id, more)
+  local images = images_key(owner)
+  redis.call("HSET", images, id, int(more))
+  redis.call("HINCRBY", images, "", int(more))
+  redis.call("PEXPIRE", images, int(allowed))
 end
 
 local function submit(id, hash, about, stage, mailbox, input, upload, owner, capacity)
@@ -67,6 +98,11 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
   local room = math.min(lane_capacity, math.max(1, tonumber(capacity) - depth))
   if in_lane and waiting >= room then return refuse("lane-full", waiting) end
   if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
+  local more = upload ~= "" and owner ~= "" and counted_image(redis.call("STRLEN", upload_key)) or 0
+  if more > 0 then
+    local stored = stored_images(owner, more)
+    if stored + more > image_storage then return refuse("images-full", stored) end
+  end
 
   local f = new_fence(stage, allowed, upload ~= "", owner)
   if in_lane then
@@ -83,6 +119,7 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
   if upload ~= "" then
     redis.call("RENAME", upload_key, key .. ":image")
     redis.call("PERSIST", key .. ":image")
+    if more > 0 then store_image(owner, id, more) end
   end
   redis.call("ZADD", root .. ":timers", f.deadline, id)
   if rate_key then charge(rate_key) end
@@ -90,5 +127,5 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
 end
 
 local answers = {}
-for i = 7, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
+for i = 8, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
 return answer(answers)
