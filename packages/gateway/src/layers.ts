@@ -40,9 +40,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
       const bodies = yield* RequestBody.make({ most: config.uploadMemory, mostOfUser: config.userUploadMemory })
       const groups = Layer.mergeAll(
-        ScanHandlers.layer(config, bodies).pipe(
-          Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))
-        ),
+        ScanHandlers.layer(config, bodies).pipe(Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))),
         CharacterHandlers.layer,
         OpsHandlers.layer,
         ScheduleOpsHandlers.layer,

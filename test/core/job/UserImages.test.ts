@@ -10,19 +10,21 @@ const joined = () => Fleet.joined(redis.url, { userImageStorage: 1_000 * KiB })
 const image = (bytes: number) => new Uint8Array(bytes)
 const full = { _tag: "ImagesFull", owner: "ann" }
 
-it.live("a user's submits are refused once the images of the user's jobs take USER_IMAGE_STORAGE, and others' pass", () =>
-  Effect.gen(function* () {
-    const process = yield* joined()
-    const submit = (owner: string, bytes: number) => process.run(Fleet.submit({ owner, image: image(bytes) }))
-    yield* submit("ann", 600 * KiB)
-    yield* submit("ann", 400 * KiB)
-    const before = yield* Fleet.keysOf(process)
-    expect(yield* Effect.flip(submit("ann", 1))).toMatchObject(full)
-    // a refusal leaves nothing, not even the upload
-    expect(yield* Fleet.keysOf(process)).toEqual(before)
-    yield* submit("bob", 1_000 * KiB)
-    yield* process.run(Fleet.submit({ owner: "ann" }))
-  })
+it.live(
+  "a user's submits are refused once the images of the user's jobs take USER_IMAGE_STORAGE, and others' pass",
+  () =>
+    Effect.gen(function* () {
+      const process = yield* joined()
+      const submit = (owner: string, bytes: number) => process.run(Fleet.submit({ owner, image: image(bytes) }))
+      yield* submit("ann", 600 * KiB)
+      yield* submit("ann", 400 * KiB)
+      const before = yield* Fleet.keysOf(process)
+      expect(yield* Effect.flip(submit("ann", 1))).toMatchObject(full)
+      // a refusal leaves nothing, not even the upload
+      expect(yield* Fleet.keysOf(process)).toEqual(before)
+      yield* submit("bob", 1_000 * KiB)
+      yield* process.run(Fleet.submit({ owner: "ann" }))
+    })
 )
 
 it.live("an image that is gone, because its last reader is done or its job has expired, makes room again", () =>
@@ -56,7 +58,10 @@ it.live("a repeated submit counts once, and a small image counts as 64 KiB", () 
 it.live("images of jobs without an owner are not counted", () =>
   Effect.gen(function* () {
     const process = yield* joined()
-    for (let n = 0; n < 3; n++) yield* process.run(Pipeline.submit(Fleet.ParcelPipeline, { weight: 1 }, { owner: null, key: null, image: image(600 * KiB) }))
+    for (let n = 0; n < 3; n++)
+      yield* process.run(
+        Pipeline.submit(Fleet.ParcelPipeline, { weight: 1 }, { owner: null, key: null, image: image(600 * KiB) })
+      )
     expect((yield* Fleet.keysOf(process)).filter((key) => key.includes(":images:"))).toEqual([])
   })
 )

@@ -44,6 +44,13 @@ describe("the operators' API for policies", () => {
     expect((await call(gateway, "GET", "")).body).toEqual([])
   })
 
+  it("a body of more than 64 KiB is refused by a route that leaves reading to the framework, and the process goes on", async () => {
+    const body = `{"attempts":5,"note":"${"x".repeat(65_536)}"}`
+    const refused = await call(gateway, "PATCH", "/scan.vision", body)
+    expect([refused.status, refused.body.code]).toEqual([400, "INVALID_REQUEST"])
+    expect((await call(gateway, "GET", "")).body).toEqual([])
+  })
+
   it("a PATCH of a policy sets the fields named, resets those that are null, keeps the rest, and reaches every gateway", async () => {
     const first = await call(gateway, "PATCH", "/scan.vision", '{"attempts":5,"timeout_ms":30000}')
     expect(first).toEqual({

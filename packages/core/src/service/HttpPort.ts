@@ -3,15 +3,17 @@
  * For Role, which opens one or two.
  */
 import { NodeHttpServer } from "@effect/platform-node"
-import { Effect } from "effect"
+import { ByteSize, Effect } from "effect"
 import type { Scope } from "effect"
-import { HttpServer } from "effect/http"
+import { HttpIncomingMessage, HttpServer } from "effect/http"
 import type { HttpRouter, HttpServerError } from "effect/http"
 import { createServer } from "node:http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 
 const closeGrace = "5 seconds"
+/** Of a body that a handler does not read by itself, bytes. */
+const mostBody = ByteSize.fromInputUnsafe("64 KiB")
 
 export interface HttpPort {
   /** As in `http://127.0.0.1:8080`. */
@@ -56,7 +58,11 @@ export const open = Effect.fnUntraced(function* (options: {
   const bound = server.address()
   return {
     address: `http://${host.includes(":") ? `[${host}]` : host}:${typeof bound === "object" && bound !== null ? bound.port : port}`,
-    serve: (app) => Effect.provideService(HttpServer.serveEffect(app), HttpServer.HttpServer, served),
+    serve: (app) =>
+      HttpServer.serveEffect(app).pipe(
+        Effect.provideService(HttpServer.HttpServer, served),
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, mostBody)
+      ),
     closeUnused: () => {
       for (const socket of unused) socket.destroy()
     }
