@@ -1,4 +1,4 @@
-/** Every role under exactly the ACL that docs/operations/redis.md has to copy: all of it works, and Redis refuses nothing. */
+/** Every role under exactly the ACLs that docs/operations/redis.md has to copy: all of it works, and Redis refuses nothing. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { prepareDatabase } from "@eco2/actors/characters"
 import { Migrations, Postgres } from "@eco2/core/postgres"
@@ -11,13 +11,14 @@ import { read } from "../harness/Documents.ts"
 import * as TokenIssuer from "../harness/TokenIssuer.ts"
 import * as System from "./System.ts"
 
-const [, rules = ""] = /^ACL SETUSER eco2 reset on >PASSWORD (.+)$/m.exec(read("docs/operations/redis.md")) ?? []
+/** The documented users, with their rules. */
+const users = [...read("docs/operations/redis.md").matchAll(/^ACL SETUSER (eco2\S*) reset on >PASSWORD (.+)$/gm)]
 const secret = "only operators know this"
 
-describe.skipIf(!PostgresServer.isInstalled())("the documented ACL", () => {
+describe.skipIf(!PostgresServer.isInstalled())("the documented ACLs", () => {
   let system: System.System
   let database: PostgresServer.PostgresServer
-  let url: string
+  let urlOf: (user: string) => string
   beforeAll(async () => {
     database = await PostgresServer.start()
     const prepare = Effect.andThen(prepareDatabase, Migrations.apply(newsMigrations))
@@ -25,25 +26,28 @@ describe.skipIf(!PostgresServer.isInstalled())("the documented ACL", () => {
       Effect.provide(prepare, Postgres.layerUrl(database.url(), { pool: 1, timeout: Duration.seconds(10) }))
     )
     system = await System.start({ DATABASE_URL: database.url(), LEASE: "2 seconds", INTERNAL_SECRET: secret })
-    await system.outside.call("ACL", "SETUSER", "eco2", "reset", "on", ">PASSWORD", ...rules.split(" "))
-    url = system.redis.url.replace("redis://", "redis://eco2:PASSWORD@")
+    expect(users.map(([, name]) => name)).toEqual(["eco2", "eco2-authz", "eco2-news-api"])
+    for (const [, name = "", rules = ""] of users) {
+      await system.outside.call("ACL", "SETUSER", name, "reset", "on", ">PASSWORD", ...rules.split(" "))
+    }
+    urlOf = (user) => system.redis.url.replace("redis://", `redis://${user}:PASSWORD@`)
   })
   afterAll(async () => {
     await system.stop()
     await database.stop()
   })
 
-  it("the fleet under exactly the documented ACL scans, cancels, takes over, revokes and is operated, and is refused nothing", async () => {
+  it("the fleet under exactly the documented ACLs scans, cancels, takes over, revokes and is operated, and is refused nothing", async () => {
     const start = (role: Parameters<typeof system.start>[0], env: Readonly<Record<string, string>> = {}) =>
-      system.start(role, { REDIS_URL: url, ...env })
+      system.start(role, { REDIS_URL: urlOf("eco2"), ...env })
     const [gateway, first, , , , newsApi] = await Promise.all([
       start("gateway"),
       start("scan-worker"),
       start("character-match"),
       start("character-worker"),
       start("news-worker"),
-      start("news-api"),
-      start("authz", TokenIssuer.bySecret)
+      start("news-api", { REDIS_URL: urlOf("eco2-news-api") }),
+      start("authz", { ...TokenIssuer.bySecret, REDIS_URL: urlOf("eco2-authz") })
     ])
     const { models, outside } = system
     const ann = client(gateway, "ann")

@@ -8,8 +8,8 @@ import { Role } from "@eco2/core/service"
 import { Postgres } from "@eco2/core/postgres"
 import { characterMatch, characters } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
-import { authz, gateway } from "@eco2/gateway/layers"
-import { newsApi } from "@eco2/news/layers"
+import { authz, authzPermissions, gateway } from "@eco2/gateway/layers"
+import { newsApi, newsApiPermissions } from "@eco2/news/layers"
 import { characters as catalogue } from "../../packages/actors/src/domain/Character.ts"
 import {
   Cause,
@@ -54,13 +54,16 @@ const builtIn = characterMatch({ meanwhile: catalogue }).pipe(
   Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))
 )
 const apps = {
-  authz: authz.pipe(Layer.provide(Client.layer), Layer.provide(fromEnvironment)),
+  authz: authz.pipe(Layer.provide(Client.layer), Layer.provide(fromEnvironment), Layer.provide(authzPermissions)),
   gateway: gateway({ authDefault: "jwt", host }).pipe(
     Layer.provide(Layer.provide(characters, Layer.fresh(Postgres.layerOptional))),
     Layer.provide(Client.layer),
     Layer.provide(fromEnvironment)
   ),
-  "news-api": newsApi.pipe(Layer.provide([Layer.fresh(RedisClient.layer), Layer.fresh(Postgres.layer)])),
+  "news-api": newsApi.pipe(
+    Layer.provide([Layer.fresh(RedisClient.layer), Layer.fresh(Postgres.layer)]),
+    Layer.provide(newsApiPermissions)
+  ),
   // with the characters it asks for, without a database
   "scan-worker": Layer.mergeAll(scanWorker, builtIn, Worker.telemetry).pipe(
     Layer.provide(Worker.layer({ role: "scan-worker" })),

@@ -9,6 +9,7 @@ import type { HttpApi, HttpApiGroup } from "effect/http-api"
 import * as Authentication from "./auth/Authentication.ts"
 import * as InternalSecret from "./auth/InternalSecret.ts"
 import * as SameOrigin from "./auth/SameOrigin.ts"
+import * as AuthzPermissions from "./authz/AuthzPermissions.ts"
 import * as ExtAuthz from "./authz/ExtAuthz.ts"
 import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
@@ -79,6 +80,9 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       )
     })
   )
+
+/** What authz needs of its Redis user; for its RedisClient. */
+export const authzPermissions = AuthzPermissions.layer
 
 /** The server of Envoy's ext_authz. Ready while its list of revocations is fresh enough, whether Redis answers or not. */
 export const authz = Layer.merge(ExtAuthz.layer, Client.dataGuard)

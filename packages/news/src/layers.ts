@@ -1,6 +1,6 @@
 /** The roles of this package as layers, for composition roots. */
 import { Worker } from "@eco2/core"
-import { RedisClient } from "@eco2/core/redis"
+import { confirmPermissions, RedisClient } from "@eco2/core/redis"
 import { GuardedFetch } from "@eco2/core/net"
 import { Readiness } from "@eco2/core/telemetry"
 import { CorsOrigins, ErrorBody } from "@eco2/core/http"
@@ -21,6 +21,7 @@ import * as NewsPage from "./http/NewsPage.ts"
 import * as NewsSources from "./source/NewsSources.ts"
 import * as ArticleCache from "./store/ArticleCache.ts"
 import * as ArticleReading from "./store/ArticleReading.ts"
+import * as CachePermissions from "./store/CachePermissions.ts"
 import * as ArticleStore from "./store/ArticleStore.ts"
 
 /** The migrations of this package. */
@@ -81,6 +82,9 @@ export const workerReadiness = Layer.effectDiscard(
   })
 )
 
+/** What news-api needs of its Redis user; for its RedisClient. */
+export const newsApiPermissions = CachePermissions.layer
+
 /** Role `news-api`: the routes in a process of their own. */
 export const newsApi = Layer.unwrap(
   Effect.map(CorsOrigins.corsOrigins, (origins) =>
@@ -93,7 +97,8 @@ export const newsApi = Layer.unwrap(
         exposed: ["etag", "retry-after"]
       }),
       readiness,
-      Layer.effectDiscard(databaseNotWrong)
+      Layer.effectDiscard(databaseNotWrong),
+      Layer.effectDiscard(confirmPermissions)
     )
   )
 )

@@ -43,9 +43,14 @@ export interface Values {
   readonly clockOffsetMillis: number
 }
 
+/**
+ * REDIS_CHECK: a Redis older than 7.0, one that evicts, or a user who may not run what we send: `refuse` to start, or `warn` and
+ * go on. Default refuse.
+ */
+export const redisCheck = Setting.oneOf("REDIS_CHECK", { default: "refuse", values: ["refuse", "warn"] })
+
 const variables = Config.all({
-  /** REDIS_CHECK: a Redis older than 7.0, or one that evicts: `refuse` to start, or `warn` and go on. Default refuse. */
-  redisCheck: Setting.oneOf("REDIS_CHECK", { default: "refuse", values: ["refuse", "warn"] }),
+  redisCheck,
   /** INSTALLATION: a name that claims the data under KEY_PREFIX; processes with another name, or none, are refused. Default none. */
   installation: Setting.parsed("INSTALLATION", {
     default: "",

@@ -1,15 +1,16 @@
 /**
  * Permissions: every command that processes send, as ACLs name them, and which of them this Redis user may not run. A missing
  * one stops a process at start with the whole list (Suitability), and is said again when Redis refuses a command for it
- * (RedisClient). docs/operations/redis.md has the list as an ACL; tests compare the two, and the list with the sources.
+ * (RedisClient). A role that sends few of them says which (`only`), so that its user needs no others. docs/operations/redis.md
+ * has the lists as ACLs; tests compare the two, and the lists with the sources.
  */
-import { Effect, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import type { Names } from "./Keys.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as Script from "./Script.ts"
 
 /** Commands that no role can do without, each with words that change nothing (permissions.lua). */
-const tries: Readonly<Record<string, string>> = {
+const tries = {
   del: "DEL K:other",
   exists: "EXISTS K",
   get: "GET K",
@@ -65,11 +66,25 @@ const tries: Readonly<Record<string, string>> = {
   zrem: "ZREM K a",
   zremrangebyscore: "ZREMRANGEBYSCORE K 0 1",
   zscore: "ZSCORE K a"
-}
+} satisfies Readonly<Record<string, string>>
+type Tried = keyof typeof tries
+const tried = Object.keys(tries) as ReadonlyArray<Tried>
 /** Those that run the others in scripts; tried by running a script. */
-const scripting = ["eval", "evalsha"]
+const scripting = ["eval", "evalsha"] as const
+/** For the trial itself, and for the probe that learns whether Redis takes writes again. */
+const always = ["del", "hset", "ping", "xack"] as const
 
-export const needed: ReadonlyArray<string> = [...Object.keys(tries), ...scripting]
+export type Command = Tried | (typeof scripting)[number]
+export const needed: ReadonlyArray<Command> = [...tried, ...scripting]
+
+/** What this process sends; all of it, unless its role says otherwise. */
+export const Needs: Context.Reference<ReadonlyArray<Command>> = Context.Reference<ReadonlyArray<Command>>(
+  "@eco2/core/redis/Permissions/Needs",
+  { defaultValue: () => needed }
+)
+/** For a role that sends these alone, beside what every process does; to be provided to RedisClient. */
+export const only = (commands: ReadonlyArray<Tried>): Layer.Layer<never> =>
+  Layer.succeed(Needs, [...new Set<Command>([...commands, ...always, ...scripting])].toSorted())
 /** Also needed on a Cluster; without them no process starts. */
 export const onCluster: ReadonlyArray<string> = ["asking", "cluster|info", "cluster|nodes", "cluster|slots"]
 /** Needed with a database other than 0; without it no process starts (NamedDatabase). */
@@ -84,9 +99,6 @@ const script = Script.make({
   numberOfKeys: 1,
   reply: Schema.Array(Schema.Int)
 })
-const names = Object.keys(tries)
-const lines = Object.values(tries)
-
 /** What it needs of a client. */
 interface Client {
   readonly keys: Names
@@ -98,11 +110,19 @@ interface Client {
 }
 
 /**
- * The rules that this user's ACL lacks, as in `+xadd`. One round trip, two where Redis has not seen the script. On a Cluster the
- * master of the fleet's slot is asked.
+ * The rules that this user's ACL lacks for `needs`, as in `+xadd`. One round trip, two where Redis has not seen the script. On a
+ * Cluster the master of the fleet's slot is asked.
  */
-export const missing = ({ keys, run }: Client): Effect.Effect<ReadonlyArray<string>, RedisError> =>
-  run(script, [`${keys.fleet}:probe`], lines).pipe(
+export const missing = (
+  { keys, run }: Client,
+  needs: ReadonlyArray<Command>
+): Effect.Effect<ReadonlyArray<string>, RedisError> => {
+  const names = tried.filter((name) => needs.includes(name))
+  return run(
+    script,
+    [`${keys.fleet}:probe`],
+    names.map((name) => tries[name])
+  ).pipe(
     Effect.map((refused) =>
       refused.flatMap((number) => (names[number - 1] === undefined ? [] : [`+${names[number - 1]}`]))
     ),
@@ -111,6 +131,7 @@ export const missing = ({ keys, run }: Client): Effect.Effect<ReadonlyArray<stri
       return Effect.succeed(/\bkeys?\b/.test(error.reply) ? [`~${keys.prefix}*`] : scripting.map((name) => `+${name}`))
     })
   )
+}
 
 /** The objection to an ACL that lacks these rules. */
 export const objection = (rules: ReadonlyArray<string>): string =>

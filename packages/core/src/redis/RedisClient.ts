@@ -82,7 +82,7 @@ export class RedisClient extends Context.Service<
     readonly home: (key: string) => string
     /** INFO of every master that answers; RedisRefused where INFO is not permitted. */
     readonly servers: Effect.Effect<ReadonlyArray<ServerInfo.ServerInfo>, RedisError>
-    /** The rules that the ACL of our user lacks for what every process sends, as in `+xadd`. */
+    /** The rules that the ACL of our user lacks for what this process sends (Permissions.Needs), as in `+xadd`. */
     readonly lackedPermissions: Effect.Effect<ReadonlyArray<string>, RedisError>
     /** Null while Redis answers and accepts writes; else what is wrong. Does no I/O. */
     readonly trouble: () => string | null
@@ -104,6 +104,7 @@ const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
 const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
   const { keyPrefix, url } = given
   const keys = new Keys.Names(keyPrefix)
+  const needs = yield* Permissions.Needs
   const services = yield* Effect.context<never>()
   const fork = Effect.runForkWith(services)
   let connects = 0
@@ -302,7 +303,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
       script.decode
     )
-  const lackedPermissions = Effect.suspend(() => Permissions.missing({ keys, run }))
+  const lackedPermissions = Effect.suspend(() => Permissions.missing({ keys, run }, needs))
   let unblocks = true
   const cannotUnblock = (reply: string) => {
     if (!unblocks) return

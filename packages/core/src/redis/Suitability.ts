@@ -1,10 +1,12 @@
 /**
  * Suitability: the check at start that Redis can keep jobs: 7.0 or newer, maxmemory-policy noeviction, and a user that may run
- * what processes send (Permissions). Every master is asked once. REDIS_CHECK=warn starts anyway and logs the objections. After a reconnect, which may reach another server,
- * RedisClient checks again and only warns.
+ * what the process sends (Permissions). Every master is asked once. REDIS_CHECK=warn starts anyway and logs the objections.
+ * After a reconnect, which may reach another server, RedisClient checks again and only warns. A process that keeps no jobs and
+ * can do without Redis checks its permissions alone.
  */
-import { Effect, Schema } from "effect"
-import { CoreConfig } from "../config/CoreConfig.ts"
+import { Duration, Effect, Schema } from "effect"
+import type { Config } from "effect"
+import { CoreConfig, redisCheck } from "../config/CoreConfig.ts"
 import { RedisClient } from "./RedisClient.ts"
 import type { RedisError, RedisRefused } from "./RedisError.ts"
 import * as Permissions from "./Permissions.ts"
@@ -23,10 +25,17 @@ export class RedisUnsuitable extends Schema.TaggedError<RedisUnsuitable>()("Redi
 const isForbidden = (error: RedisError): error is RedisRefused =>
   error._tag === "RedisRefused" && error.code === "NOPERM"
 
+const judged = (objections: ReadonlyArray<string>, check: "refuse" | "warn"): Effect.Effect<void, RedisUnsuitable> => {
+  if (objections.length === 0) return Effect.void
+  return check === "refuse"
+    ? Effect.fail(new RedisUnsuitable({ objections }))
+    : Effect.logWarning("redis does not meet the requirements").pipe(Effect.annotateLogs({ objections }))
+}
+
 /** Waits for Redis as long as any command does. */
 export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisClient | CoreConfig> = Effect.gen(
   function* () {
-    const { redisCheck } = yield* CoreConfig
+    const { redisCheck: check } = yield* CoreConfig
     const redis = yield* RedisClient
     const servers = yield* Effect.catchIf(redis.servers, isForbidden, (error) =>
       Effect.as(
@@ -50,8 +59,26 @@ export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisCli
       ...servers.flatMap(ServerInfo.objections),
       ...(lacked.length > 0 ? [Permissions.objection(lacked)] : [])
     ]
-    if (objections.length === 0) return
-    if (redisCheck === "refuse") return yield* new RedisUnsuitable({ objections })
-    yield* Effect.logWarning("redis does not meet the requirements").pipe(Effect.annotateLogs({ objections }))
+    yield* judged(objections, check)
+  }
+)
+
+/** How long a process that can do without Redis waits for its answer. */
+const patience = Duration.seconds(2)
+
+/**
+ * That the user may run what this process sends. Passes while Redis does not answer: RedisClient logs what is lacking when Redis
+ * refuses a command.
+ */
+export const confirmPermissions: Effect.Effect<void, RedisUnsuitable | Config.ConfigError, RedisClient> = Effect.gen(
+  function* () {
+    const check = yield* redisCheck
+    const redis = yield* RedisClient
+    const lacked = yield* redis.lackedPermissions.pipe(
+      Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed([]) }),
+      // RedisHealth logs why it does not answer
+      Effect.orElseSucceed(() => [])
+    )
+    yield* judged(lacked.length > 0 ? [Permissions.objection(lacked)] : [], check)
   }
 )

@@ -2,9 +2,9 @@
 import { Client } from "@eco2/core/client"
 import { Role } from "@eco2/core/service"
 import { Layer } from "effect"
-import { authz } from "../layers.ts"
+import { authz, authzPermissions } from "../layers.ts"
 
 Role.run({
   role: "authz",
-  app: authz.pipe(Layer.provide(Client.layer), Layer.provide(Client.fromEnvironment))
+  app: authz.pipe(Layer.provide(Client.layer), Layer.provide(Client.fromEnvironment), Layer.provide(authzPermissions))
 })
