@@ -47,7 +47,7 @@ describe("the operators' API for policies", () => {
   it("a body of more than 64 KiB is refused by a route that leaves reading to the framework, and the process goes on", async () => {
     const body = `{"attempts":5,"note":"${"x".repeat(65_536)}"}`
     const refused = await call(gateway, "PATCH", "/scan.vision", body)
-    expect([refused.status, refused.body.code]).toEqual([400, "INVALID_REQUEST"])
+    expect([refused.status, refused.body.detail]).toEqual([400, "the body could not be read, or is too large"])
     expect((await call(gateway, "GET", "")).body).toEqual([])
   })
 

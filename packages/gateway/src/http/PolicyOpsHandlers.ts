@@ -26,7 +26,7 @@ const stateOf = (mailbox: string, policy: Policies.Policy) => ({
 })
 
 const read = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-  const text = yield* Effect.mapError(request.text, () => unreadable("the body could not be read"))
+  const text = yield* Effect.mapError(request.text, () => unreadable("the body could not be read, or is too large"))
   if (text.length > mostBody) return yield* unreadable("the body is too large for a policy")
   return yield* Effect.flatMap(JsonBody.parse(text), decodeChange)
 })
