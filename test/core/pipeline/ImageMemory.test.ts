@@ -8,7 +8,9 @@ import * as JobImages from "../../../packages/core/src/pipeline/JobImages.ts"
 import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
+/** For images that are not small; an eighth of the whole is for these. */
 const most = 100
+const whole = 114
 type Images = JobImages.JobImages["Service"]
 
 /** A memory of its own with room for `most` bytes, and a way to have a job with an image of so many. */
@@ -18,10 +20,11 @@ const withMemory = <A, E>(
     jobWith: (bytes: number) => Effect.Effect<Job.JobId>,
     client: Fleet.Process<Fleet.Services>,
     hold: ImageMemory.ImageMemory["Service"]["hold"]
-  ) => Effect.Effect<A, E>
+  ) => Effect.Effect<A, E>,
+  options: { readonly whole?: number } = {}
 ) =>
   Effect.gen(function* () {
-    const client = yield* Fleet.joined(redis.url, { imageMemory: most })
+    const client = yield* Fleet.joined(redis.url, { imageMemory: options.whole ?? whole })
     const jobWith = (bytes: number) =>
       Effect.orDie(client.run(Fleet.submit({ owner: `of ${bytes}`, image: new Uint8Array(bytes).fill(7) })))
     return yield* client.run(
@@ -52,6 +55,25 @@ describe("ImageMemory", () => {
         expect(sizeOf(yield* Fiber.join(reading))).toBe(60)
         yield* stored.end
       })
+    )
+  )
+
+  it.live("a small image waits for no large one, and small images together have an eighth of the memory", () =>
+    withMemory(
+      (_memory, _jobWith, _client, hold) =>
+        Effect.gen(function* () {
+          const scope = yield* Scope.make()
+          yield* Scope.provide(hold(10_240 - 1_280), scope)
+          const large = yield* Effect.forkChild(Effect.scoped(hold(41)))
+          yield* Fleet.until(waiting, (count) => count === 1)
+          for (let n = 0; n < 32; n++) yield* Scope.provide(hold(40), scope)
+          const small = yield* Effect.forkChild(Effect.scoped(hold(40)))
+          yield* Fleet.until(waiting, (count) => count === 2)
+          yield* Scope.close(scope, Exit.void)
+          yield* Fiber.join(large)
+          yield* Fiber.join(small)
+        }),
+      { whole: 10_240 }
     )
   )
 

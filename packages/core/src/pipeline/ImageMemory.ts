@@ -1,7 +1,8 @@
 /**
  * ImageMemory: bounds the bytes of images that the handlers of one process hold at once (IMAGE_MEMORY). A process has one pool,
  * for images of jobs (JobImages) and for images that handlers fetch. First come, first served, so that a large image does not
- * starve. An image larger than the whole pool is admitted alone.
+ * starve. Small images have an eighth of it to themselves, so that they never wait behind large ones. An image larger than the
+ * rest is admitted alone.
  */
 import { Context, Effect, Layer, Metric, Semaphore } from "effect"
 import type { Scope } from "effect"
@@ -20,16 +21,21 @@ export const layer: Layer.Layer<ImageMemory, never, CoreConfig> = Layer.effect(
   ImageMemory,
   Effect.gen(function* () {
     const { imageMemory } = yield* CoreConfig
-    // a semaphore serves any waiter that fits; this second one in front of it keeps the order of arrival
-    const line = yield* Semaphore.make(1)
-    const room = yield* Semaphore.make(imageMemory)
+    const part = Effect.fnUntraced(function* (size: number) {
+      // a semaphore serves any waiter that fits; this second one in front of it keeps the order of arrival
+      return { size, line: yield* Semaphore.make(1), room: yield* Semaphore.make(size) }
+    })
+    const small = yield* part(Math.floor(imageMemory / 8))
+    const large = yield* part(imageMemory - small.size)
+    const mostSmall = imageMemory / 256
     let held = 0
     let waiting = 0
     const count = (bytes: number) => Effect.suspend(() => Metric.update(Metrics.imageBytes, (held += bytes)))
     const wait = (more: number) => Effect.suspend(() => Metric.update(Metrics.imageWaiting, (waiting += more)))
     return ImageMemory.of({
       hold: (wanted) => {
-        const bytes = Math.min(wanted, imageMemory)
+        const { line, room, size } = wanted <= mostSmall ? small : large
+        const bytes = Math.min(wanted, size)
         return Effect.acquireUseRelease(
           wait(1),
           () => line.withPermit(room.takeScoped(bytes)),
