@@ -16,7 +16,10 @@ const photoBytes = 10 * 1024 * 1024
 const heap = (megabytes: number) => ({ NODE_OPTIONS: `--max-old-space-size=${megabytes}` })
 const models = await FakeModelServer.start({ keepBodies: false })
 for (const kind of ["vision", "answer"] as const) models.setLatency(kind, 1_500)
-const system = await System.start({ OPENAI_BASE_URL: `${models.url}/v1`, IMAGE_MEMORY: process.env.IMAGE_MEMORY ?? "160 MiB" })
+const system = await System.start({
+  OPENAI_BASE_URL: `${models.url}/v1`,
+  IMAGE_MEMORY: process.env.IMAGE_MEMORY ?? "128 MiB"
+})
 await system.outside.config("SET", "maxmemory", "512mb")
 const gateway = await system.start("gateway", heap(512))
 const worker = await system.start("scan-worker", heap(768))

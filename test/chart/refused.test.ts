@@ -1,5 +1,9 @@
 /** Values that cannot work are refused before anything is installed, with a message that says what to do. */
+import { CoreConfig } from "@eco2/core/client"
+import { ConfigProvider, Effect } from "effect"
+import { readFileSync } from "node:fs"
 import { describe, expect, it } from "vitest"
+import { GatewayConfig } from "../../packages/gateway/src/GatewayConfig.ts"
 import * as Chart from "./Chart.ts"
 import type { Tree } from "./Chart.ts"
 
@@ -89,6 +93,42 @@ describe.skipIf(Chart.missing)("the chart refuses", () => {
     const { code, errors } = await Chart.template("default", changes)
     expect(code, "it was taken").not.toBe(0)
     expect(errors).toMatch(message)
+  })
+
+  it.each([
+    ["gateway", {}, 612],
+    ["gateway", { UPLOAD_MEMORY: "1 GiB", SUBMIT_MEMORY: "0 MiB" }, 1_364],
+    ["scan-worker", {}, 1_196],
+    ["scan-worker", { IMAGE_MEMORY: 67_108_864 }, 748],
+    ["scan-worker", { IMAGE_MEMORY: "1.5 GiB" }, 11_052]
+  ])(
+    "a memory limit of %s below what %j need is refused, and exactly that is accepted",
+    async (role, settings, need) => {
+      const limited = (mebibytes: number): Tree => ({
+        settings,
+        roles: { [role]: { resources: { limits: { memory: `${mebibytes}Mi` } } } }
+      })
+      expect(await Chart.template("default", limited(need))).toMatchObject({ code: 0 })
+      const { code, errors } = await Chart.template("default", limited(need - 1))
+      expect([code === 0, errors]).toEqual([false, expect.stringContaining(`needs ${need} MiB`)])
+    }
+  )
+
+  it("the chart's idea of a setting's default is the process's own", async () => {
+    const { imageMemory } = await Effect.runPromise(
+      Effect.provide(
+        CoreConfig.useSync((config) => config),
+        CoreConfig.layerWith({})
+      )
+    )
+    const template = readFileSync(new URL("../../deploy/helm/eco2/templates/_settings.tpl", import.meta.url), "utf8")
+    expect(template).toContain(`"IMAGE_MEMORY" "${imageMemory / 1_048_576} MiB"`)
+    const { submitMemory, uploadMemory } = await Effect.runPromise(
+      GatewayConfig.pipe(Effect.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env: {} }))))
+    )
+    expect(template).toContain(
+      `"UPLOAD_MEMORY" "${uploadMemory / 1_048_576} MiB" "SUBMIT_MEMORY" "${submitMemory / 1_048_576} MiB"`
+    )
   })
 
   it("AUTH_MODE=header is accepted with trustedProxy=true", async () => {

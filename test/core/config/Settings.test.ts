@@ -39,7 +39,7 @@ describe("CoreConfig", () => {
       const sizes = yield* Effect.forEach(["", "1 GiB", "1.5 MiB", "2000000"], (size) =>
         settings({ IMAGE_MEMORY: size })
       )
-      expect(sizes.map(({ imageMemory }) => imageMemory)).toEqual([268_435_456, 1_073_741_824, 1_572_864, 2_000_000])
+      expect(sizes.map(({ imageMemory }) => imageMemory)).toEqual([134_217_728, 1_073_741_824, 1_572_864, 2_000_000])
     })
   )
 

@@ -105,6 +105,28 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- else }}{{ $number }}{{ end -}}
 {{- end }}
 
+{{/* Mebibytes of a quantity (1536Mi, 1Gi, 2G) or of a setting (256 MiB). */}}
+{{- define "eco2.mebibytes" -}}
+{{- $text := ternary (printf "%.0f" (float64 .)) (toString .) (kindIs "float64" .) -}}
+{{- $unit := regexFind "[KMGT]i?" ($text | upper | replace "I" "i") -}}
+{{- $factors := dict "" 0.00000095367431640625 "K" 0.00095367431640625 "Ki" 0.0009765625 "M" 0.95367431640625 "Mi" 1.0 "G" 953.67431640625 "Gi" 1024.0 "T" 953674.31640625 "Ti" 1048576.0 -}}
+{{- mulf (regexFind "^[0-9]+([.][0-9]+)?" $text | float64) (get $factors $unit) | floor | int -}}
+{{- end }}
+
+{{/* Fails when a role's memory limit is below `base` MiB and `times` the settings, given as name and default. */}}
+{{- define "eco2.checkMemory" -}}
+{{- $limit := dig "resources" "limits" "memory" "" (index .root.Values.roles .role) -}}
+{{- if $limit -}}
+  {{- $need := .base -}}
+  {{- range $name, $default := .settings -}}
+    {{- $need = add $need (mul $.times (include "eco2.mebibytes" (coalesce (dig "settings" $name "" (index $.root.Values.roles $.role)) (index $.root.Values.settings $name) $default) | int)) -}}
+  {{- end -}}
+  {{- if lt (include "eco2.mebibytes" $limit | int) (int $need) -}}
+    {{- fail (printf "roles.%s.resources.limits.memory is %s, and needs %d MiB with %s; raise it, or lower the settings" .role $limit (int $need) (keys .settings | sortAlpha | join " and ")) -}}
+  {{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Fails with a message on values that cannot work. */}}
 {{- define "eco2.check" -}}
 {{- $settings := include "eco2.settings" . | fromYaml -}}
@@ -165,6 +187,8 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- if and .Values.secrets.external.enabled .Values.secrets.values -}}
   {{- fail "secrets.external and secrets.values are both set: set one (secrets.from can add single secrets)" -}}
 {{- end -}}
+{{- include "eco2.checkMemory" (dict "root" . "role" "gateway" "base" 340 "times" 1 "settings" (dict "UPLOAD_MEMORY" "256 MiB" "SUBMIT_MEMORY" "16 MiB")) -}}
+{{- include "eco2.checkMemory" (dict "root" . "role" "scan-worker" "base" 300 "times" 7 "settings" (dict "IMAGE_MEMORY" "128 MiB")) -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}
   {{- fail "ingress.hosts is empty" -}}
 {{- end -}}

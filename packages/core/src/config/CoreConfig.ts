@@ -83,8 +83,8 @@ const variables = Config.all({
   submitReplicas: Setting.integer("SUBMIT_REPLICAS", { default: 0, min: 0, max: 10 }),
   /** REDRIVE_INTERVAL: how long a parked job waits for its next round. Default 5 minutes. */
   redriveInterval: Setting.duration("REDRIVE_INTERVAL", { default: "5 minutes" }),
-  /** IMAGE_MEMORY: bytes of images that the handlers of one process hold at once; other attempts wait. Default 256 MiB. */
-  imageMemory: Setting.byteSize("IMAGE_MEMORY", { default: "256 MiB", min: "1 MiB" })
+  /** IMAGE_MEMORY: bytes of images that the handlers of one process hold at once; other attempts wait. Default 128 MiB. */
+  imageMemory: Setting.byteSize("IMAGE_MEMORY", { default: "128 MiB", min: "1 MiB" })
 })
 
 /** Throws InvalidDefinition for a value that could never work; the environment has narrower bounds. */
@@ -141,7 +141,7 @@ export class CoreConfig extends Context.Service<CoreConfig, Values>()("@eco2/cor
           userRate: null,
           userImageStorage: 100 * 1024 * 1024,
           redriveInterval: Duration.minutes(5),
-          imageMemory: 256 * 1024 * 1024,
+          imageMemory: 128 * 1024 * 1024,
           clockOffsetMillis: 0,
           ...values
         })
