@@ -106,6 +106,8 @@ export const of = (role: Role, env: Environment): ReadonlyArray<string> => {
   const reads = [...role.reads.map(root), ...foldersOf(env), ...(role.looksUp ? namesFiles.flatMap(folder) : [])]
   const facts = ["hostname", ...(role.looksUp && isSet(env.FETCH_NAME_SERVERS) ? ["networkInterfaces"] : [])]
   if (!local) return [...common, `--allow-sys=${list(facts)}`, `--allow-read=${list(reads)}`]
+  // what it writes is private by its umask
+  facts.push("umask")
   const state = folder(isSet(env.ECO2_STATE) ? env.ECO2_STATE : OperatorAccess.defaultFolder)
   const kept = [...common, `--allow-write=${list(state)}`]
   if (isSet(env.REDIS_URL) && isSet(env.DATABASE_URL)) {
@@ -122,11 +124,16 @@ export const of = (role: Role, env: Environment): ReadonlyArray<string> => {
   ]
 }
 
+/** The port that it serves on, and the socket behind that (PasswordDoor). A comma in a path cannot be written here. */
+const socketsOf = (directory: string) => {
+  const inside = folder(directory).map((path) => `unix:${path}/database.sock`)
+  return directory.includes(",") ? "--allow-net" : `--allow-net=${["127.0.0.1", ...new Set(inside)].join(",")}`
+}
 /** The arguments of `deno run` for the embedded database, a process of its own. */
 export const embeddedDatabase = (directory: string): ReadonlyArray<string> => [
   "--no-prompt",
   "--allow-env",
-  "--allow-net=127.0.0.1",
+  socketsOf(directory),
   `--allow-read=${list([root("node_modules/@electric-sql"), ...folder(directory)])}`,
   `--allow-write=${list(folder(directory))}`,
   // to check whether the process that holds the folder's lock is alive

@@ -1,12 +1,13 @@
 /**
  * LocalPostgres: the database of `npm start` without DATABASE_URL: PGlite in a process of its own (embeddedPostgres), reached
- * through a socket. It starts in parallel and takes seconds the first time; `url` resolves when it is up. If it dies
- * unexpectedly it is restarted on the same port; its data survives.
+ * through a socket, with a password made for each start. It starts in parallel and takes seconds the first time; `url` resolves
+ * when it is up. If it dies unexpectedly it is restarted on the same port; its data survives.
  * It has one session: a connection pool on it holds one connection.
  */
 import { Deferred, Effect, Redacted, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
 import { spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import { mkdirSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
@@ -22,7 +23,7 @@ export class LocalPostgresEnded extends Schema.TaggedError<LocalPostgresEnded>()
 }
 
 export interface LocalPostgres {
-  /** `postgres://postgres@127.0.0.1:<port>/postgres`, once it accepts connections. */
+  /** `postgres://postgres:<password>@127.0.0.1:<port>/postgres`, once it accepts connections. */
   readonly url: Effect.Effect<Redacted.Redacted>
   /** Of the running process; undefined while there is none. */
   readonly pid: () => number | undefined
@@ -43,8 +44,8 @@ interface Running {
   readonly kill: () => void
 }
 
-const run = (directory: string, port: number): Running => {
-  mkdirSync(directory, { recursive: true })
+const run = (directory: string, port: number, password: string): Running => {
+  mkdirSync(directory, { recursive: true, mode: 0o700 })
   const words =
     process.versions.deno === undefined ? [script] : ["run", ...DenoPermissions.embeddedDatabase(directory), script]
   const child = spawn(process.execPath, [...words, directory, String(port)], {
@@ -59,6 +60,7 @@ const run = (directory: string, port: number): Running => {
   })
   // its end breaks the pipe that would tell it to end
   child.stdin.on("error", () => undefined)
+  child.stdin.write(`${password}\n`)
   const exited = new Promise<string>((resolve) => {
     child.once("error", (error) => resolve(error.message))
     child.once("close", (code, signal) => resolve(`${signal ?? `code ${code}`} ${said.trim()}`.trim()))
@@ -91,6 +93,7 @@ export const make = Effect.fn("LocalPostgres.make")(function* (options: {
   readonly directory: string
 }): Effect.fn.Return<LocalPostgres, never, Scope.Scope> {
   const url = yield* Deferred.make<Redacted.Redacted>()
+  const password = randomBytes(24).toString("base64url")
   let port = 0
   let pid: number | undefined
 
@@ -98,7 +101,7 @@ export const make = Effect.fn("LocalPostgres.make")(function* (options: {
   const life = Effect.acquireUseRelease(
     Effect.try({
       try: () => {
-        const running = run(options.directory, port)
+        const running = run(options.directory, port, password)
         pid = running.pid
         return running
       },
@@ -117,7 +120,7 @@ export const make = Effect.fn("LocalPostgres.make")(function* (options: {
             orElse: () => Effect.fail(new LocalPostgresEnded({ reason: "the embedded database was not ready in time" }))
           })
         )
-        yield* Deferred.succeed(url, Redacted.make(`postgres://postgres@127.0.0.1:${port}/postgres`))
+        yield* Deferred.succeed(url, Redacted.make(`postgres://postgres:${password}@127.0.0.1:${port}/postgres`))
         const reason = yield* Effect.promise(() => running.exited)
         return yield* new LocalPostgresEnded({ reason: `the embedded database ended: ${reason}` })
       }),

@@ -1,12 +1,15 @@
 /**
  * LocalRedis: the private Redis of `npm start`: found or installed, started on a free loopback port, stopped last. Its data
  * survives crashes (append-only file; a power failure loses at most one second).
+ * Other users of the machine reach its port, so it asks for a password, which is made for each start; its memory is bounded, and
+ * full it refuses new work instead of taking the machine's.
  * It runs in a process group of its own, so that Ctrl-C at the terminal leaves it alive while we drain. If we are killed it stays
  * behind; the next start on the same folder ends it cleanly before starting its own.
  */
 import { readFileSync, readlinkSync, realpathSync } from "node:fs"
-import { mkdir } from "node:fs/promises"
+import { mkdir, rm, writeFile } from "node:fs/promises"
 import { spawnSync } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import { join } from "node:path"
 import { Effect, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
@@ -24,7 +27,7 @@ export class LocalRedisError extends Schema.TaggedError<LocalRedisError>()("Loca
 }
 
 export interface LocalRedis {
-  /** `redis://127.0.0.1:<port>` */
+  /** `redis://:<password>@127.0.0.1:<port>` */
   readonly url: string
   readonly pid: number
   /** Never succeeds; fails when the server ends unexpectedly. */
@@ -35,7 +38,15 @@ export interface LocalRedis {
 const readyMillis = 120_000
 const orphanMillis = 5000
 
-const durable = ["--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"]
+/** In the folder, with the password: a command line can be read by everybody. */
+const privateSettings = "private.conf"
+/** As in Compose. */
+const maxmemory = "512mb"
+const settings = [
+  ...["--include", privateSettings],
+  ...["--appendonly", "yes", "--appendfsync", "everysec"],
+  ...["--maxmemory", maxmemory, "--maxmemory-policy", "noeviction"]
+]
 
 /** The file, or the process, does not exist any more. */
 const isGone = (error: unknown) =>
@@ -127,15 +138,24 @@ export const make = Effect.fn("LocalRedis.make")(function* (options: {
   })
   const directory = yield* Effect.tryPromise({
     try: async () => {
-      await mkdir(options.directory, { recursive: true })
+      await mkdir(options.directory, { recursive: true, mode: 0o700 })
       return realpathSync(options.directory)
     },
     catch: failed
   })
   const orphan = yield* Effect.try({ try: () => orphanOf(directory), catch: failed })
   if (orphan !== undefined) yield* endOrphan(orphan)
+  const password = randomBytes(24).toString("base64url")
+  yield* Effect.tryPromise({
+    try: async () => {
+      const file = join(directory, privateSettings)
+      await rm(file, { force: true })
+      await writeFile(file, `requirepass "${password}"\n`, { mode: 0o600, flag: "wx" })
+    },
+    catch: failed
+  })
   let wanted = true
-  const server = yield* RedisServer.scoped({ directory, program, args: durable, ownGroup: true, readyMillis }).pipe(
+  const server = yield* RedisServer.scoped({ directory, program, args: settings, ownGroup: true, readyMillis }).pipe(
     Effect.mapError(failed)
   )
   yield* Effect.addFinalizer(() => Effect.sync(() => (wanted = false)))
@@ -150,5 +170,5 @@ export const make = Effect.fn("LocalRedis.make")(function* (options: {
         : Effect.never
     )
   )
-  return { url: server.url, pid: server.pid, died }
+  return { url: server.url.replace("//", `//:${password}@`), pid: server.pid, died }
 })

@@ -45,7 +45,7 @@ export const write = (folder: string, access: Omit<OperatorAccess, "pid">): Effe
   Effect.try({
     try: () => {
       const file = fileOf(folder)
-      mkdirSync(folder, { recursive: true })
+      mkdirSync(folder, { recursive: true, mode: 0o700 })
       const draft = `${file}.${process.pid}`
       writeFileSync(draft, JSON.stringify({ ...access, pid: process.pid }), { mode: 0o600 })
       renameSync(draft, file)

@@ -18,6 +18,9 @@ import * as LocalRedis from "./LocalRedis.ts"
 import * as LocalState from "./LocalState.ts"
 import * as OperatorAccess from "./OperatorAccess.ts"
 
+// what this process and those it starts write is for its user alone
+process.umask(0o077)
+
 const host = "127.0.0.1"
 const stateFolder = process.env.ECO2_STATE || OperatorAccess.defaultFolder
 const madeSecret = LocalEnvironment.isSet(process.env.INTERNAL_SECRET) ? null : OperatorAccess.makeSecret()

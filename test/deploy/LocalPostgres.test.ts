@@ -3,9 +3,10 @@ import { describe, expect, it, onTestFinished } from "vitest"
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Duration, Effect, Redacted, References, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -46,6 +47,61 @@ const read = (url: Redacted.Redacted) =>
   )
 
 describe("LocalPostgres", { timeout: 120_000 }, () => {
+  it("LocalPostgres serves nobody without its password, which is in no command line, and its socket is its user's alone", async () => {
+    const directory = folder()
+    await EmbeddedFolder.place(directory)
+    await run(
+      Effect.gen(function* () {
+        const database = yield* LocalPostgres.make({ directory })
+        const url = yield* database.url
+        const given = new URL(Redacted.value(url))
+        for (const password of ["", "guessed", given.password.slice(0, -1)]) {
+          const other = new URL(given)
+          other.password = password
+          const refused = yield* Effect.flip(read(Redacted.make(other.href)))
+          expect(String(refused)).toMatch(/password|28P01/)
+        }
+        const { stdout } = spawnSync("ps", ["-ww", "-o", "command=", "-p", String(database.pid())], {
+          encoding: "utf8"
+        })
+        expect(stdout).toContain("embeddedPostgres")
+        expect(stdout).not.toContain(given.password)
+        expect(statSync(join(directory, "database.sock")).mode & 0o077).toBe(0)
+        yield* write(url, "CREATE TABLE notes (text text)")
+        expect(yield* read(url)).toEqual([])
+      })
+    )
+  })
+
+  it("LocalPostgres outlives clients that say nothing, much, or half a message", async () => {
+    const directory = folder()
+    await EmbeddedFolder.place(directory)
+    await run(
+      Effect.gen(function* () {
+        const { url: given } = yield* LocalPostgres.make({ directory })
+        const url = yield* given
+        const { hostname, port } = new URL(Redacted.value(url))
+        yield* Effect.promise(async () => {
+          const ask = (bytes: Uint8Array) =>
+            new Promise<void>((resolve) => {
+              const socket = connect(Number(port), hostname, () => socket.end(bytes))
+              socket.on("error", () => undefined).once("close", () => resolve())
+            })
+          const all = [
+            new Uint8Array(0),
+            new Uint8Array(20_000),
+            Buffer.from([0, 0, 0, 8, 4, 210, 22, 46]),
+            Buffer.from("GET / HTTP/1.1\r\n\r\n"),
+            Buffer.from([0, 0, 0, 40, 0, 3, 0, 0])
+          ]
+          await Promise.all(all.map(ask))
+        })
+        yield* write(url, "CREATE TABLE notes (text text)")
+        expect(yield* read(url)).toEqual([])
+      })
+    )
+  })
+
   it("LocalPostgres keeps its data over a kill and a stop, restarts at the same address, and ends with its scope", async () => {
     const directory = folder()
     await EmbeddedFolder.place(directory)

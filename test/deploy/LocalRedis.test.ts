@@ -3,10 +3,10 @@ import { describe, expect, it, onTestFinished } from "vitest"
 import { Cause, Effect, Exit } from "effect"
 import type { Scope } from "effect"
 import { Redis } from "ioredis"
-import { spawn } from "node:child_process"
+import { spawn, spawnSync } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
 import { once } from "node:events"
-import { mkdtempSync, readdirSync, rmSync, writeFileSync, mkdirSync } from "node:fs"
+import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync, mkdirSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
@@ -63,16 +63,43 @@ describe("LocalRedis", () => {
       Effect.gen(function* () {
         const redis = yield* LocalRedis.make({ directory: join(directory, "redis") })
         const settings = yield* using(redis.url, (client) =>
-          client.config("GET", "appendonly", "appendfsync", "maxmemory-policy", "save", "bind")
+          client.config("GET", "appendonly", "appendfsync", "maxmemory", "maxmemory-policy", "save", "bind")
         )
         expect(settings).toEqual(
           expect.arrayContaining(["appendonly", "yes", "appendfsync", "everysec", "noeviction", "127.0.0.1"])
         )
+        expect(settings).toEqual(expect.arrayContaining(["maxmemory", String(512 * 1024 * 1024)]))
         return redis.pid
       })
     )
     expect(startOf(pid)).toBeUndefined()
     expect(readdirSync(join(directory, "redis"))).toContain("redis.log")
+  })
+
+  it("LocalRedis answers nobody without its password, which no command line has, and another start another one", async () => {
+    const directory = folder()
+    const passwords: Array<string> = []
+    for (let start = 0; start < 2; start++) {
+      await run(
+        Effect.gen(function* () {
+          const redis = yield* LocalRedis.make({ directory: join(directory, "redis") })
+          const { host, password } = new URL(redis.url)
+          passwords.push(password)
+          for (const url of [`redis://${host}`, `redis://:guessed@${host}`])
+            expect(yield* using(url, (client) => client.keys("*").catch(String))).toMatch(/NOAUTH|WRONGPASS/)
+          expect(yield* using(redis.url, (client) => client.set("k", "v"))).toBe("OK")
+          const commands = spawnSync("ps", ["-ww", "-o", "command=", "-p", String(redis.pid)], {
+            encoding: "utf8"
+          }).stdout
+          expect(commands).toMatch(/redis|valkey/)
+          expect(commands).not.toContain(password)
+          expect(statSync(join(directory, "redis", "private.conf")).mode & 0o777).toBe(0o600)
+          expect(statSync(join(directory, "redis")).mode & 0o777).toBe(0o700)
+        })
+      )
+    }
+    expect(new Set(passwords).size).toBe(2)
+    expect(passwords.every((password) => password.length >= 32)).toBe(true)
   })
 
   it("a server left behind by a killed start is found and ended, and its data is kept", async () => {
@@ -173,6 +200,30 @@ describe("LocalState", () => {
     await once(killed.process, "exit")
     expect((await run(LocalState.make({ directory }))).path("redis")).toMatch(/redis$/)
     expect(readdirSync(directory)).toEqual(["redis"])
+  })
+
+  it("a state folder that others could read is closed to them, with all in it, and nothing outside is", async () => {
+    const directory = folder()
+    const outside = join(folder(), "outside")
+    writeFileSync(outside, "", { mode: 0o644 })
+    for (const path of [directory, join(directory, "redis"), join(directory, "redis", "appendonlydir")])
+      mkdirSync(path, { recursive: true, mode: 0o755 })
+    const files = [join(directory, "redis", "redis.log"), join(directory, "redis", "appendonlydir", "aof.1")]
+    for (const file of files) writeFileSync(file, "", { mode: 0o644 })
+    symlinkSync(outside, join(directory, "link"))
+    chmodSync(directory, 0o755)
+    await run(LocalState.make({ directory }))
+    const modes = (paths: ReadonlyArray<string>) => paths.map((path) => (statSync(path).mode & 0o777).toString(8))
+    expect(modes([directory, join(directory, "redis"), join(directory, "redis", "appendonlydir")])).toEqual([
+      "700",
+      "700",
+      "700"
+    ])
+    expect(modes(files)).toEqual(["600", "600"])
+    expect(modes([outside])).toEqual(["644"])
+    const made = join(folder(), "made")
+    await run(LocalState.make({ directory: made }))
+    expect(modes([made])).toEqual(["700"])
   })
 
   it("a lock whose pid belongs to another process by now counts as left behind", async () => {

@@ -1,6 +1,6 @@
 /** `npm start` for a new user: one line when it is ready, no process left when it ends, nothing lost in between. */
 import { afterEach, describe, expect, it } from "vitest"
-import { mkdtempSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { mkdtempSync, existsSync, lstatSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { connect, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -53,6 +53,13 @@ const submitStuck = async (serving: { readonly address: string }) => {
   return id
 }
 
+/** What other users of the machine may read or enter. */
+const openToOthers = (folder: string) =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .map((entry) => join(entry.parentPath, entry.name))
+    .concat(folder)
+    .filter((path) => (lstatSync(path).mode & 0o077) !== 0)
+
 const statusOf = async (serving: { readonly address: string }, id: string) =>
   field((await client(serving).finished(id)).body, "status")
 
@@ -68,6 +75,7 @@ describe.skipIf(notLinux)("npm start", () => {
     // what the README shows, which earns 페티
     const id = await client(first).accepted({ image_url: photo, user_input: "How do I throw this away?" })
     const before = await client(first).finished(id)
+    expect(openToOthers(folder)).toEqual([])
     expect(field(before.body, "status")).toBe("completed")
     const members = NpmScript.membersOf(folder).map(({ command }) => command)
     expect(members.filter((command) => /redis-server|valkey-server/.test(command))).toHaveLength(1)
