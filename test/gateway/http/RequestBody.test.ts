@@ -98,6 +98,7 @@ describe("RequestBody", () => {
       const second = yield* sending(bodies, { user: "bob" })
       yield* second.send(photo(freeBytes + most / 2, ""))
       yield* second.send(1)
+      yield* second.end
       expect(yield* second.refused).toMatchObject(full)
       yield* second.close
       yield* first.send(Buffer.from("A".repeat(most / 2 - 2) + '"}'))
@@ -211,14 +212,28 @@ describe("RequestBody", () => {
     })
   )
 
+  it.effect("the rest of a refused body is dropped and takes no room, and is slow like any other when it stalls", () =>
+    Effect.gen(function* () {
+      const bodies = yield* RequestBody.make(limits)
+      const one = yield* sending(bodies)
+      yield* one.send(photo(freeBytes + most, ""))
+      yield* one.send(1)
+      yield* (yield* whole(bodies, freeBytes + most)).body
+      yield* TestClock.adjust("20 seconds")
+      expect(yield* one.refused).toMatchObject(slow)
+    })
+  )
+
   it.effect("a body without a picture is refused with 413 beyond 64 KiB", () =>
     Effect.gen(function* () {
       const bodies = yield* RequestBody.make(limits)
       const one = yield* sending(bodies)
       yield* one.send(Buffer.from("[".repeat(freeBytes + 1)))
+      yield* one.end
       expect(yield* one.refused).toMatchObject({ status: 400, code: "INVALID_JSON" })
       const other = yield* sending(bodies)
       yield* other.send(Buffer.from(`{"user_input":"${"a".repeat(freeBytes)}`))
+      yield* other.end
       expect(yield* other.refused).toMatchObject({ status: 413, code: "BODY_TOO_LARGE" })
     })
   )

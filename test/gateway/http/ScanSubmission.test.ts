@@ -287,6 +287,22 @@ describe("a body larger than any scan", () => {
     expect((await client(open).submit({ image_url: photo })).status).toBe(202)
   })
 
+  it("a client that sends on after its body was refused hears why", async () => {
+    const { hostname, port } = new URL(open.address)
+    for (let n = 0; n < 5; n++) {
+      const status = await new Promise<number | undefined>((resolve, reject) => {
+        const request = httpRequest(
+          { hostname, port, path: "/api/v1/scan", method: "POST", agent: false },
+          (response) => response.resume().once("end", () => resolve(response.statusCode))
+        )
+        request.once("error", reject)
+        request.setHeader("x-user-id", "ann")
+        request.end(Buffer.alloc(14_000_000, "["))
+      })
+      expect(status).toBe(400)
+    }
+  })
+
   it("a body announced as larger than any scan is refused before it is sent", async () => {
     const status = await new Promise<number | undefined>((resolve, reject) => {
       const request = httpRequest(`${open.address}/api/v1/scan`, {

@@ -5,7 +5,8 @@
  *   together  in bytes of UPLOAD_MEMORY (503: the client retries; nobody waits inside)
  * A byte counts when it arrives, not when it is announced, and twice: the picture, and its copy on the way to Redis. The first
  * 64 KiB of a body count in a pool of their own, so that a scan by address is not refused because of photos. The room is
- * released when the scope closes. One timer watches all bodies.
+ * released when the scope closes. One timer watches all bodies. The rest of a refused body is read and dropped, because a client
+ * whose connection is closed while it sends does not hear why.
  */
 import { Refusal } from "@eco2/core/http"
 import { Deferred, Effect, Metric, Queue, Stream } from "effect"
@@ -32,6 +33,8 @@ const patienceMillis = 120_000
 const turnMillis = 10_000
 const leastInTurn = 64 * 1024
 const sweepMillis = 1_000
+/** Bytes of a refused body that are read at most. */
+const mostDropped = 2 * mostBodyBytes
 
 /** The refusals of a reader, for the API description; beside these 429 TOO_MANY_PHOTOS, 503 TOO_MANY_UPLOADS. */
 export const refusals = [
@@ -171,22 +174,31 @@ export const make = Effect.fnUntraced(function* ({
     const lacking = lacks(share, copies * (announced - smallBytes))
     if (lacking !== null) return yield* noRoom(lacking)
     const body = yield* arrive(share)
-    const read = Stream.runForEach(request.stream, (chunk): Effect.Effect<void, Refused | Full> => {
-      const arrived = body.arrived + chunk.length
-      if (arrived > mostBytes) return Effect.fail(tooLarge())
-      const moreSmall = Math.min(arrived, smallBytes) - Math.min(body.arrived, smallBytes)
-      if (small + moreSmall > mostSmall) return noRoom(full())
-      const more = copies * Math.max(0, arrived - smallBytes) - body.counted
-      const lacking = lacks(share, more)
-      if (lacking !== null) return noRoom(lacking)
-      body.arrived = arrived
+    const count = (more: number) => {
       body.counted += more
       held += more
-      small += moreSmall
       share.add(more)
+    }
+    let refused: Effect.Effect<never, Refused | Full> | null = null
+    const refuse = (refusal: Effect.Effect<never, Refused | Full>) => {
+      count(-body.counted)
+      refused = refusal
+      return Effect.void
+    }
+    const read = Stream.runForEach(request.stream, (chunk): Effect.Effect<void, Refused | Full> => {
+      const moreSmall = Math.min(body.arrived + chunk.length, smallBytes) - Math.min(body.arrived, smallBytes)
+      body.arrived += chunk.length
+      small += moreSmall
+      if (refused !== null) return body.arrived > mostDropped ? refused : Effect.void
+      const more = copies * Math.max(0, body.arrived - smallBytes) - body.counted
+      const lacking = small > mostSmall ? full() : lacks(share, more)
+      if (lacking !== null) return refuse(noRoom(lacking))
+      if (body.arrived > mostBytes) return refuse(Effect.fail(tooLarge()))
+      count(more)
       const refusal = take(chunk)
-      return refusal === null ? Effect.void : Effect.fail(refusal)
+      return refusal === null ? Effect.void : refuse(Effect.fail(refusal))
     }).pipe(
+      Effect.andThen(Effect.suspend(() => refused ?? Effect.void)),
       Effect.mapError((error: HttpServerError.HttpServerError | Refused | Full) =>
         error._tag === "Refusal" ? error : Refusal.make(400, "INVALID_REQUEST", "the body could not be read")
       )
