@@ -6,7 +6,8 @@
  *   J7 no call begins after a cancel   A1 mailboxes, pending lists, timers, lanes and counts are empty; the dead are condemned
  *   money: a call beyond a job's stages must be explained by an injected failure or a disturbance of its caller
  * A failover to a replica loses what the replica did not have: a job accepted just before may be lost (outcome `lost`), a stage
- * may be called again (cause `failover`), and a viewer may see a step again. Nothing else is excused by it.
+ * may be called again (cause `failover`), a viewer may see a step again, and a gateway that is still connected to the old master
+ * may say that there is no such job. Nothing else is excused by it.
  */
 import { JobEvent, Mailbox } from "@eco2/core"
 import { EntryId, Keys } from "@eco2/core/redis"
@@ -261,12 +262,14 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   }
 
   // ---- what viewers saw
-  for (const { events, id, manner, number, problem } of facts.seen) {
+  for (const { events, id, manner, missedAt, number, problem } of facts.seen) {
     const say = (what: string) =>
       violations.push(
         `J4 a ${manner} viewer ${what}; it saw ${events.map(({ seq, stage }) => `${seq}:${stage}`).join(" ")} — job ${id} (errand ${number})`
       )
     if (lost.has(id)) continue
+    // by a gateway whose connection still led to the old master
+    if (missedAt !== null && mayBeLost(missedAt - lossMillis, missedAt)) continue
     if (problem !== null) say(problem)
     // after a failover the history may be shorter than what the viewer has seen
     if (mayBeLost(0, Infinity)) {

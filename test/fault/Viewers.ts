@@ -23,6 +23,8 @@ export interface Seen {
   readonly streams: number
   /** Why it gave up; null if it saw the end. */
   readonly problem: string | null
+  /** When the gateway said that there is no such job, epoch milliseconds; null if it did not. */
+  readonly missedAt: number | null
 }
 
 const slowMillis = 250
@@ -81,15 +83,23 @@ export const watch = async (options: {
   }
 
   while (!ended()) {
-    if (over.aborted) return { number, id, manner, events, streams, problem: "never saw the end" }
+    if (over.aborted) return { number, id, manner, events, streams, problem: "never saw the end", missedAt: null }
     streams++
     // 0: refused or cut, the gateway is down
     const status = await stay().catch(() => 0)
     // without Redis it answers 503: retry
     if (![0, 200, 503].includes(status)) {
-      return { number, id, manner, events, streams, problem: `the gateway answered ${status}` }
+      return {
+        number,
+        id,
+        manner,
+        events,
+        streams,
+        problem: `the gateway answered ${status}`,
+        missedAt: status === 404 ? Date.now() : null
+      }
     }
     if (!ended()) await delay(comeBackMillis)
   }
-  return { number, id, manner, events, streams, problem: null }
+  return { number, id, manner, events, streams, problem: null, missedAt: null }
 }
