@@ -79,7 +79,7 @@ export const until = <E, R>(
     Effect.tap((seen) => Effect.sync(() => void (last = seen))),
     Effect.repeat({ until: wanted, schedule: Schedule.spaced("10 millis") }),
     Effect.timeoutOrElse({
-      duration: "20 seconds",
+      duration: "60 seconds",
       orElse: () => Effect.fail(new NeverCame({ what, seen: last.slice(0, 500) }))
     })
   )

@@ -11,7 +11,7 @@ export const refuse = (message: string): Config.ConfigError =>
 export const refused = (message: string) => Effect.fail(refuse(message))
 
 /** A value as it may be logged: without all that stands before an `@`, and without queries. */
-export const shown = (text: string) => text.replace(/^.*@/s, "…@").replace(/[?#][^\s,]*/g, "?…")
+export const shown = (text: string) => text.replace(/^.*@/s, "…@").replace(/(?<=[/@:][^?#]*)[?#][^\s,]*/g, "?…")
 
 /** A variable with its own parser; `parse` returns undefined for a value that is not allowed. */
 export const parsed = <A>(

@@ -776,7 +776,9 @@ export const play = Effect.fnUntraced(function* (
       partition.timers,
       partition.events,
       partition.running,
-      ...owners.map((owner) => partition.lane(owner))
+      ...owners.map((owner) => partition.lane(owner)),
+      // what a user's images take; UserImages.test.ts plays it
+      ...owners.map((owner) => `${partition.root}:images:${owner}`)
     ])
     for (const name of [...mailboxes, "receipts"]) expected.add(partition.mailbox(name)).add(partition.dead(name))
     for (const id of world.jobs.keys())
