@@ -2,7 +2,7 @@
  * A Cluster of three masters that share the slots, and what an operator does to it with redis-cli: moves slots, adds masters,
  * empties them.
  */
-import { Context, Effect, Layer, References, Schema } from "effect"
+import { Context, Effect, Layer, References, Result, Schema } from "effect"
 import { execFile } from "node:child_process"
 import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
@@ -100,7 +100,7 @@ export const slotsOf = (server: RedisServer.RedisServer) =>
 export const openSlotsOf = (server: RedisServer.RedisServer) =>
   Effect.map(slotWordsOf(server), (words) => words.filter((word) => word.startsWith("[")))
 
-/** Moves the lowest `slots` slots of one master to another. */
+/** Moves the lowest `slots` slots of one master to another; waits until the servers agree on the last move, as redis-cli asks. */
 export const reshard = Effect.fnUntraced(function* (
   from: RedisServer.RedisServer,
   to: RedisServer.RedisServer,
@@ -108,7 +108,54 @@ export const reshard = Effect.fnUntraced(function* (
 ) {
   const [source, target] = [yield* nameOf(from), yield* nameOf(to)]
   const words = ["--cluster-from", source, "--cluster-to", target, "--cluster-slots", slots, "--cluster-yes"]
-  yield* cli("reshard", `127.0.0.1:${to.port}`, ...words)
+  const move = Effect.result(cli("reshard", `127.0.0.1:${to.port}`, ...words))
+  const isRefused = ({ said }: CliFailed) => said.includes("Please fix your cluster problems before resharding")
+  const moved = yield* until(move, (result) => Result.isSuccess(result) || !isRefused(result.failure))
+  if (Result.isFailure(moved)) return yield* moved.failure
+})
+
+/** Of the commands that move slots as a whole: which one these servers have; null where they have none. */
+export const atomicMove: Effect.Effect<"CLUSTER MIGRATESLOTS" | "CLUSTER MIGRATION" | null> = Effect.scoped(
+  Effect.gen(function* () {
+    const { url } = yield* RedisServer.scoped()
+    const client = yield* clientOf(url)
+    const [valkeys, redis] = yield* Effect.forEach(["cluster|migrateslots", "cluster|migration"], (name) =>
+      Effect.map(client.send("COMMAND", "INFO", name), (told) => Array.isArray(told) && told[0] !== null)
+    )
+    return valkeys ? "CLUSTER MIGRATESLOTS" : redis ? "CLUSTER MIGRATION" : null
+  })
+).pipe(Effect.orDie)
+
+/** A master's slots as its own server, or another, names them: pairs of a first and a last one. */
+const rangesOf = (asked: RedisServer.RedisServer, name: string) =>
+  Effect.map(cluster(asked, "NODES"), (nodes) => {
+    const line = nodes.split("\n").find((one) => one.startsWith(name)) ?? ""
+    const words = line.split(" ").slice(8)
+    return words.flatMap((word) => {
+      const [from, to = from] = word.split("-").map(Number)
+      return from === undefined || Number.isNaN(from) ? [] : [[from, to!] as const]
+    })
+  })
+
+/**
+ * Moves slots from one master to another as a whole, each range given by its first and last slot. Returns when all `servers`
+ * know of it.
+ */
+export const migrate = Effect.fnUntraced(function* (
+  command: "CLUSTER MIGRATESLOTS" | "CLUSTER MIGRATION",
+  servers: ReadonlyArray<RedisServer.RedisServer>,
+  from: RedisServer.RedisServer,
+  to: RedisServer.RedisServer,
+  ranges: ReadonlyArray<readonly [number, number]>
+) {
+  const target = yield* nameOf(to)
+  yield* command === "CLUSTER MIGRATESLOTS"
+    ? cluster(from, "MIGRATESLOTS", "SLOTSRANGE", ...ranges.flat(), "NODE", target)
+    : cluster(to, "MIGRATION", "IMPORT", ...ranges.flat())
+  for (const server of servers)
+    yield* until(rangesOf(server, target), (owned) =>
+      ranges.every(([first, last]) => owned.some(([low, high]) => low <= first && last <= high))
+    )
 })
 
 /** Returns when every server knows of all of them, and that all slots are served. */
