@@ -15,7 +15,7 @@ export default defineConfig({
       "test/core/{clock,config,job,mailbox,net,redis,server,topic}/*.test.ts",
       "test/core/pipeline/{Keeping,Settling}.test.ts",
       "test/core/worker/{Delivering,Lease,Reader,ReaderPlan,Stopping}.test.ts",
-      "test/actors/{domain,model,rule,scan}/*.test.ts",
+      "test/actors/{domain,image,model,rule,scan}/*.test.ts",
       "test/gateway/auth/Tokens.test.ts",
       "test/gateway/events/*.test.ts",
       "test/gateway/http/{RequestBody,ScanHandlers,ScanSubmission,Readyz}.test.ts",

@@ -5,9 +5,11 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { ImageMetadata } from "@eco2/actors/protocol"
 import { client, field } from "../gateway/ScanClient.ts"
 import * as EmbeddedFolder from "../harness/EmbeddedFolder.ts"
 import { FakeModelServer } from "../harness/FakeModelServer.ts"
+import * as Photos from "../harness/Photos.ts"
 import * as Process from "../harness/Process.ts"
 import * as Visitor from "./Visitor.ts"
 
@@ -106,6 +108,65 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.getByTestId("answer").waitFor()
     expect(await page.evaluate(`document.querySelector('[data-testid="preview"]').naturalWidth`)).toBe(1200)
     expect(await visitor.troubles()).toEqual([])
+  })
+
+  it.each([
+    { claim: "of 700 KB", width: 1200, height: 800, least: 500_000, most: 1_000_000, scale: 1 },
+    { claim: "of several megabytes", width: 2560, height: 1600, least: 2_100_000, most: 10_000_000, scale: 0.8 }
+  ])(
+    "I1 I2 a JPEG $claim leaves the page without position, camera, maker note, thumbnail and film, and the right way up",
+    async ({ height, least, most, scale, width }) => {
+      const { buffer: plain } = await Visitor.halves(browser, width, height)
+      const photo = Buffer.concat([Photos.withSegments(plain, Photos.jpegMetadata(6)), Photos.film])
+      expect(photo.length).toBeGreaterThan(least)
+      expect(photo.length).toBeLessThan(most)
+      expect(Photos.tells(photo)).toContain("GPS position")
+      const visitor = await visit()
+      const sent = visitor.page.waitForRequest((request) => request.method() === "POST")
+      await visitor.ask({ name: "IMG_4711.jpg", mimeType: "image/jpeg", buffer: photo }, question)
+      const url = String(field((await sent).postDataJSON(), "image_url"))
+      expect(url).toMatch(/^data:image\/jpeg;base64,/)
+      const bytes = Buffer.from(url.slice(url.indexOf(",") + 1), "base64")
+      expect(Photos.tells(bytes)).toEqual([])
+      expect(ImageMetadata.stripInPlace(bytes)?.bytes).toBe(bytes)
+      // it lies on its side: the red half was on the left, and belongs on top
+      const [shown] = await Visitor.shown(browser, [{ bytes, mimeType: "image/jpeg" }])
+      expect([shown?.width, shown?.height]).toEqual([height * scale, width * scale])
+      const [top, bottom] = [shown?.first ?? [], shown?.last ?? []].map(([red = 0, , blue = 0]) =>
+        red > blue ? "red" : "blue"
+      )
+      expect([top, bottom]).toEqual(["red", "blue"])
+      await visitor.page.getByTestId("answer").waitFor()
+      if (scale === 1) expect(await visitor.page.locator("#caption").textContent()).toBe(question)
+      expect(await visitor.troubles()).toEqual([])
+    }
+  )
+
+  it("I2 a browser shows a picture without its metadata as it shows the whole one", async () => {
+    const drawn = Photos.webpParts((await Visitor.webp(browser)).buffer)
+    const [, image = Buffer.alloc(0)] = drawn.find(([type]) => type === "VP8L") ?? []
+    const webp = (orientation: number) =>
+      Photos.webp({
+        flags: 0x3c,
+        image: Photos.webpChunk("VP8L", image),
+        width: 2,
+        extra: Photos.webpMetadata(orientation)
+      })
+    const whole = [
+      ...[1, 2, 3, 4, 5, 6, 7, 8].map((orientation) => Photos.phoneJpeg(orientation)),
+      ...[1, 6].map((orientation) => Photos.png(Photos.pngMetadata(orientation))),
+      ...[1, 6].map(webp),
+      Photos.gif([Photos.gifComment, Photos.gifXmp])
+    ]
+    const stripped = whole.flatMap((file) => ImageMetadata.stripInPlace(Buffer.from(file)) ?? [])
+    const before = await Visitor.shown(
+      browser,
+      stripped.map(({ mimeType }, at) => ({ mimeType, bytes: whole[at] ?? Buffer.alloc(0) }))
+    )
+    expect(before.filter(({ first, last }) => first.join() === last.join())).toEqual([])
+    expect(before.some(({ height, width }) => height > width)).toBe(true)
+    expect(await Visitor.shown(browser, stripped)).toEqual(before)
+    expect(stripped.map(({ bytes }, at) => bytes.length < (whole[at]?.length ?? 0))).not.toContain(false)
   })
 
   it("a reload in the middle of a scan resumes it: same job, no call repeated, one end", async () => {

@@ -5,7 +5,7 @@
  */
 import { chromium } from "playwright-core"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
-import { Duration, Effect } from "effect"
+import { Duration, Effect, Schema } from "effect"
 import { fileURLToPath } from "node:url"
 import * as SimulatedModel from "../../packages/actors/src/model/simulated/SimulatedModel.ts"
 
@@ -132,13 +132,40 @@ export const bottlePhoto = async (
   throw new Error("no bottle that the simulated model takes for one")
 }
 
-/** A photo of some megabytes. */
-export const largePhoto = async (browser: Browser): Promise<Photo> => {
+/** Runs an expression of bottle.js in a page of its own. */
+const drawn = async (browser: Browser, expression: string): Promise<unknown> => {
   const page = await browser.newPage()
   try {
     await page.addScriptTag({ path: fileURLToPath(new URL("./bottle.js", import.meta.url)) })
-    return photoFrom(String(await page.evaluate("drawNoise(1200)")), "large.png")
+    return await page.evaluate(expression)
   } finally {
     await page.close()
   }
+}
+
+/** A photo of some megabytes. */
+export const largePhoto = async (browser: Browser): Promise<Photo> =>
+  photoFrom(String(await drawn(browser, "drawNoise(1200)")), "large.png")
+
+/** A JPEG as a camera makes it, without what cameras write beside it: the left half red, the right half blue. */
+export const halves = async (browser: Browser, width: number, height: number): Promise<Photo> =>
+  photoFrom(String(await drawn(browser, `drawHalves(${width}, ${height})`)), "halves.jpg")
+
+/** A WebP of two pixels. */
+export const webp = async (browser: Browser): Promise<Photo> =>
+  photoFrom(String(await drawn(browser, "drawWebp()")), "two.webp")
+
+const Pixel = Schema.Array(Schema.Int)
+const Shown = Schema.Struct({ width: Schema.Int, height: Schema.Int, first: Pixel, last: Pixel, hash: Schema.Int })
+
+export interface Picture {
+  readonly mimeType: string
+  readonly bytes: Uint8Array
+}
+
+/** What a browser shows of each picture: its size, its first and its last pixel (red, green, blue, alpha), and a hash of all. */
+export const shown = async (browser: Browser, pictures: ReadonlyArray<Picture>) => {
+  const urls = pictures.map(({ bytes, mimeType }) => `data:${mimeType};base64,${Buffer.from(bytes).toString("base64")}`)
+  const answer = await drawn(browser, `Promise.all(${JSON.stringify(urls)}.map(shown))`)
+  return Schema.decodeUnknownSync(Schema.Array(Shown))(answer)
 }

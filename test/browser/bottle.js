@@ -93,4 +93,55 @@ const drawNoise = (side) => {
   return canvas.toDataURL("image/png")
 }
 
-Object.assign(globalThis, { drawBottle, drawNoise })
+/**
+ * A JPEG as a camera makes it, hard to compress: the left half red, the right half blue.
+ * @param {number} width @param {number} height
+ */
+const drawHalves = (width, height) => {
+  const canvas = document.createElement("canvas")
+  canvas.width = width
+  canvas.height = height
+  const draw = canvas.getContext("2d")
+  const pixels = draw.createImageData(width, height)
+  let state = 1
+  for (let at = 0; at < pixels.data.length; at += 4) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    const [strong, weak] = [160 + (state >>> 26), state >>> 26]
+    const isLeft = (at / 4) % width < width / 2
+    pixels.data.set([isLeft ? strong : weak, weak, isLeft ? weak : strong, 255], at)
+  }
+  draw.putImageData(pixels, 0, 0)
+  return canvas.toDataURL("image/jpeg", 0.95)
+}
+
+/**
+ * What a browser shows of a picture: its size, its first and its last pixel (red, green, blue, alpha), and a hash of all.
+ * @param {string} url
+ */
+const shown = async (url) => {
+  const image = new Image()
+  image.src = url
+  await image.decode()
+  const canvas = document.createElement("canvas")
+  canvas.width = image.naturalWidth
+  canvas.height = image.naturalHeight
+  const draw = canvas.getContext("2d")
+  draw.drawImage(image, 0, 0)
+  const { data, height, width } = draw.getImageData(0, 0, canvas.width, canvas.height)
+  let hash = 0
+  for (const value of data) hash = (Math.imul(hash, 31) + value) | 0
+  return { width, height, first: [...data.slice(0, 4)], last: [...data.slice(-4)], hash }
+}
+
+/** A WebP, two pixels beside each other, lossless. */
+const drawWebp = () => {
+  const canvas = document.createElement("canvas")
+  canvas.width = 2
+  canvas.height = 1
+  const draw = canvas.getContext("2d")
+  draw.fillStyle = "#dc1e1e"
+  draw.fillRect(0, 0, 1, 1)
+  return canvas.toDataURL("image/webp", 1)
+}
+
+Object.assign(globalThis, { drawBottle, drawHalves, drawNoise, drawWebp, shown })

@@ -4,13 +4,14 @@
  * viewers of one job, one of them through nginx.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { client } from "../gateway/ScanClient.ts"
+import { client, dataUrl } from "../gateway/ScanClient.ts"
 import type { Client } from "../gateway/ScanClient.ts"
 import { metric, until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import * as Nginx from "../harness/Nginx.ts"
-import { send } from "../harness/RawRequest.ts"
+import * as Photos from "../harness/Photos.ts"
 import type { Process } from "../harness/Process.ts"
+import { send } from "../harness/RawRequest.ts"
 import * as System from "./System.ts"
 
 const own = { headers: { "x-user-id": "ann" } }
@@ -253,7 +254,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
 
   it("nginx accepts a photo of 10 MiB", async () => {
     const ann = client(await front(), "ann")
-    const photo = `data:image/png;base64,${Buffer.alloc(10 * 1024 * 1024 - 10, 1).toString("base64")}`
+    const photo = dataUrl(Photos.jpegOf(10 * 1024 * 1024 - 10), "image/jpeg")
     expect((await ann.submit({ image_url: photo })).status).not.toBe(413)
   })
 })

@@ -431,6 +431,12 @@ const geminiCall = (path: string, body: unknown): Asked | null => {
   }
 }
 
+/** The picture as the provider got it; null if it got none, or its address. */
+export const imageOf = ({ body }: Call): Buffer | null => {
+  const found = /"(?:image_url":"data:[a-z/]+;base64,|data":")([A-Za-z0-9+/]+={0,2})"/.exec(JSON.stringify(body))
+  return found === null ? null : Buffer.from(found[1] ?? "", "base64")
+}
+
 const decodedSize = (base64: string): number => Math.floor((base64.replace(/=+$/, "").length * 3) / 4)
 
 /** Cuts `value` to the schema; what is missing or not allowed becomes the simplest allowed value. */

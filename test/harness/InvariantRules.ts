@@ -30,6 +30,8 @@ export const subjects: Readonly<Record<string, ReadonlyArray<string>>> = {
   T: ["core/schedule", "news/collect"],
   // guarded fetches
   G: ["core/net", "actors/model", "news/collect"],
+  // what is left of pictures
+  I: ["actors/image", "actors/model", "gateway/http", "gateway/web"],
   // the lists of news
   N: ["news/store", "news/http"],
   // HTTP: routes and connections

@@ -5,6 +5,7 @@ import { RedisClient } from "@eco2/core/redis"
 import { ConfigProvider, Context, Effect, Fiber, Layer, Metric, References } from "effect"
 import type { Scope } from "effect"
 import { afterAll, beforeAll, beforeEach } from "vitest"
+import * as ImageMetadata from "../../../packages/actors/src/image/ImageMetadata.ts"
 import * as GuardedModels from "../../../packages/actors/src/model/GuardedModels.ts"
 import * as ModelMetrics from "../../../packages/actors/src/model/ModelMetrics.ts"
 import * as Models from "../../../packages/actors/src/model/Models.ts"
@@ -12,8 +13,9 @@ import * as Pictures from "../../../packages/actors/src/model/Pictures.ts"
 import type { AnswerModel } from "../../../packages/actors/src/model/AnswerModel.ts"
 import type { VisionModel } from "../../../packages/actors/src/model/VisionModel.ts"
 import { privateRedis, until } from "../../core/CoreFixture.ts"
-import { FakeModelServer } from "../../harness/FakeModelServer.ts"
+import { FakeModelServer, imageOf } from "../../harness/FakeModelServer.ts"
 import * as NameServer from "../../harness/NameServer.ts"
+import * as Photos from "../../harness/Photos.ts"
 import { answer, classify } from "./ModelContract.ts"
 import { png, start } from "./PictureHost.ts"
 
@@ -317,6 +319,25 @@ it.live("a picture is fetched outside MODEL_TIMEOUT and reaches the model as byt
     yield* one.run(classify("gemini-2.5-flash", { _tag: "Url", url: host.url }))
     expect(server.calls.map(({ imageBytes }) => imageBytes)).toEqual([png.length])
   })
+)
+
+it.live(
+  "I1 a picture of a listed host reaches OpenAI as bytes without metadata, one of any public host as its address",
+  () =>
+    Effect.gen(function* () {
+      const photo = Photos.phoneJpeg(6)
+      const host = yield* start((response) => response.end(photo))
+      const listed = yield* worker({ FETCH_ALLOW_PRIVATE: host.places.join(","), IMAGE_HOSTS: "127.0.0.1" })
+      yield* listed.run(classify("gpt-5.2", { _tag: "Url", url: host.url }))
+      yield* listed.run(classify("simulated", { _tag: "Url", url: host.url }))
+      expect(host.asked()).toBe(1)
+      const anyHost = yield* worker({ FETCH_ALLOW_PRIVATE: host.places.join(",") })
+      yield* anyHost.run(classify("gpt-5.2", { _tag: "Url", url: host.url }))
+      expect(host.asked()).toBe(1)
+      const [stripped, address] = server.calls.map(imageOf)
+      expect(stripped).toEqual(Buffer.from(ImageMetadata.stripInPlace(Buffer.from(photo))?.bytes ?? []))
+      expect([address, JSON.stringify(server.calls[1]?.body).includes(host.url)]).toEqual([null, true])
+    })
 )
 
 it.live("no picture is fetched for a model whose breaker is open", () =>

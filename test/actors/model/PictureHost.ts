@@ -3,9 +3,10 @@ import { Effect } from "effect"
 import type { Scope } from "effect"
 import { createServer } from "node:http"
 import type { ServerResponse } from "node:http"
+import * as Photos from "../../harness/Photos.ts"
 
-/** The first bytes of a PNG and some more: 58 bytes. */
-export const png = Buffer.concat([Buffer.from("89504e470d0a1a0a", "hex"), Buffer.alloc(50, 7)])
+/** A picture without metadata, less than 100 bytes. */
+export const png = Photos.png()
 
 export interface PictureHost {
   /** `host:port`, each a host of its own. */

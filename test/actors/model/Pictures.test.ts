@@ -5,8 +5,10 @@ import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer } from "effect"
 import type { Scope } from "effect"
 import { TestClock } from "effect/testing"
 import type { ServerResponse } from "node:http"
+import * as ImageMetadata from "../../../packages/actors/src/image/ImageMetadata.ts"
 import * as Pictures from "../../../packages/actors/src/model/Pictures.ts"
 import { until } from "../../core/Until.ts"
+import * as Photos from "../../harness/Photos.ts"
 import { png, start } from "./PictureHost.ts"
 import type { PictureHost } from "./PictureHost.ts"
 
@@ -80,9 +82,19 @@ describe("a picture by its address", () => {
         (response) => response.writeHead(200, { "content-type": "image/png" }).end("<html>"),
         (response) => response.writeHead(404).end(png),
         (response) => response.end(Buffer.concat([png, Buffer.alloc(10 * 1024 * 1024)])),
+        (response) => response.writeHead(200, { "content-type": "image/jpeg" }).end("\0\0\0\x18ftypheic"),
         (response) => response.writeHead(302, { location: "http://169.254.169.254/" }).end()
       ]
       for (const answer of answers) expect(yield* looked(answer)).toBe("ImageUnusable")
+    })
+  )
+
+  it.effect("I1 a picture that is fetched comes without its metadata, and takes no more room than what is left", () =>
+    Effect.gen(function* () {
+      const left = ImageMetadata.stripInPlace(Photos.phoneJpeg(6))?.bytes ?? png
+      const host = yield* start((response) => response.end(Photos.phoneJpeg(6)))
+      const { look } = yield* pictures(host, {}, left.length)
+      expect(yield* look(host.url)).toBe(left.length)
     })
   )
 

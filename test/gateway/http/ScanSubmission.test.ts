@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
 import { request as httpRequest } from "node:http"
+import * as Photos from "../../harness/Photos.ts"
 import { client, dataUrl, field, photo, tinyPng } from "../ScanClient.ts"
 import { metric, simulatedOnly, start, until } from "../Serving.ts"
 import type { Serving } from "../Serving.ts"
@@ -25,7 +26,7 @@ afterAll(async () => {
 const issue = (name: string, type: string) => [{ loc: ["body", name], msg: expect.any(String), type }]
 const text = expect.any(String)
 const longUrl = (length: number) => `https://example.com/${"a".repeat(length - "https://example.com/".length)}`
-const imageOf = (bytes: number) => dataUrl(new Uint8Array(bytes), "image/jpeg")
+const imageOf = (bytes: number) => dataUrl(Photos.jpegOf(bytes), "image/jpeg")
 const mebibytes10 = 10 * 1024 * 1024
 const secret = "a secret of at least thirty-two characters"
 
@@ -100,6 +101,13 @@ const rows: ReadonlyArray<Row> = [
   {
     claim: "a data URL without bytes",
     body: { image_url: "data:image/png;base64," },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("image_url", "value_error.url")
+  },
+  {
+    claim: "a data URL of a HEIC that says it is a JPEG",
+    body: { image_url: dataUrl(Buffer.from("\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "image/jpeg") },
     status: 422,
     code: "VALIDATION_ERROR",
     detail: issue("image_url", "value_error.url")

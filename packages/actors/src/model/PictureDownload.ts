@@ -1,27 +1,20 @@
 /**
  * PictureDownload: fetches a picture as bytes, for a provider that takes no addresses. The address comes from a user, so
  * GuardedFetch fetches it, and only from hosts in IMAGE_HOSTS, at every redirect too. The first bytes decide the format; the
- * server's content type is ignored.
+ * server's content type is ignored. What goes to a provider has no metadata (ImageMetadata, I1).
  */
 import type { GuardedFetch } from "@eco2/core/net"
 import { Effect } from "effect"
 import type { Duration } from "effect"
+import * as ImageMetadata from "../image/ImageMetadata.ts"
 import { isListed } from "./ImageHosts.ts"
 import { ImageUnusable, PictureUnavailable } from "./ModelError.ts"
 import type { Image } from "./VisionModel.ts"
 
 const maxBytes = 10 * 1024 * 1024
 
-/** First bytes, as Latin-1. */
-const signatures: ReadonlyArray<readonly [mimeType: string, matches: (head: string) => boolean]> = [
-  ["image/jpeg", (head) => head.startsWith("\xff\xd8\xff")],
-  ["image/png", (head) => head.startsWith("\x89PNG\r\n\x1a\n")],
-  ["image/webp", (head) => head.startsWith("RIFF") && head.startsWith("WEBP", 8)],
-  ["image/gif", (head) => head.startsWith("GIF8")]
-]
-
 /**
- * The picture, at most 10 MiB, after at most three redirects.
+ * The picture without metadata, at most 10 MiB, after at most three redirects.
  * - fails with ImageUnusable if a retry cannot help: no public address, a host that is not listed, not found (4xx), too large,
  *   not a picture
  * - fails with PictureUnavailable if its server cannot deliver it now (5xx, 408, 425, 429, no response in time)
@@ -54,8 +47,9 @@ export const download = Effect.fnUntraced(function* (
     )
   if (status >= 500 || status === 408 || status === 425 || status === 429) return yield* later(`has HTTP ${status}`)
   if (status < 200 || status >= 300) return yield* unusable(`has HTTP ${status}`)
-  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  const head = bytes.toString("latin1", 0, 16)
-  const mimeType = signatures.find(([, matches]) => matches(head))?.[0]
-  return mimeType === undefined ? yield* unusable("is no picture") : { _tag: "Bytes", mimeType, bytes }
+  const picture = ImageMetadata.stripInPlace(body)
+  if (picture === null) return yield* unusable("is no picture")
+  const { bytes, mimeType } = picture
+  // a copy does not hold what was taken out, which the caller cannot count
+  return { _tag: "Bytes", mimeType, bytes: bytes.length === body.length ? bytes : Uint8Array.from(bytes) }
 })

@@ -18,7 +18,8 @@ import { InvalidJobId, InvalidKey, UnknownJob } from "./WrongField.ts"
 
 const ScanBody = Schema.Struct({
   image_url: Schema.String.annotate({
-    description: "http(s) URL of at most 2083 characters, or data:image/(jpeg|png|webp|gif);base64,… of at most 10 MiB"
+    description:
+      "http(s) URL of at most 2083 characters, or data:image/(jpeg|png|webp|gif);base64,… of at most 10 MiB. The bytes are stored and passed on without metadata (position, camera, comments, thumbnails); colours and orientation are kept. Bytes of any other format: 422"
   }),
   user_input: Schema.optionalKey(Schema.NullOr(Schema.String)).annotate({
     description: "The question, at most 2000 characters; a default one if null or empty"

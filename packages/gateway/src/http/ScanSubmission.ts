@@ -11,10 +11,11 @@ import type { Config } from "effect"
 import { hash } from "node:crypto"
 import * as JsonBody from "./JsonBody.ts"
 import type { Picture, Whole } from "./SubmitBody.ts"
+import { withoutMetadata } from "./SubmittedImage.ts"
 
 export interface Submission {
   readonly request: ScanRequest
-  /** Bytes of a data URL. */
+  /** Bytes of a data URL, without metadata. */
   readonly image: Uint8Array | null
   /** SHA-256 in base64url of what an idempotency key is bound to: `[image_url, user_input, model]` as JSON. */
   readonly bodyHash: string
@@ -54,7 +55,8 @@ const parseImage = (
           "value_error.url"
         )
       )
-    return Effect.succeed({ source: { _tag: "Bytes", mimeType: picture.mimeType }, image: picture.bytes })
+    const source = { _tag: "Bytes", mimeType: picture.mimeType } as const
+    return Effect.map(withoutMetadata(picture.bytes), (image) => ({ source, image }))
   }
   if (text.length > mostUrl)
     return Effect.fail(

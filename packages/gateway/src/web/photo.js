@@ -1,7 +1,9 @@
 /**
- * Photo: prepares a chosen file for sending. JPEG, PNG, WebP and GIF up to MAX_BYTES stay unchanged; anything larger, and every
- * other format that the browser can open (HEIC on Apple's), becomes an upright JPEG. Nothing leaves the device here.
+ * Photo: prepares a chosen file for sending. A JPEG, PNG or WebP up to MAX_BYTES that is nothing but a picture stays unchanged.
+ * One that tells more (its position, its camera: metadata.js), anything larger, and every other format that the browser can open
+ * (HEIC on Apple's) becomes an upright JPEG, which has pixels alone. Nothing leaves the device here.
  */
+import { mayTell } from "./metadata.js"
 
 /** Maximum bytes of a photo to send. */
 export const MAX_BYTES = 2_000_000
@@ -28,7 +30,7 @@ export class UnreadablePhoto extends Error {
  * @property {string} dataUrl the same as `data:image/…;base64,…`
  * @property {string} thumbnail a small JPEG data URL, ≤ MAX_THUMBNAIL_CHARS
  * @property {number} originalBytes
- * @property {boolean} shrunk whether it was encoded anew
+ * @property {"none" | "smaller" | "metadata"} change what was done: nothing; made smaller; encoded anew without metadata
  */
 
 /**
@@ -137,22 +139,22 @@ const dataUrlOf = (blob) =>
  */
 export const preparePhoto = async (file) => {
   if (file.size === 0) throw new UnreadablePhoto("empty")
-  const head = await file
-    .slice(0, 16)
-    .arrayBuffer()
-    .catch(() => {
-      throw new UnreadablePhoto("unreadable") // the file vanished, or may not be read
-    })
-  const format = formatOf(new Uint8Array(head))
-  const typed = format === null ? file : new Blob([file], { type: format })
+  const isLarge = file.size > MAX_BYTES
+  const read = await (isLarge ? file.slice(0, 16) : file).arrayBuffer().catch(() => {
+    throw new UnreadablePhoto("unreadable") // the file vanished, or may not be read
+  })
+  const bytes = new Uint8Array(read)
+  const format = formatOf(bytes.subarray(0, 16))
+  // what is sent is what was looked at, even if the file changes meanwhile
+  const typed = format === null ? file : new Blob([isLarge ? file : bytes], { type: format })
   const picture = await decodeByBitmap(typed)
     .catch(() => decodeByElement(typed))
     .catch(() => {
       throw new UnreadablePhoto(format === "image/heic" ? "heic" : "unreadable")
     })
   try {
-    const unchanged = format !== null && format !== "image/heic" && file.size <= MAX_BYTES
-    const blob = unchanged ? typed : await jpegWithin(picture, { side: MAX_SIDE, bytes: MAX_BYTES })
+    const change = isLarge ? "smaller" : mayTell(bytes, format) ? "metadata" : "none"
+    const blob = change === "none" ? typed : await jpegWithin(picture, { side: MAX_SIDE, bytes: MAX_BYTES })
     // base64 has four characters for three bytes
     const small = await jpegWithin(picture, {
       side: THUMBNAIL_SIDE,
@@ -163,7 +165,7 @@ export const preparePhoto = async (file) => {
       dataUrl: await dataUrlOf(blob),
       thumbnail: await dataUrlOf(small),
       originalBytes: file.size,
-      shrunk: !unchanged
+      change
     }
   } finally {
     picture.close()

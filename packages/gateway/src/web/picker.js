@@ -98,10 +98,11 @@ export const createPicker = () => {
         if (choice !== mine) return null // another photo was chosen meanwhile
         objectUrl = URL.createObjectURL(photo.blob)
         show(objectUrl)
-        captionText = () =>
-          photo.shrunk
-            ? t("caption.shrunk", { before: sizeText(photo.originalBytes), after: sizeText(photo.blob.size) })
-            : t("caption.asis", { size: sizeText(photo.blob.size) })
+        const captions = { none: "caption.asis", smaller: "caption.shrunk", metadata: "caption.cleaned" }
+        captionText = () => {
+          const size = sizeText(photo.blob.size)
+          return t(captions[photo.change], { before: sizeText(photo.originalBytes), after: size, size })
+        }
         draw()
         return photo
       })

@@ -1,0 +1,20 @@
+/**
+ * SubmittedImage: the bytes of a data URL as a job may keep them: without what the photo tells of its place, its time and its
+ * camera (ImageMetadata, I1). They are stripped before they are stored, so neither Redis nor a provider ever has the rest.
+ */
+import { ImageMetadata } from "@eco2/actors/protocol"
+import { Refusal } from "@eco2/core/http"
+import { Effect } from "effect"
+
+/**
+ * The bytes without metadata, in the same memory: the process holds a picture once.
+ * - fails with 422 if they are no JPEG, PNG, WebP or GIF, whatever type the URL names: what cannot be read cannot be stripped
+ */
+export const withoutMetadata = (bytes: Uint8Array): Effect.Effect<Uint8Array, typeof Refusal.invalidField.Type> => {
+  const stripped = ImageMetadata.stripInPlace(bytes)
+  return stripped === null
+    ? Effect.fail(
+        Refusal.invalid(["body", "image_url"], "the data URL has no JPEG, PNG, WebP or GIF", "value_error.url")
+      )
+    : Effect.succeed(stripped.bytes)
+}
