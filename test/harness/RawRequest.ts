@@ -1,11 +1,13 @@
-/** RawRequest: sends a request whose target is not normalised; `fetch` would normalise it. */
+/** RawRequest: sends a request as it is written and returns the answer as it came; `fetch` would normalise and decompress. */
 import { request } from "node:http"
 import type { IncomingHttpHeaders } from "node:http"
 
 export interface Answer {
   readonly status: number
   readonly headers: IncomingHttpHeaders
+  /** As text. */
   readonly body: string
+  readonly bytes: Buffer
 }
 
 export const send = (
@@ -25,13 +27,10 @@ export const send = (
       (response) => {
         const chunks: Array<Buffer> = []
         response.on("data", (chunk: Buffer) => chunks.push(chunk))
-        response.on("end", () =>
-          resolve({
-            status: response.statusCode ?? 0,
-            headers: response.headers,
-            body: Buffer.concat(chunks).toString("utf8")
-          })
-        )
+        response.on("end", () => {
+          const bytes = Buffer.concat(chunks)
+          resolve({ status: response.statusCode ?? 0, headers: response.headers, body: bytes.toString("utf8"), bytes })
+        })
         response.on("error", reject)
       }
     )

@@ -1,10 +1,10 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
 import { Client, RecentSubmits } from "@eco2/core/client"
-import { CorsOrigins, ErrorBody } from "@eco2/core/http"
+import { CorsOrigins, ErrorBody, Pages } from "@eco2/core/http"
 import { Operations } from "@eco2/core/operations"
 import { Role } from "@eco2/core/service"
 import { Effect, Layer } from "effect"
-import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { HttpApiBuilder } from "effect/http-api"
 import type { HttpApi, HttpApiGroup } from "effect/http-api"
 import * as Authentication from "./auth/Authentication.ts"
 import * as InternalSecret from "./auth/InternalSecret.ts"
@@ -28,10 +28,7 @@ import * as WrongField from "./http/WrongField.ts"
 
 /** The calls with their description: /openapi.json, and /docs for people. */
 const described = <Id extends string, Groups extends HttpApiGroup.Constraint>(api: HttpApi.HttpApi<Id, Groups>) =>
-  Layer.merge(
-    HttpApiBuilder.layer(api, { openapiPath: "/openapi.json" }),
-    HttpApiScalar.layer(api, { path: "/docs", scalar: { withDefaultFonts: false } })
-  )
+  Layer.merge(HttpApiBuilder.layer(api), Pages.description(api, { json: "/openapi.json", page: "/docs" }))
 
 /** `authDefault`: the default of AUTH_MODE. `host`: the default of HOST. */
 export const gateway = (options: { readonly authDefault: AuthMode; readonly host: string }) =>

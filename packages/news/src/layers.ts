@@ -3,10 +3,9 @@ import { Worker } from "@eco2/core"
 import { confirmPermissions, RedisClient } from "@eco2/core/redis"
 import { GuardedFetch } from "@eco2/core/net"
 import { Readiness } from "@eco2/core/telemetry"
-import { CorsOrigins, ErrorBody } from "@eco2/core/http"
+import { CorsOrigins, ErrorBody, Pages } from "@eco2/core/http"
 import { Migrations, Postgres } from "@eco2/core/postgres"
 import { Effect, Layer, Schedule } from "effect"
-import { HttpApiScalar } from "effect/http-api"
 import * as ArticleBehavior from "./collect/ArticleBehavior.ts"
 import * as Collector from "./collect/Collector.ts"
 import * as FeedVersions from "./collect/FeedVersions.ts"
@@ -40,7 +39,7 @@ const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway
 /** The news calls, the page at /news, and the calls' OpenAPI: routes for any process that serves HTTP. */
 export const newsRoutes = Layer.mergeAll(
   NewsHandlers.layer,
-  HttpApiScalar.layer(NewsApi, { path: "/api/v1/info/docs", scalar: { withDefaultFonts: false } }),
+  Pages.description(NewsApi, { json: "/api/v1/info/openapi.json", page: "/api/v1/info/docs" }),
   NewsPage.layer
 ).pipe(Layer.provide(articles))
 

@@ -5,6 +5,7 @@
 import { Effect, Layer } from "effect"
 import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiError, HttpApiMiddleware } from "effect/http-api"
+import * as Compression from "./Compression.ts"
 import * as PagePolicy from "./PagePolicy.ts"
 import * as Refusal from "./Refusal.ts"
 
@@ -60,11 +61,15 @@ export const failures = Layer.succeed(Failures, (call) =>
   Effect.catch(Effect.catchDefect(call, failed), (error) => asFailure(error))
 )
 
-/** Gives every error response a body, and every page a content security policy (PagePolicy). */
+/** Gives every error response a body, every page a content security policy (PagePolicy), and compresses them (Compression). */
 export const layer = HttpRouter.middleware(
-  (app) =>
-    HttpEffect.withPreResponseHandler(app, (_, response) =>
-      Effect.succeed(PagePolicy.withPolicy(withErrorBody(response)))
-    ),
+  // the handler that is added first sees the answer first, as it is
+  Effect.map(
+    Compression.make,
+    (compressed) => (app) =>
+      HttpEffect.withPreResponseHandler(compressed(app), (_, response) =>
+        Effect.succeed(PagePolicy.withPolicy(withErrorBody(response)))
+      )
+  ),
   { global: true }
 )

@@ -1,5 +1,6 @@
 /**
  * HttpPort: one port of a process: a Node server that answers while the app is built, then serves the app, and closes in order.
+ *   H4  every connection ends: one that asks nothing, half a request, or nothing more, and one that does not read its answer
  * For Role, which opens one or two.
  */
 import { NodeHttpServer } from "@effect/platform-node"
@@ -24,6 +25,27 @@ export interface HttpPort {
   readonly closeUnused: () => void
 }
 
+/** How long a connection may do what it does, in milliseconds. */
+export interface Bounds {
+  /** From its opening, or the end of the last answer's idle time, to the end of a request's headers. */
+  readonly headersMillis: number
+  /** To the end of the request's body; RequestBody allows a picture two minutes. */
+  readonly requestMillis: number
+  /** Between two requests. */
+  readonly idleMillis: number
+  /** Without a byte in either direction, while a request is answered; longer than KEEPALIVE, which streams send. */
+  readonly silentMillis: number
+  /** How often Node compares the first two with its clock. */
+  readonly checkMillis: number
+}
+const usual: Bounds = {
+  headersMillis: 80_000,
+  requestMillis: 180_000,
+  idleMillis: 75_000,
+  silentMillis: 150_000,
+  checkMillis: 15_000
+}
+
 /** Answers while the app is built: alive, not ready, nothing else. */
 const answerWhileStarting = ({ url }: IncomingMessage, response: ServerResponse): void => {
   const alive = url === "/healthz"
@@ -40,9 +62,16 @@ const answerWhileStarting = ({ url }: IncomingMessage, response: ServerResponse)
 export const open = Effect.fnUntraced(function* (options: {
   readonly host: string
   readonly port: number
+  readonly bounds?: Bounds
 }): Effect.fn.Return<HttpPort, HttpServerError.ServeError, Scope.Scope> {
-  const { host, port } = options
-  const server = createServer({ keepAliveTimeout: 75_000, headersTimeout: 80_000 })
+  const { bounds = usual, host, port } = options
+  const server = createServer({
+    keepAliveTimeout: bounds.idleMillis,
+    headersTimeout: bounds.headersMillis,
+    requestTimeout: bounds.requestMillis,
+    connectionsCheckingInterval: bounds.checkMillis
+  })
+  server.timeout = bounds.silentMillis
   // browsers open spare connections
   const unused = new Set<Socket>()
   server.on("connection", (socket) => {
@@ -61,7 +90,10 @@ export const open = Effect.fnUntraced(function* (options: {
     serve: (app) =>
       HttpServer.serveEffect(app).pipe(
         Effect.provideService(HttpServer.HttpServer, served),
-        Effect.provideService(HttpIncomingMessage.MaxBodySize, mostBody)
+        Effect.provideService(HttpIncomingMessage.MaxBodySize, mostBody),
+        // a connection that asks for an upgrade leaves Node's time limits if somebody listens for that; if nobody does, the
+        // request is one like any other
+        Effect.tap(() => Effect.sync(() => server.removeAllListeners("upgrade")))
       ),
     closeUnused: () => {
       for (const socket of unused) socket.destroy()

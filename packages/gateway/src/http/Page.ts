@@ -1,6 +1,7 @@
 /** Page: the web page at / and its files under /assets/. Its content security policy allows nothing from other origins. */
-import { Effect, Layer } from "effect"
-import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
+import { Pages, Prepared } from "@eco2/core/http"
+import { Layer } from "effect"
+import { HttpRouter } from "effect/http"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
@@ -22,26 +23,12 @@ const index = HttpRouter.use((router) =>
   router.add(
     "GET",
     "/",
-    Effect.succeed(
-      HttpServerResponse.text(readFileSync(`${folder}index.html`, "utf8"), {
-        contentType: "text/html; charset=utf-8",
-        headers: {
-          "content-security-policy": contentSecurityPolicy,
-          "cache-control": "no-cache",
-          "x-content-type-options": "nosniff",
-          "referrer-policy": "same-origin"
-        }
-      })
-    )
+    Prepared.respond({
+      bytes: readFileSync(`${folder}index.html`),
+      contentType: "text/html; charset=utf-8",
+      headers: { "content-security-policy": contentSecurityPolicy, "referrer-policy": "same-origin" }
+    })
   )
 )
 
-const assets = HttpRouter.use(
-  Effect.fnUntraced(function* (router) {
-    const files = yield* HttpStaticServer.make({ root: folder, cacheControl: "no-cache" })
-    const serve = Effect.catch(files, () => Effect.succeed(HttpServerResponse.empty({ status: 404 })))
-    yield* router.prefixed("/assets").add("GET", "/*", serve)
-  })
-)
-
-export const layer = Layer.merge(index, assets)
+export const layer = Layer.merge(index, Pages.files({ folder, prefix: "/assets" }))

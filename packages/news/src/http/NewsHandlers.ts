@@ -8,12 +8,11 @@ import { Postgres } from "@eco2/core/postgres"
 import { RedisClient } from "@eco2/core/redis"
 import { Effect, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { OpenApi } from "effect/http-api"
 import { hash } from "node:crypto"
 import { ArticleReading } from "../store/ArticleReading.ts"
 import type { Reading } from "../store/ArticleReading.ts"
 import type { Query } from "../store/ArticlePage.ts"
-import { categories, NewsApi } from "./NewsApi.ts"
+import { categories } from "./NewsApi.ts"
 import * as NewsQuery from "./NewsQuery.ts"
 
 const cacheControl = "public, max-age=15"
@@ -39,7 +38,9 @@ const listResponse = ({ expiresIn, page, source, total }: Reading, known: string
   const articles = page.articles.join(",")
   const etag = etagOf(articles, page.next)
   const headers = { etag, "cache-control": cacheControl }
-  if (isKnown(known, etag)) return HttpServerResponse.empty({ status: 304, headers })
+  if (isKnown(known, etag)) {
+    return HttpServerResponse.empty({ status: 304, headers: { ...headers, vary: "Accept-Encoding" } })
+  }
   // a cursor is digits and an id: it needs no escaping
   const next = page.next === null ? "null" : `"${page.next}"`
   return HttpServerResponse.text(
@@ -89,10 +90,8 @@ export const layer = HttpRouter.use(
         { status: healthy ? 200 : 503, headers: { "cache-control": "no-store" } }
       )
     })
-    const described = HttpServerResponse.jsonUnsafe(OpenApi.fromApi(NewsApi))
     yield* router.add("GET", `${base}/news`, ErrorBody.orInternal(list))
     yield* router.add("GET", `${base}/news/categories`, Effect.succeed(categoryNames))
     yield* router.add("GET", `${base}/health`, health)
-    yield* router.add("GET", `${base}/openapi.json`, Effect.succeed(described))
   })
 )

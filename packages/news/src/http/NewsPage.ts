@@ -2,9 +2,9 @@
  * NewsPage: the page at /news and its files under /news/assets/. Its content security policy allows nothing from other origins
  * except pictures. `category`, `cursor` and `lang` are in its address; the default language is the browser's.
  */
-import { ErrorBody } from "@eco2/core/http"
+import { ErrorBody, Pages } from "@eco2/core/http"
 import { Effect, Layer, Result, Schema } from "effect"
-import { HttpRouter, HttpServerResponse, HttpStaticServer } from "effect/http"
+import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpServerRequest } from "effect/http"
 import { fileURLToPath } from "node:url"
 import { Article } from "../domain/Article.ts"
@@ -97,14 +97,6 @@ const page = HttpRouter.use(
 )
 
 /** The files of the folder that browsers may load; the rest builds the page. */
-const files = ["news.js", "style.css", "icon.svg"]
-
-const assets = HttpRouter.use(
-  Effect.fnUntraced(function* (router) {
-    const served = yield* HttpStaticServer.make({ root: folder, cacheControl: "no-cache" })
-    const serve = Effect.catch(served, () => Effect.succeed(HttpServerResponse.empty({ status: 404 })))
-    for (const file of files) yield* router.prefixed("/news/assets").add("GET", `/${file}`, serve)
-  })
-)
+const assets = Pages.files({ folder, prefix: "/news/assets", files: ["news.js", "style.css", "icon.svg"] })
 
 export const layer = Layer.merge(page, assets)
