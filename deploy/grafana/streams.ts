@@ -41,8 +41,14 @@ export const streams: Dashboard = {
           ]
         },
         {
+          title: "Connections refused",
+          description: "At MAX_CONNECTIONS, a second.",
+          unit: "ops",
+          queries: [perSecond("eco2_connections_refused_total", "instance")]
+        },
+        {
           title: "Bodies refused",
-          description: "At UPLOAD_MEMORY, a second.",
+          description: "At UPLOAD_MEMORY or USER_UPLOAD_MEMORY, a second.",
           unit: "reqps",
           queries: [perSecond("eco2_uploads_refused_total", "instance")]
         },

@@ -25,6 +25,7 @@ const notProvoked = [
   "eco2_viewed_jobs_lost_total",
   "eco2_uploads_refused_total",
   "eco2_viewers_refused_total",
+  "eco2_connections_refused_total",
   "eco2_postgres_errors_total",
   "eco2_news_late_pictures_total",
   "eco2_news_look_seconds",

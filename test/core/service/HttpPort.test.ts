@@ -18,12 +18,12 @@ const lax: HttpPort.Bounds = {
 type App = Parameters<HttpPort.HttpPort["serve"]>[0]
 
 /** The number of a port with this app; closed with the test. */
-const opened = async (app: App, bounds: Partial<HttpPort.Bounds>) => {
+const opened = async (app: App, bounds: Partial<HttpPort.Bounds>, most = 1_000) => {
   const scope = Effect.runSync(Scope.make())
   onTestFinished(() => Effect.runPromise(Scope.close(scope, Exit.void)))
   const { address } = await Effect.runPromise(
     Effect.gen(function* () {
-      const port = yield* HttpPort.open({ host: "127.0.0.1", port: 0, bounds: { ...lax, ...bounds } })
+      const port = yield* HttpPort.open({ host: "127.0.0.1", port: 0, most, bounds: { ...lax, ...bounds } })
       yield* port.serve(app)
       return port
     }).pipe(Scope.provide(scope))
@@ -55,6 +55,22 @@ const get = "GET / HTTP/1.1\r\nHost: x\r\n"
 const post = "POST / HTTP/1.1\r\nHost: x\r\n"
 
 describe("connections", { timeout: 10_000 }, () => {
+  it("H5 a port with its largest number of connections closes the next at once, serves the others, and has room again", async () => {
+    const port = await opened(ok, {}, 2)
+    const [first, second] = [await connection(port, ""), await connection(port, "")]
+    expect(await (await connection(port, `${get}\r\n`)).ended).toBe("")
+    first.socket.write(`${get}\r\n`)
+    await first.until("ok")
+    second.socket.destroy()
+    await second.ended
+    await expect
+      .poll(async () => {
+        const next = await connection(port, `${get}Connection: close\r\n\r\n`)
+        return next.ended
+      })
+      .toContain("ok")
+  })
+
   it.each(["x", "websocket", "h2c", "TLS/1.0"])(
     "H4 a connection that asks for an upgrade to %s is answered as any other, used again, and ends when it is idle",
     async (protocol) => {

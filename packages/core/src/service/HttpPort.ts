@@ -1,18 +1,22 @@
 /**
  * HttpPort: one port of a process: a Node server that answers while the app is built, then serves the app, and closes in order.
  *   H4  every connection ends: one that asks nothing, half a request, or nothing more, and one that does not read its answer
+ *   H5  a port has a largest number of connections; one more is closed at once, and the others go on
  * For Role, which opens one or two.
  */
 import { NodeHttpServer } from "@effect/platform-node"
-import { ByteSize, Effect } from "effect"
+import { ByteSize, Effect, Metric } from "effect"
 import type { Scope } from "effect"
 import { HttpIncomingMessage, HttpServer } from "effect/http"
 import type { HttpRouter, HttpServerError } from "effect/http"
 import { createServer } from "node:http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+import * as Metrics from "../telemetry/Metrics.ts"
 
 const closeGrace = "5 seconds"
+/** Refused connections are logged once in this time. */
+const quietMillis = 60_000
 /** Of a body that a handler does not read by itself, bytes. */
 const mostBody = ByteSize.fromInputUnsafe("64 KiB")
 
@@ -62,9 +66,11 @@ const answerWhileStarting = ({ url }: IncomingMessage, response: ServerResponse)
 export const open = Effect.fnUntraced(function* (options: {
   readonly host: string
   readonly port: number
+  /** Connections at once. */
+  readonly most: number
   readonly bounds?: Bounds
 }): Effect.fn.Return<HttpPort, HttpServerError.ServeError, Scope.Scope> {
-  const { bounds = usual, host, port } = options
+  const { bounds = usual, host, most, port } = options
   const server = createServer({
     keepAliveTimeout: bounds.idleMillis,
     headersTimeout: bounds.headersMillis,
@@ -72,6 +78,24 @@ export const open = Effect.fnUntraced(function* (options: {
     connectionsCheckingInterval: bounds.checkMillis
   })
   server.timeout = bounds.silentMillis
+  server.maxConnections = most
+  const fork = Effect.runForkWith(yield* Effect.context<never>())
+  let saidAt = -Infinity
+  server.on("drop", () => {
+    const now = performance.now()
+    const say = now - saidAt >= quietMillis
+    if (say) saidAt = now
+    fork(
+      Effect.andThen(
+        Metric.update(Metrics.connectionsRefused, 1),
+        say
+          ? Effect.logWarning("connections are refused: as many as may be are open").pipe(
+              Effect.annotateLogs({ port, max_connections: most })
+            )
+          : Effect.void
+      )
+    )
+  })
   // browsers open spare connections
   const unused = new Set<Socket>()
   server.on("connection", (socket) => {

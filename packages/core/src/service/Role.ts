@@ -49,6 +49,8 @@ const ListenConfig = (defaultHost: string) =>
       allowed: "a whole number from 0 to 65535",
       parse: (text) => (/^\d{1,5}$/.test(text) && Number(text) <= 65_535 ? Number(text) : undefined)
     }),
+    /** MAX_CONNECTIONS: connections that each port has at once; more are closed. Default 12000. */
+    maxConnections: Setting.integer("MAX_CONNECTIONS", { default: 12_000, min: 10, max: 1_000_000 }),
     /** HOST: the address HTTP is served on. Default 0.0.0.0 in a role, 127.0.0.1 in `npm start`. */
     host: Setting.parsed("HOST", { default: defaultHost, allowed: "an address of this machine", parse: (text) => text })
   }).pipe(
@@ -101,13 +103,13 @@ export const onAdmin = <A, E, R>(
 export const layer = <E>(options: Options<E>) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const { adminPort, host, port } = yield* ListenConfig(options.host ?? "0.0.0.0")
+      const { adminPort, host, maxConnections: most, port } = yield* ListenConfig(options.host ?? "0.0.0.0")
       const stopping = yield* Deferred.make<void>()
       let isStopping = false
-      const main = { port: yield* HttpPort.open({ host, port }), ...(yield* ExactRouter.make) }
+      const main = { port: yield* HttpPort.open({ host, port, most }), ...(yield* ExactRouter.make) }
       const isApart = adminPort !== null
       const admin = isApart
-        ? { port: yield* HttpPort.open({ host, port: adminPort }), ...(yield* ExactRouter.make) }
+        ? { port: yield* HttpPort.open({ host, port: adminPort, most }), ...(yield* ExactRouter.make) }
         : main
       const all = isApart ? [main, admin] : [main]
 

@@ -88,6 +88,12 @@ export const clockSteps = Metric.counter("eco2_redis_clock_steps_total", {
   incremental: true,
   description: "steps of Redis's clock"
 })
+/** Connections that a port closed at once, because it had MAX_CONNECTIONS. */
+export const connectionsRefused = Metric.counter("eco2_connections_refused_total", {
+  incremental: true,
+  description: "connections refused at MAX_CONNECTIONS"
+})
+
 /** Seconds by which Redis's clock is ahead of a worker's wall clock, by its last beat. */
 export const clockAhead = Metric.gauge("eco2_redis_clock_ahead_seconds", {
   description: "Redis's clock less this machine's"
