@@ -55,6 +55,19 @@ it.live("a repeated submit counts once, and a small image counts as 64 KiB", () 
   })
 )
 
+it.live("thousands of images that are gone make room at once, however large USER_IMAGE_STORAGE is", () =>
+  Effect.gen(function* () {
+    const process = yield* Fleet.joined(redis.url, { userImageStorage: 20_000 * 64 * KiB })
+    yield* process.run(Fleet.submit({ owner: "ann", image: image(1) }))
+    const [key] = (yield* Fleet.keysOf(process)).filter((name) => name.includes(":images:"))
+    const gone = Array.from({ length: 19_999 }, (_, n) => [`gone ${n}`, 64 * KiB]).flat()
+    yield* process.send("HSET", key!, ...gone)
+    yield* process.send("HSET", key!, "", 20_000 * 64 * KiB)
+    yield* process.run(Fleet.submit({ owner: "ann", image: image(1) }))
+    expect(yield* process.send("HLEN", key!)).toBe(3)
+  })
+)
+
 it.live("images of jobs without an owner are not counted", () =>
   Effect.gen(function* () {
     const process = yield* joined()

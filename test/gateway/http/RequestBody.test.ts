@@ -123,6 +123,15 @@ describe("RequestBody", () => {
     })
   )
 
+  it.effect("a user with 64 small bodies under way is refused with 429, and the others' are accepted", () =>
+    Effect.gen(function* () {
+      const bodies = yield* RequestBody.make(limits)
+      for (let n = 0; n < 64; n++) yield* (yield* sending(bodies, { user: "mallory" })).send(photo(freeBytes, ""))
+      expect(yield* (yield* whole(bodies, 1_000, "mallory")).refused).toMatchObject(userFull)
+      yield* (yield* whole(bodies, 1_000, "bob")).body
+    })
+  )
+
   it.effect("a body of 64 KiB or less is accepted whatever memory photos hold, up to 32 MiB of such bodies", () =>
     Effect.gen(function* () {
       const bodies = yield* RequestBody.make(limits)

@@ -18,6 +18,9 @@ const standsAlone = (marker: number) => marker <= 0x01 || (marker >= 0xd0 && mar
 /** The frames (SOF), DHT, DAC, SOS, DQT, DNL, DRI, DHP, EXP; not JPG. */
 const isPicture = (marker: number) => marker >= 0xc0 && marker <= 0xdf && marker !== 0xc8 && !standsAlone(marker)
 
+/** No camera writes as many; the rest of such a file is dropped, as of a damaged one. */
+const mostSegments = 10_000
+
 const endOfImage = Uint8Array.of(0xff, eoi)
 
 /** APP1 with the orientation alone. */
@@ -46,11 +49,16 @@ const endOfScan = (file: Uint8Array, at: number): number => {
 export const stripInPlace = (file: Uint8Array): Uint8Array => {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
   const left = Remainder.make(file)
+  let isJfifSeen = false
   let isExifSeen = false
   /** Keeps what may stay of an application segment, which begins at `at`; `data` is its content. */
   const takeApplication = (marker: number, at: number, next: number, data: Uint8Array) => {
-    const begins = (name: string) => Buffer.from(data.subarray(0, name.length)).toString("latin1") === name
-    if (marker === app0 && begins("JFIF\0") && data.length >= 14) {
+    const begins = (name: string) => {
+      for (let i = 0; i < name.length; i++) if (data[i] !== name.charCodeAt(i)) return false
+      return true
+    }
+    if (marker === app0 && data.length >= 14 && !isJfifSeen && begins("JFIF\0")) {
+      isJfifSeen = true
       left.put(at, next, Uint8Array.of(0xff, app0, 0, 16, ...data.subarray(0, 12), 0, 0))
     } else if (marker === app1 && begins("Exif\0") && !isExifSeen) {
       // a second Exif segment is read by no decoder
@@ -64,7 +72,7 @@ export const stripInPlace = (file: Uint8Array): Uint8Array => {
 
   left.keep(0, 2)
   let at = 2
-  for (;;) {
+  for (let segments = 0; segments < mostSegments; segments++) {
     while (at < file.length && file[at] !== 0xff) at++
     while (file[at + 1] === 0xff) at++
     const marker = file[at + 1]

@@ -73,7 +73,8 @@ const bounded = (compression: HttpPlatform.Compression): HttpPlatform.Compressio
       if (body.contentLength > mostBytes || atOnce >= mostAtOnce) return asItIs
       return Effect.acquireUseRelease(
         Effect.sync(() => void atOnce++),
-        () => compression.compressResponse(response, algorithm, options),
+        // to its end: a thread goes on although its client has left
+        () => Effect.uninterruptible(compression.compressResponse(response, algorithm, options)),
         () => Effect.sync(() => void atOnce--)
       )
     }

@@ -331,6 +331,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
           config.userRate?.number ?? 0,
           config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
           config.userImageStorage,
+          Math.max(ttl, letterTtl),
           ...batch.flatMap((job) => [
             job.id,
             job.bodyHash,

@@ -148,7 +148,7 @@ export const table: ReadonlyArray<Row> = [
     `${p}:images:.+`,
     "hash",
     'bytes of the images of a user\'s jobs, and under "" their sum',
-    "JOB_DEADLINE after the last submit with an image",
+    "JOB_DEADLINE and LETTER_TTL after the last submit with an image",
     "submit",
     "submit",
     true

@@ -245,7 +245,15 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     const named = key ?? (shared instanceof Cluster && server !== "" ? keyAt(shared, server, keys.prefix) : keys.meta)
     return named === null
       ? Effect.void
-      : Effect.asVoid(counted(fromPromise("XACK", () => shared.call("XACK", named, "probe", "0-0"))))
+      : fromPromise("XACK", () => shared.call("XACK", named, "probe", "0-0")).pipe(
+          // a key that this user may not name is an answer all the same
+          Effect.catchIf(
+            (error) => key === undefined && error._tag === "RedisRefused" && error.code === "NOPERM",
+            () => Effect.void
+          ),
+          counted,
+          Effect.asVoid
+        )
   }
 
   /** The driver gave up; or this is a server of a Cluster, and the URL does not say so. A Cluster's readers follow by themselves. */

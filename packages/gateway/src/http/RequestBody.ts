@@ -23,8 +23,9 @@ const uploadsRefused = Metric.counter("eco2_uploads_refused_total", {
 
 /** Bytes of each body that count as small. */
 const smallBytes = 64 * 1024
-/** Small bytes of all bodies. */
+/** Small bytes of all bodies, and of one user's. */
 const mostSmall = 32 * 1024 * 1024
+const mostSmallOfUser = 4 * 1024 * 1024
 /** Copies of a photo that a process holds at once. */
 export const copies = 2
 /** Enough for the largest body on a line of 1 Mbit/s. */
@@ -67,10 +68,12 @@ export interface RequestBody {
   ) => Effect.Effect<Submit.Whole, Refused | ReturnType<typeof userFull>, Scope.Scope>
 }
 
+const nothing = { large: 0, small: 0 }
+
 /** What one user's bodies take; of those without a user, nothing is counted. */
 interface Share<Full> {
-  readonly lacks: (more: number) => Full | null
-  readonly add: (more: number) => void
+  readonly lacks: (more: number, moreSmall: number) => Full | null
+  readonly add: (more: number, moreSmall: number) => void
 }
 const noShare: Share<never> = { lacks: () => null, add: () => undefined }
 
@@ -92,7 +95,7 @@ export const make = Effect.fnUntraced(function* ({
 }: Limits): Effect.fn.Return<RequestBody, never, Scope.Scope> {
   let held = 0
   let small = 0
-  const heldBy = new Map<string, number>()
+  const heldBy = new Map<string, { large: number; small: number }>()
   const bodies = new Set<Arriving>()
   const toWatch = yield* Queue.sliding<void>(1)
 
@@ -122,16 +125,23 @@ export const make = Effect.fnUntraced(function* ({
   )
 
   const shareOf = (user: string): Share<ReturnType<typeof userFull>> => ({
-    lacks: (more) => ((heldBy.get(user) ?? 0) + more > mostOfUser ? userFull() : null),
-    add: (more) => {
-      const now = (heldBy.get(user) ?? 0) + more
-      if (now > 0) heldBy.set(user, now)
+    lacks: (more, moreSmall) => {
+      const { large, small } = heldBy.get(user) ?? nothing
+      return (more > 0 && large + more > mostOfUser) || (moreSmall > 0 && small + moreSmall > mostSmallOfUser)
+        ? userFull()
+        : null
+    },
+    add: (more, moreSmall) => {
+      const before = heldBy.get(user) ?? nothing
+      const now = { large: before.large + more, small: before.small + moreSmall }
+      if (now.large > 0 || now.small > 0) heldBy.set(user, now)
       else heldBy.delete(user)
     }
   })
   /** Null when so many bytes more fit, or why they do not. */
-  const lacks = <Full>(share: Share<Full>, more: number) =>
-    more <= 0 ? null : (share.lacks(more) ?? (held + more > most ? full() : null))
+  const lacks = <Full>(share: Share<Full>, more: number, moreSmall: number) =>
+    share.lacks(more, moreSmall) ??
+    ((more > 0 && held + more > most) || (moreSmall > 0 && small + moreSmall > mostSmall) ? full() : null)
   const noRoom = <R>(refusal: R) => Effect.andThen(Metric.update(uploadsRefused, 1), Effect.fail(refusal))
 
   const arrive = (share: Share<unknown>) =>
@@ -157,7 +167,7 @@ export const make = Effect.fnUntraced(function* ({
           bodies.delete(body)
           held -= body.counted
           small -= Math.min(body.arrived, smallBytes)
-          share.add(-body.counted)
+          share.add(-body.counted, -Math.min(body.arrived, smallBytes))
         })
     )
 
@@ -167,35 +177,39 @@ export const make = Effect.fnUntraced(function* ({
     share: Share<Full>,
     mostBytes: number,
     tooLarge: () => Refused,
-    take: (chunk: Uint8Array) => Refused | null
+    into: { readonly take: (chunk: Uint8Array) => Refused | null; readonly drop: () => void }
   ): Effect.fn.Return<void, Refused | Full, Scope.Scope> {
     const announced = Number(request.headers["content-length"] ?? 0)
     if (announced > mostBytes) return yield* Effect.fail(tooLarge())
-    const lacking = lacks(share, copies * (announced - smallBytes))
+    const lacking = lacks(share, copies * (announced - smallBytes), 0)
     if (lacking !== null) return yield* noRoom(lacking)
     const body = yield* arrive(share)
-    const count = (more: number) => {
+    const count = (more: number, moreSmall: number) => {
       body.counted += more
       held += more
-      share.add(more)
+      small += moreSmall
+      share.add(more, moreSmall)
     }
     let refused: Effect.Effect<never, Refused | Full> | null = null
     const refuse = (refusal: Effect.Effect<never, Refused | Full>) => {
-      count(-body.counted)
+      into.drop()
+      count(-body.counted, 0)
       refused = refusal
       return Effect.void
     }
     const read = Stream.runForEach(request.stream, (chunk): Effect.Effect<void, Refused | Full> => {
       const moreSmall = Math.min(body.arrived + chunk.length, smallBytes) - Math.min(body.arrived, smallBytes)
       body.arrived += chunk.length
-      small += moreSmall
-      if (refused !== null) return body.arrived > mostDropped ? refused : Effect.void
+      if (refused !== null) {
+        count(0, moreSmall)
+        return body.arrived > mostDropped ? refused : Effect.void
+      }
       const more = copies * Math.max(0, body.arrived - smallBytes) - body.counted
-      const lacking = small > mostSmall ? full() : lacks(share, more)
+      const lacking = lacks(share, more, moreSmall)
+      count(lacking === null ? more : 0, moreSmall)
       if (lacking !== null) return refuse(noRoom(lacking))
       if (body.arrived > mostBytes) return refuse(Effect.fail(tooLarge()))
-      count(more)
-      const refusal = take(chunk)
+      const refusal = into.take(chunk)
       return refusal === null ? Effect.void : refuse(Effect.fail(refusal))
     }).pipe(
       Effect.andThen(Effect.suspend(() => refused ?? Effect.void)),
@@ -212,15 +226,25 @@ export const make = Effect.fnUntraced(function* ({
     text: Effect.fnUntraced(function* (request) {
       const decoder = new TextDecoder()
       let text = ""
-      yield* receive(request, noShare, mostBesideBytes, bodyTooLarge, (chunk) => {
-        text += decoder.decode(chunk, { stream: true })
-        return null
+      yield* receive(request, noShare, mostBesideBytes, bodyTooLarge, {
+        take: (chunk) => {
+          text += decoder.decode(chunk, { stream: true })
+          return null
+        },
+        drop: () => {
+          text = ""
+        }
       })
       return text + decoder.decode()
     }),
     submit: Effect.fnUntraced(function* (request, user) {
-      const body = new SubmitBody(Number(request.headers["content-length"] ?? 0))
-      yield* receive(request, shareOf(user), mostBodyBytes, imageTooLarge, (chunk) => body.push(chunk))
+      let body = new SubmitBody(Number(request.headers["content-length"] ?? 0))
+      yield* receive(request, shareOf(user), mostBodyBytes, imageTooLarge, {
+        take: (chunk) => body.push(chunk),
+        drop: () => {
+          body = new SubmitBody(0)
+        }
+      })
       const whole = body.end()
       return "text" in whole ? whole : yield* whole
     })

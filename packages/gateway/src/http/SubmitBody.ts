@@ -37,13 +37,14 @@ export interface Whole {
 
 const dataUrl = /^data:(image\/(?:jpeg|png|webp|gif));base64,$/
 const mostHeader = 40
+const mostUnused = 64 * 1024
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/
 const [quote, backslash, comma, colon, open, close, openArray, closeArray] = Buffer.from('"\\,:{}[]')
 
 /** `announced`: the body's length in bytes, as its client says; 0 = unknown. It reserves nothing before an eighth has arrived. */
 export class SubmitBody {
   readonly #announced: number
-  #mode: "json" | "string" | "escape" | "picture" | "picture escape" = "json"
+  #mode: "json" | "string" | "escape" | "picture" = "json"
   /** The body without its picture. */
   #beside = Buffer.allocUnsafe(2048)
   #besideLength = 0
@@ -62,6 +63,7 @@ export class SubmitBody {
   /** Characters of base64 that make no whole group of four yet. */
   #carry = ""
   #isPadded = false
+  /** An escape that was cut by the end of a chunk. */
   #escaped = ""
   readonly #hash = createHash("sha256")
   /** Why the picture is refused; the rest of it is read, so that the client gets the answer, and dropped. */
@@ -80,10 +82,6 @@ export class SubmitBody {
         continue
       }
       const byte = bytes[at++]!
-      if (this.#mode === "picture escape") {
-        this.#readEscape(byte)
-        continue
-      }
       if (!this.#keep(byte)) return bodyTooLarge()
       if (this.#mode === "escape") this.#mode = "string"
       else if (this.#mode === "string") this.#readString(byte)
@@ -99,7 +97,11 @@ export class SubmitBody {
     const text = new TextDecoder().decode(this.#beside.subarray(0, this.#besideLength))
     if (this.#header === "") return { text, picture: null }
     if (this.#length === 0) return notBase64()
-    const bytes = this.#bytes.subarray(0, this.#length)
+    // no more memory than the picture has
+    const bytes =
+      this.#bytes.length > this.#length + mostUnused
+        ? Buffer.from(this.#bytes.subarray(0, this.#length))
+        : this.#bytes.subarray(0, this.#length)
     return { text, picture: { header: this.#header, mimeType: this.#mimeType, bytes, hash: this.#hash } }
   }
 
@@ -166,15 +168,9 @@ export class SubmitBody {
   #readPicture(bytes: Buffer, at: number): number {
     const quoteAt = bytes.indexOf(quote!, at)
     const until = quoteAt === -1 ? bytes.length : quoteAt
-    const backslashAt = bytes.subarray(at, until).indexOf(backslash!)
-    if (backslashAt !== -1) {
-      this.#take(bytes.toString("latin1", at, at + backslashAt))
-      this.#mode = "picture escape"
-      this.#escaped = ""
-      return at + backslashAt + 1
-    }
-    this.#take(bytes.toString("latin1", at, until))
+    if (this.#refused === null) this.#take(this.#unescape(this.#escaped + bytes.toString("latin1", at, until)))
     if (quoteAt === -1) return until
+    if (this.#escaped !== "") this.#refuse(notBase64())
     // as a client may have written it: the text ends with the header and the quote
     this.#keep(quote!)
     this.#mode = "json"
@@ -182,15 +178,17 @@ export class SubmitBody {
     return quoteAt + 1
   }
 
-  /** `\/` and `\u002b`, as some encoders write base64. */
-  #readEscape(byte: number): void {
-    this.#escaped += String.fromCharCode(byte)
-    if (this.#escaped.startsWith("u") && this.#escaped.length < 5) return
-    this.#mode = "picture"
-    if (this.#escaped === "/") this.#take("/")
-    else if (/^u00[0-7][0-9a-f]$/i.test(this.#escaped))
-      this.#take(String.fromCharCode(parseInt(this.#escaped.slice(1), 16)))
-    else this.#refuse(notBase64())
+  /** Reads `\/` and `\u002b`, as some encoders write base64; keeps an escape that is cut for the next chunk. */
+  #unescape(text: string): string {
+    if (!text.includes("\\")) return text
+    const [cut = ""] = /\\(?:u[0-9a-f]{0,3})?$/i.exec(text) ?? []
+    this.#escaped = cut
+    // any other escape leaves its backslash, which is no base64
+    return text
+      .slice(0, text.length - cut.length)
+      .replaceAll(/\\(?:\/|u00([0-7][0-9a-f]))/gi, (_, code: string | undefined) =>
+        code === undefined ? "/" : String.fromCharCode(parseInt(code, 16))
+      )
   }
 
   #take(text: string): void {

@@ -42,7 +42,12 @@ export const of = (error: SubmitError) => {
     case "LaneFull":
       return Refusal.make(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
     case "ImagesFull":
-      return Refusal.make(429, "TOO_MANY_PHOTOS", "too many of your photos are waiting; try again later", "10 seconds")
+      return Refusal.make(
+        429,
+        "TOO_MANY_PHOTOS",
+        "too many of your photos are stored; try again when some are classified",
+        "10 seconds"
+      )
     case "RateLimited":
       return Refusal.make(
         429,

@@ -6,8 +6,11 @@ import { ImageMetadata } from "@eco2/actors/protocol"
 import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 
+const mostUnused = 64 * 1024
+
 /**
- * The bytes without metadata, in the same memory: the process holds a picture once.
+ * The bytes without metadata, in the same memory where little was taken out: the process holds a picture once. Where much was,
+ * a copy, so that a small picture does not keep the memory of a large one.
  * - fails with 422 if they are no JPEG, PNG, WebP or GIF, whatever type the URL names: what cannot be read cannot be stripped
  */
 export const withoutMetadata = (bytes: Uint8Array): Effect.Effect<Uint8Array, typeof Refusal.invalidField.Type> => {
@@ -16,5 +19,5 @@ export const withoutMetadata = (bytes: Uint8Array): Effect.Effect<Uint8Array, ty
     ? Effect.fail(
         Refusal.invalid(["body", "image_url"], "the data URL has no JPEG, PNG, WebP or GIF", "value_error.url")
       )
-    : Effect.succeed(stripped.bytes)
+    : Effect.succeed(stripped.bytes.length < bytes.length - mostUnused ? stripped.bytes.slice() : stripped.bytes)
 }

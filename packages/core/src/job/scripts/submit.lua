@@ -9,7 +9,8 @@
 -- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
 -- ARGV[6]   int     that window, milliseconds
 -- ARGV[7]   int     USER_IMAGE_STORAGE: bytes of images of one user's jobs
--- ARGV[8..] nine for each submit:
+-- ARGV[8]   int     how long the image of an ended job may stay, milliseconds
+-- ARGV[9..] nine for each submit:
 --           uuid    job id
 --           text    hash of the body: distinguishes a repeat from another request with the same key
 --           json    the part that never changes: {pipeline, trace, hash, plan}
@@ -25,7 +26,8 @@
 -- cost      O(log open jobs) for each submit; four writes, three more with USER_RATE, three more with an image; at
 --           USER_IMAGE_STORAGE also O(the user's images, at most one for each 64 KiB of it)
 local allowed, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local rate, window, image_storage = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local rate, window = tonumber(ARGV[5]), tonumber(ARGV[6])
+local image_storage, image_life = tonumber(ARGV[7]), tonumber(ARGV[8])
 
 -- When the user may submit again: when the rate-th last submit leaves the window. Refused and repeated submits do not count (L1).
 local function free_at(key)
@@ -59,7 +61,7 @@ local function stored_images(owner, more)
     end
   end
   if #gone > 0 then
-    redis.call("HDEL", images, unpack(gone))
+    for i = 1, #gone, 1000 do redis.call("HDEL", images, unpack(gone, i, math.min(i + 999, #gone))) end
     redis.call("HSET", images, "", int(sum))
   end
   return sum
@@ -68,7 +70,7 @@ local function store_image(owner, id, more)
   local images = images_key(owner)
   redis.call("HSET", images, id, int(more))
   redis.call("HINCRBY", images, "", int(more))
-  redis.call("PEXPIRE", images, int(allowed))
+  redis.call("PEXPIRE", images, int(allowed + image_life))
 end
 
 local function submit(id, hash, about, stage, mailbox, input, upload, owner, capacity)
@@ -127,5 +129,5 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
 end
 
 local answers = {}
-for i = 8, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
+for i = 9, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
 return answer(answers)
