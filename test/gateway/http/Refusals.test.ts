@@ -45,8 +45,13 @@ describe.concurrent("a gateway", { timeout: 60_000 }, () => {
         await until(ready, ({ status }) => status === 200, 20_000)
         await ann.accepted()
         const said = gateway.logs.filter(({ error }) => String(error).startsWith(`${redis.code} `))
-        expect(said.map(({ level }) => level)).toEqual(["Warn"])
-        const others = gateway.logs.filter(({ level, msg }) => level !== "Info" && !String(msg).startsWith("redis "))
+        // of a connection that is made meanwhile and refused too, another line of its own
+        expect(new Set(said.map(({ level }) => level))).toEqual(new Set(["Warn"]))
+        expect(new Set(said.map(({ msg }) => msg)).size).toBe(said.length)
+        const others = gateway.logs.filter(
+          ({ level, msg }) =>
+            level !== "Info" && !String(msg).startsWith("redis ") && !String(msg).startsWith("the event loop stalled")
+        )
         expect(others).toEqual([])
       } finally {
         await gateway.stop()
