@@ -27,6 +27,8 @@ export interface Backend {
 /** Faults of the processes, and of their connections through a proxy. */
 const ofProcesses = ["kill", "freeze", "rolling"] as const satisfies ReadonlyArray<Kind>
 const ofConnections = ["cut", "refuse", "silence", "mute", "slow"] as const satisfies ReadonlyArray<Kind>
+/** Rotations of the password that processes read from a file. */
+const ofPasswords = ["rotation", "rotation-late"] as const satisfies ReadonlyArray<Kind>
 
 /** The faults of a run on this topology, on this machine. */
 export const kindsOf: Readonly<Record<Topology, readonly [Kind, ...ReadonlyArray<Kind>]>> = {
@@ -41,8 +43,14 @@ export const kindsOf: Readonly<Record<Topology, readonly [Kind, ...ReadonlyArray
     "redis-busy",
     "redis-forbidden",
     "redis-password",
-    "redis-clients"
+    "redis-clients",
+    ...ofPasswords
   ],
-  cluster: [...ofProcesses, "cluster-failover", "reshard"],
-  sentinel: [...ofProcesses, "sentinel-failover", ...(NetworkLink.isPermitted ? (["partition"] as const) : [])]
+  cluster: [...ofProcesses, "cluster-failover", "reshard", ...ofPasswords],
+  sentinel: [
+    ...ofProcesses,
+    "sentinel-failover",
+    ...(NetworkLink.isPermitted ? (["partition"] as const) : []),
+    ...ofPasswords
+  ]
 }

@@ -1,6 +1,6 @@
 /**
- * Cluster: three masters with a replica each. Its faults: a replica takes over in agreement with its master (CLUSTER FAILOVER);
- * redis-cli moves the slot of a partition to another master, and back.
+ * Cluster: three masters with a replica each, with a password. Its faults: a replica takes over in agreement with its master
+ * (CLUSTER FAILOVER); redis-cli moves the slot of a partition to another master, and back; the password is rotated.
  * The lowest slot of the first two masters is the slot of a partition, because redis-cli moves a master's lowest slots first.
  */
 import { Keys } from "@eco2/core/redis"
@@ -8,6 +8,7 @@ import { RedisServer } from "@eco2/core/testing"
 import { Cluster, Redis } from "ioredis"
 import { setTimeout as delay } from "node:timers/promises"
 import type { Backend } from "./Backend.ts"
+import * as Passwords from "./Passwords.ts"
 import type { Fault } from "./Plan.ts"
 import { redisCli } from "./RedisCli.ts"
 import { oneAtATime, until } from "./Turns.ts"
@@ -17,6 +18,7 @@ const settings = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.co
 const persistence = ["--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"]
 
 const slotCount = 16_384
+const login = ["--user", Passwords.outside.username, "--pass", Passwords.outside.password, "--no-auth-warning"]
 
 interface Node {
   readonly id: string
@@ -35,9 +37,12 @@ const nodesOf = (text: string): ReadonlyArray<Node> =>
     })
 
 export const make = async (partitions: number): Promise<Backend> => {
-  const start = () => RedisServer.start({ args: [...settings, ...persistence] })
+  const passwords = Passwords.make()
+  const start = () => RedisServer.start({ args: [...settings, ...persistence, ...passwords.args] })
   const servers = await Promise.all(Array.from({ length: 6 }, start))
-  const clients = servers.map(({ url }) => new Redis(url, { retryStrategy: () => 50, maxRetriesPerRequest: null }))
+  const clients = servers.map(
+    ({ url }) => new Redis(url, { ...Passwords.outside, retryStrategy: () => 50, maxRetriesPerRequest: null })
+  )
   for (const client of clients) client.on("error", () => undefined)
   const slotOf = async (tag: string) => Number(await clients[0]!.cluster("KEYSLOT", `{${tag}}`))
   const [first, second] = await Promise.all(Keys.tags(partitions).slice(0, 2).map(slotOf))
@@ -75,7 +80,7 @@ export const make = async (partitions: number): Promise<Backend> => {
 
   const outside = new Cluster(
     servers.map(({ port }) => ({ host: "127.0.0.1", port })),
-    { clusterRetryStrategy: () => 50, redisOptions: { maxRetriesPerRequest: null } }
+    { clusterRetryStrategy: () => 50, redisOptions: { ...Passwords.outside, maxRetriesPerRequest: null } }
   )
   outside.on("error", () => undefined)
 
@@ -115,11 +120,13 @@ export const make = async (partitions: number): Promise<Backend> => {
   }
   const move = async (from: Node, to: Node) => {
     const words = ["--cluster-from", from.id, "--cluster-to", to.id, "--cluster-slots", "1", "--cluster-yes"]
-    await redisCli("--cluster", "reshard", `127.0.0.1:${to.port}`, ...words)
+    await redisCli(...login, "--cluster", "reshard", `127.0.0.1:${to.port}`, ...words)
     await until("agreement", agreed)
   }
 
-  const perform = async ({ byMillis, forMillis, kind }: Fault) => {
+  const perform = async (fault: Fault) => {
+    const { byMillis, forMillis, kind } = fault
+    if (kind === "rotation" || kind === "rotation-late") return passwords.rotate(fault, clients)
     if (kind === "cluster-failover") return failOver(byMillis)
     if (kind !== "reshard") throw new Error(`${kind} is no fault of a Cluster`)
     await move(await ownerOf(first), await ownerOf(second))
@@ -132,7 +139,7 @@ export const make = async (partitions: number): Promise<Backend> => {
   return {
     url: `redis+cluster://${servers.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
     port: null,
-    settings: {},
+    settings: passwords.settings,
     outside,
     keys: async () => (await Promise.all(outside.nodes("master").map((node) => node.keys("*")))).flat(),
     inject: oneAtATime(perform),
@@ -140,6 +147,7 @@ export const make = async (partitions: number): Promise<Backend> => {
       outside.disconnect()
       for (const client of clients) client.disconnect()
       await Promise.all(servers.map((server) => server.stop()))
+      passwords.remove()
     }
   }
 }

@@ -81,6 +81,13 @@ export const make = async (options: Options): Promise<Fleet> => {
     }
   }
 
+  /** Runs after the work under way at this place. */
+  const inTurn = (place: Place, work: () => Promise<void>): Promise<void> => {
+    const turn = place.turn.then(work)
+    place.turn = turn.catch(() => undefined)
+    return turn
+  }
+
   const addPlace = async (name: string, file: string, env: () => Readonly<Record<string, string>>, serves: boolean) => {
     const proxy = backend.port === null ? null : await FaultProxy.start(backend.port)
     const place: Place = {
@@ -99,12 +106,13 @@ export const make = async (options: Options): Promise<Fleet> => {
         })
         place.child = child
         place.serves = false
-        if (!serves) return
-        // one that ends by itself, because Redis refuses it at its start, is started again, as an orchestrator does
-        void child.exited.then(async (code) => {
+        const again = async () => {
           await delay(relaunchMillis)
-          if (code !== null && code !== 0 && place.child === child && !stopping) await place.launch()
-        })
+          if (place.child === child && !stopping) await place.launch()
+        }
+        // one that ends by itself, because Redis refuses it at its start, is started again, as an orchestrator does
+        void child.exited.then((code) => (code === null || code === 0 ? undefined : inTurn(place, again)))
+        if (!serves) return
         const serving = await child.said((line) => line.msg === "serving")
         if (serving === null) return
         place.address = String(serving.address)
@@ -134,13 +142,6 @@ export const make = async (options: Options): Promise<Fleet> => {
     true
   )
   const submitter = await addPlace("submitter", entries.submitter, options.submitter, false)
-
-  /** Runs after the work under way at this place. */
-  const inTurn = (place: Place, work: () => Promise<void>): Promise<void> => {
-    const turn = place.turn.then(work)
-    place.turn = turn.catch(() => undefined)
-    return turn
-  }
 
   const replace = async (place: Place, signal: "SIGKILL" | "SIGTERM", pauseMillis: number) => {
     const old = place.child

@@ -10,9 +10,11 @@ import { between, chance, pick } from "./Chance.ts"
  * SIGTERM, SIGKILL to Redis, then a restart on its AOF · redis-full: filled to maxmemory, later freed · redis-replicas: writes
  * need a replica that is missing (NOREPLICAS) · redis-disk: its snapshot cannot be written (MISCONF) · redis-busy: an endless
  * script (BUSY) · redis-forbidden: writes are not permitted (NOPERM) · redis-password: another password, all connections closed
- * (WRONGPASS), later the old one · redis-clients: all connections closed and no further one accepted · cluster-failover: a
- * replica takes over in agreement with its master · reshard: a partition's slot moves to another master by redis-cli, and back ·
- * sentinel-failover: SENTINEL FAILOVER · partition: the master reaches its clients but neither its replicas nor the Sentinels
+ * (WRONGPASS), later the old one · redis-clients: all connections closed and no further one accepted · rotation: a second
+ * password, then the file that processes read, later the first one is withdrawn and all connections closed · rotation-late:
+ * another password, all connections closed, and the file later · cluster-failover: a replica takes over in agreement with its
+ * master · reshard: a partition's slot moves to another master by redis-cli, and back · sentinel-failover: SENTINEL FAILOVER ·
+ * partition: the master reaches its clients but neither its replicas nor the Sentinels
  */
 export const kinds = [
   "kill",
@@ -32,6 +34,8 @@ export const kinds = [
   "redis-forbidden",
   "redis-password",
   "redis-clients",
+  "rotation",
+  "rotation-late",
   "cluster-failover",
   "reshard",
   "sentinel-failover",
@@ -69,6 +73,8 @@ const longest: Record<Kind, number> = {
   "redis-forbidden": 3_000,
   "redis-password": 3_000,
   "redis-clients": 2_000,
+  rotation: 3_000,
+  "rotation-late": 3_000,
   "cluster-failover": 0,
   reshard: 1_000,
   "sentinel-failover": 0,

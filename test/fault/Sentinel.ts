@@ -1,7 +1,8 @@
 /**
- * Sentinel: a master with two replicas, watched by three Sentinels. Its faults: a planned failover (SENTINEL FAILOVER), and,
- * where the machine permits network namespaces, a partition: the first server and all clients are on one side, the other servers
- * and the Sentinels on the other. Writes that the new master does not have are lost.
+ * Sentinel: a master with two replicas, with a password, watched by three Sentinels. Its faults: a planned failover (SENTINEL
+ * FAILOVER), a rotation of the password, and, where the machine permits network namespaces, a partition: the first server and
+ * all clients are on one side, the other servers and the Sentinels on the other. Writes that the new master does not have are
+ * lost.
  */
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
@@ -12,6 +13,7 @@ import { setTimeout as delay } from "node:timers/promises"
 import { find, redisServer } from "../../deploy/local/SystemProgram.ts"
 import type { Backend } from "./Backend.ts"
 import * as NetworkLink from "./NetworkLink.ts"
+import * as Passwords from "./Passwords.ts"
 import type { Fault } from "./Plan.ts"
 import { oneAtATime, until } from "./Turns.ts"
 
@@ -34,7 +36,8 @@ export const make = async (): Promise<Backend> => {
   const overThere = script("server", [`exec ${[...net.over, binary].join(" ")} "$@"`])
   const reachable = ["--protected-mode", "no", "--repl-timeout", "5", "--repl-ping-replica-period", "1"]
   const safety = ["--min-replicas-to-write", "1", "--min-replicas-max-lag", String(maxLagSeconds)]
-  const args = [...persistence, ...reachable, ...safety]
+  const passwords = Passwords.make()
+  const args = [...persistence, ...reachable, ...safety, ...passwords.args]
   const master = await RedisServer.start({ args: [...args, "--bind", net.here] })
   const startReplica = () =>
     RedisServer.start({
@@ -54,6 +57,8 @@ export const make = async (): Promise<Backend> => {
       "protected-mode no",
       `dir ${directory}`,
       `sentinel monitor ${name} ${net.here} ${master.port} 2`,
+      `sentinel auth-user ${name} ${Passwords.outside.username}`,
+      `sentinel auth-pass ${name} ${Passwords.outside.password}`,
       `sentinel down-after-milliseconds ${name} ${downMillis}`,
       `sentinel failover-timeout ${name} 5000`
     ]
@@ -80,6 +85,7 @@ export const make = async (): Promise<Backend> => {
   await until("the Sentinels", async () => (await Promise.all(watchers.map(knows))).every(Boolean))
   const addresses = watchers.map(({ server }) => ({ host: net.there, port: server.port }))
   const outside = new Redis({
+    ...Passwords.outside,
     sentinels: addresses,
     name,
     retryStrategy: () => 50,
@@ -98,7 +104,20 @@ export const make = async (): Promise<Backend> => {
     return info.includes("role:master") && (info.match(/state=online/g)?.length ?? 0) === replicas.length
   }
 
-  const perform = async ({ forMillis, kind }: Fault) => {
+  const connect = (host: string, { port }: RedisServer.RedisServer) => {
+    const client = new Redis(port, host, {
+      ...Passwords.outside,
+      retryStrategy: () => 50,
+      maxRetriesPerRequest: null
+    })
+    client.on("error", () => undefined)
+    return client
+  }
+  const clients = [connect(net.here, master), ...replicas.map((server) => connect(net.there, server))]
+
+  const perform = async (fault: Fault) => {
+    const { forMillis, kind } = fault
+    if (kind === "rotation" || kind === "rotation-late") return passwords.rotate(fault, clients)
     const before = await masterPort()
     if (kind === "sentinel-failover") {
       await until("a master with replicas", isWhole)
@@ -115,12 +134,13 @@ export const make = async (): Promise<Backend> => {
   return {
     url: `redis+sentinel://${addresses.map(({ host, port }) => `${host}:${port}`).join(",")}?name=${name}`,
     port: null,
-    settings: {},
+    settings: passwords.settings,
     outside,
     keys: () => outside.keys("*"),
     inject: oneAtATime(perform),
     stop: async () => {
       outside.disconnect()
+      for (const client of clients) client.disconnect()
       for (const { client, server } of watchers) {
         client.disconnect()
         await server.stop()
@@ -128,6 +148,7 @@ export const make = async (): Promise<Backend> => {
       await Promise.all([master, ...replicas].map((server) => server.stop()))
       await net.remove()
       rmSync(folder, { recursive: true, force: true })
+      passwords.remove()
     }
   }
 }

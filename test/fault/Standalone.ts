@@ -1,6 +1,7 @@
 /**
- * Standalone: one Redis that syncs every command to disk, with a password. Its faults: it restarts, it is killed, it is full, and
- * it refuses commands in each way that an operator can bring about. The suite's own user is never refused.
+ * Standalone: one Redis that syncs every command to disk, with a password. Its faults: it restarts, it is killed, it is full, its
+ * password is rotated, and it refuses commands in each way that an operator can bring about. The suite's own user is never
+ * refused.
  */
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
@@ -8,10 +9,10 @@ import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import type { Backend } from "./Backend.ts"
+import * as Passwords from "./Passwords.ts"
 import type { Fault } from "./Plan.ts"
 import { oneAtATime, until } from "./Turns.ts"
 
-const password = "fault-suite"
 const filler = "fault-suite-filler"
 /** A folder stands where a snapshot would be written, so that every snapshot fails. */
 const blockedFile = "blocked.rdb"
@@ -21,18 +22,18 @@ const longScript = "for _ = 1, 4e9 do end"
 const busyMillis = 100
 
 export const make = async (): Promise<Backend> => {
+  const passwords = Passwords.make()
   const redis = await RedisServer.start({
     args: [
       ...["--appendonly", "yes", "--appendfsync", "always", "--dbfilename", blockedFile],
-      ...["--requirepass", password, "--busy-reply-threshold", String(busyMillis)],
-      ...["--user", "outside", "on", `>${password}`, "~*", "&*", "+@all"]
+      ...["--busy-reply-threshold", String(busyMillis)],
+      ...passwords.args
     ]
   })
   mkdirSync(join(redis.directory, blockedFile))
   const connect = () => {
     const client = new Redis(redis.url, {
-      username: "outside",
-      password,
+      ...Passwords.outside,
       retryStrategy: () => 50,
       maxRetriesPerRequest: null,
       // a busy Redis refuses INFO, and would so refuse to be told to end its script
@@ -77,11 +78,15 @@ export const make = async (): Promise<Backend> => {
     looping.disconnect()
   }
 
-  const setDefaultUser = (...rules: ReadonlyArray<string>) => outside.call("ACL", "SETUSER", "default", ...rules)
-  const closeConnections = () => outside.call("CLIENT", "KILL", "USER", "default")
+  const setDefaultUser = (...rules: ReadonlyArray<string>) => Passwords.setUser([outside], ...rules)
+  const closeConnections = () => Passwords.closeConnections([outside])
 
-  const perform = async ({ forMillis, kind }: Fault): Promise<void> => {
+  const perform = async (fault: Fault): Promise<void> => {
+    const { forMillis, kind } = fault
     switch (kind) {
+      case "rotation":
+      case "rotation-late":
+        return passwords.rotate(fault, [outside])
       case "redis-kill":
         await redis.kill9()
         return redis.restart()
@@ -102,12 +107,12 @@ export const make = async (): Promise<Backend> => {
       case "redis-forbidden":
         await setDefaultUser("-eval", "-evalsha")
         await delay(forMillis)
-        return void (await setDefaultUser("+@all"))
+        return setDefaultUser("+@all")
       case "redis-password":
         await setDefaultUser("resetpass", ">another")
         await closeConnections()
         await delay(forMillis)
-        return void (await setDefaultUser("resetpass", `>${password}`))
+        return setDefaultUser("resetpass", `>${passwords.current()}`)
       case "redis-clients":
         await outside.config("SET", "maxclients", "1")
         await closeConnections()
@@ -121,13 +126,14 @@ export const make = async (): Promise<Backend> => {
   return {
     url: redis.url,
     port: redis.port,
-    settings: { REDIS_PASSWORD: password },
+    settings: passwords.settings,
     outside,
     keys: () => outside.keys("*"),
     inject: oneAtATime(perform),
     stop: async () => {
       outside.disconnect()
       await redis.stop()
+      passwords.remove()
     }
   }
 }

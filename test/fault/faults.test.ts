@@ -11,9 +11,11 @@ import * as Trial from "./Trial.ts"
 const seed = Number(process.env.FAULT_SEED ?? 20_261)
 
 const faults: Readonly<Record<Backend.Topology, string>> = {
-  standalone: "kills, freezes, cuts, silence, lost answers, restarts, and everything that Redis may refuse",
-  cluster: "kills, freezes, failovers and moved slots of a Cluster",
-  sentinel: "kills, freezes, failovers and partitions of a master, but for what its replicas did not have"
+  standalone:
+    "kills, freezes, cuts, silence, lost answers, restarts, rotated passwords, and everything that Redis may refuse",
+  cluster: "kills, freezes, rotated passwords, failovers and moved slots of a Cluster",
+  sentinel:
+    "kills, freezes, rotated passwords, failovers and partitions of a master, but for what its replicas did not have"
 }
 /** The others take half a minute each. */
 const topologies = isLong ? Backend.topologies : (["standalone"] as const)

@@ -4,8 +4,9 @@ import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { Readiness } from "@eco2/core/telemetry"
 import { FaultProxy } from "@eco2/core/testing"
-import { Deferred, Effect, Exit, Fiber, Layer } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Fiber, Layer } from "effect"
 import * as Fleet from "../CoreFixture.ts"
+import * as LogLines from "../redis/LogLines.ts"
 import { child, grant, process } from "./LimitFixture.ts"
 
 const redis = Fleet.privateRedis()
@@ -178,5 +179,38 @@ it.live("the loop that renews permits is registered with the process's readiness
       )
     )
     expect(registered).toContain("permits")
+  })
+)
+
+it.live("a renewal that gets no answer in time because the connection was lost is not logged beside it", () =>
+  Effect.gen(function* () {
+    const proxy = yield* Effect.acquireRelease(
+      Effect.promise(() => FaultProxy.start(Number(new URL(redis.url).port))),
+      (one) => Effect.promise(() => one.close())
+    )
+    const logs = LogLines.make()
+    const context = yield* Layer.build(
+      Worker.limits.pipe(
+        Layer.provideMerge(
+          Layer.merge(RedisClient.layerUrl(proxy.url), CoreConfig.layerWith({ lease: Duration.seconds(1) }))
+        ),
+        Layer.provideMerge(logs.layer),
+        Layer.fresh
+      )
+    )
+    const begun = yield* Deferred.make<void>()
+    const limiter = Context.get(context, RateLimiter.RateLimiter)
+    const use = limiter.use(Limit.make("cut-off", { permits: 1 }), {}, () =>
+      Effect.andThen(Deferred.succeed(begun, undefined), Effect.never)
+    )
+    const using = yield* Effect.forkChild(Effect.flip(Effect.provideContext(use, context)))
+    yield* Deferred.await(begun)
+    // the connection is lost, and the next one brings no answer either
+    proxy.hold()
+    proxy.cut()
+    expect(yield* Fiber.join(using)).toMatchObject({ _tag: "PermitLost" })
+    const warned = logs.lines.filter(({ level }) => level !== "Info")
+    expect(warned.map(({ text }) => text)).toEqual(["redis connection failed"])
+    proxy.heal()
   })
 )

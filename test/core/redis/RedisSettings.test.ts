@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { RedisClient, RedisSettings } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
-import { ConfigProvider, Context, Effect, Layer, References } from "effect"
+import { ConfigProvider, Context, Effect, Layer, References, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Redis } from "ioredis"
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -12,6 +12,7 @@ import { join } from "node:path"
 import type { Duplex } from "node:stream"
 import { createServer } from "node:tls"
 import * as Certificates from "../../harness/Certificates.ts"
+import * as RedisCluster from "../RedisCluster.ts"
 import * as RedisSentinel from "../RedisSentinel.ts"
 import { until } from "../Until.ts"
 
@@ -117,6 +118,32 @@ describe("REDIS_PASSWORD_FILE", () => {
       writeFileSync(file, "second")
       yield* Effect.promise(() => outside.call("CLIENT", "KILL", "USER", "eco2"))
       yield* until(Effect.exit(quietly(ask)), (exit) => exit._tag === "Success")
+    })
+  )
+
+  it.effect("a Cluster's connections, made after the password in the file changed, present the new one", () =>
+    Effect.gen(function* () {
+      const { servers, url } = yield* TestClock.withLive(RedisCluster.start())
+      const admins = yield* Effect.forEach(servers, (server) => outsideOf(server.url))
+      const tell = (...words: ReadonlyArray<string>) =>
+        Effect.forEach(admins, (admin) => Effect.promise(() => admin.call(words[0]!, ...words.slice(1))))
+      yield* tell("ACL", "SETUSER", "eco2", "on", ">first", "~*", "&*", "+@all")
+      const file = join(folder, `password-${servers[0]!.port}`)
+      writeFileSync(file, "first")
+      const client = yield* clientOf({ REDIS_URL: url.replace("//", "//eco2@"), REDIS_PASSWORD_FILE: file })
+      const reader = yield* client.reader("stream")
+      const ask = Effect.andThen(
+        client.send("SET", "a", 1),
+        reader.read(10, "XREAD", "BLOCK", 10, "STREAMS", "stream", "0")
+      )
+      yield* TestClock.withLive(ask)
+      yield* tell("ACL", "SETUSER", "eco2", ">second", "<first")
+      yield* tell("CLIENT", "KILL", "USER", "eco2")
+      // before the file is changed, as somebody does who rotates in the wrong order
+      yield* TestClock.withLive(until(Effect.result(quietly(client.send("SET", "a", 1))), Result.isFailure))
+      writeFileSync(file, "second")
+      // the clock stands: nothing reads the file by time
+      yield* TestClock.withLive(until(Effect.result(quietly(ask)), Result.isSuccess))
     })
   )
 

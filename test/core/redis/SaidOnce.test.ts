@@ -256,6 +256,40 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
         })
     )
 
+    it.live("A4 a beat that gets no answer in time because the connection was lost is not logged beside it", () =>
+      Effect.gen(function* () {
+        const server = yield* RedisServer.scoped()
+        const proxy = yield* Effect.acquireRelease(
+          Effect.promise(() => FaultProxy.start(server.port)),
+          (one) => Effect.promise(() => one.close())
+        )
+        const admin = yield* operator(server.url)
+        const scale = yield* Deferred.make<void>()
+        const worker = yield* working(proxy.url, {
+          lease: Duration.seconds(1),
+          weigh: ({ input }) => Effect.as(Deferred.await(scale), { grams: input.weight })
+        })
+        const id = yield* worker.submit
+        const questions = Effect.map(order(admin, "INFO", "commandstats"), (info) =>
+          Number(/cmdstat_xpending:calls=(\d+)/.exec(String(info))?.[1] ?? 0)
+        )
+        // so that a beat's question for what the process holds has arrived, and its answer is still on its way
+        proxy.slow(80)
+        const before = yield* questions
+        yield* Fleet.until(questions, (count) => count > before)
+        // the connection is lost, and the next one brings no answer either
+        proxy.hold()
+        proxy.cut()
+        yield* Fleet.until(worker.trouble, isSaid)
+        proxy.heal()
+        yield* Fleet.until(worker.trouble, isNull)
+        yield* Deferred.succeed(scale, undefined)
+        yield* worker.done(id)
+        const warned = worker.logs.lines.filter(({ level }) => level !== "Info")
+        expect(warned.map(({ text }) => text)).toEqual([broke])
+      })
+    )
+
     it.live("A4 a connection that has fallen silent is replaced, logged once, and makes the process unready", () =>
       Effect.gen(function* () {
         const server = yield* RedisServer.scoped()

@@ -30,9 +30,11 @@ export interface Permits {
   readonly drop: (id: string) => void
 }
 
+/** `late`: the failure of a renewal that gets no answer in time. */
 export const make = Effect.fnUntraced(function* (
   store: Pick<LimitStore, "renew">,
-  leaseMillis: number
+  leaseMillis: number,
+  late: (why: string) => Error = (why) => new Error(why)
 ): Effect.fn.Return<Permits, never, Scope.Scope> {
   const roundMillis = leaseMillis / 3
   const held = new Map<string, Held>()
@@ -82,7 +84,7 @@ export const make = Effect.fnUntraced(function* (
           Effect.as(null),
           Effect.timeoutOrElse({
             duration: roundMillis,
-            orElse: () => Effect.succeed(new Error(`no answer within ${roundMillis} ms`))
+            orElse: () => Effect.succeed(late(`no answer within ${roundMillis} ms`))
           }),
           Effect.catch(Effect.succeed)
         ),

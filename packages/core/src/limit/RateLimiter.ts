@@ -99,7 +99,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     const alarm = yield* Alarm.make
     const leaseMillis = Duration.toMillis(config.lease)
     const store = LimitStore.make(redis, { clockOffsetMillis: config.clockOffsetMillis, leaseMillis })
-    const permits = yield* Permits.make(store, leaseMillis)
+    const permits = yield* Permits.make(store, leaseMillis, (why) => redis.late("limit-renew", why))
     const settling = OutageLog.make("limit usage could not be reported", "limit usage is reported again")
     let arrivals = 0
 

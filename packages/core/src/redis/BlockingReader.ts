@@ -86,6 +86,7 @@ const openSocket = (home: Home, routingKey: string, name: string): StandaloneRed
   socket.on("error", (error: Error) => lost(name, NamedDatabase.reasonOf(socket, error), server))
   socket.on("ready", () => health.connectionUp(name))
   socket.on("reconnecting", () => {
+    settings.credentials.refresh()
     const password = settings.credentials.password()
     if (password !== undefined) socket.options.password = password
   })

@@ -30,8 +30,9 @@ export const watch = Effect.fnUntraced(function* (
   if (!credentials.mayChange) return
   const presented = new WeakMap<StandaloneRedis, string>()
   const outage = OutageLog.make("redis password cannot be renewed", "redis password is renewed again")
-  /** What the node's next connect presents. */
+  /** What the node's next connect presents: the file's text now. A file that cannot be read is logged by `look`. */
   const equip = (node: StandaloneRedis) => {
+    credentials.refresh()
     const password = credentials.password() ?? ""
     node.options.password = password
     presented.set(node, password)
@@ -42,10 +43,7 @@ export const watch = Effect.fnUntraced(function* (
     for (const node of shared.nodes()) equip(node)
   } else {
     equip(shared)
-    shared.on("reconnecting", () => {
-      credentials.refresh()
-      equip(shared)
-    })
+    shared.on("reconnecting", () => equip(shared))
   }
   const present = (node: StandaloneRedis) =>
     Effect.suspend(() => {

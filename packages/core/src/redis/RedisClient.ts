@@ -73,6 +73,8 @@ export class RedisClient extends Context.Service<
     readonly reader: (routingKey: string) => Effect.Effect<BlockingReader.BlockingReader, never, Scope.Scope>
     /** Runs scripts that count only once `replicas` have their writes, on connections of their own; close with the scope. */
     readonly replicated: (replicas: number) => Effect.Effect<ReplicatedWrites.ReplicatedWrites, never, Scope.Scope>
+    /** The failure of a caller that waits no longer for an answer. It is not logged again where RedisHealth has said why. */
+    readonly late: (command: string, why: string) => RedisError
     /** How often the command connection was restored; after a change, replies may have been lost. */
     readonly reconnects: () => number
     /**
@@ -351,6 +353,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     getBuffer: (key) => counted(fromPromise("GET", () => shared.getBuffer(key))),
     run,
     lackedPermissions,
+    late: (command, why) => explained(new RedisUnavailable({ command, cause: new Error(why) })),
     reader: (routingKey) =>
       BlockingReader.make(
         {

@@ -8,7 +8,7 @@ import { CoreConfig } from "../config/CoreConfig.ts"
 import { Meta, metaPrelude, metaWords } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
-import { RedisReplyInvalid, RedisUnavailable } from "../redis/RedisError.ts"
+import { RedisReplyInvalid } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 import { Entry } from "../mailbox/Delivery.ts"
@@ -115,8 +115,7 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
     const withinBeat = <A>(command: string, call: Effect.Effect<A, RedisError>) =>
       Effect.timeoutOrElse(call, {
         duration: Duration.millis(leaseMillis / 4),
-        orElse: () =>
-          Effect.fail(new RedisUnavailable({ command, cause: new Error("no answer within a quarter of the lease") }))
+        orElse: () => Effect.fail(redis.late(command, "no answer within a quarter of the lease"))
       })
     return Lease.of({
       beat: Effect.fnUntraced(function* (token, mode, clockSetBack = false) {
