@@ -29,6 +29,12 @@ const clientOf = (env: Environment) =>
   )
 const refusalOf = (env: Environment) =>
   Effect.map(Effect.flip(RedisSettings.fromSettings.pipe(under(env))), (error) => String(error.cause ?? error.message))
+/** A server with a port of ours among its arguments; another one if it, or its bus port beside it, was taken meanwhile. */
+const onFreePort = (args: (port: number) => ReadonlyArray<string>) =>
+  Effect.promise(() => RedisServer.freePort()).pipe(
+    Effect.flatMap((port) => Effect.map(RedisServer.scoped({ args: args(port) }), (server) => ({ port, server }))),
+    Effect.retry({ times: 5 })
+  )
 const outsideOf = (url: string) =>
   Effect.acquireRelease(
     Effect.sync(() => new Redis(url)),
@@ -224,8 +230,7 @@ describe.skipIf(missing !== null)(`TLS${missing === null ? "" : ` (not tried: ${
 
   it.live("REDIS_CA_FILE, REDIS_CERT_FILE and REDIS_KEY_FILE reach a server that asks for a client certificate", () =>
     Effect.gen(function* () {
-      const port = yield* Effect.promise(() => RedisServer.freePort())
-      yield* RedisServer.scoped({ args: tlsArgs(port, server, "yes") })
+      const { port } = yield* onFreePort((port) => tlsArgs(port, server, "yes"))
       const own = ours.certify("client", "DNS:client")
       const trusting = { REDIS_URL: `rediss://127.0.0.1:${port}`, REDIS_CA_FILE: ours.ca }
       const whole = { ...trusting, REDIS_CERT_FILE: own.certificate, REDIS_KEY_FILE: own.key }
@@ -251,8 +256,7 @@ describe.skipIf(missing !== null)(`TLS${missing === null ? "" : ` (not tried: ${
 
   it.live("a certificate that was renewed on disk is presented by the next connection, without a restart", () =>
     Effect.gen(function* () {
-      const port = yield* Effect.promise(() => RedisServer.freePort())
-      const plain = yield* RedisServer.scoped({ args: tlsArgs(port, server, "yes") })
+      const { port, server: plain } = yield* onFreePort((port) => tlsArgs(port, server, "yes"))
       const [certificate, key] = ["renewed.crt", "renewed.key"].map((name) => join(folder, name))
       const put = (of: Certificates.Certificate) => {
         copyFileSync(of.certificate, certificate!)
@@ -280,17 +284,15 @@ describe.skipIf(missing !== null)(`TLS${missing === null ? "" : ` (not tried: ${
     Effect.gen(function* () {
       // of a name alone, as those of managed Clusters are
       const named = ours.certify("cluster", "DNS:localhost")
-      const ports = yield* Effect.forEach([1, 2, 3], () => Effect.promise(() => RedisServer.freePort()))
-      const servers = yield* Effect.forEach(ports, (port) =>
-        RedisServer.scoped({
-          args: [
-            ...tlsArgs(port, named, "no"),
-            ...["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--tls-cluster", "yes"],
-            ...["--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"]
-          ]
-        })
+      const servers = yield* Effect.forEach([1, 2, 3], () =>
+        onFreePort((port) => [
+          ...tlsArgs(port, named, "no"),
+          ...["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--tls-cluster", "yes"],
+          ...["--cluster-announce-hostname", "localhost", "--cluster-preferred-endpoint-type", "hostname"]
+        ])
       )
-      const nodes = yield* Effect.forEach(servers, ({ url }) => outsideOf(url))
+      const ports = servers.map(({ port }) => port)
+      const nodes = yield* Effect.forEach(servers, ({ server }) => outsideOf(server.url))
       const bounds = [0, 5461, 10_923, 16_384]
       for (const [i, node] of nodes.entries()) {
         yield* Effect.promise(() => node.call("CLUSTER", "ADDSLOTSRANGE", bounds[i]!, bounds[i + 1]! - 1))
