@@ -8,12 +8,12 @@
  */
 import { createSocket } from "node:dgram"
 import { once } from "node:events"
-import { readFileSync } from "node:fs"
 import { request } from "node:http"
 import { connect } from "node:net"
 import { FakeModelServer } from "../harness/FakeModelServer.ts"
 import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"
 import * as System from "../e2e/System.ts"
+import * as Residents from "./Residents.ts"
 import { percentile } from "./Workload.ts"
 
 const [seconds = 300] = process.argv.slice(2).map(Number)
@@ -38,20 +38,7 @@ await system.outside.config("SET", "maxmemory", "512mb")
 const gateway = await system.start("gateway", { NODE_OPTIONS: "--max-old-space-size=512" })
 const worker = await system.start("scan-worker", { NODE_OPTIONS: "--max-old-space-size=768" })
 
-const memory = new Map([
-  ["gateway", { pid: gateway.pid, most: 0 }],
-  ["worker", { pid: worker.pid, most: 0 }]
-])
-setInterval(() => {
-  for (const one of memory.values()) {
-    try {
-      const [, kilobytes = "0"] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${one.pid}/status`, "utf8")) ?? []
-      one.most = Math.max(one.most, Number(kilobytes) / 1_024)
-    } catch {
-      // it has ended; told below
-    }
-  }
-}, 50).unref()
+const residents = Residents.watch({ gateway, worker })
 
 const submits: Array<number> = []
 const wholes: Array<number> = []
@@ -150,9 +137,7 @@ const attacks = [
 ]
 await Promise.race([Promise.all([phase("beside one hostile user", seconds), ...attacks]), wait((seconds + 30) * 1_000)])
 for (const [what, number] of [...answers].toSorted()) console.log(`${what}: ${number}`)
-for (const [name, { most }] of memory) console.log(`${name}: at most ${most.toFixed(0)} MiB`)
-const ended = await Promise.race([gateway.exited, worker.exited, wait(10)])
-console.log(ended === undefined ? "no process ended" : `a process ended: ${JSON.stringify(ended)}`)
+const ended = await residents.report()
 await system.stop()
 await models.close()
-process.exit(ended === undefined ? 0 : 1)
+process.exit(ended ? 1 : 0)

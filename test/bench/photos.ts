@@ -4,11 +4,11 @@
  * a small photo. Prints the answers, how long the small ones took, and the most memory each process had. Ends with 1 when a
  * process did. No test asserts on any of it.
  */
-import { readFileSync } from "node:fs"
 import { FakeModelServer } from "../harness/FakeModelServer.ts"
 import * as Photos from "../harness/Photos.ts"
 import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"
 import * as System from "../e2e/System.ts"
+import * as Residents from "./Residents.ts"
 import { percentile } from "./Workload.ts"
 
 const [photos = 200, users = 20, seconds = 60] = process.argv.slice(2).map(Number)
@@ -25,20 +25,7 @@ await system.outside.config("SET", "maxmemory", "512mb")
 const gateway = await system.start("gateway", heap(512))
 const worker = await system.start("scan-worker", heap(768))
 
-const memory = new Map([
-  ["gateway", { pid: gateway.pid, most: 0 }],
-  ["worker", { pid: worker.pid, most: 0 }]
-])
-const watching = setInterval(() => {
-  for (const one of memory.values()) {
-    try {
-      const [, kilobytes = "0"] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${one.pid}/status`, "utf8")) ?? []
-      one.most = Math.max(one.most, Number(kilobytes) / 1_024)
-    } catch {
-      // it has ended; told below
-    }
-  }
-}, 50)
+const residents = Residents.watch({ gateway, worker })
 
 const answers = new Map<string, number>()
 const count = (what: string) => answers.set(what, (answers.get(what) ?? 0) + 1)
@@ -106,12 +93,9 @@ tell("alone")
 say("sending")
 const own = Math.ceil(photos / users)
 await Promise.all([smalls(until + 10_000), ...Array.from({ length: users }, (_, n) => sender(`user ${n}`, own))])
-clearInterval(watching)
 tell("beside the photos")
 for (const [what, number] of [...answers].sort()) console.log(`${what}: ${number}`)
-for (const [name, { most }] of memory) console.log(`${name}: at most ${most.toFixed(0)} MiB`)
-const ended = await Promise.race([gateway.exited, worker.exited, wait(10)])
-console.log(ended === undefined ? "no process ended" : `a process ended: ${JSON.stringify(ended)}`)
+const ended = await residents.report()
 await system.stop()
 await models.close()
-process.exit(ended === undefined ? 0 : 1)
+process.exit(ended ? 1 : 0)

@@ -89,6 +89,8 @@ describe("SubmitBody", () => {
     ["a space", "AA AA"],
     ["padding in the middle", "AA==AAAA"],
     ["three signs of padding", "A==="],
+    ["three signs of padding after a whole group", "AAA==="],
+    ["a character after its padding", "AA=A"],
     ["an escape of another character", "AA\\nAA"],
     ["nothing", ""]
   ] as const) {

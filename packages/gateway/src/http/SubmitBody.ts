@@ -62,7 +62,8 @@ export class SubmitBody {
   #length = 0
   /** Characters of base64 that make no whole group of four yet. */
   #carry = ""
-  #isPadded = false
+  /** Signs of padding so far; after the first no other character may come. */
+  #padding = 0
   /** An escape that was cut by the end of a chunk. */
   #escaped = ""
   readonly #hash = createHash("sha256")
@@ -171,7 +172,7 @@ export class SubmitBody {
     if (this.#refused === null) this.#take(this.#unescape(this.#escaped + bytes.toString("latin1", at, until)))
     if (quoteAt === -1) return until
     if (this.#escaped !== "") this.#refuse(notBase64())
-    // as a client may have written it: the text ends with the header and the quote
+    // closes the string that is left beside the picture: its header
     this.#keep(quote!)
     this.#mode = "json"
     this.#lastString = null
@@ -193,8 +194,10 @@ export class SubmitBody {
 
   #take(text: string): void {
     if (this.#refused !== null || text === "") return
-    if (!base64.test(text) || (this.#isPadded && !/^=$/.test(text))) return this.#refuse(notBase64())
-    this.#isPadded ||= text.endsWith("=")
+    const padding = this.#padding + (/=*$/.exec(text.slice(-3))?.[0].length ?? 0)
+    const goesOn = this.#padding > 0 && padding - this.#padding < text.length
+    if (!base64.test(text) || goesOn || padding > 2) return this.#refuse(notBase64())
+    this.#padding = padding
     this.#hash.update(text, "latin1")
     const all = this.#carry + text
     const whole = all.length - (all.length % 4)

@@ -1,7 +1,8 @@
 -- packages/core/src/limit/scripts/breaker.lua
 -- Prelude of the scripts of a circuit breaker: reads its hash. Not a script of its own: it stands above breaker-ask and
 -- breaker-report, below steady.lua. No `until`: closed. Once `until` has passed: half-open.
--- KEYS[1]  hash    seen and behind (steady.lua), until (open until, ms), times (openings in a row), probe (token of the probe), lease (its end, ms),
+-- KEYS[1]  hash    seen and behind (steady.lua), until (open until, ms), times (openings in a row), probe (token of the
+--                  probe), lease (its end, ms),
 --                  failed: "time:successes:id …" of the latest failures; successes: those reported before it
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)

@@ -5,7 +5,8 @@
 -- within its patience it waits (`line`, by number); beyond it, it is away until then (`line`, by time) and keeps its place under
 -- its name. A waiter more than two seconds late blocks nobody, and is still first when it comes. Unclaimed capacity goes to the
 -- next waiter present.
--- KEYS[1]   hash    state: seen and behind (steady.lua), until (paused), tat (when bursts are spaced), seq, hold (mean life of a permit, ms), t0…t63 (units),
+-- KEYS[1]   hash    state: seen and behind (steady.lua), until (paused), tat (when bursts are spaced), seq, hold (mean life of
+--                   a permit, ms), t0…t63 (units),
 --                   as "window requests units permits", as declared at the last grant (for limit-look),
 --                   w:<who> "seq due joined units" of a waiter, u:<id> "at waited bucket units" of a recent grant
 -- KEYS[2]   list    times of the last grants, oldest first
