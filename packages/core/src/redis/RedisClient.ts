@@ -117,6 +117,8 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     Effect.suspend(() => lookAgain),
     (at) => Effect.suspend(() => probe(at))
   )
+  /** Keys of probes that no command of ours names. */
+  const probedKeys = new Set<string>()
   const watched = {
     // the driver passes every error reply of every connection here
     reconnectOnError: (error: Error) => {
@@ -126,6 +128,8 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       }
       const { key, name } = ErrorReply.commandOf(error)
       const kind = RedisHealth.kindOf(error.message)
+      // a key that this user may not name is an answer of the server all the same
+      if (kind === "NOPERM" && key !== undefined && probedKeys.has(key)) return false
       // a password that is not taken on an open connection leaves it as it was (PasswordRotation)
       if (kind === null || name === "auth" || (kind === "NOPERM" && dispensable.has(name))) return false
       health.refused(kind, error.message, { server: serverOf(key), key })
@@ -245,17 +249,16 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
    */
   const probe = ({ key, server }: RedisHealth.Place) => {
     const named = key ?? (shared instanceof Cluster && server !== "" ? keyAt(shared, server, keys.prefix) : keys.meta)
-    return named === null
-      ? Effect.void
-      : fromPromise("XACK", () => shared.call("XACK", named, "probe", "0-0")).pipe(
-          // a key that this user may not name is an answer all the same
-          Effect.catchIf(
-            (error) => key === undefined && error._tag === "RedisRefused" && error.code === "NOPERM",
-            () => Effect.void
-          ),
-          counted,
-          Effect.asVoid
-        )
+    if (named === null) return Effect.void
+    if (key === undefined && named !== keys.meta) probedKeys.add(named)
+    return fromPromise("XACK", () => shared.call("XACK", named, "probe", "0-0")).pipe(
+      Effect.catchIf(
+        (error) => probedKeys.has(named) && error._tag === "RedisRefused" && error.code === "NOPERM",
+        () => Effect.void
+      ),
+      counted,
+      Effect.asVoid
+    )
   }
 
   /** The driver gave up; or this is a server of a Cluster, and the URL does not say so. A Cluster's readers follow by themselves. */
