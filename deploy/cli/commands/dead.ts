@@ -1,7 +1,8 @@
 /**
  * `eco2 dead`: dead letters: list, show, redrive, discard. A letter's name is `<mailbox>/<its id there>`, as the list shows it.
  */
-import { Effect, Option } from "effect"
+import { mostLimit } from "@eco2/gateway/operator-api"
+import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"
@@ -11,6 +12,7 @@ const mailboxFlag = Flag.String("mailbox").pipe(Flag.withDescription("Only lette
 const causeFlag = Flag.String("cause").pipe(Flag.withDescription("Only letters of this cause"), Flag.optional)
 const limitFlag = Flag.Int("limit").pipe(
   Flag.withDescription("How many letters of a mailbox, newest first; at most 1000"),
+  Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: mostLimit }))),
   Flag.withDefault(100)
 )
 const letterName = Argument.String("letter").pipe(

@@ -1,6 +1,6 @@
 /** `eco2 jobs`: lists jobs, shows one in full, cancels one. */
 import { Job } from "@eco2/core/client"
-import { jobStates } from "@eco2/gateway/operator-api"
+import { jobStates, mostLimit } from "@eco2/gateway/operator-api"
 import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
@@ -29,6 +29,7 @@ const list = Command.make(
     owner: text("owner", "Only jobs of this user"),
     limit: Flag.Int("limit").pipe(
       Flag.withDescription("How many jobs, newest first; at most 1000"),
+      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: mostLimit }))),
       Flag.withDefault(100)
     )
   },

@@ -290,7 +290,9 @@ describe("errors of the command line", () => {
       ["jobs"],
       ["jobs", "show"],
       ["jobs", "list", "--state", "lost"],
-      ["jobs", "list", "--limit", "x"]
+      ["jobs", "list", "--limit", "x"],
+      ["jobs", "list", "--limit", "0"],
+      ["dead", "redrive", "--all", "--limit", "1001"]
     ]) {
       const { code, err, out } = await eco2(...words)
       expect([code, out], words.join(" ")).toEqual([2, ""])

@@ -118,4 +118,41 @@ describe("the operators' API", () => {
       expect((await ops("GET", path)).status).toBe(404)
     }
   })
+
+  it.each(["x", "", "0", "-1", "1.5", "1e2", "0x10", "1001", "NaN", "5&limit=6"])(
+    "a limit that is no whole number from 1 to 1000 (%s) is refused by name, and nothing is redriven",
+    async (limit) => {
+      const id = await failed("Limited")
+      for (const [method, path] of [
+        ["GET", "/jobs"],
+        ["GET", dead],
+        ["POST", `${dead}/redrive`]
+      ] as const) {
+        expect(await ops(method, `${path}?limit=${limit}`)).toEqual({
+          status: 400,
+          body: { code: "INVALID_REQUEST", detail: expect.stringContaining("query limit: expected ") }
+        })
+      }
+      expect((await ops("GET", `/jobs/${id}`)).body.state).toBe("failed")
+    }
+  )
+
+  it("the least and the largest limit are taken", async () => {
+    for (const limit of ["1", "1000"]) expect((await ops("GET", `/jobs?limit=${limit}`)).status).toBe(200)
+    await failed("Least")
+    expect((await ops("GET", `${dead}?limit=1`)).body).toHaveLength(1)
+  })
+
+  it("a wrong or repeated parameter of any call is named in its refusal, without what was sent", async () => {
+    for (const [path, field] of [
+      ["/jobs?state=canary", "state"],
+      ["/jobs?owner=a&owner=canary", "owner"],
+      ["/jobs?pipeline=a&pipeline=canary", "pipeline"],
+      [`${dead}?cause=a&cause=canary`, "cause"]
+    ] as const) {
+      const { body, status } = await ops("GET", path)
+      expect([path, status, body.detail]).toEqual([path, 400, expect.stringContaining(`query ${field}: expected `)])
+      expect(JSON.stringify(body)).not.toContain("canary")
+    }
+  })
 })

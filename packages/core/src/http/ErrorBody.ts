@@ -2,7 +2,7 @@
  * ErrorBody: the error responses `{detail, code}` of every service, also for errors of the router and for defects: never an
  * empty body, never a stack trace. For a service's declared errors see Refusal.
  */
-import { Effect, Layer } from "effect"
+import { Effect, Layer, SchemaIssue } from "effect"
 import { HttpEffect, HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpApiError, HttpApiMiddleware } from "effect/http-api"
 import * as Compression from "./Compression.ts"
@@ -43,18 +43,34 @@ const logged = (defect: unknown) =>
 export const orInternal = <E, R>(effect: Effect.Effect<HttpServerResponse.HttpServerResponse, E, R>) =>
   Effect.catchDefect(effect, (defect) => Effect.as(logged(defect), Refusal.toResponse(internal)))
 
-/** For a whole HttpApi: a request that does not match its schemas is 400; a defect, or a response that does not match, is 500. */
+/** For a whole HttpApi: a request that does not match its schemas is 400 and names the fields; a defect, or a response that does not match, is 500. */
 export class Failures extends HttpApiMiddleware.Service<Failures>()("@eco2/core/http/ErrorBody/Failures", {
   error: [Refusal.declared(400, "INVALID_REQUEST"), Refusal.declared(500, "INTERNAL")]
 }) {}
 
 const isOfTheRequest = ({ kind }: HttpApiError.HttpApiSchemaError) => kind !== "Body" && kind !== "ResponseHeaders"
+const places = { Params: "path", Query: "query", Headers: "header", Payload: "body" } as const
+const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
+const mostNamed = 5
+const stepOf = (step: PropertyKey | { readonly key: PropertyKey }) => String(typeof step === "object" ? step.key : step)
+
+/** `query limit: expected a whole number from 1 to 1000`: where, which field, and what was expected; never what was sent. */
+const wrongFields = ({ cause, kind }: HttpApiError.HttpApiSchemaError): string =>
+  issuesOf(cause.issue)
+    .issues.slice(0, mostNamed)
+    .map(({ message, path = [] }) => {
+      const place = kind === "Body" || kind === "ResponseHeaders" ? "answer" : places[kind]
+      return `${[place, ...path.map(stepOf)].join(" ")}: ${message.replace(/^Expected/, "expected")}`
+    })
+    .join("; ")
 const failed = (defect: unknown) => Effect.andThen(logged(defect), Effect.fail(internal))
 
 type Failure = typeof malformed | typeof internal
 const asFailure = <E>(error: E): Effect.Effect<never, E | Failure> => {
   if (!HttpApiError.HttpApiSchemaError.is(error)) return Effect.fail(error)
-  return isOfTheRequest(error) ? Effect.fail(malformed) : failed(error.cause)
+  return isOfTheRequest(error)
+    ? Effect.fail(Refusal.make(400, "INVALID_REQUEST", wrongFields(error)))
+    : failed(error.cause)
 }
 
 export const failures = Layer.succeed(Failures, (call) =>

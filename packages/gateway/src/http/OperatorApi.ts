@@ -5,7 +5,7 @@ import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
-export { jobStates } from "./OpsApi.ts"
+export { jobStates, mostLimit } from "./OpsApi.ts"
 
 export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(OpsGroup)

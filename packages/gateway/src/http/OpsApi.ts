@@ -4,7 +4,7 @@
  */
 import { Job } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
-import { Schema } from "effect"
+import { Schema, SchemaTransformation } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { NoSuchJob } from "./WrongField.ts"
@@ -88,9 +88,15 @@ const letters = `${base}/mailboxes/:mailbox/dead` as const
 const Mailbox = { mailbox: Schema.String }
 const LetterPath = { mailbox: Schema.String, partition: Schema.String, entry: Schema.String }
 const JobPath = { job_id: Job.JobId }
-const Limit = Schema.optionalKey(Schema.NumberFromString).annotate({
-  description: "The maximum number of items: 100 by default, never more than 1,000"
-})
+/** Items in an answer when the query names no number. */
+export const usualLimit = 100
+export const mostLimit = 1_000
+const limitWords = `a whole number from 1 to ${mostLimit}`
+const Limit = Schema.optionalKey(
+  Schema.String.check(Schema.isPattern(/^(?:[1-9]\d{0,2}|1000)$/, { expected: limitWords })).pipe(
+    Schema.decodeTo(Schema.Int, SchemaTransformation.numberFromString)
+  )
+).annotate({ description: `The maximum number of items, ${limitWords}: ${usualLimit} by default` })
 const Choice = { cause: Schema.optionalKey(Schema.String), limit: Limit }
 
 export class OpsGroup extends HttpApiGroup.make("ops")

@@ -7,6 +7,7 @@ import { JobStore, Mailbox } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { usualLimit } from "./OpsApi.ts"
 import * as OpsMailboxes from "./OpsMailboxes.ts"
 import { fromRedis } from "./OpsMailboxes.ts"
 import { Api } from "./ScanApi.ts"
@@ -22,10 +23,6 @@ const letterState = (letter: DeadLetters.Letter) => ({
   first: letter.first,
   last: letter.last
 })
-
-const mostAtOnce = 1_000
-/** The number of items in an answer: 100 by default. */
-const limitOf = (asked: number | undefined) => Math.max(1, Math.min(mostAtOnce, Math.floor(asked ?? 100) || 1))
 
 export const layer = HttpApiBuilder.group(
   Api,
@@ -45,11 +42,11 @@ export const layer = HttpApiBuilder.group(
       )
     const lettersOf = Effect.fnUntraced(function* (
       name: string,
-      { cause, limit }: { readonly cause?: string; readonly limit?: number }
+      { cause, limit = usualLimit }: { readonly cause?: string; readonly limit?: number }
     ) {
-      const wanted = { limit: limitOf(limit), ...(cause === undefined ? {} : { cause }) }
+      const wanted = { limit, ...(cause === undefined ? {} : { cause }) }
       const found = yield* Effect.mapError(letters.list(yield* known(name), wanted), fromRedis)
-      return found.slice(0, wanted.limit)
+      return found.slice(0, limit)
     })
     const redrive = (letter: DeadLetters.Letter) =>
       letters.redrive(letter).pipe(
@@ -95,9 +92,9 @@ export const layer = HttpApiBuilder.group(
       )
       .handle(
         "jobs",
-        Effect.fnUntraced(function* ({ query: { limit, state, ...filters } }) {
+        Effect.fnUntraced(function* ({ query: { limit = usualLimit, state, ...filters } }) {
           const { complete, jobs } = yield* Effect.mapError(
-            list.find({ ...filters, state: state ?? "open", limit: limitOf(limit) }),
+            list.find({ ...filters, state: state ?? "open", limit }),
             fromRedis
           )
           return { jobs: jobs.map(({ id, ...job }) => ({ job_id: id, ...job })), complete }

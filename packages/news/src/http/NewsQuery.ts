@@ -53,11 +53,12 @@ export const parse = (given: Given): Result.Result<Query, Refused> => {
 
 const names = ["category", "limit", "cursor", "source", "has_image"] as const
 
-/** The query of a request's address; a parameter given twice is ignored. */
+/** The query of a request's address; a parameter given twice is refused. */
 export const ofUrl = (url: string): Result.Result<Query, Refused> => {
   const mark = url.indexOf("?")
   if (mark < 0) return parse({})
   const query = new URLSearchParams(url.slice(mark + 1))
-  if (names.some((name) => query.getAll(name).length > 1)) return bad("INVALID_REQUEST", "a parameter is given twice")
+  const twice = names.find((name) => query.getAll(name).length > 1)
+  if (twice !== undefined) return bad("INVALID_REQUEST", `query ${twice}: given twice`)
   return parse(Object.fromEntries(names.map((name) => [name, query.get(name) ?? undefined])))
 }
