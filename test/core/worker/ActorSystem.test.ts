@@ -17,6 +17,7 @@ describe("ActorSystem.work", () => {
             system.serve({
               mailbox: "notes",
               concurrency: 4,
+              timeoutMillis: () => null,
               take: (deliveries) =>
                 Effect.forEach(
                   deliveries,

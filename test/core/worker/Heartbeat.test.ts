@@ -122,7 +122,9 @@ describe("a mailbox that is served later than others", () => {
         const gate = yield* Deferred.make<void>()
         const late = Layer.unwrap(Effect.as(Deferred.await(gate), Fleet.parcelBehaviors()))
         const early = Layer.effectDiscard(
-          ActorSystem.use((system) => system.serve({ mailbox: "early", concurrency: 1, take: () => Effect.void }))
+          ActorSystem.use((system) =>
+            system.serve({ mailbox: "early", concurrency: 1, timeoutMillis: () => null, take: () => Effect.void })
+          )
         )
         const values = { lease: Duration.millis(lease), shutdownGrace: Duration.millis(100) }
         const starting = yield* Effect.forkChild(

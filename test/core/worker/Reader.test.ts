@@ -29,7 +29,12 @@ const reading = Effect.fnUntraced(function* (options: {
 }) {
   const workload = new Workload()
   const { concurrency, consumer } = options
-  workload.servers.set("notes", { mailbox: "notes", concurrency, take: options.take(workload) })
+  workload.servers.set("notes", {
+    mailbox: "notes",
+    concurrency,
+    timeoutMillis: () => null,
+    take: options.take(workload)
+  })
   yield* Effect.scoped(
     Reader.run({
       workload,

@@ -55,7 +55,12 @@ const serving = (
       const messages = yield* Mailbox.Mailbox
       const done = (delivery: Delivery) =>
         system.work(delivery, Effect.orDie(Effect.asVoid(messages.settle(delivery, { _tag: "handled" }))))
-      yield* system.serve({ mailbox, concurrency, take: (deliveries) => take(deliveries, done) })
+      yield* system.serve({
+        mailbox,
+        concurrency,
+        timeoutMillis: () => null,
+        take: (deliveries) => take(deliveries, done)
+      })
     })
   )
 const bodiesOf = (deliveries: ReadonlyArray<Delivery>) => deliveries.map(({ fields }) => fields.get("body") ?? "")
@@ -162,6 +167,7 @@ describe("a defect in taking deliveries", () => {
             yield* system.serve({
               mailbox,
               concurrency: 20,
+              timeoutMillis: () => null,
               take: Effect.fnUntraced(function* (deliveries) {
                 const first = taken.length === 0
                 for (const delivery of deliveries) {

@@ -3,7 +3,8 @@
  * kind starves the other.
  */
 import { afterEach, describe, expect, it, vi } from "@effect/vitest"
-import { Effect, Fiber } from "effect"
+import { Duration, Effect, Fiber } from "effect"
+import { TestClock } from "effect/testing"
 import * as Ending from "../../../packages/core/src/worker/Ending.ts"
 import { Workload } from "../../../packages/core/src/worker/Workload.ts"
 import type { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
@@ -17,7 +18,7 @@ let entries = 0
 const serving = (stages: Readonly<Record<string, number>>) => {
   const workload = new Workload()
   for (const [mailbox, concurrency] of Object.entries(stages)) {
-    workload.servers.set(mailbox, { mailbox, concurrency, take: () => Effect.void })
+    workload.servers.set(mailbox, { mailbox, concurrency, timeoutMillis: () => null, take: () => Effect.void })
   }
   return workload
 }
@@ -49,6 +50,50 @@ describe("a delivery that runs alone", () => {
     expect(names.map((name) => workload.free(name))).toEqual(Object.values(concurrencies))
     expect(workload.paused).toBe(false)
   })
+
+  /** Serves a stage with this time-out, has one attempt of it running, and lets a suspect wait to run alone. */
+  const waiting = Effect.fnUntraced(function* (timeout: Duration.Input | null) {
+    const workload = serving({ weigh: 5 })
+    const timeoutMillis = timeout === null ? null : Duration.toMillis(timeout)
+    workload.servers.set("ship", {
+      mailbox: "ship",
+      concurrency: 3,
+      timeoutMillis: () => timeoutMillis,
+      take: () => Effect.void
+    })
+    const running = taken(workload, "ship")
+    const waits = yield* Effect.forkChild(workload.alone(taken(workload, "weigh")), { startImmediately: true })
+    return { workload, running, waits }
+  })
+
+  it.effect(
+    "A2 a suspect that must run alone beside an attempt of a stage with 24 hours waits until that has ended",
+    () =>
+      Effect.gen(function* () {
+        const { running, waits, workload } = yield* waiting("24 hours")
+        yield* TestClock.adjust("23 hours")
+        expect(waits.pollUnsafe()).toBeUndefined()
+        workload.finish(running)
+        expect(yield* Fiber.join(waits)).toBe(true)
+      })
+  )
+
+  it.effect.each([
+    ["24 hours", "24 hours"],
+    ["2 minutes", "9 minutes"],
+    [null, "9 minutes"]
+  ] as const)(
+    "A2 a suspect that must run alone beside an attempt that does not end with its time-out of %s begins nothing, and the others go on",
+    ([timeout, after]) =>
+      Effect.gen(function* () {
+        const { waits, workload } = yield* waiting(timeout)
+        yield* TestClock.adjust(after)
+        expect([waits.pollUnsafe(), workload.paused]).toEqual([undefined, true])
+        yield* TestClock.adjust("2 minutes")
+        expect(yield* Fiber.join(waits)).toBe(false)
+        expect(workload.paused).toBe(false)
+      })
+  )
 })
 
 describe("the slots of a process", () => {

@@ -12,7 +12,12 @@ const slow = Behavior.layer(
 )
 const broken = Layer.effectDiscard(
   ActorSystem.use((system) =>
-    system.serve({ mailbox: "broken", concurrency: 1, take: () => Effect.die(new Error("a bug")) })
+    system.serve({
+      mailbox: "broken",
+      concurrency: 1,
+      timeoutMillis: () => null,
+      take: () => Effect.die(new Error("a bug"))
+    })
   )
 )
 

@@ -231,6 +231,7 @@ const serve = <EX, R>(
       yield* system.serve({
         mailbox: actor.name,
         concurrency: batches * size,
+        timeoutMillis: () => null,
         take: (deliveries) => Effect.forEach(deliveries, join, { discard: true })
       })
     })

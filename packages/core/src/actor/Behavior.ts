@@ -194,6 +194,7 @@ const serve = <EX, R>(
       yield* system.serve({
         mailbox: actor.name,
         concurrency,
+        timeoutMillis: () => null,
         take: (deliveries) =>
           Effect.forEach(deliveries, (delivery) => system.work(delivery, run(delivery)), { discard: true })
       })

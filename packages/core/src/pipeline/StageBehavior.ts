@@ -312,6 +312,6 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       })
 
       runners.set(mailbox, { stage: stage.name, nextToken, run })
-      yield* system.serve({ mailbox, concurrency, take })
+      yield* system.serve({ mailbox, concurrency, timeoutMillis: () => limits().timeoutMillis, take })
     })
   )

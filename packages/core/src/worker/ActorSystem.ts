@@ -202,6 +202,7 @@ const make = Effect.fnUntraced(function* (role: string) {
       workload.servers.set(server.mailbox, {
         mailbox: server.mailbox,
         concurrency: server.concurrency,
+        timeoutMillis: server.timeoutMillis,
         take: take(server)
       })
       workload.changed()

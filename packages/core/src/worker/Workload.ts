@@ -14,12 +14,16 @@ export interface Server {
   readonly mailbox: string
   /** Deliveries handled at once. */
   readonly concurrency: number
+  /** The time-out of an attempt as it is now, milliseconds; null: it has none (a message's handler). */
+  readonly timeoutMillis: () => number | null
   /** Begins deliveries of one partition that were read together; each ends with `Workload.finish`. */
   readonly take: (deliveries: ReadonlyArray<Delivery>) => Effect.Effect<void>
 }
 
-/** How long a delivery that must run alone waits for the others to end. */
-const longestStay = "10 minutes"
+/** How long a delivery that must run alone waits at least for the others to end: handlers of messages have no time-out. */
+const leastStayMillis = 600_000
+/** How long the end of an attempt may take beyond its time-out: its result is recorded. */
+const recordMillis = 60_000
 /** A stage for which no job was kept for this long gives all its slots to reads. */
 const keepMemoryMillis = 1_000
 
@@ -155,6 +159,8 @@ export class Workload {
   /**
    * Returns true when this delivery is the only one in work here; no other begins until it is cleared, so that a crash is its
    * own doing (A2). Returns false when the others have not ended within `longestStay`; then it may not begin.
+   * Work that began before it is waited for as long as it may take: after a shorter wait other work would begin, and a suspect
+   * would never find a process that serves long stages empty.
    */
   alone(delivery: Delivery): Effect.Effect<boolean> {
     return Effect.suspend(() => {
@@ -164,13 +170,19 @@ export class Workload {
         const [first] = this.#alone
         return first === delivery && [...this.deliveries.values()].every((other) => this.#alone.has(other))
       }
-      return Effect.timeoutOption(this.until(hasItsTurn), longestStay).pipe(
+      return Effect.timeoutOption(this.until(hasItsTurn), this.#longestStay()).pipe(
         Effect.map((turn) => {
           if (Option.isNone(turn)) this.clear(delivery)
           return Option.isSome(turn)
         })
       )
     })
+  }
+
+  /** How long attempts that run now may go on, milliseconds. */
+  #longestStay(): number {
+    const timeouts = [...this.servers.values()].map(({ timeoutMillis }) => timeoutMillis() ?? 0)
+    return Math.max(leastStayMillis, Math.max(0, ...timeouts) + recordMillis)
   }
 
   add(partition: Partition, mailbox: string, consumer: string, entry: Entry): Delivery | null {
