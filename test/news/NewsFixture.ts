@@ -1,13 +1,16 @@
 /** NewsFixture: articles for tests, and the stores for them. */
+import { RedisError } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
 import { Duration, Effect, Layer } from "effect"
+import { TestClock } from "effect/testing"
 import type { Article, Category, Source } from "../../packages/news/src/domain/Article.ts"
 import type { Cursor, Query } from "../../packages/news/src/store/ArticlePage.ts"
 import { cursorText, parseCursor } from "../../packages/news/src/store/ArticlePage.ts"
 import * as ArticleCache from "../../packages/news/src/store/ArticleCache.ts"
 import * as ArticleReading from "../../packages/news/src/store/ArticleReading.ts"
 import * as ArticleStore from "../../packages/news/src/store/ArticleStore.ts"
+import * as NewsKeys from "../../packages/news/src/store/NewsKeys.ts"
 
 /** Midday of a day. */
 export const noon = Date.UTC(2026, 10, 21, 12)
@@ -85,5 +88,43 @@ export const reading = (
   ArticleReading.layer.pipe(
     Layer.provideMerge(Layer.merge(ArticleStore.layer, ArticleCache.layerWith(cacheTimes, clockOffsetMillis))),
     Layer.provideMerge(Layer.merge(RedisClient.layerUrl(stores.redis), stores.postgres)),
+    Layer.fresh
+  )
+
+/** A RedisClient that waits for every script's answer, however late: it sends the script again, with the same words. */
+const patientRedis = (url: string) =>
+  Layer.effect(
+    RedisClient.RedisClient,
+    Effect.map(RedisClient.RedisClient, (client) => {
+      const run: typeof client.run = (script, keys, args) =>
+        Effect.retry(client.run(script, keys, args), { while: RedisError.isTransient })
+      return { ...client, run }
+    })
+  ).pipe(Layer.provide(RedisClient.layerUrl(url)))
+/** The claim of the cache's lock, which does not expire. */
+const lastingClaim = Layer.effect(
+  ArticleCache.ArticleCache,
+  Effect.gen(function* () {
+    const cache = yield* ArticleCache.ArticleCache
+    const { keys, send } = yield* RedisClient.RedisClient
+    return {
+      ...cache,
+      claim: (asOf: string) => Effect.tap(cache.claim(asOf), () => send("PERSIST", `${NewsKeys.root(keys)}:warming`))
+    }
+  })
+).pipe(Layer.provide(ArticleCache.layerWith(cacheTimes)))
+
+/**
+ * As `reading`, where nothing times out, however slow the machine: the virtual time stands still, an answer of Redis is never
+ * late, and a claim does not expire.
+ */
+export const timelessReading = (stores: {
+  readonly redis: string
+  readonly postgres: Layer.Layer<Postgres.Postgres>
+}) =>
+  ArticleReading.layer.pipe(
+    Layer.provideMerge(Layer.merge(ArticleStore.layer, lastingClaim)),
+    Layer.provideMerge(Layer.merge(patientRedis(stores.redis), stores.postgres)),
+    Layer.provideMerge(TestClock.layer()),
     Layer.fresh
   )

@@ -61,10 +61,12 @@ const databaseReady = Migrations.check(migrations).pipe(
 )
 
 /** The workers of runs and articles; needs the sources, the pages and the stores. */
-export const collection = Layer.mergeAll(Collector.layer, ArticleBehavior.layer, QuotaGauge.layer).pipe(
-  Layer.provide(PictureSearch.layer),
-  Layer.provide([FeedVersions.layer, LookMemory.layer])
-)
+export const collectionWith = (pictures: typeof PictureSearch.layer) =>
+  Layer.mergeAll(Collector.layer, ArticleBehavior.layer, QuotaGauge.layer).pipe(
+    Layer.provide(pictures),
+    Layer.provide([FeedVersions.layer, LookMemory.layer])
+  )
+export const collection = collectionWith(PictureSearch.layer)
 
 /** Role `news-worker`: collects by schedule from the sources that are on in this process. */
 export const newsWorker = Layer.merge(collection, NewsSchedules.layer).pipe(

@@ -11,7 +11,8 @@ import { NewsPipeline } from "../../../packages/news/src/collect/NewsPipeline.ts
 import type { Collected, Run } from "../../../packages/news/src/collect/NewsPipeline.ts"
 import * as NewsSchedules from "../../../packages/news/src/collect/NewsSchedules.ts"
 import * as OgImage from "../../../packages/news/src/collect/OgImage.ts"
-import { articles, collection } from "../../../packages/news/src/layers.ts"
+import * as PictureSearch from "../../../packages/news/src/collect/PictureSearch.ts"
+import { articles, collectionWith } from "../../../packages/news/src/layers.ts"
 import * as NewsSources from "../../../packages/news/src/source/NewsSources.ts"
 import { ArticleReading } from "../../../packages/news/src/store/ArticleReading.ts"
 import { ArticleStore, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
@@ -32,22 +33,26 @@ interface Ended {
   readonly result: typeof Collected.Type
 }
 
-/** `env`: beside FakeNews's own. `looks`: the time limit of a look. No source's schedule fires while a test runs. */
+/** `env`: beside FakeNews's own. `looks`: the time limit of a look; `late`: of a run's late looks. No source's schedule fires while a test runs. */
 export const make = Effect.fnUntraced(function* (given: {
   readonly world: FakeNews
   readonly redis: string
   readonly database: Database
   readonly env?: Readonly<Record<string, string>>
   readonly looks?: Duration.Duration
+  readonly late?: Duration.Duration
 }) {
-  const { database, looks, redis, world } = given
+  const { database, late, looks, redis, world } = given
   const env = {
     NEWS_INTERVAL_NAVER: "19000 days",
     NEWS_INTERVAL_NEWSDATA: "19000 days",
     ...(given.env ?? world.env)
   }
   yield* Effect.orDie(Effect.provide(Migrations.apply(migrations), postgresLayer(database)))
-  const layer = Layer.merge(collection, NewsSchedules.layer).pipe(
+  const layer = Layer.merge(
+    collectionWith(late === undefined ? PictureSearch.layer : PictureSearch.layerWith({ latest: late })),
+    NewsSchedules.layer
+  ).pipe(
     Layer.provide([NewsSources.layer, Worker.limits]),
     Layer.provideMerge(
       Layer.mergeAll(articles, LookMemory.layer, looks === undefined ? OgImage.layer : OgImage.layerWith(looks))

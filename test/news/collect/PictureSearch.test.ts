@@ -127,7 +127,7 @@ onServer("a run's search for pictures", (database) => {
             yield* search(second)
             world.release(second!.index)
             yield* until(articles.pictures([second!.url]), ({ size }) => size === 1)
-          }).pipe(Effect.provide(PictureSearch.layerWith(1).pipe(Layer.provide(services))), Effect.orDie)
+          }).pipe(Effect.provide(PictureSearch.layerWith({ mostLate: 1 }).pipe(Layer.provide(services))), Effect.orDie)
         })
       ),
     60_000

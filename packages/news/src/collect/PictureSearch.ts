@@ -31,15 +31,16 @@ export class PictureSearch extends Context.Service<
 >()("@eco2/news/collect/PictureSearch") {}
 
 const budget = Duration.seconds(2)
-const latest = Duration.seconds(30)
+const limits = { mostLate: 400, latest: Duration.seconds(30) }
 
 const counted = (outcome: "stored" | "remembered" | "dropped", pages: number) =>
   pages === 0 ? Effect.void : Metric.update(Metric.withAttributes(newsLooks, { outcome }), pages)
 
-/** `mostLate`: the maximum of late looks; tests alone use another than 400. */
-export const layerWith = (
-  mostLate: number
-): Layer.Layer<PictureSearch, never, ArticleStore | LookMemory | OgImage | Mailbox.Mailbox> =>
+/** `mostLate`: the maximum of late looks; `latest`: how long they may take. Tests alone use others than 400 and 30 seconds. */
+export const layerWith = ({
+  latest = limits.latest,
+  mostLate = limits.mostLate
+}: Partial<typeof limits>): Layer.Layer<PictureSearch, never, ArticleStore | LookMemory | OgImage | Mailbox.Mailbox> =>
   Layer.effect(
     PictureSearch,
     Effect.gen(function* () {
@@ -122,4 +123,4 @@ export const layerWith = (
     })
   )
 
-export const layer = layerWith(400)
+export const layer = layerWith({})
