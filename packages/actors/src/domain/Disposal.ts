@@ -77,7 +77,7 @@ export type DisposalRule = typeof DisposalRule.Type
  * - 미분류, an unknown major, or recyclable without a known middle: none
  */
 export const ruleKeys = (classification: Classification): ReadonlyArray<string> => {
-  const { major_category: major, middle_category: middle } = toTaxonomy(classification)
+  const { major_category: major, middle_category: middle } = toTaxonomy(classification).classification
   if (major === UNCLASSIFIED) return []
   if (major !== RECYCLABLE) return [major]
   return middle === "" ? [] : [`${RECYCLABLE}_${middle}`]

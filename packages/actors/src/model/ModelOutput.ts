@@ -6,8 +6,9 @@
  * value: there, `disposal_steps` is a list and a missing middle category is null.
  */
 import { Effect, Schema } from "effect"
-import type { Classification, FinalAnswer } from "../domain/Scan.ts"
+import type { FinalAnswer } from "../domain/Scan.ts"
 import { majorCategories, middleCategories, situationTags, toSituationTags, toTaxonomy } from "../domain/Waste.ts"
+import type { InTaxonomy } from "../domain/Waste.ts"
 
 /** A JSON Schema in the subset that OpenAI's strict mode and Gemini both accept. */
 export interface OutputSchema {
@@ -65,16 +66,16 @@ const AnswerWire = Schema.fromJsonString(
   })
 )
 
-/** Decodes a model's text into values of the taxonomy; fails if it is not JSON or lacks a field. */
+/**
+ * Decodes a model's text into values of the taxonomy; fails if it is not JSON or lacks a field. `outside`: the words of its
+ * answer that the taxonomy does not know; the classification is no good answer unless it is empty.
+ */
 export const decodeVision = (
   output: string
-): Effect.Effect<
-  { readonly classification: Classification; readonly situationTags: ReadonlyArray<string> },
-  Schema.SchemaError
-> =>
+): Effect.Effect<InTaxonomy & { readonly situationTags: ReadonlyArray<string> }, Schema.SchemaError> =>
   Schema.decodeEffect(VisionWire)(output).pipe(
     Effect.map(({ major_category, middle_category, minor_category, situation_tags }) => ({
-      classification: toTaxonomy({ major_category, middle_category: middle_category ?? "", minor_category }),
+      ...toTaxonomy({ major_category, middle_category: middle_category ?? "", minor_category }),
       situationTags: toSituationTags(situation_tags)
     }))
   )
