@@ -3,6 +3,7 @@
  * clock. Changes nothing. It requests INFO from every master, and CONFIG from one; if CONFIG is not permitted (managed Redis),
  * it says so. docs/operations/redis.md has the consequences of each finding.
  */
+import { submitReplicas } from "@eco2/core/client"
 import { Credentials, RedisClient, RedisSettings, ServerInfo } from "@eco2/core/redis"
 import type { RedisUrl } from "@eco2/core/redis"
 import { Clock, Config, Effect, Layer, Result, Schema } from "effect"
@@ -227,7 +228,7 @@ const settings = Effect.gen(function* () {
 /** What our user may not do, and whether blocking reads can be ended. */
 const ofPermissions = Effect.gen(function* () {
   const redis = yield* Redis
-  const lacked = yield* redis.lackedPermissions
+  const lacked = yield* redis.lackedPermissions({ replicas: (yield* submitReplicas) > 0 })
   if (lacked.length > 0) {
     return failing(
       "redis.permissions",

@@ -5,7 +5,7 @@
 export * as Actor from "./actor/Actor.ts"
 export * as Replies from "./actor/Replies.ts"
 export * as Elapsed from "./clock/Elapsed.ts"
-export { CoreConfig } from "./config/CoreConfig.ts"
+export { CoreConfig, submitReplicas } from "./config/CoreConfig.ts"
 export * as Definition from "./config/Definition.ts"
 export * as Setting from "./config/Setting.ts"
 export * as Fence from "./job/Fence.ts"

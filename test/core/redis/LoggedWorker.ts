@@ -9,10 +9,10 @@ import * as LogLines from "./LogLines.ts"
 
 export const working = Effect.fnUntraced(function* (
   url: string,
-  options: { readonly weigh?: Fleet.Weigh; readonly lease?: Duration.Duration } = {}
+  options: { readonly weigh?: Fleet.Weigh; readonly lease?: Duration.Duration; readonly submitReplicas?: number } = {}
 ) {
   const logs = LogLines.make()
-  const { weigh, lease = Duration.seconds(15) } = options
+  const { weigh, lease = Duration.seconds(15), submitReplicas = 0 } = options
   const context = yield* Layer.build(
     Layer.fresh(
       Layer.merge(Fleet.parcelBehaviors(weigh === undefined ? {} : { weigh }), Client.readiness).pipe(
@@ -20,7 +20,7 @@ export const working = Effect.fnUntraced(function* (
         Layer.provideMerge(
           Layer.mergeAll(
             RedisClient.layerUrl(url),
-            CoreConfig.layerWith({ lease, shutdownGrace: Duration.millis(100) }),
+            CoreConfig.layerWith({ lease, submitReplicas, shutdownGrace: Duration.millis(100) }),
             Readiness.layer
           )
         ),

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Cause, Deferred, Duration, Effect } from "effect"
 import { Redis } from "ioredis"
+import { RedisClient } from "@eco2/core/redis"
 import * as Permissions from "../../../packages/core/src/redis/Permissions.ts"
 import { files, read } from "../../harness/Documents.ts"
 import { keyNames } from "../../harness/KeyNames.ts"
@@ -81,6 +82,34 @@ describe("a user's permissions", () => {
       yield* Fleet.joined(url, { redisCheck: "warn" })
       // nothing is left of the trial
       expect((yield* Effect.promise(() => client.keys("*"))).filter((key) => key.includes("probe"))).toEqual([])
+    })
+  )
+
+  it.live(
+    "a process with SUBMIT_REPLICAS whose user may not wait for replicas does not start, and one without does",
+    () =>
+      Effect.gen(function* () {
+        const { url } = yield* as("waitless", "~*", "+@all", "-wait", "-rename")
+        const cause = yield* Effect.flip(Effect.sandbox(Fleet.joined(url, { submitReplicas: 1 })))
+        expect(Cause.pretty(cause)).toContain("the ACL of this user lacks +rename +wait (docs/operations")
+        const { tell } = yield* as("waitless", "~*", "+@all", "-wait")
+        yield* Fleet.joined(url)
+        const warned = yield* Fleet.joined(url, { submitReplicas: 1, redisCheck: "warn" })
+        // the trial is no trouble of Redis's: what else the process does goes on
+        expect(yield* warned.run(RedisClient.RedisClient.useSync(({ trouble }) => trouble()))).toBeNull()
+        yield* tell("+wait")
+        yield* Fleet.joined(url, { submitReplicas: 1 })
+      })
+  )
+
+  it.live("a process whose user may no longer wait for replicas logs the permission that is lacking", () =>
+    Effect.gen(function* () {
+      const { tell, url } = yield* as("patient", ...permitted)
+      const worker = yield* working(url, { submitReplicas: 1 })
+      yield* tell("-wait")
+      yield* Effect.forkChild(worker.submit)
+      const [line] = yield* worker.logs.said("redis does not permit what processes need")
+      expect(line?.facts.lacked).toEqual(["+wait"])
     })
   )
 

@@ -16,9 +16,9 @@ import * as RedisSentinel from "../../core/RedisSentinel.ts"
 import { until } from "../../core/Until.ts"
 import { runWith } from "./Operating.ts"
 
-const examine = (url: string, partitions = 4) =>
+const examine = (url: string, partitions = 4, more: Readonly<Record<string, string>> = {}) =>
   RedisDoctor.examine(partitions).pipe(
-    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { REDIS_URL: url } })),
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env: { REDIS_URL: url, ...more } })),
     Effect.provideService(References.MinimumLogLevel, "None")
   )
 const of = (findings: ReadonlyArray<Finding>, check: string) => findings.find((finding) => finding.check === check)
@@ -118,6 +118,20 @@ describe("the doctor on one Redis", () => {
         const finding = of(yield* examine(`redis://eco2:pw@127.0.0.1:${port}`), "redis.permissions")
         expect(finding).toMatchObject({ level, found: expect.stringMatching(said) })
       }
+    })
+  )
+
+  it.live("a user that may not wait for replicas fails with SUBMIT_REPLICAS, and passes without", () =>
+    Effect.gen(function* () {
+      const { port, url } = yield* RedisServer.scoped({ args: sound })
+      const admin = yield* RedisCluster.clientOf(url)
+      yield* admin.send("ACL", "SETUSER", "eco2", "reset", "on", ">pw", "~*", "+@all", "-wait")
+      const levelWith = (replicas: string) =>
+        Effect.map(examine(`redis://eco2:pw@127.0.0.1:${port}`, 4, { SUBMIT_REPLICAS: replicas }), (findings) =>
+          of(findings, "redis.permissions")
+        )
+      expect(yield* levelWith("1")).toMatchObject({ level: "fail", found: expect.stringMatching(/lacks \+wait/) })
+      expect(yield* levelWith("0")).toMatchObject({ level: "ok" })
     })
   )
 

@@ -49,6 +49,9 @@ export interface Values {
  */
 export const redisCheck = Setting.oneOf("REDIS_CHECK", { default: "refuse", values: ["refuse", "warn"] })
 
+/** SUBMIT_REPLICAS: replicas of Redis that must have a submit before it is acknowledged; 0 = none. Default 0. */
+export const submitReplicas = Setting.integer("SUBMIT_REPLICAS", { default: 0, min: 0, max: 10 })
+
 const variables = Config.all({
   redisCheck,
   /** INSTALLATION: a name that claims the data under KEY_PREFIX; processes with another name, or none, are refused. Default none. */
@@ -79,8 +82,7 @@ const variables = Config.all({
   userRate: Setting.rate("USER_RATE", { default: null }),
   /** USER_IMAGE_STORAGE: bytes of images of one user's jobs that Redis holds; beyond it submits are refused. Default 100 MiB. */
   userImageStorage: Setting.byteSize("USER_IMAGE_STORAGE", { default: "100 MiB", min: "16 MiB" }),
-  /** SUBMIT_REPLICAS: replicas of Redis that must have a submit before it is acknowledged; 0 = none. Default 0. */
-  submitReplicas: Setting.integer("SUBMIT_REPLICAS", { default: 0, min: 0, max: 10 }),
+  submitReplicas,
   /** REDRIVE_INTERVAL: how long a parked job waits for its next round. Default 5 minutes. */
   redriveInterval: Setting.duration("REDRIVE_INTERVAL", { default: "5 minutes" }),
   /** IMAGE_MEMORY: bytes of images that the handlers of one process hold at once; other attempts wait. Default 128 MiB. */

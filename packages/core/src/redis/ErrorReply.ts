@@ -25,6 +25,10 @@ export const commandOf = (error: Error): { readonly name: string; readonly key: 
   return { name, key: key === "" ? undefined : key }
 }
 
+/** Whether `Permissions` tried WAIT, for no replica at all; ReplicatedWrites waits for some. */
+export const isTrialOfWait = (error: Error): boolean =>
+  isOfCommand(error) && error.command.name.toLowerCase() === "wait" && String(error.command.args[0]) === "0"
+
 /** Whether the words are a reply of a server's, which begins with a code. */
 export const isReply = (words: string): boolean => /^[A-Z]{3,} /.test(words)
 

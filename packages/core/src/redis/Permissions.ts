@@ -89,7 +89,7 @@ export const only = (commands: ReadonlyArray<Tried>): Layer.Layer<never> =>
 export const onCluster: ReadonlyArray<string> = ["asking", "cluster|info", "cluster|nodes", "cluster|slots"]
 /** Needed with a database other than 0; without it no process starts (NamedDatabase). */
 export const forDatabase: ReadonlyArray<string> = ["select"]
-/** Needed with SUBMIT_REPLICAS; without it every submit is refused. */
+/** Needed with SUBMIT_REPLICAS; without it every submit is refused. No script may send it, so it is tried apart (`missingWait`). */
 export const forReplicas: ReadonlyArray<string> = ["wait"]
 /** Processes work without these: docs/operations/redis.md says what is lost. */
 export const optional: ReadonlyArray<string> = ["client|id", "client|setname", "client|unblock", "info"]
@@ -132,6 +132,19 @@ export const missing = (
     })
   )
 }
+
+/**
+ * The rule that this user's ACL lacks to wait for replicas, on any master. A WAIT for no replica changes nothing and is answered at
+ * once. `wait`: sends it to every master.
+ */
+export const missingWait = (
+  wait: Effect.Effect<unknown, RedisError>
+): Effect.Effect<ReadonlyArray<string>, RedisError> =>
+  Effect.as(wait, []).pipe(
+    Effect.catchTag("RedisRefused", (error) =>
+      error.code === "NOPERM" ? Effect.succeed(forReplicas.map((name) => `+${name}`)) : Effect.fail(error)
+    )
+  )
 
 /** The objection to an ACL that lacks these rules. */
 export const objection = (rules: ReadonlyArray<string>): string =>

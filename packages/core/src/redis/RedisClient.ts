@@ -84,8 +84,13 @@ export class RedisClient extends Context.Service<
     readonly home: (key: string) => string
     /** INFO of every master that answers; RedisRefused where INFO is not permitted. */
     readonly servers: Effect.Effect<ReadonlyArray<ServerInfo.ServerInfo>, RedisError>
-    /** The rules that the ACL of our user lacks for what this process sends (Permissions.Needs), as in `+xadd`. */
-    readonly lackedPermissions: Effect.Effect<ReadonlyArray<string>, RedisError>
+    /**
+     * The rules that the ACL of our user lacks for what this process sends (Permissions.Needs), as in `+xadd`.
+     * - `replicas`: it waits for replicas too (SUBMIT_REPLICAS)
+     */
+    readonly lackedPermissions: (options: {
+      readonly replicas: boolean
+    }) => Effect.Effect<ReadonlyArray<string>, RedisError>
     /** Null while Redis answers and accepts writes; else what is wrong. Does no I/O. */
     readonly trouble: () => string | null
   } & KeyScan.KeyScan
@@ -130,6 +135,8 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       const kind = RedisHealth.kindOf(error.message)
       // a key that this user may not name is an answer of the server all the same
       if (kind === "NOPERM" && key !== undefined && probedKeys.has(key)) return false
+      // Permissions hears of it
+      if (kind === "NOPERM" && ErrorReply.isTrialOfWait(error)) return false
       // a password that is not taken on an open connection leaves it as it was (PasswordRotation)
       if (kind === null || name === "auth" || (kind === "NOPERM" && dispensable.has(name))) return false
       health.refused(kind, error.message, { server: serverOf(key), key })
@@ -316,7 +323,21 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
       script.decode
     )
-  const lackedPermissions = Effect.suspend(() => Permissions.missing({ keys, run }, needs))
+  const tryWait = Effect.suspend(() =>
+    counted(
+      fromPromise("WAIT", async () => Promise.all((await mastersOf(shared)).map((node) => node.call("WAIT", "0", "1"))))
+    )
+  )
+  /** Whether replicas are waited for here. */
+  let replicates = false
+  const lackedPermissions: RedisClient["Service"]["lackedPermissions"] = ({ replicas }) =>
+    Effect.suspend(() =>
+      Effect.zipWith(
+        Permissions.missing({ keys, run }, needs),
+        replicas ? Permissions.missingWait(tryWait) : Effect.succeed([]),
+        (rules, more) => [...rules, ...more]
+      )
+    )
   let unblocks = true
   const cannotUnblock = (reply: string) => {
     if (!unblocks) return
@@ -333,7 +354,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
   const sayLacked = Effect.suspend(() => {
     if (saying) return Effect.void
     saying = true
-    return lackedPermissions.pipe(
+    return lackedPermissions({ replicas: replicates }).pipe(
       Effect.flatMap((rules) => {
         if (rules.length === 0 || rules.join() === said) return Effect.void
         said = rules.join()
@@ -374,10 +395,13 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
         routingKey
       ),
     replicated: (replicas) =>
-      ReplicatedWrites.make(
-        { settings: given, shared, watched, health, counted, lost, drops, master: () => sentinels.master() },
-        replicas
-      ),
+      Effect.suspend(() => {
+        replicates = true
+        return ReplicatedWrites.make(
+          { settings: given, shared, watched, health, counted, lost, drops, master: () => sentinels.master() },
+          replicas
+        )
+      }),
     servers: Effect.map(counted(look), ({ heard }) => heard),
     trouble: health.unready,
     home: (key) => {

@@ -35,7 +35,7 @@ const judged = (objections: ReadonlyArray<string>, check: "refuse" | "warn"): Ef
 /** Waits for Redis as long as any command does. */
 export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisClient | CoreConfig> = Effect.gen(
   function* () {
-    const { redisCheck: check } = yield* CoreConfig
+    const { redisCheck: check, submitReplicas } = yield* CoreConfig
     const redis = yield* RedisClient
     const servers = yield* Effect.catchIf(redis.servers, isForbidden, (error) =>
       Effect.as(
@@ -54,7 +54,7 @@ export const confirm: Effect.Effect<void, RedisError | RedisUnsuitable, RedisCli
         })
       )
     }
-    const lacked = yield* redis.lackedPermissions
+    const lacked = yield* redis.lackedPermissions({ replicas: submitReplicas > 0 })
     const objections = [
       ...servers.flatMap(ServerInfo.objections),
       ...(lacked.length > 0 ? [Permissions.objection(lacked)] : [])
@@ -74,7 +74,7 @@ export const confirmPermissions: Effect.Effect<void, RedisUnsuitable | Config.Co
   function* () {
     const check = yield* redisCheck
     const redis = yield* RedisClient
-    const lacked = yield* redis.lackedPermissions.pipe(
+    const lacked = yield* redis.lackedPermissions({ replicas: false }).pipe(
       Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed([]) }),
       // RedisHealth logs why it does not answer
       Effect.orElseSucceed(() => [])
