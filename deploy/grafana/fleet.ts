@@ -131,7 +131,7 @@ export const fleet: Dashboard = {
         {
           title: "Event loop",
           description:
-            "Longest stall of each worker's event loop since the last scrape. A stall near LEASE means that its work is done twice.",
+            "Longest stall of each process's event loop since the last scrape; nothing else ran in it meanwhile. A worker's stall near LEASE means that its work is done twice.",
           unit: "s",
           queries: [{ expr: "max by (instance) (eco2_event_loop_delay_seconds{$ns})", legend: "{{instance}}" }]
         },

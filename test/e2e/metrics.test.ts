@@ -105,6 +105,11 @@ describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
     expect([...metrics.keys()].filter((name) => !seen.has(name) && !notProvoked.includes(name))).toEqual([])
   })
 
+  it("every role exports how long its event loop stalled", () => {
+    const telling = scrapes.filter(({ series }) => series.some(({ name }) => name === "eco2_event_loop_delay_seconds"))
+    expect(telling).toHaveLength(7)
+  })
+
   it("every role that uses Redis exports its memory", () => {
     const telling = scrapes.filter(({ series }) => series.some(({ name }) => name === "eco2_redis_memory_used_bytes"))
     expect(telling).toHaveLength(5)

@@ -41,4 +41,32 @@ describe("Role", () => {
       yield* Fiber.interrupt(role)
     }).pipe(Effect.scoped)
   )
+
+  it.live(
+    "a role without a worker – its loop blocked for a second and a half – shows the stall at the next scrape, and once",
+    () =>
+      Effect.gen(function* () {
+        const address = yield* Deferred.make<string>()
+        yield* Role.layer({
+          role: "test",
+          host: "127.0.0.1",
+          app: Layer.empty,
+          started: (at) => Effect.asVoid(Deferred.succeed(address, at))
+        }).pipe(
+          Layer.provide(ConfigProvider.layer(ConfigProvider.fromUnknown({ PORT: "0" }))),
+          Layer.launch,
+          Effect.provideService(References.MinimumLogLevel, "None"),
+          Effect.forkScoped
+        )
+        const at = yield* Deferred.await(address)
+        const delay = Effect.map(get(`${at}/metrics`), ({ body }) =>
+          Number(/^eco2_event_loop_delay_seconds(?:\{[^}]*\})? (\S+)/m.exec(body)?.[1])
+        )
+        yield* delay
+        const end = performance.now() + 1_500
+        while (performance.now() < end);
+        expect(yield* delay).toBeGreaterThan(0.9)
+        expect(yield* delay).toBeLessThan(0.9)
+      }).pipe(Effect.scoped)
+  )
 })

@@ -41,6 +41,8 @@ describe("a handler that blocks the event loop", () => {
         const lost = yield* line("lease lost; running work interrupted")
         expect(Number(lost?.loop_stalled_seconds)).toBeGreaterThan(3)
         const metrics = yield* Effect.promise(async () => (await fetch(`${String(serving?.address)}/metrics`)).text())
+        // Role and Worker share one watch
+        expect(said.filter(({ msg }) => msg === stall?.msg)).toHaveLength(1)
         const delay = /^eco2_event_loop_delay_seconds(?:\{[^}]*\})? (\S+)/m.exec(metrics)?.[1]
         expect(Number(delay)).toBeGreaterThan(3)
       })

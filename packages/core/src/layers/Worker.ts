@@ -22,6 +22,7 @@ import type { RedisClient } from "../redis/RedisClient.ts"
 import { ScheduleLoop } from "../schedule/ScheduleLoop.ts"
 import * as Main from "../supervision/Main.ts"
 import type { Readiness } from "../supervision/Readiness.ts"
+import * as EventLoop from "../telemetry/EventLoop.ts"
 import type { Gauges } from "../telemetry/Gauges.ts"
 import type { Topics } from "../topic/Topic.ts"
 import { ActorSystem } from "../worker/ActorSystem.ts"
@@ -44,7 +45,7 @@ export const layer = (options: {
     Layer.provideMerge(jobImagesLayer, imageMemoryLayer)
   ).pipe(
     Layer.provideMerge(ActorSystem.layer(options)),
-    Layer.provide([leaseLayer, timersLayer]),
+    Layer.provide([leaseLayer, timersLayer, EventLoop.layer]),
     Layer.provideMerge(Client.layer)
   )
 

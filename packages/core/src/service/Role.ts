@@ -14,6 +14,7 @@ import * as ExactRouter from "./ExactRouter.ts"
 import * as Health from "./Health.ts"
 import * as HttpPort from "./HttpPort.ts"
 import * as Logging from "./Logging.ts"
+import * as EventLoop from "../telemetry/EventLoop.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import * as Main from "../supervision/Main.ts"
 import { Readiness } from "../supervision/Readiness.ts"
@@ -116,6 +117,7 @@ export const layer = <E>(options: Options<E>) =>
       const routes = Layer.mergeAll(
         options.app,
         Health.probes,
+        EventLoop.telemetry,
         onAdmin(Health.metrics),
         isApart ? onAdmin(Health.probes) : Layer.empty
       )
@@ -150,6 +152,7 @@ export const layer = <E>(options: Options<E>) =>
           Layer.mergeAll(
             Readiness.layer,
             Gauges.layer,
+            EventLoop.layer,
             Layer.succeed(Routes, { main: main.routes, admin: admin.routes })
           )
         ),

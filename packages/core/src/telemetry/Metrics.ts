@@ -99,7 +99,7 @@ export const clockAhead = Metric.gauge("eco2_redis_clock_ahead_seconds", {
   description: "Redis's clock less this machine's"
 })
 
-/** Seconds by which the timers of a worker's process ran late at most, since the last scrape. */
+/** Seconds by which the timers of a process ran late at most, since the last scrape. */
 export const eventLoopDelay = Metric.gauge("eco2_event_loop_delay_seconds", {
   description: "the longest stall of the event loop since the last scrape"
 })

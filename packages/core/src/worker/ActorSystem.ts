@@ -26,7 +26,7 @@ import * as Heartbeat from "./Heartbeat.ts"
 import * as Shutdown from "./Shutdown.ts"
 import * as Supervisor from "../supervision/Supervisor.ts"
 import * as Timeouts from "./Timeouts.ts"
-import * as EventLoop from "../telemetry/EventLoop.ts"
+import { EventLoop } from "../telemetry/EventLoop.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { Workload } from "./Workload.ts"
 import type { Server } from "./Workload.ts"
@@ -69,8 +69,6 @@ export class ActorSystem extends Context.Service<
       readonly busy: number
       readonly concurrency: number
     }>
-    /** Seconds of the longest stall of the event loop since this was last asked. */
-    readonly loopDelay: () => number
     /** Deliveries whose handlers go on after their end, by mailbox. */
     readonly outlived: () => ReadonlyMap<string, number>
     /** Seconds since the last answer of the reader that has waited longest. */
@@ -92,7 +90,7 @@ export class ActorSystem extends Context.Service<
 >()("@eco2/core/worker/ActorSystem") {
   static layer(options: {
     readonly role: string
-  }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers> {
+  }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers | EventLoop> {
     return Layer.effect(ActorSystem, make(Definition.word("role", options.role)))
   }
 }
@@ -108,7 +106,7 @@ const make = Effect.fnUntraced(function* (role: string) {
   const workload = new Workload()
   const timeouts = yield* Timeouts.make(workload)
   const supervisor = Supervisor.make({ stopping: () => workload.stopping })
-  const loop = yield* EventLoop.make
+  const loop = yield* EventLoop
   const heartbeat = yield* Heartbeat.make(workload, role, supervisor, loop)
   const timers = yield* TimerLoop.make({
     mailboxes: () => [...workload.servers.keys()],
@@ -254,7 +252,6 @@ const make = Effect.fnUntraced(function* (role: string) {
         concurrency,
         busy: workload.busy(mailbox)
       })),
-    loopDelay: loop.longest,
     outlived: () => {
       const held = new Map([...workload.servers.keys()].map((mailbox) => [mailbox, 0]))
       for (const { slot } of workload.outlived) held.set(slot, (held.get(slot) ?? 0) + 1)

@@ -67,7 +67,7 @@ export const make = Effect.fnUntraced(function* (
   workload: Workload,
   role: string,
   supervisor: Supervisor,
-  eventLoop: EventLoop
+  eventLoop: EventLoop["Service"]
 ): Effect.fn.Return<Heartbeat, RedisError, Lease | Keyspace | CoreConfig | RedisClient | Scope.Scope> {
   const lease = yield* Lease
   const keyspace = yield* Keyspace

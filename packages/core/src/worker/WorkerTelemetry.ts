@@ -19,7 +19,6 @@ export const register = Effect.gen(function* () {
       Metric.update(Metrics.clockAhead, (system.storeTime() - here) / 1_000)
     )
   )
-  yield* gauges.register(Effect.suspend(() => Metric.update(Metrics.eventLoopDelay, system.loopDelay())))
   yield* gauges.register(
     Effect.suspend(() =>
       Effect.forEach(
