@@ -255,7 +255,7 @@ export class FakeModelServer {
 export const usualClassification = {
   major_category: "재활용폐기물",
   middle_category: "무색페트병",
-  minor_category: "음료수병",
+  minor_category: "생수병",
   situation_tags: ["내용물 비움", "라벨 붙어 있음"]
 }
 

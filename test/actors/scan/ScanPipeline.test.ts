@@ -42,7 +42,7 @@ describe("the scan pipeline", () => {
           user_answer: usualAnswer.user_answer
         }
       },
-      reward: { name: "페티", match_reason: "무색페트병>음료수병" },
+      reward: { name: "페티", match_reason: "무색페트병>생수병" },
       error: null
     })
   })
@@ -138,7 +138,7 @@ describe("a scan's reward", () => {
 
   for (const [claim, seen, answer] of [
     ["a major other than the recyclables", { major_category: "음식물류폐기물", middle_category: null }, {}],
-    ["a recyclable without a middle category", { middle_category: null }, {}],
+    ["a recyclable without a middle category", { middle_category: null, minor_category: null }, {}],
     ["an answer that lacks something", {}, { insufficiencies: ["바닥이 보이지 않습니다."] }]
   ] as const) {
     it(`a scan with ${claim} completes and earns nothing`, async () => {
