@@ -246,14 +246,52 @@ export const webp = (
     readonly after?: Uint8Array
     readonly image?: Uint8Array
     readonly width?: number
+    /** What VP8X has behind its fields. */
+    readonly features?: Uint8Array
   } = {}
 ): Buffer => {
-  const { after = Buffer.alloc(0), extra = [], flags = 0x30, image = webpChunk("VP8L", pixel), width = 1 } = options
-  const features = Buffer.from([flags, 0, 0, 0, width - 1, 0, 0, 0, 0, 0])
+  const {
+    after = Buffer.alloc(0),
+    extra = [],
+    features = Buffer.alloc(0),
+    flags = 0x30,
+    image = webpChunk("VP8L", pixel),
+    width = 1
+  } = options
+  const fields = Buffer.from([flags, 0, 0, 0, width - 1, 0, 0, 0, 0, 0])
   return Buffer.concat([
-    form([webpChunk("VP8X", features), webpChunk("ICCP", profile.subarray(14)), image, ...extra]),
+    form([
+      webpChunk("VP8X", Buffer.concat([fields, features])),
+      webpChunk("ICCP", profile.subarray(14)),
+      image,
+      ...extra
+    ]),
     after
   ])
+}
+/** A frame of an animation; `chunks`: its picture and whatever else is in it. */
+export const webpFrame = (...chunks: ReadonlyArray<Uint8Array>): Buffer =>
+  webpChunk("ANMF", Buffer.concat([Buffer.alloc(12), Buffer.from([100, 0, 0, 0]), ...chunks]))
+export const webpPicture = webpChunk("VP8L", pixel)
+/** Two frames; `inFrame`: chunks that stand beside the picture in each; `animation`: what ANIM has. */
+export const animatedWebp = (
+  options: {
+    readonly inFrame?: ReadonlyArray<Uint8Array>
+    readonly extra?: ReadonlyArray<Uint8Array>
+    readonly animation?: Uint8Array
+    readonly flags?: number
+    readonly after?: Uint8Array
+  } = {}
+): Buffer => {
+  const { after = Buffer.alloc(0), animation = Buffer.alloc(6), extra = [], flags = 0x32, inFrame = [] } = options
+  const plain = webpFrame(webpChunk("ALPH", Buffer.from([0])), webpPicture)
+  const frame = webpFrame(...inFrame, webpChunk("ALPH", Buffer.from([0])), ...inFrame, webpPicture, ...inFrame)
+  return webp({
+    flags,
+    image: webpChunk("ANIM", animation),
+    extra: [inFrame.length === 0 ? plain : frame, frame, ...extra],
+    after
+  })
 }
 export const webpMetadata = (orientation: number): ReadonlyArray<Buffer> => [
   webpChunk("EXIF", Buffer.concat([ascii("Exif\0\0"), tiff(orientation, "II")])),

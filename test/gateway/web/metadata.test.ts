@@ -28,6 +28,8 @@ it.each([
   ["JPEG that ends early", Photos.jpeg().subarray(0, -1)],
   ["PNG and a film", Photos.png([], Photos.film)],
   ["WebP and a film", Photos.webp({ after: Photos.film })],
+  ["WebP that is an animation", Photos.animatedWebp()],
+  ["WebP whose features are longer than they are", Photos.webp({ features: Buffer.from("canary") })],
   ["GIF", Photos.gif()]
 ] as const)("a %s is encoded anew", (_, file) => {
   expect(mayTell(file)).toBe(true)

@@ -160,6 +160,40 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect((await get("/news?limit=9", { "if-none-match": etag })).status).toBe(200)
   })
 
+  it.each(["/news", "/news?category=ai&lang=en", "/news/assets/news.js", "/news/assets/style.css"])(
+    "%s, the page for people or a file of it, has an ETag, and a client that has it in whatever encoding gets 304",
+    async (path) => {
+      const page = (headers: Readonly<Record<string, string>> = {}) => fetch(`${api.address}${path}`, { headers })
+      const [whole, small] = [await page({ "accept-encoding": "identity" }), await page({ "accept-encoding": "br" })]
+      const [strong, weak] = [whole.headers.get("etag") ?? "", small.headers.get("etag") ?? ""]
+      expect([small.headers.get("content-encoding"), strong, weak]).toEqual([
+        "br",
+        expect.stringMatching(/^"[\w-]+"$/),
+        `W/${strong}`
+      ])
+      for (const given of [strong, weak, `"x", ${weak}`, "*"]) {
+        const again = await page({ "if-none-match": given })
+        expect([given, again.status, await again.text(), again.headers.get("etag")]).toEqual([given, 304, "", strong])
+        expect(again.headers.get("vary")?.toLowerCase()).toContain("accept-encoding")
+        expect(again.headers.get("content-security-policy")).toBe(whole.headers.get("content-security-policy"))
+      }
+      expect((await page({ "if-none-match": '"other"' })).status).toBe(200)
+    }
+  )
+
+  it("the page for people in another language or category, or of other news, has another ETag, and a refused one has none", async () => {
+    const etagOf = async (query: string, language = "ko") =>
+      (await fetch(`${api.address}/news${query}`, { headers: { "accept-language": language } })).headers.get("etag")
+    const etags = [
+      await etagOf(""),
+      await etagOf("", "en"),
+      await etagOf("?category=ai"),
+      await etagOf("?lang=en&category=ai")
+    ]
+    expect(new Set(etags).size).toBe(4)
+    expect(await etagOf("?category=sports")).toBe(null)
+  })
+
   it("a page is answered 304 for If-None-Match *, which any page matches", async () => {
     expect((await get("/news", { "if-none-match": "*" })).status).toBe(304)
     expect((await get("/news", { "if-none-match": '"*"' })).status).toBe(200)

@@ -1,6 +1,7 @@
 /**
  * Prepared: an answer that never changes: made at its first request, compressed once for each encoding (Compression), with an
- * ETag, so that a client that has it gets 304. For pages, their files, and descriptions of APIs.
+ * ETag, so that a client that has it gets 304. For pages, their files, and descriptions of APIs. A page that is made for each
+ * request has such an ETag too (`respondOnce`).
  */
 import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -19,27 +20,37 @@ interface Ready {
   readonly etag: string
 }
 
-const ready = ({ bytes, contentType, headers = {} }: Content): Ready => {
+const tagged = ({ bytes, contentType, headers = {} }: Content): Ready => {
   const etag = `"${hash("sha1", bytes, "base64url")}"`
   const common = { "cache-control": "no-cache", "x-content-type-options": "nosniff", ...headers, etag }
-  Compression.keep(bytes)
+  const vary = headers.vary === undefined ? "Accept-Encoding" : `${headers.vary}, Accept-Encoding`
   return {
     whole: HttpServerResponse.uint8Array(bytes, { contentType, headers: common }),
-    notChanged: HttpServerResponse.empty({ status: 304, headers: { ...common, vary: "Accept-Encoding" } }),
+    notChanged: HttpServerResponse.empty({ status: 304, headers: { ...common, vary } }),
     etag
   }
+}
+const ready = (content: Content): Ready => {
+  Compression.keep(content.bytes)
+  return tagged(content)
 }
 
 /** Whether If-None-Match, perhaps a list, names the ETag, in whatever encoding the client has it. */
 const isKnown = (given: string | undefined, etag: string): boolean =>
   given !== undefined && given.split(",").some((one) => ["*", etag, `W/${etag}`].includes(one.trim()))
 
+type Request = Pick<HttpServerRequest.HttpServerRequest, "headers">
+const answerTo = ({ headers }: Request, { etag, notChanged, whole }: Ready): HttpServerResponse.HttpServerResponse =>
+  isKnown(headers["if-none-match"], etag) ? notChanged : whole
+
 const make = (answer: () => Promise<Ready>) =>
-  Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ headers }) =>
-    Effect.map(Effect.promise(answer), ({ etag, notChanged, whole }) =>
-      isKnown(headers["if-none-match"], etag) ? notChanged : whole
-    )
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.map(Effect.promise(answer), (made) => answerTo(request, made))
   )
+
+/** The answer to one request whose content was made for it: 304 if the client has that already. `bytes` are not kept. */
+export const respondOnce = (request: Request, content: Content): HttpServerResponse.HttpServerResponse =>
+  answerTo(request, tagged(content))
 
 /** The handler of a GET route. */
 export const respond = (content: Content) => {

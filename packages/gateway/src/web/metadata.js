@@ -61,7 +61,8 @@ const isPlainPng = (bytes) => {
   return type === "IEND" && at === bytes.length
 }
 
-const webpChunks = new Set(["VP8 ", "VP8L", "ALPH", "ANIM", "ANMF", "ICCP"])
+/** Not those of an animation: of one a model reads one image at most, and its frames have chunks of their own. */
+const webpChunks = new Set(["VP8 ", "VP8L", "ALPH", "ICCP"])
 /** Flags of VP8X: the file has Exif; it has XMP. */
 const webpTells = 0x08 | 0x04
 
@@ -71,9 +72,9 @@ const isPlainWebp = (bytes) => {
   let at = 12
   while (at + 8 <= bytes.length) {
     const type = textAt(bytes, at, 4)
-    const isFeatures = type === "VP8X" && at === 12 && (bytes[20] & webpTells) === 0
-    if (!isFeatures && !webpChunks.has(type)) return false
     const length = view.getUint32(at + 4, true)
+    const isFeatures = type === "VP8X" && at === 12 && length === 10 && (bytes[20] & webpTells) === 0
+    if (!isFeatures && !webpChunks.has(type)) return false
     at += 8 + length + (length % 2)
   }
   return at === bytes.length && 8 + view.getUint32(4, true) === bytes.length

@@ -1,8 +1,9 @@
 /**
  * NewsPage: the page at /news and its files under /news/assets/. Its content security policy allows nothing from other origins
  * except pictures. `category`, `cursor` and `lang` are in its address; the default language is the browser's.
+ * It has an ETag of its text, so a browser that comes back gets 304 until the news change.
  */
-import { ErrorBody, Pages } from "@eco2/core/http"
+import { ErrorBody, Pages, Prepared } from "@eco2/core/http"
 import { Effect, Layer, Result, Schema } from "effect"
 import { HttpRouter, HttpServerResponse } from "effect/http"
 import { HttpServerRequest } from "effect/http"
@@ -46,6 +47,7 @@ const preferred = (accepted: string | undefined): Language =>
 
 const decodeArticle = Schema.decodeUnknownSync(Schema.fromJsonString(Article))
 
+const contentType = "text/html; charset=utf-8"
 const statuses = { Articles: 200, Unavailable: 503, BadQuery: 400 } as const
 
 const page = HttpRouter.use(
@@ -85,11 +87,10 @@ const page = HttpRouter.use(
             isFirst: (given.get("cursor") ?? "") === "",
             content
           })
-          return HttpServerResponse.text(html, {
-            status: statuses[content._tag],
-            contentType: "text/html; charset=utf-8",
-            headers
-          })
+          const status = statuses[content._tag]
+          return status === 200
+            ? Prepared.respondOnce(request, { bytes: new TextEncoder().encode(html), contentType, headers })
+            : HttpServerResponse.text(html, { status, contentType, headers })
         })
       )
     )
