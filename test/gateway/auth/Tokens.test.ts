@@ -49,6 +49,10 @@ const revoked = "revoked-1"
 const good: ReadonlyArray<readonly [what: string, headers: () => Record<string, string>]> = [
   ["a good token", () => bearer(signed())],
   ["a good token, the scheme in lower case", () => ({ authorization: `bearer ${signed()}` })],
+  [
+    "a good token beside names that only look like the cookie's",
+    () => ({ cookie: `S_ACCESS=x; s_access; xs_access=y; a=s_access=z; s_access=${signed()}` })
+  ],
   ["a good token as cookie", () => ({ cookie: `theme=dark; s_access=${signed()}; other=1` })],
   ["expired less than the leeway ago", () => bearer(signed({ exp: inSeconds(-3) }))],
   ["not valid yet for less than the leeway", () => bearer(signed({ nbf: inSeconds(3), iat: inSeconds(3) }))],
@@ -58,6 +62,21 @@ type Sent = Readonly<Record<string, string | Array<string>>>
 const bad: ReadonlyArray<readonly [refusal: string, what: string, headers: () => Sent]> = [
   ["401 UNAUTHORIZED", "no token", () => ({})],
   ["401 UNAUTHORIZED", "an empty cookie", () => ({ cookie: "s_access=" })],
+  [
+    "401 UNAUTHORIZED",
+    "two cookies",
+    () => ({ cookie: `s_access=${signed()}; s_access=${signed({ sub: "mallory" })}` })
+  ],
+  [
+    "401 UNAUTHORIZED",
+    "a good cookie and an empty one",
+    () => ({ cookie: `s_access=;theme=dark; s_access =${signed()}` })
+  ],
+  [
+    "401 UNAUTHORIZED",
+    "two cookies in two headers",
+    () => ({ cookie: [`s_access=${signed()}`, `s_access=${signed()}`] })
+  ],
   ["401 UNAUTHORIZED", "another cookie", () => ({ cookie: `access=${signed()}` })],
   ["401 MALFORMED_TOKEN", "no bearer token", () => ({ authorization: "Basic YTpi" })],
   ["401 MALFORMED_TOKEN", "a bearer token of nothing", () => ({ authorization: "Bearer" })],
@@ -151,6 +170,10 @@ describe.each(["gateway", "authz"] as const)("%s", (role) => {
     expect([`${answer.status} ${code}`, detail]).toEqual([refusal, expect.any(String)])
     if (answer.status === 401) expect(answer.headers["www-authenticate"]).toBe("Bearer")
     if (role === "authz") expect(answer.headers).toMatchObject({ "x-user-id": "", "x-auth-provider": "" })
+  })
+
+  it("a token in the Authorization header is used however many cookies there are", async () => {
+    expect((await ask(role, { cookie: "s_access=a; s_access=b", ...bearer(signed()) })).status).toBe(letIn(role))
   })
 
   it("a token in the Authorization header is used instead of the cookie's", async () => {

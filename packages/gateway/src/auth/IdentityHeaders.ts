@@ -1,8 +1,8 @@
 /**
  * IdentityHeaders: refuses a request that says twice who it comes from. Of a repeated header, Node keeps the first value or joins
  * them all, and a proxy may read another one than we do, so nobody can say whose request it is. Used by Authentication and
- * TokenAuthentication. `X-Internal-Secret` needs no such check, because joined values are no secret; cookies are repeated by
- * HTTP/2.
+ * TokenAuthentication. `X-Internal-Secret` needs no such check, because joined values are no secret. HTTP/2 repeats the
+ * header of cookies; a cookie that is repeated is TokenAuthentication's.
  */
 import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"

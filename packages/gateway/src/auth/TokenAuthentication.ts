@@ -1,8 +1,8 @@
 /**
  * TokenAuthentication: finds out whose token a request carries. Used by the gateway (AUTH_MODE=jwt) and by the role authz, with
  * the same refusals: 401 without a token or with an invalid one, 403 for a revoked token, 503 while the token cannot be verified.
- * The token is in `Authorization: Bearer …` or in the cookie `s_access` (an EventSource
- * sends no headers).
+ * The token is in `Authorization: Bearer …` or in the cookie `s_access` (an EventSource sends no headers). Two such cookies are
+ * refused, even with the same value, as an identity header sent twice is (IdentityHeaders).
  */
 import { Refusal } from "@eco2/core/http"
 import { Effect, Metric } from "effect"
@@ -30,10 +30,11 @@ export interface Identity {
 type Request = Pick<HttpServerRequest.HttpServerRequest, "headers" | "source">
 
 const missing = Refusal.make(401, "UNAUTHORIZED", "a token is required: Authorization: Bearer, or cookie s_access")
+const ambiguous = Refusal.make(401, "UNAUTHORIZED", "the cookie s_access was sent more than once")
 const revoked = Refusal.make(403, "TOKEN_REVOKED", "the token was revoked")
 const unknown = Refusal.unavailable("it is unknown now whether the token was revoked; try again")
 /** Reasons for a refusal. */
-export type Refused = Tokens.Refused | typeof missing | typeof revoked | typeof unknown
+export type Refused = Tokens.Refused | typeof missing | typeof ambiguous | typeof revoked | typeof unknown
 
 export interface TokenAuthentication {
   readonly authenticate: (request: Request) => Effect.Effect<Identity, Refused>
@@ -41,13 +42,20 @@ export interface TokenAuthentication {
 
 const cookieName = "s_access"
 
+/** How often the cookie is there, as `Cookies.parseHeader` reads names; it takes the first and a proxy may take the last. */
+const timesNamed = (cookie: string): number =>
+  cookie.split(";").filter((pair) => pair.includes("=") && pair.slice(0, pair.indexOf("=")).trim() === cookieName)
+    .length
+
 const tokenOf = (request: Request): Effect.Effect<string, Refused> => {
   const { authorization, cookie } = request.headers
   if (authorization !== undefined && authorization !== "") {
     const [, token] = /^Bearer +(\S+) *$/i.exec(authorization) ?? []
     return token === undefined ? Effect.fail(Tokens.malformed) : Effect.succeed(token)
   }
-  const token = cookie === undefined ? "" : (Cookies.parseHeader(cookie)[cookieName] ?? "")
+  if (cookie === undefined) return Effect.fail(missing)
+  if (timesNamed(cookie) > 1) return Effect.fail(ambiguous)
+  const token = Cookies.parseHeader(cookie)[cookieName] ?? ""
   return token === "" ? Effect.fail(missing) : Effect.succeed(token)
 }
 
