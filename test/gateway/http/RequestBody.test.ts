@@ -59,6 +59,8 @@ const sending = Effect.fnUntraced(function* (
       if (reading.pollUnsafe() === undefined) arriving!.close()
     }),
     breakOff: Effect.sync(() => arriving!.error(new Error("gone"))),
+    /** A chunk arrives; the test does not wait. */
+    enqueue: (bytes: Uint8Array) => arriving!.enqueue(bytes),
     taken,
     body: Fiber.join(reading),
     refused: Effect.flip(Fiber.join(reading)),
@@ -88,6 +90,42 @@ describe("RequestBody", () => {
       yield* one.end
       expect((yield* one.body).text).toBe(bytes.toString())
     })
+  )
+
+  it.effect(
+    "of a user's large bodies one chunk is handled in a turn of the loop, and another user's between them",
+    () =>
+      Effect.gen(function* () {
+        const bodies = yield* RequestBody.make({ most: 40 * most, mostOfUser: 20 * most })
+        const handled: Array<string> = []
+        /** A chunk's bytes are looked at when it is handled. */
+        const noted = (user: string) => {
+          const chunk = photo(freeBytes + KiB, "")
+          return new Proxy(chunk, {
+            get: (target, name) => {
+              if (name === "buffer") handled.push(user)
+              const value: unknown = Reflect.get(target, name, target)
+              return typeof value === "function" ? value.bind(target) : value
+            }
+          })
+        }
+        const several = yield* Effect.forEach(Array.from({ length: 8 }), () => sending(bodies, { user: "mallory" }))
+        const bob = yield* sending(bodies, { user: "bob" })
+        for (const one of [...several, bob]) yield* one.taken
+        yield* Effect.sync(() => {
+          for (const one of several) one.enqueue(noted("mallory"))
+          bob.enqueue(noted("bob"))
+        })
+        const byTurn: Array<ReadonlyArray<string>> = []
+        yield* Effect.promise(async () => {
+          while (byTurn.flat().length < 9) {
+            await new Promise<void>((resolve) => setImmediate(resolve))
+            byTurn.push(handled.splice(0))
+          }
+        })
+        expect(Math.max(...byTurn.map((turn) => turn.filter((user) => user === "mallory").length))).toBe(1)
+        expect(byTurn.flat().indexOf("bob")).toBeLessThan(3)
+      })
   )
 
   it.effect("a body is refused with 503 once all bodies together hold the limit, and one begun before goes on", () =>

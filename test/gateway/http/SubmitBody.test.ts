@@ -103,6 +103,27 @@ describe("SubmitBody", () => {
     })
   }
 
+  it("any byte that is no sign of base64 is refused wherever it stands, and each sign of it is accepted", () => {
+    const signs = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    for (let code = 0x20; code < 0x100; code++) {
+      const sign = String.fromCharCode(code)
+      // ends the string, or is JSON's own
+      if (sign === '"' || sign === "\\" || sign === "=") continue
+      for (let at = 0; at < 9; at++) {
+        const text = Buffer.from(
+          `{"image_url":"data:image/png;base64,${"A".repeat(at)}${sign}${"A".repeat(8 - at)}"}`,
+          "latin1"
+        )
+        for (const cut of [text.length, 36 + at, 37 + at]) {
+          const body = new SubmitBody(text.length)
+          body.push(text.subarray(0, cut))
+          body.push(text.subarray(cut))
+          expect([sign, at, cut, "text" in body.end()]).toEqual([sign, at, cut, signs.includes(sign)])
+        }
+      }
+    }
+  })
+
   it("a body that ends early, or goes on after its end, is text that JSON.parse refuses", () => {
     const text = JSON.stringify({ image_url: url })
     for (const broken of [text.slice(0, -1), text.slice(0, -2), text.slice(0, 60), `${text}}`, `${text}"`]) {

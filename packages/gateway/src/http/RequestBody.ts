@@ -7,6 +7,8 @@
  * 64 KiB of a body count in a pool of their own, so that a scan by address is not refused because of photos. The room is
  * released when the scope closes. One timer watches all bodies. The rest of a refused body is read and dropped, because a client
  * whose connection is closed while it sends does not hear why.
+ * Of each user's large bodies one chunk is handled in a turn of the event loop (UserTurns), so that a user who sends thirty
+ * photos at once delays the others by one chunk's work and not by thirty.
  */
 import { Refusal } from "@eco2/core/http"
 import { Deferred, Effect, Metric, Queue, Stream } from "effect"
@@ -14,6 +16,7 @@ import type { Scope } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { bodyTooLarge, imageTooLarge, mostBesideBytes, mostBodyBytes, SubmitBody } from "./SubmitBody.ts"
 import type * as Submit from "./SubmitBody.ts"
+import * as UserTurns from "./UserTurns.ts"
 
 /** Bodies refused because this process, or their user, holds the maximum of them. */
 const uploadsRefused = Metric.counter("eco2_uploads_refused_total", {
@@ -72,10 +75,12 @@ const nothing = { large: 0, small: 0 }
 
 /** What one user's bodies take; of those without a user, nothing is counted. */
 interface Share<Full> {
+  /** Waits for the user's turn; null: nothing to wait for. */
+  readonly turn: () => Effect.Effect<void> | null
   readonly lacks: (more: number, moreSmall: number) => Full | null
   readonly add: (more: number, moreSmall: number) => void
 }
-const noShare: Share<never> = { lacks: () => null, add: () => undefined }
+const noShare: Share<never> = { turn: () => null, lacks: () => null, add: () => undefined }
 
 interface Arriving {
   /** Bytes that arrived, and those that count beyond the small ones. */
@@ -96,6 +101,7 @@ export const make = Effect.fnUntraced(function* ({
   let held = 0
   let small = 0
   const heldBy = new Map<string, { large: number; small: number }>()
+  const turns = UserTurns.make()
   const bodies = new Set<Arriving>()
   const toWatch = yield* Queue.sliding<void>(1)
 
@@ -125,6 +131,7 @@ export const make = Effect.fnUntraced(function* ({
   )
 
   const shareOf = (user: string): Share<ReturnType<typeof userFull>> => ({
+    turn: () => turns.take(user),
     lacks: (more, moreSmall) => {
       const { large, small } = heldBy.get(user) ?? nothing
       return (more > 0 && large + more > mostOfUser) || (moreSmall > 0 && small + moreSmall > mostSmallOfUser)
@@ -197,7 +204,7 @@ export const make = Effect.fnUntraced(function* ({
       refused = refusal
       return Effect.void
     }
-    const read = Stream.runForEach(request.stream, (chunk): Effect.Effect<void, Refused | Full> => {
+    const handle = (chunk: Uint8Array): Effect.Effect<void, Refused | Full> => {
       const moreSmall = Math.min(body.arrived + chunk.length, smallBytes) - Math.min(body.arrived, smallBytes)
       body.arrived += chunk.length
       if (refused !== null) {
@@ -211,6 +218,15 @@ export const make = Effect.fnUntraced(function* ({
       if (body.arrived > mostBytes) return refuse(Effect.fail(tooLarge()))
       const refusal = into.take(chunk)
       return refusal === null ? Effect.void : refuse(Effect.fail(refusal))
+    }
+    const read = Stream.runForEach(request.stream, (chunk) => {
+      const turn = body.arrived + chunk.length > smallBytes ? share.turn() : null
+      return turn === null
+        ? handle(chunk)
+        : Effect.andThen(
+            turn,
+            Effect.suspend(() => handle(chunk))
+          )
     }).pipe(
       Effect.andThen(Effect.suspend(() => refused ?? Effect.void)),
       Effect.mapError((error: HttpServerError.HttpServerError | Refused | Full) =>
