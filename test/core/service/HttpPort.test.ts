@@ -12,6 +12,7 @@ const lax: HttpPort.Bounds = {
   requestMillis: never,
   idleMillis: never,
   silentMillis: never,
+  reading: { turnMillis: never, leastInTurn: 0 },
   checkMillis: 20
 }
 
@@ -119,10 +120,47 @@ describe("connections", { timeout: 10_000 }, () => {
   })
 
   const chunk = new Uint8Array(1024 * 1024)
-  it.each([
+  const large = [
     ["a large answer", HttpServerResponse.uint8Array(new Uint8Array(64 * 1024 * 1024))],
     ["a stream", HttpServerResponse.stream(Stream.forever(Stream.succeed(chunk)))]
-  ])(
+  ] as const
+  it.each(large)(
+    "H4 a connection whose client reads %s byte by byte ends, though it is never silent, and frees what it holds",
+    async (_, response) => {
+      const freed = Deferred.makeUnsafe<void>()
+      const app: App = Effect.as(
+        Effect.addFinalizer(() => Deferred.succeed(freed, undefined)),
+        response
+      )
+      const reading = { turnMillis: 200, leastInTurn: 64 * 1024 * 1024 }
+      const { socket } = await connection(await opened(app, { reading }), "")
+      // a byte leaves the client's buffer at a time, and the system has more for it each time
+      socket.removeAllListeners("data").on("readable", () => setImmediate(() => socket.read(1)))
+      socket.write(`${get}\r\n`)
+      await Effect.runPromise(Deferred.await(freed))
+    }
+  )
+
+  it("H4 a client that takes enough in each turn gets its answer whole, however many turns that takes", async () => {
+    const reading = { turnMillis: 100, leastInTurn: 1 }
+    const bytes = 64 * 1024 * 1024
+    const port = await opened(Effect.succeed(HttpServerResponse.uint8Array(new Uint8Array(bytes))), { reading })
+    const { ended } = await connection(port, `${get}Connection: close\r\n\r\n`)
+    expect((await ended).length).toBeGreaterThan(bytes)
+  })
+
+  it("H4 a stream that is quiet for many turns goes on, because nothing waits for its client", async () => {
+    const events = Stream.concat(
+      Stream.succeed("begin"),
+      Stream.fromEffect(Effect.as(Effect.sleep("300 millis"), "end"))
+    ).pipe(Stream.encodeText)
+    const reading = { turnMillis: 1, leastInTurn: 1_000_000 }
+    const port = await opened(Effect.succeed(HttpServerResponse.stream(events)), { reading })
+    const { ended } = await connection(port, `${get}Connection: close\r\n\r\n`)
+    expect(await ended).toMatch(/begin[^]*end/)
+  })
+
+  it.each(large)(
     "H4 a connection whose client does not read %s ends after a silence, and frees what it holds",
     async (_, response) => {
       const freed = Deferred.makeUnsafe<void>()

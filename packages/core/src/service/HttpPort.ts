@@ -1,6 +1,7 @@
 /**
  * HttpPort: one port of a process: a Node server that answers while the app is built, then serves the app, and closes in order.
- *   H4  every connection ends: one that asks nothing, half a request, or nothing more, and one that does not read its answer
+ *   H4  every connection ends: one that asks nothing, half a request, or nothing more, and one that does not read its answer,
+ *       or hardly does (SlowReaders)
  *   H5  a port has a largest number of connections; one more is closed at once, and the others go on
  * For Role, which opens one or two.
  */
@@ -13,6 +14,7 @@ import { createServer } from "node:http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import * as Metrics from "../telemetry/Metrics.ts"
+import * as SlowReaders from "./SlowReaders.ts"
 
 const closeGrace = "5 seconds"
 /** Refused connections are logged once in this time. */
@@ -39,7 +41,9 @@ export interface Bounds {
   readonly idleMillis: number
   /** Without a byte in either direction, while a request is answered; longer than KEEPALIVE, which streams send. */
   readonly silentMillis: number
-  /** How often Node compares the first two with its clock. */
+  /** What a client must take of an answer that waits for it; 128 KiB in two and a half minutes is 7 kbit/s. */
+  readonly reading: SlowReaders.Bounds
+  /** How often the first two and the last are compared with the clock. */
   readonly checkMillis: number
 }
 const usual: Bounds = {
@@ -47,6 +51,7 @@ const usual: Bounds = {
   requestMillis: 180_000,
   idleMillis: 75_000,
   silentMillis: 150_000,
+  reading: { turnMillis: 150_000, leastInTurn: 128 * 1024 },
   checkMillis: 15_000
 }
 
@@ -96,9 +101,15 @@ export const open = Effect.fnUntraced(function* (options: {
       )
     )
   })
+  const readers = SlowReaders.make(bounds.reading)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => setInterval(() => readers.sweep(performance.now()), bounds.checkMillis).unref()),
+    (timer) => Effect.sync(() => clearInterval(timer))
+  )
   // browsers open spare connections
   const unused = new Set<Socket>()
   server.on("connection", (socket) => {
+    readers.watch(socket)
     unused.add(socket)
     socket.once("close", () => unused.delete(socket))
   })
