@@ -141,14 +141,6 @@ describe("connections", { timeout: 10_000 }, () => {
     }
   )
 
-  it("H4 a client that takes enough in each turn gets its answer whole, however many turns that takes", async () => {
-    const reading = { turnMillis: 100, leastInTurn: 1 }
-    const bytes = 64 * 1024 * 1024
-    const port = await opened(Effect.succeed(HttpServerResponse.uint8Array(new Uint8Array(bytes))), { reading })
-    const { ended } = await connection(port, `${get}Connection: close\r\n\r\n`)
-    expect((await ended).length).toBeGreaterThan(bytes)
-  })
-
   it("H4 a stream that is quiet for many turns goes on, because nothing waits for its client", async () => {
     const events = Stream.concat(
       Stream.succeed("begin"),

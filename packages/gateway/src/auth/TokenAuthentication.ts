@@ -34,7 +34,7 @@ const ambiguous = Refusal.make(401, "UNAUTHORIZED", "the cookie s_access was sen
 const revoked = Refusal.make(403, "TOKEN_REVOKED", "the token was revoked")
 const unknown = Refusal.unavailable("it is unknown now whether the token was revoked; try again")
 /** Reasons for a refusal. */
-export type Refused = Tokens.Refused | typeof missing | typeof ambiguous | typeof revoked | typeof unknown
+export type Refused = Tokens.Refused | typeof missing | typeof revoked | typeof unknown
 
 export interface TokenAuthentication {
   readonly authenticate: (request: Request) => Effect.Effect<Identity, Refused>
