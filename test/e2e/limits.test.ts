@@ -46,7 +46,9 @@ const work = Effect.fnUntraced(function* (count: number) {
         {
           image: { _tag: "Url", url: `https://images.example.com/${i}.jpg` },
           userInput: "어디에 버려요?",
-          model: "gpt-5.2"
+          model: "gpt-5.2",
+          language: "ko",
+          region: null
         },
         { owner: `user ${i % 10}`, key: null }
       ),

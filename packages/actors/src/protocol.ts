@@ -1,4 +1,5 @@
 /** The public surface of this package: domain, protocols, read contracts. No handler, no SDK. */
+export { defaultLanguage, Language } from "./domain/Language.ts"
 export { scanCategories, ScanCategory } from "./domain/Categories.ts"
 export { CharacterActor } from "./character/CharacterActor.ts"
 export { OwnershipActor, UserCharacterActor } from "./character/RewardActors.ts"

@@ -133,6 +133,8 @@ export const scanFixture = () => {
                   : { _tag: "Bytes", mimeType: "image/png" },
               userInput: "어디에 버려요?",
               model,
+              language: "ko",
+              region: null,
               ...request
             },
             { owner: "ann", key: null, ...(image === undefined ? {} : { image }) }

@@ -1,7 +1,9 @@
 /** The four stages of a scan, against a real model API: the calls, the stored results, and the effects of failures. */
+import { Schema } from "effect"
 import { afterEach, describe, expect, it } from "vitest"
 import { characters, defaultCharacter } from "../../../packages/actors/src/domain/Character.ts"
 import { middleCategories } from "../../../packages/actors/src/domain/Waste.ts"
+import { ScanPipeline } from "../../../packages/actors/src/scan/ScanPipeline.ts"
 import { usualAnswer, usualClassification } from "../../harness/FakeModelServer.ts"
 import { model, scanFixture, told } from "./ScanFixture.ts"
 
@@ -82,6 +84,35 @@ describe("the scan pipeline", () => {
     expect(answer).toContain("뚜껑도 같이?")
     expect(answer).toContain("무색페트병")
     expect(answer).not.toContain("base64")
+  })
+
+  it("a model gets the scan's language, region and words behind everything that is the same for others", async () => {
+    await work()
+    await fixture.finished(await fixture.submit({ userInput: "The cap too?", language: "en", region: "서울 마포구" }))
+    await fixture.finished(await fixture.submit())
+    const materials = fixture.models().calls.map(({ body }) => {
+      const [, text] = /"text":"(\{.*?[^\\]\})"/.exec(JSON.stringify(body)) ?? []
+      return JSON.parse(`"${text ?? ""}"`)
+    })
+    const end = '"language":"en","region":"서울 마포구","user_input":"The cap too?"}'
+    expect(materials.map((material) => String(material).endsWith(end))).toEqual([true, true, false, false])
+    expect(materials[0]).toBe(`{${end}`)
+    expect(materials[3].startsWith(materials[1].slice(0, -end.length))).toBe(true)
+    expect(materials[2]).toBe('{"language":"ko","user_input":"어디에 버려요?"}')
+  })
+
+  it("a scan of a gateway that knew no language is in Korean, with no region", () => {
+    const { input } = ScanPipeline
+    const before = { image: { _tag: "Url", url: "https://images.example.com/a.jpg" }, userInput: "?", model }
+    expect(Schema.decodeUnknownSync(input)(before)).toEqual({ ...before, language: "ko", region: null })
+  })
+
+  it("a scan in English without a disposal rule apologises in English", async () => {
+    fixture.models().setReply("vision", { ...usualClassification, major_category: "미분류", middle_category: null })
+    await work()
+    const { pipeline_result, status } = await fixture.finished(await fixture.submit({ language: "en" }))
+    expect([status, pipeline_result.final_answer?.insufficiencies]).toEqual(["completed", ["No disposal rule matches"]])
+    expect(pipeline_result.final_answer?.user_answer).toMatch(/^Sorry/)
   })
 
   it("a scan without a disposal rule calls no answer model, apologises, and earns nothing", async () => {

@@ -49,6 +49,22 @@ const rows: ReadonlyArray<Row> = [
   { claim: "image_url a number", body: { image_url: 7 }, status: 400, code: "INVALID_REQUEST" },
   { claim: "user_input a list", body: { image_url: photo, user_input: [] }, status: 400, code: "INVALID_REQUEST" },
   { claim: "model an object", body: { image_url: photo, model: {} }, status: 400, code: "INVALID_REQUEST" },
+  { claim: "language a number", body: { image_url: photo, language: 1 }, status: 400, code: "INVALID_REQUEST" },
+  { claim: "region a list", body: { image_url: photo, region: ["서울"] }, status: 400, code: "INVALID_REQUEST" },
+  ...["ja", "EN", ""].map((language) => ({
+    claim: `the language "${language}"`,
+    body: { image_url: photo, language },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("language", "value_error.const")
+  })),
+  {
+    claim: "region of 101 characters",
+    body: { image_url: photo, region: "구".repeat(101) },
+    status: 422,
+    code: "VALIDATION_ERROR",
+    detail: issue("region", "value_error.any_str.max_length")
+  },
   {
     claim: "image_url no URL",
     body: { image_url: "bottle.jpg" },
@@ -201,6 +217,8 @@ describe("accepted scan requests", () => {
     ["user_input of 2000 characters", { image_url: photo, user_input: "가".repeat(2000) }],
     ["user_input of 2000 emoji", { image_url: photo, user_input: "♻️".slice(0, 1) + "🧴".repeat(1999) }],
     ["user_input and model null", { image_url: photo, user_input: null, model: null }],
+    ["language and region null", { image_url: photo, language: null, region: null }],
+    ["a region of 100 emoji", { image_url: photo, region: "🏙".repeat(100) }],
     ["an empty user_input", { image_url: photo, user_input: "" }],
     ["an unknown field", { image_url: photo, colour: "red" }],
     ["the model by its name", { image_url: photo, model: "simulated" }],
@@ -212,13 +230,58 @@ describe("accepted scan requests", () => {
     })
   }
 
+  /** The job's input as stored. */
+  const inputOf = async (outside: Redis, body: object, headers: Readonly<Record<string, string>> = {}) => {
+    const id = await client(open).accepted({ image_url: photo, ...body }, headers)
+    const [key = ""] = await outside.keys(`eco2:{*}:job:${id}`)
+    const input: unknown = JSON.parse((await outside.hget(key, "input")) ?? "")
+    return input
+  }
+
+  it("a scan is in the language its body names, else in Accept-Language's, else in Korean, and its default question too", async () => {
+    const outside = new Redis(redis.url)
+    const [ko, en] = ["이 물건은 어떻게 분리배출해야 하나요?", "How do I dispose of this item?"]
+    for (const [body, header, language, userInput] of [
+      [{}, undefined, "ko", ko],
+      [{ language: null }, "en-US,en;q=0.9,ko;q=0.8", "en", en],
+      [{ language: "ko" }, "en", "ko", ko],
+      [{ language: "en", user_input: "컵은?" }, "ko", "en", "컵은?"],
+      [{}, "fr", "ko", ko]
+    ] as const) {
+      const headers: Record<string, string> = header === undefined ? {} : { "accept-language": header }
+      expect(await inputOf(outside, body, headers)).toMatchObject({ language, userInput, region: null })
+    }
+    outside.disconnect()
+  })
+
+  it("a scan keeps the user's region, trimmed, and a blank one is none", async () => {
+    const outside = new Redis(redis.url)
+    expect(await inputOf(outside, { region: " 서울 마포구 " })).toMatchObject({ region: "서울 마포구" })
+    expect(await inputOf(outside, { region: " \n" })).toMatchObject({ region: null })
+    outside.disconnect()
+  })
+
+  it("an idempotency key is bound to language and region as the body has them, not to Accept-Language", async () => {
+    const pictures = [photo, dataUrl(tinyPng)]
+    for (const [n, image_url] of pictures.entries()) {
+      const send = async (key: string, body: object, language = "ko") => {
+        const headers = { "x-idempotency-key": `language ${n} ${key}`, "accept-language": language }
+        const answer = await client(open).submit({ image_url, ...body }, headers)
+        return answer.status === 202 ? field(answer.body, "job_id") : field(answer.body, "code")
+      }
+      const first = await send("a", {})
+      expect(await send("a", { language: null, region: null }, "en")).toBe(first)
+      expect(await send("a", { language: "ko" })).toBe("IDEMPOTENCY_KEY_REUSED")
+      expect(await send("a", { region: "서울" })).toBe("IDEMPOTENCY_KEY_REUSED")
+      const second = await send("b", { language: "en", region: "서울" })
+      expect(await send("b", { region: "서울", language: "en" })).toBe(second)
+      expect(await send("b", { language: "en" })).toBe("IDEMPOTENCY_KEY_REUSED")
+    }
+  })
+
   it("a scan without a question gets the default one, in Korean, and a question of its own is kept", async () => {
     const outside = new Redis(redis.url)
-    const asked = async (body: object) => {
-      const id = await client(open).accepted({ image_url: photo, ...body })
-      const [key = ""] = await outside.keys(`eco2:{*}:job:${id}`)
-      return field(JSON.parse((await outside.hget(key, "input")) ?? ""), "userInput")
-    }
+    const asked = async (body: object) => field(await inputOf(outside, body), "userInput")
     const byDefault = "이 물건은 어떻게 분리배출해야 하나요?"
     for (const body of [{}, { user_input: null }, { user_input: "" }, { user_input: " \n " }]) {
       expect([body, await asked(body)]).toEqual([body, byDefault])

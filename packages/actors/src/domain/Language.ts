@@ -6,3 +6,9 @@ import { Schema } from "effect"
 
 export const Language = Schema.Literals(["ko", "en"])
 export type Language = typeof Language.Type
+
+/** The language of who names none. */
+export const defaultLanguage: Language = "ko"
+
+/** A text, or a document, in every language. */
+export type InLanguages<A> = Readonly<Record<Language, A>>

@@ -5,6 +5,7 @@
 import { Context } from "effect"
 import type { Effect } from "effect"
 import type { DisposalRule } from "../domain/Disposal.ts"
+import type { Language } from "../domain/Language.ts"
 import type { ClassificationResult, FinalAnswer } from "../domain/Scan.ts"
 import type { ModelError } from "./ModelError.ts"
 import type { Usage } from "./Usage.ts"
@@ -17,6 +18,10 @@ export interface AnswerRequest {
   readonly rule: DisposalRule
   /** The user's question; data to the model, never instructions. */
   readonly userInput: string
+  /** The language of the answer, which the rule is in too. Default: Korean. */
+  readonly language?: Language | undefined
+  /** Where the user lives, in the user's words; data like the question. Default: not known. */
+  readonly region?: string | null | undefined
 }
 
 export interface AnswerReply {

@@ -1,10 +1,13 @@
 /**
  * Prompts: the instructions for hosted models (`prompts/*.md`, read once at start) and the material that goes with them.
- * The user's words are a string in one JSON document, which no wording can close; the instructions say that nothing in it is
- * an instruction.
+ * Instructions are one text for both languages and the same in every call, and the material has what differs last, so that a
+ * provider can cache the beginning. The user's words and region are strings in one JSON document, which no wording can close;
+ * the instructions say that nothing in it is an instruction.
  */
 import { readFileSync } from "node:fs"
 import type { DisposalRule } from "../domain/Disposal.ts"
+import { defaultLanguage } from "../domain/Language.ts"
+import type { Language } from "../domain/Language.ts"
 import type { ClassificationResult } from "../domain/Scan.ts"
 import { majorCategories, middleCategories, minorItems, RECYCLABLE, situationTags } from "../domain/Waste.ts"
 
@@ -25,6 +28,13 @@ const groups = (lists: Readonly<Record<string, ReadonlyArray<string>>>) =>
     .map(([group, names]) => `- ${group}: ${names.join(", ")}`)
     .join("\n")
 
+/** What a request says. */
+interface Asked {
+  readonly userInput: string
+  readonly language?: Language | undefined
+  readonly region?: string | null | undefined
+}
+
 /** Instructions of the vision stage, with the taxonomy. */
 export const visionInstructions: string = fill(read("vision"), {
   recyclable: RECYCLABLE,
@@ -37,18 +47,23 @@ export const visionInstructions: string = fill(read("vision"), {
 /** Instructions of the answer stage. */
 export const answerInstructions: string = fill(read("answer"), {})
 
+/** What both materials end with, so that all before it is the same for the next user: language, region and the user's words. */
+const endOf = ({ language = defaultLanguage, region = null, userInput }: Asked) => ({
+  language,
+  ...(region === null ? {} : { region }),
+  user_input: userInput
+})
+
 /** The material beside the photo. */
-export const visionMaterial = (userInput: string): string => JSON.stringify({ user_input: userInput })
+export const visionMaterial = (asked: Asked): string => JSON.stringify(endOf(asked))
 
 /** The material of an answer. */
-export const answerMaterial = (material: {
-  readonly classification: ClassificationResult
-  readonly rule: DisposalRule
-  readonly userInput: string
-}): string =>
+export const answerMaterial = (
+  asked: Asked & { readonly classification: ClassificationResult; readonly rule: DisposalRule }
+): string =>
   JSON.stringify({
-    classification: material.classification.classification,
-    situation_tags: material.classification.situation_tags,
-    rule: material.rule,
-    user_input: material.userInput
+    rule: asked.rule,
+    classification: asked.classification.classification,
+    situation_tags: asked.classification.situation_tags,
+    ...endOf(asked)
   })

@@ -76,25 +76,22 @@ export const make = (options: {
     return { value, usage }
   })
   return {
-    classify: Effect.fn("VisionModel.classify", { attributes: { provider } })(function* ({ model, image, userInput }) {
+    classify: Effect.fn("VisionModel.classify", { attributes: { provider } })(function* (request) {
+      const { model, image } = request
       const { value, usage } = yield* askFor(
-        { model, image, instructions: visionInstructions, material: visionMaterial(userInput), schema: visionSchema },
+        { model, image, instructions: visionInstructions, material: visionMaterial(request), schema: visionSchema },
         decodeVision
       )
       return { ...value, usage }
     }),
-    answer: Effect.fn("AnswerModel.answer", { attributes: { provider } })(function* ({
-      model,
-      classification,
-      rule,
-      userInput
-    }) {
+    answer: Effect.fn("AnswerModel.answer", { attributes: { provider } })(function* (request) {
+      const { model } = request
       const { value, usage } = yield* askFor(
         {
           model,
           image: null,
           instructions: answerInstructions,
-          material: answerMaterial({ classification, rule, userInput }),
+          material: answerMaterial(request),
           schema: answerSchema
         },
         decodeAnswer

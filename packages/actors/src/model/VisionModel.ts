@@ -4,6 +4,7 @@
  */
 import { Context } from "effect"
 import type { Effect } from "effect"
+import type { Language } from "../domain/Language.ts"
 import type { Classification } from "../domain/Scan.ts"
 import type { ModelError } from "./ModelError.ts"
 import type { Usage } from "./Usage.ts"
@@ -19,6 +20,10 @@ export interface VisionRequest {
   readonly image: Image
   /** The user's question; data to the model, never instructions. */
   readonly userInput: string
+  /** The language of the question. Default: Korean. */
+  readonly language?: Language | undefined
+  /** Where the user lives, in the user's words; data like the question. Default: not known. */
+  readonly region?: string | null | undefined
   /** The owner of the picture, whose fetches at once are limited. Default: no owner in particular. */
   readonly owner?: string
 }

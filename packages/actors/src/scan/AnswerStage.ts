@@ -1,16 +1,25 @@
 /** AnswerStage: puts the rule into the user's words. Without a rule it calls no model: the answer says so and apologises. */
 import { Pipeline, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
+import type { InLanguages } from "../domain/Language.ts"
 import type { FinalAnswer } from "../domain/Scan.ts"
 import { AnswerModel } from "../model/AnswerModel.ts"
 import { modelRetry } from "./ModelRetry.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
-const withoutRule: FinalAnswer = {
-  disposal_steps: {},
-  insufficiencies: ["배출 규정 매칭 실패"],
-  user_answer:
-    "죄송합니다. 사진 속 물건에 맞는 배출 규정을 찾지 못했습니다. 물건 전체가 잘 보이도록 다시 찍어 주시거나, 거주 지역의 배출 안내를 확인해 주세요."
+const withoutRule: InLanguages<FinalAnswer> = {
+  ko: {
+    disposal_steps: {},
+    insufficiencies: ["배출 규정 매칭 실패"],
+    user_answer:
+      "죄송합니다. 사진 속 물건에 맞는 배출 규정을 찾지 못했습니다. 물건 전체가 잘 보이도록 다시 찍어 주시거나, 거주 지역의 배출 안내를 확인해 주세요."
+  },
+  en: {
+    disposal_steps: {},
+    insufficiencies: ["No disposal rule matches"],
+    user_answer:
+      "Sorry, no disposal rule was found for what is on the photo. Please take another photo with the whole item in view, or check the disposal guide of your district."
+  }
 }
 
 export const layer = StageBehavior.layer(
@@ -19,12 +28,14 @@ export const layer = StageBehavior.layer(
   Effect.gen(function* () {
     const model = yield* AnswerModel
     return Effect.fnUntraced(function* ({ input, rule, vision }: Pipeline.Read<typeof ScanPipeline, "answer">) {
-      if (rule === null) return { answer: withoutRule, use: null }
+      if (rule === null) return { answer: withoutRule[input.language], use: null }
       const { answer, usage } = yield* model.answer({
         model: input.model,
         classification: vision.result,
         rule,
-        userInput: input.userInput
+        userInput: input.userInput,
+        language: input.language,
+        region: input.region
       })
       return { answer, use: { provider: usage.provider, model: usage.model, simulated: usage.simulated } }
     })

@@ -3,8 +3,9 @@
  * was running runs again. This is the protocol alone: submitters import it, workers add the behaviors (VisionStage … RewardStage).
  */
 import { Pipeline, Stage } from "@eco2/core/client"
-import { Schema } from "effect"
+import { Effect, Schema } from "effect"
 import { DisposalRule } from "../domain/Disposal.ts"
+import { defaultLanguage, Language } from "../domain/Language.ts"
 import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"
 
 /** The photo: its address, or the note that its bytes are stored beside the job. */
@@ -14,8 +15,18 @@ export const ScanImage = Schema.Union([
 ])
 export type ScanImage = typeof ScanImage.Type
 
-/** The input of a scan. `model` is one of those offered; `userInput` is the user's question, or the default one. */
-export const ScanRequest = Schema.Struct({ image: ScanImage, userInput: Schema.String, model: Schema.String })
+/**
+ * The input of a scan. `model` is one of those offered; `userInput` is the user's question, or the default one; `language` that
+ * of all its texts; `region` where the user lives, in the user's words, or null. Jobs of gateways that knew neither have the
+ * defaults.
+ */
+export const ScanRequest = Schema.Struct({
+  image: ScanImage,
+  userInput: Schema.String,
+  model: Schema.String,
+  language: Language.pipe(Schema.withDecodingDefaultKey(Effect.succeed(defaultLanguage))),
+  region: Schema.NullOr(Schema.String).pipe(Schema.withDecodingDefaultKey(Effect.succeed(null)))
+})
 export type ScanRequest = typeof ScanRequest.Type
 
 /** The model that answered; part of the result's metadata. */
@@ -36,7 +47,7 @@ export const visionStage = Stage.make("vision", {
   readsImage: true
 })
 export const ruleStage = Stage.make("rule", {
-  needs: { vision: VisionOutput },
+  needs: { input: ScanRequest, vision: VisionOutput },
   output: RuleOutput,
   progress: 50,
   timeout: "10 seconds"
@@ -47,7 +58,7 @@ export const answerStage = Stage.make("answer", {
   progress: 75
 })
 export const rewardStage = Stage.make("reward", {
-  needs: { vision: VisionOutput, rule: RuleOutput, answer: AnswerOutput },
+  needs: { input: ScanRequest, vision: VisionOutput, rule: RuleOutput, answer: AnswerOutput },
   output: RewardOutput,
   progress: 100,
   timeout: "30 seconds"

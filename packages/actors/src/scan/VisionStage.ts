@@ -27,6 +27,8 @@ export const layer = StageBehavior.layer(
         model: input.model,
         image,
         userInput: input.userInput,
+        language: input.language,
+        region: input.region,
         owner: job.owner
       })
       return {

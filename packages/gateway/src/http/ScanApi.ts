@@ -1,5 +1,5 @@
 /** ScanApi: the scan calls as clients see them, and all calls of a gateway; the source of OpenAPI and /docs. */
-import { ScanCategory, ScanResult } from "@eco2/actors/protocol"
+import { Language, ScanCategory, ScanResult } from "@eco2/actors/protocol"
 import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Job } from "@eco2/core/client"
 import { Schema } from "effect"
@@ -12,6 +12,7 @@ import { OpsGroup } from "./OpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import * as RequestBody from "./RequestBody.ts"
+import * as RequestLanguage from "./RequestLanguage.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 import { InvalidJobId, InvalidKey, UnknownJob } from "./WrongField.ts"
@@ -26,6 +27,12 @@ const ScanBody = Schema.Struct({
   }),
   model: Schema.optionalKey(Schema.NullOr(Schema.String)).annotate({
     description: "One of GET /api/v1/scan/models; the default if null"
+  }),
+  language: Schema.optionalKey(Schema.NullOr(Language)).annotate({
+    description: "The language of answer, rule and character; that of Accept-Language if null, else ko"
+  }),
+  region: Schema.optionalKey(Schema.NullOr(Schema.String)).annotate({
+    description: "Where the user lives, for rules that differ: free text of at most 100 characters"
   })
 })
 const Accepted = Schema.Struct({
@@ -59,7 +66,8 @@ const Submit = {
   ...User,
   "x-idempotency-key": Schema.optionalKey(Schema.String.check(Schema.isPattern(/^[\x20-\x7e]{1,255}$/))).annotate({
     description: "The same user and key give the same job. At most 255 printable ASCII characters"
-  })
+  }),
+  "accept-language": RequestLanguage.header
 }
 const Resume = {
   ...User,

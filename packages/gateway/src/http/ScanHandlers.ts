@@ -3,6 +3,7 @@
  * Submitting is two steps of Pipeline.submit; Viewer serves the streams.
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
+import type { Language } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, Pipeline } from "@eco2/core/client"
 import { Keyspace, MemoryUse, RedisClient } from "@eco2/core/redis"
 import { Refusal } from "@eco2/core/http"
@@ -17,6 +18,7 @@ import { EventRouter } from "../events/EventRouter.ts"
 import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
 import type * as RequestBody from "./RequestBody.ts"
+import * as RequestLanguage from "./RequestLanguage.ts"
 import { Api } from "./ScanApi.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
 import * as SubmitRefusal from "./SubmitRefusal.ts"
@@ -77,14 +79,18 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
         return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* noResult : job
       })
 
-      const submit = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest, key: string | null) {
+      const submit = Effect.fnUntraced(function* (
+        request: HttpServerRequest.HttpServerRequest,
+        key: string | null,
+        language: Language
+      ) {
         const { user } = yield* Caller
         const whole = yield* bodies.submit(request, user)
         const {
           bodyHash,
           image,
           request: scan
-        } = yield* ScanSubmission.parse(whole, { imageHosts: config.imageHosts, models })
+        } = yield* ScanSubmission.parse(whole, { imageHosts: config.imageHosts, models, language })
         if (image !== null && (yield* Effect.mapError(memoryUse, fromRedis)) > fullFrom) {
           return yield* Refusal.make(
             503,
@@ -181,9 +187,9 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
         handlers
           // by hand: RequestBody bounds the body while it is read, and the contract names a refusal for each field
           .handleRaw("submit", ({ headers, request }) =>
-            Effect.scoped(submit(request, headers["x-idempotency-key"] ?? null)).pipe(
-              Tracing.spanUnder("scan.submit", Tracing.parse(request.headers.traceparent ?? ""))
-            )
+            Effect.scoped(
+              submit(request, headers["x-idempotency-key"] ?? null, RequestLanguage.of(headers["accept-language"]))
+            ).pipe(Tracing.spanUnder("scan.submit", Tracing.parse(request.headers.traceparent ?? "")))
           )
           .handle("result", ({ params }) => result(params.job_id))
           .handle("resultOld", ({ params }) => result(params.job_id))

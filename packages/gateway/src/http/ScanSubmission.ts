@@ -2,7 +2,7 @@
  * ScanSubmission: checks a submit's body, field by field of the contract, and turns it into the pipeline's input. Pure except
  * for decoding. Clients rely on the order of the checks: shape first, then the image, then the question, then the model.
  */
-import { ImageHosts } from "@eco2/actors/protocol"
+import { ImageHosts, Language } from "@eco2/actors/protocol"
 import type { OfferedModels, ScanRequest } from "@eco2/actors/protocol"
 import { PublicAddress } from "@eco2/core/net"
 import { Refusal } from "@eco2/core/http"
@@ -17,13 +17,21 @@ export interface Submission {
   readonly request: ScanRequest
   /** Bytes of a data URL, without metadata. */
   readonly image: Uint8Array | null
-  /** SHA-256 in base64url of what an idempotency key is bound to: `[image_url, user_input, model]` as JSON. */
+  /**
+   * SHA-256 in base64url of what an idempotency key is bound to: `[image_url, user_input, model]` as JSON, and language and
+   * region, if the body has one of them. What headers say is not part of it.
+   */
   readonly bodyHash: string
 }
 
-export const defaultQuestion = "이 물건은 어떻게 분리배출해야 하나요?"
+const defaultQuestion: Readonly<Record<Language, string>> = {
+  ko: "이 물건은 어떻게 분리배출해야 하나요?",
+  en: "How do I dispose of this item?"
+}
 const mostUrl = 2_083
 const mostQuestion = 2_000
+const mostRegion = 100
+const isLanguage = Schema.is(Language)
 /** The refusals of a submit's body, for the API description. */
 export const refusals = [
   Refusal.declared(400, "INVALID_JSON", "INVALID_REQUEST", "IMAGE_URL_REQUIRED", "IMAGE_HOST_NOT_ALLOWED"),
@@ -75,33 +83,40 @@ const parseImage = (
     : Effect.fail(Refusal.make(400, "IMAGE_HOST_NOT_ALLOWED", `images from ${url.hostname} are not allowed`))
 }
 
+/** Characters as people count them: an emoji is one, however long it is in UTF-16. */
+const isLonger = (text: string, most: number): boolean => text.length > most && Array.from(text).length > most
+
+const tooLong = (field: string, most: number) =>
+  Refusal.invalid(["body", field], `at most ${most} characters`, "value_error.any_str.max_length")
+
 const wrongType = (field: string, wanted: string) => Refusal.make(400, "INVALID_REQUEST", `${field} must be ${wanted}`)
 
-/** `body`: as SubmitBody read it. */
+/** `body`: as SubmitBody read it; `language`: of a body that names none. */
 export const parse = Effect.fnUntraced(function* (
   { picture, text }: Whole,
-  options: { readonly imageHosts: ReadonlyArray<string>; readonly models: Config.Success<typeof OfferedModels> }
+  options: {
+    readonly imageHosts: ReadonlyArray<string>
+    readonly models: Config.Success<typeof OfferedModels>
+    readonly language: Language
+  }
 ): Effect.fn.Return<Submission, Refused> {
   const body = yield* JsonBody.parseObject(text)
   const {
     image_url = null,
+    language = null,
     model = null,
+    region = null,
     user_input = null
-  }: { readonly image_url?: unknown; readonly model?: unknown; readonly user_input?: unknown } = body
+  }: { readonly [field in "image_url" | "language" | "model" | "region" | "user_input"]?: unknown } = body
   if (image_url === null || image_url === "")
     return yield* Refusal.make(400, "IMAGE_URL_REQUIRED", "image_url is required")
   if (typeof image_url !== "string") return yield* wrongType("image_url", "a string")
   if (user_input !== null && typeof user_input !== "string") return yield* wrongType("user_input", "a string or null")
   if (model !== null && typeof model !== "string") return yield* wrongType("model", "a string or null")
+  if (language !== null && typeof language !== "string") return yield* wrongType("language", "a string or null")
+  if (region !== null && typeof region !== "string") return yield* wrongType("region", "a string or null")
   const { image, source } = yield* parseImage(image_url, picture, options.imageHosts)
-  // characters as people count them: an emoji is one, however long it is in UTF-16
-  if (user_input !== null && user_input.length > mostQuestion && Array.from(user_input).length > mostQuestion) {
-    return yield* Refusal.invalid(
-      ["body", "user_input"],
-      `at most ${mostQuestion} characters`,
-      "value_error.any_str.max_length"
-    )
-  }
+  if (user_input !== null && isLonger(user_input, mostQuestion)) return yield* tooLong("user_input", mostQuestion)
   const chosen = model ?? options.models.default
   if (options.models.providerOf(chosen) === undefined) {
     return yield* Refusal.make(400, "UNSUPPORTED_MODEL", {
@@ -110,13 +125,25 @@ export const parse = Effect.fnUntraced(function* (
       supported_models: options.models.models
     })
   }
-  const question = user_input === null || user_input.trim() === "" ? defaultQuestion : user_input
+  if (language !== null && !isLanguage(language))
+    return yield* Refusal.invalid(["body", "language"], "one of ko, en", "value_error.const")
+  if (region !== null && isLonger(region, mostRegion)) return yield* tooLong("region", mostRegion)
+  const inLanguage = language ?? options.language
+  const question = user_input === null || user_input.trim() === "" ? defaultQuestion[inLanguage] : user_input
+  const place = region?.trim() ?? ""
+  const bound = language === null && region === null ? [user_input, model] : [user_input, model, language, region]
   return {
-    request: { image: source, userInput: question, model: chosen },
+    request: {
+      image: source,
+      userInput: question,
+      model: chosen,
+      language: inLanguage,
+      region: place === "" ? null : place
+    },
     image,
     bodyHash:
       image === null || picture === null
-        ? hash("sha256", JSON.stringify([image_url, user_input, model]), "base64url")
-        : picture.hash.update(`",${JSON.stringify(user_input)},${JSON.stringify(model)}]`).digest("base64url")
+        ? hash("sha256", JSON.stringify([image_url, ...bound]), "base64url")
+        : picture.hash.update(`",${JSON.stringify(bound).slice(1)}`).digest("base64url")
   }
 })

@@ -8,6 +8,7 @@
  * @property {string} image_url http(s) or data URL
  * @property {string | null} user_input
  * @property {string | null} model null: the default
+ * @property {import("./i18n.js").Language} language of the answer
  */
 /** @typedef {{ readonly job_id: string, readonly stream_url: string, readonly result_url: string }} AcceptedScan */
 /** @typedef {{ readonly code?: string, readonly message?: string, readonly stage?: string | null, readonly attempts?: number }} ScanError */

@@ -336,7 +336,8 @@ form.addEventListener("submit", async (event) => {
   const request = {
     image_url: photo.imageUrl,
     user_input: text === "" ? null : text,
-    model: byId("model-field").hidden ? null : model.value
+    model: byId("model-field").hidden ? null : model.value,
+    language: language()
   }
   await send(JSON.stringify(request), { picture: photo.picture, imageUrl: photo.uploaded ? null : photo.imageUrl })
 })

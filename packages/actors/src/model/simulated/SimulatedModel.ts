@@ -6,8 +6,11 @@
  */
 import { createHash } from "node:crypto"
 import { Duration, Effect, Random } from "effect"
+import { defaultLanguage } from "../../domain/Language.ts"
+import type { InLanguages } from "../../domain/Language.ts"
 import type { Classification } from "../../domain/Scan.ts"
 import {
+  displayName,
   majorCategories,
   middleCategories,
   minorItems,
@@ -47,23 +50,43 @@ export const make = ({ visionLatency, answerLatency, failureRate }: SimulatedSet
       model,
       classification: { classification, situation_tags },
       rule,
-      userInput
+      userInput,
+      language = defaultLanguage
     }) {
       yield* work(model, answerLatency)
       const item = classification.minor_category ?? rule.name
-      const seen = situation_tags.length === 0 ? "" : ` 사진에서 확인한 상태는 ${situation_tags.join(", ")}입니다.`
+      const seen = situation_tags.map((tag) => displayName(tag, language)).join(", ")
       return {
         answer: {
           disposal_steps: numberedSteps(rule.common_steps),
           insufficiencies: [],
-          user_answer:
-            `[모의 응답] 실제 모델이 아니라 배출 규정 문서에서 만든 답입니다. '${item}'은(는) ${rule.category}(${rule.name}) 규정에 따라 배출합니다.` +
-            `${seen} 질문: ${quoted(userInput)}`
+          user_answer: simulatedAnswer[language]({
+            item: displayName(item, language),
+            rule: `${rule.category}(${rule.name})`,
+            seen,
+            question: quoted(userInput)
+          })
         },
         usage: usageOf(model)
       }
     })
   }
+}
+
+interface Said {
+  readonly item: string
+  readonly rule: string
+  /** States, "" for none. */
+  readonly seen: string
+  readonly question: string
+}
+const simulatedAnswer: InLanguages<(said: Said) => string> = {
+  ko: ({ item, question, rule, seen }) =>
+    `[모의 응답] 실제 모델이 아니라 배출 규정 문서에서 만든 답입니다. '${item}'은(는) ${rule} 규정에 따라 배출합니다.` +
+    `${seen === "" ? "" : ` 사진에서 확인한 상태는 ${seen}입니다.`} 질문: ${question}`,
+  en: ({ item, question, rule, seen }) =>
+    `[Simulated answer] Made from the rule document, not by a model. Dispose of "${item}" by the rule ${rule}.` +
+    `${seen === "" ? "" : ` Seen on the photo: ${seen}.`} Question: ${question}`
 }
 
 const usageOf = (model: string): Usage => ({ provider, model, simulated: true, inputTokens: 0, outputTokens: 0 })
