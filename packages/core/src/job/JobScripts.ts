@@ -1,0 +1,55 @@
+/**
+ * JobScripts: the scripts of JobStore and what they reply. Their headers say what each does and which invariants it keeps.
+ */
+import { Schema } from "effect"
+import { movesEntries } from "../mailbox/Mailbox.ts"
+import * as Script from "../redis/Script.ts"
+
+/** Preludes of every script that changes a job. */
+export const movesJobs: ReadonlyArray<URL> = [
+  ...movesEntries,
+  new URL("./scripts/fence.lua", import.meta.url),
+  new URL("./scripts/job.lua", import.meta.url)
+]
+
+const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
+  Script.make({
+    file: new URL(`./scripts/${name}.lua`, import.meta.url),
+    preludes: movesJobs,
+    numberOfKeys: "root",
+    reply
+  })
+
+export const submit = script(
+  "submit",
+  Schema.Array(
+    Schema.Tuple([
+      Schema.Literals([
+        "created",
+        "exists",
+        "conflict",
+        "full",
+        "lane-full",
+        "rate-limited",
+        "images-full",
+        "upload-gone"
+      ]),
+      Schema.String
+    ])
+  )
+)
+export const begin = script("begin", Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number]))))
+export const commit = script(
+  "commit",
+  Schema.Array(Schema.Tuple([Schema.Literals(["committed", "kept", "ended", "lost", "gone"]), Schema.Number]))
+)
+export const defer = script("defer", Schema.Tuple([Schema.Literals(["deferred", "lost", "gone"]), Schema.Number]))
+export const bury = script(
+  "bury",
+  Schema.Tuple([Schema.Literals(["buried", "parked", "lost", "gone"]), Schema.String, Schema.Number])
+)
+export const redrive = script("redrive", Schema.Literals(["redriven", "open", "missing"]))
+export const cancel = script(
+  "cancel",
+  Schema.Tuple([Schema.Literals(["cancelled", "already", "finished", "missing"]), Schema.String])
+)

@@ -1,0 +1,130 @@
+/**
+ * JobSubmit: accepts jobs, one call for those of one partition and tick, and turns the script's answer into a type. With
+ * SUBMIT_REPLICAS a job counts as accepted once that many replicas have it (J6). A part of JobStore.
+ */
+import { Duration, Effect, Schema } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
+import { RateLimited } from "../limit/Limit.ts"
+import { MailboxFull } from "../mailbox/Mailbox.ts"
+import * as MailboxCapacity from "../policy/MailboxCapacity.ts"
+import { Keyspace } from "../redis/Keyspace.ts"
+import type { Partition } from "../redis/Keys.ts"
+import { RedisClient } from "../redis/RedisClient.ts"
+import type { RedisError } from "../redis/RedisError.ts"
+import * as Job from "./Job.ts"
+import type { JobId } from "./Job.ts"
+import * as JobScripts from "./JobScripts.ts"
+import * as PartitionBatch from "./PartitionBatch.ts"
+import { IdempotencyConflict, ImagesFull, LaneFull, NotReplicated, UploadGone } from "./SubmitError.ts"
+
+export interface Submission {
+  readonly id: JobId
+  readonly bodyHash: string
+  readonly owner: string
+  readonly pipeline: string
+  readonly plan: ReadonlyArray<Job.PlanStep>
+  /** JSON text. */
+  readonly input: string
+  /** The id that `upload` returned, for a job with an image; else null. */
+  readonly upload: string | null
+  /** W3C traceparent. */
+  readonly trace: string
+}
+
+export interface Accepted {
+  /** False: it was accepted before. */
+  readonly created: boolean
+  /** It is over. */
+  readonly ended: boolean
+}
+
+export type Submit = (
+  submission: Submission
+) => Effect.Effect<
+  Accepted,
+  IdempotencyConflict | MailboxFull | LaneFull | ImagesFull | RateLimited | UploadGone | NotReplicated | RedisError
+>
+
+const isJobState = Schema.is(Job.JobState)
+
+/** The connections for replicated submits close with the scope. */
+export const make = Effect.gen(function* () {
+  const redis = yield* RedisClient
+  const keyspace = yield* Keyspace
+  const config = yield* CoreConfig
+  const ttl = Duration.toMillis(config.jobTtl)
+  const letterTtl = Duration.toMillis(config.letterTtl)
+  const capacityOf = yield* MailboxCapacity.perPartition
+
+  const wanted = config.submitReplicas
+  const replicated = wanted === 0 ? null : yield* redis.replicated(wanted)
+  /** `confirmed`: replicas that have the submits; as many as wanted where none is asked. */
+  const runSubmit = (partition: Partition, args: ReadonlyArray<string | number>) =>
+    replicated === null
+      ? Effect.map(redis.run(JobScripts.submit, [partition.root], args), (answers) => ({ answers, confirmed: wanted }))
+      : Effect.map(replicated.run(JobScripts.submit, [partition.root], args), ({ replicas, reply }) => ({
+          answers: reply,
+          confirmed: replicas
+        }))
+
+  const sendSubmit = PartitionBatch.make(
+    (partition, batch: ReadonlyArray<Submission & { readonly first: Job.PlanStep }>) =>
+      runSubmit(partition, [
+        config.clockOffsetMillis,
+        Duration.toMillis(config.jobDeadline),
+        config.userConcurrency,
+        config.laneCapacity,
+        config.userRate?.number ?? 0,
+        config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
+        config.userImageStorage,
+        Math.max(ttl, letterTtl),
+        ...batch.flatMap((job) => [
+          job.id,
+          job.bodyHash,
+          JSON.stringify({
+            pipeline: job.pipeline,
+            trace: job.trace,
+            hash: job.bodyHash,
+            plan: Job.formatPlan(job.plan)
+          }),
+          job.first.name,
+          job.first.mailbox,
+          job.input,
+          job.upload ?? "",
+          job.owner,
+          capacityOf(job.first.mailbox)
+        ])
+      ]).pipe(
+        Effect.map(({ answers, confirmed }) => answers.map(([outcome, detail]) => ({ outcome, detail, confirmed })))
+      ),
+    "submit"
+  )
+
+  const submit: Submit = Effect.fnUntraced(function* (job) {
+    const first = job.plan[0]
+    if (first === undefined) return yield* Effect.die(new Error(`pipeline ${job.pipeline} has no stage`))
+    const { confirmed, detail, outcome } = yield* sendSubmit(keyspace.of(job.id), { ...job, first })
+    if ((outcome === "created" || outcome === "exists") && confirmed < wanted) {
+      return yield* new NotReplicated({ wanted, confirmed })
+    }
+    switch (outcome) {
+      case "created":
+        return { created: true, ended: false }
+      case "exists":
+        return { created: false, ended: isJobState(detail) && Job.isOver(detail) }
+      case "conflict":
+        return yield* new IdempotencyConflict({ jobId: job.id })
+      case "full":
+        return yield* new MailboxFull({ mailbox: first.mailbox, depth: Number(detail) })
+      case "lane-full":
+        return yield* new LaneFull({ owner: job.owner, depth: Number(detail) })
+      case "rate-limited":
+        return yield* new RateLimited({ limit: "USER_RATE", retryAfter: Duration.millis(Number(detail)) })
+      case "images-full":
+        return yield* new ImagesFull({ owner: job.owner, bytes: Number(detail) })
+      case "upload-gone":
+        return yield* new UploadGone({ upload: job.upload ?? "" })
+    }
+  })
+  return submit
+})
