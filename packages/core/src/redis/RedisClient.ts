@@ -5,16 +5,16 @@
  *   - `replicated`: connections for scripts that wait for replicas (ReplicatedWrites)
  *   - `reader`: a dedicated connection for blocking reads, replaced when it falls silent (A4)
  * It reports broken connections and error replies to RedisHealth, which logs them once. Errors are typed by what the caller
- * may do (RedisError). The driver sends commands in flight again when a connection is lost, so every script may run twice.
+ * may do (RedisError) and say why (ErrorExplanation). The driver sends commands in flight again when a connection is lost, so
+ * every script may run twice. Parts: ServerLook, ScriptCall, ErrorExplanation.
  */
 import { Cluster } from "ioredis"
 import type { Redis as StandaloneRedis } from "ioredis"
 import { Config, Context, Effect, Layer, Metric, Schema } from "effect"
 import type { Scope } from "effect"
 import { redisCommands } from "../telemetry/Metrics.ts"
-import * as OutageLog from "../telemetry/OutageLog.ts"
 import * as BlockingReader from "./BlockingReader.ts"
-import { fromPromise, isSentAround, quick, usual } from "./Command.ts"
+import { fromPromise, quick, usual } from "./Command.ts"
 import type { Argument } from "./Command.ts"
 import {
   boundQueue,
@@ -32,19 +32,22 @@ import {
 import type { Overrides } from "./Connection.ts"
 import * as KeyScan from "./KeyScan.ts"
 import * as Connector from "./Connector.ts"
+import * as ErrorExplanation from "./ErrorExplanation.ts"
 import * as ErrorReply from "./ErrorReply.ts"
 import * as Keys from "./Keys.ts"
 import * as NamedDatabase from "./NamedDatabase.ts"
 import * as PasswordRotation from "./PasswordRotation.ts"
-import { codeOf, RedisRefused, RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
+import { RedisReplyInvalid, RedisUnavailable } from "./RedisError.ts"
 import type { RedisError } from "./RedisError.ts"
 import * as Permissions from "./Permissions.ts"
 import * as RedisSettings from "./RedisSettings.ts"
 import * as RedisUrl from "./RedisUrl.ts"
 import * as ReplicatedWrites from "./ReplicatedWrites.ts"
-import * as Script from "./Script.ts"
+import type * as Script from "./Script.ts"
+import * as ScriptCall from "./ScriptCall.ts"
 import * as SentinelWatch from "./SentinelWatch.ts"
-import * as ServerInfo from "./ServerInfo.ts"
+import type * as ServerInfo from "./ServerInfo.ts"
+import * as ServerLook from "./ServerLook.ts"
 import * as RedisHealth from "./RedisHealth.ts"
 
 export type { Argument } from "./Command.ts"
@@ -98,15 +101,6 @@ export class RedisClient extends Context.Service<
 
 /** Commands that a process can do without: that they are not permitted is no trouble. */
 const dispensable = new Set(["info", "hello", "client", "scan", "cluster"])
-
-/** How many slots a master is sending or receiving, as a line like those of INFO; none where CLUSTER NODES is not permitted. */
-const openSlotsOf = async (node: StandaloneRedis): Promise<string> => {
-  const nodes = await node.cluster("NODES").catch(() => "")
-  const own = String(nodes)
-    .split("\n")
-    .find((line) => line.includes("myself"))
-  return own === undefined ? "" : `cluster_open_slots:${own.match(/\[\d+-[<>]-/g)?.length ?? 0}`
-}
 
 const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
   const { keyPrefix, url } = given
@@ -227,28 +221,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     })
   }
 
-  const ask = async (node: StandaloneRedis): Promise<ServerInfo.ServerInfo> => {
-    const texts = await Promise.all([
-      node.info(),
-      ...(shared instanceof Cluster ? [node.cluster("INFO"), openSlotsOf(node)] : [])
-    ])
-    return ServerInfo.parse(`${node.stream.remoteAddress}:${node.stream.remotePort}`, texts.join("\r\n"))
-  }
-  const askAll = async (): Promise<RedisHealth.Look> => {
-    const answers = await Promise.allSettled((await mastersOf(shared)).map(ask))
-    const heard = answers.flatMap((answer) => (answer.status === "fulfilled" ? [answer.value] : []))
-    if (heard.length === 0) throw answers.find((answer) => answer.status === "rejected")?.reason
-    return { heard, silent: answers.length - heard.length }
-  }
-  const look = Effect.suspend(() => fromPromise("INFO", askAll))
-  let objected = ""
-  /** Checks again after a reconnect or a refusal, because another server may answer now. Logs each finding once. */
-  const lookAgain = Effect.tap(look, ({ heard }) => {
-    const objections = heard.flatMap(ServerInfo.objections)
-    if (objections.length === 0 || objections.join() === objected) return Effect.void
-    objected = objections.join()
-    return Effect.logWarning("redis does not meet the requirements").pipe(Effect.annotateLogs({ objections }))
-  })
+  const { look, lookAgain } = ServerLook.make(shared)
 
   /**
    * A write that changes nothing, sent while Redis refuses commands. A key of another type is an answer too. A server that has
@@ -268,28 +241,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     )
   }
 
-  /** The driver gave up; or this is a server of a Cluster, and the URL does not say so. A Cluster's readers follow by themselves. */
-  const isFollowedInVain = (code: string) =>
-    code === "TRYAGAIN" || (RedisHealth.isFollowed(code) && url._tag !== "Cluster")
-  /**
-   * The error with Redis's own words where the driver has only its own, such as that it gave up. What RedisHealth has logged
-   * is not logged again by whoever meets the error.
-   */
-  const explained = (error: RedisError): RedisError => {
-    const loss = health.lossOf()
-    const silent = isSentAround(error) ? health.silenceOf() : null
-    const told =
-      silent !== null
-        ? new RedisUnavailable({ command: error.command, cause: new Error(silent) })
-        : loss === null || error._tag !== "RedisUnavailable" || !ErrorReply.isDriversOwn(error.cause)
-          ? error
-          : loss.isRefusal
-            ? new RedisRefused({ command: error.command, code: codeOf(loss.why), reply: loss.why })
-            : new RedisUnavailable({ command: error.command, cause: new Error(loss.why) })
-    if (told._tag === "RedisRefused" && isFollowedInVain(told.code)) health.refused(told.code, told.reply)
-    if (health.isTroubled()) OutageLog.alreadyLogged(told)
-    return told
-  }
+  const explained = ErrorExplanation.make(url, health)
   const counted = <A>(effect: Effect.Effect<A, RedisError>) =>
     Effect.andThen(Metric.update(redisCommands, 1), Effect.mapError(effect, explained))
   const send = (command: string, ...args: ReadonlyArray<Argument>) =>
@@ -300,24 +252,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       })
     )
 
-  const known = new Set<string>()
-  const invoke = (
-    script: Script.Script<unknown>,
-    keys: ReadonlyArray<string>,
-    args: ReadonlyArray<Argument>
-  ): Promise<unknown> => {
-    const declared = shared instanceof Cluster ? Script.declaredOnCluster(script, keys) : keys
-    if (!known.has(script.name)) {
-      shared.defineCommand(script.name, { lua: script.lua, numberOfKeys: declared.length })
-      known.add(script.name)
-    }
-    cork(shared)
-    const command: unknown = Reflect.get(shared, script.name)
-    return typeof command === "function"
-      ? command.apply(shared, [...declared, ...args])
-      : Promise.reject(new Error(`script ${script.name} is not defined`))
-  }
-
+  const invoke = ScriptCall.make(shared)
   const run: RedisClient["Service"]["run"] = (script, keys, args, options) =>
     Effect.flatMap(
       counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
