@@ -178,6 +178,18 @@ const verify = Effect.fnUntraced(function* (
   ).toEqual([])
 })
 
+/** A fleet at work on masters of unequal shares, and a fourth master, which has joined them and has no slots. */
+const joined = Effect.gen(function* () {
+  const { servers, url } = yield* RedisCluster.start([], unequal)
+  const [first, , third] = servers
+  const fleet = yield* working(url)
+  const fourth = yield* RedisCluster.newcomer
+  yield* RedisCluster.cli("add-node", ...[fourth, first!].map(({ port }) => `127.0.0.1:${port}`))
+  const all = [...servers, fourth]
+  yield* RedisCluster.agreed(all)
+  return { all, fleet, first: first!, third: third!, fourth }
+})
+
 describe("slots that move", () => {
   it.live(
     "J1 J2 J3 jobs at work while redis-cli moves their slot back and forth are done once each, in silence",
@@ -199,18 +211,17 @@ describe("slots that move", () => {
     "J1 J2 J3 jobs at work while redis-cli empties a master and rebalances onto a new one are done once each, in silence",
     () =>
       Effect.gen(function* () {
-        const { servers, url } = yield* RedisCluster.start([], unequal)
-        const [first, , third] = servers
-        const fleet = yield* working(url)
-        yield* RedisCluster.reshard(third!, first!, 404)
-        expect(yield* RedisCluster.slotsOf(third!)).toBe(0)
-        const fourth = yield* RedisCluster.newcomer
-        const [known, unknown] = [first!, fourth].map(({ port }) => `127.0.0.1:${port}`)
-        const all = [...servers, fourth]
-        yield* RedisCluster.cli("add-node", unknown!, known!)
-        yield* RedisCluster.agreed(all)
+        const { all, first, fleet, fourth, third } = yield* joined
+        yield* RedisCluster.reshard(third, first, 404)
+        expect(yield* RedisCluster.slotsOf(third)).toBe(0)
         const weight = `${yield* RedisCluster.nameOf(fourth)}=0.1`
-        yield* RedisCluster.cli("rebalance", known!, "--cluster-use-empty-masters", "--cluster-weight", weight)
+        yield* RedisCluster.cli(
+          "rebalance",
+          `127.0.0.1:${first.port}`,
+          "--cluster-use-empty-masters",
+          "--cluster-weight",
+          weight
+        )
         yield* RedisCluster.agreed(all)
         // by its weight; the first master's lowest slots are among them, partition 0's first of all
         expect(yield* RedisCluster.slotsOf(fourth)).toBeGreaterThan(500)
@@ -250,16 +261,10 @@ describe("slots that move", () => {
         "J1 J2 J3 jobs at work while a master hands all its slots to a new one are done once each, in silence",
         () =>
           Effect.gen(function* () {
-            const { servers, url } = yield* RedisCluster.start([], unequal)
-            const [first, , third] = servers
-            const fleet = yield* working(url)
-            const fourth = yield* RedisCluster.newcomer
-            yield* RedisCluster.cli("add-node", ...[fourth, first!].map(({ port }) => `127.0.0.1:${port}`))
-            const all = [...servers, fourth]
-            yield* RedisCluster.agreed(all)
-            yield* RedisCluster.migrate(atomic!, all, third!, fourth, [[fleetSlot - 4, fleetSlot + 399]])
-            expect(yield* RedisCluster.slotsOf(third!)).toBe(0)
-            yield* RedisCluster.migrate(atomic!, all, first!, fourth, [[p0!, p0! + 999]])
+            const { all, first, fleet, fourth, third } = yield* joined
+            yield* RedisCluster.migrate(atomic!, all, third, fourth, [[fleetSlot - 4, fleetSlot + 399]])
+            expect(yield* RedisCluster.slotsOf(third)).toBe(0)
+            yield* RedisCluster.migrate(atomic!, all, first, fourth, [[p0!, p0! + 999]])
             expect(yield* RedisCluster.slotsOf(fourth)).toBe(1_404)
             yield* verify(all, fleet, yield* fleet.finish)
           }),

@@ -1,25 +1,14 @@
 /** The role authz: which paths need a token, however they are written. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { RedisServer } from "@eco2/core/testing"
+import { describe, expect, it } from "vitest"
 import { needOf } from "../../../packages/gateway/src/authz/CheckedPath.ts"
 import { send } from "../../harness/RawRequest.ts"
 import { bySecret, inSeconds, signed } from "../../harness/TokenIssuer.ts"
+import { privateRole } from "../PrivateRole.ts"
 import { start } from "../Serving.ts"
-import type { Serving } from "../Serving.ts"
 
-let redis: RedisServer.RedisServer
-let authz: Serving
-beforeAll(async () => {
-  redis = await RedisServer.start()
-  authz = await start("authz", {
-    ...bySecret,
-    REDIS_URL: redis.url,
-    CORS_ORIGINS: "https://app.example,https://b.example"
-  })
-})
-afterAll(async () => {
-  await authz.stop()
-  await redis.stop()
+const authz = privateRole("authz", {
+  ...bySecret,
+  CORS_ORIGINS: "https://app.example,https://b.example"
 })
 
 const check = (target: string, options: Parameters<typeof send>[2] = {}) =>
@@ -208,7 +197,7 @@ describe("authz", () => {
   })
 
   it("authz with ADMIN_PORT has its metrics there, and tells Envoy that a gateway's are open", async () => {
-    const apart = await start("authz", { ...bySecret, REDIS_URL: redis.url, ADMIN_PORT: "0" })
+    const apart = await start("authz", { ...bySecret, REDIS_URL: authz.redisUrl, ADMIN_PORT: "0" })
     try {
       const asked = await send(apart.address, "/metrics", { headers: { "x-user-id": "mallory" } })
       expect(asked).toMatchObject({ status: 200, body: "", headers: { "x-user-id": "" } })

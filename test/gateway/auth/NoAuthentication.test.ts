@@ -1,28 +1,21 @@
 /** AUTH_MODE=none on one machine: its users are let in, and foreign pages in their browsers are not. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { RedisServer } from "@eco2/core/testing"
+import { describe, expect, it } from "vitest"
 import { send } from "../../harness/RawRequest.ts"
 import { photo } from "../ScanClient.ts"
+import { privateRole } from "../PrivateRole.ts"
 import { simulatedOnly, start } from "../Serving.ts"
 import type { Serving } from "../Serving.ts"
 
-let redis: RedisServer.RedisServer
-let gateway: Serving
-beforeAll(async () => {
-  redis = await RedisServer.start()
-  gateway = await start("gateway", {
-    ...simulatedOnly,
-    REDIS_URL: redis.url,
-    AUTH_MODE: "none",
-    CORS_ORIGINS: "https://app.example"
-  })
-})
-afterAll(async () => {
-  await gateway.stop()
-  await redis.stop()
+const gateway = privateRole("gateway", {
+  ...simulatedOnly,
+  AUTH_MODE: "none",
+  CORS_ORIGINS: "https://app.example"
 })
 
-const submit = async (headers: Readonly<Record<string, string | Array<string>>>, serving = gateway) => {
+const submit = async (
+  headers: Readonly<Record<string, string | Array<string>>>,
+  serving: Pick<Serving, "address"> = gateway
+) => {
   const answer = await send(serving.address, "/api/v1/scan", {
     method: "POST",
     headers,
@@ -85,7 +78,7 @@ describe("AUTH_MODE=none", () => {
   it("INSECURE_NONE answers for every host, and still refuses requests of a foreign page", async () => {
     const open = await start("gateway", {
       ...simulatedOnly,
-      REDIS_URL: redis.url,
+      REDIS_URL: gateway.redisUrl,
       AUTH_MODE: "none",
       INSECURE_NONE: "true"
     })

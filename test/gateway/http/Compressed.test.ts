@@ -1,27 +1,16 @@
 /** What leaves compressed, and what is made once: pages, descriptions, answers of the API; and streams, which stay as they are. */
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { RedisServer } from "@eco2/core/testing"
+import { describe, expect, it } from "vitest"
 import { brotliDecompressSync, gunzipSync } from "node:zlib"
 import { send } from "../../harness/RawRequest.ts"
 import type { Answer } from "../../harness/RawRequest.ts"
 import { client } from "../ScanClient.ts"
-import { simulatedOnly, start } from "../Serving.ts"
-import type { Serving } from "../Serving.ts"
+import { privateRole } from "../PrivateRole.ts"
+import { simulatedOnly } from "../Serving.ts"
 
-let redis: RedisServer.RedisServer
-let gateway: Serving
-beforeAll(async () => {
-  redis = await RedisServer.start()
-  gateway = await start("gateway", {
-    ...simulatedOnly,
-    REDIS_URL: redis.url,
-    AUTH_MODE: "none",
-    CORS_ORIGINS: "https://a.example,https://b.example"
-  })
-})
-afterAll(async () => {
-  await gateway.stop()
-  await redis.stop()
+const gateway = privateRole("gateway", {
+  ...simulatedOnly,
+  AUTH_MODE: "none",
+  CORS_ORIGINS: "https://a.example,https://b.example"
 })
 
 const get = (path: string, headers: Readonly<Record<string, string>> = {}, method = "GET") =>

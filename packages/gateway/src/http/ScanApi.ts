@@ -182,32 +182,24 @@ const described = OpenApi.annotations({
   description: "Submit a photo of waste, follow its classification live, fetch the disposal answer."
 })
 
+const publicGroups = [ScanGroup, CharacterGroup] as const
+const internalGroups = [OpsGroup, ScheduleOpsGroup, PolicyOpsGroup, LimitOpsGroup, BlacklistGroup] as const
+
 /** All calls of a gateway; without ADMIN_PORT all of them are on PORT. */
 export class Api extends HttpApi.make("eco2")
-  .add(ScanGroup)
-  .add(CharacterGroup)
-  .add(OpsGroup)
-  .add(ScheduleOpsGroup)
-  .add(PolicyOpsGroup)
-  .add(LimitOpsGroup)
-  .add(BlacklistGroup)
+  .add(...publicGroups, ...internalGroups)
   .middleware(ErrorBody.Failures)
   .annotateMerge(described) {}
 
 /** The calls of PORT, where ADMIN_PORT has the others. */
 export class PublicApi extends HttpApi.make("eco2")
-  .add(ScanGroup)
-  .add(CharacterGroup)
+  .add(...publicGroups)
   .middleware(ErrorBody.Failures)
   .annotateMerge(described) {}
 
 /** The calls of ADMIN_PORT. */
 export class InternalApi extends HttpApi.make("eco2")
-  .add(OpsGroup)
-  .add(ScheduleOpsGroup)
-  .add(PolicyOpsGroup)
-  .add(LimitOpsGroup)
-  .add(BlacklistGroup)
+  .add(...internalGroups)
   .middleware(ErrorBody.Failures)
   .annotateMerge(
     OpenApi.annotations({
