@@ -22,7 +22,7 @@ const run = (program: string, words: ReadonlyArray<string>, env: Readonly<Record
   const { status, stderr, stdout } = spawnSync(program, words, {
     cwd: root,
     encoding: "utf8",
-    env: { PATH: systemPath, HOME: process.env.HOME, ECO2_STATE: folder, ...env }
+    env: { PATH: systemPath, HOME: process.env.HOME, ECO2_STATE: folder, ...Process.compileCache, ...env }
   })
   // the system's npm may print notes about its own settings
   return { status, stdout, stderr: stderr.replaceAll(/^npm warn .*\n/gm, "") }

@@ -16,6 +16,7 @@ import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import * as NpmScript from "../harness/NpmScript.ts"
+import { compileCache } from "../harness/Process.ts"
 
 const deno = fileURLToPath(new URL("../../node_modules/.bin/deno", import.meta.url))
 
@@ -93,7 +94,7 @@ describe.skipIf(!existsSync(deno) || !PostgresServer.isInstalled())("a role unde
     }
     const migrate = spawn(process.execPath, ["deploy/cli/main.ts", "migrate"], {
       cwd: root,
-      env: { PATH: process.env.PATH, ...env },
+      env: { PATH: process.env.PATH, ...compileCache, ...env },
       stdio: "inherit"
     })
     expect(await once(migrate, "exit")).toEqual([0, null])
@@ -106,7 +107,7 @@ describe.skipIf(!existsSync(deno) || !PostgresServer.isInstalled())("a role unde
       const [port, admin] = [await RedisServer.freePort(), await RedisServer.freePort()]
       const child = spawn(process.execPath, ["scripts/deno.ts", role], {
         cwd: root,
-        env: { PATH: process.env.PATH, ...env, PORT: String(port), ADMIN_PORT: String(admin) }
+        env: { PATH: process.env.PATH, ...compileCache, ...env, PORT: String(port), ADMIN_PORT: String(admin) }
       })
       onTestFinished(() => void child.kill("SIGKILL"))
       const lines: Array<string> = []

@@ -27,6 +27,8 @@ describe.skipIf(!PostgresServer.isInstalled())("the container image", () => {
   let image: ImageFolder.ImageFolder
   let database: PostgresServer.PostgresServer
   let system: System.System
+  /** Compiled modules, in the one folder that can be written: most of a start is compiling. */
+  const compiled = () => ({ NODE_COMPILE_CACHE: `${image.scratch}/compiled` })
 
   beforeAll(async () => {
     image = ImageFolder.make({ packages: "installed" })
@@ -35,7 +37,8 @@ describe.skipIf(!PostgresServer.isInstalled())("the container image", () => {
       ...simulated,
       DATABASE_URL: database.url(),
       DATABASE_POOL: "2",
-      TMPDIR: image.scratch
+      TMPDIR: image.scratch,
+      ...compiled()
     })
   })
   afterAll(async () => {
@@ -49,7 +52,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the container image", () => {
       cwd: image.root,
       encoding: "utf8",
       timeout: 60_000,
-      env: { TMPDIR: image.scratch, DATABASE_URL: database.url(), REDIS_URL: system.redis.url },
+      env: { ...compiled(), TMPDIR: image.scratch, DATABASE_URL: database.url(), REDIS_URL: system.redis.url },
       ...image.user
     })
     return { status, stderr, stdout }
