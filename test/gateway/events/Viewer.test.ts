@@ -260,6 +260,67 @@ describe("a viewer that has seen more than Redis still has", () => {
     }
   })
 
+  it("J1 a viewer that left and comes back – the job's end has the number of an event that it had seen and Redis has lost – gets the end, and 204 once it has it", async () => {
+    for (const [lost, cancelledAt] of [
+      [1, 5],
+      [3, 3]
+    ] as const) {
+      const id = await ann.accepted()
+      const stream = await EventStream.open(ann.eventsUrl(id), own)
+      await hand.work(id, 2)
+      await stream.waitFor(({ id }) => id === 5)
+      await stream.close()
+      await lose(id, lost)
+      await ann.remove(`/api/v1/scan/${id}`)
+      const again = { ...own, after: cancelledAt }
+      const back = await EventStream.open(ann.eventsUrl(id), again)
+      expect([back.response.status, await back.ended]).toEqual([200, "ended"])
+      expect(EventStream.told(back.events)).toEqual(["cancelled/cancelled"])
+      expect(EventStream.seqs(back.events)).toEqual([cancelledAt])
+      // an EventSource that ignores the end comes back under its number, and must stop
+      const statuses: Array<number> = []
+      while (statuses.at(-1) !== 204 && statuses.length < 10) {
+        const next = await EventStream.open(ann.eventsUrl(id), again)
+        statuses.push(next.response.status)
+        await next.close()
+      }
+      expect(statuses.slice(-2)).toEqual([200, 204])
+      expect(statuses.length).toBeLessThanOrEqual(3)
+    }
+  })
+
+  it("J1 a viewer that saw an event of a gateway that is gone, and comes back to another under the number of the job's end, gets the end", async () => {
+    await withGateway({}, async (_, other) => {
+      const id = await ann.accepted()
+      const stream = await EventStream.open(other.eventsUrl(id), own)
+      await hand.work(id, 2)
+      await stream.waitFor(({ id }) => id === 5)
+      await stream.close()
+      // this gateway has read the tail as far
+      const here = await EventStream.open(ann.eventsUrl(id), own)
+      await here.waitFor(({ id }) => id === 5)
+      await here.close()
+      await lose(id, 1)
+      await ann.remove(`/api/v1/scan/${id}`)
+      const back = await EventStream.watch(ann.eventsUrl(id), { ...own, after: 5 })
+      expect(EventStream.told(back)).toEqual(["cancelled/cancelled"])
+    })
+  })
+
+  it("a viewer that comes back at the end of a job whose events were all told once gets 204 from every gateway", async () => {
+    await withGateway({}, async (_, other) => {
+      const id = await ann.accepted()
+      const stream = await EventStream.open(ann.eventsUrl(id), own)
+      await hand.work(id)
+      await stream.ended
+      for (const at of [ann, other]) {
+        const back = await EventStream.open(at.eventsUrl(id), { ...own, after: 10 })
+        expect(back.response.status).toBe(204)
+        await back.close()
+      }
+    })
+  })
+
   it("J1 J4 a viewer sees the repeated events from the end of the shorter history on, after a keepalive", async () => {
     await withGateway({ KEEPALIVE: "100 millis" }, async (_, ann) => {
       const id = await ann.accepted()

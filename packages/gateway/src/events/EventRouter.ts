@@ -14,6 +14,7 @@ import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "e
 import type { Caller } from "../auth/Authentication.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
 import { viewersWithin } from "./OpenFiles.ts"
+import { ReusedSeqs } from "./ReusedSeqs.ts"
 
 /** What the router sends to a viewer; the viewer reads the history itself. */
 export type Signal =
@@ -46,6 +47,8 @@ export class EventRouter extends Context.Service<
      */
     readonly subscribe: (jobId: Job.JobId, caller: Caller["Service"]) => Place | "full" | "user-full"
     readonly viewers: () => number
+    /** Whether a client that has seen an event with the seq of the job's end may have seen another, and is told the end. */
+    readonly tellAgain: ReusedSeqs["tellAgain"]
   }
 >()("@eco2/gateway/events/EventRouter") {}
 
@@ -101,6 +104,7 @@ export const layer = (
       const viewTimeout = Duration.toMillis(config.viewTimeout)
       const keepalive = Duration.toMillis(config.keepalive)
       const byJob = new Map<string, Set<Viewer>>()
+      const reusedSeqs = new ReusedSeqs()
       const byUser = new Map<string, number>()
       /** Viewers due for a check, and those whose job was missing. Sets, so that they never exceed the number of viewers. */
       const toCheck = new Set<Viewer>()
@@ -118,6 +122,7 @@ export const layer = (
       const fork = Effect.runForkWith(yield* Effect.context<never>())
       const tail = yield* log.tail({
         events: (jobId, events) => {
+          reusedSeqs.heard(jobId, events)
           const viewers = byJob.get(jobId)
           if (viewers === undefined) return
           const last = events.at(-1)
@@ -257,7 +262,8 @@ export const layer = (
             }
           }
         },
-        viewers: () => count
+        viewers: () => count,
+        tellAgain: (jobId, seq) => reusedSeqs.tellAgain(jobId, seq)
       })
     })
   )

@@ -135,9 +135,11 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
         const caller = yield* Caller
         const job = yield* jobOf(id)
         const after = seqOf(seen)
-        // nothing left to follow: 204 stops EventSource. A client whose id is beyond the history has not seen this end
-        if (after !== null && Job.isOver(job.state) && (yield* Effect.mapError(log.length(id), fromRedis)) === after) {
-          return HttpServerResponse.empty({ status: 204 })
+        // nothing left to follow: 204 stops EventSource. A client whose id is beyond the history has not seen this end, nor has one
+        // whose id was another event's before Redis lost that event
+        if (after !== null && Job.isOver(job.state)) {
+          const length = yield* Effect.mapError(log.length(id), fromRedis)
+          if (length === after && !router.tellAgain(id, after)) return HttpServerResponse.empty({ status: 204 })
         }
         // released when the response is over, however it ends
         const place = yield* Effect.acquireRelease(
