@@ -1,5 +1,6 @@
 /**
- * JobDoctor: looks at every job, and puts back those that nothing in Redis stands for (Scrub), as the workers do every ten minutes.
+ * JobDoctor: looks at every job, and puts back those that nothing in Redis stands for, and lets in lanes that stand still (Scrub), as the workers do every ten
+ * minutes.
  * It reads every key's name, as fast as Redis answers.
  */
 import { CoreConfig } from "@eco2/core/client"
@@ -28,7 +29,7 @@ export const examine: Effect.Effect<ReadonlyArray<Finding>> = Scrub.Scrub.use((s
       failing(
         check,
         `${putBack.length} without a place in Redis, put back (${examined} jobs looked at): ${named.join(", ")}${rest}`,
-        "they continue; find out what Redis has lost (docs/operations/alerts.md, Eco2JobsPutBack)"
+        "they continue, but for those without a fence, which have dead letters; find out what Redis has lost (docs/operations/alerts.md, Eco2JobsPutBack)"
       )
     ]
   }),

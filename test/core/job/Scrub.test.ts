@@ -1,6 +1,7 @@
 /** J1 under damage: an open job that nothing in Redis stands for any more is found, put back, and ends once. */
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Schedule } from "effect"
+import { randomUUID } from "node:crypto"
 import { Mailbox, Retry } from "@eco2/core"
 import { Keyspace } from "@eco2/core/redis"
 import * as Scrub from "../../../packages/core/src/job/Scrub.ts"
@@ -188,6 +189,175 @@ describe("Scrub.walk", () => {
       expect((yield* process.run(walk)).putBack).toEqual([])
       yield* complete([id], values)
     })
+  )
+
+  /** Jobs of one user: as many admitted as USER_CONCURRENCY, the rest in the user's lane. */
+  const lined = Effect.fnUntraced(function* (process: Process, jobs: number) {
+    const ids: Array<Fleet.JobId> = []
+    for (let n = 0; n < jobs; n++) ids.push(yield* submitted(process))
+    return { ids, partition: yield* partitionOf(process, ids[0]!) }
+  })
+  const two = { userConcurrency: 2 }
+  const turn = (id: Fleet.JobId | undefined) => [{ id, stage: "weigh", lacked: "turn" }]
+
+  it.live(
+    "J1 a user's count of running jobs that was left too high lets nobody in: the lane is found, and its jobs end",
+    () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url, two)
+        const { ids, partition } = yield* lined(process, 5)
+        yield* process.send("HINCRBY", partition.running, owner, 2)
+        for (const id of ids.slice(0, 2)) yield* process.run(Fleet.cancel(id))
+        expect(yield* process.send("LLEN", partition.lane(owner))).toBe(3)
+        expect((yield* process.run(walk)).putBack).toEqual(turn(ids[2]))
+        expect(yield* process.send("HGET", partition.running, owner)).toBe("2")
+        expect((yield* process.run(walk)).putBack).toEqual([])
+        yield* complete(ids.slice(2), two)
+      })
+  )
+
+  it.live(
+    "J1 a running job whose hash is lost leaves its user's lane standing: the lane is found, and its jobs end",
+    () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url, one)
+        const { ids, partition } = yield* lined(process, 3)
+        yield* deleted(process, ids[0]!)
+        yield* process.send("DEL", partition.job(ids[0]!))
+        yield* untimed(process, ids[0]!)
+        expect((yield* process.run(walk)).putBack).toEqual(turn(ids[1]))
+        yield* complete(ids.slice(1), one)
+      })
+  )
+
+  it.live("J1 a count that is one too high while another job of the user runs is put right by the jobs that run", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url, two)
+      const { ids, partition } = yield* lined(process, 4)
+      yield* process.send("HINCRBY", partition.running, owner, 1)
+      yield* process.run(Fleet.cancel(ids[0]!))
+      expect((yield* process.run(walk)).putBack).toEqual(turn(ids[2]))
+      expect(yield* process.send("HGET", partition.running, owner)).toBe("2")
+      expect(yield* process.send("LRANGE", partition.lane(owner), 0, -1)).toEqual([ids[3]])
+      yield* complete(ids.slice(1), two)
+    })
+  )
+
+  it.live("J1 a lane whose first members are no jobs, and a count that is no number, are no hindrance", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url, one)
+      const { ids, partition } = yield* lined(process, 3)
+      yield* process.run(Fleet.cancel(ids[0]!))
+      yield* process.run(Fleet.cancel(ids[1]!))
+      const last = yield* submitted(process)
+      yield* process.send("LPUSH", partition.lane(owner), randomUUID(), randomUUID())
+      yield* process.send("HSET", partition.running, owner, "none")
+      yield* deleted(process, ids[2]!)
+      yield* process.send("DEL", partition.job(ids[2]!))
+      yield* untimed(process, ids[2]!)
+      expect((yield* process.run(walk)).putBack).toEqual(turn(last))
+      yield* process.send("HDEL", partition.running, "")
+      yield* complete([last], one)
+    })
+  )
+
+  it.live(
+    "a lane that waits for jobs that run long is left alone, also by a process with another USER_CONCURRENCY",
+    () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url, two)
+        const other = yield* Fleet.joined(redis.url, { userConcurrency: 9 })
+        const { ids, partition } = yield* lined(process, 5)
+        const hand = yield* Fleet.byHand(process, "gone.1")
+        yield* process.run(Fleet.begin(yield* hand.take("weigh")))
+        for (const one of [process, other]) expect((yield* one.run(walk)).putBack).toEqual([])
+        expect(yield* process.send("HGET", partition.running, owner)).toBe("2")
+        expect(yield* process.send("LRANGE", partition.lane(owner), 0, -1)).toEqual(ids.slice(2))
+      })
+  )
+
+  /** A job whose fence is these words, without anything that stands for it. */
+  const corrupted = Effect.fnUntraced(function* (process: Process, change: (fence: string) => string) {
+    const id = yield* submitted(process)
+    yield* deleted(process, id)
+    yield* untimed(process, id)
+    const key = (yield* partitionOf(process, id)).job(id)
+    yield* process.send("HSET", key, "now", change(String(yield* process.send("HGET", key, "now"))))
+    return { id, key }
+  })
+  const corruptions: ReadonlyArray<readonly [string, (fence: string) => string]> = [
+    ["is gone", () => ""],
+    ["is no fence", () => "\u0000\u0001"],
+    ["ends after some words", (fence) => fence.split(" ").slice(0, 5).join(" ")],
+    ["has no deadline", (fence) => fence.replace(/\d{13}(?= - - )/, "never")]
+  ]
+  for (const [what, change] of corruptions) {
+    it.live(
+      `a job whose fence ${what}, and for which nothing stands, becomes a dead letter once, and expires with it`,
+      () =>
+        Effect.gen(function* () {
+          const process = yield* Fleet.joined(redis.url)
+          const { id, key } = yield* corrupted(process, change)
+          const { putBack } = yield* process.run(walk)
+          expect(putBack).toEqual([{ id, stage: "parcel.weigh", lacked: "fence" }])
+          expect((yield* process.run(walk)).putBack).toEqual([])
+          const letters = yield* Fleet.lettersOf(process, "parcel.weigh")
+          expect(letters).toMatchObject([{ job: id, stage: "weigh", cause: "JobUnreadable" }])
+          expect(Number(yield* process.send("PTTL", key))).toBeGreaterThan(0)
+        })
+    )
+  }
+
+  it.live("a job of which nothing is readable is said, and expires", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url)
+      const { id, key } = yield* corrupted(process, () => "")
+      yield* process.send("HSET", key, "about", "{")
+      expect((yield* process.run(walk)).putBack).toEqual([{ id, stage: "", lacked: "fence" }])
+      expect(Number(yield* process.send("PTTL", key))).toBeGreaterThan(0)
+    })
+  )
+
+  it.live("J1 a running job whose fence becomes unreadable is given up, and its user's lane goes on", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url, one)
+      const { id } = yield* corrupted(process, () => "?")
+      const next = yield* submitted(process)
+      const { putBack } = yield* process.run(walk)
+      expect(putBack).toEqual([{ id, stage: "parcel.weigh", lacked: "fence" }, ...turn(next)])
+      yield* complete([next], one)
+    })
+  )
+
+  it.live("an unreadable job that was given up, and whose entry is found after all, leaves no second letter", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url)
+      const id = yield* submitted(process)
+      const hand = yield* Fleet.byHand(process, "gone.1")
+      const holding = yield* hand.take("weigh")
+      yield* process.send("HSET", (yield* partitionOf(process, id)).job(id), "now", "?")
+      yield* process.run(walk)
+      expect(yield* process.run(Fleet.begin(holding))).toMatchObject({ _tag: "Dropped", reason: "moved" })
+      expect(yield* Fleet.lettersOf(process, "parcel.weigh")).toHaveLength(1)
+      expect(yield* process.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+    })
+  )
+
+  it.live(
+    "J1 a timer of a job whose deadline is unreadable stops no other timer, and the job becomes a dead letter",
+    () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url)
+        const damaged = yield* corrupted(process, (fence) => fence.replace(/\d{13}(?= - - )/, "never"))
+        const partition = yield* partitionOf(process, damaged.id)
+        yield* process.send("ZADD", partition.timers, 1, damaged.id)
+        yield* submitted(process)
+        const hand = yield* Fleet.byHand(process, "gone.1")
+        yield* process.run(Fleet.defer(yield* hand.take("weigh"), { delayMillis: 0 }))
+        yield* process.run(Fleet.promote)
+        expect(yield* process.run(Fleet.depthOf("parcel.weigh"))).toBe(1)
+        expect((yield* process.run(walk)).putBack).toEqual([{ id: damaged.id, stage: "parcel.weigh", lacked: "fence" }])
+      })
   )
 
   it.live("ended jobs are left alone", () =>
