@@ -62,6 +62,8 @@ export const start = async (settings: Readonly<Record<string, string>> = {}): Pr
     OPENAI_API_KEY: apiKey,
     OPENAI_BASE_URL: `${models.url}/v1`,
     GEMINI_MODELS: "",
+    // the pictures' addresses in tests lead nowhere
+    FETCH_IMAGES: "false",
     SHUTDOWN_GRACE: "1 second",
     ...settings
   }

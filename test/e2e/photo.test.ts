@@ -24,6 +24,8 @@ beforeAll(async () => {
   const place = `127.0.0.1:${at !== null && typeof at === "object" ? at.port : 0}`
   address = `http://${place}/photo.jpg`
   system = await System.start({
+    FETCH_IMAGES: "true",
+    // a host that is private is accepted if it is listed
     IMAGE_HOSTS: "127.0.0.1",
     FETCH_ALLOW_PRIVATE: place,
     GEMINI_MODELS: "gemini-2.5-flash"

@@ -22,6 +22,7 @@ beforeAll(async () => {
     AUTH_MODE: "header",
     REDIS_URL: redis.url,
     OPENAI_MODELS: "gpt-5.2",
+    FETCH_IMAGES: "false",
     OPENAI_API_KEY: "sk-test",
     OPENAI_BASE_URL: `${models.url}/v1`,
     GEMINI_MODELS: "",

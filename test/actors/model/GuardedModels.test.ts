@@ -322,20 +322,22 @@ it.live("a picture is fetched outside MODEL_TIMEOUT and reaches the model as byt
 )
 
 it.live(
-  "I1 a picture of a listed host reaches OpenAI as bytes without metadata, one of any public host as its address",
+  "I1 a picture at any host reaches OpenAI as bytes without metadata; without FETCH_IMAGES OpenAI gets its address",
   () =>
     Effect.gen(function* () {
       const photo = Photos.phoneJpeg(6)
       const host = yield* start((response) => response.end(photo))
-      const listed = yield* worker({ FETCH_ALLOW_PRIVATE: host.places.join(","), IMAGE_HOSTS: "127.0.0.1" })
-      yield* listed.run(classify("gpt-5.2", { _tag: "Url", url: host.url }))
-      yield* listed.run(classify("simulated", { _tag: "Url", url: host.url }))
+      const places = { FETCH_ALLOW_PRIVATE: host.places.join(",") }
+      const usual = yield* worker(places)
+      yield* usual.run(classify("gpt-5.2", { _tag: "Url", url: host.url }))
+      yield* usual.run(classify("simulated", { _tag: "Url", url: host.url }))
       expect(host.asked()).toBe(1)
-      const anyHost = yield* worker({ FETCH_ALLOW_PRIVATE: host.places.join(",") })
-      yield* anyHost.run(classify("gpt-5.2", { _tag: "Url", url: host.url }))
+      const off = yield* worker({ ...places, FETCH_IMAGES: "false" })
+      yield* off.run(classify("gpt-5.2", { _tag: "Url", url: host.url }))
       expect(host.asked()).toBe(1)
       const [stripped, address] = server.calls.map(imageOf)
       expect(stripped).toEqual(Buffer.from(ImageMetadata.stripInPlace(Buffer.from(photo))?.bytes ?? []))
+      expect(JSON.stringify(server.calls[0]?.body).includes(host.url)).toBe(false)
       expect([address, JSON.stringify(server.calls[1]?.body).includes(host.url)]).toEqual([null, true])
     })
 )

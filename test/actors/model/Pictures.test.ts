@@ -198,4 +198,54 @@ describe("memory", () => {
       expect(yield* look(fast, "bob")).toBe(png.length)
     })
   )
+
+  it.effect(
+    "the memory of a picture is taken before its bytes come, as many as announced, and freed when it does not come",
+    () =>
+      Effect.gen(function* () {
+        const host = yield* start((response, path) => {
+          if (path.startsWith("/fast")) response.end(png)
+          else response.writeHead(200, { "content-length": String(100 * 1024) }).flushHeaders()
+        })
+        const { look } = yield* pictures(host, {}, 100 * 1024)
+        const announced = yield* Effect.forkChild(look(host.url, "ann"))
+        yield* arrived(host, 1)
+        // larger than what small pictures have to themselves
+        const large = yield* Effect.forkChild(look(`http://${host.places[1]}/also`, "bob"))
+        yield* arrived(host, 2)
+        yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => large.pollUnsafe() !== undefined })
+        expect(yield* Fiber.join(large)).toBe("PicturesBusy")
+        expect(announced.pollUnsafe()).toBeUndefined()
+        expect(yield* look(`http://${host.places[2]}/fast`, "carol")).toBe(png.length)
+        yield* Fiber.interrupt(announced)
+        const next = yield* Effect.forkChild(look(host.url, "bob"))
+        yield* arrived(host, 4)
+        yield* Effect.repeat(TestClock.adjust("1 second"), { until: () => next.pollUnsafe() !== undefined })
+        expect(yield* Fiber.join(next)).toBe("PictureUnavailable")
+      })
+  )
+
+  it.effect("a picture of unknown length keeps the room that it needs, and the rest is free for the next", () =>
+    Effect.gen(function* () {
+      const host = yield* start((response) => {
+        response.write(png)
+        response.end()
+      })
+      // room for two of 10 MiB beside the small ones
+      const { look } = yield* pictures(host, {}, 24 * 1024 * 1024)
+      const end = yield* Deferred.make<void>()
+      const held = yield* Effect.forEach(["ann", "bob"], (owner) =>
+        Effect.gen(function* () {
+          const begun = yield* Deferred.make<void>()
+          const work = Effect.andThen(Deferred.succeed(begun, undefined), Deferred.await(end))
+          const looking = yield* Effect.forkChild(look(host.url, owner, work))
+          yield* Deferred.await(begun)
+          return looking
+        })
+      )
+      expect(yield* look(host.url, "carol")).toBe(png.length)
+      yield* Deferred.succeed(end, undefined)
+      expect(yield* Effect.forEach(held, Fiber.join)).toEqual([png.length, png.length])
+    })
+  )
 })

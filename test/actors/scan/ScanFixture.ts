@@ -108,6 +108,8 @@ export const scanFixture = () => {
                   OPENAI_API_KEY: "sk-test",
                   OPENAI_BASE_URL: `${models.url}/v1`,
                   GEMINI_MODELS: "",
+                  // the pictures' addresses here lead nowhere
+                  FETCH_IMAGES: "false",
                   // retries that are minutes apart happen at once here
                   MODEL_BREAKER: "off",
                   ...env

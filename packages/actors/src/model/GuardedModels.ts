@@ -4,9 +4,9 @@
  *   breaker (one a model)   open: no call is made · 401, 403, 404 and no credit open it at once, outages after several
  *   limit (one a model)     a call waits for its permit; tokens are reserved by an estimate and settled by the reported usage
  *   429                     pauses the model for the whole fleet, for as long as the provider asks
- *   pictures                for a provider that takes bytes only, and for every hosted one if the picture hosts are listed
- *                           (IMAGE_HOSTS), a picture is fetched by its address before all that (Pictures), so that its metadata
- *                           stay here: a slow or dead picture host fails its user's scan, and does not open the breaker
+ *   pictures                a picture is fetched by its address before all that (Pictures), so that its metadata stay here: a slow
+ *                           or dead picture host fails its user's scan, and does not open the breaker. Without FETCH_IMAGES only
+ *                           for a provider that takes bytes alone
  * Waiting counts neither against MODEL_TIMEOUT nor against the stage's timeout, and spends no attempt (RateLimiter, ModelRetry).
  * The simulated model has a limit if one is set, and no breaker.
  */
@@ -14,7 +14,6 @@ import { CircuitBreaker, Jitter, Limit, RateLimiter, RedisError } from "@eco2/co
 import { Context, Duration, Effect, Layer } from "effect"
 import type { Config } from "effect"
 import { AnswerModel } from "./AnswerModel.ts"
-import { ImageHosts } from "./ImageHosts.ts"
 import { ModelConfig } from "./ModelConfig.ts"
 import { ModelRateLimited, ModelSuspended, ModelUnavailable } from "./ModelError.ts"
 import type { ModelError } from "./ModelError.ts"
@@ -101,10 +100,9 @@ export const layer: Layer.Layer<
     const vision = yield* VisionModel
     const answer = yield* AnswerModel
     const pictures = yield* Pictures
-    const areHostsListed = (yield* ImageHosts).length > 0
     const limiter = yield* RateLimiter.RateLimiter
     const breakers = yield* CircuitBreaker.CircuitBreaker
-    const { offered, timeout } = yield* ModelConfig
+    const { fetchImages, offered, timeout } = yield* ModelConfig
     const limits = yield* ModelLimits
     const outages = yield* ModelBreaker
     const estimate = TokenEstimate.make()
@@ -196,8 +194,7 @@ export const layer: Layer.Layer<
       classify: (request) => {
         const { image, model, owner = "" } = request
         const provider = offered.providerOf(model)
-        // what anybody can fetch may be fetched by the provider too; listed hosts are the operator's own (docs/decisions/0042-what-a-photo-tells.md)
-        const isFetchedHere = (hosted: Provider) => takesBytesOnly(hosted) || (areHostsListed && hosted !== "simulated")
+        const isFetchedHere = (hosted: Provider) => takesBytesOnly(hosted) || (fetchImages && hosted !== "simulated")
         if (image._tag === "Bytes" || provider === undefined || !isFetchedHere(provider)) return classify(request)
         return Effect.andThen(
           look(provider, model),

@@ -49,6 +49,8 @@ export const ModelConfig = Config.all({
       parse: (text) => (Number(text) >= 0 && Number(text) <= 1 ? Number(text) : undefined)
     })
   }),
+  /** FETCH_IMAGES: whether workers fetch pictures by their address for every provider, without metadata. Default true. */
+  fetchImages: Setting.flag("FETCH_IMAGES", { default: true }),
   /**
    * MODEL_TIMEOUT: the longest one model call may take, at most 5 minutes (Node's own limit for a silent connection).
    * Default "60 seconds".

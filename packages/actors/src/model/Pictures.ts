@@ -1,11 +1,13 @@
 /**
- * Pictures: fetches pictures by their address, for providers that take bytes only. The hosts are strangers', so the work is
+ * Pictures: fetches pictures by their address, for providers (GuardedModels). The hosts are strangers', so the work is
  * bounded here, apart from any model's time, limit and breaker:
  *   a fetch     15 seconds in all
  *   at once     32 in a process, of these 16 from one host and 8 for one owner: a user who names slow hosts delays only himself
  *   a place     a fetch waits 2 seconds if its own owner's or host's places are taken, 5 if all are; then PicturesBusy, which
  *               spends no attempt
- *   memory      a fetched picture takes room in ImageMemory until the call is over, beside the images of jobs
+ *   memory      a picture takes room in ImageMemory before its bytes are read, as many as its head announces (10 MiB if it says
+ *               nothing), and keeps what it needs of it until the call is over, beside the images of jobs; a fetch waits 5
+ *               seconds for it. A host that does not answer takes none
  * Neither waiting nor fetching counts against the stage's timeout (Attempt).
  */
 import { Attempt, ImageMemory, Jitter } from "@eco2/core"
@@ -103,15 +105,19 @@ export const layer: Layer.Layer<Pictures, Config.ConfigError, ImageMemory.ImageM
       return Effect.acquireUseRelease(
         Scope.make(),
         (kept) => {
-          /** Room for the bytes, until the call is over. */
-          const keep = (picture: Bytes) => Effect.as(Scope.provide(memory.hold(picture.bytes.length), kept), picture)
-          const fetched = download(guarded, { provider, model }, { url, timeout: fetchTimeout, hosts }).pipe(
-            Effect.flatMap((picture) =>
-              Effect.timeoutOrElse(keep(picture), {
-                duration: patience,
-                orElse: () => Effect.fail(busy("there is no room for more pictures"))
-              })
-            ),
+          let reserved: ImageMemory.Reserved | null = null
+          const room = (bytes: number) =>
+            Scope.provide(memory.reserve(bytes), kept).pipe(
+              Effect.map((made) => {
+                reserved = made
+                return true
+              }),
+              Effect.timeoutOrElse({ duration: patience, orElse: () => Effect.succeed(false) })
+            )
+          const noRoom = () => busy("there is no room for more pictures")
+          const request = { url, timeout: fetchTimeout, hosts, room, noRoom }
+          const fetched = download(guarded, { provider, model }, request).pipe(
+            Effect.tap((picture) => reserved?.keep(picture.bytes.length) ?? Effect.void),
             once(places, { permits: 1, wait: patience, why: "as many as may be are being fetched" }),
             own(ofHost, host, "its host is busy with others"),
             owner === "" ? (within) => within : own(ofOwner, owner, "others of the same owner are being fetched")

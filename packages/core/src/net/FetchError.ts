@@ -6,11 +6,12 @@ import { Schema } from "effect"
 
 /**
  * The URL, or one it redirects to, is not fetched: `url` (malformed), `scheme` (only http and https), `credentials`,
- * `host` (the caller may not ask it), `address` (not public), `redirects` (too many). Nothing was sent there. Do not retry.
+ * `host` (the caller may not ask it), `address` (not public), `redirects` (too many). Nothing was sent there. Do not retry. `room`: the caller has no room for the
+ * body, which was left unread; later it may.
  */
 export class FetchRefused extends Schema.TaggedError<FetchRefused>()("FetchRefused", {
   url: Schema.String,
-  reason: Schema.Literals(["url", "scheme", "credentials", "host", "address", "redirects"])
+  reason: Schema.Literals(["url", "scheme", "credentials", "host", "address", "redirects", "room"])
 }) {
   override get message() {
     return `${this.url} is not fetched: ${this.reason}${this.reason === "address" ? "; see FETCH_ALLOW_PRIVATE" : ""}`

@@ -15,7 +15,7 @@ import { isIP } from "node:net"
 import * as Setting from "../config/Setting.ts"
 import { FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge } from "./FetchError.ts"
 import type { FetchError } from "./FetchError.ts"
-import { exchange } from "./HttpExchange.ts"
+import { exchange, noRoom } from "./HttpExchange.ts"
 import type { Address, Head } from "./HttpExchange.ts"
 import * as NameLookup from "./NameLookup.ts"
 import { bareHost, isPublicAddress, isPublicHost } from "./PublicAddress.ts"
@@ -36,6 +36,11 @@ export interface Request {
   readonly headers?: Readonly<Record<string, string>>
   /** Called before a body is read; false leaves it unread and empty. By default every body is read. */
   readonly wanted?: (head: Head) => boolean
+  /**
+   * Runs before a wanted body is read, with the bytes that it has at most: its length if that is known, else `maxBytes`. Until
+   * then the body waits in the connection; false refuses it (FetchRefused, `room`). By default there is room.
+   */
+  readonly room?: (bytes: number) => Effect.Effect<boolean>
   /** Redirects followed at most. Default 3. */
   readonly maxRedirects?: number
   /** Whether this host, as written in the URL, may be fetched; called at every redirect too. By default any host may. */
@@ -153,7 +158,7 @@ const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }:
   })
 
   const get = Effect.fnUntraced(function* (request: Request, seen: { url: string }) {
-    const { headers = {}, longer = "fail", maxBytes, maxRedirects = 3, wanted = () => true } = request
+    const { headers = {}, longer = "fail", maxBytes, maxRedirects = 3, room, wanted = () => true } = request
     const first = yield* parse(request.url)
     let url = first
     for (let hops = 0; ; hops++) {
@@ -168,8 +173,15 @@ const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }:
         ...target,
         headers: sent,
         maxBytes,
-        wanted: (head) => !follows(head) && wanted(head)
-      }).pipe(Effect.mapError((cause) => new FetchFailed({ url: seen.url, code: codeOf(cause) })))
+        wanted: (head) => !follows(head) && wanted(head),
+        ...(room === undefined ? {} : { room })
+      }).pipe(
+        Effect.mapError((cause) =>
+          cause === noRoom
+            ? new FetchRefused({ url: seen.url, reason: "room" })
+            : new FetchFailed({ url: seen.url, code: codeOf(cause) })
+        )
+      )
       const location = follows(reply) ? locationOf(reply) : null
       if (location === null) {
         if (reply.cut && longer === "fail") return yield* new FetchTooLarge({ url: seen.url, maxBytes })

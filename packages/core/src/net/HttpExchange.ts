@@ -36,6 +36,8 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>
   readonly maxBytes: number
   readonly wanted: (head: Head) => boolean
+  /** Runs before the body is read, with the bytes it has at most; false leaves it unread, and the exchange fails with `noRoom`. */
+  readonly room?: (bytes: number) => Effect.Effect<boolean>
   /** Called when the socket is connected, before any byte is sent. */
   readonly mayTalkTo: (address: string) => boolean
 }
@@ -46,16 +48,26 @@ export interface Reply extends Head {
 }
 
 const maxHeaderBytes = 16 * 1024
+export const noRoom = new Error("no room for the body")
 
 /** One response, its body read up to `maxBytes`. Fails with the error of the connection or the decoder. */
-export const exchange = ({ addresses, headers, host, maxBytes, mayTalkTo, port, url, wanted }: Exchange) =>
-  Effect.callback<Reply, unknown>((resume) => {
+export const exchange = ({
+  addresses,
+  headers,
+  host,
+  maxBytes,
+  mayTalkTo,
+  port,
+  room,
+  url,
+  wanted
+}: Exchange): Effect.Effect<Reply, unknown> =>
+  Effect.suspend(() => {
     const pinned: LookupFunction = (_, options, answer) => {
       const [first] = addresses
       if (options.all === true) return answer(null, [...addresses])
       answer(null, first?.address ?? "", first?.family)
     }
-    const fail = (cause: unknown) => resume(Effect.fail(cause))
     const client = (url.protocol === "https:" ? httpsRequest : httpRequest)({
       host,
       port,
@@ -66,38 +78,57 @@ export const exchange = ({ addresses, headers, host, maxBytes, mayTalkTo, port, 
       agent: false,
       maxHeaderSize: maxHeaderBytes
     })
-    let answered = false
-    client.on("error", fail)
-    // the server closed the connection, or switched the protocol, without a response
-    client.on("close", () => {
-      if (!answered) fail(new Error("closed without a response"))
-    })
-    client.on("socket", (socket) => {
-      socket.once("connect", () => {
-        if (!mayTalkTo(socket.remoteAddress ?? "")) client.destroy(new Error("connected to another address"))
-      })
-    })
-    const settle = (outcome: Effect.Effect<Reply, unknown>) => {
-      resume(outcome)
-      client.destroy()
-    }
-    client.on("response", (message) => {
-      answered = true
-      // an exception in an event handler would end the process
-      try {
-        const head = { url: url.href, status: message.statusCode ?? 0, headers: headersOf(message) }
-        if (!wanted(head)) return settle(Effect.succeed({ ...head, body: new Uint8Array(0), cut: false }))
-        read(message, maxBytes, {
-          done: (body, cut) => settle(Effect.succeed({ ...head, body, cut })),
-          fail: (cause) => settle(Effect.fail(cause))
+    const answered = Effect.callback<{ readonly head: Head; readonly message: IncomingMessage }, unknown>((resume) => {
+      const fail = (cause: unknown) => resume(Effect.fail(cause))
+      client.on("error", fail)
+      // the server closed the connection, or switched the protocol, without a response
+      client.on("close", () => fail(new Error("closed without a response")))
+      client.on("socket", (socket) => {
+        socket.once("connect", () => {
+          if (!mayTalkTo(socket.remoteAddress ?? "")) client.destroy(new Error("connected to another address"))
         })
-      } catch (cause) {
-        settle(Effect.fail(cause))
-      }
+      })
+      client.on("response", (message) => {
+        // one that comes before the body is read is told to its reader
+        message.on("error", () => undefined)
+        // an exception in an event handler would end the process
+        try {
+          resume(
+            Effect.succeed({
+              head: { url: url.href, status: message.statusCode ?? 0, headers: headersOf(message) },
+              message
+            })
+          )
+        } catch (cause) {
+          fail(cause)
+        }
+      })
+      client.end()
     })
-    client.end()
-    return Effect.sync(() => client.destroy())
+    const bodyOf = (message: IncomingMessage) =>
+      Effect.callback<{ readonly body: Uint8Array; readonly cut: boolean }, unknown>((resume) =>
+        read(message, maxBytes, {
+          done: (body, cut) => resume(Effect.succeed({ body, cut })),
+          fail: (cause) => resume(Effect.fail(cause))
+        })
+      )
+    return Effect.gen(function* () {
+      const { head, message } = yield* answered
+      if (!(yield* Effect.try({ try: () => wanted(head), catch: (cause) => cause }))) {
+        return { ...head, body: new Uint8Array(0), cut: false }
+      }
+      if (room !== undefined && !(yield* room(mostOf(message, maxBytes)))) return yield* Effect.fail(noRoom)
+      return { ...head, ...(yield* bodyOf(message)) }
+    }).pipe(Effect.ensuring(Effect.sync(() => client.destroy())))
   })
+
+/** The bytes that a body has at most, as its head says. */
+const mostOf = ({ headers }: IncomingMessage, maxBytes: number): number => {
+  const { "content-encoding": coding = "identity", "content-length": length = "" } = headers
+  return coding.trim().toLowerCase() === "identity" && /^\d{1,15}$/.test(length)
+    ? Math.min(maxBytes, Number(length))
+    : maxBytes
+}
 
 const headersOf = (message: IncomingMessage): Headers => {
   const headers = new Headers()

@@ -1,6 +1,6 @@
 /**
  * OpenAiModel: the ports over OpenAI's Responses API, or a server that speaks it. Takes images as bytes and as URLs, which the
- * provider fetches. The client library is loaded only when this adapter is made.
+ * provider fetches (without FETCH_IMAGES). The client library is loaded only when this adapter is made.
  * API reference: https://platform.openai.com/docs/api-reference/responses
  */
 import { NameLookup, RetryAfter } from "@eco2/core/net"
