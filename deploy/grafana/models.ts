@@ -38,6 +38,29 @@ export const models: Dashboard = {
       ]
     },
     {
+      title: "Bills",
+      panels: [
+        {
+          title: "Paid calls by bill",
+          description:
+            "A second, as the ledgers of jobs have them. billed-bad: paid, and of no use. uncertain: cut or lost, it may be billed.",
+          unit: "reqps",
+          stacked: true,
+          width: 12,
+          queries: [perSecond("eco2_paid_calls_total", "service, outcome")]
+        },
+        {
+          title: "Cost an hour",
+          description: "Of the models that have a price, in the currency of the prices.",
+          unit: "short",
+          width: 12,
+          queries: [
+            { expr: "sum by (service) (rate(eco2_paid_cost_total{$ns}[$window])) * 3600", legend: "{{service}}" }
+          ]
+        }
+      ]
+    },
+    {
       title: "Tokens",
       panels: [
         {

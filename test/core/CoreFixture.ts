@@ -9,6 +9,7 @@ import { Context, Duration, Effect, Exit, Layer, References, Schema, Scope } fro
 import { inject } from "vitest"
 import {
   ActorSystem,
+  CallLedger,
   Client,
   CoreConfig,
   EventLog,
@@ -17,6 +18,7 @@ import {
   JobEvent,
   JobStore,
   Mailbox,
+  PartialText,
   Pipeline,
   Policies,
   Replies,
@@ -119,6 +121,8 @@ export type Values = Parameters<typeof CoreConfig.layerWith>[0] & {
   readonly keyPrefix?: Keys.Prefix
 }
 export type Services =
+  | CallLedger.CallLedger
+  | PartialText.PartialText
   | Policies.Policies
   | Replies.Replies
   | JobStore.JobStore

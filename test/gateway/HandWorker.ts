@@ -2,7 +2,7 @@
  * HandWorker: a scan worker that the test controls step by step: it begins, commits, defers or buries a job's stage exactly when
  * the test says so, through the same scripts as a real one. So the test decides what viewers see.
  */
-import { Client, CoreConfig, Fence, Job, JobEvent, JobStore } from "@eco2/core"
+import { Client, CoreConfig, Fence, Job, JobEvent, JobStore, PartialText } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { ScanPipeline } from "@eco2/actors/protocol"
 import { Effect, Layer, ManagedRuntime, Schema } from "effect"
@@ -34,6 +34,10 @@ export interface HandWorker {
   readonly commit: (holding: JobStore.Holding, output?: unknown) => Promise<void>
   /** Both, for the next `stages` stages; all by default. */
   readonly work: (id: string, stages?: number) => Promise<void>
+  /** Returns a begun stage to its mailbox at once, so that it can begin anew. */
+  readonly handBack: (holding: JobStore.Holding) => Promise<void>
+  /** Shows viewers what the begun stage has written so far, as a handler's `emit` does. `attempt`: the number of the begin. */
+  readonly writer: (holding: JobStore.Holding, attempt: number) => Promise<PartialText.Writer>
   readonly putOff: (holding: JobStore.Holding, code: string) => Promise<void>
   readonly giveUp: (holding: JobStore.Holding, code: string) => Promise<void>
   /** Redrives a failed job, as an operator does. */
@@ -103,6 +107,13 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
     work: async (id, stages = ScanPipeline.plan.length) => {
       for (let n = 0; n < stages; n++) await commit(await begin(id))
     },
+    handBack: async (holding) => {
+      await store((service) => service.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))
+    },
+    writer: (holding, attempt) =>
+      runtime.runPromise(
+        PartialText.PartialText.use((partials) => Effect.succeed(partials.writer({ ...holding, attempt })))
+      ),
     putOff: async (holding, code) => {
       await store((service) =>
         service.defer(holding, {

@@ -207,11 +207,11 @@ describe("the deadline", () => {
       const strangers = Array.from({ length: 250 }, (_, i) => [i + 1, `gone ${i}`]).flat()
       yield* client.send("ZADD", partition.timers, ...strangers)
       const serve = client.run(Timers.Timers.use((timers) => Effect.orDie(timers.promote(partition, []))))
-      expect(yield* serve).toEqual({ served: 200, nextMillis: 0, expired: [] })
+      expect(yield* serve).toEqual({ served: 200, nextMillis: 0, expired: [], doubted: [] })
       const { nextMillis, served } = yield* serve
       expect([served, nextMillis! > 3_500_000]).toEqual([50, true])
       yield* client.run(Fleet.cancel(id))
-      expect(yield* serve).toEqual({ served: 0, nextMillis: null, expired: [] })
+      expect(yield* serve).toEqual({ served: 0, nextMillis: null, expired: [], doubted: [] })
     })
   )
 

@@ -67,7 +67,7 @@ describe("TimerLoop", () => {
   it.live("a partition is looked at when its earliest timer is due, whatever is set for later meanwhile", () =>
     Effect.gen(function* () {
       const { loop, looks, partitions } = yield* looking(() =>
-        Effect.succeed({ served: 0, expired: [], nextMillis: null })
+        Effect.succeed({ served: 0, expired: [], doubted: [], nextMillis: null })
       )
       // by itself it is looked at in most of a minute
       const last = partitions.at(-1)!

@@ -2,7 +2,7 @@
  * Losses of the live stream: of connections, entries, the stream itself, the server. Each seq still reaches a viewer once (J4).
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
-import { Client, CoreConfig, EventLog, Job, JobStore } from "@eco2/core"
+import { Client, CoreConfig, EventLog, Job, JobStore, PartialText } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Readiness } from "@eco2/core/telemetry"
 import { RedisServer } from "@eco2/core/testing"
@@ -164,7 +164,12 @@ describe("a slow viewer", () => {
     effect: Effect.Effect<
       A,
       E,
-      Router.EventRouter | EventLog.EventLog | JobStore.JobStore | Keyspace | RedisClient.RedisClient
+      | Router.EventRouter
+      | EventLog.EventLog
+      | JobStore.JobStore
+      | PartialText.PartialText
+      | Keyspace
+      | RedisClient.RedisClient
     >
   ) => {
     const config = {
@@ -225,7 +230,7 @@ describe("a slow viewer", () => {
         yield* Effect.promise(() => hand.work(id))
         const again = router.subscribe(id, viewer)
         if (typeof again === "string") return yield* Effect.die(new Error("there was room again"))
-        const text = yield* Stream.mkString(Viewer.stream(id, 1, again.subscription))
+        const text = yield* Stream.mkString(Viewer.stream(id, 1, again.subscription, null))
         return [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq))
       })
     )

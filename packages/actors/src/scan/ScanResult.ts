@@ -95,6 +95,18 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
   }
 })
 
+/** Stages whose `completed` event carries what they found, so that clients can show it before the job is done. */
+export const shownEarly: ReadonlySet<string> = new Set(["vision", "rule"])
+
+/** What a finished stage of `shownEarly` has found: the classification, the rule document or null; null where it is unreadable. */
+export const ofStage = Effect.fnUntraced(function* (
+  job: Job.Job,
+  stage: string
+): Effect.fn.Return<ClassificationResult | DisposalRule | null> {
+  const { outputs } = yield* Pipeline.parts(ScanPipeline, job)
+  return stage === "vision" ? (outputs.vision?.result ?? null) : stage === "rule" ? (outputs.rule ?? null) : null
+})
+
 /** The result of a scan whose job the store has lost: what was finished is lost too. */
 export const ofLost = (id: string): ScanResult => ({
   task_id: id,

@@ -16,12 +16,18 @@ import { StoredEvent } from "./JobEvent.ts"
 import type { JobEvent } from "./JobEvent.ts"
 import * as Fence from "./Fence.ts"
 import type { JobId } from "./Job.ts"
+import * as PartialText from "./PartialText.ts"
 
 /** Receives the tail: events of one job in order, or a gap where events may have been missed. */
 export interface TailListener {
   readonly events: (jobId: string, events: ReadonlyArray<JobEvent>) => void
   /** The tail of these partitions has a gap: followers of their jobs must read the history again. */
   readonly gap: (partitions: ReadonlyArray<Partition>) => void
+  /**
+   * A running stage has written more text (PartialText). Comes before the event of its commit. Left out: nobody wants it, and it
+   * is not read.
+   */
+  readonly added?: (jobId: string, added: PartialText.Added) => void
   /** A read was answered, with or without events. */
   readonly answered: () => void
 }
@@ -73,13 +79,10 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
     const decodeTail = decodeReply("XREAD", TailReply)
     const decodeRange = decodeReply("XRANGE", Info)
 
-    /** Ids of the first and last entry in a partition's stream; "0-0" when it is empty. */
-    const bounds = (partition: Partition) =>
+    /** Ids of the first and last entry in a stream; "0-0" when it is empty. */
+    const bounds = (stream: string) =>
       Effect.all(
-        [
-          redis.send("XRANGE", partition.events, "-", "+", "COUNT", 1),
-          redis.send("XREVRANGE", partition.events, "+", "-", "COUNT", 1)
-        ],
+        [redis.send("XRANGE", stream, "-", "+", "COUNT", 1), redis.send("XREVRANGE", stream, "+", "-", "COUNT", 1)],
         { concurrency: 2 }
       ).pipe(
         Effect.flatMap(([first, last]) => Effect.all([decodeRange(first), decodeRange(last)])),
@@ -122,12 +125,15 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
     ) {
       const reader = yield* redis.reader(partitions[0]!.root)
       const byKey = new Map(partitions.map((partition) => [partition.events, partition]))
+      // first in the reply, so that no text comes behind the event of its commit
+      const texts = listener.added === undefined ? [] : partitions.map((partition) => partition.partials)
+      const textKeys = new Set(texts)
       const tail = ReadLoop.make({ begins: "event tail interrupted", ends: "event tail continues" })
       const catchUp = Effect.fnUntraced(function* () {
         // the cursor is before the first entry (trimmed while we were away) or after the last (the server lost data)
         for (const partition of partitions) {
           const cursor = cursors.get(partition.events) ?? "0-0"
-          const { first, last } = yield* bounds(partition)
+          const { first, last } = yield* bounds(partition.events)
           if (isBefore(last, cursor)) cursors.set(partition.events, last)
           if (isBefore(last, cursor) || isBefore(cursor, first)) listener.gap([partition])
         }
@@ -141,13 +147,21 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
           "BLOCK",
           blockMillis,
           "STREAMS",
+          ...texts,
           ...byKey.keys(),
-          ...Array.from(byKey.keys(), (key) => cursors.get(key) ?? "0-0")
+          ...[...texts, ...byKey.keys()].map((key) => cursors.get(key) ?? "0-0")
         )
       )
       const tellAll = Effect.fnUntraced(function* (reply: typeof TailReply.Type) {
         listener.answered()
         for (const [key, entries] of reply ?? []) {
+          if (textKeys.has(key)) {
+            for (const [id, fields] of entries) {
+              cursors.set(key, id)
+              for (const { added, jobId } of PartialText.linesOf(fields[1] ?? "")) listener.added?.(jobId, added)
+            }
+            continue
+          }
           for (const [id, fields] of entries) {
             cursors.set(key, id)
             yield* deliver(listener, byKey.get(key)!, fields)
@@ -206,7 +220,10 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       }),
       tail: Effect.fnUntraced(function* (listener) {
         const cursors = new Map<string, string>()
-        for (const partition of keyspace.partitions) cursors.set(partition.events, (yield* bounds(partition)).last)
+        for (const partition of keyspace.partitions) {
+          cursors.set(partition.events, (yield* bounds(partition.events)).last)
+          if (listener.added !== undefined) cursors.set(partition.partials, (yield* bounds(partition.partials)).last)
+        }
         const groups =
           redis.topology === "Cluster" ? keyspace.partitions.map((partition) => [partition]) : [keyspace.partitions]
         // a read that blocks on a stream does not notice that the stream is gone

@@ -1,6 +1,7 @@
 /**
  * Job: a job as its hash in Redis holds it, and as readers see it. It is decoded once, by Schema, from the flat reply of
- * HGETALL: `now` is the fence, `about` and `input` never change, `o:<stage>` are checkpoints. Only job/scripts write it.
+ * HGETALL: `now` is the fence, `about` and `input` never change, `o:<stage>` are checkpoints, `spent` the sums of its paid calls.
+ * Only job/scripts write it.
  */
 import { Effect, Schema } from "effect"
 import * as Fence from "./Fence.ts"
@@ -111,6 +112,31 @@ export interface Job {
   readonly outputs: ReadonlyMap<string, string>
   /** Milliseconds each committed stage worked. */
   readonly workMillis: ReadonlyMap<string, number>
+  /** Sums of its paid calls; absent when it has made none. */
+  readonly spent?: Spent
+}
+
+/** Sums over a job's paid calls (CallLedger), of all its runs. */
+export interface Spent {
+  readonly ok: number
+  readonly billedBad: number
+  readonly uncertain: number
+  /** Under way. */
+  readonly open: number
+  readonly free: number
+  /** Millionths of the currency of the prices, of the calls that have a price. */
+  readonly cost: number
+  readonly tokens: number
+  /** Calls without a price. */
+  readonly unpriced: number
+}
+
+const spentOf = (text: string): Spent | undefined => {
+  const words = text.split(" ").map(Number)
+  const [ok, billedBad, uncertain, open, free, cost, tokens, unpriced] = words
+  return words.length >= 8 && words.every(Number.isFinite)
+    ? ({ ok, billedBad, uncertain, open, free, cost, tokens, unpriced } as Spent)
+    : undefined
 }
 
 /** The job's hash does not decode: another version or another program wrote it. Nothing happened. */
@@ -153,7 +179,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
   const unreadable = (reason: string) => Effect.fail(new JobUnreadable({ id, reason }))
   const outputs = new Map<string, string>()
   const workMillis = new Map<string, number>()
-  let [fenceText, aboutText, inputText, errorText] = ["", "", "", ""]
+  let [fenceText, aboutText, inputText, errorText, spentText] = ["", "", "", "", ""]
   for (let i = 0; i + 1 < reply.length; i += 2) {
     const name = String(reply[i])
     const value = String(reply[i + 1])
@@ -161,6 +187,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
     else if (name === "about") aboutText = value
     else if (name === "input") inputText = value
     else if (name === "error") errorText = value
+    else if (name === "spent") spentText = value
     else if (name.startsWith("o:")) {
       // `<milliseconds of work> <json>`
       const space = value.indexOf(" ")
@@ -189,6 +216,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
     const plan = parsePlan(about.pipeline, about.plan)
     if (plan === null) return unreadable(`its plan is "${about.plan}"`)
     const { since, ...counted } = facts
+    const spent = spentText === "" ? undefined : spentOf(spentText)
     const error = errorText === "" ? undefined : parse(errorText)
     if (error !== undefined && !isFailure(error)) return unreadable("its error has an unknown format")
     return Effect.succeed({
@@ -203,6 +231,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
       input: parse(inputText),
       outputs,
       workMillis,
+      ...(spent === undefined ? {} : { spent }),
       ...(error === undefined ? {} : { error })
     })
   } catch (cause) {

@@ -8,12 +8,14 @@ import { layer as repliesLayer, Replies } from "../actor/Replies.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { layer as dataGuardLayer } from "./DataGuard.ts"
 import { layer as unservedWatchLayer } from "./UnservedWatch.ts"
+import { CallLedger, layer as callLedgerLayer } from "../job/CallLedger.ts"
 import { layer as eventLogLayer } from "../job/EventLog.ts"
 import type { EventLog } from "../job/EventLog.ts"
 import { layer as jobEndsLayer } from "../job/JobEnds.ts"
 import type { JobEnds } from "../job/JobEnds.ts"
 import { layer as jobStoreLayer } from "../job/JobStore.ts"
 import type { JobStore } from "../job/JobStore.ts"
+import { layer as partialTextLayer, PartialText } from "../job/PartialText.ts"
 import { layer as mailboxLayer } from "../mailbox/Mailbox.ts"
 import type { Mailbox } from "../mailbox/Mailbox.ts"
 import { layer as unservedLayer } from "../mailbox/Unserved.ts"
@@ -37,6 +39,8 @@ import { layer as topicsLayer, Topics } from "../topic/Topic.ts"
 
 export type Client =
   | JobStore
+  | CallLedger
+  | PartialText
   | JobEnds
   | Mailbox
   | Replies
@@ -54,7 +58,9 @@ export type StartError = RedisError | RedisUnsuitable | KeyspaceMismatch
 export const layer: Layer.Layer<Client, StartError, RedisClient | CoreConfig> = Layer.mergeAll(
   Layer.provideMerge(jobEndsLayer, Layer.merge(jobStoreLayer, eventLogLayer)),
   Layer.provideMerge(Layer.merge(repliesLayer, unservedLayer), mailboxLayer),
-  schedulesLayer
+  schedulesLayer,
+  callLedgerLayer,
+  partialTextLayer
 ).pipe(Layer.provideMerge(Layer.provideMerge(policiesLayer, topicsLayer)), Layer.provideMerge(Keyspace.layer))
 
 /** Redis from REDIS_URL, and the settings from their variables. */

@@ -44,11 +44,11 @@ export interface Pipeline<Name extends string, Input, S extends Stages> {
    * Adds a stage at the end. A stage of a name that is taken, or that reads what no earlier stage leaves, does not compile.
    * Those, and a progress below the last stage's, also throw InvalidDefinition.
    */
-  readonly add: <N extends string, M extends Needs, A>(
+  readonly add: <N extends string, M extends Needs, A, P>(
     stage: [{ readonly input: Input } & { readonly [K in keyof S]: OutputOf<S[K]> }, N] extends [Values<M>, Free<N, S>]
-      ? Stage<N, M, A>
+      ? Stage<N, M, A, P>
       : never
-  ) => Pipeline<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>
+  ) => Pipeline<Name, Input, S & { readonly [K in N]: Stage<N, M, A, P> }>
 }
 
 /** The values that a stage's handler reads: `Read<typeof ScanPipeline, "vision">`. */
@@ -71,14 +71,14 @@ const build = <Name extends string, Input, S extends Stages>(
   stages,
   plan,
   encodeInput: Schema.encodeUnknownEffect(Schema.toCodecJson(input)),
-  add: <N extends string, M extends Needs, A>(stage: Stage<N, M, A>) => {
+  add: <N extends string, M extends Needs, A, P>(stage: Stage<N, M, A, P>) => {
     const mailbox = `${name}.${stage.name}`
     check(name, plan, stage)
     MailboxNames.claim(mailbox, "stage")
-    return build<Name, Input, S & { readonly [K in N]: Stage<N, M, A> }>(
+    return build<Name, Input, S & { readonly [K in N]: Stage<N, M, A, P> }>(
       name,
       input,
-      { ...stages, [stage.name]: stage } as S & { readonly [K in N]: Stage<N, M, A> },
+      { ...stages, [stage.name]: stage } as S & { readonly [K in N]: Stage<N, M, A, P> },
       [...plan, { name: stage.name, mailbox, progress: stage.progress, image: stage.readsImage }]
     )
   }

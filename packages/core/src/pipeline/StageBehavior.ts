@@ -5,7 +5,7 @@
  * Invariants: J2 (only the current stage runs), J3 (one commit), A2 (crashes are counted before handler code), A3 (a time-out
  * interrupts and fences), A5 (interrupted work is returned to its mailbox).
  */
-import { Cause, Config, Effect, Exit, Layer, Metric, Schema } from "effect"
+import { Cause, Config, Context, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { ActorSystem } from "../worker/ActorSystem.ts"
 import { Attempt, untimed } from "../mailbox/Attempt.ts"
 import { concurrencyVariable } from "../actor/Behavior.ts"
@@ -23,11 +23,14 @@ import type { RedisError } from "../redis/RedisError.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as Tracing from "../telemetry/Tracing.ts"
 import { JobImages } from "./JobImages.ts"
+import { PartialText } from "../job/PartialText.ts"
+import { CallLedger } from "../job/CallLedger.ts"
 import { JobId } from "../job/Job.ts"
 import { JobStore, tokenOf } from "../job/JobStore.ts"
 import type { BeginReply, Holding } from "../job/JobStore.ts"
+import * as PaidCalls from "./PaidCalls.ts"
 import type { Pipeline } from "./Pipeline.ts"
-import type { Codec, Needs, NeedsOf, OutputOf, Stage, Stages, Values } from "./Stage.ts"
+import type { Codec, Needs, NeedsOf, OutputOf, PartialOf, Stage, Stages, Values } from "./Stage.ts"
 import { StageTimeout } from "./StageError.ts"
 import type { StageError } from "./StageError.ts"
 import * as StageOutcome from "./StageOutcome.ts"
@@ -37,10 +40,10 @@ import * as StageValues from "./StageValues.ts"
 import * as SuspectJobs from "./SuspectJobs.ts"
 
 export type ConfigError = Config.ConfigError
-export type Requirements = Mailbox | JobImages | Policies
+export type Requirements = Mailbox | JobImages | Policies | CallLedger | PartialText
 
 /** Facts of the job for its handler, beside the values it reads. */
-export interface StageJob {
+export interface StageJob<P = never> {
   readonly id: JobId
   /** The user that submitted it; "" for none. */
   readonly owner: string
@@ -53,10 +56,20 @@ export interface StageJob {
    * it until the attempt ends.
    */
   readonly image: Effect.Effect<Buffer | null, RedisError>
+  /** Makes a call that costs money: recorded before it leaves, and with its bill after it (PaidCalls). */
+  readonly pay: PaidCalls.PaidCalls["make"]
+  /**
+   * Shows viewers the text that the stage has written so far: all of it, each time it grows. Only for a stage that declares
+   * `partial`. Costs nothing to call often: it is sent at most ten times a second, and only while somebody watches the job.
+   */
+  readonly emit: (textSoFar: P) => void
   /** Sends a message with this stage's commit: exactly when the stage is recorded (J3). */
   readonly tell: (message: Message) => Effect.Effect<void>
 }
-export type Handler<N extends Needs, A, E, R> = (values: Values<N>, job: StageJob) => Effect.Effect<A, E, R>
+export type Handler<N extends Needs, A, E, R, P = never> = (
+  values: Values<N>,
+  job: StageJob<P>
+) => Effect.Effect<A, E, R>
 export interface Options<E> {
   readonly retry?: Retry.Policy<E>
 }
@@ -85,7 +98,7 @@ export const layer = <
 >(
   pipeline: Pipeline<Name, Input, S>,
   name: K,
-  make: Effect.Effect<Handler<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH>, EX, R>,
+  make: Effect.Effect<Handler<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH, PartialOf<S[K]>>, EX, R>,
   options: Options<E> = {}
 ): Layer.Layer<never, EX | RedisError | ConfigError, R | RH | ActorSystem | JobStore | Requirements> => {
   const stage = pipeline.stages[name]
@@ -99,18 +112,18 @@ export const layer = <
       `one of ${known}`
     )
   }
-  return serve<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH, EX, R>(
+  return serve<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH, EX, R, PartialOf<S[K]>>(
     pipeline,
-    stage as Stage<string, NeedsOf<S[K]>, OutputOf<S[K]>>,
+    stage as Stage<string, NeedsOf<S[K]>, OutputOf<S[K]>, PartialOf<S[K]>>,
     make,
     options
   )
 }
 
-const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, R>(
+const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, R, P>(
   pipeline: { readonly name: string; readonly input: Codec<unknown> },
-  stage: Stage<string, N, A>,
-  make: Effect.Effect<Handler<N, A, E, RH>, EX, R>,
+  stage: Stage<string, N, A, P>,
+  make: Effect.Effect<Handler<N, A, E, RH, P>, EX, R>,
   options: Options<E>
 ): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Requirements> =>
   Layer.effectDiscard(
@@ -119,6 +132,8 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const store = yield* JobStore
       const messages = yield* Mailbox
       const images = yield* JobImages
+      const ledger = yield* CallLedger
+      const partials = yield* PartialText
       const runners = StageRunners.of(system)
       const handler = yield* make
       const around = yield* Tracing.around<RH>(`${pipeline.name}.${stage.name}`)
@@ -151,12 +166,31 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         const tells: Array<Message> = []
         const { timeoutMillis } = limits()
         const pictures = images.attempt(job.id)
-        const facts: StageJob = {
+        const paid = PaidCalls.ofAttempt(
+          ledger,
+          { partition: begun.holding.partition, id: job.id, token: begun.holding.token },
+          { stage: stage.name, attempt: job.attempts }
+        )
+        const writer =
+          stage.partial === null
+            ? null
+            : partials.writer({
+                partition: begun.holding.partition,
+                id: job.id,
+                token: begun.holding.token,
+                attempt: job.tries,
+                stage: stage.name
+              })
+        const facts: StageJob<P> = {
           id: job.id,
           owner: job.owner,
           attempt: job.attempts,
           begins: job.tries,
           image: pictures.image,
+          pay: paid.calls.make,
+          emit: (text) => {
+            if (typeof text === "string") writer?.send(text)
+          },
           tell: (message) => Effect.sync(() => void tells.push(message))
         }
         const handle = Effect.suspend(() => {
@@ -165,10 +199,12 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           return delivery.endReason === null ? edges.read(job) : Effect.interrupt
         }).pipe(
           Effect.flatMap((values) => handler(values, facts)),
-          Effect.provideService(Attempt, {
-            place: `${job.id}/${stage.name}`,
-            untimed: untimed(delivery, system.watch)
-          }),
+          Effect.provideContext(
+            Context.make(Attempt, {
+              place: `${job.id}/${stage.name}`,
+              untimed: untimed(delivery, system.watch)
+            }).pipe(Context.add(PaidCalls.PaidCalls, paid.calls))
+          ),
           Effect.flatMap((output) => edges.write(output, tells))
         )
         const ended =
@@ -197,7 +233,12 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
             notes
           )
         )
-        const attempt = Effect.ensuring(Effect.exit(restore(handle)), ended)
+        // bills before the outcome, which may be the job's end
+        const closed = Effect.suspend(() => {
+          writer?.end()
+          return paid.areBillsDue() ? Effect.andThen(record([delivery], paid.close), ended) : ended
+        })
+        const attempt = Effect.ensuring(Effect.exit(restore(handle)), closed)
         return around(Effect.flatMap(attempt, settle), begun.parent, notes)
       }
 

@@ -73,6 +73,36 @@ export const table: ReadonlyArray<Row> = [
     false
   ),
   row(
+    "{p}:job:<id>:calls",
+    `${p}:job:[0-9a-f-]{36}:calls`,
+    "hash",
+    "the ledger of the job's paid calls, a row each; free ones counted",
+    "with its job",
+    "open-call, close-calls, promote",
+    "CallLedger",
+    false
+  ),
+  row(
+    "{p}:job:<id>:watched",
+    `${p}:job:[0-9a-f-]{36}:watched`,
+    "string",
+    "somebody watches the job, so its stages' partial text is kept",
+    "VIEW_TIMEOUT",
+    "PartialText.watch",
+    "emit-partial",
+    false
+  ),
+  row(
+    "{p}:job:<id>:partial",
+    `${p}:job:[0-9a-f-]{36}:partial`,
+    "string",
+    "text that the running stage has written so far, at most 32 KiB",
+    "a minute after it last grew",
+    "emit-partial",
+    "PartialText.read",
+    false
+  ),
+  row(
     "{p}:upload:<uuid>",
     `${p}:upload:[0-9a-f-]{36}`,
     "string",
@@ -91,6 +121,16 @@ export const table: ReadonlyArray<Row> = [
     "all transitions",
     "EventLog.tail",
     true
+  ),
+  row(
+    "{p}:partials",
+    `${p}:partials`,
+    "stream",
+    "what running stages add to their text, of jobs that are watched",
+    "each entry at least 10 s, the stream a minute after its last",
+    "emit-partial",
+    "EventLog.tail",
+    false
   ),
   row(
     "{p}:lane:<user>",
@@ -116,9 +156,9 @@ export const table: ReadonlyArray<Row> = [
     "{p}:timers",
     `${p}:timers`,
     "zset",
-    "open jobs by min(next retry, deadline), delayed messages (m:<uuid>) by due time",
+    "open jobs by min(next retry, deadline), delayed messages (m:<uuid>) by due time, open paid calls (c:<id> <call>) by the time they become uncertain",
     "members until due or the job's end",
-    "submit, defer, bury, promote, redrive, settle",
+    "submit, defer, bury, promote, redrive, settle, open-call, close-calls",
     "promote",
     false
   ),

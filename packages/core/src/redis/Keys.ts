@@ -61,6 +61,15 @@ export class Partition {
   jobImage(id: string) {
     return `${this.root}:job:${id}:image`
   }
+  jobCalls(id: string) {
+    return `${this.root}:job:${id}:calls`
+  }
+  jobPartial(id: string) {
+    return `${this.root}:job:${id}:partial`
+  }
+  jobWatched(id: string) {
+    return `${this.root}:job:${id}:watched`
+  }
   upload(uuid: string) {
     return `${this.root}:upload:${uuid}`
   }
@@ -72,6 +81,9 @@ export class Partition {
   }
   get events() {
     return `${this.root}:events`
+  }
+  get partials() {
+    return `${this.root}:partials`
   }
   get timers() {
     return `${this.root}:timers`

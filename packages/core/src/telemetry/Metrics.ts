@@ -36,6 +36,17 @@ export const submitsLost = Metric.counter("eco2_submits_lost_total", {
   description: "accepted jobs that Redis has lost for good"
 })
 
+/** Recorded calls that cost money, by `service` (a model's name) and `outcome`: ok, billed-bad, free, uncertain. Alert on uncertain. */
+export const paidCalls = Metric.counter("eco2_paid_calls_total", {
+  incremental: true,
+  description: "calls that cost money, and whether they were billed"
+})
+/** What calls have cost where a price is known, by `service`; in the currency of the prices. */
+export const paidCost = Metric.counter("eco2_paid_cost_total", {
+  incremental: true,
+  description: "cost of calls whose price is known"
+})
+
 /** Seconds since a blocking read last had an answer, by `reader`: mailboxes, topics. */
 export const lastReadAge = Metric.gauge("eco2_last_read_age_seconds", {
   description: "seconds since a blocking read was last answered, by reader"

@@ -13,6 +13,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { deadLetters, jobs } from "../telemetry/Metrics.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
+import * as CallLedger from "../job/CallLedger.ts"
 import { deadlineCause, Timers } from "./Timers.ts"
 
 /** Timed work in each partition, such as schedules. */
@@ -59,8 +60,9 @@ export const make = Effect.fnUntraced(function* (options: {
   const look = Effect.fnUntraced(
     function* (partition: Partition) {
       lookAt.set(partition, millis() + lookMillis)
-      const { expired, nextMillis } = yield* timers.promote(partition, options.mailboxes())
+      const { doubted, expired, nextMillis } = yield* timers.promote(partition, options.mailboxes())
       if (nextMillis !== null && nextMillis < lookMillis) sooner(partition, millis() + nextMillis)
+      for (const { call, jobId } of doubted) yield* CallLedger.reportUncertain(jobId, [call])
       for (const one of expired) {
         const { mailbox, pipeline } = one
         yield* Metric.update(Metric.withAttributes(jobs, { pipeline, outcome: "failed" }), one.jobs)

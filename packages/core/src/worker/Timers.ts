@@ -7,7 +7,7 @@ import { CoreConfig } from "../config/CoreConfig.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
-import { movesJobs } from "../job/JobStore.ts"
+import { keepsLedger } from "../job/CallLedger.ts"
 import * as Script from "../redis/Script.ts"
 
 export interface Promoted {
@@ -16,6 +16,8 @@ export interface Promoted {
   readonly nextMillis: number | null
   /** Jobs that this call failed at their deadline, by their current stage. */
   readonly expired: ReadonlyArray<Expired>
+  /** Paid calls that this call made uncertain: their bills never came. `call`: the facts as CallLedger stores them. */
+  readonly doubted: ReadonlyArray<{ readonly jobId: string; readonly call: string }>
 }
 export interface Expired {
   readonly pipeline: string
@@ -38,12 +40,13 @@ export class Timers extends Context.Service<
 
 const promoteScript = Script.make({
   file: new URL("./scripts/promote.lua", import.meta.url),
-  preludes: movesJobs,
+  preludes: keepsLedger,
   numberOfKeys: "root",
   reply: Schema.Tuple([
     Schema.Number,
     Schema.Number,
-    Schema.Array(Schema.Tuple([Schema.String, Schema.String, Schema.Number, Schema.Number]))
+    Schema.Array(Schema.Tuple([Schema.String, Schema.String, Schema.Number, Schema.Number])),
+    Schema.Array(Schema.Tuple([Schema.String, Schema.String]))
   ])
 })
 const batch = 200
@@ -55,7 +58,7 @@ export const layer: Layer.Layer<Timers, never, RedisClient | CoreConfig> = Layer
     const config = yield* CoreConfig
     return Timers.of({
       promote: Effect.fnUntraced(function* (partition, mailboxes) {
-        const [served, next, expired] = yield* redis.run(
+        const [served, next, expired, doubted] = yield* redis.run(
           promoteScript,
           [partition.root],
           [
@@ -70,7 +73,8 @@ export const layer: Layer.Layer<Timers, never, RedisClient | CoreConfig> = Layer
         return {
           served,
           nextMillis: next < 0 ? null : next,
-          expired: expired.map(([pipeline, mailbox, jobs, letters]) => ({ pipeline, mailbox, jobs, letters }))
+          expired: expired.map(([pipeline, mailbox, jobs, letters]) => ({ pipeline, mailbox, jobs, letters })),
+          doubted: doubted.map(([jobId, call]) => ({ jobId, call }))
         }
       })
     })

@@ -5,9 +5,10 @@
  * timer serves all viewers' keepalives and time limits. Loss checks ask Redis, so they are a loop of their own: Redis being
  * down delays no keepalive. A viewer whose job is missing from Redis is told `Lost` once the job has stayed away for five seconds:
  * whoever accepted it hands it in again meanwhile (RecentSubmits). Viewer joins history and tail for one viewer (J4).
+ * What a running stage writes is kept once a job, however many viewers it has, and dropped at the stage's commit.
  */
 import { Elapsed, EventLog } from "@eco2/core/client"
-import type { Job, JobEvent, RedisError } from "@eco2/core/client"
+import type { Job, JobEvent, PartialText, RedisError } from "@eco2/core/client"
 import { Keyspace } from "@eco2/core/redis"
 import { Readiness, Supervisor } from "@eco2/core/telemetry"
 import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
@@ -19,6 +20,8 @@ import { ReusedSeqs } from "./ReusedSeqs.ts"
 /** What the router sends to a viewer; the viewer reads the history itself. */
 export type Signal =
   | { readonly _tag: "Events"; readonly events: ReadonlyArray<JobEvent.JobEvent> }
+  /** The running stage has written more text: see `partial`. At most one of these waits. */
+  | { readonly _tag: "Text" }
   /** Something may have been missed: compare with the history. */
   | { readonly _tag: "Recheck" }
   /** Redis has had no such job for some seconds: unless the history says otherwise, the job is lost. */
@@ -30,6 +33,24 @@ export interface Subscription {
   readonly signals: Queue.Dequeue<Signal, Cause.Done>
   /** Reports the last seq that this viewer has sent, so that the router can tell silence from loss. */
   readonly seen: (seq: number) => void
+  /**
+   * What the job's running stage has written so far; null: nothing is known. `text` null: only a later part is known, and the whole
+   * must be read (`knows`). Shared by the job's viewers.
+   */
+  readonly partial: () => RunningText | null
+  /** Makes known what was read. */
+  readonly knows: (read: PartialText.Partial) => void
+  /** The viewer has taken note of the text so far. */
+  readonly heard: () => void
+}
+
+/** The text of a running stage. */
+export interface RunningText {
+  readonly stage: string
+  readonly attempt: number
+  readonly text: string | null
+  readonly ts: number
+  readonly progress: number
 }
 
 export interface Place {
@@ -83,6 +104,8 @@ interface Viewer {
   readonly queue: Queue.Queue<Signal, Cause.Done>
   seq: number
   heardAt: number
+  /** Whether a Text signal waits in the queue. */
+  hasText: boolean
   /** Since when Redis has had no such job; null: it has, or was not asked. */
   missingSince: number | null
   readonly endsAt: number
@@ -106,6 +129,8 @@ export const layer = (
       const byJob = new Map<string, Set<Viewer>>()
       const reusedSeqs = new ReusedSeqs()
       const byUser = new Map<string, number>()
+      /** Text of running stages, of jobs that have viewers here. */
+      const texts = new Map<string, RunningText>()
       /** Viewers due for a check, and those whose job was missing. Sets, so that they never exceed the number of viewers. */
       const toCheck = new Set<Viewer>()
       const missing = new Set<Viewer>()
@@ -125,6 +150,14 @@ export const layer = (
           reusedSeqs.heard(jobId, events)
           const viewers = byJob.get(jobId)
           if (viewers === undefined) return
+          // the stage's commit, or its end by another way, supersedes what it wrote
+          const text = texts.get(jobId)
+          if (
+            text !== undefined &&
+            events.some(({ stage, status }) => stage === text.stage && status === "completed")
+          ) {
+            texts.delete(jobId)
+          }
           const last = events.at(-1)
           if (last !== undefined) {
             fork(Metric.update(eventLag, Math.max(0, clock.currentTimeMillisUnsafe() / 1000 - last.ts)))
@@ -132,6 +165,21 @@ export const layer = (
           for (const viewer of viewers) {
             viewer.heardAt = now()
             offer(viewer, { _tag: "Events", events })
+          }
+        },
+        added: (jobId, { attempt, offset, progress, stage, text, ts }) => {
+          const viewers = byJob.get(jobId)
+          if (viewers === undefined) return
+          const known = texts.get(jobId)
+          if (known !== undefined && known.attempt > attempt) return
+          const before = known?.attempt === attempt ? known.text : offset === 0 ? "" : null
+          // a part that overlaps what is known was read from the store already
+          const whole = before === null || offset > before.length ? null : before + text.slice(before.length - offset)
+          texts.set(jobId, { stage, attempt, text: whole, ts, progress })
+          for (const viewer of viewers) {
+            if (viewer.hasText) continue
+            viewer.hasText = true
+            offer(viewer, { _tag: "Text" })
           }
         },
         gap: (partitions) => {
@@ -231,6 +279,7 @@ export const layer = (
             queue: Effect.runSync(Queue.dropping<Signal, Cause.Done>(queueCapacity)),
             seq: 0,
             heardAt: now(),
+            hasText: false,
             missingSince: null,
             endsAt: now() + viewTimeout,
             isLetIn
@@ -245,6 +294,17 @@ export const layer = (
               signals: viewer.queue,
               seen: (seq) => {
                 viewer.seq = seq
+              },
+              partial: () => texts.get(jobId) ?? null,
+              knows: ({ attempt, stage, text }) => {
+                const known = texts.get(jobId)
+                if (known !== undefined && known.attempt > attempt) return
+                if (known?.attempt === attempt && known.text !== null && known.text.length >= text.length) return
+                const { progress = 0, ts = clock.currentTimeMillisUnsafe() / 1000 } = known ?? {}
+                texts.set(jobId, { stage, attempt, text, ts, progress })
+              },
+              heard: () => {
+                viewer.hasText = false
               }
             },
             leave: () => {
@@ -256,7 +316,10 @@ export const layer = (
               const left = (byUser.get(user) ?? 1) - 1
               if (left === 0) byUser.delete(user)
               else byUser.set(user, left)
-              if (viewers.size === 0) byJob.delete(jobId)
+              if (viewers.size === 0) {
+                byJob.delete(jobId)
+                texts.delete(jobId)
+              }
               fork(Metric.update(viewersGauge, --count))
               Queue.endUnsafe(viewer.queue)
             }

@@ -5,13 +5,15 @@
  * After a failover Redis may have lost events that a viewer has seen, and later events then reuse their seqs. Such a viewer
  * continues from the current end of the history, and receives the terminal event whatever its seq is. If Redis has lost the job
  * itself, the stream ends with `failed`, code JOB_LOST.
+ * `completed` of vision and rule carry what the stage found. Beside the history a viewer gets the text that the running stage has written so far (PartialText): what there is in one piece,
+ * then what is added; a later attempt begins with `restarted`. It ends with the stage's commit.
  */
 import { ScanResult } from "@eco2/actors/protocol"
-import { EventLog, JobEvent, JobStore } from "@eco2/core/client"
+import { EventLog, JobEvent, JobStore, PartialText } from "@eco2/core/client"
 import type { Job, RedisError } from "@eco2/core/client"
 import { Clock, Effect, Stream } from "effect"
 import { Sse } from "effect/encoding"
-import type { Signal, Subscription } from "./EventRouter.ts"
+import type { RunningText, Signal, Subscription } from "./EventRouter.ts"
 
 const frame = (event: string, id: string | undefined, data: unknown): string =>
   Sse.encoder.write({ _tag: "Event", event, id, data: JSON.stringify(data) })
@@ -32,6 +34,15 @@ const eventFrame = (jobId: string, event: JobEvent.JobEvent, result: unknown): s
     result
   })
 
+/** Text of a running stage: no id and no seq, because it is no part of the history. */
+const textFrame = (
+  jobId: string,
+  { attempt, progress, stage, ts }: RunningText,
+  status: "delta" | "restarted",
+  offset: number,
+  text: string
+): string => frame(stage, undefined, { job_id: jobId, stage, status, ts, progress, result: { attempt, offset, text } })
+
 /** The first bytes: they flush the headers and set the browser's reconnect delay. */
 const hello = "retry: 1000\n\n"
 
@@ -41,14 +52,16 @@ export const latestRun = (events: ReadonlyArray<JobEvent.JobEvent>): number =>
 
 /**
  * The text of one job's stream. `after`: the last seq that the viewer has seen, null for none. `subscription`: of the same
- * job, made before, so that no event falls between history and tail.
+ * job, made before, so that no event falls between history and tail. `watch`: the stage
+ * the job is at, and how long the stream may be open; null: the job is over.
  * Ends after the terminal event, at the time limit, or if the viewer cannot keep up.
  */
 export const stream = (
   jobId: Job.JobId,
   after: number | null,
-  subscription: Subscription
-): Stream.Stream<string, never, EventLog.EventLog | JobStore.JobStore> =>
+  subscription: Subscription,
+  watch: { readonly stage: string; readonly millis: number } | null
+): Stream.Stream<string, never, EventLog.EventLog | JobStore.JobStore | PartialText.PartialText> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const log = yield* EventLog.EventLog
@@ -58,22 +71,40 @@ export const stream = (
       let highest = after ?? 0
       let progress = 0
       let ended = false
+      const partials = yield* PartialText.PartialText
+      /** Of the running stage's text: the attempt and how much of it this viewer has. */
+      let shown = { attempt: 0, length: 0 }
+      const completed = new Set<string>()
 
-      const resultOf = store.get(jobId).pipe(
-        Effect.flatMap((job) => (job === null ? Effect.succeed(null) : ScanResult.ofJob(job))),
-        Effect.catchTag("JobUnreadable", ({ id, reason }) =>
-          Effect.logError("job is unreadable").pipe(Effect.annotateLogs({ job_id: id, reason }), Effect.as(null))
+      const readJob = store
+        .get(jobId)
+        .pipe(
+          Effect.catchTag("JobUnreadable", ({ id, reason }) =>
+            Effect.logError("job is unreadable").pipe(Effect.annotateLogs({ job_id: id, reason }), Effect.as(null))
+          )
         )
-      )
+      const resultOf = Effect.flatMap(readJob, (job) => (job === null ? Effect.succeed(null) : ScanResult.ofJob(job)))
+      /** The job as last read, for the outputs of stages that it had then. */
+      let known: Job.Job | null = null
+      const foundBy = Effect.fnUntraced(function* (stage: string) {
+        // a run that is redriven keeps its outputs, so what was read before is right
+        if (known?.outputs.has(stage) !== true) known = yield* readJob
+        return known === null ? null : yield* ScanResult.ofStage(known, stage)
+      })
 
       const tell = Effect.fnUntraced(function* (
         event: JobEvent.JobEvent
       ): Effect.fn.Return<string, RedisError.RedisError> {
         const terminal = JobEvent.isTerminal(event)
-        const text = eventFrame(jobId, event, terminal ? yield* resultOf : withCode(event.result))
+        const isFound = event.status === "completed" && ScanResult.shownEarly.has(event.stage)
+        const result = terminal ? yield* resultOf : isFound ? yield* foundBy(event.stage) : withCode(event.result)
+        const text = eventFrame(jobId, event, result)
         last = event.seq
         highest = Math.max(highest, event.seq)
         progress = event.progress
+        if (event.status === "completed") completed.add(event.stage)
+        // another run begins: its stages write anew
+        if (event.stage === "queued") completed.clear()
         subscription.seen(event.seq)
         ended = terminal
         return text
@@ -99,6 +130,52 @@ export const stream = (
         return text
       })
 
+      /** What was added since this viewer last looked; the whole when it joins late. */
+      const tellText = Effect.fnUntraced(function* (): Effect.fn.Return<string, RedisError.RedisError> {
+        subscription.heard()
+        if (subscription.partial()?.text === null) {
+          const read = yield* partials.read(jobId)
+          if (read !== null) subscription.knows(read)
+        }
+        const now = subscription.partial()
+        if (now === null || now.text === null || completed.has(now.stage) || now.attempt < shown.attempt) return ""
+        let text = ""
+        if (now.attempt > shown.attempt) {
+          if (shown.length > 0) text += textFrame(jobId, now, "restarted", 0, "")
+          shown = { attempt: now.attempt, length: 0 }
+        }
+        if (now.text.length > shown.length) {
+          text += textFrame(jobId, now, "delta", shown.length, now.text.slice(shown.length))
+          shown.length = now.text.length
+        }
+        return text
+      })
+
+      /** Redis may be full: then the history is still read, and the text comes with the commit. */
+      const watching = (millis: number) =>
+        partials
+          .watch(jobId, millis)
+          .pipe(
+            Effect.catch((error) =>
+              Effect.logWarning("the text of running stages is not shown").pipe(
+                Effect.annotateLogs({ job_id: jobId, error: error.message })
+              )
+            )
+          )
+      /** Says that somebody watches, and reads what the running stage has written before. */
+      const join =
+        watch === null
+          ? Effect.succeed(null)
+          : Effect.map(Effect.all([partials.read(jobId), watching(watch.millis)], { concurrency: 2 }), ([read]) =>
+              read?.stage === watch.stage ? read : null
+            )
+      const begin = Effect.gen(function* () {
+        const [text, read] = yield* Effect.all([catchUp(), join], { concurrency: 2 })
+        if (read === null || ended) return text
+        subscription.knows(read)
+        return text + (yield* tellText())
+      })
+
       /** The end of a job that Redis no longer has. A client that comes back finds no job (404). */
       const lost = (): string => {
         ended = true
@@ -110,6 +187,8 @@ export const stream = (
 
       const handle = Effect.fnUntraced(function* (signal: Signal): Effect.fn.Return<string, RedisError.RedisError> {
         switch (signal._tag) {
+          case "Text":
+            return yield* tellText()
           case "Recheck":
             return yield* catchUp()
           case "Lost": {
@@ -143,8 +222,10 @@ export const stream = (
 
       return Stream.concat(
         Stream.make(hello),
-        Stream.concat(Stream.make<[Signal]>({ _tag: "Recheck" }), Stream.fromQueue(subscription.signals)).pipe(
-          Stream.mapEffect((signal) => handle(signal)),
+        Stream.concat(
+          Stream.fromEffect(begin),
+          Stream.fromQueue(subscription.signals).pipe(Stream.mapEffect((signal) => handle(signal)))
+        ).pipe(
           Stream.takeUntil(() => ended),
           Stream.filter((text) => text !== ""),
           // Redis is down: the stream ends, and the browser reconnects with its last id

@@ -4,12 +4,12 @@
  */
 import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import type { Language } from "@eco2/actors/protocol"
-import { EventLog, Job, JobStore, Pipeline } from "@eco2/core/client"
+import { EventLog, Job, JobStore, PartialText, Pipeline } from "@eco2/core/client"
 import { Keyspace, MemoryUse, RedisClient } from "@eco2/core/redis"
 import { Refusal } from "@eco2/core/http"
 import { Role } from "@eco2/core/service"
 import { Tracing } from "@eco2/core/telemetry"
-import { Effect, Metric, Stream } from "effect"
+import { Duration, Effect, Metric, Stream } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
@@ -58,6 +58,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
     Effect.fnUntraced(function* (handlers) {
       const store = yield* JobStore.JobStore
       const log = yield* EventLog.EventLog
+      const partials = yield* PartialText.PartialText
       const keyspace = yield* Keyspace
       const router = yield* EventRouter
       const stopping = yield* Role.Stopping
@@ -159,7 +160,9 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
             "5 seconds"
           )
         }
-        const text = Viewer.stream(id, after, place.subscription).pipe(
+        const watch = Job.isOver(job.state) ? null : { stage: job.at, millis: Duration.toMillis(config.viewTimeout) }
+        const text = Viewer.stream(id, after, place.subscription, watch).pipe(
+          Stream.provideService(PartialText.PartialText, partials),
           Stream.provideService(EventLog.EventLog, log),
           Stream.provideService(JobStore.JobStore, store),
           Stream.interruptWhen(stopping.requested)

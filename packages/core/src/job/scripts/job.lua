@@ -123,6 +123,7 @@ local function finish(id, f, state, events, ttl, limit, letter_ttl, ...)
   redis.call("ZREM", root .. ":timers", id)
   redis.call("PEXPIRE", key, letter_ttl or ttl)
   redis.call("PEXPIRE", key .. ":events", letter_ttl or ttl)
+  redis.call("PEXPIRE", key .. ":calls", letter_ttl or ttl)
   if f.image == "1" then redis.call("PEXPIRE", key .. ":image", ttl) end
   if owner == "" then return end
   if was == "lane" then

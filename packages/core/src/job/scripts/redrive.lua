@@ -21,6 +21,7 @@ local failed = f.state == "failed"
 if failed then
   redis.call("PERSIST", key)
   redis.call("PERSIST", key .. ":events")
+  redis.call("PERSIST", key .. ":calls")
   redis.call("PERSIST", key .. ":image")
   f.run, f.started, f.unheard = int(f.run + 1), "-", false
 end

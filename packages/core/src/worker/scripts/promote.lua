@@ -1,6 +1,6 @@
 -- packages/core/src/worker/scripts/promote.lua
 -- Serves the due timers of one partition: a delayed or parked stage returns to its mailbox, an open job past its deadline fails,
--- a delayed message is delivered. One script, so that any number of processes may call it at once and each timer is served
+-- a delayed message is delivered, a paid call whose bill never came becomes uncertain. One script, so that any number of processes may call it at once and each timer is served
 -- once, and a job failed here always has its dead letter and exactly one terminal event (J1).
 -- Every job failed here gets a dead letter, even in the lane, so that an operator can redrive jobs that an outage delayed past
 -- their deadline. A job parked before has one already, with the cause that kept failing.
@@ -12,12 +12,13 @@
 -- ARGV[5]  int     USER_CONCURRENCY
 -- ARGV[6..] text   mailboxes whose letters are trimmed
 -- reply    {served, milliseconds until the next timer (-1 = none, 0 = more are due now), jobs failed at their deadline: an array,
---          one for each mailbox, of {pipeline, mailbox of the current stage, jobs failed, letters written for them}}
+--          one for each mailbox, of {pipeline, mailbox of the current stage, jobs failed, letters written for them},
+--          paid calls that became uncertain: an array of {job id, json of the request}}
 -- cost     O(served · log open jobs)
 pass_when_full()
 local batch, ttl, letter_ttl = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local timers, later = root .. ":timers", root .. ":later"
-local served, failed, failed_in = 0, {}, {}
+local served, failed, failed_in, doubted = 0, {}, {}, {}
 local past_deadline = "the job was not finished by its deadline"
 
 local function serve_message(member)
@@ -25,6 +26,16 @@ local function serve_message(member)
   redis.call("ZREM", timers, member)
   redis.call("HDEL", later, member)
   if body then put_back(cjson.decode(body)) end
+end
+
+local function serve_call(member)
+  redis.call("ZREM", timers, member)
+  local id, call = string.match(member, "^c:(%S+) (.+)$")
+  local c = id and read_call(id, call)
+  if not c or c.outcome ~= "open" then return end
+  doubt_call(id, call, c)
+  sum_calls(id, "")
+  doubted[#doubted + 1] = { id, c.rest }
 end
 
 -- Whether the job's dead letter still exists: it may have been discarded or have expired.
@@ -76,7 +87,8 @@ local function serve_job(id)
 end
 
 for _, member in ipairs(redis.call("ZRANGEBYSCORE", timers, "-inf", now, "LIMIT", 0, batch)) do
-  if string.sub(member, 1, 2) == "m:" then serve_message(member) else serve_job(member) end
+  local kind = string.sub(member, 1, 2)
+  if kind == "m:" then serve_message(member) elseif kind == "c:" then serve_call(member) else serve_job(member) end
   served = served + 1
 end
 for i = 6, #ARGV do
@@ -85,4 +97,4 @@ end
 redis.call("XTRIM", root .. ":events", "MINID", real_now - live_millis)
 local first = redis.call("ZRANGE", timers, 0, 0, "WITHSCORES")
 local wait = first[2] and math.max(0, math.ceil(tonumber(first[2]) - now)) or -1
-return answer({ served, wait, failed })
+return answer({ served, wait, failed, doubted })
