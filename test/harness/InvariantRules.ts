@@ -26,6 +26,8 @@ export const subjects: Readonly<Record<string, ReadonlyArray<string>>> = {
   ],
   // limits
   L: ["core/limit", "core/job", "actors/model"],
+  // paid calls
+  B: ["core/job", "core/pipeline", "actors/model", "actors/scan", "fault"],
   // schedules
   T: ["core/schedule", "news/collect"],
   // guarded fetches

@@ -68,7 +68,7 @@ describe("the text of a running stage", () => {
     await hand.work(id, 1)
   }
 
-  it("grows for a viewer piece by piece, without id and seq, and ends with the commit", async () => {
+  it("the text grows for a viewer piece by piece, without id and seq, and ends with the commit", async () => {
     const id = await writing()
     const stream = await open(id)
     const holding = await hand.begin(id)
@@ -96,7 +96,7 @@ describe("the text of a running stage", () => {
     expect(EventStream.seqs(stream.events)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
   })
 
-  it("of vision and rule is not needed: their `completed` events carry what they found, also for a late viewer", async () => {
+  it("`completed` events of vision and rule carry what they found, also for a late viewer", async () => {
     const id = await ann.accepted()
     const live = await open(id)
     await hand.work(id, 2)
@@ -111,7 +111,7 @@ describe("the text of a running stage", () => {
     for (const stream of [live, late]) expect(await stream.ended).toBe("ended")
   })
 
-  it("comes in one piece to a viewer that joins late, and goes on from there", async () => {
+  it("the text comes in one piece to a viewer that joins late, and goes on from there", async () => {
     const id = await writing()
     const first = await open(id)
     const holding = await hand.begin(id)
@@ -130,7 +130,7 @@ describe("the text of a running stage", () => {
     for (const stream of [first, late]) expect(await stream.ended).toBe("ended")
   })
 
-  it("begins anew with `restarted` when a later attempt writes", async () => {
+  it("the text begins anew with `restarted` when a later attempt writes", async () => {
     const id = await writing()
     const stream = await open(id)
     const lost = await hand.begin(id)
@@ -150,7 +150,7 @@ describe("the text of a running stage", () => {
     await stream.ended
   })
 
-  it("of an attempt that no longer holds the job is shown to nobody", async () => {
+  it("the text of an attempt that no longer holds the job is shown to nobody", async () => {
     const id = await writing()
     const stream = await open(id)
     const lost = await hand.begin(id)
@@ -165,7 +165,7 @@ describe("the text of a running stage", () => {
     expect(stream.text()).not.toContain("from the dead")
   })
 
-  it("is not told again to a viewer that resumes after the stage's commit", async () => {
+  it("the text is not told again to a viewer that resumes after the stage's commit", async () => {
     const id = await writing()
     const stream = await open(id)
     const holding = await hand.begin(id)
@@ -180,7 +180,7 @@ describe("the text of a running stage", () => {
     expect(toldOf(resumed.events)).toEqual([])
   })
 
-  it("costs no key while nobody watches, and a viewer who comes gets all of it", async () => {
+  it("the text costs no key while nobody watches, and a viewer who comes gets all of it", async () => {
     const id = await writing()
     const { job } = await hand.keys(id)
     const holding = await hand.begin(id)
@@ -205,7 +205,7 @@ describe("the text of a running stage", () => {
     await stream.ended
   })
 
-  it("reaches a viewer at most ten times a second, whole", async () => {
+  it("the text reaches a viewer at most ten times a second, whole", async () => {
     const id = await writing()
     const stream = await open(id)
     const holding = await hand.begin(id)
@@ -224,7 +224,7 @@ describe("the text of a running stage", () => {
     await stream.ended
   })
 
-  it("beyond 32 KiB stays what it was until the commit", async () => {
+  it("a text beyond 32 KiB stays what it was until the commit", async () => {
     const id = await writing()
     const stream = await open(id)
     const holding = await hand.begin(id)
@@ -237,7 +237,7 @@ describe("the text of a running stage", () => {
     expect(shownBy(stream.events)).toBe("short")
   })
 
-  it("never ends in half a character", async () => {
+  it("a piece of text never ends in half a character", async () => {
     const id = await writing()
     const stream = await open(id)
     const holding = await hand.begin(id)
