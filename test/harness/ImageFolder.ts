@@ -8,11 +8,13 @@ import {
   chmodSync,
   copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   rmSync,
   statSync,
   symlinkSync
@@ -113,11 +115,11 @@ export const make = (options: {
         stage
       )
       // the stage's folder is /app
-      lay(
-        sources.map((source) => source.replace(/^\/app\//, "")),
-        stage,
-        target
-      )
+      const inStage = sources.map((source) => source.replace(/^\/app\//, ""))
+      const [only = ""] = inStage
+      // nobody else needs the stage: its packages, thousands of files, are moved
+      if (inStage.length === 1 && isPackages(`/${only}`) && !existsSync(target)) renameSync(join(stage, only), target)
+      else lay(inStage, stage, target)
       rmSync(stage, { recursive: true })
     }
   }
