@@ -5,8 +5,10 @@ import type { Keys } from "@eco2/core/redis"
 import { Supervisor } from "@eco2/core/telemetry"
 import * as Timers from "../../../packages/core/src/worker/Timers.ts"
 import { Effect, Exit, Scope } from "effect"
+import * as TimerHandover from "../../../packages/core/src/worker/TimerHandover.ts"
 import * as TimerLoop from "../../../packages/core/src/worker/TimerLoop.ts"
 import * as Fleet from "../CoreFixture.ts"
+import { keyNames } from "../../harness/KeyNames.ts"
 import * as SteppedClock from "../SteppedClock.ts"
 
 const redis = Fleet.privateRedis()
@@ -45,7 +47,7 @@ const looking = Effect.fnUntraced(function* (
       }).pipe(Effect.provideService(Timers.Timers, watched), Effect.provideService(Scope.Scope, scope))
     })
   )
-  return { loop, looks, partitions }
+  return { process, loop, looks, partitions }
 })
 
 describe("TimerLoop", () => {
@@ -69,14 +71,80 @@ describe("TimerLoop", () => {
       const { loop, looks, partitions } = yield* looking(() =>
         Effect.succeed({ served: 0, expired: [], doubted: [], nextMillis: null })
       )
-      // by itself it is looked at in most of a minute
+      // after its look at the start it is looked at in a minute
       const last = partitions.at(-1)!
-      loop.wakeIn(last, 50)
-      loop.wakeIn(last, hour)
       yield* Fleet.until(
         Effect.sync(() => looks.get(last)!),
         (count) => count === 1
       )
+      loop.wakeIn(last, 50)
+      loop.wakeIn(last, hour)
+      yield* Fleet.until(
+        Effect.sync(() => looks.get(last)!),
+        (count) => count === 2
+      )
+    })
+  )
+
+  /** Looks at which no partition has a timer, until each was looked at once. The last partition's next look is in a minute. */
+  const idle = Effect.gen(function* () {
+    const found = yield* looking(() => Effect.succeed({ served: 0, expired: [], doubted: [], nextMillis: null }))
+    const all = Effect.sync(() => [...found.looks.values()])
+    expect(yield* Fleet.until(all, (counts) => counts.every((count) => count > 0))).toEqual(
+      found.partitions.map(() => 1)
+    )
+    return { ...found, all }
+  })
+
+  it.live("a loop looks at every partition at its start, and again within a second when another process is gone", () =>
+    Effect.gen(function* () {
+      const { all, loop, partitions } = yield* idle
+      loop.lookSoon()
+      expect(yield* Fleet.until(all, (counts) => counts.every((count) => count > 1))).toEqual(partitions.map(() => 2))
+    })
+  )
+
+  it.live(
+    "a timer that only a process that stops knows of is looked at by the others when it is due, and nothing else",
+    () =>
+      Effect.gen(function* () {
+        const [stops, stays] = [yield* idle, yield* idle]
+        const handoverOf = (loop: TimerLoop.TimerLoop, process: Fleet.Process<Fleet.Services>) =>
+          Effect.flatMap(Effect.scope, (scope) =>
+            process.run(Effect.provideService(TimerHandover.make(loop, Date.now), Scope.Scope, scope))
+          )
+        const tells = yield* handoverOf(stops.loop, stops.process)
+        yield* handoverOf(stays.loop, stays.process)
+        const last = stops.partitions.length - 1
+        stops.loop.wakeIn(stops.partitions[last]!, 500)
+        stops.loop.wakeIn(stops.partitions[0]!, hour)
+        expect([...stops.loop.known().keys()]).toEqual([stops.partitions[last]])
+        yield* tells.tell
+        yield* Fleet.until(stays.all, (counts) => counts[last]! > 1)
+        expect(yield* stays.all).toEqual([...stays.partitions.slice(1).map(() => 1), 2])
+      })
+  )
+
+  it.live("a timer that only a process that died knew of – its lease is over – is served by a living one", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const { of, partitions } = yield* client.run(Keyspace)
+      // of the last partition, whose next look after that at the start comes in a minute
+      let id = yield* client.run(Fleet.submit())
+      for (let n = 0; of(id) !== partitions.at(-1); n++) {
+        yield* client.run(Fleet.cancel(id))
+        id = yield* client.run(Fleet.submit({ owner: `owner ${n}` }))
+      }
+      const hand = yield* Fleet.byHand(client, "gone.1")
+      const holding = yield* hand.take("weigh")
+      const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
+      // the worker's looks at the start are over when timers that are due now are served no more
+      const { timers } = of(id)
+      yield* client.send("ZADD", timers, 1, "nothing")
+      yield* Fleet.until(client.send("ZSCORE", timers, "nothing"), (score) => score === null)
+      yield* client.run(Fleet.defer(holding, { delayMillis: 50 }))
+      yield* client.send("ZADD", keyNames.alive, 1, "gone.1")
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
     })
   )
 

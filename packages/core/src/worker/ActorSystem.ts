@@ -19,6 +19,8 @@ import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Elapsed from "../clock/Elapsed.ts"
+import type { Topics } from "../topic/Topic.ts"
+import * as TimerHandover from "./TimerHandover.ts"
 import * as TimerLoop from "./TimerLoop.ts"
 import type { PartitionTask } from "./TimerLoop.ts"
 import { Timers } from "./Timers.ts"
@@ -90,7 +92,11 @@ export class ActorSystem extends Context.Service<
 >()("@eco2/core/worker/ActorSystem") {
   static layer(options: {
     readonly role: string
-  }): Layer.Layer<ActorSystem, RedisError, RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers | EventLoop> {
+  }): Layer.Layer<
+    ActorSystem,
+    RedisError,
+    RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers | EventLoop | Topics
+  > {
     return Layer.effect(ActorSystem, make(Definition.word("role", options.role)))
   }
 }
@@ -107,12 +113,13 @@ const make = Effect.fnUntraced(function* (role: string) {
   const timeouts = yield* Timeouts.make(workload)
   const supervisor = Supervisor.make({ stopping: () => workload.stopping })
   const loop = yield* EventLoop
-  const heartbeat = yield* Heartbeat.make(workload, role, supervisor, loop)
   const timers = yield* TimerLoop.make({
     mailboxes: () => [...workload.servers.keys()],
     stopping: () => workload.stopping,
     supervisor
   })
+  const heartbeat = yield* Heartbeat.make(workload, role, supervisor, loop, timers.lookSoon)
+  const handover = yield* TimerHandover.make(timers, heartbeat.storeTime)
 
   // on a Cluster one read cannot cover several nodes: one reader for each partition
   const groups = redis.topology === "Cluster" ? partitions.map((partition) => [partition]) : [partitions]
@@ -157,7 +164,8 @@ const make = Effect.fnUntraced(function* (role: string) {
       workload,
       heartbeat,
       config.shutdownGrace,
-      Effect.suspend(() => Fiber.awaitAll(readers))
+      Effect.suspend(() => Fiber.awaitAll(readers)),
+      handover.tell
     )
   )
   yield* Effect.addFinalizer(() => stop)

@@ -67,7 +67,9 @@ export const make = Effect.fnUntraced(function* (
   workload: Workload,
   role: string,
   supervisor: Supervisor,
-  eventLoop: EventLoop["Service"]
+  eventLoop: EventLoop["Service"],
+  /** Called when a process is found dead that was not before. */
+  died: () => void
 ): Effect.fn.Return<Heartbeat, RedisError, Lease | Keyspace | CoreConfig | RedisClient | Scope.Scope> {
   const lease = yield* Lease
   const keyspace = yield* Keyspace
@@ -110,7 +112,11 @@ export const make = Effect.fnUntraced(function* (
   /** Entries pending for us that no fiber works on; adopted when they are listed twice in a row. */
   let suspects = new Set<string>()
 
+  /** Dead tokens that were told; those of the last answer, which is bounded. */
+  let told: ReadonlySet<string> = new Set()
   const learn = ({ dead, processes }: Beat) => {
+    if (dead.some((name) => !told.has(name))) died()
+    told = new Set(dead)
     fleet = { crashes: dead.filter((name) => name.startsWith(`${role}.`)).length, processes }
   }
 

@@ -4,7 +4,8 @@
  *   2  wait for running work, for SHUTDOWN_GRACE at most
  *   3  interrupt the rest; each returns its stage to its mailbox at once, and the attempt is not counted. A handler that goes on
  *      nevertheless holds nothing up (Ending)
- *   4  drop results that Redis does not accept, and give the lease up, so that others take over the remaining entries at once
+ *   4  drop results that Redis does not accept, hand over what is known of timers, and give the lease up, so that others take over
+ *      the remaining entries at once
  * The scope that opened the connections closes them afterwards. ActorSystem runs it once, before any of its services closes.
  */
 import { Duration, Effect } from "effect"
@@ -23,7 +24,8 @@ export const run = Effect.fnUntraced(function* (
   workload: Workload,
   heartbeat: Heartbeat,
   grace: Duration.Duration,
-  readersEnded: Effect.Effect<unknown>
+  readersEnded: Effect.Effect<unknown>,
+  handOverTimers: Effect.Effect<void>
 ) {
   workload.stopping = true
   workload.changed()
@@ -51,6 +53,7 @@ export const run = Effect.fnUntraced(function* (
     )
   }
   workload.abandoned = true
+  yield* handOverTimers
   yield* heartbeat.leave
   yield* Effect.timeoutOption(idle, lastSends)
 })

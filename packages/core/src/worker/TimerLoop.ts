@@ -1,8 +1,9 @@
 /**
  * TimerLoop: serves the timers of each partition in a fiber of its own, so that on a Cluster a partition whose master is down
- * delays no other. It checks a partition once a minute, when its next known timer is due, and when this process has set one or
- * holds a job whose deadline comes; with a JOB_DEADLINE below a minute that often, because a submit in another process sets
- * timers too. The checks of an idle process are spread over the minute. Other timed work of a partition (PartitionTask) runs in the same fiber.
+ * delays no other. It checks a partition at its start and once a minute, when its next known timer is due, and when this process
+ * has set one or holds a job whose deadline comes; with a JOB_DEADLINE below a minute that often, because a submit in another
+ * process sets timers too. When another process stops or dies, it takes over what that one knew (TimerHandover, `lookSoon`). The
+ * checks of an idle process are spread over the minute. Other timed work of a partition (PartitionTask) runs in the same fiber.
  * Waits use the monotonic clock (Elapsed), so a wall clock that is set back stops no timer.
  */
 import { Duration, Effect, Metric, Queue } from "effect"
@@ -26,6 +27,10 @@ export interface PartitionTask {
 export interface TimerLoop {
   /** A timer of this partition is due in `millis`; the partition is checked then at the latest. */
   readonly wakeIn: (partition: Partition, millis: number) => void
+  /** Checks every partition within a second: a process that knew of timers is gone. */
+  readonly lookSoon: () => void
+  /** The next timer that this process knows of, in milliseconds from now, of each partition that has one within the minute. */
+  readonly known: () => ReadonlyMap<Partition, number>
   /** Runs a task in the timers' fibers until the scope closes. */
   readonly add: (task: PartitionTask) => Effect.Effect<void, never, Scope.Scope>
   /** A task is due earlier than before. */
@@ -34,6 +39,8 @@ export interface TimerLoop {
 
 const mostLookMillis = 60_000
 const leastLookMillis = 1_000
+/** Within this time every partition is looked at, at the start and after another process has gone. */
+const soonMillis = 1_000
 const troubleMillis = 1_000
 
 export const make = Effect.fnUntraced(function* (options: {
@@ -49,7 +56,13 @@ export const make = Effect.fnUntraced(function* (options: {
   const start = millis()
   const tasks = new Set<PartitionTask>()
   const wakes = new Map<Partition, Queue.Queue<void>>()
-  const lookAt = new Map(partitions.map((partition, i) => [partition, start + (i * lookMillis) / partitions.length]))
+  const lookAt = new Map(partitions.map((partition, i) => [partition, start + (i * soonMillis) / partitions.length]))
+  /** After the look at the start, the looks of an idle process are spread over the minute. */
+  const secondAt = new Map(
+    partitions.map((partition, i) => [partition, start + ((i + 1) * lookMillis) / partitions.length])
+  )
+  /** Partitions whose next look is due because of a timer. */
+  const timed = new Set<Partition>()
   /** Whether the next check is earlier now. */
   const sooner = (partition: Partition, at: number): boolean => {
     if (at >= (lookAt.get(partition) ?? Infinity)) return false
@@ -59,9 +72,12 @@ export const make = Effect.fnUntraced(function* (options: {
 
   const look = Effect.fnUntraced(
     function* (partition: Partition) {
-      lookAt.set(partition, millis() + lookMillis)
+      timed.delete(partition)
+      lookAt.set(partition, Math.min(millis() + lookMillis, Math.max(millis(), secondAt.get(partition) ?? Infinity)))
+      secondAt.delete(partition)
       const { doubted, expired, nextMillis } = yield* timers.promote(partition, options.mailboxes())
-      if (nextMillis !== null && nextMillis < lookMillis) sooner(partition, millis() + nextMillis)
+      if (nextMillis !== null && nextMillis < lookMillis && sooner(partition, millis() + nextMillis))
+        timed.add(partition)
       for (const { call, jobId } of doubted) yield* CallLedger.reportUncertain(jobId, [call])
       for (const one of expired) {
         const { mailbox, pipeline } = one
@@ -100,8 +116,17 @@ export const make = Effect.fnUntraced(function* (options: {
 
   return {
     wakeIn: (partition, delayMillis) => {
-      if (sooner(partition, millis() + delayMillis)) hurry(partition)
+      if (!sooner(partition, millis() + delayMillis)) return
+      timed.add(partition)
+      hurry(partition)
     },
+    lookSoon: () => {
+      for (const [i, partition] of partitions.entries()) {
+        if (sooner(partition, millis() + ((i + Math.random()) * soonMillis) / partitions.length)) hurry(partition)
+      }
+    },
+    known: () =>
+      new Map(partitions.flatMap((one) => (timed.has(one) ? [[one, (lookAt.get(one) ?? 0) - millis()] as const] : []))),
     add: (task) =>
       Effect.acquireRelease(
         Effect.sync(() => void tasks.add(task)),
