@@ -386,6 +386,39 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
       )
     }
 
+    it.live(
+      "A4 a Cluster's user with a short ACL – a master that refused its password takes it again – is probed by a key it may not name, and that is no refusal",
+      () =>
+        Effect.gen(function* () {
+          const { servers, url } = yield* RedisCluster.start()
+          const admins = yield* Effect.forEach(servers, (server) => operator(server.url))
+          // of the master that has not the fleet's slot, this key alone is the user's
+          const fleetAt = [5460, 10_922, 16_383].findIndex((last) => hashSlot("eco2:{fleet}") <= last)
+          const [number, key] = fleetAt === 0 ? ([1, keyIn(5461, 10_922)] as const) : ([0, keyIn(0, 5460)] as const)
+          const admin = admins[number]!
+          const user = (one: Redis, password: string) =>
+            order(one, "ACL", "SETUSER", "short", "reset", "on", `>${password}`, "~eco2:{fleet}:*", `~${key}`, "+@all")
+          for (const one of admins) yield* user(one, "pw")
+          const { client, logs } = yield* loggedClient(url.replace("//", "//short:pw@"))
+          yield* client.send("SET", key, 1)
+          yield* user(admin, "other")
+          yield* order(admin, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+          yield* Fleet.until(Effect.result(client.send("SET", key, 1)), (answer) =>
+            Result.isFailure(answer)
+              ? answer.failure._tag === "RedisRefused" && answer.failure.code === "WRONGPASS"
+              : false
+          )
+          yield* Fleet.until(Effect.sync(client.trouble), isSaid)
+          yield* order(admin, "ACL", "LOG", "RESET")
+          yield* user(admin, "pw")
+          yield* Fleet.until(Effect.sync(client.trouble), isNull)
+          // the probe named a key that the user may not name
+          expect(JSON.stringify(yield* order(admin, "ACL", "LOG"))).toContain('"reason","key"')
+          expect(logs.lines.flatMap(({ facts }) => (facts.kind === "NOPERM" ? [facts] : []))).toEqual([])
+          expect(logs.of("redis does not permit what processes need")).toEqual([])
+        })
+    )
+
     for (const [code, begin, end] of troubles) {
       it.live(`A4 ${code} of two masters lasts until the second one takes commands again, and is logged once`, () =>
         Effect.gen(function* () {
