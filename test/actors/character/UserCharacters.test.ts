@@ -67,11 +67,20 @@ onBoth("characters", (database) => {
 
   it.live("the catalogue shows name, type, dialog and category of each character", () =>
     Effect.gen(function* () {
-      const all = yield* Characters.Characters.use((service) => service.catalogue)
+      const all = yield* Characters.Characters.use((service) => service.catalogue("ko"))
       expect(all).toHaveLength(13)
       expect(all).toContainEqual(expect.objectContaining({ name: "페티", type: "페트병", match: "무색페트병" }))
       expect(all).toContainEqual(expect.objectContaining({ name: "이코", match: null }))
       expect(Object.keys(all[0]!).toSorted()).toEqual(["dialog", "match", "name", "type"])
+      const inEnglish = yield* Characters.Characters.use((service) => service.catalogue("en"))
+      expect(inEnglish).toContainEqual(
+        expect.objectContaining({
+          name: "페티",
+          type: "PET bottle",
+          match: "무색페트병",
+          dialog: expect.stringMatching(/^Without/)
+        })
+      )
     }).pipe(provided)
   )
 

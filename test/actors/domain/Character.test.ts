@@ -5,7 +5,9 @@ import {
   Character,
   characters,
   defaultCharacter,
-  matchCharacter
+  matchCharacter,
+  reasonIn,
+  textsIn
 } from "../../../packages/actors/src/domain/Character.ts"
 import { middleCategories } from "../../../packages/actors/src/domain/Waste.ts"
 
@@ -63,5 +65,30 @@ describe("matchCharacter", () => {
 
   it("matchCharacter falls back to the built-in 이코 when the catalogue is empty", () => {
     expect(matchCharacter([], "종이", null).character.name).toBe("이코")
+  })
+})
+
+describe("characters in English", () => {
+  it("each of the thirteen has a type and a dialog of its own in English, and keeps its name", () => {
+    const english = characters.map((character) => textsIn(character, "en"))
+    expect(english.map(({ name }) => name)).toEqual(characters.map(({ name }) => name))
+    expect(new Set(english.map(({ dialog }) => dialog)).size).toBe(13)
+    expect(new Set(english.map(({ type }) => type)).size).toBe(13)
+    expect(english.map(({ dialog, type }) => `${type} ${dialog}`).join(" ")).not.toMatch(/[가-힣]/)
+    expect(characters.map((character) => textsIn(character, "ko"))).toEqual(characters)
+  })
+
+  it("textsIn leaves what an operator has written as it is, text by text", () => {
+    const changed = { ...defaultCharacter, dialog: "반가워!" }
+    expect(textsIn(changed, "en")).toEqual({ ...changed, type: "Environment" })
+    const own = { ...defaultCharacter, code: "char-rubber" }
+    expect(textsIn(own, "en")).toEqual(own)
+  })
+
+  it("reasonIn names middle and item in the language, and an unknown item as it is", () => {
+    expect(reasonIn("en", "무색페트병", "생수병")).toBe("Clear PET bottles>water bottle")
+    expect(reasonIn("en", "종이", "반짝이는 상자")).toBe("Paper>반짝이는 상자")
+    expect(reasonIn("en", "전지", null)).toBe("Batteries")
+    expect(reasonIn("ko", "전지", null)).toBe("전지")
   })
 })

@@ -1,14 +1,17 @@
 /** The rule documents of the package, and how an invalid one stops the start. */
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { describe, expect, it, layer as withLayer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
+import { allRuleKeys, RuleDocument } from "../../../packages/actors/src/domain/Disposal.ts"
 import {
+  displayName,
   majorCategories,
   middleCategories,
+  minorGroupOf,
   minorItems,
   RECYCLABLE,
   UNCLASSIFIED
@@ -18,82 +21,118 @@ import { DisposalRules, layer, layerFrom } from "../../../packages/actors/src/ru
 
 const shipped = new URL("../../../packages/actors/src/rule/rules/", import.meta.url)
 
-const classification = (major: string, middle = "") => ({
-  major_category: major,
-  middle_category: middle,
-  minor_category: null
+const seen = (major: string, middle = "", minor: string | null = null, tags: ReadonlyArray<string> = []) => ({
+  classification: { major_category: major, middle_category: middle, minor_category: minor },
+  situation_tags: tags
 })
+type Seen = ReturnType<typeof seen>
+
+/** The documents as they are stored. */
+const documents = readdirSync(shipped).map((file) =>
+  Schema.decodeUnknownSync(Schema.fromJsonString(RuleDocument))(readFileSync(new URL(file, shipped), "utf8"))
+)
 
 /** Every group that has a rule, with a classification that leads to it. */
-const groups: ReadonlyArray<[group: MinorGroup, ReturnType<typeof classification>]> = [
-  ...middleCategories.map((middle): [MinorGroup, ReturnType<typeof classification>] => [
-    middle,
-    classification(RECYCLABLE, middle)
-  ]),
-  ...majorCategories.flatMap((major): Array<[MinorGroup, ReturnType<typeof classification>]> =>
-    major === RECYCLABLE || major === UNCLASSIFIED ? [] : [[major, classification(major)]]
+const groups: ReadonlyArray<[group: MinorGroup, Seen]> = [
+  ...middleCategories.map((middle): [MinorGroup, Seen] => [middle, seen(RECYCLABLE, middle)]),
+  ...majorCategories.flatMap((major): Array<[MinorGroup, Seen]> =>
+    major === RECYCLABLE || major === UNCLASSIFIED ? [] : [[major, seen(major)]]
   )
 ]
 
 withLayer(layer)("the shipped rules", (it) => {
-  it.effect("the shipped rules are 18 documents with ASCII names, one for each middle and each other major", () =>
+  it.effect("the shipped rules are one document for each key that a classification can lead to", () =>
     Effect.gen(function* () {
+      const files = yield* Effect.promise(() => readdir(shipped))
+      expect(documents.map(({ key }) => key).toSorted()).toEqual([...allRuleKeys].toSorted())
+      for (const file of files) expect(file).toMatch(/^[a-z-]+\.json$/)
       const rules = yield* DisposalRules
-      const keys = groups.map(([, asked]) => rules.find(asked)?.key)
+      const keys = groups.map(([, asked]) => rules.find(asked, "ko")?.key)
       expect(keys).not.toContain(undefined)
       expect(new Set(keys).size).toBe(18)
-      const files = yield* Effect.promise(() => readdir(shipped))
-      expect(files.length).toBe(18)
-      for (const file of files) expect(file).toMatch(/^[a-z-]+\.json$/)
     })
   )
 
-  it.effect.each(groups)("the rule of %s is complete", ([group, asked]) =>
-    Effect.gen(function* () {
-      const rule = (yield* DisposalRules).find(asked)
-      if (rule === null) return expect.fail("no rule")
-      expect(rule.name).toBe(group)
-      expect(rule.category).toBe(asked.major_category)
-      expect(rule.key).toBe(asked.middle_category === "" ? rule.category : `${rule.category}_${rule.name}`)
-      expect(rule.description.length).toBeGreaterThanOrEqual(1)
-      expect(rule.common_steps.length).toBeGreaterThanOrEqual(3)
-      expect(Object.keys(rule.detailed_steps).length).toBeGreaterThanOrEqual(2)
-      for (const steps of Object.values(rule.detailed_steps)) expect(steps).not.toEqual([])
-      expect(Object.keys(rule.not_accepted).length).toBeGreaterThanOrEqual(3)
-      expect(rule.icons).not.toEqual([])
-      expect(rule.source).toContain("환경부")
-    })
+  it.effect.each(documents.map((document) => [document.key, document] as const))(
+    "the document %s is complete, and says the same in both languages",
+    ([, { date, en, icons, key, ko }]) =>
+      Effect.sync(() => {
+        expect(ko.name === ko.category ? ko.category : `${ko.category}_${ko.name}`).toBe(key)
+        expect(en.category).toBe(displayName(ko.category, "en"))
+        expect(ko.items.map((item) => displayName(item, "en").toLowerCase())).toEqual(
+          en.items.map((item) => item.toLowerCase())
+        )
+        const shape = (rule: typeof ko) => ({
+          description: rule.description.length,
+          sub_items: Object.values(rule.sub_items).map(({ length }) => length),
+          common_steps: rule.common_steps.length,
+          detailed_steps: Object.values(rule.detailed_steps).map(({ length }) => length),
+          not_accepted: Object.keys(rule.not_accepted).length
+        })
+        expect(shape(en)).toEqual(shape(ko))
+        expect(
+          JSON.stringify({ ...en, source: "" })
+            .replace("폐의약품", "")
+            .replace("비닐류", "")
+        ).not.toMatch(/[가-힣]/)
+        for (const rule of [ko, en]) {
+          expect(rule.description.length).toBeGreaterThanOrEqual(1)
+          expect(rule.common_steps.length).toBeGreaterThanOrEqual(3)
+          for (const steps of Object.values(rule.detailed_steps)) expect(steps).not.toEqual([])
+          expect(Object.keys(rule.not_accepted).length).toBeGreaterThanOrEqual(3)
+        }
+        expect(icons).not.toEqual([])
+        // the site the texts were compared with; the ministry as it is named now, and as it was when it published
+        expect(date).toBe("2025-09-06")
+        expect(ko.source).toMatch(/당시 환경부|폐가전/)
+        expect(ko.source).toMatch(/2025년 10월부터 기후에너지환경부/)
+        expect(en.source).toMatch(/since October 2025 the Ministry of Climate, Energy and Environment/)
+      })
   )
 
   it.effect.each(groups)("the rule of %s covers the taxonomy's items, each in one sub-group", ([group, asked]) =>
     Effect.gen(function* () {
-      const rule = (yield* DisposalRules).find(asked)
+      const rule = (yield* DisposalRules).find(asked, "ko")
+      expect(rule?.name).toBe(group)
       expect(rule?.items).toEqual(minorItems[group])
       expect(Object.values(rule?.sub_items ?? {}).flat()).toEqual(rule?.items)
     })
   )
 
-  it.effect("a rule is found by names in NFD and with odd spaces", () =>
+  it.effect("a special rule covers the items that lead to it", () =>
     Effect.gen(function* () {
       const rules = yield* DisposalRules
-      expect(rules.find(classification(" 재활용 폐기물", "무색 페트병\u00A0".normalize("NFD")))?.name).toBe(
-        "무색페트병"
-      )
-      expect(rules.find(classification("생활계 유해\u200B폐기물".normalize("NFD")))?.name).toBe("생활계유해폐기물")
+      const base = new Set(groups.map(([, asked]) => rules.find(asked, "ko")?.key))
+      const special = documents.filter(({ key, ko }) => !base.has(key) && key !== RECYCLABLE && ko.items.length > 0)
+      expect(special.length).toBe(8)
+      for (const { key, ko } of special)
+        for (const item of ko.items) {
+          const group = minorGroupOf(item)
+          const [major, middle] = middleCategories.some((known) => known === group) ? [RECYCLABLE, group] : [group, ""]
+          expect([item, rules.find(seen(major ?? "", middle ?? "", item), "ko")?.key]).toEqual([item, key])
+        }
     })
   )
 
-  it.effect("there is no rule for 미분류, an unknown major, or a recyclable without a known middle", () =>
+  it.effect("a rule is found by names in NFD and with odd spaces, and has the language asked for", () =>
     Effect.gen(function* () {
       const rules = yield* DisposalRules
-      for (const asked of [
-        classification(UNCLASSIFIED),
-        classification("없는 분류", "종이"),
-        classification(RECYCLABLE),
-        classification(RECYCLABLE, "없는 분류")
-      ])
-        expect(rules.find(asked)).toBeNull()
+      const bottle = seen(" 재활용 폐기물", "무색 페트병\u00A0".normalize("NFD"))
+      expect(rules.find(bottle, "ko")).toMatchObject({ key: "재활용폐기물_무색페트병", name: "무색페트병" })
+      expect(rules.find(bottle, "en")).toMatchObject({ key: "재활용폐기물_무색페트병", name: "Clear PET bottles" })
+      expect(rules.find(seen("생활계 유해\u200B폐기물".normalize("NFD")), "ko")?.name).toBe("생활계유해폐기물")
     })
+  )
+
+  it.effect(
+    "there is no rule for 미분류 or an unknown major, and a general one for a recyclable without a known middle",
+    () =>
+      Effect.gen(function* () {
+        const rules = yield* DisposalRules
+        for (const asked of [seen(UNCLASSIFIED), seen("없는 분류", "종이")]) expect(rules.find(asked, "ko")).toBeNull()
+        for (const asked of [seen(RECYCLABLE), seen(RECYCLABLE, "없는 분류")])
+          expect(rules.find(asked, "ko")?.key).toBe(RECYCLABLE)
+      })
   )
 })
 
@@ -111,11 +150,14 @@ describe("broken rule documents", () => {
   const paper = readFileSync(new URL("paper.json", shipped), "utf8")
   const fields: Record<string, unknown> = JSON.parse(paper)
   const withField = (field: string, value: unknown) => JSON.stringify({ ...fields, [field]: value })
+  const withText = (field: string, value: unknown) => withField("ko", { ...Object(fields["ko"]), [field]: value })
 
   const broken: ReadonlyArray<readonly [what: string, text: string, field: string]> = [
-    ["a field of the wrong type", withField("common_steps", "비운다"), "common_steps"],
-    ["an empty text deep inside", withField("detailed_steps", { 골판지: ["접는다", ""] }), "detailed_steps.골판지.1"],
-    ["a missing field", withField("source", undefined), "source"],
+    ["a field of the wrong type", withText("common_steps", "비운다"), "ko.common_steps"],
+    ["an empty text deep inside", withText("detailed_steps", { 골판지: ["접는다", ""] }), "ko.detailed_steps.골판지.1"],
+    ["a missing field", withText("source", undefined), "ko.source"],
+    ["a missing language", withField("en", undefined), "en"],
+    ["a date that is none", withField("date", "지난해"), "date"],
     ["an unknown icon", withField("icons", ["empty", "rocket"]), "icons.1"],
     ["an unknown field", withField("sources", "환경부"), "sources"],
     ["a key no classification leads to", withField("key", "재활용폐기물_고무류"), "key"],

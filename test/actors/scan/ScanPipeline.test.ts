@@ -89,7 +89,7 @@ describe("the scan pipeline", () => {
   it("a model gets the scan's language, region and words behind everything that is the same for others", async () => {
     await work()
     await fixture.finished(await fixture.submit({ userInput: "The cap too?", language: "en", region: "서울 마포구" }))
-    await fixture.finished(await fixture.submit())
+    await fixture.finished(await fixture.submit({ language: "en" }))
     const materials = fixture.models().calls.map(({ body }) => {
       const [, text] = /"text":"(\{.*?[^\\]\})"/.exec(JSON.stringify(body)) ?? []
       return JSON.parse(`"${text ?? ""}"`)
@@ -98,7 +98,34 @@ describe("the scan pipeline", () => {
     expect(materials.map((material) => String(material).endsWith(end))).toEqual([true, true, false, false])
     expect(materials[0]).toBe(`{${end}`)
     expect(materials[3].startsWith(materials[1].slice(0, -end.length))).toBe(true)
-    expect(materials[2]).toBe('{"language":"ko","user_input":"어디에 버려요?"}')
+    expect(materials[2]).toBe('{"language":"en","user_input":"어디에 버려요?"}')
+  })
+
+  it("a scan in English has its rule and its character's words in English, and its keys and names as ever", async () => {
+    await work()
+    const { message, pipeline_result, reward } = await fixture.finished(await fixture.submit({ language: "en" }))
+    expect(message).toBe("The classification is complete.")
+    expect(pipeline_result.classification_result?.classification).toEqual({
+      major_category: "재활용폐기물",
+      middle_category: "무색페트병",
+      minor_category: "생수병"
+    })
+    expect(pipeline_result.disposal_rules).toMatchObject({ key: "재활용폐기물_무색페트병", name: "Clear PET bottles" })
+    expect(reward).toMatchObject({ name: "페티", type: "PET bottle", match_reason: "Clear PET bottles>water bottle" })
+    expect(reward?.dialog).toMatch(/^Without my label/)
+  })
+
+  it("a scan of a broken lamp gets the steps for broken ones, and earns nothing", async () => {
+    fixture
+      .models()
+      .setReply("vision", { ...usualClassification, middle_category: "조명제품", situation_tags: ["깨짐"] })
+    await work()
+    const { pipeline_result, reward, status } = await scan()
+    expect([status, pipeline_result.disposal_rules?.key, reward]).toEqual([
+      "completed",
+      "불연성종량제폐기물_깨진 조명제품",
+      null
+    ])
   })
 
   it("a scan of a gateway that knew no language is in Korean, with no region", () => {

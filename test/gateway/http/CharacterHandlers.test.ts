@@ -33,6 +33,24 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     expect(body).toContainEqual({ name: "페티", type: "페트병", match: "무색페트병", dialog: expect.any(String) })
   })
 
+  it("the character catalogue is in the language of the query, else of Accept-Language, and says that it depends on it", async () => {
+    const nobody = client(gateway, null)
+    const typeOf = async (query: string, language: string) => {
+      const { body, headers } = await nobody.get(`/api/v1/character/catalog${query}`, { "accept-language": language })
+      expect(headers.get("vary")).toContain("Accept-Language")
+      return Array.isArray(body)
+        ? field(
+            body.find((one) => field(one, "name") === "페티"),
+            "type"
+          )
+        : undefined
+    }
+    expect(await typeOf("", "en-GB, ko;q=0.5")).toBe("PET bottle")
+    expect(await typeOf("", "fr")).toBe("페트병")
+    expect(await typeOf("?language=en", "ko")).toBe("PET bottle")
+    expect(await typeOf("?language=ko", "en")).toBe("페트병")
+  })
+
   it("a user without a character is given 이코, and then owns it", async () => {
     const ann = client(gateway, "ann")
     expect((await ann.get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: false })

@@ -65,7 +65,7 @@ const ofQuery = (name: string) =>
   ["", "x", "1", "-1", "1e999", "%00", "%zz", "%E0%A4", "a%0ab", long]
     .map((value) => `${name}=${value}`)
     .concat(`${name}=1&${name}=2`)
-const names = ["state", "pipeline", "owner", "limit", "cause", "job_id", "last_event_id"]
+const names = ["state", "pipeline", "owner", "limit", "cause", "job_id", "last_event_id", "language"]
 const bodies = [
   "",
   "{",

@@ -354,6 +354,19 @@ describe("a job that a worker completes", () => {
 })
 
 describe("lists for clients", () => {
+  it("the categories are in the language of the query, else of Accept-Language, and another language is refused", async () => {
+    const nameOf = async (query: string, language: string) => {
+      const answer = await client(gateway, null).get(`/api/v1/scan/categories${query}`, { "accept-language": language })
+      expect(answer.headers.get("vary")).toContain("Accept-Language")
+      return Array.isArray(answer.body) ? field(answer.body[0], "name") : undefined
+    }
+    expect(await nameOf("", "en")).toBe("Recyclables")
+    expect(await nameOf("?language=ko", "en")).toBe("재활용폐기물")
+    expect(await nameOf("?language=en", "ko")).toBe("Recyclables")
+    const refused = await client(gateway, null).get("/api/v1/scan/categories?language=ja")
+    expect([refused.status, field(refused.body, "code")]).toEqual([400, "INVALID_REQUEST"])
+  })
+
   it("the categories are the four kinds of waste, open to everybody", async () => {
     const answer = await client(gateway, null).get("/api/v1/scan/categories")
     expect(answer.status).toBe(200)

@@ -4,6 +4,7 @@
  */
 import { Context, Schema } from "effect"
 import type { Effect } from "effect"
+import type { Language } from "../domain/Language.ts"
 
 /** A character of the catalogue as clients see it; `match`: the middle category it stands for. */
 export const CatalogueEntry = Schema.Struct({
@@ -37,7 +38,8 @@ export class CharactersUnavailable extends Schema.TaggedError<CharactersUnavaila
 export class Characters extends Context.Service<
   Characters,
   {
-    readonly catalogue: Effect.Effect<ReadonlyArray<CatalogueEntry>, CharactersUnavailable>
+    /** In Korean as stored; in English type and dialog of those that no operator has changed. */
+    readonly catalogue: (language: Language) => Effect.Effect<ReadonlyArray<CatalogueEntry>, CharactersUnavailable>
     /** The user's characters in order of acquisition, never empty: a user without any is given the default one. */
     readonly ofUser: (userId: string) => Effect.Effect<ReadonlyArray<OwnedCharacter>, CharactersUnavailable>
     /** Whether the user owns a character with this name, its current name or its name when it was earned. */

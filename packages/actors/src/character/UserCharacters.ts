@@ -2,7 +2,7 @@
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import type { PostgresError } from "@eco2/core/postgres"
 import { Clock, Effect, Layer, Schema } from "effect"
-import { defaultCharacter } from "../domain/Character.ts"
+import { defaultCharacter, textsIn } from "../domain/Character.ts"
 import * as CharacterId from "../domain/CharacterId.ts"
 import { Characters, CharactersUnavailable, OwnedCharacter } from "./Characters.ts"
 import * as CharacterStore from "./CharacterStore.ts"
@@ -55,13 +55,17 @@ export const layer: Layer.Layer<Characters, never, Postgres.Postgres> = Layer.ef
     const postgres = yield* Postgres.Postgres
     const listOf = (userId: string) => postgres.run(ofUserStatement, [userId])
     return Characters.of({
-      catalogue: CharacterStore.list.pipe(
-        Effect.provideService(Postgres.Postgres, postgres),
-        Effect.map((all) =>
-          all.map(({ dialog, match_label, name, type }) => ({ name, type, dialog, match: match_label }))
+      catalogue: (language) =>
+        CharacterStore.list.pipe(
+          Effect.provideService(Postgres.Postgres, postgres),
+          Effect.map((all) =>
+            all.map((character) => {
+              const { dialog, match_label, name, type } = textsIn(character, language)
+              return { name, type, dialog, match: match_label }
+            })
+          ),
+          unavailable
         ),
-        unavailable
-      ),
       ofUser: Effect.fnUntraced(function* (userId: string) {
         const held = yield* listOf(userId)
         if (held.length > 0) return held

@@ -3,8 +3,9 @@
  * Coarser than the taxonomy (Waste) on purpose: this is what people sort into at home.
  */
 import { Schema } from "effect"
+import type { InLanguages } from "./Language.ts"
 
-/** `name` is the official Korean name, `display_name` the everyday one; `instructions` are in order, in Korean. */
+/** `name` is the official name, `display_name` the everyday one; `instructions` are in order. */
 export const ScanCategory = Schema.Struct({
   id: Schema.Literals(["recyclable", "general", "food", "bulky"]),
   name: Schema.NonEmptyString,
@@ -13,7 +14,7 @@ export const ScanCategory = Schema.Struct({
 })
 export type ScanCategory = typeof ScanCategory.Type
 
-export const scanCategories: ReadonlyArray<ScanCategory> = [
+const korean: ReadonlyArray<ScanCategory> = [
   {
     id: "recyclable",
     name: "재활용폐기물",
@@ -55,3 +56,48 @@ export const scanCategories: ReadonlyArray<ScanCategory> = [
     ]
   }
 ]
+
+const english: ReadonlyArray<ScanCategory> = [
+  {
+    id: "recyclable",
+    name: "Recyclables",
+    display_name: "Recycling",
+    instructions: [
+      "Empty it and rinse it with water.",
+      "Take off labels, tape and other materials.",
+      "Put it out by material: paper, plastics, glass, metals and so on."
+    ]
+  },
+  {
+    id: "general",
+    name: "General waste",
+    display_name: "Rubbish",
+    instructions: [
+      "Take out recyclables and food first.",
+      "Put it into the standard waste bag of your district and tie it.",
+      "Put it out on the given day, at the given time and place."
+    ]
+  },
+  {
+    id: "food",
+    name: "Food waste",
+    display_name: "Food scraps",
+    instructions: [
+      "Take out bones, shells, film and anything else that is no food.",
+      "Drain as much water as possible.",
+      "Put it out in the bag or bin for food waste."
+    ]
+  },
+  {
+    id: "bulky",
+    name: "Bulky waste",
+    display_name: "Large things",
+    instructions: [
+      "Report the item to the local government and pay the fee.",
+      "Stick the receipt where it can be seen.",
+      "Put it out on the given day and place; for appliances book the free pick-up."
+    ]
+  }
+]
+
+export const scanCategories: InLanguages<ReadonlyArray<ScanCategory>> = { ko: korean, en: english }

@@ -1,9 +1,11 @@
 /**
  * Character: the collectible that stands for one kind of recyclable, the thirteen that every installation starts with, and
- * the rule which of a catalogue a scan earns. The current catalogue, which operators may change, is CharacterStore's.
+ * the rule which of a catalogue a scan earns. The current catalogue, which operators may change, is CharacterStore's. It is in
+ * Korean; what the thirteen say in English is here.
  */
 import { Schema } from "effect"
-import { comparable, tidy } from "./Waste.ts"
+import type { Language } from "./Language.ts"
+import { comparable, displayName, tidy } from "./Waste.ts"
 
 /**
  * One character of a catalogue.
@@ -119,6 +121,68 @@ export const characters: ReadonlyArray<Character> = [
   defaultCharacter
 ]
 
+/** Type and dialog of the thirteen in English, by code. Names stay: they are how a character is asked for. */
+const english: Readonly<Record<string, Pick<Character, "type" | "dialog">>> = {
+  "char-paepy": { type: "Paper", dialog: "Rustle! You even took the tape off. I'll soon be back as a new notebook!" },
+  "char-factory": { type: "Carton", dialog: "Rinsed, opened and dried, perfect! See you again as soft tissue." },
+  "char-petty": {
+    type: "PET bottle",
+    dialog: "Without my label I feel so fresh! Clear as I am, I'll turn into a fluffy new jacket."
+  },
+  "char-metally": {
+    type: "Metal",
+    dialog: "Clang! A dent can't get me down. Melt me again and again, I always shine!"
+  },
+  "char-bini": {
+    type: "Film",
+    dialog: "I almost flew away with the wind. Thank you for shaking me clean and keeping me together!"
+  },
+  "char-glassy": {
+    type: "Glass",
+    dialog: "No clinking crash, please! Because you were gentle I get to be a bottle once more."
+  },
+  "char-cotton": {
+    type: "Clothing",
+    dialog: "Waiting in the wardrobe was worth it. Off I go to keep a new friend warm!"
+  },
+  "char-plea": {
+    type: "Plastic",
+    dialog: "Washed squeaky clean, I'm touched! Shall we imagine together what I'll become next?"
+  },
+  "char-elec": {
+    type: "Electronics",
+    dialog: "Zap! I'm full of precious metals. You handed me in whole, you're a true urban miner."
+  },
+  "char-battery": {
+    type: "Battery",
+    dialog: "I'm out of power, but not at the end. You took me to my box, so my last spark is for you!"
+  },
+  "char-lighty": {
+    type: "Lamp",
+    dialog: "Thank you for wrapping me up safely. My light is out, but your heart shines brightest!"
+  },
+  "char-foamy": {
+    type: "Styrofoam",
+    dialog: "I may be light, but what you do has weight! Thank you for keeping me white and clean."
+  },
+  "char-eco": {
+    type: "Environment",
+    dialog: "Hi, I'm Eco! Your little bit of sorting made the earth smile once more today."
+  }
+}
+const builtIn: ReadonlyMap<string, Character> = new Map(characters.map((character) => [character.code, character]))
+
+/** A character's texts in a language. What an operator has changed is only as it was written. */
+export const textsIn = <C extends Pick<Character, "code" | "type" | "dialog">>(character: C, language: Language): C => {
+  const [was, is] = [builtIn.get(character.code), english[character.code]]
+  if (language === "ko" || was === undefined || is === undefined) return character
+  return {
+    ...character,
+    type: character.type === was.type ? is.type : character.type,
+    dialog: character.dialog === was.dialog ? is.dialog : character.dialog
+  }
+}
+
 /** The character a scan earns, and why: `middle>minor`, or `middle` if no minor is known. */
 export interface Match {
   readonly character: Character
@@ -135,6 +199,12 @@ export const matchCharacter = (catalogue: ReadonlyArray<Character>, middle: stri
     catalogue.find(({ match_label }) => match_label !== null && comparable(match_label) === label) ??
     catalogue.find(({ code }) => code === defaultCharacter.code) ??
     defaultCharacter
-  const item = tidy(minor ?? "")
-  return { character, reason: item === "" ? tidy(middle) : `${tidy(middle)}>${item}` }
+  return { character, reason: reasonIn("ko", middle, minor) }
 }
+
+/** Why a character is earned, `middle>minor`, or `middle` if no minor is known, in a language. */
+export const reasonIn = (language: Language, middle: string, minor: string | null): string =>
+  [middle, minor ?? ""]
+    .map((name) => displayName(tidy(name), language))
+    .filter((name, at) => at === 0 || name !== "")
+    .join(">")

@@ -6,9 +6,10 @@ import { readdir, readFile } from "node:fs/promises"
 import { fileURLToPath } from "node:url"
 import { CauseText } from "@eco2/core/telemetry"
 import { Context, Effect, Layer, Schema, SchemaIssue } from "effect"
-import { DisposalRule, ruleKeys } from "../domain/Disposal.ts"
-import type { Classification } from "../domain/Scan.ts"
-import { majorCategories, middleCategories, RECYCLABLE } from "../domain/Waste.ts"
+import { allRuleKeys, inLanguage, RuleDocument, ruleKeys } from "../domain/Disposal.ts"
+import type { DisposalRule } from "../domain/Disposal.ts"
+import type { Language } from "../domain/Language.ts"
+import type { ClassificationResult } from "../domain/Scan.ts"
 
 /** A rule document is invalid; `field` is a dotted path, "" for the whole file. Nothing was loaded. */
 export class DisposalRuleInvalid extends Schema.TaggedError<DisposalRuleInvalid>()("DisposalRuleInvalid", {
@@ -24,23 +25,12 @@ export class DisposalRuleInvalid extends Schema.TaggedError<DisposalRuleInvalid>
 export class DisposalRules extends Context.Service<
   DisposalRules,
   {
-    /** The rule for a classification, or null if there is none. Spelling and spaces do not matter. */
-    find(classification: Classification): DisposalRule | null
+    /** The rule for what is on a photo, in a language, or null if there is none. */
+    find(seen: Pick<ClassificationResult, "classification" | "situation_tags">, language: Language): DisposalRule | null
   }
 >()("@eco2/actors/rule/DisposalRules") {}
 
-const reachableKeys: ReadonlySet<string> = new Set(
-  [
-    ...majorCategories.map((major) => ({ major_category: major, middle_category: "", minor_category: null })),
-    ...middleCategories.map((middle) => ({
-      major_category: RECYCLABLE,
-      middle_category: middle,
-      minor_category: null
-    }))
-  ].flatMap(ruleKeys)
-)
-
-const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(DisposalRule), { onExcessProperty: "error" })
+const decode = Schema.decodeUnknownEffect(Schema.fromJsonString(RuleDocument), { onExcessProperty: "error" })
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const firstIssue = (file: string, error: Schema.SchemaError): DisposalRuleInvalid => {
@@ -57,14 +47,14 @@ const load = Effect.fn("DisposalRules.load")(function* (directory: URL) {
     try: () => readdir(directory),
     catch: unreadable(fileURLToPath(directory))
   })
-  const rules = new Map<string, DisposalRule>()
+  const rules = new Map<string, RuleDocument>()
   for (const file of entries.filter((entry) => entry.endsWith(".json")).sort()) {
     const text = yield* Effect.tryPromise({
       try: () => readFile(new URL(file, directory), "utf8"),
       catch: unreadable(file)
     })
     const rule = yield* decode(text).pipe(Effect.mapError((error) => firstIssue(file, error)))
-    if (!reachableKeys.has(rule.key))
+    if (!allRuleKeys.has(rule.key))
       return yield* new DisposalRuleInvalid({ file, field: "key", reason: `no classification leads to "${rule.key}"` })
     if (rules.has(rule.key))
       return yield* new DisposalRuleInvalid({ file, field: "key", reason: `"${rule.key}" has a rule already` })
@@ -79,10 +69,10 @@ export const layerFrom = (directory: URL): Layer.Layer<DisposalRules, DisposalRu
     DisposalRules,
     Effect.map(load(directory), (rules) =>
       DisposalRules.of({
-        find: (classification) => {
-          for (const key of ruleKeys(classification)) {
+        find: (seen, language) => {
+          for (const key of ruleKeys(seen)) {
             const rule = rules.get(key)
-            if (rule !== undefined) return rule
+            if (rule !== undefined) return inLanguage(rule, language)
           }
           return null
         }

@@ -1,13 +1,15 @@
 /** RewardTarget: one kind of reward a scan may earn. RewardTargets lists the kinds. */
 import type { Effect } from "effect"
 import type { Mailbox, Replies } from "@eco2/core"
+import type { Language } from "../domain/Language.ts"
 import type { Classification, Reward } from "../domain/Scan.ts"
 
-/** The facts of the scan. `owner`: its user, "" for none; `scanId`: unique for each scan. */
+/** The facts of the scan. `owner`: its user, "" for none; `scanId`: unique for each scan; `language`: of the reward's texts. */
 export interface Earning {
   readonly scanId: string
   readonly owner: string
   readonly classification: Classification
+  readonly language: Language
 }
 
 /** A reward, and the messages about it: sent exactly when the stage's commit is stored (J3). */

@@ -10,7 +10,7 @@ export const layer = StageBehavior.layer(
   Effect.map(
     DisposalRules,
     (rules) =>
-      ({ vision }: Pipeline.Read<typeof ScanPipeline, "rule">) =>
-        Effect.sync(() => rules.find(vision.result.classification))
+      ({ input, vision }: Pipeline.Read<typeof ScanPipeline, "rule">) =>
+        Effect.sync(() => rules.find(vision.result, input.language))
   )
 )

@@ -5,6 +5,8 @@
 import { Job, Pipeline } from "@eco2/core/client"
 import { Effect, Schema } from "effect"
 import { DisposalRule } from "../domain/Disposal.ts"
+import { defaultLanguage } from "../domain/Language.ts"
+import type { InLanguages } from "../domain/Language.ts"
 import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
@@ -33,11 +35,18 @@ export const ScanResult = Schema.Struct({
 export type ScanResult = typeof ScanResult.Type
 
 const statuses = { done: "completed", failed: "failed", cancelled: "cancelled" } as const
-const messages = {
-  done: "분류가 완료되었습니다.",
-  failed: "분류를 완료하지 못했습니다.",
-  cancelled: "분류가 취소되었습니다."
-} as const
+const messages: InLanguages<Readonly<Record<keyof typeof statuses, string>>> = {
+  ko: {
+    done: "분류가 완료되었습니다.",
+    failed: "분류를 완료하지 못했습니다.",
+    cancelled: "분류가 취소되었습니다."
+  },
+  en: {
+    done: "The classification is complete.",
+    failed: "The classification could not be completed.",
+    cancelled: "The classification was cancelled."
+  }
+}
 
 /** The code of a done scan whose parts this version cannot read: it ends as failed, so that clients stop asking. */
 const resultUnreadable = "RESULT_UNREADABLE"
@@ -70,7 +79,7 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
   return {
     task_id: job.id,
     status: statuses[state],
-    message: messages[state],
+    message: messages[input?.language ?? defaultLanguage][state],
     pipeline_result: {
       classification_result: outputs.vision?.result ?? null,
       disposal_rules: outputs.rule ?? null,
@@ -111,7 +120,7 @@ export const ofStage = Effect.fnUntraced(function* (
 export const ofLost = (id: string): ScanResult => ({
   task_id: id,
   status: "failed",
-  message: messages.failed,
+  message: messages[defaultLanguage].failed,
   pipeline_result: { classification_result: null, disposal_rules: null, final_answer: null },
   reward: null,
   error: { code: "JOB_LOST", message: "the store has lost this job; submit it again" },

@@ -4,6 +4,7 @@ import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Authentication } from "../auth/Authentication.ts"
+import * as RequestLanguage from "./RequestLanguage.ts"
 
 const User = {
   "x-user-id": Schema.optionalKey(Schema.String).annotate({
@@ -17,8 +18,10 @@ const Ownership = Schema.Struct({ character_name: Schema.String, owned: Schema.B
 
 export class CharacterGroup extends HttpApiGroup.make("character").add(
   HttpApiEndpoint.get("catalogue", "/api/v1/character/catalog", {
+    ...RequestLanguage.asked,
     success: HttpApiSchema.WithHeaders(Schema.Array(Characters.CatalogueEntry), {
-      "cache-control": Schema.Literal("public, max-age=30")
+      "cache-control": Schema.Literal("public, max-age=30"),
+      vary: Schema.Literal("Accept-Language")
     }),
     error: unavailable
   }).annotate(OpenApi.Summary, "All characters, with the category of each"),

@@ -8,6 +8,7 @@ import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
 import { Caller } from "../auth/Authentication.ts"
+import * as RequestLanguage from "./RequestLanguage.ts"
 import { Api } from "./ScanApi.ts"
 
 const patience = "8 seconds"
@@ -32,9 +33,12 @@ export const layer = HttpApiBuilder.group(
     const own = <A>(body: A) => HttpApiSchema.withHeaders({ body, headers: { "cache-control": "no-store" as const } })
 
     return handlers
-      .handle("catalogue", () =>
-        Effect.map(read(characters.catalogue), (body) =>
-          HttpApiSchema.withHeaders({ body, headers: { "cache-control": "public, max-age=30" as const } })
+      .handle("catalogue", ({ headers, query }) =>
+        Effect.map(read(characters.catalogue(RequestLanguage.named(query.language, headers))), (body) =>
+          HttpApiSchema.withHeaders({
+            body,
+            headers: { "cache-control": "public, max-age=30" as const, vary: "Accept-Language" as const }
+          })
         )
       )
       .handle("mine", () => Effect.flatMap(Caller, ({ user }) => Effect.map(read(characters.ofUser(user)), own)))

@@ -6,10 +6,19 @@
 import { defaultLanguage, Language } from "@eco2/actors/protocol"
 import { Schema } from "effect"
 
-/** Headers of an answer whose language Accept-Language chose, for caches on the way. */
 export const header = Schema.optionalKey(Schema.String).annotate({
   description: "The language of the texts, ko or en, if the request names none; ko if neither is accepted"
 })
+
+/** What an endpoint asks for whose answer has texts. `vary` belongs to its answers, for caches on the way. */
+export const asked = {
+  query: {
+    language: Schema.optionalKey(Language).annotate({
+      description: "The language of the texts, before Accept-Language"
+    })
+  },
+  headers: { "accept-language": header }
+}
 
 const isLanguage = Schema.is(Language)
 
@@ -33,3 +42,9 @@ export const of = (acceptLanguage: string | undefined): Language => {
   }
   return best
 }
+
+/** The language that a query names, else that of the headers. */
+export const named = (
+  language: Language | undefined,
+  headers: { readonly "accept-language"?: string | undefined }
+): Language => language ?? of(headers["accept-language"])

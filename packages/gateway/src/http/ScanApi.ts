@@ -167,10 +167,10 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     .middleware(SameOrigin)
     .middleware(Authentication)
     .annotate(OpenApi.Summary, "Cancel a job"),
-  HttpApiEndpoint.get("categories", "/api/v1/scan/categories", { success: Schema.Array(ScanCategory) }).annotate(
-    OpenApi.Summary,
-    "The kinds of waste, and how to dispose of each"
-  ),
+  HttpApiEndpoint.get("categories", "/api/v1/scan/categories", {
+    ...RequestLanguage.asked,
+    success: HttpApiSchema.WithHeaders(Schema.Array(ScanCategory), { vary: Schema.Literal("Accept-Language") })
+  }).annotate(OpenApi.Summary, "The kinds of waste, and how to dispose of each"),
   HttpApiEndpoint.get("models", "/api/v1/scan/models", { headers: User, success: Models })
     .middleware(Authentication)
     .annotate(OpenApi.Summary, "Models a scan may name")

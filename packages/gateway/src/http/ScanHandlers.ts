@@ -205,7 +205,14 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
             events(query.job_id, headers["last-event-id"] ?? query.last_event_id)
           )
           .handle("cancel", ({ params }) => cancel(params.job_id))
-          .handle("categories", () => Effect.succeed(scanCategories))
+          .handle("categories", ({ headers, query }) =>
+            Effect.succeed(
+              HttpApiSchema.withHeaders({
+                body: scanCategories[RequestLanguage.named(query.language, headers)],
+                headers: { vary: "Accept-Language" as const }
+              })
+            )
+          )
           .handle("models", () => Effect.succeed({ models: models.models, default: models.default }))
       )
     })
