@@ -65,13 +65,27 @@ export const models: Dashboard = {
       panels: [
         {
           title: "Tokens a minute",
-          description: "As the provider counts and bills them, by model and direction.",
+          description: "As the provider counts them, by model and direction.",
           unit: "short",
           width: 12,
           stacked: true,
           queries: [
             {
-              expr: "sum by (model, direction) (rate(eco2_model_tokens_total{$ns}[$window])) * 60",
+              expr: 'sum by (model, direction) (rate(eco2_model_tokens_total{$ns, direction=~"input|output"}[$window])) * 60',
+              legend: "{{model}} {{direction}}"
+            }
+          ]
+        },
+        {
+          title: "Cached input and reasoning a minute",
+          description:
+            "Parts of the tokens beside: input that the provider had in its cache, output that was not said.",
+          unit: "short",
+          width: 12,
+          stacked: true,
+          queries: [
+            {
+              expr: 'sum by (model, direction) (rate(eco2_model_tokens_total{$ns, direction=~"cached|reasoning"}[$window])) * 60',
               legend: "{{model}} {{direction}}"
             }
           ]
@@ -83,7 +97,7 @@ export const models: Dashboard = {
           width: 12,
           queries: [
             {
-              expr: 'sum by (model) (rate(eco2_model_tokens_total{$ns}[$window])) / sum by (model) (rate(eco2_model_calls_total{$ns, outcome="ok"}[$window]))',
+              expr: 'sum by (model) (rate(eco2_model_tokens_total{$ns, direction=~"input|output"}[$window])) / sum by (model) (rate(eco2_model_calls_total{$ns, outcome="ok"}[$window]))',
               legend: "{{model}}"
             }
           ]

@@ -271,6 +271,9 @@ export const usualAnswer = {
 
 const inputTokens = 1200
 const outputTokens = 150
+/** Parts of the above. */
+const cachedTokens = 1000
+const reasoningTokens = 50
 
 const give = (response: ServerResponse, asked: Asked, outcome: Outcome, reply: unknown): void => {
   const { provider } = asked
@@ -348,9 +351,9 @@ const openAiBody = (model: string, text: string, finish: Finish): string => {
     ],
     usage: {
       input_tokens: inputTokens,
-      input_tokens_details: { cached_tokens: 0 },
+      input_tokens_details: { cached_tokens: cachedTokens },
       output_tokens: outputTokens,
-      output_tokens_details: { reasoning_tokens: 0 },
+      output_tokens_details: { reasoning_tokens: reasoningTokens },
       total_tokens: inputTokens + outputTokens
     }
   })
@@ -359,15 +362,22 @@ const openAiBody = (model: string, text: string, finish: Finish): string => {
 const geminiBody = (model: string, text: string, finish: Finish): string => {
   const usageMetadata = {
     promptTokenCount: inputTokens,
-    candidatesTokenCount: outputTokens - 50,
-    thoughtsTokenCount: 50,
+    cachedContentTokenCount: cachedTokens,
+    candidatesTokenCount: outputTokens - reasoningTokens,
+    thoughtsTokenCount: reasoningTokens,
     totalTokenCount: inputTokens + outputTokens
   }
   if (finish === "filtered") {
-    return JSON.stringify({ promptFeedback: { blockReason: "PROHIBITED_CONTENT" }, usageMetadata, modelVersion: model })
+    return JSON.stringify({
+      responseId: "gen_fake",
+      promptFeedback: { blockReason: "PROHIBITED_CONTENT" },
+      usageMetadata,
+      modelVersion: model
+    })
   }
   const withheld = finish === "refused"
   return JSON.stringify({
+    responseId: "gen_fake",
     candidates: [
       {
         index: 0,

@@ -63,8 +63,13 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => 
       tag: "ModelUnauthorized"
     },
     {
-      claim: "an account that may not call",
+      claim: "an account without billing",
       error: { status: "FAILED_PRECONDITION", message: "Enable billing." },
+      tag: "ModelAccountExhausted"
+    },
+    {
+      claim: "a country that is not served",
+      error: { status: "FAILED_PRECONDITION", message: "User location is not supported for the API use." },
       tag: "ModelUnauthorized"
     },
     {
@@ -74,7 +79,7 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => 
     },
     {
       claim: "any other wrong request",
-      error: { status: "INVALID_ARGUMENT", message: "Bad schema." },
+      error: { status: "INVALID_ARGUMENT", message: "Request contains an invalid argument." },
       tag: "ModelRefused"
     }
   ]

@@ -112,7 +112,8 @@ it.live("calls, tokens and outcomes are counted, also of the simulated model, an
     yield* one.run(classify("simulated"))
     const counts = [yield* count("ok"), yield* count("ModelRefused"), yield* count("ok", "simulated", "simulated")]
     expect(counts).toEqual([1, 1, 1])
-    expect((yield* tokens("input")) + (yield* tokens("output"))).toBe(1_350)
+    expect([yield* tokens("input"), yield* tokens("cached")]).toEqual([1_200, 1_000])
+    expect([yield* tokens("output"), yield* tokens("reasoning")]).toEqual([150, 50])
     expect(yield* count("ModelRateLimited")).toBe(0)
     // other files count in the same process
   }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
@@ -204,14 +205,15 @@ it.live(
 it.live("three outages within a minute stop a model's calls, and refusals or bad output never do", () =>
   Effect.gen(function* () {
     const one = yield* worker({ MODEL_BREAKER: "3/minute" })
-    const failure = (outcome: Parameters<FakeModelServer["next"]>[1]) =>
+    const failure = (outcome: Parameters<FakeModelServer["next"]>[1], times = 1) =>
       Effect.suspend(() => {
-        server.next("vision", outcome)
+        server.next("vision", outcome, times)
         return Effect.map(Effect.flip(one.run(look)), ({ _tag }) => _tag)
       })
     for (let n = 0; n < 5; n++) {
       expect(yield* failure({ _tag: "Refusal" })).toBe("ModelRefused")
-      expect(yield* failure({ _tag: "Text", text: "no" })).toBe("ModelOutputInvalid")
+      // it is asked for once more
+      expect(yield* failure({ _tag: "Text", text: "no" }, 2)).toBe("ModelOutputInvalid")
     }
     const tags = []
     for (let n = 0; n < 12; n++) tags.push(yield* failure({ _tag: "ServerError" }))
@@ -221,6 +223,35 @@ it.live("three outages within a minute stop a model's calls, and refusals or bad
     server.reset()
     yield* one.run(classify("gpt-5-mini"))
   })
+)
+
+it.live("an output that cannot be used is asked for once more, as a call of its own, and never twice", () =>
+  Effect.gen(function* () {
+    const calls = (outcome: string) =>
+      Effect.map(
+        Metric.value(Metric.withAttributes(ModelMetrics.modelCalls, { provider: "openai", model: "gpt-5.2", outcome })),
+        (state) => Number(state.count)
+      )
+    const one = yield* worker({ MODEL_LIMITS: "gpt-5.2=4rpm" })
+    server.next("answer", { _tag: "Text", text: "그냥 버리세요" })
+    yield* one.run(answer("gpt-5.2"))
+    expect([yield* calls("ModelOutputInvalid"), yield* calls("ok")]).toEqual([1, 1])
+    server.next("answer", { _tag: "CutOff" }, 3)
+    expect(yield* Effect.flip(one.run(answer("gpt-5.2")))).toMatchObject({ _tag: "ModelOutputInvalid" })
+    expect(server.calls.length).toBe(4)
+    // each counts against the limit
+    expect(yield* Effect.flip(one.run(answer("gpt-5.2")))).toMatchObject({ _tag: "ModelRateLimited" })
+    // what was billed is counted, of an output that cannot be used too
+    const tokens = Metric.value(
+      Metric.withAttributes(ModelMetrics.modelTokens, {
+        provider: "openai",
+        model: "gpt-5.2",
+        outcome: "ModelOutputInvalid",
+        direction: "output"
+      })
+    )
+    expect(Number((yield* tokens).count)).toBe(450)
+  }).pipe(Effect.provideService(Metric.MetricRegistry, new Map()))
 )
 
 it.live("time-outs are outages: several in a row open the breaker, and the calls stop", () =>

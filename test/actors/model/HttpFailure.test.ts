@@ -7,28 +7,32 @@ import * as HttpFailure from "../../../packages/actors/src/model/HttpFailure.ts"
 import * as NameServer from "../../harness/NameServer.ts"
 import { until } from "../../core/Until.ts"
 
-const about = { provider: "openai", model: "gpt-5.2", retryAfterMillis: 7_000, excerpt: "no" }
+const about = { provider: "openai", model: "gpt-5.2" }
+const said = { ...about, codes: [], param: "", words: "no", retryAfterMillis: 7_000, requestId: "r1", key: "" }
 const rows: ReadonlyArray<readonly [status: number, error: string, hasImage: boolean]> = [
   [400, "ModelRefused", false],
   [401, "ModelUnauthorized", false],
-  [402, "ModelUnauthorized", false],
+  [402, "ModelAccountExhausted", false],
   [403, "ModelUnauthorized", false],
-  [404, "ModelUnauthorized", false],
+  [404, "ModelUnsuitable", false],
+  [405, "ModelUnsuitable", false],
   [408, "ModelTimeout", false],
   [409, "ModelUnavailable", false],
-  [413, "ModelRefused", false],
+  [413, "ModelInputTooLong", false],
   [413, "ImageUnusable", true],
   [415, "ImageUnusable", true],
   [422, "ModelRefused", false],
   [425, "ModelUnavailable", false],
   [429, "ModelRateLimited", false],
   [500, "ModelUnavailable", false],
+  [501, "ModelUnsuitable", false],
   [503, "ModelUnavailable", false],
   [304, "ModelUnavailable", false]
 ]
 
 it.each(rows)("HTTP %i of a provider is %s, with a picture: %s", (status, error, hasImage) => {
-  expect(HttpFailure.fromStatus({ ...about, status, hasImage })._tag).toBe(error)
+  const failure = HttpFailure.fromSaid({ ...said, status, hasImage })
+  expect([failure._tag, failure.requestId, failure.excerpt]).toEqual([error, "r1", "no"])
 })
 
 const coded = (code: string) => Object.assign(new Error(`connect ${code}`), { code })

@@ -11,7 +11,9 @@ import type { DisposalRule } from "../../../packages/actors/src/domain/Disposal.
 import type { ClassificationResult } from "../../../packages/actors/src/domain/Scan.ts"
 import { majorCategories, middleCategories, situationTags } from "../../../packages/actors/src/domain/Waste.ts"
 import { AnswerModel } from "../../../packages/actors/src/model/AnswerModel.ts"
+import { billedOf } from "../../../packages/actors/src/model/FailureKinds.ts"
 import { ModelError } from "../../../packages/actors/src/model/ModelError.ts"
+import * as Repair from "../../../packages/actors/src/model/Repair.ts"
 import * as Models from "../../../packages/actors/src/model/Models.ts"
 import type { Image } from "../../../packages/actors/src/model/VisionModel.ts"
 import { VisionModel } from "../../../packages/actors/src/model/VisionModel.ts"
@@ -201,7 +203,7 @@ export const hostedModelContract = (
       fails("a connection dropped halfway is ModelUnavailable", { _tag: "DropHalfway" }, "ModelUnavailable")
       fails("401 is ModelUnauthorized", { _tag: "Unauthorized" }, "ModelUnauthorized")
       fails("403 is ModelUnauthorized", { _tag: "Http", status: 403, body: "{}" }, "ModelUnauthorized")
-      fails("404 for the model is ModelUnauthorized", { _tag: "Http", status: 404, body: "{}" }, "ModelUnauthorized")
+      fails("404 for the model is ModelUnsuitable", { _tag: "Http", status: 404, body: "{}" }, "ModelUnsuitable")
       fails("400 is ModelRefused", { _tag: "Http", status: 400, body: "{}" }, "ModelRefused")
       fails("a refusal is ModelRefused", { _tag: "Refusal" }, "ModelRefused")
       fails("a content filter is ModelRefused", { _tag: "Filtered" }, "ModelRefused")
@@ -214,15 +216,11 @@ export const hostedModelContract = (
       fails("no text at all is ModelOutputInvalid", { _tag: "Text", text: "" }, "ModelOutputInvalid")
       fails("output that was cut off is ModelOutputInvalid", { _tag: "CutOff" }, "ModelOutputInvalid")
       fails(
-        "a 200 that is no JSON is ModelOutputInvalid",
+        "a 200 that is no JSON is ModelUnavailable",
         { _tag: "Http", status: 200, body: '{"a":' },
-        "ModelOutputInvalid"
+        "ModelUnavailable"
       )
-      fails(
-        "a 200 of another API is ModelOutputInvalid",
-        { _tag: "Http", status: 200, body: "[1]" },
-        "ModelOutputInvalid"
-      )
+      fails("a 200 of another API is ModelUnavailable", { _tag: "Http", status: 200, body: "[1]" }, "ModelUnavailable")
 
       it.effect(`${kind}: a silent provider is ModelTimeout at MODEL_TIMEOUT, and the request is aborted`, () =>
         Effect.gen(function* () {
@@ -293,6 +291,20 @@ export const hostedModelContract = (
       )
     }
 
+    it.effect("an output that cannot be used is billed: its tokens and request id are in the error", () =>
+      Effect.gen(function* () {
+        const server = yield* FakeModels
+        for (const outcome of [{ _tag: "Text", text: "음" }, { _tag: "Text", text: "" }, { _tag: "CutOff" }] as const) {
+          server.reset()
+          server.next("answer", outcome)
+          const error = yield* Effect.flip(answer(model))
+          deepStrictEqual([error._tag, billedOf(error)], ["ModelOutputInvalid", "yes"])
+          deepStrictEqual([error.usage?.inputTokens, error.usage?.outputTokens], [1200, 150])
+          assertTrue(error.requestId !== undefined)
+        }
+      })
+    )
+
     it.effect("an error's excerpt has at most 200 characters", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
@@ -303,7 +315,7 @@ export const hostedModelContract = (
       })
     )
 
-    it.effect("a major outside the taxonomy becomes 미분류, and unknown tags are dropped", () =>
+    it.effect("a major outside the taxonomy is ModelOutputInvalid, and 미분류 when asked once more", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()
@@ -313,8 +325,15 @@ export const hostedModelContract = (
           minor_category: null,
           situation_tags: ["반짝임"]
         }
-        server.next("vision", { _tag: "Text", text: JSON.stringify(output) })
-        const { classification, situationTags: tags } = yield* classify(model)
+        server.next("vision", { _tag: "Text", text: JSON.stringify(output) }, 2)
+        const error = yield* Effect.flip(classify(model))
+        const repair = Repair.of(error)
+        assertTrue(repair !== null && repair.problem.includes("우주쓰레기") && repair.output.includes("위성"))
+        const { classification, situationTags: tags } = yield* Effect.flatMap(VisionModel, (port) =>
+          port.classify({ model, image: bottle, userInput: "?", repair: repair ?? undefined })
+        )
+        const texts = textsOf(server.calls[1]?.body)
+        assertTrue(texts.some((text) => text === repair?.output) && texts.some((text) => text.includes("문제: ")))
         deepStrictEqual(classification, { major_category: "미분류", middle_category: "", minor_category: null })
         deepStrictEqual(tags, [])
       })
@@ -360,13 +379,16 @@ export const hostedModelContract = (
       })
     )
 
-    it.effect("the token counts are the provider's", () =>
+    it.effect("token counts and request id are the provider's", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()
         const { usage } = yield* classify(model)
-        strictEqual(usage.inputTokens, 1200)
-        strictEqual(usage.outputTokens, 150)
+        deepStrictEqual(
+          [usage.inputTokens, usage.cachedTokens, usage.outputTokens, usage.reasoningTokens],
+          [1200, 1000, 150, 50]
+        )
+        assertTrue(usage.requestId !== undefined)
       })
     )
   })

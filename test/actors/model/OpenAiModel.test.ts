@@ -49,7 +49,7 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("OpenAiModel", (it) => 
     { code: "invalid_image_format", status: 400, tag: "ImageUnusable" },
     { code: "failed_to_download_image", status: 400, tag: "ImageUnusable" },
     { code: "image_content_policy_violation", status: 400, tag: "ModelRefused" },
-    { code: "insufficient_quota", status: 429, tag: "ModelUnauthorized" },
+    { code: "insufficient_quota", status: 429, tag: "ModelAccountExhausted" },
     { code: "rate_limit_exceeded", status: 429, tag: "ModelRateLimited" }
   ]
   for (const { code, status, tag } of failures) {

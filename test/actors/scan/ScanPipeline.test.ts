@@ -187,7 +187,7 @@ describe("a scan's reward", () => {
 
   it("a scan with a major outside the taxonomy is 미분류 and earns nothing", async () => {
     const text = JSON.stringify({ ...usualClassification, major_category: "우주폐기물" })
-    fixture.models().next("vision", { _tag: "Text", text })
+    fixture.models().next("vision", { _tag: "Text", text }, 2)
     await work()
     const { pipeline_result, reward } = await scan()
     expect(pipeline_result.classification_result?.classification.major_category).toBe("미분류")
@@ -257,8 +257,6 @@ describe("a scan's failures", () => {
   for (const [claim, outcome, code] of [
     ["an outage", { _tag: "ServerError" }, "ModelUnavailable"],
     ["a dropped connection", { _tag: "DropHalfway" }, "ModelUnavailable"],
-    ["an output that is not JSON", { _tag: "Text", text: "지금은 답할 수 없어요" }, "ModelOutputInvalid"],
-    ["an output cut off", { _tag: "CutOff" }, "ModelOutputInvalid"],
     ["a key that is not accepted", { _tag: "Unauthorized" }, "ModelUnauthorized"]
   ] as const) {
     it(`J2 a scan whose answer call ends with ${claim} is retried and completes, its vision stage not repeated`, async () => {
@@ -268,6 +266,23 @@ describe("a scan's failures", () => {
       expect((await fixture.finished(id)).status).toBe("completed")
       expect(kinds()).toEqual(["vision", "answer", "answer"])
       expect(told(await fixture.historyOf(id))).toContain(`answer/${code}/1`)
+    })
+  }
+
+  for (const [claim, outcome] of [
+    ["is not JSON", { _tag: "Text", text: "지금은 답할 수 없어요" }],
+    ["was cut off", { _tag: "CutOff" }]
+  ] as const) {
+    it(`J2 an output that ${claim} is never used: the model is asked once more within the attempt, then the scan fails`, async () => {
+      fixture.models().next("answer", outcome)
+      await work()
+      const id = await fixture.submit()
+      expect((await fixture.finished(id)).status).toBe("completed")
+      expect(kinds()).toEqual(["vision", "answer", "answer"])
+      expect(told(await fixture.historyOf(id)).filter((event) => event.includes("Model"))).toEqual([])
+      fixture.models().next("answer", outcome, 9)
+      expect(await codeOf(await fixture.submit())).toMatchObject({ code: "MODEL_OUTPUT_INVALID", attempts: 1 })
+      expect(kinds()).toEqual(["vision", "answer", "answer", "vision", "answer", "answer"])
     })
   }
 

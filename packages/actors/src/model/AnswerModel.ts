@@ -8,6 +8,7 @@ import type { DisposalRule } from "../domain/Disposal.ts"
 import type { Language } from "../domain/Language.ts"
 import type { ClassificationResult, FinalAnswer } from "../domain/Scan.ts"
 import type { ModelError } from "./ModelError.ts"
+import type { Repair } from "./Repair.ts"
 import type { Usage } from "./Usage.ts"
 
 export interface AnswerRequest {
@@ -22,6 +23,13 @@ export interface AnswerRequest {
   readonly language?: Language | undefined
   /** Where the user lives, in the user's words; data like the question. Default: not known. */
   readonly region?: string | null | undefined
+  /** The former output could not be used; the model is told what was wrong (Repair). */
+  readonly repair?: Repair | undefined
+  /**
+   * Called with the beginning of `user_answer` each time it has grown, never after the call has ended; must not throw. The
+   * result is the same with and without it.
+   */
+  readonly onText?: ((textSoFar: string) => void) | undefined
 }
 
 export interface AnswerReply {
@@ -35,7 +43,7 @@ export class AnswerModel extends Context.Service<
   {
     /**
      * Writes one answer; one provider call, no retry inside. Interruption aborts the call.
-     * - output that is not JSON or lacks a field: ModelOutputInvalid, never an answer
+     * - output that is not the JSON asked for: ModelOutputInvalid, never an answer
      * - a model that is not offered: ModelRefused, without a call
      */
     readonly answer: (request: AnswerRequest) => Effect.Effect<AnswerReply, ModelError>

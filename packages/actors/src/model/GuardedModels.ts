@@ -1,12 +1,14 @@
 /**
  * GuardedModels: both ports with the providers' limits (MODEL_LIMITS) and circuit breakers around them. Every call passes here,
  * whichever adapter serves it:
- *   breaker (one a model)   open: no call is made · 401, 403, 404 and no credit open it at once, outages after several
+ *   breaker (one a model)   open: no call is made · what concerns the model or the account opens it at once, outages after
+ *                           several (FailureKinds)
  *   limit (one a model)     a call waits for its permit; tokens are reserved by an estimate and settled by the reported usage
  *   429                     pauses the model for the whole fleet, for as long as the provider asks
  *   pictures                a picture is fetched by its address before all that (Pictures), so that its metadata stay here: a slow
  *                           or dead picture host fails its user's scan, and does not open the breaker. Without FETCH_IMAGES only
  *                           for a provider that takes bytes alone
+ *   output                  that cannot be used is asked for once more (Repair): a second call, which passes all this too
  * Waiting counts neither against MODEL_TIMEOUT nor against the stage's timeout, and spends no attempt (RateLimiter, ModelRetry).
  * The simulated model has a limit if one is set, and no breaker.
  */
@@ -15,13 +17,15 @@ import { Context, Duration, Effect, Layer } from "effect"
 import type { Config } from "effect"
 import { AnswerModel } from "./AnswerModel.ts"
 import { ModelConfig } from "./ModelConfig.ts"
-import { ModelRateLimited, ModelSuspended, ModelUnavailable } from "./ModelError.ts"
+import { isModelError, kindOf } from "./FailureKinds.ts"
+import { factsOf, ModelRateLimited, ModelSuspended, ModelUnavailable } from "./ModelError.ts"
 import type { ModelError } from "./ModelError.ts"
 import { limitName, ModelBreaker, ModelLimits } from "./ModelLimits.ts"
 import * as ModelMetrics from "./ModelMetrics.ts"
 import type { Provider } from "./OfferedModels.ts"
 import { answerInstructions, answerMaterial, visionInstructions } from "./Prompts.ts"
 import { Pictures } from "./Pictures.ts"
+import * as Repair from "./Repair.ts"
 import * as TokenEstimate from "./TokenEstimate.ts"
 import type { Usage } from "./Usage.ts"
 import { VisionModel } from "./VisionModel.ts"
@@ -41,21 +45,7 @@ const outputTokens = 800
 
 type Guarded = ModelError | Limit.RateLimited | Limit.PermitLost | RedisError.RedisError
 
-const judge = (error: Guarded): CircuitBreaker.Judgement => {
-  switch (error._tag) {
-    case "ModelUnauthorized":
-      return "trip"
-    case "ModelUnavailable":
-    case "ModelTimeout":
-      return "failed"
-    case "ModelRateLimited":
-    case "ModelOutputInvalid":
-    case "ModelRefused":
-      return "well"
-    default:
-      return "nothing"
-  }
-}
+const judge = (error: Guarded): CircuitBreaker.Judgement => (isModelError(error) ? kindOf(error).breaker : "nothing")
 
 /** The ports' errors for a call that was not made: nothing happened, retry later. */
 const asModelError =
@@ -163,12 +153,7 @@ export const layer: Layer.Layer<
               // this job waits even if the pause is not stored; with jitter, because many jobs get the 429 at once
               yield* Effect.ignore(limiter.pause(limit, pause))
               const retryAfterMillis = Jitter.millis(Duration.toMillis(Duration.min(pause, longestAway)))
-              return yield* new ModelRateLimited({
-                provider: error.provider,
-                model: error.model,
-                message: error.message,
-                retryAfterMillis
-              })
+              return yield* new ModelRateLimited({ ...factsOf(error), retryAfterMillis })
             })
           )
         )
@@ -178,11 +163,13 @@ export const layer: Layer.Layer<
     }
 
     const classify = (request: VisionRequest) =>
-      guarded(
-        request.model,
-        `${request.model} vision`,
-        TokenEstimate.ofText(visionInstructions, request.userInput) + imageTokens + outputTokens,
-        vision.classify(request)
+      Repair.once((repair) =>
+        guarded(
+          request.model,
+          `${request.model} vision`,
+          TokenEstimate.ofText(visionInstructions, request.userInput) + imageTokens + outputTokens,
+          vision.classify(repair === undefined ? request : { ...request, repair })
+        )
       )
     /** Checks the breaker before anything is fetched: no fetch for a call that would not be made. */
     const look = (provider: Provider, model: string) => {
@@ -204,11 +191,13 @@ export const layer: Layer.Layer<
     }).pipe(
       Context.add(AnswerModel, {
         answer: (request) =>
-          guarded(
-            request.model,
-            `${request.model} answer`,
-            TokenEstimate.ofText(answerInstructions, answerMaterial(request)) + outputTokens,
-            answer.answer(request)
+          Repair.once((repair) =>
+            guarded(
+              request.model,
+              `${request.model} answer`,
+              TokenEstimate.ofText(answerInstructions, answerMaterial(request)) + outputTokens,
+              answer.answer(repair === undefined ? request : { ...request, repair })
+            )
           )
       })
     )

@@ -9,6 +9,7 @@ import { Effect, Schema } from "effect"
 import type { FinalAnswer } from "../domain/Scan.ts"
 import { majorCategories, middleCategories, situationTags, toSituationTags, toTaxonomy } from "../domain/Waste.ts"
 import type { InTaxonomy } from "../domain/Waste.ts"
+import { objectIn } from "./ModelText.ts"
 
 /** A JSON Schema in the subset that OpenAI's strict mode and Gemini both accept. */
 export interface OutputSchema {
@@ -44,15 +45,19 @@ export const visionSchema: OutputSchema = {
 /** The schema of an answer. */
 export const answerSchema: OutputSchema = {
   name: "disposal_answer",
-  jsonSchema: closed({ disposal_steps: listOf(text), insufficiencies: listOf(text), user_answer: text })
+  // the text for the user first, because it is shown while it grows
+  jsonSchema: closed({ user_answer: text, disposal_steps: listOf(text), insufficiencies: listOf(text) })
 }
+
+/** A side field that is missing or null costs no answer. */
+const orEmpty = <A>(items: Schema.Codec<ReadonlyArray<A>>) => Schema.optional(Schema.NullOr(items))
 
 const VisionWire = Schema.fromJsonString(
   Schema.Struct({
     major_category: Schema.String,
-    middle_category: Schema.NullOr(Schema.String),
-    minor_category: Schema.NullOr(Schema.String),
-    situation_tags: Schema.Array(Schema.String)
+    middle_category: Schema.optional(Schema.NullOr(Schema.String)),
+    minor_category: Schema.optional(Schema.NullOr(Schema.String)),
+    situation_tags: orEmpty(Schema.Array(Schema.String))
   })
 )
 
@@ -60,35 +65,63 @@ const VisionWire = Schema.fromJsonString(
 const Line = Schema.String.check(Schema.isMaxLength(2000))
 const AnswerWire = Schema.fromJsonString(
   Schema.Struct({
+    user_answer: Schema.String.check(Schema.isPattern(/\S/), Schema.isMaxLength(10_000)),
     disposal_steps: Schema.Array(Line).check(Schema.isMaxLength(40)),
-    insufficiencies: Schema.Array(Line).check(Schema.isMaxLength(40)),
-    user_answer: Schema.String.check(Schema.isPattern(/\S/), Schema.isMaxLength(10_000))
+    insufficiencies: orEmpty(Schema.Array(Line).check(Schema.isMaxLength(40)))
   })
 )
 
+/** Why an output cannot be used, in words for the model. */
+export class OutputProblem extends Schema.TaggedError<OutputProblem>()("OutputProblem", { problem: Schema.String }) {
+  override get message() {
+    return this.problem
+  }
+}
+
+const wrong = (problem: string) => new OutputProblem({ problem: problem.slice(0, 500) })
+const read =
+  <A>(wire: Schema.ConstraintDecoder<A>) =>
+  (output: string): Effect.Effect<A, OutputProblem> =>
+    output.trim() === ""
+      ? Effect.fail(wrong("the output is empty"))
+      : Effect.mapError(Schema.decodeUnknownEffect(wire)(objectIn(output)), ({ message }) => wrong(message))
+
 /**
- * Decodes a model's text into values of the taxonomy; fails if it is not JSON or lacks a field. `outside`: the words of its
- * answer that the taxonomy does not know; the classification is no good answer unless it is empty.
+ * Decodes a model's text into values of the taxonomy.
+ * - `outside`: words that the taxonomy does not know are a problem (`fail`), or are left out (`leave`): major 미분류, middle ""
+ * - text around the one JSON object is left out (ModelText); unknown tags are dropped
  */
 export const decodeVision = (
-  output: string
-): Effect.Effect<InTaxonomy & { readonly situationTags: ReadonlyArray<string> }, Schema.SchemaError> =>
-  Schema.decodeEffect(VisionWire)(output).pipe(
-    Effect.map(({ major_category, middle_category, minor_category, situation_tags }) => ({
-      ...toTaxonomy({ major_category, middle_category: middle_category ?? "", minor_category }),
-      situationTags: toSituationTags(situation_tags)
-    }))
-  )
+  output: string,
+  outside: "fail" | "leave"
+): Effect.Effect<
+  Pick<InTaxonomy, "classification"> & { readonly situationTags: ReadonlyArray<string> },
+  OutputProblem
+> =>
+  Effect.flatMap(read(VisionWire)(output), ({ major_category, middle_category, minor_category, situation_tags }) => {
+    const { classification, outside: words } = toTaxonomy({
+      major_category,
+      middle_category: middle_category ?? "",
+      minor_category: minor_category ?? null
+    })
+    return outside === "fail" && words.length > 0
+      ? Effect.fail(
+          wrong(
+            words
+              .map(({ field, word }) => `${field} is ${JSON.stringify(word)}, which is none of the allowed values`)
+              .join("; ")
+          )
+        )
+      : Effect.succeed({ classification, situationTags: toSituationTags(situation_tags ?? []) })
+  })
 
-/** Decodes a model's text into an answer with numbered steps; fails if it is not JSON, lacks a field or has no text. */
-export const decodeAnswer = (output: string): Effect.Effect<FinalAnswer, Schema.SchemaError> =>
-  Schema.decodeEffect(AnswerWire)(output).pipe(
-    Effect.map(({ disposal_steps, insufficiencies, user_answer }) => ({
-      disposal_steps: numberedSteps(disposal_steps),
-      insufficiencies: withoutBlanks(insufficiencies),
-      user_answer: user_answer.trim()
-    }))
-  )
+/** Decodes a model's text into an answer with numbered steps. */
+export const decodeAnswer = (output: string): Effect.Effect<FinalAnswer, OutputProblem> =>
+  Effect.map(read(AnswerWire)(output), ({ disposal_steps, insufficiencies, user_answer }) => ({
+    disposal_steps: numberedSteps(disposal_steps),
+    insufficiencies: withoutBlanks(insufficiencies ?? []),
+    user_answer: user_answer.trim()
+  }))
 
 /** Keys `단계1`, `단계2`, … in order; blank steps are skipped and leave no gap. */
 export const numberedSteps = (steps: ReadonlyArray<string>): FinalAnswer["disposal_steps"] =>

@@ -1,49 +1,61 @@
 /**
  * StructuredProvider: builds both ports from one function of an adapter, `ask`, which requests JSON from a hosted model.
- * Prompts, schemas, the deadline and the decoding are the same for all providers.
+ * Prompts, schemas, the deadline, the decoding and the growing text are the same for all providers.
  */
-import { Duration, Effect, Redacted } from "effect"
-import type { Schema } from "effect"
-import { excerpt } from "./Excerpt.ts"
+import { Duration, Effect } from "effect"
+import { beginning, excerpt } from "./Excerpt.ts"
 import { ModelOutputInvalid, ModelTimeout } from "./ModelError.ts"
 import type { ModelError } from "./ModelError.ts"
 import { answerSchema, decodeAnswer, decodeVision, visionSchema } from "./ModelOutput.ts"
-import type { OutputSchema } from "./ModelOutput.ts"
+import type { OutputProblem, OutputSchema } from "./ModelOutput.ts"
 import type { ModelProvider } from "./ModelProvider.ts"
 import { answerInstructions, answerMaterial, visionInstructions, visionMaterial } from "./Prompts.ts"
-import type { Usage } from "./Usage.ts"
+import * as Repair from "./Repair.ts"
+import type { Tokens, Usage } from "./Usage.ts"
+import * as UserAnswer from "./UserAnswer.ts"
 import type { Image } from "./VisionModel.ts"
 
-/** What an adapter sends: `instructions` are ours, `material` contains the user's words. */
+/** One message of the conversation; the model's own is its former output. */
+export interface Turn {
+  readonly by: "user" | "model"
+  readonly text: string
+}
+
+/** What an adapter sends: `instructions` are ours and the same in every call; the user's words are in the first turn. */
 export interface Question {
   readonly model: string
   readonly instructions: string
-  readonly material: string
+  /** Begins with the material, to which `image` belongs; a repair adds the former output and our words. */
+  readonly turns: readonly [Turn, ...ReadonlyArray<Turn>]
   readonly image: Image | null
   readonly schema: OutputSchema
+  /** Gets the output piece by piece; null: nobody follows, so nothing need be streamed. */
+  readonly hear: ((piece: string) => void) | null
 }
 
-/** What it returns: the model's text, not yet decoded. */
+/** What it returns: the model's text, not yet decoded. `incomplete`: why the text may end too early, null if it does not. */
 export interface Reply {
   readonly text: string
-  readonly inputTokens: number
-  readonly outputTokens: number
+  readonly tokens: Tokens
+  readonly requestId: string | undefined
+  readonly incomplete: string | null
 }
 
 export const make = (options: {
   readonly provider: string
-  readonly key: Redacted.Redacted
+  /** Empty if there is none. */
+  readonly key: string
   readonly timeout: Duration.Duration
-  /** One HTTP request at most; interruption aborts it. */
+  /** One HTTP request that the provider works on, at most; interruption aborts it. */
   readonly ask: (question: Question) => Effect.Effect<Reply, ModelError>
 }): ModelProvider => {
-  const { provider } = options
+  const { key, provider } = options
   const askFor = Effect.fnUntraced(function* <A>(
     question: Question,
-    decode: (text: string) => Effect.Effect<A, Schema.SchemaError>
+    decode: (text: string) => Effect.Effect<A, OutputProblem>
   ) {
     const { model } = question
-    const reply = yield* options.ask(question).pipe(
+    const { incomplete, requestId, text, tokens } = yield* options.ask(question).pipe(
       Effect.timeoutOrElse({
         duration: options.timeout,
         orElse: () =>
@@ -56,47 +68,65 @@ export const make = (options: {
           )
       })
     )
+    const said = requestId === undefined ? {} : { requestId: excerpt(requestId, key) }
+    // an output that is whole is used, whatever the provider says of its end
     const value = yield* Effect.mapError(
-      decode(reply.text),
-      () =>
+      decode(text),
+      ({ problem }) =>
         new ModelOutputInvalid({
           provider,
           model,
-          message: `the output of ${model} is not the JSON that ${question.schema.name} asks for`,
-          excerpt: excerpt(reply.text, Redacted.value(options.key))
+          message:
+            incomplete === null
+              ? `the output of ${model} is not the JSON that ${question.schema.name} asks for`
+              : `the output of ${model} was cut off (${incomplete})`,
+          excerpt: excerpt(text, key),
+          problem: beginning(incomplete === null ? problem : `the output was cut off (${incomplete})`, key, 500),
+          output: beginning(text, key, 4_000),
+          usage: tokens,
+          ...said
         })
     )
-    const usage: Usage = {
-      provider,
-      model,
-      simulated: false,
-      inputTokens: reply.inputTokens,
-      outputTokens: reply.outputTokens
-    }
+    const usage: Usage = { provider, model, simulated: false, ...tokens, ...said }
     return { value, usage }
   })
   return {
     classify: Effect.fn("VisionModel.classify", { attributes: { provider } })(function* (request) {
-      const { model, image } = request
+      const { model, image, repair } = request
       const { value, usage } = yield* askFor(
-        { model, image, instructions: visionInstructions, material: visionMaterial(request), schema: visionSchema },
-        decodeVision
+        {
+          model,
+          image,
+          instructions: visionInstructions,
+          turns: turnsOf(visionMaterial(request), repair),
+          schema: visionSchema,
+          hear: null
+        },
+        (text) => decodeVision(text, repair === undefined ? "fail" : "leave")
       )
       return { ...value, usage }
     }),
     answer: Effect.fn("AnswerModel.answer", { attributes: { provider } })(function* (request) {
-      const { model } = request
+      const { model, onText, repair } = request
+      const reader = onText === undefined ? null : UserAnswer.follow(onText)
       const { value, usage } = yield* askFor(
         {
           model,
           image: null,
           instructions: answerInstructions,
-          material: answerMaterial(request),
-          schema: answerSchema
+          turns: turnsOf(answerMaterial(request), repair),
+          schema: answerSchema,
+          hear: reader === null ? null : reader.hear
         },
         decodeAnswer
-      )
+      ).pipe(Effect.onExit(() => Effect.sync(() => reader?.end())))
       return { answer: value, usage }
     })
   }
 }
+
+const turnsOf = (material: string, repair: Repair.Repair | undefined): Question["turns"] => [
+  { by: "user", text: material },
+  ...(repair === undefined || repair.output === "" ? [] : [{ by: "model" as const, text: repair.output }]),
+  ...(repair === undefined ? [] : [{ by: "user" as const, text: Repair.words(repair) }])
+]

@@ -7,6 +7,7 @@ import type { Effect } from "effect"
 import type { Language } from "../domain/Language.ts"
 import type { Classification } from "../domain/Scan.ts"
 import type { ModelError } from "./ModelError.ts"
+import type { Repair } from "./Repair.ts"
 import type { Usage } from "./Usage.ts"
 
 /** The photo: its address, or its bytes (`mimeType` as in `image/jpeg`). */
@@ -26,6 +27,8 @@ export interface VisionRequest {
   readonly region?: string | null | undefined
   /** The owner of the picture, whose fetches at once are limited. Default: no owner in particular. */
   readonly owner?: string
+  /** The former output could not be used; the model is told what was wrong (Repair). */
+  readonly repair?: Repair | undefined
 }
 
 export interface VisionReply {
@@ -40,6 +43,7 @@ export class VisionModel extends Context.Service<
   {
     /**
      * Classifies one photo; one provider call, no retry inside. Interruption aborts the call.
+     * - a major category that does not exist: ModelOutputInvalid; with `repair` 미분류
      * - a model that is not offered: ModelRefused, without a call
      * - an image the provider cannot read: ImageUnusable; a picture that cannot be fetched now: PictureUnavailable, PicturesBusy
      */

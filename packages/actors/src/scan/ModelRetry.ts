@@ -1,12 +1,14 @@
 /**
- * ModelRetry: the retry policy of failed model calls. Refusals and unusable images are permanent. A rate limit, a suspended
- * model, a provider that cannot be reached from here and a picture that waits to be fetched wait as long as the error says and
- * spend no attempt, and so does a call that was not made because Redis did not answer or refused. A picture whose host does not
- * deliver it is retried three times within a minute, then the scan fails. All other errors are retried with backoff and jitter.
- * The SDKs never retry; only this policy does.
+ * ModelRetry: the retry policy of failed model calls, after the table of FailureKinds. What concerns the photo or the question is
+ * permanent, and so is an output that was no better when the model was asked once more: each try is paid. What needs an operator
+ * parks at once. A rate limit, a suspended model, a provider that cannot be reached from here and a picture that waits to be
+ * fetched wait as long as the error says and spend no attempt, and so does a call that was not made because Redis did not answer
+ * or refused. A picture whose host does not deliver it is retried three times within a minute, then the scan fails. All other
+ * errors are retried with backoff and jitter. The SDKs never retry; only this policy does.
  */
 import { RedisError, Retry } from "@eco2/core"
 import { Duration, Schedule, Schema } from "effect"
+import { tagsOf } from "../model/FailureKinds.ts"
 import type { ModelError } from "../model/ModelError.ts"
 
 /** The submitted image is no longer stored. Permanent. */
@@ -20,10 +22,10 @@ export class ImageGone extends Schema.TaggedError<ImageGone>()("ImageGone", {}) 
 const unnamedWait = Duration.seconds(2)
 
 export const modelRetry = Retry.policy<ModelError | ImageGone | RedisError.RedisError>({
-  never: ["ModelRefused", "ImageUnusable", "ImageGone"],
-  // a wrong key fails every job alike, so jobs wait for an operator and spend no attempts
+  never: [...tagsOf("never"), ...tagsOf("repair"), "ImageGone"],
+  // these fail every job alike, so jobs wait for an operator and spend no attempts
   byTag: {
-    ModelUnauthorized: Retry.notNow,
+    ...Object.fromEntries(tagsOf("park").map((tag) => [tag, Retry.notNow])),
     PictureUnavailable: Schedule.exponential("2 seconds", 4).pipe(Schedule.jittered, Schedule.upTo({ times: 3 }))
   },
   // the outage of a user's host is not ours to wait for

@@ -8,11 +8,12 @@ import { Clock, Effect, Redacted, Schema } from "effect"
 import type { Duration } from "effect"
 import { excerpt } from "../Excerpt.ts"
 import * as HttpFailure from "../HttpFailure.ts"
-import { ImageUnusable, ModelOutputInvalid, ModelRefused, ModelUnauthorized } from "../ModelError.ts"
+import { ImageUnusable, ModelRefused, ModelUnavailable } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
 import { fetchOnce } from "../FetchOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
+import { tokensOf } from "../Usage.ts"
 import type { Image } from "../VisionModel.ts"
 import * as RetryDelay from "./RetryDelay.ts"
 
@@ -27,6 +28,7 @@ export interface GeminiSettings {
 
 /** The fields read from a response. Candidates after the first are not requested. */
 const ResponseBody = Schema.Struct({
+  responseId: Schema.optional(Schema.String),
   candidates: Schema.optional(
     Schema.Array(
       Schema.Struct({
@@ -46,9 +48,10 @@ const ResponseBody = Schema.Struct({
   promptFeedback: Schema.optional(Schema.Struct({ blockReason: Schema.optional(Schema.String) })),
   usageMetadata: Schema.optional(
     Schema.Struct({
-      promptTokenCount: Schema.optional(Schema.Int),
-      candidatesTokenCount: Schema.optional(Schema.Int),
-      thoughtsTokenCount: Schema.optional(Schema.Int)
+      promptTokenCount: Schema.optional(Schema.Unknown),
+      cachedContentTokenCount: Schema.optional(Schema.Unknown),
+      candidatesTokenCount: Schema.optional(Schema.Unknown),
+      thoughtsTokenCount: Schema.optional(Schema.Unknown)
     })
   )
 })
@@ -62,7 +65,15 @@ const ErrorBody = Schema.fromJsonString(
       status: Schema.optional(Schema.String),
       details: Schema.optional(
         Schema.Array(
-          Schema.Struct({ reason: Schema.optional(Schema.String), retryDelay: Schema.optional(Schema.String) })
+          Schema.Struct({
+            reason: Schema.optional(Schema.String),
+            retryDelay: Schema.optional(Schema.String),
+            violations: Schema.optional(
+              Schema.Array(
+                Schema.Struct({ quotaId: Schema.optional(Schema.String), quotaValue: Schema.optional(Schema.String) })
+              )
+            )
+          })
         )
       )
     })
@@ -108,67 +119,78 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
     errorText: string,
     nowMillis: number
   ): ModelError => {
-    const call = { provider, model: question.model }
     const body = readErrorBody(errorText)
     const error = body._tag === "Some" ? body.value.error : undefined
     const details = error?.details ?? []
-    const words = error?.message ?? ""
-    // the API reports a wrong key and an account without access as bad requests
-    if (
-      response.status === 400 &&
-      (error?.status === "FAILED_PRECONDITION" || details.some(({ reason }) => reason?.startsWith("API_KEY_") === true))
-    ) {
-      return new ModelUnauthorized({
-        ...call,
-        message: `gemini does not accept the key for ${question.model} (HTTP 400)`
-      })
-    }
-    // the API has no code for a bad image, only a sentence
-    if (response.status === 400 && question.image !== null && /\b(image|mime ?type)\b/i.test(words)) {
-      return new ImageUnusable({ ...call, message: "gemini cannot read the picture (HTTP 400)" })
-    }
     const delay = details.find(({ retryDelay }) => retryDelay !== undefined)?.retryDelay
-    return HttpFailure.fromStatus({
-      ...call,
+    // which quota it is, a minute's or a day's, is told by its name alone
+    const quotas = details.flatMap(({ violations }) => violations ?? [])
+    const words = [
+      error?.message ?? "",
+      ...quotas.map(({ quotaId = "", quotaValue }) => `${quotaId}${quotaValue === "0" ? " limit: 0" : ""}`)
+    ].join(" ")
+    return HttpFailure.fromSaid({
+      provider,
+      model: question.model,
       status: response.status,
+      codes: [error?.status, ...details.map(({ reason }) => reason)].filter((code) => code !== undefined),
+      param: "",
+      words: words.trim(),
       retryAfterMillis:
         (delay === undefined ? null : RetryDelay.millisOf(delay)) ??
         RetryAfter.fromHeaders(response.headers, nowMillis),
+      requestId: requestIdOf(response.headers),
       hasImage: question.image !== null,
-      excerpt: excerpt(words, key)
+      key
     })
   }
 
-  const read = (model: string, body: ResponseBody): Effect.Effect<StructuredProvider.Reply, ModelError> => {
-    const call = { provider, model }
+  const read = (
+    model: string,
+    body: ResponseBody,
+    requestId: string | undefined
+  ): Effect.Effect<StructuredProvider.Reply, ModelError> => {
+    const call = { provider, model, ...(requestId === undefined ? {} : { requestId: excerpt(requestId, key) }) }
     const candidate = body.candidates?.[0]
     const block = body.promptFeedback?.blockReason
+    const usage = body.usageMetadata
+    const answered = tokensOf({ output: usage?.candidatesTokenCount })
+    const thought = tokensOf({ output: usage?.thoughtsTokenCount })
+    const tokens = tokensOf({
+      input: usage?.promptTokenCount,
+      cached: usage?.cachedContentTokenCount,
+      output: answered.outputTokens + thought.outputTokens,
+      reasoning: thought.outputTokens
+    })
     if (candidate === undefined && block !== undefined) {
       return Effect.fail(
-        new ModelRefused({ ...call, message: "gemini blocked the request", excerpt: excerpt(block, key) })
+        new ModelRefused({
+          ...call,
+          message: "gemini blocked the request",
+          excerpt: excerpt(block, key),
+          reason: "filter",
+          usage: tokens
+        })
       )
     }
     const reason = candidate?.finishReason ?? "STOP"
     if (blocked.has(reason)) {
       return Effect.fail(
-        new ModelRefused({ ...call, message: `gemini withheld the output of ${model}`, excerpt: reason })
+        new ModelRefused({
+          ...call,
+          message: `gemini withheld the output of ${model}`,
+          excerpt: reason,
+          reason: "filter",
+          billed: "yes",
+          usage: tokens
+        })
       )
     }
     const text = (candidate?.content?.parts ?? [])
       .filter(({ thought }) => thought !== true)
       .map((part) => part.text ?? "")
       .join("")
-    if (reason !== "STOP") {
-      return Effect.fail(
-        new ModelOutputInvalid({ ...call, message: `the output of ${model} was cut off`, excerpt: excerpt(text, key) })
-      )
-    }
-    const usage = body.usageMetadata
-    return Effect.succeed({
-      text,
-      inputTokens: usage?.promptTokenCount ?? 0,
-      outputTokens: (usage?.candidatesTokenCount ?? 0) + (usage?.thoughtsTokenCount ?? 0)
-    })
+    return Effect.succeed({ text, tokens, requestId, incomplete: reason === "STOP" ? null : reason })
   }
 
   const ask = Effect.fnUntraced(function* (question: StructuredProvider.Question) {
@@ -181,7 +203,10 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
       try: (signal) =>
         client.models.generateContent({
           model,
-          contents: [{ role: "user", parts: [{ text: question.material }, ...(picture === null ? [] : [picture])] }],
+          contents: question.turns.map(({ by, text }, at) => ({
+            role: by,
+            parts: [{ text }, ...(picture === null || at > 0 ? [] : [picture])]
+          })),
           config: {
             systemInstruction: question.instructions,
             responseMimeType: "application/json",
@@ -203,22 +228,27 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
         })
       )
     )
-    return yield* read(
-      model,
-      yield* Effect.mapError(Schema.decodeUnknownEffect(ResponseBody)(body), () => unreadable(model))
-    )
+    const decoded = yield* Effect.mapError(Schema.decodeUnknownEffect(ResponseBody)(body), () => unreadable(model))
+    // the library makes an empty response of any JSON
+    if (
+      decoded.candidates === undefined &&
+      decoded.promptFeedback === undefined &&
+      decoded.usageMetadata === undefined
+    ) {
+      return yield* unreadable(model)
+    }
+    return yield* read(model, decoded, decoded.responseId ?? requestIdOf(response?.headers))
   })
 
-  return StructuredProvider.make({ provider, key: apiKey, timeout, ask })
+  return StructuredProvider.make({ provider, key, timeout, ask })
 })
 
 const unreadable = (model: string): ModelError =>
-  new ModelOutputInvalid({
-    provider,
-    model,
-    message: `the response for ${model} is not one of the Gemini API`,
-    excerpt: ""
-  })
+  new ModelUnavailable({ provider, model, message: `the response for ${model} is not one of the Gemini API` })
+
+/** Google's name for a call, where the body has none. */
+const requestIdOf = (headers: Headers | undefined): string | undefined =>
+  headers?.get("x-request-id") ?? headers?.get("x-goog-request-id") ?? undefined
 
 const inlinePart = (model: string, image: Image) => {
   if (image._tag === "Url") {

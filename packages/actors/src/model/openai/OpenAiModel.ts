@@ -8,19 +8,12 @@ import { Clock, Duration, Effect, Redacted, Schema } from "effect"
 import type { APIError } from "openai"
 import { excerpt } from "../Excerpt.ts"
 import * as HttpFailure from "../HttpFailure.ts"
-import {
-  ImageUnusable,
-  ModelOutputInvalid,
-  ModelRateLimited,
-  ModelRefused,
-  ModelTimeout,
-  ModelUnauthorized,
-  ModelUnavailable
-} from "../ModelError.ts"
+import { ModelRefused, ModelTimeout, ModelUnavailable } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
 import { fetchOnce } from "../FetchOnce.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
+import { tokensOf } from "../Usage.ts"
 import type { Image } from "../VisionModel.ts"
 
 const provider = "openai"
@@ -34,6 +27,7 @@ export interface OpenAiSettings {
 
 /** The fields read from a response; reasoning and other output items are ignored. */
 const ResponseBody = Schema.Struct({
+  id: Schema.optional(Schema.String),
   status: Schema.optional(Schema.NullOr(Schema.String)),
   error: Schema.optional(Schema.NullOr(Schema.Struct({ code: Schema.String, message: Schema.String }))),
   incomplete_details: Schema.optional(Schema.NullOr(Schema.Struct({ reason: Schema.optional(Schema.String) }))),
@@ -53,13 +47,22 @@ const ResponseBody = Schema.Struct({
       )
     })
   ),
-  usage: Schema.optional(Schema.NullOr(Schema.Struct({ input_tokens: Schema.Int, output_tokens: Schema.Int })))
+  usage: Schema.optional(
+    Schema.NullOr(
+      Schema.Struct({
+        input_tokens: Schema.optional(Schema.Unknown),
+        input_tokens_details: Schema.optional(
+          Schema.NullOr(Schema.Struct({ cached_tokens: Schema.optional(Schema.Unknown) }))
+        ),
+        output_tokens: Schema.optional(Schema.Unknown),
+        output_tokens_details: Schema.optional(
+          Schema.NullOr(Schema.Struct({ reasoning_tokens: Schema.optional(Schema.Unknown) }))
+        )
+      })
+    )
+  )
 })
 type ResponseBody = typeof ResponseBody.Type
-
-/** Error codes that mean that the API cannot use the image. */
-const unusableImage =
-  /^(invalid_image(_format|_url|_mode)?|invalid_base64_image|image_(too_large|too_small|parse_error|file_too_large|file_not_found)|unsupported_image(_media_type)?|empty_image_file|failed_to_download_image)$/
 
 /** Makes the adapter: one client, so one pool of connections, for the whole process. */
 export const make = Effect.fn("OpenAiModel.make")(function* ({
@@ -89,23 +92,19 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
     error: APIError,
     status: number,
     nowMillis: number
-  ): ModelError => {
-    const call = { provider, model: question.model }
-    const code = typeof error.code === "string" ? error.code : ""
-    if (status === 429 && code === "insufficient_quota") {
-      return new ModelUnauthorized({ ...call, message: "the account at openai has no credit left (HTTP 429)" })
-    }
-    if (status === 400 && unusableImage.test(code)) {
-      return new ImageUnusable({ ...call, message: `openai cannot read the picture (${code})` })
-    }
-    return HttpFailure.fromStatus({
-      ...call,
+  ): ModelError =>
+    HttpFailure.fromSaid({
+      provider,
+      model: question.model,
       status,
+      codes: [error.code, error.type].filter((code) => typeof code === "string"),
+      param: typeof error.param === "string" ? error.param : "",
+      words: error.message,
       retryAfterMillis: RetryAfter.fromHeaders(error.headers, nowMillis),
+      requestId: requestIdOf(error.headers),
       hasImage: question.image !== null,
-      excerpt: excerpt(error.message, key)
+      key
     })
-  }
 
   const fromThrown = (
     question: StructuredProvider.Question,
@@ -123,39 +122,74 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
     return HttpFailure.fromConnection(call, connection, cause)
   }
 
-  const read = (model: string, body: ResponseBody): Effect.Effect<StructuredProvider.Reply, ModelError> => {
+  const read = (
+    question: StructuredProvider.Question,
+    body: ResponseBody
+  ): Effect.Effect<StructuredProvider.Reply, ModelError> => {
+    const { model } = question
     const call = { provider, model }
-    if (body.error) return Effect.fail(fromBodyError(call, body.error, key))
+    if (body.error) {
+      return Effect.fail(
+        HttpFailure.fromSaid({
+          ...call,
+          status: null,
+          codes: [body.error.code],
+          param: "",
+          words: body.error.message,
+          retryAfterMillis: null,
+          requestId: body.id,
+          hasImage: question.image !== null,
+          key
+        })
+      )
+    }
+    const tokens = tokensOf({
+      input: body.usage?.input_tokens,
+      cached: body.usage?.input_tokens_details?.cached_tokens,
+      output: body.usage?.output_tokens,
+      reasoning: body.usage?.output_tokens_details?.reasoning_tokens
+    })
     const parts = body.output.filter(({ type }) => type === "message").flatMap(({ content }) => content ?? [])
     const refusal = parts.find(({ type }) => type === "refusal")
     if (refusal !== undefined) {
       const words = excerpt(refusal.refusal ?? "", key)
-      return Effect.fail(new ModelRefused({ ...call, message: `${model} refuses to answer`, excerpt: words }))
+      return Effect.fail(
+        new ModelRefused({
+          ...call,
+          message: `${model} refuses to answer`,
+          excerpt: words,
+          reason: "refusal",
+          billed: "yes",
+          usage: tokens
+        })
+      )
     }
     const text = parts
       .filter(({ type }) => type === "output_text")
       .map((part) => part.text ?? "")
       .join("")
-    switch (body.status ?? "completed") {
-      case "completed":
-        return Effect.succeed({
-          text,
-          inputTokens: body.usage?.input_tokens ?? 0,
-          outputTokens: body.usage?.output_tokens ?? 0
+    const reason = body.incomplete_details?.reason
+    if (body.status === "incomplete" && reason === "content_filter") {
+      return Effect.fail(
+        new ModelRefused({
+          ...call,
+          message: `a content filter stopped ${model}`,
+          excerpt: "",
+          reason: "filter",
+          billed: "yes",
+          usage: tokens
         })
-      case "incomplete":
-        return Effect.fail(
-          body.incomplete_details?.reason === "content_filter"
-            ? new ModelRefused({ ...call, message: `a content filter stopped ${model}`, excerpt: "" })
-            : new ModelOutputInvalid({
-                ...call,
-                message: `the output of ${model} was cut off`,
-                excerpt: excerpt(text, key)
-              })
-        )
-      default:
-        return Effect.fail(new ModelUnavailable({ ...call, message: `openai did not finish the call to ${model}` }))
+      )
     }
+    if (body.status === "failed" || body.status === "cancelled") {
+      return Effect.fail(new ModelUnavailable({ ...call, message: `openai did not finish the call to ${model}` }))
+    }
+    return Effect.succeed({
+      text,
+      tokens,
+      requestId: body.id,
+      incomplete: body.status === "incomplete" ? (reason ?? "incomplete") : null
+    })
   }
 
   const ask = Effect.fnUntraced(function* (question: StructuredProvider.Question) {
@@ -168,17 +202,25 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
             // photos of people's homes are not stored at the provider
             store: false,
             instructions: question.instructions,
-            input: [
-              {
-                role: "user",
-                content: [
-                  { type: "input_text", text: question.material },
-                  ...(question.image === null
-                    ? []
-                    : [{ type: "input_image" as const, detail: "auto" as const, image_url: imageUrl(question.image) }])
-                ]
-              }
-            ],
+            input: question.turns.map(({ by, text }, at) =>
+              by === "model"
+                ? { role: "assistant" as const, content: text }
+                : {
+                    role: "user" as const,
+                    content: [
+                      { type: "input_text" as const, text },
+                      ...(question.image === null || at > 0
+                        ? []
+                        : [
+                            {
+                              type: "input_image" as const,
+                              detail: "auto" as const,
+                              image_url: imageUrl(question.image)
+                            }
+                          ])
+                    ]
+                  }
+            ),
             text: { format: { type: "json_schema", name: schema.name, strict: true, schema: { ...schema.jsonSchema } } }
           },
           { signal }
@@ -192,39 +234,22 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
     const decoded = yield* Effect.mapError(Schema.decodeUnknownEffect(ResponseBody)(body), () =>
       unreadable({ provider, model }, typeof body === "string" ? excerpt(body, key) : "")
     )
-    return yield* read(model, decoded)
+    return yield* read(question, decoded)
   })
 
-  return StructuredProvider.make({ provider, key: apiKey, timeout, ask })
+  return StructuredProvider.make({ provider, key, timeout, ask })
 })
 
 const unreadable = (call: { readonly provider: string; readonly model: string }, words: string): ModelError =>
-  new ModelOutputInvalid({
+  new ModelUnavailable({
     ...call,
     message: `the response for ${call.model} is not one of the Responses API`,
     excerpt: words
   })
 
-/** A response of status 200 that reports a failure inside. */
-const fromBodyError = (
-  call: { readonly provider: string; readonly model: string },
-  error: { readonly code: string; readonly message: string },
-  key: string
-): ModelError => {
-  if (error.code === "rate_limit_exceeded") {
-    return new ModelRateLimited({ ...call, message: `openai limits calls to ${call.model}`, retryAfterMillis: null })
-  }
-  if (error.code === "server_error" || error.code.endsWith("_timeout")) {
-    return new ModelUnavailable({ ...call, message: `openai failed to serve ${call.model}` })
-  }
-  return unusableImage.test(error.code)
-    ? new ImageUnusable({ ...call, message: `openai cannot read the picture (${error.code})` })
-    : new ModelRefused({
-        ...call,
-        message: `openai refuses the request to ${call.model}`,
-        excerpt: excerpt(error.message, key)
-      })
-}
+/** The provider's name for a call: OpenAI's header, or Azure's. */
+const requestIdOf = (headers: Headers | undefined): string | undefined =>
+  headers?.get("x-request-id") ?? headers?.get("apim-request-id") ?? undefined
 
 const imageUrl = (image: Image): string =>
   image._tag === "Url"

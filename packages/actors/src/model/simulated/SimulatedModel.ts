@@ -21,6 +21,7 @@ import {
 import { ModelUnavailable } from "../ModelError.ts"
 import { numberedSteps } from "../ModelOutput.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
+import { noTokens } from "../Usage.ts"
 import type { Usage } from "../Usage.ts"
 import type { Image } from "../VisionModel.ts"
 
@@ -40,6 +41,15 @@ export const make = ({ visionLatency, answerLatency, failureRate }: SimulatedSet
       return yield* new ModelUnavailable({ provider, model, message: "a simulated outage (SIMULATED_FAILURE_RATE)" })
     }
   })
+  /** The same time, in which the text grows word by word. */
+  const spoken = Effect.fnUntraced(function* (model: string, text: string, onText: (textSoFar: string) => void) {
+    const ends = [...text.matchAll(/\s|$/g)].map(({ index }) => index).filter((index) => index > 0)
+    for (const end of ends) {
+      yield* Effect.sleep(Duration.divideUnsafe(answerLatency, ends.length))
+      onText(text.slice(0, end))
+    }
+    yield* work(model, Duration.zero)
+  })
   return {
     classify: Effect.fn("VisionModel.classify", { attributes: { provider } })(function* ({ model, image, userInput }) {
       yield* work(model, visionLatency)
@@ -51,22 +61,21 @@ export const make = ({ visionLatency, answerLatency, failureRate }: SimulatedSet
       classification: { classification, situation_tags },
       rule,
       userInput,
-      language = defaultLanguage
+      language = defaultLanguage,
+      onText
     }) {
-      yield* work(model, answerLatency)
       const item = classification.minor_category ?? rule.name
       const seen = situation_tags.map((tag) => displayName(tag, language)).join(", ")
+      const text = simulatedAnswer[language]({
+        item: displayName(item, language),
+        rule: `${rule.category}(${rule.name})`,
+        seen,
+        question: quoted(userInput)
+      })
+      if (onText === undefined) yield* work(model, answerLatency)
+      else yield* spoken(model, text, onText)
       return {
-        answer: {
-          disposal_steps: numberedSteps(rule.common_steps),
-          insufficiencies: [],
-          user_answer: simulatedAnswer[language]({
-            item: displayName(item, language),
-            rule: `${rule.category}(${rule.name})`,
-            seen,
-            question: quoted(userInput)
-          })
-        },
+        answer: { disposal_steps: numberedSteps(rule.common_steps), insufficiencies: [], user_answer: text },
         usage: usageOf(model)
       }
     })
@@ -89,7 +98,7 @@ const simulatedAnswer: InLanguages<(said: Said) => string> = {
     `${seen === "" ? "" : ` Seen on the photo: ${seen}.`} Question: ${question}`
 }
 
-const usageOf = (model: string): Usage => ({ provider, model, simulated: true, inputTokens: 0, outputTokens: 0 })
+const usageOf = (model: string): Usage => ({ provider, model, simulated: true, ...noTokens })
 
 const quoted = (text: string) => `“${Array.from(text.trim()).slice(0, 80).join("")}”`
 
