@@ -137,6 +137,8 @@ describe("TimerLoop", () => {
       }
       const hand = yield* Fleet.byHand(client, "gone.1")
       const holding = yield* hand.take("weigh")
+      // alive until it has set its timer
+      yield* client.send("ZADD", keyNames.alive, Fleet.ever, "gone.1")
       const worker = yield* Fleet.working(redis.url, Fleet.parcelBehaviors())
       // the worker's looks at the start are over when timers that are due now are served no more
       const { timers } = of(id)
