@@ -2,10 +2,10 @@
  * HandWorker: a scan worker that the test controls step by step: it begins, commits, defers or buries a job's stage exactly when
  * the test says so, through the same scripts as a real one. So the test decides what viewers see.
  */
-import { Client, CoreConfig, Fence, Job, JobEvent, JobStore, PartialText } from "@eco2/core"
+import { CallLedger, Client, CoreConfig, Fence, Job, JobEvent, JobStore, PartialText } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { ScanPipeline } from "@eco2/actors/protocol"
-import { Effect, Layer, ManagedRuntime, Schema } from "effect"
+import { Duration, Effect, Layer, ManagedRuntime, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 
 const outputs: Readonly<Record<string, unknown>> = {
@@ -38,6 +38,11 @@ export interface HandWorker {
   readonly handBack: (holding: JobStore.Holding) => Promise<void>
   /** Shows viewers what the begun stage has written so far, as a handler's `emit` does. `attempt`: the number of the begin. */
   readonly writer: (holding: JobStore.Holding, attempt: number) => Promise<PartialText.Writer>
+  /** Records a paid call of the begun stage; without a bill it stays open. */
+  readonly pay: (
+    holding: JobStore.Holding,
+    call: { readonly service: string; readonly bill?: CallLedger.Bill }
+  ) => Promise<void>
   readonly putOff: (holding: JobStore.Holding, code: string) => Promise<void>
   readonly giveUp: (holding: JobStore.Holding, code: string) => Promise<void>
   /** Redrives a failed job, as an operator does. */
@@ -52,6 +57,7 @@ export interface HandWorker {
 }
 
 export const start = async (redisUrl: string): Promise<HandWorker> => {
+  let calls = 0
   const runtime = ManagedRuntime.make(
     Client.layer.pipe(
       Layer.provideMerge(RedisClient.layerUrl(redisUrl)),
@@ -113,6 +119,16 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
     writer: (holding, attempt) =>
       runtime.runPromise(
         PartialText.PartialText.use((partials) => Effect.succeed(partials.writer({ ...holding, attempt })))
+      ),
+    pay: (holding, { bill, service }) =>
+      runtime.runPromise(
+        CallLedger.CallLedger.use((ledger) =>
+          Effect.gen(function* () {
+            const call = { stage: holding.stage, attempt: 1, service, request: "5f1c" }
+            const id = yield* ledger.open(holding, calls++, call, Duration.minutes(1))
+            if (bill !== undefined) yield* ledger.close(holding, [{ id, service, bill }])
+          })
+        )
       ),
     putOff: async (holding, code) => {
       await store((service) =>

@@ -1,5 +1,6 @@
 /** `eco2 jobs`: lists jobs, shows one in full, cancels one. */
 import { Job } from "@eco2/core/client"
+import type { CallState, SpentState } from "@eco2/gateway/operator-api"
 import { jobStates, mostLimit } from "@eco2/gateway/operator-api"
 import { Effect, Option, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -65,23 +66,56 @@ const list = Command.make(
   })
 ).pipe(Command.withDescription("Jobs, newest first; open ones by default"))
 
+/** The sums of a job's paid calls in one line. */
+const spentLine = ({ billed_bad, cost, free, ok, open, tokens, uncertain, unpriced }: typeof SpentState.Type) =>
+  [
+    `${ok} ok, ${billed_bad} billed for nothing, ${uncertain} uncertain, ${open} open, ${free} free`,
+    `cost ${cost}${unpriced === 0 ? "" : ` and ${unpriced} without a price`}`,
+    `${tokens} tokens`
+  ].join("; ")
+
+const callTable = (calls: ReadonlyArray<typeof CallState.Type>) =>
+  table(
+    calls,
+    [
+      { head: "CALL", cell: ({ opened }) => moment(opened) },
+      { head: "STAGE", cell: ({ stage }) => stage },
+      { head: "RUN", cell: ({ run }) => run },
+      { head: "ATTEMPT", cell: ({ attempt }) => attempt },
+      { head: "MODEL", cell: ({ service }) => service },
+      { head: "BILL", cell: ({ outcome }) => outcome },
+      {
+        head: "TOOK",
+        cell: ({ closed, opened }) => (closed === null ? "-" : `${((closed - opened) / 1_000).toFixed(1)}s`)
+      },
+      { head: "TOKENS", cell: ({ input, output }) => (input ?? 0) + (output ?? 0) },
+      { head: "COST", cell: ({ cost }) => (cost === null ? "-" : String(cost)) },
+      { head: "REQUEST", cell: ({ request_id }) => request_id ?? "-" },
+      { head: "NOTE", cell: ({ note }) => note ?? "" }
+    ],
+    ""
+  )
+
 const show = Command.make(
   "show",
   { id },
   Effect.fnUntraced(function* ({ id }) {
     const operator = yield* Operator
     const job = yield* operator.ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.job(path)))
-    yield* print(job, () =>
-      facts({
-        ...job,
+    yield* print(job, () => {
+      const { calls, spent, ...state } = job
+      const known = facts({
+        ...state,
         committed: job.committed.join(" "),
         created: moment(job.created),
         deadline: moment(job.deadline),
-        ended: moment(job.ended)
+        ended: moment(job.ended),
+        ...(spent === null ? {} : { spent: spentLine(spent) })
       })
-    )
+      return calls.length === 0 ? known : `${known}\n\n${callTable(calls)}`
+    })
   })
-).pipe(Command.withDescription("A job's state, times, attempts and error"))
+).pipe(Command.withDescription("A job's state, times, attempts, error, and its paid calls"))
 
 const cancel = Command.make(
   "cancel",

@@ -133,6 +133,23 @@ describe("eco2 jobs", () => {
     await hand.send("DEL", partition!.timers)
   })
 
+  it("eco2 jobs show tells a job's paid calls, with their bills, and what they come to", async () => {
+    const id = await ann.accepted()
+    const vision = await hand.begin(id)
+    const usage = { input: 900, cached: 0, output: 100, reasoning: 0 }
+    await hand.pay(vision, { service: "gpt-5.2", bill: { outcome: "ok", usage, cost: 1_500, requestId: "req_1" } })
+    await hand.pay(vision, { service: "gpt-5.2" })
+    const shown = await lines("jobs", "show", id)
+    expect(shown.find((line) => line.startsWith("spent"))).toMatch(
+      /1 ok, 0 billed for nothing, 0 uncertain, 1 open, 0 free; cost 0.0015; 1000 tokens$/
+    )
+    const rows = shown.filter((line) => line.includes("gpt-5.2"))
+    expect(rows).toHaveLength(2)
+    expect(rows[0]).toMatch(/vision +1 +1 +gpt-5\.2 +ok +\d+\.\ds +1000 +0\.0015 +req_1$/)
+    expect(rows[1]).toMatch(/vision +1 +1 +gpt-5\.2 +open +- +0 +- +-$/)
+    await lines("jobs", "cancel", id)
+  })
+
   it("eco2 jobs shows a job, cancels it, and says when it is over or unknown", async () => {
     const id = await ann.accepted()
     expect(await json("jobs", "show", id)).toMatchObject({ job_id: id, state: "waiting", owner: "ann", error: null })

@@ -71,6 +71,43 @@ describe("the operators' API", () => {
     })
   })
 
+  it("a job is shown with its paid calls and their sums, and so is its result", async () => {
+    const id = await ann.accepted()
+    const vision = await hand.begin(id)
+    const usage = { input: 900, cached: 300, output: 100, reasoning: 20 }
+    await hand.pay(vision, {
+      service: "gpt-5.2",
+      bill: { outcome: "billed-bad", usage, cost: 1_500, requestId: "req_1", note: "not JSON" }
+    })
+    await hand.pay(vision, { service: "unpriced", bill: { outcome: "ok", usage } })
+    await hand.pay(vision, { service: "gpt-5.2", bill: { outcome: "free" } })
+    await hand.pay(vision, { service: "gpt-5.2" })
+    const { body } = await ops("GET", `/jobs/${id}`)
+    expect(body.spent).toEqual({
+      ...{ ok: 1, billed_bad: 1, uncertain: 0, open: 1, free: 1, unpriced: 1 },
+      ...{ cost: 0.0015, tokens: 2_000 }
+    })
+    const call = { stage: "vision", attempt: 1, run: 1, request: "5f1c", opened: expect.any(Number) }
+    const none = { cost: null, input: null, cached: null, output: null, reasoning: null, request_id: null, note: null }
+    expect(body.calls).toEqual([
+      {
+        ...call,
+        ...usage,
+        ...{ service: "gpt-5.2", outcome: "billed-bad", closed: expect.any(Number) },
+        ...{ cost: 0.0015, request_id: "req_1", note: "not JSON" }
+      },
+      { ...call, ...none, ...usage, service: "unpriced", outcome: "ok", closed: expect.any(Number) },
+      { ...call, ...none, service: "gpt-5.2", outcome: "open", closed: null }
+    ])
+    await hand.commit(vision)
+    await hand.work(id, 3)
+    expect((await ann.result(id)).body).toMatchObject({
+      metadata: {
+        ...{ calls_ok: 1, calls_billed_bad: 1, calls_free: 1, calls_uncertain: 0, cost: 0.0015, tokens: 2_000 }
+      }
+    })
+  })
+
   it("J2 a letter's redrive starts another run of its job, which goes on where it failed", async () => {
     const id = await ann.accepted()
     await hand.commit(await hand.begin(id))

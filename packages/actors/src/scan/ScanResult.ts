@@ -29,7 +29,7 @@ export const ScanResult = Schema.Struct({
   }),
   reward: Schema.NullOr(Reward),
   error: Schema.NullOr(ScanError),
-  /** `llm_provider`, `llm_model`, `simulated`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`. */
+  /** `llm_provider`, `llm_model`, `simulated`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
   metadata: Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean, Schema.Null]))
 })
 export type ScanResult = typeof ScanResult.Type
@@ -47,6 +47,19 @@ const messages: InLanguages<Readonly<Record<keyof typeof statuses, string>>> = {
     cancelled: "The classification was cancelled."
   }
 }
+
+/** What the job's model calls have cost, where it made any: `cost` in the currency of the prices, of the calls that have a price. */
+const spentOn = ({ spent }: Job.Job) =>
+  spent === undefined
+    ? {}
+    : {
+        calls_ok: spent.ok,
+        calls_billed_bad: spent.billedBad,
+        calls_uncertain: spent.uncertain,
+        calls_free: spent.free,
+        tokens: spent.tokens,
+        cost: spent.cost / 1_000_000
+      }
 
 /** The code of a done scan whose parts this version cannot read: it ends as failed, so that clients stop asking. */
 const resultUnreadable = "RESULT_UNREADABLE"
@@ -99,7 +112,8 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
         })
       ),
       duration_total_ms: (job.ended ?? job.created) - job.created,
-      wait_ms: job.wait
+      wait_ms: job.wait,
+      ...spentOn(job)
     }
   }
 })

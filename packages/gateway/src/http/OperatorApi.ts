@@ -6,6 +6,7 @@ import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
 export { jobStates, mostLimit } from "./OpsApi.ts"
+export type { CallState, SpentState } from "./OpsApi.ts"
 
 export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(OpsGroup)

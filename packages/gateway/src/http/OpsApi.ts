@@ -36,6 +36,35 @@ export const LetterState = Schema.Struct({
   first: Schema.Number,
   last: Schema.Number
 })
+/** A row of a job's ledger. Times in epoch milliseconds; `cost` in the currency of the prices, null where no price is known. */
+export const CallState = Schema.Struct({
+  stage: Schema.String,
+  attempt: Schema.Int,
+  run: Schema.Int,
+  service: Schema.String,
+  outcome: Schema.String,
+  opened: Schema.Number,
+  closed: Schema.NullOr(Schema.Number),
+  cost: Schema.NullOr(Schema.Number),
+  input: Schema.NullOr(Schema.Int),
+  cached: Schema.NullOr(Schema.Int),
+  output: Schema.NullOr(Schema.Int),
+  reasoning: Schema.NullOr(Schema.Int),
+  request: Schema.String,
+  request_id: Schema.NullOr(Schema.String),
+  note: Schema.NullOr(Schema.String)
+})
+/** Sums over a job's paid calls. */
+export const SpentState = Schema.Struct({
+  ok: Schema.Int,
+  billed_bad: Schema.Int,
+  uncertain: Schema.Int,
+  open: Schema.Int,
+  free: Schema.Int,
+  unpriced: Schema.Int,
+  cost: Schema.Number,
+  tokens: Schema.Int
+})
 export const JobState = Schema.Struct({
   job_id: Schema.String,
   pipeline: Schema.String,
@@ -50,7 +79,9 @@ export const JobState = Schema.Struct({
   deadline: Schema.Number,
   ended: Schema.NullOr(Schema.Number),
   error: Schema.Unknown,
-  committed: Schema.Array(Schema.String)
+  committed: Schema.Array(Schema.String),
+  spent: Schema.NullOr(SpentState),
+  calls: Schema.Array(CallState)
 })
 export const JobSummary = Schema.Struct({
   job_id: Schema.String,

@@ -3,7 +3,8 @@
  * letters; letters it skipped were open or already gone.
  */
 import { DeadLetters, Fleet, JobList } from "@eco2/core/operations"
-import { JobStore, Mailbox } from "@eco2/core/client"
+import { CallLedger, JobStore, Mailbox } from "@eco2/core/client"
+import type { Job } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
@@ -24,6 +25,36 @@ const letterState = (letter: DeadLetters.Letter) => ({
   last: letter.last
 })
 
+/** Money leaves in the currency of the prices; inside it is counted in millionths. */
+const money = (millionths: number) => millionths / 1_000_000
+const spentState = ({ billedBad, cost, free, ok, open, tokens, uncertain, unpriced }: Job.Spent) => ({
+  ok,
+  billed_bad: billedBad,
+  uncertain,
+  open,
+  free,
+  unpriced,
+  cost: money(cost),
+  tokens
+})
+const callState = (row: CallLedger.Row) => ({
+  stage: row.stage,
+  attempt: row.attempt,
+  run: row.run,
+  service: row.service,
+  outcome: row.outcome,
+  opened: row.opened,
+  closed: row.closed,
+  cost: row.bill?.cost === undefined ? null : money(row.bill.cost),
+  input: row.bill?.usage?.input ?? null,
+  cached: row.bill?.usage?.cached ?? null,
+  output: row.bill?.usage?.output ?? null,
+  reasoning: row.bill?.usage?.reasoning ?? null,
+  request: row.request,
+  request_id: row.bill?.requestId ?? null,
+  note: row.bill?.note ?? null
+})
+
 export const layer = HttpApiBuilder.group(
   Api,
   "ops",
@@ -31,6 +62,7 @@ export const layer = HttpApiBuilder.group(
     const letters = yield* DeadLetters.DeadLetters
     const fleet = yield* Fleet.Fleet
     const store = yield* JobStore.JobStore
+    const ledger = yield* CallLedger.CallLedger
     const mailbox = yield* Mailbox.Mailbox
     const list = yield* JobList.JobList
     const { all, known } = yield* OpsMailboxes.make
@@ -111,6 +143,8 @@ export const layer = HttpApiBuilder.group(
               )
             )
           if (job === null) return yield* nothing
+          const { spent } = job
+          const rows = spent === undefined ? [] : yield* Effect.mapError(ledger.rows(job.id), fromRedis)
           return {
             job_id: job.id,
             pipeline: job.pipeline,
@@ -125,7 +159,9 @@ export const layer = HttpApiBuilder.group(
             deadline: job.deadline,
             ended: job.ended ?? null,
             error: job.error ?? null,
-            committed: [...job.outputs.keys()]
+            committed: [...job.outputs.keys()],
+            spent: spent === undefined ? null : spentState(spent),
+            calls: rows.map(callState)
           }
         })
       )
