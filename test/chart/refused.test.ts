@@ -114,6 +114,17 @@ describe.skipIf(Chart.missing)("the chart refuses", () => {
     }
   )
 
+  it.each([
+    [{ MODEL_TIMEOUT: "4 minutes" }, "SCAN_VISION_TIMEOUT"],
+    [{ SCAN_VISION_TIMEOUT: "20 seconds" }, "SCAN_VISION_TIMEOUT"],
+    [{ MODEL_TIMEOUT: 90, SCAN_ANSWER_TIMEOUT: "90 seconds" }, "SCAN_ANSWER_TIMEOUT"]
+  ])("settings %j, with which a model call could outlive its stage, are refused", async (settings, named) => {
+    const { code, errors } = await Chart.template("default", { settings })
+    expect(code, "it was taken").not.toBe(0)
+    expect(errors).toContain(`${named} is `)
+    expect(errors).toContain("MODEL_TIMEOUT")
+  })
+
   it("the chart's idea of a setting's default is the process's own", async () => {
     const { imageMemory } = await Effect.runPromise(
       Effect.provide(

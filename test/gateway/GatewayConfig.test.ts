@@ -98,6 +98,21 @@ describe("authz's settings", () => {
   }
 })
 
+describe("settings that contradict each other", () => {
+  for (const role of ["gateway", "scan-worker"] as const) {
+    for (const [stage, env] of [
+      ["SCAN_VISION_TIMEOUT", { MODEL_TIMEOUT: "4 minutes", SCAN_VISION_TIMEOUT: "20 seconds" }],
+      ["SCAN_ANSWER_TIMEOUT", { MODEL_TIMEOUT: "2 minutes", SCAN_VISION_TIMEOUT: "3 minutes" }],
+      ["SCAN_ANSWER_TIMEOUT", { SCAN_ANSWER_TIMEOUT: "60 seconds" }]
+    ] as const) {
+      it(`a ${role} with ${JSON.stringify(env)} refuses to start, because ${stage} leaves no time for a call`, async () => {
+        const started = start(role, { ...simulatedOnly, REDIS_URL: redis.url, AUTH_MODE: "header", ...env })
+        await expect(started).rejects.toThrow(new RegExp(`${stage} is .*MODEL_TIMEOUT`))
+      })
+    }
+  }
+})
+
 describe("a worker's settings", () => {
   for (const [name, env] of [
     ["OPENAI_API_KEY", { OPENAI_MODELS: "gpt-5.2" }],

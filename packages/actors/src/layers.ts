@@ -6,6 +6,7 @@ import * as Models from "./model/Models.ts"
 import * as Pictures from "./model/Pictures.ts"
 import * as DisposalRules from "./rule/DisposalRules.ts"
 import * as AnswerStage from "./scan/AnswerStage.ts"
+import { ModelTime } from "./scan/ModelTime.ts"
 import * as RewardStage from "./scan/RewardStage.ts"
 import * as RuleStage from "./scan/RuleStage.ts"
 import * as VisionStage from "./scan/VisionStage.ts"
@@ -15,5 +16,6 @@ const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Pictures.la
 
 /** Role `scan-worker`: the four stages of a scan, by the configured model providers. */
 export const scanWorker = Layer.mergeAll(VisionStage.layer, RuleStage.layer, AnswerStage.layer, RewardStage.layer).pipe(
-  Layer.provide([models, DisposalRules.layer])
+  Layer.provide([models, DisposalRules.layer]),
+  Layer.merge(Layer.effectDiscard(ModelTime))
 )

@@ -1,4 +1,5 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
+import { ModelTime } from "@eco2/actors/protocol"
 import { Client, RecentSubmits } from "@eco2/core/client"
 import { CorsOrigins, ErrorBody, Pages } from "@eco2/core/http"
 import { Operations } from "@eco2/core/operations"
@@ -35,6 +36,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
   Layer.unwrap(
     Effect.gen(function* () {
       const config = yield* GatewayConfig
+      yield* ModelTime
       const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
       const bodies = yield* RequestBody.make({ most: config.uploadMemory, mostOfUser: config.userUploadMemory })
       const groups = Layer.mergeAll(

@@ -127,6 +127,21 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- end -}}
 {{- end }}
 
+{{/* Fails when a stage that calls models ends no later than one call may; settings as name and default. */}}
+{{- define "eco2.checkModelTime" -}}
+{{- range $role := list "gateway" "scan-worker" -}}
+  {{- $of := dict -}}
+  {{- range $name, $default := dict "MODEL_TIMEOUT" "60 seconds" "SCAN_VISION_TIMEOUT" "2 minutes" "SCAN_ANSWER_TIMEOUT" "2 minutes" -}}
+    {{- $_ := set $of $name (coalesce (dig "settings" $name "" (index $.Values.roles $role)) (index $.Values.settings $name) $default) -}}
+  {{- end -}}
+  {{- range $stage := list "SCAN_VISION_TIMEOUT" "SCAN_ANSWER_TIMEOUT" -}}
+    {{- if le (include "eco2.seconds" (index $of $stage) | int) (include "eco2.seconds" $of.MODEL_TIMEOUT | int) -}}
+      {{- fail (printf "%s is %s, and MODEL_TIMEOUT %s (role %s): a call could outlive its stage, and be paid for nothing; raise the first, or lower the second" $stage (toString (index $of $stage)) (toString $of.MODEL_TIMEOUT) $role) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Fails with a message on values that cannot work. */}}
 {{- define "eco2.check" -}}
 {{- $settings := include "eco2.settings" . | fromYaml -}}
@@ -187,6 +202,7 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- if and .Values.secrets.external.enabled .Values.secrets.values -}}
   {{- fail "secrets.external and secrets.values are both set: set one (secrets.from can add single secrets)" -}}
 {{- end -}}
+{{- include "eco2.checkModelTime" . -}}
 {{- include "eco2.checkMemory" (dict "root" . "role" "gateway" "base" 340 "times" 1 "settings" (dict "UPLOAD_MEMORY" "256 MiB" "SUBMIT_MEMORY" "16 MiB")) -}}
 {{- include "eco2.checkMemory" (dict "root" . "role" "scan-worker" "base" 300 "times" 7 "settings" (dict "IMAGE_MEMORY" "128 MiB")) -}}
 {{- if and .Values.ingress.enabled (not .Values.ingress.hosts) -}}

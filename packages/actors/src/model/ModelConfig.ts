@@ -4,6 +4,7 @@
  */
 import { Setting } from "@eco2/core"
 import { Config, Duration, Effect, Option, Redacted } from "effect"
+import { modelTimeout } from "./ModelTimeout.ts"
 import { OfferedModels } from "./OfferedModels.ts"
 
 /** Redacted before it is checked, so that no failure can show it. */
@@ -51,10 +52,7 @@ export const ModelConfig = Config.all({
   }),
   /** FETCH_IMAGES: whether workers fetch pictures by their address for every provider, without metadata. Default true. */
   fetchImages: Setting.flag("FETCH_IMAGES", { default: true }),
-  /**
-   * MODEL_TIMEOUT: the longest one model call may take, at most 5 minutes (Node's own limit for a silent connection).
-   * Default "60 seconds".
-   */
-  timeout: Setting.duration("MODEL_TIMEOUT", { default: "60 seconds", max: "5 minutes" })
+  /** See ModelTimeout. */
+  timeout: modelTimeout
 })
 export type ModelConfig = Config.Success<typeof ModelConfig>

@@ -2,8 +2,9 @@
  * Stage: the protocol of one step of a pipeline: the values it reads, its output, and the job's progress after it.
  * Its handler is separate (StageBehavior), so that programs that only submit jobs import no handler.
  */
-import type { Duration, Schema } from "effect"
+import type { Config, Duration, Schema } from "effect"
 import * as Definition from "../config/Definition.ts"
+import * as StageLimits from "../policy/StageLimits.ts"
 
 /** Translates between JSON in Redis and a value, synchronously and without services. */
 export type Codec<A> = Schema.ConstraintCodec<A, unknown>
@@ -88,3 +89,11 @@ export const make = <const Name extends string, N extends Needs, A, P extends st
     concurrency: Definition.integer(stage, "concurrency", options.concurrency ?? 100, { min: 1, max: 100_000 })
   }
 }
+
+type Timed = { readonly name: string; readonly timeout: Duration.Duration }
+/** The variable that overrides a stage's time-out: SCAN_VISION_TIMEOUT. */
+export const timeoutVariable = (pipeline: string, { name }: Timed): string =>
+  StageLimits.timeoutVariable(`${pipeline}.${name}`)
+/** A stage's time-out as the environment has it; an operator's policy may change it later. */
+export const timeoutSetting = (pipeline: string, { name, timeout }: Timed): Config.Config<Duration.Duration> =>
+  StageLimits.timeout(`${pipeline}.${name}`, timeout)

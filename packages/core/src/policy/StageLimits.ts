@@ -12,6 +12,10 @@ export const timeoutVariable = (mailbox: string): string => variable(mailbox, "T
 export const attemptsVariable = (mailbox: string): string => variable(mailbox, "ATTEMPTS")
 export const redrivesVariable = (mailbox: string): string => variable(mailbox, "REDRIVES")
 
+/** A stage's time-out as the environment has it. */
+export const timeout = (mailbox: string, byDefault: Duration.Duration): Config.Config<Duration.Duration> =>
+  Setting.duration(timeoutVariable(mailbox), { default: byDefault, max: "24 hours" })
+
 export interface StageLimits {
   readonly timeoutMillis: number
   /** Null: as many as the error's retry schedule has. */
@@ -26,7 +30,7 @@ export const read = (
   policy: () => Policy
 ): Config.Config<() => StageLimits> =>
   Config.all({
-    timeout: Setting.duration(timeoutVariable(mailbox), { default: defaults.timeout, max: "24 hours" }),
+    timeout: timeout(mailbox, defaults.timeout),
     attempts: Setting.integer(attemptsVariable(mailbox), { default: 0, min: 0, max: 1_000 }),
     redrives: Setting.integer(redrivesVariable(mailbox), { default: defaults.redrives, min: 0, max: 100 })
   }).pipe(
