@@ -26,6 +26,8 @@ beforeAll(async () => {
     OPENAI_MODELS: "gpt-5.2,gpt-5-mini",
     OPENAI_API_KEY: "sk-test",
     OPENAI_BASE_URL: `${models.url}/v1`,
+    // pictures are named by address only, and never fetched
+    FETCH_IMAGES: "false",
     GEMINI_MODELS: "",
     SIMULATED_MODEL: "true",
     SIMULATED_VISION_MS: "0",
@@ -350,6 +352,16 @@ describe("a job that a worker completes", () => {
     for (const key of await outside.keys(`*:job:${id}*`)) await outside.pexpire(key, 0)
     expect((await ann.result(id)).body).toEqual(notFound)
     expect((await ann.get(`/api/v1/scan/${id}/events`)).body).toEqual(notFound)
+  })
+})
+
+describe("a scan in English", () => {
+  it("a scan in English that is still open says so in English", async () => {
+    const ann = client(gateway)
+    const messageOf = async (body: object) =>
+      field((await ann.result(await ann.accepted({ image_url: photo, ...body }))).body, "message")
+    expect(await messageOf({ language: "en" })).toBe("The classification is in progress.")
+    expect(await messageOf({})).toBe("분류가 진행 중입니다.")
   })
 })
 

@@ -3,12 +3,12 @@
  * `GET …/result` and for the event that ends a stream. Pure.
  */
 import { Job, Pipeline } from "@eco2/core/client"
-import { Effect, Schema } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { DisposalRule } from "../domain/Disposal.ts"
 import { defaultLanguage } from "../domain/Language.ts"
 import type { InLanguages } from "../domain/Language.ts"
 import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"
-import { ScanPipeline } from "./ScanPipeline.ts"
+import { ScanPipeline, ScanRequest } from "./ScanPipeline.ts"
 
 export const ScanError = Schema.Struct({
   code: Schema.String,
@@ -60,6 +60,13 @@ const spentOn = ({ spent }: Job.Job) =>
         tokens: spent.tokens,
         cost: spent.cost / 1_000_000
       }
+
+const stillOpen: InLanguages<string> = { ko: "분류가 진행 중입니다.", en: "The classification is in progress." }
+const readLanguage = Schema.decodeUnknownOption(Schema.Struct({ language: ScanRequest.fields.language }))
+
+/** What the client of a scan that is still open is told, in the scan's language. */
+export const openMessage = ({ input }: Job.Job): string =>
+  stillOpen[Option.match(readLanguage(input), { onNone: () => defaultLanguage, onSome: ({ language }) => language })]
 
 /** The code of a done scan whose parts this version cannot read: it ends as failed, so that clients stop asking. */
 const resultUnreadable = "RESULT_UNREADABLE"

@@ -123,7 +123,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
         return HttpApiSchema.withHeaders({
           body: {
             status: "processing" as const,
-            message: "분류가 진행 중입니다.",
+            message: ScanResult.openMessage(job),
             current_stage: job.state === "lane" || (job.state === "waiting" && job.tries === 0) ? "queued" : job.at,
             progress: job.progress
           },
