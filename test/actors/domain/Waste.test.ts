@@ -141,6 +141,12 @@ describe("toTaxonomy", () => {
     ],
     ["a material without a major", classification("", "유리병"), classification("재활용폐기물", "유리병")],
     [
+      "an unknown major, by its item",
+      classification("우주쓰레기", "고무류", "신문지"),
+      classification("재활용폐기물", "종이", "신문지")
+    ],
+    ["a missing major, by its item", classification("", "", "pills"), classification("생활계유해폐기물", "", "알약")],
+    [
       "an unknown middle, by its item",
       classification("재활용폐기물", "용기류", "잼 유리병"),
       classification("재활용폐기물", "유리병", "잼 유리병")
@@ -170,13 +176,7 @@ describe("toTaxonomy", () => {
   })
 
   it.each([
-    [
-      "an unknown major",
-      classification("우주쓰레기", "종이", "신문지"),
-      classification("미분류"),
-      "major",
-      "우주쓰레기"
-    ],
+    ["an unknown major", classification("우주쓰레기", "종이", "위성"), classification("미분류"), "major", "우주쓰레기"],
     ["an empty major", classification(""), classification("미분류"), "major", ""],
     ["a short word that is only like a major", classification("대항"), classification("미분류"), "major", "대항"],
     [

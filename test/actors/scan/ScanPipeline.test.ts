@@ -186,7 +186,7 @@ describe("a scan's reward", () => {
   })
 
   it("a scan with a major outside the taxonomy is 미분류 and earns nothing", async () => {
-    const text = JSON.stringify({ ...usualClassification, major_category: "우주폐기물" })
+    const text = JSON.stringify({ ...usualClassification, major_category: "우주폐기물", minor_category: "위성" })
     fixture.models().next("vision", { _tag: "Text", text }, 2)
     await work()
     const { pipeline_result, reward } = await scan()

@@ -200,7 +200,8 @@ export interface InTaxonomy {
 
 const majorOf = (
   word: string,
-  middle: string
+  middle: string,
+  minor: string | null
 ): { readonly major: MajorCategory; readonly middle: string } | undefined => {
   const known = majors.get(comparable(word))
   if (known !== undefined) return { major: known, middle }
@@ -208,7 +209,10 @@ const majorOf = (
   const material = comparable(word) === "" ? middles.get(comparable(middle)) : middles.get(comparable(word))
   if (material !== undefined) return { major: RECYCLABLE, middle: middle === "" ? material : middle }
   const near = closest(majors, word)
-  return near === undefined ? undefined : { major: near, middle }
+  if (near !== undefined) return { major: near, middle }
+  const group = minorGroupOf(minor)
+  if (group === null) return undefined
+  return isMiddle(group) ? { major: RECYCLABLE, middle: group } : { major: group, middle: "" }
 }
 
 const middleOf = (word: string, minor: string | null): MiddleCategory | undefined => {
@@ -225,7 +229,7 @@ const middleOf = (word: string, minor: string | null): MiddleCategory | undefine
  * A model's classification in the taxonomy's spelling; never fails. Names are looked up by `comparable`, in Korean and English,
  * then among the aliases; a major or middle that is unknown then, by its closest spelling, if that is unambiguous.
  * - a middle in the place of the major means RECYCLABLE
- * - a middle that is missing or unknown is that of the item, if the item is known
+ * - a major or middle that is missing or unknown is that of the item, if the item is known
  * - unknown major: 미분류, middle "", minor null, and the word in `outside`; so also an empty major
  * - unknown middle of a RECYCLABLE: "", and the word in `outside`; any middle of another major: ""
  * - unknown minor: kept as written, tidied, at most 60 characters; empty: null
@@ -234,7 +238,8 @@ const middleOf = (word: string, minor: string | null): MiddleCategory | undefine
  */
 export const toTaxonomy = (raw: Classification): InTaxonomy => {
   const [word, middleWord] = [bounded(raw.major_category), bounded(raw.middle_category)]
-  const found = majorOf(word, middleWord)
+  const minor = toMinor(raw.minor_category)
+  const found = majorOf(word, middleWord, minor)
   if (found === undefined || found.major === UNCLASSIFIED) {
     return {
       classification: { major_category: UNCLASSIFIED, middle_category: "", minor_category: null },
@@ -242,7 +247,6 @@ export const toTaxonomy = (raw: Classification): InTaxonomy => {
     }
   }
   const { major } = found
-  const minor = toMinor(raw.minor_category)
   const middle = major === RECYCLABLE ? middleOf(found.middle, minor) : undefined
   return {
     classification: { major_category: major, middle_category: middle ?? "", minor_category: minor },
