@@ -81,7 +81,12 @@ const LastEventId = Schema.optionalKey(Schema.String).annotate({
 })
 
 const stream = Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/event-stream" })).annotate({
-  description: "Progress, event by event"
+  description: [
+    "Progress, event by event. `event` is a stage (`queued`, `vision`, `rule`, `answer`, `reward`) or the job's end (`done`, `failed`, `cancelled`), after which the stream ends; `data` is one line of JSON: `{job_id, stage, status, seq, ts, progress, result}`; `id` is the `seq`, with which a reconnect resumes.",
+    "`status` `started`; `completed`, where `result` is what the stage has found: of `vision` the `classification_result`, of `rule` the `disposal_rules` or null, of others null; `retrying` with `{code, attempt, next_at}`; at the end `completed`, `failed` or `cancelled` with the body of the result.",
+    "Text while it is written: `event: answer` with status `delta` and `result` `{attempt, offset, text}`: `text` belongs at `offset` (in UTF-16 units) of what the attempt has written. `restarted`: a later attempt begins, drop the text. Both have no `id` and no `seq`, are not repeated after the stage's `completed`, and the result replaces them. Who joins late, or reconnects, gets the text so far in one piece, at offset 0.",
+    "`event: keepalive` at least every 15 seconds. `event: error` with `error: timeout` when the stream was open for as long as it may be: reconnect. Pass over events, statuses and fields that you do not know."
+  ].join("\n\n")
 })
 const over = HttpApiSchema.NoContent.annotate({ description: "The job has ended, and no event is left to send" })
 /** NOT_FOUND: a path that is misspelt around its values (ExactRouter). */

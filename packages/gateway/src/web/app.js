@@ -1,12 +1,14 @@
 /**
  * App: the page as a whole. Holds the page's state (composing, watching a job, showing its end) and connects picker, api,
- * follow, progress and result, which do not know each other.
+ * follow, progress, draft and result.
  */
 import { ApiError, Unreachable, cancelScan, fetchModels, fetchResult, submitScan, urlsOf } from "./api.js"
+import { createDraft } from "./draft.js"
 import { byId, element, say } from "./element.js"
 import { follow } from "./follow.js"
 import { errorText, language, setLanguage, t, translatePage } from "./i18n.js"
 import { createPicker } from "./picker.js"
+import { isText } from "./pieces.js"
 import { createProgress } from "./progress.js"
 import { cancelledView, completedView, failedView, goneView, refusedView } from "./result.js"
 import { forgetJob, jobInAddress, keepJob, keptJob, leaveJob, showInAddress } from "./session.js"
@@ -31,6 +33,7 @@ const [ending, announcer, submitError, cancelError] = [
 ]
 const picker = createPicker()
 const progress = createProgress()
+const draft = createDraft()
 
 /** @type {"compose" | "opening" | "running" | "ending"} */
 let view = "compose"
@@ -44,6 +47,8 @@ let submitted = null
 let unanswered = null
 let submitting = false
 let cancelling = false
+/** The model of jobs that name none; "" while it is not known. */
+let defaultModel = ""
 let submitProblem = () => ""
 let cancelProblem = () => ""
 let stopFollowing = () => {}
@@ -59,7 +64,7 @@ const drawTitle = () => {
 const drawEnding = () => {
   if (end === null) return
   const on = { again: startOver, retry }
-  const open = ending.querySelector("details")?.open === true
+  const open = (ending.childElementCount === 0 ? draft.isUnfolded() : ending.querySelector("details")?.open) === true
   const parts =
     end.kind === "gone"
       ? goneView(on)
@@ -109,12 +114,13 @@ const drawLanguage = () => {
   announcer.textContent = ""
   picker.draw()
   progress.draw()
+  draft.draw()
   drawEnding()
   draw()
 }
 
-/** Moves the focus to an element, for screen readers. @param {string} id */
-const focusOn = (id) => document.getElementById(id)?.focus({ preventScroll: false })
+/** Moves the focus to an element, for screen readers. @param {string} id @param {boolean} [still] whether nothing may scroll */
+const focusOn = (id, still = false) => document.getElementById(id)?.focus({ preventScroll: still })
 
 // ---- the three views
 
@@ -146,7 +152,9 @@ const showEnding = (how) => {
         ? "cancelled"
         : "failed"
   announcer.textContent = how.kind === "gone" ? t("gone.title") : t(`announce.${outcome}`)
-  focusOn("ending-heading")
+  // somebody is reading the answer that the result repeats
+  focusOn("ending-heading", outcome === "done" && draft.hasText())
+  draft.start(false)
 }
 
 /** Watches an open job until its end. @param {KeptJob} next */
@@ -161,19 +169,27 @@ const showRunning = (next) => {
   cancelProblem = () => ""
   picker.lock(next.picture, next.question)
   progress.start(next.startedAt)
+  draft.start((next.model ?? defaultModel) === "simulated")
   draw()
   const current = () => mine === visit
   stopFollowing = follow(next, {
     event: (event) => {
-      progress.apply(event)
+      draft.apply(event)
+      // after the last piece
+      if (draft.hasText()) progress.setWriting(draft.isWriting())
+      if (!isText(event.status)) progress.apply(event)
       drawTitle()
     },
     snapshot: (body) => {
       progress.snapshot(body)
       drawTitle()
     },
-    connection: progress.setConnected,
+    connection: (connected) => {
+      draft.setConnected(connected)
+      progress.setConnected(connected)
+    },
     ended: (body) => {
+      draft.end()
       progress.end(body.status === "failed" ? (body.error?.stage ?? null) : null)
       // shows the full bar for a moment
       const glanceMillis = body.status === "completed" ? 450 : 0
@@ -412,6 +428,7 @@ window.addEventListener("hashchange", followAddress)
 
 const offerModels = async () => {
   const offer = await fetchModels()
+  defaultModel = offer?.default ?? ""
   if (offer === null || offer.models.length < 2) return
   const chosen = model.value
   model.replaceChildren(...offer.models.map((name) => element("option", { value: name }, [name])))

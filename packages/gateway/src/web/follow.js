@@ -8,11 +8,13 @@ import { ApiError, Unreachable, fetchResult } from "./api.js"
 /**
  * @typedef {object} JobEvent
  * @property {string} stage
- * @property {string} status started, completed, retrying, failed or cancelled
- * @property {number} seq
+ * @property {string} status started, completed, retrying, failed or cancelled; delta or restarted of a running stage's text;
+ *   others in time to come, to be passed over
+ * @property {number} seq 0: no part of the history (text)
  * @property {number} ts seconds since the epoch
  * @property {number} progress 0 to 100
- * @property {unknown} result the body of a terminal event; `{code, attempt, next_at}` of `retrying`
+ * @property {unknown} result not yet looked at: what `completed` found, `{code, attempt, next_at}` of `retrying`,
+ *   `{attempt, offset, text}` of text
  */
 /**
  * @typedef {object} FollowHandlers
@@ -33,6 +35,9 @@ const RECONNECT_MILLIS = 6000
 
 /** @param {string} url @param {number} seq */
 const resumed = (url, seq) => (seq === 0 ? url : `${url}${url.includes("?") ? "&" : "?"}last_event_id=${seq}`)
+
+/** A number that is none counts as 0. @param {unknown} value */
+const numberOf = (value) => (Number.isFinite(Number(value)) ? Number(value) : 0)
 
 /** @param {string} text @returns {Record<string, unknown> | null} */
 const parsed = (text) => {
@@ -116,7 +121,7 @@ export const follow = (job, on) => {
     heardAt = Date.now()
     const data = parsed(String(message.data))
     if (data === null) return
-    const seq = Number(data["seq"] ?? 0)
+    const seq = numberOf(data["seq"])
     const ends = TERMINAL_EVENTS.includes(message.type)
     // a repeat after a reconnect; a terminal event counts whatever its seq is, because a store that lost events reuses seqs
     if (seq !== 0 && seq <= lastSeq && !ends) return
@@ -131,8 +136,8 @@ export const follow = (job, on) => {
       stage: String(data["stage"] ?? message.type),
       status: String(data["status"] ?? "started"),
       seq,
-      ts: Number(data["ts"] ?? 0),
-      progress: Number(data["progress"] ?? 0),
+      ts: numberOf(data["ts"]),
+      progress: numberOf(data["progress"]),
       result: data["result"]
     })
   }

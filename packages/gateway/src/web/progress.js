@@ -1,6 +1,6 @@
 /**
  * Progress: the bar, the four stages and the clock of a running job. app.js passes on events from follow.js; this module knows
- * nothing of connections or results.
+ * nothing of connections, results or the answer's text.
  */
 import { byId, say } from "./element.js"
 import { clockText, durationText, t } from "./i18n.js"
@@ -25,9 +25,17 @@ const momentOf = (value) => {
   return number < 1e11 ? number * 1000 : number
 }
 
+/** What an event's status makes of its stage; a status that is not here changes no stage. @type {ReadonlyMap<string, StageState>} */
+const STATES = new Map([
+  ["started", "working"],
+  ["completed", "done"],
+  ["retrying", "retrying"],
+  ["failed", "failed"]
+])
+
 export const createProgress = () => {
   const [bar, fill, elapsed, heading] = [byId("bar"), byId("bar-fill"), byId("elapsed"), byId("running-heading")]
-  const [announcer, connectionNote] = [byId("announce"), byId("connection")]
+  const [announcer, connectionNote, track] = [byId("announce"), byId("connection"), byId("track")]
   /** @type {Map<string, { item: Element, text: Element }>} */
   const items = new Map()
   for (const name of STAGES) {
@@ -47,6 +55,10 @@ export const createProgress = () => {
   let connected = true
   /** Whether an event came since watching began; a replay begins with `queued`, which then starts no new run. */
   let heard = false
+  /** Whether the running attempt is writing the answer's text. */
+  let writing = false
+  /** Whether screen readers were told that the answer is being written. */
+  let told = false
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let ticking
 
@@ -78,7 +90,7 @@ export const createProgress = () => {
     drawTexts()
     const name = active()
     const idle = name === undefined && percent === 0
-    heading.textContent = t(idle ? "running.queued" : "running.title")
+    heading.textContent = t(idle ? "running.queued" : writing ? "running.writing" : "running.title")
     bar.setAttribute("aria-valuenow", String(percent))
     bar.setAttribute("aria-valuetext", name === undefined ? `${percent}%` : `${percent}%, ${t(`stage.${name}`)}`)
     bar.classList.toggle("idle", idle)
@@ -115,6 +127,9 @@ export const createProgress = () => {
       percent = 0
       connected = true
       heard = false
+      writing = false
+      told = false
+      track.classList.remove("brief")
       startedAt = since ?? Date.now()
       startKnown = since !== null
       clearInterval(ticking)
@@ -126,6 +141,19 @@ export const createProgress = () => {
     setConnected: (now) => {
       connected = now
       draw()
+    },
+    /** The answer's text has its place, and the stages are shown in a line. @param {boolean} now whether it is being written */
+    setWriting: (now) => {
+      track.classList.add("brief")
+      if (writing === now) return
+      writing = now
+      const stage = stages.get("answer")
+      // the attempt after a failed one: no event says that it has begun
+      if (now && stage?.state === "retrying") stage.state = "working"
+      draw()
+      if (told || !now) return
+      told = true
+      announcer.textContent = t("announce.writing")
     },
     /** Sets the state of an open job from its result reply. @param {import("./api.js").OpenBody} body */
     snapshot: ({ current_stage, progress }) => {
@@ -141,26 +169,27 @@ export const createProgress = () => {
         startedAt = Math.min(Date.now(), ts * 1000)
         startKnown = true
       }
+      percent = Math.max(percent, Math.min(100, progress))
+      const state = STATES.get(status)
+      if (state === undefined) return draw()
       if (name === "queued" && heard) {
         // a new run begins: its progress tells which stages earlier runs finished
         stages = fresh()
         percent = progress
       }
       heard = true
-      percent = Math.max(percent, progress)
       settlePassed()
       const stage = stages.get(name)
       if (stage !== undefined) {
-        /** @type {Record<string, StageState>} */
-        const states = { started: "working", completed: "done", retrying: "retrying", failed: "failed" }
-        stage.state = states[status] ?? stage.state
+        stage.state = state
         const retry = /** @type {Record<string, unknown>} */ (status === "retrying" ? (result ?? {}) : {})
         stage.code = typeof retry["code"] === "string" ? retry["code"] : ""
         stage.attempt = Number.isFinite(Number(retry["attempt"] ?? Number.NaN)) ? Number(retry["attempt"]) : null
         stage.nextAt = momentOf(retry["next_at"])
       }
       draw()
-      announce(name)
+      // who was told that the answer is being written is told once more, when all is done
+      if (!(told && name === "answer" && state === "done")) announce(name)
     },
     /** The final state before the result: all done, or the stage that failed. @param {string | null} failedStage */
     end: (failedStage) => {

@@ -15,13 +15,13 @@ import { ruleDetails } from "./rule.js"
 const heading = (text) => element("h2", { id: "ending-heading", tabindex: "-1" }, [text])
 
 /** The language of a server's text, for screen readers; null: not known. @param {string | undefined} text */
-const languageOf = (text) => (/[가-힣]/.test(text ?? "") ? "ko" : null)
+export const languageOf = (text) => (/[가-힣]/.test(text ?? "") ? "ko" : null)
 
 /** @param {ResultBody} body */
 const isSimulated = (body) => body.metadata?.["simulated"] === true
 
 /** @param {import("./api.js").Classification | undefined} classification */
-const breadcrumb = (classification) => {
+export const breadcrumb = (classification) => {
   const parts = [classification?.major_category, classification?.middle_category, classification?.minor_category]
   const names = parts.filter((part) => typeof part === "string" && part !== "")
   if (names.length === 0) return null
@@ -31,7 +31,7 @@ const breadcrumb = (classification) => {
   ])
 }
 
-const simulatedBadge = () =>
+export const simulatedBadge = () =>
   element("p", { class: "simulated", "data-testid": "simulated" }, [
     element("strong", {}, [t("result.simulated")]),
     " ",
@@ -58,7 +58,7 @@ const stepList = (steps) => {
 }
 
 /** @param {ReadonlyArray<string> | undefined} tags */
-const tagList = (tags) =>
+export const tagList = (tags) =>
   tags === undefined || tags.length === 0
     ? null
     : element("section", { class: "block tags" }, [
