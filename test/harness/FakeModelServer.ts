@@ -1,6 +1,6 @@
 /**
- * FakeModelServer: a real HTTP server on loopback with the parts of OpenAI's Responses API and of the Gemini API that the
- * adapters use. Tests set its answers; it records every call and signals when a call arrives or is aborted, so that tests wait
+ * FakeModelServer: a real HTTP server on loopback with the parts of OpenAI's two APIs (Responses, Chat Completions) and of the
+ * Gemini API that the adapters use, streamed where a call asks for it. Tests set its answers; it records every call and signals when a call arrives or is aborted, so that tests wait
  * for facts instead of time.
  *
  * A call with an image is of kind `vision`, any other `answer`; each kind has its own script.
@@ -12,7 +12,7 @@ import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 
 export type Kind = "vision" | "answer"
-export type Api = "openai" | "gemini"
+export type Api = "openai" | "chat" | "gemini"
 
 /** The answer to one call. */
 export type Outcome =
@@ -40,6 +40,10 @@ export type Outcome =
   | { readonly _tag: "Drop" }
   /** half a body, then the connection is closed */
   | { readonly _tag: "DropHalfway" }
+  /** server-sent events as they are, then the end, or a closed connection */
+  | { readonly _tag: "Events"; readonly events: ReadonlyArray<string>; readonly isDropped?: boolean }
+  /** the normal reply of a stream, its first events alone, then a closed connection */
+  | { readonly _tag: "DropStream"; readonly after: number }
 
 /** One call in the ledger. `aborted`: the client disconnected before it had the whole answer. */
 export interface Call {
@@ -68,6 +72,7 @@ interface Asked {
   readonly model: string
   readonly image: { readonly bytes: number } | null
   readonly schema: unknown
+  readonly isStream: boolean
 }
 
 export class FakeModelServer {
@@ -85,6 +90,8 @@ export class FakeModelServer {
     answer: { latencyMillis: 0, reply: usualAnswer, next: [] }
   }
   readonly #watchers = new Set<() => void>()
+  /** APIs that this server does not know, and what it answers there. */
+  #unknown: { readonly apis: ReadonlyArray<Api>; readonly status: number; readonly body: string } | null = null
   #limit: { readonly requests: number; readonly windowMillis: number } | null = null
   /** Recent arrivals that were accepted. */
   #taken: Array<number> = []
@@ -138,6 +145,11 @@ export class FakeModelServer {
     this.refused = 0
   }
 
+  /** From now on these APIs are unknown here: a 404, unless said otherwise. */
+  setUnknown(apis: ReadonlyArray<Api>, status = 404, body = '{"detail":"Not Found"}'): void {
+    this.#unknown = { apis, status, body }
+  }
+
   /** Null, or how long a call that arrives now must wait. */
   #overLimit(now: number): number | null {
     if (this.#limit === null) return null
@@ -154,6 +166,7 @@ export class FakeModelServer {
   /** Back to the state after start; open calls stay open. */
   reset(): void {
     this.setLimit(null)
+    this.#unknown = null
     this.calls.length = 0
     this.peakInFlight = this.inFlight
     this.#scripts.vision.next.length = 0
@@ -209,7 +222,12 @@ export class FakeModelServer {
       )
     }
     const body: unknown = request.method === "POST" ? JSON.parse(Buffer.concat(chunks).toString("utf8")) : null
-    const asked = path === "/v1/responses" ? openAiCall(body) : geminiCall(path, body)
+    const asked =
+      path === "/v1/responses"
+        ? openAiCall(body)
+        : path === "/v1/chat/completions"
+          ? chatCall(body)
+          : geminiCall(path, body)
     if (asked === null || request.method !== "POST")
       return send(response, 404, errorBody("openai", 404, "no such path"))
 
@@ -238,6 +256,12 @@ export class FakeModelServer {
     this.calls.push(call)
     this.#changed()
 
+    if (this.#unknown?.apis.includes(asked.provider) === true) {
+      const { body: text, status } = this.#unknown
+      script.next.unshift(...(outcome._tag === "Reply" ? [] : [outcome]))
+      this.inFlight--
+      return send(response, status, text)
+    }
     const timer = setTimeout(() => {
       ours = outcome._tag === "Drop" || outcome._tag === "DropHalfway"
       give(response, asked, outcome, script.reply)
@@ -277,12 +301,11 @@ const reasoningTokens = 50
 
 const give = (response: ServerResponse, asked: Asked, outcome: Outcome, reply: unknown): void => {
   const { provider } = asked
-  const output = (text: string, finish: Finish = "done") =>
-    send(
-      response,
-      200,
-      provider === "openai" ? openAiBody(asked.model, text, finish) : geminiBody(asked.model, text, finish)
-    )
+  const output = (text: string, finish: Finish = "done") => {
+    const body = bodies[provider](asked.model, text, finish)
+    if (!asked.isStream) return send(response, 200, body)
+    stream(response, streams[provider](JSON.parse(body), text), false)
+  }
   switch (outcome._tag) {
     case "Reply":
       return output(JSON.stringify(conform(asked.schema, reply)))
@@ -313,6 +336,13 @@ const give = (response: ServerResponse, asked: Asked, outcome: Outcome, reply: u
     case "Drop":
       response.socket?.destroy()
       return
+    case "Events":
+      return stream(response, outcome.events, outcome.isDropped === true)
+    case "DropStream": {
+      const text = JSON.stringify(conform(asked.schema, reply))
+      const events = streams[provider](JSON.parse(bodies[provider](asked.model, text, "done")), text)
+      return stream(response, events.slice(0, outcome.after), true)
+    }
     case "DropHalfway":
       response.writeHead(200, { "content-type": "application/json", "content-length": "1000" })
       response.write('{"output":[', () => response.socket?.destroy())
@@ -323,9 +353,109 @@ const give = (response: ServerResponse, asked: Asked, outcome: Outcome, reply: u
 type Finish = "done" | "refused" | "filtered" | "cut"
 
 const send = (response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}): void => {
-  response.writeHead(status, { "content-type": "application/json", ...headers })
+  response.writeHead(status, { "content-type": "application/json", "x-request-id": "req_fake", ...headers })
   response.end(body)
 }
+
+/** Each event by itself, so that the client gets them one by one. */
+const stream = (response: ServerResponse, events: ReadonlyArray<string>, isDropped: boolean): void => {
+  response.writeHead(200, { "content-type": "text/event-stream", "x-request-id": "req_fake" })
+  const [first, ...rest] = events
+  if (first === undefined) {
+    if (isDropped) response.socket?.destroy()
+    else response.end()
+    return
+  }
+  response.write(first, () => setImmediate(() => streamRest(response, rest, isDropped)))
+}
+
+const streamRest = (response: ServerResponse, events: ReadonlyArray<string>, isDropped: boolean): void => {
+  const [first, ...rest] = events
+  if (first !== undefined) response.write(first, () => setImmediate(() => streamRest(response, rest, isDropped)))
+  else if (isDropped) response.socket?.destroy()
+  else response.end()
+}
+
+/** Pieces of a few characters, as models write them. */
+const piecesOf = (text: string): ReadonlyArray<string> => text.match(/[\s\S]{1,7}/g) ?? []
+export const event = (data: unknown, name?: string): string =>
+  `${name === undefined ? "" : `event: ${name}\n`}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`
+
+/** The events of a stream whose result is this body, by API. */
+const streams: Readonly<Record<Api, (body: unknown, text: string) => ReadonlyArray<string>>> = {
+  openai: (body, text) => [
+    event({ type: "response.created", response: { id: "resp_fake", status: "in_progress", output: [] } }),
+    ...piecesOf(text).map((delta) => event({ type: "response.output_text.delta", delta })),
+    event({ type: `response.${String(at(body, "status"))}`, response: body })
+  ],
+  chat: (body, text) => {
+    const chunk = (choices: ReadonlyArray<unknown>, usage: unknown = null) =>
+      event({ id: at(body, "id"), object: "chat.completion.chunk", choices, usage })
+    const message = at(body, "choices", 0, "message")
+    const refusal = at(message, "refusal")
+    return [
+      chunk([{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null }]),
+      ...(typeof refusal === "string"
+        ? [chunk([{ index: 0, delta: { refusal }, finish_reason: null }])]
+        : piecesOf(text).map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]))),
+      chunk([{ index: 0, delta: {}, finish_reason: at(body, "choices", 0, "finish_reason") }]),
+      chunk([], at(body, "usage")),
+      event("[DONE]")
+    ]
+  },
+  gemini: (body, text) => {
+    const withheld = at(body, "candidates", 0, "content") === undefined
+    const pieces = withheld ? [] : piecesOf(text)
+    return [
+      ...pieces.map((piece) =>
+        event({
+          responseId: "gen_fake",
+          candidates: [{ index: 0, content: { role: "model", parts: [{ text: piece }] } }]
+        })
+      ),
+      event({
+        ...Object(body),
+        ...(withheld
+          ? {}
+          : {
+              candidates: [
+                {
+                  index: 0,
+                  content: { role: "model", parts: [{ text: "" }] },
+                  finishReason: at(body, "candidates", 0, "finishReason")
+                }
+              ]
+            })
+      })
+    ]
+  }
+}
+
+const chatBody = (model: string, text: string, finish: Finish): string =>
+  JSON.stringify({
+    id: "chatcmpl_fake",
+    object: "chat.completion",
+    created: Math.floor(Date.now() / 1000),
+    model,
+    choices: [
+      {
+        index: 0,
+        message: {
+          role: "assistant",
+          content: finish === "refused" ? null : text,
+          refusal: finish === "refused" ? text : null
+        },
+        finish_reason: finish === "filtered" ? "content_filter" : finish === "cut" ? "length" : "stop"
+      }
+    ],
+    usage: {
+      prompt_tokens: inputTokens,
+      prompt_tokens_details: { cached_tokens: cachedTokens },
+      completion_tokens: outputTokens,
+      completion_tokens_details: { reasoning_tokens: reasoningTokens },
+      total_tokens: inputTokens + outputTokens
+    }
+  })
 
 const openAiBody = (model: string, text: string, finish: Finish): string => {
   const content =
@@ -390,9 +520,15 @@ const geminiBody = (model: string, text: string, finish: Finish): string => {
   })
 }
 
+const bodies: Readonly<Record<Api, (model: string, text: string, finish: Finish) => string>> = {
+  openai: openAiBody,
+  chat: chatBody,
+  gemini: geminiBody
+}
+
 const errorBody = (provider: Api, status: number, message: string, retryAfterSeconds?: number): string => {
   const code = { 401: "invalid_api_key", 404: "not_found", 429: "rate_limit_exceeded" }[status] ?? "server_error"
-  if (provider === "openai") return JSON.stringify({ error: { message, type: code, param: null, code } })
+  if (provider !== "gemini") return JSON.stringify({ error: { message, type: code, param: null, code } })
   const details =
     retryAfterSeconds === undefined
       ? []
@@ -424,12 +560,29 @@ const openAiCall = (body: unknown): Asked => {
       image === undefined
         ? null
         : { bytes: url.startsWith("data:") ? decodedSize(url.slice(url.indexOf(",") + 1)) : 0 },
-    schema: at(body, "text", "format", "schema")
+    schema: at(body, "text", "format", "schema"),
+    isStream: at(body, "stream") === true
+  }
+}
+
+const chatCall = (body: unknown): Asked => {
+  const parts = list(at(body, "messages")).flatMap((message) => list(at(message, "content")))
+  const image = parts.find((part) => at(part, "type") === "image_url")
+  const url = String(at(image, "image_url", "url") ?? "")
+  return {
+    provider: "chat",
+    model: String(at(body, "model")),
+    image:
+      image === undefined
+        ? null
+        : { bytes: url.startsWith("data:") ? decodedSize(url.slice(url.indexOf(",") + 1)) : 0 },
+    schema: at(body, "response_format", "json_schema", "schema"),
+    isStream: at(body, "stream") === true
   }
 }
 
 const geminiCall = (path: string, body: unknown): Asked | null => {
-  const model = /^\/v1beta\/models\/(.+):generateContent$/.exec(path)?.[1]
+  const [, model, method] = /^\/v1beta\/models\/(.+):(generateContent|streamGenerateContent)$/.exec(path) ?? []
   if (model === undefined) return null
   const parts = list(at(body, "contents")).flatMap((content) => list(at(content, "parts")))
   const image = parts.find((part) => at(part, "inlineData") !== undefined)
@@ -437,13 +590,14 @@ const geminiCall = (path: string, body: unknown): Asked | null => {
     provider: "gemini",
     model: decodeURIComponent(model),
     image: image === undefined ? null : { bytes: decodedSize(String(at(image, "inlineData", "data"))) },
-    schema: at(body, "generationConfig", "responseJsonSchema")
+    schema: at(body, "generationConfig", "responseJsonSchema"),
+    isStream: method === "streamGenerateContent"
   }
 }
 
 /** The picture as the provider got it; null if it got none, or its address. */
 export const imageOf = ({ body }: Call): Buffer | null => {
-  const found = /"(?:image_url":"data:[a-z/]+;base64,|data":")([A-Za-z0-9+/]+={0,2})"/.exec(JSON.stringify(body))
+  const found = /"(?:(?:image_)?url":"data:[a-z/]+;base64,|data":")([A-Za-z0-9+/]+={0,2})"/.exec(JSON.stringify(body))
   return found === null ? null : Buffer.from(found[1] ?? "", "base64")
 }
 

@@ -64,6 +64,8 @@ const ofProvider = Effect.fnUntraced(function* (provider: Provider, probe: boole
   const { key, models, name, setting, shape, usual } = provider
   const check = `${name}.key`
   if (models.length === 0) return [ok(check, "none of its models are offered")]
+  if (Option.isNone(key) && name === "openai" && !usual)
+    return [ok(check, "another server than OpenAI's, without a key")]
   if (Option.isNone(key)) {
     return [
       failing(

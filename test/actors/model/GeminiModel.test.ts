@@ -9,10 +9,11 @@ import {
   hostedModelContract,
   modelContract,
   modelsFrom,
-  secret
+  secret,
+  streamedModelContract
 } from "./ModelContract.ts"
 
-const model = "gemini-2.5-flash"
+const model = "gemini-3.8-flash"
 const env = (server: FakeModelServer) => ({
   GEMINI_API_KEY: secret,
   GEMINI_BASE_URL: server.url,
@@ -23,6 +24,7 @@ const models = Layer.unwrap(Effect.map(FakeModels, (server) => modelsFrom(env(se
 
 modelContract("GeminiModel", { models: models.pipe(Layer.provide(FakeModels.layer)), model, provider: "gemini" })
 hostedModelContract("GeminiModel", { env, model })
+streamedModelContract("GeminiModel", { env, model })
 
 layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => {
   it.effect("an image's address is refused as ImageUnusable without a call, as Gemini takes bytes only", () =>

@@ -306,6 +306,27 @@ it.live("a model whose provider asks to wait a day is paused for 15 minutes, and
   })
 )
 
+it.live("429s that name no time pause the model for longer each time, up to a minute, until a call succeeds", () =>
+  Effect.gen(function* () {
+    const one = yield* worker()
+    const waitOf = Effect.gen(function* () {
+      server.next("vision", { _tag: "RateLimit" })
+      const error = yield* Effect.flip(one.run(look))
+      // the pause is ended, so that the next call is sent
+      yield* one.send("DEL", "eco2:limit:{model/gpt-5.2}")
+      return error._tag === "ModelRateLimited" ? (error.retryAfterMillis ?? 0) : 0
+    })
+    const waits = yield* Effect.forEach(Array.from({ length: 8 }), () => waitOf)
+    for (const [n, wait] of waits.entries()) {
+      const least = Math.min(60_000, 2_000 * 2 ** n)
+      expect(wait).toBeGreaterThanOrEqual(least)
+      expect(wait).toBeLessThan(least * 1.3)
+    }
+    yield* one.run(look)
+    expect(yield* waitOf).toBeLessThan(4_000)
+  })
+)
+
 it.live("fifty calls that wait out a provider's pause are not sent at the same moment", () =>
   Effect.gen(function* () {
     const one = yield* worker()

@@ -13,6 +13,7 @@ import { majorCategories, middleCategories, situationTags } from "../../../packa
 import { AnswerModel } from "../../../packages/actors/src/model/AnswerModel.ts"
 import { billedOf } from "../../../packages/actors/src/model/FailureKinds.ts"
 import { ModelError } from "../../../packages/actors/src/model/ModelError.ts"
+import type { Billed } from "../../../packages/actors/src/model/ModelError.ts"
 import * as Repair from "../../../packages/actors/src/model/Repair.ts"
 import * as Models from "../../../packages/actors/src/model/Models.ts"
 import type { Image } from "../../../packages/actors/src/model/VisionModel.ts"
@@ -62,8 +63,8 @@ export class FakeModels extends Context.Service<FakeModels, FakeModelServer>()("
 
 export const classify = (model: string, image: Image = bottle, userInput = "어디에 버리나요?") =>
   Effect.flatMap(VisionModel, (port) => port.classify({ model, image, userInput }))
-export const answer = (model: string, userInput = "어디에 버리나요?") =>
-  Effect.flatMap(AnswerModel, (port) => port.answer({ model, classification: classified, rule, userInput }))
+export const answer = (model: string, userInput = "어디에 버리나요?", onText?: (textSoFar: string) => void) =>
+  Effect.flatMap(AnswerModel, (port) => port.answer({ model, classification: classified, rule, userInput, onText }))
 
 /** Runs a call whose result is not needed; TestClock advances as far as it needs. */
 const finished = <A, E, R>(call: Effect.Effect<A, E, R>) =>
@@ -389,6 +390,79 @@ export const hostedModelContract = (
           [1200, 1000, 150, 50]
         )
         assertTrue(usage.requestId !== undefined)
+      })
+    )
+  })
+}
+
+/** Calls whose answer is followed while it grows. */
+export const streamedModelContract = (
+  title: string,
+  options: { readonly env: (server: FakeModelServer) => Record<string, string>; readonly model: string }
+) => {
+  const models = Layer.unwrap(Effect.map(FakeModels, (server) => modelsFrom(options.env(server))))
+  const { model } = options
+  const followed = (outcome?: Outcome) =>
+    Effect.gen(function* () {
+      const server = yield* FakeModels
+      server.reset()
+      if (outcome !== undefined) server.next("answer", outcome)
+      const texts: Array<string> = []
+      let isOver = false
+      const result = yield* Effect.result(
+        answer(model, "?", (text) => {
+          assertTrue(!isOver)
+          texts.push(text)
+        })
+      )
+      isOver = true
+      strictEqual(server.calls.length, 1)
+      return { texts, result }
+    })
+
+  layer(models.pipe(Layer.provideMerge(FakeModels.layer)))(`${title}, streamed`, (it) => {
+    it.effect("a followed answer grows to its whole text, and is the same as one that nobody follows", () =>
+      Effect.gen(function* () {
+        const { result, texts } = yield* followed()
+        const alone = yield* answer(model, "?")
+        assertTrue(result._tag === "Success")
+        if (result._tag === "Success") deepStrictEqual(result.success, alone)
+        strictEqual(texts.at(-1), alone.answer.user_answer)
+        assertTrue(texts.length > 3)
+        for (const [index, text] of texts.entries()) assertTrue(text.startsWith(texts[index - 1] ?? ""))
+      })
+    )
+
+    const failures: ReadonlyArray<readonly [claim: string, outcome: Outcome, tag: ModelError["_tag"], billed: Billed]> =
+      [
+        ["dropped in its middle", { _tag: "DropStream", after: 4 }, "ModelUnavailable", "unknown"],
+        ["dropped before its first event", { _tag: "DropStream", after: 0 }, "ModelUnavailable", "unknown"],
+        ["that ends without its end event", { _tag: "Events", events: [] }, "ModelUnavailable", "unknown"],
+        ["cut off at its bound", { _tag: "CutOff" }, "ModelOutputInvalid", "yes"],
+        ["of a refusal", { _tag: "Refusal" }, "ModelRefused", "yes"],
+        ["that is no JSON", { _tag: "Text", text: "그냥 버리세요" }, "ModelOutputInvalid", "yes"],
+        ["refused with 429", { _tag: "RateLimit", retryAfterSeconds: 2 }, "ModelRateLimited", "no"],
+        ["refused with 500", { _tag: "ServerError" }, "ModelUnavailable", "unknown"]
+      ]
+    for (const [claim, outcome, tag, billed] of failures) {
+      it.effect(`a stream ${claim} is ${tag}, after one request`, () =>
+        Effect.gen(function* () {
+          const { result } = yield* followed(outcome)
+          assertTrue(result._tag === "Failure")
+          if (result._tag === "Failure") deepStrictEqual([result.failure._tag, billedOf(result.failure)], [tag, billed])
+        })
+      )
+    }
+
+    it.effect("a followed call that is interrupted aborts its request", () =>
+      Effect.gen(function* () {
+        const server = yield* FakeModels
+        server.reset()
+        server.next("answer", { _tag: "Hang" })
+        const fiber = yield* Effect.forkChild(answer(model, "?", () => undefined))
+        yield* Effect.promise(() => server.waitForCall(1))
+        yield* Fiber.interrupt(fiber)
+        yield* Effect.promise(() => server.waitForAbort(1))
       })
     )
   })

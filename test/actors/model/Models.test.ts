@@ -68,7 +68,7 @@ describe("Models", () => {
         JSON.stringify(new URL(`../../../packages/actors/src/model/${name}`, import.meta.url).href)
       const source = `
       import { registerHooks } from "node:module"
-      import { Duration, Effect, Redacted } from "effect"
+      import { Duration, Effect, Option, Redacted } from "effect"
       const loaded = new Set()
       registerHooks({
         load(url, context, next) {
@@ -80,7 +80,14 @@ describe("Models", () => {
       await import(${file("Models.ts")})
       const atFirst = [...loaded]
       const OpenAiModel = await import(${file("openai/OpenAiModel.ts")})
-      const settings = { apiKey: Redacted.make("key"), baseUrl: "http://localhost/v1", timeout: Duration.seconds(1) }
+      const settings = {
+        apiKey: Option.some(Redacted.make("key")),
+        baseUrl: "http://localhost/v1",
+        api: "auto",
+        effort: "low",
+        maxOutput: 100,
+        timeout: Duration.seconds(1)
+      }
       await Effect.runPromise(OpenAiModel.make(settings))
       console.log(JSON.stringify({ atFirst, withOpenAi: [...loaded] }))
     `
@@ -96,7 +103,11 @@ describe("ModelConfig", () => {
   it.effect("every setting of the models but the keys has a default", () =>
     Effect.gen(function* () {
       const config = yield* configFrom({})
-      deepStrictEqual(config.openai, { apiKey: Option.none(), baseUrl: "https://api.openai.com/v1" })
+      deepStrictEqual(config.openai, {
+        apiKey: Option.none(),
+        baseUrl: "https://api.openai.com/v1",
+        api: "auto"
+      })
       deepStrictEqual(config.gemini, { apiKey: Option.none(), baseUrl: "https://generativelanguage.googleapis.com" })
       strictEqual(Duration.toMillis(config.simulated.visionLatency), 400)
       strictEqual(Duration.toMillis(config.simulated.answerLatency), 600)

@@ -2,7 +2,15 @@ import { layer } from "@effect/vitest"
 import { strictEqual } from "@effect/vitest/utils"
 import { Effect, Layer } from "effect"
 import type { FakeModelServer } from "../../harness/FakeModelServer.ts"
-import { classify, FakeModels, hostedModelContract, modelContract, modelsFrom, secret } from "./ModelContract.ts"
+import {
+  classify,
+  FakeModels,
+  hostedModelContract,
+  modelContract,
+  modelsFrom,
+  secret,
+  streamedModelContract
+} from "./ModelContract.ts"
 
 const model = "gpt-5.2"
 const env = (server: FakeModelServer) => ({
@@ -15,6 +23,27 @@ const models = Layer.unwrap(Effect.map(FakeModels, (server) => modelsFrom(env(se
 
 modelContract("OpenAiModel", { models: models.pipe(Layer.provide(FakeModels.layer)), model, provider: "openai" })
 hostedModelContract("OpenAiModel", { env, model })
+streamedModelContract("OpenAiModel", { env, model })
+
+// another server, which speaks Chat Completions alone, and wants no key
+const chatEnv = (server: FakeModelServer) => ({
+  OPENAI_API: "chat",
+  OPENAI_BASE_URL: `${server.url}/v1`,
+  OPENAI_MODELS: "qwen3-vl",
+  GEMINI_MODELS: ""
+})
+const chatModels = Layer.unwrap(Effect.map(FakeModels, (server) => modelsFrom(chatEnv(server))))
+const chat = { model: "qwen3-vl", provider: "openai" }
+
+modelContract("OpenAiModel over Chat Completions", {
+  models: chatModels.pipe(Layer.provide(FakeModels.layer)),
+  ...chat
+})
+hostedModelContract("OpenAiModel over Chat Completions", {
+  env: (server) => ({ ...chatEnv(server), OPENAI_API_KEY: secret }),
+  model: chat.model
+})
+streamedModelContract("OpenAiModel over Chat Completions", { env: chatEnv, model: chat.model })
 
 layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("OpenAiModel", (it) => {
   it.effect("an image's address is passed on to OpenAI, which fetches it", () =>

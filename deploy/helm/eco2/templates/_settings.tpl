@@ -188,11 +188,13 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
     {{- fail "no key for tokens: set settings.JWKS_URL, or the secret JWT_SECRET (32 bytes or more)" -}}
   {{- end -}}
 {{- end -}}
-{{- if not (or $known.OPENAI_API_KEY $known.GEMINI_API_KEY (eq (toString $settings.SIMULATED_MODEL) "true")) -}}
+{{/* another server than OpenAI's may need no key */}}
+{{- $ownServer := and $settings.OPENAI_MODELS $settings.OPENAI_BASE_URL (not (contains "//api.openai.com" (default "" $settings.OPENAI_BASE_URL))) -}}
+{{- if not (or $ownServer $known.OPENAI_API_KEY $known.GEMINI_API_KEY (eq (toString $settings.SIMULATED_MODEL) "true")) -}}
   {{- fail "no model: set the secret OPENAI_API_KEY or GEMINI_API_KEY, or settings.SIMULATED_MODEL=true for a trial" -}}
 {{- end -}}
 {{- range $provider := list "OPENAI" "GEMINI" -}}
-  {{- if and (index $settings (printf "%s_MODELS" $provider)) (not (index $known (printf "%s_API_KEY" $provider))) -}}
+  {{- if and (index $settings (printf "%s_MODELS" $provider)) (not (index $known (printf "%s_API_KEY" $provider))) (not (and $ownServer (eq $provider "OPENAI"))) -}}
     {{- fail (printf "settings.%s_MODELS offers models that cannot be called: the secret %s_API_KEY is missing" $provider $provider) -}}
   {{- end -}}
 {{- end -}}

@@ -31,7 +31,7 @@ import type { Usage } from "./Usage.ts"
 import { VisionModel } from "./VisionModel.ts"
 import type { VisionRequest } from "./VisionModel.ts"
 
-/** Pause after a 429 that names no time. */
+/** Pause after a 429 that names no time; doubled by each further one in a row, up to `longestAway`. */
 const unnamedPause = Duration.seconds(2)
 /** The longest pause that a provider can cause for the fleet; an operator can end it sooner (`eco2 limits resume`). */
 const longestPause = Duration.minutes(15)
@@ -96,6 +96,8 @@ export const layer: Layer.Layer<
     const limits = yield* ModelLimits
     const outages = yield* ModelBreaker
     const estimate = TokenEstimate.make()
+    /** By model: how many 429 in a row named no time, to this process. */
+    const unnamed = new Map<string, number>()
     const strangers = [...limits.keys()].filter((model) => offered.providerOf(model) === undefined)
     if (strangers.length > 0) {
       yield* Effect.logWarning("MODEL_LIMITS names models that are not offered").pipe(
@@ -137,6 +139,7 @@ export const layer: Layer.Layer<
         call.pipe(
           Effect.tap(({ usage }) =>
             Effect.sync(() => {
+              unnamed.delete(model)
               const tokens = usage.inputTokens + usage.outputTokens
               if (limit.units === null || tokens === 0) return
               permit.used(tokens)
@@ -145,7 +148,12 @@ export const layer: Layer.Layer<
           ),
           Effect.catchTag("ModelRateLimited", (error) =>
             Effect.gen(function* () {
-              const asked = error.retryAfterMillis === null ? unnamedPause : Duration.millis(error.retryAfterMillis)
+              const inRow = (unnamed.get(model) ?? 0) + 1
+              if (error.retryAfterMillis === null) unnamed.set(model, Math.min(inRow, 10))
+              const asked =
+                error.retryAfterMillis === null
+                  ? Duration.min(Duration.times(unnamedPause, 2 ** (Math.min(inRow, 10) - 1)), longestAway)
+                  : Duration.millis(error.retryAfterMillis)
               const pause = Duration.min(asked, longestPause)
               yield* Effect.logWarning("provider rate limit reached; model paused for the fleet").pipe(
                 Effect.annotateLogs({ model, pause_ms: Duration.toMillis(pause), asked_ms: Duration.toMillis(asked) })

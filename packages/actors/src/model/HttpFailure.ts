@@ -167,7 +167,7 @@ export const fromSaid = (said: Said): ModelError => {
     // conflict and "too early" depend on the moment, not on the request
     case 409:
     case 425:
-      return new ModelUnavailable({ ...facts(), message: `${provider} cannot serve ${model} now${http}` })
+      return new ModelUnavailable({ ...facts("no"), message: `${provider} cannot serve ${model} now${http}` })
     case 501:
       return unsuitable("is not served as we ask for it")
   }
@@ -214,7 +214,7 @@ const isOurs = (code: string): boolean =>
   /^(?:EAI_[A-Z]+|ENOTFOUND|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|EMFILE|ENFILE|ENOBUFS|ENOMEM|EACCES|EPERM)$/.test(code)
 
 /** Codes of a connection that was not made. */
-const notConnected: ReadonlySet<string> = new Set(["ECONNREFUSED", "EHOSTUNREACH", "UND_ERR_CONNECT_TIMEOUT"])
+const notConnected: ReadonlySet<string> = new Set(["ECONNREFUSED", "EHOSTUNREACH", "CONNECT_TIMEOUT"])
 
 /**
  * The error for a request that got no complete response; `cause` is what fetch or the client threw.
@@ -228,7 +228,7 @@ export const fromConnection = Effect.fnUntraced(function* (
 ): Effect.fn.Return<ModelError> {
   const codes = networkCodes(cause)
   const [code = null] = codes
-  const isUnknown = code === "UND_ERR_CONNECT_TIMEOUT" && !(yield* isNameKnown(options))
+  const isUnknown = code === "CONNECT_TIMEOUT" && !(yield* isNameKnown(options))
   if (isUnknown || (codes.length > 0 && codes.every(isOurs))) {
     return new ModelUnreachable({
       ...call,
@@ -236,14 +236,12 @@ export const fromConnection = Effect.fnUntraced(function* (
       retryAfterMillis: Jitter.millis(awayMillis)
     })
   }
-  return code === "UND_ERR_HEADERS_TIMEOUT" || code === "UND_ERR_BODY_TIMEOUT"
-    ? new ModelTimeout({ ...call, message: `no response from ${call.provider} for ${call.model} in time` })
-    : new ModelUnavailable({
-        ...call,
-        message: `no complete response from ${call.provider} for ${call.model}${code === null ? "" : ` (${code})`}`,
-        // nothing was sent where no connection was made
-        ...(code !== null && notConnected.has(code) ? { billed: "no" as const } : {})
-      })
+  return new ModelUnavailable({
+    ...call,
+    message: `no complete response from ${call.provider} for ${call.model}${code === null ? "" : ` (${code})`}`,
+    // nothing was sent where no connection was made
+    ...(code !== null && notConnected.has(code) ? { billed: "no" as const } : {})
+  })
 })
 
 /** Whether the name servers have an address for the provider now. */

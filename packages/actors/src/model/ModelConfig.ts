@@ -4,6 +4,9 @@
  */
 import { Setting } from "@eco2/core"
 import { Config, Duration, Effect, Option, Redacted } from "effect"
+import { ModelPrices } from "./ModelPrices.ts"
+import { efforts } from "./ModelTable.ts"
+import type { Effort } from "./ModelTable.ts"
 import { modelTimeout } from "./ModelTimeout.ts"
 import { OfferedModels } from "./OfferedModels.ts"
 
@@ -21,16 +24,24 @@ const key = (name: string) =>
     })
   )
 
+const apis = ["auto", "responses", "chat"] as const
+
 const millis = (name: string, fallback: number) =>
   Setting.integer(name, { default: fallback, min: 0, max: 600_000 }).pipe(Config.map(Duration.millis))
 
 export const ModelConfig = Config.all({
   offered: OfferedModels,
   openai: Config.all({
-    /** OPENAI_API_KEY: needed by workers while OPENAI_MODELS names any. */
+    /** OPENAI_API_KEY: needed by workers while OPENAI_MODELS names any and OPENAI_BASE_URL is OpenAI's. */
     apiKey: key("OPENAI_API_KEY"),
     /** OPENAI_BASE_URL: OpenAI's API or one that speaks it, version included. Default https://api.openai.com/v1. */
-    baseUrl: Setting.webUrl("OPENAI_BASE_URL", { default: "https://api.openai.com/v1" })
+    baseUrl: Setting.webUrl("OPENAI_BASE_URL", { default: "https://api.openai.com/v1" }),
+    /** OPENAI_API: `responses`, `chat` (Chat Completions), or `auto`: the one of them that the server knows. Default auto. */
+    api: Setting.parsed<"auto" | "responses" | "chat">("OPENAI_API", {
+      default: "auto",
+      allowed: "auto, responses or chat",
+      parse: (text) => apis.find((api) => api === text)
+    })
   }),
   gemini: Config.all({
     /** GEMINI_API_KEY: needed by workers while GEMINI_MODELS names any. */
@@ -53,6 +64,16 @@ export const ModelConfig = Config.all({
   /** FETCH_IMAGES: whether workers fetch pictures by their address for every provider, without metadata. Default true. */
   fetchImages: Setting.flag("FETCH_IMAGES", { default: true }),
   /** See ModelTimeout. */
-  timeout: modelTimeout
+  timeout: modelTimeout,
+  /** MODEL_EFFORT: how much models think before they answer, where they can be told; the nearest they take. Default low. */
+  effort: Setting.parsed<Effort>("MODEL_EFFORT", {
+    default: "low",
+    allowed: efforts.join(", "),
+    parse: (text) => efforts.find((effort) => effort === text)
+  }),
+  /** MODEL_MAX_OUTPUT: the longest output of one call in tokens, thoughts included; a model's own bound may be lower. Default 4000. */
+  maxOutput: Setting.integer("MODEL_MAX_OUTPUT", { default: 4_000, min: 256, max: 128_000 }),
+  /** MODEL_PRICES: what models cost, before the table of prices in the code (ModelTable). Default: none. */
+  prices: ModelPrices
 })
 export type ModelConfig = Config.Success<typeof ModelConfig>

@@ -2,12 +2,13 @@
  * Models: both ports as configured, for workers. A request goes to the provider of its model. Only providers with offered
  * models are started, and only those load their client library.
  */
-import { Context, Effect, Layer, Option, Schema } from "effect"
+import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import type { Config, Redacted } from "effect"
 import { AnswerModel } from "./AnswerModel.ts"
 import * as GeminiModel from "./gemini/GeminiModel.ts"
 import { ModelConfig } from "./ModelConfig.ts"
 import { ModelRefused } from "./ModelError.ts"
+import { endingOf, tableDate } from "./ModelTable.ts"
 import type { ModelProvider } from "./ModelProvider.ts"
 import type { Provider } from "./OfferedModels.ts"
 import * as OpenAiModel from "./openai/OpenAiModel.ts"
@@ -32,16 +33,18 @@ export class ModelKeyMissing extends Schema.TaggedError<ModelKeyMissing>()("Mode
  */
 export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Config.ConfigError> = Layer.effectContext(
   Effect.gen(function* () {
-    const { gemini, offered, openai, simulated, timeout } = yield* ModelConfig
+    const { effort, gemini, maxOutput, offered, openai, simulated, timeout } = yield* ModelConfig
+    yield* warnOfEndings(offered.models)
     const serves = (provider: Provider) => offered.models.some((model) => offered.providerOf(model) === provider)
     const providers = new Map<Provider, ModelProvider>()
     if (serves("openai")) {
-      const apiKey = yield* present(openai.apiKey, "OPENAI")
-      providers.set("openai", yield* OpenAiModel.make({ apiKey, baseUrl: openai.baseUrl, timeout }))
+      // a server of one's own needs no key
+      if (isOpenAisOwn(openai.baseUrl)) yield* present(openai.apiKey, "OPENAI")
+      providers.set("openai", yield* OpenAiModel.make({ ...openai, effort, maxOutput, timeout }))
     }
     if (serves("gemini")) {
       const apiKey = yield* present(gemini.apiKey, "GEMINI")
-      providers.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, timeout }))
+      providers.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, effort, maxOutput, timeout }))
     }
     if (serves("simulated")) providers.set("simulated", SimulatedModel.make(simulated))
 
@@ -67,6 +70,20 @@ export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Con
     )
   })
 )
+
+/** A model that is no longer served, or not for long, is said at start: jobs would only fail. */
+const warnOfEndings = Effect.fnUntraced(function* (models: ReadonlyArray<string>) {
+  const today = new Date(yield* Clock.currentTimeMillis)
+  for (const model of models) {
+    const ending = endingOf(model, today)
+    if (ending === null) continue
+    yield* Effect.logWarning(
+      ending.isOver ? "an offered model is no longer served" : "an offered model will not be served for long"
+    ).pipe(Effect.annotateLogs({ model, sunset: ending.sunset, table_date: tableDate }))
+  }
+})
+
+const isOpenAisOwn = (baseUrl: string): boolean => URL.parse(baseUrl)?.hostname === "api.openai.com"
 
 const present = (key: Option.Option<Redacted.Redacted>, prefix: "OPENAI" | "GEMINI") =>
   Option.match(key, {

@@ -20,16 +20,9 @@ export interface OfferedModels {
   readonly providerOf: (model: string) => Provider | undefined
 }
 
-const openAiDefaults = ["gpt-5.2", "gpt-5.2-pro", "gpt-5.1", "gpt-5", "gpt-5-pro", "gpt-5-mini"]
-const geminiDefaults = [
-  "gemini-3-pro-preview",
-  "gemini-3-flash-preview",
-  "gemini-2.5-pro",
-  "gemini-2.5-flash",
-  "gemini-2.5-flash-lite",
-  "gemini-2.0-flash",
-  "gemini-2.0-flash-lite"
-]
+/** What is served now, by ModelTable; what was served once is not offered by default. */
+const openAiDefaults = ["gpt-5.2"]
+const geminiDefaults = ["gemini-3.8-flash"]
 
 /** Names go into URLs and metrics: letters, digits, `.`, `_`, `:`, `/`, `-`, no empty path segment and no `..`. */
 const modelName = /^(?!.*\.\.)(?!.*\/\/)[A-Za-z0-9](?:[A-Za-z0-9._:/-]{0,98}[A-Za-z0-9])?$/

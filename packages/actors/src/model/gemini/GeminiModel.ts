@@ -3,16 +3,21 @@
  * before the call (GuardedModels, Pictures). The client library is loaded only when this adapter is made.
  * API reference: https://ai.google.dev/api/generate-content
  */
+import type { GenerateContentParameters, MediaResolution, ThinkingLevel } from "@google/genai"
 import { NameLookup, RetryAfter } from "@eco2/core/net"
-import { Clock, Effect, Redacted, Schema } from "effect"
+import { Clock, Effect, Option, Redacted, Schema } from "effect"
 import type { Duration } from "effect"
+import * as ErrorBody from "../ErrorBody.ts"
 import { excerpt } from "../Excerpt.ts"
 import * as HttpFailure from "../HttpFailure.ts"
+import { list, maybe, text } from "../Loose.ts"
 import { ImageUnusable, ModelRefused, ModelUnavailable } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
-import { fetchOnce } from "../FetchOnce.ts"
+import { effortOf, factsOf } from "../ModelTable.ts"
+import type { Effort } from "../ModelTable.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
+import * as Transport from "../Transport.ts"
 import { tokensOf } from "../Usage.ts"
 import type { Image } from "../VisionModel.ts"
 import * as RetryDelay from "./RetryDelay.ts"
@@ -24,29 +29,24 @@ export interface GeminiSettings {
   /** Without a version: `https://generativelanguage.googleapis.com`. */
   readonly baseUrl: string
   readonly timeout: Duration.Duration
+  readonly effort: Effort
+  /** The bound of an output, in tokens; a model's own may be lower. */
+  readonly maxOutput: number
 }
 
-/** The fields read from a response. Candidates after the first are not requested. */
-const ResponseBody = Schema.Struct({
-  responseId: Schema.optional(Schema.String),
-  candidates: Schema.optional(
-    Schema.Array(
+/** The fields read from a response, or from a piece of a streamed one. Candidates after the first are not requested. */
+const Body = Schema.Struct({
+  responseId: text,
+  candidates: maybe(
+    list(
       Schema.Struct({
-        finishReason: Schema.optional(Schema.String),
-        content: Schema.optional(
-          Schema.Struct({
-            parts: Schema.optional(
-              Schema.Array(
-                Schema.Struct({ text: Schema.optional(Schema.String), thought: Schema.optional(Schema.Boolean) })
-              )
-            )
-          })
-        )
+        finishReason: text,
+        content: maybe(Schema.Struct({ parts: maybe(list(Schema.Struct({ text, thought: maybe(Schema.Boolean) }))) }))
       })
     )
   ),
-  promptFeedback: Schema.optional(Schema.Struct({ blockReason: Schema.optional(Schema.String) })),
-  usageMetadata: Schema.optional(
+  promptFeedback: maybe(Schema.Struct({ blockReason: text })),
+  usageMetadata: maybe(
     Schema.Struct({
       promptTokenCount: Schema.optional(Schema.Unknown),
       cachedContentTokenCount: Schema.optional(Schema.Unknown),
@@ -55,31 +55,46 @@ const ResponseBody = Schema.Struct({
     })
   )
 })
-type ResponseBody = typeof ResponseBody.Type
+type Body = typeof Body.Type
+const decode = Schema.decodeUnknownOption(Body)
 
-/** The error body, which the client library passes on as text. */
-const ErrorBody = Schema.fromJsonString(
-  Schema.Struct({
-    error: Schema.Struct({
-      message: Schema.optional(Schema.String),
-      status: Schema.optional(Schema.String),
-      details: Schema.optional(
-        Schema.Array(
-          Schema.Struct({
-            reason: Schema.optional(Schema.String),
-            retryDelay: Schema.optional(Schema.String),
-            violations: Schema.optional(
-              Schema.Array(
-                Schema.Struct({ quotaId: Schema.optional(Schema.String), quotaValue: Schema.optional(Schema.String) })
-              )
-            )
-          })
-        )
-      )
-    })
-  })
-)
-const readErrorBody = Schema.decodeUnknownOption(ErrorBody)
+/** Pieces of a response put together; `finish`: its end has come. */
+interface Gathered {
+  readonly isOurs: boolean
+  readonly text: string
+  readonly finish: string | undefined
+  readonly block: string | undefined
+  readonly usage: Body["usageMetadata"]
+  readonly requestId: string | undefined
+}
+
+const nothing: Gathered = {
+  isOurs: false,
+  text: "",
+  finish: undefined,
+  block: undefined,
+  usage: undefined,
+  requestId: undefined
+}
+
+const said = (body: Body): string =>
+  (body.candidates?.[0]?.content?.parts ?? [])
+    .flatMap((part) => (part === undefined || part.thought === true ? [] : [part.text ?? ""]))
+    .join("")
+
+const joined = (before: Gathered, body: Body): Gathered => ({
+  // the library makes an empty response of any JSON
+  isOurs:
+    before.isOurs ||
+    body.candidates !== undefined ||
+    body.promptFeedback !== undefined ||
+    body.usageMetadata !== undefined,
+  text: before.text + said(body),
+  finish: body.candidates?.[0]?.finishReason ?? before.finish,
+  block: body.promptFeedback?.blockReason ?? before.block,
+  usage: body.usageMetadata ?? before.usage,
+  requestId: body.responseId ?? before.requestId
+})
 
 /** Finish reasons that mean that the API withholds the model's output. */
 const blocked = new Set([
@@ -100,6 +115,8 @@ const readableTypes = ["image/jpeg", "image/png", "image/webp"]
 export const make = Effect.fn("GeminiModel.make")(function* ({
   apiKey,
   baseUrl,
+  effort,
+  maxOutput,
   timeout
 }: GeminiSettings): Effect.fn.Return<ModelProvider> {
   const genai = yield* Effect.promise(() => import("@google/genai"))
@@ -112,57 +129,55 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
     // no retryOptions: only the stage's policy retries; no timeout: StructuredProvider has the deadline
     httpOptions: { baseUrl, apiVersion: "v1beta" }
   })
+  const levels: Readonly<Record<string, ThinkingLevel>> = genai.ThinkingLevel
+  const resolutions: Readonly<Record<string, MediaResolution>> = genai.MediaResolution
 
-  const fromResponse = (
+  const named = (requestId: string | undefined) =>
+    requestId === undefined ? {} : { requestId: excerpt(requestId, key) }
+
+  const fromBody = (
     question: StructuredProvider.Question,
-    response: Response,
-    errorText: string,
+    text: string,
+    status: number | null,
+    headers: Headers | undefined,
     nowMillis: number
   ): ModelError => {
-    const body = readErrorBody(errorText)
-    const error = body._tag === "Some" ? body.value.error : undefined
-    const details = error?.details ?? []
-    const delay = details.find(({ retryDelay }) => retryDelay !== undefined)?.retryDelay
-    // which quota it is, a minute's or a day's, is told by its name alone
-    const quotas = details.flatMap(({ violations }) => violations ?? [])
-    const words = [
-      error?.message ?? "",
-      ...quotas.map(({ quotaId = "", quotaValue }) => `${quotaId}${quotaValue === "0" ? " limit: 0" : ""}`)
-    ].join(" ")
+    const body = ErrorBody.parse(text)
     return HttpFailure.fromSaid({
       provider,
       model: question.model,
-      status: response.status,
-      codes: [error?.status, ...details.map(({ reason }) => reason)].filter((code) => code !== undefined),
-      param: "",
-      words: words.trim(),
+      status: status ?? body.status,
+      codes: body.codes,
+      param: body.param,
+      words: body.words,
       retryAfterMillis:
-        (delay === undefined ? null : RetryDelay.millisOf(delay)) ??
-        RetryAfter.fromHeaders(response.headers, nowMillis),
-      requestId: requestIdOf(response.headers),
+        (body.retryDelay === undefined ? null : RetryDelay.millisOf(body.retryDelay)) ??
+        RetryAfter.fromHeaders(headers, nowMillis),
+      requestId: requestIdOf(headers),
       hasImage: question.image !== null,
       key
     })
   }
 
-  const read = (
+  const replyOf = (
     model: string,
-    body: ResponseBody,
-    requestId: string | undefined
+    { block, finish, isOurs, requestId, text, usage }: Gathered,
+    headers: Headers | undefined
   ): Effect.Effect<StructuredProvider.Reply, ModelError> => {
-    const call = { provider, model, ...(requestId === undefined ? {} : { requestId: excerpt(requestId, key) }) }
-    const candidate = body.candidates?.[0]
-    const block = body.promptFeedback?.blockReason
-    const usage = body.usageMetadata
-    const answered = tokensOf({ output: usage?.candidatesTokenCount })
-    const thought = tokensOf({ output: usage?.thoughtsTokenCount })
+    const call = { provider, model, ...named(requestId ?? requestIdOf(headers)) }
+    if (!isOurs) {
+      return Effect.fail(
+        new ModelUnavailable({ ...call, message: `the response for ${model} is not one of the Gemini API` })
+      )
+    }
+    const thought = tokensOf({ output: usage?.thoughtsTokenCount }).outputTokens
     const tokens = tokensOf({
       input: usage?.promptTokenCount,
       cached: usage?.cachedContentTokenCount,
-      output: answered.outputTokens + thought.outputTokens,
-      reasoning: thought.outputTokens
+      output: tokensOf({ output: usage?.candidatesTokenCount }).outputTokens + thought,
+      reasoning: thought
     })
-    if (candidate === undefined && block !== undefined) {
+    if (text === "" && block !== undefined) {
       return Effect.fail(
         new ModelRefused({
           ...call,
@@ -173,7 +188,7 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
         })
       )
     }
-    const reason = candidate?.finishReason ?? "STOP"
+    const reason = finish ?? "STOP"
     if (blocked.has(reason)) {
       return Effect.fail(
         new ModelRefused({
@@ -186,65 +201,99 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
         })
       )
     }
-    const text = (candidate?.content?.parts ?? [])
-      .filter(({ thought }) => thought !== true)
-      .map((part) => part.text ?? "")
-      .join("")
-    return Effect.succeed({ text, tokens, requestId, incomplete: reason === "STOP" ? null : reason })
+    return Effect.succeed({
+      text,
+      tokens,
+      requestId: requestId ?? requestIdOf(headers),
+      incomplete: reason === "STOP" ? null : reason
+    })
   }
 
   const ask = Effect.fnUntraced(function* (question: StructuredProvider.Question) {
-    const { image, model, schema } = question
+    const { hear, image, model, schema, turns } = question
+    const facts = factsOf(model)
     const picture = image === null ? null : yield* inlinePart(model, image)
-    // the library's errors carry no headers, so the response is read here first
-    let response: Response | undefined
-    const seeing: typeof fetch = async (input, init) => (response = await fetchOnce(input, init))
-    const body = yield* Effect.tryPromise({
-      try: (signal) =>
-        client.models.generateContent({
-          model,
-          contents: question.turns.map(({ by, text }, at) => ({
-            role: by,
-            parts: [{ text }, ...(picture === null || at > 0 ? [] : [picture])]
-          })),
-          config: {
-            systemInstruction: question.instructions,
-            responseMimeType: "application/json",
-            responseJsonSchema: schema.jsonSchema,
-            abortSignal: signal,
-            httpOptions: { fetch: seeing }
-          }
-        }),
+    const watched = Transport.watch()
+    const level = effortOf(facts, effort)
+    const thinkingLevel = level === null ? undefined : levels[level.toUpperCase()]
+    const mediaResolution = facts?.detail ? resolutions[facts.detail] : undefined
+    const request = (abortSignal: AbortSignal): GenerateContentParameters => ({
+      model,
+      contents: turns.map(({ by, text }, at) => ({
+        role: by,
+        parts: [{ text }, ...(picture === null || at > 0 ? [] : [picture])]
+      })),
+      config: {
+        systemInstruction: question.instructions,
+        responseMimeType: "application/json",
+        responseJsonSchema: schema.jsonSchema,
+        maxOutputTokens: Math.min(maxOutput, facts?.maxOutput ?? maxOutput),
+        ...(thinkingLevel === undefined ? {} : { thinkingConfig: { thinkingLevel } }),
+        ...(mediaResolution === undefined || picture === null ? {} : { mediaResolution }),
+        abortSignal,
+        httpOptions: { fetch: watched.fetch }
+      }
+    })
+    let gathered = nothing
+    const take = (value: unknown) => {
+      const body = Option.getOrUndefined(decode(value))
+      if (body === undefined) return
+      gathered = joined(gathered, body)
+      if (hear !== null && said(body) !== "") hear(said(body))
+    }
+    yield* Effect.tryPromise({
+      try: async (signal) => {
+        if (hear === null) return take(await client.models.generateContent(request(signal)))
+        for await (const piece of await client.models.generateContentStream(request(signal))) take(piece)
+      },
       catch: (cause) => ({ cause })
     }).pipe(
       Effect.catch(({ cause }) =>
-        Effect.flatMap(Clock.currentTimeMillis, (now) => {
-          if (response !== undefined && !response.ok) {
-            return Effect.fail(fromResponse(question, response, cause instanceof Error ? cause.message : "", now))
-          }
-          return cause instanceof SyntaxError
-            ? Effect.fail(unreadable(model))
-            : Effect.flatMap(HttpFailure.fromConnection({ provider, model }, connection, cause), Effect.fail)
-        })
+        // what is whole is used, however its connection ended
+        gathered.finish === undefined ? Effect.flatMap(fromThrown(question, watched, cause), Effect.fail) : Effect.void
       )
     )
-    const decoded = yield* Effect.mapError(Schema.decodeUnknownEffect(ResponseBody)(body), () => unreadable(model))
-    // the library makes an empty response of any JSON
-    if (
-      decoded.candidates === undefined &&
-      decoded.promptFeedback === undefined &&
-      decoded.usageMetadata === undefined
-    ) {
-      return yield* unreadable(model)
+    if (hear !== null && gathered.isOurs && gathered.finish === undefined && gathered.block === undefined) {
+      return yield* new ModelUnavailable({
+        provider,
+        model,
+        ...named(gathered.requestId),
+        message: `gemini did not finish the call to ${model}`
+      })
     }
-    return yield* read(model, decoded, decoded.responseId ?? requestIdOf(response?.headers))
+    return yield* replyOf(model, gathered, watched.response()?.headers)
+  })
+
+  const fromThrown = Effect.fnUntraced(function* (
+    question: StructuredProvider.Question,
+    watched: Transport.Watched,
+    cause: unknown
+  ): Effect.fn.Return<ModelError> {
+    const { model } = question
+    const now = yield* Clock.currentTimeMillis
+    const response = watched.response()
+    const refusal = watched.refusal()
+    if (response !== undefined && refusal !== undefined) {
+      return fromBody(question, refusal, response.status, response.headers, now)
+    }
+    // a failure within a stream: the library repeats the piece in its message
+    if (cause instanceof genai.ApiError) {
+      return fromBody(
+        question,
+        cause.message.slice(Math.max(0, cause.message.indexOf("{"))),
+        null,
+        response?.headers,
+        now
+      )
+    }
+    const call = { provider, model, ...named(requestIdOf(response?.headers)) }
+    return cause instanceof SyntaxError
+      ? new ModelUnavailable({ ...call, message: `the response for ${model} is not one of the Gemini API` })
+      : yield* HttpFailure.fromConnection(call, connection, cause)
   })
 
   return StructuredProvider.make({ provider, key, timeout, ask })
 })
-
-const unreadable = (model: string): ModelError =>
-  new ModelUnavailable({ provider, model, message: `the response for ${model} is not one of the Gemini API` })
 
 /** Google's name for a call, where the body has none. */
 const requestIdOf = (headers: Headers | undefined): string | undefined =>
