@@ -142,6 +142,16 @@ describe.skipIf(Chart.missing)("the chart refuses", () => {
     )
   })
 
+  it("models at a server of one's own need no key, and models at OpenAI do", async () => {
+    const at = (OPENAI_BASE_URL: string): Tree => ({
+      settings: { OPENAI_MODELS: "qwen3-vl:8b", OPENAI_BASE_URL },
+      secrets: { values: { OPENAI_API_KEY: null } }
+    })
+    expect(await Chart.template("default", at("http://ollama.models:11434/v1"))).toMatchObject({ code: 0 })
+    const { errors } = await Chart.template("default", at("https://api.openai.com/v1"))
+    expect(errors).toContain("OPENAI_API_KEY")
+  })
+
   it("AUTH_MODE=header is accepted with trustedProxy=true", async () => {
     const changes = { settings: { AUTH_MODE: "header" }, trustedProxy: true }
     expect(await Chart.template("default", changes)).toMatchObject({ code: 0 })

@@ -1,9 +1,11 @@
 import { execFile } from "node:child_process"
+import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { describe, it } from "@effect/vitest"
 import { assertTrue, deepStrictEqual, strictEqual } from "@effect/vitest/utils"
 import { ConfigProvider, Duration, Effect, Layer, Option, Redacted } from "effect"
+import { ModelTime } from "../../../packages/actors/src/scan/ModelTime.ts"
 import { ModelConfig } from "../../../packages/actors/src/model/ModelConfig.ts"
 import { classify, modelsFrom, secret } from "./ModelContract.ts"
 
@@ -44,6 +46,31 @@ describe("Models", () => {
       strictEqual(error._tag, "ConfigError")
       assertTrue(error.message.includes("DEFAULT_MODEL"), error.message)
     })
+  )
+
+  /** The environments of docs/operations/models.md, by their headings. */
+  const environments = [
+    ...readFileSync(new URL("../../../docs/operations/models.md", import.meta.url), "utf8").matchAll(
+      /^### (.+)\n+```sh\n([^`]+)```/gm
+    )
+  ].map(([, title = "", text = ""]) => ({
+    title,
+    env: Object.fromEntries(
+      text
+        .trim()
+        .split("\n")
+        .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1).replaceAll('"', "")])
+    )
+  }))
+
+  it("docs/operations/models.md has an environment for each of seven servers", () => {
+    strictEqual(environments.length, 7)
+  })
+  it.effect.each(environments)("the documented environment of $title starts, and its times fit together", ({ env }) =>
+    Effect.gen(function* () {
+      yield* started(env)
+      yield* ModelTime
+    }).pipe(Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env })))
   )
 
   it.effect("a provider that refuses connections is ModelUnavailable with the cause", () =>

@@ -179,6 +179,11 @@ describe("the doctor on keys", () => {
     expect(out).not.toContain("sk-good")
   })
 
+  it("models at a server of one's own need no key", async () => {
+    const { of } = await doctor({ ...hosted, OPENAI_API_KEY: "", OPENAI_BASE_URL: "http://127.0.0.1:11434/v1" })
+    expect(of("openai.key")).toMatchObject({ level: "ok", found: expect.stringContaining("without a key") })
+  })
+
   it("an OpenAI key that looks like another provider's is a warning", async () => {
     const { of } = await doctor({ ...hosted, OPENAI_API_KEY: "AIza-not-theirs" })
     expect(of("openai.key")).toMatchObject({ level: "warn" })
