@@ -57,6 +57,20 @@ export const models: Dashboard = {
           queries: [
             { expr: "sum by (service) (rate(eco2_paid_cost_total{$ns}[$window])) * 3600", legend: "{{service}}" }
           ]
+        },
+        {
+          title: "Calls saved",
+          description: "A second: calls that were not made because the reply to the same request was known, by model.",
+          unit: "reqps",
+          width: 12,
+          queries: [perSecond("eco2_model_reused_total", "model")]
+        },
+        {
+          title: "Answers without a model",
+          description: "A second: stages that fell back to a plainer output, such as the rule's own steps, by why.",
+          unit: "reqps",
+          width: 12,
+          queries: [perSecond("eco2_fallbacks_total", "stage, reason")]
         }
       ]
     },

@@ -14,6 +14,8 @@ const notProvoked = [
   "eco2_image_bytes", // a gauge that appears with the first picture
   "eco2_image_waiting",
   "eco2_restarts_total",
+  "eco2_fallbacks_total",
+  "eco2_model_reused_total",
   "eco2_paid_calls_total",
   "eco2_paid_cost_total",
   "eco2_attempts_outlived_total",

@@ -36,8 +36,8 @@ export interface HandWorker {
   readonly work: (id: string, stages?: number) => Promise<void>
   /** Returns a begun stage to its mailbox at once, so that it can begin anew. */
   readonly handBack: (holding: JobStore.Holding) => Promise<void>
-  /** Shows viewers what the begun stage has written so far, as a handler's `emit` does. `attempt`: the number of the begin. */
-  readonly writer: (holding: JobStore.Holding, attempt: number) => Promise<PartialText.Writer>
+  /** Shows viewers what the begun stage has written so far, as a handler's `emit` does. `begins`: the number of the begin. */
+  readonly writer: (holding: JobStore.Holding, begins: number) => Promise<PartialText.Writer>
   /** Records a paid call of the begun stage; without a bill it stays open. */
   readonly pay: (
     holding: JobStore.Holding,
@@ -116,9 +116,11 @@ export const start = async (redisUrl: string): Promise<HandWorker> => {
     handBack: async (holding) => {
       await store((service) => service.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))
     },
-    writer: (holding, attempt) =>
+    writer: (holding, begins) =>
       runtime.runPromise(
-        PartialText.PartialText.use((partials) => Effect.succeed(partials.writer({ ...holding, attempt })))
+        PartialText.PartialText.use((partials) =>
+          Effect.succeed(partials.writer({ ...holding, begins, attempt: begins - 2 }))
+        )
       ),
     pay: (holding, { bill, service }) =>
       runtime.runPromise(

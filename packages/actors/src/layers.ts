@@ -3,6 +3,7 @@ import { Worker } from "@eco2/core"
 import { Layer } from "effect"
 import * as GuardedModels from "./model/GuardedModels.ts"
 import * as Models from "./model/Models.ts"
+import * as ServedModels from "./model/ServedModels.ts"
 import * as Pictures from "./model/Pictures.ts"
 import * as DisposalRules from "./rule/DisposalRules.ts"
 import * as AnswerStage from "./scan/AnswerStage.ts"
@@ -17,5 +18,5 @@ const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Pictures.la
 /** Role `scan-worker`: the four stages of a scan, by the configured model providers. */
 export const scanWorker = Layer.mergeAll(VisionStage.layer, RuleStage.layer, AnswerStage.layer, RewardStage.layer).pipe(
   Layer.provide([models, DisposalRules.layer]),
-  Layer.merge(Layer.effectDiscard(ModelTime))
+  Layer.merge(Layer.merge(Layer.effectDiscard(ModelTime), ServedModels.announcing))
 )

@@ -1,5 +1,5 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
-import { ModelTime } from "@eco2/actors/protocol"
+import { ModelTime, ServedModels } from "@eco2/actors/protocol"
 import { Client, RecentSubmits } from "@eco2/core/client"
 import { CorsOrigins, ErrorBody, Pages } from "@eco2/core/http"
 import { Operations } from "@eco2/core/operations"
@@ -49,7 +49,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         BlacklistHandlers.layer(bodies)
       ).pipe(
         Layer.provide(Operations.layer),
-        Layer.provide(EventRouter.layer(config)),
+        Layer.provide([EventRouter.layer(config), ServedModels.layer]),
         Layer.provide([
           Authentication.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }),
           InternalSecret.layer(config.internalSecret),

@@ -742,7 +742,12 @@ const behaviours: ReadonlyArray<Behaviour> = [
     vision: true,
     wire: () => ({
       _tag: "Text",
-      text: JSON.stringify({ ...usualClassification, major_category: "우주쓰레기", middle_category: null })
+      text: JSON.stringify({
+        ...usualClassification,
+        major_category: "우주쓰레기",
+        middle_category: null,
+        minor_category: "위성 조각"
+      })
     }),
     is: unusable
   },

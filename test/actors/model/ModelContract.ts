@@ -116,10 +116,10 @@ export const modelContract = (
       })
     )
 
-    it.effect("a model that is not offered is ModelRefused", () =>
+    it.effect("a model that this worker does not serve is ModelNotServed, to be asked of another", () =>
       Effect.gen(function* () {
         const refusals = [yield* Effect.flip(classify("nobody")), yield* Effect.flip(answer("nobody"))]
-        for (const refusal of refusals) strictEqual(refusal._tag, "ModelRefused")
+        for (const refusal of refusals) strictEqual(refusal._tag, "ModelNotServed")
       })
     )
   })

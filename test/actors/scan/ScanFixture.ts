@@ -3,7 +3,7 @@
  * the same Redis with a clock half an hour ahead, which serves timers when the test asks: no test waits for a retry.
  */
 import { afterAll, beforeAll, beforeEach } from "vitest"
-import { Client, CoreConfig, EventLog, Job, JobStore, Pipeline, Worker } from "@eco2/core"
+import { CallLedger, Client, CoreConfig, EventLog, Job, JobStore, Pipeline, Worker } from "@eco2/core"
 import type { ActorSystem, Mailbox, Policies, Replies, Topic } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
@@ -18,7 +18,13 @@ import { characters } from "../../../packages/actors/src/domain/Character.ts"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
 import { keyNames } from "../../harness/KeyNames.ts"
 
-type Client = JobStore.JobStore | Keyspace | EventLog.EventLog | RedisClient.RedisClient | Timers.Timers
+type Client =
+  | CallLedger.CallLedger
+  | JobStore.JobStore
+  | Keyspace
+  | EventLog.EventLog
+  | RedisClient.RedisClient
+  | Timers.Timers
 
 const quiet = Layer.succeedContext(Context.make(References.MinimumLogLevel, "None"))
 
@@ -88,17 +94,22 @@ export const scanFixture = () => {
     send,
     jobOf,
     historyOf,
+    /** The rows of the job's ledger. */
+    rowsOf: (id: Job.JobId) => run(CallLedger.CallLedger.use((ledger) => ledger.rows(id))),
     keyOfImage: async (id: Job.JobId) => (await partitionOf(id)).jobImage(id),
     /** A worker with these settings beside the usual ones, which also answers for the characters; the test stops it. */
     work: async (
       env: Readonly<Record<string, string>> = {},
-      options: { readonly characters?: Layer.Layer<never, unknown, Answering> } = {}
+      options: {
+        readonly characters?: Layer.Layer<never, unknown, Answering>
+        readonly core?: Parameters<typeof CoreConfig.layerWith>[0]
+      } = {}
     ) => {
       const runtime = ManagedRuntime.make(
         Layer.merge(scanWorker, options.characters ?? builtIn).pipe(
           Layer.provide(Worker.layer({ role: "scan-worker" })),
           Layer.provide(RedisClient.layerUrl(redis.url)),
-          Layer.provide(CoreConfig.layerWith({ shutdownGrace: Duration.millis(1) })),
+          Layer.provide(CoreConfig.layerWith({ shutdownGrace: Duration.millis(1), ...options.core })),
           Layer.provide(quiet),
           Layer.provide(
             ConfigProvider.layer(
@@ -112,6 +123,8 @@ export const scanFixture = () => {
                   FETCH_IMAGES: "false",
                   // retries that are minutes apart happen at once here
                   MODEL_BREAKER: "off",
+                  // every scan here has the same photo, and asks anew
+                  MODEL_REUSE: "off",
                   ...env
                 }
               })
@@ -123,7 +136,7 @@ export const scanFixture = () => {
       await runtime.runPromise(Effect.void)
       return { stop: () => runtime.dispose() }
     },
-    submit: async (request: Partial<ScanRequest> = {}, image?: Uint8Array) =>
+    submit: async (request: Partial<ScanRequest> = {}, image?: Uint8Array, owner = "ann") =>
       run(
         Effect.map(
           Pipeline.submit(
@@ -139,9 +152,17 @@ export const scanFixture = () => {
               region: null,
               ...request
             },
-            { owner: "ann", key: null, ...(image === undefined ? {} : { image }) }
+            { owner, key: null, ...(image === undefined ? {} : { image }) }
           ),
           ({ id }) => id
+        )
+      ),
+    /** Waits until the job is as wanted, without serving timers. */
+    until: (id: Job.JobId, wanted: (job: Job.Job) => boolean) =>
+      run(
+        Effect.promise(() => jobOf(id)).pipe(
+          Effect.repeat({ until: wanted, schedule: Schedule.spaced("5 millis") }),
+          Effect.timeout("10 seconds")
         )
       ),
     /** Waits for the job's end, with every retry due at once; returns the result as clients read it. */

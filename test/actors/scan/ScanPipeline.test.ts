@@ -55,7 +55,13 @@ describe("the scan pipeline", () => {
     await work()
     const { metadata } = await scan()
     expect(Object.keys(metadata).toSorted()).toEqual([
+      "answer_model",
       "attempts",
+      "calls_billed_bad",
+      "calls_free",
+      "calls_ok",
+      "calls_uncertain",
+      "cost",
       "duration_answer_ms",
       "duration_reward_ms",
       "duration_rule_ms",
@@ -64,6 +70,7 @@ describe("the scan pipeline", () => {
       "llm_model",
       "llm_provider",
       "simulated",
+      "tokens",
       "wait_ms"
     ])
     expect(metadata).toMatchObject({ llm_provider: "openai", llm_model: model, simulated: false, attempts: 4 })
@@ -256,8 +263,7 @@ describe("a scan's failures", () => {
 
   for (const [claim, outcome, code] of [
     ["an outage", { _tag: "ServerError" }, "ModelUnavailable"],
-    ["a dropped connection", { _tag: "DropHalfway" }, "ModelUnavailable"],
-    ["a key that is not accepted", { _tag: "Unauthorized" }, "ModelUnauthorized"]
+    ["a dropped connection", { _tag: "DropHalfway" }, "ModelUnavailable"]
   ] as const) {
     it(`J2 a scan whose answer call ends with ${claim} is retried and completes, its vision stage not repeated`, async () => {
       fixture.models().next("answer", outcome)
@@ -273,7 +279,7 @@ describe("a scan's failures", () => {
     ["is not JSON", { _tag: "Text", text: "지금은 답할 수 없어요" }],
     ["was cut off", { _tag: "CutOff" }]
   ] as const) {
-    it(`J2 an output that ${claim} is never used: the model is asked once more within the attempt, then the scan fails`, async () => {
+    it(`J2 an output that ${claim} is never used: the model is asked once more within the attempt, then the rule answers`, async () => {
       fixture.models().next("answer", outcome)
       await work()
       const id = await fixture.submit()
@@ -281,19 +287,27 @@ describe("a scan's failures", () => {
       expect(kinds()).toEqual(["vision", "answer", "answer"])
       expect(told(await fixture.historyOf(id)).filter((event) => event.includes("Model"))).toEqual([])
       fixture.models().next("answer", outcome, 9)
-      expect(await codeOf(await fixture.submit())).toMatchObject({ code: "MODEL_OUTPUT_INVALID", attempts: 1 })
+      const { metadata, status } = await fixture.finished(await fixture.submit())
+      expect([status, metadata["answer_model"]]).toEqual(["completed", "rule"])
       expect(kinds()).toEqual(["vision", "answer", "answer", "vision", "answer", "answer"])
     })
   }
 
-  it("J1 a scan whose answer model stays away fails after four rounds of five attempts", async () => {
+  it("J1 a scan whose answer model stays away has the rule's own steps after five attempts, and earns its character", async () => {
     fixture.models().next("answer", { _tag: "ServerError" }, 30)
     await work()
     const id = await fixture.submit()
-    expect(await codeOf(id)).toMatchObject({ code: "MODEL_UNAVAILABLE", stage: "answer", attempts: 5 })
-    expect(kinds()).toEqual(["vision", ...Array(20).fill("answer")])
-    const { pipeline_result } = await fixture.finished(id)
-    expect(pipeline_result).toMatchObject({ disposal_rules: { key: "재활용폐기물_무색페트병" }, final_answer: null })
+    const { metadata, pipeline_result, reward, status } = await fixture.finished(id)
+    expect([status, metadata["answer_model"], reward?.name]).toEqual(["completed", "rule", "페티"])
+    expect(kinds()).toEqual(["vision", ...Array(5).fill("answer")])
+    expect(pipeline_result?.disposal_rules?.key).toBe("재활용폐기물_무색페트병")
+  })
+
+  it("J1 a scan whose vision model stays away fails when its paid calls are used up, after two rounds", async () => {
+    fixture.models().next("vision", { _tag: "ServerError" }, 30)
+    await work()
+    expect(await codeOf(await fixture.submit())).toMatchObject({ code: "CALL_BUDGET_SPENT", stage: "vision" })
+    expect(kinds()).toEqual(Array(6).fill("vision"))
   })
 
   it("A3 a vision call that is silent for MODEL_TIMEOUT is aborted and retried", async () => {

@@ -89,7 +89,7 @@ describe("the text of a running stage", () => {
       job_id: id,
       stage: "answer",
       progress: 50,
-      result: { attempt: 3, offset: 0 }
+      result: { attempt: 1, offset: 0 }
     })
     expect(texts[0]!.data).not.toHaveProperty("seq")
     // J4 holds as without it
@@ -142,12 +142,36 @@ describe("the text of a running stage", () => {
     writer.send("Another")
     await has(stream, "Another")
     expect(toldOf(stream.events)).toEqual([
-      { status: "delta", attempt: 3, offset: 0, text: "half an ans" },
-      { status: "restarted", attempt: 4, offset: 0, text: "" },
-      { status: "delta", attempt: 4, offset: 0, text: "Another" }
+      { status: "delta", attempt: 1, offset: 0, text: "half an ans" },
+      { status: "restarted", attempt: 2, offset: 0, text: "" },
+      { status: "delta", attempt: 2, offset: 0, text: "Another" }
     ])
     await finish(holding, id)
     await stream.ended
+  })
+
+  it("a text that an attempt begins anew is told with `restarted`, and a late viewer sees the new one alone", async () => {
+    const id = await writing()
+    const stream = await open(id)
+    const holding = await hand.begin(id)
+    const writer = await hand.writer(holding, 3)
+    writer.send("the first model's half")
+    await has(stream, "the first model's half")
+    writer.send("the sec")
+    await has(stream, "the sec")
+    writer.send("the second model's")
+    await has(stream, "the second model's")
+    const late = await open(id)
+    await has(late, "the second model's")
+    expect(toldOf(stream.events).map(({ attempt, status }) => [status, attempt])).toEqual([
+      ["delta", 1],
+      ["restarted", 1],
+      ["delta", 1],
+      ["delta", 1]
+    ])
+    expect(toldOf(late.events)).toHaveLength(1)
+    await finish(holding, id)
+    for (const one of [stream, late]) await one.ended
   })
 
   it("the text of an attempt that no longer holds the job is shown to nobody", async () => {

@@ -44,7 +44,7 @@ export class AnswerModel extends Context.Service<
     /**
      * Writes one answer; one provider call, no retry inside. Interruption aborts the call.
      * - output that is not the JSON asked for: ModelOutputInvalid, never an answer
-     * - a model that is not offered: ModelRefused, without a call
+     * - a model that this worker does not serve: ModelNotServed, without a call
      */
     readonly answer: (request: AnswerRequest) => Effect.Effect<AnswerReply, ModelError>
   }

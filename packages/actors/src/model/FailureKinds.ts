@@ -40,8 +40,13 @@ export const kinds = {
   ModelAccountExhausted: { scope: "account", billed: "no", breaker: "trip", retry: "park", elsewhere: true },
   ModelUnsuitable: { scope: "model", billed: "no", breaker: "trip", retry: "park", elsewhere: true },
   ModelSuspended: { scope: "model", billed: "no", breaker: "nothing", retry: "wait", elsewhere: true },
+  ModelNotServed: { scope: "model", billed: "no", breaker: "nothing", retry: "wait", elsewhere: true },
   ImageUnusable: { scope: "job", billed: "no", breaker: "nothing", retry: "never", elsewhere: false },
   PictureUnavailable: { scope: "job", billed: "no", breaker: "nothing", retry: "backoff", elsewhere: false },
+  CallBudgetSpent: { scope: "job", billed: "no", breaker: "nothing", retry: "never", elsewhere: false },
+  JobBudgetSpent: { scope: "job", billed: "no", breaker: "nothing", retry: "never", elsewhere: false },
+  UserBudgetSpent: { scope: "job", billed: "no", breaker: "nothing", retry: "never", elsewhere: false },
+  DayBudgetSpent: { scope: "account", billed: "no", breaker: "nothing", retry: "park", elsewhere: true },
   PicturesBusy: { scope: "call", billed: "no", breaker: "nothing", retry: "wait", elsewhere: false }
 } as const satisfies Record<ModelError["_tag"], FailureKind>
 

@@ -9,15 +9,30 @@
  *                           or dead picture host fails its user's scan, and does not open the breaker. Without FETCH_IMAGES only
  *                           for a provider that takes bytes alone
  *   output                  that cannot be used is asked for once more (Repair): a second call, which passes all this too
+ *   day's budgets           of the user and of all: a call that they have no room for is not made (DayBudgets)
+ *   ledger                  each call is a row of its job's ledger (PaidModelCall)
+ * Around a request stand the replies known already (ReusedReplies) and the models to try one after the other (ModelChain).
  * Waiting counts neither against MODEL_TIMEOUT nor against the stage's timeout, and spends no attempt (RateLimiter, ModelRetry).
  * The simulated model has a limit if one is set, and no breaker.
  */
-import { CircuitBreaker, Jitter, Limit, RateLimiter, RedisError } from "@eco2/core"
-import { Context, Duration, Effect, Layer } from "effect"
+import { CircuitBreaker, CoreConfig, Jitter, Limit, PaidCalls, RateLimiter, RedisError, Setting } from "@eco2/core"
+import type { RedisClient } from "@eco2/core/redis"
+import { Context, Duration, Effect, Layer, Schema } from "effect"
 import type { Config } from "effect"
+import { Classification, FinalAnswer } from "../domain/Scan.ts"
+import { UNCLASSIFIED } from "../domain/Waste.ts"
 import { AnswerModel } from "./AnswerModel.ts"
+import type { AnswerReply } from "./AnswerModel.ts"
+import * as DayBudgets from "./DayBudgets.ts"
+import type { Spending } from "./DayBudgets.ts"
+import * as ModelChain from "./ModelChain.ts"
+import { answerSchema, visionSchema } from "./ModelOutput.ts"
+import { priceOf } from "./ModelTable.ts"
+import * as PaidModelCall from "./PaidModelCall.ts"
+import * as ReusedReplies from "./ReusedReplies.ts"
+import { noTokens } from "./Usage.ts"
 import { ModelConfig } from "./ModelConfig.ts"
-import { isModelError, kindOf } from "./FailureKinds.ts"
+import { billedOf, isModelError, kindOf } from "./FailureKinds.ts"
 import { factsOf, ModelRateLimited, ModelSuspended, ModelUnavailable } from "./ModelError.ts"
 import type { ModelError } from "./ModelError.ts"
 import { limitName, ModelBreaker, ModelLimits } from "./ModelLimits.ts"
@@ -29,7 +44,7 @@ import * as Repair from "./Repair.ts"
 import * as TokenEstimate from "./TokenEstimate.ts"
 import type { Usage } from "./Usage.ts"
 import { VisionModel } from "./VisionModel.ts"
-import type { VisionRequest } from "./VisionModel.ts"
+import type { VisionReply, VisionRequest } from "./VisionModel.ts"
 
 /** Pause after a 429 that names no time; doubled by each further one in a row, up to `longestAway`. */
 const unnamedPause = Duration.seconds(2)
@@ -80,11 +95,41 @@ const asModelError =
     }
   }
 
+/** What is asked of a model. */
+interface Asked {
+  readonly model: string
+  /** Model and port, whose calls use about the same number of tokens. */
+  readonly kind: string
+  /** Tokens, before the first such call. */
+  readonly guess: number
+  /** Fingerprint. */
+  readonly request: string
+}
+
+/** A change of prompt or schema makes other replies. */
+const visionPrompt = ReusedReplies.fingerprint([visionInstructions, JSON.stringify(visionSchema)])
+const answerPrompt = ReusedReplies.fingerprint([answerInstructions, JSON.stringify(answerSchema)])
+const visionReply: ReusedReplies.Kind<Omit<VisionReply, "usage">> = {
+  schema: Schema.Struct({ classification: Classification, situationTags: Schema.Array(Schema.String) }),
+  // who sends the same photo again may have better luck
+  keep: ({ classification }) => classification.major_category !== UNCLASSIFIED
+}
+const answerReply: ReusedReplies.Kind<Omit<AnswerReply, "usage">> = {
+  schema: Schema.Struct({ answer: FinalAnswer }),
+  keep: () => true
+}
+
 /** Needs the ports it guards. A limit for a model that is not offered is logged. */
 export const layer: Layer.Layer<
   VisionModel | AnswerModel,
   Config.ConfigError,
-  VisionModel | AnswerModel | Pictures | RateLimiter.RateLimiter | CircuitBreaker.CircuitBreaker
+  | VisionModel
+  | AnswerModel
+  | Pictures
+  | RateLimiter.RateLimiter
+  | CircuitBreaker.CircuitBreaker
+  | RedisClient.RedisClient
+  | CoreConfig
 > = Layer.effectContext(
   Effect.gen(function* () {
     const vision = yield* VisionModel
@@ -92,7 +137,19 @@ export const layer: Layer.Layer<
     const pictures = yield* Pictures
     const limiter = yield* RateLimiter.RateLimiter
     const breakers = yield* CircuitBreaker.CircuitBreaker
-    const { fetchImages, offered, timeout } = yield* ModelConfig
+    const { fetchImages, offered, prices, timeout } = yield* ModelConfig
+    const chains = yield* ModelChain.ModelChains
+    const reuse = yield* ReusedReplies.make
+    const budgets = yield* DayBudgets.make(limiter)
+    const { jobBudget } = yield* CoreConfig
+    const unpriced = offered.models.filter(
+      (model) => offered.providerOf(model) !== "simulated" && priceOf(model, noTokens, prices) === null
+    )
+    if (unpriced.length > 0 && (budgets.areInMoney || (jobBudget !== null && "cost" in jobBudget))) {
+      return yield* Setting.refused(
+        `a budget in money (JOB_BUDGET, USER_DAY_BUDGET, DAY_BUDGET) needs a price for every model; MODEL_PRICES lacks ${unpriced.join(", ")}`
+      )
+    }
     const limits = yield* ModelLimits
     const outages = yield* ModelBreaker
     const estimate = TokenEstimate.make()
@@ -124,61 +181,102 @@ export const layer: Layer.Layer<
     )
 
     const guarded = <A extends { readonly usage: Usage }>(
-      model: string,
-      kind: string,
-      guess: number,
+      { guess, kind, model, request }: Asked,
       made: Effect.Effect<A, ModelError>
     ): Effect.Effect<A, ModelError> => {
       const provider: Provider | undefined = offered.providerOf(model)
-      const call = provider === undefined ? made : ModelMetrics.measured(provider, model, made)
       const guard = guards.get(model)
-      const isFree = provider === undefined || (provider === "simulated" && !limits.has(model))
-      if (isFree || guard === undefined) return call
+      if (provider === undefined || guard === undefined) return made
+      const measured = ModelMetrics.measured(provider, model, made)
+      const isSimulated = provider === "simulated"
+      if (isSimulated && !limits.has(model)) return measured
+      const call = isSimulated
+        ? measured
+        : PaidModelCall.recorded({ provider, model, request, timeout, prices }, measured)
       const { breaker, limit } = guard
-      const counted = limiter.use(limit, { units: limit.units === null ? 1 : estimate.of(kind, guess) }, (permit) =>
-        call.pipe(
-          Effect.tap(({ usage }) =>
-            Effect.sync(() => {
-              unnamed.delete(model)
-              const tokens = usage.inputTokens + usage.outputTokens
-              if (limit.units === null || tokens === 0) return
-              permit.used(tokens)
-              estimate.saw(kind, tokens)
-            })
-          ),
-          Effect.catchTag("ModelRateLimited", (error) =>
-            Effect.gen(function* () {
-              const inRow = (unnamed.get(model) ?? 0) + 1
-              if (error.retryAfterMillis === null) unnamed.set(model, Math.min(inRow, 10))
-              const asked =
-                error.retryAfterMillis === null
-                  ? Duration.min(Duration.times(unnamedPause, 2 ** (Math.min(inRow, 10) - 1)), longestAway)
-                  : Duration.millis(error.retryAfterMillis)
-              const pause = Duration.min(asked, longestPause)
-              yield* Effect.logWarning("provider rate limit reached; model paused for the fleet").pipe(
-                Effect.annotateLogs({ model, pause_ms: Duration.toMillis(pause), asked_ms: Duration.toMillis(asked) })
-              )
-              // this job waits even if the pause is not stored; with jitter, because many jobs get the 429 at once
-              yield* Effect.ignore(limiter.pause(limit, pause))
-              const retryAfterMillis = Jitter.millis(Duration.toMillis(Duration.min(pause, longestAway)))
-              return yield* new ModelRateLimited({ ...factsOf(error), retryAfterMillis })
-            })
+      const expected = estimate.of(kind, guess)
+      const guessed = { ...noTokens, inputTokens: Math.max(0, expected - outputTokens), outputTokens }
+      const spending = { tokens: expected, cost: priceOf(model, guessed, prices) }
+      const limited = (spent: (spending: Spending) => void) =>
+        limiter.use(limit, { units: limit.units === null ? 1 : expected }, (permit) =>
+          call.pipe(
+            Effect.tap(({ usage }) =>
+              Effect.sync(() => {
+                unnamed.delete(model)
+                const tokens = usage.inputTokens + usage.outputTokens
+                if (tokens === 0) return
+                estimate.saw(kind, tokens)
+                spent({ tokens, cost: priceOf(model, usage, prices) })
+                if (limit.units !== null) permit.used(tokens)
+              })
+            ),
+            Effect.tapError((error) =>
+              Effect.sync(() => {
+                // one that may be billed keeps the estimate
+                if (!isModelError(error) || billedOf(error) === "no") spent({ tokens: 0, cost: 0 })
+                else if (error.usage !== undefined) {
+                  const tokens = error.usage.inputTokens + error.usage.outputTokens
+                  spent({ tokens, cost: priceOf(model, error.usage, prices) })
+                }
+              })
+            ),
+            Effect.catchTag("ModelRateLimited", (error) =>
+              Effect.gen(function* () {
+                const inRow = (unnamed.get(model) ?? 0) + 1
+                if (error.retryAfterMillis === null) unnamed.set(model, Math.min(inRow, 10))
+                const asked =
+                  error.retryAfterMillis === null
+                    ? Duration.min(Duration.times(unnamedPause, 2 ** (Math.min(inRow, 10) - 1)), longestAway)
+                    : Duration.millis(error.retryAfterMillis)
+                const pause = Duration.min(asked, longestPause)
+                yield* Effect.logWarning("provider rate limit reached; model paused for the fleet").pipe(
+                  Effect.annotateLogs({ model, pause_ms: Duration.toMillis(pause), asked_ms: Duration.toMillis(asked) })
+                )
+                // this job waits even if the pause is not stored; with jitter, because many jobs get the 429 at once
+                yield* Effect.ignore(limiter.pause(limit, pause))
+                const retryAfterMillis = Jitter.millis(Duration.toMillis(Duration.min(pause, longestAway)))
+                return yield* new ModelRateLimited({ ...factsOf(error), retryAfterMillis })
+              })
+            )
           )
         )
+      const counted = Effect.flatMap(PaidCalls.PaidCalls, ({ owner }) =>
+        budgets.within({ provider, model, owner }, spending, limited)
       )
       const safe = breaker === null ? counted : breakers.guard(breaker, counted, judge)
       return Effect.mapError(safe, asModelError({ provider, model }))
     }
 
-    const classify = (request: VisionRequest) =>
-      Repair.once((repair) =>
-        guarded(
-          request.model,
-          `${request.model} vision`,
-          TokenEstimate.ofText(visionInstructions, request.userInput) + imageTokens + outputTokens,
-          vision.classify(repair === undefined ? request : { ...request, repair })
-        )
+    const classify = (asked: VisionRequest) => {
+      const { image, language = "", region = "", userInput } = asked
+      const picture = image._tag === "Url" ? image.url : image.bytes
+      const question = ReusedReplies.fingerprint([
+        visionPrompt,
+        asked.model,
+        image._tag,
+        picture,
+        userInput,
+        language,
+        region
+      ])
+      const ask = ModelChain.firstOf(
+        ModelChain.of({ default: chains.default, models: chains.vision }, asked.model),
+        (model) =>
+          Repair.once((repair) =>
+            guarded(
+              {
+                model,
+                kind: `${model} vision`,
+                guess: TokenEstimate.ofText(visionInstructions, userInput) + imageTokens + outputTokens,
+                request: ReusedReplies.fingerprint([question, model, repair?.output ?? null])
+              },
+              vision.classify({ ...asked, model, ...(repair === undefined ? {} : { repair }) })
+            )
+          )
       )
+      // what stands behind an address may change
+      return image._tag === "Url" ? ask : reuse(visionReply, question, ask)
+    }
     /** Checks the breaker before anything is fetched: no fetch for a call that would not be made. */
     const look = (provider: Provider, model: string) => {
       const breaker = guards.get(model)?.breaker ?? null
@@ -198,15 +296,26 @@ export const layer: Layer.Layer<
       }
     }).pipe(
       Context.add(AnswerModel, {
-        answer: (request) =>
-          Repair.once((repair) =>
-            guarded(
-              request.model,
-              `${request.model} answer`,
-              TokenEstimate.ofText(answerInstructions, answerMaterial(request)) + outputTokens,
-              answer.answer(repair === undefined ? request : { ...request, repair })
-            )
+        answer: (asked) => {
+          const material = answerMaterial(asked)
+          const question = ReusedReplies.fingerprint([answerPrompt, asked.model, material])
+          const ask = ModelChain.firstOf(
+            ModelChain.of({ default: chains.default, models: chains.answer }, asked.model),
+            (model) =>
+              Repair.once((repair) =>
+                guarded(
+                  {
+                    model,
+                    kind: `${model} answer`,
+                    guess: TokenEstimate.ofText(answerInstructions, material) + outputTokens,
+                    request: ReusedReplies.fingerprint([question, model, repair?.output ?? null])
+                  },
+                  answer.answer({ ...asked, model, ...(repair === undefined ? {} : { repair }) })
+                )
+              )
           )
+          return reuse(answerReply, question, ask)
+        }
       })
     )
   })

@@ -97,6 +97,15 @@ export class ModelAccountExhausted extends Schema.TaggedError<ModelAccountExhaus
  */
 export class ModelUnsuitable extends Schema.TaggedError<ModelUnsuitable>()("ModelUnsuitable", call) {}
 
+/**
+ * This worker does not serve the model, though a gateway offered it: during an update others may. Retrying after
+ * `retryAfterMillis` is safe and spends no attempt.
+ */
+export class ModelNotServed extends Schema.TaggedError<ModelNotServed>()("ModelNotServed", {
+  ...call,
+  retryAfterMillis: Schema.Finite
+}) {}
+
 /** The provider cannot read this image, or cannot fetch it from its address. Final for this image. */
 export class ImageUnusable extends Schema.TaggedError<ImageUnusable>()("ImageUnusable", call) {}
 
@@ -124,6 +133,18 @@ export class ModelSuspended extends Schema.TaggedError<ModelSuspended>()("ModelS
   retryAfterMillis: Schema.Finite
 }) {}
 
+/** This run of the job has made as many paid calls as MAX_PAID_ATTEMPTS allows. The call was not made. Final for this run. */
+export class CallBudgetSpent extends Schema.TaggedError<CallBudgetSpent>()("CallBudgetSpent", call) {}
+
+/** The calls of this run have cost what JOB_BUDGET allows. The call was not made. Final for this run. */
+export class JobBudgetSpent extends Schema.TaggedError<JobBudgetSpent>()("JobBudgetSpent", call) {}
+
+/** The user's jobs have cost what USER_DAY_BUDGET allows in a day. The call was not made. Final for this job. */
+export class UserBudgetSpent extends Schema.TaggedError<UserBudgetSpent>()("UserBudgetSpent", call) {}
+
+/** All jobs have cost what DAY_BUDGET allows in a day. The call was not made. Fails every job until there is room again. */
+export class DayBudgetSpent extends Schema.TaggedError<DayBudgetSpent>()("DayBudgetSpent", call) {}
+
 /** Any of them, told apart by `_tag`. */
 export const ModelError = Schema.Union([
   ModelRateLimited,
@@ -137,9 +158,14 @@ export const ModelError = Schema.Union([
   ModelAccountExhausted,
   ModelUnsuitable,
   ModelSuspended,
+  ModelNotServed,
   ImageUnusable,
   PictureUnavailable,
-  PicturesBusy
+  PicturesBusy,
+  CallBudgetSpent,
+  JobBudgetSpent,
+  UserBudgetSpent,
+  DayBudgetSpent
 ])
 export type ModelError = typeof ModelError.Type
 

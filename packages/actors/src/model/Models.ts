@@ -2,18 +2,22 @@
  * Models: both ports as configured, for workers. A request goes to the provider of its model. Only providers with offered
  * models are started, and only those load their client library.
  */
+import { Jitter } from "@eco2/core"
 import { Clock, Context, Effect, Layer, Option, Schema } from "effect"
 import type { Config, Redacted } from "effect"
 import { AnswerModel } from "./AnswerModel.ts"
 import * as GeminiModel from "./gemini/GeminiModel.ts"
 import { ModelConfig } from "./ModelConfig.ts"
-import { ModelRefused } from "./ModelError.ts"
+import { ModelNotServed } from "./ModelError.ts"
 import { endingOf, tableDate } from "./ModelTable.ts"
 import type { ModelProvider } from "./ModelProvider.ts"
 import type { Provider } from "./OfferedModels.ts"
 import * as OpenAiModel from "./openai/OpenAiModel.ts"
 import * as SimulatedModel from "./simulated/SimulatedModel.ts"
 import { VisionModel } from "./VisionModel.ts"
+
+/** Until another worker may have taken the job up. */
+const notServedMillis = 5_000
 
 /** A provider's models are offered, but its key is not set. The process must not start, because every job would fail. */
 export class ModelKeyMissing extends Schema.TaggedError<ModelKeyMissing>()("ModelKeyMissing", {
@@ -29,7 +33,7 @@ export class ModelKeyMissing extends Schema.TaggedError<ModelKeyMissing>()("Mode
 /**
  * VisionModel and AnswerModel, from ModelConfig.
  * - fails with ModelKeyMissing, or with ConfigError naming the variable that is wrong
- * - a model that is not offered: ModelRefused, provider `none`
+ * - a model that is not offered here: ModelNotServed, provider `none`
  */
 export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Config.ConfigError> = Layer.effectContext(
   Effect.gen(function* () {
@@ -53,11 +57,11 @@ export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Con
       const found = provider === undefined ? undefined : providers.get(provider)
       return (
         found ??
-        (yield* new ModelRefused({
+        (yield* new ModelNotServed({
           provider: "none",
           model,
-          message: "the model is not offered here",
-          excerpt: ""
+          message: `this worker does not serve ${model}`,
+          retryAfterMillis: Jitter.millis(notServedMillis)
         }))
       )
     })

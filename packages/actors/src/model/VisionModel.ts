@@ -44,7 +44,7 @@ export class VisionModel extends Context.Service<
     /**
      * Classifies one photo; one provider call, no retry inside. Interruption aborts the call.
      * - a major category that does not exist: ModelOutputInvalid; with `repair` 미분류
-     * - a model that is not offered: ModelRefused, without a call
+     * - a model that this worker does not serve: ModelNotServed, without a call
      * - an image the provider cannot read: ImageUnusable; a picture that cannot be fetched now: PictureUnavailable, PicturesBusy
      */
     readonly classify: (request: VisionRequest) => Effect.Effect<VisionReply, ModelError>

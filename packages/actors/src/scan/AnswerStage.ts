@@ -1,10 +1,15 @@
-/** AnswerStage: puts the rule into the user's words. Without a rule it calls no model: the answer says so and apologises. */
-import { Pipeline, StageBehavior } from "@eco2/core"
-import { Effect } from "effect"
+/**
+ * AnswerStage: puts the rule into the user's words, and shows them while they are written. Without a rule it calls no model: the
+ * answer says so and apologises. When no model can answer (its failures are used up, or the job has waited for ANSWER_PATIENCE), the
+ * rule's own steps are the answer.
+ */
+import { Pipeline, Setting, StageBehavior } from "@eco2/core"
+import { Duration, Effect, Layer } from "effect"
 import type { InLanguages } from "../domain/Language.ts"
 import type { FinalAnswer } from "../domain/Scan.ts"
 import { AnswerModel } from "../model/AnswerModel.ts"
 import { modelRetry } from "./ModelRetry.ts"
+import * as RuleAnswer from "./RuleAnswer.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
 const withoutRule: InLanguages<FinalAnswer> = {
@@ -22,23 +27,42 @@ const withoutRule: InLanguages<FinalAnswer> = {
   }
 }
 
-export const layer = StageBehavior.layer(
-  ScanPipeline,
-  "answer",
-  Effect.gen(function* () {
-    const model = yield* AnswerModel
-    return Effect.fnUntraced(function* ({ input, rule, vision }: Pipeline.Read<typeof ScanPipeline, "answer">) {
-      if (rule === null) return { answer: withoutRule[input.language], use: null }
-      const { answer, usage } = yield* model.answer({
-        model: input.model,
-        classification: vision.result,
-        rule,
-        userInput: input.userInput,
-        language: input.language,
-        region: input.region
+/**
+ * ANSWER_PATIENCE: how long after its submit a scan waits for a model that has no room or does not answer, before the rule's own
+ * steps are the answer. Default 3 minutes.
+ */
+const answerPatience = Setting.duration("ANSWER_PATIENCE", { default: "3 minutes" })
+
+const stage = (patience: Duration.Duration) =>
+  StageBehavior.layer(
+    ScanPipeline,
+    "answer",
+    Effect.gen(function* () {
+      const model = yield* AnswerModel
+      return Effect.fnUntraced(function* (
+        { input, rule, vision }: Pipeline.Read<typeof ScanPipeline, "answer">,
+        job: StageBehavior.StageJob<string>
+      ) {
+        if (rule === null) return { answer: withoutRule[input.language], use: null }
+        const { answer, usage } = yield* model.answer({
+          model: input.model,
+          classification: vision.result,
+          rule,
+          userInput: input.userInput,
+          language: input.language,
+          region: input.region,
+          onText: job.emit
+        })
+        return { answer, use: { provider: usage.provider, model: usage.model, simulated: usage.simulated } }
       })
-      return { answer, use: { provider: usage.provider, model: usage.model, simulated: usage.simulated } }
-    })
-  }),
-  { retry: modelRetry }
-)
+    }),
+    {
+      retry: modelRetry,
+      fallback: ({ input, rule, vision }, { ageMillis, isLast }) =>
+        rule === null || !(isLast || ageMillis >= Duration.toMillis(patience))
+          ? null
+          : { answer: RuleAnswer.of(rule, vision.result, input.language), use: null, by: "rule" as const }
+    }
+  )
+
+export const layer = Layer.unwrap(Effect.map(answerPatience, stage))

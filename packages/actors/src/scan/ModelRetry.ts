@@ -35,7 +35,10 @@ export const modelRetry = Retry.policy<ModelError | ImageGone | RedisError.Redis
       ? error.retryAfterMillis === null
         ? unnamedWait
         : Duration.millis(Math.max(100, error.retryAfterMillis))
-      : error._tag === "ModelSuspended" || error._tag === "ModelUnreachable" || error._tag === "PicturesBusy"
+      : error._tag === "ModelSuspended" ||
+          error._tag === "ModelNotServed" ||
+          error._tag === "ModelUnreachable" ||
+          error._tag === "PicturesBusy"
         ? Duration.millis(error.retryAfterMillis)
         : RedisError.isRedisError(error) && RedisError.isTransient(error)
           ? unnamedWait

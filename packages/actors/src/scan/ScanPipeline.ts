@@ -35,8 +35,12 @@ export const ModelUse = Schema.Struct({ provider: Schema.String, model: Schema.S
 export const VisionOutput = Schema.Struct({ result: ClassificationResult, use: ModelUse })
 /** Null if the taxonomy has no rule for the item. */
 export const RuleOutput = Schema.NullOr(DisposalRule)
-/** `use` is null if no model was called. */
-export const AnswerOutput = Schema.Struct({ answer: FinalAnswer, use: Schema.NullOr(ModelUse) })
+/** `use` is null if no model has answered; `by`: the rule's own steps are the answer, because no model could write one. */
+export const AnswerOutput = Schema.Struct({
+  answer: FinalAnswer,
+  use: Schema.NullOr(ModelUse),
+  by: Schema.optionalKey(Schema.Literal("rule"))
+})
 /** Null if the scan earns nothing. */
 export const RewardOutput = Schema.NullOr(Reward)
 
@@ -55,6 +59,8 @@ export const ruleStage = Stage.make("rule", {
 export const answerStage = Stage.make("answer", {
   needs: { input: ScanRequest, vision: VisionOutput, rule: RuleOutput },
   output: AnswerOutput,
+  // the beginning of `user_answer`
+  partial: Schema.String,
   progress: 75
 })
 export const rewardStage = Stage.make("reward", {

@@ -9,6 +9,7 @@ import { defaultLanguage } from "../domain/Language.ts"
 import type { InLanguages } from "../domain/Language.ts"
 import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"
 import { ScanPipeline, ScanRequest } from "./ScanPipeline.ts"
+import type { AnswerOutput } from "./ScanPipeline.ts"
 
 export const ScanError = Schema.Struct({
   code: Schema.String,
@@ -29,7 +30,7 @@ export const ScanResult = Schema.Struct({
   }),
   reward: Schema.NullOr(Reward),
   error: Schema.NullOr(ScanError),
-  /** `llm_provider`, `llm_model`, `simulated`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
+  /** `llm_provider`, `llm_model`, `simulated`, `answer_model`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
   metadata: Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean, Schema.Null]))
 })
 export type ScanResult = typeof ScanResult.Type
@@ -47,6 +48,12 @@ const messages: InLanguages<Readonly<Record<keyof typeof statuses, string>>> = {
     cancelled: "The classification was cancelled."
   }
 }
+
+/** Who wrote the answer: a model's name, or `rule` where the rule's own steps are the answer. */
+const answeredBy = (answer: typeof AnswerOutput.Type | undefined) =>
+  answer === undefined || (answer.use === null && answer.by === undefined)
+    ? {}
+    : { answer_model: answer.use?.model ?? answer.by ?? null }
 
 /** What the job's model calls have cost, where it made any: `cost` in the currency of the prices, of the calls that have a price. */
 const spentOn = ({ spent }: Job.Job) =>
@@ -111,6 +118,7 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
       llm_provider: use?.provider ?? null,
       llm_model: use?.model ?? input?.model ?? null,
       simulated: use?.simulated ?? false,
+      ...answeredBy(outputs.answer),
       attempts: job.tries,
       ...Object.fromEntries(
         job.plan.flatMap(({ name }) => {

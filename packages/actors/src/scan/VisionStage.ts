@@ -3,6 +3,7 @@ import { Pipeline, StageBehavior } from "@eco2/core"
 import { Effect } from "effect"
 import { VisionModel } from "../model/VisionModel.ts"
 import type { Image } from "../model/VisionModel.ts"
+import * as ModelPatience from "./ModelPatience.ts"
 import { ImageGone, modelRetry } from "./ModelRetry.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
@@ -11,6 +12,7 @@ export const layer = StageBehavior.layer(
   "vision",
   Effect.gen(function* () {
     const model = yield* VisionModel
+    const patience = yield* ModelPatience.modelPatience
     return Effect.fnUntraced(function* (
       { input }: Pipeline.Read<typeof ScanPipeline, "vision">,
       job: StageBehavior.StageJob
@@ -23,14 +25,16 @@ export const layer = StageBehavior.layer(
         if (bytes === null) return yield* new ImageGone()
         image = { _tag: "Bytes", mimeType: input.image.mimeType, bytes }
       }
-      const { classification, situationTags, usage } = yield* model.classify({
-        model: input.model,
-        image,
-        userInput: input.userInput,
-        language: input.language,
-        region: input.region,
-        owner: job.owner
-      })
+      const { classification, situationTags, usage } = yield* model
+        .classify({
+          model: input.model,
+          image,
+          userInput: input.userInput,
+          language: input.language,
+          region: input.region,
+          owner: job.owner
+        })
+        .pipe(ModelPatience.within(patience, job.ageMillis))
       return {
         result: { classification, situation_tags: situationTags, meta: { user_input: input.userInput } },
         use: { provider: usage.provider, model: usage.model, simulated: usage.simulated }

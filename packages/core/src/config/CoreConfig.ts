@@ -6,9 +6,6 @@ import { Config, Context, Duration, Effect, Layer } from "effect"
 import * as Definition from "./Definition.ts"
 import * as Setting from "./Setting.ts"
 
-/** Money in millionths of the currency of the prices, or tokens. */
-export type Budget = { readonly cost: number } | { readonly tokens: number }
-
 export interface Values {
   /** Whether a Redis that is too old, or evicts keys, stops the process at start. */
   readonly redisCheck: "refuse" | "warn"
@@ -45,7 +42,7 @@ export interface Values {
   /** Paid calls of one run of a job, free ones apart; 0: any number. */
   readonly maxPaidAttempts: number
   /** What the paid calls of one run of a job may cost; null: any. */
-  readonly jobBudget: Budget | null
+  readonly jobBudget: Setting.Budget | null
   /** Added to Redis's clock by every script; 0 but in tests. */
   readonly clockOffsetMillis: number
 }
@@ -58,19 +55,6 @@ export const redisCheck = Setting.oneOf("REDIS_CHECK", { default: "refuse", valu
 
 /** SUBMIT_REPLICAS: replicas of Redis that must have a submit before it is acknowledged; 0 = none. Default 0. */
 export const submitReplicas = Setting.integer("SUBMIT_REPLICAS", { default: 0, min: 0, max: 10 })
-
-/** How a budget is written: `0.25` (of the currency of the prices), `50000 tokens`, `off`. */
-export const budget = {
-  default: null,
-  allowed: 'off, an amount of money such as "0.25", or a number of tokens such as "50000 tokens"',
-  parse: (text: string): Budget | null | undefined => {
-    if (text === "off") return null
-    const [, number = "", unit] = /^(\d{1,12}(?:\.\d{1,6})?)( tokens)?$/.exec(text) ?? []
-    const value = Math.round(Number(number) * (unit === undefined ? 1_000_000 : 1))
-    if (number === "" || value < 1 || (unit !== undefined && number.includes("."))) return undefined
-    return unit === undefined ? { cost: value } : { tokens: value }
-  }
-}
 
 const variables = Config.all({
   redisCheck,
@@ -108,7 +92,7 @@ const variables = Config.all({
   /** MAX_PAID_ATTEMPTS: paid calls of one run of a job, calls that turned out free apart; 0 = any number. Default 6. */
   maxPaidAttempts: Setting.integer("MAX_PAID_ATTEMPTS", { default: 6, min: 0, max: 1_000 }),
   /** JOB_BUDGET: what the paid calls of one run of a job may cost: money, as in 0.25, or "50000 tokens". Default off. */
-  jobBudget: Setting.parsed<Budget | null>("JOB_BUDGET", budget),
+  jobBudget: Setting.budget("JOB_BUDGET"),
   /** IMAGE_MEMORY: bytes of images that the handlers of one process hold at once; other attempts wait. Default 128 MiB. */
   imageMemory: Setting.byteSize("IMAGE_MEMORY", { default: "128 MiB", min: "1 MiB" })
 })

@@ -131,6 +131,23 @@ export const rate = (name: string, options: { readonly default: Rate | null }) =
     }
   })
 
+/** Money in millionths of the currency of the prices, or tokens. */
+export type Budget = { readonly cost: number } | { readonly tokens: number }
+
+/** `0.25` (of the currency of the prices), `50000 tokens`; `off`: none, which is the default. */
+export const budget = (name: string) =>
+  parsed<Budget | null>(name, {
+    default: null,
+    allowed: 'off, an amount of money such as "0.25", or a number of tokens such as "50000 tokens"',
+    parse: (text) => {
+      if (text === "off") return null
+      const [, number = "", unit] = /^(\d{1,12}(?:\.\d{1,6})?)( tokens)?$/.exec(text) ?? []
+      const value = Math.round(Number(number) * (unit === undefined ? 1_000_000 : 1))
+      if (number === "" || value < 1 || (unit !== undefined && number.includes("."))) return undefined
+      return unit === undefined ? { cost: value } : { tokens: value }
+    }
+  })
+
 /** `true` or `false`. */
 export const flag = (name: string, options: { readonly default: boolean }) =>
   parsed(name, {

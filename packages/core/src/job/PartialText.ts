@@ -15,9 +15,12 @@ import * as Script from "../redis/Script.ts"
 import type { JobId } from "./Job.ts"
 import { movesJobs } from "./JobStore.ts"
 
-/** A stage's text so far. `attempt`: the number of the job's begin, so a higher one is a later attempt. */
+/** A stage's text so far. */
 export interface Partial {
   readonly stage: string
+  /** Higher for a text that was begun later: by a later attempt, or anew within an attempt. */
+  readonly order: number
+  /** The attempt that writes it, as the retry policy counts. */
   readonly attempt: number
   readonly text: string
 }
@@ -27,11 +30,12 @@ export const Added = Schema.Struct({
   ts: Schema.Finite,
   stage: Schema.String,
   progress: Schema.Int,
+  attempt: Schema.Int,
   offset: Schema.Int,
   text: Schema.String
 })
 export interface Added extends Schema.Schema.Type<typeof Added> {
-  readonly attempt: number
+  readonly order: number
 }
 
 /** Texts beyond this many bytes are not sent on: viewers get the whole with the commit. */
@@ -39,12 +43,17 @@ export const mostBytes = 32 * 1024
 /** Between two sends of a job's text, and between two looks whether an unwatched job is watched now. */
 const everyMillis = 100
 const unwatchedMillis = 1_000
+/** How often an attempt may begin its text anew; beyond that the last text stays. */
+const mostBegunAnew = 1_000
 /** Jobs in one call. */
 const mostTogether = 32
 
 /** One attempt's text on its way. */
 export interface Writer {
-  /** Replaces the text so far; sent soon, and at most ten times a second. Never fails. */
+  /**
+   * Replaces the text so far; sent soon, and at most ten times a second. Never fails. A text that does not begin with the former
+   * one was begun anew.
+   */
   readonly send: (text: string) => void
   /** Nothing is sent after it. */
   readonly end: () => void
@@ -53,11 +62,12 @@ export interface Writer {
 export class PartialText extends Context.Service<
   PartialText,
   {
-    /** `token`: of the attempt's begin; `attempt`: its number. */
+    /** `token`: of the attempt's begin; `begins`: its number among the job's begins. */
     readonly writer: (at: {
       readonly partition: Partition
       readonly id: JobId
       readonly token: string
+      readonly begins: number
       readonly attempt: number
       readonly stage: string
     }) => Writer
@@ -80,10 +90,13 @@ const readAdded = Schema.decodeUnknownOption(Schema.fromJsonString(Added))
 /** The lines of an entry of the stream `{p}:partials`; lines of another version's form are left out. */
 export const linesOf = (text: string): ReadonlyArray<{ readonly jobId: string; readonly added: Added }> =>
   text.split("\n").flatMap((line) => {
-    const [, jobId = "", attempt = "", json] = /^(\S+) (\d+) (.*)$/.exec(line) ?? []
+    const [, jobId = "", order = "", json] = /^(\S+) (\d+) (.*)$/.exec(line) ?? []
     const added = readAdded(json)
-    return added._tag === "Some" ? [{ jobId, added: { ...added.value, attempt: Number(attempt) } }] : []
+    return added._tag === "Some" ? [{ jobId, added: { ...added.value, order: Number(order) } }] : []
   })
+
+const membersOf = ({ attempt, sent, stage, text }: Sending): string =>
+  JSON.stringify({ stage, attempt, offset: sent, text: text.slice(sent) }).slice(1, -1)
 
 interface Sending {
   readonly partition: Partition
@@ -91,6 +104,7 @@ interface Sending {
   readonly token: string
   readonly attempt: number
   readonly stage: string
+  order: number
   text: string
   /** Characters that viewers have. */
   sent: number
@@ -112,6 +126,7 @@ export const layer: Layer.Layer<PartialText, never, RedisClient | Keyspace | Cor
 
     const sendBatch = (partition: Partition, batch: ReadonlyArray<Sending>): Effect.Effect<void> => {
       const texts = batch.map(({ text }) => text)
+      const orders = batch.map(({ order }) => order)
       return redis
         .run(
           emitScript,
@@ -121,10 +136,10 @@ export const layer: Layer.Layer<PartialText, never, RedisClient | Keyspace | Cor
             ...batch.flatMap((one, i) => [
               one.id,
               one.token,
-              one.attempt,
-              one.stage,
+              orders[i]!,
+              `${one.stage} ${one.attempt}`,
               texts[i]!,
-              JSON.stringify({ offset: one.sent, text: texts[i]!.slice(one.sent) }).slice(1, -1)
+              membersOf(one)
             ])
           ]
         )
@@ -133,7 +148,8 @@ export const layer: Layer.Layer<PartialText, never, RedisClient | Keyspace | Cor
             const now = performance.now()
             for (const [i, one] of batch.entries()) {
               const answer = answers[i]
-              if (answer === "sent") one.sent = texts[i]!.length
+              // unless it was begun anew meanwhile
+              if (answer === "sent" && one.order === orders[i]) one.sent = texts[i]!.length
               if (answer === "over") one.ended = true
               one.dueAt = now + (answer === "unwatched" ? unwatchedMillis : everyMillis)
               if (one.text.length > one.sent) wait(one)
@@ -192,10 +208,15 @@ export const layer: Layer.Layer<PartialText, never, RedisClient | Keyspace | Cor
 
     return PartialText.of({
       writer: (at) => {
-        const one: Sending = { ...at, text: "", sent: 0, dueAt: 0, ended: false }
+        const one: Sending = { ...at, order: at.begins * mostBegunAnew, text: "", sent: 0, dueAt: 0, ended: false }
         return {
           send: (text) => {
-            if (one.ended || text.length <= one.text.length || Buffer.byteLength(text) > mostBytes) return
+            if (one.ended || Buffer.byteLength(text) > mostBytes) return
+            if (!text.startsWith(one.text)) {
+              if ((one.order + 1) % mostBegunAnew === 0) return
+              one.order++
+              one.sent = 0
+            }
             // half of a surrogate pair is no text: the other half comes with the next
             one.text = /[\uD800-\uDBFF]$/.test(text) ? text.slice(0, -1) : text
             if (one.text.length > one.sent) wait(one)
@@ -212,8 +233,10 @@ export const layer: Layer.Layer<PartialText, never, RedisClient | Keyspace | Cor
         redis.send("GET", keyspace.of(id).jobPartial(id)).pipe(
           Effect.flatMap(decodeText),
           Effect.map((stored) => {
-            const [, stage, attempt, text] = /^(\S+) (\d+) ([^]*)$/.exec(stored ?? "") ?? []
-            return stage === undefined || text === undefined ? null : { stage, attempt: Number(attempt), text }
+            const [, order, stage, attempt, text] = /^(\d+) (\S+) (\d+) ([^]*)$/.exec(stored ?? "") ?? []
+            return stage === undefined || text === undefined
+              ? null
+              : { stage, order: Number(order), attempt: Number(attempt), text }
           })
         )
     })

@@ -23,6 +23,8 @@ export interface PaidCall<A, E> {
 export type NotMade = CallBudgetSpent | JobBudgetSpent | AttemptOver | RedisError
 
 export interface PaidCalls {
+  /** The user whose job makes the calls; "" for none. */
+  readonly owner: string
   /**
    * Makes a call and records it.
    * - CallBudgetSpent, JobBudgetSpent, AttemptOver, RedisError: the call was not made
@@ -37,14 +39,14 @@ export interface PaidCalls {
 }
 
 export const PaidCalls: Context.Reference<PaidCalls> = Context.Reference<PaidCalls>("@eco2/core/pipeline/PaidCalls", {
-  defaultValue: () => ({ make: (_, made) => made })
+  defaultValue: () => ({ owner: "", make: (_, made) => made })
 })
 
 /** The paid calls of one attempt. `close` stores the bills that are not stored yet. */
 export const ofAttempt = (
   ledger: CallLedger["Service"],
   holder: Holder,
-  facts: { readonly stage: string; readonly attempt: number }
+  { owner, ...facts }: { readonly owner: string; readonly stage: string; readonly attempt: number }
 ): {
   readonly calls: PaidCalls
   readonly areBillsDue: () => boolean
@@ -72,6 +74,7 @@ export const ofAttempt = (
     close,
     areBillsDue: () => bills.length > 0,
     calls: {
+      owner,
       make: (call, made) =>
         Effect.uninterruptibleMask((restore) =>
           Effect.gen(function* () {

@@ -26,6 +26,7 @@ import { JobImages } from "./JobImages.ts"
 import { PartialText } from "../job/PartialText.ts"
 import { CallLedger } from "../job/CallLedger.ts"
 import { JobId } from "../job/Job.ts"
+import type { Job } from "../job/Job.ts"
 import { JobStore, tokenOf } from "../job/JobStore.ts"
 import type { BeginReply, Holding } from "../job/JobStore.ts"
 import * as PaidCalls from "./PaidCalls.ts"
@@ -49,6 +50,8 @@ export interface StageJob<P = never> {
   readonly owner: string
   /** Counted from 1, as the retry policy counts: a crash of the process costs no attempt. */
   readonly attempt: number
+  /** Milliseconds from the job's submit to this attempt's begin. */
+  readonly ageMillis: number
   /** Begins of the job so far, of all its stages: no two runs of a handler for a job have the same number. */
   readonly begins: number
   /**
@@ -70,8 +73,21 @@ export type Handler<N extends Needs, A, E, R, P = never> = (
   values: Values<N>,
   job: StageJob<P>
 ) => Effect.Effect<A, E, R>
-export interface Options<E> {
+/** A failure of an attempt, as `fallback` sees it. */
+export interface Failed<E> {
+  readonly error: E | StageError
+  /** The attempts are used up: without a fallback the job would be parked or fail. */
+  readonly isLast: boolean
+  /** Milliseconds since the job was submitted. */
+  readonly ageMillis: number
+}
+export interface Options<E, N extends Needs = Needs, A = unknown> {
   readonly retry?: Retry.Policy<E>
+  /**
+   * The output of the stage when its handler has failed, for a stage whose work can be done in a plainer way; null: go on as
+   * `retry` says. Asked after each typed failure and time-out; never when the process stops or has lost the job. It must not throw.
+   */
+  readonly fallback?: (values: Values<N>, failed: Failed<E>) => A | null
 }
 
 /** The causes of dead letters that begin writes when it drops an entry, by its reason. */
@@ -99,7 +115,7 @@ export const layer = <
   pipeline: Pipeline<Name, Input, S>,
   name: K,
   make: Effect.Effect<Handler<NeedsOf<S[K]>, OutputOf<S[K]>, E, RH, PartialOf<S[K]>>, EX, R>,
-  options: Options<E> = {}
+  options: Options<E, NeedsOf<S[K]>, OutputOf<S[K]>> = {}
 ): Layer.Layer<never, EX | RedisError | ConfigError, R | RH | ActorSystem | JobStore | Requirements> => {
   const stage = pipeline.stages[name]
   // a name that no stage has does not compile; a cast, or JavaScript, may give one
@@ -124,7 +140,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
   pipeline: { readonly name: string; readonly input: Codec<unknown> },
   stage: Stage<string, N, A, P>,
   make: Effect.Effect<Handler<N, A, E, RH, P>, EX, R>,
-  options: Options<E>
+  options: Options<E, N, A>
 ): Layer.Layer<never, EX | RedisError | Config.ConfigError, R | RH | ActorSystem | JobStore | Requirements> =>
   Layer.effectDiscard(
     Effect.gen(function* () {
@@ -161,6 +177,21 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const record = Recorder.make(system)
       let begins = 0
 
+      /** The stored form of what the stage falls back to; null: it does not, or that cannot be stored either. */
+      const fallBack = (job: Job, cause: Cause.Cause<E | StageError>, decision: Retry.Decision): string | null => {
+        const reason = Retry.reasonOf(cause)
+        if (options.fallback === undefined || !("error" in reason)) return null
+        const values = edges.read(job)
+        if (Exit.isFailure(values)) return null
+        const output = options.fallback(values.value, {
+          error: reason.error,
+          isLast: decision._tag === "give-up",
+          ageMillis: Math.max(0, system.storeTime() - job.created)
+        })
+        const stored = output === null ? null : edges.write(output, [])
+        return stored !== null && Exit.isSuccess(stored) ? stored.value : null
+      }
+
       const run: StageRunner["run"] = (begun, restore) => {
         const { delivery, job } = begun
         const tells: Array<Message> = []
@@ -169,7 +200,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         const paid = PaidCalls.ofAttempt(
           ledger,
           { partition: begun.holding.partition, id: job.id, token: begun.holding.token },
-          { stage: stage.name, attempt: job.attempts }
+          { owner: job.owner, stage: stage.name, attempt: job.attempts }
         )
         const writer =
           stage.partial === null
@@ -178,7 +209,8 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
                 partition: begun.holding.partition,
                 id: job.id,
                 token: begun.holding.token,
-                attempt: job.tries,
+                begins: job.tries,
+                attempt: Math.max(1, job.attempts),
                 stage: stage.name
               })
         const facts: StageJob<P> = {
@@ -186,6 +218,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           owner: job.owner,
           attempt: job.attempts,
           begins: job.tries,
+          ageMillis: Math.max(0, system.storeTime() - job.created),
           image: pictures.image,
           pay: paid.calls.make,
           emit: (text) => {
@@ -219,11 +252,17 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           if (delivery.isOutlived && Exit.isFailure(exit)) return Effect.succeed(null)
           return Exit.isSuccess(exit) ? outcome.succeed(begun, exit.value, tells) : settleEnd(exit.cause)
         }
-        const settleEnd = (cause: Cause.Cause<E | StageError>): Effect.Effect<null> => {
+        const settleEnd = (end: Cause.Cause<E | StageError>): Effect.Effect<Begun | null> => {
           if (delivery.endReason === "lost") return Effect.as(outcome.lost, null)
           if (delivery.endReason === "release") return Effect.as(outcome.release(begun), null)
           const timedOut = Cause.fail(new StageTimeout({ stage: stage.name, millis: timeoutMillis }))
-          return Effect.as(outcome.failed(begun, delivery.endReason === "timeout" ? timedOut : cause), null)
+          const cause = delivery.endReason === "timeout" ? timedOut : end
+          return Effect.flatMap(outcome.decide(begun, cause), (decision) => {
+            const output = fallBack(job, cause, decision)
+            return output === null
+              ? Effect.as(outcome.failed(begun, cause, decision), null)
+              : Effect.andThen(outcome.fellBack(cause), outcome.succeed(begun, output, []))
+          })
         }
         const notes = { job_id: job.id, stage: mailbox, attempt: job.attempts }
         delivery.whenOutlived(

@@ -32,8 +32,12 @@ export interface Failure {
 export interface StageOutcome<E> {
   /** Commits; returns the next stage when the job was kept for it, else null. */
   readonly succeed: (begun: Begun, output: string, tells: ReadonlyArray<Message>) => Effect.Effect<Begun | null>
-  /** Retries it by the policy, or gives it up. */
-  readonly failed: (begun: Begun, cause: Cause.Cause<E | StageError>) => Effect.Effect<void>
+  /** What the policy says of a failure. */
+  readonly decide: (begun: Begun, cause: Cause.Cause<E | StageError>) => Effect.Effect<Retry.Decision>
+  /** Retries it, or gives it up, as decided. */
+  readonly failed: (begun: Begun, cause: Cause.Cause<E | StageError>, decision: Retry.Decision) => Effect.Effect<void>
+  /** Counts and logs a failure in whose place the stage falls back. */
+  readonly fellBack: (cause: Cause.Cause<E | StageError>) => Effect.Effect<void>
   /** Writes a dead letter; `rounds`: how often the job may be parked for this cause before it fails. `job` null: unreadable. */
   readonly giveUp: (
     at: { readonly delivery: Delivery; readonly holding: Holding; readonly job: Job | null },
@@ -147,16 +151,31 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     )
   })
 
-  const failed: StageOutcome<E>["failed"] = Effect.fnUntraced(function* (begun, cause) {
+  const decide: StageOutcome<E>["decide"] = ({ job }, cause) => {
+    const reason = Retry.reasonOf(cause)
+    const { attempts: most } = limits()
+    if (!("error" in reason)) return Retry.defects(job.attempts)
+    return isStageError(reason.error)
+      ? Retry.limited(ownPolicy, most).decide(reason.error, job.attempts)
+      : Retry.limited(policy, most).decide(reason.error, job.attempts)
+  }
+
+  const fellBack: StageOutcome<E>["fellBack"] = (cause) => {
+    const failure = Retry.describe(Retry.reasonOf(cause))
+    const labels = { stage: mailbox, reason: failure.tag }
+    return Metric.update(Metric.withAttributes(Metrics.attempts, labels), 1).pipe(
+      Effect.andThen(Metric.update(Metric.withAttributes(Metrics.fallbacks, labels), 1)),
+      Effect.andThen(
+        Effect.logWarning("stage fell back").pipe(Effect.annotateLogs({ reason: failure.tag, error: failure.message }))
+      )
+    )
+  }
+
+  const failed: StageOutcome<E>["failed"] = Effect.fnUntraced(function* (begun, cause, decision) {
     const { delivery, holding, job } = begun
     const reason = Retry.reasonOf(cause)
     const failure = Retry.describe(reason)
-    const { attempts: most, redrives } = limits()
-    const decision: Retry.Decision = !("error" in reason)
-      ? yield* Retry.defects(job.attempts)
-      : isStageError(reason.error)
-        ? yield* Retry.limited(ownPolicy, most).decide(reason.error, job.attempts)
-        : yield* Retry.limited(policy, most).decide(reason.error, job.attempts)
+    const { redrives } = limits()
     yield* Metric.update(Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: failure.tag }), 1)
     if (!("error" in reason)) yield* Effect.logError("defect in a stage's handler", cause)
     if (decision._tag === "give-up") {
@@ -188,7 +207,9 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
 
   return {
     succeed,
+    decide,
     failed,
+    fellBack,
     giveUp,
     release: ({ delivery, holding }) =>
       Effect.asVoid(record([delivery], store.defer(holding, { delayMillis: 0, giveBack: true, cause: "", event: "" }))),

@@ -79,6 +79,12 @@ export const attempts = Metric.counter("eco2_attempts_total", {
   description: "stage attempts that failed or were given back"
 })
 
+/** Stages that fell back to a plainer output after a failure, by `stage` and `reason` (the error's tag). */
+export const fallbacks = Metric.counter("eco2_fallbacks_total", {
+  incremental: true,
+  description: "stages that fell back to a plainer output"
+})
+
 /** Dead letters written by this process, by `mailbox` and `reason`. */
 export const deadLetters = Metric.counter("eco2_dead_letters", {
   incremental: true,

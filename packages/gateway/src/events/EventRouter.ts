@@ -47,6 +47,7 @@ export interface Subscription {
 /** The text of a running stage. */
 export interface RunningText {
   readonly stage: string
+  readonly order: number
   readonly attempt: number
   readonly text: string | null
   readonly ts: number
@@ -167,15 +168,15 @@ export const layer = (
             offer(viewer, { _tag: "Events", events })
           }
         },
-        added: (jobId, { attempt, offset, progress, stage, text, ts }) => {
+        added: (jobId, { attempt, offset, order, progress, stage, text, ts }) => {
           const viewers = byJob.get(jobId)
           if (viewers === undefined) return
           const known = texts.get(jobId)
-          if (known !== undefined && known.attempt > attempt) return
-          const before = known?.attempt === attempt ? known.text : offset === 0 ? "" : null
+          if (known !== undefined && known.order > order) return
+          const before = known?.order === order ? known.text : offset === 0 ? "" : null
           // a part that overlaps what is known was read from the store already
           const whole = before === null || offset > before.length ? null : before + text.slice(before.length - offset)
-          texts.set(jobId, { stage, attempt, text: whole, ts, progress })
+          texts.set(jobId, { stage, order, attempt, text: whole, ts, progress })
           for (const viewer of viewers) {
             if (viewer.hasText) continue
             viewer.hasText = true
@@ -296,12 +297,12 @@ export const layer = (
                 viewer.seq = seq
               },
               partial: () => texts.get(jobId) ?? null,
-              knows: ({ attempt, stage, text }) => {
+              knows: ({ attempt, order, stage, text }) => {
                 const known = texts.get(jobId)
-                if (known !== undefined && known.attempt > attempt) return
-                if (known?.attempt === attempt && known.text !== null && known.text.length >= text.length) return
+                if (known !== undefined && known.order > order) return
+                if (known?.order === order && known.text !== null && known.text.length >= text.length) return
                 const { progress = 0, ts = clock.currentTimeMillisUnsafe() / 1000 } = known ?? {}
-                texts.set(jobId, { stage, attempt, text, ts, progress })
+                texts.set(jobId, { stage, order, attempt, text, ts, progress })
               },
               heard: () => {
                 viewer.hasText = false

@@ -72,8 +72,8 @@ export const stream = (
       let progress = 0
       let ended = false
       const partials = yield* PartialText.PartialText
-      /** Of the running stage's text: the attempt and how much of it this viewer has. */
-      let shown = { attempt: 0, length: 0 }
+      /** Of the running stage's text: which one, and how much of it this viewer has. */
+      let shown = { order: 0, length: 0 }
       const completed = new Set<string>()
 
       const readJob = store
@@ -138,11 +138,11 @@ export const stream = (
           if (read !== null) subscription.knows(read)
         }
         const now = subscription.partial()
-        if (now === null || now.text === null || completed.has(now.stage) || now.attempt < shown.attempt) return ""
+        if (now === null || now.text === null || completed.has(now.stage) || now.order < shown.order) return ""
         let text = ""
-        if (now.attempt > shown.attempt) {
+        if (now.order > shown.order) {
           if (shown.length > 0) text += textFrame(jobId, now, "restarted", 0, "")
-          shown = { attempt: now.attempt, length: 0 }
+          shown = { order: now.order, length: 0 }
         }
         if (now.text.length > shown.length) {
           text += textFrame(jobId, now, "delta", shown.length, now.text.slice(shown.length))

@@ -2,7 +2,7 @@
  * ScanHandlers: the scan calls, for callers that Authentication lets in; another user's job is answered like a missing one.
  * Submitting is two steps of Pipeline.submit; Viewer serves the streams.
  */
-import { OfferedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
+import { OfferedModels, ServedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import type { Language } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, PartialText, Pipeline } from "@eco2/core/client"
 import { Keyspace, MemoryUse, RedisClient } from "@eco2/core/redis"
@@ -63,6 +63,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
       const router = yield* EventRouter
       const stopping = yield* Role.Stopping
       const models = yield* OfferedModels
+      const { offer } = yield* ServedModels.ServedModels
       const memoryUse = yield* MemoryUse.make.pipe(
         Effect.provideService(RedisClient.RedisClient, yield* RedisClient.RedisClient)
       )
@@ -91,7 +92,12 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
           bodyHash,
           image,
           request: scan
-        } = yield* ScanSubmission.parse(whole, { imageHosts: config.imageHosts, models, language })
+        } = yield* ScanSubmission.parse(whole, {
+          imageHosts: config.imageHosts,
+          // a model that no worker serves yet may be named: the scan waits for a worker
+          models: { ...models, default: offer().default },
+          language
+        })
         if (image !== null && (yield* Effect.mapError(memoryUse, fromRedis)) > fullFrom) {
           return yield* Refusal.make(
             503,
@@ -213,7 +219,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
               })
             )
           )
-          .handle("models", () => Effect.succeed({ models: models.models, default: models.default }))
+          .handle("models", () => Effect.sync(offer))
       )
     })
   )
