@@ -148,8 +148,8 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
   })
 
   it.each([
-    { width: 1280, height: 900 },
-    { width: 360, height: 740 }
+    { width: 1280, height: 480 },
+    { width: 360, height: 480 }
   ])(
     "the answer grows where the result will have it, and the result takes its place without a jump ($width px)",
     async (viewport) => {
@@ -166,7 +166,8 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
       await shows(visitor, written)
       expect((await page.getByTestId("draft").boundingBox())?.y).toBe(begun?.y)
       expect(await visitor.overhang()).toBe(0)
-      await page.evaluate("scrollTo(0, 60)")
+      // the heading, which gets the focus, is out of sight
+      await page.evaluate(`document.querySelector('[data-testid="draft"]').scrollIntoView()`)
       const [scrolled, place] = [await page.evaluate("scrollY"), await page.getByTestId("draft").boundingBox()]
       await finish(id, holding)
       await page.getByTestId("answer").waitFor()
@@ -311,13 +312,14 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  describe("with a server of another version", () => {
+  describe("with a stream that another version sends", () => {
     const stage = (name: string, status: string, seq: unknown, result: unknown, progress: unknown = 25) =>
       `event: ${name}\n${seq === null ? "" : `id: ${String(seq)}\n`}data: ${JSON.stringify({ job_id: "x", stage: name, status, ...(seq === null ? {} : { seq }), ts: 1, progress, result })}\n\n`
     /** A page that gets this stream and then the job's own. */
     const opened = async (id: string, stream: string) => {
       const visitor = await Visitor.visit(browser, "about:blank", { extraHTTPHeaders: { "x-user-id": "ann" } })
       onTestFinished(visitor.close)
+      await visitor.page.addInitScript(ears)
       await visitor.page.route(
         `**/api/v1/scan/${id}/events*`,
         (route) => route.fulfill({ contentType: "text/event-stream", body: `retry: 100\n\n${stream}` }),
@@ -334,7 +336,7 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
         id,
         stage("queued", "started", 1, null, 0) +
           stage("vision", "glimpsed", 2, { half: 1 }, "many") +
-          stage("vision", "constructor", null, [1]) +
+          stage("reward", "constructor", null, [1]) +
           stage("smell", "completed", 2, "sweet") +
           stage("vision", "completed", 3, { classification: "재활용", situation_tags: "물기" }) +
           stage("rule", "completed", 4, ["no", "rule"], 50) +
@@ -342,16 +344,37 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
           [null, 7, "text", {}, { attempt: 1, offset: 0, text: 5 }, { attempt: "2", offset: 0, text: "x" }]
             .map((result) => stage("answer", "delta", null, result) + stage("answer", "restarted", null, result))
             .join("") +
-          stage("answer", "delta", null, { attempt: 1, offset: 9, text: "after a gap " })
+          stage("answer", "delta", null, { attempt: 1, offset: 9, text: "after a gap " }) +
+          `event: error\ndata: ${JSON.stringify({ type: "error", error: "timeout" })}\n\n`
       )
+      const resumed = visitor.page.waitForRequest((request) => request.url().includes("last_event_id"))
       await visitor.page.getByTestId("rule").waitFor()
       expect(await shown(visitor)).toBe("")
+      expect(await visitor.page.getByTestId("stage-reward").getAttribute("data-state")).toBe("waiting")
       // the job's own stream follows
+      expect(new URL((await resumed).url()).searchParams.get("last_event_id")).toBe("4")
       ;(await hand.writer(holding, 3)).send("plain text.")
       await shows(visitor, "plain text.")
       await finish(id, holding)
       await visitor.page.getByTestId("answer").waitFor()
+      expect((await visitor.progress()).filter((percent) => !Number.isFinite(percent))).toEqual([])
       expect(await visitor.troubles()).toEqual([])
+    })
+
+    it("screen readers are told once of an answer that is written twice", async () => {
+      const id = await ruled()
+      const visitor = await opened(
+        id,
+        stage("queued", "started", 1, null, 0) +
+          stage("answer", "started", 6, null, 50) +
+          stage("answer", "delta", null, { attempt: 3, offset: 0, text: "half an " }) +
+          stage("answer", "retrying", 7, { code: "MODEL_UNAVAILABLE", attempt: 1, next_at: 2 }, 50) +
+          stage("answer", "delta", null, { attempt: 4, offset: 0, text: "Another." })
+      )
+      await shows(visitor, "Another.")
+      expect(await visitor.page.getByTestId("stage-answer").getAttribute("data-state")).toBe("working")
+      const writing = "답을 쓰기 시작했어요. 다 쓰면 알려 드릴게요."
+      expect((await told(visitor)).filter((text) => text === writing)).toHaveLength(1)
     })
 
     it("a server that sends neither findings nor text is followed to the result as before", async () => {
@@ -363,7 +386,7 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
           stage("vision", "started", 2, null, 0) +
           stage("vision", "completed", 3, null) +
           stage("rule", "started", 4, null) +
-          stage("rule", "completed", 5, null, 50)
+          stage("rule", "completed", 5, "none", 50)
       )
       await visitor.page.locator('[data-testid="stage-rule"][data-state="done"]').waitFor()
       expect(await visitor.page.getByTestId("found").isVisible()).toBe(false)

@@ -120,7 +120,8 @@ describe("the text of a running stage on the page", () => {
     { attempt: Number.NaN, offset: 0, text: "x" },
     { attempt: 1, offset: -1, text: "x" },
     { attempt: 1, offset: 0.5, text: "x" },
-    { attempt: 1, offset: 0, text: 1 }
+    { attempt: 1, offset: 0, text: 1 },
+    { attempt: 1, offset: 0, text: ["a", "b", "c"] }
   ])("stays the same after a result of another shape: %j", (result) => {
     const held = after(["delta", 1, 0, "ab"])
     expect(page.placed(held, "delta", result)).toBe(held)

@@ -47,8 +47,8 @@ let submitted = null
 let unanswered = null
 let submitting = false
 let cancelling = false
-/** The model of jobs that name none; "" while it is not known. */
-let defaultModel = ""
+/** The model of all jobs, where only one is on offer; else "". */
+let onlyModel = ""
 let submitProblem = () => ""
 let cancelProblem = () => ""
 let stopFollowing = () => {}
@@ -154,7 +154,7 @@ const showEnding = (how) => {
   announcer.textContent = how.kind === "gone" ? t("gone.title") : t(`announce.${outcome}`)
   // somebody is reading the answer that the result repeats
   focusOn("ending-heading", outcome === "done" && draft.hasText())
-  draft.start(false)
+  draft.start(() => false)
 }
 
 /** Watches an open job until its end. @param {KeptJob} next */
@@ -169,7 +169,7 @@ const showRunning = (next) => {
   cancelProblem = () => ""
   picker.lock(next.picture, next.question)
   progress.start(next.startedAt)
-  draft.start((next.model ?? defaultModel) === "simulated")
+  draft.start(() => (next.model ?? onlyModel) === "simulated")
   draw()
   const current = () => mine === visit
   stopFollowing = follow(next, {
@@ -428,7 +428,7 @@ window.addEventListener("hashchange", followAddress)
 
 const offerModels = async () => {
   const offer = await fetchModels()
-  defaultModel = offer?.default ?? ""
+  if (offer?.models.length === 1) onlyModel = offer.models[0] ?? ""
   if (offer === null || offer.models.length < 2) return
   const chosen = model.value
   model.replaceChildren(...offer.models.map((name) => element("option", { value: name }, [name])))

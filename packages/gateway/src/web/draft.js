@@ -24,7 +24,7 @@ export const createDraft = () => {
     byId("found-parts")
   ]
   const shown = answer.appendChild(document.createTextNode(""))
-  let simulated = false
+  let isSimulated = () => false
   /** @type {Record<string, unknown> | null} */
   let classification = null
   /** @type {Record<string, unknown> | null} */
@@ -53,8 +53,8 @@ export const createDraft = () => {
 
   /** Texts in the page's language; what is unfolded stays so. */
   const draw = () => {
-    badge.replaceChildren(...(simulated ? [simulatedBadge()] : []))
-    badge.hidden = !simulated
+    badge.hidden = !isSimulated()
+    badge.replaceChildren(...(badge.hidden ? [] : [simulatedBadge()]))
     const crumbs = isRecord(classification?.["classification"]) ? breadcrumb(classification["classification"]) : null
     category.replaceChildren(...(crumbs === null ? [] : [crumbs]))
     const unfolded = foundParts.querySelector("details")?.open === true
@@ -73,9 +73,9 @@ export const createDraft = () => {
 
   return {
     draw,
-    /** Begins with nothing. @param {boolean} isSimulated whether the job's model is known to be the simulated one */
-    start: (isSimulated) => {
-      simulated = isSimulated
+    /** Begins with nothing. @param {() => boolean} simulated whether the job's model is known to be the simulated one */
+    start: (simulated) => {
+      isSimulated = simulated
       classification = null
       rule = null
       running = nothing
