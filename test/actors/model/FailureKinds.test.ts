@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect } from "effect"
-import { billedOf, kindOf, kinds } from "../../../packages/actors/src/model/FailureKinds.ts"
+import { billedOf, kindOf, kinds, tagsOf } from "../../../packages/actors/src/model/FailureKinds.ts"
 import type { FailureKind } from "../../../packages/actors/src/model/FailureKinds.ts"
 import { ModelError } from "../../../packages/actors/src/model/ModelError.ts"
 import { errorCode } from "../../../packages/actors/src/scan/ScanResult.ts"
@@ -21,6 +21,18 @@ const made = (tag: string): ModelError => {
 describe("FailureKinds", () => {
   it("every error of a model call has exactly one row in the table", () => {
     expect(rows.map(([tag]) => tag).sort()).toEqual(members.map(({ identifier }) => identifier).sort())
+  })
+
+  it("what an operator must mend parks jobs and opens the breaker; what is the job's own, or was asked twice, ends it", () => {
+    expect([...tagsOf("park")].sort()).toEqual(["ModelAccountExhausted", "ModelUnauthorized", "ModelUnsuitable"])
+    expect(rows.filter(([, { breaker }]) => breaker === "trip").map(([tag]) => tag)).toEqual([
+      "ModelUnauthorized",
+      "ModelAccountExhausted",
+      "ModelUnsuitable"
+    ])
+    expect([...tagsOf("never")].sort()).toEqual(["ImageUnusable", "ModelInputTooLong", "ModelRefused"])
+    expect([...tagsOf("repair")]).toEqual(["ModelOutputInvalid"])
+    expect([...tagsOf("backoff")].sort()).toEqual(["ModelTimeout", "ModelUnavailable", "PictureUnavailable"])
   })
 
   it.effect.each(rows)("a %s is retried as its row says", ([tag, kind]) =>
