@@ -129,6 +129,8 @@ export const run = async (options: Options): Promise<Report> => {
       LEASE: `${leaseMillis} millis`,
       PARTITIONS: String(partitions),
       SHUTDOWN_GRACE: "300 millis",
+      // the faults decide how often a call is made
+      MAX_PAID_ATTEMPTS: "0",
       REDRIVE_INTERVAL: "500 millis",
       // a fifth of the jobs at once, so that lanes are used
       USER_CONCURRENCY: String(Math.max(2, Math.ceil(100 / owners))),

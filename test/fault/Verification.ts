@@ -5,6 +5,7 @@
  *   J4 seqs without holes, live as in the history; viewers saw each once, in order   J6 one job a key
  *   J7 no call begins after a cancel   A1 mailboxes, pending lists, timers, lanes and counts are empty; the dead are condemned
  *   money: a call beyond a job's stages must be explained by an injected failure or a disturbance of its caller
+ *   B1 every call that the model server saw has a row in its job's ledger, and every answer it bills is `ok` or `uncertain` there
  * A failover to a replica loses what the replica did not have: a job accepted just before may be lost (outcome `lost`), a stage
  * may be called again (cause `failover`), a viewer may see a step again, and a gateway that is still connected to the old master
  * may say that there is no such job. Nothing else is excused by it.
@@ -53,6 +54,8 @@ export interface Verdict {
   readonly outcomes: Readonly<Record<string, number>>
   /** Second calls of a stage, by their explanation. */
   readonly repeats: Readonly<Record<string, number>>
+  /** Answers that the model server bills, and the rows of the jobs' ledgers. */
+  readonly bills: Readonly<Record<"billed" | "ok" | "uncertain" | "free", number>>
   /** Calls after their stage's commit or their job's cancellation, by a process that did not know that it had lost its lease. */
   readonly late: number
 }
@@ -100,6 +103,8 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   const suspects = new Set<string>()
   const outcomes: Record<string, number> = {}
   const repeats: Record<string, number> = {}
+  const bills = { billed: 0, ok: 0, uncertain: 0, free: 0 }
+  const callsOf = Map.groupBy(calls, ({ job }) => job)
   let late = 0
   const partitions = keyNames.partitions(facts.partitions)
   const partitionOf = (id: string) => partitions[Keys.partitionOf(id, facts.partitions)]!
@@ -179,6 +184,21 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
       (job.state === "failed" && fate === "hopeless")
     if (!fits || (job.state === "done" && fate === "hopeless"))
       say(`the ${fate} job ended ${job.state}: ${job.error ?? ""} ${told.join(" ")}`)
+    const made = callsOf.get(id) ?? []
+    const billed = made.filter(({ outcome }) => outcome === "answered").length
+    const [ok = 0, bad = 0, uncertain = 0, open = 0, free = 0] = (job.spent ?? "").split(" ").map(Number)
+    bills.billed += billed
+    bills.ok += ok
+    bills.uncertain += uncertain
+    bills.free += free
+    if (!made.some(({ endedAt, receivedAt }) => mayBeLost(receivedAt, endedAt))) {
+      const rows = ok + bad + uncertain + open + free
+      if (rows < made.length) say(`B1 the model server saw ${made.length} calls, the ledger has ${rows}`)
+      if (ok > billed) say(`B1 ${ok} calls are recorded as ok, and ${billed} were billed`)
+      if (billed > ok + bad + uncertain)
+        say(`B1 ${billed} calls were billed, ${ok} ok and ${uncertain} uncertain recorded`)
+      if (open > 0) say(`B1 an ended job has ${open} open calls`)
+    }
     for (const field of ["cur", "by", "admitted"]) {
       if ((job[field] ?? "") !== "") say(`A1 an ended job has ${field} = ${job[field]}`)
     }
@@ -330,6 +350,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
     violations,
     stories: [...suspects].slice(0, 5).map((id) => story(facts, id, histories.get(id) ?? [])),
     outcomes,
+    bills,
     repeats,
     late
   }

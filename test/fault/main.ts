@@ -54,6 +54,7 @@ for (const seed of seeds) {
       `${faults}: ${Backend.kindsOf[topology].map((kind) => `${kind} ${report.faults[kind] ?? 0}`).join(", ")}`,
       report.calls,
       counted(report.repeats),
+      `${report.bills.billed}: ${report.bills.ok} ok, ${report.bills.uncertain} uncertain (${report.bills.free} free)`,
       report.late,
       `${report.takeovers} / ${report.leasesLost}`,
       `${report.viewers} (${report.streams})`,
@@ -71,6 +72,7 @@ console.log(
     "faults injected",
     "model calls",
     "repeated calls by cause",
+    "billed: recorded",
     "late calls",
     "takeovers / leases lost",
     "viewers (streams)",
@@ -78,6 +80,6 @@ console.log(
     "violations"
   ])
 )
-console.log(row(Array.from({ length: 11 }, () => "---")))
+console.log(row(Array.from({ length: 12 }, () => "---")))
 for (const line of rows) console.log(line)
 process.exitCode = violated === 0 ? 0 : 1

@@ -2,16 +2,19 @@
  * A worker of the fault suite: the errand's four stages, each one call to the model server at MODEL_URL, on the same runtime as
  * every role. WORKER names the process in the ledger.
  */
-import { Client, Retry, StageBehavior, Worker } from "@eco2/core"
+import { Client, RedisError, Retry, StageBehavior, Worker } from "@eco2/core"
+import type { CallLedger, PaidCalls } from "@eco2/core"
 import { Role } from "@eco2/core/service"
-import { Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Duration, Effect, Exit, Layer, Schedule, Schema } from "effect"
 import { attemptsPerRound, Errand } from "./Errand.ts"
 import type { StageName } from "./Errand.ts"
 
 class ModelBusy extends Schema.TaggedError<ModelBusy>()("ModelBusy", {}) {}
+/** The line was cut, or the process is ending: nobody knows whether the call was billed. */
+class ModelCut extends Schema.TaggedError<ModelCut>()("ModelCut", {}) {}
 class ModelLimited extends Schema.TaggedError<ModelLimited>()("ModelLimited", { millis: Schema.Int }) {}
 class ModelRefused extends Schema.TaggedError<ModelRefused>()("ModelRefused", {}) {}
-type ModelError = ModelBusy | ModelLimited | ModelRefused
+type ModelError = ModelBusy | ModelCut | ModelLimited | ModelRefused
 
 const modelUrl = process.env.MODEL_URL ?? ""
 const worker = process.env.WORKER ?? ""
@@ -26,7 +29,7 @@ const call = (stage: StageName, number: number, job: StageBehavior.StageJob) =>
         const response = await fetch(modelUrl, { method: "POST", body, signal })
         return { status: response.status, body: await response.json() }
       },
-      catch: () => new ModelBusy()
+      catch: () => new ModelCut()
     })
   }).pipe(
     Effect.flatMap(({ body, status }): Effect.Effect<typeof Answer.Type, ModelError> => {
@@ -36,9 +39,26 @@ const call = (stage: StageName, number: number, job: StageBehavior.StageJob) =>
     })
   )
 
-const retry = Retry.policy<ModelError>({
+/** The model server bills the answers it has given, and nothing else. */
+const billOf = (exit: Exit.Exit<unknown, ModelError>): CallLedger.Bill => {
+  if (Exit.isSuccess(exit)) return { outcome: "ok" }
+  const error = Exit.findError(exit)
+  return { outcome: error._tag === "Success" && error.success._tag !== "ModelCut" ? "free" : "uncertain" }
+}
+const paid = (stage: StageName, number: number, job: StageBehavior.StageJob) =>
+  job.pay(
+    { service: "model", request: `${stage}-${number}`, lasts: "5 seconds", bill: billOf },
+    call(stage, number, job)
+  )
+
+const retry = Retry.policy<ModelError | PaidCalls.NotMade>({
   never: ["ModelRefused"],
-  retryAfter: (error) => (error._tag === "ModelLimited" ? Duration.millis(error.millis) : null),
+  retryAfter: (error) =>
+    error._tag === "ModelLimited"
+      ? Duration.millis(error.millis)
+      : error._tag === "AttemptOver" || RedisError.isRedisError(error)
+        ? Duration.millis(200)
+        : null,
   otherwise: Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: attemptsPerRound - 1 }))
 })
 
@@ -47,7 +67,7 @@ const stage = (name: StageName) =>
     Errand,
     name,
     Effect.succeed(({ input }: { readonly input: { readonly number: number } }, job: StageBehavior.StageJob) =>
-      call(name, input.number, job)
+      paid(name, input.number, job)
     ),
     { retry }
   )
