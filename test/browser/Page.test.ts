@@ -228,15 +228,14 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
-  it("a failure is shown with its reason and the parts found, and another try sends the same photo", async () => {
-    model.next("answer", { _tag: "Refusal" })
+  it("a failure is shown with its reason, and another try sends the same photo", async () => {
+    model.next("vision", { _tag: "Refusal" })
     const visitor = await visit()
     const { page } = visitor
     await chooseHosted(visitor)
     await visitor.ask(bottle, question)
     await page.getByTestId("failed").waitFor()
     expect(await page.getByTestId("failed").textContent()).toContain("MODEL_REFUSED")
-    expect(await page.getByTestId("partial").textContent()).toContain("무색페트병")
     const failed = jobOf(visitor)
     expect(await resultShown(visitor)).toEqual((await client(system, null).result(failed)).body)
     await picture(visitor, "failed")

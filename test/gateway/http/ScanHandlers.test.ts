@@ -6,6 +6,7 @@ import { hash, randomUUID } from "node:crypto"
 import { refusals } from "../../harness/Described.ts"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
 import { send } from "../../harness/RawRequest.ts"
+import * as HandWorker from "../HandWorker.ts"
 import { client, dataUrl, field, photo, read, tinyPng } from "../ScanClient.ts"
 import { start } from "../Serving.ts"
 import type { Environment, Serving } from "../Serving.ts"
@@ -268,6 +269,7 @@ describe("a job that a worker completes", () => {
         llm_provider: "simulated",
         llm_model: "simulated",
         simulated: true,
+        answer_model: "simulated",
         attempts: 4,
         duration_vision_ms: expect.any(Number),
         duration_rule_ms: expect.any(Number),
@@ -282,17 +284,37 @@ describe("a job that a worker completes", () => {
 
   it("a failed scan's result has its error and the parts that were finished", async () => {
     const ann = client(gateway)
-    models.next("answer", { _tag: "Refusal" })
-    const answer = await ann.finished(await ann.accepted({ image_url: photo, model: "gpt-5.2" }))
+    await worker.stop()
+    const hand = await HandWorker.start(env.REDIS_URL ?? "")
+    const id = await ann.accepted({ image_url: photo })
+    await hand.work(id, 2)
+    await hand.giveUp(await hand.begin(id), "ModelRefused")
+    await hand.stop()
+    worker = await start("scan-worker", env)
+    const answer = await ann.finished(id)
     expect(answer.status).toBe(200)
     expect(answer.body).toMatchObject({
       status: "failed",
-      pipeline_result: { classification_result: { situation_tags: expect.any(Array) }, final_answer: null },
+      pipeline_result: {
+        classification_result: { situation_tags: expect.any(Array) },
+        disposal_rules: null,
+        final_answer: null
+      },
       reward: null,
       error: { code: "MODEL_REFUSED", message: expect.any(String), stage: "answer", attempts: 1 },
-      metadata: { llm_provider: "openai", llm_model: "gpt-5.2", simulated: false }
+      metadata: { llm_provider: "simulated", llm_model: "simulated", simulated: true }
     })
-    expect(field(field(answer.body, "pipeline_result"), "disposal_rules")).not.toBeNull()
+  })
+
+  it("a scan whose answer the model refuses has the rule's own steps as its answer, and says so", async () => {
+    const ann = client(gateway)
+    models.next("answer", { _tag: "Refusal" })
+    const answer = await ann.finished(await ann.accepted({ image_url: photo, model: "gpt-5.2" }))
+    expect(answer.body).toMatchObject({
+      status: "completed",
+      error: null,
+      metadata: { llm_provider: "openai", llm_model: "gpt-5.2", answer_model: "rule" }
+    })
   })
 
   it("a cancel answers 202, a second one too, and 409 once the job is done or failed", async () => {
