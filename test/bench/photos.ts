@@ -19,6 +19,8 @@ const models = await FakeModelServer.start({ keepBodies: false })
 for (const kind of ["vision", "answer"] as const) models.setLatency(kind, 1_500)
 const system = await System.start({
   OPENAI_BASE_URL: `${models.url}/v1`,
+  // the same photo is asked about again and again
+  MODEL_REUSE: "off",
   IMAGE_MEMORY: process.env.IMAGE_MEMORY ?? "128 MiB"
 })
 await system.outside.config("SET", "maxmemory", "512mb")

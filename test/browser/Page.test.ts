@@ -43,6 +43,8 @@ describe.skipIf(chromiumPath === "")("The page", () => {
         OPENAI_MODELS: hosted,
         OPENAI_API_KEY: "sk-fake",
         OPENAI_BASE_URL: `${model.url}/v1`,
+        // the same photo is asked about again and again
+        MODEL_REUSE: "off",
         GEMINI_MODELS: ""
       })
     ])

@@ -61,6 +61,8 @@ export const start = async (settings: Readonly<Record<string, string>> = {}): Pr
     OPENAI_MODELS: "gpt-5.2",
     OPENAI_API_KEY: apiKey,
     OPENAI_BASE_URL: `${models.url}/v1`,
+    // the same photo is asked about again and again
+    MODEL_REUSE: "off",
     GEMINI_MODELS: "",
     // the pictures' addresses in tests lead nowhere
     FETCH_IMAGES: "false",

@@ -196,7 +196,12 @@ const submitting = Effect.fnUntraced(function* (options: Options, headers: Reado
   const submitted = yield* Watch.watch(new URL("/api/v1/scan", options.url), {
     method: "POST",
     headers: { ...headers, "content-type": "application/json" },
-    body: JSON.stringify({ image_url: picture, model: options.model }),
+    // a question of its own: the reply to one that was asked before would come at once (MODEL_REUSE)
+    body: JSON.stringify({
+      image_url: picture,
+      model: options.model,
+      user_input: `How do I dispose of this? (${randomUUID()})`
+    }),
     millis: patienceMillis
   })
   const submittedAt = performance.now()

@@ -247,6 +247,8 @@ export const layer: Layer.Layer<
       return Effect.mapError(safe, asModelError({ provider, model }))
     }
 
+    /** Asking it again costs nothing. */
+    const isFree = (model: string) => offered.providerOf(model) === "simulated"
     const classify = (asked: VisionRequest) => {
       const { image, language = "", region = "", userInput } = asked
       const picture = image._tag === "Url" ? image.url : image.bytes
@@ -275,7 +277,7 @@ export const layer: Layer.Layer<
           )
       )
       // what stands behind an address may change
-      return image._tag === "Url" ? ask : reuse(visionReply, question, ask)
+      return image._tag === "Url" || isFree(asked.model) ? ask : reuse(visionReply, question, ask)
     }
     /** Checks the breaker before anything is fetched: no fetch for a call that would not be made. */
     const look = (provider: Provider, model: string) => {
@@ -314,7 +316,7 @@ export const layer: Layer.Layer<
                 )
               )
           )
-          return reuse(answerReply, question, ask)
+          return isFree(asked.model) ? ask : reuse(answerReply, question, ask)
         }
       })
     )

@@ -35,6 +35,7 @@ const tries = {
   persist: "PERSIST K",
   pexpire: "PEXPIRE K 60000",
   ping: "PING",
+  pttl: "PTTL K",
   rename: "RENAME K:other K",
   rpush: "RPUSH K a",
   sadd: "SADD K a",
