@@ -28,6 +28,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     system = await System.start({
       DATABASE_URL: database.url(),
       KEY_PREFIX: prefix,
+      VIEW_TIMEOUT: "3 seconds",
       JOB_TTL: "1 second",
       LETTER_TTL: "2 seconds",
       // beats often enough for a cancel, and is not lost on a busy machine, where another process would call the model again
@@ -68,7 +69,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     }
     await Promise.all(users.map((user, i) => user.remove(`/api/v1/scan/${hung[i]}`)))
 
-    models.next("answer", { _tag: "Refusal" }, users.length)
+    models.next("vision", { _tag: "Refusal" }, users.length)
     const statuses = await Promise.all(
       users.flatMap((user) =>
         [1, 2].map(async (n) => {

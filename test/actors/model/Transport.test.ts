@@ -149,3 +149,43 @@ it.live("the text of a refusal is kept beside the response that the client libra
     expect([watched.refusal(), watched.response()?.headers.get("x-request-id")]).toEqual(["why", "r"])
   })
 )
+
+it.live("a reader that stops at the last event ends no process, and the connection is used again", () =>
+  Effect.gen(function* () {
+    const { asked, connections, url } = yield* serve({
+      "/stream": (response) => {
+        response.writeHead(200, { "content-type": "text/event-stream" })
+        response.write("data: last\n\n")
+        // the end comes while the reader is cancelling
+        setImmediate(() => response.end("\n"))
+      }
+    })
+    for (let n = 0; n < 30; n++) {
+      const response = yield* Effect.promise(() => post(`${url}/stream`))
+      const reader = response.body!.getReader()
+      yield* Effect.promise(() => reader.read())
+      yield* Effect.promise(() => reader.cancel())
+      // a cancelled stream that is closed again would throw in an event handler
+      yield* Effect.sleep(5)
+    }
+    expect(asked).toHaveLength(30)
+    if (process.versions.deno === undefined) expect(connections()).toBe(1)
+  })
+)
+
+it.live("a reader that stops early does not keep a stream open that never ends", () =>
+  Effect.gen(function* () {
+    const closed = Promise.withResolvers<void>()
+    const { url } = yield* serve({
+      "/endless": (response) => {
+        response.writeHead(200).write("x")
+        response.on("close", () => closed.resolve())
+      }
+    })
+    const response = yield* Effect.promise(() => post(`${url}/endless`))
+    const reader = response.body!.getReader()
+    yield* Effect.promise(() => reader.read())
+    yield* Effect.promise(() => reader.cancel())
+    yield* Effect.promise(() => closed.promise)
+  })
+)

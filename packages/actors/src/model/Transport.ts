@@ -15,6 +15,8 @@ import { finished, pipeline } from "node:stream"
 import type { Readable } from "node:stream"
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib"
 
+/** For the rest of a response that nobody reads on. */
+const restWithinMillis = 1_000
 const connectWithinMillis = 10_000
 /** No answer is as long; the sum is counted after decompression. */
 const maxBytes = 16 * 1024 * 1024
@@ -62,7 +64,8 @@ export const fetch: typeof globalThis.fetch = (input, init) =>
       if (!socket.connecting) clearTimeout(connecting)
       else socket.once(isSecure ? "secureConnect" : "connect", () => clearTimeout(connecting))
     })
-    client.once("error", (cause) => {
+    // on, not once: a second error without a listener would end the process
+    client.on("error", (cause) => {
       ended()
       reject(cause)
     })
@@ -106,9 +109,11 @@ const bodyOf = (
   const decoder = decoders.get((message.headers["content-encoding"] ?? "").trim().toLowerCase())?.()
   const plain: Readable = decoder ?? message
   let size = 0
+  // also when its reader has cancelled: a stream that is closed takes nothing more, and an exception in an event handler would end
+  // the process
+  let hasEnded = false
   return new ReadableStream<Uint8Array>({
     start: (controller) => {
-      let hasEnded = false
       const end = (cause?: Error | null) => {
         if (hasEnded) return
         hasEnded = true
@@ -129,7 +134,14 @@ const bodyOf = (
       else pipeline(message, decoder, end)
     },
     pull: () => void plain.resume(),
-    cancel
+    // who has read the last event of a stream stops reading: the few bytes behind it are let through, so that the connection is
+    // used again and the server sees no broken call; a caller who gives up aborts (signal)
+    cancel: () => {
+      hasEnded = true
+      plain.resume()
+      const late = setTimeout(cancel, restWithinMillis)
+      finished(message, () => clearTimeout(late))
+    }
   })
 }
 
