@@ -266,7 +266,8 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
         const admin = yield* operator(server.url)
         const scale = yield* Deferred.make<void>()
         const worker = yield* working(proxy.url, {
-          lease: Duration.seconds(1),
+          // a busy machine must not lose it meanwhile
+          lease: Duration.seconds(6),
           weigh: ({ input }) => Effect.as(Deferred.await(scale), { grams: input.weight })
         })
         const id = yield* worker.submit
