@@ -24,13 +24,25 @@ describe("FailureKinds", () => {
   })
 
   it("what an operator must mend parks jobs and opens the breaker; what is the job's own, or was asked twice, ends it", () => {
-    expect([...tagsOf("park")].sort()).toEqual(["ModelAccountExhausted", "ModelUnauthorized", "ModelUnsuitable"])
+    expect([...tagsOf("park")].sort()).toEqual([
+      "DayBudgetSpent",
+      "ModelAccountExhausted",
+      "ModelUnauthorized",
+      "ModelUnsuitable"
+    ])
     expect(rows.filter(([, { breaker }]) => breaker === "trip").map(([tag]) => tag)).toEqual([
       "ModelUnauthorized",
       "ModelAccountExhausted",
       "ModelUnsuitable"
     ])
-    expect([...tagsOf("never")].sort()).toEqual(["ImageUnusable", "ModelInputTooLong", "ModelRefused"])
+    expect([...tagsOf("never")].sort()).toEqual([
+      "CallBudgetSpent",
+      "ImageUnusable",
+      "JobBudgetSpent",
+      "ModelInputTooLong",
+      "ModelRefused",
+      "UserBudgetSpent"
+    ])
     expect([...tagsOf("repair")]).toEqual(["ModelOutputInvalid"])
     expect([...tagsOf("backoff")].sort()).toEqual(["ModelTimeout", "ModelUnavailable", "PictureUnavailable"])
   })
