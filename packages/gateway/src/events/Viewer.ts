@@ -5,8 +5,9 @@
  * After a failover Redis may have lost events that a viewer has seen, and later events then reuse their seqs. Such a viewer
  * continues from the current end of the history, and receives the terminal event whatever its seq is. If Redis has lost the job
  * itself, the stream ends with `failed`, code JOB_LOST.
- * `completed` of vision and rule carry what the stage found. Beside the history a viewer gets the text that the running stage has written so far (PartialText): what there is in one piece,
- * then what is added; a later attempt begins with `restarted`. It ends with the stage's commit.
+ * `completed` of vision and rule carry what the stage found. Beside the history a viewer gets the text that the running stage has
+ * written so far (PartialText): what there is in one piece, then what is added; a text begun anew is told by `restarted`. It ends
+ * with the stage's commit.
  */
 import { ScanResult } from "@eco2/actors/protocol"
 import { EventLog, JobEvent, JobStore, PartialText } from "@eco2/core/client"
