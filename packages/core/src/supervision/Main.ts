@@ -6,8 +6,11 @@
  */
 import { Cause, Config, Effect, Exit, Predicate, Runtime } from "effect"
 
-/** A signal at least this long after the first one ends the process at once. Terminal and npm may both send the first. */
-const impatienceMillis = 1_000
+/**
+ * A signal at least this long after the first one ends the process at once. Terminal and npm may both send the first, and a busy
+ * machine delivers the second late.
+ */
+const impatienceMillis = 3_000
 
 const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   let first: number | undefined
