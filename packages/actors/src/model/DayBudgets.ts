@@ -2,9 +2,8 @@
  * DayBudgets: what model calls may cost in any 24 hours, for each user and in all, over the whole fleet: limits of the runtime
  * (L1) whose units are money or tokens. A call reserves its estimate and is settled by what it has cost.
  */
-import { Attempt, Limit } from "@eco2/core"
+import { Attempt, Limit, Setting } from "@eco2/core"
 import type { RateLimiter, RedisError } from "@eco2/core"
-import { Setting } from "@eco2/core"
 import { Config, Effect } from "effect"
 import { DayBudgetSpent, UserBudgetSpent } from "./ModelError.ts"
 import type { ModelError } from "./ModelError.ts"

@@ -61,7 +61,7 @@ export const make: Effect.Effect<Reuse, Config.ConfigError, RedisClient.RedisCli
   const { isShared, reuse } = yield* settings
   const redis = yield* RedisClient.RedisClient
   const millis = reuse === null ? 0 : Math.ceil(Duration.toMillis(reuse))
-  const quietly = (what: string) => (error: RedisError.RedisError) =>
+  const quietly = (what: string) => (error: RedisError.RedisError | Schema.SchemaError) =>
     Effect.as(Effect.logDebug(what).pipe(Effect.annotateLogs({ error: error.message })), null)
 
   const reuseOf: Reuse = (kind, request, ask) =>
@@ -81,8 +81,11 @@ export const make: Effect.Effect<Reuse, Config.ConfigError, RedisClient.RedisCli
       }
       const reply = yield* ask
       if (kind.keep(reply)) {
-        const kept = yield* Effect.orDie(Schema.encodeEffect(stored)({ usage: reply.usage, reply }))
-        yield* Effect.catch(redis.send("SET", key, kept, "PX", millis), quietly("a reply could not be kept"))
+        // whatever becomes of it: the reply is paid for, and is used
+        yield* Schema.encodeEffect(stored)({ usage: reply.usage, reply }).pipe(
+          Effect.flatMap((kept) => redis.send("SET", key, kept, "PX", millis)),
+          Effect.catch(quietly("a reply could not be kept"))
+        )
       }
       return reply
     })

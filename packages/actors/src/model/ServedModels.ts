@@ -47,8 +47,6 @@ export class ServedModels extends Context.Service<
   {
     /** Configured and served; all that is configured while nothing is known. `default` is one of them. */
     readonly offer: () => Offer
-    /** What this process offers and no worker serves, and what workers serve and it does not offer. */
-    readonly differences: () => { readonly unserved: ReadonlyArray<string>; readonly unoffered: ReadonlyArray<string> }
   }
 >()("@eco2/actors/model/ServedModels") {}
 
@@ -77,13 +75,6 @@ export const layer: Layer.Layer<ServedModels, Config.ConfigError | RedisError.Re
         const [first] = served
         if (first === undefined) return { models: offered.models, default: offered.default }
         return { models: served, default: served.includes(offered.default) ? offered.default : first }
-      },
-      differences: () => {
-        const known = [...heard.keys()].filter(isServed)
-        return {
-          unserved: known.length === 0 ? [] : offered.models.filter((model) => !isServed(model)),
-          unoffered: known.filter((model) => !offered.models.includes(model))
-        }
       }
     })
   })
