@@ -180,7 +180,12 @@ describe("the text of a running stage", () => {
     const lost = await hand.begin(id)
     await hand.handBack(lost)
     const holding = await hand.begin(id)
+    const scripts = async () =>
+      Number(/cmdstat_evalsha:calls=(\d+)/.exec(String(await hand.send("INFO", "commandstats")))?.[1] ?? 0)
+    const before = await scripts()
     ;(await hand.writer(lost, 3)).send("from the dead")
+    await until(scripts, (calls) => calls > before)
+    expect(await hand.send("EXISTS", `${(await hand.keys(id)).job}:partial`)).toBe(0)
     const writer = await hand.writer(holding, 4)
     writer.send("alive")
     await has(stream, "alive")
