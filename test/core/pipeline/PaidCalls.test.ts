@@ -223,6 +223,22 @@ describe("the ledger of a job's paid calls", () => {
     })
   )
 
+  it.live("B1 a bill that comes when the job is gone leaves no timer of its call", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const victim = yield* Fleet.byHand(client, "victim")
+      const id = yield* client.run(Fleet.submit())
+      const holding = yield* victim.take("weigh")
+      const { close, open } = yield* client.run(CallLedger.CallLedger)
+      const row = yield* open(holding, 1, { stage: "weigh", attempt: 1, service: "s", request: "a" }, Duration.hours(1))
+      const timersOf = client.send("ZRANGE", `${holding.partition.root}:timers`, 0, -1)
+      expect(JSON.stringify(yield* timersOf)).toContain(row)
+      yield* client.send("DEL", holding.partition.job(id), holding.partition.jobCalls(id))
+      yield* close(holding, [{ id: row, service: "s", bill: { outcome: "uncertain" } }])
+      expect(JSON.stringify(yield* timersOf)).not.toContain(row)
+    })
+  )
+
   it.live("B1 an open that is sent twice is one row", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

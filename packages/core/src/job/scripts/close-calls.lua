@@ -15,8 +15,11 @@ for i = 3, #ARGV, 5 do
   local call, outcome = ARGV[i], ARGV[i + 1]
   local c = read_call(id, call)
   local known = c and c.outcome ~= "open" and c.outcome ~= "uncertain"
-  if not c or known then
-    answers[#answers + 1] = c and "again" or "gone"
+  if not c then
+    redis.call("ZREM", root .. ":timers", call_timer(id, call)) -- the row expired with its job
+    answers[#answers + 1] = "gone"
+  elseif known then
+    answers[#answers + 1] = "again"
   elseif outcome == "free" then
     redis.call("HINCRBY", calls_key(id), "free", 1) -- first, so that the hash is never empty and keeps its expiry
     redis.call("HDEL", calls_key(id), "c:" .. call)
