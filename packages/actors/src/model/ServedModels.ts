@@ -1,6 +1,6 @@
 /**
- * ServedModels: which models the fleet's workers serve now, by a topic: every worker says once a minute what it serves, and a
- * model that nobody has named for three minutes is not served. Gateways offer what is both configured and served, so that a
+ * ServedModels: which models the fleet's workers serve now, by a topic: every worker says every two minutes what it serves, and a
+ * model that nobody has named for five minutes is not served. Gateways offer what is both configured and served, so that a
  * rollout that adds or removes a model offers it when workers can serve it. While nothing is known (no worker has started yet, or
  * Redis is new) what is configured is offered.
  */
@@ -16,11 +16,11 @@ const ModelsTopic = Topic.make("models.served", {
   state: { value: Schema.Finite, change: ({ at, models }) => models.map((model) => Topic.set(model, at)) }
 })
 
-const every = Duration.minutes(1)
+const every = Duration.minutes(2)
 /** Twice without a word may be an outage. */
-const forgottenAfterMillis = 180_000
+const forgottenAfterMillis = 300_000
 
-/** A worker's part: says what it serves, at its start and once a minute. */
+/** A worker's part: says what it serves, at its start and every two minutes. */
 export const announcing: Layer.Layer<never, Config.ConfigError, Topic.Topics> = Layer.effectDiscard(
   Effect.gen(function* () {
     const { models } = yield* OfferedModels
