@@ -202,6 +202,73 @@ it.live(
     })
 )
 
+const refusals = [
+  ["a wrong key", { _tag: "Unauthorized" }, "ModelUnauthorized"],
+  [
+    "an account without credit",
+    { _tag: "Http", status: 429, body: JSON.stringify({ error: { code: "insufficient_quota" } }) },
+    "ModelAccountExhausted"
+  ]
+] as const
+for (const [what, outcome, tag] of refusals) {
+  it.live(`${what} stops all models of the provider, and one call of any of them checks whether it works again`, () =>
+    Effect.gen(function* () {
+      const one = yield* worker()
+      const other = yield* worker()
+      const aside = classify("gpt-5-mini")
+      server.next("vision", outcome)
+      expect((yield* Effect.flip(one.run(look)))._tag).toBe(tag)
+      for (const process of [one, other]) {
+        expect(yield* Effect.flip(process.run(aside))).toMatchObject({ _tag: "ModelSuspended", model: "gpt-5-mini" })
+      }
+      expect(server.calls.length).toBe(1)
+      // other accounts are not affected
+      yield* one.run(classify("simulated"))
+
+      const later = yield* worker({}, 16_000)
+      server.next("vision", outcome)
+      expect((yield* Effect.flip(later.run(aside)))._tag).toBe(tag)
+      expect((yield* Effect.flip(later.run(look)))._tag).toBe("ModelSuspended")
+      expect(server.calls.length).toBe(2)
+
+      const mended = yield* worker({}, 16_000 + 31_000)
+      yield* mended.run(aside)
+      yield* mended.run(look)
+    })
+  )
+}
+
+it.live("a model that is gone, or has used up its own day, stops no other model of its provider", () =>
+  Effect.gen(function* () {
+    const own = [
+      [404, "The model `gpt-5.2` does not exist", "ModelUnsuitable"],
+      [429, "Rate limit reached for gpt-5.2 on requests per day (RPD): Limit 200", "ModelAccountExhausted"]
+    ] as const
+    for (const [status, message, tag] of own) {
+      server.reset()
+      const one = yield* worker()
+      server.next("vision", { _tag: "Http", status, body: JSON.stringify({ error: { message } }) })
+      expect((yield* Effect.flip(one.run(look)))._tag).toBe(tag)
+      expect((yield* Effect.flip(one.run(look)))._tag).toBe("ModelSuspended")
+      yield* one.run(classify("gpt-5-mini"))
+      yield* one.send("FLUSHALL")
+    }
+  })
+)
+
+it.live("a chain leaves out the other models of an account that is refused, and its job is parked, not kept waiting", () =>
+  Effect.gen(function* () {
+    for (const breaker of ["off", "8/30 seconds"]) {
+      server.reset()
+      const chain = { MODEL_BREAKER: breaker, SCAN_VISION_MODELS: "gpt-5.2,gpt-5-mini" }
+      const one = yield* worker(chain)
+      server.next("vision", { _tag: "Unauthorized" }, 2)
+      expect((yield* Effect.flip(one.run(look)))._tag).toBe("ModelUnauthorized")
+      expect(server.calls.length).toBe(1)
+    }
+  })
+)
+
 it.live("three outages within a minute stop a model's calls, and refusals or bad output never do", () =>
   Effect.gen(function* () {
     const one = yield* worker({ MODEL_BREAKER: "3/minute" })

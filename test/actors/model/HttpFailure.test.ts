@@ -35,6 +35,18 @@ it.each(rows)("HTTP %i of a provider is %s, with a picture: %s", (status, error,
   expect([failure._tag, failure.requestId, failure.excerpt]).toEqual([error, "r1", "no"])
 })
 
+const spent: ReadonlyArray<readonly [words: string, codes: ReadonlyArray<string>, of: "model" | undefined]> = [
+  ["You exceeded your current quota, please check your plan and billing details.", ["insufficient_quota"], undefined],
+  ["Out of credits", [], undefined],
+  ["Quota exceeded, limit: 20 GenerateRequestsPerDayPerProjectPerModel-FreeTier", ["RESOURCE_EXHAUSTED"], "model"],
+  ["Rate limit reached for gpt-5.2 in organization o on requests per day (RPD): Limit 200", ["requests"], "model"],
+  ["You exceeded your current quota. Model gpt-5.2 was asked.", ["insufficient_quota"], undefined]
+]
+it.each(spent)("a 429 that says %s %j is one of the account, or of the model alone: %s", (words, codes, of) => {
+  const failure = HttpFailure.fromSaid({ ...said, retryAfterMillis: null, status: 429, hasImage: false, words, codes })
+  expect([failure._tag, "of" in failure ? failure.of : undefined]).toEqual(["ModelAccountExhausted", of])
+})
+
 const coded = (code: string) => Object.assign(new Error(`connect ${code}`), { code })
 /** As fetch throws it. */
 const thrown = (cause: unknown) => new TypeError("fetch failed", { cause })

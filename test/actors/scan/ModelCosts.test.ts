@@ -22,6 +22,8 @@ afterEach(async () => {
 
 const bills = async (id: Parameters<typeof fixture.rowsOf>[0]) =>
   (await fixture.rowsOf(id)).map(({ outcome, service, stage }) => `${stage} ${service} ${outcome}`)
+/** The model was shut down. */
+const gone = { _tag: "Http", status: 404, body: JSON.stringify({ error: { code: "model_not_found" } }) } as const
 const unsaid = { _tag: "Http", status: 429, body: JSON.stringify({ error: { code: "insufficient_quota" } }) } as const
 
 describe("the ledger of a scan", () => {
@@ -125,8 +127,6 @@ describe("the chain of models", () => {
 
   it("the next model of the chain serves where the first cannot, and the result says who did", async () => {
     await work({ ...both, SCAN_VISION_MODELS: `gpt-5-mini,${model}`, SCAN_ANSWER_MODELS: `gpt-5-mini,${model}` })
-    // the model was shut down
-    const gone = { _tag: "Http", status: 404, body: JSON.stringify({ error: { code: "model_not_found" } }) } as const
     fixture.models().next("vision", gone)
     const id = await fixture.submit({}, png)
     const { metadata } = await fixture.finished(id)
@@ -140,7 +140,7 @@ describe("the chain of models", () => {
 
   it("a model that the user names comes first, and the chain stands behind it", async () => {
     await work({ ...both, SCAN_VISION_MODELS: `${model}` })
-    fixture.models().next("vision", unsaid)
+    fixture.models().next("vision", gone)
     const id = await fixture.submit({ model: "gpt-5-mini" }, png)
     await fixture.finished(id)
     expect(

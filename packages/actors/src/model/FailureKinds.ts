@@ -14,7 +14,7 @@ export interface FailureKind {
   readonly scope: "call" | "job" | "model" | "account"
   /** Unless the error says otherwise (`billed`). */
   readonly billed: Billed
-  /** What the model's breaker learns. */
+  /** What the breaker learns: the model's, and of `account` the one of the provider's account. */
   readonly breaker: CircuitBreaker.Judgement
   /**
    * never    the job fails, with the reason
@@ -56,6 +56,12 @@ export const kindOf = (error: Pick<ModelError, "_tag">): FailureKind => kinds[er
 
 /** Whether the provider bills the call that failed so. */
 export const billedOf = (error: Pick<ModelError, "_tag" | "billed">): Billed => error.billed ?? kindOf(error).billed
+
+/** Whether the provider has refused the key or account: every model of the provider fails so. */
+export const isOfAccount = (error: Pick<ModelError, "_tag"> & { readonly of?: "model" }): boolean => {
+  const { breaker, scope } = kindOf(error)
+  return scope === "account" && breaker === "trip" && error.of === undefined
+}
 
 /** The tags with this retry. */
 export const tagsOf = (retry: FailureKind["retry"]): ReadonlyArray<ModelErrorTag> =>

@@ -1,8 +1,9 @@
 /**
  * GuardedModels: both ports with the providers' limits (MODEL_LIMITS) and circuit breakers around them. Every call passes here,
  * whichever adapter serves it:
- *   breaker (one a model)   open: no call is made · what concerns the model or the account opens it at once, outages after
- *                           several (FailureKinds)
+ *   breaker (one a model)   open: no call is made · what concerns the model opens it at once, outages after several (FailureKinds)
+ *   breaker (one a provider's account)  what concerns key or account opens it at once, for every model of the provider; one call
+ *                           of any of them probes it
  *   limit (one a model)     a call waits for its permit; tokens are reserved by an estimate and settled by the reported usage
  *   429                     pauses the model for the whole fleet, for as long as the provider asks
  *   pictures                a picture is fetched by its address before all that (Pictures), so that its metadata stay here: a slow
@@ -32,7 +33,7 @@ import * as PaidModelCall from "./PaidModelCall.ts"
 import * as ReusedReplies from "./ReusedReplies.ts"
 import { noTokens } from "./Usage.ts"
 import { ModelConfig } from "./ModelConfig.ts"
-import { billedOf, isModelError, kindOf } from "./FailureKinds.ts"
+import { billedOf, isModelError, isOfAccount, kindOf } from "./FailureKinds.ts"
 import { factsOf, ModelRateLimited, ModelSuspended, ModelUnavailable } from "./ModelError.ts"
 import type { ModelError } from "./ModelError.ts"
 import { limitName, ModelBreaker, ModelLimits } from "./ModelLimits.ts"
@@ -60,7 +61,12 @@ const outputTokens = 800
 
 type Guarded = ModelError | Limit.RateLimited | Limit.PermitLost | RedisError.RedisError
 
-const judge = (error: Guarded): CircuitBreaker.Judgement => (isModelError(error) ? kindOf(error).breaker : "nothing")
+/** What a model's breaker learns; what is the account's is its account's to learn. */
+const judgeModel = (error: Guarded): CircuitBreaker.Judgement =>
+  isModelError(error) && !isOfAccount(error) ? kindOf(error).breaker : "nothing"
+/** What its account's breaker learns: an outage says nothing about the account, and neither does a model that is gone. */
+const judgeAccount = (error: Guarded | CircuitBreaker.BreakerOpen): CircuitBreaker.Judgement =>
+  isModelError(error) && (isOfAccount(error) || kindOf(error).breaker === "well") ? kindOf(error).breaker : "nothing"
 
 /** The ports' errors for a call that was not made: nothing happened, retry later. */
 const asModelError =
@@ -76,7 +82,7 @@ const asModelError =
       case "BreakerOpen":
         return new ModelSuspended({
           ...call,
-          message: `calls to ${call.model} are suspended: its circuit breaker is open`,
+          message: `calls to ${call.model} are suspended: the circuit breaker ${error.breaker} is open`,
           retryAfterMillis: Duration.toMillis(error.retryAfter)
         })
       case "RedisFull":
@@ -163,21 +169,27 @@ export const layer: Layer.Layer<
     }
     /** A model without a limit of its own can still be paused. */
     const limitOf = (model: string): Limit.Limit => limits.get(model) ?? Limit.make(limitName(model), {})
+    const breakerOf = (name: string, provider: Provider | undefined) =>
+      outages === null || provider === "simulated"
+        ? null
+        : CircuitBreaker.make(name, {
+            failures: outages.number,
+            within: outages.window,
+            probeFor: Duration.sum(timeout, Duration.seconds(10))
+          })
     const guards = new Map(
-      offered.models.map((model) => [
-        model,
-        {
-          limit: limitOf(model),
-          breaker:
-            outages === null || offered.providerOf(model) === "simulated"
-              ? null
-              : CircuitBreaker.make(`${offered.providerOf(model)}/${model}`, {
-                  failures: outages.number,
-                  within: outages.window,
-                  probeFor: Duration.sum(timeout, Duration.seconds(10))
-                })
-        }
-      ])
+      offered.models.map((model) => {
+        const provider = offered.providerOf(model)
+        return [
+          model,
+          {
+            limit: limitOf(model),
+            breaker: breakerOf(`${provider}/${model}`, provider),
+            // a provider has one key here, so one account
+            account: breakerOf(`${provider}`, provider)
+          }
+        ]
+      })
     )
 
     const guarded = <A extends { readonly usage: Usage }>(
@@ -193,7 +205,7 @@ export const layer: Layer.Layer<
       const call = isSimulated
         ? measured
         : PaidModelCall.recorded({ provider, model, request, timeout, prices }, measured)
-      const { breaker, limit } = guard
+      const { account, breaker, limit } = guard
       const expected = estimate.of(kind, guess)
       const guessed = { ...noTokens, inputTokens: Math.max(0, expected - outputTokens), outputTokens }
       const spending = { tokens: expected, cost: priceOf(model, guessed, prices) }
@@ -243,7 +255,10 @@ export const layer: Layer.Layer<
       const counted = Effect.flatMap(PaidCalls.PaidCalls, ({ owner }) =>
         budgets.within({ provider, model, owner }, spending, limited)
       )
-      const safe = breaker === null ? counted : breakers.guard(breaker, counted, judge)
+      const safe =
+        breaker === null || account === null
+          ? counted
+          : breakers.guard(account, breakers.guard(breaker, counted, judgeModel), judgeAccount)
       return Effect.mapError(safe, asModelError({ provider, model }))
     }
 
@@ -263,6 +278,7 @@ export const layer: Layer.Layer<
       ])
       const ask = ModelChain.firstOf(
         ModelChain.of({ default: chains.default, models: chains.vision }, asked.model),
+        offered.providerOf,
         (model) =>
           Repair.once((repair) =>
             guarded(
@@ -279,11 +295,16 @@ export const layer: Layer.Layer<
       // what stands behind an address may change
       return image._tag === "Url" || isFree(asked.model) ? ask : reuse(visionReply, question, ask)
     }
-    /** Checks the breaker before anything is fetched: no fetch for a call that would not be made. */
-    const look = (provider: Provider, model: string) => {
-      const breaker = guards.get(model)?.breaker ?? null
-      return breaker === null ? Effect.void : Effect.mapError(breakers.look(breaker), asModelError({ provider, model }))
-    }
+    /** Checks the breakers before anything is fetched: no fetch for a call that would not be made. */
+    const look = (provider: Provider, model: string) =>
+      Effect.forEach(
+        [guards.get(model)?.account ?? null, guards.get(model)?.breaker ?? null],
+        (breaker) =>
+          breaker === null
+            ? Effect.void
+            : Effect.mapError(breakers.look(breaker), asModelError({ provider, model })),
+        { discard: true }
+      )
 
     return Context.make(VisionModel, {
       classify: (request) => {
@@ -303,6 +324,7 @@ export const layer: Layer.Layer<
           const question = ReusedReplies.fingerprint([answerPrompt, asked.model, material])
           const ask = ModelChain.firstOf(
             ModelChain.of({ default: chains.default, models: chains.answer }, asked.model),
+            offered.providerOf,
             (model) =>
               Repair.once((repair) =>
                 guarded(

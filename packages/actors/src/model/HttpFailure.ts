@@ -117,6 +117,7 @@ export const fromSaid = (said: Said): ModelError => {
     if (status === 402 || has(accountCode) || (accountStatus(status) && !has(filterCode) && isAccount(said, words))) {
       return new ModelAccountExhausted({
         ...facts(),
+        ...(status === 429 && !has(accountCode) && isModelsOwn(model, words) ? { of: "model" as const } : {}),
         message: `the account at ${provider} has no credit or budget left${http}`
       })
     }
@@ -200,6 +201,10 @@ const isAccount = ({ retryAfterMillis, status }: Said, words: string): boolean =
     (retryAfterMillis === null && !/per ?(minute|second)/i.test(words))
   )
 }
+
+/** Whether a used-up day is that of one model: it is named, or its quota is one for each model. */
+const isModelsOwn = (model: string, words: string): boolean =>
+  /per ?model/i.test(words) || words.toLowerCase().includes(model.toLowerCase())
 
 /** How long a call waits that did not leave this process's network. */
 const awayMillis = 10_000

@@ -5,7 +5,7 @@
  */
 import { Setting } from "@eco2/core"
 import { Config, Effect } from "effect"
-import { kindOf } from "./FailureKinds.ts"
+import { isOfAccount, kindOf } from "./FailureKinds.ts"
 import type { FailureKind } from "./FailureKinds.ts"
 import type { ModelError } from "./ModelError.ts"
 import { OfferedModels } from "./OfferedModels.ts"
@@ -62,18 +62,26 @@ export const of = (
 const hope: ReadonlyArray<FailureKind["retry"]> = ["wait", "backoff", "park", "repair", "never"]
 const hopeOf = (error: ModelError) => hope.indexOf(kindOf(error).retry)
 
-/** Asks one model after the other; when none serves, the most hopeful of their errors is the result, the first of equals. */
+/**
+ * Asks one model after the other; when none serves, the most hopeful of their errors is the result, the first of equals. Where
+ * the key or account is refused, the other models of its provider are left out. `accountOf`: the account that a model is billed to.
+ */
 export const firstOf = <A, R>(
   [model, ...others]: readonly [string, ...ReadonlyArray<string>],
+  accountOf: (model: string) => string | undefined,
   ask: (model: string) => Effect.Effect<A, ModelError, R>
 ): Effect.Effect<A, ModelError, R> =>
   Effect.catch(ask(model), (error) => {
-    const [next, ...rest] = others
+    const [next, ...rest] = isOfAccount(error)
+      ? others.filter((other) => accountOf(other) !== accountOf(model))
+      : others
     if (next === undefined || !kindOf(error).elsewhere) return Effect.fail(error)
     return Effect.andThen(
       Effect.logWarning("another model is asked").pipe(
         Effect.annotateLogs({ model, next, reason: error._tag, error: error.message })
       ),
-      Effect.mapError(firstOf([next, ...rest], ask), (later) => (hopeOf(later) < hopeOf(error) ? later : error))
+      Effect.mapError(firstOf([next, ...rest], accountOf, ask), (later) =>
+        hopeOf(later) < hopeOf(error) ? later : error
+      )
     )
   })

@@ -87,9 +87,13 @@ export class ModelUnauthorized extends Schema.TaggedError<ModelUnauthorized>()("
 
 /**
  * The account has no credit, no billing, or has used up its budget or its day, under whatever status (402, 429, 400, 403). Not a
- * rate limit: waiting seconds changes nothing. Fails every job until an operator pays or the day ends.
+ * rate limit: waiting seconds changes nothing. Fails every job until an operator pays or the day ends. `of`: the model alone has
+ * used up its day, other models of the account may serve.
  */
-export class ModelAccountExhausted extends Schema.TaggedError<ModelAccountExhausted>()("ModelAccountExhausted", call) {}
+export class ModelAccountExhausted extends Schema.TaggedError<ModelAccountExhausted>()("ModelAccountExhausted", {
+  ...call,
+  of: Schema.optionalKey(Schema.Literal("model"))
+}) {}
 
 /**
  * The model cannot do what we ask of it, whoever the user is: it does not exist or was shut down, reads no pictures, does not
