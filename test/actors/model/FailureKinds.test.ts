@@ -44,7 +44,12 @@ describe("FailureKinds", () => {
       "UserBudgetSpent"
     ])
     expect([...tagsOf("repair")]).toEqual(["ModelOutputInvalid"])
-    expect([...tagsOf("backoff")].sort()).toEqual(["ModelTimeout", "ModelUnavailable", "PictureUnavailable"])
+    expect([...tagsOf("backoff")].sort()).toEqual([
+      "ModelFormRefused",
+      "ModelTimeout",
+      "ModelUnavailable",
+      "PictureUnavailable"
+    ])
   })
 
   it.effect.each(rows)("a %s is retried as its row says", ([tag, kind]) =>

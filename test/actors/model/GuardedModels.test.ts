@@ -256,17 +256,19 @@ it.live("a model that is gone, or has used up its own day, stops no other model 
   })
 )
 
-it.live("a chain leaves out the other models of an account that is refused, and its job is parked, not kept waiting", () =>
-  Effect.gen(function* () {
-    for (const breaker of ["off", "8/30 seconds"]) {
-      server.reset()
-      const chain = { MODEL_BREAKER: breaker, SCAN_VISION_MODELS: "gpt-5.2,gpt-5-mini" }
-      const one = yield* worker(chain)
-      server.next("vision", { _tag: "Unauthorized" }, 2)
-      expect((yield* Effect.flip(one.run(look)))._tag).toBe("ModelUnauthorized")
-      expect(server.calls.length).toBe(1)
-    }
-  })
+it.live(
+  "a chain leaves out the other models of an account that is refused, and its job is parked, not kept waiting",
+  () =>
+    Effect.gen(function* () {
+      for (const breaker of ["off", "8/30 seconds"]) {
+        server.reset()
+        const chain = { MODEL_BREAKER: breaker, SCAN_VISION_MODELS: "gpt-5.2,gpt-5-mini" }
+        const one = yield* worker(chain)
+        server.next("vision", { _tag: "Unauthorized" }, 2)
+        expect((yield* Effect.flip(one.run(look)))._tag).toBe("ModelUnauthorized")
+        expect(server.calls.length).toBe(1)
+      }
+    })
 )
 
 it.live("three outages within a minute stop a model's calls, and refusals or bad output never do", () =>

@@ -14,6 +14,7 @@ import { AnswerModel } from "../../../packages/actors/src/model/AnswerModel.ts"
 import { billedOf } from "../../../packages/actors/src/model/FailureKinds.ts"
 import { ModelError } from "../../../packages/actors/src/model/ModelError.ts"
 import type { Billed } from "../../../packages/actors/src/model/ModelError.ts"
+import * as NextForm from "../../../packages/actors/src/model/NextForm.ts"
 import * as Repair from "../../../packages/actors/src/model/Repair.ts"
 import * as Models from "../../../packages/actors/src/model/Models.ts"
 import type { Image } from "../../../packages/actors/src/model/VisionModel.ts"
@@ -61,10 +62,13 @@ export class FakeModels extends Context.Service<FakeModels, FakeModelServer>()("
   )
 }
 
+/** As workers make calls: again where the server refuses the form of one. */
 export const classify = (model: string, image: Image = bottle, userInput = "어디에 버리나요?") =>
-  Effect.flatMap(VisionModel, (port) => port.classify({ model, image, userInput }))
+  NextForm.through(Effect.flatMap(VisionModel, (port) => port.classify({ model, image, userInput })))
 export const answer = (model: string, userInput = "어디에 버리나요?", onText?: (textSoFar: string) => void) =>
-  Effect.flatMap(AnswerModel, (port) => port.answer({ model, classification: classified, rule, userInput, onText }))
+  NextForm.through(
+    Effect.flatMap(AnswerModel, (port) => port.answer({ model, classification: classified, rule, userInput, onText }))
+  )
 
 /** Runs a call whose result is not needed; TestClock advances as far as it needs. */
 const finished = <A, E, R>(call: Effect.Effect<A, E, R>) =>

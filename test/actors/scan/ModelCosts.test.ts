@@ -71,6 +71,38 @@ describe("the ledger of a scan", () => {
     expect((await fixture.jobOf(id)).spent).toMatchObject({ uncertain: 1, free: 1, ok: 2 })
   })
 
+  it("B1 requests whose form the server refuses are free calls of their own, and count within the limit", async () => {
+    const no = (message: string) =>
+      ({
+        _tag: "Http",
+        status: 400,
+        body: JSON.stringify({ error: { message, type: "invalid_request_error" } })
+      }) as const
+    fixture.models().next("vision", no("json_schema is not supported"))
+    fixture.models().next("vision", no("response_format is not supported"))
+    const own = { OPENAI_MODELS: "home-made", OPENAI_API: "chat", MODEL_LIMITS: "home-made=4rpm" }
+    await work(own)
+    const id = await fixture.submit({ model: "home-made" }, png)
+    await fixture.finished(id)
+    expect(fixture.models().calls).toHaveLength(4)
+    expect((await fixture.jobOf(id)).spent).toMatchObject({ ok: 2, free: 2, uncertain: 0, billedBad: 0 })
+    // all four took a place
+    const waiting = await fixture.submit({ model: "home-made", userInput: "again" }, png)
+    expect((await fixture.until(waiting, ({ state }) => state === "delayed")).state).toBe("delayed")
+  })
+
+  it("B1 a server that refuses every form gets one request for each part that can be left out, and the scan is parked", async () => {
+    const parts = ["reasoning_effort", "prompt_cache_key", "detail", "stream_options", "max_tokens", "response_format"]
+    const message = `unsupported parameter: ${parts.join(", ")}`
+    const body = JSON.stringify({ error: { message, type: "invalid_request_error" } })
+    fixture.models().next("vision", { _tag: "Http", status: 400, body }, 50)
+    await work({ OPENAI_MODELS: "home-made" })
+    const id = await fixture.submit({ model: "home-made" }, png)
+    const { spent } = await fixture.until(id, ({ state }) => state === "parked")
+    expect(fixture.models().calls.length).toBeLessThanOrEqual(10)
+    expect(spent).toMatchObject({ ok: 0, free: fixture.models().calls.length, uncertain: 0 })
+  })
+
   it("B1 a call that is silent for MODEL_TIMEOUT is uncertain", async () => {
     fixture.models().next("vision", { _tag: "Hang" })
     await work({ MODEL_TIMEOUT: "100 millis" })

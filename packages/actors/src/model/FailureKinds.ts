@@ -39,6 +39,7 @@ export const kinds = {
   ModelUnauthorized: { scope: "account", billed: "no", breaker: "trip", retry: "park", elsewhere: true },
   ModelAccountExhausted: { scope: "account", billed: "no", breaker: "trip", retry: "park", elsewhere: true },
   ModelUnsuitable: { scope: "model", billed: "no", breaker: "trip", retry: "park", elsewhere: true },
+  ModelFormRefused: { scope: "call", billed: "no", breaker: "nothing", retry: "backoff", elsewhere: false },
   ModelSuspended: { scope: "model", billed: "no", breaker: "nothing", retry: "wait", elsewhere: true },
   ModelNotServed: { scope: "model", billed: "no", breaker: "nothing", retry: "wait", elsewhere: true },
   ImageUnusable: { scope: "job", billed: "no", breaker: "nothing", retry: "never", elsewhere: false },

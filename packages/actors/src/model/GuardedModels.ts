@@ -10,6 +10,7 @@
  *                           or dead picture host fails its user's scan, and does not open the breaker. Without FETCH_IMAGES only
  *                           for a provider that takes bytes alone
  *   output                  that cannot be used is asked for once more (Repair): a second call, which passes all this too
+ *   form                    that the server refuses is changed, and the call is made again (NextForm): it passes all this too
  *   day's budgets           of the user and of all: a call that they have no room for is not made (DayBudgets)
  *   ledger                  each call is a row of its job's ledger (PaidModelCall)
  * Around a request stand the replies known already (ReusedReplies) and the models to try one after the other (ModelChain).
@@ -38,6 +39,7 @@ import { factsOf, ModelRateLimited, ModelSuspended, ModelUnavailable } from "./M
 import type { ModelError } from "./ModelError.ts"
 import { limitName, ModelBreaker, ModelLimits } from "./ModelLimits.ts"
 import * as ModelMetrics from "./ModelMetrics.ts"
+import * as NextForm from "./NextForm.ts"
 import type { Provider } from "./OfferedModels.ts"
 import { answerInstructions, answerMaterial, visionInstructions } from "./Prompts.ts"
 import { Pictures } from "./Pictures.ts"
@@ -281,14 +283,16 @@ export const layer: Layer.Layer<
         offered.providerOf,
         (model) =>
           Repair.once((repair) =>
-            guarded(
-              {
-                model,
-                kind: `${model} vision`,
-                guess: TokenEstimate.ofText(visionInstructions, userInput) + imageTokens + outputTokens,
-                request: ReusedReplies.fingerprint([question, model, repair?.output ?? null])
-              },
-              vision.classify({ ...asked, model, ...(repair === undefined ? {} : { repair }) })
+            NextForm.through(
+              guarded(
+                {
+                  model,
+                  kind: `${model} vision`,
+                  guess: TokenEstimate.ofText(visionInstructions, userInput) + imageTokens + outputTokens,
+                  request: ReusedReplies.fingerprint([question, model, repair?.output ?? null])
+                },
+                vision.classify({ ...asked, model, ...(repair === undefined ? {} : { repair }) })
+              )
             )
           )
       )
@@ -300,9 +304,7 @@ export const layer: Layer.Layer<
       Effect.forEach(
         [guards.get(model)?.account ?? null, guards.get(model)?.breaker ?? null],
         (breaker) =>
-          breaker === null
-            ? Effect.void
-            : Effect.mapError(breakers.look(breaker), asModelError({ provider, model })),
+          breaker === null ? Effect.void : Effect.mapError(breakers.look(breaker), asModelError({ provider, model })),
         { discard: true }
       )
 
@@ -327,14 +329,16 @@ export const layer: Layer.Layer<
             offered.providerOf,
             (model) =>
               Repair.once((repair) =>
-                guarded(
-                  {
-                    model,
-                    kind: `${model} answer`,
-                    guess: TokenEstimate.ofText(answerInstructions, material) + outputTokens,
-                    request: ReusedReplies.fingerprint([question, model, repair?.output ?? null])
-                  },
-                  answer.answer({ ...asked, model, ...(repair === undefined ? {} : { repair }) })
+                NextForm.through(
+                  guarded(
+                    {
+                      model,
+                      kind: `${model} answer`,
+                      guess: TokenEstimate.ofText(answerInstructions, material) + outputTokens,
+                      request: ReusedReplies.fingerprint([question, model, repair?.output ?? null])
+                    },
+                    answer.answer({ ...asked, model, ...(repair === undefined ? {} : { repair }) })
+                  )
                 )
               )
           )

@@ -102,6 +102,12 @@ export class ModelAccountExhausted extends Schema.TaggedError<ModelAccountExhaus
 export class ModelUnsuitable extends Schema.TaggedError<ModelUnsuitable>()("ModelUnsuitable", call) {}
 
 /**
+ * The server does not take a part of the request, which is left out from now on. It did no work: asking again at once is safe
+ * (NextForm).
+ */
+export class ModelFormRefused extends Schema.TaggedError<ModelFormRefused>()("ModelFormRefused", call) {}
+
+/**
  * This worker does not serve the model, though a gateway offered it: during an update others may. Retrying after
  * `retryAfterMillis` is safe and spends no attempt.
  */
@@ -161,6 +167,7 @@ export const ModelError = Schema.Union([
   ModelUnauthorized,
   ModelAccountExhausted,
   ModelUnsuitable,
+  ModelFormRefused,
   ModelSuspended,
   ModelNotServed,
   ImageUnusable,

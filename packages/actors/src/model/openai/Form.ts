@@ -1,7 +1,7 @@
 /**
  * Form: in which form a model is asked over OpenAI's APIs. It begins with what is known of the model (ModelTable) and of the
  * server; when a server refuses a part of the form, that part is left out from then on, for the life of the process. A refused
- * request is no work done and is not billed, so the call goes on with the next form.
+ * request is no work done and is not billed, so the call is made again in the next form.
  */
 import { factsOf } from "../ModelTable.ts"
 

@@ -2,14 +2,21 @@
  * OpenAiModel: the ports over OpenAI's APIs, at OpenAI or at any server that speaks one of them: Responses, or Chat Completions.
  * Takes images as bytes and as URLs, which the provider fetches (without FETCH_IMAGES). The client library is loaded only when this adapter is made.
  * What a server turns out not to know (the Responses API, a schema, a parameter: Form) is left out from then on, for the life of
- * the process. The refusals by which it is found out are no work done, so they are followed by another request in the same call.
+ * the process. A call by which it is found out fails with ModelFormRefused, and is made again (NextForm).
  */
 import { NameLookup, RetryAfter } from "@eco2/core/net"
 import { Clock, Duration, Effect, Option, Redacted } from "effect"
 import * as ErrorBody from "../ErrorBody.ts"
 import { excerpt } from "../Excerpt.ts"
 import * as HttpFailure from "../HttpFailure.ts"
-import { ModelRefused, ModelTimeout, ModelUnavailable, ModelUnsuitable } from "../ModelError.ts"
+import {
+  factsOf as factsOfError,
+  ModelFormRefused,
+  ModelRefused,
+  ModelTimeout,
+  ModelUnavailable,
+  ModelUnsuitable
+} from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
 import { effortOf, factsOf } from "../ModelTable.ts"
@@ -47,9 +54,6 @@ interface Failure {
   readonly refusal: ErrorBody.ErrorBody | null
 }
 
-/** Steps from one form to another within one call; each leaves out one part, so there are not many. */
-const mostSteps = 6
-
 /** Makes the adapter: one client for the whole process. */
 export const make = Effect.fn("OpenAiModel.make")(function* ({
   api,
@@ -79,6 +83,7 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
 
   /** What was found out about the server. */
   let known: Api | null = api === "auto" ? (Form.isOpenAi(baseUrl) ? "responses" : null) : api
+  let isWithoutResponses = false
   const forms = new Map<string, Form.Form>()
 
   const saidOf = (
@@ -227,27 +232,30 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
     if (image !== null && factsOf(model)?.images === false) {
       return yield* new ModelUnsuitable({ provider, model, message: `${model} reads no pictures` })
     }
-    let by: Api = known ?? "responses"
-    for (let step = 0; ; step++) {
-      const form = forms.get(model) ?? Form.first(model, baseUrl)
-      const result = yield* Effect.result(send(question, by, form))
-      if (result._tag === "Success") {
-        known ??= by
-        return result.success
-      }
-      const { error, refusal, status } = result.failure
-      const isLast = step >= mostSteps || refusal === null
-      if (!isLast && known === null && by === "responses" && isUnknownRoute(status, refusal)) {
-        by = "chat"
-        continue
-      }
-      const next = isLast || !mayStep(error) ? null : Form.next(form, refusal)
+    const by: Api = known ?? (isWithoutResponses ? "chat" : "responses")
+    const form = forms.get(model) ?? Form.first(model, baseUrl)
+    const result = yield* Effect.result(send(question, by, form))
+    if (result._tag === "Success") {
+      known ??= by
+      return result.success
+    }
+    const { error, refusal, status } = result.failure
+    if (refusal === null) return yield* Effect.fail(error)
+    if (known === null && isUnknownRoute(status, refusal)) {
+      isWithoutResponses = by === "responses"
+      return yield* by === "responses" ? new ModelFormRefused(factsOfError(error)) : Effect.fail(error)
+    }
+    if (!mayStep(error)) return yield* Effect.fail(error)
+    // another call may have found more out meanwhile
+    if ((forms.get(model) ?? form) === form) {
+      const next = Form.next(form, refusal)
       if (next === null) return yield* Effect.fail(error)
       forms.set(model, next)
       yield* Effect.logInfo("model server does not take a part of the request; it is left out from now on").pipe(
         Effect.annotateLogs({ model, api: by, structured: next.structured, without: [...next.without].join(" ") })
       )
     }
+    return yield* new ModelFormRefused(factsOfError(error))
   })
 
   return StructuredProvider.make({ provider, key, timeout, ask })
