@@ -320,26 +320,37 @@ export const hostedModelContract = (
       })
     )
 
-    it.effect("a major outside the taxonomy is ModelOutputInvalid, and 미분류 when asked once more", () =>
+    const outside = { middle_category: "위성", minor_category: null, situation_tags: ["반짝임"] }
+    const repaired = (repair: Repair.Repair | null) =>
+      Effect.flatMap(VisionModel, (port) =>
+        port.classify({ model, image: bottle, userInput: "?", repair: repair ?? undefined })
+      )
+
+    it.effect("a major outside the taxonomy is ModelOutputInvalid, also when asked once more", () =>
       Effect.gen(function* () {
         const server = yield* FakeModels
         server.reset()
-        const output = {
-          major_category: "우주쓰레기",
-          middle_category: "위성",
-          minor_category: null,
-          situation_tags: ["반짝임"]
-        }
+        const output = { ...outside, major_category: "우주쓰레기" }
         server.next("vision", { _tag: "Text", text: JSON.stringify(output) }, 2)
         const error = yield* Effect.flip(classify(model))
         const repair = Repair.of(error)
         assertTrue(repair !== null && repair.problem.includes("우주쓰레기") && repair.output.includes("위성"))
-        const { classification, situationTags: tags } = yield* Effect.flatMap(VisionModel, (port) =>
-          port.classify({ model, image: bottle, userInput: "?", repair: repair ?? undefined })
-        )
+        strictEqual((yield* Effect.flip(repaired(repair)))._tag, "ModelOutputInvalid")
         const texts = textsOf(server.calls[1]?.body)
         assertTrue(texts.some((text) => text === repair?.output) && texts.some((text) => text.includes("문제: ")))
-        deepStrictEqual(classification, { major_category: "미분류", middle_category: "", minor_category: null })
+      })
+    )
+
+    it.effect("a middle outside the taxonomy is ModelOutputInvalid, and left out when asked once more", () =>
+      Effect.gen(function* () {
+        const server = yield* FakeModels
+        server.reset()
+        const output = { ...outside, major_category: "재활용폐기물" }
+        server.next("vision", { _tag: "Text", text: JSON.stringify(output) }, 2)
+        const repair = Repair.of(yield* Effect.flip(classify(model)))
+        assertTrue(repair !== null && repair.problem.includes("위성"))
+        const { classification, situationTags: tags } = yield* repaired(repair)
+        deepStrictEqual(classification, { major_category: "재활용폐기물", middle_category: "", minor_category: null })
         deepStrictEqual(tags, [])
       })
     )

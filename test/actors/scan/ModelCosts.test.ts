@@ -155,7 +155,11 @@ describe("the budgets of a scan", () => {
 })
 
 describe("the chain of models", () => {
-  const both = { OPENAI_MODELS: `${model},gpt-5-mini` }
+  const both = {
+    OPENAI_MODELS: `${model},gpt-5-mini`,
+    SCAN_VISION_TIMEOUT: "5 minutes",
+    SCAN_ANSWER_TIMEOUT: "5 minutes"
+  }
 
   it("the next model of the chain serves where the first cannot, and the result says who did", async () => {
     await work({ ...both, SCAN_VISION_MODELS: `gpt-5-mini,${model}`, SCAN_ANSWER_MODELS: `gpt-5-mini,${model}` })
@@ -168,6 +172,15 @@ describe("the chain of models", () => {
       "answer gpt-5-mini"
     ])
     expect(metadata).toMatchObject({ llm_model: model, answer_model: "gpt-5-mini" })
+  })
+
+  it("a model whose second output is outside the taxonomy too gives way to the next of the chain", async () => {
+    await work({ ...both, SCAN_VISION_MODELS: `gpt-5-mini,${model}` })
+    const text = JSON.stringify({ major_category: "우주쓰레기", situation_tags: [] })
+    fixture.models().next("vision", { _tag: "Text", text }, 2)
+    const { metadata, status } = await fixture.finished(await fixture.submit({}, png))
+    expect([status, metadata["llm_model"]]).toEqual(["completed", model])
+    expect(fixture.models().calls.filter(({ kind }) => kind === "vision")).toHaveLength(3)
   })
 
   it("a model that the user names comes first, and the chain stands behind it", async () => {

@@ -192,13 +192,14 @@ describe("a scan's reward", () => {
     }
   })
 
-  it("a scan with a major outside the taxonomy is 미분류 and earns nothing", async () => {
+  it("a scan whose major is twice outside the taxonomy fails and says why: an apology would be called completed", async () => {
     const text = JSON.stringify({ ...usualClassification, major_category: "우주폐기물", minor_category: "위성" })
     fixture.models().next("vision", { _tag: "Text", text }, 2)
     await work()
-    const { pipeline_result, reward } = await scan()
-    expect(pipeline_result.classification_result?.classification.major_category).toBe("미분류")
-    expect(reward).toBeNull()
+    const { error, pipeline_result, status } = await scan()
+    expect([status, error?.code, error?.stage]).toEqual(["failed", "MODEL_OUTPUT_INVALID", "vision"])
+    expect(pipeline_result.classification_result).toBeNull()
+    expect(fixture.models().calls).toHaveLength(2)
   })
 
   for (const [claim, seen, answer] of [

@@ -3,7 +3,7 @@
  * cannot serve the job now and another may (FailureKinds, `elsewhere`): its breaker is open, its limit has no room, its answer is
  * of no use.
  */
-import { Setting } from "@eco2/core"
+import { Setting } from "@eco2/core/client"
 import { Config, Effect } from "effect"
 import { isOfAccount, kindOf } from "./FailureKinds.ts"
 import type { FailureKind } from "./FailureKinds.ts"
@@ -44,7 +44,7 @@ export const ModelChains = Config.all({
         )
       }
     }
-    return Effect.succeed({ default: offered.default, vision, answer })
+    return Effect.succeed({ offered, default: offered.default, vision, answer })
   })
 )
 

@@ -88,23 +88,25 @@ const read =
 
 /**
  * Decodes a model's text into values of the taxonomy.
- * - `outside`: words that the taxonomy does not know are a problem (`fail`), or are left out (`leave`): major 미분류, middle ""
+ * - a major that the taxonomy does not know is a problem: nothing could be said about the item
+ * - a middle that it does not know is a problem, or with `isLast` left out: the recyclables have a rule for that
  * - text around the one JSON object is left out (ModelText); unknown tags are dropped
  */
 export const decodeVision = (
   output: string,
-  outside: "fail" | "leave"
+  isLast: boolean
 ): Effect.Effect<
   Pick<InTaxonomy, "classification"> & { readonly situationTags: ReadonlyArray<string> },
   OutputProblem
 > =>
   Effect.flatMap(read(VisionWire)(output), ({ major_category, middle_category, minor_category, situation_tags }) => {
-    const { classification, outside: words } = toTaxonomy({
+    const { classification, outside } = toTaxonomy({
       major_category,
       middle_category: middle_category ?? "",
       minor_category: minor_category ?? null
     })
-    return outside === "fail" && words.length > 0
+    const words = outside.filter(({ field }) => field === "major_category" || !isLast)
+    return words.length > 0
       ? Effect.fail(
           wrong(
             words

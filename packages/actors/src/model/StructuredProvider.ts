@@ -102,7 +102,7 @@ export const make = (options: {
           schema: visionSchema,
           hear: null
         },
-        (text) => decodeVision(text, repair === undefined ? "fail" : "leave")
+        (text) => decodeVision(text, repair !== undefined)
       )
       return { ...value, usage }
     }),

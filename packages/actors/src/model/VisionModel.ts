@@ -32,7 +32,7 @@ export interface VisionRequest {
 }
 
 export interface VisionReply {
-  /** Major and middle are the taxonomy's, an unknown major is 미분류; a minor may be the model's own word (Waste.toTaxonomy). */
+  /** Major and middle are the taxonomy's; a minor may be the model's own word (Waste.toTaxonomy). */
   readonly classification: Classification
   readonly situationTags: ReadonlyArray<string>
   readonly usage: Usage
@@ -43,7 +43,7 @@ export class VisionModel extends Context.Service<
   {
     /**
      * Classifies one photo; one provider call, no retry inside. Interruption aborts the call.
-     * - a major category that does not exist: ModelOutputInvalid; with `repair` 미분류
+     * - a major category that does not exist: ModelOutputInvalid; so also a middle, which with `repair` is left out
      * - a model that this worker does not serve: ModelNotServed, without a call
      * - an image the provider cannot read: ImageUnusable; a picture that cannot be fetched now: PictureUnavailable, PicturesBusy
      */

@@ -44,10 +44,14 @@ export const AnswerOutput = Schema.Struct({
 /** Null if the scan earns nothing. */
 export const RewardOutput = Schema.NullOr(Reward)
 
+/** Longer than a model's call and its repair, by the default of MODEL_TIMEOUT (ModelTime). */
+const timeout = "3 minutes"
+
 export const visionStage = Stage.make("vision", {
   needs: { input: ScanRequest },
   output: VisionOutput,
   progress: 25,
+  timeout,
   readsImage: true
 })
 export const ruleStage = Stage.make("rule", {
@@ -61,7 +65,8 @@ export const answerStage = Stage.make("answer", {
   output: AnswerOutput,
   // the beginning of `user_answer`
   partial: Schema.String,
-  progress: 75
+  progress: 75,
+  timeout
 })
 export const rewardStage = Stage.make("reward", {
   needs: { input: ScanRequest, vision: VisionOutput, rule: RuleOutput, answer: AnswerOutput },
