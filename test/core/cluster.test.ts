@@ -47,11 +47,13 @@ const works = Effect.fnUntraced(function* (url: string) {
   const { of, partitions } = yield* worker.run(Keyspace)
   expect(new Set(ids.map(of)).size).toBe(partitions.length)
   const start = performance.now()
+  const blockMillis = 20_000
   for (const id of ids) {
     yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
     expect(yield* worker.run(Fleet.terminalsOf(id))).toEqual(["done"])
   }
-  expect(performance.now() - start).toBeLessThan(3_000)
+  // each was found by its wake-up, and not by the end of a blocking read
+  expect(performance.now() - start).toBeLessThan(blockMillis)
   yield* Fleet.until(
     Effect.sync(() => new Set(told)),
     (seen) => seen.size === ids.length

@@ -271,6 +271,18 @@ describe("admission", () => {
       })
   )
 
+  it.live("a count of running jobs that is no number stops no job's end and lets the lane's next in", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
+      const keyspace = yield* client.run(Keyspace)
+      const [first, second] = yield* submits(client, "ann", 2)
+      for (const owner of ["ann", ""]) yield* client.send("HSET", keyspace.of("ann").running, owner, "many")
+      yield* client.run(Fleet.cancel(first!))
+      expect(yield* statesOf(client, [first!, second!])).toEqual(["cancelled", "waiting"])
+      expect(yield* countsOf(client, "ann")).toEqual({ admitted: 1, waiting: 0 })
+    })
+  )
+
   it.live("a worker completes all jobs of a lane, never exceeds the limit, and leaves no lane or count behind", () =>
     Effect.gen(function* () {
       let now = 0

@@ -8,7 +8,9 @@ import * as Fleet from "../CoreFixture.ts"
 
 const redis = Fleet.privateRedis()
 const preludes = movesJobs.map((file) => readFileSync(file, "utf8")).join("\n")
-const words = Fence.words.map((name) => `<${name}>`)
+const isNumber = (name: string) => Fence.numbers.some((one) => one === name)
+/** Words that differ, to tell them apart. */
+const words = Fence.words.map((name, i) => (isNumber(name) ? String(100 + i) : `<${name}>`))
 
 const evaluated = (lua: string, ...args: ReadonlyArray<string>) =>
   Effect.flatMap(Fleet.joined(redis.url), (process) =>
@@ -18,7 +20,7 @@ const evaluated = (lua: string, ...args: ReadonlyArray<string>) =>
 describe("the fence", () => {
   it.live("the scripts write the fence's words in the order in which they are read", () =>
     Effect.gen(function* () {
-      const fields = Fence.words.map((name) => `${name} = "<${name}>"`).join(", ")
+      const fields = Fence.words.map((name, i) => `${name} = "${words[i]}"`).join(", ")
       const text = yield* evaluated(`return text_of({ ${fields} })`)
       expect(Fence.split(String(text))).toEqual(Object.fromEntries(Fence.words.map((name, i) => [name, words[i]])))
     })
@@ -36,6 +38,14 @@ describe("the fence", () => {
       const text = [...words.slice(0, -1), "ann of green gables"].join(" ")
       expect(Fence.split(text)?.owner).toBe("ann of green gables")
       expect(yield* evaluated("return fence_of(ARGV[2]).owner", text)).toBe("ann of green gables")
+    })
+  )
+
+  it.live.each(Fence.numbers)("a text without a number of %s is no fence, there and here", (name) =>
+    Effect.gen(function* () {
+      const text = words.with(Fence.words.indexOf(name), "never").join(" ")
+      expect(Fence.split(text)).toBe(null)
+      expect(yield* evaluated("return fence_of(ARGV[2]) == nil and 1 or 0", text)).toBe(1)
     })
   )
 

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Schedule } from "effect"
 import { randomUUID } from "node:crypto"
-import { Mailbox, Retry } from "@eco2/core"
+import { Fence, Mailbox, Retry } from "@eco2/core"
 import { Keyspace } from "@eco2/core/redis"
 import * as Scrub from "../../../packages/core/src/job/Scrub.ts"
 import * as ScrubLoop from "../../../packages/core/src/worker/ScrubLoop.ts"
@@ -285,11 +285,13 @@ describe("Scrub.walk", () => {
     yield* process.send("HSET", key, "now", change(String(yield* process.send("HGET", key, "now"))))
     return { id, key }
   })
+  const without = (fence: string, word: (typeof Fence.numbers)[number]) =>
+    fence.split(" ").with(Fence.words.indexOf(word), "never").join(" ")
   const corruptions: ReadonlyArray<readonly [string, (fence: string) => string]> = [
     ["is gone", () => ""],
     ["is no fence", () => "\u0000\u0001"],
     ["ends after some words", (fence) => fence.split(" ").slice(0, 5).join(" ")],
-    ["has no deadline", (fence) => fence.replace(/\d{13}(?= - - )/, "never")]
+    ...Fence.numbers.map((word) => [`has no number of ${word}`, (fence: string) => without(fence, word)] as const)
   ]
   for (const [what, change] of corruptions) {
     it.live(
@@ -343,12 +345,12 @@ describe("Scrub.walk", () => {
     })
   )
 
-  it.live(
-    "J1 a timer of a job whose deadline is unreadable stops no other timer, and the job becomes a dead letter",
-    () =>
+  it.live.each(Fence.numbers)(
+    "J1 a timer of a job without a number of %s stops no other timer, and the job becomes a dead letter",
+    (word) =>
       Effect.gen(function* () {
         const process = yield* Fleet.joined(redis.url)
-        const damaged = yield* corrupted(process, (fence) => fence.replace(/\d{13}(?= - - )/, "never"))
+        const damaged = yield* corrupted(process, (fence) => without(fence, word))
         const partition = yield* partitionOf(process, damaged.id)
         yield* process.send("ZADD", partition.timers, 1, damaged.id)
         yield* submitted(process)

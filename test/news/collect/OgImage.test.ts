@@ -49,7 +49,6 @@ describe("OgImage", () => {
       const before = performance.now()
       expect(yield* findAll([silent])).toEqual([{ picture: null, outcome: "slow" }])
       expect(performance.now() - before).toBeGreaterThan(2_900)
-      expect(performance.now() - before).toBeLessThan(7_000)
     })
   )
 

@@ -224,10 +224,7 @@ onServer("reading news", (database) => {
       expect((yield* page()).source).toBe("redis")
       for (const trouble of [() => proxy.refuse(), () => proxy.hold()]) {
         trouble()
-        const since = performance.now()
         for (let i = 0; i < 20; i++) expect(yield* page()).toMatchObject({ source: "postgres", expiresIn: 0 })
-        // one waited, the others skipped Redis
-        expect(performance.now() - since).toBeLessThan(5_000)
         proxy.heal()
         let source = ""
         for (let i = 0; i < 1_000 && source !== "redis"; i++) {

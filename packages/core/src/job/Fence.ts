@@ -26,12 +26,18 @@ export const words = [
   "owner"
 ] as const
 
+/** The words that scripts count with: digits. */
+export const numbers = ["attempts", "tries", "deliveries", "progress", "run", "deadline"] as const
+
 export type Fence = Readonly<Record<(typeof words)[number], string>>
 
-/** A fence as an object; null when it has too few words. */
+const digits = /^\d+$/
+
+/** A fence as an object; null when it has too few words, or no digits where scripts count. */
 export const split = (text: string): Fence | null => {
   const parts = text.split(" ")
   if (parts.length < words.length) return null
   const owner = parts.slice(words.length - 1).join(" ")
-  return Object.fromEntries(words.map((name, i) => [name, name === "owner" ? owner : parts[i]!])) as Fence
+  const fence = Object.fromEntries(words.map((name, i) => [name, name === "owner" ? owner : parts[i]!])) as Fence
+  return numbers.every((name) => digits.test(fence[name])) ? fence : null
 }

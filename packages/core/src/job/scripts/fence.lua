@@ -10,8 +10,9 @@
 -- reply       none (functions only)
 -- cost        O(1) each
 
--- The eleven words that a stage changes, and the rest; nil when the text is no fence.
-local changing_words = "^" .. string.rep("(%S+) ", 11) .. "(.*)$"
+-- The eleven words that a stage changes, and the rest; nil when the text is no fence: it has too few words, or another text than
+-- digits where a script counts (attempts, tries, deliveries, progress; of the rest run and deadline), which would end it half done.
+local changing_words = "^" .. string.rep("(%S+) ", 5) .. string.rep("(%d+) ", 3) .. "(%S+) (%d+) (%S+) (.*)$"
 local function split_fence(text) return string.match(text, changing_words) end
 local function join_fence(state, at, cur, by, last, attempts, tries, deliveries, started, progress, since, rest)
   return state .. " " .. at .. " " .. cur .. " " .. by .. " " .. last .. " " .. attempts .. " " .. tries .. " " .. deliveries .. " " ..
@@ -23,7 +24,7 @@ local function fence_of(text)
   local state, at, cur, by, last, attempts, tries, deliveries, started, progress, since, rest = split_fence(text)
   if not state then return nil end
   local run, admitted, created, wait, deadline, letter, image, owner =
-    string.match(rest, "^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$")
+    string.match(rest, "^(%d+) (%S+) (%S+) (%S+) (%d+) (%S+) (%S+) (.*)$")
   if not run then return nil end
   return { state = state, at = at, cur = cur, by = by, last = last, attempts = attempts, tries = tries,
     deliveries = deliveries, started = started, progress = progress, since = since, run = run, admitted = admitted,

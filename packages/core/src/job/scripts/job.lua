@@ -75,7 +75,11 @@ end
 local running_key = root .. ":running"
 local function lane_key(owner) return root .. ":lane:" .. owner end
 local function count(owner, by)
-  local left = redis.call("HINCRBY", running_key, owner, by)
+  local left = redis.pcall("HINCRBY", running_key, owner, by)
+  if type(left) ~= "number" then -- the count is damaged: begin it anew, and the scrub makes it right
+    left = math.max(0, by)
+    redis.call("HSET", running_key, owner, int(left))
+  end
   if left <= 0 then redis.call("HDEL", running_key, owner) end
   return left
 end

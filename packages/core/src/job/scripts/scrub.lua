@@ -106,7 +106,7 @@ local function give_up_unreadable(id, text)
       now_text, 0)
   end
   redis.call("ZREM", root .. ":timers", id)
-  for _, part in ipairs({ "", ":events", ":image" }) do redis.call("PEXPIRE", key .. part, int(retention)) end
+  for _, part in ipairs({ "", ":events", ":image", ":calls" }) do redis.call("PEXPIRE", key .. part, int(retention)) end
   return mailbox
 end
 

@@ -71,7 +71,7 @@ local function serve_job(id)
   local key = job_key(id)
   local f = read_fence(id)
   -- one with an unreadable fence has no use for a timer; the scrub finds it, and leaves a dead letter of it
-  if not f or is_over(f.state) or not tonumber(f.deadline) then
+  if not f or is_over(f.state) then
     redis.call("ZREM", timers, id)
     return
   end
