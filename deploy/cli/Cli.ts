@@ -2,7 +2,7 @@
  * Cli: the command line as one effect whose result is the exit code. Each command is a file under commands/; they share
  * Operator (the calls), Output (tables and JSON) and CommandFailed (messages and exit codes).
  */
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, Layer } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { FetchHttpClient } from "effect/http"

@@ -1,5 +1,5 @@
 /** `eco2`: the operator's command line. Composition root: runs the given words, decides nothing else. */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect } from "effect"
 import * as Cli from "./Cli.ts"
 

@@ -43,4 +43,13 @@ describe("an entry point of core", () => {
     expect(modules.some((url) => url.includes("/core/src/pipeline/Pipeline.ts"))).toBe(true)
     expect(modules.filter((url) => handlers.test(url))).toEqual([])
   })
+
+  it.each(["packages/core/src/service/Role.ts", "deploy/cli/Cli.ts"])(
+    "%s loads no second Redis client, which the index of Effect's platform brings along",
+    async (path) => {
+      const modules = await loaded(file(path))
+      expect(modules.some((url) => url.includes("/node_modules/ioredis/") || url.includes("/core/src/"))).toBe(true)
+      expect(modules.filter((url) => /\/node_modules\/@?redis\//.test(url))).toEqual([])
+    }
+  )
 })

@@ -4,7 +4,7 @@
  * Redis has confirmed as one JSON line: {accepted, id}, {cancelled, outcome}. After a kill and a restart it continues where
  * the lines end; a job that was accepted without a line is accepted again as the same job (J6).
  */
-import { NodeRuntime } from "@effect/platform-node"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Client, JobStore, Pipeline } from "@eco2/core"
 import { Effect, Layer, Schedule } from "effect"
 import { chance } from "./Chance.ts"

@@ -5,7 +5,7 @@
  *   H5  a port has a largest number of connections; one more is closed at once, and the others go on
  * For Role, which opens one or two.
  */
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Effect, Metric } from "effect"
 import type { Scope } from "effect"
 import { HttpIncomingMessage, HttpServer } from "effect/http"

@@ -4,7 +4,7 @@
  * (ActorSystem drains, A5), connections last.
  * A part that fails for good (Readiness, Supervisor) ends the process in the same order; /readyz reports the reason before.
  */
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { Config, Context, Deferred, Effect, Layer } from "effect"
 import type { FileSystem, Path } from "effect"
 import { HttpRouter } from "effect/http"
