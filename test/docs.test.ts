@@ -1,6 +1,6 @@
 /** The documents' tables match the code, and their links and paths exist. */
 import { describe, expect, it } from "@effect/vitest"
-import { all, brokenLinks, files, missingPaths, read } from "./harness/Documents.ts"
+import { all, brokenLinks, commands, files, missingPaths, notTried, read } from "./harness/Documents.ts"
 import { floors } from "./harness/ImportRules.ts"
 import * as KeyTables from "./harness/KeyTables.ts"
 
@@ -75,6 +75,22 @@ describe("the documents", () => {
     const text =
       "`packages/core/src`, `test/gone.ts`, `packages/*/src/index.ts`, `docs/*.gone`, `docs/a.gone` (new), https://x.example/docs/b"
     expect(missingPaths(text)).toEqual(["test/gone.ts", "docs/*.gone"])
+  })
+
+  it("every block of commands for operators is tried by a test, or says that it is not", () => {
+    const tried = {
+      "docs/operations/backup.md": "test/e2e/backup.test.ts",
+      "docs/operations/models.md": "test/actors/model/Models.test.ts"
+    }
+    for (const [document, test] of Object.entries(tried))
+      expect([test, read(test)]).toEqual([test, expect.stringContaining(document)])
+    const untold = files("docs/operations/**/*.md")
+      .filter((path) => !Object.hasOwn(tried, path))
+      .flatMap((path) =>
+        commands(path).flatMap(({ heading, text }) => (text.startsWith(notTried) ? [] : [`${path}: ${heading}`]))
+      )
+    expect(commands("docs/operations/backup.md").length).toBeGreaterThan(5)
+    expect(untold).toEqual([])
   })
 
   it("source files name only documents that exist", () => {

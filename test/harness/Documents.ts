@@ -36,3 +36,20 @@ export const missingPaths = (text: string): ReadonlyArray<string> =>
     .filter(({ 0: path, index }) => !text.startsWith("` (new)", index + path.length))
     .map(([path]) => path)
     .filter((path) => !isThere(path))
+
+export interface Commands {
+  /** The heading above them. */
+  readonly heading: string
+  readonly text: string
+}
+/** The first line of a block of commands that no test runs. */
+export const notTried = "# not tried by the tests"
+
+/** The blocks of commands in a document, in order. */
+export const commands = (path: string): ReadonlyArray<Commands> => {
+  let heading = ""
+  return [...read(path).matchAll(/^#+ (.+)$|^```sh\n([\s\S]*?)^```$/gm)].flatMap(([, title, text]) => {
+    if (title !== undefined) heading = title
+    return text === undefined ? [] : [{ heading, text }]
+  })
+}

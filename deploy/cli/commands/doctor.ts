@@ -3,6 +3,7 @@ import { CoreConfig, Setting } from "@eco2/core/client"
 import { Config, Effect, Layer, Option, References } from "effect"
 import { Command, Flag } from "effect/cli"
 import { fail } from "../CommandFailed.ts"
+import * as DataDoctor from "../doctor/DataDoctor.ts"
 import * as JobDoctor from "../doctor/JobDoctor.ts"
 import * as MailboxDoctor from "../doctor/MailboxDoctor.ts"
 import * as PostgresDoctor from "../doctor/PostgresDoctor.ts"
@@ -59,6 +60,7 @@ export const doctor = Command.make("doctor", flags, ({ job, model, probe, scrub,
       MailboxDoctor.examine,
       ...(scrub ? [JobDoctor.examine] : []),
       PostgresDoctor.examine,
+      DataDoctor.examine,
       ProviderDoctor.examine(probe),
       ...Option.match(url, {
         onNone: () => [],

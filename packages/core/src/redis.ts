@@ -1,5 +1,6 @@
 /** @eco2/core/redis: for packages with their own data in the same Redis: the connection, scripts, key names. */
 export * as Credentials from "./redis/Credentials.ts"
+export * as DataId from "./redis/DataId.ts"
 export * as EntryId from "./redis/EntryId.ts"
 export * as Keys from "./redis/Keys.ts"
 export * as KeyTable from "./redis/KeyTable.ts"

@@ -8,9 +8,9 @@
  */
 import { Context, Effect, Layer, Metric, Schedule, Schema } from "effect"
 import type { Scope } from "effect"
-import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { dataLosses } from "../telemetry/Metrics.ts"
+import * as DataId from "./DataId.ts"
 import * as Keys from "./Keys.ts"
 import { RedisClient } from "./RedisClient.ts"
 import { isLogin, isRedisError, isTransient } from "./RedisError.ts"
@@ -32,7 +32,7 @@ export type Meta = typeof Meta.Type
 export const metaWords = ({ installation, partitions }: CoreConfig["Service"]): ReadonlyArray<string> => [
   String(partitions),
   format,
-  randomUUID(),
+  DataId.make(Date.now()),
   installation
 ]
 
