@@ -58,6 +58,23 @@ layer(models.pipe(Layer.provideMerge(FakeModels.layer)))("GeminiModel", (it) => 
     })
   )
 
+  for (const [asked, effort, thinking] of [
+    ["gemini-3.8-flash", "low", { thinkingLevel: "LOW" }],
+    ["gemini-2.5-flash", "low", { thinkingBudget: 1024 }],
+    ["gemini-2.5-flash", "none", { thinkingBudget: 0 }],
+    ["gemini-2.0-flash", "low", undefined]
+  ] as const) {
+    it.effect(`${asked} with MODEL_EFFORT=${effort} is told ${JSON.stringify(thinking) ?? "nothing"}`, () =>
+      Effect.gen(function* () {
+        const server = yield* FakeModels
+        server.reset()
+        const own = modelsFrom({ ...env(server), GEMINI_MODELS: asked, MODEL_EFFORT: effort })
+        yield* answer(asked).pipe(Effect.provide(Layer.fresh(own)))
+        deepStrictEqual(Object(Object(server.calls[0]?.body).generationConfig).thinkingConfig, thinking)
+      })
+    )
+  }
+
   const failures = [
     {
       claim: "a key called invalid by a 400",

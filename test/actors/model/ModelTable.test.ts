@@ -7,7 +7,7 @@ import * as ModelTable from "../../../packages/actors/src/model/ModelTable.ts"
 import { OfferedModels } from "../../../packages/actors/src/model/OfferedModels.ts"
 import { modelsFrom, secret } from "./ModelContract.ts"
 
-const { effortOf, endingOf, factsOf, priceOf, table, tableDate } = ModelTable
+const { effortOf, endingOf, factsOf, isPriceUnsure, priceOf, table, tableDate, thoughtsOf } = ModelTable
 const tokens = { inputTokens: 1_200, cachedTokens: 1_000, outputTokens: 150, reasoningTokens: 50 }
 const pricesOf = (text: string) =>
   Effect.gen(function* () {
@@ -49,7 +49,37 @@ describe("ModelTable", () => {
     expect(effortOf(table["gpt-5.2"], "minimal")).toBe("none")
     expect(effortOf(table["gpt-5.2-pro"], "low")).toBe("medium")
     expect(effortOf(table["gpt-5"], "xhigh")).toBe("high")
-    expect([effortOf(table["gemini-2.5-flash"], "low"), effortOf(undefined, "low")]).toEqual([null, null])
+    expect([effortOf(table["gemini-2.0-flash"], "low"), effortOf(undefined, "low")]).toEqual([null, null])
+  })
+
+  it.each([
+    ["gemini-2.5-flash", "none", 4_000, 0],
+    ["gemini-2.5-flash", "low", 4_000, 1_024],
+    ["gemini-2.5-flash", "medium", 64_000, 8_192],
+    ["gemini-2.5-flash", "xhigh", 64_000, 24_576],
+    // half of the output is left for the answer
+    ["gemini-2.5-flash", "high", 4_000, 2_000],
+    // it cannot be told not to think
+    ["gemini-2.5-pro", "none", 4_000, 512],
+    ["gemini-2.5-flash-lite", "minimal", 256, 512],
+    ["gemini-3.8-flash", "low", 4_000, null],
+    ["gpt-5.2", "low", 4_000, null]
+  ] as const)("%s with the effort %s and an output of %i is told to think %s tokens", (model, effort, output, told) => {
+    expect(thoughtsOf(table[model], effort, output)).toBe(told)
+  })
+
+  it("a price that only others report is unsure, until MODEL_PRICES names it", () => {
+    expect([isPriceUnsure("gpt-5.2"), isPriceUnsure("gemini-3.8-flash"), isPriceUnsure("qwen3-vl")]).toEqual([
+      true,
+      false,
+      false
+    ])
+    expect(isPriceUnsure("gpt-5.2", new Map([["gpt-5.2", { input: 1, cached: 1, output: 1 }]]))).toBe(false)
+  })
+
+  it("a day on which a model ends says whether its provider has announced it", () => {
+    const day = new Date("2026-11-30")
+    expect([endingOf("gpt-5", day)?.isSure, endingOf("gemini-2.5-pro", day)?.isSure]).toEqual([true, false])
   })
 })
 

@@ -29,7 +29,7 @@ import * as DayBudgets from "./DayBudgets.ts"
 import type { Spending } from "./DayBudgets.ts"
 import * as ModelChain from "./ModelChain.ts"
 import { answerSchema, visionSchema } from "./ModelOutput.ts"
-import { priceOf } from "./ModelTable.ts"
+import { isPriceUnsure, priceOf, tableDate } from "./ModelTable.ts"
 import * as PaidModelCall from "./PaidModelCall.ts"
 import * as ReusedReplies from "./ReusedReplies.ts"
 import { noTokens } from "./Usage.ts"
@@ -150,13 +150,20 @@ export const layer: Layer.Layer<
     const reuse = yield* ReusedReplies.make
     const budgets = yield* DayBudgets.make(limiter)
     const { jobBudget } = yield* CoreConfig
-    const unpriced = offered.models.filter(
-      (model) => offered.providerOf(model) !== "simulated" && priceOf(model, noTokens, prices) === null
-    )
-    if (unpriced.length > 0 && (budgets.areInMoney || (jobBudget !== null && "cost" in jobBudget))) {
-      return yield* Setting.refused(
-        `a budget in money (JOB_BUDGET, USER_DAY_BUDGET, DAY_BUDGET) needs a price for every model; MODEL_PRICES lacks ${unpriced.join(", ")}`
-      )
+    if (budgets.areInMoney || (jobBudget !== null && "cost" in jobBudget)) {
+      const billed = offered.models.filter((model) => offered.providerOf(model) !== "simulated")
+      const unpriced = billed.filter((model) => priceOf(model, noTokens, prices) === null)
+      if (unpriced.length > 0) {
+        return yield* Setting.refused(
+          `a budget in money (JOB_BUDGET, USER_DAY_BUDGET, DAY_BUDGET) needs a price for every model; MODEL_PRICES lacks ${unpriced.join(", ")}`
+        )
+      }
+      const unsure = billed.filter((model) => isPriceUnsure(model, prices))
+      if (unsure.length > 0) {
+        yield* Effect.logWarning("a budget in money rests on prices that are not certain; set MODEL_PRICES").pipe(
+          Effect.annotateLogs({ models: unsure.join(" "), table_date: tableDate })
+        )
+      }
     }
     const limits = yield* ModelLimits
     const outages = yield* ModelBreaker

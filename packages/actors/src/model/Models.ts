@@ -83,7 +83,7 @@ const warnOfEndings = Effect.fnUntraced(function* (models: ReadonlyArray<string>
     if (ending === null) continue
     yield* Effect.logWarning(
       ending.isOver ? "an offered model is no longer served" : "an offered model will not be served for long"
-    ).pipe(Effect.annotateLogs({ model, sunset: ending.sunset, table_date: tableDate }))
+    ).pipe(Effect.annotateLogs({ model, sunset: ending.sunset, sure: ending.isSure, table_date: tableDate }))
   }
 })
 

@@ -14,7 +14,7 @@ import { list, maybe, text } from "../Loose.ts"
 import { ImageUnusable, ModelRefused, ModelUnavailable } from "../ModelError.ts"
 import type { ModelError } from "../ModelError.ts"
 import type { ModelProvider } from "../ModelProvider.ts"
-import { effortOf, factsOf } from "../ModelTable.ts"
+import { effortOf, factsOf, thoughtsOf } from "../ModelTable.ts"
 import type { Effort } from "../ModelTable.ts"
 import * as StructuredProvider from "../StructuredProvider.ts"
 import * as Transport from "../Transport.ts"
@@ -214,8 +214,12 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
     const facts = factsOf(model)
     const picture = image === null ? null : yield* inlinePart(model, image)
     const watched = Transport.watch()
+    const maxOutputTokens = Math.min(maxOutput, facts?.maxOutput ?? maxOutput)
     const level = effortOf(facts, effort)
-    const thinkingLevel = level === null ? undefined : levels[level.toUpperCase()]
+    const thinkingBudget = thoughtsOf(facts, effort, maxOutputTokens)
+    const thinkingLevel = level === null || thinkingBudget !== null ? undefined : levels[level.toUpperCase()]
+    const thinkingConfig =
+      thinkingBudget === null ? (thinkingLevel === undefined ? undefined : { thinkingLevel }) : { thinkingBudget }
     const mediaResolution = facts?.detail ? resolutions[facts.detail] : undefined
     const request = (abortSignal: AbortSignal): GenerateContentParameters => ({
       model,
@@ -227,8 +231,8 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
         systemInstruction: question.instructions,
         responseMimeType: "application/json",
         responseJsonSchema: schema.jsonSchema,
-        maxOutputTokens: Math.min(maxOutput, facts?.maxOutput ?? maxOutput),
-        ...(thinkingLevel === undefined ? {} : { thinkingConfig: { thinkingLevel } }),
+        maxOutputTokens,
+        ...(thinkingConfig === undefined ? {} : { thinkingConfig }),
         ...(mediaResolution === undefined || picture === null ? {} : { mediaResolution }),
         abortSignal,
         httpOptions: { fetch: watched.fetch }
