@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } fro
 import type { Browser, BrowserContextOptions } from "playwright-core"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as HandWorker from "../gateway/HandWorker.ts"
-import { client } from "../gateway/ScanClient.ts"
+import { client, photo } from "../gateway/ScanClient.ts"
 import type { Client as ScanClient } from "../gateway/ScanClient.ts"
 import { simulatedOnly, start, until } from "../gateway/Serving.ts"
 import type { Serving } from "../gateway/Serving.ts"
@@ -102,6 +102,56 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
     const texts = await page.evaluate("told")
     return Array.isArray(texts) ? texts : []
   }
+
+  for (const [locale, says, writer] of [
+    ["ko-KR", "배출 규정에 적힌 순서예요", "배출 규정"],
+    ["en-US", "the disposal rule's own steps", "the disposal rule"]
+  ] as const) {
+    it(`an answer that is the rule's own steps is marked as such for a visitor who reads ${locale}`, async () => {
+      const id = await ruled()
+      const { page, troubles } = await open(id, { locale })
+      await hand.commit(await hand.begin(id), { ...answer, by: "rule" })
+      await hand.work(id, 1)
+      await page.getByTestId("by-rule").waitFor()
+      expect(await page.getByTestId("by-rule").textContent()).toContain(says)
+      expect(await page.getByTestId("metadata").textContent()).toContain(writer)
+      expect(await troubles()).toEqual([])
+    })
+
+    it(`an answer that a model wrote is not marked as the rule's for a visitor who reads ${locale}`, async () => {
+      const id = await ruled()
+      const { page } = await open(id, { locale })
+      await finish(id, await hand.begin(id))
+      await page.getByTestId("answer").waitFor()
+      expect(await page.getByTestId("by-rule").count()).toBe(0)
+    })
+  }
+
+  it("an English scan shows its category and situation in English, while it runs and in its result", async () => {
+    const id = await ann.accepted({ image_url: photo, language: "en" })
+    const { page } = await open(id, { locale: "en-US" })
+    await hand.commit(await hand.begin(id), {
+      result: {
+        classification: { major_category: "재활용폐기물", middle_category: "종이", minor_category: "신문지" },
+        situation_tags: ["물기 있음"],
+        meta: { user_input: "?" }
+      },
+      use: { provider: "simulated", model: "simulated", simulated: true }
+    })
+    const english = async () => {
+      await page.getByTestId("category").waitFor()
+      expect(await page.getByTestId("category").getByRole("listitem").allTextContents()).toEqual([
+        "Recyclables",
+        "Paper",
+        "newspaper"
+      ])
+      expect(await page.getByTestId("tags").textContent()).toContain("damp")
+    }
+    await english()
+    await hand.work(id, 3)
+    await page.getByTestId("answer").waitFor()
+    await english()
+  })
 
   it("category, situation and rule are shown as soon as their stages are done", async () => {
     const id = await ann.accepted()

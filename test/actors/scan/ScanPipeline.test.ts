@@ -202,6 +202,24 @@ describe("a scan's reward", () => {
     expect(fixture.models().calls).toHaveLength(2)
   })
 
+  it("an English scan's result has its category in English too, and a Korean one's has the taxonomy's words alone", async () => {
+    await work()
+    const ids = [await fixture.submit({ language: "en" }), await fixture.submit({ language: "ko" })]
+    const [english, korean] = [await fixture.finished(ids[0]!), await fixture.finished(ids[1]!)].map(
+      ({ pipeline_result }) => pipeline_result.classification_result
+    )
+    expect(english).toEqual({
+      ...korean,
+      display: {
+        major_category: "Recyclables",
+        middle_category: "Clear PET bottles",
+        minor_category: "water bottle",
+        situation_tags: expect.any(Array)
+      }
+    })
+    expect(JSON.stringify(english?.display)).not.toMatch(/[가-힣]/)
+  })
+
   for (const [claim, seen, answer] of [
     ["a major other than the recyclables", { major_category: "음식물류폐기물", middle_category: null }, {}],
     ["a recyclable without a middle category", { middle_category: null, minor_category: null }, {}],

@@ -20,6 +20,16 @@ export const ClassificationResult = Schema.Struct({
 })
 export type ClassificationResult = typeof ClassificationResult.Type
 
+/**
+ * A classification as clients read it. `display`: its words as people read them, in the job's language; absent where they are the
+ * taxonomy's own, which are Korean.
+ */
+export const ClassificationView = Schema.Struct({
+  ...ClassificationResult.fields,
+  display: Schema.optionalKey(Schema.Struct({ ...Classification.fields, situation_tags: Schema.Array(Schema.String) }))
+})
+export type ClassificationView = typeof ClassificationView.Type
+
 /** The answer stage's output; `disposal_steps` are keyed `단계1`, `단계2`, … in order. */
 export const FinalAnswer = Schema.Struct({
   disposal_steps: Schema.Record(Schema.String, Schema.String),

@@ -7,7 +7,10 @@ import { Effect, Option, Schema } from "effect"
 import { DisposalRule } from "../domain/Disposal.ts"
 import { defaultLanguage } from "../domain/Language.ts"
 import type { InLanguages } from "../domain/Language.ts"
-import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"
+import type { Language } from "../domain/Language.ts"
+import { ClassificationView, FinalAnswer, Reward } from "../domain/Scan.ts"
+import type { ClassificationResult } from "../domain/Scan.ts"
+import { displayName } from "../domain/Waste.ts"
 import { ScanPipeline, ScanRequest } from "./ScanPipeline.ts"
 import type { AnswerOutput } from "./ScanPipeline.ts"
 
@@ -24,7 +27,7 @@ export const ScanResult = Schema.Struct({
   status: Schema.Literals(["completed", "failed", "cancelled"]),
   message: Schema.String,
   pipeline_result: Schema.Struct({
-    classification_result: Schema.NullOr(ClassificationResult),
+    classification_result: Schema.NullOr(ClassificationView),
     disposal_rules: Schema.NullOr(DisposalRule),
     final_answer: Schema.NullOr(FinalAnswer)
   }),
@@ -46,6 +49,21 @@ const messages: InLanguages<Readonly<Record<keyof typeof statuses, string>>> = {
     done: "The classification is complete.",
     failed: "The classification could not be completed.",
     cancelled: "The classification was cancelled."
+  }
+}
+
+const viewOf = (result: ClassificationResult, language: Language): ClassificationView => {
+  if (language === "ko") return result
+  const { major_category, middle_category, minor_category } = result.classification
+  const display = (key: string) => displayName(key, language)
+  return {
+    ...result,
+    display: {
+      major_category: display(major_category),
+      middle_category: display(middle_category),
+      minor_category: minor_category === null ? null : display(minor_category),
+      situation_tags: result.situation_tags.map(display)
+    }
   }
 }
 
@@ -103,12 +121,13 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
           stage: lost
         }
   const use = outputs.vision?.use ?? null
+  const language = input?.language ?? defaultLanguage
   return {
     task_id: job.id,
     status: statuses[state],
-    message: messages[input?.language ?? defaultLanguage][state],
+    message: messages[language][state],
     pipeline_result: {
-      classification_result: outputs.vision?.result ?? null,
+      classification_result: outputs.vision === undefined ? null : viewOf(outputs.vision.result, language),
       disposal_rules: outputs.rule ?? null,
       final_answer: outputs.answer?.answer ?? null
     },
@@ -140,9 +159,11 @@ export const shownEarly: ReadonlySet<string> = new Set(["vision", "rule"])
 export const ofStage = Effect.fnUntraced(function* (
   job: Job.Job,
   stage: string
-): Effect.fn.Return<ClassificationResult | DisposalRule | null> {
-  const { outputs } = yield* Pipeline.parts(ScanPipeline, job)
-  return stage === "vision" ? (outputs.vision?.result ?? null) : stage === "rule" ? (outputs.rule ?? null) : null
+): Effect.fn.Return<ClassificationView | DisposalRule | null> {
+  const { input, outputs } = yield* Pipeline.parts(ScanPipeline, job)
+  if (stage === "rule") return outputs.rule ?? null
+  if (stage !== "vision" || outputs.vision === undefined) return null
+  return viewOf(outputs.vision.result, input?.language ?? defaultLanguage)
 })
 
 /** The result of a scan whose job the store has lost: what was finished is lost too. */

@@ -18,6 +18,7 @@
  * @typedef {object} ClassificationResult
  * @property {Classification} [classification]
  * @property {ReadonlyArray<string>} [situation_tags]
+ * @property {Classification & { readonly situation_tags?: ReadonlyArray<string> }} [display] the words in the job's language; absent where they are the same
  * @property {{ readonly user_input?: string }} [meta]
  */
 /**

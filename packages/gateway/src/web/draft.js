@@ -15,6 +15,13 @@ const isRecord = (value) => typeof value === "object" && value !== null && !Arra
 /** @param {unknown} value */
 const strings = (value) => (Array.isArray(value) ? value.filter((entry) => typeof entry === "string") : [])
 
+/** @param {Record<string, unknown>} result of the stage vision @returns {import("./api.js").ClassificationResult} */
+const classified = ({ classification, display, situation_tags }) => ({
+  ...(isRecord(classification) ? { classification } : {}),
+  situation_tags: strings(situation_tags),
+  ...(isRecord(display) ? { display: { ...display, situation_tags: strings(display["situation_tags"]) } } : {})
+})
+
 export const createDraft = () => {
   const [badge, category, answer, found, foundParts] = [
     byId("draft-simulated"),
@@ -25,7 +32,7 @@ export const createDraft = () => {
   ]
   const shown = answer.appendChild(document.createTextNode(""))
   let isSimulated = () => false
-  /** @type {Record<string, unknown> | null} */
+  /** @type {import("./api.js").ClassificationResult | null} */
   let classification = null
   /** @type {Record<string, unknown> | null} */
   let rule = null
@@ -55,10 +62,10 @@ export const createDraft = () => {
   const draw = () => {
     badge.hidden = !isSimulated()
     badge.replaceChildren(...(badge.hidden ? [] : [simulatedBadge()]))
-    const crumbs = isRecord(classification?.["classification"]) ? breadcrumb(classification["classification"]) : null
+    const crumbs = breadcrumb(classification)
     category.replaceChildren(...(crumbs === null ? [] : [crumbs]))
     const unfolded = foundParts.querySelector("details")?.open === true
-    const parts = [tagList(strings(classification?.["situation_tags"])), rule === null ? null : ruleDetails(rule)]
+    const parts = [tagList(classification), rule === null ? null : ruleDetails(rule)]
     foundParts.replaceChildren(...parts.filter((part) => part !== null))
     const details = foundParts.querySelector("details")
     if (details !== null) details.open = unfolded
@@ -96,7 +103,7 @@ export const createDraft = () => {
         paused = false
         drawText()
       } else if (stage === "vision" && status === "completed" && isRecord(result)) {
-        classification = result
+        classification = classified(result)
         draw()
       } else if (stage === "rule" && status === "completed") {
         rule = isRecord(result) ? result : null

@@ -20,9 +20,10 @@ export const languageOf = (text) => (/[가-힣]/.test(text ?? "") ? "ko" : null)
 /** @param {ResultBody} body */
 const isSimulated = (body) => body.metadata?.["simulated"] === true
 
-/** @param {import("./api.js").Classification | undefined} classification */
-export const breadcrumb = (classification) => {
-  const parts = [classification?.major_category, classification?.middle_category, classification?.minor_category]
+/** The classification in the job's language. @param {import("./api.js").ClassificationResult | null | undefined} result */
+export const breadcrumb = (result) => {
+  const words = result?.display ?? result?.classification
+  const parts = [words?.major_category, words?.middle_category, words?.minor_category]
   const names = parts.filter((part) => typeof part === "string" && part !== "")
   if (names.length === 0) return null
   const items = names.map((name) => element("li", {}, [name]))
@@ -37,6 +38,11 @@ export const simulatedBadge = () =>
     " ",
     t("result.simulatedNote")
   ])
+
+/** Whether the rule's own steps are the answer, because no model could write one. @param {ResultBody} body */
+const isRules = (body) => body.metadata?.["answer_model"] === "rule"
+
+const ruleBadge = () => element("p", { class: "by-rule", "data-testid": "by-rule" }, [t("result.byRule")])
 
 /** Steps keyed 단계1, 단계2, … in the order of their numbers. @param {Readonly<Record<string, string>> | undefined} steps */
 const stepList = (steps) => {
@@ -57,9 +63,10 @@ const stepList = (steps) => {
   ])
 }
 
-/** @param {ReadonlyArray<string> | undefined} tags */
-export const tagList = (tags) =>
-  tags === undefined || tags.length === 0
+/** Seen on the photo, in the job's language. @param {import("./api.js").ClassificationResult | null | undefined} result */
+export const tagList = (result) => {
+  const tags = result?.display?.situation_tags ?? result?.situation_tags
+  return tags === undefined || tags.length === 0
     ? null
     : element("section", { class: "block tags" }, [
         element("h3", {}, [t("result.tags")]),
@@ -69,6 +76,7 @@ export const tagList = (tags) =>
           tags.map((tag) => element("li", {}, [tag]))
         )
       ])
+}
 
 /** @param {ReadonlyArray<string> | undefined} gaps */
 const gapList = (gaps) =>
@@ -93,6 +101,13 @@ const attemptsText = (attempts) => {
     .join(", ")
 }
 
+/** Who wrote the answer, where it is not the model that read the photo. @param {ResultBody} body */
+const answeredBy = (body) => {
+  const { answer_model: answer, llm_model: reader } = body.metadata ?? {}
+  if (isRules(body)) return t("meta.rule")
+  return typeof answer === "string" && answer !== reader ? answer : null
+}
+
 /** Model, times and attempts, small. @param {ResultBody} body */
 const about = (body) => {
   const metadata = body.metadata ?? {}
@@ -105,6 +120,7 @@ const about = (body) => {
         .filter((part, index, all) => part && all.indexOf(part) === index)
         .join(" · ") || null
     ],
+    [t("meta.answeredBy"), answeredBy(body)],
     ...["total", "wait"].map((name) => {
       const value = metadata[name === "total" ? "duration_total_ms" : "wait_ms"]
       return /** @type {[string, string | null]} */ ([
@@ -153,12 +169,13 @@ export const completedView = (body, on) => {
   return [
     element("article", { class: "card slip" }, [
       isSimulated(body) && simulatedBadge(),
-      breadcrumb(classification_result?.classification),
+      isRules(body) && ruleBadge(),
+      breadcrumb(classification_result),
       heading(t(steps === null ? "result.openTitle" : "result.title")),
       element("p", { class: "answer", "data-testid": "answer", lang: languageOf(answer) }, [answer]),
       gapList(final_answer?.insufficiencies),
       steps,
-      tagList(classification_result?.situation_tags),
+      tagList(classification_result),
       disposal_rules ? ruleDetails(disposal_rules) : null,
       about(body)
     ]),
@@ -182,8 +199,8 @@ export const failedView = (body, on) => {
     value === null ? [] : [element("div", {}, [element("dt", {}, [name]), element("dd", {}, [value])])]
   )
   const partial = [
-    breadcrumb(classification_result?.classification),
-    tagList(classification_result?.situation_tags),
+    breadcrumb(classification_result),
+    tagList(classification_result),
     stepList(final_answer?.disposal_steps),
     disposal_rules ? ruleDetails(disposal_rules) : null
   ].filter((part) => part !== null)
