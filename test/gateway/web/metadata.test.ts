@@ -30,6 +30,11 @@ it.each([
   ["WebP and a film", Photos.webp({ after: Photos.film })],
   ["WebP that is an animation", Photos.animatedWebp()],
   ["WebP whose features are longer than they are", Photos.webp({ features: Buffer.from("canary") })],
+  ["JPEG with a second frame", Photos.jpeg({ extra: [Photos.segment(0xc2, Buffer.alloc(15))] })],
+  ["JPEG with a second profile", Photos.jpeg({ extra: Array<Buffer>(2).fill(Photos.segment(0xe2, Photos.profile)) })],
+  ["PNG with a second profile", Photos.png([...Photos.pngColours, Photos.pngChunk("iCCP", Buffer.from("x"))])],
+  ["PNG with a chunk too long", Photos.png([Photos.pngChunk("sRGB", Buffer.from("canary"))])],
+  ["WebP with a second image", Photos.webp({ extra: [Photos.webpPicture] })],
   ["GIF", Photos.gif()]
 ] as const)("a %s is encoded anew", (_, file) => {
   expect(mayTell(file)).toBe(true)

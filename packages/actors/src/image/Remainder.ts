@@ -4,14 +4,22 @@
  * picture of 10 MiB is held once; a part costs two numbers, so a file of a million parts costs no more than its own size.
  * Used by JpegMetadata, PngMetadata, WebPMetadata, GifMetadata.
  */
+import * as Steps from "./Steps.ts"
+
 export interface Remainder {
   /** Keeps the bytes `from` ≤ … < `to`. */
   readonly keep: (from: number, to: number) => void
   /** Keeps a part that should read `wanted`: unchanged if it does, replaced if not. */
   readonly put: (from: number, to: number, wanted: Uint8Array) => void
-  /** The file itself if all of it was kept; else its first bytes, written over; a new array if what is put in needs more room. */
-  readonly bytes: () => Uint8Array
+  /**
+   * The file itself if all of it was kept; else its first bytes, written over; a new array if what is put in needs more room. In
+   * steps (Steps).
+   */
+  readonly bytes: () => Steps.Steps<Uint8Array>
 }
+
+/** A long stretch is moved in pieces of this size, so that a step is short. */
+const pieceBytes = 1024 * 1024
 
 const reads = (file: Uint8Array, from: number, to: number, wanted: Uint8Array): boolean =>
   to - from === wanted.length && wanted.every((byte, at) => file[from + at] === byte)
@@ -45,17 +53,22 @@ export const make = (file: Uint8Array): Remainder => {
       parts.push(-1, inserted.push(wanted) - 1)
       length += wanted.length
     },
-    bytes: () => {
+    bytes: function* () {
       if (parts.length === 0 && from === 0 && to === file.length) return file
       close()
       const isInPlace = hasRoom && length <= file.length
       const left = isInPlace ? file.subarray(0, length) : new Uint8Array(length)
+      const pace = Steps.pace()
       let end = 0
       for (let at = 0; at < parts.length; at += 2) {
         const [first = 0, last = 0] = [parts[at], parts[at + 1]]
         const part = (first < 0 ? inserted[last] : undefined) ?? file.subarray(first, last)
-        left.set(part, end)
+        for (let moved = 0; moved < part.length; moved += pieceBytes) {
+          left.set(part.subarray(moved, moved + pieceBytes), end + moved)
+          if (moved > 0) yield
+        }
         end += part.length
+        if (pace.isDue()) yield
       }
       return left
     }

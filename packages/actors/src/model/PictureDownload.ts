@@ -58,7 +58,7 @@ export const download = Effect.fnUntraced(function* (
     )
   if (status >= 500 || status === 408 || status === 425 || status === 429) return yield* later(`has HTTP ${status}`)
   if (status < 200 || status >= 300) return yield* unusable(`has HTTP ${status}`)
-  const picture = ImageMetadata.stripInPlace(body)
+  const picture = yield* ImageMetadata.strip(body)
   if (picture === null) return yield* unusable("is no picture")
   const { bytes, mimeType } = picture
   // a copy does not hold what was taken out, which the caller cannot count

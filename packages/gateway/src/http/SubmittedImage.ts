@@ -13,11 +13,11 @@ const mostUnused = 64 * 1024
  * a copy, so that a small picture does not keep the memory of a large one.
  * - fails with 422 if they are no JPEG, PNG, WebP or GIF, whatever type the URL names: what cannot be read cannot be stripped
  */
-export const withoutMetadata = (bytes: Uint8Array): Effect.Effect<Uint8Array, typeof Refusal.invalidField.Type> => {
-  const stripped = ImageMetadata.stripInPlace(bytes)
-  return stripped === null
-    ? Effect.fail(
-        Refusal.invalid(["body", "image_url"], "the data URL has no JPEG, PNG, WebP or GIF", "value_error.url")
-      )
-    : Effect.succeed(stripped.bytes.length < bytes.length - mostUnused ? stripped.bytes.slice() : stripped.bytes)
-}
+export const withoutMetadata = (bytes: Uint8Array): Effect.Effect<Uint8Array, typeof Refusal.invalidField.Type> =>
+  Effect.flatMap(ImageMetadata.strip(bytes), (stripped) =>
+    stripped === null
+      ? Effect.fail(
+          Refusal.invalid(["body", "image_url"], "the data URL has no JPEG, PNG, WebP or GIF", "value_error.url")
+        )
+      : Effect.succeed(stripped.bytes.length < bytes.length - mostUnused ? stripped.bytes.slice() : stripped.bytes)
+  )

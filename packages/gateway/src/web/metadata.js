@@ -7,18 +7,41 @@
 /** @param {Uint8Array} bytes @param {number} at @param {number} length */
 const textAt = (bytes, at, length) => String.fromCharCode(...bytes.subarray(at, at + length))
 
-/** JPEG: the application segments that describe the picture's colours and density, without a thumbnail. */
-const isPlainSegment = (/** @type {Uint8Array} */ bytes, /** @type {number} */ at, /** @type {number} */ length) => {
+/**
+ * JPEG: whether a segment stands where and as it does in a plain picture. `seen`: those before it; application segments come
+ * once, but for the numbered parts of a colour profile, and there is one frame.
+ * @param {Uint8Array} bytes @param {number} at @param {number} length @param {Set<string>} seen
+ */
+const isPlainSegment = (bytes, at, length, seen) => {
+  const marker = bytes[at + 1]
   const name = textAt(bytes, at + 4, 12)
-  switch (bytes[at + 1]) {
+  const once = (/** @type {string} */ kind) => !seen.has(kind) && seen.add(kind) !== undefined
+  switch (marker) {
     case 0xe0:
-      return name.startsWith("JFIF\0") && length === 16 && bytes[at + 16] === 0 && bytes[at + 17] === 0
-    case 0xe2:
-      return name === "ICC_PROFILE\0"
+      return name.startsWith("JFIF\0") && length === 16 && bytes[at + 16] === 0 && bytes[at + 17] === 0 && once("JFIF")
+    case 0xe2: {
+      const [number, of] = [bytes[at + 16], bytes[at + 17]]
+      const isFirst = number === 1 && once("profile")
+      return (
+        name === "ICC_PROFILE\0" &&
+        length >= 16 &&
+        of > 0 &&
+        (isFirst || seen.has(`${number - 1} of ${of}`)) &&
+        number <= of &&
+        once(`${number} of ${of}`)
+      )
+    }
     case 0xee:
-      return name.startsWith("Adobe") && length === 14
+      return name.startsWith("Adobe") && length === 14 && once("Adobe")
+    case 0xc4:
+    case 0xcc:
+    case 0xda:
+    case 0xdb:
+    case 0xdc:
+    case 0xdd:
+      return true
     default:
-      return false
+      return marker >= 0xc0 && marker <= 0xcf && marker !== 0xc8 && once("frame")
   }
 }
 
@@ -33,51 +56,74 @@ const endOfScan = (bytes, at) => {
 /** @param {Uint8Array} bytes */
 const isPlainJpeg = (bytes) => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  /** @type {Set<string>} */
+  const seen = new Set()
   let at = 2
   while (at + 4 <= bytes.length && bytes[at] === 0xff) {
     const marker = bytes[at + 1]
     const length = view.getUint16(at + 2)
-    const isPicture = marker >= 0xc0 && marker <= 0xdf && marker !== 0xc8 && (marker < 0xd0 || marker > 0xd9)
-    if (length < 2 || (!isPicture && !isPlainSegment(bytes, at, length))) return false
+    if (length < 2 || !isPlainSegment(bytes, at, length, seen)) return false
     at += 2 + length
     if (marker === 0xda) at = endOfScan(bytes, at)
   }
   return at + 2 === bytes.length && bytes[at] === 0xff && bytes[at + 1] === 0xd9
 }
 
-const pngChunks = new Set(
-  "IHDR PLTE IDAT IEND acTL fcTL fdAT tRNS bKGD hIST pHYs sBIT cHRM gAMA iCCP sRGB cICP mDCV cLLI".split(" ")
+/** Chunks that come once and before the image, and the most bytes each can have; an animation is encoded anew. */
+const pngChunks = new Map(
+  Object.entries({
+    IHDR: 13,
+    PLTE: 768,
+    tRNS: 256,
+    bKGD: 6,
+    hIST: 512,
+    pHYs: 9,
+    sBIT: 4,
+    cHRM: 32,
+    gAMA: 4,
+    iCCP: Infinity,
+    sRGB: 1,
+    cICP: 4,
+    mDCV: 24,
+    cLLI: 8
+  })
 )
 
 /** @param {Uint8Array} bytes */
 const isPlainPng = (bytes) => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  let [at, type] = [8, ""]
+  const seen = new Set()
+  let [at, type, isImage] = [8, "", false]
   while (at + 12 <= bytes.length && type !== "IEND") {
     type = textAt(bytes, at + 4, 4)
-    if (!pngChunks.has(type)) return false
-    at += 12 + view.getUint32(at)
+    const length = view.getUint32(at)
+    if (type === "IDAT") isImage = true
+    else if (type === "IEND") {
+      if (length > 0) return false
+    } else if (isImage || seen.has(type) || !(length <= (pngChunks.get(type) ?? -1))) return false
+    seen.add(type)
+    at += 12 + length
   }
   return type === "IEND" && at === bytes.length
 }
 
-/** Not those of an animation: of one a model reads one image at most, and its frames have chunks of their own. */
-const webpChunks = new Set(["VP8 ", "VP8L", "ALPH", "ICCP"])
-/** Flags of VP8X: the file has Exif; it has XMP. */
-const webpTells = 0x08 | 0x04
+/** Flags of VP8X: the file is an animation, of which a model reads one image at most; it has Exif; it has XMP. */
+const webpTells = 0x02 | 0x08 | 0x04
 
 /** @param {Uint8Array} bytes */
 const isPlainWebp = (bytes) => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let at = 12
+  // features, colour profile, transparency, image; each at most once, and without features the image alone
+  let order = ""
   while (at + 8 <= bytes.length) {
     const type = textAt(bytes, at, 4)
     const length = view.getUint32(at + 4, true)
-    const isFeatures = type === "VP8X" && at === 12 && length === 10 && (bytes[20] & webpTells) === 0
-    if (!isFeatures && !webpChunks.has(type)) return false
+    if (type === "VP8X" && (length !== 10 || (bytes[at + 8] & webpTells) !== 0)) return false
+    order += { VP8X: "f", ICCP: "p", ALPH: "a", "VP8 ": "i", VP8L: "i" }[type] ?? "?"
     at += 8 + length + (length % 2)
   }
-  return at === bytes.length && 8 + view.getUint32(4, true) === bytes.length
+  return /^(fp?a?)?i$/.test(order) && at === bytes.length && 8 + view.getUint32(4, true) === bytes.length
 }
 
 /**
