@@ -6,7 +6,7 @@ import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import { createServer as createTcp } from "node:net"
 import type { AddressInfo } from "node:net"
-import { brotliCompressSync, gzipSync } from "node:zlib"
+import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib"
 import * as GuardedFetch from "../../../packages/core/src/net/GuardedFetch.ts"
 import * as NameServer from "../../harness/NameServer.ts"
 import { until } from "../Until.ts"
@@ -251,6 +251,75 @@ describe("GuardedFetch", () => {
       }
       handlers["/packed"] = (_, reply) => reply.writeHead(200, { "content-encoding": "gzip" }).end(gzipSync("hello"))
       expect((yield* response({ url: here("/packed") })).text).toBe("hello")
+    })
+  )
+
+  it.live("a body is read in the codings that servers really use: deflate of both kinds, and none by other names", () =>
+    Effect.gen(function* () {
+      const codings: ReadonlyArray<readonly [string, Uint8Array]> = [
+        ["deflate", deflateSync("hello")],
+        ["deflate", deflateRawSync("hello")],
+        ["none", Buffer.from("hello")],
+        ["UTF-8", Buffer.from("hello")]
+      ]
+      for (const [coding, bytes] of codings) {
+        handlers["/coding"] = (_, reply) => reply.writeHead(200, { "content-encoding": coding }).end(bytes)
+        expect([coding, (yield* response({ url: here("/coding") })).text]).toEqual([coding, "hello"])
+      }
+      handlers["/coding"] = (_, reply) => reply.writeHead(200, { "content-encoding": "deflate" }).end()
+      expect((yield* response({ url: here("/coding") })).text).toBe("")
+      handlers["/coding"] = (_, reply) =>
+        reply.writeHead(200, { "content-encoding": "deflate" }).end("no deflate at all")
+      expect((yield* failure({ url: here("/coding") })).tag).toBe("FetchFailed")
+      handlers["/coding"] = (_, reply) => reply.writeHead(200, { "content-encoding": "deflate" }).flushHeaders()
+      expect((yield* failure({ url: here("/coding"), timeout: "200 millis" })).tag).toBe("FetchTimeout")
+    })
+  )
+
+  it.live("a reader that has enough is not kept waiting by a body that goes on, and its connection closes", () =>
+    Effect.gen(function* () {
+      let closed = false
+      handlers["/trickles"] = (_, reply) => {
+        reply.on("close", () => (closed = true)).write("the head")
+      }
+      let text = ""
+      const reply = yield* response({
+        url: here("/trickles"),
+        enough: (piece) => (text += Buffer.from(piece).toString()).includes("head")
+      })
+      expect([reply.cut, reply.text, text]).toEqual([true, "the head", "the head"])
+      yield* until(
+        Effect.sync(() => closed),
+        (done) => done
+      )
+      const broken = (): boolean => {
+        throw new Error("no")
+      }
+      expect((yield* failure({ url: here("/trickles"), enough: broken })).tag).toBe("FetchFailed")
+    })
+  )
+
+  it.live("G3 a cookie that a redirect sets goes back to its host, within this fetch, and to no other host", () =>
+    Effect.gen(function* () {
+      const cookies = (path: string) => seen.filter((one) => one.path === path).map(({ headers }) => headers.cookie)
+      handlers["/gate"] = (request, reply) => {
+        if (request.headers.cookie === "seen=1; lang=ko") return void reply.end("the page")
+        reply
+          .writeHead(302, {
+            location: "/gate",
+            "set-cookie": ["seen=1; Path=/; HttpOnly", "lang=ko", "key=s; Secure", "no pair"]
+          })
+          .end()
+      }
+      expect((yield* response({ url: here("/gate") })).text).toBe("the page")
+      expect(cookies("/gate")).toEqual([undefined, "seen=1; lang=ko"])
+      expect((yield* response({ url: here("/gate") })).text).toBe("the page")
+      expect(cookies("/gate").length).toBe(4)
+      handlers["/leave"] = (_, reply) =>
+        reply.writeHead(302, { location: here("/other", "127.0.0.2"), "set-cookie": "seen=1; Domain=0.0.2" }).end()
+      handlers["/other"] = (_, reply) => reply.end("other")
+      expect((yield* response({ url: here("/leave") })).text).toBe("other")
+      expect(cookies("/other")).toEqual([undefined])
     })
   )
 

@@ -4,6 +4,7 @@ import { GuardedFetch } from "@eco2/core/net"
 import { ConfigProvider, Duration, Effect, Layer } from "effect"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
+import { picturesIn } from "../../../packages/news/src/collect/PagePictures.ts"
 import * as OgImage from "../../../packages/news/src/collect/OgImage.ts"
 import { FakeNews } from "../../harness/FakeNews.ts"
 
@@ -80,9 +81,14 @@ describe("OgImage", () => {
       ["/o.jpg", "/t.jpg"]
     ],
     [
-      "the first of several",
+      "several in their order",
       '<meta property="og:image" content="/1.jpg"><meta property="og:image" content="/2.jpg">',
-      ["/1.jpg"]
+      ["/1.jpg", "/2.jpg"]
+    ],
+    [
+      "the secure address before the other",
+      '<meta property="og:image" content="/o.jpg"><meta property="OG:image:secure_url" content="/s.jpg">',
+      ["/s.jpg", "/o.jpg"]
     ],
     [
       "an empty one is skipped",
@@ -99,24 +105,59 @@ describe("OgImage", () => {
       '<!-- <meta property="og:image" content="/c.jpg"> --><script>"<meta property=og:image content=/s.jpg>"</script>',
       []
     ],
-    ["not in the body", '</head><meta property="og:image" content="/b.jpg">', []],
     [
-      "not in a body whose head was not closed",
-      '<title>x</title><body><meta property="og:image" content="/b.jpg">',
-      []
+      "no film, no sound, no data, no word for nothing",
+      ["/v.mp4", "/a.mp3?x=1", "data:image/png;base64,AAAA", "undefined", "/null", "https://press.example/"]
+        .map((address) => `<meta property="og:image" content="${address}">`)
+        .join("") + '<meta property="og:image" content="/o.jpg">',
+      ["/o.jpg"]
     ],
+    [
+      "by itemprop",
+      '<meta itemprop="image" content="/i.jpg"><link itemprop="image" href="/l.jpg">',
+      ["/i.jpg", "/l.jpg"]
+    ],
+    [
+      "in JSON-LD, the largest first",
+      `<script type="application/ld+json">{"@graph":[{"@type":"NewsArticle","thumbnailUrl":"/t.jpg","image":[
+        {"url":"/small.jpg","width":200},{"url":"/large.jpg","width":"1200"}]}]}</script>`,
+      ["/large.jpg", "/small.jpg", "/t.jpg"]
+    ],
+    ["JSON-LD that is none is skipped", '<script type="application/ld+json">{"image":</script>', []],
+    [
+      "after those of the head those of the body",
+      '<link rel="image_src" href="/h.jpg"></head><body><meta property="og:image" content="/b.jpg">',
+      ["/h.jpg", "/b.jpg"]
+    ],
+    ["in a page without a head", '<body><meta property="og:image" content="/b.jpg">', ["/b.jpg"]],
     ["a head that breaks off", '<meta property="og:image" content="/o.jpg"><meta property="og:im', ["/o.jpg"]],
     ["a wrong address is skipped", '<meta property="og:image" content="http://[">', []]
   ])("the picture of a page: %s", (_, html, pictures) => {
-    expect(OgImage.picturesIn(`<html><head>${html}`, "https://press.example/news/1")).toEqual(
+    expect(picturesIn(`<html><head>${html}`, "https://press.example/news/1")).toEqual(
       pictures.map((path) => `https://press.example${path}`)
     )
   })
 
-  it("a page without a head is read up to its body", () => {
-    const html = '<link rel="image_src" href="/l.jpg"><body><meta property="og:image" content="/b.jpg">'
-    expect(OgImage.picturesIn(html, "https://press.example/")).toEqual(["https://press.example/l.jpg"])
-  })
+  it.live("a page that sends no more after its picture's tag is not waited for, and one that goes on is not read", () =>
+    Effect.gen(function* () {
+      const pages = createServer((request, response) => {
+        response.writeHead(200, { "content-type": "text/html" })
+        if (request.url === "/head") response.write('<meta property="og:image" content="/o.jpg"></head><body>')
+        else response.write('<title>x</title></head><body><p>text</p><meta property="og:image" content="/o.jpg">')
+        // the head alone ends the look; a body without an end is read to its limit
+        if (request.url !== "/head") response.end("x".repeat(512 * 1024))
+      })
+      yield* Effect.promise(() => new Promise<void>((resolve) => pages.listen(0, "127.0.0.1", resolve)))
+      const { port } = pages.address() as AddressInfo
+      const guard = GuardedFetch.layerWith({ allowPrivate: [`127.0.0.1:${port}`] })
+      const looks = yield* Effect.flatMap(OgImage.OgImage, (images) =>
+        all(images, [`http://127.0.0.1:${port}/head`, `http://127.0.0.1:${port}/body`])
+      ).pipe(Effect.provide(OgImage.layerWith(Duration.seconds(20)).pipe(Layer.provide(guard))))
+      pages.closeAllConnections()
+      pages.close()
+      expect(looks).toEqual(Array(2).fill({ picture: `http://127.0.0.1:${port}/o.jpg`, outcome: "found" }))
+    })
+  )
 
   it.live("P5 a page's picture is the first whose address is allowed", () =>
     Effect.gen(function* () {

@@ -40,11 +40,22 @@ describe("Deduplication", () => {
   })
 
   it.each([
-    ["https://a.example/1?utm_source=x&id=7&utm_medium=y#z", "https://a.example/1?id=7#z"],
-    ["https://a.example/1?fbclid=x", "https://a.example/1"],
-    ["https://a.example/1?share=%7e&ref=x", "https://a.example/1?share=%7e&ref=x"]
-  ])("the address %s is stored as %s", (url, kept) => {
-    expect(deduplicate([found({ url })]).map((article) => article.url)).toEqual([kept])
+    "https://a.example/1?utm_source=x&id=7&utm_medium=y#z",
+    "https://a.example/view?utm_source=rss&q=%B0%A1%20b+c",
+    "https://a.example/1?share=%7e&ref=x"
+  ])("the address %s is stored as it came", (url) => {
+    expect(deduplicate([found({ url })]).map((article) => article.url)).toEqual([url])
+  })
+
+  it.each([
+    ["https://a.example/#/news/1", "https://a.example/#/news/2"],
+    ["https://a.example/#!/news/1", "https://a.example/"],
+    ["https://a.example/view?ref=1", "https://a.example/view?ref=2"],
+    ["https://a.example/?share=1", "https://a.example/"],
+    // two words in EUC-KR, neither of them UTF-8
+    ["https://a.example/?q=%B0%A1", "https://a.example/?q=%B0%A2"]
+  ])("D1 %s and %s are two articles", (url, other) => {
+    expect(count({ url }, { url: other })).toBe(2)
   })
 
   it("D1 a page's parameters may stand in any order", () => {
@@ -73,19 +84,35 @@ describe("Deduplication", () => {
     [{ title: "재활용 정책 설명회 - 서울" }, { title: "재활용 정책 설명회 - 부산" }],
     [{ title: "재활용 정책 설명회 - 3차" }, { title: "재활용 정책 설명회" }],
     [{ title: "[사설]" }, { title: "[사설]" }],
+    [{ title: "오늘 아침 기온 -5도 안팎" }, { title: "오늘 아침 기온 +5도 안팎" }],
+    [{ title: "오늘 아침 기온 −5도 안팎" }, { title: "오늘 아침 기온 5도 안팎" }],
+    [{ title: "[포토] 활짝 핀 벚꽃 보러 온 시민들" }, { title: "[포토] 활짝 핀 벚꽃 보러 온 시민들" }],
+    [{ title: "Photos: a river comes back to life" }, { title: "Photos: a river comes back to life" }],
+    [{ title: "दिल्ली में प्रदूषण की मार" }, { title: "दिल्ली में प्रदूषण का मेर" }],
     [
       { title: "재활용 선별장에 로봇 들어온다" },
-      { title: "재활용 선별장에 로봇 들어온다", published_at: "2026-11-22T09:30:00.001Z" }
+      { title: "재활용 선별장에 로봇 들어온다", published_at: "2026-11-22T05:30:00.001Z" }
+    ],
+    // a column of each morning
+    [
+      { title: "[사설] 오늘의 환경 이야기" },
+      { title: "[사설] 오늘의 환경 이야기", published_at: "2026-11-22T09:20:00.000Z" }
     ]
   ])("D2 %j and %j are two articles", (first, second) => {
     expect(count(first, second)).toBe(2)
     expect(count(second, first)).toBe(2)
   })
 
-  it("D2 equal titles exactly a day apart are one article, in either order", () => {
+  it("D2 equal titles 20 hours apart, or within one day of UTC, are one article, in either order", () => {
     const title = "재활용 선별장에 로봇 들어온다"
-    expect(count({ title }, { title, published_at: "2026-11-22T09:30:00.000Z" })).toBe(1)
-    expect(count({ title, published_at: "2026-11-22T09:30:00.000Z" }, { title })).toBe(1)
+    const times = [
+      ["2026-11-21T09:30:00.000Z", "2026-11-22T05:30:00.000Z"],
+      ["2026-11-21T00:00:00.000Z", "2026-11-21T23:59:59.999Z"]
+    ]
+    for (const [one = "", other = ""] of times) {
+      expect(count({ title, published_at: one }, { title, published_at: other })).toBe(1)
+      expect(count({ title, published_at: other }, { title, published_at: one })).toBe(1)
+    }
   })
 
   it("of equal articles the first is kept, completed with what only the others have, in order of appearance", () => {

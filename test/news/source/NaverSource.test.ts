@@ -15,7 +15,7 @@ const reply = (...items: ReadonlyArray<unknown>) => JSON.stringify({ total: item
 
 const { answered, news, using } = newsSourceContract({
   name: "naver",
-  withOneBad: reply(item(), item({ title: "" }, 2), item({}, 3)),
+  withOneBad: reply(item(), item({ title: "", description: null }, 2), item({}, 3)),
   withMarkup: reply(item({ title: "<b>환경</b> &amp;quot;뉴스&amp;quot; &lt;1.5도&gt;<script>x()</script>" })),
   withPicture: null
 })
@@ -59,13 +59,41 @@ it.effect("a Naver article has the id and address of its original link, or of Na
   })
 )
 
-it.effect("a Naver article dated in the future is dated now, and one without a date is rejected", () =>
+it.effect("a Naver article dated in the future, or without a date that can be read, is dated now", () =>
   Effect.gen(function* () {
     const { articles, rejected } = yield* answered(
-      reply(item({ pubDate: "Sun, 21 Nov 2027 18:30:00 +0900" }), item({ pubDate: "soon" }, 2))
+      reply(
+        item({ pubDate: "Sun, 21 Nov 2027 18:30:00 +0900" }),
+        item({ pubDate: "soon" }, 2),
+        item({ pubDate: null }, 3)
+      )
     )
-    expect([articles.map(({ published_at }) => published_at), rejected]).toEqual([["2026-11-21T12:00:00.000Z"], 1])
+    const now = "2026-11-21T12:00:00.000Z"
+    expect([articles.map(({ published_at }) => published_at), rejected]).toEqual([[now, now, now], {}])
   })
+)
+
+it.effect(
+  "a Naver item is read without an original link, with one that lacks its scheme, and without a description",
+  () =>
+    Effect.gen(function* () {
+      const { articles, rejected } = yield* answered(
+        reply(
+          item({ originallink: null }),
+          item({ originallink: "www.press.example/a/2?id=%B0%A1", description: null }, 2),
+          item({ originallink: "//press.example/a/3", description: null }, 3),
+          item({ originallink: "press.example", link: null }, 4),
+          item({ originallink: null, link: null }, 5)
+        )
+      )
+      expect(articles.map(({ url }) => url)).toEqual([
+        "https://n.news.example/mnews/article/001/1",
+        "http://www.press.example/a/2?id=%B0%A1",
+        "http://press.example/a/3",
+        "http://press.example"
+      ])
+      expect(rejected).toEqual({ address: 1 })
+    })
 )
 
 it.effect("a redirect of Naver's API is not followed, so that the key is not sent elsewhere", () =>

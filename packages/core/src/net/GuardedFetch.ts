@@ -4,7 +4,8 @@
  *       address the socket connects to, at every redirect, however the URL is written and whatever its name resolves to
  *   G2  a fetch ends within its timeout, DNS and redirects included, and holds at most `maxBytes` of body, counted after
  *       decompression; at the limit it stops reading and closes the connection
- *   G3  a secret that the caller sends does not follow a redirect to another origin
+ *   G3  a secret that the caller sends does not follow a redirect to another origin; a cookie that a redirect sets is sent
+ *       back to its host alone, and is forgotten when the fetch ends
  * The name is resolved here, and the checked address is pinned for the connection, so a second DNS answer cannot change it. The
  * address is checked again on the connected socket, before any byte is sent.
  * Every fetch has its own connection; the caller limits how many run at once. Neighbours: PublicAddress (which addresses are
@@ -19,6 +20,7 @@ import { exchange, noRoom } from "./HttpExchange.ts"
 import type { Address, Head } from "./HttpExchange.ts"
 import * as NameLookup from "./NameLookup.ts"
 import { bareHost, isPublicAddress, isPublicHost } from "./PublicAddress.ts"
+import * as RedirectCookies from "./RedirectCookies.ts"
 
 export { FetchFailed, FetchRefused, FetchTimeout, FetchTooLarge } from "./FetchError.ts"
 export type { FetchError } from "./FetchError.ts"
@@ -36,6 +38,8 @@ export interface Request {
   readonly headers?: Readonly<Record<string, string>>
   /** Called before a body is read; false leaves it unread and empty. By default every body is read. */
   readonly wanted?: (head: Head) => boolean
+  /** Called with each piece of a wanted body; true leaves the rest unread, and the response is `cut`. It belongs to this request. */
+  readonly enough?: (piece: Uint8Array) => boolean
   /**
    * Runs before a wanted body is read, with the bytes that it has at most: its length if that is known, else `maxBytes`. Until
    * then the body waits in the connection; false refuses it (FetchRefused, `room`). By default there is room.
@@ -158,14 +162,21 @@ const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }:
   })
 
   const get = Effect.fnUntraced(function* (request: Request, seen: { url: string }) {
-    const { headers = {}, longer = "fail", maxBytes, maxRedirects = 3, room, wanted = () => true } = request
+    const { enough, headers = {}, longer = "fail", maxBytes, maxRedirects = 3, room, wanted = () => true } = request
     const first = yield* parse(request.url)
     let url = first
+    const cookies = RedirectCookies.make()
     for (let hops = 0; ; hops++) {
       seen.url = withoutQuery(url)
       if (request.mayAsk?.(url.hostname) === false) return yield* new FetchRefused({ url: seen.url, reason: "host" })
       const target = yield* addressesOf(url, request.trusted === true && url.host === first.host)
-      const sent = { "user-agent": userAgent, ...(url.origin === first.origin ? headers : withoutSecrets(headers)) }
+      const cookie = cookies.for(url)
+      const sent = {
+        "user-agent": userAgent,
+        ...(url.origin === first.origin ? headers : withoutSecrets(headers)),
+        ...(cookie === "" ? {} : { cookie })
+      }
+      let hasEnough = false
       const follows = ({ headers: received, status }: Head) =>
         redirects.has(status) && received.get("location") !== null
       const reply = yield* exchange({
@@ -174,6 +185,7 @@ const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }:
         headers: sent,
         maxBytes,
         wanted: (head) => !follows(head) && wanted(head),
+        ...(enough === undefined ? {} : { enough: (piece) => (hasEnough = enough(piece)) }),
         ...(room === undefined ? {} : { room })
       }).pipe(
         Effect.mapError((cause) =>
@@ -184,10 +196,11 @@ const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }:
       )
       const location = follows(reply) ? locationOf(reply) : null
       if (location === null) {
-        if (reply.cut && longer === "fail") return yield* new FetchTooLarge({ url: seen.url, maxBytes })
+        if (reply.cut && longer === "fail" && !hasEnough) return yield* new FetchTooLarge({ url: seen.url, maxBytes })
         return { ...reply, url: url.href }
       }
       if (hops >= maxRedirects) return yield* new FetchRefused({ url: seen.url, reason: "redirects" })
+      cookies.take(url, reply.headers)
       url = yield* parse(location)
     }
   })

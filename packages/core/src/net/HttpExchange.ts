@@ -10,7 +10,7 @@ import { request as httpsRequest } from "node:https"
 import type { LookupFunction } from "node:net"
 import { finished, pipeline } from "node:stream"
 import type { Readable, Transform } from "node:stream"
-import { constants, createBrotliDecompress, createGunzip, createInflate } from "node:zlib"
+import { constants, createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from "node:zlib"
 
 export interface Address {
   readonly address: string
@@ -36,6 +36,8 @@ export interface Exchange {
   readonly headers: Readonly<Record<string, string>>
   readonly maxBytes: number
   readonly wanted: (head: Head) => boolean
+  /** Called with each piece of the body; true: the rest is not read. */
+  readonly enough?: (piece: Uint8Array) => boolean
   /** Runs before the body is read, with the bytes it has at most; false leaves it unread, and the exchange fails with `noRoom`. */
   readonly room?: (bytes: number) => Effect.Effect<boolean>
   /** Called when the socket is connected, before any byte is sent. */
@@ -53,6 +55,7 @@ export const noRoom = new Error("no room for the body")
 /** One response, its body read up to `maxBytes`. Fails with the error of the connection or the decoder. */
 export const exchange = ({
   addresses,
+  enough,
   headers,
   host,
   maxBytes,
@@ -107,7 +110,7 @@ export const exchange = ({
     })
     const bodyOf = (message: IncomingMessage) =>
       Effect.callback<{ readonly body: Uint8Array; readonly cut: boolean }, unknown>((resume) =>
-        read(message, maxBytes, {
+        read(message, enough === undefined ? { maxBytes } : { enough, maxBytes }, {
           done: (body, cut) => resume(Effect.succeed({ body, cut })),
           fail: (cause) => resume(Effect.fail(cause))
         })
@@ -140,7 +143,7 @@ const headersOf = (message: IncomingMessage): Headers => {
 
 const read = (
   message: IncomingMessage,
-  maxBytes: number,
+  { enough, maxBytes }: Pick<Exchange, "enough" | "maxBytes">,
   { done, fail }: { done: (body: Uint8Array, cut: boolean) => void; fail: (cause: unknown) => void }
 ) => {
   const coding = (message.headers["content-encoding"] ?? "identity").trim().toLowerCase()
@@ -149,29 +152,63 @@ const read = (
   const chunks: Array<Uint8Array> = []
   let size = 0
   const ended = (cause: unknown) => (cause ? fail(cause) : done(Buffer.concat(chunks), false))
-  const transform = decoder()
-  const plain: Readable = transform ?? message
-  plain.on("data", (chunk: Uint8Array) => {
-    const room = maxBytes - size
-    size += Math.min(room, chunk.length)
-    if (room > 0) chunks.push(chunk.subarray(0, room))
-    if (chunk.length > room) {
+  const start = (first: Uint8Array) => {
+    const transform = decoder(first)
+    const plain: Readable = transform ?? message
+    const stop = () => {
       done(Buffer.concat(chunks), true)
       plain.destroy()
     }
-  })
-  if (transform === undefined) finished(message, ended)
-  else pipeline(message, transform, ended)
+    plain.on("data", (chunk: Uint8Array) => {
+      const room = maxBytes - size
+      const taken = chunk.subarray(0, room)
+      size += taken.length
+      if (room > 0) chunks.push(taken)
+      if (chunk.length > room) return stop()
+      // an exception in an event handler would end the process
+      try {
+        if (enough?.(taken) === true) stop()
+      } catch (cause) {
+        fail(cause)
+        plain.destroy()
+      }
+    })
+    if (transform === undefined) finished(message, ended)
+    else pipeline(message, transform, ended)
+  }
+  if (coding !== "deflate") return start(new Uint8Array(0))
+  // two formats have this name: the first byte tells
+  const peek = () => {
+    const first: unknown = message.read()
+    if (!(first instanceof Uint8Array)) return
+    message.off("readable", peek).off("end", empty).off("close", broken)
+    message.unshift(first)
+    start(first)
+  }
+  const empty = () => ended(undefined)
+  const broken = () => ended(new Error("closed within a response"))
+  message.on("readable", peek).on("end", empty).on("close", broken)
 }
 
 /** The encodings we accept. A gzip body without its trailer is accepted, because some servers omit it. */
 const lenient = { finishFlush: constants.Z_SYNC_FLUSH }
-const decoders = new Map<string, () => Transform | undefined>(
+/** With zlib's header, as the standard says, or without, as many servers send it. */
+const inflate = (first: Uint8Array) => {
+  const [method = 0, flags = 0] = first
+  const hasHeader = (method & 0x0f) === 8 && method >> 4 <= 7 && (first.length < 2 || (method * 256 + flags) % 31 === 0)
+  return hasHeader ? createInflate(lenient) : createInflateRaw(lenient)
+}
+/** By name; the function gets the first bytes, of `deflate` alone. */
+const decoders = new Map<string, (first: Uint8Array) => Transform | undefined>(
   Object.entries({
     identity: () => undefined,
+    // what servers say that do not encode
+    none: () => undefined,
+    "utf-8": () => undefined,
+    "": () => undefined,
     gzip: () => createGunzip(lenient),
     "x-gzip": () => createGunzip(lenient),
-    deflate: () => createInflate(lenient),
+    deflate: inflate,
     br: () => createBrotliDecompress()
   })
 )

@@ -9,6 +9,7 @@ import { publishedMillis } from "../domain/Article.ts"
 import type { Article } from "../domain/Article.ts"
 import { newsArticles, newsRuns, newsRunSeconds } from "../Metrics.ts"
 import { deduplicate } from "../domain/Deduplication.ts"
+import { total } from "../source/Items.ts"
 import { NewsSources } from "../source/NewsSources.ts"
 import { ArticleReading } from "../store/ArticleReading.ts"
 import { ArticleStore } from "../store/ArticleStore.ts"
@@ -76,7 +77,7 @@ const fetching = StageBehavior.layer(
         .slice(0, mostArticles)
       return {
         fetched: all.length,
-        rejected: found.reduce((sum, { rejected }) => sum + rejected, 0),
+        rejected: found.reduce((sum, { rejected }) => sum + total(rejected), 0),
         articles,
         versions: found.flatMap(({ query, unchanged, validators }) =>
           unchanged || validators === null ? [] : [{ feed: query.text, version: validators }]

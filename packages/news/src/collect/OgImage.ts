@@ -1,7 +1,7 @@
 /**
- * OgImage: finds the picture that a page names in its head (og:image and the like). The pages are strangers', so GuardedFetch
- * fetches them; they are read to the end of the head, parsed as a stream of tags, and never executed.
- *   P3  a look takes at most 3 seconds and 256 KiB, and a failing page affects no other
+ * OgImage: finds the picture that a page names (og:image and the like). The pages are strangers', so GuardedFetch fetches them;
+ * they are read to the end of the head if it names a picture (PageHead), and never executed (PagePictures).
+ *   P3  a look takes at most 3 seconds and 128 KiB, and a failing page affects no other
  *   P4  one process has at most two pages of a publisher open at once, and at most `NEWS_PAGES_AT_ONCE` in all
  *   P5  a picture's address is http or https, public and at most 2083 characters, or the picture is ignored
  * PictureSearch decides which pages are looked at and how long a run waits.
@@ -10,10 +10,11 @@ import { Setting } from "@eco2/core"
 import { GuardedFetch } from "@eco2/core/net"
 import { Clock, Context, Duration, Effect, Layer, Metric, RcMap, Semaphore } from "effect"
 import type { Config } from "effect"
-import { Parser } from "htmlparser2"
 import { maxUrlLength } from "../domain/Article.ts"
 import * as Charset from "../domain/Charset.ts"
 import { newsLooks, newsLookSeconds } from "../Metrics.ts"
+import * as PageHead from "./PageHead.ts"
+import { picturesIn } from "./PagePictures.ts"
 
 /**
  * How a look at a page ended: found; `none`: the page names no usable picture; `other`: not an HTML page, or not found;
@@ -28,7 +29,6 @@ export interface Look {
 }
 
 const standardTimeout = Duration.seconds(3)
-const maxBytes = 256 * 1024
 const perHost = 2
 
 /** NEWS_PAGES_AT_ONCE: pages that one process reads at once. Default 40. */
@@ -44,52 +44,6 @@ export class OgImage extends Context.Service<
     readonly look: (url: string) => Effect.Effect<Look>
   }
 >()("@eco2/news/collect/OgImage") {}
-
-/** Tags that name a picture, best first. */
-const names = [
-  "og:image:secure_url",
-  "og:image",
-  "og:image:url",
-  "twitter:image",
-  "twitter:image:src",
-  "image_src"
-] as const
-
-/**
- * The picture addresses in a page's head, best first, resolved against its `base` or else `pageUrl`.
- * - a head without an end is read as far as it came; tags in the body do not count
- */
-export const picturesIn = (html: string, pageUrl: string): ReadonlyArray<string> => {
-  const found = new Map<string, string>()
-  let base = pageUrl
-  let hasBase = false
-  let isOver = false
-  const parser = new Parser({
-    onopentag: (name, attributes) => {
-      if (isOver) return
-      if (name === "body") isOver = true
-      const { content, href, property, rel } = attributes
-      if (name === "base" && href !== undefined && !hasBase) {
-        hasBase = true
-        base = URL.parse(href, pageUrl)?.href ?? pageUrl
-      }
-      const key =
-        name === "meta"
-          ? (property ?? attributes.name)?.trim().toLowerCase()
-          : name === "link" && rel?.toLowerCase().split(/\s+/).includes("image_src")
-            ? "image_src"
-            : undefined
-      const address = (name === "meta" ? content : href)?.trim() ?? ""
-      if (key !== undefined && address !== "" && !found.has(key)) found.set(key, address)
-    },
-    onclosetag: (name) => {
-      if (name === "head") isOver = true
-    }
-  })
-  // in pieces, so that parsing stops at the end of the head
-  for (let at = 0; at < html.length && !isOver; at += 8192) parser.write(html.slice(at, at + 8192))
-  return names.flatMap((name) => found.get(name) ?? []).flatMap((address) => URL.parse(address, base)?.href ?? [])
-}
 
 const isHtml = ({ headers, status }: GuardedFetch.Head) =>
   status >= 200 &&
@@ -108,13 +62,19 @@ export const layerWith = (
       const presses = yield* RcMap.make({ lookup: (_host: string) => Semaphore.make(perHost) })
       const nothing = (outcome: Outcome): Look => ({ picture: null, outcome })
 
-      const read = (url: string): Effect.Effect<Look> =>
-        guarded
+      const read = (url: string): Effect.Effect<Look> => {
+        const page = PageHead.make()
+        return guarded
           .get({
             url,
             timeout,
-            maxBytes,
+            maxBytes: PageHead.mostLength,
             longer: "cut",
+            // tags are ASCII in all charsets but UTF-16, of which all is read
+            enough: (piece) => {
+              page.write(Buffer.from(piece).toString("latin1"))
+              return page.isEnough()
+            },
             maxRedirects: 3,
             wanted: isHtml,
             headers: { accept: "text/html,application/xhtml+xml", "accept-language": "ko,en;q=0.8" }
@@ -135,6 +95,7 @@ export const layerWith = (
               FetchFailed: () => Effect.succeed(nothing("failed"))
             })
           )
+      }
       const timed = Effect.fnUntraced(function* (url: string) {
         const begun = yield* Clock.currentTimeMillis
         const seen = yield* read(url)

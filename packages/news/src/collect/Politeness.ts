@@ -31,7 +31,7 @@ const pauses = Limit.make("news/pause", {})
 const mostWaitedMillis = 60_000
 const mostPausedMillis = 86_400_000
 
-const nothing: Found = { articles: [], rejected: 0, unchanged: false, validators: null }
+const nothing: Found = { articles: [], rejected: {}, unchanged: false, validators: null }
 
 /** The Retry-After of an error; null if it has none. */
 export const retryAfterMillis = (error: { readonly _tag: string }): number | null =>

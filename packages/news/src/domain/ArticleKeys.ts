@@ -1,9 +1,10 @@
 /**
  * ArticleKeys: the keys by which two finds are recognised as one article. Pure. Used by Deduplication (within a run) and by
  * ArticleStore (across runs, sources and processes).
- *   D1  one page is one article, whatever tracking parameters, AMP, mobile host, slash or fragment its address has
- *   D2  equal titles within a day are one article: markup, spaces, punctuation and the publisher's name do not count, every
- *       number does
+ *   D1  one page is one article, whatever tracking parameters, AMP, mobile host, slash or fragment its address has; a fragment
+ *       that is a path (`#/news/1`) names a page of its own
+ *   D2  equal titles within 20 hours, or one day of UTC, are one article: markup, spaces, punctuation and the publisher's name do not count, every
+ *       number does, with its sign. A daily column of one title is a new article each day, and so is each picture of a series
  */
 import { createHash } from "node:crypto"
 import type { Article } from "./Article.ts"
@@ -11,7 +12,11 @@ import * as Text from "./Text.ts"
 
 /** Parameters that say who sent the reader, not what is read. */
 const tracking =
-  /^(?:utm_.*|fbclid|gclid|gbraid|wbraid|dclid|msclkid|yclid|twclid|igshid|igsh|mc_cid|mc_eid|_ga|_gl|ncid|cmpid|spm|ref|ref_src|referrer|ns_campaign|ns_mchannel|ocid|smid|sr_share|share|amp|amp_js_v|outputtype)$/i
+  /^(?:utm_.*|fbclid|gclid|gbraid|wbraid|dclid|msclkid|yclid|twclid|igshid|igsh|mc_cid|mc_eid|_ga|_gl|ncid|cmpid|spm|ref_src|referrer|ns_campaign|ns_mchannel|ocid|smid|sr_share|amp|amp_js_v|outputtype)$/i
+
+/** A part of a query as written, for comparison: `%ED%99%98` and `%ed%99%98` are the same bytes, in whatever charset. */
+const sameEscapes = (part: string) => part.replace(/%[\da-f]{2}/gi, (escape) => escape.toUpperCase())
+const nameOf = (part: string) => part.split("=", 1)[0] ?? ""
 
 const page = (text: string): string | null => {
   const url = URL.parse(text)
@@ -32,22 +37,16 @@ const page = (text: string): string | null => {
     .replace(/(?:\/amp|\.amp(?=\.html?$)|\.amp)\/?$/, "")
     .replace(/\.amp(?=\.html?$)/, "")
     .replace(/\/+$/, "")
-  const parameters = new URLSearchParams([...url.searchParams].filter(([name]) => !tracking.test(name)))
-  parameters.sort()
-  const query = parameters.toString()
-  return `${host}${port}${path}${query === "" ? "" : `?${query}`}`
-}
-
-/** The ones of these that no page needs; they are removed from an article's address. */
-const senders = /^(?:utm_.*|fbclid|gclid|gbraid|wbraid|dclid|msclkid|yclid|twclid)$/i
-
-/** The address without tracking parameters, so that all runs store one URL for a page (it is unique). */
-export const withoutSender = (text: string): string => {
-  const url = URL.parse(text)
-  const names = [...new Set(url?.searchParams.keys() ?? [])].filter((name) => senders.test(name))
-  if (url === null || names.length === 0) return text
-  for (const name of names) url.searchParams.delete(name)
-  return url.href
+  const parameters = url.search
+    .slice(1)
+    .split("&")
+    .filter((part) => part !== "" && !tracking.test(nameOf(part)))
+    .map(sameEscapes)
+    .toSorted()
+  const query = parameters.length === 0 ? "" : `?${parameters.join("&")}`
+  // a page of an application that keeps its place there
+  const place = /^#!?\/./.test(url.hash) ? url.hash : ""
+  return `${host}${port}${path}${query}${place}`
 }
 
 /** The key of a page's address, equal for all its forms; the text itself if it is not a URL. Not an address to fetch. */
@@ -58,24 +57,31 @@ const bare = (text: string) =>
     .normalize("NFKC")
     .toLowerCase()
     .replace(/(?<=\d),(?=\d{3})/g, "")
-    .replace(/[^\p{L}\p{N}]/gu, "")
+    .replace(/[^\p{L}\p{N}\p{M}]/gu, "")
+/** With their signs: the hyphen of `2026-11` is none. */
 const numbers = (text: string) =>
   (
     text
       .normalize("NFKC")
       .replace(/(?<=\d),(?=\d{3})/g, "")
-      .match(/\d+(?:[.:/]\d+)*/g) ?? []
+      .replace(/[−–]/g, "-")
+      .match(/(?<![\p{L}\p{N}])[-+]?\d+(?:[.:/]\d+)*|\d+(?:[.:/]\d+)*/gu) ?? []
   ).join(",")
+
+/** Titles that name a series: each of its pictures has the same one. */
+const series =
+  /^\s*[[(<【|]?\s*(?:포토|사진|화보|포토뉴스|포토\s?갤러리|갤러리|카드뉴스|그래픽|만평|만화|인포그래픽|photos?|gallery|cartoon|in pictures)\s*[\])>】|:·]/i
 
 /** Shorter titles are headings (`[사설]`, `포토`) that many articles share. */
 const shortest = 8
 
 /**
  * The keys of a title: the first of the whole title, others without an ending that may be a publisher's name. Empty for a title
- * that is too short.
+ * that is too short, or that of a series.
  */
 export const titleKeys = ({ source_name, title }: Pick<Article, "title" | "source_name">): ReadonlyArray<string> => {
   let text = Text.plain(title, 1000)
+  if (series.test(text)) return []
   const press = bare(source_name ?? "")
   const isPress = (part: string) => press !== "" && bare(part) === press
   const [, front = "", afterFront = ""] = /^\s*[[(<【]([^\])>】]{1,40})[\])>】]\s*(.+)$/.exec(text) ?? []
@@ -91,7 +97,7 @@ export const titleKeys = ({ source_name, title }: Pick<Article, "title" | "sourc
 /** The stored keys that find an article under another address or title: hashes, so that their length is fixed. */
 export interface StoredKeys {
   readonly page_key: string
-  /** Null: the title is too short. */
+  /** Null: the title identifies no article. */
   readonly title_key: string | null
   /** Of the title without a publisher's name at its end; null: it has none. */
   readonly title_body_key: string | null

@@ -4,9 +4,14 @@
  */
 import { publishedMillis } from "./Article.ts"
 import type { Article } from "./Article.ts"
-import { canonicalUrl, titleKeys, withoutSender } from "./ArticleKeys.ts"
+import { canonicalUrl, titleKeys } from "./ArticleKeys.ts"
 
+/** D2: longer than a newsroom's day, shorter than the time between two columns of one name. */
+const titleMillis = 20 * 3_600_000
 const day = 86_400_000
+/** D2. The same day of UTC too: Postgres stores a title once in each. */
+const areNear = (one: number, other: number) =>
+  Math.abs(one - other) <= titleMillis || Math.floor(one / day) === Math.floor(other / day)
 
 type Same = Omit<Article, "category">
 
@@ -35,7 +40,7 @@ export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): Readonl
   const sameTitle = (article: A, [whole, body]: ReadonlyArray<string>): number | undefined => {
     const near = (place: number) => {
       const other = kept[place]
-      return other !== undefined && Math.abs(publishedMillis(other) - publishedMillis(article)) <= day
+      return other !== undefined && areNear(publishedMillis(other), publishedMillis(article))
     }
     // titles with two different endings may be two articles: one of them must be without
     return [
@@ -61,5 +66,5 @@ export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): Readonl
     if (whole !== undefined) own.set(whole, [...(own.get(whole) ?? []), at])
     if (body !== undefined) shortened.set(body, [...(shortened.get(body) ?? []), at])
   }
-  return kept.map((article) => ({ ...article, url: withoutSender(article.url) }))
+  return kept
 }

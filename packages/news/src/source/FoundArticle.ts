@@ -2,7 +2,8 @@
  * FoundArticle: an article from a source, in plain text and checked, before its category is decided. Plain JSON.
  */
 import { createHash } from "node:crypto"
-import { Option, Schema } from "effect"
+import { Option, Result, Schema } from "effect"
+import * as Address from "../domain/Address.ts"
 import { Article, maxKeywords, maxSnippetLength, maxTitleLength, maxUrlLength } from "../domain/Article.ts"
 import type { Category, Source } from "../domain/Article.ts"
 import { Category as CategorySchema } from "../domain/Article.ts"
@@ -31,11 +32,18 @@ export interface Item {
   readonly videoUrl: string | null
   readonly keywords: ReadonlyArray<string>
   readonly aiTag: string | null
-  /** Unix milliseconds; NaN if it has none. */
+  /** Unix milliseconds; NaN if it has none, or none that can be read. */
   readonly publishedMillis: number
   readonly own: Category | null
   readonly asked: Category | null
 }
+
+/**
+ * Why an item is no article: it is not in the source's form, has neither title nor text, no web address, or the document was
+ * cut within it.
+ */
+export const causes = ["form", "title", "address", "cut"] as const
+export type Cause = (typeof causes)[number]
 
 const read = Schema.decodeUnknownOption(FoundArticle)
 
@@ -43,40 +51,42 @@ const read = Schema.decodeUnknownOption(FoundArticle)
 const mostAhead = 3_600_000
 
 /**
- * Null: no usable article (no title, no web address, no date). Invalid optional fields are dropped, also a picture at an
- * address for which `isPublic` is false.
+ * An article, or why it is none. One without a date, or with one ahead of our clock, is dated now. Without a title it has the
+ * first words of its text. Invalid optional fields are dropped, also a picture at an address for which `isPublic` is false.
  */
 export const make = (
   source: Source,
   item: Item,
   { isPublic, nowMillis }: { readonly isPublic: (url: string) => boolean; readonly nowMillis: number }
-): FoundArticle | null => {
+): Result.Result<FoundArticle, Cause> => {
   const { publishedMillis } = item
-  if (!Number.isFinite(publishedMillis) || publishedMillis <= 0) return null
-  const published = publishedMillis > nowMillis + mostAhead ? nowMillis : publishedMillis
+  const isDated = publishedMillis > 0 && publishedMillis <= nowMillis + mostAhead
   const address = (url: string | null) => {
     const text = url?.trim() ?? ""
     return text !== "" && text.length <= maxUrlLength && isPublic(text) ? text : null
   }
+  const url = item.url.trim()
+  if (url.length > maxUrlLength || Address.absolute(url, "") === "") return Result.fail("address")
+  const title = Text.plain(item.title, maxTitleLength) || Text.firstWords(item.snippet ?? "")
+  if (title === "") return Result.fail("title")
   const keywords = [...new Set(item.keywords.map((word) => Text.plain(word, 100)))].filter((word) => word !== "")
-  return Option.getOrNull(
-    read({
-      id: item.id,
-      url: item.url.trim(),
-      title: Text.plain(item.title, maxTitleLength),
-      snippet: Text.plain(item.snippet ?? "", maxSnippetLength),
-      source,
-      source_name: Text.plain(item.sourceName ?? "", 200) || null,
-      source_icon_url: address(item.iconUrl),
-      thumbnail_url: address(item.thumbnailUrl),
-      video_url: address(item.videoUrl),
-      keywords: keywords.slice(0, maxKeywords),
-      ai_tag: Text.plain(item.aiTag ?? "", 200) || null,
-      published_at: new Date(Math.trunc(published)).toISOString(),
-      own_category: item.own,
-      asked_category: item.asked
-    })
-  )
+  const article = read({
+    id: item.id,
+    url,
+    title,
+    snippet: Text.plain(item.snippet ?? "", maxSnippetLength),
+    source,
+    source_name: Text.plain(item.sourceName ?? "", 200) || null,
+    source_icon_url: address(item.iconUrl),
+    thumbnail_url: address(item.thumbnailUrl),
+    video_url: address(item.videoUrl),
+    keywords: keywords.slice(0, maxKeywords),
+    ai_tag: Text.plain(item.aiTag ?? "", 200) || null,
+    published_at: new Date(Math.trunc(isDated ? publishedMillis : nowMillis)).toISOString(),
+    own_category: item.own,
+    asked_category: item.asked
+  })
+  return Option.match(article, { onNone: () => Result.fail("form"), onSome: Result.succeed })
 }
 
 /** The first `length` hex digits of a text's hash. */

@@ -1,20 +1,41 @@
-/** Items: decodes a reply's items one by one, so that an invalid item affects no other. */
-import { Option, Schema } from "effect"
-import type { FoundArticle } from "./FoundArticle.ts"
+/**
+ * Items: reads a reply's items one by one, so that an invalid item affects no other, and counts those that are no articles by
+ * their cause. In pieces, for Slices.
+ */
+import { Option, Result, Schema } from "effect"
+import type { Work } from "../Slices.ts"
+import type { Cause, FoundArticle } from "./FoundArticle.ts"
 
-/** `read` returns null for an item that is not an article. A repeated item counts once. */
-export const collect = <S extends Schema.Codec<unknown, unknown>>(
-  items: ReadonlyArray<unknown>,
-  schema: S,
-  read: (item: S["Type"]) => FoundArticle | null
-): { readonly articles: ReadonlyArray<FoundArticle>; readonly rejected: number } => {
-  const decode = Schema.decodeUnknownOption(schema)
+export type Rejected = Readonly<Partial<Record<Cause, number>>>
+
+export const total = (rejected: Rejected): number => Object.values(rejected).reduce((sum, count) => sum + count, 0)
+
+/** A repeated item counts once. */
+export function* collect<I>(
+  items: Iterable<I>,
+  read: (item: I) => Result.Result<FoundArticle, Cause>
+): Work<{ readonly articles: ReadonlyArray<FoundArticle>; readonly rejected: Rejected }> {
   const articles = new Map<string, FoundArticle>()
-  let rejected = 0
+  const rejected: Partial<Record<Cause, number>> = {}
   for (const item of items) {
-    const article = Option.getOrNull(Option.flatMapNullishOr(decode(item), read))
-    if (article === null) rejected++
-    else if (!articles.has(article.id)) articles.set(article.id, article)
+    Result.match(read(item), {
+      onSuccess: (article) => {
+        if (!articles.has(article.id)) articles.set(article.id, article)
+      },
+      onFailure: (cause) => {
+        rejected[cause] = (rejected[cause] ?? 0) + 1
+      }
+    })
+    yield
   }
   return { articles: [...articles.values()], rejected }
+}
+
+/** As `read`, for an item that is not known to be in the source's form. */
+export const decoded = <S extends Schema.Codec<unknown, unknown>>(
+  schema: S,
+  read: (item: S["Type"]) => Result.Result<FoundArticle, Cause>
+): ((item: unknown) => Result.Result<FoundArticle, Cause>) => {
+  const decode = Schema.decodeUnknownOption(schema)
+  return (item) => Option.match(decode(item), { onNone: () => Result.fail("form" as const), onSome: read })
 }

@@ -6,7 +6,9 @@ import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import * as SourceRequest from "./SourceRequest.ts"
 import * as FoundArticle from "./FoundArticle.ts"
-import { collect } from "./Items.ts"
+import * as Address from "../domain/Address.ts"
+import * as FeedDate from "./FeedDate.ts"
+import { collect, decoded } from "./Items.ts"
 import { SourceReplyInvalid } from "./NewsSource.ts"
 import type { NewsSource, Query } from "./NewsSource.ts"
 
@@ -21,12 +23,12 @@ export interface NaverSettings {
 const Reply = Schema.fromJsonString(Schema.Struct({ items: Schema.Array(Schema.Unknown) }))
 const Item = Schema.Struct({
   title: Schema.String,
-  /** The publisher's page; "" if it has none. */
-  originallink: Schema.optional(Schema.String),
+  /** The publisher's page, perhaps without a scheme; "" or null if it has none. */
+  originallink: Schema.optional(Schema.NullOr(Schema.String)),
   /** The page at Naver, or the publisher's page again. */
-  link: Schema.String,
-  description: Schema.optional(Schema.String),
-  pubDate: Schema.String
+  link: Schema.optional(Schema.NullOr(Schema.String)),
+  description: Schema.optional(Schema.NullOr(Schema.String)),
+  pubDate: Schema.optional(Schema.NullOr(Schema.String))
 })
 
 export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: NaverSettings): NewsSource => ({
@@ -49,29 +51,30 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Na
       )
     )
     const nowMillis = yield* Clock.currentTimeMillis
+    const read = decoded(Item, (item) => {
+      const url = Address.ofPage(item.originallink ?? "") || Address.ofPage(item.link ?? "")
+      return FoundArticle.make(
+        "naver",
+        {
+          id: `naver_${FoundArticle.hash("md5", url, 12)}`,
+          url,
+          title: item.title,
+          snippet: item.description ?? null,
+          sourceName: FoundArticle.hostName(url),
+          iconUrl: null,
+          thumbnailUrl: null,
+          videoUrl: null,
+          keywords: [],
+          aiTag: null,
+          publishedMillis: FeedDate.parse(item.pubDate ?? ""),
+          own: null,
+          asked: query.category
+        },
+        { isPublic: guarded.isPublic, nowMillis }
+      )
+    })
     return {
-      ...collect(items, Item, (item) => {
-        const url = item.originallink?.trim() || item.link
-        return FoundArticle.make(
-          "naver",
-          {
-            id: `naver_${FoundArticle.hash("md5", url, 12)}`,
-            url,
-            title: item.title,
-            snippet: item.description ?? null,
-            sourceName: FoundArticle.hostName(url),
-            iconUrl: null,
-            thumbnailUrl: null,
-            videoUrl: null,
-            keywords: [],
-            aiTag: null,
-            publishedMillis: Date.parse(item.pubDate),
-            own: null,
-            asked: query.category
-          },
-          { isPublic: guarded.isPublic, nowMillis }
-        )
-      }),
+      ...(yield* SourceRequest.inSlices("naver", () => collect(items, read))),
       unchanged: false,
       validators: null
     }

@@ -7,7 +7,8 @@ import { Clock, Effect, Redacted, Schema } from "effect"
 import { categories } from "../domain/Article.ts"
 import * as SourceRequest from "./SourceRequest.ts"
 import * as FoundArticle from "./FoundArticle.ts"
-import { collect } from "./Items.ts"
+import * as FeedDate from "./FeedDate.ts"
+import { collect, decoded } from "./Items.ts"
 import { SourceReplyInvalid } from "./NewsSource.ts"
 import type { NewsSource, Query } from "./NewsSource.ts"
 
@@ -32,7 +33,7 @@ const Item = Schema.Struct({
   video_url: Text,
   image_url: Text,
   /** `2026-11-21 09:30:00`, in UTC unless `pubDateTZ` names another zone, which it currently never does. */
-  pubDate: Schema.String,
+  pubDate: Text,
   source_id: Text,
   source_name: Text,
   source_icon: Text,
@@ -47,10 +48,6 @@ const list = (words: string | ReadonlyArray<string> | null | undefined): Readonl
   (typeof words === "string" ? words.split(",") : (words ?? []))
     .map((word) => word.trim())
     .filter((word) => given(word))
-
-/** As UTC if the text has no zone. */
-const utc = (text: string): number =>
-  Date.parse(/^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$/.test(text) ? `${text.replace(" ", "T")}Z` : text)
 
 export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: NewsDataSettings): NewsSource => ({
   name: "newsdata",
@@ -68,29 +65,30 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Ne
       )
     )
     const nowMillis = yield* Clock.currentTimeMillis
+    const read = decoded(Item, (item) => {
+      const named = list(item.category)
+      return FoundArticle.make(
+        "newsdata",
+        {
+          id: item.article_id,
+          url: item.link,
+          title: item.title,
+          snippet: given(item.description),
+          sourceName: given(item.source_name) ?? given(item.source_id),
+          iconUrl: given(item.source_icon),
+          thumbnailUrl: given(item.image_url),
+          videoUrl: given(item.video_url),
+          keywords: list(item.keywords),
+          aiTag: list(item.ai_tag).join(", "),
+          publishedMillis: FeedDate.parse(item.pubDate ?? "", 0),
+          own: categories.find((category) => named.includes(category)) ?? null,
+          asked: query.category
+        },
+        { isPublic: guarded.isPublic, nowMillis }
+      )
+    })
     return {
-      ...collect(results, Item, (item) => {
-        const named = list(item.category)
-        return FoundArticle.make(
-          "newsdata",
-          {
-            id: item.article_id,
-            url: item.link,
-            title: item.title,
-            snippet: given(item.description),
-            sourceName: given(item.source_name) ?? given(item.source_id),
-            iconUrl: given(item.source_icon),
-            thumbnailUrl: given(item.image_url),
-            videoUrl: given(item.video_url),
-            keywords: list(item.keywords),
-            aiTag: list(item.ai_tag).join(", "),
-            publishedMillis: utc(item.pubDate),
-            own: categories.find((category) => named.includes(category)) ?? null,
-            asked: query.category
-          },
-          { isPublic: guarded.isPublic, nowMillis }
-        )
-      }),
+      ...(yield* SourceRequest.inSlices("newsdata", () => collect(results, read))),
       unchanged: false,
       validators: null
     }

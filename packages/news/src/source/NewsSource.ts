@@ -6,6 +6,7 @@ import { Schema } from "effect"
 import type { Effect } from "effect"
 import { Category, Source } from "../domain/Article.ts"
 import type { FoundArticle } from "./FoundArticle.ts"
+import type { Rejected } from "./Items.ts"
 
 /** One query to one source. JSON, because a stage's result may carry it. */
 export const Query = Schema.Struct({
@@ -27,8 +28,8 @@ export type Validators = typeof Validators.Type
 export interface Found {
   /** In the source's order; empty if nothing changed. */
   readonly articles: ReadonlyArray<FoundArticle>
-  /** Items of the reply that are not usable: without a title, an address or a date. */
-  readonly rejected: number
+  /** Items of the reply that are no articles, by cause. */
+  readonly rejected: Rejected
   /** Whether the document still has the version `known`. */
   readonly unchanged: boolean
   /** For the next request; null if the source has none. */

@@ -1,16 +1,17 @@
 /**
- * RssSource: RSS and Atom feeds by their URLs; one query a feed. An unchanged feed is not sent again (ETag, Last-Modified). The
+ * RssSource: feeds (RSS, Atom, JSON Feed) by their URLs; one query a feed. An unchanged feed is not sent again (ETag, Last-Modified). The
  * bundled sample is a feed too, read from this package instead of the network.
  */
 import type { GuardedFetch } from "@eco2/core/net"
-import { Clock, Effect, Schema } from "effect"
+import { Clock, Effect } from "effect"
 import { readFile } from "node:fs/promises"
 import { categories } from "../domain/Article.ts"
 import type { Category } from "../domain/Article.ts"
-import * as Charset from "../domain/Charset.ts"
 import * as Text from "../domain/Text.ts"
 import * as SourceRequest from "./SourceRequest.ts"
-import * as Feed from "./Feed.ts"
+import type * as Feed from "./Feed.ts"
+import * as FeedDate from "./FeedDate.ts"
+import * as FeedDocument from "./FeedDocument.ts"
 import * as FoundArticle from "./FoundArticle.ts"
 import { collect } from "./Items.ts"
 import { SourceReplyInvalid, SourceUnavailable } from "./NewsSource.ts"
@@ -28,65 +29,63 @@ const names: ReadonlyMap<string, Category> = new Map([
   ["인공지능", "ai"]
 ])
 
-const Entry = Schema.Struct({
-  id: Schema.String,
-  link: Schema.String,
-  title: Schema.String,
-  summary: Schema.String,
-  published: Schema.String,
-  picture: Schema.String,
-  keywords: Schema.Array(Schema.String)
-})
-
-/**
- * Unix milliseconds of a feed's date: RFC 822 or ISO 8601. A date without a zone is in Korea's, as in Korean feeds; Date.parse
- * would use this machine's.
- */
-const dateOf = (text: string): number => {
-  const date = text.trim().replace(/\bKST$/, "+0900")
-  if (/(?:\dZ|UTC?|GMT|[ECMP][SD]T|[+-]\d\d:?\d\d)$/i.test(date)) return Date.parse(date)
-  const [, day, time = "00:00"] = /^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d(?:\.\d+)?)?))?$/.exec(date) ?? []
-  return Date.parse(day === undefined ? `${date} +0900` : `${day}T${time}+09:00`)
+/** Entries whose identifier stands for several pages: it tells nothing, and their addresses identify them. */
+const shared = (entries: ReadonlyArray<Feed.Entry>): ReadonlySet<string> => {
+  const pages = new Map<string, string>()
+  const found = new Set<string>()
+  for (const { id, links } of entries) {
+    const link = links[0] ?? ""
+    if (pages.has(id) && pages.get(id) !== link) found.add(id)
+    pages.set(id, link)
+  }
+  return found
 }
 
 export const make = (guarded: GuardedFetch.GuardedFetch["Service"], feeds: ReadonlyArray<string>): NewsSource => {
+  /** The articles of a document from this address. `feed`: the address as it is configured, which its articles' ids contain. */
   const read = Effect.fnUntraced(function* (
-    url: string,
-    text: string,
+    from: { readonly feed: string; readonly url: string; readonly contentType: string | null },
+    bytes: Uint8Array,
     validators: Validators | null
   ): Effect.fn.Return<Found, SourceReplyInvalid> {
-    const feed = Feed.parse(text)
-    if (feed === null) {
-      return yield* new SourceReplyInvalid({ source: "rss", message: `${url.split("?", 1)[0]} is not a feed` })
-    }
+    const { contentType, feed, url } = from
     const nowMillis = yield* Clock.currentTimeMillis
-    const absolute = (link: string) => (link === "" ? "" : (URL.parse(link, url)?.href ?? ""))
-    return {
-      ...collect(feed.entries, Entry, (entry) => {
-        const link = absolute(entry.link === "" && /^https?:/.test(entry.id) ? entry.id : entry.link)
+    const found = yield* SourceRequest.inSlices("rss", function* () {
+      const document = yield* FeedDocument.parse(bytes, contentType, url)
+      if ("reason" in document) return document
+      const { cut, entries, icon, title } = document
+      const noIdentity = shared(entries)
+      const sourceName = Text.plain(title, 200) || FoundArticle.hostName(url)
+      const { articles, rejected } = yield* collect(entries, (entry) => {
+        const link = entry.links[0] ?? ""
+        const dates = entry.dates.map((text) => FeedDate.parse(text))
+        const identity = entry.id === "" || noIdentity.has(entry.id) ? link : entry.id
         return FoundArticle.make(
           "rss",
           {
-            id: `rss_${FoundArticle.hash("sha256", `${url}\n${entry.id === "" ? link : entry.id}`, 24)}`,
+            id: `rss_${FoundArticle.hash("sha256", `${feed}\n${identity}`, 24)}`,
             url: link,
             title: entry.title,
             snippet: entry.summary,
-            sourceName: Text.plain(feed.title, 200) || FoundArticle.hostName(url),
-            iconUrl: absolute(feed.icon),
-            thumbnailUrl: absolute(entry.picture),
+            sourceName,
+            iconUrl: icon,
+            thumbnailUrl: entry.pictures.find((picture) => guarded.isPublic(picture.url))?.url ?? null,
             videoUrl: null,
             keywords: entry.keywords,
             aiTag: null,
-            publishedMillis: dateOf(entry.published === "" ? feed.updated : entry.published),
-            own: entry.keywords.flatMap((word) => names.get(word.toLowerCase()) ?? [])[0] ?? null,
+            publishedMillis: dates.find((millis) => millis > 0) ?? Number.NaN,
+            own: entry.keywords.flatMap((word) => names.get(word.trim().toLowerCase()) ?? [])[0] ?? null,
             asked: null
           },
           { isPublic: guarded.isPublic, nowMillis }
         )
-      }),
-      unchanged: false,
-      validators
+      })
+      return { articles, rejected: cut === 0 ? rejected : { ...rejected, cut } }
+    })
+    if ("reason" in found) {
+      return yield* new SourceReplyInvalid({ source: "rss", message: `${url.split("?", 1)[0]}: ${found.reason}` })
     }
+    return { ...found, unchanged: false, validators }
   })
 
   return {
@@ -94,27 +93,29 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], feeds: Reado
     queries: feeds.map((text) => ({ source: "rss", text, category: null })),
     find: Effect.fn("RssSource.find")(function* (query, known = null): Effect.fn.Return<Found, SourceError> {
       if (query.text === sampleFeed) {
-        const text = yield* Effect.tryPromise({
-          try: () => readFile(sampleFile, "utf8"),
+        const bytes = yield* Effect.tryPromise({
+          try: () => readFile(sampleFile),
           catch: (cause) =>
             new SourceUnavailable({ source: "rss", message: `the sample: ${String(cause)}`, retryAfterMillis: null })
         })
-        return yield* read("https://sample.invalid/feed.xml", text, null)
+        const url = "https://sample.invalid/feed.xml"
+        return yield* read({ feed: url, url, contentType: null }, bytes, null)
       }
       const { body, headers, status, url } = yield* SourceRequest.get(guarded, "rss", {
         url: query.text,
         headers: {
-          accept: "application/rss+xml, application/atom+xml, application/xml;q=0.9, text/xml;q=0.8, */*;q=0.1",
+          accept: "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5",
           ...(known?.etag == null ? {} : { "if-none-match": known.etag }),
           ...(known?.last_modified == null ? {} : { "if-modified-since": known.last_modified })
         },
         maxRedirects: 3
       })
-      if (status === 304) return { articles: [], rejected: 0, unchanged: true, validators: known }
+      if (status === 304) return { articles: [], rejected: {}, unchanged: true, validators: known }
       const etag = headers.get("etag")
       const last_modified = headers.get("last-modified")
       const validators = etag === null && last_modified === null ? null : { etag, last_modified }
-      return yield* read(url, Charset.decode(body, headers.get("content-type")), validators)
+      const contentType = headers.get("content-type")
+      return yield* read({ feed: query.text, url, contentType }, body, validators)
     })
   }
 }

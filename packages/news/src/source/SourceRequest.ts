@@ -6,6 +6,7 @@ import { RetryAfter } from "@eco2/core/net"
 import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect } from "effect"
 import type { Source } from "../domain/Article.ts"
+import * as Slices from "../Slices.ts"
 import { SourceRateLimited, SourceRefused, SourceReplyInvalid, SourceUnavailable } from "./NewsSource.ts"
 import type { SourceError } from "./NewsSource.ts"
 
@@ -38,3 +39,12 @@ export const get = Effect.fnUntraced(function* (
     ? new SourceUnavailable({ source, message, retryAfterMillis })
     : new SourceRefused({ source, message })
 })
+
+/** The longest that one reply may hold this process, in all its slices. */
+const mostMillis = 5_000
+
+/** Reads a reply in slices. */
+export const inSlices = <A>(source: Source, work: () => Slices.Work<A>): Effect.Effect<A, SourceReplyInvalid> =>
+  Effect.catchTag(Slices.run(work, { mostMillis }), "TookTooLong", ({ message }) =>
+    Effect.fail(new SourceReplyInvalid({ source, message }))
+  )

@@ -3,7 +3,7 @@
  * once, whatever the source, address and run that found it (D1, D2 of ArticleKeys):
  *   - the id exists: its texts are updated and missing fields filled in; its place in the lists (published_at, id) and its
  *     category stay as first stored (N1)
- *   - another id with the same page, or the same title within a day, exists: the first id stays, because clients and caches
+ *   - another id with the same page, or the same title within 20 hours, exists: the first id stays, because clients and caches
  *     know it; missing fields are filled in
  *   - two processes store it at once: a unique index refuses one of them, which looks again and finds it
  *   - a deleted article stays deleted
@@ -55,9 +55,11 @@ export class ArticleStore extends Context.Service<
 >()("@eco2/news/store/ArticleStore") {}
 
 const table = "info.news_articles"
-/** D2's day, in either direction. */
+/** D2's time, in either direction, or the same day of UTC, for which the index of titles stands. */
 const within = (column: string) =>
-  `${column} BETWEEN given.published_at - interval '1 day' AND given.published_at + interval '1 day'`
+  `${column} BETWEEN given.published_at - interval '1 day' AND given.published_at + interval '1 day'
+    AND (${column} BETWEEN given.published_at - interval '20 hours' AND given.published_at + interval '20 hours'
+      OR (${column} AT TIME ZONE 'UTC')::date = (given.published_at AT TIME ZONE 'UTC')::date)`
 const given = `jsonb_to_recordset($1::text::jsonb) AS given(place int, id text, url text, title text, snippet text, source text,
   source_name text, source_icon_url text, thumbnail_url text, video_url text, category text, keywords text[], ai_tag text,
   published_at timestamptz, page_key text, title_key text, title_body_key text)`
