@@ -15,6 +15,7 @@ import * as Visitor from "./Visitor.ts"
 
 const chromiumPath = inject("chromiumPath")
 const artifacts = fileURLToPath(new URL("../.artifacts/", import.meta.url))
+const strings = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(String) : [])
 const question = "라벨이 안 떨어지는데 그냥 버려도 되나요?"
 /** Served by the fake; `simulated` needs no server. */
 const hosted = "gpt-5.2"
@@ -45,6 +46,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
         OPENAI_BASE_URL: `${model.url}/v1`,
         // the same photo is asked about again and again
         MODEL_REUSE: "off",
+        SIGN_IN_URL: "/sign-in?back={return}",
         GEMINI_MODELS: ""
       })
     ])
@@ -295,5 +297,152 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.getByTestId("language").click()
     expect(await page.getByTestId("again").textContent()).toBe("다른 사진 보내기")
     expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("every state has one h1, a title that tells it, and nothing that axe finds wrong, on a small phone and in the dark", async () => {
+    const seen = Promise.withResolvers<void>()
+    model.next("vision", { _tag: "Held", until: seen.promise })
+    model.next("vision", { _tag: "Refusal" })
+    const visitor = await visit({
+      viewport: { width: 320, height: 568 },
+      isMobile: true,
+      hasTouch: true,
+      colorScheme: "dark"
+    })
+    const { page } = visitor
+    const state = async (title: RegExp) => {
+      await expect.poll(() => page.title()).toMatch(title)
+      expect(
+        strings(
+          await page.evaluate(
+            "[...document.querySelectorAll('h1')].filter((h) => h.offsetParent !== null).map((h) => h.id)"
+          )
+        )
+      ).toHaveLength(1)
+      expect(await visitor.barriers()).toEqual([])
+      expect(await visitor.overhang()).toBe(0)
+    }
+    await chooseHosted(visitor)
+    await state(/^Eco²$/)
+    await page.getByTestId("photo-input").setInputFiles(bottle)
+    await page.getByTestId("preview").waitFor()
+    await state(/^Eco²$/)
+    const button = await page.getByTestId("submit").boundingBox()
+    expect((button?.y ?? 0) + (button?.height ?? 0), "the button is on the first screen").toBeLessThanOrEqual(568)
+    await page.getByTestId("submit").click()
+    await page.locator('[data-testid="stage-vision"][data-state="working"]').waitFor()
+    await state(/^0% · .+ · Eco²$/)
+    seen.resolve()
+    await page.getByTestId("answer").waitFor()
+    await state(/^결과가 나왔어요 · Eco²$/)
+    await page.getByTestId("again").click()
+    await visitor.ask(bottle, question)
+    await page.getByTestId("failed").waitFor()
+    await state(/^끝내지 못했어요 · Eco²$/)
+    expect(await page.getByTestId("failed").locator("p").first().textContent()).not.toContain("MODEL_REFUSED")
+    await page.goto(`${system.address}/nowhere`)
+    await state(/^없는 페이지 · Eco²$/)
+  })
+
+  it("text twice as large causes no sideways scroll at 360 pixels, in either language", async () => {
+    for (const locale of ["ko-KR", "en-GB"]) {
+      const visitor = await visit({ viewport: { width: 360, height: 640 }, locale, bypassCSP: true })
+      await visitor.page.addStyleTag({ content: "html { font-size: 200% }" })
+      expect([locale, await visitor.overhang()]).toEqual([locale, 0])
+      model.next("vision", { _tag: "Hang" })
+      await chooseHosted(visitor)
+      await visitor.ask(bottle, question)
+      await visitor.page.locator('[data-testid="stage-vision"][data-state="working"]').waitFor()
+      expect([locale, await visitor.overhang()]).toEqual([locale, 0])
+      await visitor.page.getByTestId("cancel").click()
+      await visitor.page.getByTestId("cancelled").waitFor()
+    }
+  })
+
+  it("a problem moves the focus to its own field, and the keyboard's focus on the hidden file input is seen", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    const focused = async () => String(await page.evaluate("document.activeElement.id"))
+    const outline = async (selector: string) =>
+      String(await page.evaluate(`getComputedStyle(document.querySelector('${selector}')).outlineStyle`))
+    await page.getByTestId("submit").click()
+    await page.getByTestId("picker-error").waitFor()
+    expect(await focused()).toBe("photo-input")
+    await page.getByTestId("url-input").fill("ftp://a.example/b.jpg")
+    await page.getByTestId("submit").click()
+    await page.getByTestId("url-error").waitFor()
+    expect(await focused()).toBe("url-input")
+    expect(await page.getByTestId("url-input").getAttribute("aria-invalid")).toBe("true")
+    await page.getByTestId("photo-input").focus()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Shift+Tab")
+    expect(await outline("#drop")).toBe("solid")
+    await page.getByTestId("photo-input").setInputFiles(bottle)
+    await page.getByTestId("preview").waitFor()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Shift+Tab")
+    expect(await outline(".print label")).toBe("solid")
+    await page.route("**/api/v1/scan", (route) =>
+      route.fulfill({ status: 400, json: { detail: "no such model", code: "UNSUPPORTED_MODEL" } })
+    )
+    await page.getByTestId("submit").click()
+    await page.getByTestId("model-error").waitFor()
+    expect(await focused()).toBe("model")
+  })
+
+  it("a user who is not signed in gets a link to sign in that comes back to this page", async () => {
+    const { page } = await visit()
+    await page.route("**/api/v1/scan", (route) =>
+      route.fulfill({ status: 401, json: { detail: "no token", code: "UNAUTHORIZED" } })
+    )
+    await page.getByTestId("photo-input").setInputFiles(bottle)
+    await page.getByTestId("submit").click()
+    expect(await page.getByTestId("sign-in").getByRole("link").getAttribute("href")).toBe(
+      `/sign-in?back=${encodeURIComponent(page.url())}`
+    )
+  })
+
+  it("an upload shows how much was sent and can be stopped; sent again it is the same attempt", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    const keys: Array<string | undefined> = []
+    const held = Promise.withResolvers<void>()
+    await page.route("**/api/v1/scan", async (route) => {
+      keys.push(route.request().headers()["x-idempotency-key"])
+      if (keys.length === 1) await held.promise
+      await route.continue().catch(() => undefined)
+    })
+    await visitor.ask(bottle, question)
+    await page.getByTestId("stop-sending").click()
+    await page.getByTestId("sending").waitFor({ state: "hidden" })
+    expect(await page.getByTestId("preview").isVisible()).toBe(true)
+    held.resolve()
+    await page.getByTestId("submit").click()
+    await page.getByTestId("answer").waitFor()
+    expect(keys).toHaveLength(2)
+    expect(new Set(keys).size).toBe(1)
+  })
+
+  it("a page without a connection says so and keeps the photo, and sends it when it is connected again", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    await page.getByTestId("photo-input").setInputFiles(bottle)
+    await page.getByTestId("preview").waitFor()
+    await page.context().setOffline(true)
+    await page.getByTestId("offline").waitFor()
+    await page.getByTestId("submit").click()
+    await page.getByTestId("submit-error").waitFor()
+    expect(await page.getByTestId("preview").isVisible()).toBe(true)
+    await page.context().setOffline(false)
+    await page.getByTestId("offline").waitFor({ state: "hidden" })
+    await page.getByTestId("submit").click()
+    await page.getByTestId("answer").waitFor()
+  })
+
+  it("a service whose model only practises says so before the first scan, and no longer when another model is chosen", async () => {
+    const { page } = await visit()
+    await page.getByTestId("practice").waitFor()
+    await page.getByTestId("model-select").selectOption(hosted)
+    await page.getByTestId("practice").waitFor({ state: "hidden" })
   })
 })

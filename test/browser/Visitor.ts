@@ -6,6 +6,7 @@
 import { chromium } from "playwright-core"
 import type { Browser, BrowserContextOptions, Page } from "playwright-core"
 import { Duration, Effect, Schema } from "effect"
+import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 import * as SimulatedModel from "../../packages/actors/src/model/simulated/SimulatedModel.ts"
 
@@ -46,6 +47,8 @@ export interface Visitor {
   readonly progress: () => Promise<ReadonlyArray<number>>
   /** Console errors, uncaught exceptions and blocked content, of all loads. */
   readonly troubles: () => Promise<ReadonlyArray<string>>
+  /** What axe finds wrong with the page as it is: the rule, and the elements. */
+  readonly barriers: () => Promise<ReadonlyArray<string>>
   /** Pixels of content beyond the window's right edge. */
   readonly overhang: () => Promise<number>
   /** Chooses a photo and submits; the page begins to send. */
@@ -58,6 +61,17 @@ export interface Photo {
   readonly mimeType: string
   readonly buffer: Buffer
 }
+
+let axeScript: string | undefined
+const axe = () => (axeScript ??= readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8"))
+const Violations = Schema.Struct({
+  violations: Schema.Array(
+    Schema.Struct({
+      id: Schema.String,
+      nodes: Schema.Array(Schema.Struct({ target: Schema.Array(Schema.String) }))
+    })
+  )
+})
 
 const strings = (value: unknown): ReadonlyArray<string> => (Array.isArray(value) ? value.map(String) : [])
 
@@ -80,6 +94,12 @@ export const visit = async (
     page,
     progress: async () => strings(await page.evaluate("visited.progress")).map(Number),
     troubles: async () => [...heard, ...strings(await page.evaluate("visited.violations"))],
+    barriers: async () => {
+      await page.evaluate(axe())
+      return Schema.decodeUnknownSync(Violations)(
+        await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+      ).violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`)
+    },
     overhang: async () => Number(await page.evaluate("document.documentElement.scrollWidth - innerWidth")),
     ask: async (photo, question) => {
       await page.getByTestId("photo-input").setInputFiles(photo)

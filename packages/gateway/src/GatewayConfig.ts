@@ -26,6 +26,12 @@ export const GatewayConfig = Config.all({
   uploadMemory: Setting.byteSize("UPLOAD_MEMORY", { default: "256 MiB", min: "32 MiB" }),
   /** USER_UPLOAD_MEMORY: the same for one user's bodies. Default 64 MiB. */
   userUploadMemory: Setting.byteSize("USER_UPLOAD_MEMORY", { default: "64 MiB", min: "32 MiB" }),
+  /** SIGN_IN_URL: where the page sends a user who is not signed in; `{return}` in it becomes the page's own address. Default: nowhere. */
+  signInUrl: Setting.parsed<string | null>("SIGN_IN_URL", {
+    default: null,
+    allowed: "an http or https URL without user and password, or a path that begins with one /",
+    parse: (text) => (/^\/(?!\/)/.test(text) || Setting.isWebUrl(text.replaceAll("{return}", "")) ? text : undefined)
+  }),
   /** SUBMIT_MEMORY: bytes of accepted submits kept for 30 s, to be handed in again after a failover; 0 = none. Default 16 MiB. */
   submitMemory: Setting.byteSize("SUBMIT_MEMORY", { default: "16 MiB", min: "0 MiB" })
 })

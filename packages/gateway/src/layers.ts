@@ -64,7 +64,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         : described(Api)
       return Layer.mergeAll(
         Layer.provide(calls, groups),
-        Page.layer,
+        Page.layer(config),
         ErrorBody.layer,
         Client.readiness,
         Client.dataGuard,

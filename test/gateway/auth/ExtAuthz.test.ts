@@ -27,6 +27,7 @@ const open = [
   "http://gateway/docs",
   "/openapi.json",
   "/assets/app.js",
+  "/manifest.webmanifest",
   "/news",
   "/news/1",
   "/api/v1/info/news?category=ai&cursor=1_2",

@@ -177,6 +177,7 @@ describe("a slow viewer", () => {
       imageHosts: [],
       viewTimeout: Duration.minutes(5),
       keepalive: Duration.seconds(15),
+      signInUrl: null,
       internalSecret: Option.none(),
       maxViewers: 10,
       userViewers: 10,

@@ -19,6 +19,7 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, max
     imageHosts: [],
     viewTimeout: Duration.minutes(5),
     keepalive: Duration.millis(20),
+    signInUrl: null,
     internalSecret: Option.none(),
     maxViewers,
     userViewers: 200,

@@ -26,7 +26,7 @@ const variesBy = ({ headers }: Answer): ReadonlyArray<string> =>
     .split(",")
     .map((word) => word.trim().toLowerCase())
 
-const constant = ["/", "/docs", "/openapi.json", "/assets/app.js", "/assets/style.css"]
+const constant = ["/", "/docs", "/openapi.json", "/assets/app.js", "/assets/style.css", "/?lang=en"]
 const large = [...constant, "/api/v1/scan/categories"]
 
 describe("compression", { timeout: 60_000 }, () => {
@@ -76,11 +76,11 @@ describe("compression", { timeout: 60_000 }, () => {
     }
   })
 
-  it("/docs keeps its policy, by which alone its scripts run, when it is compressed", async () => {
+  it("/docs keeps its policy when it is compressed", async () => {
     const policies = [await get("/docs"), await get("/docs", { "accept-encoding": "br" })].map(
       ({ headers }) => headers["content-security-policy"]
     )
-    expect(policies[0]).toContain("'sha256-")
+    expect(policies[0]).toContain("script-src 'self';")
     expect(policies[1]).toBe(policies[0])
   })
 

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
-import { hash, randomUUID } from "node:crypto"
+import { randomUUID } from "node:crypto"
 import { refusals } from "../../harness/Described.ts"
 import { FakeModelServer } from "../../harness/FakeModelServer.ts"
 import { send } from "../../harness/RawRequest.ts"
@@ -629,17 +629,10 @@ describe("paths beside the API", () => {
     }
   )
 
-  it("the API's page allows its own scripts only, and no frame around it", async () => {
-    const { headers, text } = await fetch(`${gateway.address}/docs`).then(async (page) => ({
-      headers: page.headers,
-      text: await page.text()
-    }))
+  it("the API's page allows scripts of this site only, and no frame around it", async () => {
+    const { headers } = await fetch(`${gateway.address}/docs`)
     const policy = headers.get("content-security-policy") ?? ""
-    const scripts = [...text.matchAll(/<script\b[^>]*>([\s\S]*?)<\/script>/g)].flatMap(([, code = ""]) =>
-      code === "" ? [] : [`'sha256-${hash("sha256", code, "base64")}'`]
-    )
-    expect(scripts.length).toBeGreaterThan(0)
-    expect(policy).toContain(`script-src 'self' ${scripts.join(" ")};`)
+    expect(policy).toContain("script-src 'self';")
     expect(policy).toContain("default-src 'self'")
     expect(policy).toContain("frame-ancestors 'none'")
   })
@@ -657,7 +650,7 @@ describe("paths beside the API", () => {
     expect(directives.get("frame-ancestors")).toEqual(["'none'"])
     expect(headers.get("x-content-type-options")).toBe("nosniff")
     expect(body).not.toMatch(/<script(?![^>]*src=)|<style|\son\w+=|style="/)
-    for (const [, path] of String(body).matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)) {
+    for (const [, path] of String(body).matchAll(/(?:src|href)="(\/(?:assets\/|manifest)[^"]+)"/g)) {
       expect([path, (await fetch(`${gateway.address}${path}`)).status]).toEqual([path, 200])
     }
   })

@@ -4,9 +4,10 @@
  */
 import { Effect } from "effect"
 import { HttpRouter } from "effect/http"
-import { HttpApiScalar, OpenApi } from "effect/http-api"
+import { OpenApi } from "effect/http-api"
 import type { HttpApi, HttpApiGroup } from "effect/http-api"
 import { readdirSync, readFileSync } from "node:fs"
+import * as ApiPage from "./ApiPage.ts"
 import * as Prepared from "./Prepared.ts"
 
 /** Serves files of a folder under `prefix`; `files`: by default all that browsers may load, but pages. They are read once. */
@@ -28,39 +29,25 @@ export const files = (options: {
     )
   )
 
-/**
- * `json`: the path of the description, such as `/openapi.json`. `page`: of the page that shows it; three megabytes, most of them
- * the script of Scalar, which is loaded when the page is first asked for.
- */
+/** `json`: the path of the description, such as `/openapi.json`; `page`: of the page that shows it (ApiPage). Both are made when first asked for. */
 export const description = <Id extends string, Groups extends HttpApiGroup.Constraint>(
   api: HttpApi.HttpApi<Id, Groups>,
   paths: { readonly json: `/${string}`; readonly page: `/${string}` }
-) =>
-  HttpRouter.use((router) =>
+) => {
+  const later = (contentType: string, text: () => string) =>
+    Prepared.respondLater(() => Promise.resolve({ bytes: new TextEncoder().encode(text()), contentType }))
+  return HttpRouter.use((router) =>
     Effect.andThen(
       router.add(
         "GET",
         paths.json,
-        Prepared.respondLater(() =>
-          Promise.resolve({
-            bytes: new TextEncoder().encode(JSON.stringify(OpenApi.fromApi(api))),
-            contentType: "application/json"
-          })
-        )
+        later("application/json", () => JSON.stringify(OpenApi.fromApi(api)))
       ),
       router.add(
         "GET",
         paths.page,
-        Prepared.respondLater(async () => {
-          const scalar = HttpApiScalar.layer(api, { path: "/docs", scalar: { withDefaultFonts: false } })
-          const { dispose, handler } = HttpRouter.toWebHandler(scalar, { disableLogger: true })
-          try {
-            const page = await handler(new Request("http://localhost/docs"))
-            return { bytes: new Uint8Array(await page.arrayBuffer()), contentType: "text/html; charset=utf-8" }
-          } finally {
-            await dispose()
-          }
-        })
+        later("text/html; charset=utf-8", () => ApiPage.render(OpenApi.fromApi(api), paths.json))
       )
     )
   )
+}

@@ -58,6 +58,18 @@ export const respond = (content: Content) => {
   return make(() => answer)
 }
 
+/** The same, with a content for each kind of request, such as a language. `vary` in their headers names what `kindOf` reads. */
+export const respondByKind = <Kind extends string>(
+  contents: Readonly<Record<Kind, Content>>,
+  kindOf: (request: HttpServerRequest.HttpServerRequest) => Kind
+) => {
+  const made = new Map(Object.entries<Content>(contents).map(([kind, content]) => [kind, ready(content)]))
+  return Effect.map(HttpServerRequest.HttpServerRequest, (request) => {
+    const found = made.get(kindOf(request))
+    return found === undefined ? HttpServerResponse.empty({ status: 404 }) : answerTo(request, found)
+  })
+}
+
 /** The same; `render` runs at the first request, and again at the next one if it failed. */
 export const respondLater = (render: () => Promise<Content>) => {
   let answer: Promise<Ready> | undefined
@@ -76,7 +88,8 @@ const types: Readonly<Record<string, string>> = {
   html: "text/html; charset=utf-8",
   css: "text/css; charset=utf-8",
   js: "text/javascript; charset=utf-8",
-  svg: "image/svg+xml"
+  svg: "image/svg+xml",
+  png: "image/png"
 }
 
 /** The content type of a file, by its ending; undefined: not one that pages have. */

@@ -15,6 +15,7 @@ const openPaths: ReadonlySet<string> = new Set([
   "/docs",
   "/openapi.json",
   "/favicon.ico",
+  "/manifest.webmanifest",
   "/news",
   "/api/v1/character/catalog",
   "/api/v1/scan/categories"

@@ -1,9 +1,18 @@
-/** Page: the web page at / and its files under /assets/. Its content security policy allows nothing from other origins. */
-import { Pages, Prepared } from "@eco2/core/http"
-import { Layer } from "effect"
-import { HttpRouter } from "effect/http"
+/**
+ * Page: the web page at / and its files under /assets/. Its content security policy allows nothing from other origins.
+ *   - in the reader's language from its first paint (PageLanguage, PageText)
+ *   - one script (ModuleBundle), so that the first load is a few requests
+ *   - an address that does not exist is answered with a page to whoever asks for one; the API's errors stay JSON
+ *   - SIGN_IN_URL tells the page where to send a user whom the API does not know
+ */
+import { ModuleBundle, Prepared } from "@eco2/core/http"
+import { Language } from "@eco2/actors/protocol"
+import { Effect, Layer, Schema } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
+import * as PageLanguage from "./PageLanguage.ts"
+import * as PageText from "./PageText.ts"
 
 const folder = fileURLToPath(new URL("../web/", import.meta.url))
 
@@ -19,16 +28,118 @@ const contentSecurityPolicy = [
   "frame-ancestors 'none'"
 ].join("; ")
 
-const index = HttpRouter.use((router) =>
-  router.add(
-    "GET",
-    "/",
-    Prepared.respond({
-      bytes: readFileSync(`${folder}index.html`),
-      contentType: "text/html; charset=utf-8",
-      headers: { "content-security-policy": contentSecurityPolicy, "referrer-policy": "same-origin" }
+const html = "text/html; charset=utf-8"
+const pageHeaders = {
+  "content-security-policy": contentSecurityPolicy,
+  "referrer-policy": "same-origin",
+  vary: PageLanguage.vary
+}
+
+const Texts = Schema.Struct({ texts: Schema.Record(Language, Schema.Record(Schema.String, Schema.String)) })
+/** The words of the page, which are the browser's module. */
+const readTexts = Effect.promise(async () => {
+  const module: unknown = await import(new URL("../web/texts.js", import.meta.url).href)
+  return Schema.decodeUnknownSync(Texts)(module).texts
+})
+
+const manifestOf = (language: Language, words: PageText.Words) => ({
+  name: "Eco²",
+  short_name: "Eco²",
+  description: words.description,
+  lang: language,
+  start_url: "/",
+  scope: "/",
+  display: "standalone",
+  background_color: "#f3f2ea",
+  theme_color: "#f3f2ea",
+  icons: [
+    ...[192, 512].map((side) => ({
+      src: `/assets/icon-${side}.png`,
+      sizes: `${side}x${side}`,
+      type: "image/png",
+      purpose: "any"
+    })),
+    { src: "/assets/icon.svg", sizes: "any", type: "image/svg+xml", purpose: "any" }
+  ]
+})
+
+const isPageAsked = ({ headers, method, url }: HttpServerRequest.HttpServerRequest): boolean =>
+  (method === "GET" || method === "HEAD") &&
+  !url.startsWith("/api/") &&
+  /(?:^|,)\s*text\/html\b/i.test(headers.accept ?? "")
+
+export interface Options {
+  /** SIGN_IN_URL. */
+  readonly signInUrl: string | null
+}
+
+export const layer = ({ signInUrl }: Options) =>
+  Layer.unwrap(
+    Effect.map(readTexts, (texts) => {
+      const inEach = <A>(make: (language: Language, words: PageText.Words) => A): Record<Language, A> => ({
+        ko: make("ko", texts.ko),
+        en: make("en", texts.en)
+      })
+      const signIn = signInUrl === null ? "" : ` data-sign-in="${PageText.escape(signInUrl)}"`
+      const read = (file: string) => readFileSync(`${folder}${file}`)
+      const pageOf = (file: string) => {
+        const markup = read(file).toString("utf8").replace("<body", `<body${signIn}`)
+        return inEach((language, words) =>
+          PageText.fill(markup.replace('<html lang=""', `<html lang="${language}"`), words)
+        )
+      }
+      const bytesOf = (text: string) => new TextEncoder().encode(text)
+      const pages = pageOf("index.html")
+      const missing = pageOf("missing.html")
+      const byLanguage = (
+        contentType: string,
+        text: (language: Language, words: PageText.Words) => string,
+        headers = {}
+      ) =>
+        Prepared.respondByKind(
+          inEach((language, words) => ({
+            bytes: bytesOf(text(language, words)),
+            contentType,
+            headers: { vary: PageLanguage.vary, ...headers }
+          })),
+          PageLanguage.of
+        )
+
+      const routes = HttpRouter.use(
+        Effect.fnUntraced(function* (router) {
+          yield* router.add(
+            "GET",
+            "/",
+            byLanguage(html, (language) => pages[language], pageHeaders)
+          )
+          yield* router.add(
+            "GET",
+            "/manifest.webmanifest",
+            byLanguage("application/manifest+json", (language, words) => JSON.stringify(manifestOf(language, words)))
+          )
+          const file = (path: `/${string}`, name: string, bytes: Uint8Array = read(name)) =>
+            router.add("GET", path, Prepared.respond({ bytes, contentType: Prepared.contentTypeOf(name) ?? html }))
+          yield* file("/assets/app.js", "app.js", bytesOf(ModuleBundle.make(folder, "app.js")))
+          yield* file("/favicon.ico", "icon-192.png")
+          for (const name of ["style.css", "icon.svg", "icon-192.png", "icon-512.png"])
+            yield* file(`/assets/${name}`, name)
+        })
+      )
+      const unknownAddresses = HttpRouter.middleware(
+        (app) =>
+          Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+            Effect.map(app, (response) =>
+              response.status === 404 && response.body._tag === "Empty" && isPageAsked(request)
+                ? HttpServerResponse.text(missing[PageLanguage.of(request)], {
+                    status: 404,
+                    contentType: html,
+                    headers: { ...pageHeaders, "cache-control": "no-store" }
+                  })
+                : response
+            )
+          ),
+        { global: true }
+      )
+      return Layer.merge(routes, unknownAddresses)
     })
   )
-)
-
-export const layer = Layer.merge(index, Pages.files({ folder, prefix: "/assets" }))

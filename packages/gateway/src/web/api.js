@@ -58,6 +58,11 @@ export class ApiError extends Error {
 /** No answer came: the request may have been carried out or not. */
 export class Unreachable extends Error {}
 
+/** The caller stopped the request; it may have been carried out or not. */
+export class Stopped extends Unreachable {}
+
+const UPLOAD_MILLIS = 180_000
+
 /** @param {unknown} value @returns {value is Record<string, unknown>} */
 const isRecord = (value) => typeof value === "object" && value !== null && !Array.isArray(value)
 
@@ -98,7 +103,7 @@ const parsed = (text) => {
   }
 }
 
-/** @param {Response} response @param {string} text */
+/** @param {{ readonly status: number }} response @param {string} text */
 const refusal = (response, text) => {
   const body = parsed(text)
   if (!isRecord(body)) return new ApiError(response.status, null, null)
@@ -137,15 +142,43 @@ export const fetchModels = async () => {
 }
 
 /**
+ * Sends a body and tells how much of it has left, which fetch does not.
+ * @param {string} url
+ * @param {{ readonly body: string, readonly headers: Readonly<Record<string, string>>, readonly sent: (share: number) => void, readonly signal: AbortSignal }} options
+ * @returns {Promise<{ readonly response: { readonly ok: boolean, readonly status: number }, readonly text: string }>}
+ */
+const upload = (url, { body, headers, sent, signal }) =>
+  new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest()
+    request.open("POST", url)
+    request.timeout = UPLOAD_MILLIS
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
+    request.upload.addEventListener("progress", ({ loaded, total }) => sent(total === 0 ? 0 : loaded / total))
+    request.addEventListener("load", () =>
+      resolve({
+        response: { ok: request.status >= 200 && request.status < 300, status: request.status },
+        text: request.responseText
+      })
+    )
+    for (const name of ["error", "timeout"]) {
+      request.addEventListener(name, () => reject(new Unreachable("no answer from the server")))
+    }
+    request.addEventListener("abort", () => reject(new Stopped("stopped")))
+    signal.addEventListener("abort", () => request.abort(), { once: true })
+    request.send(body)
+  })
+
+/**
  * Submits a scan. Sending the same body with the same key again is safe: it is one job.
  * - rejects with ApiError or Unreachable
  * @param {string} body a ScanRequest as JSON
  * @param {string} key
+ * @param {{ readonly sent: (share: number) => void, readonly signal: AbortSignal }} options `sent`: from 0 to 1
  * @returns {Promise<AcceptedScan>}
  */
-export const submitScan = async (body, key) => {
+export const submitScan = async (body, key, options) => {
   const headers = { "content-type": "application/json", "x-idempotency-key": key }
-  const { response, text } = await call("/api/v1/scan", { method: "POST", headers, body }, 180_000)
+  const { response, text } = await upload("/api/v1/scan", { body, headers, ...options })
   const reply = parsed(text)
   if (!response.ok) throw refusal(response, text)
   if (!isRecord(reply) || typeof reply["job_id"] !== "string") throw new ApiError(502, null, null)

@@ -2,7 +2,7 @@
  * App: the page as a whole. Holds the page's state (composing, watching a job, showing its end) and connects picker, api,
  * follow, progress, draft and result.
  */
-import { ApiError, Unreachable, cancelScan, fetchModels, fetchResult, submitScan, urlsOf } from "./api.js"
+import { ApiError, Stopped, Unreachable, cancelScan, fetchModels, fetchResult, submitScan, urlsOf } from "./api.js"
 import { createDraft } from "./draft.js"
 import { byId, element, say } from "./element.js"
 import { follow } from "./follow.js"
@@ -11,6 +11,7 @@ import { createPicker } from "./picker.js"
 import { isText } from "./pieces.js"
 import { createProgress } from "./progress.js"
 import { cancelledView, completedView, failedView, goneView, refusedView } from "./result.js"
+import { signIn } from "./signIn.js"
 import { forgetJob, jobInAddress, keepJob, keptJob, leaveJob, showInAddress } from "./session.js"
 
 /** @typedef {import("./session.js").KeptJob} KeptJob */
@@ -25,12 +26,14 @@ const question = /** @type {HTMLTextAreaElement} */ (byId("question"))
 const model = /** @type {HTMLSelectElement} */ (byId("model"))
 const submit = /** @type {HTMLButtonElement} */ (byId("submit"))
 const cancel = /** @type {HTMLButtonElement} */ (byId("cancel"))
-const [ending, announcer, submitError, cancelError] = [
-  byId("ending"),
-  byId("announce"),
-  byId("submit-error"),
-  byId("cancel-error")
-]
+const [ending, announcer, cancelError] = [byId("ending"), byId("announce"), byId("cancel-error")]
+const [practice, sending, sentText] = [byId("practice"), byId("sending"), byId("sent-text")]
+const sent = /** @type {HTMLProgressElement} */ (byId("sent"))
+/** Where a refusal is shown, by the field that it is of; `submit`: of none. */
+const fields = { submit, question, model }
+/** @typedef {keyof typeof fields} FieldName */
+/** What a refusal's code says of a field; of the photo's the picker knows. @type {Readonly<Record<string, FieldName>>} */
+const FIELD_OF = { UNSUPPORTED_MODEL: "model", MODEL_UNSUITABLE: "model", MODEL_INPUT_TOO_LONG: "question" }
 const picker = createPicker()
 const progress = createProgress()
 const draft = createDraft()
@@ -45,11 +48,18 @@ let end = null
 let submitted = null
 /** The key of a submit without a certain answer: the same body under it is never scanned twice. @type {{ body: string, key: string } | null} */
 let unanswered = null
+/** The upload under way. @type {AbortController | null} */
+let uploading = null
+let sendingSince = 0
 let submitting = false
 let cancelling = false
 /** The model of all jobs, where only one is on offer; else "". */
 let onlyModel = ""
 let submitProblem = () => ""
+/** @type {FieldName} */
+let problemField = "submit"
+/** Whether the refusal was that the user is not signed in. */
+let isUnknown = false
 let cancelProblem = () => ""
 let stopFollowing = () => {}
 /** Counts up whenever the page turns to something else; results of an earlier visit are dropped. */
@@ -57,14 +67,51 @@ let visit = 0
 
 // ---- drawing
 
-const drawTitle = () => {
-  document.title = view === "running" ? `${progress.percent()}% · Eco²` : "Eco²"
+/** @returns {"done" | "failed" | "cancelled" | "gone"} */
+const outcomeOf = (/** @type {Ending} */ how) => {
+  if (how.kind === "gone") return "gone"
+  if (how.kind === "refused") return "failed"
+  return how.body.status === "completed" ? "done" : how.body.status === "cancelled" ? "cancelled" : "failed"
 }
+
+/** The title tells the state, for who looks at another tab. */
+const drawTitle = () => {
+  const state =
+    view === "running"
+      ? t("document.running", { percent: progress.percent() })
+      : view === "ending" && end !== null
+        ? t(`document.${outcomeOf(end)}`)
+        : ""
+  document.title = state === "" ? "Eco²" : `${state} · Eco²`
+}
+
+/** An upload that ends at once is not worth showing. */
+const UPLOAD_SHOWN_MILLIS = 400
+
+const drawSending = () => {
+  sending.hidden = uploading === null || Date.now() - sendingSince < UPLOAD_SHOWN_MILLIS
+  sentText.textContent = t("sending.share", { percent: Math.round(sent.value) })
+}
+
+const drawProblem = () => {
+  const text = submitProblem()
+  for (const [name, field] of Object.entries(fields)) {
+    const isHere = text !== "" && name === problemField
+    say(byId(`${name}-error`), isHere ? text : "")
+    if (field !== submit) field.setAttribute("aria-invalid", String(isHere))
+  }
+  if (text !== "" && isUnknown) byId("submit-error").append(signIn())
+}
+
+const isPractice = () => (model.value || onlyModel) === "simulated"
+
+/** @param {ParentNode} where @returns {HTMLDetailsElement | null} */
+const ruleOf = (where) => where.querySelector("details.rule")
 
 const drawEnding = () => {
   if (end === null) return
   const on = { again: startOver, retry }
-  const open = (ending.childElementCount === 0 ? draft.isUnfolded() : ending.querySelector("details")?.open) === true
+  const open = (ending.childElementCount === 0 ? draft.isUnfolded() : ruleOf(ending)?.open) === true
   const parts =
     end.kind === "gone"
       ? goneView(on)
@@ -76,7 +123,7 @@ const drawEnding = () => {
             ? cancelledView(end.body, on)
             : completedView(end.body, on)
   ending.replaceChildren(...parts.filter((part) => part !== null && part !== false))
-  const details = ending.querySelector("details")
+  const details = ruleOf(ending)
   if (open && details !== null) details.open = true
 }
 
@@ -97,17 +144,15 @@ const draw = () => {
   submit.textContent = t(submitting ? "submitting" : "submit")
   cancel.setAttribute("aria-disabled", String(cancelling))
   cancel.textContent = t(cancelling ? "cancelling" : "cancel")
-  say(submitError, submitProblem())
+  practice.hidden = !isPractice()
+  drawProblem()
+  drawSending()
   say(cancelError, cancelProblem())
   drawTitle()
 }
 
 const drawLanguage = () => {
   translatePage()
-  const other = language() === "ko" ? "en" : "ko"
-  const toggle = byId("language")
-  toggle.textContent = other === "en" ? "English" : "한국어"
-  toggle.lang = other
   for (const option of model.options) {
     if (option.value === "simulated") option.textContent = t("model.simulated", { model: option.value })
   }
@@ -145,13 +190,8 @@ const showEnding = (how) => {
   if (job !== null && how.kind === "result") keepJob({ ...job, open: false })
   drawEnding()
   draw()
-  const outcome =
-    how.kind === "result" && how.body.status === "completed"
-      ? "done"
-      : how.kind === "result" && how.body.status === "cancelled"
-        ? "cancelled"
-        : "failed"
-  announcer.textContent = how.kind === "gone" ? t("gone.title") : t(`announce.${outcome}`)
+  const outcome = outcomeOf(how)
+  announcer.textContent = outcome === "gone" ? t("gone.title") : t(`announce.${outcome}`)
   // somebody is reading the answer that the result repeats
   focusOn("ending-heading", outcome === "done" && draft.hasText())
   draft.start(() => false)
@@ -260,11 +300,23 @@ const send = async (body, photo) => {
   const mine = ++visit
   submitting = true
   submitProblem = () => ""
+  isUnknown = false
+  uploading = new AbortController()
+  sent.value = 0
+  sendingSince = Date.now()
+  setTimeout(drawSending, UPLOAD_SHOWN_MILLIS + 20)
+  announcer.textContent = t("announce.sending")
   if (unanswered?.body !== body)
     unanswered = { body, key: crypto.randomUUID === undefined ? randomKey() : crypto.randomUUID() }
   draw()
   try {
-    const accepted = await submitScan(body, unanswered.key)
+    const accepted = await submitScan(body, unanswered.key, {
+      signal: uploading.signal,
+      sent: (share) => {
+        sent.value = share * 100
+        drawSending()
+      }
+    })
     unanswered = null
     submitted = { jobId: accepted.job_id, body }
     const request = /** @type {import("./api.js").ScanRequest} */ (JSON.parse(body))
@@ -290,9 +342,20 @@ const send = async (body, photo) => {
     submitting = false
     // a refusal started nothing, so its key is no longer needed; otherwise the next press may repeat the request
     if (error instanceof ApiError && error.status < 500) unanswered = null
-    if (error instanceof ApiError) submitProblem = () => errorText(error)
-    else if (error instanceof Unreachable) submitProblem = () => t("problem.network")
-    else throw error
+    problemField = "submit"
+    let isOfPhoto = false
+    if (error instanceof ApiError) {
+      const code = error.code ?? ""
+      isUnknown = error.status === 401
+      isOfPhoto = code.startsWith("IMAGE_") && t(`error.${code}`) !== `error.${code}`
+      problemField = FIELD_OF[code] ?? "submit"
+      if (fields[problemField].closest("[hidden]") !== null) problemField = "submit"
+      submitProblem = isOfPhoto ? () => "" : () => errorText(error)
+      if (isOfPhoto) picker.complain(`error.${code}`)
+    } else if (error instanceof Stopped) submitProblem = () => t("sending.kept")
+    else if (error instanceof Unreachable) {
+      submitProblem = () => t(navigator.onLine ? "problem.network" : "offline")
+    } else throw error
     const problem = submitProblem
     if (mine === visit && view !== "compose") {
       showInAddress(null)
@@ -300,6 +363,12 @@ const send = async (body, photo) => {
       submitProblem = problem
     }
     draw()
+    if (mine !== visit && view !== "compose") return
+    if (isOfPhoto) picker.focus()
+    else fields[problemField].focus()
+  } finally {
+    uploading = null
+    drawSending()
   }
 }
 
@@ -358,6 +427,8 @@ form.addEventListener("submit", async (event) => {
   await send(JSON.stringify(request), { picture: photo.picture, imageUrl: photo.uploaded ? null : photo.imageUrl })
 })
 
+byId("stop-sending").addEventListener("click", () => uploading?.abort())
+
 byId("url-input").addEventListener("keydown", (event) => {
   if (event instanceof KeyboardEvent && event.key === "Enter" && !event.isComposing) form.requestSubmit()
 })
@@ -399,7 +470,9 @@ cancel.addEventListener("click", async () => {
 
 // ---- language, models, where to begin
 
-byId("language").addEventListener("click", () => {
+byId("language").addEventListener("click", (event) => {
+  if (event.ctrlKey || event.metaKey || event.shiftKey) return
+  event.preventDefault()
   setLanguage(language() === "ko" ? "en" : "ko")
   drawLanguage()
 })
@@ -426,10 +499,21 @@ const followAddress = () => {
 window.addEventListener("popstate", followAddress)
 window.addEventListener("hashchange", followAddress)
 
+const drawOffline = () => {
+  byId("offline").hidden = navigator.onLine
+}
+window.addEventListener("online", () => {
+  drawOffline()
+  announcer.textContent = t("announce.online")
+})
+window.addEventListener("offline", drawOffline)
+
+model.addEventListener("change", draw)
+
 const offerModels = async () => {
   const offer = await fetchModels()
   if (offer?.models.length === 1) onlyModel = offer.models[0] ?? ""
-  if (offer === null || offer.models.length < 2) return
+  if (offer === null || offer.models.length < 2) return draw()
   const chosen = model.value
   model.replaceChildren(...offer.models.map((name) => element("option", { value: name }, [name])))
   model.value = offer.models.includes(chosen) ? chosen : offer.default
@@ -438,6 +522,7 @@ const offerModels = async () => {
 }
 
 drawLanguage()
+drawOffline()
 void offerModels()
 const named = jobInAddress()
 const kept = keptJob()

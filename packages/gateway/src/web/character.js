@@ -223,7 +223,7 @@ export const characterCard = (reward) => {
     drawing && draw(drawing, t("result.characterAlt", { name: reward.name })),
     element("div", {}, [
       element("p", { class: "eyebrow" }, [t("result.character")]),
-      element("h3", { id: "character-heading" }, [
+      element("h2", { id: "character-heading" }, [
         reward.name,
         latin !== undefined && element("small", {}, [` ${latin}`])
       ]),

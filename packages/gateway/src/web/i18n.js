@@ -1,26 +1,17 @@
 /**
- * Language: the language of the page, one of two, remembered in localStorage; texts.js has the texts.
- * Static markup names its key in `data-text`, `data-text-alt` or `data-text-placeholder`; views call `t`.
+ * Language: the language of the page, one of two; texts.js has the texts. The server has chosen the first one (PageLanguage); the
+ * reader's own choice is a cookie, which it reads. Static markup names its key in `data-text`, or in `data-text-<attribute>`;
+ * views call `t`.
  */
 import { texts } from "./texts.js"
 
 /** @typedef {"ko" | "en"} Language */
 
-const STORAGE_KEY = "eco2.language"
-
-/** @returns {Language} */
-const initialLanguage = () => {
-  try {
-    const kept = localStorage.getItem(STORAGE_KEY)
-    if (kept === "ko" || kept === "en") return kept
-  } catch {
-    // storage may be forbidden; then the choice lasts for this page only
-  }
-  return navigator.language.toLowerCase().startsWith("ko") ? "ko" : "en"
-}
+const COOKIE = "eco2_language"
+const YEAR_SECONDS = 31_536_000
 
 /** @type {Language} */
-let current = initialLanguage()
+let current = document.documentElement.lang === "en" ? "en" : "ko"
 
 /** The current language. @returns {Language} */
 export const language = () => current
@@ -28,11 +19,12 @@ export const language = () => current
 /** Switches the language and remembers it; the caller redraws its views. @param {Language} next */
 export const setLanguage = (next) => {
   current = next
-  try {
-    localStorage.setItem(STORAGE_KEY, next)
-  } catch {
-    // as above
-  }
+  document.cookie = `${COOKIE}=${next}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`
+  // a language in the address would go before the choice
+  const here = new URL(location.href)
+  if (!here.searchParams.has("lang")) return
+  here.searchParams.delete("lang")
+  history.replaceState(history.state, "", here)
 }
 
 /** @param {string} key */
@@ -46,12 +38,14 @@ const lookUp = (key) => texts[current][key]
 export const t = (key, values = {}) =>
   (lookUp(key) ?? key).replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole))
 
+const ATTRIBUTES = ["alt", "placeholder", "content", "aria-label", "href", "lang", "hreflang"]
+
 /** Fills the static markup and the document's `lang`. */
 export const translatePage = () => {
   document.documentElement.lang = current
   for (const node of document.querySelectorAll("[data-text]"))
     node.textContent = t(node.getAttribute("data-text") ?? "")
-  for (const attribute of ["alt", "placeholder"]) {
+  for (const attribute of ATTRIBUTES) {
     const source = `data-text-${attribute}`
     for (const node of document.querySelectorAll(`[${source}]`)) {
       node.setAttribute(attribute, t(node.getAttribute(source) ?? ""))

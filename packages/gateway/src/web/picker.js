@@ -8,6 +8,8 @@ import { UnreadablePhoto, preparePhoto } from "./photo.js"
 
 const MAX_URL_CHARS = 2083
 const TYPING_PAUSE_MILLIS = 400
+/** Problems of the address field; all others are the photo's. */
+const OF_URL = new Set(["problem.url", "problem.urlLong", "error.IMAGE_HOST_NOT_ALLOWED", "error.IMAGE_UNREACHABLE"])
 
 /**
  * @typedef {object} PickedPhoto
@@ -37,7 +39,8 @@ export const createPicker = () => {
   const urlInput = /** @type {HTMLInputElement} */ (byId("url-input"))
   const preview = /** @type {HTMLImageElement} */ (byId("preview"))
   const [drop, print, actions] = [byId("drop"), byId("print"), byId("print-actions")]
-  const [caption, preparing, problem] = [byId("caption"), byId("preparing"), byId("picker-error")]
+  const [caption, preparing, announcer] = [byId("caption"), byId("preparing"), byId("announce")]
+  const [photoProblem, urlProblem] = [byId("photo-error"), byId("url-error")]
 
   /** @type {Choice} */
   let choice = { kind: "none" }
@@ -52,7 +55,12 @@ export const createPicker = () => {
 
   const draw = () => {
     caption.textContent = locked ? lockedCaption() : captionText()
-    say(problem, problemKey === "" ? "" : t(problemKey))
+    const text = problemKey === "" ? "" : t(problemKey)
+    const isOfUrl = OF_URL.has(problemKey)
+    say(photoProblem, isOfUrl ? "" : text)
+    say(urlProblem, isOfUrl ? text : "")
+    photoInput.setAttribute("aria-invalid", String(text !== "" && !isOfUrl))
+    urlInput.setAttribute("aria-invalid", String(text !== "" && isOfUrl))
     actions.hidden = locked
   }
 
@@ -92,6 +100,7 @@ export const createPicker = () => {
   const takeFile = (file) => {
     clear()
     preparing.hidden = false
+    announcer.textContent = t("preparing")
     drop.classList.add("busy")
     const ready = preparePhoto(file)
       .then((photo) => {
@@ -104,6 +113,7 @@ export const createPicker = () => {
           return t(captions[photo.change], { before: sizeText(photo.originalBytes), after: size, size })
         }
         draw()
+        announcer.textContent = t("announce.photo")
         return photo
       })
       .catch((error) => {
@@ -233,9 +243,10 @@ export const createPicker = () => {
       if (choice.kind === "none") clear()
       draw()
     },
-    /** Shows a problem below the picker. */
+    /** Shows a problem at the field that it is of: a key of texts.js. */
     complain,
-    focus: () => photoInput.focus(),
+    /** Moves the focus to the field that has a problem, else to the photo. */
+    focus: () => (OF_URL.has(problemKey) ? urlInput : photoInput).focus(),
     /** Sets the photo by its address. @param {string} url */
     useUrl: (url) => {
       clear()

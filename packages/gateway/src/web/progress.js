@@ -6,7 +6,7 @@ import { byId, say } from "./element.js"
 import { clockText, durationText, t } from "./i18n.js"
 
 /** @typedef {"waiting" | "working" | "retrying" | "done" | "failed"} StageState */
-/** @typedef {{ state: StageState, code: string, attempt: number | null, nextAt: number | null }} StageView */
+/** @typedef {{ state: StageState, code: string, nextAt: number | null }} StageView */
 
 /** The stages in order; each has the same share of the bar. */
 export const STAGES = /** @type {const} */ (["vision", "rule", "answer", "reward"])
@@ -33,6 +33,10 @@ const STATES = new Map([
   ["failed", "failed"]
 ])
 
+/** What a person is told of a retry's code; the codes themselves are in the result. @param {string} code */
+const reasonOf = (code) =>
+  /RATE|LIMIT|FULL|BUSY/.test(code) ? "busy" : /TIME|SLOW|DEADLINE/.test(code) ? "slow" : "other"
+
 export const createProgress = () => {
   const [bar, fill, elapsed, heading] = [byId("bar"), byId("bar-fill"), byId("elapsed"), byId("running-heading")]
   const [announcer, connectionNote, track] = [byId("announce"), byId("connection"), byId("track")]
@@ -45,7 +49,7 @@ export const createProgress = () => {
   }
 
   /** @returns {Map<string, StageView>} */
-  const fresh = () => new Map(STAGES.map((name) => [name, { state: "waiting", code: "", attempt: null, nextAt: null }]))
+  const fresh = () => new Map(STAGES.map((name) => [name, { state: "waiting", code: "", nextAt: null }]))
 
   let stages = fresh()
   let percent = 0
@@ -67,9 +71,7 @@ export const createProgress = () => {
     if (stage.state !== "retrying") return t(`state.${stage.state}`)
     const left = stage.nextAt === null ? 0 : stage.nextAt - Date.now()
     const when = left >= 1000 ? t("retry.in", { time: durationText(Math.ceil(left / 1000) * 1000) }) : t("retry.now")
-    const attempt = stage.attempt === null ? "" : t("retry.attempt", { attempt: stage.attempt })
-    const words = [when, attempt].filter(Boolean).join(" · ")
-    return stage.code === "" ? words : `${words} (${stage.code})`
+    return `${t(`retry.${reasonOf(stage.code)}`)} ${when}`
   }
 
   /** The stage to highlight. */
@@ -139,6 +141,7 @@ export const createProgress = () => {
     stop: () => clearInterval(ticking),
     /** @param {boolean} now */
     setConnected: (now) => {
+      if (connected !== now) announcer.textContent = t(now ? "announce.online" : "connection.lost")
       connected = now
       draw()
     },
@@ -184,7 +187,6 @@ export const createProgress = () => {
         stage.state = state
         const retry = /** @type {Record<string, unknown>} */ (status === "retrying" ? (result ?? {}) : {})
         stage.code = typeof retry["code"] === "string" ? retry["code"] : ""
-        stage.attempt = Number.isFinite(Number(retry["attempt"] ?? Number.NaN)) ? Number(retry["attempt"]) : null
         stage.nextAt = momentOf(retry["next_at"])
       }
       draw()

@@ -7,15 +7,16 @@ import { button, element } from "./element.js"
 import { durationText, errorText, t } from "./i18n.js"
 import { STAGES, stageName } from "./progress.js"
 import { ruleDetails } from "./rule.js"
+import { signIn } from "./signIn.js"
 
 /** @typedef {import("./api.js").ResultBody} ResultBody */
 /** @typedef {{ readonly again: () => void, readonly retry: () => void }} Callbacks */
 
 /** @param {string} text */
-const heading = (text) => element("h2", { id: "ending-heading", tabindex: "-1" }, [text])
+const heading = (text) => element("h1", { id: "ending-heading", tabindex: "-1" }, [text])
 
 /** The language of a server's text, for screen readers; null: not known. @param {string | undefined} text */
-export const languageOf = (text) => (/[가-힣]/.test(text ?? "") ? "ko" : null)
+export const languageOf = (text) => (/[가-힣]/.test(text ?? "") ? "ko" : /[a-z]{3}/i.test(text ?? "") ? "en" : null)
 
 /** @param {ResultBody} body */
 const isSimulated = (body) => body.metadata?.["simulated"] === true
@@ -53,7 +54,7 @@ const stepList = (steps) => {
   if (entries.length === 0) return null
   entries.sort((a, b) => a.number - b.number)
   return element("section", { class: "block" }, [
-    element("h3", {}, [t("result.steps")]),
+    element("h2", {}, [t("result.steps")]),
     // without list markers some screen readers do not announce a list
     element(
       "ol",
@@ -69,7 +70,7 @@ export const tagList = (result) => {
   return tags === undefined || tags.length === 0
     ? null
     : element("section", { class: "block tags" }, [
-        element("h3", {}, [t("result.tags")]),
+        element("h2", {}, [t("result.tags")]),
         element(
           "ul",
           { role: "list", "data-testid": "tags", lang: languageOf(tags.join("")) },
@@ -83,7 +84,7 @@ const gapList = (gaps) =>
   gaps === undefined || gaps.length === 0
     ? null
     : element("section", { class: "gaps", "data-testid": "insufficiencies" }, [
-        element("h3", {}, [t("result.insufficiencies")]),
+        element("h2", {}, [t("result.insufficiencies")]),
         element(
           "ul",
           { lang: languageOf(gaps.join("")) },
@@ -142,8 +143,8 @@ const about = (body) => {
   )
   return known.length === 0
     ? null
-    : element("section", { class: "about" }, [
-        element("h3", { class: "unseen" }, [t("meta.title")]),
+    : element("details", { class: "about" }, [
+        element("summary", {}, [t("meta.title")]),
         element("dl", { "data-testid": "metadata" }, known)
       ])
 }
@@ -209,12 +210,16 @@ export const failedView = (body, on) => {
       isSimulated(body) && simulatedBadge(),
       heading(t("failed.title")),
       element("p", { class: "answer" }, [errorText({ code, detail: message ?? body.message })]),
-      facts.length > 0 && element("dl", { class: "facts" }, facts),
-      actions([button(t("retry"), { testid: "retry", kind: "primary" }, on.retry), againButton(on)])
+      actions([button(t("retry"), { testid: "retry", kind: "primary" }, on.retry), againButton(on)]),
+      facts.length > 0 &&
+        element("details", { class: "about" }, [
+          element("summary", {}, [t("details.title")]),
+          element("dl", { class: "facts" }, facts)
+        ])
     ]),
     partial.length > 0 &&
       element("article", { class: "card partial", "data-testid": "partial" }, [
-        element("h3", { class: "partial-title" }, [t("failed.partial")]),
+        element("h2", { class: "partial-title" }, [t("failed.partial")]),
         ...partial
       ]),
     rawBody(body)
@@ -245,6 +250,7 @@ export const refusedView = (error, on) => [
   element("article", { class: "card trouble", "data-testid": "refused" }, [
     heading(t("trouble.title")),
     element("p", { class: "answer" }, [errorText(error)]),
+    error.status === 401 && signIn(),
     actions([button(t("reload"), { testid: "reload", kind: "primary" }, () => location.reload()), againButton(on)])
   ])
 ]

@@ -73,7 +73,7 @@ export const ruleDetails = (rule) => {
     element("div", { class: "rule-body" }, [
       ...SECTIONS.flatMap((key) => {
         const content = show(rule[key], ORDERED.has(key))
-        return content === null ? [] : [element("h4", {}, [t(`rule.${key}`)]), content]
+        return content === null ? [] : [element("h3", {}, [t(`rule.${key}`)]), content]
       }),
       sourceLine(rule["source"])
     ])

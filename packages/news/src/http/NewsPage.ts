@@ -1,6 +1,7 @@
 /**
  * NewsPage: the page at /news and its files under /news/assets/. Its content security policy allows nothing from other origins
- * except pictures. `category`, `cursor` and `lang` are in its address; the default language is the browser's.
+ * except pictures. `category`, `cursor` and `lang` are in its address; the default language is the one chosen on the main page
+ * (a cookie), else the browser's.
  * It has an ETag of its text, so a browser that comes back gets 304 until the news change.
  */
 import { ErrorBody, Pages, Prepared } from "@eco2/core/http"
@@ -32,18 +33,25 @@ const headers = {
     "frame-ancestors 'none'"
   ].join("; "),
   "cache-control": "no-cache",
-  vary: "accept-language",
+  vary: "Accept-Language, Cookie",
   "x-content-type-options": "nosniff",
   "referrer-policy": "same-origin"
 }
 
 const isLanguage = (text: string | null): text is Language => text === "ko" || text === "en"
-/** The first of our languages that the browser accepts; Korean if it names none. */
-const preferred = (accepted: string | undefined): Language =>
-  (accepted ?? "")
+/** Set by the switch on the main page. */
+const languageCookie = "eco2_language"
+/** The reader's choice, else the first of our languages that the browser accepts; English for others, Korean if it names none. */
+const preferred = ({ cookies, headers }: HttpServerRequest.HttpServerRequest): Language => {
+  const chosen = cookies[languageCookie] ?? null
+  if (isLanguage(chosen)) return chosen
+  const accepted = headers["accept-language"] ?? ""
+  const found = accepted
     .split(",")
     .map((part) => part.trim().slice(0, 2).toLowerCase())
-    .find(isLanguage) ?? "ko"
+    .find(isLanguage)
+  return found ?? (accepted.trim() === "" ? "ko" : "en")
+}
 
 const decodeArticle = Schema.decodeUnknownSync(Schema.fromJsonString(Article))
 
@@ -81,7 +89,7 @@ const page = HttpRouter.use(
           const content = yield* contentOf(given)
           const parsed = NewsQuery.parse({ category: given.get("category") ?? undefined })
           const html = render({
-            language: chosen ?? preferred(request.headers["accept-language"]),
+            language: chosen ?? preferred(request),
             chosen,
             list: Result.isSuccess(parsed) ? parsed.success.list : "all",
             isFirst: (given.get("cursor") ?? "") === "",

@@ -1,35 +1,15 @@
 /**
  * news.js: loads the rest of the list when the reader comes near its end: fetches the page behind `More` and takes the cards and
- * the next `More` from it. Without this file the links do the same. It also applies the language chosen on the main page, and
- * hides pictures that cannot be loaded.
+ * the next `More` from it. Without this file the links do the same. It also remembers the language that the reader chooses, in the
+ * main page's cookie, and hides pictures that cannot be loaded.
  */
 
-const STORAGE_KEY = "eco2.language"
-const here = new URL(location.href)
-
-/** @returns {string | null} */
-const keptLanguage = () => {
-  try {
-    return localStorage.getItem(STORAGE_KEY)
-  } catch {
-    // storage may be forbidden; then the address alone decides
-    return null
-  }
-}
-
-const language = document.documentElement.lang
-const kept = keptLanguage()
-if (!here.searchParams.has("lang") && (kept === "ko" || kept === "en") && kept !== language) {
-  here.searchParams.set("lang", kept)
-  location.replace(here)
-}
+const COOKIE = "eco2_language"
+const YEAR_SECONDS = 31_536_000
 
 document.getElementById("language")?.addEventListener("click", () => {
-  try {
-    localStorage.setItem(STORAGE_KEY, language === "ko" ? "en" : "ko")
-  } catch {
-    // as above
-  }
+  const other = document.documentElement.lang === "ko" ? "en" : "ko"
+  document.cookie = `${COOKIE}=${other}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`
 })
 
 // ---- pictures

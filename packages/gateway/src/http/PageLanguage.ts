@@ -1,0 +1,25 @@
+/**
+ * PageLanguage: the language of a page: that of its address (`?lang=`), else the one the reader has chosen (a cookie), else by
+ * Accept-Language. A reader who asks for other languages alone gets English; a client that asks for none gets Korean, as from
+ * the API (RequestLanguage).
+ */
+import { Language } from "@eco2/actors/protocol"
+import { Schema } from "effect"
+import type { HttpServerRequest } from "effect/http"
+import * as RequestLanguage from "./RequestLanguage.ts"
+
+/** Set by the switch on the page (i18n.js); the page of news reads it too. */
+export const cookie = "eco2_language"
+export const vary = "Accept-Language, Cookie"
+
+const isLanguage = Schema.is(Language)
+
+export const of = ({ cookies, headers, url }: HttpServerRequest.HttpServerRequest): Language => {
+  const named = new URL(url, "http://localhost").searchParams.get("lang")
+  if (isLanguage(named)) return named
+  const chosen = cookies[cookie]
+  if (isLanguage(chosen)) return chosen
+  const accepted = headers["accept-language"]
+  const isNamed = /(?:^|,)\s*(?:ko|en)\b/i.test(accepted ?? "")
+  return accepted === undefined || accepted.trim() === "" || isNamed ? RequestLanguage.of(accepted) : "en"
+}
