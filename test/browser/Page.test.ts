@@ -445,4 +445,63 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.getByTestId("model-select").selectOption(hosted)
     await page.getByTestId("practice").waitFor({ state: "hidden" })
   })
+
+  it("the user's own scans and characters are listed; the first of a kind is new, the second is not", async () => {
+    const visitor = await visit({ extraHTTPHeaders: { "x-user-id": "lister" } })
+    const { page } = visitor
+    const eyebrow = page.getByTestId("character").locator(".eyebrow")
+    await page.getByTestId("mine").click()
+    await page.getByTestId("no-scans").waitFor()
+    await page.getByTestId("home").click()
+    await visitor.ask(bottle, question)
+    await page.getByTestId("answer").waitFor()
+    await expect.poll(() => eyebrow.textContent()).toBe("새로 만난 캐릭터")
+    // saved in batches: until then the character is new again
+    await expect
+      .poll(
+        async () =>
+          (
+            await (
+              await page.request.get(`${system.address}/api/v1/users/me/characters`, {
+                headers: { "x-user-id": "lister" }
+              })
+            ).text()
+          ).includes("페티"),
+        { timeout: 30_000 }
+      )
+      .toBe(true)
+    await page.getByTestId("another").click()
+    expect(await page.getByTestId("preview").isVisible()).toBe(true)
+    await page.getByTestId("question-input").fill(question)
+    await page.getByTestId("submit").click()
+    await page.getByTestId("answer").waitFor()
+    await expect.poll(() => eyebrow.textContent()).toBe("다시 만난 캐릭터")
+    await page.getByTestId("mine").click()
+    await page.getByTestId("scan").nth(1).waitFor()
+    expect(await page.getByTestId("scan").count()).toBe(2)
+    expect(await page.getByTestId("scan").first().locator("img").getAttribute("src")).toMatch(/^data:image\/jpeg/)
+    await page.getByTestId("owned").first().waitFor()
+    expect(await page.getByTestId("owned").first().textContent()).toContain("페티")
+    expect(await page.getByTestId("missing").count()).toBeGreaterThan(10)
+    expect(await page.title()).toBe("내 기록 · Eco²")
+    expect(await visitor.barriers()).toEqual([])
+    await page.getByTestId("scan").first().click()
+    await page.getByTestId("answer").waitFor()
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("an answer is shared as text with its steps, and the example photo can be tried", async () => {
+    const visitor = await visit({ permissions: ["clipboard-read", "clipboard-write"] })
+    const { page } = visitor
+    await page.evaluate("delete Navigator.prototype.share")
+    await page.getByTestId("example").click()
+    await page.getByTestId("preview").waitFor()
+    await page.getByTestId("submit").click()
+    await page.getByTestId("answer").waitFor()
+    await page.getByTestId("share").click()
+    await expect.poll(() => page.getByTestId("share").textContent()).toContain("복사했어요")
+    const text = String(await page.evaluate("navigator.clipboard.readText()"))
+    expect(text).toContain(String(await page.getByTestId("answer").textContent()))
+    expect(text).toContain("1. ")
+  })
 })

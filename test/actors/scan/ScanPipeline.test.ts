@@ -62,6 +62,7 @@ describe("the scan pipeline", () => {
       "calls_ok",
       "calls_uncertain",
       "cost",
+      "created_at",
       "duration_answer_ms",
       "duration_reward_ms",
       "duration_rule_ms",

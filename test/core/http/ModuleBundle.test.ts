@@ -31,6 +31,12 @@ describe("a bundle of modules", () => {
     ).toEqual(["a", "b", ["app", 1, 2]])
   })
 
+  it("keeps what stands behind a comment at the start of a line", () => {
+    expect(ran({ "app.js": 'const a =\n  /** @type {string} */ ("a")\ntell(a)\n/** Says b. */\ntell("b")\n' })).toEqual(
+      ["a", "b"]
+    )
+  })
+
   it("leaves comments out, and what only looks like one in a text stays", () => {
     const folder = folderOf({
       "app.js": '/**\n * Long words.\n */\n// more\nconst url = "https://a.example/**/b" // why\ntell(url)\n'
@@ -54,6 +60,7 @@ describe("a bundle of modules", () => {
     ],
     ["a default export", { "app.js": "export default 1\n" }, "not a form"],
     ["an import of another folder", { "app.js": 'import { b } from "../b.js"\n' }, "not a form"],
+    ["a syntax error", { "app.js": "const = 1\n" }, "Unexpected token"],
     ["an import of all", { "app.js": 'import * as b from "./b.js"\n' }, "not a form"]
   ])("refuses %s", (_, files, words) => {
     expect(() => ModuleBundle.make(folderOf(files), "app.js")).toThrow(words)

@@ -144,6 +144,73 @@ describe("POST /api/v1/scan", () => {
   })
 })
 
+describe("GET /api/v1/scan", () => {
+  const scans = (body: unknown) => {
+    const list = field(body, "scans")
+    return Array.isArray(list) ? list : []
+  }
+  const idsOf = (body: unknown) => scans(body).map((scan) => field(scan, "job_id"))
+
+  it("a user's scans are listed the newest first, page by page, none twice, and no other user's", async () => {
+    const lea = client(gateway, "lea")
+    const ids: Array<string> = []
+    for (let n = 0; n < 5; n++) ids.push(await lea.accepted())
+    await client(gateway, "max").accepted()
+    const seen: Array<unknown> = []
+    let cursor: unknown = null
+    do {
+      const page = await lea.get(`/api/v1/scan?limit=2${cursor === null ? "" : `&cursor=${String(cursor)}`}`)
+      expect([page.status, page.headers.get("cache-control")]).toEqual([200, "no-store"])
+      seen.push(...idsOf(page.body))
+      cursor = field(page.body, "next_cursor")
+      expect(field(page.body, "has_more")).toBe(cursor !== null)
+    } while (cursor !== null)
+    expect(seen).toEqual(ids.toReversed())
+  })
+
+  it("a scan in the list says when, what was asked, and how it stands", async () => {
+    const kim = client(gateway, "kim")
+    const [open, cancelled] = [
+      await kim.accepted({ image_url: photo, user_input: "lid?" }),
+      await kim.accepted({ image_url: dataUrl(tinyPng) })
+    ]
+    await kim.remove(`/api/v1/scan/${cancelled}`)
+    const [second, first] = scans((await kim.get("/api/v1/scan")).body)
+    expect(first).toEqual({
+      job_id: open,
+      status: "processing",
+      created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      ended_at: null,
+      image_url: photo,
+      user_input: "lid?",
+      classification: null,
+      user_answer: null,
+      character: null,
+      simulated: false,
+      result_url: `/api/v1/scan/${open}/result`
+    })
+    expect([field(second, "status"), field(second, "image_url")]).toEqual(["cancelled", null])
+  })
+
+  it("what has expired is left out of the list, and a page is filled from behind it", async () => {
+    const joe = client(gateway, "joe")
+    const ids: Array<string> = []
+    for (let n = 0; n < 4; n++) ids.push(await joe.accepted())
+    for (const id of ids.slice(2)) for (const key of await outside.keys(`eco2:{*}:job:${id}*`)) await outside.del(key)
+    const { body } = await joe.get("/api/v1/scan?limit=2")
+    expect([idsOf(body), field(body, "next_cursor")]).toEqual([ids.slice(0, 2).toReversed(), null])
+  })
+
+  it("a list needs a user, a cursor is a job's id, and a limit is at most 50", async () => {
+    expect((await client(gateway, null).get("/api/v1/scan")).status).toBe(401)
+    for (const query of ["cursor=x", "limit=0", "limit=51", "limit=x"]) {
+      expect([query, (await client(gateway).get(`/api/v1/scan?${query}`)).status]).toEqual([query, 400])
+    }
+    const unknown = await client(gateway).get(`/api/v1/scan?cursor=${randomUUID()}`)
+    expect([unknown.status, scans(unknown.body)]).toEqual([200, []])
+  })
+})
+
 describe("USER_CONCURRENCY", () => {
   it("a user's job beyond USER_CONCURRENCY waits as queued, and beyond the lane is refused with 429, for that user only", async () => {
     const narrow = await start("gateway", { ...env, USER_CONCURRENCY: "1", LANE_CAPACITY: "1" })
@@ -270,6 +337,7 @@ describe("a job that a worker completes", () => {
         llm_model: "simulated",
         simulated: true,
         answer_model: "simulated",
+        created_at: expect.stringMatching(/Z$/),
         attempts: 4,
         duration_vision_ms: expect.any(Number),
         duration_rule_ms: expect.any(Number),

@@ -33,7 +33,7 @@ export const ScanResult = Schema.Struct({
   }),
   reward: Schema.NullOr(Reward),
   error: Schema.NullOr(ScanError),
-  /** `llm_provider`, `llm_model`, `simulated`, `answer_model`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
+  /** `llm_provider`, `llm_model`, `simulated`, `answer_model`, `created_at`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
   metadata: Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean, Schema.Null]))
 })
 export type ScanResult = typeof ScanResult.Type
@@ -138,6 +138,7 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
       llm_model: use?.model ?? input?.model ?? null,
       simulated: use?.simulated ?? false,
       ...answeredBy(outputs.answer),
+      created_at: new Date(job.created).toISOString(),
       attempts: job.tries,
       ...Object.fromEntries(
         job.plan.flatMap(({ name }) => {

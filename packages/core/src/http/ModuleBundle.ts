@@ -2,15 +2,16 @@
  * ModuleBundle: one script made of a page's modules, so that the first load takes one request instead of one for each module.
  * Each module becomes a function that runs once, after those it imports; so the names of modules stay apart. Comments are left
  * out. It reads what our pages have, as the formatter leaves it: named imports from the same folder and named exports, each at
- * the start of a line. Everything else is refused when the process starts: another form, a cycle, a name that is not exported.
+ * the start of a line. Everything else is refused when the process starts: another form, a cycle, a name that is not exported, a syntax error.
  * A bundler would do the same with a build before each start, or with a native program in every image. For pages of gateways.
  */
 import { readFileSync } from "node:fs"
+import { Script } from "node:vm"
 
 const imports = /^import \{([^}]*)\} from "\.\/([\w-]+\.js)"\n/gm
 const exported = /^export (?=(?:const|class|function|async function) ([\w$]+))/gm
 const remaining = /^(?:import|export)\b.*/m
-const comments = [/^[ \t]*\/\*\*[\s\S]*?\*\/[ \t]*\n/gm, /\/\*\* @[^\n]*?\*\/ ?/g, /^[ \t]*\/\/.*\n/gm]
+const comments = [/^[ \t]*\/\*\*(?:(?!\*\/)[\s\S])*\*\/[ \t]*\n/gm, /\/\*\* @[^\n]*?\*\/ ?/g, /^[ \t]*\/\/.*\n/gm]
 
 /** `a, b as c` of an import: what is imported, and as what. */
 const namesOf = (list: string): ReadonlyArray<readonly [name: string, as: string]> =>
@@ -54,5 +55,8 @@ export const make = (folder: string, entry: string): string => {
     return module
   }
   add(entry, [])
-  return parts.join("")
+  const script = parts.join("")
+  // read, not run: throws at a syntax error
+  void new Script(script, { filename: entry })
+  return script
 }

@@ -89,7 +89,8 @@ const types: Readonly<Record<string, string>> = {
   css: "text/css; charset=utf-8",
   js: "text/javascript; charset=utf-8",
   svg: "image/svg+xml",
-  png: "image/png"
+  png: "image/png",
+  jpg: "image/jpeg"
 }
 
 /** The content type of a file, by its ending; undefined: not one that pages have. */

@@ -41,6 +41,8 @@ export class JobStore extends Context.Service<
     readonly submit: JobSubmit.Submit
     /** The job; null when it never existed or has expired. */
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
+    /** The user's latest jobs, at most `JobSubmit.listedJobs`, the newest first; some may have expired. */
+    readonly ofOwner: (owner: string) => Effect.Effect<ReadonlyArray<JobId>, RedisError>
     /** The image's bytes; null once it is deleted. */
     readonly image: (id: JobId) => Effect.Effect<Buffer | null, RedisError>
     /** The number of the image's bytes; 0 once it is deleted. */
@@ -84,6 +86,7 @@ export class JobStore extends Context.Service<
 >()("@eco2/core/job/JobStore") {}
 
 const decodeFlat = decodeReply("HGETALL", Schema.Array(Schema.String))
+const decodeIds = decodeReply("LRANGE", Schema.Array(Job.JobId))
 const decodeLength = decodeReply("STRLEN", Schema.Int)
 
 const uploadMillis = 120_000
@@ -157,6 +160,11 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         const reply = yield* redis.send("HGETALL", keyspace.of(id).job(id)).pipe(Effect.flatMap(decodeFlat))
         return reply.length === 0 ? null : yield* Job.fromReply(id, reply)
       }),
+      ofOwner: (owner) =>
+        redis.send("LRANGE", keyspace.of(owner).jobs(owner), -JobSubmit.listedJobs, -1).pipe(
+          Effect.flatMap(decodeIds),
+          Effect.map((ids) => ids.toReversed())
+        ),
       image: (id) => redis.getBuffer(keyspace.of(id).jobImage(id)),
       imageBytes: (id) => redis.send("STRLEN", keyspace.of(id).jobImage(id)).pipe(Effect.flatMap(decodeLength)),
       cancel: Effect.fnUntraced(function* (id) {

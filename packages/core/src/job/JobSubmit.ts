@@ -45,6 +45,9 @@ export type Submit = (
   IdempotencyConflict | MailboxFull | LaneFull | ImagesFull | RateLimited | UploadGone | NotReplicated | RedisError
 >
 
+/** How many of a user's latest jobs can be listed (JobStore.ofOwner). A list of this length is one compact block in Redis. */
+export const listedJobs = 100
+
 const isJobState = Schema.is(Job.JobState)
 
 /** The connections for replicated submits close with the scope. */
@@ -78,6 +81,7 @@ export const make = Effect.gen(function* () {
         config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
         config.userImageStorage,
         Math.max(ttl, letterTtl),
+        listedJobs,
         ...batch.flatMap((job) => [
           job.id,
           job.bodyHash,

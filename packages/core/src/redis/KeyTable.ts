@@ -184,6 +184,16 @@ export const table: ReadonlyArray<Row> = [
     true
   ),
   row(
+    "{p}:jobs:<user>",
+    `${p}:jobs:.+`,
+    "list",
+    "ids of a user's latest jobs, 100 and a few more, the newest last",
+    "JOB_DEADLINE, and JOB_TTL or LETTER_TTL, after the last submit",
+    "submit",
+    "JobStore",
+    true
+  ),
+  row(
     "{p}:images:<user>",
     `${p}:images:.+`,
     "hash",

@@ -76,6 +76,10 @@ export class Partition {
   lane(user: string) {
     return `${this.root}:lane:${user}`
   }
+  /** The latest jobs of a user. */
+  jobs(user: string) {
+    return `${this.root}:jobs:${user}`
+  }
   get running() {
     return `${this.root}:running`
   }

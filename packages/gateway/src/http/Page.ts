@@ -121,7 +121,7 @@ export const layer = ({ signInUrl }: Options) =>
             router.add("GET", path, Prepared.respond({ bytes, contentType: Prepared.contentTypeOf(name) ?? html }))
           yield* file("/assets/app.js", "app.js", bytesOf(ModuleBundle.make(folder, "app.js")))
           yield* file("/favicon.ico", "icon-192.png")
-          for (const name of ["style.css", "icon.svg", "icon-192.png", "icon-512.png"])
+          for (const name of ["style.css", "icon.svg", "icon-192.png", "icon-512.png", "example.jpg"])
             yield* file(`/assets/${name}`, name)
         })
       )

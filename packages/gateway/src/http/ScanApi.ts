@@ -1,8 +1,8 @@
 /** ScanApi: the scan calls as clients see them, and all calls of a gateway; the source of OpenAPI and /docs. */
-import { Language, ScanCategory, ScanResult } from "@eco2/actors/protocol"
+import { Language, ScanCategory, ScanResult, ScanSummary } from "@eco2/actors/protocol"
 import { ErrorBody, Refusal } from "@eco2/core/http"
 import { Job } from "@eco2/core/client"
-import { Schema } from "effect"
+import { Schema, SchemaTransformation } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { Authentication } from "../auth/Authentication.ts"
 import { SameOrigin } from "../auth/SameOrigin.ts"
@@ -54,6 +54,24 @@ const Processing = Schema.Struct({
 const Cancelled = Schema.Struct({ job_id: Schema.String, status: Schema.Literal("cancelled") })
   .pipe(HttpApiSchema.status(202))
   .annotate({ description: "Cancelled, now or before" })
+/** Scans in an answer when the query names no number, and at most. */
+export const usualScans = 20
+const mostScans = 50
+const Scans = Schema.Struct({
+  scans: Schema.Array(ScanSummary.ScanSummary),
+  next_cursor: Schema.NullOr(Schema.String).annotate({ description: "For the next page; null: there is none" }),
+  has_more: Schema.Boolean
+})
+const listCall = {
+  query: {
+    cursor: Schema.optionalKey(Job.JobId).annotate({ description: "next_cursor of the page before" }),
+    limit: Schema.optionalKey(
+      Schema.String.check(
+        Schema.isPattern(/^(?:[1-9]|[1-4]\d|50)$/, { expected: `a whole number from 1 to ${mostScans}` })
+      ).pipe(Schema.decodeTo(Schema.Int, SchemaTransformation.numberFromString))
+    ).annotate({ description: `Scans in the answer, at most ${mostScans}: ${usualScans} by default` })
+  }
+} as const
 const Models = Schema.Struct({ models: Schema.Array(Schema.String), default: Schema.String })
 
 const User = {
@@ -135,6 +153,17 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     .middleware(SameOrigin)
     .middleware(Authentication)
     .annotate(OpenApi.Summary, "Submit a photo"),
+  HttpApiEndpoint.get("list", "/api/v1/scan", {
+    ...listCall,
+    headers: User,
+    success: HttpApiSchema.WithHeaders(Scans, noStore),
+    error: redisErrors
+  })
+    .middleware(Authentication)
+    .annotate(
+      OpenApi.Summary,
+      "The user's own scans, the newest first: the latest hundred, as long as their results are kept"
+    ),
   HttpApiEndpoint.get("result", "/api/v1/scan/:job_id/result", resultCall)
     .middleware(UnknownJob)
     .middleware(Authentication)

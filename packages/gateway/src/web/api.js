@@ -206,6 +206,49 @@ export const fetchResult = async (resultUrl) => {
     : { kind: "ended", body: /** @type {ResultBody} */ (/** @type {unknown} */ (body)) }
 }
 
+/**
+ * @typedef {object} ScanSummary
+ * @property {string} job_id
+ * @property {"processing" | "completed" | "failed" | "cancelled"} status
+ * @property {string} created_at ISO
+ * @property {string | null} image_url
+ * @property {Classification | null} classification
+ * @property {string | null} user_answer
+ * @property {string | null} character
+ * @property {boolean} simulated
+ */
+/** @typedef {{ readonly scans: ReadonlyArray<ScanSummary>, readonly next_cursor: string | null }} ScanPage */
+/** @typedef {{ readonly name: string, readonly acquired_at: string }} OwnedCharacter */
+/** @typedef {{ readonly name: string, readonly dialog: string, readonly match: string | null }} CatalogueEntry */
+
+/** A page of the user's own scans. Rejects with ApiError or Unreachable. @param {string | null} cursor @returns {Promise<ScanPage>} */
+export const fetchScans = async (cursor) => {
+  const { response, text } = await call(`/api/v1/scan${cursor === null ? "" : `?cursor=${cursor}`}`, {}, 20_000)
+  const body = parsed(text)
+  if (!response.ok) throw refusal(response, text)
+  if (!isRecord(body) || !Array.isArray(body["scans"])) throw new ApiError(502, null, null)
+  return /** @type {ScanPage} */ (/** @type {unknown} */ (body))
+}
+
+/** @param {string} url @returns {Promise<ReadonlyArray<unknown> | null>} null: it cannot be had; the page works without it */
+const listAt = async (url) => {
+  try {
+    const { response, text } = await call(url, {}, 20_000)
+    const body = parsed(text)
+    return response.ok && Array.isArray(body) ? body : null
+  } catch {
+    return null
+  }
+}
+
+/** The user's characters, or null. @returns {Promise<ReadonlyArray<OwnedCharacter> | null>} */
+export const fetchOwned = async () =>
+  /** @type {ReadonlyArray<OwnedCharacter> | null} */ (await listAt("/api/v1/users/me/characters"))
+
+/** All characters, in a language, or null. @param {import("./i18n.js").Language} language @returns {Promise<ReadonlyArray<CatalogueEntry> | null>} */
+export const fetchCatalogue = async (language) =>
+  /** @type {ReadonlyArray<CatalogueEntry> | null} */ (await listAt(`/api/v1/character/catalog?language=${language}`))
+
 /** Cancels a job; a job that ended already rejects with ApiError 409. @param {string} jobId */
 export const cancelScan = async (jobId) => {
   const { response, text } = await call(`/api/v1/scan/${jobId}`, { method: "DELETE" }, 20_000)

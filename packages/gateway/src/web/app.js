@@ -2,17 +2,29 @@
  * App: the page as a whole. Holds the page's state (composing, watching a job, showing its end) and connects picker, api,
  * follow, progress, draft and result.
  */
-import { ApiError, Stopped, Unreachable, cancelScan, fetchModels, fetchResult, submitScan, urlsOf } from "./api.js"
+import {
+  ApiError,
+  Stopped,
+  Unreachable,
+  cancelScan,
+  fetchModels,
+  fetchOwned,
+  fetchResult,
+  submitScan,
+  urlsOf
+} from "./api.js"
 import { createDraft } from "./draft.js"
 import { byId, element, say } from "./element.js"
 import { follow } from "./follow.js"
 import { errorText, language, setLanguage, t, translatePage } from "./i18n.js"
+import { createMine } from "./mine.js"
 import { createPicker } from "./picker.js"
 import { isText } from "./pieces.js"
 import { createProgress } from "./progress.js"
 import { cancelledView, completedView, failedView, goneView, refusedView } from "./result.js"
 import { signIn } from "./signIn.js"
-import { forgetJob, jobInAddress, keepJob, keptJob, leaveJob, showInAddress } from "./session.js"
+import { keepThumbnail } from "./thumbnails.js"
+import { forgetJob, isMineInAddress, jobInAddress, keepJob, keptJob, leaveJob, showInAddress } from "./session.js"
 
 /** @typedef {import("./session.js").KeptJob} KeptJob */
 /**
@@ -37,8 +49,9 @@ const FIELD_OF = { UNSUPPORTED_MODEL: "model", MODEL_UNSUITABLE: "model", MODEL_
 const picker = createPicker()
 const progress = createProgress()
 const draft = createDraft()
+const things = createMine()
 
-/** @type {"compose" | "opening" | "running" | "ending"} */
+/** @type {"compose" | "opening" | "running" | "ending" | "mine"} */
 let view = "compose"
 /** @type {KeptJob | null} */
 let job = null
@@ -55,6 +68,8 @@ let submitting = false
 let cancelling = false
 /** The model of all jobs, where only one is on offer; else "". */
 let onlyModel = ""
+/** Whether the character of the job that is shown was new to the user; null: not known. @type {boolean | null} */
+let isNewCharacter = null
 let submitProblem = () => ""
 /** @type {FieldName} */
 let problemField = "submit"
@@ -81,7 +96,9 @@ const drawTitle = () => {
       ? t("document.running", { percent: progress.percent() })
       : view === "ending" && end !== null
         ? t(`document.${outcomeOf(end)}`)
-        : ""
+        : view === "mine"
+          ? t("mine.document")
+          : ""
   document.title = state === "" ? "Eco²" : `${state} · Eco²`
 }
 
@@ -110,7 +127,7 @@ const ruleOf = (where) => where.querySelector("details.rule")
 
 const drawEnding = () => {
   if (end === null) return
-  const on = { again: startOver, retry }
+  const on = { again: startOver, retry, another: askMore, share: shareText, isNew: () => isNewCharacter }
   const open = (ending.childElementCount === 0 ? draft.isUnfolded() : ruleOf(ending)?.open) === true
   const parts =
     end.kind === "gone"
@@ -133,6 +150,7 @@ const draw = () => {
   form.hidden = view !== "compose"
   byId("url-field").hidden = view !== "compose"
   byId("running").hidden = view !== "running"
+  byId("mine").hidden = view !== "mine"
   byId("opening").hidden = view !== "opening"
   ending.hidden = view !== "ending"
   const retrying = ending.querySelector('[data-testid="retry"]')
@@ -161,6 +179,7 @@ const drawLanguage = () => {
   progress.draw()
   draft.draw()
   drawEnding()
+  things.draw()
   draw()
 }
 
@@ -182,8 +201,39 @@ const showCompose = () => {
   draw()
 }
 
+/** The user's own scans and characters. */
+const showMine = () => {
+  visit += 1
+  stopFollowing()
+  progress.stop()
+  view = "mine"
+  job = null
+  end = null
+  ending.replaceChildren()
+  things.open()
+  draw()
+  focusOn("mine-heading")
+}
+
+/**
+ * Finds out whether the character was new: it is, unless the user had it before this scan began.
+ * @param {import("./api.js").ResultBody} body
+ */
+const lookUpCharacter = async ({ metadata, reward }) => {
+  const began = Date.parse(String(metadata?.["created_at"]))
+  if (!reward || Number.isNaN(began)) return
+  const now = visit
+  const owned = await fetchOwned()
+  if (owned === null || now !== visit) return
+  const held = owned.find(({ name }) => name === reward.name)
+  isNewCharacter = held === undefined || Date.parse(held.acquired_at) >= began
+  const words = ending.querySelector('[data-testid="character"] .eyebrow')
+  if (words !== null) words.textContent = t(isNewCharacter ? "result.characterNew" : "result.characterAgain")
+}
+
 /** @param {Ending} how */
 const showEnding = (how) => {
+  isNewCharacter = null
   progress.stop()
   view = "ending"
   end = how
@@ -195,6 +245,7 @@ const showEnding = (how) => {
   // somebody is reading the answer that the result repeats
   focusOn("ending-heading", outcome === "done" && draft.hasText())
   draft.start(() => false)
+  if (how.kind === "result" && how.body.status === "completed") void lookUpCharacter(how.body)
 }
 
 /** Watches an open job until its end. @param {KeptJob} next */
@@ -333,6 +384,7 @@ const send = async (body, photo) => {
       open: true
     }
     keepJob(next)
+    void keepThumbnail(next.jobId, next.picture)
     submitting = false
     if (mine !== visit) return draw() // the user turned to something else; the job is kept and continues
     showInAddress(next.jobId)
@@ -395,6 +447,42 @@ function retry() {
     picker.complain("problem.pickAgain")
     picker.focus()
   }
+}
+
+/** Another question about the same photo. */
+function askMore() {
+  const previous = job ?? keptJob()
+  forgetJob()
+  showInAddress(null)
+  showCompose()
+  question.value = ""
+  if (!picker.hasPhoto() && previous?.imageUrl) picker.useUrl(previous.imageUrl)
+  if (picker.hasPhoto()) return question.focus()
+  picker.complain("problem.pickAgain")
+  picker.focus()
+}
+
+/** Passes an answer on: by the system's own dialog, else by the clipboard. @param {string} text */
+async function shareText(text) {
+  try {
+    if (navigator.share !== undefined) return await navigator.share({ title: "Eco²", text })
+    await navigator.clipboard.writeText(text)
+    announceShare("share.copied")
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") return // the user closed the dialog
+    announceShare("share.failed")
+  }
+}
+
+/** @param {string} key */
+const announceShare = (key) => {
+  announcer.textContent = t(key)
+  const share = ending.querySelector('[data-testid="share"]')
+  if (share === null) return
+  share.textContent = t(key)
+  setTimeout(() => {
+    share.textContent = t("share")
+  }, 3000)
 }
 
 /** Clears everything for the next photo. */
@@ -477,6 +565,12 @@ byId("language").addEventListener("click", (event) => {
   drawLanguage()
 })
 
+byId("example").addEventListener("click", async () => {
+  const response = await fetch("/assets/example.jpg").catch(() => null)
+  if (response === null || !response.ok) return picker.complain("problem.example")
+  picker.useFile(await response.blob())
+})
+
 byId("home").addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return
   event.preventDefault()
@@ -490,7 +584,11 @@ byId("home").addEventListener("click", (event) => {
 /** The address decides what is shown; back and forward change it. */
 const followAddress = () => {
   const named = jobInAddress()
-  if (named === null) {
+  if (isMineInAddress()) {
+    leaveJob()
+    picker.clear()
+    showMine()
+  } else if (named === null) {
     if (view === "compose") return
     leaveJob()
     showCompose()
@@ -527,6 +625,7 @@ void offerModels()
 const named = jobInAddress()
 const kept = keptJob()
 if (named !== null) void openJob(named)
+else if (isMineInAddress()) showMine()
 else if (kept?.open === true) {
   showInAddress(kept.jobId)
   void openJob(kept.jobId)

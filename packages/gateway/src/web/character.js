@@ -213,16 +213,31 @@ const draw = ({ body, face, hue }, label) => {
   return svg
 }
 
-/** The card of a character earned. @param {import("./api.js").Reward} reward */
-export const characterCard = (reward) => {
-  const name = reward.name.normalize("NFC").trim()
-  const known = Object.hasOwn(DRAWINGS, name) ? DRAWINGS[name] : undefined
-  const drawing = known ?? DRAWINGS["이코"]
+/** @param {string} name */
+const drawingOf = (name) => {
+  const known = name.normalize("NFC").trim()
+  return Object.hasOwn(DRAWINGS, known) ? DRAWINGS[known] : undefined
+}
+
+/** The drawing of a character. @param {string} name @param {string} label */
+export const portrait = (name, label) => {
+  const drawing = drawingOf(name) ?? DRAWINGS["이코"]
+  return drawing === undefined ? null : draw(drawing, label)
+}
+
+/**
+ * The card of a character earned. @param {import("./api.js").Reward} reward
+ * @param {boolean | null} isNew null: not known
+ */
+export const characterCard = (reward, isNew) => {
+  const known = drawingOf(reward.name)
   const latin = language() === "en" ? known?.latin : undefined
   return element("aside", { class: "character", "data-testid": "character", "aria-labelledby": "character-heading" }, [
-    drawing && draw(drawing, t("result.characterAlt", { name: reward.name })),
+    portrait(reward.name, t("result.characterAlt", { name: reward.name })),
     element("div", {}, [
-      element("p", { class: "eyebrow" }, [t("result.character")]),
+      element("p", { class: "eyebrow" }, [
+        t(isNew === null ? "result.character" : isNew ? "result.characterNew" : "result.characterAgain")
+      ]),
       element("h2", { id: "character-heading" }, [
         reward.name,
         latin !== undefined && element("small", {}, [` ${latin}`])

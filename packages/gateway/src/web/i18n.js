@@ -86,6 +86,12 @@ export const durationText = (millis) => {
   return t("minutes", { minutes: Math.floor(whole / 60), seconds: whole % 60 })
 }
 
+/** A day and time, short. @param {string} iso */
+export const dateText = (iso) =>
+  new Intl.DateTimeFormat(current === "ko" ? "ko-KR" : "en-GB", { dateStyle: "medium", timeStyle: "short" }).format(
+    new Date(iso)
+  )
+
 /** A running clock, `m:ss`. @param {number} millis */
 export const clockText = (millis) => {
   const whole = Math.max(0, Math.floor(millis / 1000))

@@ -247,6 +247,10 @@ export const createPicker = () => {
     complain,
     /** Moves the focus to the field that has a problem, else to the photo. */
     focus: () => (OF_URL.has(problemKey) ? urlInput : photoInput).focus(),
+    /** Sets the photo. @param {Blob} file */
+    useFile: takeFile,
+    /** Whether a photo is still in memory, so that it can be sent again. */
+    hasPhoto: () => choice.kind !== "none",
     /** Sets the photo by its address. @param {string} url */
     useUrl: (url) => {
       clear()

@@ -10,7 +10,7 @@ import { ruleDetails } from "./rule.js"
 import { signIn } from "./signIn.js"
 
 /** @typedef {import("./api.js").ResultBody} ResultBody */
-/** @typedef {{ readonly again: () => void, readonly retry: () => void }} Callbacks */
+/** @typedef {{ readonly again: () => void, readonly retry: () => void, readonly another: () => void, readonly share: (text: string) => void, readonly isNew: (reward: import("./api.js").Reward) => boolean | null }} Callbacks */
 
 /** @param {string} text */
 const heading = (text) => element("h1", { id: "ending-heading", tabindex: "-1" }, [text])
@@ -162,6 +162,10 @@ const actions = (buttons) => element("div", { class: "actions" }, buttons)
 /** @param {Callbacks} on @param {string} [kind] */
 const againButton = (on, kind = "") => button(t("again"), { testid: "again", kind }, on.again)
 
+/** An answer as text, to be passed on. @param {string} answer @param {Readonly<Record<string, string>> | undefined} steps */
+const shared = (answer, steps) =>
+  [answer, ...Object.values(steps ?? {}).map((step, index) => `${index + 1}. ${step}`), t("footer.note")].join("\n")
+
 /** A job that completed. @param {ResultBody} body @param {Callbacks} on */
 export const completedView = (body, on) => {
   const { classification_result, disposal_rules, final_answer } = body.pipeline_result ?? {}
@@ -180,8 +184,13 @@ export const completedView = (body, on) => {
       disposal_rules ? ruleDetails(disposal_rules) : null,
       about(body)
     ]),
-    body.reward ? characterCard(body.reward) : null,
-    actions([againButton(on, "primary")]),
+    body.reward ? characterCard(body.reward, on.isNew(body.reward)) : null,
+    actions([
+      againButton(on, "primary"),
+      button(t("another"), { testid: "another" }, on.another),
+      button(t("share"), { testid: "share" }, () => on.share(shared(answer, final_answer?.disposal_steps))),
+      button(t("print"), { testid: "print" }, () => window.print())
+    ]),
     rawBody(body)
   ]
 }

@@ -17,14 +17,18 @@
  */
 
 const STORAGE_KEY = "eco2.job"
+const MINE_HASH = "#mine"
 const JOB_HASH = /^#job=([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i
 
 /** The job in the address, or null. @returns {string | null} */
 export const jobInAddress = () => JOB_HASH.exec(location.hash)?.[1] ?? null
 
+/** Whether the address names the user's own things. */
+export const isMineInAddress = () => location.hash === MINE_HASH
+
 /** Puts this job, or none, into the address, as a step in the tab's history. @param {string | null} jobId */
 export const showInAddress = (jobId) => {
-  if (jobInAddress() === jobId) return
+  if (jobInAddress() === jobId && !isMineInAddress()) return
   const base = `${location.pathname}${location.search}`
   history.pushState(null, "", jobId === null ? base : `${base}#job=${jobId}`)
 }

@@ -9,8 +9,9 @@
 -- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
 -- ARGV[6]   int     that window, milliseconds
 -- ARGV[7]   int     USER_IMAGE_STORAGE: bytes of images of one user's jobs
--- ARGV[8]   int     how long the image of an ended job may stay, milliseconds
--- ARGV[9..] nine for each submit:
+-- ARGV[8]   int     how long an ended job, and its image, may stay, milliseconds
+-- ARGV[9]   int     how many of a user's latest jobs are listed
+-- ARGV[10..] nine for each submit:
 --           uuid    job id
 --           text    hash of the body: distinguishes a repeat from another request with the same key
 --           json    the part that never changes: {pipeline, trace, hash, plan}
@@ -23,11 +24,12 @@
 -- reply     an array, one answer for each submit:
 --           {"created", ""} | {"exists", state} | {"conflict", ""} | {"full", depth} | {"lane-full", depth} |
 --           {"rate-limited", milliseconds until there is room} | {"images-full", bytes} | {"upload-gone", ""}
--- cost      O(log open jobs) for each submit; four writes, three more with USER_RATE, three more with an image; at
+-- cost      O(log open jobs) for each submit; four writes, two more with an owner, three with USER_RATE, three with an image; at
 --           USER_IMAGE_STORAGE also O(the user's images, at most one for each 64 KiB of it)
 local allowed, limit, lane_capacity = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local rate, window = tonumber(ARGV[5]), tonumber(ARGV[6])
 local image_storage, image_life = tonumber(ARGV[7]), tonumber(ARGV[8])
+local listed = tonumber(ARGV[9])
 
 -- When the user may submit again: when the rate-th last submit leaves the window. Refused and repeated submits do not count (L1).
 local function free_at(key)
@@ -71,6 +73,13 @@ local function store_image(owner, id, more)
   redis.call("HSET", images, id, int(more))
   redis.call("HINCRBY", images, "", int(more))
   redis.call("PEXPIRE", images, int(allowed + image_life))
+end
+
+-- The user's latest jobs, the newest last; cut now and then. Nobody takes one out: a reader leaves out what has expired.
+local function list_job(owner, id)
+  local jobs = root .. ":jobs:" .. owner
+  if redis.call("RPUSH", jobs, id) >= listed + 20 then redis.call("LTRIM", jobs, -listed, -1) end
+  redis.call("PEXPIRE", jobs, int(allowed + image_life))
 end
 
 local function submit(id, hash, about, stage, mailbox, input, upload, owner, capacity)
@@ -124,10 +133,11 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
     if more > 0 then store_image(owner, id, more) end
   end
   redis.call("ZADD", root .. ":timers", f.deadline, id)
+  if owner ~= "" then list_job(owner, id) end
   if rate_key then charge(rate_key) end
   return { "created", "" }
 end
 
 local answers = {}
-for i = 9, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
+for i = 10, #ARGV, 9 do answers[#answers + 1] = submit(unpack(ARGV, i, i + 8)) end
 return answer(answers)
