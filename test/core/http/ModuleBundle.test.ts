@@ -19,7 +19,7 @@ const ran = (files: Readonly<Record<string, string>>): unknown => {
 }
 
 describe("a bundle of modules", () => {
-  it("does what its modules do, each once, after those it imports, with names of its own", () => {
+  it("a bundle runs each module once, after those it imports, and keeps their names apart", () => {
     expect(
       ran({
         "app.js":
@@ -31,13 +31,13 @@ describe("a bundle of modules", () => {
     ).toEqual(["a", "b", ["app", 1, 2]])
   })
 
-  it("keeps what stands behind a comment at the start of a line", () => {
+  it("a bundle keeps what stands behind a comment at the start of a line", () => {
     expect(ran({ "app.js": 'const a =\n  /** @type {string} */ ("a")\ntell(a)\n/** Says b. */\ntell("b")\n' })).toEqual(
       ["a", "b"]
     )
   })
 
-  it("leaves comments out, and what only looks like one in a text stays", () => {
+  it("a bundle has no comments, and what only looks like one in a text stays", () => {
     const folder = folderOf({
       "app.js": '/**\n * Long words.\n */\n// more\nconst url = "https://a.example/**/b" // why\ntell(url)\n'
     })
@@ -62,7 +62,7 @@ describe("a bundle of modules", () => {
     ["an import of another folder", { "app.js": 'import { b } from "../b.js"\n' }, "not a form"],
     ["a syntax error", { "app.js": "const = 1\n" }, "Unexpected token"],
     ["an import of all", { "app.js": 'import * as b from "./b.js"\n' }, "not a form"]
-  ])("refuses %s", (_, files, words) => {
+  ])("a bundle of %s is refused", (_, files, words) => {
     expect(() => ModuleBundle.make(folderOf(files), "app.js")).toThrow(words)
   })
 })

@@ -124,7 +124,7 @@ describe("partitions", () => {
         expect(KeyTables.rowOf(key)?.name).toBe(name)
       }
     }
-    expect(KeyTables.rowOf("eco2:{0}:jobs:1")).toBe(undefined)
+    expect(KeyTables.rowOf("eco2:{0}:job:1")).toBe(undefined)
     expect(KeyTables.rowOf("{0}:events")).toBe(undefined)
   })
 })

@@ -103,7 +103,7 @@ describe("the page's files", () => {
 })
 
 describe("an address that does not exist", () => {
-  it("is a page in the reader's language for who asks for one, with the status of what is not there", async () => {
+  it("an unknown address is a page in the reader's language for a browser, and has status 404", async () => {
     const answer = await get("/nothing", { accept: "text/html,*/*;q=0.8", "accept-language": "en" })
     expect([answer.status, answer.headers["content-type"]]).toEqual([404, "text/html; charset=utf-8"])
     expect(answer.body).toContain(texts.texts.en["missing.title"])
@@ -113,14 +113,14 @@ describe("an address that does not exist", () => {
   it.each([
     ["of the API", "/api/v1/nothing", "text/html"],
     ["asked for by a program", "/nothing", "*/*"]
-  ])("%s is JSON", async (_, path, accept) => {
+  ])("an unknown address %s is answered with JSON", async (_, path, accept) => {
     const answer = await get(path, { accept })
     expect([answer.status, JSON.parse(answer.body).code]).toEqual([404, "NOT_FOUND"])
   })
 })
 
 describe("the description of the API", () => {
-  it("is a page without a script, of at most 100 KB, that names every call and every code", async () => {
+  it("/docs is a page without a script, of at most 100 KB, and names every call", async () => {
     const [page, spec] = [await get("/docs"), JSON.parse((await get("/openapi.json")).body)]
     expect(page.body).not.toContain("<script")
     expect(page.bytes.length).toBeLessThan(100_000)

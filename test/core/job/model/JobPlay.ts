@@ -778,7 +778,9 @@ export const play = Effect.fnUntraced(function* (
       partition.running,
       ...owners.map((owner) => partition.lane(owner)),
       // what a user's images take; UserImages.test.ts plays it
-      ...owners.map((owner) => `${partition.root}:images:${owner}`)
+      ...owners.map((owner) => `${partition.root}:images:${owner}`),
+      // the latest jobs of a user; OwnerJobs.test.ts plays it
+      ...owners.map((owner) => partition.jobs(owner))
     ])
     for (const name of [...mailboxes, "receipts"]) expected.add(partition.mailbox(name)).add(partition.dead(name))
     for (const id of world.jobs.keys())
