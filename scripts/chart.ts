@@ -1,6 +1,6 @@
 /**
  * Chart: updates what the Helm chart repeats from other files: the settings of `.env.example` in values.yaml and in
- * values.schema.json, and the table of values in the chart's README. `npm run chart`; a test fails if it is due.
+ * values.schema.json, the table of values in the chart's README, and the inhibition rules of deploy/compose/alertmanager.yaml. `npm run chart`; a test fails if it is due.
  */
 import { readFileSync, writeFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -8,6 +8,7 @@ import { parse } from "yaml"
 
 const root = fileURLToPath(new URL("../", import.meta.url))
 const chart = `${root}deploy/helm/eco2/`
+const alertmanager = `${root}deploy/compose/alertmanager.yaml`
 
 export interface Setting {
   readonly name: string
@@ -146,6 +147,22 @@ const withTable = (readme: string, values: string): string =>
       .join("")}\n`
   )
 
+const withInhibitions = (text: string, inhibitions: string): string => {
+  const causes: unknown = parse(inhibitions)
+  if (!Array.isArray(causes)) throw new Error("inhibitions.yaml is no list")
+  return between(
+    text,
+    "# <inhibitions>",
+    "# </inhibitions>",
+    causes
+      .map(
+        ({ cause, followers }) =>
+          `  - source_matchers: ['alertname="${cause}"']\n    target_matchers: ['alertname=~"${followers.join("|")}"']\n    equal: [namespace]\n`
+      )
+      .join("")
+  )
+}
+
 /** Each file with its updated content. */
 export const written = (): ReadonlyArray<{ readonly file: string; readonly text: string }> => {
   const read = (name: string) => readFileSync(chart + name, "utf8")
@@ -153,7 +170,11 @@ export const written = (): ReadonlyArray<{ readonly file: string; readonly text:
   return [
     { file: `${chart}values.yaml`, text: values },
     { file: `${chart}values.schema.json`, text: withProperties(read("values.schema.json")) },
-    { file: `${chart}README.md`, text: withTable(read("README.md"), values) }
+    { file: `${chart}README.md`, text: withTable(read("README.md"), values) },
+    {
+      file: alertmanager,
+      text: withInhibitions(readFileSync(alertmanager, "utf8"), read("files/inhibitions.yaml"))
+    }
   ]
 }
 

@@ -47,9 +47,9 @@ describe("the documents", () => {
     const declared = files("packages/*/src/**/*.ts")
       .flatMap((path) => [...read(path).matchAll(/Metric\.(counter|gauge|histogram)\(\s*"([a-z0-9_]+)"/g)])
       .map(([, type, name]) => `${name} ${type}`)
-    const shown = [...read("docs/operations/metrics.md").matchAll(/^\| `(eco2_[a-z0-9_]+)` \| (\w+) \|/gm)].map(
-      ([, name, type]) => `${name} ${type}`
-    )
+    const shown = [
+      ...read("docs/operations/metrics.md").matchAll(/^\| `((?:eco2|process|nodejs)_[a-z0-9_]+)` \| (\w+) \|/gm)
+    ].map(([, name, type]) => `${name} ${type}`)
     expect(shown.toSorted()).toEqual(declared.toSorted())
   })
 

@@ -57,8 +57,96 @@ export const fleet: Dashboard = {
       ]
     },
     {
+      title: "What the processes use",
+      panels: [
+        {
+          title: "Processes that beat",
+          description:
+            "Workers by role and state. Expired or condemned: a process was killed, frozen or cut off, and its work is taken over.",
+          unit: "short",
+          queries: [alike("eco2_processes", "role, state")]
+        },
+        {
+          title: "Targets that do not answer",
+          description: "Processes of each role that Prometheus cannot scrape.",
+          unit: "short",
+          alarm: 1,
+          queries: [{ expr: 'count by (eco2_role) (up{eco2_role!="", $ns} == 0)', legend: "{{eco2_role}}" }]
+        },
+        {
+          title: "Versions",
+          description:
+            "Processes by what runs in them; more than one revision outside a rollout is a rollout that stands still.",
+          unit: "short",
+          queries: [
+            {
+              expr: "count by (role, version, revision) (eco2_build_info{$ns})",
+              legend: "{{role}} {{version}} {{revision}}"
+            }
+          ]
+        },
+        {
+          title: "CPU",
+          description: "Cores in use. Near 1 a process is as busy as it can be: start more of its role.",
+          unit: "short",
+          alarm: 0.9,
+          queries: [perSecond("process_cpu_seconds_total", "instance")]
+        },
+        {
+          title: "Resident memory",
+          description: "What the container's limit counts.",
+          unit: "bytes",
+          queries: [{ expr: "max by (instance) (process_resident_memory_bytes{$ns})", legend: "{{instance}}" }]
+        },
+        {
+          title: "Heap and buffers",
+          description: "Heap in use, its reserved size, and the buffers outside it (bodies, pictures, sockets).",
+          unit: "bytes",
+          queries: [
+            { expr: "max by (instance) (nodejs_heap_size_used_bytes{$ns})", legend: "{{instance}} heap" },
+            { expr: "max by (instance) (nodejs_heap_size_total_bytes{$ns})", legend: "{{instance}} reserved" },
+            { expr: "max by (instance) (nodejs_external_memory_bytes{$ns})", legend: "{{instance}} buffers" }
+          ]
+        },
+        {
+          title: "Open files",
+          description: "Share of the files and sockets that each process may have open.",
+          unit: "percentunit",
+          alarm: 0.8,
+          queries: [
+            {
+              expr: "max by (instance) (process_open_fds{$ns} / process_max_fds{$ns})",
+              legend: "{{instance}}"
+            }
+          ]
+        },
+        {
+          title: "Delay of the event loop, p99",
+          description: "In 99 of 100 samples since the last scrape. Above some ten milliseconds the process lacks CPU.",
+          unit: "s",
+          alarm: 0.1,
+          queries: [{ expr: "max by (instance) (nodejs_eventloop_lag_p99_seconds{$ns})", legend: "{{instance}}" }]
+        },
+        {
+          title: "Age",
+          description: "Time since each process started. One that is always young restarts again and again.",
+          unit: "s",
+          queries: [{ expr: "time() - max by (instance) (process_start_time_seconds{$ns})", legend: "{{instance}}" }]
+        }
+      ]
+    },
+    {
       title: "Redis",
       panels: [
+        {
+          title: "Redis answers",
+          description: "Processes that Redis answers, and those that it does not, or whose commands it refuses.",
+          unit: "short",
+          queries: [
+            { expr: "count(eco2_redis_up{$ns} == 1)", legend: "answers" },
+            { expr: "count(eco2_redis_up{$ns} == 0)", legend: "does not" }
+          ]
+        },
         {
           title: "Memory",
           description:
@@ -172,6 +260,15 @@ export const fleet: Dashboard = {
     {
       title: "PostgreSQL and rewards",
       panels: [
+        {
+          title: "PostgreSQL answers",
+          description: "Processes that PostgreSQL answers, and those that it does not.",
+          unit: "short",
+          queries: [
+            { expr: "count(eco2_postgres_up{$ns} == 1)", legend: "answers" },
+            { expr: "count(eco2_postgres_up{$ns} == 0)", legend: "does not" }
+          ]
+        },
         {
           title: "Rewards saved",
           description: "Rows a second by table: stored, or known already.",

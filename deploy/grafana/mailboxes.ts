@@ -31,6 +31,20 @@ export const mailboxes: Dashboard = {
           queries: [alike("eco2_mailbox_oldest_seconds", "mailbox")]
         },
         {
+          title: "Servers",
+          description: "Living processes that serve each mailbox, told by the gateways. 0 with work is an alarm.",
+          unit: "short",
+          width: 12,
+          queries: [alike("eco2_mailbox_servers", "mailbox")]
+        },
+        {
+          title: "Letters that wait",
+          description: "Dead letters in each mailbox now. `eco2 dead list` lists them.",
+          unit: "short",
+          width: 12,
+          queries: [alike("eco2_mailbox_letters", "mailbox")]
+        },
+        {
           title: "Backlog",
           description: "Entries waiting, in work, or due within a minute; autoscalers read this.",
           unit: "short",

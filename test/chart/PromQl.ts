@@ -9,8 +9,8 @@ export interface Metric {
   readonly labels: ReadonlyArray<string>
 }
 
-/** Labels that a scrape adds. */
-const ofTheScrape = ["job", "instance", "namespace", "pod"]
+/** Labels that a scrape adds; `eco2_role` is set by our own scrape configurations, and tells our targets from others. */
+const ofTheScrape = ["job", "instance", "namespace", "pod", "eco2_role"]
 
 const quoted = (text: string) => [...text.matchAll(/`([a-z_]+)`/g)].flatMap(([, name]) => name ?? [])
 
@@ -18,10 +18,9 @@ const quoted = (text: string) => [...text.matchAll(/`([a-z_]+)`/g)].flatMap(([, 
 export const documented = (): ReadonlyMap<string, Metric> => {
   const text = readFileSync(new URL("../../docs/operations/metrics.md", import.meta.url), "utf8")
   return new Map(
-    [...text.matchAll(/^\| `(eco2_[a-z0-9_]+)` \| (\w+) \|([^|]*)\|/gm)].map(([, name, type, labels]) => [
-      name!,
-      { type: type!, labels: quoted(labels!) }
-    ])
+    [...text.matchAll(/^\| `((?:eco2|process|nodejs)_[a-z0-9_]+)` \| (\w+) \|([^|]*)\|/gm)].map(
+      ([, name, type, labels]) => [name!, { type: type!, labels: quoted(labels!) }]
+    )
   )
 }
 
@@ -33,7 +32,7 @@ export const baseName = (name: string, metrics: ReadonlyMap<string, Metric>): st
 
 /** Names of metrics anywhere in a text. */
 export const metricsIn = (text: string): ReadonlyArray<string> => [
-  ...new Set([...text.matchAll(/(?<![\w{/.-])eco2_[a-z0-9_]+/g)].map(([name]) => name))
+  ...new Set([...text.matchAll(/(?<![\w{/.-])(?:eco2(?!_role\b)|process|nodejs)_[a-z0-9_]+/g)].map(([name]) => name))
 ]
 
 const list = (text: string) => text.split(",").flatMap((name) => name.trim() || [])
@@ -50,7 +49,7 @@ export const objections = (expr: string, metrics: ReadonlyMap<string, Metric>): 
     const metric = metrics.get(baseName(name, metrics))
     return metric === undefined ? [] : [...metric.labels, ...(metric.type === "histogram" ? ["le"] : [])]
   }
-  if (named.length === 0) found.push("names no metric")
+  if (named.length === 0 && !/\bup\{eco2_role/.test(expr)) found.push("names no metric")
   for (const name of named) {
     const metric = metrics.get(baseName(name, metrics))
     if (metric === undefined) found.push(`there is no metric ${name}`)
@@ -60,7 +59,7 @@ export const objections = (expr: string, metrics: ReadonlyMap<string, Metric>): 
       found.push(`${name} only grows`)
     }
   }
-  for (const [, name, filter] of expr.matchAll(/(eco2_[a-z0-9_]+)\{([^}]*)\}/g)) {
+  for (const [, name, filter] of expr.matchAll(/((?:eco2|process|nodejs)_[a-z0-9_]+)\{([^}]*)\}/g)) {
     for (const [, label] of filter!.matchAll(/(?:^|,)\s*(\w+)\s*(?:=~|!~|!=|=)/g)) {
       if (![...labelsOf(name!), ...ofTheScrape].includes(label!)) found.push(`${name} has no label ${label}`)
     }
@@ -70,7 +69,7 @@ export const objections = (expr: string, metrics: ReadonlyMap<string, Metric>): 
     if (!known.includes(label)) found.push(`nothing in the query has a label ${label}`)
   }
   // every process exports the same value of these
-  if (/\bsum(?:\s+by\s*\([^)]*\))?\s*\(\s*eco2_(?:mailbox_|redis_memory_|breaker_|news_quota)/.test(expr)) {
+  if (/\bsum(?:\s+by\s*\([^)]*\))?\s*\(\s*eco2_(?:mailbox_|processes|redis_memory_|breaker_|news_quota)/.test(expr)) {
     found.push("adds up what several processes tell alike")
   }
   return found

@@ -74,7 +74,7 @@ const beside = (relative: string) => join(dirname(path), relative)
 /** Variables that Compose fills in, with any default. */
 const interpolated = [...text.matchAll(/\$\{([A-Z][A-Z0-9_]*)/g)].map(([, name = ""]) => name)
 /** Used by this file alone, not by the roles. */
-const ofCompose = ["POSTGRES_PASSWORD", "ECO2_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT"]
+const ofCompose = ["POSTGRES_PASSWORD", "ECO2_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT", "GRAFANA_PORT"]
 
 describe("deploy/compose/compose.yaml", () => {
   it("compose runs every role but `all`, each by a file that the image has", () => {
@@ -165,11 +165,29 @@ describe("files that compose mounts", () => {
   it("Prometheus scrapes every role, and has the chart's alerts where it looks for them", () => {
     const scrape = Schema.Struct({
       rule_files: Words,
-      scrape_configs: Schema.Array(Schema.Struct({ dns_sd_configs: Schema.Array(Schema.Struct({ names: Words })) }))
+      alerting: Schema.Struct({
+        alertmanagers: Schema.Array(Schema.Struct({ static_configs: Schema.Array(Schema.Struct({ targets: Words })) }))
+      }),
+      scrape_configs: Schema.Array(
+        Schema.Struct({
+          job_name: Schema.String,
+          dns_sd_configs: Schema.Tuple([Schema.Struct({ names: Words })]),
+          relabel_configs: Schema.Tuple([Schema.Struct({ target_label: Schema.String, replacement: Schema.String })])
+        })
+      )
     })
     const prometheus = Schema.decodeUnknownSync(scrape)(read("prometheus.yaml"))
     const { all: _, ...roles } = entries
-    expect(prometheus.scrape_configs[0]?.dns_sd_configs[0]?.names.toSorted()).toEqual(Object.keys(roles).toSorted())
+    expect(prometheus.scrape_configs.map(({ job_name }) => job_name).toSorted()).toEqual(Object.keys(roles).toSorted())
+    for (const { dns_sd_configs, job_name, relabel_configs } of prometheus.scrape_configs) {
+      expect(dns_sd_configs[0].names).toEqual([job_name])
+      expect(relabel_configs[0]).toMatchObject({ target_label: "eco2_role", replacement: job_name })
+    }
+    const managers = prometheus.alerting.alertmanagers.flatMap(({ static_configs }) =>
+      static_configs.flatMap(({ targets }) => targets)
+    )
+    expect(managers.map((target) => target.split(":")[0])).toEqual(["alertmanager"])
+    expect(file.services.alertmanager).toBeDefined()
     const mounted = file.services.prometheus?.volumes?.map((volume) => volume.split(":")[1])
     expect(mounted).toEqual(expect.arrayContaining([...prometheus.rule_files]))
   })

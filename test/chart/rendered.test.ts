@@ -4,7 +4,8 @@ import { CoreConfig } from "@eco2/core"
 import { RedisSettings } from "@eco2/core/redis"
 import { PostgresConfig } from "@eco2/core/postgres"
 import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
+import { parse } from "yaml"
 import { listed, secrets, settings } from "../../scripts/chart.ts"
 import { authMode, GatewayConfig } from "../../packages/gateway/src/GatewayConfig.ts"
 import { TokenConfig } from "../../packages/gateway/src/auth/TokenConfig.ts"
@@ -475,6 +476,35 @@ describe.skipIf(Chart.missing)("monitoring", () => {
   it("metrics are scraped on the port that has them", async () => {
     const [monitor] = named(await Chart.render("production-keda"), "ServiceMonitor")
     expect(at(monitor, "spec", "endpoints", 0)).toMatchObject({ port: "admin", path: "/metrics" })
+  })
+
+  it("runbooks are absolute behind the address that is set, and relative without one", async () => {
+    const urls = async (runbooks: string) => {
+      const changes = { monitoring: { rules: { enabled: true, runbooks } } }
+      const [rule] = named(await Chart.render("default", changes), "PrometheusRule")
+      return new Set(JSON.stringify(rule).match(/"runbook_url":"[^#"]*/g))
+    }
+    const file = "docs/operations/alerts.md"
+    expect(await urls("")).toEqual(new Set([`"runbook_url":"${file}`]))
+    expect(await urls("https://git.example/eco2/")).toEqual(
+      new Set([`"runbook_url":"https://git.example/eco2/${file}`])
+    )
+  })
+
+  it("what follows from a cause is silenced by an AlertmanagerConfig with the rules of inhibitions.yaml", async () => {
+    const causes: ReadonlyArray<{ readonly cause: string; readonly followers: ReadonlyArray<string> }> = parse(
+      readFileSync(`${Chart.folder}/files/inhibitions.yaml`, "utf8")
+    )
+    const [config] = named(await Chart.render("production-keda"), "AlertmanagerConfig")
+    expect(config).toMatchObject({
+      spec: {
+        inhibitRules: causes.map(({ cause, followers }) => ({
+          sourceMatch: [{ name: "alertname", value: cause, matchType: "=" }],
+          targetMatch: [{ name: "alertname", value: followers.join("|"), matchType: "=~" }],
+          equal: ["namespace"]
+        }))
+      }
+    })
   })
 
   it("monitoring brings the alerts and every dashboard, with the labels set", async () => {

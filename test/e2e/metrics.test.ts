@@ -42,11 +42,15 @@ interface Series {
 }
 
 const read = (text: string) => ({
-  types: [...text.matchAll(/^# TYPE (eco2_\S+) (\w+)$/gm)].map(([, name, type]) => [name!, type!] as const),
-  series: [...text.matchAll(/^(eco2_[a-z0-9_]+)(?:\{(.*)\})? \S+$/gm)].map(([, name, labels = ""]): Series => ({
-    name: name!,
-    labels: [...labels.matchAll(/(?:^|,)(\w+)="/g)].flatMap(([, label]) => label ?? [])
-  }))
+  types: [...text.matchAll(/^# TYPE ((?:eco2|process|nodejs)_\S+) (\w+)$/gm)].map(
+    ([, name, type]) => [name!, type!] as const
+  ),
+  series: [...text.matchAll(/^((?:eco2|process|nodejs)_[a-z0-9_]+)(?:\{(.*)\})? \S+$/gm)].map(
+    ([, name, labels = ""]): Series => ({
+      name: name!,
+      labels: [...labels.matchAll(/(?:^|,)(\w+)="/g)].flatMap(([, label]) => label ?? [])
+    })
+  )
 })
 
 describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
@@ -112,6 +116,22 @@ describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
   it("every role exports how long its event loop stalled", () => {
     const telling = scrapes.filter(({ series }) => series.some(({ name }) => name === "eco2_event_loop_delay_seconds"))
     expect(telling).toHaveLength(7)
+  })
+
+  it("every role exports what runs there, its CPU, memory, files and event loop under the usual names", () => {
+    for (const { series } of scrapes) {
+      expect(series.map(({ name }) => name)).toEqual(
+        expect.arrayContaining([
+          "eco2_build_info",
+          "process_cpu_seconds_total",
+          "process_resident_memory_bytes",
+          "process_open_fds",
+          "process_start_time_seconds",
+          "nodejs_heap_size_used_bytes",
+          "nodejs_eventloop_lag_p99_seconds"
+        ])
+      )
+    }
   })
 
   it("every role that uses Redis exports its memory", () => {

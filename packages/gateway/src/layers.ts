@@ -69,6 +69,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         Client.readiness,
         Client.dataGuard,
         Client.telemetry,
+        Client.fleetTelemetry,
         Client.unservedWatch,
         Client.topicReadiness,
         CorsOrigins.layer(config.corsOrigins, {

@@ -9,7 +9,7 @@ import * as Fleet from "../CoreFixture.ts"
 const redis = Fleet.privateRedis()
 const depths = (...mailboxes: ReadonlyArray<string>) =>
   Mailbox.Mailbox.use((service) => Effect.orDie(service.depths(mailboxes)))
-const nothing = { entries: 0, leased: 0, oldestMillis: 0, due: 0 }
+const nothing = { entries: 0, leased: 0, oldestMillis: 0, due: 0, letters: 0 }
 
 describe("Mailbox.depths", () => {
   it.live("a mailbox's depth counts waiting and pending entries; its age is its oldest entry's, never below 0", () =>
@@ -63,7 +63,12 @@ describe("Mailbox.depths", () => {
       yield* later.run(Fleet.promote)
       yield* hand.take("weigh")
       const nearDeadline = yield* Fleet.joined(redis.url, { clockOffsetMillis: 3_600_000 - 30_000 })
-      expect((yield* nearDeadline.run(depths("parcel.weigh")))[0]).toMatchObject({ entries: 1, leased: 1, due: 0 })
+      expect((yield* nearDeadline.run(depths("parcel.weigh")))[0]).toMatchObject({
+        entries: 1,
+        leased: 1,
+        due: 0,
+        letters: 0
+      })
     })
   )
 

@@ -7,6 +7,7 @@ import type { Config, Scope } from "effect"
 import { layer as repliesLayer, Replies } from "../actor/Replies.ts"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { layer as dataGuardLayer } from "./DataGuard.ts"
+import * as FleetTelemetry from "./FleetTelemetry.ts"
 import { layer as unservedWatchLayer } from "./UnservedWatch.ts"
 import { CallLedger, layer as callLedgerLayer } from "../job/CallLedger.ts"
 import { layer as eventLogLayer } from "../job/EventLog.ts"
@@ -88,8 +89,12 @@ export const readiness: Layer.Layer<never, never, RedisClient | Keyspace | Repli
 /** Notices that Redis has lost its data; for processes without a heartbeat. */
 export const dataGuard: Layer.Layer<never, never, RedisClient | Keyspace | Readiness> = dataGuardLayer
 
-/** Gauges of any process that uses Redis: how full Redis is. */
+/** Gauges of any process that uses Redis: whether it answers, and how full it is. */
 export const telemetry: Layer.Layer<never, never, RedisClient | Gauges> = Layer.effectDiscard(RedisTelemetry.register)
+
+/** Gauges of the whole fleet, for a process that every installation has (a gateway): mailboxes, their servers, processes. */
+export const fleetTelemetry: Layer.Layer<never, never, RedisClient | CoreConfig | Mailbox | Unserved | Gauges> =
+  Layer.effectDiscard(FleetTelemetry.register)
 
 /** Says which mailboxes have work and no process that serves them; one process of the fleet looks. Worker.telemetry has it too. */
 export const unservedWatch: Layer.Layer<never, never, RedisClient | Unserved | Gauges> = unservedWatchLayer

@@ -66,6 +66,8 @@ export interface Depth {
   readonly oldestMillis: number
   /** Jobs and messages on timers due here within a minute, among the first thousand timers of each partition. */
   readonly due: number
+  /** Dead letters that wait for an operator, or for the next round of their parked job. */
+  readonly letters: number
 }
 
 /**
@@ -141,7 +143,7 @@ const depthScript = Script.make({
   file: new URL("./scripts/depth.lua", import.meta.url),
   preludes: [Script.clock],
   numberOfKeys: "root",
-  reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number, Schema.Int]))
+  reply: Schema.Array(Schema.Tuple([Schema.Int, Schema.Int, Schema.Number, Schema.Int, Schema.Int]))
 })
 
 const decodeNames = decodeReply("SMEMBERS", Schema.Array(Schema.String))
@@ -262,12 +264,13 @@ export const layer: Layer.Layer<Mailbox, never, RedisClient | Keyspace | CoreCon
           { concurrency: "unbounded" }
         )
         return mailboxes.map((_, i) => {
-          const rows = parts.map((part) => part[i] ?? [0, 0, 0, 0])
+          const rows = parts.map((part) => part[i] ?? [0, 0, 0, 0, 0])
           return {
             entries: rows.reduce((sum, row) => sum + row[0], 0),
             leased: rows.reduce((sum, row) => sum + row[1], 0),
             oldestMillis: Math.max(...rows.map((row) => row[2])),
-            due: rows.reduce((sum, row) => sum + row[3], 0)
+            due: rows.reduce((sum, row) => sum + row[3], 0),
+            letters: rows.reduce((sum, row) => sum + row[4], 0)
           }
         })
       })

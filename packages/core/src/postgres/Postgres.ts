@@ -4,12 +4,13 @@
  * the queue is bounded.
  * Only this module and PostgresError, which reads the driver's errors, import the driver. Neighbours: Statement, Migrations.
  */
-import { Context, Duration, Effect, Layer, Metric, Redacted, Schedule, Semaphore } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, Metric, Option, Redacted, Schedule, Semaphore } from "effect"
 import type { Config, Scope } from "effect"
 import postgres from "postgres"
 import type * as TlsFiles from "../config/TlsFiles.ts"
 import * as OutageLog from "../telemetry/OutageLog.ts"
-import { postgresErrors, postgresSeconds } from "../telemetry/Metrics.ts"
+import { Gauges } from "../telemetry/Gauges.ts"
+import { postgresErrors, postgresSeconds, postgresUp } from "../telemetry/Metrics.ts"
 import * as PostgresConfig from "./PostgresConfig.ts"
 import type { Limits } from "./PostgresConfig.ts"
 import { isSilence, isTransient, ofDriver, PostgresBusy, PostgresUnavailable } from "./PostgresError.ts"
@@ -39,6 +40,8 @@ const connectMillis = 5_000
 const slackMillis = 2_000
 const scriptMillis = 300_000
 const lookEvery = "2 seconds"
+/** How long a scrape waits for an answer; shorter than it waits for all gauges. */
+const scrapeWithin = "1 second"
 /** Statements that may wait for each connection. */
 const mostWaiting = 100
 
@@ -95,6 +98,8 @@ export const make = Effect.fnUntraced(function* (options: {
   const outage = OutageLog.make("postgres does not answer", "postgres answers again")
   let current: Sql | undefined
   let waiting = 0
+  /** Statements that have a connection. */
+  let running = 0
   let trouble: string | null = null
   yield* Effect.addFinalizer(() => (current === undefined ? Effect.void : close(current, 1)))
 
@@ -143,7 +148,14 @@ export const make = Effect.fnUntraced(function* (options: {
       const busy = (reason: string) => new PostgresBusy({ statement, code: "NO_CONNECTION", reason })
       if (waiting >= mostWaiting * pool) return Effect.fail(busy(`${waiting} statements wait for a connection`))
       waiting++
-      return Semaphore.withPermit(permits, work).pipe(
+      const counted = Effect.suspend(() => {
+        running++
+        return Effect.ensuring(
+          work,
+          Effect.sync(() => running--)
+        )
+      })
+      return Semaphore.withPermit(permits, counted).pipe(
         Effect.timeoutOrElse({
           duration: 2 * answerMillis,
           orElse: () => Effect.fail(busy("no connection became free"))
@@ -186,6 +198,29 @@ export const make = Effect.fnUntraced(function* (options: {
       Effect.asVoid
     )
   })
+
+  const gauges = yield* Effect.serviceOption(Gauges)
+  if (Option.isSome(gauges)) {
+    /** One at a time, and to its end: a server that hangs must not collect probes. */
+    let probing: Fiber.Fiber<unknown, PostgresError> | undefined
+    const probe = Effect.flatMap(options.url, (url) =>
+      noted(inTurn("postgres.look", attempt(url, "postgres.look", "SELECT 1", [])))
+    ).pipe(
+      Effect.ensuring(
+        Effect.sync(() => {
+          probing = undefined
+        })
+      )
+    )
+    /** A process without statements to send would learn of an outage when it is over; with some under way, those tell. */
+    const answers = Effect.gen(function* () {
+      if (running > 0 && probing === undefined) return trouble === null
+      probing ??= yield* Effect.forkIn(probe, scope)
+      const exit = yield* Effect.timeoutOption(Fiber.await(probing), scrapeWithin)
+      return Option.isSome(exit) && Exit.isSuccess(exit.value)
+    })
+    yield* gauges.value.register(Effect.flatMap(answers, (isUp) => Metric.update(postgresUp, isUp ? 1 : 0)))
+  }
 
   return Postgres.of({
     run: (statement, parameters = []) =>

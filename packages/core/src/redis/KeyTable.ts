@@ -314,6 +314,16 @@ export const table: ReadonlyArray<Row> = [
     true
   ),
   row(
+    "{fleet}:serving",
+    String.raw`\{fleet\}:serving`,
+    "hash",
+    "process token → the mailboxes it serves",
+    "field until the process leaves, or is found dead",
+    "beat",
+    "FleetTelemetry",
+    true
+  ),
+  row(
     "{fleet}:unserved:<mailbox>",
     String.raw`\{fleet\}:unserved:[a-z0-9.-]+`,
     "string",

@@ -155,6 +155,10 @@ export class Names {
   get meta() {
     return `${this.fleet}:meta`
   }
+  /** Which mailboxes each process that beats serves. */
+  get serving() {
+    return `${this.fleet}:serving`
+  }
   /** A process of the fleet has begun to look at all jobs (ScrubLoop). */
   get scrub() {
     return `${this.fleet}:scrub`

@@ -16,6 +16,7 @@ import * as HttpPort from "./HttpPort.ts"
 import * as Logging from "./Logging.ts"
 import * as EventLoop from "../telemetry/EventLoop.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
+import * as ProcessTelemetry from "../telemetry/ProcessTelemetry.ts"
 import * as Main from "../supervision/Main.ts"
 import { Readiness } from "../supervision/Readiness.ts"
 
@@ -118,6 +119,7 @@ export const layer = <E>(options: Options<E>) =>
         options.app,
         Health.probes,
         EventLoop.telemetry,
+        ProcessTelemetry.layer(options.role),
         onAdmin(Health.metrics),
         isApart ? onAdmin(Health.probes) : Layer.empty
       )

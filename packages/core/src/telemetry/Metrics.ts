@@ -116,6 +116,29 @@ export const clockAhead = Metric.gauge("eco2_redis_clock_ahead_seconds", {
   description: "Redis's clock less this machine's"
 })
 
+/** Seconds of CPU that the process has used, in user and system mode. */
+export const cpuSeconds = Metric.counter("process_cpu_seconds_total", {
+  incremental: true,
+  description: "seconds of CPU used"
+})
+export const residentMemory = Metric.gauge("process_resident_memory_bytes", { description: "resident memory" })
+/** Epoch seconds. */
+export const startTime = Metric.gauge("process_start_time_seconds", { description: "when the process started" })
+/** Where the system tells (Linux). */
+export const openFiles = Metric.gauge("process_open_fds", { description: "open files and sockets" })
+/** Where the system tells (Linux). */
+export const mostFiles = Metric.gauge("process_max_fds", { description: "files and sockets that may be open" })
+export const heapUsed = Metric.gauge("nodejs_heap_size_used_bytes", { description: "heap in use" })
+export const heapTotal = Metric.gauge("nodejs_heap_size_total_bytes", { description: "heap reserved" })
+/** Buffers of bodies, pictures and sockets are here, not in the heap. */
+export const externalMemory = Metric.gauge("nodejs_external_memory_bytes", { description: "memory outside the heap" })
+/** Seconds by which the event loop ran late, in 99 of 100 samples since the last scrape. */
+export const loopLag = Metric.gauge("nodejs_eventloop_lag_p99_seconds", {
+  description: "99th percentile of the event loop's delay since the last scrape"
+})
+/** 1, by `role`, `version`, `revision` and `runtime`. */
+export const buildInfo = Metric.gauge("eco2_build_info", { description: "what runs here" })
+
 /** Seconds by which the timers of a process ran late at most, since the last scrape. */
 export const eventLoopDelay = Metric.gauge("eco2_event_loop_delay_seconds", {
   description: "the longest stall of the event loop since the last scrape"
@@ -178,6 +201,22 @@ export const mailboxBacklog = Metric.gauge("eco2_mailbox_backlog", {
 })
 /** By `mailbox`: age of the oldest entry, seconds. */
 export const mailboxOldest = Metric.gauge("eco2_mailbox_oldest_seconds", { description: "age of the oldest entry" })
+
+/** By `mailbox`: dead letters that wait there. */
+export const mailboxLetters = Metric.gauge("eco2_mailbox_letters", { description: "dead letters that wait" })
+/**
+ * By `mailbox`: living processes that serve it, told by gateways for every mailbox that was ever served; a process that has not said
+ * yet what it serves counts for each. 0 with work: alert.
+ */
+export const mailboxServers = Metric.gauge("eco2_mailbox_servers", {
+  description: "living processes that serve a mailbox"
+})
+/** By `role` and `state` (alive, expired, condemned): processes with a lease, or declared dead within ten minutes. */
+export const processes = Metric.gauge("eco2_processes", { description: "processes that beat, or did lately" })
+/** 1 while Redis answers this process and takes its commands, else 0. */
+export const redisUp = Metric.gauge("eco2_redis_up", { description: "1 while Redis answers and takes commands" })
+/** 1 while PostgreSQL answers this process, else 0; asked at a scrape. */
+export const postgresUp = Metric.gauge("eco2_postgres_up", { description: "1 while PostgreSQL answers" })
 
 /** By `limit`: seconds from the first request to its grant, all retries included. */
 export const limitWait = Metric.histogram("eco2_limit_wait_seconds", {

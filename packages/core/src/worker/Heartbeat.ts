@@ -256,7 +256,7 @@ export const make = Effect.fnUntraced(function* (
 
   const beat = Effect.fnUntraced(function* () {
     const sentAt = millis()
-    const answer = yield* lease.beat(token, "beat", clockSetBack)
+    const answer = yield* lease.beat(token, "beat", clockSetBack, mailboxes().toSorted())
     const { alive, dead, meta, nextExpiryMillis } = answer
     const at = millis()
     clockSetBack = false

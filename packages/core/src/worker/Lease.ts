@@ -45,11 +45,15 @@ export interface Reaped {
 export class Lease extends Context.Service<
   Lease,
   {
-    /** `clockSetBack`: leases of other processes that were given by the clock before are cut to a few of ours. */
+    /**
+     * `clockSetBack`: leases of other processes that were given by the clock before are cut to a few of ours. `serves`: the mailboxes
+     * that the process serves, for whoever counts their servers; null: it does not say yet.
+     */
     readonly beat: (
       token: string,
       mode: "register" | "beat" | "leave" | "abandon",
-      clockSetBack?: boolean
+      clockSetBack?: boolean,
+      serves?: ReadonlyArray<string> | null
     ) => Effect.Effect<Beat, RedisError>
     /**
      * Condemns expired tokens; returns those now dead for every process. A token absent from `alive` is dead. `asOf`: Redis's clock
@@ -76,7 +80,7 @@ const file = (name: string) => new URL(`./scripts/${name}.lua`, import.meta.url)
 const beatScript = Script.make({
   file: file("beat"),
   preludes: [Script.clock, metaPrelude],
-  numberOfKeys: 2,
+  numberOfKeys: 3,
   reply: Schema.TupleWithRest(
     Schema.Tuple([Schema.Literals(["alive", "condemned"]), Schema.Number, Schema.Number, Meta, Schema.Int]),
     [Schema.String]
@@ -118,17 +122,18 @@ export const layer: Layer.Layer<Lease, never, RedisClient | CoreConfig> = Layer.
         orElse: () => Effect.fail(redis.late(command, "no answer within a quarter of the lease"))
       })
     return Lease.of({
-      beat: Effect.fnUntraced(function* (token, mode, clockSetBack = false) {
+      beat: Effect.fnUntraced(function* (token, mode, clockSetBack = false, serves = null) {
         const [status, next, now, meta, processes, ...dead] = yield* redis.run(
           beatScript,
-          [redis.keys.alive, redis.keys.meta],
+          [redis.keys.alive, redis.keys.meta, redis.keys.serving],
           [
             config.clockOffsetMillis,
             token,
             leaseMillis,
             mode,
             ...metaWords(config),
-            clockSetBack ? longestLeases * leaseMillis : 0
+            clockSetBack ? longestLeases * leaseMillis : 0,
+            serves === null ? "-" : serves.join(" ")
           ]
         )
         return { alive: status === "alive", nextExpiryMillis: next < 0 ? null : next, now, meta, processes, dead }

@@ -2,6 +2,7 @@
 import { Clock, Effect, Metric } from "effect"
 import { ActorSystem } from "./ActorSystem.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
+import * as MailboxGauges from "../mailbox/MailboxGauges.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import { Readiness } from "../supervision/Readiness.ts"
@@ -30,25 +31,7 @@ export const register = Effect.gen(function* () {
   )
   const readDepths = Effect.suspend(() => {
     const served = system.mailboxes().map((one) => one.mailbox)
-    return Effect.flatMap(mailbox.depths(served), (depths) =>
-      Effect.forEach(
-        depths,
-        (depth, i) => {
-          const labels = { mailbox: served[i]! }
-          return Effect.all(
-            [
-              Metric.update(Metric.withAttributes(Metrics.mailboxDepth, labels), depth.entries),
-              Metric.update(Metric.withAttributes(Metrics.mailboxLeased, labels), depth.leased),
-              Metric.update(Metric.withAttributes(Metrics.mailboxDue, labels), depth.due),
-              Metric.update(Metric.withAttributes(Metrics.mailboxBacklog, labels), depth.entries + depth.due),
-              Metric.update(Metric.withAttributes(Metrics.mailboxOldest, labels), depth.oldestMillis / 1000)
-            ],
-            { discard: true }
-          )
-        },
-        { discard: true }
-      )
-    )
+    return Effect.flatMap(mailbox.depths(served), (depths) => MailboxGauges.update(served, depths))
   })
   // when Redis does not answer, a scrape shows the last known depths
   yield* gauges.register(Effect.ignore(readDepths))

@@ -5,7 +5,7 @@
 -- ARGV[2]   text   consumer group
 -- ARGV[3..] text   mailboxes
 -- reply     an array; for each mailbox {entries, entries in work, age of the oldest in milliseconds (0 = empty), jobs and
---           messages on timers due there within a minute, among the first thousand timers}
+--           messages on timers due there within a minute, among the first thousand timers, dead letters}
 -- cost      O(mailboxes + timers due within a minute, 1000 at most)
 local reply = {}
 
@@ -36,6 +36,7 @@ for i = 3, #ARGV do
       if first[2][f] == "ts" then age = math.max(0, now - tonumber(first[2][f + 1])) end
     end
   end
-  reply[#reply + 1] = { redis.call("XLEN", key), leased, age, due[ARGV[i]] or 0 }
+  reply[#reply + 1] = { redis.call("XLEN", key), leased, age, due[ARGV[i]] or 0,
+    redis.call("XLEN", KEYS[1] .. ":dead:" .. ARGV[i]) }
 end
 return reply

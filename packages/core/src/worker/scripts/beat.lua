@@ -5,6 +5,7 @@
 -- Stands below redis/scripts/clock.lua and meta.lua.
 -- KEYS[1]  zset    {fleet}:alive: token → lease expiry; negative score = condemned at that time
 -- KEYS[2]  hash    {fleet}:meta
+-- KEYS[3]  hash    {fleet}:serving: token → the mailboxes it serves
 -- ARGV[1]  int     clock offset, milliseconds
 -- ARGV[2]  text    the process's token
 -- ARGV[3]  int     lease, milliseconds
@@ -15,6 +16,7 @@
 -- ARGV[8]  text    who claims the data ("": nobody)
 -- ARGV[9]  int     longest lease that another process may have left, milliseconds; 0: any. Given after Redis's clock was set back:
 --          leases from before would else last as long as the step
+-- ARGV[10] text    the mailboxes that the process serves, separated by spaces; "-": it does not say yet
 -- reply    {"alive" | "condemned", milliseconds until the earliest other expiry (-1 = none), epoch milliseconds now,
 --           {PARTITIONS, format, id of the data, whose it is}, processes of this role that are alive (1 while none is dead),
 --           dead token, …}
@@ -32,16 +34,19 @@ if longest > 0 then
 end
 if mode == "leave" then
   redis.call("ZREM", KEYS[1], token)
+  redis.call("HDEL", KEYS[3], token)
   return { "alive", -1, now, meta, 1 }
 end
 if mode == "abandon" then
   redis.call("ZADD", KEYS[1], "XX", -now, token)
+  redis.call("HDEL", KEYS[3], token)
   return { "condemned", -1, now, meta, 1 }
 end
 local score = tonumber(redis.call("ZSCORE", KEYS[1], token) or "nan")
 local status = "alive"
 if mode == "register" or (score and score > 0) then
   redis.call("ZADD", KEYS[1], now + lease, token)
+  if ARGV[10] ~= "-" and redis.call("HGET", KEYS[3], token) ~= ARGV[10] then redis.call("HSET", KEYS[3], token, ARGV[10]) end
 else
   status = "condemned"
 end
@@ -49,7 +54,11 @@ local reply = { status, -1, now, meta, 1 }
 -- tokens not yet condemned come first: many recent departures must not hide a process that died
 for _, range in ipairs({ { 0, now }, { "-inf", "(0" } }) do
   for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], range[1], range[2], "LIMIT", 0, 100)) do
-    if member ~= token then reply[#reply + 1] = member end
+    if member ~= token then
+      reply[#reply + 1] = member
+      -- one that is only late says it again with its next beat
+      redis.call("HDEL", KEYS[3], member)
+    end
   end
 end
 for _, member in ipairs(redis.call("ZRANGEBYSCORE", KEYS[1], "(" .. now, "+inf", "LIMIT", 0, 2)) do
