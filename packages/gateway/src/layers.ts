@@ -17,6 +17,7 @@ import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
 import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
+import * as KnownQuery from "./http/KnownQuery.ts"
 import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
 import * as Page from "./http/Page.ts"
@@ -55,6 +56,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
           InternalSecret.layer(config.internalSecret),
           SameOrigin.layer(config.corsOrigins),
           WrongField.layer,
+          KnownQuery.layer,
           ErrorBody.failures
         ])
       )

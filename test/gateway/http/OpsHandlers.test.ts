@@ -1,6 +1,9 @@
 /** The operators' calls: refused without the secret; dead letters listed, shown, redriven and discarded; live processes. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
+import { Predicate } from "effect"
+import { OpenApi } from "effect/http-api"
+import { InternalApi } from "../../../packages/gateway/src/http/ScanApi.ts"
 import * as HandWorker from "../HandWorker.ts"
 import { client } from "../ScanClient.ts"
 import type { Client } from "../ScanClient.ts"
@@ -178,6 +181,49 @@ describe("the operators' API", () => {
     for (const limit of ["1", "1000"]) expect((await ops("GET", `/jobs?limit=${limit}`)).status).toBe(200)
     await failed("Least")
     expect((await ops("GET", `${dead}?limit=1`)).body).toHaveLength(1)
+  })
+
+  /** Every operators' call, with something in the place of its parameters. */
+  const calls = Object.entries(OpenApi.fromApi(InternalApi).paths).flatMap(([path, item]) =>
+    Object.entries(item).flatMap(([method, call]) =>
+      Predicate.hasProperty(call, "responses")
+        ? [{ method: method.toUpperCase(), path: path.replace(/\{[^}]+\}/g, "scan.vision") }]
+        : []
+    )
+  )
+
+  it("there are operators' calls to be asked with an unknown name", () => {
+    expect(calls.length).toBeGreaterThan(15)
+  })
+
+  it.each(calls)(
+    "$method $path refuses a query with an unknown name, and names those it knows",
+    async ({ method, path }) => {
+      const url = `${gateway.address}${path}?cuase=canary`
+      const [known, stranger] = await Promise.all([
+        fetch(url, { method, headers: { "x-internal-secret": secret } }),
+        fetch(url, { method })
+      ])
+      expect([known.status, await known.json()]).toEqual([
+        400,
+        {
+          code: "INVALID_REQUEST",
+          detail: expect.stringMatching(/^query cuase: unknown name; (known are [a-z_, ]+|this call has no query)$/)
+        }
+      ])
+      // what it knows is for those with the secret
+      expect(stranger.status).toBe(403)
+    }
+  )
+
+  it("a redrive whose filter is misspelt redrives nothing", async () => {
+    const id = await failed("Misspelt")
+    const { body } = await ops("POST", `${dead}/redrive?limit=1&cuase=Other`)
+    expect(body.detail).toBe("query cuase: unknown name; known are cause, limit")
+    expect((await ops("POST", `${dead}/redrive?%1b%5bcause=Other`)).body.detail).toBe(
+      "query: unknown name; known are cause, limit"
+    )
+    expect((await ops("GET", `/jobs/${id}`)).body.state).toBe("failed")
   })
 
   it("a wrong or repeated parameter of any call is named in its refusal, without what was sent", async () => {

@@ -4,6 +4,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import type { Words } from "./JsonBody.ts"
+import { KnownQuery } from "./KnownQuery.ts"
 import * as RequestBody from "./RequestBody.ts"
 
 /** ISO 8601 as the standard libraries of most languages write it; without an offset it is UTC. */
@@ -47,5 +48,6 @@ export class BlacklistGroup extends HttpApiGroup.make("blacklist")
       ]
     }).annotate(OpenApi.Summary, "Revoke a token: every process refuses it from now on")
   )
+  .middleware(KnownQuery)
   .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Blacklist", description: "For services: needs X-Internal-Secret." })) {}

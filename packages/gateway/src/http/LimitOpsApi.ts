@@ -2,6 +2,7 @@
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"
+import { KnownQuery } from "./KnownQuery.ts"
 import { base, missing, refused } from "./OpsApi.ts"
 
 const Use = Schema.NullOr(Schema.Struct({ most: Schema.Int, used: Schema.Int }))
@@ -33,5 +34,6 @@ export class LimitOpsGroup extends HttpApiGroup.make("limits")
       error: missing
     }).annotate(OpenApi.Summary, "Ends a pause; write a `/` in the name as %2F")
   )
+  .middleware(KnownQuery)
   .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Limits", description: "For operators: needs X-Internal-Secret." })) {}

@@ -7,6 +7,7 @@ import { Refusal } from "@eco2/core/http"
 import { Schema, SchemaTransformation } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"
+import { KnownQuery } from "./KnownQuery.ts"
 import { NoSuchJob } from "./WrongField.ts"
 
 export const refused = [Refusal.declared(503, "UNAVAILABLE")] as const
@@ -188,6 +189,7 @@ export class OpsGroup extends HttpApiGroup.make("ops")
       error: missing
     })
   )
+  .middleware(KnownQuery)
   .middleware(InternalSecret)
   .annotateMerge(
     OpenApi.annotations({ title: "Operations", description: "For operators: needs X-Internal-Secret." })

@@ -4,6 +4,7 @@ import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"
+import { KnownQuery } from "./KnownQuery.ts"
 import { base, missing, refused } from "./OpsApi.ts"
 
 /** The values set; null: the value of the environment or the code applies. */
@@ -29,5 +30,6 @@ export class PolicyOpsGroup extends HttpApiGroup.make("policies")
       error: [...missing, Refusal.declared(400, "INVALID_JSON"), Refusal.invalidField]
     }).annotate(OpenApi.Summary, "Changes a mailbox's policy; every process follows within a second")
   )
+  .middleware(KnownQuery)
   .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Policies", description: "For operators: needs X-Internal-Secret." })) {}

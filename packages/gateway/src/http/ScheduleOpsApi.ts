@@ -3,6 +3,7 @@ import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"
+import { KnownQuery } from "./KnownQuery.ts"
 import { base, missing, refused } from "./OpsApi.ts"
 
 export const ScheduleState = Schema.Struct({
@@ -48,5 +49,6 @@ export class ScheduleOpsGroup extends HttpApiGroup.make("schedules")
       error: [...missing, Refusal.declared(409, "SCHEDULE_RUNNING")]
     }).annotate(OpenApi.Summary, "Runs it once now; 409 while its last run is open")
   )
+  .middleware(KnownQuery)
   .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Schedules", description: "For operators: needs X-Internal-Secret." })) {}
