@@ -6,6 +6,7 @@ import { fail } from "../CommandFailed.ts"
 import * as DataDoctor from "../doctor/DataDoctor.ts"
 import * as JobDoctor from "../doctor/JobDoctor.ts"
 import * as MailboxDoctor from "../doctor/MailboxDoctor.ts"
+import * as ModelDoctor from "../doctor/ModelDoctor.ts"
 import * as PostgresDoctor from "../doctor/PostgresDoctor.ts"
 import * as ProviderDoctor from "../doctor/ProviderDoctor.ts"
 import * as RedisDoctor from "../doctor/RedisDoctor.ts"
@@ -15,7 +16,9 @@ import { print } from "../Output.ts"
 
 const flags = {
   probe: Flag.Boolean("probe").pipe(
-    Flag.withDescription("Try the providers' keys with calls that cost nothing"),
+    Flag.withDescription(
+      "Try the providers' keys with calls that cost nothing, and ask each offered model one small question: a paid call for each"
+    ),
     Flag.withDefault(false)
   ),
   scrub: Flag.Boolean("scrub").pipe(
@@ -62,6 +65,7 @@ export const doctor = Command.make("doctor", flags, ({ job, model, probe, scrub,
       PostgresDoctor.examine,
       DataDoctor.examine,
       ProviderDoctor.examine(probe),
+      ModelDoctor.examine(probe),
       ...Option.match(url, {
         onNone: () => [],
         onSome: (text) => [

@@ -1,11 +1,12 @@
 /**
  * ProviderDoctor: checks that every provider with offered models has a key, and the news sources too. With `probe` it tries each
- * key with a call that costs nothing: the list of the provider's models, which also shows offered models that it lacks. No
- * finding shows a key.
+ * key with a call that costs nothing: the list of the provider's models, which also shows offered models that it lacks or will
+ * shut down. Whether models answer: ModelDoctor. No finding shows a key.
  */
 import { ModelConfig } from "@eco2/actors/model-config"
 import { SourceConfig } from "@eco2/news/source-config"
-import { Config, Effect, Option, Redacted, Schema } from "effect"
+import { endsSoon } from "@eco2/actors/model-table"
+import { Clock, Config, Effect, Option, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest } from "effect/http"
 import { failing, ok, warn } from "./Finding.ts"
 import type { Finding } from "./Finding.ts"
@@ -23,7 +24,15 @@ interface Provider {
 
 const patience = "10 seconds"
 const Listed = Schema.Struct({
-  data: Schema.optional(Schema.Array(Schema.Struct({ id: Schema.String }))),
+  data: Schema.optional(
+    Schema.Array(
+      Schema.Struct({
+        id: Schema.String,
+        // the day on which it is shut down, if the provider says one
+        shutdown_date: Schema.optionalKey(Schema.Unknown)
+      })
+    )
+  ),
   models: Schema.optional(Schema.Array(Schema.Struct({ name: Schema.String })))
 })
 const decodeListed = Schema.decodeUnknownEffect(Listed)
@@ -34,25 +43,36 @@ const probeModels = Effect.fnUntraced(function* (provider: Provider, key: string
   const http = yield* HttpClient.HttpClient
   const response = yield* http.execute(provider.list(key))
   if (response.status === 401 || response.status === 403) {
-    return failing(check, `refuses the key (HTTP ${response.status})`, `set another ${provider.setting}`)
+    return [failing(check, `refuses the key (HTTP ${response.status})`, `set another ${provider.setting}`)]
   }
   if (response.status !== 200) {
-    return failing(
-      check,
-      `answers HTTP ${response.status}`,
-      `check ${provider.name.toUpperCase()}_BASE_URL and the provider's state`
-    )
+    return [
+      failing(
+        check,
+        `answers HTTP ${response.status}`,
+        `check ${provider.name.toUpperCase()}_BASE_URL and the provider's state`
+      )
+    ]
   }
   const { data = [], models = [] } = yield* Effect.flatMap(response.json, decodeListed)
   const has = new Set([...data.map(({ id }) => id), ...models.map(({ name }) => name.replace(/^models\//, ""))])
   const lacking = provider.models.filter((model) => !has.has(model))
-  return lacking.length > 0
-    ? warn(
-        check,
-        `accepts the key, but does not list ${lacking.join(", ")}`,
-        `remove them from ${provider.name.toUpperCase()}_MODELS, or request access`
-      )
-    : ok(check, `accepts the key, and has all ${provider.models.length} models`)
+  const today = new Date(yield* Clock.currentTimeMillis)
+  const ending = data.flatMap(({ id, shutdown_date: day }) =>
+    provider.models.includes(id) && typeof day === "string" && endsSoon(day, today) ? [`${id} on ${day}`] : []
+  )
+  return [
+    lacking.length > 0
+      ? warn(
+          check,
+          `accepts the key, but does not list ${lacking.join(", ")}`,
+          `remove them from ${provider.name.toUpperCase()}_MODELS, or request access`
+        )
+      : ok(check, `accepts the key, and has all ${provider.models.length} models`),
+    ...(ending.length > 0
+      ? [warn(`${provider.name}.shutdown`, `the provider shuts down ${ending.join(", ")}`, "offer another model")]
+      : [])
+  ]
 })
 
 const unreached = (check: string, setting: string) => (error: { readonly message: string }) =>
@@ -87,9 +107,11 @@ const ofProvider = Effect.fnUntraced(function* (provider: Provider, probe: boole
   if (!probe) return [shaped]
   const tried = yield* probeModels(provider, text).pipe(
     Effect.timeout(patience),
-    Effect.catch(unreached(`${name}.probe`, `${name.toUpperCase()}_BASE_URL`))
+    Effect.catch((error) =>
+      Effect.map(unreached(`${name}.probe`, `${name.toUpperCase()}_BASE_URL`)(error), (finding) => [finding])
+    )
   )
-  return [shaped, tried]
+  return [shaped, ...tried]
 })
 
 const ofModels = Effect.fnUntraced(function* (probe: boolean) {

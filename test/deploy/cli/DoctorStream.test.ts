@@ -197,7 +197,11 @@ describe("the doctor on keys", () => {
       )
       const gemini = from.headers["x-goog-api-key"] !== undefined
       to.setHeader("content-type", "application/json")
-      to.end(JSON.stringify(gemini ? { models: [{ name: "models/gemini-3" }] } : { data: [{ id: "gpt-5.2" }] }))
+      const listed = [
+        { id: "gpt-5.2", shutdown_date: "2026-02-01" },
+        { id: "gpt-7", shutdown_date: "2020-01-01" }
+      ]
+      to.end(JSON.stringify(gemini ? { models: [{ name: "models/gemini-3" }] } : { data: listed }))
     })
     const { of } = await doctor(
       {
@@ -213,12 +217,17 @@ describe("the doctor on keys", () => {
       },
       "--probe"
     )
-    expect(seen.toSorted()).toEqual([
+    // the questions to the models are ModelDoctor's
+    expect(seen.filter((call) => call.startsWith("GET")).toSorted()).toEqual([
       "GET /v1/models Bearer sk-good",
       "GET /v1/search/news.json?query=eco&display=1 n-good",
       "GET /v1beta/models?pageSize=1000 g-good"
     ])
     expect(of("openai.probe")).toMatchObject({ level: "warn", found: expect.stringContaining("gpt-6") })
+    expect(of("openai.shutdown")).toMatchObject({
+      level: "warn",
+      found: "the provider shuts down gpt-5.2 on 2026-02-01"
+    })
     expect(of("gemini.probe")).toMatchObject({ level: "ok" })
     expect(of("naver.probe")).toMatchObject({ level: "ok" })
     expect(of("newsdata.key")).toMatchObject({ level: "ok", found: expect.stringContaining("200") })

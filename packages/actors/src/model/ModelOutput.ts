@@ -49,6 +49,9 @@ export const answerSchema: OutputSchema = {
   jsonSchema: closed({ user_answer: text, disposal_steps: listOf(text), insufficiencies: listOf(text) })
 }
 
+/** The schema of the answer to a probe. */
+export const probeSchema: OutputSchema = { name: "probe", jsonSchema: closed({ ok: { type: "boolean" } }) }
+
 /** A side field that is missing or null costs no answer. */
 const orEmpty = <A>(items: Schema.Codec<ReadonlyArray<A>>) => Schema.optional(Schema.NullOr(items))
 
@@ -70,6 +73,8 @@ const AnswerWire = Schema.fromJsonString(
     insufficiencies: orEmpty(Schema.Array(Line).check(Schema.isMaxLength(40)))
   })
 )
+
+const ProbeWire = Schema.fromJsonString(Schema.Struct({ ok: Schema.Boolean }))
 
 /** Why an output cannot be used, in words for the model. */
 export class OutputProblem extends Schema.TaggedError<OutputProblem>()("OutputProblem", { problem: Schema.String }) {
@@ -124,6 +129,10 @@ export const decodeAnswer = (output: string): Effect.Effect<FinalAnswer, OutputP
     insufficiencies: withoutBlanks(insufficiencies ?? []),
     user_answer: user_answer.trim()
   }))
+
+/** Decodes the answer to a probe, whatever it says. */
+export const decodeProbe = (output: string): Effect.Effect<boolean, OutputProblem> =>
+  Effect.map(read(ProbeWire)(output), ({ ok }) => ok)
 
 /** Keys `단계1`, `단계2`, … in order; blank steps are skipped and leave no gap. */
 export const numberedSteps = (steps: ReadonlyArray<string>): FinalAnswer["disposal_steps"] =>

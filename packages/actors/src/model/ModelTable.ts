@@ -215,6 +215,11 @@ export const priceOf = (
   )
 }
 
+const daysUntil = (day: string, today: Date): number => (Date.parse(day) - today.getTime()) / 86_400_000
+
+/** Whether a day of shutdown, `2026-12-11`, is over or within 90 days; false for what is no day. */
+export const endsSoon = (day: string, today: Date): boolean => daysUntil(day, today) <= 90
+
 /** Whether a model is no longer served on this day, or will not be within 90 days. `isSure`: its provider says so. */
 export const endingOf = (
   model: string,
@@ -223,6 +228,7 @@ export const endingOf = (
   const facts = factsOf(model)
   const sunset = facts?.sunset ?? null
   if (facts === undefined || sunset === null) return null
-  const days = (Date.parse(sunset) - today.getTime()) / 86_400_000
-  return days > 90 ? null : { sunset, isOver: days < 0, isSure: !facts.unsure.includes("sunset") }
+  return !endsSoon(sunset, today)
+    ? null
+    : { sunset, isOver: daysUntil(sunset, today) < 0, isSure: !facts.unsure.includes("sunset") }
 }

@@ -31,30 +31,39 @@ export class ModelKeyMissing extends Schema.TaggedError<ModelKeyMissing>()("Mode
 }
 
 /**
- * VisionModel and AnswerModel, from ModelConfig.
+ * The providers with offered models, from ModelConfig.
  * - fails with ModelKeyMissing, or with ConfigError naming the variable that is wrong
- * - a model that is not offered here: ModelNotServed, provider `none`
  */
+export const providers: Effect.Effect<
+  ReadonlyMap<Provider, ModelProvider>,
+  ModelKeyMissing | Config.ConfigError
+> = Effect.gen(function* () {
+  const { effort, gemini, maxOutput, offered, openai, simulated, timeout } = yield* ModelConfig
+  const serves = (provider: Provider) => offered.models.some((model) => offered.providerOf(model) === provider)
+  const made = new Map<Provider, ModelProvider>()
+  if (serves("openai")) {
+    // a server of one's own needs no key
+    if (isOpenAisOwn(openai.baseUrl)) yield* present(openai.apiKey, "OPENAI")
+    made.set("openai", yield* OpenAiModel.make({ ...openai, effort, maxOutput, timeout }))
+  }
+  if (serves("gemini")) {
+    const apiKey = yield* present(gemini.apiKey, "GEMINI")
+    made.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, effort, maxOutput, timeout }))
+  }
+  if (serves("simulated")) made.set("simulated", SimulatedModel.make(simulated))
+  return made
+})
+
+/** VisionModel and AnswerModel. A model that is not offered here: ModelNotServed, provider `none`. */
 export const layer: Layer.Layer<VisionModel | AnswerModel, ModelKeyMissing | Config.ConfigError> = Layer.effectContext(
   Effect.gen(function* () {
-    const { effort, gemini, maxOutput, offered, openai, simulated, timeout } = yield* ModelConfig
+    const { offered } = yield* ModelConfig
     yield* warnOfEndings(offered.models)
-    const serves = (provider: Provider) => offered.models.some((model) => offered.providerOf(model) === provider)
-    const providers = new Map<Provider, ModelProvider>()
-    if (serves("openai")) {
-      // a server of one's own needs no key
-      if (isOpenAisOwn(openai.baseUrl)) yield* present(openai.apiKey, "OPENAI")
-      providers.set("openai", yield* OpenAiModel.make({ ...openai, effort, maxOutput, timeout }))
-    }
-    if (serves("gemini")) {
-      const apiKey = yield* present(gemini.apiKey, "GEMINI")
-      providers.set("gemini", yield* GeminiModel.make({ apiKey, baseUrl: gemini.baseUrl, effort, maxOutput, timeout }))
-    }
-    if (serves("simulated")) providers.set("simulated", SimulatedModel.make(simulated))
+    const made = yield* providers
 
     const routed = Effect.fnUntraced(function* (model: string) {
       const provider = offered.providerOf(model)
-      const found = provider === undefined ? undefined : providers.get(provider)
+      const found = provider === undefined ? undefined : made.get(provider)
       return (
         found ??
         (yield* new ModelNotServed({

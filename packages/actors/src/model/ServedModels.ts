@@ -47,6 +47,8 @@ export class ServedModels extends Context.Service<
   {
     /** Configured and served; all that is configured while nothing is known. `default` is one of them. */
     readonly offer: () => Offer
+    /** What workers serve, configured here or not; empty while nothing is known. */
+    readonly served: () => ReadonlyArray<string>
   }
 >()("@eco2/actors/model/ServedModels") {}
 
@@ -70,6 +72,7 @@ export const layer: Layer.Layer<ServedModels, Config.ConfigError | RedisError.Re
     })
     const isServed = (model: string) => now() - (heard.get(model) ?? -Infinity) < forgottenAfterMillis
     return ServedModels.of({
+      served: () => [...heard.keys()].filter(isServed),
       offer: () => {
         const served = offered.models.filter(isServed)
         const [first] = served

@@ -1,12 +1,12 @@
 /**
- * StructuredProvider: builds both ports from one function of an adapter, `ask`, which requests JSON from a hosted model.
+ * StructuredProvider: builds both ports and the probe from one function of an adapter, `ask`, which requests JSON from a hosted model.
  * Prompts, schemas, the deadline, the decoding and the growing text are the same for all providers.
  */
 import { Duration, Effect } from "effect"
 import { beginning, excerpt } from "./Excerpt.ts"
 import { ModelOutputInvalid, ModelTimeout } from "./ModelError.ts"
 import type { ModelError } from "./ModelError.ts"
-import { answerSchema, decodeAnswer, decodeVision, visionSchema } from "./ModelOutput.ts"
+import { answerSchema, decodeAnswer, decodeProbe, decodeVision, probeSchema, visionSchema } from "./ModelOutput.ts"
 import type { OutputProblem, OutputSchema } from "./ModelOutput.ts"
 import type { ModelProvider } from "./ModelProvider.ts"
 import { answerInstructions, answerMaterial, visionInstructions, visionMaterial } from "./Prompts.ts"
@@ -14,6 +14,9 @@ import * as Repair from "./Repair.ts"
 import type { Tokens, Usage } from "./Usage.ts"
 import * as UserAnswer from "./UserAnswer.ts"
 import type { Image } from "./VisionModel.ts"
+
+/** In JSON mode some servers want the word JSON in the instructions. */
+const probeInstructions = 'Answer with the JSON object {"ok": true} and nothing else.'
 
 /** One message of the conversation; the model's own is its former output. */
 export interface Turn {
@@ -121,7 +124,22 @@ export const make = (options: {
         decodeAnswer
       ).pipe(Effect.onExit(() => Effect.sync(() => reader?.end())))
       return { answer: value, usage }
-    })
+    }),
+    probe: (model) =>
+      Effect.map(
+        askFor(
+          {
+            model,
+            image: null,
+            instructions: probeInstructions,
+            turns: [{ by: "user", text: "ok?" }],
+            schema: probeSchema,
+            hear: null
+          },
+          decodeProbe
+        ),
+        ({ usage }) => usage
+      )
   }
 }
 

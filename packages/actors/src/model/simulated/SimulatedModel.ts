@@ -51,6 +51,7 @@ export const make = ({ visionLatency, answerLatency, failureRate }: SimulatedSet
     yield* work(model, Duration.zero)
   })
   return {
+    probe: (model) => Effect.succeed(usageOf(model)),
     classify: Effect.fn("VisionModel.classify", { attributes: { provider } })(function* ({ model, image, userInput }) {
       yield* work(model, visionLatency)
       const draw = drawsOf(image, userInput)
