@@ -112,6 +112,22 @@ describe("the ledger of a scan", () => {
   })
 })
 
+describe("what a provider said", () => {
+  it("what the provider said and its request id are in the dead letter and with the job, and not in the result", async () => {
+    const body = JSON.stringify({ error: { message: "canary: this content is not allowed", code: "content_filter" } })
+    fixture.models().next("vision", { _tag: "Http", status: 400, body, headers: { "x-request-id": "req-7" } })
+    await work()
+    const id = await fixture.submit({}, png)
+    const result = await fixture.finished(id)
+    expect([result.status, result.error?.code]).toEqual(["failed", "MODEL_REFUSED"])
+    expect(JSON.stringify(result)).not.toMatch(/canary|req-7/)
+    const said = "it said: canary: this content is not allowed, request req-7"
+    expect((await fixture.jobOf(id)).error).toMatchObject({ detail: said })
+    const [letter] = await fixture.lettersOf("scan.vision", id)
+    expect(letter?.message).toMatch(new RegExp(`; ${said}$`))
+  })
+})
+
 describe("the budgets of a scan", () => {
   it("B2 a hopeless scan buys MAX_PAID_ATTEMPTS calls and no more, and its result says why it ended", async () => {
     for (let n = 0; n < 20; n++) fixture.models().next("vision", { _tag: "Drop" })

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, beforeEach } from "vitest"
 import { CallLedger, Client, CoreConfig, EventLog, Job, JobStore, Pipeline, Worker } from "@eco2/core"
 import type { ActorSystem, Mailbox, Policies, Replies, Topic } from "@eco2/core"
+import { DeadLetters } from "@eco2/core/operations"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Postgres } from "@eco2/core/postgres"
 import { RedisServer } from "@eco2/core/testing"
@@ -20,6 +21,7 @@ import { keyNames } from "../../harness/KeyNames.ts"
 
 type Client =
   | CallLedger.CallLedger
+  | DeadLetters.DeadLetters
   | JobStore.JobStore
   | Keyspace
   | EventLog.EventLog
@@ -45,7 +47,7 @@ export const scanFixture = () => {
 
   const client = (clockOffsetMillis: number) =>
     ManagedRuntime.make(
-      Layer.merge(Client.layer, Timers.layer).pipe(
+      Layer.merge(Layer.provideMerge(DeadLetters.layer, Client.layer), Timers.layer).pipe(
         Layer.provideMerge(RedisClient.layerUrl(redis.url)),
         Layer.provide(CoreConfig.layerWith({ clockOffsetMillis })),
         Layer.fresh
@@ -94,6 +96,14 @@ export const scanFixture = () => {
     send,
     jobOf,
     historyOf,
+    /** The dead letters of a mailbox that are the job's. */
+    lettersOf: (mailbox: string, id: Job.JobId) =>
+      run(
+        Effect.map(
+          DeadLetters.DeadLetters.use((letters) => letters.list(mailbox, { limit: 100 })),
+          (letters) => letters.filter(({ jobId }) => jobId === id)
+        )
+      ),
     /** The rows of the job's ledger. */
     rowsOf: (id: Job.JobId) => run(CallLedger.CallLedger.use((ledger) => ledger.rows(id))),
     keyOfImage: async (id: Job.JobId) => (await partitionOf(id)).jobImage(id),

@@ -8,7 +8,7 @@ import { Duration, Effect, Layer } from "effect"
 import type { InLanguages } from "../domain/Language.ts"
 import type { FinalAnswer } from "../domain/Scan.ts"
 import { AnswerModel } from "../model/AnswerModel.ts"
-import { modelRetry } from "./ModelRetry.ts"
+import { modelRetry, saidBy } from "./ModelRetry.ts"
 import * as RuleAnswer from "./RuleAnswer.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
@@ -58,6 +58,7 @@ const stage = (patience: Duration.Duration) =>
     }),
     {
       retry: modelRetry,
+      detail: saidBy,
       fallback: ({ input, rule, vision }, { ageMillis, isLast }) =>
         rule === null || !(isLast || ageMillis >= Duration.toMillis(patience))
           ? null

@@ -18,6 +18,17 @@ export class ImageGone extends Schema.TaggedError<ImageGone>()("ImageGone", {}) 
   }
 }
 
+/** What a provider said of a failed call, in its own words, and its name for the call: for operators. */
+export const saidBy = (error: ModelError | ImageGone | RedisError.RedisError): string | undefined => {
+  const excerpt = "excerpt" in error && error.excerpt !== undefined && error.excerpt !== "" ? error.excerpt : null
+  const request = "requestId" in error && error.requestId !== undefined ? error.requestId : null
+  if (excerpt === null && request === null) return undefined
+  return [
+    ...(excerpt === null ? [] : [`it said: ${excerpt}`]),
+    ...(request === null ? [] : [`request ${request}`])
+  ].join(", ")
+}
+
 /** Wait after an error that names no time. */
 const unnamedWait = Duration.seconds(2)
 

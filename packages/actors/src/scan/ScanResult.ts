@@ -67,6 +67,14 @@ const viewOf = (result: ClassificationResult, language: Language): Classificatio
   }
 }
 
+/** A failure as its owner is told it: without what is for operators. */
+const toldOf = ({ attempts, code, message, stage }: Job.JobFailure): typeof ScanError.Type => ({
+  code: errorCode(code),
+  ...(message === undefined ? {} : { message }),
+  ...(stage === undefined ? {} : { stage }),
+  ...(attempts === undefined ? {} : { attempts })
+})
+
 /** Who wrote the answer: a model's name, or `rule` where the rule's own steps are the answer. */
 const answeredBy = (answer: typeof AnswerOutput.Type | undefined) =>
   answer === undefined || (answer.use === null && answer.by === undefined)
@@ -132,7 +140,7 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
       final_answer: outputs.answer?.answer ?? null
     },
     reward: outputs.reward ?? null,
-    error: error === undefined ? null : { ...error, code: errorCode(error.code) },
+    error: error === undefined ? null : toldOf(error),
     metadata: {
       llm_provider: use?.provider ?? null,
       llm_model: use?.model ?? input?.model ?? null,

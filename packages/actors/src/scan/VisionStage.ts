@@ -4,7 +4,7 @@ import { Effect } from "effect"
 import { VisionModel } from "../model/VisionModel.ts"
 import type { Image } from "../model/VisionModel.ts"
 import * as ModelPatience from "./ModelPatience.ts"
-import { ImageGone, modelRetry } from "./ModelRetry.ts"
+import { ImageGone, modelRetry, saidBy } from "./ModelRetry.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
 export const layer = StageBehavior.layer(
@@ -41,5 +41,5 @@ export const layer = StageBehavior.layer(
       }
     })
   }),
-  { retry: modelRetry }
+  { retry: modelRetry, detail: saidBy }
 )

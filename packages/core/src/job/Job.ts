@@ -46,7 +46,9 @@ export const JobFailure = Schema.Struct({
   code: Schema.String,
   message: Schema.optionalKey(Schema.String),
   stage: Schema.optionalKey(Schema.String),
-  attempts: Schema.optionalKey(Schema.Int)
+  attempts: Schema.optionalKey(Schema.Int),
+  /** More for operators; not for the job's owner. */
+  detail: Schema.optionalKey(Schema.String)
 })
 export type JobFailure = typeof JobFailure.Type
 

@@ -68,7 +68,8 @@ export class JobStore extends Context.Service<
     ) => Effect.Effect<"deferred" | "lost" | "gone", RedisError>
     /**
      * Gives an attempt up and writes a dead letter. `rounds`: how often a job may be parked (it waits REDRIVE_INTERVAL for its
-     * next round). When the rounds are used up, or the deadline comes first, the job fails. 0: it fails at once.
+     * next round). When the rounds are used up, or the deadline comes first, the job fails. 0: it fails at once. The letter's
+     * message has the failure's detail too.
      */
     readonly bury: (
       holding: Holding,
@@ -235,7 +236,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
             h.entry,
             h.token,
             failure.code,
-            failure.message,
+            failure.detail === undefined ? failure.message : `${failure.message}; ${failure.detail}`,
             JSON.stringify(failure),
             event,
             ttl,

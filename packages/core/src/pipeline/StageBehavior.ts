@@ -88,6 +88,11 @@ export interface Options<E, N extends Needs = Needs, A = unknown> {
    * `retry` says. Asked after each typed failure and time-out; never when the process stops or has lost the job. It must not throw.
    */
   readonly fallback?: (values: Values<N>, failed: Failed<E>) => A | null
+  /**
+   * What operators are told of an error beside its message, such as a service's own words: in the log, in the dead letter and with
+   * the job, but not by its result. Without secrets. It must not throw.
+   */
+  readonly detail?: (error: E) => string | undefined
 }
 
 /** The causes of dead letters that begin writes when it drops an entry, by its reason. */
@@ -164,7 +169,13 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         policies.of(mailbox)
       )
       const edges = StageValues.of(stage)
-      const outcome = yield* StageOutcome.make(pipeline.name, stage, options.retry ?? Retry.policy<E>(), limits)
+      const outcome = yield* StageOutcome.make(
+        pipeline.name,
+        stage,
+        options.retry ?? Retry.policy<E>(),
+        limits,
+        options.detail ?? (() => undefined)
+      )
       const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, { pipeline: pipeline.name, stage: stage.name })
       /** Counts and logs a dead letter that begin wrote, without an attempt. */
       const letterLeft = (reason: string, notes: Readonly<Record<string, string>>) =>

@@ -27,6 +27,8 @@ const defectRounds = 1
 export interface Failure {
   readonly tag: string
   readonly message: string
+  /** More for operators. */
+  readonly detail?: string
 }
 
 export interface StageOutcome<E> {
@@ -54,7 +56,8 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   pipeline: string,
   stage: { readonly name: string; readonly progress: number },
   policy: Retry.Policy<E>,
-  limits: () => StageLimits
+  limits: () => StageLimits,
+  detailOf: (error: E) => string | undefined
 ): Effect.fn.Return<StageOutcome<E>, never, ActorSystem | JobStore> {
   const system = yield* ActorSystem
   const store = yield* JobStore
@@ -67,6 +70,19 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   const jobsFailed = Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "failed" })
 
   const record = Recorder.make(system)
+
+  const describe = (cause: Cause.Cause<E | StageError>): Failure => {
+    const reason = Retry.reasonOf(cause)
+    const detail = "error" in reason && !isStageError(reason.error) ? detailOf(reason.error) : undefined
+    const told = Retry.describe(reason)
+    return detail === undefined ? told : { ...told, detail: detail.slice(0, PayloadLimit.mostReasonLength) }
+  }
+  /** As the log has it. */
+  const logged = ({ detail, message, tag }: Failure) => ({
+    reason: tag,
+    error: message,
+    ...(detail === undefined ? {} : { detail })
+  })
 
   const succeed: StageOutcome<E>["succeed"] = Effect.fnUntraced(function* (
     { delivery, holding, job, parent },
@@ -134,7 +150,8 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
           code: failure.tag,
           message: failure.message.slice(0, PayloadLimit.mostReasonLength),
           stage: stage.name,
-          attempts
+          attempts,
+          ...(failure.detail === undefined ? {} : { detail: failure.detail })
         },
         event: fragment({ stage: "failed", status: "failed", progress, result: null }),
         rounds,
@@ -147,7 +164,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     yield* Metric.update(Metric.withAttributes(Metrics.deadLetters, { mailbox, reason: failure.tag }), 1)
     if (answer === "buried") yield* Metric.update(jobsFailed, 1)
     yield* Effect.logError(answer === "buried" ? "job failed" : "job parked for another round").pipe(
-      Effect.annotateLogs({ reason: failure.tag, error: failure.message, attempts })
+      Effect.annotateLogs({ ...logged(failure), attempts })
     )
   })
 
@@ -161,20 +178,18 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   }
 
   const fellBack: StageOutcome<E>["fellBack"] = (cause) => {
-    const failure = Retry.describe(Retry.reasonOf(cause))
+    const failure = describe(cause)
     const labels = { stage: mailbox, reason: failure.tag }
     return Metric.update(Metric.withAttributes(Metrics.attempts, labels), 1).pipe(
       Effect.andThen(Metric.update(Metric.withAttributes(Metrics.fallbacks, labels), 1)),
-      Effect.andThen(
-        Effect.logWarning("stage fell back").pipe(Effect.annotateLogs({ reason: failure.tag, error: failure.message }))
-      )
+      Effect.andThen(Effect.logWarning("stage fell back").pipe(Effect.annotateLogs(logged(failure))))
     )
   }
 
   const failed: StageOutcome<E>["failed"] = Effect.fnUntraced(function* (begun, cause, decision) {
     const { delivery, holding, job } = begun
     const reason = Retry.reasonOf(cause)
-    const failure = Retry.describe(reason)
+    const failure = describe(cause)
     const { redrives } = limits()
     yield* Metric.update(Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: failure.tag }), 1)
     if (!("error" in reason)) yield* Effect.logError("defect in a stage's handler", cause)
@@ -196,12 +211,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     // its timer is the deadline when that comes first
     system.wakeIn(holding.partition, Math.min(delayMillis, Math.max(0, job.deadline - system.storeTime())))
     yield* Effect.logWarning("stage will be retried").pipe(
-      Effect.annotateLogs({
-        reason: failure.tag,
-        error: failure.message,
-        attempt: job.attempts,
-        delay_ms: delayMillis
-      })
+      Effect.annotateLogs({ ...logged(failure), attempt: job.attempts, delay_ms: delayMillis })
     )
   })
 
