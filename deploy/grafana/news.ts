@@ -56,12 +56,25 @@ export const news: Dashboard = {
         },
         {
           title: "Articles of completed runs",
-          description: "An hour, by source: fetched, unique, saved for the first time, with a picture.",
+          description:
+            "An hour, by source: fetched, unique, saved for the first time, with a picture, left to the next run.",
           unit: "short",
           queries: [
             {
               expr: "sum by (source, count) (rate(eco2_news_articles_total{$ns}[$window])) * 3600",
               legend: "{{source}} {{count}}"
+            }
+          ]
+        },
+        {
+          title: "Items that are no articles",
+          description:
+            "An hour, by source and cause. Many of one cause: a source that is published in a form we do not read.",
+          unit: "short",
+          queries: [
+            {
+              expr: "sum by (source, cause) (rate(eco2_news_rejected_total{$ns}[$window])) * 3600",
+              legend: "{{source}} {{cause}}"
             }
           ]
         },

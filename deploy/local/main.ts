@@ -4,14 +4,14 @@
  * provider's key is.
  * Composition root: puts layers together, decides nothing else.
  */
-import { CoreConfig, Schedules, Worker } from "@eco2/core"
+import { CoreConfig, Worker } from "@eco2/core"
 import { RedisClient, RedisSettings } from "@eco2/core/redis"
 import { Role } from "@eco2/core/service"
 import { characterMatch, characters, characterWorker, fresh } from "@eco2/actors/characters"
 import { scanWorker } from "@eco2/actors/layers"
 import { gateway } from "@eco2/gateway/layers"
 import { newsRoutes, newsWorker } from "@eco2/news/layers"
-import { Cause, ConfigProvider, Context, Effect, Layer, Schedule, Scope } from "effect"
+import { Cause, ConfigProvider, Context, Effect, Layer, Scope } from "effect"
 import * as LocalDatabase from "./LocalDatabase.ts"
 import * as LocalEnvironment from "./LocalEnvironment.ts"
 import * as LocalRedis from "./LocalRedis.ts"
@@ -76,16 +76,6 @@ const later = <E, R>(layer: Layer.Layer<never, E, R>): Layer.Layer<never, never,
     )
   )
 
-/** Collects news at the first start instead of at the first slot. Without a feed there is no such schedule. */
-const firstNews = Layer.effectDiscard(
-  Schedules.Schedules.use((schedules) => schedules.runNow("news-rss")).pipe(
-    Effect.retry({ schedule: Schedule.spaced("500 millis"), times: 20 }),
-    Effect.catch((error) =>
-      Effect.logDebug("first collection of news failed").pipe(Effect.annotateLogs({ error: error.message }))
-    )
-  )
-)
-
 const database = Layer.unwrap(Effect.map(State, LocalDatabase.layer))
 
 Role.run({
@@ -98,7 +88,7 @@ Role.run({
     later(characterWorker),
     gateway({ authDefault: "none", host }),
     newsRoutes,
-    later(Layer.provideMerge(firstNews, newsWorker)),
+    later(newsWorker),
     Worker.telemetry
   ).pipe(
     Layer.provide(characters),

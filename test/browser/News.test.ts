@@ -50,7 +50,12 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
     const at = `http://127.0.0.1:${(pictures.address() as AddressInfo).port}`
     database = await PostgresServer.start()
     const all = articles(40, 0, (n) => ({
-      title: `${titles[n % 4]} (${n})`,
+      title:
+        n === 5
+          ? `${titles[3]} `.repeat(3).slice(0, 300)
+          : n === 7
+            ? "أخبار البيئة والطاقة"
+            : `${titles[n % 4]} (${n})`,
       snippet,
       thumbnail_url: n === 3 ? null : n === 1 ? `${at}/missing.jpg` : `${at}/${n}.svg`
     }))
@@ -134,6 +139,27 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
     await page.waitForURL(/\/news$/)
     expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe("Today in the environment")
     expect(await troubles(visitor)).toEqual([])
+  })
+
+  it("a title of 300 characters leaves its row as even as others, and a title from right to left begins at the right", async () => {
+    const { page } = await visit("/news", { viewport: { width: 1280, height: 900 } })
+    await page.getByTestId("article").nth(8).waitFor()
+    const boxes = await Promise.all(
+      [...Array(9).keys()].map(async (n) => {
+        const card = page.getByTestId("article").nth(n)
+        return { card: await card.boundingBox(), title: await card.locator(".title").boundingBox() }
+      })
+    )
+    expect(new Set(boxes.map(({ card }) => card?.width)).size).toBe(1)
+    const heights = boxes.map(({ title }) => title?.height ?? 0)
+    // four lines at most
+    expect(Math.max(...heights)).toBeLessThan(4.5 * Math.min(...heights))
+    const align = await page
+      .getByTestId("article")
+      .nth(7)
+      .locator(".title")
+      .evaluate("element => getComputedStyle(element).direction")
+    expect(align).toBe("rtl")
   })
 
   it("the news page fits a phone of 390 pixels, light and dark", async () => {

@@ -5,7 +5,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
+import { createServer } from "node:http"
 import { connect } from "node:net"
+import type { AddressInfo } from "node:net"
 import { setTimeout as delay } from "node:timers/promises"
 import { runWith } from "../deploy/cli/Operating.ts"
 import { client, photo } from "../gateway/ScanClient.ts"
@@ -23,6 +25,9 @@ const installed = PostgresServer.isInstalled()
 
 let database: PostgresServer.PostgresServer | undefined
 const servers: Array<RedisServer.RedisServer> = []
+/** Naver's search without a result. */
+const nothing = createServer((_, response) => response.end('{"items":[]}'))
+let naver = ""
 const sent = new Map<RoleName, Array<string>>()
 
 /** Client commands that a server receives in `millis`. Uses its own socket, because drivers take an early line for a reply. */
@@ -52,6 +57,8 @@ const measure = async (role: RoleName) => {
     // no slot is due within the minute
     NAVER_CLIENT_ID: "id",
     NAVER_CLIENT_SECRET: "secret",
+    // the first runs, at once: they find nothing
+    NAVER_BASE_URL: naver,
     NEWS_INTERVAL_NAVER: "30 days"
   }
   const measured = await Process.start(role, env)
@@ -85,6 +92,8 @@ const measure = async (role: RoleName) => {
 
 describe("an idle role", () => {
   beforeAll(async () => {
+    await new Promise<void>((resolve) => nothing.listen(0, "127.0.0.1", resolve))
+    naver = `http://127.0.0.1:${(nothing.address() as AddressInfo).port}`
     if (installed) {
       database = await PostgresServer.start()
       await runWith({ DATABASE_URL: database.url() })("migrate")
@@ -92,6 +101,7 @@ describe("an idle role", () => {
     await Promise.all(roles.filter((role) => installed || !databased.includes(role)).map(measure))
   }, 240_000)
   afterAll(async () => {
+    nothing.close()
     await Promise.all(servers.map((server) => server.stop()))
     await database?.stop()
   })

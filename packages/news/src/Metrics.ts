@@ -23,18 +23,24 @@ export const newsRunSeconds = Metric.histogram("eco2_news_run_seconds", {
 })
 
 /**
- * Searches and feeds, by `source` and `outcome`: found, unchanged (a feed's 304), paused (not sent, because of an earlier
- * Retry-After), QuotaUsedUp (not sent), or the tag of a failure.
+ * Searches and feeds, by `source` and `outcome`: found, unchanged (a feed's 304), paused (not sent, because the source
+ * asked us to back off), gone (not sent, because of an earlier 410), QuotaUsedUp (not sent), or the tag of a failure.
  */
 export const newsAsks = Metric.counter("eco2_news_asks_total", {
   incremental: true,
   description: "searches and feeds, by outcome"
 })
 
-/** Articles of completed runs, by `source` and `count`: fetched, unique, saved, with_images. */
+/** Articles of completed runs, by `source` and `count`: fetched, unique, saved, with_images, left (to the next run). */
 export const newsArticles = Metric.counter("eco2_news_articles_total", {
   incremental: true,
   description: "articles of completed collection runs"
+})
+
+/** Items of replies that were no articles, by `source` and `cause`: form, title, address, cut. */
+export const newsRejected = Metric.counter("eco2_news_rejected_total", {
+  incremental: true,
+  description: "items of replies that were no articles"
 })
 
 /**

@@ -8,7 +8,7 @@ import { Data, Effect } from "effect"
 /** Work in pieces; its result at the end. */
 export type Work<A> = Generator<undefined, A>
 
-/** The work took more of this process's time than it may. Nothing came of it. */
+/** The work took more processor time than it may. Nothing came of it. */
 export class TookTooLong extends Data.TaggedError("TookTooLong")<{ readonly mostMillis: number }> {
   override get message() {
     return `reading it takes longer than ${this.mostMillis} ms`
@@ -18,7 +18,13 @@ export class TookTooLong extends Data.TaggedError("TookTooLong")<{ readonly most
 /** The longest slice, apart from its last piece. */
 const sliceMillis = 5
 
-/** Does work in slices. `mostMillis`: of this process's time, waits between slices not counted. */
+/** Milliseconds of processor time of this thread. */
+const processorMillis = (): number => {
+  const { system, user } = process.threadCpuUsage()
+  return (system + user) / 1_000
+}
+
+/** Does work in slices. `mostMillis`: of processor time, so that a busy or throttled machine refuses nothing. */
 export const run = <A>(
   work: () => Work<A>,
   { mostMillis }: { readonly mostMillis: number }
@@ -27,13 +33,12 @@ export const run = <A>(
     const pieces = work()
     let used = 0
     const slice = Effect.suspend(() => {
-      const begun = performance.now()
+      const [begun, usedBefore] = [performance.now(), processorMillis()]
       for (;;) {
         const { done, value } = pieces.next()
-        const took = performance.now() - begun
         if (done === true) return Effect.succeed({ value })
-        if (took < sliceMillis) continue
-        used += took
+        if (performance.now() - begun < sliceMillis) continue
+        used += processorMillis() - usedBefore
         return used > mostMillis ? new TookTooLong({ mostMillis }) : Effect.succeed(null)
       }
     })

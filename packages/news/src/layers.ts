@@ -8,7 +8,7 @@ import { Migrations, Postgres } from "@eco2/core/postgres"
 import { Effect, Layer, Schedule } from "effect"
 import * as ArticleBehavior from "./collect/ArticleBehavior.ts"
 import * as Collector from "./collect/Collector.ts"
-import * as FeedVersions from "./collect/FeedVersions.ts"
+import * as FeedMemory from "./collect/FeedMemory.ts"
 import * as LookMemory from "./collect/LookMemory.ts"
 import * as NewsSchedules from "./collect/NewsSchedules.ts"
 import * as OgImage from "./collect/OgImage.ts"
@@ -64,12 +64,12 @@ const databaseReady = Migrations.check(migrations).pipe(
 export const collectionWith = (pictures: typeof PictureSearch.layer) =>
   Layer.mergeAll(Collector.layer, ArticleBehavior.layer, QuotaGauge.layer).pipe(
     Layer.provide(pictures),
-    Layer.provide([FeedVersions.layer, LookMemory.layer])
+    Layer.provide([FeedMemory.layer, LookMemory.layer])
   )
 export const collection = collectionWith(PictureSearch.layer)
 
 /** Role `news-worker`: collects by schedule from the sources that are on in this process. */
-export const newsWorker = Layer.merge(collection, NewsSchedules.layer).pipe(
+export const newsWorker = Layer.mergeAll(collection, NewsSchedules.layer, NewsSchedules.firstRuns).pipe(
   Layer.provide([NewsSources.layer, OgImage.layer, Worker.limits, articles]),
   Layer.provide(GuardedFetch.layer),
   Layer.provide(Layer.effectDiscard(databaseReady))

@@ -323,6 +323,44 @@ describe("GuardedFetch", () => {
     })
   )
 
+  it.live("G3 what a site said of a document's version follows its redirects to the same site, and to no other", () =>
+    Effect.gen(function* () {
+      const versions = { "if-none-match": '"v1"', "if-modified-since": "Sat, 21 Nov 2026 00:00:00 GMT" }
+      const headersOf = (path: string) => seen.findLast((one) => one.path === path)?.headers
+      handlers["/versioned"] = (_, reply) => reply.writeHead(301, { location: here("/there", "news.example") }).end()
+      handlers["/there"] = (_, reply) => reply.writeHead(304).end()
+      const options = {
+        allowPrivate: [`127.0.0.1:${port}`],
+        resolve: () => Promise.resolve([{ address: "127.0.0.1", family: 4 }])
+      }
+      const headers = { ...versions, authorization: "secret" }
+      for (const host of ["www.news.example", "feeds.news.example"]) {
+        yield* fetching({ url: here("/versioned", host), headers }, options)
+        expect(headersOf("/there")).toMatchObject(versions)
+        expect(headersOf("/there")).not.toHaveProperty("authorization")
+      }
+      for (const host of ["other.example", "badnews.example", "127.0.0.1"]) {
+        yield* fetching({ url: here("/versioned", host), headers }, options)
+        for (const name of Object.keys(headers)) expect(headersOf("/there")).not.toHaveProperty(name)
+      }
+    })
+  )
+
+  it.live("a response says where its address has moved for good, as far as every redirect says so", () =>
+    Effect.gen(function* () {
+      const to = (path: string, status: number) => (_: IncomingMessage, reply: ServerResponse) =>
+        void reply.writeHead(status, { location: path }).end()
+      handlers["/a"] = to("/b", 301)
+      handlers["/b"] = to("/c", 308)
+      handlers["/c"] = to("/d", 302)
+      handlers["/d"] = to("/end", 301)
+      handlers["/end"] = (_, reply) => reply.end("end")
+      expect((yield* response({ url: here("/a"), maxRedirects: 4 })).movedTo).toBe(here("/c"))
+      expect((yield* response({ url: here("/c") })).movedTo).toBe(null)
+      expect((yield* response({ url: here("/end") })).movedTo).toBe(null)
+    })
+  )
+
   it.live("a body with an unknown content coding, or with two, fails the fetch", () =>
     Effect.gen(function* () {
       for (const coding of ["zstd", "gzip, gzip", "constructor"]) {

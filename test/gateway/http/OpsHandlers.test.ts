@@ -70,7 +70,8 @@ describe("the operators' API", () => {
       state: "failed",
       stage: "vision",
       run: 1,
-      committed: []
+      committed: [],
+      result: null
     })
   })
 

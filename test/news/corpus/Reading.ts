@@ -28,7 +28,7 @@ export const read = ({ bytes, contentType, expected, form, url }: Case) =>
     const headers = new Headers(contentType === null ? {} : { "content-type": contentType })
     const guarded: GuardedFetch.GuardedFetch["Service"] = {
       isPublic,
-      get: () => Effect.succeed({ url, status: 200, headers, body: bytes, cut: false })
+      get: () => Effect.succeed({ url, status: 200, headers, body: bytes, cut: false, movedTo: null })
     }
     const settings = { clientId: "id", clientSecret: Redacted.make("secret"), baseUrl: url, queries: [] }
     const source = form === "feed" ? RssSource.make(guarded, [url]) : NaverSource.make(guarded, settings)

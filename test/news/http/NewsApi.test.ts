@@ -104,12 +104,23 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect((await list("?has_image=false&limit=50")).articles).toHaveLength(30)
   })
 
+  it("an empty parameter is an absent one", async () => {
+    const { articles: found } = await list("?category=&limit=&cursor=&source=&has_image=")
+    expect(found).toEqual(newestFirst(all).slice(0, 10))
+  })
+
+  it("a cursor of digits alone begins with what is older, from either store", async () => {
+    const [, second] = newestFirst(all)
+    const millis = Date.parse(second!.published_at)
+    const older = newestFirst(all).filter((one) => Date.parse(one.published_at) < millis)
+    expect((await list(`?cursor=${millis}`)).articles).toEqual(older.slice(0, 10))
+    expect((await list(`?cursor=${millis}&limit=50`)).articles).toEqual(older)
+  })
+
   it.each([
     ["category=sports", 400, "INVALID_CATEGORY"],
-    ["category=", 400, "INVALID_CATEGORY"],
     ["source=rumour", 400, "INVALID_SOURCE"],
     ["cursor=yesterday", 400, "INVALID_CURSOR_FORMAT"],
-    ["cursor=1768584028000", 400, "INVALID_CURSOR_FORMAT"],
     ["cursor=999999999999999_a", 400, "INVALID_CURSOR_FORMAT"],
     ["cursor=1_a%27b", 400, "INVALID_CURSOR_FORMAT"],
     ["limit=0", 422, "VALIDATION_ERROR"],

@@ -93,7 +93,7 @@ onBoth("an article", (database) => {
             { url: "https://m.press.example/a/1/?utm_source=naver&id=7" },
             { url: "https://amp.press.example/a/1/amp?id=7", title: "그 사이에 고친 제목" },
             { url: "https://other.example/1", title: `<b>${title}</b>!`, source: "newsdata" },
-            { url: "https://other.example/2", title, published_at: new Date(noon - 24 * hour).toISOString() }
+            { url: "https://other.example/2", title, published_at: new Date(noon - 20 * hour).toISOString() }
           ]
           for (const [n, change] of again.entries()) {
             const outcome = yield* store.save([

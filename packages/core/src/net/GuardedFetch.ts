@@ -34,7 +34,10 @@ export interface Request {
   readonly maxBytes: number
   /** For a longer body: `fail` (the default), or `cut`: return its first `maxBytes`. */
   readonly longer?: "fail" | "cut"
-  /** Request headers, names in lower case. A redirect to another origin gets only `accept*` and `user-agent` (G3). */
+  /**
+   * Request headers, names in lower case. A redirect to another origin gets only `accept*` and `user-agent`, and within one site
+   * `if-none-match` and `if-modified-since` (G3).
+   */
   readonly headers?: Readonly<Record<string, string>>
   /** Called before a body is read; false leaves it unread and empty. By default every body is read. */
   readonly wanted?: (head: Head) => boolean
@@ -58,6 +61,8 @@ export interface Response extends Head {
   readonly body: Uint8Array
   /** Whether the body was longer and was cut. */
   readonly cut: boolean
+  /** Where the address has moved for good (301, 308), as far as every redirect said so; null: it has not. */
+  readonly movedTo: string | null
 }
 
 export interface Options {
@@ -166,6 +171,8 @@ const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }:
     const first = yield* parse(request.url)
     let url = first
     const cookies = RedirectCookies.make()
+    let movedTo: string | null = null
+    let isForGood = true
     for (let hops = 0; ; hops++) {
       seen.url = withoutQuery(url)
       if (request.mayAsk?.(url.hostname) === false) return yield* new FetchRefused({ url: seen.url, reason: "host" })
@@ -173,7 +180,7 @@ const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }:
       const cookie = cookies.for(url)
       const sent = {
         "user-agent": userAgent,
-        ...(url.origin === first.origin ? headers : withoutSecrets(headers)),
+        ...(url.origin === first.origin ? headers : withoutSecrets(headers, isSameSite(url, first))),
         ...(cookie === "" ? {} : { cookie })
       }
       let hasEnough = false
@@ -197,11 +204,13 @@ const make = ({ allowPrivate, nameServers = [], onConnect = () => {}, resolve }:
       const location = follows(reply) ? locationOf(reply) : null
       if (location === null) {
         if (reply.cut && longer === "fail" && !hasEnough) return yield* new FetchTooLarge({ url: seen.url, maxBytes })
-        return { ...reply, url: url.href }
+        return { ...reply, url: url.href, movedTo }
       }
       if (hops >= maxRedirects) return yield* new FetchRefused({ url: seen.url, reason: "redirects" })
       cookies.take(url, reply.headers)
       url = yield* parse(location)
+      isForGood &&= reply.status === 301 || reply.status === 308
+      if (isForGood) movedTo = url.href
     }
   })
 
@@ -234,8 +243,20 @@ const locationOf = ({ headers, url }: Head): string | null => {
   return location === null ? null : (URL.parse(Buffer.from(location, "latin1").toString("utf8"), url)?.href ?? null)
 }
 
-const withoutSecrets = (headers: Readonly<Record<string, string>>) =>
-  Object.fromEntries(Object.entries(headers).filter(([name]) => /^(accept(-.*)?|user-agent)$/.test(name)))
+/** One host, or one within the other's domain; `www.` counts for nothing. */
+const isSameSite = (one: URL, other: URL): boolean => {
+  const [a, b] = [one, other].map(({ hostname }) => hostname.replace(/^www\./, ""))
+  if (a === undefined || b === undefined) return false
+  const isWithin = (inner: string, outer: string) =>
+    isIP(outer) === 0 && outer.includes(".") && inner.endsWith(`.${outer}`)
+  return a === b || isWithin(a, b) || isWithin(b, a)
+}
+
+/** `sameSite`: what a site said of its document's version may go back to it. */
+const withoutSecrets = (headers: Readonly<Record<string, string>>, sameSite: boolean) => {
+  const kept = sameSite ? /^(accept(-.*)?|user-agent|if-none-match|if-modified-since)$/ : /^(accept(-.*)?|user-agent)$/
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => kept.test(name)))
+}
 
 const codeOf = (cause: unknown): string => {
   if (!(cause instanceof Error)) return "failed"

@@ -81,6 +81,8 @@ export const JobState = Schema.Struct({
   ended: Schema.NullOr(Schema.Number),
   error: Schema.Unknown,
   committed: Schema.Array(Schema.String),
+  /** What a done job without an owner came to, if it is short; else null: a user's result is the user's. */
+  result: Schema.Unknown,
   spent: Schema.NullOr(SpentState),
   calls: Schema.Array(CallState)
 })

@@ -6,7 +6,7 @@ import { DeadLetters, Fleet, JobList } from "@eco2/core/operations"
 import { CallLedger, JobStore, Mailbox } from "@eco2/core/client"
 import type { Job } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
-import { Effect } from "effect"
+import { Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { usualLimit } from "./OpsApi.ts"
 import * as OpsMailboxes from "./OpsMailboxes.ts"
@@ -37,6 +37,16 @@ const spentState = ({ billedBad, cost, free, ok, open, tokens, uncertain, unpric
   cost: money(cost),
   tokens
 })
+/** Bytes of a result that are shown. */
+const mostShown = 4_096
+const readJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
+/** The last stage's output of a done job without an owner, such as a schedule's; null for all others. */
+const resultOf = ({ outputs, owner, state }: Job.Job): unknown => {
+  const text = [...outputs.values()].at(-1) ?? ""
+  if (state !== "done" || owner !== "" || Buffer.byteLength(text) > mostShown) return null
+  return Option.getOrNull(readJson(text))
+}
+
 const callState = (row: CallLedger.Row) => ({
   stage: row.stage,
   attempt: row.attempt,
@@ -160,6 +170,7 @@ export const layer = HttpApiBuilder.group(
             ended: job.ended ?? null,
             error: job.error ?? null,
             committed: [...job.outputs.keys()],
+            result: resultOf(job),
             spent: spent === undefined ? null : spentState(spent),
             calls: rows.map(callState)
           }

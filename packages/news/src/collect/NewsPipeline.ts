@@ -8,16 +8,31 @@ import { Schema } from "effect"
 import { Article, Category, Source } from "../domain/Article.ts"
 import { Validators } from "../source/NewsSource.ts"
 
-/** `category`: the category whose searches are sent; null: all queries of the source, as for feeds. */
-export const Run = Schema.Struct({ source: Source, category: Schema.NullOr(Category) })
+/**
+ * `category`: the category whose searches are sent; null: all queries of the source. `feed`: the feed that is read (RssSource's
+ * feedId); without it all feeds, as in runs that older versions began.
+ */
+export const Run = Schema.Struct({
+  source: Source,
+  category: Schema.NullOr(Category),
+  feed: Schema.optional(Schema.String)
+})
 export type Run = typeof Run.Type
+
+/** Items that were no articles, by cause. */
+const Causes = Schema.Record(Schema.String, Schema.Int)
 
 /** `fetched`: usable items of all replies; `articles`: without duplicates, newest first, as many as one run may carry. */
 export const Fetched = Schema.Struct({
   fetched: Schema.Int,
   rejected: Schema.Int,
+  causes: Schema.optional(Causes),
+  /** New articles that have no room in this run; the next one takes them. */
+  left: Schema.optional(Schema.Int),
+  /** Queries that were not sent or not answered, without a failure: `paused`, `gone`. */
+  skipped: Schema.optional(Schema.Array(Schema.String)),
   articles: Schema.Array(Article),
-  /** The versions of the feeds that were read; remembered once their articles are stored. */
+  /** The versions of the feeds that were read; remembered once all their articles are stored. */
   versions: Schema.Array(Schema.Struct({ feed: Schema.String, version: Validators })),
   /** When the queries were sent, unix milliseconds. */
   began_ms: Schema.Int
@@ -34,7 +49,11 @@ export const Collected = Schema.Struct({
   saved: Schema.Int,
   cached: Schema.Int,
   with_images: Schema.Int,
-  category: Schema.NullOr(Category)
+  category: Schema.NullOr(Category),
+  rejected: Schema.optional(Causes),
+  left: Schema.optional(Schema.Int),
+  refused: Schema.optional(Schema.Int),
+  skipped: Schema.optional(Schema.Array(Schema.String))
 })
 
 export const fetchStage = Stage.make("fetch", {
@@ -42,7 +61,8 @@ export const fetchStage = Stage.make("fetch", {
   output: Fetched,
   progress: 25,
   timeout: "1 minute",
-  concurrency: 10
+  // a feed that trickles holds its own place for ten seconds, and no other's
+  concurrency: 20
 })
 export const enrichStage = Stage.make("enrich", {
   needs: { fetch: Fetched },

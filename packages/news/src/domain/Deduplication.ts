@@ -5,6 +5,8 @@
 import { publishedMillis } from "./Article.ts"
 import type { Article } from "./Article.ts"
 import { canonicalUrl, titleKeys } from "./ArticleKeys.ts"
+import * as Slices from "../Slices.ts"
+import type { Work } from "../Slices.ts"
 
 /** D2: longer than a newsroom's day, shorter than the time between two columns of one name. */
 const titleMillis = 20 * 3_600_000
@@ -29,8 +31,8 @@ const completed = <A extends Same>(first: A, second: A): A => ({
     : {})
 })
 
-/** Each article once, in the order of their first appearance. */
-export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): ReadonlyArray<A> => {
+/** Each article once, in the order of their first appearance. In pieces, for Slices. */
+export function* deduplicating<A extends Same>(articles: ReadonlyArray<A>): Work<ReadonlyArray<A>> {
   const kept: Array<A> = []
   const places = new Map<string, number>()
   /** By key: articles with this title, and articles with this title plus an ending. */
@@ -51,6 +53,7 @@ export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): Readonl
   }
 
   for (const article of articles) {
+    yield
     const page_ = `page ${canonicalUrl(article.url)}`
     const id = `id ${article.id}`
     const keys = titleKeys(article)
@@ -68,3 +71,7 @@ export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): Readonl
   }
   return kept
 }
+
+/** As `deduplicating`, at once. */
+export const deduplicate = <A extends Same>(articles: ReadonlyArray<A>): ReadonlyArray<A> =>
+  Slices.atOnce(deduplicating(articles))

@@ -31,17 +31,20 @@ const flags: ReadonlyMap<string, boolean> = new Map([
   ...["", "false", "0", "no", "off"].map((word) => [word, false] as const)
 ])
 
+/** Forms and old clients send an empty parameter for none. */
+const present = (text: string | undefined): string | undefined => (text === "" ? undefined : text)
+
 export const parse = (given: Given): Result.Result<Query, Refused> => {
-  const list = lists.find((name) => name === (given.category ?? "all"))
+  const list = lists.find((name) => name === (present(given.category) ?? "all"))
   if (list === undefined) return bad("INVALID_CATEGORY", `category is one of ${lists.join(", ")}`)
-  const source = allSources.find((name) => name === (given.source ?? "all"))
+  const source = allSources.find((name) => name === (present(given.source) ?? "all"))
   if (source === undefined) return bad("INVALID_SOURCE", `source is one of ${allSources.join(", ")}`)
-  // forms and old clients send an empty cursor for none
-  const after = (given.cursor ?? "") === "" ? null : parseCursor(given.cursor ?? "")
+  const cursor = present(given.cursor)
+  const after = cursor === undefined ? null : parseCursor(cursor)
   if (after === undefined) {
     return bad("INVALID_CURSOR_FORMAT", "cursor is the next_cursor of a page, {published_ms}_{id}")
   }
-  const limitText = given.limit ?? String(usualLimit)
+  const limitText = present(given.limit) ?? String(usualLimit)
   const limit = Number(limitText)
   if (!/^[+-]?\d{1,9}$/.test(limitText)) return wrong("limit", "a whole number", "int_parsing")
   if (limit < 1) return wrong("limit", "at least 1", "greater_than_equal")

@@ -76,7 +76,8 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Na
     return {
       ...(yield* SourceRequest.inSlices("naver", () => collect(items, read))),
       unchanged: false,
-      validators: null
+      validators: null,
+      movedTo: null
     }
   })
 })

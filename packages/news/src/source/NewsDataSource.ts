@@ -90,7 +90,8 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], settings: Ne
     return {
       ...(yield* SourceRequest.inSlices("newsdata", () => collect(results, read))),
       unchanged: false,
-      validators: null
+      validators: null,
+      movedTo: null
     }
   })
 })

@@ -34,6 +34,16 @@ export interface Found {
   readonly unchanged: boolean
   /** For the next request; null if the source has none. */
   readonly validators: Validators | null
+  /** Where the document has moved for good, as this answer says; null: it has not. */
+  readonly movedTo: string | null
+}
+
+/** What earlier answers to a query said. */
+export interface Known {
+  /** The version that was read last; null: none is known. */
+  readonly validators: Validators | null
+  /** Where the document has moved for good; null: it has not. */
+  readonly movedTo: string | null
 }
 
 const failure = { source: Source, message: Schema.String }
@@ -50,13 +60,22 @@ export class SourceUnavailable extends Schema.TaggedError<SourceUnavailable>()("
   retryAfterMillis: Schema.NullOr(Schema.Finite)
 }) {}
 
+/** The document is gone for good (410). It is not asked for again for a day; an operator should remove it. */
+export class SourceGone extends Schema.TaggedError<SourceGone>()("SourceGone", failure) {}
+
 /** The source rejects the key, the query or the address (4xx). An operator must fix it. */
 export class SourceRefused extends Schema.TaggedError<SourceRefused>()("SourceRefused", failure) {}
 
 /** The reply is not in the source's format, or too large. */
 export class SourceReplyInvalid extends Schema.TaggedError<SourceReplyInvalid>()("SourceReplyInvalid", failure) {}
 
-export const SourceError = Schema.Union([SourceRateLimited, SourceUnavailable, SourceRefused, SourceReplyInvalid])
+export const SourceError = Schema.Union([
+  SourceRateLimited,
+  SourceUnavailable,
+  SourceGone,
+  SourceRefused,
+  SourceReplyInvalid
+])
 export type SourceError = typeof SourceError.Type
 
 export interface NewsSource {
@@ -65,8 +84,8 @@ export interface NewsSource {
   readonly queries: ReadonlyArray<Query>
   /**
    * One call to the source, 10 seconds at most.
-   * - `known`: the `validators` of the last reply to this query
+   * - `known`: what the last replies to this query said
    * - an item that cannot be read is counted, and affects no other
    */
-  readonly find: (query: Query, known?: Validators | null) => Effect.Effect<Found, SourceError>
+  readonly find: (query: Query, known?: Known) => Effect.Effect<Found, SourceError>
 }

@@ -15,7 +15,12 @@ import * as FeedDocument from "./FeedDocument.ts"
 import * as FoundArticle from "./FoundArticle.ts"
 import { collect } from "./Items.ts"
 import { SourceReplyInvalid, SourceUnavailable } from "./NewsSource.ts"
-import type { Found, NewsSource, SourceError, Validators } from "./NewsSource.ts"
+import type { Found, Known, NewsSource, SourceError } from "./NewsSource.ts"
+
+const nothingKnown: Known = { validators: null, movedTo: null }
+
+/** A feed's name for runs, schedules and keys: its address may contain a secret. */
+export const feedId = (feed: string): string => FoundArticle.hash("sha256", feed, 24)
 
 /** The sample's entry in a list of feeds. */
 export const sampleFeed = "sample:feed"
@@ -46,7 +51,7 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], feeds: Reado
   const read = Effect.fnUntraced(function* (
     from: { readonly feed: string; readonly url: string; readonly contentType: string | null },
     bytes: Uint8Array,
-    validators: Validators | null
+    said: Pick<Found, "movedTo" | "validators">
   ): Effect.fn.Return<Found, SourceReplyInvalid> {
     const { contentType, feed, url } = from
     const nowMillis = yield* Clock.currentTimeMillis
@@ -85,13 +90,13 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], feeds: Reado
     if ("reason" in found) {
       return yield* new SourceReplyInvalid({ source: "rss", message: `${url.split("?", 1)[0]}: ${found.reason}` })
     }
-    return { ...found, unchanged: false, validators }
+    return { ...found, ...said, unchanged: false }
   })
 
   return {
     name: "rss",
     queries: feeds.map((text) => ({ source: "rss", text, category: null })),
-    find: Effect.fn("RssSource.find")(function* (query, known = null): Effect.fn.Return<Found, SourceError> {
+    find: Effect.fn("RssSource.find")(function* (query, known = nothingKnown): Effect.fn.Return<Found, SourceError> {
       if (query.text === sampleFeed) {
         const bytes = yield* Effect.tryPromise({
           try: () => readFile(sampleFile),
@@ -99,23 +104,30 @@ export const make = (guarded: GuardedFetch.GuardedFetch["Service"], feeds: Reado
             new SourceUnavailable({ source: "rss", message: `the sample: ${String(cause)}`, retryAfterMillis: null })
         })
         const url = "https://sample.invalid/feed.xml"
-        return yield* read({ feed: url, url, contentType: null }, bytes, null)
+        return yield* read({ feed: url, url, contentType: null }, bytes, nothingKnown)
       }
-      const { body, headers, status, url } = yield* SourceRequest.get(guarded, "rss", {
-        url: query.text,
+      const asked = known.movedTo ?? query.text
+      const { validators: version } = known
+      const { body, headers, movedTo, status, url } = yield* SourceRequest.get(guarded, "rss", {
+        url: asked,
+        // an address that a stranger named may not be private
+        trusted: URL.parse(asked)?.host === URL.parse(query.text)?.host,
         headers: {
           accept: "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5",
-          ...(known?.etag == null ? {} : { "if-none-match": known.etag }),
-          ...(known?.last_modified == null ? {} : { "if-modified-since": known.last_modified })
+          ...(version?.etag == null ? {} : { "if-none-match": version.etag }),
+          ...(version?.last_modified == null ? {} : { "if-modified-since": version.last_modified })
         },
         maxRedirects: 3
       })
-      if (status === 304) return { articles: [], rejected: {}, unchanged: true, validators: known }
+      const moved = movedTo ?? known.movedTo
+      if (status === 304) {
+        return { articles: [], rejected: {}, unchanged: true, validators: version, movedTo: moved }
+      }
       const etag = headers.get("etag")
       const last_modified = headers.get("last-modified")
       const validators = etag === null && last_modified === null ? null : { etag, last_modified }
       const contentType = headers.get("content-type")
-      return yield* read({ feed: query.text, url, contentType }, body, validators)
+      return yield* read({ feed: query.text, url, contentType }, body, { validators, movedTo: moved })
     })
   }
 }

@@ -39,7 +39,7 @@ export const SourceConfig = Config.all({
     /** NEWSDATA_BASE_URL: default https://newsdata.io. */
     baseUrl: Setting.webUrl("NEWSDATA_BASE_URL", { default: "https://newsdata.io" })
   }),
-  /** NEWS_FEEDS: URLs of RSS or Atom feeds, comma list (a comma in a URL is %2C). Default none. */
+  /** NEWS_FEEDS: URLs of RSS, Atom or JSON feeds, comma list (a comma in a URL is %2C). Default none. */
   feeds: Setting.parsed<ReadonlyArray<string>>("NEWS_FEEDS", {
     default: [],
     allowed: "a comma list of http or https URLs without user and password",

@@ -7,7 +7,7 @@ import type { GuardedFetch } from "@eco2/core/net"
 import { Clock, Effect } from "effect"
 import type { Source } from "../domain/Article.ts"
 import * as Slices from "../Slices.ts"
-import { SourceRateLimited, SourceRefused, SourceReplyInvalid, SourceUnavailable } from "./NewsSource.ts"
+import { SourceGone, SourceRateLimited, SourceRefused, SourceReplyInvalid, SourceUnavailable } from "./NewsSource.ts"
 import type { SourceError } from "./NewsSource.ts"
 
 const maxBytes = 4 * 1024 * 1024
@@ -20,9 +20,11 @@ export const get = Effect.fnUntraced(function* (
     readonly url: string
     readonly headers: Readonly<Record<string, string>>
     readonly maxRedirects: number
+    /** Whether the operator wrote this address; by default he did. */
+    readonly trusted?: boolean
   }
 ): Effect.fn.Return<GuardedFetch.Response, SourceError> {
-  const response = yield* guarded.get({ ...request, timeout: "10 seconds", maxBytes, trusted: true }).pipe(
+  const response = yield* guarded.get({ trusted: true, ...request, timeout: "10 seconds", maxBytes }).pipe(
     Effect.catchTags({
       FetchRefused: ({ message }) => Effect.fail(new SourceRefused({ source, message })),
       FetchTooLarge: ({ message }) => Effect.fail(new SourceReplyInvalid({ source, message })),
@@ -34,6 +36,7 @@ export const get = Effect.fnUntraced(function* (
   if ((status >= 200 && status < 300) || status === 304) return response
   const message = `${source} answers with HTTP ${status}`
   const retryAfterMillis = RetryAfter.fromHeaders(headers, yield* Clock.currentTimeMillis)
+  if (status === 410) return yield* new SourceGone({ source, message })
   if (status === 429) return yield* new SourceRateLimited({ source, message, retryAfterMillis })
   return yield* status >= 500 || status === 408 || status === 425
     ? new SourceUnavailable({ source, message, retryAfterMillis })

@@ -54,11 +54,14 @@ export const placeOf = (article: Article): Cursor => ({ millis: publishedMillis(
 const leastMillis = Date.parse("0001-01-01T00:00:00.000Z")
 const mostMillis = Date.parse("9999-12-31T23:59:59.999Z")
 
-/** `{published_ms}_{id}`; undefined if the text is not a cursor. */
+/**
+ * `{published_ms}_{id}`, or the milliseconds alone, as old clients have them: then the page begins with older articles. undefined
+ * if the text is not a cursor.
+ */
 export const parseCursor = (text: string): Cursor | undefined => {
-  const [, digits, id] = /^(-?\d{1,15})_([\w.-]{1,64})$/.exec(text) ?? []
+  const [, digits, id = ""] = /^(-?\d{1,15})(?:_([\w.-]{1,64}))?$/.exec(text) ?? []
   const millis = Number(digits)
-  return id === undefined || millis < leastMillis || millis > mostMillis ? undefined : { millis, id }
+  return digits === undefined || millis < leastMillis || millis > mostMillis ? undefined : { millis, id }
 }
 
 /** `articles`: up to one more than the limit, which shows that more follow. */

@@ -42,6 +42,10 @@ export class ArticleStore extends Context.Service<
   {
     /** Stores any number of articles, duplicates included. If it fails, none or some are stored; retrying is safe. */
     readonly save: (articles: ReadonlyArray<Article>) => Effect.Effect<Saved, PostgresError.PostgresError>
+    /** The ids of those articles that are not stored yet, neither under their own nor under another id. */
+    readonly unknown: (
+      articles: ReadonlyArray<Article>
+    ) => Effect.Effect<ReadonlySet<string>, PostgresError.PostgresError>
     /** The pictures of articles, by the URLs of their pages; articles without one are left out. */
     readonly pictures: (
       urls: ReadonlyArray<string>
@@ -100,6 +104,11 @@ const saveStatement = PostgresStatement.make({
         IS DISTINCT FROM (${updated.map(({ value }) => value).join(", ")})
     RETURNING held.created_at = held.updated_at AS fresh`,
   row: Schema.Struct({ fresh: Schema.Boolean })
+})
+const unknownStatement = PostgresStatement.make({
+  name: "news.unknown",
+  text: `SELECT given.id FROM ${given} WHERE NOT EXISTS (${known})`,
+  row: Schema.Struct({ id: Schema.String })
 })
 const pictureStatement = PostgresStatement.make({
   name: "news.pictures",
@@ -169,6 +178,9 @@ const batches = (articles: ReadonlyArray<Article>) =>
     articles.slice(i * batchSize, (i + 1) * batchSize)
   )
 
+const toJson = (articles: ReadonlyArray<Article>) =>
+  JSON.stringify(articles.map((article, place) => ({ ...article, ...storedKeys(article), place })))
+
 const toPage = (rows: ReadonlyArray<{ readonly article: ArticleRow }>, limit: number) =>
   pageOf(
     rows.map(({ article }) => toArticle(article)),
@@ -181,11 +193,7 @@ export const layer: Layer.Layer<ArticleStore, never, Postgres.Postgres> = Layer.
     const postgres = yield* Postgres.Postgres
 
     const saveOnce = (articles: ReadonlyArray<Article>) =>
-      postgres
-        .run(saveStatement, [
-          JSON.stringify(articles.map((article, place) => ({ ...article, ...storedKeys(article), place })))
-        ])
-        .pipe(Effect.retry({ schedule: again, while: isStoredMeanwhile }))
+      postgres.run(saveStatement, [toJson(articles)]).pipe(Effect.retry({ schedule: again, while: isStoredMeanwhile }))
     const save = (articles: ReadonlyArray<Article>): Effect.Effect<Saved, PostgresError.PostgresError> =>
       saveOnce(articles).pipe(
         Effect.map((rows) => {
@@ -204,6 +212,11 @@ export const layer: Layer.Layer<ArticleStore, never, Postgres.Postgres> = Layer.
 
     return ArticleStore.of({
       save: (articles) => Effect.map(Effect.forEach(batches(deduplicate(articles)), save), sum),
+      unknown: (articles) =>
+        Effect.map(
+          Effect.forEach(batches(articles), (some) => postgres.run(unknownStatement, [toJson(some)])),
+          (found) => new Set(found.flat().map(({ id }) => id))
+        ),
       pictures: (urls) =>
         urls.length === 0
           ? Effect.succeed(new Map())

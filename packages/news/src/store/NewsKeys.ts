@@ -4,9 +4,10 @@ import type { Keys } from "@eco2/core/redis"
 
 /** The prefix of all these keys, and their slot; the cache's scripts take it as KEYS[1]. */
 export const root = ({ prefix }: Keys.Names) => `${prefix}{news}`
-/** Keys beside the cache, by a hash in hex: a page without a picture (look), a feed's version. */
+/** Keys beside the cache, by a hash in hex: a page without a picture (look), a feed's version, and where it is. */
 export const look = (keys: Keys.Names, page: string) => `${root(keys)}:look:${page}`
 export const feed = (keys: Keys.Names, feed: string) => `${root(keys)}:feed:${feed}`
+export const place = (keys: Keys.Names, feed: string) => `${root(keys)}:place:${feed}`
 
 export const table: ReadonlyArray<KeyTable.Row> = [
   KeyTable.row(
@@ -65,8 +66,18 @@ export const table: ReadonlyArray<KeyTable.Row> = [
     "string",
     "what a feed said of its version: ETag, Last-Modified",
     "1 day",
-    "FeedVersions",
-    "FeedVersions",
+    "FeedMemory",
+    "FeedMemory",
+    true
+  ),
+  KeyTable.row(
+    "{news}:place:<feed>",
+    String.raw`\{news\}:place:[0-9a-f]{24}`,
+    "string",
+    "where a feed has moved for good, and whether it is gone",
+    "1 day",
+    "FeedMemory",
+    "FeedMemory",
     true
   )
 ]

@@ -50,13 +50,13 @@ const picture = ({ thumbnail_url, title }: Article, language: Language) =>
 
 const card = (article: Article, language: Language): string => {
   const { category, id, published_at, snippet, source_name, title, url } = article
-  const press = source_name === null ? "" : `<span class="press">${escape(source_name)}</span>`
+  const press = source_name === null ? "" : `<span class="press" dir="auto">${escape(source_name)}</span>`
   return `<li class="news-card" data-id="${escape(id)}" data-testid="article">
   ${picture(article, language)}
   <div class="text">
     <p class="about"><span class="kind">${texts[language].list[category]}</span>${press}<time datetime="${published_at}">${formats[language].format(new Date(published_at))}</time></p>
-    <h2><a href="${escape(url)}" target="_blank" rel="noopener noreferrer nofollow">${escape(title)}<span class="unseen"> (${texts[language].opens})</span></a></h2>
-    ${snippet === "" ? "" : `<p class="snippet">${escape(snippet)}</p>`}
+    <h2><a href="${escape(url)}" target="_blank" rel="noopener noreferrer nofollow"><span class="title" dir="auto" title="${escape(title)}">${escape(title)}</span><span class="unseen"> (${texts[language].opens})</span></a></h2>
+    ${snippet === "" ? "" : `<p class="snippet" dir="auto">${escape(snippet)}</p>`}
   </div>
 </li>`
 }
