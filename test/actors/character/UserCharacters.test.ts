@@ -89,7 +89,8 @@ onBoth("characters", (database) => {
       const [first] = yield* Effect.all([ofUser("ann"), ofUser("ann"), ofUser("ann")], { concurrency: "unbounded" })
       expect(first).toHaveLength(1)
       expect(first![0]).toMatchObject({
-        id: CharacterId.ofUserCharacter("ann", "char-eco"),
+        // the character's, by which clients find it in the catalogue; not the row's
+        id: CharacterId.ofCharacter("char-eco"),
         code: "char-eco",
         name: "이코",
         acquired_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)

@@ -113,12 +113,12 @@ describe("the scan pipeline", () => {
     await work()
     const { message, pipeline_result, reward } = await fixture.finished(await fixture.submit({ language: "en" }))
     expect(message).toBe("The classification is complete.")
-    expect(pipeline_result.classification_result?.classification).toEqual({
+    expect(pipeline_result?.classification_result?.classification).toEqual({
       major_category: "재활용폐기물",
       middle_category: "무색페트병",
       minor_category: "생수병"
     })
-    expect(pipeline_result.disposal_rules).toMatchObject({ key: "재활용폐기물_무색페트병", name: "Clear PET bottles" })
+    expect(pipeline_result?.disposal_rules).toMatchObject({ key: "재활용폐기물_무색페트병", name: "Clear PET bottles" })
     expect(reward).toMatchObject({ name: "페티", type: "PET bottle", match_reason: "Clear PET bottles>water bottle" })
     expect(reward?.dialog).toMatch(/^Without my label/)
   })
@@ -129,7 +129,7 @@ describe("the scan pipeline", () => {
       .setReply("vision", { ...usualClassification, middle_category: "조명제품", situation_tags: ["깨짐"] })
     await work()
     const { pipeline_result, reward, status } = await scan()
-    expect([status, pipeline_result.disposal_rules?.key, reward]).toEqual([
+    expect([status, pipeline_result?.disposal_rules?.key, reward]).toEqual([
       "completed",
       "불연성종량제폐기물_깨진 조명제품",
       null
@@ -146,8 +146,29 @@ describe("the scan pipeline", () => {
     fixture.models().setReply("vision", { ...usualClassification, major_category: "미분류", middle_category: null })
     await work()
     const { pipeline_result, status } = await fixture.finished(await fixture.submit({ language: "en" }))
-    expect([status, pipeline_result.final_answer?.insufficiencies]).toEqual(["completed", ["No disposal rule matches"]])
-    expect(pipeline_result.final_answer?.user_answer).toMatch(/^Sorry/)
+    expect([status, pipeline_result?.final_answer?.insufficiencies]).toEqual([
+      "completed",
+      ["No disposal rule matches"]
+    ])
+    expect(pipeline_result?.final_answer?.user_answer).toMatch(/^Sorry/)
+  })
+
+  it("a major without middles comes as its own middle, in both languages, and earns nothing by that", async () => {
+    fixture
+      .models()
+      .setReply("vision", { ...usualClassification, major_category: "음식물류폐기물", middle_category: null })
+    await work()
+    const korean = await fixture.finished(await fixture.submit())
+    const major = "음식물류폐기물"
+    expect(korean.pipeline_result?.classification_result?.classification).toMatchObject({
+      major_category: major,
+      middle_category: major
+    })
+    expect([korean.pipeline_result?.disposal_rules?.key, korean.reward]).toEqual([major, null])
+    const english = await fixture.finished(await fixture.submit({ language: "en" }))
+    const display = english.pipeline_result?.classification_result?.display
+    expect(display?.middle_category).toBe(display?.major_category)
+    expect(display?.middle_category).not.toBe("")
   })
 
   it("a scan without a disposal rule calls no answer model, apologises, and earns nothing", async () => {
@@ -163,7 +184,7 @@ describe("the scan pipeline", () => {
       },
       reward: null
     })
-    expect(result.pipeline_result.final_answer?.user_answer).toContain("죄송")
+    expect(result.pipeline_result?.final_answer?.user_answer).toContain("죄송")
   })
 
   it("scans run at most SCAN_VISION_CONCURRENCY and SCAN_ANSWER_CONCURRENCY calls at once", async () => {
@@ -199,7 +220,7 @@ describe("a scan's reward", () => {
     await work()
     const { error, pipeline_result, status } = await scan()
     expect([status, error?.code, error?.stage]).toEqual(["failed", "MODEL_OUTPUT_INVALID", "vision"])
-    expect(pipeline_result.classification_result).toBeNull()
+    expect(pipeline_result?.classification_result).toBeNull()
     expect(fixture.models().calls).toHaveLength(2)
   })
 
@@ -207,7 +228,7 @@ describe("a scan's reward", () => {
     await work()
     const ids = [await fixture.submit({ language: "en" }), await fixture.submit({ language: "ko" })]
     const [english, korean] = [await fixture.finished(ids[0]!), await fixture.finished(ids[1]!)].map(
-      ({ pipeline_result }) => pipeline_result.classification_result
+      ({ pipeline_result }) => pipeline_result?.classification_result
     )
     expect(english).toEqual({
       ...korean,

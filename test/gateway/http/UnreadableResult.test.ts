@@ -28,7 +28,7 @@ afterAll(async () => {
 const lastOf = async (id: string) =>
   (await EventStream.watch(ann.eventsUrl(id), { headers: { "x-user-id": "ann" } })).at(-1)
 
-it("a failed scan with an unreadable checkpoint keeps its own error, and that part is left out and logged", async () => {
+it("a failed scan with an unreadable checkpoint keeps its own error, has no pipeline_result, and is logged", async () => {
   const id = await ann.accepted()
   await hand.commit(await hand.begin(id), { pounds: 4 })
   await hand.giveUp(await hand.begin(id), "CheckpointUnreadable")
@@ -36,7 +36,7 @@ it("a failed scan with an unreadable checkpoint keeps its own error, and that pa
   expect(answer.status).toBe(200)
   expect(answer.body).toMatchObject({
     status: "failed",
-    pipeline_result: { classification_result: null, disposal_rules: null, final_answer: null },
+    pipeline_result: null,
     error: { code: "CHECKPOINT_UNREADABLE", stage: "rule", attempts: 1 },
     metadata: { llm_model: "simulated" }
   })
@@ -55,7 +55,7 @@ it("a done scan with an unreadable checkpoint is failed with RESULT_UNREADABLE, 
   expect(answer.status).toBe(200)
   expect(answer.body).toMatchObject({
     status: "failed",
-    pipeline_result: { classification_result: { situation_tags: [] }, final_answer: null },
+    pipeline_result: null,
     reward: { name: "페이피" },
     error: { code: "RESULT_UNREADABLE", message: expect.any(String), stage: "answer" }
   })

@@ -9,7 +9,7 @@ import * as CharacterStore from "./CharacterStore.ts"
 
 const ofUserStatement = PostgresStatement.make({
   name: "user-character.list",
-  text: `SELECT id, code, name, type, dialog,
+  text: `SELECT character_id AS id, code, name, type, dialog,
       to_char(acquired_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS acquired_at
     FROM users.user_characters WHERE user_id = $1 ORDER BY user_characters.acquired_at, code`,
   row: OwnedCharacter

@@ -10,7 +10,7 @@ import type { InLanguages } from "../domain/Language.ts"
 import type { Language } from "../domain/Language.ts"
 import { ClassificationView, FinalAnswer, Reward } from "../domain/Scan.ts"
 import type { ClassificationResult } from "../domain/Scan.ts"
-import { displayName } from "../domain/Waste.ts"
+import { displayName, RECYCLABLE } from "../domain/Waste.ts"
 import { ScanPipeline, ScanRequest } from "./ScanPipeline.ts"
 import type { AnswerOutput } from "./ScanPipeline.ts"
 
@@ -26,11 +26,14 @@ export const ScanResult = Schema.Struct({
   task_id: Schema.String,
   status: Schema.Literals(["completed", "failed", "cancelled"]),
   message: Schema.String,
-  pipeline_result: Schema.Struct({
-    classification_result: Schema.NullOr(ClassificationView),
-    disposal_rules: Schema.NullOr(DisposalRule),
-    final_answer: Schema.NullOr(FinalAnswer)
-  }),
+  /** Null: a finished part cannot be read; clients that look into the others would stumble over it. */
+  pipeline_result: Schema.NullOr(
+    Schema.Struct({
+      classification_result: Schema.NullOr(ClassificationView),
+      disposal_rules: Schema.NullOr(DisposalRule),
+      final_answer: Schema.NullOr(FinalAnswer)
+    })
+  ),
   reward: Schema.NullOr(Reward),
   error: Schema.NullOr(ScanError),
   /** `llm_provider`, `llm_model`, `simulated`, `answer_model`, `created_at`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
@@ -52,9 +55,15 @@ const messages: InLanguages<Readonly<Record<keyof typeof statuses, string>>> = {
   }
 }
 
-const viewOf = (result: ClassificationResult, language: Language): ClassificationView => {
+/** On the wire a major without middles is its own middle: clients show the middle alone. */
+const middleOnWire = ({ major_category, middle_category }: ClassificationResult["classification"]): string =>
+  middle_category === "" && major_category !== RECYCLABLE ? major_category : middle_category
+
+const viewOf = (found: ClassificationResult, language: Language): ClassificationView => {
+  const middle_category = middleOnWire(found.classification)
+  const result = { ...found, classification: { ...found.classification, middle_category } }
   if (language === "ko") return result
-  const { major_category, middle_category, minor_category } = result.classification
+  const { major_category, minor_category } = result.classification
   const display = (key: string) => displayName(key, language)
   return {
     ...result,
@@ -105,8 +114,8 @@ export const openMessage = ({ input }: Job.Job): string =>
 const resultUnreadable = "RESULT_UNREADABLE"
 
 /**
- * The result of a scan job; null while the job is open. A checkpoint that this version of the code cannot read is left out,
- * the others are filled in. A done job with such a checkpoint is reported as failed with RESULT_UNREADABLE, because clients
+ * The result of a scan job; null while the job is open. With a checkpoint that this version of the code cannot read there is no
+ * `pipeline_result`. A done job with such a checkpoint is reported as failed with RESULT_UNREADABLE, because clients
  * would take `completed` with gaps for an answer, and would retry a server error without end.
  */
 export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Return<ScanResult | null> {
@@ -118,7 +127,8 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
       Effect.annotateLogs({ job_id: job.id, part, reason: reason.slice(0, 500) })
     )
   }
-  const lost = ended === "done" ? [...unreadable.keys()].find((part) => part !== "input") : undefined
+  const unread = [...unreadable.keys()].find((part) => part !== "input")
+  const lost = ended === "done" ? unread : undefined
   const state = lost === undefined ? ended : "failed"
   const error =
     lost === undefined
@@ -134,11 +144,14 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
     task_id: job.id,
     status: statuses[state],
     message: messages[language][state],
-    pipeline_result: {
-      classification_result: outputs.vision === undefined ? null : viewOf(outputs.vision.result, language),
-      disposal_rules: outputs.rule ?? null,
-      final_answer: outputs.answer?.answer ?? null
-    },
+    pipeline_result:
+      unread !== undefined
+        ? null
+        : {
+            classification_result: outputs.vision === undefined ? null : viewOf(outputs.vision.result, language),
+            disposal_rules: outputs.rule ?? null,
+            final_answer: outputs.answer?.answer ?? null
+          },
     reward: outputs.reward ?? null,
     error: error === undefined ? null : toldOf(error),
     metadata: {

@@ -25,7 +25,8 @@ const isSimulated = (body) => body.metadata?.["simulated"] === true
 export const breadcrumb = (result) => {
   const words = result?.display ?? result?.classification
   const parts = [words?.major_category, words?.middle_category, words?.minor_category]
-  const names = parts.filter((part) => typeof part === "string" && part !== "")
+  // a major without middles comes as its own middle
+  const names = [...new Set(parts.filter((part) => typeof part === "string" && part !== ""))]
   if (names.length === 0) return null
   const items = names.map((name) => element("li", {}, [name]))
   return element("nav", { class: "breadcrumb", "data-testid": "category", "aria-label": t("result.category") }, [
