@@ -1,4 +1,5 @@
 /** @eco2/core/operations: for operators: lists and changes dead letters, jobs, processes and limits. */
+export * as AuditLog from "./operations/AuditLog.ts"
 export * as DeadLetters from "./operations/DeadLetters.ts"
 export * as Fleet from "./operations/Fleet.ts"
 export * as JobList from "./operations/JobList.ts"

@@ -18,6 +18,8 @@ export const GatewayConfig = Config.all({
   ),
   /** INTERNAL_SECRET: the secret of operators for /api/v1/internal, sent as X-Internal-Secret. Not set: nobody has access. */
   internalSecret: Config.option(Config.Redacted("INTERNAL_SECRET")),
+  /** VIEWER_SECRET: the secret of those who may see what operators see, and change nothing. Not set: nobody. */
+  viewerSecret: Config.option(Config.Redacted("VIEWER_SECRET")),
   /** MAX_VIEWERS: streams one gateway process serves at once. Default 10000. */
   maxViewers: Setting.integer("MAX_VIEWERS", { default: 10_000, min: 1, max: 1_000_000 }),
   /** USER_VIEWERS: streams of one user one gateway process serves at once. Default 500. */

@@ -17,6 +17,8 @@ import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
 import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
+import * as Console from "./http/Console.ts"
+import * as ConsoleHandlers from "./http/ConsoleHandlers.ts"
 import * as KnownQuery from "./http/KnownQuery.ts"
 import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
@@ -40,6 +42,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       yield* ModelTime
       const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
       const bodies = yield* RequestBody.make({ most: config.uploadMemory, mostOfUser: config.userUploadMemory })
+      const secrets = { operator: config.internalSecret, viewer: config.viewerSecret }
       const groups = Layer.mergeAll(
         ScanHandlers.layer(config, bodies).pipe(Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))),
         CharacterHandlers.layer,
@@ -47,18 +50,19 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ScheduleOpsHandlers.layer,
         PolicyOpsHandlers.layer,
         LimitOpsHandlers.layer,
+        ConsoleHandlers.layer(secrets),
         BlacklistHandlers.layer(bodies)
       ).pipe(
-        Layer.provide(Operations.layer),
         Layer.provide([EventRouter.layer(config), ServedModels.layer]),
         Layer.provide([
           Authentication.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }),
-          InternalSecret.layer(config.internalSecret),
+          InternalSecret.layer(secrets),
           SameOrigin.layer(config.corsOrigins),
           WrongField.layer,
           KnownQuery.layer,
           ErrorBody.failures
-        ])
+        ]),
+        Layer.provide(Operations.layer)
       )
       const { isApart } = yield* Role.AdminPort
       const calls = isApart
@@ -67,6 +71,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       return Layer.mergeAll(
         Layer.provide(calls, groups),
         Page.layer(config),
+        Role.onAdmin(Console.layer),
         ErrorBody.layer,
         Client.readiness,
         Client.dataGuard,

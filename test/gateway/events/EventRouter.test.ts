@@ -179,6 +179,7 @@ describe("a slow viewer", () => {
       keepalive: Duration.seconds(15),
       signInUrl: null,
       internalSecret: Option.none(),
+      viewerSecret: Option.none(),
       maxViewers: 10,
       userViewers: 10,
       uploadMemory: 1,

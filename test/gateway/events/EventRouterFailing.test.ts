@@ -21,6 +21,7 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, max
     keepalive: Duration.millis(20),
     signInUrl: null,
     internalSecret: Option.none(),
+    viewerSecret: Option.none(),
     maxViewers,
     userViewers: 200,
     uploadMemory: 1024,

@@ -1,9 +1,11 @@
-/** Operations: the services for operators together: dead letters, processes, jobs, rate limits. */
+/** Operations: the services for operators together: dead letters, processes, jobs, rate limits, what they did. */
 import { Layer } from "effect"
 import type { CoreConfig } from "../config/CoreConfig.ts"
 import type { JobStore } from "../job/JobStore.ts"
 import type { Keyspace } from "../redis/Keyspace.ts"
 import type { RedisClient } from "../redis/RedisClient.ts"
+import { layer as auditLogLayer } from "./AuditLog.ts"
+import type { AuditLog } from "./AuditLog.ts"
 import { layer as deadLettersLayer } from "./DeadLetters.ts"
 import type { DeadLetters } from "./DeadLetters.ts"
 import { layer as fleetLayer } from "./Fleet.ts"
@@ -14,7 +16,7 @@ import { layer as limitListLayer } from "./LimitList.ts"
 import type { LimitList } from "./LimitList.ts"
 
 export const layer: Layer.Layer<
-  DeadLetters | Fleet | JobList | LimitList,
+  AuditLog | DeadLetters | Fleet | JobList | LimitList,
   never,
   RedisClient | Keyspace | JobStore | CoreConfig
-> = Layer.mergeAll(deadLettersLayer, fleetLayer, jobListLayer, limitListLayer)
+> = Layer.mergeAll(auditLogLayer, deadLettersLayer, fleetLayer, jobListLayer, limitListLayer)

@@ -274,6 +274,16 @@ export const table: ReadonlyArray<Row> = [
     true
   ),
   row(
+    "{fleet}:audit",
+    String.raw`\{fleet\}:audit`,
+    "stream",
+    "what operators did, about the latest 10,000 acts",
+    "for ever, bounded in entries",
+    "AuditLog",
+    "AuditLog",
+    true
+  ),
+  row(
     "{fleet}:alive",
     String.raw`\{fleet\}:alive`,
     "zset",

@@ -141,6 +141,10 @@ export class Names {
   breaker(name: string) {
     return `${this.prefix}breaker:${name}`
   }
+  /** What operators did. */
+  get audit() {
+    return `${this.fleet}:audit`
+  }
   get alive() {
     return `${this.fleet}:alive`
   }

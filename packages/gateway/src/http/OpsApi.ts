@@ -126,7 +126,7 @@ const JobPath = { job_id: Job.JobId }
 export const usualLimit = 100
 export const mostLimit = 1_000
 const limitWords = `a whole number from 1 to ${mostLimit}`
-const Limit = Schema.optionalKey(
+export const Limit = Schema.optionalKey(
   Schema.String.check(Schema.isPattern(/^(?:[1-9]\d{0,2}|1000)$/, { expected: limitWords })).pipe(
     Schema.decodeTo(Schema.Int, SchemaTransformation.numberFromString)
   )

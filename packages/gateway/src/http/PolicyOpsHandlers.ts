@@ -7,6 +7,7 @@ import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
+import * as InternalSecret from "../auth/InternalSecret.ts"
 import * as JsonBody from "./JsonBody.ts"
 import * as OpsMailboxes from "./OpsMailboxes.ts"
 import { Api } from "./ScanApi.ts"
@@ -47,11 +48,13 @@ export const layer = HttpApiBuilder.group(
           "change",
           Effect.fnUntraced(function* ({ params: { mailbox }, request }) {
             yield* known(mailbox)
+            const before = policies.all().get(mailbox) ?? {}
             const policy = yield* policies.change(mailbox, yield* read(request)).pipe(
               // cannot happen: the number of mailboxes and the size of a policy are bounded
               Effect.catchTags({ TopicFull: Effect.die, TopicEventTooLarge: Effect.die }),
               Effect.mapError(OpsMailboxes.fromRedis)
             )
+            yield* InternalSecret.changed(stateOf(mailbox, before), stateOf(mailbox, policy))
             yield* Effect.logInfo("policy changed by an operator").pipe(Effect.annotateLogs({ mailbox, policy }))
             return stateOf(mailbox, policy)
           })

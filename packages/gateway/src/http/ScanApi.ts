@@ -8,6 +8,7 @@ import { Authentication } from "../auth/Authentication.ts"
 import { SameOrigin } from "../auth/SameOrigin.ts"
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
+import { ConsoleGroup, SessionGroup } from "./ConsoleApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
@@ -217,7 +218,15 @@ const described = OpenApi.annotations({
 })
 
 const publicGroups = [ScanGroup, CharacterGroup] as const
-const internalGroups = [OpsGroup, ScheduleOpsGroup, PolicyOpsGroup, LimitOpsGroup, BlacklistGroup] as const
+const internalGroups = [
+  OpsGroup,
+  ScheduleOpsGroup,
+  PolicyOpsGroup,
+  LimitOpsGroup,
+  ConsoleGroup,
+  SessionGroup,
+  BlacklistGroup
+] as const
 
 /** All calls of a gateway; without ADMIN_PORT all of them are on PORT. */
 export class Api extends HttpApi.make("eco2")

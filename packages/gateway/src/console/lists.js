@@ -1,0 +1,163 @@
+/** Lists: processes, schedules, limits and the audit log. */
+import { actButton, ask } from "./act.js"
+import { withChanges } from "./address.js"
+import { get, post, withQuery } from "./api.js"
+import { element, link, mark, table } from "./element.js"
+import { ago, count, lengthOf, moment, t } from "./words.js"
+
+/** @param {ReadonlyArray<any>} list @param {() => HTMLElement} draw */
+const orNothing = (list, draw) => (list.length === 0 ? [element("p", { class: "calm" }, [t("nothing")])] : [draw()])
+
+export const processes = {
+  load: () => get("/ops/processes"),
+  /** @param {ReadonlyArray<any>} list */
+  draw: (list) =>
+    orNothing(list, () =>
+      table(
+        t("processes"),
+        [
+          t("token"),
+          t("role"),
+          t("state"),
+          { text: t("lease"), number: true },
+          { text: t("heard"), number: true },
+          { text: t("held"), number: true }
+        ],
+        list.map((one) => ({
+          attributes: { "data-key": one.token, tabindex: "-1" },
+          cells: [
+            element("span", { class: "id", title: one.token }, [one.token]),
+            one.role,
+            mark(one.state === "alive" ? "leaf" : "clay", one.state),
+            one.lease_ms > 0 ? lengthOf(one.lease_ms) : `−${lengthOf(-one.lease_ms)}`,
+            one.heard_ms === null ? "–" : lengthOf(one.heard_ms),
+            count(one.in_flight)
+          ]
+        }))
+      )
+    )
+}
+
+export const schedules = {
+  load: () => get("/ops/schedules"),
+  /** @param {ReadonlyArray<any>} list @param {() => void} again */
+  draw: (list, again) => {
+    const act = (/** @type {any} */ one, /** @type {"pause" | "resume" | "run"} */ what) =>
+      actButton(t(what), () =>
+        ask({
+          title: t(what),
+          text: one.name,
+          act: async () => {
+            const { job_id, outcome } = await post(`/ops/schedules/${encodeURIComponent(one.name)}/${what}`)
+            return outcome ?? job_id ?? t("changed")
+          },
+          done: again
+        })
+      )
+    return orNothing(list, () =>
+      table(
+        t("schedules"),
+        [t("schedule"), t("timing"), t("state"), t("next"), { text: t("lastRun"), number: true }, t("outcome"), ""],
+        list.map((one) => ({
+          attributes: {
+            "data-key": one.name,
+            "data-href": one.last_job_id === null ? null : withChanges({ job: one.last_job_id }),
+            tabindex: "-1"
+          },
+          cells: [
+            one.name,
+            element("span", { class: "id" }, [one.timing]),
+            one.paused
+              ? mark("sun", t("paused"))
+              : one.declared
+                ? mark("leaf", t("open"))
+                : mark("clay", t("undeclared")),
+            one.next === null ? "–" : moment(one.next),
+            one.last_job_id === null
+              ? ago(one.last_run)
+              : link(withChanges({ job: one.last_job_id }), ago(one.last_run)),
+            one.last_outcome ?? "–",
+            element("span", { class: "row-actions" }, [act(one, one.paused ? "resume" : "pause"), act(one, "run")])
+          ]
+        }))
+      )
+    )
+  }
+}
+
+/** @param {any} use */
+const useOf = (use) => (use === null ? "–" : `${count(use.used)} / ${count(use.most)}`)
+
+export const limits = {
+  load: () => get("/ops/limits"),
+  /** @param {any} data @param {() => void} again */
+  draw: ({ limits: list }, again) =>
+    orNothing(list, () =>
+      table(
+        t("limits"),
+        [
+          t("limit"),
+          t("state"),
+          { text: t("waiting"), number: true },
+          { text: t("requests"), number: true },
+          { text: t("units"), number: true },
+          { text: t("permits"), number: true },
+          ""
+        ],
+        list.map((/** @type {any} */ one) => ({
+          attributes: { "data-key": one.name, tabindex: "-1" },
+          cells: [
+            one.name,
+            one.paused_ms > 0 ? mark("sun", `${t("paused")} ${lengthOf(one.paused_ms)}`) : mark("leaf", t("open")),
+            `${count(one.waiting)} + ${count(one.away)}`,
+            useOf(one.requests),
+            useOf(one.units),
+            useOf(one.permits),
+            element("span", { class: "row-actions" }, [
+              one.paused_ms > 0 &&
+                actButton(t("lift"), () =>
+                  ask({
+                    title: t("lift"),
+                    text: one.name,
+                    act: async () => (await post(`/ops/limits/${encodeURIComponent(one.name)}/resume`)).outcome,
+                    done: again
+                  })
+                )
+            ])
+          ]
+        }))
+      )
+    )
+}
+
+const PAGE = 100
+
+export const audit = {
+  /** @param {URLSearchParams} query */
+  load: (query) => get(withQuery("/ops/audit", { before: query.get("before"), limit: PAGE })),
+  /** @param {any} data */
+  draw: ({ entries }) => [
+    ...orNothing(entries, () =>
+      table(
+        t("audit"),
+        [t("when"), t("who"), t("what"), t("target"), t("outcome"), t("before"), t("after")],
+        entries.map((/** @type {any} */ one) => ({
+          attributes: { "data-key": one.id, tabindex: "-1", "data-testid": "act" },
+          cells: [
+            moment(one.at),
+            `${one.who} (${one.role === "" ? "–" : one.role})`,
+            one.what,
+            element("span", { class: "sample", title: one.target }, [one.target]),
+            mark(one.outcome === "ok" ? "leaf" : "clay", one.outcome),
+            element("span", { class: "sample", title: one.before }, [one.before]),
+            element("span", { class: "sample", title: one.after }, [one.after])
+          ]
+        }))
+      )
+    ),
+    entries.length === PAGE &&
+      element("p", { class: "actions" }, [
+        link(withChanges({ before: entries.at(-1).id }), t("more"), { class: "button" })
+      ])
+  ]
+}

@@ -1,0 +1,143 @@
+/** Mailboxes: how full each is, and its policy, which can be changed while the fleet runs: the difference is shown first, and the last change can be undone. */
+import { actButton, ask, say } from "./act.js"
+import { hrefOf, read, withChanges } from "./address.js"
+import { get, patch } from "./api.js"
+import { button, element, link, table } from "./element.js"
+import { count, lengthOf, t } from "./words.js"
+
+const FIELDS = /** @type {const} */ (["capacity", "timeout_ms", "attempts", "redrives", "redrive_ms"])
+
+export const load = async () => {
+  const [mailboxes, policies] = await Promise.all([get("/ops/mailboxes"), get("/ops/policies")])
+  return { mailboxes, policies: new Map(policies.map((/** @type {any} */ one) => [one.mailbox, one])) }
+}
+
+/** @param {string} mailbox @param {Record<string, number | null>} change */
+const send = (mailbox, change) => patch(`/ops/policies/${encodeURIComponent(mailbox)}`, change)
+
+/** @param {string} mailbox @param {any} policy @param {() => void} again */
+const edit = (mailbox, policy, again) => {
+  const inputs = FIELDS.map((name) => ({
+    name,
+    input: /** @type {HTMLInputElement} */ (
+      element("input", {
+        id: `policy-${name}`,
+        name,
+        inputmode: "numeric",
+        value: policy?.[name] ?? "",
+        placeholder: t("default")
+      })
+    )
+  }))
+  const diff = element("div", { class: "diff", role: "status", "data-testid": "diff" })
+  const wanted = () => {
+    /** @type {Record<string, number | null>} */
+    const change = {}
+    for (const { input, name } of inputs) {
+      const text = input.value.trim()
+      const value = text === "" ? null : Number(text)
+      if (value !== (policy?.[name] ?? null)) change[name] = value
+    }
+    return change
+  }
+  const show = () => {
+    const change = Object.entries(wanted())
+    diff.replaceChildren(
+      ...(change.length === 0
+        ? [t("noChange")]
+        : change.map(([name, value]) =>
+            element("p", {}, [
+              `${name}: `,
+              element("del", {}, [String(policy?.[name] ?? t("default"))]),
+              " → ",
+              element("ins", {}, [value === null ? t("default") : String(value)])
+            ])
+          ))
+    )
+  }
+  for (const { input } of inputs) input.addEventListener("input", show)
+  show()
+  ask({
+    title: `${t("policy")} · ${mailbox}`,
+    text: element("div", {}, [
+      element("p", {}, [t("policyNote")]),
+      element(
+        "div",
+        { class: "fields" },
+        inputs.map(({ input, name }) => element("label", { for: input.id }, [t(name), input]))
+      ),
+      element("h3", {}, [t("diff")]),
+      diff
+    ]),
+    label: t("changePolicy"),
+    act: async () => {
+      const change = wanted()
+      const names = Object.keys(change)
+      if (names.length === 0) return t("noChange")
+      const before = Object.fromEntries(names.map((name) => [name, policy?.[name] ?? null]))
+      await send(mailbox, change)
+      setTimeout(() =>
+        say(t("changed"), [
+          button(
+            t("undo"),
+            async () => {
+              try {
+                await send(mailbox, before)
+                say(t("undone"))
+                again()
+              } catch (error) {
+                say(String(error))
+              }
+            },
+            { "data-testid": "undo" }
+          )
+        ])
+      )
+      return t("changed")
+    },
+    done: again
+  })
+}
+
+/** @param {Awaited<ReturnType<typeof load>>} data @param {() => void} again */
+export const draw = ({ mailboxes, policies }, again) => {
+  const chosen = read().query.get("mailbox")
+  return [
+    table(
+      t("mailboxes"),
+      [
+        t("mailbox"),
+        { text: t("entries"), number: true },
+        { text: t("held"), number: true },
+        { text: t("oldest"), number: true },
+        t("policy"),
+        ""
+      ],
+      mailboxes.map((/** @type {any} */ one) => {
+        const policy = /** @type {any} */ (policies.get(one.mailbox))
+        const set = FIELDS.filter((name) => typeof policy?.[name] === "number").map((name) => `${name} ${policy[name]}`)
+        const href = withChanges({ mailbox: one.mailbox })
+        return {
+          attributes: {
+            "data-href": href,
+            "data-key": one.mailbox,
+            tabindex: "-1",
+            class: one.mailbox === chosen && "chosen",
+            "data-testid": "mailbox"
+          },
+          cells: [
+            link(href, one.mailbox),
+            count(one.entries),
+            count(one.leased),
+            one.oldest_ms === 0 ? "–" : lengthOf(one.oldest_ms),
+            set.length === 0 ? element("span", { class: "soft" }, [t("default")]) : set.join(", "),
+            element("span", { class: "row-actions" }, [
+              link(hrefOf("dead", { mailbox: one.mailbox }), t("letters"), { class: "button" }),
+              actButton(t("changePolicy"), () => edit(one.mailbox, policy, again), { "data-testid": "change-policy" })
+            ])
+          ]
+        }
+      })
+    )
+  ]
+}
