@@ -235,6 +235,7 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     for (const target of [
       ...[
         "/metrics",
+        "/console",
         "/METRICS",
         "/metrics;x",
         "/metrics/",

@@ -16,13 +16,14 @@ const BASE = "/api/v1/internal"
  * @param {string} method
  * @param {string} path under /api/v1/internal
  * @param {unknown} [body]
+ * @param {string} [base]
  * @returns {Promise<any>}
  */
-const call = async (method, path, body) => {
+const call = async (method, path, body, base = BASE) => {
   /** @type {Response} */
   let response
   try {
-    response = await fetch(`${BASE}${path}`, {
+    response = await fetch(`${base}${path}`, {
       method,
       cache: "no-store",
       signal: AbortSignal.timeout(PATIENCE_MILLIS),
@@ -49,6 +50,8 @@ export const withQuery = (path, query) => {
   return text === "" ? path : `${path}?${text}`
 }
 
+/** @param {string} who @param {string} secret */
+export const signIn = (who, secret) => call("POST", "/session", { who, secret }, "/console")
 /** @param {string} path */
 export const get = (path) => call("GET", path)
 /** @param {string} path @param {unknown} [body] */

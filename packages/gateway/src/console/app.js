@@ -4,7 +4,7 @@
  */
 import { setMe } from "./act.js"
 import { hrefOf, read, withChanges } from "./address.js"
-import { ApiError, get, post } from "./api.js"
+import { ApiError, get, post, signIn } from "./api.js"
 import { draw as drawDead, load as loadDead } from "./dead.js"
 import { button, byId, element, link } from "./element.js"
 import { draw as drawJob, load as loadJob } from "./job.js"
@@ -29,6 +29,23 @@ const screens = {
 const [main, panel, tabs, whoBox] = [byId("main"), byId("panel"), byId("tabs"), byId("who")]
 /** @type {{ who: string, role: string } | null} */
 let me = null
+/** Whether to ask who is signed in; the session itself is a cookie that scripts cannot see. */
+const STORAGE_KEY = "eco2.console"
+const wasSignedIn = () => {
+  try {
+    return localStorage.getItem(STORAGE_KEY) !== null
+  } catch {
+    return true // storage may be forbidden: ask
+  }
+}
+const rememberSignIn = (/** @type {boolean} */ is) => {
+  try {
+    if (is) localStorage.setItem(STORAGE_KEY, "")
+    else localStorage.removeItem(STORAGE_KEY)
+  } catch {
+    // as above
+  }
+}
 /** Counts up with every look, so that a slow answer does not replace a newer one. */
 let look = 0
 /** The job beside the list. @type {string | null} */
@@ -81,6 +98,7 @@ const drawFrame = () => {
 const leave = async () => {
   me = null
   setMe(null)
+  rememberSignIn(false)
   closePanel()
   drawFrame()
   drawSignIn()
@@ -108,7 +126,8 @@ const drawSignIn = () => {
       onsubmit: async (/** @type {Event} */ event) => {
         event.preventDefault()
         try {
-          me = await post("/session", { who: name.value.trim(), secret: secret.value })
+          me = await signIn(name.value.trim(), secret.value)
+          rememberSignIn(true)
           setMe(me)
           await show()
           main.focus()
@@ -280,7 +299,7 @@ setInterval(() => {
 
 const begin = async () => {
   try {
-    me = await get("/session")
+    me = wasSignedIn() ? await get("/session") : null
     setMe(me)
   } catch (error) {
     if (!(error instanceof ApiError)) throw error

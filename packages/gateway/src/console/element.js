@@ -1,5 +1,7 @@
 /** Element: builds DOM nodes. It sets text only, so that nothing from a server is ever parsed as markup. */
 
+import { t } from "./words.js"
+
 /** @typedef {Node | string | number | null | undefined | false} Child */
 
 /**
@@ -56,7 +58,11 @@ export const table = (label, heads, rows) => {
           {},
           heads.map((head, i) =>
             element("th", { scope: "col", class: isNumber[i] && "number" }, [
-              typeof head === "string" ? head : head.text
+              typeof head !== "string"
+                ? head.text
+                : head === ""
+                  ? element("span", { class: "unseen" }, [t("acts")])
+                  : head
             ])
           )
         )

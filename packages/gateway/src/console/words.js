@@ -40,7 +40,7 @@ const en = {
   attention: "What needs attention",
   calm: "Nothing needs attention.",
   unserved: "{mailbox} has work and no process holds any of it",
-  lettersOf: "{count} dead letters in {mailbox}: {cause}",
+  lettersOf: "{mailbox}: {cause} – dead letters: {count}",
   gone: "{token} is {state}",
   limitPaused: "{name} is paused for {time}",
   busiest: "Busiest mailboxes",
@@ -138,7 +138,7 @@ const en = {
   after: "After",
   keys: "Keys",
   keysNote: "j and k: next and previous row · Enter: open · r: refresh · d: dead letters · ?: this help · Esc: close",
-  readOnly: "A viewer may only look."
+  acts: "What can be done"
 }
 /** @type {Record<keyof typeof en, string>} */
 const ko = {
@@ -179,7 +179,7 @@ const ko = {
   attention: "살펴볼 것",
   calm: "살펴볼 것이 없어요.",
   unserved: "{mailbox}에 일이 있는데 처리하는 프로세스가 없어요",
-  lettersOf: "{mailbox}의 데드 레터 {count}개: {cause}",
+  lettersOf: "{mailbox}: {cause} – 데드 레터 {count}개",
   gone: "{token}: {state}",
   limitPaused: "{name} 한도가 {time} 동안 멈춰 있어요",
   busiest: "가장 바쁜 메일박스",
@@ -276,7 +276,7 @@ const ko = {
   after: "후",
   keys: "키",
   keysNote: "j, k: 다음·이전 줄 · Enter: 열기 · r: 새로 고침 · d: 데드 레터 · ?: 도움말 · Esc: 닫기",
-  readOnly: "보기 전용이에요."
+  acts: "할 수 있는 것"
 }
 
 const COOKIE = "eco2_language"

@@ -51,13 +51,13 @@ export const HistoryEvent = Schema.Struct({
   result: Schema.Unknown
 })
 
-/** Signing in needs the secret in its body, nothing before. */
+/** Signing in needs the secret in its body, nothing before; so it is no call under /api/v1/internal. */
 export class SessionGroup extends HttpApiGroup.make("session")
   .add(
-    HttpApiEndpoint.post("signIn", session, {
+    HttpApiEndpoint.post("signIn", "/console/session", {
       payload: SignIn,
       success: Signed,
-      error: Refusal.declared(403, "FORBIDDEN")
+      error: [Refusal.declared(403, "FORBIDDEN"), Refusal.declared(400, "INVALID_JSON"), Refusal.invalidField]
     })
       .middleware(SameOrigin)
       .annotate(OpenApi.Summary, "Exchanges INTERNAL_SECRET or VIEWER_SECRET for a session, which is a cookie")

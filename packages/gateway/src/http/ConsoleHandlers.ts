@@ -11,6 +11,8 @@ import { HttpEffect, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as InternalSecret from "../auth/InternalSecret.ts"
 import * as OperatorSession from "../auth/OperatorSession.ts"
+import { SignIn } from "./ConsoleApi.ts"
+import * as JsonBody from "./JsonBody.ts"
 import { usualLimit } from "./OpsApi.ts"
 import * as OpsMailboxes from "./OpsMailboxes.ts"
 import { fromRedis } from "./OpsMailboxes.ts"
@@ -20,6 +22,11 @@ import { nothing } from "./WrongField.ts"
 /** Letters of a mailbox that are counted. */
 const mostCounted = 10_000
 const path = "/api/v1/internal"
+
+const decodeSignIn = JsonBody.decoder(SignIn)
+const unreadable = Refusal.make(400, "INVALID_JSON", "the body could not be read, or is too large")
+/** Bytes of a body; a name and a secret. */
+const mostBody = 4_096
 
 const isSecure = ({ headers, originalUrl }: HttpServerRequest.HttpServerRequest) =>
   headers["x-forwarded-proto"] === "https" || originalUrl.startsWith("https:")
@@ -45,30 +52,29 @@ const session = (secrets: InternalSecret.Secrets) =>
       const audit = yield* AuditLog.AuditLog
       const roleOf = InternalSecret.roles(secrets)
       const key = Option.match(secrets.operator, { onNone: () => "", onSome: Redacted.value })
-      return handlers.handle(
-        "signIn",
-        Effect.fnUntraced(function* ({ payload: { secret, who } }) {
-          const role = key === "" ? null : roleOf(secret)
-          const act = { who, role: role ?? "", what: "session.signIn", target: "", before: "", after: "" }
-          yield* audit
-            .record({ ...act, outcome: role === null ? "FORBIDDEN" : "ok" })
-            .pipe(
-              Effect.catch((error) =>
-                Effect.logError("a sign-in is not in the audit log").pipe(
-                  Effect.annotateLogs({ who, error: error.message })
-                )
+      const signIn = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+        const text = yield* Effect.mapError(request.text, () => unreadable)
+        if (text.length > mostBody) return yield* unreadable
+        const { secret, who } = yield* Effect.flatMap(JsonBody.parse(text), decodeSignIn)
+        const role = key === "" ? null : roleOf(secret)
+        const act = { who, role: role ?? "", what: "session.signIn", target: "", before: "", after: "" }
+        yield* audit
+          .record({ ...act, outcome: role === null ? "FORBIDDEN" : "ok" })
+          .pipe(
+            Effect.catch((error) =>
+              Effect.logError("a sign-in is not in the audit log").pipe(
+                Effect.annotateLogs({ who, error: error.message })
               )
             )
-          if (role === null) return yield* Refusal.make(403, "FORBIDDEN", "the secret is wrong")
-          const until = (yield* Clock.currentTimeMillis) + OperatorSession.lifeMillis
-          yield* setCookie(
-            OperatorSession.issue({ who, role, until }, key),
-            Duration.millis(OperatorSession.lifeMillis)
           )
-          yield* Effect.logInfo("operator signed in").pipe(Effect.annotateLogs({ who, role }))
-          return { who, role }
-        })
-      )
+        if (role === null) return yield* Refusal.make(403, "FORBIDDEN", "the secret is wrong")
+        const until = (yield* Clock.currentTimeMillis) + OperatorSession.lifeMillis
+        yield* setCookie(OperatorSession.issue({ who, role, until }, key), Duration.millis(OperatorSession.lifeMillis))
+        yield* Effect.logInfo("operator signed in").pipe(Effect.annotateLogs({ who, role }))
+        return { who, role }
+      })
+      // by hand: text that is not JSON is 400, whatever its content type, and a wrong field is 422
+      return handlers.handleRaw("signIn", ({ request }) => signIn(request))
     })
   )
 

@@ -1,0 +1,206 @@
+/** The operators' console in a real browser, in front of a gateway and a Redis with real work in them. */
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from "vitest"
+import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { RedisServer } from "@eco2/core/testing"
+import * as HandWorker from "../gateway/HandWorker.ts"
+import { client, photo } from "../gateway/ScanClient.ts"
+import { simulatedOnly, start } from "../gateway/Serving.ts"
+import type { Serving } from "../gateway/Serving.ts"
+import * as Visitor from "./Visitor.ts"
+
+const chromiumPath = inject("chromiumPath")
+const artifacts = fileURLToPath(new URL("../.artifacts/", import.meta.url))
+const secrets = { operator: "only operators know this", viewer: "who looks knows this" }
+const letters = 500
+
+describe.skipIf(chromiumPath === "")("The console", () => {
+  let browser: Browser
+  let redis: RedisServer.RedisServer
+  let gateway: Serving
+  let hand: HandWorker.HandWorker
+  let buried: string
+
+  /** Submits a scan and gives it up. */
+  const failed = async (cause: string, user = "ann") => {
+    const id = await client(gateway, user).accepted({ image_url: photo, user_input: "where does it go?" })
+    await hand.giveUp(await hand.begin(id), cause)
+    return id
+  }
+
+  beforeAll(async () => {
+    mkdirSync(artifacts, { recursive: true })
+    redis = await RedisServer.start()
+    gateway = await start("gateway", {
+      ...simulatedOnly,
+      AUTH_MODE: "header",
+      ADMIN_PORT: "0",
+      REDIS_URL: redis.url,
+      USER_CONCURRENCY: "0",
+      MAILBOX_CAPACITY: "20000",
+      INTERNAL_SECRET: secrets.operator,
+      VIEWER_SECRET: secrets.viewer
+    })
+    ;[browser, hand] = await Promise.all([Visitor.launch(chromiumPath), HandWorker.start(redis.url)])
+    buried = await failed("ImageUnreadable", "bob")
+    for (let n = 0; n < letters; n++) await failed("ModelRefused")
+    for (let n = 0; n < 40; n++) await client(gateway, `user-${n % 7}`).accepted()
+  }, 180_000)
+  afterAll(async () => {
+    await browser?.close()
+    await gateway?.stop()
+    await hand?.stop()
+    await redis?.stop()
+  })
+
+  const visit = async (options: BrowserContextOptions = {}) => {
+    const visitor = await Visitor.visit(browser, `${gateway.admin}/console`, { locale: "en-GB", ...options })
+    onTestFinished(visitor.close)
+    return visitor
+  }
+  const signIn = async (page: Page, role: keyof typeof secrets, who: string) => {
+    await page.getByTestId("name").fill(who)
+    await page.getByTestId("secret").fill(secrets[role])
+    await page.getByTestId("sign-in").click()
+    await page.getByTestId("me").waitFor()
+  }
+  const go = async (page: Page, hash: string) => {
+    await page.evaluate(`location.hash = ${JSON.stringify(hash)}`)
+    await page.locator("#main .heading").waitFor()
+  }
+
+  it("a wrong secret is said at its field; the right one opens the overview, which names what needs attention", async () => {
+    const { page } = await visit()
+    await page.getByTestId("name").fill("kim")
+    await page.getByTestId("secret").fill("wrong")
+    await page.getByTestId("sign-in").click()
+    await page.getByRole("alert").waitFor()
+    expect(await page.evaluate("document.activeElement.id")).toBe("secret")
+    await signIn(page, "operator", "kim")
+    await page.getByTestId("attention").waitFor()
+    expect(await page.getByTestId("attention").textContent()).toContain("scan.vision: ModelRefused – dead letters: 500")
+    await page.reload()
+    await page.getByTestId("attention").waitFor()
+    expect(await page.evaluate("document.cookie")).not.toContain("eco2_console")
+  })
+
+  it("an operator finds a buried job by its cause, reads why, and sees its input only after asking", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    await signIn(page, "operator", "kim")
+    await page.keyboard.press("d")
+    await page.getByTestId("group").filter({ hasText: "ImageUnreadable" }).getByRole("link").click()
+    await page.getByTestId("letter").getByRole("link").click()
+    await page.getByTestId("why").waitFor()
+    expect(await page.locator("#panel").textContent()).toContain(buried)
+    expect(await page.getByTestId("why").textContent()).toContain("ImageUnreadable")
+    expect(await page.locator("#panel").textContent()).not.toContain(photo)
+    await page.getByTestId("reveal").click()
+    await page.getByTestId("parts").waitFor()
+    expect(await page.getByTestId("parts").textContent()).toContain(photo)
+    await page.keyboard.press("Escape")
+    await page.locator("#panel").waitFor({ state: "hidden" })
+    expect(await visitor.troubles()).toEqual([])
+  })
+
+  it("an operator counts and redrives 500 letters, and sees them done; a policy is changed with its difference, and undone", async () => {
+    const { page } = await visit()
+    await signIn(page, "operator", "park")
+    await go(page, "#dead")
+    const group = page.getByTestId("group").filter({ hasText: "ModelRefused" })
+    await group.getByTestId("redrive-group").click()
+    expect(await page.getByTestId("dry-run").textContent()).toContain(String(letters))
+    await page.getByTestId("confirm").click()
+    await page.getByTestId("toast").waitFor({ timeout: 60_000 })
+    expect(await page.getByTestId("toast").textContent()).toBe(`${letters} done, 0 skipped`)
+    await group.waitFor({ state: "detached" })
+
+    await go(page, "#mailboxes")
+    const mailbox = page.getByTestId("mailbox").filter({ hasText: "scan.answer" })
+    await mailbox.getByTestId("change-policy").click()
+    await page.locator("#policy-attempts").fill("7")
+    expect(await page.getByTestId("diff").textContent()).toBe("attempts: default → 7")
+    await page.getByTestId("confirm").click()
+    await expect.poll(() => mailbox.textContent()).toContain("attempts 7")
+    await page.getByTestId("undo").click()
+    await expect.poll(() => mailbox.textContent()).not.toContain("attempts 7")
+
+    await go(page, "#audit")
+    const acts = await page.getByTestId("act").allTextContents()
+    expect(acts.filter((act) => act.includes("ops.redriveMany") && act.includes("park"))).toHaveLength(letters / 100)
+    expect(acts.filter((act) => act.includes("policies.change") && act.includes("park"))).toHaveLength(2)
+  }, 120_000)
+
+  it("a viewer sees the same, finds no button that changes anything, and is refused if asked for all the same", async () => {
+    const { page } = await visit()
+    await signIn(page, "viewer", "eve")
+    for (const screen of ["dead", "mailboxes", "schedules", "limits"]) {
+      await go(page, `#${screen}`)
+      await expect.poll(() => page.locator("h1").textContent()).not.toBe("")
+      for (const button of ["redrive-group", "discard-group", "change-policy"]) {
+        expect([screen, await page.getByTestId(button).count()]).toEqual([screen, 0])
+      }
+    }
+    await go(page, `#jobs?state=failed&job=${buried}`)
+    await page.getByTestId("why").waitFor()
+    expect(await page.getByTestId("reveal").count()).toBe(0)
+    const refused = await page.evaluate(
+      `fetch("/api/v1/internal/ops/jobs/${buried}", { method: "DELETE" }).then((answer) => answer.status)`
+    )
+    expect(refused).toBe(403)
+  })
+
+  it("the keyboard moves through rows, opens and closes a job, and the address keeps the view", async () => {
+    const { page } = await visit()
+    await signIn(page, "viewer", "eve")
+    await go(page, "#jobs?state=open")
+    await page.getByTestId("job-row").first().waitFor()
+    await page.keyboard.press("j")
+    await page.keyboard.press("j")
+    await page.keyboard.press("k")
+    const key = String(await page.evaluate("document.activeElement.dataset.key"))
+    expect(key).toBe(await page.getByTestId("job-row").first().getAttribute("data-key"))
+    await page.keyboard.press("Enter")
+    await page.getByTestId("close-job").waitFor()
+    expect(page.url()).toContain(`job=${key}`)
+    await page.keyboard.press("Escape")
+    await expect.poll(() => page.url()).not.toContain("job=")
+    await page.goBack()
+    await page.getByTestId("close-job").waitFor()
+    await page.keyboard.press("?")
+    await page.getByRole("dialog").waitFor()
+  })
+
+  it.each([
+    { name: "360-light-ko", locale: "ko-KR", colorScheme: "light", viewport: { width: 360, height: 640 } },
+    { name: "360-dark-en", locale: "en-GB", colorScheme: "dark", viewport: { width: 360, height: 640 } },
+    { name: "1280-light-en", locale: "en-GB", colorScheme: "light", viewport: { width: 1280, height: 900 } },
+    { name: "1280-dark-ko", locale: "ko-KR", colorScheme: "dark", viewport: { width: 1280, height: 900 } }
+  ] as const)(
+    "every screen, at $name, has one h1, no sideways scroll, and nothing that axe finds wrong",
+    async ({ name, ...options }) => {
+      const visitor = await visit(options)
+      const { page } = visitor
+      const look = async (screen: string) => {
+        await page.screenshot({ path: join(artifacts, `console-${screen}-${name}.png`), animations: "disabled" })
+        expect([screen, await page.locator("h1").count()]).toEqual([screen, 1])
+        expect([screen, await visitor.barriers()]).toEqual([screen, []])
+        expect([screen, await visitor.overhang()]).toEqual([screen, 0])
+      }
+      await look("sign-in")
+      await signIn(page, "operator", "kim")
+      for (const screen of ["overview", "jobs", "dead", "mailboxes", "processes", "schedules", "limits", "audit"]) {
+        await go(page, `#${screen}`)
+        await page.locator("#main > :nth-child(2)").waitFor()
+        await look(screen)
+      }
+      await go(page, `#jobs?state=failed&job=${buried}`)
+      await page.getByTestId("why").waitFor()
+      await look("job")
+      expect(await visitor.troubles()).toEqual([])
+    },
+    90_000
+  )
+})
