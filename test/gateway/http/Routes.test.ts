@@ -215,7 +215,7 @@ describe("ADMIN_PORT", () => {
     const { address, admin } = serving("apart")
     const [open, closed] = [await pathsAt(address), await pathsAt(admin)]
     expect(open.filter((path) => path.startsWith("/api/v1/internal"))).toEqual([])
-    expect(closed.filter((path) => !path.startsWith("/api/v1/internal"))).toEqual([])
+    expect(closed.filter((path) => !/^\/(?:api\/v1\/internal|console)\b/.test(path))).toEqual([])
     expect([...open, ...closed].toSorted()).toEqual((await pathsAt(serving("gateway").address)).toSorted())
   })
 

@@ -5,7 +5,9 @@ import { element, link, mark, table } from "./element.js"
 import { ago, count, lengthOf, t } from "./words.js"
 
 const STATES = ["open", "ended", "lane", "waiting", "running", "delayed", "parked", "done", "failed", "cancelled"]
-const FILTERS = /** @type {const} */ (["pipeline", "stage", "owner", "cause"])
+/** The service knows pipeline and owner; what it found is filtered here by the others. */
+const ASKED = /** @type {const} */ (["pipeline", "owner"])
+const FILTERED = /** @type {const} */ (["stage"])
 const KIND = /** @type {Record<string, string>} */ ({
   waiting: "sun",
   lane: "sun",
@@ -23,12 +25,11 @@ export const stateMark = (state) => mark(KIND[state] ?? "", state)
 /** @param {URLSearchParams} query */
 export const load = async (query) => {
   const state = query.get("state") ?? "open"
-  // the service knows pipeline and owner of old; it may not yet know the others
-  const given = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]))
-  const { complete, jobs } = await get(withQuery("/ops/jobs", { state, ...given, limit: 1000 }))
+  const asked = Object.fromEntries(ASKED.map((name) => [name, query.get(name)]))
+  const { complete, jobs } = await get(withQuery("/ops/jobs", { state, ...asked, limit: 1000 }))
   const isWanted = (/** @type {any} */ job) =>
-    FILTERS.every((name) => !given[name] || job[name] === undefined || job[name] === given[name]) &&
-    (query.get("id") ?? "").split(",").some((prefix) => job.job_id.startsWith(prefix))
+    FILTERED.every((name) => !query.get(name) || job[name] === query.get(name)) &&
+    job.job_id.startsWith(query.get("id") ?? "")
   return { state, complete, jobs: jobs.filter(isWanted), shown: Number(query.get("shown") ?? 100) }
 }
 
@@ -61,7 +62,6 @@ export const draw = ({ complete, jobs, shown, state }) => {
       input("pipeline", t("pipeline")),
       input("stage", t("stage")),
       input("owner", t("owner")),
-      input("cause", t("cause")),
       input("id", t("idPrefix"))
     ]),
     element("p", { class: "count" }, [

@@ -9,6 +9,7 @@ import { Job } from "@eco2/core/client"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import * as OperatorSession from "../auth/OperatorSession.ts"
 import { SameOrigin } from "../auth/SameOrigin.ts"
+import { KnownQuery } from "./KnownQuery.ts"
 import { base, Limit, missing, refused } from "./OpsApi.ts"
 import { NoSuchJob } from "./WrongField.ts"
 
@@ -103,5 +104,6 @@ export class ConsoleGroup extends HttpApiGroup.make("console")
       "Ends the browser's session"
     )
   )
+  .middleware(KnownQuery)
   .middleware(InternalSecret)
   .annotateMerge(OpenApi.annotations({ title: "Console", description: "For operators: needs X-Internal-Secret." })) {}

@@ -23,7 +23,7 @@ import { nothing } from "./WrongField.ts"
 const mostCounted = 10_000
 const path = "/api/v1/internal"
 
-const decodeSignIn = JsonBody.decoder(SignIn)
+const decodeSignIn = JsonBody.decoder(SignIn, {})
 const unreadable = Refusal.make(400, "INVALID_JSON", "the body could not be read, or is too large")
 /** Bytes of a body; a name and a secret. */
 const mostBody = 4_096
