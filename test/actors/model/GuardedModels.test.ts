@@ -1,6 +1,6 @@
 /** Calls of hosted models, within their limits and behind their breakers, on a real Redis and a model server on loopback. */
 import { expect, it } from "@effect/vitest"
-import { CoreConfig, ImageMemory, Worker } from "@eco2/core"
+import { CoreConfig, ImageMemory, PaidCalls, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { ConfigProvider, Context, Effect, Fiber, Layer, Metric, References } from "effect"
 import type { Scope } from "effect"
@@ -10,13 +10,15 @@ import * as GuardedModels from "../../../packages/actors/src/model/GuardedModels
 import * as ModelMetrics from "../../../packages/actors/src/model/ModelMetrics.ts"
 import * as Models from "../../../packages/actors/src/model/Models.ts"
 import * as Pictures from "../../../packages/actors/src/model/Pictures.ts"
-import type { AnswerModel } from "../../../packages/actors/src/model/AnswerModel.ts"
-import type { VisionModel } from "../../../packages/actors/src/model/VisionModel.ts"
+import { AnswerModel } from "../../../packages/actors/src/model/AnswerModel.ts"
+import type { AnswerRequest } from "../../../packages/actors/src/model/AnswerModel.ts"
+import { VisionModel } from "../../../packages/actors/src/model/VisionModel.ts"
+import type { VisionRequest } from "../../../packages/actors/src/model/VisionModel.ts"
 import { privateRedis, until } from "../../core/CoreFixture.ts"
 import { FakeModelServer, imageOf } from "../../harness/FakeModelServer.ts"
 import * as NameServer from "../../harness/NameServer.ts"
 import * as Photos from "../../harness/Photos.ts"
-import { answer, classify } from "./ModelContract.ts"
+import { answer, bottle, classified, classify, rule } from "./ModelContract.ts"
 import { png, start } from "./PictureHost.ts"
 
 const redis = privateRedis()
@@ -406,6 +408,80 @@ it.live("fifty calls that wait out a provider's pause are not sent at the same m
     expect(times.length).toBe(50)
     expect(Math.max(...times) - Math.min(...times)).toBeGreaterThan(250)
   })
+)
+
+/** As ann's jobs do. */
+const asAnn = Effect.provideService(PaidCalls.PaidCalls, { owner: "ann", make: (_, made) => made })
+
+it.live(
+  "a known reply serves the same request alone: any other photo, question, language, region or model is asked",
+  () =>
+    Effect.gen(function* () {
+      const one = yield* worker({ FETCH_IMAGES: "false" })
+      const usual = { model: "gpt-5.2", image: bottle, userInput: "where?", language: "en", region: "Mapo" } as const
+      const asked = (changes: Partial<VisionRequest> = {}) =>
+        one.run(
+          VisionModel.use((port) => port.classify({ ...usual, ...changes })).pipe(
+            asAnn,
+            Effect.as(undefined),
+            Effect.map(() => server.calls.length)
+          )
+        )
+      expect([yield* asked(), yield* asked()]).toEqual([1, 1])
+      const others: ReadonlyArray<Partial<VisionRequest>> = [
+        { image: { _tag: "Bytes", mimeType: "image/png", bytes: new Uint8Array(600) } },
+        { userInput: "when?" },
+        { language: "ko" },
+        { region: null },
+        { model: "gpt-5-mini" },
+        { image: { _tag: "Url", url: "https://images.example.com/a.png" } }
+      ]
+      for (const [n, changes] of others.entries()) expect(yield* asked(changes)).toBe(n + 2)
+      // what stands behind an address may change
+      expect(yield* asked(others.at(-1))).toBe(8)
+      expect(yield* asked()).toBe(8)
+    })
+)
+
+it.live("a known answer serves the same question about the same thing by the same model alone", () =>
+  Effect.gen(function* () {
+    const one = yield* worker()
+    const usual = { model: "gpt-5.2", classification: classified, rule, userInput: "where?" } as const
+    const asked = (changes: Partial<AnswerRequest> = {}) =>
+      one.run(
+        AnswerModel.use((port) => port.answer({ ...usual, ...changes })).pipe(
+          asAnn,
+          Effect.map(() => server.calls.length)
+        )
+      )
+    expect([yield* asked(), yield* asked()]).toEqual([1, 1])
+    const others: ReadonlyArray<Partial<AnswerRequest>> = [
+      { model: "gpt-5-mini" },
+      { userInput: "when?" },
+      { rule: { ...rule, common_steps: ["another"] } },
+      { classification: { ...classified, situation_tags: [] } },
+      { language: "en" }
+    ]
+    for (const [n, changes] of others.entries()) expect(yield* asked(changes)).toBe(n + 2)
+  })
+)
+
+it.live(
+  "a call that is not billed costs no budget of the day, and one that is billed for nothing costs what it used",
+  () =>
+    Effect.gen(function* () {
+      const one = yield* worker({ USER_DAY_BUDGET: "12000 tokens", MODEL_REUSE: "off" })
+      const asked = Effect.suspend(() => one.run(asAnn(look)))
+      const no = { _tag: "Http", status: 400, body: JSON.stringify({ error: { code: "content_filter" } }) } as const
+      server.next("vision", no, 12)
+      for (let n = 0; n < 12; n++) expect((yield* Effect.flip(asked))._tag).toBe("ModelRefused")
+      // 1,350 tokens each
+      server.next("vision", { _tag: "Text", text: "no" }, 50)
+      const tags: Array<string> = []
+      while (tags.length < 12 && tags.at(-1) !== "UserBudgetSpent") tags.push((yield* Effect.flip(asked))._tag)
+      expect(tags.slice(0, 2)).toEqual(["ModelOutputInvalid", "ModelOutputInvalid"])
+      expect(tags.at(-1)).toBe("UserBudgetSpent")
+    })
 )
 
 const gemini = (places: ReadonlyArray<string>, env: Record<string, string> = {}) =>
