@@ -12,6 +12,15 @@ describe("Excerpt", () => {
     strictEqual(excerpt(`${"x ".repeat(97)}my-secret-key`, "my-secret-key").includes("my-s"), false)
   })
 
+  it("an excerpt has nothing that the user wrote, as it is or as JSON has it, even where the cut goes through it", () => {
+    const words = 'my "secret" question'
+    for (const repeated of [words, JSON.stringify(words)]) {
+      strictEqual(/secret|my/.test(excerpt(`${"x ".repeat(95)}${repeated}`, "", [words])), false)
+    }
+    // words this short stand in any text
+    strictEqual(excerpt("it is not allowed", "", ["is", ""]), "it is not allowed")
+  })
+
   it("an excerpt has no picture, neither as a data URL nor bare", () => {
     const picture = Buffer.alloc(90, 7).toString("base64")
     strictEqual(excerpt(`see data:image/png;base64,${picture}!`, ""), "see [image]!")

@@ -8,7 +8,16 @@ import * as NameServer from "../../harness/NameServer.ts"
 import { until } from "../../core/Until.ts"
 
 const about = { provider: "openai", model: "gpt-5.2" }
-const said = { ...about, codes: [], param: "", words: "no", retryAfterMillis: 7_000, requestId: "r1", key: "" }
+const said = {
+  ...about,
+  codes: [],
+  param: "",
+  words: "no",
+  retryAfterMillis: 7_000,
+  requestId: "r1",
+  key: "",
+  userWords: []
+}
 const rows: ReadonlyArray<readonly [status: number, error: string, hasImage: boolean]> = [
   [400, "ModelRefused", false],
   [401, "ModelUnauthorized", false],

@@ -41,8 +41,9 @@ export interface Said {
   readonly requestId: string | undefined
   /** Whether the request carried an image. */
   readonly hasImage: boolean
-  /** Removed from the words. */
+  /** Removed from the words, as what the user wrote is. */
   readonly key: string
+  readonly userWords: ReadonlyArray<string>
 }
 
 /** No credit, no billing, or a budget or day that is used up. */
@@ -94,7 +95,7 @@ export const fromSaid = (said: Said): ModelError => {
   const facts = (billed?: Billed) => ({
     provider,
     model,
-    ...(said.words === "" ? {} : { excerpt: excerpt(said.words, said.key) }),
+    ...(said.words === "" ? {} : { excerpt: excerpt(said.words, said.key, said.userWords) }),
     ...(said.requestId === undefined ? {} : { requestId: excerpt(said.requestId, said.key) }),
     ...(billed === undefined ? {} : { billed })
   })

@@ -32,6 +32,8 @@ export interface Question {
   readonly turns: readonly [Turn, ...ReadonlyArray<Turn>]
   readonly image: Image | null
   readonly schema: OutputSchema
+  /** What the user wrote, in the turns too; errors must not repeat it. */
+  readonly userWords: ReadonlyArray<string>
   /** Gets the output piece by piece; null: nobody follows, so nothing need be streamed. */
   readonly hear: ((piece: string) => void) | null
 }
@@ -43,6 +45,14 @@ export interface Reply {
   readonly requestId: string | undefined
   readonly incomplete: string | null
 }
+
+const wordsOf = ({
+  region,
+  userInput
+}: {
+  readonly region?: string | null | undefined
+  readonly userInput: string
+}) => [userInput, region ?? ""]
 
 export const make = (options: {
   readonly provider: string
@@ -83,7 +93,7 @@ export const make = (options: {
             incomplete === null
               ? `the output of ${model} is not the JSON that ${question.schema.name} asks for`
               : `the output of ${model} was cut off (${incomplete})`,
-          excerpt: excerpt(text, key),
+          excerpt: excerpt(text, key, question.userWords),
           problem: beginning(incomplete === null ? problem : `the output was cut off (${incomplete})`, key, 500),
           output: beginning(text, key, 4_000),
           usage: tokens,
@@ -103,6 +113,7 @@ export const make = (options: {
           instructions: visionInstructions,
           turns: turnsOf(visionMaterial(request), repair),
           schema: visionSchema,
+          userWords: wordsOf(request),
           hear: null
         },
         (text) => decodeVision(text, repair !== undefined)
@@ -119,6 +130,7 @@ export const make = (options: {
           instructions: answerInstructions,
           turns: turnsOf(answerMaterial(request), repair),
           schema: answerSchema,
+          userWords: wordsOf(request),
           hear: reader === null ? null : reader.hear
         },
         decodeAnswer
@@ -134,6 +146,7 @@ export const make = (options: {
             instructions: probeInstructions,
             turns: [{ by: "user", text: "ok?" }],
             schema: probeSchema,
+            userWords: [],
             hear: null
           },
           decodeProbe

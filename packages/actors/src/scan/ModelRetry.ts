@@ -18,9 +18,13 @@ export class ImageGone extends Schema.TaggedError<ImageGone>()("ImageGone", {}) 
   }
 }
 
-/** What a provider said of a failed call, in its own words, and its name for the call: for operators. */
+/**
+ * What a provider said of a failed call, in its own words, and its name for the call: for operators. An output that could not be
+ * used is not quoted: it may be an answer to the user, and the log has none; the ledger's row has its beginning.
+ */
 export const saidBy = (error: ModelError | ImageGone | RedisError.RedisError): string | undefined => {
-  const excerpt = "excerpt" in error && error.excerpt !== undefined && error.excerpt !== "" ? error.excerpt : null
+  const said = "excerpt" in error && error._tag !== "ModelOutputInvalid" ? error.excerpt : undefined
+  const excerpt = said === undefined || said === "" ? null : said
   const request = "requestId" in error && error.requestId !== undefined ? error.requestId : null
   if (excerpt === null && request === null) return undefined
   return [

@@ -155,7 +155,8 @@ export const make = Effect.fn("GeminiModel.make")(function* ({
         RetryAfter.fromHeaders(headers, nowMillis),
       requestId: requestIdOf(headers),
       hasImage: question.image !== null,
-      key
+      key,
+      userWords: question.userWords
     })
   }
 

@@ -102,6 +102,7 @@ export const make = Effect.fn("OpenAiModel.make")(function* ({
     words: refusal.words,
     hasImage: question.image !== null,
     key,
+    userWords: question.userWords,
     ...facts
   })
 
