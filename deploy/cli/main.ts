@@ -1,12 +1,19 @@
-/** `eco2`: the operator's command line. Composition root: runs the given words, decides nothing else. */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
-import { Effect } from "effect"
-import * as Cli from "./Cli.ts"
+/**
+ * `eco2`: the operator's command line. Composition root: runs the given words, decides nothing else. What it compiles it keeps in
+ * the state folder, which nobody else can write, so that the next start takes half the computing; hence the late import.
+ */
+import { enableCompileCache } from "node:module"
+import { mkdirSync } from "node:fs"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
 
-let exitCode = 1
-Cli.run(process.argv.slice(2)).pipe(
-  Effect.map((code) => {
-    exitCode = code
-  }),
-  NodeRuntime.runMain({ teardown: (_, done) => done(exitCode) })
-)
+const folder = process.env.ECO2_STATE || fileURLToPath(new URL("../../.eco2", import.meta.url))
+try {
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  enableCompileCache(join(folder, "compile-cache"))
+} catch {
+  // a read-only place: the start takes longer
+}
+
+const { main } = await import("./Run.ts")
+main(process.argv.slice(2))

@@ -1,6 +1,6 @@
 /**
  * OperatorAccess: how the command line finds a running `npm start`: a file in the state folder, readable by its owner alone, with
- * the address and the secret that the start made for its operators. A start with its own INTERNAL_SECRET writes no secret. The
+ * the address, the secret that the start made for its operators, and the URL of its private Redis. A start with its own INTERNAL_SECRET writes no secret. The
  * file is removed when the start ends; if the start was killed the file remains, and nobody answers at its address.
  */
 import { Effect, Schema } from "effect"
@@ -17,6 +17,8 @@ export const OperatorAccess = Schema.Struct({
   address: Schema.String,
   /** Null: INTERNAL_SECRET was set. */
   secret: Schema.NullOr(Schema.String),
+  /** With its password; left out: REDIS_URL was set. */
+  redis: Schema.optionalKey(Schema.String),
   pid: Schema.Int
 })
 export type OperatorAccess = typeof OperatorAccess.Type

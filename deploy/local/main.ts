@@ -25,6 +25,9 @@ const host = "127.0.0.1"
 const stateFolder = process.env.ECO2_STATE || OperatorAccess.defaultFolder
 const madeSecret = LocalEnvironment.isSet(process.env.INTERNAL_SECRET) ? null : OperatorAccess.makeSecret()
 
+/** The URL of the private Redis, once there is one. */
+let privateRedis: string | undefined
+
 /** The state folder: held from its first use until every part has stopped. */
 class State extends Context.Service<
   State,
@@ -55,6 +58,7 @@ const redis = Layer.unwrap(
         )
       )
     )
+    privateRedis = server.url
     return RedisClient.layerUrl(server.url, { keyPrefix: yield* RedisSettings.keyPrefix })
   })
 )
@@ -98,7 +102,11 @@ Role.run({
     Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env, madeSecret ?? "")))
   ),
   started: (address, admin) =>
-    OperatorAccess.write(stateFolder, { address: admin, secret: madeSecret }).pipe(
+    OperatorAccess.write(stateFolder, {
+      address: admin,
+      secret: madeSecret,
+      ...(privateRedis === undefined ? {} : { redis: privateRedis })
+    }).pipe(
       Effect.catch((error) =>
         Effect.logWarning("`npx eco2` cannot find this start").pipe(Effect.annotateLogs({ error: error.message }))
       ),

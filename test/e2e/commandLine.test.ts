@@ -67,6 +67,27 @@ describe("npx eco2", () => {
     expect([own.status, own.stderr, JSON.parse(own.stdout).length]).toEqual([0, "", expect.any(Number)])
   })
 
+  it("eco2 doctor beside npm start examines its private Redis, and takes its defaults", () => {
+    const { status, stderr, stdout } = run("node", ["deploy/cli/eco2.mjs", "doctor", "--json"])
+    const findings: ReadonlyArray<{ readonly check: string; readonly level: string; readonly found: string }> =
+      JSON.parse(stdout).findings
+    const levelOf = (check: string) => findings.find((one) => one.check === check)?.level
+    expect([status, stderr, levelOf("redis.persistence"), levelOf("redis.memory")]).toEqual([0, "", "ok", "ok"])
+    expect(stdout).not.toMatch(/redis:\/\/|requirepass/)
+  })
+
+  it("a start of the command line takes a fraction of what a role's takes, from the second time on", () => {
+    const own = [join(root, "node_modules/.bin/node"), "deploy/cli/main.ts", "mailboxes", "--json"] as const
+    const cpu = () => {
+      const { status, stderr } = run("bash", ["-c", 'TIMEFORMAT="%U %S"; time "$0" "$@" > /dev/null', ...own])
+      expect(status).toBe(0)
+      const [user = NaN, system = NaN] = stderr.trim().split(" ").map(Number)
+      return user + system
+    }
+    cpu()
+    expect(Math.min(cpu(), cpu())).toBeLessThan(1.5)
+  })
+
   it("npx eco2 sends the secret of npm start to no other address", () => {
     const { status, stderr } = run("node", ["deploy/cli/eco2.mjs", "mailboxes"], { ECO2_URL: "http://127.0.0.1:9" })
     expect([status, stderr]).toEqual([4, expect.stringContaining("INTERNAL_SECRET")])

@@ -1,14 +1,13 @@
 /** `eco2 characters`: the catalogue of characters, which workers hold in memory. */
-import { CharacterAdmin, migrations } from "@eco2/actors/characters"
-import { Migrations } from "@eco2/core/postgres"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { print } from "../Output.ts"
-import { onBoth } from "../Stores.ts"
 
+/** Loaded when it is asked for, as the doctor is. */
 const warmUp = Command.make("warm-up", {}, () =>
   Effect.gen(function* () {
-    const characters = yield* onBoth(Effect.andThen(Migrations.check(migrations), CharacterAdmin.warmUp))
+    const { warmedUp } = yield* Effect.promise(() => import("../Database.ts"))
+    const characters = yield* warmedUp
     yield* print({ characters }, () => `told every worker the ${characters} characters`)
   })
 ).pipe(Command.withDescription("Publish the catalogue of the database to every worker (DATABASE_URL, REDIS_URL)"))

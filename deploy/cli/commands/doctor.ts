@@ -1,18 +1,9 @@
-/** `eco2 doctor`: checks everything a deployment depends on and advises what to do about problems. Changes nothing but, with --scrub, jobs. */
-import { CoreConfig, Setting } from "@eco2/core/client"
-import { Config, Effect, Layer, Option, References } from "effect"
+/**
+ * `eco2 doctor`: checks everything a deployment depends on and advises what to do about problems. Changes nothing but, with --scrub,
+ * jobs. The checks are loaded when they are asked for: they need what most commands do not.
+ */
+import { Effect } from "effect"
 import { Command, Flag } from "effect/cli"
-import { fail } from "../CommandFailed.ts"
-import * as DataDoctor from "../doctor/DataDoctor.ts"
-import * as JobDoctor from "../doctor/JobDoctor.ts"
-import * as MailboxDoctor from "../doctor/MailboxDoctor.ts"
-import * as ModelDoctor from "../doctor/ModelDoctor.ts"
-import * as PostgresDoctor from "../doctor/PostgresDoctor.ts"
-import * as ProviderDoctor from "../doctor/ProviderDoctor.ts"
-import * as RedisDoctor from "../doctor/RedisDoctor.ts"
-import * as StreamDoctor from "../doctor/StreamDoctor.ts"
-import { lines } from "../doctor/Finding.ts"
-import { print } from "../Output.ts"
 
 const flags = {
   probe: Flag.Boolean("probe").pipe(
@@ -45,37 +36,9 @@ const flags = {
   )
 }
 
-/** No log: the findings report everything. */
-const quietly = Effect.provideService(References.MinimumLogLevel, "None")
-
-export const doctor = Command.make("doctor", flags, ({ job, model, probe, scrub, token, url }) =>
-  Effect.gen(function* () {
-    if (Option.isSome(url) && !(URL.canParse(url.value) && /^https?:$/.test(new URL(url.value).protocol))) {
-      return yield* fail("usage", `--url is "${Setting.shown(url.value)}"; allowed is an http or https URL`)
-    }
-    const wrongSetting = (error: Config.ConfigError) => fail("usage", error.cause.message)
-    const { partitions } = yield* CoreConfig.pipe(
-      Effect.provide(Layer.fresh(CoreConfig.layer)),
-      Effect.mapError(wrongSetting)
-    )
-    const parts = [
-      RedisDoctor.examine(partitions),
-      MailboxDoctor.examine,
-      ...(scrub ? [JobDoctor.examine] : []),
-      PostgresDoctor.examine,
-      DataDoctor.examine,
-      ProviderDoctor.examine(probe),
-      ModelDoctor.examine(probe),
-      ...Option.match(url, {
-        onNone: () => [],
-        onSome: (text) => [
-          StreamDoctor.examine({ url: new URL(text), token, model, job }).pipe(Effect.mapError(wrongSetting))
-        ]
-      })
-    ]
-    const findings = (yield* Effect.all(parts, { concurrency: "unbounded" }).pipe(quietly)).flat()
-    const wrong = findings.filter(({ level }) => level === "fail").length
-    yield* print({ findings }, () => lines(findings))
-    if (wrong > 0) return yield* fail("failed", `${wrong} of ${findings.length} checks failed`)
-  })
+export const doctor = Command.make("doctor", flags, (asked) =>
+  Effect.flatMap(
+    Effect.promise(() => import("../doctor/Doctor.ts")),
+    ({ examine }) => examine(asked)
+  )
 ).pipe(Command.withDescription("Look at Redis, Postgres, keys and, with --url, at live streams through the proxy"))

@@ -1,12 +1,14 @@
-/** `eco2 jobs`: lists jobs, shows one in full, cancels one. */
+/** `eco2 jobs`: lists jobs, shows one in full, follows its events, cancels some or many. */
 import { Job } from "@eco2/core/client"
-import type { CallState, SpentState } from "@eco2/gateway/operator-api"
-import { jobStates, mostLimit } from "@eco2/gateway/operator-api"
-import { Effect, Option, Schema } from "effect"
+import type { CallState, CancelQuery, JobState, SpentState } from "@eco2/gateway/operator-api"
+import { jobStates, mostLimit, openStates } from "@eco2/gateway/operator-api"
+import { Effect, Option, Schedule, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import * as Choice from "../Choice.ts"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"
 import { age, facts, moment, print, say, table } from "../Output.ts"
+import { watch, watching } from "../Watching.ts"
 
 const id = Argument.String("job").pipe(Argument.withDescription("The job's id"))
 const decodeId = Schema.decodeEffect(Job.JobId)
@@ -16,9 +18,6 @@ const jobPath = (id: string) =>
     onFailure: () => fail("notFound", "not found (NOT_FOUND)"),
     onSuccess: (job_id) => ({ params: { job_id } })
   })
-const text = (name: string, description: string) =>
-  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
-
 const list = Command.make(
   "list",
   {
@@ -26,44 +25,44 @@ const list = Command.make(
       Flag.withDescription("open, ended, or one state"),
       Flag.withDefault("open")
     ),
-    pipeline: text("pipeline", "Only jobs of this pipeline"),
-    owner: text("owner", "Only jobs of this user"),
+    ...Choice.flags,
     limit: Flag.Int("limit").pipe(
       Flag.withDescription("How many jobs, newest first; at most 1000"),
       Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: mostLimit }))),
       Flag.withDefault(100)
-    )
+    ),
+    watch
   },
-  Effect.fnUntraced(function* ({ limit, owner, pipeline, state }) {
-    const operator = yield* Operator
-    const query = {
-      state,
-      limit,
-      ...(Option.isSome(pipeline) ? { pipeline: pipeline.value } : {}),
-      ...(Option.isSome(owner) ? { owner: owner.value } : {})
-    }
-    const found = yield* operator.ask(({ ops }) => ops.jobs({ query }))
-    const now = Date.now()
-    yield* print(found, () =>
-      table(
-        found.jobs,
-        [
-          { head: "JOB", cell: ({ job_id }) => job_id },
-          { head: "PIPELINE", cell: (job) => job.pipeline },
-          { head: "OWNER", cell: (job) => job.owner || "-" },
-          { head: "STATE", cell: (job) => job.state },
-          { head: "STAGE", cell: ({ stage }) => stage },
-          { head: "%", cell: ({ progress }) => progress },
-          { head: "RUN", cell: ({ run }) => run },
-          { head: "ATTEMPTS", cell: ({ attempts }) => attempts },
-          { head: "AGE", cell: ({ created }) => age(now - created) },
-          { head: "SINCE", cell: ({ since }) => age(now - since) }
-        ],
-        state === "open" ? "no open jobs; --state ended lists the others" : "no such jobs"
-      )
+  ({ limit, state, watch, ...chosen }) =>
+    watching(
+      watch,
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const now = Date.now()
+        const query = { state, limit, ...Choice.placeOf(chosen), ...Choice.queryOf(chosen, now) }
+        const found = yield* operator.ask(({ ops }) => ops.jobs({ query }))
+        yield* print(found, () =>
+          table(
+            found.jobs,
+            [
+              { head: "JOB", cell: ({ job_id }) => job_id },
+              { head: "PIPELINE", cell: (job) => job.pipeline },
+              { head: "OWNER", cell: (job) => job.owner || "-" },
+              { head: "STATE", cell: (job) => job.state },
+              { head: "STAGE", cell: ({ stage }) => stage },
+              { head: "%", cell: ({ progress }) => progress },
+              { head: "RUN", cell: ({ run }) => run },
+              { head: "ATTEMPTS", cell: ({ attempts }) => attempts },
+              { head: "AGE", cell: ({ created }) => age(now - created) },
+              { head: "SINCE", cell: ({ since }) => age(now - since) },
+              { head: "CAUSE", cell: ({ cause }) => cause ?? "-" }
+            ],
+            state === "open" ? "no open jobs; --state ended lists the others" : "no such jobs"
+          )
+        )
+        if (!found.complete) yield* say("not all jobs were scanned; there may be more")
+      })
     )
-    if (!found.complete) yield* say("not all jobs were scanned; there may be more")
-  })
 ).pipe(Command.withDescription("Jobs, newest first; open ones by default"))
 
 /** The sums of a job's paid calls in one line. */
@@ -96,6 +95,42 @@ const callTable = (calls: ReadonlyArray<typeof CallState.Type>) =>
     ""
   )
 
+type Shown = typeof JobState.Type
+
+const seconds = (millis: number) => `${(millis / 1_000).toFixed(1)}s`
+const stageTable = ({ created, stages }: Shown) =>
+  table(
+    stages,
+    [
+      { head: "STAGE", cell: ({ stage }) => stage },
+      { head: "ATTEMPTS", cell: ({ attempts }) => attempts },
+      { head: "BEGAN", cell: ({ first }) => (first === null ? "-" : `+${seconds(first - created)}`) },
+      { head: "COMMITTED", cell: ({ committed }) => (committed === null ? "-" : `+${seconds(committed - created)}`) },
+      { head: "WORKED", cell: ({ work_ms }) => (work_ms === null ? "-" : seconds(work_ms)) }
+    ],
+    ""
+  )
+/** What an event says beside its name: a retry's cause and time, a failure's code. */
+const noteOf = (result: unknown): string =>
+  typeof result === "object" && result !== null
+    ? Object.entries(result)
+        .filter(([, value]) => typeof value === "string" || typeof value === "number")
+        .map(([name, value]) => (name === "next_at" ? `again at ${moment(Number(value) * 1000)}` : `${name} ${value}`))
+        .join(", ")
+    : ""
+const eventLine = ({ result, seq, stage, status, ts }: Shown["events"][number]) =>
+  `${moment(ts)}  ${String(seq).padStart(3)}  ${stage} ${status}${noteOf(result) === "" ? "" : `  (${noteOf(result)})`}`
+
+/** Why nothing happens just now, or where it happens. */
+const standing = ({ cause, deadline, due, holder, state }: Shown, now: number): string => {
+  if (holder !== null) return `runs in ${holder}`
+  if (due !== null)
+    return `next ${state === "parked" ? "round" : "attempt"} ${moment(due)} (in ${age(due - now)}), after ${cause ?? "-"}`
+  if (state === "waiting")
+    return `waits in its mailbox${cause === null ? "" : `, after ${cause}`}; fails ${moment(deadline)}`
+  return state === "lane" ? "waits for its user's other jobs" : "over"
+}
+
 const show = Command.make(
   "show",
   { id },
@@ -103,32 +138,157 @@ const show = Command.make(
     const operator = yield* Operator
     const job = yield* operator.ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.job(path)))
     yield* print(job, () => {
-      const { calls, spent, ...state } = job
+      const {
+        attempts,
+        calls,
+        error,
+        events,
+        job_id,
+        owner,
+        pipeline,
+        progress,
+        run,
+        spent,
+        stage,
+        state,
+        trace,
+        tries
+      } = job
       const known = facts({
-        ...state,
+        job_id,
+        pipeline,
+        owner,
+        state,
+        stage,
+        progress,
+        run,
+        attempts,
+        tries,
+        error,
+        ...(job.result === null ? {} : { result: job.result }),
+        trace,
+        standing: standing(job, Date.now()),
         committed: job.committed.join(" "),
         created: moment(job.created),
         deadline: moment(job.deadline),
         ended: moment(job.ended),
         ...(spent === null ? {} : { spent: spentLine(spent) })
       })
-      return calls.length === 0 ? known : `${known}\n\n${callTable(calls)}`
+      const parts = [known, stageTable(job), events.map(eventLine).join("\n"), callTable(calls)]
+      return parts.filter((part) => part !== "").join("\n\n")
     })
   })
-).pipe(Command.withDescription("A job's state, times, attempts, error, and its paid calls"))
+).pipe(Command.withDescription("A job: state, holder, next attempt and why, stages, events, trace, paid calls"))
 
-const cancel = Command.make(
-  "cancel",
+const isOver = ({ state }: Shown) => state === "done" || state === "failed" || state === "cancelled"
+const tail = Command.make(
+  "tail",
   { id },
   Effect.fnUntraced(function* ({ id }) {
     const operator = yield* Operator
-    const answer = yield* operator.ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.cancelJob(path)))
-    if (answer.outcome === "finished") return yield* fail("failed", `job ${id} is over already`)
-    yield* print(answer, () => `job ${id} is cancelled${answer.outcome === "already" ? " already" : ""}`)
+    let seen = 0
+    const look = Effect.gen(function* () {
+      const job = yield* operator.ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.job(path)))
+      for (const event of job.events.filter(({ seq }) => seq > seen)) {
+        seen = event.seq
+        yield* print({ job_id: job.job_id, ...event }, () => eventLine(event))
+      }
+      return isOver(job)
+    })
+    yield* Effect.repeat(look, { until: (over) => over, schedule: Schedule.spaced("1 second") })
   })
-).pipe(Command.withDescription("Cancel a job, wherever it stands"))
+).pipe(Command.withDescription("A job's events as they come, until it is over"))
+
+/** Cancels what fits, step by step; a job that ended meanwhile is skipped. */
+const cancelChosen = Effect.fnUntraced(function* (query: CancelQuery, limit: number, isDry: boolean, isSure: boolean) {
+  const operator = yield* Operator
+  const call = (most: number, dry_run: "true" | "false") =>
+    operator.ask(({ ops }) => ops.cancelMany({ query: { ...query, limit: most, dry_run } }))
+  const found = yield* call(Math.min(limit, mostLimit), "true")
+  const many = `${found.matched}${found.matched === mostLimit || !found.complete ? " or more" : ""}`
+  const total = { matched: found.matched, cancelled: 0, skipped: 0 }
+  if (isDry || found.matched === 0) {
+    yield* print({ ...total, dry_run: isDry }, () => `${many} jobs would be cancelled`)
+    return
+  }
+  yield* Choice.confirm(`Cancel ${many} jobs?`, isSure)
+  const told = Choice.progress(() => `${total.cancelled} cancelled`)
+  total.matched = 0
+  const steps = Effect.gen(function* () {
+    for (;;) {
+      const { cancelled, matched, skipped } = yield* call(Math.min(Choice.step, limit - total.matched), "false")
+      total.matched += matched
+      total.cancelled += cancelled
+      total.skipped += skipped
+      yield* told.shown
+      if (cancelled === 0 || total.matched >= limit) return
+    }
+  })
+  yield* steps.pipe(
+    Effect.onError(() => told.brokenOff),
+    Effect.ensuring(told.over)
+  )
+  yield* print(total, () => `${total.cancelled} cancelled, ${total.skipped} skipped (they had ended meanwhile)`)
+})
+
+const cancelLine = ({ job_id, outcome }: { readonly job_id: string; readonly outcome: string }) =>
+  outcome === "finished"
+    ? `job ${job_id} is over already`
+    : `job ${job_id} is cancelled${outcome === "already" ? " already" : ""}`
+
+const cancel = Command.make(
+  "cancel",
+  {
+    ids: Argument.String("job").pipe(
+      Argument.withDescription("Jobs' ids; or choose them by flags"),
+      Argument.variadic({ min: 0 })
+    ),
+    all: Choice.all,
+    state: Flag.Literals("state", openStates).pipe(Flag.withDescription("Only in this state"), Flag.optional),
+    ...Choice.flags,
+    limit: Choice.most,
+    dryRun: Choice.dryRun,
+    yes: Choice.yes
+  },
+  Effect.fnUntraced(function* ({ all, dryRun, ids, limit, state, yes, ...chosen }) {
+    const byFlags = all || Option.isSome(state) || Choice.isAny(chosen)
+    if (ids.length > 0 === byFlags) {
+      return yield* fail("usage", "name jobs, or choose them with flags (--pipeline, --state, --cause, …) or --all")
+    }
+    if (byFlags) {
+      const query = {
+        ...(Option.isSome(state) ? { state: state.value } : {}),
+        ...Choice.placeOf(chosen),
+        ...Choice.queryOf(chosen, Date.now())
+      }
+      return yield* cancelChosen(
+        query,
+        Option.getOrElse(limit, () => Infinity),
+        dryRun,
+        yes
+      )
+    }
+    const operator = yield* Operator
+    const answers = yield* Effect.forEach(
+      ids,
+      (id) =>
+        operator
+          .ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.cancelJob(path)))
+          .pipe(Effect.map(({ outcome }) => ({ job_id: id, outcome }))),
+      { concurrency: 16 }
+    )
+    const over = answers.filter(({ outcome }) => outcome === "finished")
+    const [only] = answers
+    if (answers.length === 1 && only !== undefined) {
+      if (over.length > 0) return yield* fail("failed", `job ${only.job_id} is over already`)
+      return yield* print({ outcome: only.outcome }, () => cancelLine(only))
+    }
+    yield* print(answers, () => answers.map(cancelLine).join("\n"))
+    if (over.length > 0) return yield* fail("failed", `${over.length} jobs were over already`)
+  })
+).pipe(Command.withDescription("Cancel jobs, wherever they stand: by id, by flags, or all open ones"))
 
 export const jobs = Command.make("jobs").pipe(
-  Command.withDescription("List, show and cancel jobs"),
-  Command.withSubcommands([list, show, cancel])
+  Command.withDescription("List, show, follow and cancel jobs"),
+  Command.withSubcommands([list, show, tail, cancel])
 )

@@ -4,36 +4,40 @@ import { Argument, Command } from "effect/cli"
 
 import { Operator } from "../Operator.ts"
 import { print, say, table } from "../Output.ts"
+import { watch, watching } from "../Watching.ts"
 
 type Use = { readonly most: number; readonly used: number } | null
 const used = (use: Use) => (use === null ? "-" : `${use.used}/${use.most}`)
 const time = (millis: number) => (millis === 0 ? "-" : Duration.format(Duration.millis(millis)))
 
-const list = Command.make("list", {}, () =>
-  Effect.gen(function* () {
-    const operator = yield* Operator
-    const answer = yield* operator.ask(({ limits }) => limits.list({}))
-    yield* print(answer, () =>
-      table(
-        answer.limits,
-        [
-          { head: "LIMIT", cell: ({ name }) => name },
-          {
-            head: "PAUSED FOR",
-            cell: ({ paused_ms }) => time(paused_ms === 0 ? 0 : Math.max(1_000, Math.ceil(paused_ms / 1_000) * 1_000))
-          },
-          { head: "REQUESTS", cell: ({ requests }) => used(requests) },
-          { head: "UNITS", cell: ({ units }) => used(units) },
-          { head: "IN FLIGHT", cell: ({ permits }) => used(permits) },
-          { head: "WINDOW", cell: ({ window_ms }) => time(window_ms) },
-          { head: "WAITING", cell: ({ waiting }) => waiting },
-          { head: "DELAYED", cell: ({ away }) => away }
-        ],
-        "no limit is in use or paused"
+const list = Command.make("list", { watch }, ({ watch }) =>
+  watching(
+    watch,
+    Effect.gen(function* () {
+      const operator = yield* Operator
+      const answer = yield* operator.ask(({ limits }) => limits.list({}))
+      yield* print(answer, () =>
+        table(
+          answer.limits,
+          [
+            { head: "LIMIT", cell: ({ name }) => name },
+            {
+              head: "PAUSED FOR",
+              cell: ({ paused_ms }) => time(paused_ms === 0 ? 0 : Math.max(1_000, Math.ceil(paused_ms / 1_000) * 1_000))
+            },
+            { head: "REQUESTS", cell: ({ requests }) => used(requests) },
+            { head: "UNITS", cell: ({ units }) => used(units) },
+            { head: "IN FLIGHT", cell: ({ permits }) => used(permits) },
+            { head: "WINDOW", cell: ({ window_ms }) => time(window_ms) },
+            { head: "WAITING", cell: ({ waiting }) => waiting },
+            { head: "DELAYED", cell: ({ away }) => away }
+          ],
+          "no limit is in use or paused"
+        )
       )
-    )
-    if (!answer.complete) yield* say("not all keys were scanned; there may be more")
-  })
+      if (!answer.complete) yield* say("not all keys were scanned; there may be more")
+    })
+  )
 ).pipe(Command.withDescription("Limits in use or paused, and how much is used"))
 
 const resume = Command.make(

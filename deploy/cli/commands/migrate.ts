@@ -1,15 +1,13 @@
 /** `eco2 migrate`: prepares the database for the roles of this version, before they start. May run in many places at once. */
-import { prepareDatabase } from "@eco2/actors/characters"
-import { Migrations } from "@eco2/core/postgres"
-import { migrations as newsMigrations } from "@eco2/news/layers"
 import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { print } from "../Output.ts"
-import { onDatabase } from "../Stores.ts"
 
+/** Loaded when it is asked for, as the doctor is. */
 export const migrate = Command.make("migrate", {}, () =>
   Effect.gen(function* () {
-    const applied = [...(yield* onDatabase(prepareDatabase)), ...(yield* onDatabase(Migrations.apply(newsMigrations)))]
+    const { migrated } = yield* Effect.promise(() => import("../Database.ts"))
+    const applied = yield* migrated
     yield* print({ applied }, () =>
       applied.length === 0 ? "the database is up to date" : applied.map((name) => `applied ${name}`).join("\n")
     )

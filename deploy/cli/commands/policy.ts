@@ -1,9 +1,11 @@
 /** `eco2 policy`: a mailbox's settings at run time, which override the environment and the code. */
 import { Duration, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { millis } from "../Choice.ts"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"
 import { print, table } from "../Output.ts"
+import { watch, watching } from "../Watching.ts"
 
 const mailbox = Argument.String("mailbox").pipe(Argument.withDescription("Its name, as `eco2 mailboxes` shows it"))
 const one = (name: string, what: string) =>
@@ -32,12 +34,15 @@ const shown = (all: ReadonlyArray<State>, none: string) =>
     none
   )
 
-const show = Command.make("show", {}, () =>
-  Effect.gen(function* () {
-    const operator = yield* Operator
-    const all = yield* operator.ask(({ policies }) => policies.list({}))
-    yield* print(all, () => shown(all, "no policy is set: environment and code decide"))
-  })
+const show = Command.make("show", { watch }, ({ watch }) =>
+  watching(
+    watch,
+    Effect.gen(function* () {
+      const operator = yield* Operator
+      const all = yield* operator.ask(({ policies }) => policies.list({}))
+      yield* print(all, () => shown(all, "no policy is set: environment and code decide"))
+    })
+  )
 ).pipe(Command.withDescription("The policies of all mailboxes"))
 
 type Given = Option.Option<string>
@@ -56,12 +61,6 @@ const valueOf = Effect.fnUntraced(function* (
     : value
 })
 const whole = (text: string) => (/^\d+$/.test(text) ? Number(text) : undefined)
-const millis = (text: string) => {
-  const duration = /^\d+$/.test(text)
-    ? Duration.seconds(Number(text))
-    : Option.getOrUndefined(Duration.fromInput(text as Duration.Input))
-  return duration === undefined || !Duration.isFinite(duration) ? undefined : Math.round(Duration.toMillis(duration))
-}
 const aNumber = "a whole number"
 const aTime = 'a duration such as "30 seconds"'
 

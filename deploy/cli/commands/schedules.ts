@@ -3,31 +3,35 @@ import { Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 import { Operator } from "../Operator.ts"
 import { moment, print, table } from "../Output.ts"
+import { watch, watching } from "../Watching.ts"
 
 const schedule = Argument.String("schedule").pipe(Argument.withDescription("Its name"))
 
-const list = Command.make("list", {}, () =>
-  Effect.gen(function* () {
-    const operator = yield* Operator
-    const all = yield* operator.ask(({ schedules }) => schedules.list({}))
-    yield* print(all, () =>
-      table(
-        all,
-        [
-          { head: "SCHEDULE", cell: ({ name }) => name },
-          { head: "WHEN", cell: ({ timing }) => timing },
-          { head: "WORK", cell: ({ work }) => work },
-          { head: "STATE", cell: ({ declared, paused }) => (paused ? "paused" : declared ? "active" : "undeclared") },
-          { head: "LAST RUN", cell: ({ last_run }) => moment(last_run) },
-          { head: "NEXT", cell: ({ next }) => moment(next) },
-          { head: "FIRES", cell: ({ fires }) => fires },
-          { head: "SKIPS", cell: ({ skips }) => skips },
-          { head: "LAST JOB", cell: ({ last_job_id }) => last_job_id ?? "-" }
-        ],
-        "no schedules"
+const list = Command.make("list", { watch }, ({ watch }) =>
+  watching(
+    watch,
+    Effect.gen(function* () {
+      const operator = yield* Operator
+      const all = yield* operator.ask(({ schedules }) => schedules.list({}))
+      yield* print(all, () =>
+        table(
+          all,
+          [
+            { head: "SCHEDULE", cell: ({ name }) => name },
+            { head: "WHEN", cell: ({ timing }) => timing },
+            { head: "WORK", cell: ({ work }) => work },
+            { head: "STATE", cell: ({ declared, paused }) => (paused ? "paused" : declared ? "active" : "undeclared") },
+            { head: "LAST RUN", cell: ({ last_run }) => moment(last_run) },
+            { head: "NEXT", cell: ({ next }) => moment(next) },
+            { head: "FIRES", cell: ({ fires }) => fires },
+            { head: "SKIPS", cell: ({ skips }) => skips },
+            { head: "LAST JOB", cell: ({ last_job_id }) => last_job_id ?? "-" }
+          ],
+          "no schedules"
+        )
       )
-    )
-  })
+    })
+  )
 ).pipe(Command.withDescription("Schedules, with last and next fire"))
 
 const pause = Command.make(

@@ -2,6 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
 import { Keys } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
+import { Console, ConfigProvider, Effect, Fiber } from "effect"
+import * as Cli from "../../../deploy/cli/Cli.ts"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -111,9 +113,9 @@ describe("eco2 jobs", () => {
     const { complete, jobs } = await json("jobs", "list")
     expect([complete, jobs.map(({ job_id }: { job_id: string }) => job_id)]).toEqual([true, [second, first]])
     const [head, ...rows] = await lines("jobs", "list")
-    expect(head).toMatch(/^JOB +PIPELINE +OWNER +STATE +STAGE +% +RUN +ATTEMPTS +AGE +SINCE$/)
+    expect(head).toMatch(/^JOB +PIPELINE +OWNER +STATE +STAGE +% +RUN +ATTEMPTS +AGE +SINCE +CAUSE$/)
     expect(rows.map((row) => row.slice(0, 36))).toEqual([second, first])
-    expect(rows[0]).toMatch(/ scan +bob +running +vision +0 +1 +1 +\d+s +\d+s$/)
+    expect(rows[0]).toMatch(/ scan +bob +running +vision +0 +1 +1 +\d+s +\d+s +-$/)
     expectAligned([head!, ...rows])
     expect((await json("jobs", "list", "--state", "running", "--limit", "5")).jobs).toHaveLength(1)
     expect((await json("jobs", "list", "--owner", "nobody", "--pipeline", "scan")).jobs).toEqual([])
@@ -175,6 +177,163 @@ describe("eco2 jobs", () => {
   })
 })
 
+describe("an operator's change of many", () => {
+  it("eco2 jobs show tells stages, events, holder, the next attempt and its cause, and the trace", async () => {
+    const id = await ann.accepted()
+    const vision = await hand.begin(id)
+    expect((await lines("jobs", "show", id)).find((line) => line.startsWith("standing"))).toMatch(/runs in \S+$/)
+    await hand.putOff(vision, "ModelRateLimited")
+    const shown = await json("jobs", "show", id)
+    expect(shown).toMatchObject({
+      state: "delayed",
+      cause: "ModelRateLimited",
+      holder: null,
+      due: expect.any(Number),
+      trace: expect.stringMatching(/^[0-9a-f]{32}$/),
+      stages: [
+        { stage: "vision", attempts: 2, committed: null, work_ms: null },
+        { stage: "rule", attempts: 0 },
+        { stage: "answer" },
+        { stage: "reward" }
+      ],
+      events: [
+        { seq: 1, stage: "queued", status: "started" },
+        { seq: 2, stage: "vision", status: "started" },
+        { seq: 3, stage: "vision", status: "retrying", result: { code: "ModelRateLimited" } }
+      ]
+    })
+    const text = (await lines("jobs", "show", id)).join("\n")
+    expect(text).toMatch(/^standing +next attempt .+ \(in \d+s\), after ModelRateLimited$/m)
+    expect(text).toMatch(/^STAGE +ATTEMPTS +BEGAN +COMMITTED +WORKED$/m)
+    expect(text).toMatch(/ 3 {2}vision retrying {2}\(code ModelRateLimited, attempt 1, again at .+\)$/m)
+    await eco2("jobs", "cancel", id)
+  })
+
+  it("eco2 jobs tail prints a job's events as they come, and ends with the job", async () => {
+    const id = await ann.accepted()
+    const followed = eco2("jobs", "tail", id, "--json")
+    await hand.work(id)
+    const { code, err, out } = await followed
+    expect([code, err]).toEqual([0, ""])
+    const stages = out
+      .split(/(?<=^})\n/m)
+      .map((one) => JSON.parse(one))
+      .map(({ stage, status }) => `${stage}/${status}`)
+    expect([stages[0], stages.at(-1)]).toEqual(["queued/started", "done/completed"])
+  })
+
+  it("eco2 jobs cancels 240 waiting jobs by one command, chosen by flags, and only when it is sure", async () => {
+    const jobs = await Promise.all(Array.from({ length: 240 }, (_, n) => client(gateway, `crowd-${n % 24}`).accepted()))
+    const other = await client(gateway, "somebody").accepted()
+    expect(await eco2("jobs", "cancel", "--owner", "crowd-1")).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringContaining("Cancel 10 jobs? Say --yes")
+    })
+    expect(await lines("jobs", "cancel", "--all", "--dry-run", "--age", "1h")).toEqual(["0 jobs would be cancelled"])
+    expect(await lines("jobs", "cancel", "--owner", "crowd-1", "--dry-run")).toEqual(["10 jobs would be cancelled"])
+    expect((await json("jobs", "list", "--limit", "1000")).jobs).toHaveLength(241)
+    expect(await json("jobs", "cancel", "--owner", "crowd-1", "--limit", "3", "--yes")).toMatchObject({ cancelled: 3 })
+    await eco2("jobs", "cancel", other)
+    const began = performance.now()
+    expect(
+      await lines(
+        "jobs",
+        "cancel",
+        "--pipeline",
+        "scan",
+        "--stage",
+        "vision",
+        "--state",
+        "waiting",
+        "--since",
+        "1h",
+        "--yes"
+      )
+    ).toEqual(["237 cancelled, 0 skipped (they had ended meanwhile)"])
+    expect(performance.now() - began).toBeLessThan(20_000)
+    expect((await json("jobs", "list")).jobs).toEqual([])
+    expect((await lines("jobs", "cancel", ...jobs.slice(0, 100))).length).toBe(100)
+    for (const words of [[], ["--pipeline", "scan", jobs[0]!]]) {
+      expect(await eco2("jobs", "cancel", ...words)).toMatchObject({ code: 2 })
+    }
+  })
+
+  it("eco2 dead redrives and discards all, beyond what one call changes, and says what it left", async () => {
+    const dead = keyNames.partitions(4).map((partition) => partition.dead("ownership"))
+    await hand.send("SADD", keyNames.mailboxes, "ownership")
+    const written = (count: number, cause: string) =>
+      Promise.all(
+        Array.from({ length: count }, (_, n) =>
+          hand.send(
+            "XADD",
+            dead[n % 4]!,
+            "*",
+            "type",
+            "SaveOwnership",
+            "body",
+            "{}",
+            "cause",
+            cause,
+            "last",
+            Date.now()
+          )
+        )
+      )
+    await written(2_340, "Outage")
+    await written(30, "Other")
+    const id = await ann.accepted()
+    const index = Keys.partitionOf(id, 4)
+    await hand.send("XADD", dead[index]!, "*", "job", id, "stage", "vision", "cause", "Outage", "last", Date.now())
+    expect(await json("dead", "redrive", "--cause", "Outage", "--dry-run")).toMatchObject({
+      matched: 2_341,
+      redriven: 0
+    })
+    expect(
+      await json("dead", "redrive", "--cause", "Outage", "--mailbox", "ownership", "--limit", "700")
+    ).toMatchObject({
+      redriven: expect.any(Number),
+      matched: 700,
+      complete: false
+    })
+    expect((await lines("dead", "redrive", "--cause", "Outage"))[0]).toMatch(
+      /^164\d redriven, 1 left \(their jobs are open, or the letters are gone\)$/
+    )
+    expect(await json("dead", "list", "--mailbox", "ownership", "--cause", "Outage")).toMatchObject([{ job_id: id }])
+    expect(await json("dead", "list", "--mailbox", "ownership", "--owner", "ann")).toMatchObject([{ job_id: id }])
+    expect(await eco2("dead", "discard", "--all", "--mailbox", "ownership")).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("Discard 31 letters? Their jobs stay failed. Say --yes")
+    })
+    expect(await lines("dead", "discard", "--all", "--mailbox", "ownership", "--age", "1h", "--yes")).toEqual([
+      "0 would be discarded"
+    ])
+    expect(await lines("dead", "discard", "--cause", "Other", "--yes")).toEqual(["30 discarded"])
+    expect(await lines("dead", "discard", "--all", "--mailbox", "ownership", "--yes")).toEqual(["1 discarded"])
+    await eco2("jobs", "cancel", id)
+    for (const partition of keyNames.partitions(4)) await hand.send("DEL", partition.mailbox("ownership"))
+  })
+
+  it("a list with --watch is printed again and again until it is interrupted", async () => {
+    const said: Array<string> = []
+    const heard: Console.Console = { ...globalThis.console, log: (line) => void said.push(String(line)) }
+    const run = Effect.runFork(
+      Cli.run(["mailboxes", "--watch"]).pipe(
+        Effect.provideService(Console.Console, heard),
+        Effect.provideService(
+          ConfigProvider.ConfigProvider,
+          ConfigProvider.fromEnv({ env: { ECO2_URL: gateway.address, INTERNAL_SECRET: secret } })
+        )
+      )
+    )
+    await until(
+      async () => said.filter((line) => line.startsWith("MAILBOX")).length,
+      (count) => count >= 2
+    )
+    await Effect.runPromise(Fiber.interrupt(run))
+  })
+})
+
 describe("eco2 dead", () => {
   it("eco2 dead lists letters of all mailboxes, of one, or of one cause, and shows one", async () => {
     expect(await lines("dead", "list")).toEqual(["no dead letters"])
@@ -205,7 +364,7 @@ describe("eco2 dead", () => {
     expect(await eco2("dead", "redrive", name)).toMatchObject({ code: 3 })
     const before = (await json("dead", "list", "--cause", "Outage")).length
     expect(await lines("dead", "redrive", "--cause", "Outage")).toEqual([
-      `${before} redriven, 0 skipped (their jobs are open, or the letters are gone)`
+      `${before} redriven, 0 left (their jobs are open, or the letters are gone)`
     ])
     expect(await json("dead", "list", "--cause", "Outage")).toEqual([])
     const nonsense = `scan.vision/${(await json("dead", "list", "--cause", "Nonsense"))[0].id}`
@@ -265,7 +424,7 @@ describe("eco2 mailboxes and eco2 processes", () => {
     const id = await ann.accepted()
     expect((await json("mailboxes"))[0]).toMatchObject({ mailbox: "scan.vision", entries: before[0].entries + 1 })
     const table = await lines("mailboxes")
-    expect(table[0]).toMatch(/^MAILBOX {2,}WAITING {2}IN WORK {2}OLDEST$/)
+    expect(table[0]).toMatch(/^MAILBOX {2,}WAITING {2}IN WORK {2}LETTERS {2}OLDEST$/)
     expectAligned(table)
     await eco2("jobs", "cancel", id)
     expect(await json("processes")).toContainEqual(expect.objectContaining({ role: "sweeper", state: "alive" }))
@@ -309,7 +468,10 @@ describe("errors of the command line", () => {
       ["jobs", "list", "--state", "lost"],
       ["jobs", "list", "--limit", "x"],
       ["jobs", "list", "--limit", "0"],
-      ["dead", "redrive", "--all", "--limit", "1001"]
+      ["dead", "redrive", "--all", "--limit", "0"],
+      ["dead", "list", "--limit", "1001"],
+      ["dead", "list", "--since", "yesterday"],
+      ["jobs", "cancel", "--age", "-1"]
     ]) {
       const { code, err, out } = await eco2(...words)
       expect([code, out], words.join(" ")).toEqual([2, ""])

@@ -65,7 +65,19 @@ const ofQuery = (name: string) =>
   ["", "x", "1", "-1", "1e999", "%00", "%zz", "%E0%A4", "a%0ab", long]
     .map((value) => `${name}=${value}`)
     .concat(`${name}=1&${name}=2`)
-const names = ["state", "pipeline", "owner", "limit", "cause", "job_id", "last_event_id", "language"]
+const names = [
+  "state",
+  "pipeline",
+  "owner",
+  "limit",
+  "cause",
+  "job_id",
+  "last_event_id",
+  "language",
+  "since",
+  "cursor",
+  "dry_run"
+]
 const bodies = [
   "",
   "{",
@@ -126,7 +138,7 @@ const isDescribed = ({ method, path }: Request, answer: Answer): boolean => {
 const shown = ({ method, target }: Request, { body, status }: Answer) =>
   `${method} ${target.slice(0, 120)} ${status} ${body.slice(0, 80)}`
 
-describe("the description of the API", { timeout: 120_000 }, () => {
+describe("the description of the API", { timeout: 300_000 }, () => {
   it("each described call answers with what is described, whatever it is sent", async () => {
     const other: Array<string> = []
     for (const request of requests()) {

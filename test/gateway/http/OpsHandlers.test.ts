@@ -118,7 +118,9 @@ describe("the operators' API", () => {
     await hand.giveUp(await hand.begin(id), "Outage")
     expect((await ops("POST", "/mailboxes/scan.rule/dead/redrive?cause=Outage")).body).toEqual({
       redriven: 1,
-      skipped: 0
+      skipped: 0,
+      matched: 1,
+      next: null
     })
     expect((await ops("GET", `/jobs/${id}`)).body).toMatchObject({
       state: "waiting",
@@ -220,9 +222,9 @@ describe("the operators' API", () => {
   it("a redrive whose filter is misspelt redrives nothing", async () => {
     const id = await failed("Misspelt")
     const { body } = await ops("POST", `${dead}/redrive?limit=1&cuase=Other`)
-    expect(body.detail).toBe("query cuase: unknown name; known are cause, limit")
+    expect(body.detail).toBe("query cuase: unknown name; known are cause, owner, since, until, limit, cursor, dry_run")
     expect((await ops("POST", `${dead}/redrive?%1b%5bcause=Other`)).body.detail).toBe(
-      "query: unknown name; known are cause, limit"
+      "query: unknown name; known are cause, owner, since, until, limit, cursor, dry_run"
     )
     expect((await ops("GET", `/jobs/${id}`)).body.state).toBe("failed")
   })

@@ -149,7 +149,8 @@ describe("the list of jobs", () => {
           attempts: 1,
           created: expect.any(Number),
           since: expect.any(Number),
-          deadline: expect.any(Number)
+          deadline: expect.any(Number),
+          cause: null
         }
       ]
     })

@@ -116,6 +116,12 @@ export interface Job {
   readonly workMillis: ReadonlyMap<string, number>
   /** Sums of its paid calls; absent when it has made none. */
   readonly spent?: Spent
+  /** While it is running: the process that began its stage, by its token in the fleet. */
+  readonly holder?: string
+  /** While it is put off or parked: when it comes back, epoch milliseconds. */
+  readonly due?: number
+  /** Why it was last put off or parked: an error's tag. */
+  readonly cause?: string
 }
 
 /** Sums over a job's paid calls (CallLedger), of all its runs. */
@@ -176,12 +182,21 @@ const parsePlan = (pipeline: string, text: string): ReadonlyArray<PlanStep> | nu
 
 const parse = (text: string): unknown => JSON.parse(text)
 
+/** `cause` as stored: `<stage>:<error's tag>`. */
+const waitingFor = (state: JobState, due: string, cause: string): Pick<Job, "due" | "cause"> => {
+  const tag = cause.slice(cause.indexOf(":") + 1)
+  return {
+    ...((state === "delayed" || state === "parked") && /^\d+$/.test(due) ? { due: Number(due) } : {}),
+    ...(isOver(state) || tag === "" ? {} : { cause: tag })
+  }
+}
+
 /** Decodes field, value, field, value, … */
 export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effect<Job, JobUnreadable> => {
   const unreadable = (reason: string) => Effect.fail(new JobUnreadable({ id, reason }))
   const outputs = new Map<string, string>()
   const workMillis = new Map<string, number>()
-  let [fenceText, aboutText, inputText, errorText, spentText] = ["", "", "", "", ""]
+  let [fenceText, aboutText, inputText, errorText, spentText, dueText, causeText] = ["", "", "", "", "", "", ""]
   for (let i = 0; i + 1 < reply.length; i += 2) {
     const name = String(reply[i])
     const value = String(reply[i + 1])
@@ -190,6 +205,8 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
     else if (name === "input") inputText = value
     else if (name === "error") errorText = value
     else if (name === "spent") spentText = value
+    else if (name === "due") dueText = value
+    else if (name === "cause") causeText = value
     else if (name.startsWith("o:")) {
       // `<milliseconds of work> <json>`
       const space = value.indexOf(" ")
@@ -234,6 +251,8 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
       outputs,
       workMillis,
       ...(spent === undefined ? {} : { spent }),
+      ...(facts.state === "running" && words.by !== "-" ? { holder: words.by.split(":", 1)[0] ?? "" } : {}),
+      ...waitingFor(facts.state, dueText, causeText),
       ...(error === undefined ? {} : { error })
     })
   } catch (cause) {

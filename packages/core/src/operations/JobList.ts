@@ -25,6 +25,8 @@ export interface JobSummary {
   /** When its state began. */
   readonly since: number
   readonly deadline: number
+  /** Why it was last put off or parked, an error's tag; null for none, and for a job that is over. */
+  readonly cause: string | null
 }
 
 export interface Wanted {
@@ -32,6 +34,13 @@ export interface Wanted {
   readonly state: "open" | "ended" | JobState
   readonly pipeline?: string
   readonly owner?: string
+  /** The stage that it is at. */
+  readonly stage?: string
+  readonly cause?: string
+  /** Created at this time or later, epoch milliseconds. */
+  readonly since?: number
+  /** Created at this time or earlier. */
+  readonly until?: number
   readonly limit: number
 }
 
@@ -62,7 +71,7 @@ const isState = Schema.is(JobState)
 const readPipeline = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Struct({ pipeline: Schema.String })))
 
 /** Null: the job was deleted since it was found, or is unreadable. */
-const summary = (id: JobId, fence: string | null, about: string | null): JobSummary | null => {
+const summary = (id: JobId, fence: string | null, about: string | null, cause: string | null): JobSummary | null => {
   const words = Fence.split(fence ?? "")
   const read = readPipeline(about)
   if (words === null || read._tag === "None" || !isState(words.state)) return null
@@ -75,7 +84,17 @@ const summary = (id: JobId, fence: string | null, about: string | null): JobSumm
     deadline: Number(words.deadline)
   }
   if (!Object.values(numbers).every(Number.isSafeInteger)) return null
-  return { id, pipeline: read.value.pipeline, owner: words.owner, state: words.state, stage: words.at, ...numbers }
+  // stored as `<stage>:<error's tag>`
+  const tag = cause === null || isOver(words.state) ? "" : cause.slice(cause.indexOf(":") + 1)
+  return {
+    id,
+    pipeline: read.value.pipeline,
+    owner: words.owner,
+    state: words.state,
+    stage: words.at,
+    ...numbers,
+    cause: tag === "" ? null : tag
+  }
 }
 
 const fits = (wanted: Wanted) => (job: JobSummary) =>
@@ -85,7 +104,11 @@ const fits = (wanted: Wanted) => (job: JobSummary) =>
       ? isOver(job.state)
       : job.state === wanted.state) &&
   (wanted.pipeline === undefined || job.pipeline === wanted.pipeline) &&
-  (wanted.owner === undefined || job.owner === wanted.owner)
+  (wanted.owner === undefined || job.owner === wanted.owner) &&
+  (wanted.stage === undefined || job.stage === wanted.stage) &&
+  (wanted.cause === undefined || job.cause === wanted.cause) &&
+  (wanted.since === undefined || job.created >= wanted.since) &&
+  (wanted.until === undefined || job.created <= wanted.until)
 
 export const layer: Layer.Layer<JobList, never, RedisClient | Keyspace> = Layer.effect(
   JobList,
@@ -96,9 +119,9 @@ export const layer: Layer.Layer<JobList, never, RedisClient | Keyspace> = Layer.
     const decodeValues = decodeReply("HMGET", Values)
 
     const read = (id: JobId, partition: Partition) =>
-      redis.send("HMGET", partition.job(id), "now", "about").pipe(
+      redis.send("HMGET", partition.job(id), "now", "about", "cause").pipe(
         Effect.flatMap(decodeValues),
-        Effect.map(([fence = null, about = null]) => summary(id, fence, about))
+        Effect.map(([fence = null, about = null, cause = null]) => summary(id, fence, about, cause))
       )
 
     /** The newest `limit` jobs of a list that match. */

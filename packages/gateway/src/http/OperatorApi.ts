@@ -5,8 +5,8 @@ import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
-export { jobStates, mostLimit } from "./OpsApi.ts"
-export type { CallState, SpentState } from "./OpsApi.ts"
+export { jobStates, mostLimit, openStates } from "./OpsApi.ts"
+export type { CallState, CancelQuery, JobState, SpentState } from "./OpsApi.ts"
 
 export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(OpsGroup)

@@ -17,7 +17,8 @@ export const MailboxState = Schema.Struct({
   mailbox: Schema.String,
   entries: Schema.Int,
   leased: Schema.Int,
-  oldest_ms: Schema.Number
+  oldest_ms: Schema.Number,
+  letters: Schema.Int
 })
 export const ProcessState = Schema.Struct({
   token: Schema.String,
@@ -66,6 +67,23 @@ export const SpentState = Schema.Struct({
   cost: Schema.Number,
   tokens: Schema.Int
 })
+/** A stage of the plan, with its attempts in all runs. */
+export const StageState = Schema.Struct({
+  stage: Schema.String,
+  /** Attempts that viewers were told of; a repeat for the same reason is told once. */
+  attempts: Schema.Int,
+  first: Schema.NullOr(Schema.Number),
+  committed: Schema.NullOr(Schema.Number),
+  /** Milliseconds of the attempt that was committed. */
+  work_ms: Schema.NullOr(Schema.Number)
+})
+export const EventState = Schema.Struct({
+  seq: Schema.Int,
+  ts: Schema.Number,
+  stage: Schema.String,
+  status: Schema.String,
+  result: Schema.Unknown
+})
 export const JobState = Schema.Struct({
   job_id: Schema.String,
   pipeline: Schema.String,
@@ -83,6 +101,12 @@ export const JobState = Schema.Struct({
   committed: Schema.Array(Schema.String),
   /** What a done job without an owner came to, if it is short; else null: a user's result is the user's. */
   result: Schema.Unknown,
+  trace: Schema.String.annotate({ description: "The trace id, by which its spans and log lines are found" }),
+  holder: Schema.NullOr(Schema.String).annotate({ description: "The process that it runs in" }),
+  due: Schema.NullOr(Schema.Number).annotate({ description: "When it comes back from a timer" }),
+  cause: Schema.NullOr(Schema.String).annotate({ description: "Why it was last put off or parked" }),
+  stages: Schema.Array(StageState),
+  events: Schema.Array(EventState),
   spent: Schema.NullOr(SpentState),
   calls: Schema.Array(CallState)
 })
@@ -97,7 +121,8 @@ export const JobSummary = Schema.Struct({
   attempts: Schema.Int,
   created: Schema.Number,
   since: Schema.Number,
-  deadline: Schema.Number
+  deadline: Schema.Number,
+  cause: Schema.NullOr(Schema.String)
 })
 export const jobStates = [
   "open",
@@ -111,11 +136,34 @@ export const jobStates = [
   "failed",
   "cancelled"
 ] as const
+/** The states of jobs that can be cancelled. */
+export const openStates = ["open", "lane", "waiting", "running", "delayed", "parked"] as const
 const Jobs = Schema.Struct({
   jobs: Schema.Array(JobSummary),
   complete: Schema.Boolean.annotate({ description: "False: not all jobs were scanned; there may be more" })
 })
 const Redriven = Schema.Struct({ redriven: Schema.Int, skipped: Schema.Int })
+/** A step of a walk over letters. `next`: the `cursor` of the next step; null: the walk is over. */
+const Walked = { matched: Schema.Int, next: Schema.NullOr(Schema.String) }
+const RedrivenMany = Schema.Struct({ ...Redriven.fields, ...Walked })
+const DiscardedMany = Schema.Struct({ discarded: Schema.Int, ...Walked })
+const CancelledMany = Schema.Struct({
+  matched: Schema.Int,
+  cancelled: Schema.Int,
+  skipped: Schema.Int,
+  complete: Schema.Boolean.annotate({ description: "False: not all open jobs were looked at; there may be more" })
+})
+
+/** What chooses jobs to cancel, as a client gives it. */
+export interface CancelQuery {
+  readonly state?: (typeof openStates)[number]
+  readonly pipeline?: string
+  readonly stage?: string
+  readonly owner?: string
+  readonly cause?: string
+  readonly since?: number
+  readonly until?: number
+}
 
 export const base = "/api/v1/internal/ops"
 const letters = `${base}/mailboxes/:mailbox/dead` as const
@@ -131,7 +179,37 @@ export const Limit = Schema.optionalKey(
     Schema.decodeTo(Schema.Int, SchemaTransformation.numberFromString)
   )
 ).annotate({ description: `The maximum number of items, ${limitWords}: ${usualLimit} by default` })
-const Choice = { cause: Schema.optionalKey(Schema.String), limit: Limit }
+const Moment = Schema.optionalKey(
+  Schema.String.check(Schema.isPattern(/^\d{1,15}$/, { expected: "epoch milliseconds" })).pipe(
+    Schema.decodeTo(Schema.Int, SchemaTransformation.numberFromString)
+  )
+)
+const Choice = {
+  cause: Schema.optionalKey(Schema.String),
+  owner: Schema.optionalKey(Schema.String),
+  since: Moment,
+  until: Moment,
+  limit: Limit
+}
+const DryRun = Schema.optionalKey(Schema.Literals(["true", "false"])).annotate({
+  description: "true: counts what matches, and changes nothing"
+})
+const Walk = {
+  ...Choice,
+  cursor: Schema.optionalKey(
+    Schema.String.check(Schema.isPattern(/^(\d+\/\d+-\d+)?$/, { expected: "the `next` of the step before, or empty" }))
+  ).annotate({ description: "Walks over all letters, a step a call; without it the newest letters are taken" }),
+  dry_run: DryRun
+}
+const JobChoice = {
+  pipeline: Schema.optionalKey(Schema.String),
+  stage: Schema.optionalKey(Schema.String),
+  owner: Schema.optionalKey(Schema.String),
+  cause: Schema.optionalKey(Schema.String),
+  since: Moment,
+  until: Moment,
+  limit: Limit
+}
 
 export class OpsGroup extends HttpApiGroup.make("ops")
   .add(
@@ -146,9 +224,7 @@ export class OpsGroup extends HttpApiGroup.make("ops")
     HttpApiEndpoint.get("jobs", `${base}/jobs`, {
       query: {
         state: Schema.optionalKey(Schema.Literals(jobStates)).annotate({ description: "By default open" }),
-        pipeline: Schema.optionalKey(Schema.String),
-        owner: Schema.optionalKey(Schema.String),
-        limit: Limit
+        ...JobChoice
       },
       success: Jobs,
       error: refused
@@ -163,6 +239,15 @@ export class OpsGroup extends HttpApiGroup.make("ops")
       success: Schema.Struct({ outcome: Schema.String }),
       error: missing
     }).middleware(NoSuchJob),
+    HttpApiEndpoint.post("cancelMany", `${base}/jobs/cancel`, {
+      query: {
+        state: Schema.optionalKey(Schema.Literals(openStates)).annotate({ description: "By default every open job" }),
+        ...JobChoice,
+        dry_run: DryRun
+      },
+      success: CancelledMany,
+      error: refused
+    }),
     HttpApiEndpoint.get("letters", letters, {
       params: Mailbox,
       query: Choice,
@@ -176,8 +261,14 @@ export class OpsGroup extends HttpApiGroup.make("ops")
     }),
     HttpApiEndpoint.post("redriveMany", `${letters}/redrive`, {
       params: Mailbox,
-      query: Choice,
-      success: Redriven,
+      query: Walk,
+      success: RedrivenMany,
+      error: missing
+    }),
+    HttpApiEndpoint.post("discardMany", `${letters}/discard`, {
+      params: Mailbox,
+      query: Walk,
+      success: DiscardedMany,
       error: missing
     }),
     HttpApiEndpoint.post("redrive", `${letters}/:partition/:entry/redrive`, {

@@ -3,8 +3,8 @@
  * letters; letters it skipped were open or already gone.
  */
 import { DeadLetters, Fleet, JobList } from "@eco2/core/operations"
-import { CallLedger, JobStore, Mailbox } from "@eco2/core/client"
-import type { Job } from "@eco2/core/client"
+import { CallLedger, EventLog, JobStore, Mailbox } from "@eco2/core/client"
+import type { Job, JobEvent } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
 import { Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
@@ -47,6 +47,21 @@ const resultOf = ({ outputs, owner, state }: Job.Job): unknown => {
   return Option.getOrNull(readJson(text))
 }
 
+/** What a job's history tells of each stage of its plan. */
+const stageStates = (job: Job.Job, events: ReadonlyArray<JobEvent.JobEvent>) =>
+  job.plan.map(({ name }) => {
+    const own = events.filter(({ stage }) => stage === name)
+    const at = (status: string) => own.filter((event) => event.status === status).map(({ ts }) => Math.round(ts * 1000))
+    return {
+      stage: name,
+      attempts: at("started").length + at("retrying").length,
+      first: at("started")[0] ?? null,
+      committed: at("completed").at(-1) ?? null,
+      work_ms: job.workMillis.get(name) ?? null
+    }
+  })
+/** The id in a W3C traceparent. */
+const traceId = (traceparent: string) => traceparent.split("-")[1] ?? ""
 const callState = (row: CallLedger.Row) => ({
   stage: row.stage,
   attempt: row.attempt,
@@ -73,6 +88,7 @@ export const layer = HttpApiBuilder.group(
     const fleet = yield* Fleet.Fleet
     const store = yield* JobStore.JobStore
     const ledger = yield* CallLedger.CallLedger
+    const log = yield* EventLog.EventLog
     const mailbox = yield* Mailbox.Mailbox
     const list = yield* JobList.JobList
     const { all, known } = yield* OpsMailboxes.make
@@ -84,11 +100,22 @@ export const layer = HttpApiBuilder.group(
       )
     const lettersOf = Effect.fnUntraced(function* (
       name: string,
-      { cause, limit = usualLimit }: { readonly cause?: string; readonly limit?: number }
+      { limit = usualLimit, ...choice }: DeadLetters.Choice & { readonly limit?: number }
     ) {
-      const wanted = { limit, ...(cause === undefined ? {} : { cause }) }
-      const found = yield* Effect.mapError(letters.list(yield* known(name), wanted), fromRedis)
-      return found.slice(0, limit)
+      return yield* Effect.mapError(letters.list(yield* known(name), { ...choice, limit }), fromRedis)
+    })
+    /** The newest letters, or with a cursor those of one step of a walk over all. */
+    const stepOf = Effect.fnUntraced(function* (
+      name: string,
+      {
+        cursor,
+        limit = usualLimit,
+        ...choice
+      }: DeadLetters.Choice & { readonly limit?: number; readonly cursor?: string; readonly dry_run?: string }
+    ) {
+      if (cursor === undefined) return { letters: yield* lettersOf(name, { ...choice, limit }), next: null }
+      const step = letters.page(yield* known(name), { ...choice, limit, cursor: cursor === "" ? null : cursor })
+      return yield* Effect.mapError(step, fromRedis)
     })
     const redrive = (letter: DeadLetters.Letter) =>
       letters.redrive(letter).pipe(
@@ -99,6 +126,17 @@ export const layer = HttpApiBuilder.group(
         ),
         Effect.mapError(fromRedis)
       )
+    const discard = (letter: DeadLetters.Letter) =>
+      letters
+        .discard(letter)
+        .pipe(
+          Effect.mapError(fromRedis),
+          Effect.andThen(
+            Effect.logInfo("letter discarded by an operator").pipe(
+              Effect.annotateLogs({ letter: letter.id, mailbox: letter.mailbox, job_id: letter.jobId })
+            )
+          )
+        )
     const counted = (outcomes: ReadonlyArray<string>) => {
       const redriven = outcomes.filter((outcome) => outcome === "redriven").length
       return { redriven, skipped: outcomes.length - redriven }
@@ -114,7 +152,8 @@ export const layer = HttpApiBuilder.group(
             mailbox: names[i]!,
             entries: depth.entries,
             leased: depth.leased,
-            oldest_ms: depth.oldestMillis
+            oldest_ms: depth.oldestMillis,
+            letters: depth.letters
           }))
         })
       )
@@ -155,6 +194,7 @@ export const layer = HttpApiBuilder.group(
           if (job === null) return yield* nothing
           const { spent } = job
           const rows = spent === undefined ? [] : yield* Effect.mapError(ledger.rows(job.id), fromRedis)
+          const events = yield* Effect.mapError(log.history(job.id, 0), fromRedis)
           return {
             job_id: job.id,
             pipeline: job.pipeline,
@@ -171,6 +211,18 @@ export const layer = HttpApiBuilder.group(
             error: job.error ?? null,
             committed: [...job.outputs.keys()],
             result: resultOf(job),
+            trace: traceId(job.trace),
+            holder: job.holder ?? null,
+            due: job.due ?? null,
+            cause: job.cause ?? null,
+            stages: stageStates(job, events),
+            events: events.map(({ result, seq, stage, status, ts }) => ({
+              seq,
+              ts: Math.round(ts * 1000),
+              stage,
+              status,
+              result
+            })),
             spent: spent === undefined ? null : spentState(spent),
             calls: rows.map(callState)
           }
@@ -183,28 +235,45 @@ export const layer = HttpApiBuilder.group(
           return outcome === "missing" ? yield* nothing : { outcome }
         })
       )
+      .handle(
+        "cancelMany",
+        Effect.fnUntraced(function* ({ query: { dry_run, limit = usualLimit, state = "open", ...filters } }) {
+          const { complete, jobs } = yield* Effect.mapError(list.find({ ...filters, state, limit }), fromRedis)
+          if (dry_run === "true") return { matched: jobs.length, cancelled: 0, skipped: 0, complete }
+          const outcomes = yield* Effect.forEach(jobs, ({ id }) => Effect.mapError(store.cancel(id), fromRedis), {
+            concurrency: 16
+          })
+          const cancelled = outcomes.filter((outcome) => outcome === "cancelled").length
+          yield* Effect.logInfo("jobs cancelled by an operator").pipe(
+            Effect.annotateLogs({ ...filters, state, cancelled, jobs: jobs.map(({ id }) => id).join(" ") })
+          )
+          return { matched: jobs.length, cancelled, skipped: jobs.length - cancelled, complete }
+        })
+      )
       .handle("letters", ({ params, query }) =>
         Effect.map(lettersOf(params.mailbox, query), (found) => found.map(letterState))
       )
       .handle("letter", ({ params }) => Effect.map(letterOf(params), letterState))
-      .handle("redriveMany", ({ params, query }) =>
-        lettersOf(params.mailbox, query).pipe(
-          Effect.flatMap((found) => Effect.forEach(found, redrive, { concurrency: 16 })),
-          Effect.map(counted)
-        )
+      .handle(
+        "redriveMany",
+        Effect.fnUntraced(function* ({ params, query }) {
+          const { letters: found, next } = yield* stepOf(params.mailbox, query)
+          const outcomes = query.dry_run === "true" ? [] : yield* Effect.forEach(found, redrive, { concurrency: 16 })
+          return { ...counted(outcomes), matched: found.length, next }
+        })
+      )
+      .handle(
+        "discardMany",
+        Effect.fnUntraced(function* ({ params, query }) {
+          const { letters: found, next } = yield* stepOf(params.mailbox, query)
+          const isDry = query.dry_run === "true"
+          if (!isDry) yield* Effect.forEach(found, discard, { concurrency: 16, discard: true })
+          return { discarded: isDry ? 0 : found.length, matched: found.length, next }
+        })
       )
       .handle("redrive", ({ params }) =>
         Effect.map(Effect.flatMap(letterOf(params), redrive), (outcome) => counted([outcome]))
       )
-      .handle(
-        "discard",
-        Effect.fnUntraced(function* ({ params }) {
-          const letter = yield* letterOf(params)
-          yield* Effect.mapError(letters.discard(letter), fromRedis)
-          yield* Effect.logInfo("letter discarded by an operator").pipe(
-            Effect.annotateLogs({ letter: letter.id, mailbox: letter.mailbox, job_id: letter.jobId })
-          )
-        })
-      )
+      .handle("discard", ({ params }) => Effect.flatMap(letterOf(params), discard))
   })
 )

@@ -1,0 +1,106 @@
+/**
+ * Choice: the flags by which commands choose many jobs or letters, the question before a change of many, and how far a long change
+ * has come. Neighbours: Output (what is printed), Operator (the calls; each changes a bounded number).
+ */
+import { Duration, Effect, Option, Schema } from "effect"
+import { Flag, Prompt } from "effect/cli"
+import { fail } from "./CommandFailed.ts"
+import { say } from "./Output.ts"
+
+/** The most that one call of the gateway changes. */
+export const step = 500
+
+/** Milliseconds of "90", "90 seconds" or "2h"; undefined: no such duration. */
+export const millis = (text: string): number | undefined => {
+  const [, count = "", unit = ""] = /^(\d+)\s*([smhd])$/.exec(text) ?? []
+  const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+  if (count !== "") return Number(count) * (units[unit] ?? Number.NaN)
+  const duration = /^\d+$/.test(text)
+    ? Duration.seconds(Number(text))
+    : Option.getOrUndefined(Duration.fromInput(text as Duration.Input))
+  return duration === undefined || !Duration.isFinite(duration) ? undefined : Math.round(Duration.toMillis(duration))
+}
+
+const text = (name: string, description: string) =>
+  Flag.String(name).pipe(Flag.withDescription(description), Flag.optional)
+/** How long ago, such as 90s, 10m, 2h or "2 days". */
+const ago = (name: string, description: string) =>
+  text(name, `${description}: 90s, 10m, 2h, 3d`).pipe(
+    Flag.filter(
+      (given) => Option.isNone(given) || millis(given.value) !== undefined,
+      () => `--${name} takes a duration such as 10m or "2 hours"`
+    ),
+    Flag.map(Option.map((given) => millis(given) ?? 0))
+  )
+
+/** Flags of both jobs and letters. */
+export const flags = {
+  pipeline: text("pipeline", "Only of this pipeline"),
+  stage: text("stage", "Only of this stage"),
+  owner: text("owner", "Only of this user"),
+  cause: text("cause", "Only for this cause, an error's name"),
+  age: ago("age", "Only what is at least this old"),
+  since: ago("since", "Only what is not older than this")
+}
+export interface Chosen {
+  readonly pipeline: Option.Option<string>
+  readonly stage: Option.Option<string>
+  readonly owner: Option.Option<string>
+  readonly cause: Option.Option<string>
+  /** Milliseconds, as `since`. */
+  readonly age: Option.Option<number>
+  readonly since: Option.Option<number>
+}
+
+export const most = Flag.Int("limit").pipe(
+  Flag.withDescription("How many at most; by default all"),
+  Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
+  Flag.optional
+)
+export const all = Flag.Boolean("all").pipe(Flag.withDescription("All of them"), Flag.withDefault(false))
+export const dryRun = Flag.Boolean("dry-run").pipe(
+  Flag.withDescription("Count what is chosen, and change nothing"),
+  Flag.withDefault(false)
+)
+export const yes = Flag.Boolean("yes").pipe(Flag.withDescription("Do not ask before"), Flag.withDefault(false))
+
+export const isAny = ({ age, cause, owner, pipeline, since, stage }: Chosen): boolean =>
+  [age, cause, owner, pipeline, since, stage].some(({ _tag }) => _tag === "Some")
+
+const known = <A>(name: string, value: Option.Option<A>) => (Option.isSome(value) ? { [name]: value.value } : {})
+
+/** As the gateway's calls take it, but pipeline and stage, which are a letter's mailbox and a job's own. */
+export const queryOf = ({ age, cause, owner, since }: Chosen, now: number) => ({
+  ...(Option.isSome(cause) ? { cause: cause.value } : {}),
+  ...(Option.isSome(owner) ? { owner: owner.value } : {}),
+  ...(Option.isSome(age) ? { until: now - age.value } : {}),
+  ...(Option.isSome(since) ? { since: now - since.value } : {})
+})
+export const placeOf = ({ pipeline, stage }: Chosen): { readonly pipeline?: string; readonly stage?: string } => ({
+  ...known("pipeline", pipeline),
+  ...known("stage", stage)
+})
+
+/** Asks a person; a program must have said --yes. */
+export const confirm = Effect.fnUntraced(function* (question: string, isSure: boolean) {
+  if (isSure) return
+  if (!process.stdin.isTTY) {
+    return yield* fail("usage", `${question} Say --yes to do it, or --dry-run to count only`)
+  }
+  const agreed = yield* Effect.orElseSucceed(Prompt.run(Prompt.Confirm({ message: question })), () => false)
+  if (!agreed) return yield* fail("failed", "nothing was changed")
+})
+
+/** Tells a person how far a change of many has come, and anybody how far it came when it was broken off. */
+export const progress = (done: () => string) => {
+  const isShown = process.stderr.isTTY === true
+  return {
+    shown: Effect.sync(() => {
+      if (isShown) process.stderr.write(`\r${done()} `)
+    }),
+    over: Effect.sync(() => {
+      if (isShown) process.stderr.write("\n")
+    }),
+    brokenOff: Effect.suspend(() => say(`broken off after ${done()}; the same command goes on with the rest`))
+  }
+}
