@@ -78,6 +78,7 @@ onBoth("characters", (database) => {
           name: "페티",
           type: "PET bottle",
           match: "무색페트병",
+          match_display: expect.stringMatching(/PET/i),
           dialog: expect.stringMatching(/^Without/)
         })
       )

@@ -304,6 +304,26 @@ describe("a job that a worker completes", () => {
   })
   afterAll(() => worker.stop())
 
+  it("a finished scan in the list has its category in the scan's language, its answer, and when it ended", async () => {
+    const min = client(gateway, "min")
+    const id = await min.accepted({ image_url: photo, language: "en" })
+    const { body } = await min.finished(id)
+    const listed = field((await min.get("/api/v1/scan")).body, "scans")
+    const result = field(body, "pipeline_result")
+    const view = field(result, "classification_result")
+    const { situation_tags: _, ...display } = Object(field(view, "display"))
+    expect(listed).toMatchObject([
+      {
+        job_id: id,
+        status: "completed",
+        classification: field(view, "classification"),
+        display,
+        user_answer: field(field(result, "final_answer"), "user_answer"),
+        ended_at: expect.stringMatching(/Z$/)
+      }
+    ])
+  })
+
   it("a finished scan's result has the contract's shape, at both addresses", async () => {
     const ann = client(gateway)
     const id = await ann.accepted({ image_url: photo, user_input: "어디에 버려요?" })
@@ -636,7 +656,9 @@ describe("paths beside the API", () => {
   it("/openapi.json describes every scan call, and /docs shows it", async () => {
     const nobody = client(gateway, null)
     const { body } = await nobody.get("/openapi.json")
-    const paths = Object.keys(Object(field(body, "paths"))).filter((path) => !path.startsWith("/api/v1/internal/"))
+    const paths = Object.keys(Object(field(body, "paths"))).filter(
+      (path) => !/^\/(?:api\/v1\/internal|console)\//.test(path)
+    )
     expect(paths.toSorted()).toEqual([
       "/api/v1/character/catalog",
       "/api/v1/scan",

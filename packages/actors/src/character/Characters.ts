@@ -6,12 +6,16 @@ import { Context, Schema } from "effect"
 import type { Effect } from "effect"
 import type { Language } from "../domain/Language.ts"
 
-/** A character of the catalogue as clients see it; `match`: the middle category it stands for. */
+/**
+ * A character of the catalogue as clients see it; `match`: the middle category it stands for; `match_display`: that as people read
+ * it in another language than Korean.
+ */
 export const CatalogueEntry = Schema.Struct({
   name: Schema.String,
   type: Schema.String,
   dialog: Schema.String,
-  match: Schema.NullOr(Schema.String)
+  match: Schema.NullOr(Schema.String),
+  match_display: Schema.optionalKey(Schema.String)
 })
 export type CatalogueEntry = typeof CatalogueEntry.Type
 

@@ -4,6 +4,7 @@ import type { PostgresError } from "@eco2/core/postgres"
 import { Clock, Effect, Layer, Schema } from "effect"
 import { defaultCharacter, textsIn } from "../domain/Character.ts"
 import * as CharacterId from "../domain/CharacterId.ts"
+import { displayName } from "../domain/Waste.ts"
 import { Characters, CharactersUnavailable, OwnedCharacter } from "./Characters.ts"
 import * as CharacterStore from "./CharacterStore.ts"
 
@@ -61,7 +62,9 @@ export const layer: Layer.Layer<Characters, never, Postgres.Postgres> = Layer.ef
           Effect.map((all) =>
             all.map((character) => {
               const { dialog, match_label, name, type } = textsIn(character, language)
-              return { name, type, dialog, match: match_label }
+              const shown =
+                language === "ko" || match_label === null ? {} : { match_display: displayName(match_label, language) }
+              return { name, type, dialog, match: match_label, ...shown }
             })
           ),
           unavailable

@@ -59,7 +59,8 @@ const messages: InLanguages<Readonly<Record<keyof typeof statuses, string>>> = {
 const middleOnWire = ({ major_category, middle_category }: ClassificationResult["classification"]): string =>
   middle_category === "" && major_category !== RECYCLABLE ? major_category : middle_category
 
-const viewOf = (found: ClassificationResult, language: Language): ClassificationView => {
+/** A classification as clients read it, in the job's language. */
+export const viewOf = (found: ClassificationResult, language: Language): ClassificationView => {
   const middle_category = middleOnWire(found.classification)
   const result = { ...found, classification: { ...found.classification, middle_category } }
   if (language === "ko") return result

@@ -132,6 +132,35 @@ export const limits = {
 
 const PAGE = 100
 
+/** @param {string} text @returns {Record<string, unknown>} */
+const recordOf = (text) => {
+  try {
+    return Object(JSON.parse(text === "" ? "{}" : text))
+  } catch {
+    return {} // cut to its bound
+  }
+}
+
+/** What of a change is not as before. @param {string} before @param {string} after */
+const changeOf = (before, after) => {
+  const [old, now] = [recordOf(before), recordOf(after)]
+  const names = Object.keys({ ...old, ...now }).filter(
+    (name) => JSON.stringify(old[name]) !== JSON.stringify(now[name])
+  )
+  const words = (/** @type {unknown} */ value) => (value === null || value === undefined ? t("default") : String(value))
+  return element(
+    "span",
+    { class: "change" },
+    names.flatMap((name) => [
+      `${name}: `,
+      element("del", {}, [words(old[name])]),
+      " → ",
+      element("ins", {}, [words(now[name])]),
+      " "
+    ])
+  )
+}
+
 export const audit = {
   /** @param {URLSearchParams} query */
   load: (query) => get(withQuery("/ops/audit", { before: query.get("before"), limit: PAGE })),
@@ -140,7 +169,7 @@ export const audit = {
     ...orNothing(entries, () =>
       table(
         t("audit"),
-        [t("when"), t("who"), t("what"), t("target"), t("outcome"), t("before"), t("after")],
+        [t("when"), t("who"), t("what"), t("target"), t("outcome"), t("change")],
         entries.map((/** @type {any} */ one) => ({
           attributes: { "data-key": one.id, tabindex: "-1", "data-testid": "act" },
           cells: [
@@ -149,8 +178,7 @@ export const audit = {
             one.what,
             element("span", { class: "sample", title: one.target }, [one.target]),
             mark(one.outcome === "ok" ? "leaf" : "clay", one.outcome),
-            element("span", { class: "sample", title: one.before }, [one.before]),
-            element("span", { class: "sample", title: one.after }, [one.after])
+            changeOf(one.before, one.after)
           ]
         }))
       )

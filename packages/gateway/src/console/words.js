@@ -59,7 +59,7 @@ const en = {
   filter: "Filter",
   allPipelines: "any",
   notComplete: "Not all jobs were looked at; there may be more.",
-  counted: "{count} jobs",
+  counted: "Jobs: {count}",
   idPrefix: "Job id",
   noSuchJob: "There is no such job; it may have expired.",
   unreadable: "The job cannot be read by this version.",
@@ -134,8 +134,7 @@ const en = {
   who: "Who",
   what: "What",
   target: "To what",
-  before: "Before",
-  after: "After",
+  change: "Change",
   keys: "Keys",
   keysNote: "j and k: next and previous row · Enter: open · r: refresh · d: dead letters · ?: this help · Esc: close",
   acts: "What can be done"
@@ -272,8 +271,7 @@ const ko = {
   who: "누가",
   what: "무엇을",
   target: "대상",
-  before: "전",
-  after: "후",
+  change: "바뀐 것",
   keys: "키",
   keysNote: "j, k: 다음·이전 줄 · Enter: 열기 · r: 새로 고침 · d: 데드 레터 · ?: 도움말 · Esc: 닫기",
   acts: "할 수 있는 것"

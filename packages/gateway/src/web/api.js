@@ -213,13 +213,14 @@ export const fetchResult = async (resultUrl) => {
  * @property {string} created_at ISO
  * @property {string | null} image_url
  * @property {Classification | null} classification
+ * @property {Classification} [display] its words in the scan's language
  * @property {string | null} user_answer
  * @property {string | null} character
  * @property {boolean} simulated
  */
 /** @typedef {{ readonly scans: ReadonlyArray<ScanSummary>, readonly next_cursor: string | null }} ScanPage */
 /** @typedef {{ readonly name: string, readonly acquired_at: string }} OwnedCharacter */
-/** @typedef {{ readonly name: string, readonly dialog: string, readonly match: string | null }} CatalogueEntry */
+/** @typedef {{ readonly name: string, readonly dialog: string, readonly match: string | null, readonly match_display?: string }} CatalogueEntry */
 
 /** A page of the user's own scans. Rejects with ApiError or Unreachable. @param {string | null} cursor @returns {Promise<ScanPage>} */
 export const fetchScans = async (cursor) => {

@@ -21,7 +21,7 @@ const scanItem = (scan) => {
       ? element("span", { class: "scan-picture none", "aria-hidden": "true" })
       : element("img", { class: "scan-picture", src: picture, alt: "", loading: "lazy", referrerpolicy: "no-referrer" })
   image.addEventListener("error", () => image.replaceWith(element("span", { class: "scan-picture none" })))
-  const { classification } = scan
+  const classification = scan.display ?? scan.classification
   const names = [classification?.minor_category, classification?.middle_category, classification?.major_category]
   const name = names.find((part) => typeof part === "string" && part !== "")
   const title = name ?? t(`mine.${scan.status}`)
@@ -31,7 +31,9 @@ const scanItem = (scan) => {
       element("span", { class: "scan-text" }, [
         element("strong", { lang: name === undefined ? null : languageOf(name) }, [title]),
         scan.user_answer !== null &&
-          element("span", { class: "scan-answer", lang: languageOf(scan.user_answer) }, [scan.user_answer]),
+          element("span", { class: "scan-answer", lang: languageOf(scan.user_answer ?? undefined) }, [
+            scan.user_answer
+          ]),
         element("span", { class: "scan-when" }, [
           element("time", { datetime: scan.created_at }, [dateText(scan.created_at)]),
           scan.status !== "completed" && name !== undefined && ` · ${t(`mine.${scan.status}`)}`,
@@ -46,7 +48,7 @@ const scanItem = (scan) => {
 const collectionView = ({ all, owned }) => {
   const codes = new Map(owned.map((one) => [one.name, one]))
   const ordered = [...all].sort((a, b) => Number(codes.has(b.name)) - Number(codes.has(a.name)))
-  const items = ordered.map(({ dialog, match, name }) => {
+  const items = ordered.map(({ dialog, match, match_display: shown, name }) => {
     const mine = codes.get(name)
     return element(
       "li",
@@ -55,7 +57,7 @@ const collectionView = ({ all, owned }) => {
         portrait(name, mine === undefined ? t("mine.notYet") : t("result.characterAlt", { name })),
         element("strong", { lang: "ko" }, [mine === undefined ? "?" : name]),
         element("span", { lang: languageOf(mine === undefined ? undefined : dialog) }, [
-          mine === undefined ? (match === null ? t("mine.byAnything") : t("mine.by", { what: match })) : dialog
+          mine === undefined ? (match === null ? t("mine.byAnything") : t("mine.by", { what: shown ?? match })) : dialog
         ])
       ]
     )
