@@ -61,13 +61,18 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
     await redis.stop()
   })
 
+  const prepare = async ({ page }: Visitor.Visitor) => {
+    await page.addInitScript(ears)
+    // no database here: the gateway has no characters to tell of
+    await page.route("**/api/v1/users/me/characters", (route) => route.fulfill({ json: [] }))
+  }
   const open = async (id: string, options: BrowserContextOptions = {}, address = gateway.address) => {
     const visitor = await Visitor.visit(browser, "about:blank", {
       extraHTTPHeaders: { "x-user-id": "ann" },
       ...options
     })
     onTestFinished(visitor.close)
-    await visitor.page.addInitScript(ears)
+    await prepare(visitor)
     await visitor.page.goto(`${address}/#job=${id}`)
     return visitor
   }
@@ -369,7 +374,7 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
     const opened = async (id: string, stream: string) => {
       const visitor = await Visitor.visit(browser, "about:blank", { extraHTTPHeaders: { "x-user-id": "ann" } })
       onTestFinished(visitor.close)
-      await visitor.page.addInitScript(ears)
+      await prepare(visitor)
       await visitor.page.route(
         `**/api/v1/scan/${id}/events*`,
         (route) => route.fulfill({ contentType: "text/event-stream", body: `retry: 100\n\n${stream}` }),
