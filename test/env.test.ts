@@ -1,10 +1,14 @@
 /** .env.example lists every variable that the code reads and no other, each explained and with its true default. */
 import { describe, expect, it } from "vitest"
 import { CoreConfig } from "@eco2/core"
+import { Setting } from "@eco2/core/client"
 import { PostgresConfig } from "@eco2/core/postgres"
 import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
 import { Config, ConfigProvider, Effect, Layer } from "effect"
-import { globSync, readFileSync } from "node:fs"
+import { spawnSync } from "node:child_process"
+import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { parseEnv } from "node:util"
 import { ModelConfig } from "../packages/actors/src/model/ModelConfig.ts"
@@ -38,6 +42,44 @@ const inCode = new Set([
 const variables = [...inCode].filter((name) => !foreign.has(name)).toSorted()
 
 describe(".env.example", () => {
+  it("a shell that sources .env.example, Compose, and docker's --env-file read the same values", async () => {
+    const text = example.replace(/^#(?=[A-Z])/gm, "")
+    const folder = mkdtempSync(join(tmpdir(), "eco2-env-"))
+    writeFileSync(join(folder, ".env"), text)
+    const { status, stderr, stdout } = spawnSync("bash", ["-euc", "set -a; . ./.env; set +a; env -0"], {
+      cwd: folder,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { PATH: process.env.PATH }
+    })
+    rmSync(folder, { recursive: true })
+    expect([status, stderr]).toEqual([0, ""])
+    const sourced = new Map(
+      stdout.split("\0").map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)])
+    )
+    // docker takes all behind the first = as it stands
+    const raw = new Map(
+      text
+        .split("\n")
+        .filter((line) => /^[A-Z]/.test(line))
+        .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)])
+    )
+    const read = (name: string, value: string | undefined) =>
+      Effect.runPromise(
+        Setting.parsed(name, { default: "", allowed: "", parse: (one) => one }).pipe(
+          Effect.provideService(
+            ConfigProvider.ConfigProvider,
+            ConfigProvider.fromEnv({ env: value === undefined ? {} : { [name]: value } })
+          )
+        )
+      )
+    expect(raw.size).toBeGreaterThan(100)
+    for (const [name, value] of raw) {
+      const usual = await read(name, sourced.get(name))
+      expect([name, await read(name, value), await read(name, given[name])]).toEqual([name, usual, usual])
+    }
+  })
+
   it(".env.example lists every variable the code reads, once, and nothing else", () => {
     const listed = [...example.matchAll(/^#?([A-Z][A-Z0-9_]*)=/gm)].flatMap(([, name]) => name ?? [])
     expect(listed.toSorted()).toEqual(variables)

@@ -46,6 +46,31 @@ const refused: ReadonlyArray<readonly [string, Tree, RegExp]> = [
     /set settings\.JWKS_URL, or the secret JWT_SECRET/
   ],
   ["two keys to check tokens with", { settings: { JWKS_URL: "https://issuer.example/keys" } }, /exactly one of them/],
+  [
+    "scans without workers",
+    { roles: { "scan-worker": { enabled: false } } },
+    /roles\.scan-worker\.enabled is false while scans are on: scans would wait for ever; .*settings\.INSTALLATION/
+  ],
+  [
+    "scans without characters",
+    { roles: { "character-match": { enabled: false } } },
+    /roles\.character-match\.enabled is false while scans are on: each scan would wait ten seconds/
+  ],
+  [
+    "scans whose rewards nobody saves",
+    { roles: { "character-worker": { enabled: false } } },
+    /roles\.character-worker\.enabled is false while scans are on: rewards would pile up unseen/
+  ],
+  [
+    "workers without a gateway",
+    { roles: { gateway: { enabled: false } } },
+    /roles\.gateway\.enabled is false while scans are on: nobody could submit/
+  ],
+  [
+    "more connections than PostgreSQL has",
+    { database: { maxConnections: 100 } },
+    /may open 1[0-9]0 connections at their largest .*database\.maxConnections is 100/
+  ],
   ["no Redis", { redis: { url: "" } }, /no Redis: set redis\.url/],
   ["two Redis", { redis: { bundled: { enabled: true } } }, /two Redis/],
   [

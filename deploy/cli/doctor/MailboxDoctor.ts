@@ -1,13 +1,14 @@
 /**
- * MailboxDoctor: mailboxes that have had work for a minute and no living process that serves it (Unserved). Read-only: a Redis
+ * MailboxDoctor: mailboxes that have had work for a minute and no living process that serves it (Unserved), and those of scans and
+ * characters that nobody serves, with or without work (Serving): workers may be at another Redis, database or prefix. Read-only: a Redis
  * without Eco²'s data is not looked at, because Keyspace would make it ours. RedisDoctor reports a Redis that does not answer.
  */
 import { mailboxes } from "@eco2/actors/protocol"
 import { CoreConfig, Mailbox, Policies } from "@eco2/core/client"
-import { Unserved } from "@eco2/core/operations"
+import { Serving, Unserved } from "@eco2/core/operations"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Effect, Layer } from "effect"
-import { failing, ok } from "./Finding.ts"
+import { failing, ok, warn } from "./Finding.ts"
 import type { Finding } from "./Finding.ts"
 
 const check = "mailboxes.served"
@@ -26,14 +27,27 @@ export const examine: Effect.Effect<ReadonlyArray<Finding>> = Effect.gen(functio
     const unserved = yield* Unserved.Unserved
     return yield* unserved.find([...new Set([...(yield* unserved.known), ...mailboxes])], leastAgeMillis)
   }).pipe(Effect.provide(services))
-  if (found.length === 0) return [ok(check, "every mailbox with work is served")]
-  return found.map(({ entries, mailbox, oldestMillis }) =>
+  const { servers } = yield* Serving.read((yield* CoreConfig).clockOffsetMillis)
+  const alone = mailboxes.filter((name) => servers(name) === 0 && !found.some(({ mailbox }) => mailbox === name))
+  const waiting =
+    alone.length === 0
+      ? []
+      : [
+          warn(
+            "mailboxes.servers",
+            `no living process serves ${alone.join(", ")}`,
+            "start the roles that serve them; if they run, compare REDIS_URL (its database too) and KEY_PREFIX with theirs"
+          )
+        ]
+  if (found.length === 0) return [ok(check, "every mailbox with work is served"), ...waiting]
+  const late = found.map(({ entries, mailbox, oldestMillis }) =>
     failing(
       check,
       `${mailbox}: ${entries} entries, the oldest ${Math.round(oldestMillis / 1000)} s old, and no process serves it`,
       "deploy the role that serves it; if the stage was renamed or removed, see docs/operations/alerts.md, Eco2MailboxUnserved"
     )
   )
+  return [...late, ...waiting]
 }).pipe(
   Effect.provide(Layer.fresh(Layer.merge(RedisClient.layer, CoreConfig.layer))),
   Effect.catch(() => Effect.succeed([]))

@@ -145,6 +145,38 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- end -}}
 {{- end }}
 
+{{/* How many connections to PostgreSQL the roles may open at their largest. */}}
+{{- define "eco2.connections" -}}
+{{- $sum := 0 -}}
+{{- $settings := .Values.settings -}}
+{{- range $name, $role := include "eco2.roles" . | fromJson -}}
+  {{- if $role.database -}}
+    {{- $pods := ternary (dig "autoscaling" "max" 1 $role.values) $role.values.replicas (and (dig "autoscaling" "enabled" false $role.values) true) -}}
+    {{- $pool := coalesce (dig "settings" "DATABASE_POOL" "" $role.values) $settings.DATABASE_POOL 10 -}}
+    {{- $sum = add $sum (mul (int $pods) (int $pool)) -}}
+  {{- end -}}
+{{- end -}}
+{{- $sum -}}
+{{- end }}
+
+{{/* Fails when scans are accepted and a role that they need is off. A release that shares its data with another one names it (INSTALLATION). */}}
+{{- define "eco2.checkRoles" -}}
+{{- $roles := include "eco2.roles" . | fromJson -}}
+{{- if and (or (hasKey $roles "gateway") (hasKey $roles "scan-worker")) (not .Values.settings.INSTALLATION) -}}
+  {{- range $name, $why := dict "scan-worker" "scans would wait for ever" "character-match" "each scan would wait ten seconds and earn nothing" "character-worker" "rewards would pile up unseen" "gateway" "nobody could submit a scan" -}}
+    {{- if not (hasKey $roles $name) -}}
+      {{- fail (printf "roles.%s.enabled is false while scans are on: %s; enable it, or, if another release runs it on the same data, set settings.INSTALLATION to the same name in both" $name $why) -}}
+    {{- end -}}
+  {{- end -}}
+{{- end -}}
+{{- $connections := include "eco2.connections" . | int -}}
+{{- with .Values.database.maxConnections -}}
+  {{- if gt $connections (sub (int .) 3 | int) -}}
+    {{- fail (printf "the roles may open %d connections at their largest (autoscaling.max times DATABASE_POOL), and database.maxConnections is %d, three of them reserved; raise PostgreSQL's max_connections and this value, or lower settings.DATABASE_POOL" $connections (int .)) -}}
+  {{- end -}}
+{{- end -}}
+{{- end }}
+
 {{/* Fails with a message on values that cannot work. */}}
 {{- define "eco2.check" -}}
 {{- $settings := include "eco2.settings" . | fromYaml -}}
@@ -207,6 +239,7 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- if and .Values.secrets.external.enabled .Values.secrets.values -}}
   {{- fail "secrets.external and secrets.values are both set: set one (secrets.from can add single secrets)" -}}
 {{- end -}}
+{{- include "eco2.checkRoles" . -}}
 {{- include "eco2.checkModelTime" . -}}
 {{- include "eco2.checkMemory" (dict "root" . "role" "gateway" "base" 340 "times" 1 "settings" (dict "UPLOAD_MEMORY" "256 MiB" "SUBMIT_MEMORY" "16 MiB")) -}}
 {{- include "eco2.checkMemory" (dict "root" . "role" "scan-worker" "base" 300 "times" 7 "settings" (dict "IMAGE_MEMORY" "128 MiB")) -}}

@@ -13,6 +13,9 @@ export const refused = (message: string) => Effect.fail(refuse(message))
 /** A value as it may be logged: without all that stands before an `@`, and without queries. */
 export const shown = (text: string) => text.replace(/^.*@/s, "…@").replace(/(?<=[/@:][^?#]*)[?#][^\s,]*/g, "?…")
 
+/** `docker run --env-file` passes quotes on that a shell and Compose take away. */
+const unquoted = (text: string) => /^"([^"]*)"$/.exec(text)?.[1] ?? text
+
 /** A variable with its own parser; `parse` returns undefined for a value that is not allowed. */
 export const parsed = <A>(
   name: string,
@@ -24,7 +27,7 @@ export const parsed = <A>(
 ): Config.Config<A> =>
   Config.option(Config.String(name)).pipe(
     Config.mapEffect((given) => {
-      const text = Option.getOrElse(given, () => "").trim()
+      const text = unquoted(Option.getOrElse(given, () => "").trim())
       if (text === "") return Effect.succeed(options.default)
       const value = options.parse(text)
       return value === undefined
