@@ -6,6 +6,7 @@ import { Clock, ConfigProvider, Context, Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import * as ServedModels from "../../../packages/actors/src/model/ServedModels.ts"
 import { privateRedis, until } from "../../core/CoreFixture.ts"
+import * as JumpingClock from "../../core/JumpingClock.ts"
 import * as SteppedClock from "../../core/SteppedClock.ts"
 
 const redis = privateRedis()
@@ -63,6 +64,25 @@ it.live("a model of which no worker has spoken for five minutes is not served, a
       expect([minutes, (yield* gateway("a,b")).served()]).toEqual([minutes, served])
     }
   })
+)
+
+it.live(
+  "a gateway forgets a model five minutes after it was last heard of, however far ahead its worker's clock was",
+  () =>
+    Effect.gen(function* () {
+      const { send } = yield* client
+      const ahead = yield* SteppedClock.make
+      ahead.back(-60 * minute)
+      const heard = send("HGET", stateKey, "a")
+      yield* Effect.scoped(ahead.on(worker("a")).pipe(Effect.andThen(until(heard, (at) => at !== null))))
+      const time = yield* JumpingClock.make
+      const { served } = yield* gateway("a,b").pipe(Effect.provideService(Clock.Clock, time.clock))
+      expect(served()).toEqual(["a"])
+      time.forward(4 * minute)
+      expect(served()).toEqual(["a"])
+      time.forward(2 * minute)
+      expect(served()).toEqual([])
+    })
 )
 
 it.live("a worker says what it serves every two minutes, for as long as it runs", () =>

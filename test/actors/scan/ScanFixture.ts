@@ -172,11 +172,11 @@ export const scanFixture = () => {
       run(
         Effect.promise(() => jobOf(id)).pipe(
           Effect.repeat({ until: wanted, schedule: Schedule.spaced("5 millis") }),
-          Effect.timeout("10 seconds")
+          Effect.timeout("50 seconds")
         )
       ),
     /** Waits for the job's end, with every retry due at once; returns the result as clients read it. */
-    finished: async (id: Job.JobId, within: Duration.Input = "10 seconds") => {
+    finished: async (id: Job.JobId, within: Duration.Input = "50 seconds") => {
       const look = Effect.gen(function* () {
         const job = yield* Effect.promise(() => jobOf(id))
         if (job.state === "delayed" || job.state === "parked") yield* Effect.promise(promote)
