@@ -173,7 +173,7 @@ describe("what the console shows", () => {
   it("a job's history is its events; what it was given is told to operators alone, and goes to the audit log", async () => {
     const id = await failed("ModelRefused")
     const headers = await cookieOf("operator", "choi")
-    const { body } = await call("GET", `/ops/jobs/${id}/history`, { headers })
+    const { body } = await call("GET", `/ops/jobs/${id}`, { headers })
     expect(
       body.events.map((event: { readonly stage: string; readonly status: string }) => `${event.stage} ${event.status}`)
     ).toEqual(["queued started", "vision started", "failed failed"])
@@ -185,7 +185,7 @@ describe("what the console shows", () => {
       target: `job_id=${id}`
     })
     const nobody = "00000000-0000-0000-0000-000000000000"
-    expect((await call("GET", `/ops/jobs/${nobody}/history`, { headers })).status).toBe(404)
+    expect((await call("POST", `/ops/jobs/${nobody}/reveal`, { headers })).status).toBe(404)
   })
 
   it("the console's page is on the operators' port alone, under a policy that allows nothing from elsewhere", async () => {

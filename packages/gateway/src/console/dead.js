@@ -2,14 +2,15 @@
  * Dead letters: by mailbox and cause, with a sample; a group can be redriven or discarded as a whole, in steps, after a count of
  * what that would touch.
  */
-import { actButton, ask } from "./act.js"
+import { actButton, ask, say } from "./act.js"
 import { read, withChanges } from "./address.js"
-import { get, post, remove, withQuery } from "./api.js"
+import { get, post, withQuery } from "./api.js"
 import { element, link, table } from "./element.js"
 import { ago, count, t } from "./words.js"
 
-/** Letters of one step. */
+/** Letters of one step; a step that only counts takes more. */
 const STEP = 100
+const COUNTED = 1000
 
 /** @param {URLSearchParams} query */
 export const load = async (query) => {
@@ -27,70 +28,60 @@ export const load = async (query) => {
   return { complete, groups, mailbox, cause, letters }
 }
 
-/** How many letters there are of a cause now. @param {string} mailbox @param {string} cause */
-const counted = async (mailbox, cause) => {
-  const { groups } = await get("/ops/dead")
-  return groups.find((/** @type {any} */ group) => group.mailbox === mailbox && group.cause === cause)?.letters ?? 0
+/**
+ * Walks over all letters of a group, a step a call; those written meanwhile are not met.
+ * @param {any} group @param {"redrive" | "discard"} what @param {{ readonly dry: boolean, readonly progress: (matched: number, changed: number) => void }} options
+ */
+const walk = async ({ cause, mailbox }, what, { dry, progress }) => {
+  const path = `/ops/mailboxes/${encodeURIComponent(mailbox)}/dead/${what}`
+  let [matched, changed] = [0, 0]
+  /** @type {string | null} */
+  let cursor = ""
+  while (cursor !== null) {
+    // all are named, also an empty cause: without it every letter would be meant
+    const query = new URLSearchParams({
+      cause,
+      limit: String(dry ? COUNTED : STEP),
+      cursor,
+      ...(dry ? { dry_run: "true" } : {})
+    })
+    const step = /** @type {any} */ (await post(`${path}?${query}`))
+    matched += step.matched
+    changed += step.redriven ?? step.discarded ?? 0
+    progress(matched, changed)
+    cursor = step.next
+  }
+  return { matched, changed }
 }
 
 /**
- * Step by step until there are no more, or a step finds none that it can change.
- * @param {any} group @param {(text: string) => void} progress @param {(left: number) => Promise<{ done: number, skipped: number }>} step
+ * Counts what it would touch, asks, and does it, with progress.
+ * @param {any} group @param {"redrive" | "discard"} what @param {() => void} again
  */
-const inSteps = async ({ letters }, progress, step) => {
-  let [done, skipped] = [0, 0]
-  for (;;) {
-    const left = letters - done - skipped
-    if (left <= 0) break
-    const taken = await step(Math.min(STEP, left))
-    done += taken.done
-    skipped += taken.skipped
-    progress(t("progressOf", { done: count(done), all: count(letters) }))
-    if (taken.done === 0) break
+const actOnAll = async (group, what, again) => {
+  const { cause, mailbox } = group
+  try {
+    const { matched } = await walk(group, what, { dry: true, progress: () => {} })
+    const words = { count: count(matched), mailbox, cause }
+    ask({
+      title: t(what),
+      danger: what === "discard",
+      text: element("div", {}, [
+        element("p", { "data-testid": "dry-run" }, [t("dryRun", words)]),
+        element("p", {}, [t(what === "redrive" ? "redriveAsk" : "discardAsk", words)])
+      ]),
+      act: async (progress) => {
+        const all = await walk(group, what, {
+          dry: false,
+          progress: (done) => progress(t("progressOf", { done: count(done), all: count(matched) }))
+        })
+        return t("done", { done: count(all.changed), skipped: count(all.matched - all.changed) })
+      },
+      done: again
+    })
+  } catch (error) {
+    say(error instanceof Error ? error.message : String(error))
   }
-  return t("done", { done: count(done), skipped: count(skipped) })
-}
-
-/** @param {any} group @param {() => void} again */
-const redriveAll = async (group, again) => {
-  const { cause, mailbox } = group
-  const letters = await counted(mailbox, cause)
-  const path = `/ops/mailboxes/${encodeURIComponent(mailbox)}/dead/redrive`
-  ask({
-    title: t("redrive"),
-    text: element("div", {}, [
-      element("p", { "data-testid": "dry-run" }, [t("dryRun", { count: count(letters) })]),
-      element("p", {}, [t("redriveAsk", { count: count(letters), mailbox, cause })])
-    ]),
-    act: (progress) =>
-      inSteps({ letters }, progress, async (limit) => {
-        const { redriven, skipped } = await post(withQuery(path, { cause, limit }))
-        return { done: redriven, skipped }
-      }),
-    done: again
-  })
-}
-
-/** @param {any} group @param {() => void} again */
-const discardAll = async (group, again) => {
-  const { cause, mailbox } = group
-  const letters = await counted(mailbox, cause)
-  const path = `/ops/mailboxes/${encodeURIComponent(mailbox)}/dead`
-  ask({
-    title: t("discard"),
-    danger: true,
-    text: element("div", {}, [
-      element("p", { "data-testid": "dry-run" }, [t("dryRun", { count: count(letters) })]),
-      element("p", {}, [t("discardAsk", { count: count(letters), mailbox, cause })])
-    ]),
-    act: (progress) =>
-      inSteps({ letters }, progress, async (limit) => {
-        const some = await get(withQuery(path, { cause, limit }))
-        for (const { id } of some) await remove(`${path}/${id}`)
-        return { done: some.length, skipped: 0 }
-      }),
-    done: again
-  })
 }
 
 /** @param {Awaited<ReturnType<typeof load>>} data @param {() => void} again */
@@ -130,8 +121,10 @@ export const draw = ({ cause, complete, groups, letters, mailbox }, again) => {
                 ago(group.first),
                 element("span", { class: "sample", title: group.sample.message }, [group.sample.message]),
                 element("span", { class: "row-actions" }, [
-                  actButton(t("redrive"), () => void redriveAll(group, again), { "data-testid": "redrive-group" }),
-                  actButton(t("discard"), () => void discardAll(group, again), {
+                  actButton(t("redrive"), () => void actOnAll(group, "redrive", again), {
+                    "data-testid": "redrive-group"
+                  }),
+                  actButton(t("discard"), () => void actOnAll(group, "discard", again), {
                     class: "danger",
                     "data-testid": "discard-group"
                   })

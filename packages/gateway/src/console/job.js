@@ -12,9 +12,7 @@ const ENDED = ["done", "failed", "cancelled"]
 
 /** @param {string} id */
 export const load = async (id) => {
-  const job = await get(`/ops/jobs/${id}`)
-  const { events, trace } = await get(`/ops/jobs/${id}/history`)
-  return { job, events, trace }
+  return { job: await get(`/ops/jobs/${id}`) }
 }
 
 /**
@@ -31,8 +29,8 @@ export const segmentsOf = (events, job) => {
   for (const event of events) {
     const isText = event.status === "delta" || event.status === "restarted"
     if (isText) continue
-    if (event.at > at) segments.push({ kind, stage, from: at, to: event.at, why })
-    at = Math.max(at, event.at)
+    if (event.ts > at) segments.push({ kind, stage, from: at, to: event.ts, why })
+    at = Math.max(at, event.ts)
     why = ""
     if (event.status === "started" && event.stage !== "queued") [kind, stage] = ["worked", event.stage]
     else if (event.status === "retrying") {
@@ -96,7 +94,8 @@ const facts = (rows) =>
   )
 
 /** @param {Awaited<ReturnType<typeof load>>} data @param {() => void} again */
-export const draw = ({ events, job, trace }, again) => {
+export const draw = ({ job }, again) => {
+  const { events, trace } = job
   const id = job.job_id
   const isOpen = !ENDED.includes(job.state)
   const hidden = element("div", { class: "hidden-parts" }, [
@@ -144,6 +143,8 @@ export const draw = ({ events, job, trace }, again) => {
       [t("owner"), job.owner],
       [t("created"), moment(job.created)],
       [t("deadline"), isOpen ? moment(job.deadline) : null],
+      [t("due"), isOpen && job.due !== null ? moment(job.due) : null],
+      [t("holder"), job.holder],
       [t("attempts"), `${job.tries} (run ${job.run})`],
       [
         t("spent"),
@@ -160,7 +161,7 @@ export const draw = ({ events, job, trace }, again) => {
       events.map((/** @type {any} */ event) => ({
         cells: [
           event.seq,
-          moment(event.at),
+          moment(event.ts),
           event.stage,
           [event.status, event.status === "retrying" ? event.result?.code : null].filter(Boolean).join(" · ")
         ]

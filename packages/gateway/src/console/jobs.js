@@ -5,9 +5,7 @@ import { element, link, mark, table } from "./element.js"
 import { ago, count, lengthOf, t } from "./words.js"
 
 const STATES = ["open", "ended", "lane", "waiting", "running", "delayed", "parked", "done", "failed", "cancelled"]
-/** The service knows pipeline and owner; what it found is filtered here by the others. */
-const ASKED = /** @type {const} */ (["pipeline", "owner"])
-const FILTERED = /** @type {const} */ (["stage"])
+const FILTERS = /** @type {const} */ (["pipeline", "stage", "owner", "cause"])
 const KIND = /** @type {Record<string, string>} */ ({
   waiting: "sun",
   lane: "sun",
@@ -19,17 +17,23 @@ const KIND = /** @type {Record<string, string>} */ ({
 })
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
+/** As an input of a local time has it. @param {string | null} millis */
+const localTime = (millis) => {
+  if (millis === null) return ""
+  const at = new Date(Number(millis))
+  return new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 16)
+}
+
 /** @param {string} state */
 export const stateMark = (state) => mark(KIND[state] ?? "", state)
 
 /** @param {URLSearchParams} query */
 export const load = async (query) => {
   const state = query.get("state") ?? "open"
-  const asked = Object.fromEntries(ASKED.map((name) => [name, query.get(name)]))
-  const { complete, jobs } = await get(withQuery("/ops/jobs", { state, ...asked, limit: 1000 }))
-  const isWanted = (/** @type {any} */ job) =>
-    FILTERED.every((name) => !query.get(name) || job[name] === query.get(name)) &&
-    job.job_id.startsWith(query.get("id") ?? "")
+  const names = [...FILTERS, "since", "until"]
+  const filters = Object.fromEntries(names.map((name) => [name, query.get(name)]))
+  const { complete, jobs } = await get(withQuery("/ops/jobs", { state, ...filters, limit: 1000 }))
+  const isWanted = (/** @type {any} */ job) => job.job_id.startsWith(query.get("id") ?? "")
   return { state, complete, jobs: jobs.filter(isWanted), shown: Number(query.get("shown") ?? 100) }
 }
 
@@ -50,6 +54,20 @@ export const draw = ({ complete, jobs, shown, state }) => {
         }
       })
     ])
+  /** A moment of this place; epoch milliseconds in the address. */
+  const time = (/** @type {string} */ name, /** @type {string} */ label) =>
+    element("label", {}, [
+      label,
+      element("input", {
+        name,
+        type: "datetime-local",
+        value: localTime(query.get(name)),
+        onchange: (/** @type {Event} */ event) => {
+          const at = new Date(/** @type {HTMLInputElement} */ (event.target).value).getTime()
+          location.hash = withChanges({ [name]: Number.isNaN(at) ? null : String(at), shown: null })
+        }
+      })
+    ])
   return [
     element(
       "nav",
@@ -62,6 +80,9 @@ export const draw = ({ complete, jobs, shown, state }) => {
       input("pipeline", t("pipeline")),
       input("stage", t("stage")),
       input("owner", t("owner")),
+      input("cause", t("cause")),
+      time("since", t("from")),
+      time("until", t("to")),
       input("id", t("idPrefix"))
     ]),
     element("p", { class: "count" }, [
@@ -76,6 +97,7 @@ export const draw = ({ complete, jobs, shown, state }) => {
             t("job"),
             t("state"),
             t("stage"),
+            t("cause"),
             t("pipeline"),
             t("owner"),
             { text: t("progress"), number: true },
@@ -94,6 +116,7 @@ export const draw = ({ complete, jobs, shown, state }) => {
               link(withChanges({ job: job.job_id }), job.job_id.slice(0, 8), { class: "id", title: job.job_id }),
               stateMark(job.state),
               job.stage,
+              job.cause ?? "–",
               job.pipeline,
               job.owner,
               `${job.progress}%`,

@@ -109,6 +109,7 @@ export const draw = ({ mailboxes, policies }, again) => {
         t("mailbox"),
         { text: t("entries"), number: true },
         { text: t("held"), number: true },
+        { text: t("letters"), number: true },
         { text: t("oldest"), number: true },
         t("policy"),
         ""
@@ -129,10 +130,10 @@ export const draw = ({ mailboxes, policies }, again) => {
             link(href, one.mailbox),
             count(one.entries),
             count(one.leased),
+            one.letters === 0 ? "0" : link(hrefOf("dead", { mailbox: one.mailbox }), count(one.letters)),
             one.oldest_ms === 0 ? "–" : lengthOf(one.oldest_ms),
             set.length === 0 ? element("span", { class: "soft" }, [t("default")]) : set.join(", "),
             element("span", { class: "row-actions" }, [
-              link(hrefOf("dead", { mailbox: one.mailbox }), t("letters"), { class: "button" }),
               actButton(t("changePolicy"), () => edit(one.mailbox, policy, again), { "data-testid": "change-policy" })
             ])
           ]

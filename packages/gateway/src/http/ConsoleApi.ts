@@ -1,6 +1,6 @@
 /**
  * ConsoleApi: what the console at /console needs beyond the operators' other calls: its session, the audit log, dead letters by
- * cause, and a job's history. The command line may use it as well.
+ * cause, and what a job was given. The command line may use it as well.
  */
 import { Refusal } from "@eco2/core/http"
 import { Schema } from "effect"
@@ -42,16 +42,6 @@ export const LetterGroup = Schema.Struct({
   sample: Schema.Struct({ id: Schema.String, job_id: Schema.NullOr(Schema.String), message: Schema.String })
 })
 
-export const HistoryEvent = Schema.Struct({
-  seq: Schema.Int,
-  /** Epoch milliseconds. */
-  at: Schema.Number,
-  stage: Schema.String,
-  status: Schema.String,
-  progress: Schema.Int,
-  result: Schema.Unknown
-})
-
 /** Signing in needs the secret in its body, nothing before; so it is no call under /api/v1/internal. */
 export class SessionGroup extends HttpApiGroup.make("session")
   .add(
@@ -85,13 +75,6 @@ export class ConsoleGroup extends HttpApiGroup.make("console")
       }),
       error: refused
     }).annotate(OpenApi.Summary, "Dead letters of the fleet by mailbox and cause"),
-    HttpApiEndpoint.get("history", `${base}/jobs/:job_id/history`, {
-      params: { job_id: Job.JobId },
-      success: Schema.Struct({ events: Schema.Array(HistoryEvent), trace: Schema.String }),
-      error: [...missing, Refusal.declared(409, "JOB_UNREADABLE")]
-    })
-      .middleware(NoSuchJob)
-      .annotate(OpenApi.Summary, "The events of a job, the oldest first"),
     HttpApiEndpoint.post("reveal", `${base}/jobs/:job_id/reveal`, {
       params: { job_id: Job.JobId },
       success: Schema.Struct({ input: Schema.Unknown, outputs: Schema.Record(Schema.String, Schema.Unknown) }),

@@ -2,7 +2,7 @@
  * ConsoleHandlers: the calls of ConsoleApi. A session is a cookie that scripts cannot read, for the operators' calls alone, and
  * is sent to our own pages only. Dead letters are counted over the newest of each mailbox, so that a look has an end.
  */
-import { EventLog, JobStore } from "@eco2/core/client"
+import { JobStore } from "@eco2/core/client"
 import type { Job } from "@eco2/core/client"
 import { AuditLog, DeadLetters } from "@eco2/core/operations"
 import { Refusal } from "@eco2/core/http"
@@ -87,7 +87,6 @@ const console = HttpApiBuilder.group(
     const audit = yield* AuditLog.AuditLog
     const letters = yield* DeadLetters.DeadLetters
     const store = yield* JobStore.JobStore
-    const log = yield* EventLog.EventLog
     const { all } = yield* OpsMailboxes.make
 
     const jobOf = Effect.fnUntraced(function* (id: Job.JobId) {
@@ -140,24 +139,6 @@ const console = HttpApiBuilder.group(
           return {
             groups: found.flatMap(groupsOf).toSorted((a, b) => b.last - a.last),
             complete: found.every((one) => one.length < mostCounted)
-          }
-        })
-      )
-      .handle(
-        "history",
-        Effect.fnUntraced(function* ({ params: { job_id } }) {
-          const { trace } = yield* jobOf(job_id)
-          const events = yield* Effect.mapError(log.history(job_id, 0), fromRedis)
-          return {
-            trace: trace.split("-")[1] ?? "",
-            events: events.map(({ progress, result, seq, stage, status, ts }) => ({
-              seq,
-              at: Math.round(ts * 1000),
-              stage,
-              status,
-              progress,
-              result
-            }))
           }
         })
       )
