@@ -276,6 +276,16 @@ export const fleet: Dashboard = {
           queries: [perSecond("eco2_rewards_saved_total", "table, outcome")]
         },
         {
+          title: "Rewards decided later",
+          description:
+            "An hour: not decided with their scan, and decided since. The first grows while character-match is away.",
+          unit: "short",
+          queries: [
+            { expr: "sum(rate(eco2_rewards_pending_total{$ns}[$window])) * 3600", legend: "not with their scan" },
+            { expr: "sum(rate(eco2_rewards_decided_late_total{$ns}[$window])) * 3600", legend: "decided since" }
+          ]
+        },
+        {
           title: "Statements, p95",
           description: "95 % of the successful statements took at most this long, by statement.",
           unit: "s",

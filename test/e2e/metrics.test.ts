@@ -17,6 +17,8 @@ const notProvoked = [
   "eco2_fallbacks_total",
   "eco2_model_reused_total",
   "eco2_news_rejected_total",
+  "eco2_rewards_pending_total",
+  "eco2_rewards_decided_late_total",
   "eco2_paid_calls_total",
   "eco2_paid_cost_total",
   "eco2_attempts_outlived_total",

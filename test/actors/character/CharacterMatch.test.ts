@@ -70,6 +70,17 @@ onServer("character-match", (database) => {
     }).pipe(quietly)
   )
 
+  it.live("a question of an emptied catalogue gets no character, not even 이코, until it is filled again", () =>
+    Effect.gen(function* () {
+      yield* prepare
+      const process = yield* worker()
+      for (const { code } of characters) yield* operate(CharacterAdmin.remove(code))
+      expect((yield* Effect.exit(process.run(ask(bottle))))._tag).toBe("Failure")
+      yield* operate(CharacterAdmin.upsert(petty))
+      expect(yield* nameOf(process)).toBe("페티")
+    }).pipe(quietly)
+  )
+
   it.live(
     "a question that comes during a look waits for the next one: the look may be older than the change it asks after",
     () =>

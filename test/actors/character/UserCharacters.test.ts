@@ -27,7 +27,8 @@ const earned = (
   dialog: "dialog",
   ...changes
 })
-const ofUser = (userId: string) => Characters.Characters.use((service) => service.ofUser(userId))
+const ofUser = (userId: string, mayGrant = true) =>
+  Characters.Characters.use((service) => service.ofUser(userId, Effect.succeed(mayGrant)))
 const owns = (userId: string, name: string) => Characters.Characters.use((service) => service.owns(userId, name))
 
 /** A process's own connections, on a prepared database. */
@@ -104,6 +105,15 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
+  it.live("a user whose character is on its way has none meanwhile, and no 이코 afterwards", () =>
+    Effect.gen(function* () {
+      expect(yield* ofUser("dora", false)).toEqual([])
+      expect(yield* owns("dora", "이코")).toBe(false)
+      yield* RewardStore.saveUserCharacters([earned("dora", "char-petty", { name: "페티" })])
+      expect((yield* ofUser("dora")).map(({ name }) => name)).toEqual(["페티"])
+    }).pipe(provided)
+  )
+
   it.live("a user's earned characters are shown in order of earning, without 이코", () =>
     Effect.gen(function* () {
       yield* RewardStore.saveUserCharacters([
@@ -126,6 +136,19 @@ onBoth("characters", (database) => {
       yield* CharacterStore.upsert({ ...catalogue.find(({ code }) => code === "char-petty")!, name: "투명이" })
       expect(yield* owns("bob", "페티")).toBe(true)
       expect(yield* owns("bob", "투명이")).toBe(true)
+    }).pipe(provided)
+  )
+
+  it.live("a character whose name is stored in parts (NFD) is owned by its name in either form", () =>
+    Effect.gen(function* () {
+      yield* RewardStore.saveUserCharacters([earned("bob", "char-petty", { name: "페티".normalize("NFD") })])
+      yield* CharacterStore.upsert({
+        ...catalogue.find(({ code }) => code === "char-petty")!,
+        name: "투명이".normalize("NFD")
+      })
+      for (const name of ["페티", "투명이"]) {
+        for (const form of ["NFC", "NFD"] as const) expect(yield* owns("bob", name.normalize(form))).toBe(true)
+      }
     }).pipe(provided)
   )
 

@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import { prepareDatabase } from "@eco2/actors/characters"
 import { Postgres } from "@eco2/core/postgres"
-import { PostgresServer } from "@eco2/core/testing"
+import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { Duration, Effect } from "effect"
+import * as HandWorker from "../HandWorker.ts"
 import { client, field } from "../ScanClient.ts"
 import { simulatedOnly, start } from "../Serving.ts"
 import type { Serving } from "../Serving.ts"
@@ -70,6 +71,29 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
     expect((await ann.get("/api/v1/users/me/characters")).body).toEqual(body)
     expect((await ann.get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: true })
     expect((await client(gateway, "bob").get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: false })
+  })
+
+  it("a user whose scan has just earned a character is not given 이코 while it is being saved", async () => {
+    const redis = await RedisServer.start()
+    const [other, hand] = await Promise.all([
+      start("gateway", { ...env(), REDIS_URL: redis.url, DATABASE_URL: server.url() }),
+      HandWorker.start(redis.url)
+    ])
+    try {
+      const carol = client(other, "carol")
+      const id = await carol.accepted()
+      await hand.work(id)
+      // no process saves it here
+      expect((await carol.get("/api/v1/users/me/characters")).body).toEqual([])
+      expect((await carol.get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: false })
+      const dora = client(other, "dora")
+      const open = await dora.accepted()
+      expect((await dora.get(`/api/v1/scan/${open}/result`)).status).toBe(202)
+      expect((await dora.get("/api/v1/users/me/characters")).body).toMatchObject([{ code: "char-eco" }])
+    } finally {
+      await Promise.all([other.stop(), hand.stop()])
+      await redis.stop()
+    }
   })
 
   it("the user's characters are refused with 401 without a caller", async () => {

@@ -215,6 +215,10 @@ describe("accepted scan requests", () => {
   for (const [claim, body] of [
     ["an image_url of 2083 characters", { image_url: longUrl(2083) }],
     ["user_input of 2000 characters", { image_url: photo, user_input: "가".repeat(2000) }],
+    [
+      "user_input of 2000 characters in parts (NFD)",
+      { image_url: photo, user_input: "각".normalize("NFD").repeat(2000) }
+    ],
     ["user_input of 2000 emoji", { image_url: photo, user_input: "♻️".slice(0, 1) + "🧴".repeat(1999) }],
     ["user_input and model null", { image_url: photo, user_input: null, model: null }],
     ["language and region null", { image_url: photo, language: null, region: null }],

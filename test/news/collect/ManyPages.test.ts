@@ -69,7 +69,8 @@ onServer("a slot of all sources", (database) => {
               Effect.map(news.articles.page(query({ limit: 50, after })), (page) => {
                 for (const text of page.articles) {
                   const article: Article = JSON.parse(text)
-                  found.set(article.url, article)
+                  // three pages are found twice, with a parameter that names the sender; which form is stored is a race
+                  found.set(article.url.replace("?utm_source=naver", ""), article)
                 }
                 return page
               }),

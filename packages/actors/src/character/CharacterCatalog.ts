@@ -16,7 +16,10 @@ import type { StoredCharacter } from "./CharacterStore.ts"
 export class CharacterCatalog extends Context.Service<
   CharacterCatalog,
   {
-    /** The match in the current catalogue. Dies if the catalogue cannot be brought up to date within five seconds. */
+    /**
+     * The match in the current catalogue. Dies if the catalogue cannot be brought up to date within five seconds, and if it is
+     * empty: the default character is for what no other matches, not for what nobody knows.
+     */
     readonly match: (middle: string, minor: string | null) => Effect.Effect<Match>
   }
 >()("@eco2/actors/character/CharacterCatalog") {}
@@ -104,9 +107,12 @@ export const layer = (options: { readonly meanwhile: ReadonlyArray<Character> | 
 
       return CharacterCatalog.of({
         match: (middle, minor) =>
-          Effect.map(current, () =>
-            matchCharacter(subscription === undefined ? (options.meanwhile ?? []) : [...known.values()], middle, minor)
-          )
+          Effect.flatMap(current, () => {
+            const all = subscription === undefined ? (options.meanwhile ?? []) : [...known.values()]
+            return all.length === 0
+              ? Effect.die(new Error("the catalogue of characters is empty; eco2 migrate fills it"))
+              : Effect.succeed(matchCharacter(all, middle, minor))
+          })
       })
     })
   )

@@ -1,13 +1,13 @@
 /**
  * CharacterReward: the reward target for characters. Asks CharacterActor which character the scan earns; if the scan has an
  * owner, the messages to both savers go out with the stage's commit, both or neither (J3). The reward is in the scan's language,
- * what is saved in the catalogue's, Korean.
+ * what is saved in the catalogue's, Korean. Without an answer in time the actor is told to decide it later, with the same commit.
  */
 import { Clock, Effect } from "effect"
 import { reasonIn, textsIn } from "../domain/Character.ts"
 import type { RewardTarget } from "../scan/RewardTarget.ts"
 import { CharacterActor } from "./CharacterActor.ts"
-import { OwnershipActor, UserCharacterActor } from "./RewardActors.ts"
+import * as EarnedCharacter from "./EarnedCharacter.ts"
 
 const deadline = "10 seconds"
 
@@ -21,7 +21,6 @@ export const characterMatch: RewardTarget = {
       { middle, minor },
       { deadline }
     )
-    const { code, dialog, name, type } = character
     const shown = textsIn(character, language)
     const reward = {
       name: shown.name,
@@ -30,19 +29,14 @@ export const characterMatch: RewardTarget = {
       type: shown.type
     }
     if (owner === "") return { reward, tells: [] }
-    const earned = {
-      userId: owner,
-      characterId: id,
-      code,
-      source: "scan",
-      acquired: yield* Clock.currentTimeMillis
-    }
-    return {
-      reward,
-      tells: [
-        yield* OwnershipActor.message("SaveOwnership", earned),
-        yield* UserCharacterActor.message("SaveUserCharacter", { ...earned, name, type, dialog })
-      ]
-    }
+    const acquired = yield* Clock.currentTimeMillis
+    const matched = { ...character, id, match_reason }
+    return { reward, tells: yield* EarnedCharacter.messages({ userId: owner, character: matched, acquired }) }
+  }),
+  later: Effect.fnUntraced(function* ({ classification, owner }) {
+    if (owner === "") return []
+    const { middle_category: middle, minor_category: minor } = classification
+    const acquired = yield* Clock.currentTimeMillis
+    return [yield* CharacterActor.message("DecideReward", { middle, minor, userId: owner, acquired })]
   })
 }

@@ -44,8 +44,14 @@ export class Characters extends Context.Service<
   {
     /** In Korean as stored; in English type and dialog of those that no operator has changed. */
     readonly catalogue: (language: Language) => Effect.Effect<ReadonlyArray<CatalogueEntry>, CharactersUnavailable>
-    /** The user's characters in order of acquisition, never empty: a user without any is given the default one. */
-    readonly ofUser: (userId: string) => Effect.Effect<ReadonlyArray<OwnedCharacter>, CharactersUnavailable>
+    /**
+     * The user's characters in order of acquisition. A user without any is given the default one, for good, if `mayGrant` says
+     * so; it is asked only then.
+     */
+    readonly ofUser: (
+      userId: string,
+      mayGrant: Effect.Effect<boolean>
+    ) => Effect.Effect<ReadonlyArray<OwnedCharacter>, CharactersUnavailable>
     /** Whether the user owns a character with this name, its current name or its name when it was earned. */
     readonly owns: (userId: string, name: string) => Effect.Effect<boolean, CharactersUnavailable>
   }

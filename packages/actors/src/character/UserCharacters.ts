@@ -41,7 +41,7 @@ const ownsStatement = PostgresStatement.make({
   name: "user-character.owns",
   text: `SELECT EXISTS (
       SELECT 1 FROM users.user_characters held LEFT JOIN character.characters known ON known.code = held.code
-      WHERE held.user_id = $1 AND (held.name = $2 OR known.name = $2)
+      WHERE held.user_id = $1 AND (normalize(held.name, NFC) = $2 OR normalize(known.name, NFC) = $2)
     ) AS owned`,
   row: Schema.Struct({ owned: Schema.Boolean })
 })
@@ -69,9 +69,9 @@ export const layer: Layer.Layer<Characters, never, Postgres.Postgres> = Layer.ef
           ),
           unavailable
         ),
-      ofUser: Effect.fnUntraced(function* (userId: string) {
+      ofUser: Effect.fnUntraced(function* (userId: string, mayGrant: Effect.Effect<boolean>) {
         const held = yield* listOf(userId)
-        if (held.length > 0) return held
+        if (held.length > 0 || !(yield* mayGrant)) return held
         const { code, dialog, name, type } = defaultCharacter
         const now = yield* Clock.currentTimeMillis
         yield* postgres.run(grantStatement, [

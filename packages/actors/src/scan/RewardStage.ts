@@ -1,20 +1,19 @@
 /**
- * RewardStage: determines what the scan earns. Asks only for a recyclable with a middle category, a rule for recyclables (none
- * for what is broken or hazardous) and a sufficient answer. A target that fails grants nothing; the scan completes all the same. RewardTargets lists what can be earned. Messages
- * about a reward go out with this stage's commit (J3).
+ * RewardStage: determines what the scan earns, if it is eligible (Eligibility). A target that cannot be asked in time does not
+ * hold the scan: it completes without a reward, and the target decides later, by messages that go out with this stage's commit
+ * (J3). RewardTargets lists what can be earned.
  */
 import { Pipeline, Replies, StageBehavior } from "@eco2/core"
-import { Effect } from "effect"
-import type { Classification } from "../domain/Scan.ts"
-import { RECYCLABLE } from "../domain/Waste.ts"
+import { Effect, Metric } from "effect"
+import { isEligible } from "./Eligibility.ts"
 import { targets } from "./RewardTargets.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 
-const isEligible = (classification: Classification, ruleKey: string | null, insufficiencies: number): boolean =>
-  classification.major_category === RECYCLABLE &&
-  classification.middle_category !== "" &&
-  ruleKey?.startsWith(RECYCLABLE) === true &&
-  insufficiencies === 0
+/** Rewards that could not be decided with their scan, by `target`. */
+const rewardsPending = Metric.counter("eco2_rewards_pending_total", {
+  incremental: true,
+  description: "rewards that could not be decided with their scan"
+})
 
 export const layer = StageBehavior.layer(
   ScanPipeline,
@@ -26,20 +25,18 @@ export const layer = StageBehavior.layer(
     ) {
       const { classification } = vision.result
       if (!isEligible(classification, rule?.key ?? null, answer.answer.insufficiencies.length)) return null
+      const earning = { scanId: job.id, owner: job.owner, classification, language: input.language }
       for (const target of targets) {
-        const grant = yield* target
-          .grant({ scanId: job.id, owner: job.owner, classification, language: input.language })
-          .pipe(
-            Effect.provideService(Replies.Replies, replies),
-            Effect.catchCause((cause) =>
-              Effect.as(
-                Effect.logWarning("reward target failed", cause).pipe(
-                  Effect.annotateLogs({ target: target.name, job_id: job.id })
-                ),
-                null
-              )
+        const grant = yield* target.grant(earning).pipe(
+          Effect.provideService(Replies.Replies, replies),
+          Effect.catchCause((cause) =>
+            Effect.logWarning("a reward could not be decided; it is decided later", cause).pipe(
+              Effect.annotateLogs({ target: target.name, job_id: job.id }),
+              Effect.andThen(Metric.update(Metric.withAttributes(rewardsPending, { target: target.name }), 1)),
+              Effect.andThen(Effect.map(target.later(earning), (tells) => ({ reward: null, tells })))
             )
           )
+        )
         if (grant === null) continue
         for (const message of grant.tells) yield* job.tell(message)
         return grant.reward

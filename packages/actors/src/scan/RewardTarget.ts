@@ -20,6 +20,8 @@ export interface Grant {
 
 export interface RewardTarget {
   readonly name: string
-  /** Null: the scan earns nothing of this kind. A failure counts as null and is logged. */
+  /** Null: the scan earns nothing of this kind. */
   readonly grant: (earning: Earning) => Effect.Effect<Grant | null, unknown, Replies.Replies>
+  /** After a failure of `grant`: messages that have it decided later, sent with the stage's commit (J3). */
+  readonly later: (earning: Earning) => Effect.Effect<ReadonlyArray<Mailbox.Message>>
 }

@@ -11,6 +11,7 @@ import type { Language } from "../domain/Language.ts"
 import { ClassificationView, FinalAnswer, Reward } from "../domain/Scan.ts"
 import type { ClassificationResult } from "../domain/Scan.ts"
 import { displayName, RECYCLABLE } from "../domain/Waste.ts"
+import { isEligible } from "./Eligibility.ts"
 import { ScanPipeline, ScanRequest } from "./ScanPipeline.ts"
 import type { AnswerOutput } from "./ScanPipeline.ts"
 
@@ -36,7 +37,7 @@ export const ScanResult = Schema.Struct({
   ),
   reward: Schema.NullOr(Reward),
   error: Schema.NullOr(ScanError),
-  /** `llm_provider`, `llm_model`, `simulated`, `answer_model`, `created_at`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
+  /** `llm_provider`, `llm_model`, `simulated`, `answer_model`, `reward_pending` (true: an earned reward is still being decided), `created_at`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
   metadata: Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean, Schema.Null]))
 })
 export type ScanResult = typeof ScanResult.Type
@@ -77,6 +78,8 @@ export const viewOf = (found: ClassificationResult, language: Language): Classif
   }
 }
 
+const partsOf = (job: Job.Job) => Pipeline.parts(ScanPipeline, job)
+
 /** A failure as its owner is told it: without what is for operators. */
 const toldOf = ({ attempts, code, message, stage }: Job.JobFailure): typeof ScanError.Type => ({
   code: errorCode(code),
@@ -90,6 +93,20 @@ const answeredBy = (answer: typeof AnswerOutput.Type | undefined) =>
   answer === undefined || (answer.use === null && answer.by === undefined)
     ? {}
     : { answer_model: answer.use?.model ?? answer.by ?? null }
+
+/** An eligible scan of a user that is done without a reward: it could not be decided in time, and is decided later. */
+const pendingOf = (
+  job: Job.Job,
+  { answer, reward, rule, vision }: Effect.Success<ReturnType<typeof partsOf>>["outputs"]
+): { readonly reward_pending?: true } =>
+  job.state === "done" &&
+  job.owner !== "" &&
+  reward === null &&
+  vision !== undefined &&
+  answer !== undefined &&
+  isEligible(vision.result.classification, rule?.key ?? null, answer.answer.insufficiencies.length)
+    ? { reward_pending: true }
+    : {}
 
 /** What the job's model calls have cost, where it made any: `cost` in the currency of the prices, of the calls that have a price. */
 const spentOn = ({ spent }: Job.Job) =>
@@ -122,7 +139,7 @@ const resultUnreadable = "RESULT_UNREADABLE"
 export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Return<ScanResult | null> {
   const { state: ended } = job
   if (ended !== "done" && ended !== "failed" && ended !== "cancelled") return null
-  const { input, outputs, unreadable } = yield* Pipeline.parts(ScanPipeline, job)
+  const { input, outputs, unreadable } = yield* partsOf(job)
   for (const [part, reason] of unreadable) {
     yield* Effect.logError("part of a result is unreadable").pipe(
       Effect.annotateLogs({ job_id: job.id, part, reason: reason.slice(0, 500) })
@@ -160,6 +177,7 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
       llm_model: use?.model ?? input?.model ?? null,
       simulated: use?.simulated ?? false,
       ...answeredBy(outputs.answer),
+      ...pendingOf(job, outputs),
       created_at: new Date(job.created).toISOString(),
       attempts: job.tries,
       ...Object.fromEntries(

@@ -2,7 +2,8 @@
  * CharacterHandlers: what clients may read about characters, through the read contract. Answers 503 while the database is down,
  * after a few seconds at most; scans continue without it.
  */
-import { Characters } from "@eco2/actors/protocol"
+import { Characters, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
+import { JobStore } from "@eco2/core/client"
 import { OutageLog } from "@eco2/core/telemetry"
 import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
@@ -12,12 +13,15 @@ import * as RequestLanguage from "./RequestLanguage.ts"
 import { Api } from "./ScanApi.ts"
 
 const patience = "8 seconds"
+/** Scans of a user that are asked for a reward on its way; those before them are saved, or wait for the database. */
+const scansLooked = 10
 
 export const layer = HttpApiBuilder.group(
   Api,
   "character",
   Effect.fnUntraced(function* (handlers) {
     const characters = yield* Characters.Characters
+    const store = yield* JobStore.JobStore
     const outage = OutageLog.make("characters cannot be read", "characters are read again")
 
     const read = <A>(what: Effect.Effect<A, Characters.CharactersUnavailable>) =>
@@ -32,6 +36,30 @@ export const layer = HttpApiBuilder.group(
       )
     const own = <A>(body: A) => HttpApiSchema.withHeaders({ body, headers: { "cache-control": "no-store" as const } })
 
+    /**
+     * Whether one of the user's latest scans has earned a character that may not be saved yet, or is still to get one. True also
+     * while Redis does not answer: the default that was granted by mistake would stay for good.
+     */
+    const isOnItsWay = Effect.fnUntraced(function* (user: string) {
+      const latest = (yield* store.ofOwner(user)).slice(0, scansLooked)
+      const found = yield* Effect.forEach(
+        latest,
+        (id) => Effect.catchTag(store.get(id), "JobUnreadable", () => Effect.succeed(null)),
+        { concurrency: "unbounded" }
+      )
+      for (const job of found) {
+        if (job === null || job.owner !== user || job.pipeline !== ScanPipeline.name) continue
+        const result = yield* ScanResult.ofJob(job)
+        if (result !== null && (result.reward !== null || result.metadata.reward_pending === true)) return true
+      }
+      return false
+    })
+    const mayGrant = (user: string) =>
+      Effect.map(
+        Effect.catch(isOnItsWay(user), () => Effect.succeed(true)),
+        (coming) => !coming
+      )
+
     return handlers
       .handle("catalogue", ({ headers, query }) =>
         Effect.map(read(characters.catalogue(RequestLanguage.named(query.language, headers))), (body) =>
@@ -41,7 +69,9 @@ export const layer = HttpApiBuilder.group(
           })
         )
       )
-      .handle("mine", () => Effect.flatMap(Caller, ({ user }) => Effect.map(read(characters.ofUser(user)), own)))
+      .handle("mine", () =>
+        Effect.flatMap(Caller, ({ user }) => Effect.map(read(characters.ofUser(user, mayGrant(user))), own))
+      )
       .handle(
         "ownership",
         Effect.fnUntraced(function* ({ params: { name } }) {

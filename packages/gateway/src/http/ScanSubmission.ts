@@ -116,7 +116,10 @@ export const parse = Effect.fnUntraced(function* (
   if (language !== null && typeof language !== "string") return yield* wrongType("language", "a string or null")
   if (region !== null && typeof region !== "string") return yield* wrongType("region", "a string or null")
   const { image, source } = yield* parseImage(image_url, picture, options.imageHosts)
-  if (user_input !== null && isLonger(user_input, mostQuestion)) return yield* tooLong("user_input", mostQuestion)
+  // letters that are written in parts count as one; text that is too long even so is not normalised
+  if (user_input !== null && user_input.length > 4 * mostQuestion) return yield* tooLong("user_input", mostQuestion)
+  const asked = user_input === null ? null : user_input.normalize("NFC")
+  if (asked !== null && isLonger(asked, mostQuestion)) return yield* tooLong("user_input", mostQuestion)
   const chosen = model ?? options.models.default
   if (options.models.providerOf(chosen) === undefined) {
     return yield* Refusal.make(400, "UNSUPPORTED_MODEL", {
@@ -129,7 +132,7 @@ export const parse = Effect.fnUntraced(function* (
     return yield* Refusal.invalid(["body", "language"], "one of ko, en", "value_error.const")
   if (region !== null && isLonger(region, mostRegion)) return yield* tooLong("region", mostRegion)
   const inLanguage = language ?? options.language
-  const question = user_input === null || user_input.trim() === "" ? defaultQuestion[inLanguage] : user_input
+  const question = asked === null || asked.trim() === "" ? defaultQuestion[inLanguage] : asked
   const place = region?.trim() ?? ""
   const bound = language === null && region === null ? [user_input, model] : [user_input, model, language, region]
   return {

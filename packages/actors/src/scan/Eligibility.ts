@@ -1,0 +1,14 @@
+/**
+ * Eligibility: whether a scan may earn a reward: a recyclable with a middle category, a rule for recyclables (none for what is
+ * broken or hazardous), and a sufficient answer. Pure. Used by the reward stage, and by the result, which says that an eligible
+ * scan without a reward is still to get one.
+ */
+import type { Classification } from "../domain/Scan.ts"
+import { RECYCLABLE } from "../domain/Waste.ts"
+
+/** `ruleKey`: null: no rule; `insufficiencies`: how many the answer names. */
+export const isEligible = (classification: Classification, ruleKey: string | null, insufficiencies: number): boolean =>
+  classification.major_category === RECYCLABLE &&
+  classification.middle_category !== "" &&
+  ruleKey?.startsWith(RECYCLABLE) === true &&
+  insufficiencies === 0
