@@ -25,6 +25,7 @@ describe("the page's language", () => {
     ["Korean", "/", { "accept-language": "ko-KR,ko;q=0.9,en;q=0.8" }, "ko"],
     ["English", "/", { "accept-language": "en-GB,en;q=0.9,ko;q=0.2" }, "en"],
     ["French alone", "/", { "accept-language": "fr-FR,fr;q=0.9" }, "en"],
+    ["any language", "/", { "accept-language": "*" }, "ko"],
     ["English, having chosen Korean", "/", { "accept-language": "en", cookie: "a=b; eco2_language=ko" }, "ko"],
     ["Korean, having chosen English", "/", { "accept-language": "ko", cookie: "eco2_language=en" }, "en"],
     ["an unknown choice", "/", { "accept-language": "en", cookie: "eco2_language=xx" }, "en"],

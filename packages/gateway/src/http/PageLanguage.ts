@@ -19,7 +19,9 @@ export const of = ({ cookies, headers, url }: HttpServerRequest.HttpServerReques
   if (isLanguage(named)) return named
   const chosen = cookies[cookie]
   if (isLanguage(chosen)) return chosen
-  const accepted = headers["accept-language"]
-  const isNamed = /(?:^|,)\s*(?:ko|en)\b/i.test(accepted ?? "")
-  return accepted === undefined || accepted.trim() === "" || isNamed ? RequestLanguage.of(accepted) : "en"
+  const accepted = headers["accept-language"] ?? ""
+  const isOurs = /(?:^|,)\s*(?:ko|en)\b/i.test(accepted)
+  // `*` names none
+  const isNamed = /(?:^|,)\s*[a-z]/i.test(accepted)
+  return isNamed && !isOurs ? "en" : RequestLanguage.of(accepted)
 }

@@ -45,12 +45,9 @@ const languageCookie = "eco2_language"
 const preferred = ({ cookies, headers }: HttpServerRequest.HttpServerRequest): Language => {
   const chosen = cookies[languageCookie] ?? null
   if (isLanguage(chosen)) return chosen
-  const accepted = headers["accept-language"] ?? ""
-  const found = accepted
-    .split(",")
-    .map((part) => part.trim().slice(0, 2).toLowerCase())
-    .find(isLanguage)
-  return found ?? (accepted.trim() === "" ? "ko" : "en")
+  const accepted = (headers["accept-language"] ?? "").split(",").map((part) => part.trim().slice(0, 2).toLowerCase())
+  // `*` names none
+  return accepted.find(isLanguage) ?? (accepted.some((tag) => /^[a-z]/.test(tag)) ? "en" : "ko")
 }
 
 const decodeArticle = Schema.decodeUnknownSync(Schema.fromJsonString(Article))
