@@ -2,6 +2,7 @@
 import { expect, it } from "@effect/vitest"
 import { CoreConfig, ImageMemory, PaidCalls, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
+import { Gauges, Metrics } from "@eco2/core/telemetry"
 import { ConfigProvider, Context, Effect, Fiber, Layer, Metric, References } from "effect"
 import type { Scope } from "effect"
 import { afterAll, beforeAll, beforeEach } from "vitest"
@@ -36,12 +37,17 @@ interface Worker {
 }
 
 /** The models as a worker has them; `aheadMillis`: how far its clock is ahead of Redis's. */
-const worker = (env: Record<string, string> = {}, aheadMillis = 0): Effect.Effect<Worker, never, Scope.Scope> =>
+const worker = (
+  env: Record<string, string> = {},
+  aheadMillis = 0,
+  gauges: Layer.Layer<Gauges> = Gauges.layer
+): Effect.Effect<Worker, never, Scope.Scope> =>
   Effect.gen(function* () {
     const context: Context.Context<Ports | RedisClient.RedisClient> = yield* Effect.orDie(
       Layer.build(
         GuardedModels.layer.pipe(
           Layer.provide([Models.layer, Layer.provide(Pictures.layer, ImageMemory.layer), Worker.limits]),
+          Layer.provide(gauges),
           Layer.provideMerge(RedisClient.layerUrl(redis.url)),
           Layer.provide(CoreConfig.layerWith({ clockOffsetMillis: aheadMillis })),
           Layer.provide(
@@ -587,4 +593,21 @@ it.live("a provider that cannot be reached from here opens no breaker: the failu
     }
     expect(yield* one.send("EXISTS", "eco2:breaker:openai/gpt-5.2")).toBe(0)
   })
+)
+
+it.live(
+  "a worker that begins while an account's breaker is open tells so at a scrape, before anybody asks a model",
+  () =>
+    Effect.gen(function* () {
+      const one = yield* worker()
+      server.next("vision", { _tag: "Unauthorized" })
+      yield* Effect.flip(one.run(look))
+      const state = Metric.withAttributes(Metrics.breakerState, { name: "openai" })
+      expect((yield* Metric.value(state)).value).toBe(2)
+      const gauges = Context.get(yield* Layer.build(Layer.fresh(Gauges.layer)), Gauges)
+      yield* worker({}, 0, Layer.succeed(Gauges, gauges))
+      yield* Metric.update(state, 0)
+      yield* gauges.readAll
+      expect((yield* Metric.value(state)).value).toBe(2)
+    })
 )

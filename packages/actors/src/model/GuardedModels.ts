@@ -201,6 +201,10 @@ export const layer: Layer.Layer<
       })
     )
 
+    // so that a scrape tells of a breaker that was open before this process began, and whose model nobody has asked for since
+    for (const breaker of [...guards.values()].flatMap((guard) => [guard.account, guard.breaker]))
+      if (breaker !== null) yield* Effect.ignore(breakers.look(breaker))
+
     const guarded = <A extends { readonly usage: Usage }>(
       { guess, kind, model, request }: Asked,
       made: Effect.Effect<A, ModelError>
