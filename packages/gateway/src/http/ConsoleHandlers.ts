@@ -149,7 +149,10 @@ const console = HttpApiBuilder.group(
           return {
             input: job.input,
             outputs: Object.fromEntries(
-              [...job.outputs].map(([stage, text]) => [stage, Option.getOrElse(decodeJson(text), () => text)])
+              job.plan.flatMap(({ name }) => {
+                const text = job.outputs.get(name)
+                return text === undefined ? [] : [[name, Option.getOrElse(decodeJson(text), () => text)] as const]
+              })
             )
           }
         })

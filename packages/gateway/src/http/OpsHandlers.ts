@@ -41,8 +41,8 @@ const spentState = ({ billedBad, cost, free, ok, open, tokens, uncertain, unpric
 const mostShown = 4_096
 const readJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 /** The last stage's output of a done job without an owner, such as a schedule's; null for all others. */
-const resultOf = ({ outputs, owner, state }: Job.Job): unknown => {
-  const text = [...outputs.values()].at(-1) ?? ""
+const resultOf = ({ outputs, owner, plan, state }: Job.Job): unknown => {
+  const text = outputs.get(plan.at(-1)?.name ?? "") ?? ""
   if (state !== "done" || owner !== "" || Buffer.byteLength(text) > mostShown) return null
   return Option.getOrNull(readJson(text))
 }
@@ -209,7 +209,7 @@ export const layer = HttpApiBuilder.group(
             deadline: job.deadline,
             ended: job.ended ?? null,
             error: job.error ?? null,
-            committed: [...job.outputs.keys()],
+            committed: job.plan.flatMap(({ name }) => (job.outputs.has(name) ? [name] : [])),
             result: resultOf(job),
             trace: traceId(job.trace),
             holder: job.holder ?? null,
