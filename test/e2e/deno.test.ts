@@ -54,7 +54,8 @@ describe.skipIf(process.platform !== "linux" || !existsSync(deno))("npm run star
     // its database runs under Deno too
     const mine = await until(
       () => scan.get("/api/v1/users/me/characters"),
-      ({ status }) => status === 200,
+      // the reward is saved with others, some seconds later
+      ({ body, status }) => status === 200 && Array.isArray(body) && body.length > 0,
       90_000
     )
     expect(mine.body).toEqual([expect.objectContaining({ code: expect.stringMatching(/^char-/) })])
