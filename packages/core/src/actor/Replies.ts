@@ -95,7 +95,7 @@ const replyScript = Script.make({
 })
 
 /** Longer than other reads, to save commands when idle. A silent connection is detected later, but callers have deadlines. */
-const blockMillis = 30_000
+const blockMillis = 45_000
 /** How long the stream outlives its process; long enough that one renewal, made between reads, may fail. */
 const ttlMillis = 180_000
 const renewMillis = 80_000
