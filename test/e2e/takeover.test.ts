@@ -43,7 +43,7 @@ const hanging = async (ann: Client, nth: number) => {
 
 describe("a worker killed in the middle of an answer", () => {
   it("A1 J1 J2 J4 a killed worker's scan is finished by another before a second lease is over, with no model call repeated", async () => {
-    // A busy machine may need seconds for what a quiet one does at once.
+    // a busy machine may need seconds for what a quiet one does at once
     system = await System.start({ LEASE: "5 seconds" })
     const gateway = await system.start("gateway")
     const fleet = await workers(["a", "b"])

@@ -300,12 +300,13 @@ describe("Scrub.walk", () => {
         Effect.gen(function* () {
           const process = yield* Fleet.joined(redis.url)
           const { id, key } = yield* corrupted(process, change)
+          yield* process.send("HSET", `${key}:calls`, "free", 1)
           const { putBack } = yield* process.run(walk)
           expect(putBack).toEqual([{ id, stage: "parcel.weigh", lacked: "fence" }])
           expect((yield* process.run(walk)).putBack).toEqual([])
           const letters = yield* Fleet.lettersOf(process, "parcel.weigh")
           expect(letters).toMatchObject([{ job: id, stage: "weigh", cause: "JobUnreadable" }])
-          expect(Number(yield* process.send("PTTL", key))).toBeGreaterThan(0)
+          for (const one of [key, `${key}:calls`]) expect(Number(yield* process.send("PTTL", one))).toBeGreaterThan(0)
         })
     )
   }

@@ -43,6 +43,16 @@ const serving = (
     ),
     values
   )
+const facts = { stage: "weigh", attempt: 1, service: "s", request: "a" } as const
+/** A job that a process holds, and the ledger, to open and close rows by hand. */
+const heldByHand = Effect.gen(function* () {
+  const client = yield* Fleet.joined(redis.url)
+  const hand = yield* Fleet.byHand(client, "victim")
+  const id = yield* client.run(Fleet.submit())
+  const holding = yield* hand.take("weigh")
+  const { close, open } = yield* client.run(CallLedger.CallLedger)
+  return { client, id, holding, close, open }
+})
 const rowsOf = (id: Fleet.JobId) => CallLedger.CallLedger.use((ledger) => Effect.orDie(ledger.rows(id)))
 const outcomes = (rows: ReadonlyArray<CallLedger.Row>) => rows.map(({ outcome }) => outcome)
 
@@ -209,12 +219,8 @@ describe("the ledger of a job's paid calls", () => {
 
   it.live("B1 a bill that comes late replaces the doubt, and no later bill replaces it", () =>
     Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const victim = yield* Fleet.byHand(client, "victim")
-      const id = yield* client.run(Fleet.submit())
-      const holding = yield* victim.take("weigh")
-      const { close, open } = yield* client.run(CallLedger.CallLedger)
-      const row = yield* open(holding, 1, { stage: "weigh", attempt: 1, service: "s", request: "a" }, Duration.hours(1))
+      const { client, close, holding, id, open } = yield* heldByHand
+      const row = yield* open(holding, 1, facts, Duration.hours(1))
       const closing = (closed: CallLedger.Bill) => close(holding, [{ id: row, service: "s", bill: closed }])
       yield* closing({ outcome: "uncertain" })
       yield* closing({ outcome: "ok", usage, cost: 7 })
@@ -225,12 +231,8 @@ describe("the ledger of a job's paid calls", () => {
 
   it.live("B1 a bill that comes when the job is gone leaves no timer of its call", () =>
     Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const victim = yield* Fleet.byHand(client, "victim")
-      const id = yield* client.run(Fleet.submit())
-      const holding = yield* victim.take("weigh")
-      const { close, open } = yield* client.run(CallLedger.CallLedger)
-      const row = yield* open(holding, 1, { stage: "weigh", attempt: 1, service: "s", request: "a" }, Duration.hours(1))
+      const { client, close, holding, id, open } = yield* heldByHand
+      const row = yield* open(holding, 1, facts, Duration.hours(1))
       const timersOf = client.send("ZRANGE", `${holding.partition.root}:timers`, 0, -1)
       expect(JSON.stringify(yield* timersOf)).toContain(row)
       yield* client.send("DEL", holding.partition.job(id), holding.partition.jobCalls(id))
@@ -241,14 +243,8 @@ describe("the ledger of a job's paid calls", () => {
 
   it.live("B1 an open that is sent twice is one row", () =>
     Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const victim = yield* Fleet.byHand(client, "victim")
-      const id = yield* client.run(Fleet.submit())
-      const holding = yield* victim.take("weigh")
-      const { open } = yield* client.run(CallLedger.CallLedger)
-      for (let n = 0; n < 2; n++) {
-        yield* open(holding, 1, { stage: "weigh", attempt: 1, service: "s", request: "a" }, Duration.hours(1))
-      }
+      const { client, holding, id, open } = yield* heldByHand
+      for (let n = 0; n < 2; n++) yield* open(holding, 1, facts, Duration.hours(1))
       expect(yield* client.run(rowsOf(id))).toHaveLength(1)
     })
   )

@@ -217,29 +217,36 @@ describe("an entry that no handler can work on", () => {
       })
   )
 
-  it.live("A1 an entry whose job's hash is unreadable leaves a JobUnreadable letter, which is counted and logged", () =>
-    Effect.gen(function* () {
-      const counted = lettersCounted("JobUnreadable")
-      const before = yield* counted
-      const client = yield* Fleet.joined(redis.url)
-      const id = yield* client.run(Fleet.submit())
-      const partition = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
-      yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
-      const logs = LogLines.make()
-      yield* Layer.build(
-        Fleet.parcelBehaviors().pipe(
-          Layer.provide(Worker.layer({ role: "test" })),
-          Layer.provide(
-            Layer.merge(RedisClient.layerUrl(redis.url), CoreConfig.layerWith({ lease: Duration.seconds(15) }))
-          ),
-          Layer.provide(logs.layer),
-          Layer.fresh
+  it.live(
+    "A1 an entry whose job is unreadable leaves a JobUnreadable letter, counted and logged; its keys expire",
+    () =>
+      Effect.gen(function* () {
+        const counted = lettersCounted("JobUnreadable")
+        const before = yield* counted
+        const client = yield* Fleet.joined(redis.url)
+        const id = yield* client.run(Fleet.submit())
+        const partition = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
+        yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
+        const beside = [partition.jobEvents(id), partition.jobImage(id), partition.jobCalls(id)]
+        for (const key of beside) yield* client.send("SET", key, "left")
+        const logs = LogLines.make()
+        yield* Layer.build(
+          Fleet.parcelBehaviors().pipe(
+            Layer.provide(Worker.layer({ role: "test" })),
+            Layer.provide(
+              Layer.merge(RedisClient.layerUrl(redis.url), CoreConfig.layerWith({ lease: Duration.seconds(15) }))
+            ),
+            Layer.provide(logs.layer),
+            Layer.fresh
+          )
         )
-      )
-      yield* logs.said("entry dead-lettered without an attempt")
-      yield* Fleet.until(counted, (count) => count === before + 1)
-      expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "JobUnreadable", job: id }])
-    })
+        yield* logs.said("entry dead-lettered without an attempt")
+        yield* Fleet.until(counted, (count) => count === before + 1)
+        expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toMatchObject([{ cause: "JobUnreadable", job: id }])
+        for (const key of [partition.job(id), ...beside]) {
+          expect(Number(yield* client.send("PTTL", key)), key).toBeGreaterThan(0)
+        }
+      })
   )
 })
 
@@ -293,6 +300,8 @@ describe("a late begin", () => {
         const [holding] = yield* hand.read("weigh")
         const { partition } = holding!
         yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
+        const beside = [partition.jobEvents(id), partition.jobImage(id), partition.jobCalls(id)]
+        for (const key of beside) yield* client.send("SET", key, "left")
         expect(yield* client.run(Fleet.begin(holding!))).toEqual({ _tag: "Dropped", reason: "unreadable" })
         // sent twice, as after a lost reply: no second letter
         expect((yield* client.run(Fleet.begin(holding!)))._tag).toBe("Dropped")

@@ -215,7 +215,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
     }
   }
   const words = Fence.split(fenceText)
-  if (words === null) return unreadable("its fence has too few words")
+  if (words === null) return unreadable("its fence has too few words, or no number where one must be")
   const facts = {
     state: words.state,
     run: Number(words.run),

@@ -60,8 +60,7 @@ local function begin(mailbox, stage, entry, id, token, turn)
   if not f then -- no readable fence: no script could end this job
     if not take_off(mailbox, entry) then return { "dropped", "moved" } end -- a repeat: its letter was written
     if redis.call("PTTL", key) >= 0 then return { "dropped", "moved" } end -- it expires: it was given up before (scrub.lua), or ended
-    redis.call("ZREM", root .. ":timers", id)
-    redis.call("PEXPIRE", key, retention)
+    expire_unreadable(id, retention)
     letter(mailbox, id, stage, "JobUnreadable", "the job's hash has an unknown format")
     return { "dropped", "unreadable" }
   end

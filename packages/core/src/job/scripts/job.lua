@@ -112,6 +112,12 @@ local function remove_letter(f)
   f.letter = "-"
 end
 
+-- A job that no script can end, because its fence is unreadable: nothing stands for it any more, and all its keys expire.
+local function expire_unreadable(id, retention)
+  redis.call("ZREM", root .. ":timers", id)
+  for _, part in ipairs({ "", ":events", ":image", ":calls" }) do redis.call("PEXPIRE", job_key(id) .. part, int(retention)) end
+end
+
 -- Ends a job: sets one expiry on all its keys and admits the user's next job. With `letter_ttl` the dead letter stays and the
 -- job is kept as long; without it the letter is removed. Writes `events`, the fence and further fields.
 local function finish(id, f, state, events, ttl, limit, letter_ttl, ...)

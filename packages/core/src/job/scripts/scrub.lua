@@ -100,13 +100,12 @@ local function mailbox_of_unreadable(id, text)
   return first and about.pipeline .. "." .. first or ""
 end
 local function give_up_unreadable(id, text)
-  local key, retention, mailbox = job_key(id), tonumber(ARGV[3]), mailbox_of_unreadable(id, text)
+  local retention, mailbox = tonumber(ARGV[3]), mailbox_of_unreadable(id, text)
   if mailbox ~= "" then
     write_letter(mailbox, retention, id, string.match(mailbox, "([^.]*)$"), "JobUnreadable", "the job's fence is unreadable", 0,
       now_text, 0)
   end
-  redis.call("ZREM", root .. ":timers", id)
-  for _, part in ipairs({ "", ":events", ":image", ":calls" }) do redis.call("PEXPIRE", key .. part, int(retention)) end
+  expire_unreadable(id, retention)
   return mailbox
 end
 
