@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest"
 import { CoreConfig } from "@eco2/core"
 import { Setting } from "@eco2/core/client"
 import { PostgresConfig } from "@eco2/core/postgres"
-import { CharacterActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
+import { CharacterActor, HistoryActor, OwnershipActor, ScanPipeline, UserCharacterActor } from "@eco2/actors/protocol"
 import { Config, ConfigProvider, Effect, Layer } from "effect"
 import { spawnSync } from "node:child_process"
 import { globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -37,7 +37,7 @@ const inCode = new Set([
   ...ScanPipeline.plan.flatMap(({ mailbox }) =>
     [concurrencyVariable, timeoutVariable, attemptsVariable, redrivesVariable].map((variable) => variable(mailbox))
   ),
-  ...[CharacterActor, OwnershipActor, UserCharacterActor].map(({ name }) => concurrencyVariable(name))
+  ...[CharacterActor, OwnershipActor, UserCharacterActor, HistoryActor].map(({ name }) => concurrencyVariable(name))
 ])
 const variables = [...inCode].filter((name) => !foreign.has(name)).toSorted()
 

@@ -276,6 +276,16 @@ export const fleet: Dashboard = {
           queries: [perSecond("eco2_rewards_saved_total", "table, outcome")]
         },
         {
+          title: "Scans kept",
+          description:
+            "Done scans a second that are kept in PostgreSQL, known already, or removed because of their age.",
+          unit: "ops",
+          queries: [
+            perSecond("eco2_scans_kept_total", "outcome"),
+            { expr: "sum(rate(eco2_scans_forgotten_total{$ns}[$window]))", legend: "removed" }
+          ]
+        },
+        {
           title: "Rewards decided later",
           description:
             "An hour: not decided with their scan, and decided since. The first grows while character-match is away.",

@@ -60,7 +60,8 @@ onServer("a character-worker", (database) => {
       yield* Effect.provide(prepareDatabase, postgres)
       expect(yield* served(characterWorker.pipe(Layer.provide(postgres)))).toEqual({
         ownership: 1_000,
-        "user-character": 1_000
+        "user-character": 1_000,
+        history: 1_000
       })
     }).pipe(quietly)
   )

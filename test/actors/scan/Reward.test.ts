@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from "vitest"
 import { Behavior } from "@eco2/core"
 import { Effect, Layer, Schema } from "effect"
 import { CharacterActor, DecideReward } from "../../../packages/actors/src/character/CharacterActor.ts"
+import { KeptScan } from "../../../packages/actors/src/history/HistoryActor.ts"
 import { Ownership, UserCharacter } from "../../../packages/actors/src/character/RewardStore.ts"
 import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"
 import { usualAnswer, usualClassification } from "../../harness/FakeModelServer.ts"
@@ -61,12 +62,40 @@ describe("a reward", () => {
     expect(shown).toEqual({ ...ownership, name: reward?.name, type: reward?.type, dialog: reward?.dialog })
   })
 
+  it("J3 a done scan is told once to be kept, with the last commit: when, what, the answer and the character", async () => {
+    await work()
+    const id = await fixture.submit()
+    const result = await fixture.finished(id)
+    const [kept, ...noMore] = (await toldTo("history")).map((told) => Schema.decodeUnknownSync(KeptScan)(told))
+    expect(noMore).toEqual([])
+    expect(kept).toEqual({
+      jobId: id,
+      userId: "ann",
+      created: Date.parse(String(result.metadata.created_at)),
+      ended: expect.any(Number),
+      language: "ko",
+      classification: result.pipeline_result?.classification_result?.classification,
+      answer: result.pipeline_result?.final_answer?.user_answer,
+      character: "페티",
+      simulated: false
+    })
+  })
+
+  it("a scan is not told to be kept with SCAN_RETENTION=off", async () => {
+    await work({ SCAN_RETENTION: "off" })
+    await fixture.finished(await fixture.submit())
+    expect(await toldTo("ownership")).toHaveLength(1)
+    expect(await toldTo("history")).toEqual([])
+  })
+
   it("a scan without a reward tells the savers nothing", async () => {
     fixture.models().setReply("vision", usualClassification)
     fixture.models().setReply("answer", { ...usualAnswer, insufficiencies: ["내용물 확인 필요"] })
     await work()
     expect((await fixture.finished(await fixture.submit())).reward).toBeNull()
     expect([await toldTo("ownership"), await toldTo("user-character")]).toEqual([[], []])
+    // it is kept all the same
+    expect(await toldTo("history")).toMatchObject([{ userId: "ann", character: null }])
   })
 
   it("a reward whose ask fails is decided later: the scan completes and says so, and the savers are told nothing yet", async () => {

@@ -3,7 +3,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "v
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { runWith } from "./Operating.ts"
 
-const migrations = ["character/0001-characters", "news/0001-news-articles", "news/0002-article-keys"]
+const migrations = [
+  "character/0001-characters",
+  "news/0001-news-articles",
+  "news/0002-article-keys",
+  "scan/0001-kept-scans"
+]
 
 describe.skipIf(!PostgresServer.isInstalled())("commands on the stores", () => {
   let server: PostgresServer.PostgresServer

@@ -25,7 +25,7 @@ character-worker:
   secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, DATABASE_URL, DATABASE_PASSWORD]
   database: true
   migrated: true
-  mailboxes: ownership|user-character
+  mailboxes: ownership|user-character|history
 news-worker:
   main: packages/news/src/main.ts
   secrets: [REDIS_URL, REDIS_PASSWORD, REDIS_SENTINEL_PASSWORD, DATABASE_URL, DATABASE_PASSWORD, NAVER_CLIENT_ID, NAVER_CLIENT_SECRET, NEWSDATA_API_KEY]

@@ -3,6 +3,9 @@ import { Readiness } from "@eco2/core/telemetry"
 import { Migrations, Postgres } from "@eco2/core/postgres"
 import { Effect, Layer, Schedule } from "effect"
 import type { Character } from "../domain/Character.ts"
+import * as HistoryBehavior from "../history/HistoryBehavior.ts"
+import * as HistoryStore from "../history/HistoryStore.ts"
+import * as StoredScans from "../history/StoredScans.ts"
 import * as CharacterBehavior from "./CharacterBehavior.ts"
 import * as CharacterCatalog from "./CharacterCatalog.ts"
 import * as CharacterStore from "./CharacterStore.ts"
@@ -13,11 +16,11 @@ import * as UserCharacters from "./UserCharacters.ts"
 export { characters as fresh } from "../domain/Character.ts"
 export * as CharacterAdmin from "./CharacterAdmin.ts"
 
-/** The read contract on Postgres, for gateways. */
-export const characters = UserCharacters.layer
+/** The read contracts on Postgres, for gateways: characters, and scans that are kept. */
+export const characters = Layer.merge(UserCharacters.layer, StoredScans.layer)
 
 /** The migrations of this package. */
-export const { migrations } = CharacterStore
+export const migrations = [...CharacterStore.migrations, ...HistoryStore.migrations]
 
 /**
  * Prepares the database for the roles: applies missing migrations and seeds an empty catalogue. Returns the migrations it
@@ -48,8 +51,10 @@ export const characterMatch = (
     Layer.provide(options.meanwhile === null ? Layer.effectDiscard(databaseNotWrong) : Layer.empty)
   )
 
-/** Role `character-worker`: saves what users have earned. */
-export const characterWorker = RewardBehaviors.layer.pipe(Layer.provide(Layer.effectDiscard(databaseReady)))
+/** Role `character-worker`: saves what users have earned, and their done scans. */
+export const characterWorker = Layer.merge(RewardBehaviors.layer, HistoryBehavior.layer).pipe(
+  Layer.provide(Layer.effectDiscard(databaseReady))
+)
 
 /** /readyz reports a database that does not answer. */
 export const databaseReadiness = Layer.effectDiscard(

@@ -1,10 +1,13 @@
 /**
  * RewardStage: determines what the scan earns, if it is eligible (Eligibility). A target that cannot be asked in time does not
  * hold the scan: it completes without a reward, and the target decides later, by messages that go out with this stage's commit
- * (J3). RewardTargets lists what can be earned.
+ * (J3). RewardTargets lists what can be earned. As the last stage it also sends, with the same commit, the message that keeps the
+ * user's scan (HistoryActor).
  */
 import { Pipeline, Replies, StageBehavior } from "@eco2/core"
-import { Effect, Metric } from "effect"
+import { Clock, Effect, Metric } from "effect"
+import { HistoryActor } from "../history/HistoryActor.ts"
+import { retention } from "../history/HistoryConfig.ts"
 import { isEligible } from "./Eligibility.ts"
 import { targets } from "./RewardTargets.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
@@ -15,14 +18,35 @@ const rewardsPending = Metric.counter("eco2_rewards_pending_total", {
   description: "rewards that could not be decided with their scan"
 })
 
+type Values = Pipeline.Read<typeof ScanPipeline, "reward">
+
+/** Characters of an answer that are kept; a model's longest answers are far below. */
+const mostAnswer = 4_000
+
+/** The message that keeps a done scan. Postgres stores no NUL. */
+const keeping = ({ answer, input, vision }: Values, job: StageBehavior.StageJob, character: string | null) =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) =>
+    HistoryActor.message("KeepScan", {
+      jobId: job.id,
+      userId: job.owner,
+      created: job.created,
+      ended: Math.max(now, job.created),
+      language: input.language,
+      classification: vision.result.classification,
+      answer: answer.answer.user_answer.replaceAll("\0", "").slice(0, mostAnswer),
+      character,
+      simulated: vision.use.simulated
+    })
+  )
+
 export const layer = StageBehavior.layer(
   ScanPipeline,
   "reward",
-  Effect.map(Replies.Replies, (replies) =>
-    Effect.fnUntraced(function* (
-      { answer, input, rule, vision }: Pipeline.Read<typeof ScanPipeline, "reward">,
-      job: StageBehavior.StageJob
-    ) {
+  Effect.gen(function* () {
+    const replies = yield* Replies.Replies
+    const isKept = (yield* retention) !== null
+
+    const earned = Effect.fnUntraced(function* ({ answer, input, rule, vision }: Values, job: StageBehavior.StageJob) {
       const { classification } = vision.result
       if (!isEligible(classification, rule?.key ?? null, answer.answer.insufficiencies.length)) return null
       const earning = { scanId: job.id, owner: job.owner, classification, language: input.language }
@@ -43,5 +67,11 @@ export const layer = StageBehavior.layer(
       }
       return null
     })
-  )
+
+    return Effect.fnUntraced(function* (values: Values, job: StageBehavior.StageJob) {
+      const reward = yield* earned(values, job)
+      if (isKept && job.owner !== "") yield* job.tell(yield* keeping(values, job, reward?.name ?? null))
+      return reward
+    })
+  })
 )

@@ -1,12 +1,15 @@
 /**
  * ScanSummary: a scan in a list of its user's scans, as its client reads it, in any state: when, what, and what it earned. Parts
- * that this version cannot read are null. ScanResult has the whole. Pure.
+ * that this version cannot read are null. ScanResult has the whole while Redis has the job; later Postgres keeps the summary of a
+ * done scan alone. Pure.
  */
 import { Pipeline } from "@eco2/core/client"
 import type { Job } from "@eco2/core/client"
 import { Effect, Schema } from "effect"
 import { defaultLanguage } from "../domain/Language.ts"
+import type { Language } from "../domain/Language.ts"
 import { Classification } from "../domain/Scan.ts"
+import type { StoredScan } from "../history/HistoryStore.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
 import { viewOf } from "./ScanResult.ts"
 
@@ -26,7 +29,8 @@ export const ScanSummary = Schema.Struct({
   /** The name of the character that it earned. */
   character: Schema.NullOr(Schema.String),
   simulated: Schema.Boolean,
-  result_url: Schema.String
+  /** Null: the whole result is no longer there. */
+  result_url: Schema.NullOr(Schema.String)
 })
 export type ScanSummary = typeof ScanSummary.Type
 
@@ -38,11 +42,17 @@ const statuses: Readonly<Partial<Record<Job.JobState, ScanSummary["status"]>>> =
 
 const isoOf = (millis: number) => new Date(millis).toISOString()
 
+/** A classification as clients read it, with its words in the scan's language. */
+const classified = (classification: Classification, language: Language) => {
+  const view = viewOf({ classification, situation_tags: [], meta: { user_input: "" } }, language)
+  if (view.display === undefined) return { classification: view.classification }
+  const { major_category, middle_category, minor_category } = view.display
+  return { classification: view.classification, display: { major_category, middle_category, minor_category } }
+}
+
 export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Return<ScanSummary> {
   const { input, outputs } = yield* Pipeline.parts(ScanPipeline, job)
   const vision = outputs.vision?.result
-  const view = vision === undefined ? null : viewOf(vision, input?.language ?? defaultLanguage)
-  const display = view?.display
   return {
     job_id: job.id,
     status: statuses[job.state] ?? "processing",
@@ -50,19 +60,34 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
     ended_at: job.ended === undefined ? null : isoOf(job.ended),
     image_url: input?.image._tag === "Url" ? input.image.url : null,
     user_input: input?.userInput ?? null,
-    classification: view?.classification ?? null,
-    ...(display === undefined
-      ? {}
-      : {
-          display: {
-            major_category: display.major_category,
-            middle_category: display.middle_category,
-            minor_category: display.minor_category
-          }
-        }),
+    ...(vision === undefined
+      ? { classification: null }
+      : classified(vision.classification, input?.language ?? defaultLanguage)),
     user_answer: outputs.answer?.answer.user_answer ?? null,
     character: outputs.reward?.name ?? null,
     simulated: outputs.vision?.use.simulated ?? false,
     result_url: `/api/v1/scan/${job.id}/result`
   }
+})
+
+/** A scan whose job Redis no longer has. */
+export const ofStored = (scan: StoredScan): ScanSummary => ({
+  job_id: scan.job_id,
+  status: "completed",
+  created_at: scan.created_at,
+  ended_at: scan.ended_at,
+  image_url: null,
+  user_input: null,
+  ...classified(
+    {
+      major_category: scan.major_category,
+      middle_category: scan.middle_category,
+      minor_category: scan.minor_category
+    },
+    scan.language
+  ),
+  user_answer: scan.user_answer,
+  character: scan.character,
+  simulated: scan.simulated,
+  result_url: null
 })

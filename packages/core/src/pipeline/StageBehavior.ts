@@ -50,6 +50,8 @@ export interface StageJob<P = never> {
   readonly owner: string
   /** Counted from 1, as the retry policy counts: a crash of the process costs no attempt. */
   readonly attempt: number
+  /** When the job was submitted, epoch milliseconds by Redis's clock. */
+  readonly created: number
   /** Milliseconds from the job's submit to this attempt's begin. */
   readonly ageMillis: number
   /** Begins of the job so far, of all its stages: no two runs of a handler for a job have the same number. */
@@ -229,6 +231,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           owner: job.owner,
           attempt: job.attempts,
           begins: job.tries,
+          created: job.created,
           ageMillis: Math.max(0, system.storeTime() - job.created),
           image: pictures.image,
           pay: paid.calls.make,

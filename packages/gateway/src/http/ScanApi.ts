@@ -61,11 +61,18 @@ const mostScans = 50
 const Scans = Schema.Struct({
   scans: Schema.Array(ScanSummary.ScanSummary),
   next_cursor: Schema.NullOr(Schema.String).annotate({ description: "For the next page; null: there is none" }),
-  has_more: Schema.Boolean
+  has_more: Schema.Boolean,
+  complete: Schema.Boolean.annotate({
+    description: "False: the database does not answer, so scans that it alone keeps are missing"
+  })
 })
+/** `<created, epoch milliseconds>_<job id>`; a job id alone, as earlier versions gave. */
+const ListCursor = Schema.String.check(
+  Schema.isPattern(/^(?:\d{1,15}_)?[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/, { expected: "a next_cursor" })
+)
 const listCall = {
   query: {
-    cursor: Schema.optionalKey(Job.JobId).annotate({ description: "next_cursor of the page before" }),
+    cursor: Schema.optionalKey(ListCursor).annotate({ description: "next_cursor of the page before" }),
     limit: Schema.optionalKey(
       Schema.String.check(
         Schema.isPattern(/^(?:[1-9]|[1-4]\d|50)$/, { expected: `a whole number from 1 to ${mostScans}` })
@@ -163,7 +170,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     .middleware(Authentication)
     .annotate(
       OpenApi.Summary,
-      "The user's own scans, the newest first: the latest hundred, as long as their results are kept"
+      "The user's own scans, the newest first: the latest hundred in any state, as long as their results are kept (JOB_TTL), and done ones for SCAN_RETENTION (what, when, answer, character; result_url is null)"
     ),
   HttpApiEndpoint.get("result", "/api/v1/scan/:job_id/result", resultCall)
     .middleware(UnknownJob)

@@ -2,14 +2,7 @@
  * ScanHandlers: the scan calls, for callers that Authentication lets in; another user's job is answered like a missing one.
  * Submitting is two steps of Pipeline.submit; Viewer serves the streams.
  */
-import {
-  OfferedModels,
-  ServedModels,
-  scanCategories,
-  ScanPipeline,
-  ScanResult,
-  ScanSummary
-} from "@eco2/actors/protocol"
+import { OfferedModels, ServedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import type { Language } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, PartialText, Pipeline } from "@eco2/core/client"
 import { Keyspace, MemoryUse, RedisClient } from "@eco2/core/redis"
@@ -27,6 +20,7 @@ import type { GatewayConfig } from "../GatewayConfig.ts"
 import type * as RequestBody from "./RequestBody.ts"
 import * as RequestLanguage from "./RequestLanguage.ts"
 import { Api, usualScans } from "./ScanApi.ts"
+import * as ScanList from "./ScanList.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
 import * as SubmitRefusal from "./SubmitRefusal.ts"
 import { fromRedis } from "./SubmitRefusal.ts"
@@ -69,6 +63,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
       const keyspace = yield* Keyspace
       const router = yield* EventRouter
       const stopping = yield* Role.Stopping
+      const scanList = yield* ScanList.make
       const models = yield* OfferedModels
       const { offer } = yield* ServedModels.ServedModels
       const memoryUse = yield* MemoryUse.make.pipe(
@@ -144,36 +139,9 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
         })
       })
 
-      /** The scan, if it is the user's and can be read; what has expired since it was listed is null. */
-      const summaryOf = Effect.fnUntraced(function* (id: Job.JobId, user: string) {
-        const job = yield* store.get(id).pipe(
-          Effect.catchTag("JobUnreadable", () => Effect.succeed(null)),
-          Effect.mapError(fromRedis)
-        )
-        return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name
-          ? null
-          : yield* ScanSummary.ofJob(job)
-      })
-
-      const list = Effect.fnUntraced(function* (cursor: Job.JobId | undefined, limit: number) {
+      const list = Effect.fnUntraced(function* (cursor: string | undefined, limit: number) {
         const { user } = yield* Caller
-        const ids = yield* Effect.mapError(store.ofOwner(user), fromRedis)
-        // a cursor that is no longer in the list is behind its end
-        const after = cursor === undefined ? 0 : ids.includes(cursor) ? ids.indexOf(cursor) + 1 : ids.length
-        const scans: Array<ScanSummary.ScanSummary> = []
-        let next = after
-        while (next < ids.length && scans.length < limit) {
-          const some = ids.slice(next, next + limit - scans.length)
-          const found = yield* Effect.forEach(some, (id) => summaryOf(id, user), { concurrency: "unbounded" })
-          scans.push(...found.filter((scan) => scan !== null))
-          next += some.length
-        }
-        const last = ids[next - 1]
-        const more = next < ids.length && last !== undefined
-        return HttpApiSchema.withHeaders({
-          body: { scans, next_cursor: more ? last : null, has_more: more },
-          headers: noStore
-        })
+        return HttpApiSchema.withHeaders({ body: yield* scanList.page(user, cursor ?? null, limit), headers: noStore })
       })
 
       /** `seen`: the last event id, as given. */

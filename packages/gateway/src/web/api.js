@@ -217,8 +217,9 @@ export const fetchResult = async (resultUrl) => {
  * @property {string | null} user_answer
  * @property {string | null} character
  * @property {boolean} simulated
+ * @property {string | null} result_url null: the whole result is no longer there
  */
-/** @typedef {{ readonly scans: ReadonlyArray<ScanSummary>, readonly next_cursor: string | null }} ScanPage */
+/** @typedef {{ readonly scans: ReadonlyArray<ScanSummary>, readonly next_cursor: string | null, readonly complete?: boolean }} ScanPage */
 /** @typedef {{ readonly name: string, readonly acquired_at: string }} OwnedCharacter */
 /** @typedef {{ readonly name: string, readonly dialog: string, readonly match: string | null, readonly match_display?: string }} CatalogueEntry */
 

@@ -13,7 +13,7 @@ import { thumbnailOf } from "./thumbnails.js"
 /** @typedef {import("./api.js").ScanSummary} ScanSummary */
 /** @typedef {{ readonly owned: ReadonlyArray<import("./api.js").OwnedCharacter>, readonly all: ReadonlyArray<import("./api.js").CatalogueEntry> }} Collection */
 
-/** @param {ScanSummary} scan */
+/** A scan, as a link to its result; one that the service has only the answer of opens to that. @param {ScanSummary} scan */
 const scanItem = (scan) => {
   const picture = thumbnailOf(scan.job_id) ?? scan.image_url
   const image =
@@ -25,22 +25,30 @@ const scanItem = (scan) => {
   const names = [classification?.minor_category, classification?.middle_category, classification?.major_category]
   const name = names.find((part) => typeof part === "string" && part !== "")
   const title = name ?? t(`mine.${scan.status}`)
-  return element("li", {}, [
-    element("a", { class: "scan", href: `/#job=${scan.job_id}`, "data-testid": "scan" }, [
-      image,
-      element("span", { class: "scan-text" }, [
-        element("strong", { lang: name === undefined ? null : languageOf(name) }, [title]),
-        scan.user_answer !== null &&
-          element("span", { class: "scan-answer", lang: languageOf(scan.user_answer ?? undefined) }, [
-            scan.user_answer
-          ]),
-        element("span", { class: "scan-when" }, [
-          element("time", { datetime: scan.created_at }, [dateText(scan.created_at)]),
-          scan.status !== "completed" && name !== undefined && ` · ${t(`mine.${scan.status}`)}`,
-          scan.simulated && ` · ${t("result.simulated")}`
-        ])
+  const answer =
+    scan.user_answer !== null &&
+    element("span", { class: "scan-answer", lang: languageOf(scan.user_answer ?? undefined) }, [scan.user_answer])
+  const parts = [
+    image,
+    element("span", { class: "scan-text" }, [
+      element("strong", { lang: name === undefined ? null : languageOf(name) }, [title]),
+      answer,
+      element("span", { class: "scan-when" }, [
+        element("time", { datetime: scan.created_at }, [dateText(scan.created_at)]),
+        scan.status !== "completed" && name !== undefined && ` · ${t(`mine.${scan.status}`)}`,
+        scan.character !== null && " · ",
+        scan.character !== null && element("span", { lang: "ko" }, [scan.character]),
+        scan.simulated && ` · ${t("result.simulated")}`
       ])
     ])
+  ]
+  if (scan.result_url === null) {
+    return element("li", {}, [
+      element("details", { class: "kept", "data-testid": "kept-scan" }, [element("summary", { class: "scan" }, parts)])
+    ])
+  }
+  return element("li", {}, [
+    element("a", { class: "scan", href: `/#job=${scan.job_id}`, "data-testid": "scan" }, parts)
   ])
 }
 
@@ -76,6 +84,7 @@ export const createMine = () => {
   let scans = []
   /** @type {string | null} */
   let next = null
+  let complete = true
   let loaded = false
   let loading = false
   /** @type {ApiError | Error | null} */
@@ -93,6 +102,7 @@ export const createMine = () => {
         ? []
         : [button(t(loading ? "opening" : "mine.more"), { testid: "more-scans" }, () => void load())])
     )
+    byId("mine-incomplete").hidden = complete
     problem.hidden = failure === null
     problem.replaceChildren(
       ...(failure === null ? [] : [failure instanceof ApiError ? errorText(failure) : t("mine.network")]),
@@ -113,6 +123,7 @@ export const createMine = () => {
       if (mine !== visit) return
       scans = [...scans, ...page.scans]
       next = page.next_cursor
+      complete = page.complete !== false
       loaded = true
       failure = null
     } catch (error) {
@@ -142,6 +153,7 @@ export const createMine = () => {
       visit += 1
       scans = []
       next = null
+      complete = true
       loaded = false
       loading = false
       failure = null
