@@ -13,7 +13,7 @@ describe("the documents", () => {
     const [, keyspace = ""] = read("docs/architecture.md").split("\n## Keyspace\n")
     const shown = keyspace
       .split("\n")
-      .filter((line) => /^\| `(\{(p|fleet|news)\}:|blacklist:|model:|limit|breaker)/.test(line))
+      .filter((line) => /^\| `(\{(p|fleet|news)\}:|blacklist:|image-secret`|model:|limit|breaker)/.test(line))
     expect(shown).toEqual(rows)
   })
 

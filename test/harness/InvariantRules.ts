@@ -57,8 +57,8 @@ export const citedByTitles = (source: string): ReadonlyArray<string> => [
   )
 ]
 
-/** Numbers as words of a text, `(J3)`; each once. */
-const citedByWords = (text: string) => [...new Set(text.match(/(?<![\w"&%#./-])[A-Z]\d{1,2}(?!\w)/g))]
+/** Numbers as words of a text, `(J3)`; each once. S3 is the protocol of object storages, and no invariant. */
+const citedByWords = (text: string) => [...new Set(text.match(/(?<![\w"&%#./-])(?!S3\b)[A-Z]\d{1,2}(?!\w)/g))]
 
 /** Numbers in the comments of TypeScript, JavaScript, Lua and SQL, or anywhere in a document; each once. */
 export const citedByComments = ({ path, text }: Text): ReadonlyArray<string> =>

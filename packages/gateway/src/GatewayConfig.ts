@@ -34,6 +34,12 @@ export const GatewayConfig = Config.all({
     allowed: "an http or https URL without user and password, or a path that begins with one /",
     parse: (text) => (/^\/(?!\/)/.test(text) || Setting.isWebUrl(text.replaceAll("{return}", "")) ? text : undefined)
   }),
+  /** PUBLIC_URL: where clients reach the gateway, for the addresses of photos. Default: as each request says. */
+  publicUrl: Setting.parsed<string | null>("PUBLIC_URL", {
+    default: null,
+    allowed: "an http or https URL without user, password, path and query, as https://eco2.example",
+    parse: (text) => (Setting.isWebUrl(text) && URL.parse(text)?.origin === text ? text : undefined)
+  }),
   /** SUBMIT_MEMORY: bytes of accepted submits kept for 30 s, to be handed in again after a failover; 0 = none. Default 16 MiB. */
   submitMemory: Setting.byteSize("SUBMIT_MEMORY", { default: "16 MiB", min: "0 MiB" })
 })

@@ -1,6 +1,6 @@
 /** The roles `gateway` and `authz` as layers of routes, for composition roots. */
 import { ModelTime, ServedModels } from "@eco2/actors/protocol"
-import { Client, RecentSubmits } from "@eco2/core/client"
+import { Client, RecentSubmits, UploadedPictures } from "@eco2/core/client"
 import { CorsOrigins, ErrorBody, Pages } from "@eco2/core/http"
 import { Operations } from "@eco2/core/operations"
 import { Role } from "@eco2/core/service"
@@ -15,10 +15,13 @@ import * as ExtAuthz from "./authz/ExtAuthz.ts"
 import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
+import * as ImageStore from "./images/ImageStore.ts"
+import * as OwnImages from "./images/OwnImages.ts"
 import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import * as Console from "./http/Console.ts"
 import * as ConsoleHandlers from "./http/ConsoleHandlers.ts"
+import * as ImageHandlers from "./http/ImageHandlers.ts"
 import * as KnownQuery from "./http/KnownQuery.ts"
 import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
@@ -42,9 +45,13 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       yield* ModelTime
       const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
       const bodies = yield* RequestBody.make({ most: config.uploadMemory, mostOfUser: config.userUploadMemory })
+      const images = OwnImages.layer(config.publicUrl).pipe(
+        Layer.provideMerge(ImageStore.inRedis.pipe(Layer.provide(UploadedPictures.layer)))
+      )
       const secrets = { operator: config.internalSecret, viewer: config.viewerSecret }
       const groups = Layer.mergeAll(
         ScanHandlers.layer(config, bodies).pipe(Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))),
+        ImageHandlers.layer(config, bodies),
         CharacterHandlers.layer,
         OpsHandlers.layer,
         ScheduleOpsHandlers.layer,
@@ -53,7 +60,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ConsoleHandlers.layer(secrets),
         BlacklistHandlers.layer(bodies)
       ).pipe(
-        Layer.provide([EventRouter.layer(config), ServedModels.layer]),
+        Layer.provide([EventRouter.layer(config), ServedModels.layer, images]),
         Layer.provide([
           Authentication.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }),
           InternalSecret.layer(secrets),
@@ -80,7 +87,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         Client.unservedWatch,
         Client.topicReadiness,
         CorsOrigins.layer(config.corsOrigins, {
-          methods: ["GET", "POST", "DELETE", "OPTIONS"],
+          methods: ["GET", "POST", "PUT", "DELETE", "OPTIONS"],
           headers: ["content-type", "authorization", "x-user-id", "x-idempotency-key", "last-event-id"],
           exposed: ["location", "retry-after"]
         })

@@ -178,6 +178,7 @@ describe("a slow viewer", () => {
       viewTimeout: Duration.minutes(5),
       keepalive: Duration.seconds(15),
       signInUrl: null,
+      publicUrl: null,
       internalSecret: Option.none(),
       viewerSecret: Option.none(),
       maxViewers: 10,

@@ -20,6 +20,7 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, max
     viewTimeout: Duration.minutes(5),
     keepalive: Duration.millis(20),
     signInUrl: null,
+    publicUrl: null,
     internalSecret: Option.none(),
     viewerSecret: Option.none(),
     maxViewers,

@@ -184,7 +184,7 @@ describe("routes", { timeout: 60_000 }, () => {
           path,
           expect.arrayContaining([...own, ...(own.includes("GET") ? ["HEAD"] : []), "OPTIONS"])
         ])
-        for (const method of ["PUT", "PROPFIND"]) {
+        for (const method of ["PUT", "PROPFIND"].filter((other) => !own.includes(other))) {
           const refused = await send(address, path, { method, headers })
           expect([path, refused.status, refused.headers.allow]).toEqual([path, 405, options.headers.allow])
           expect(JSON.parse(refused.body)).toEqual({ detail: expect.any(String), code: "METHOD_NOT_ALLOWED" })

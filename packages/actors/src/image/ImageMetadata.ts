@@ -43,9 +43,16 @@ export interface Stripped {
   readonly bytes: Uint8Array
 }
 
-const steps = function* (bytes: Uint8Array): Steps.Steps<Stripped | null> {
+const formatOf = (bytes: Uint8Array): Format | undefined => {
   const head = Buffer.from(bytes.subarray(0, 16)).toString("latin1")
-  const format = formats.find(({ begins }) => begins(head))
+  return formats.find(({ begins }) => begins(head))
+}
+
+/** By the first bytes; null if they begin like no JPEG, PNG, WebP or GIF. */
+export const typeOf = (bytes: Uint8Array): Format["mimeType"] | null => formatOf(bytes)?.mimeType ?? null
+
+const steps = function* (bytes: Uint8Array): Steps.Steps<Stripped | null> {
+  const format = formatOf(bytes)
   return format === undefined ? null : { mimeType: format.mimeType, bytes: yield* format.strip(bytes) }
 }
 

@@ -12,10 +12,13 @@ export const movesJobs: ReadonlyArray<URL> = [
   new URL("./scripts/job.lua", import.meta.url)
 ]
 
-const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>) =>
+/** Preludes of every script that counts a user's images. */
+const countsImages: ReadonlyArray<URL> = [...movesJobs, new URL("./scripts/images.lua", import.meta.url)]
+
+const script = <A>(name: string, reply: Schema.ConstraintDecoder<A>, preludes = movesJobs) =>
   Script.make({
     file: new URL(`./scripts/${name}.lua`, import.meta.url),
-    preludes: movesJobs,
+    preludes,
     numberOfKeys: "root",
     reply
   })
@@ -36,8 +39,15 @@ export const submit = script(
       ]),
       Schema.String
     ])
-  )
+  ),
+  countsImages
 )
+export const keepPicture = script(
+  "keep-picture",
+  Schema.Tuple([Schema.Literals(["kept", "images-full", "upload-gone"]), Schema.Int]),
+  countsImages
+)
+export const usePicture = script("use-picture", Schema.Literals([0, 1]), countsImages)
 export const begin = script("begin", Schema.Array(Schema.Array(Schema.Union([Schema.String, Schema.Number]))))
 export const commit = script(
   "commit",

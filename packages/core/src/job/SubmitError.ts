@@ -22,7 +22,7 @@ export class LaneFull extends Schema.TaggedError<LaneFull>()("LaneFull", { owner
   }
 }
 /**
- * The images of the user's jobs are at USER_IMAGE_STORAGE. Nothing was stored; submitting again when some of the user's jobs have
+ * The user's images are at USER_IMAGE_STORAGE. Nothing was stored; submitting again when some of the user's jobs have
  * been worked on is safe.
  */
 export class ImagesFull extends Schema.TaggedError<ImagesFull>()("ImagesFull", {
@@ -30,7 +30,7 @@ export class ImagesFull extends Schema.TaggedError<ImagesFull>()("ImagesFull", {
   bytes: Schema.Int
 }) {
   override get message() {
-    return `${this.bytes} bytes of images of this user's jobs are stored; see USER_IMAGE_STORAGE`
+    return `${this.bytes} bytes of this user's images are stored; see USER_IMAGE_STORAGE`
   }
 }
 /** A part of the input is larger than allowed. Nothing happened; submitting it again would not help. */

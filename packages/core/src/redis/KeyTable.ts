@@ -113,6 +113,16 @@ export const table: ReadonlyArray<Row> = [
     false
   ),
   row(
+    "{p}:picture:<id>",
+    `${p}:picture:[0-9a-f]{32}`,
+    "string",
+    'bytes of a picture that its user uploaded for a scan; "-": they are in the object storage',
+    "JOB_DEADLINE and JOB_TTL after its upload, and after each submit that names it",
+    "keep-picture, use-picture",
+    "UploadedPictures",
+    false
+  ),
+  row(
     "{p}:events",
     `${p}:events`,
     "stream",
@@ -197,10 +207,10 @@ export const table: ReadonlyArray<Row> = [
     "{p}:images:<user>",
     `${p}:images:.+`,
     "hash",
-    'bytes of the images of a user\'s jobs, and under "" their sum',
-    "JOB_DEADLINE and LETTER_TTL after the last submit with an image",
-    "submit",
-    "submit",
+    'bytes of the images of a user\'s jobs and of uploaded pictures, and under "" their sum',
+    "JOB_DEADLINE and LETTER_TTL after the last submit or upload of an image",
+    "submit, keep-picture, use-picture",
+    "submit, keep-picture",
     true
   ),
   row(

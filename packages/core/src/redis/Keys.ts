@@ -73,6 +73,10 @@ export class Partition {
   upload(uuid: string) {
     return `${this.root}:upload:${uuid}`
   }
+  /** A picture that a user has uploaded for a scan. */
+  picture(id: string) {
+    return `${this.root}:picture:${id}`
+  }
   lane(user: string) {
     return `${this.root}:lane:${user}`
   }

@@ -20,7 +20,8 @@ const openPaths: ReadonlySet<string> = new Set([
   "/api/v1/character/catalog",
   "/api/v1/scan/categories"
 ])
-const openUnder = ["/assets/", "/docs/", "/news/", "/api/v1/info/"]
+/** The address of an upload is signed: it is its bearer's permission, and browsers send no token with it. */
+const openUnder = ["/assets/", "/docs/", "/news/", "/api/v1/info/", "/api/v1/images/upload/"]
 const internalUnder = "/api/v1/internal"
 
 /** Encoded: control characters, `#` `%` `.` `/` `;` `?` `\`. Plain: characters that no proxy should pass on. */

@@ -14,7 +14,14 @@ import { Refusal } from "@eco2/core/http"
 import { Deferred, Effect, Metric, Queue, Stream } from "effect"
 import type { Scope } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
-import { bodyTooLarge, imageTooLarge, mostBesideBytes, mostBodyBytes, SubmitBody } from "./SubmitBody.ts"
+import {
+  bodyTooLarge,
+  imageTooLarge,
+  mostBesideBytes,
+  mostBodyBytes,
+  mostImageBytes,
+  SubmitBody
+} from "./SubmitBody.ts"
 import type * as Submit from "./SubmitBody.ts"
 import * as UserTurns from "./UserTurns.ts"
 
@@ -46,7 +53,8 @@ export const refusals = [
   Refusal.declared(408, "REQUEST_TIMEOUT"),
   Refusal.declared(413, "BODY_TOO_LARGE", "IMAGE_TOO_LARGE")
 ] as const
-type Refused = (typeof refusals)[number]["Type"] | Submit.Refused | ReturnType<typeof full>
+type Unread = (typeof refusals)[number]["Type"] | ReturnType<typeof full>
+type Refused = Unread | Submit.Refused
 
 const slow = () => Refusal.make(408, "REQUEST_TIMEOUT", "the body took too long to arrive")
 const userFull = () =>
@@ -61,6 +69,8 @@ export interface Limits {
 }
 
 type Request = HttpServerRequest.HttpServerRequest
+/** Why stored bytes get no room beside the bodies. */
+export type Hold = ReturnType<typeof full | typeof userFull>
 export interface RequestBody {
   /** A body of at most 64 KiB as text. */
   readonly text: (request: Request) => Effect.Effect<string, Refused, Scope.Scope>
@@ -69,6 +79,13 @@ export interface RequestBody {
     request: Request,
     user: string
   ) => Effect.Effect<Submit.Whole, Refused | ReturnType<typeof userFull>, Scope.Scope>
+  /** A body that is a picture itself; the user's share bounds it too. */
+  readonly picture: (
+    request: Request,
+    user: string
+  ) => Effect.Effect<Uint8Array, Unread | ReturnType<typeof userFull>, Scope.Scope>
+  /** Room for so many bytes of a user's that do not come from a body, until the scope closes. */
+  readonly hold: (user: string, bytes: number) => Effect.Effect<void, Hold, Scope.Scope>
 }
 
 const nothing = { large: 0, small: 0 }
@@ -90,7 +107,7 @@ interface Arriving {
   /** When its turn is over, and what had arrived when it began. */
   turnUntil: number
   before: number
-  readonly slow: Deferred.Deferred<never, Refused>
+  readonly slow: Deferred.Deferred<never, Unread>
 }
 
 /** One for each process, for all routes. */
@@ -179,13 +196,13 @@ export const make = Effect.fnUntraced(function* ({
     )
 
   /** Gives each piece of the body to `take` as it arrives; ends when `take` refuses. `mostBytes`, `tooLarge`: its own bound. */
-  const receive = Effect.fnUntraced(function* <Full extends Refusal.Refusal>(
+  const receive = Effect.fnUntraced(function* <Full extends Refusal.Refusal, Own extends Refusal.Refusal>(
     request: Request,
     share: Share<Full>,
     mostBytes: number,
-    tooLarge: () => Refused,
-    into: { readonly take: (chunk: Uint8Array) => Refused | null; readonly drop: () => void }
-  ): Effect.fn.Return<void, Refused | Full, Scope.Scope> {
+    tooLarge: () => Own,
+    into: { readonly take: (chunk: Uint8Array) => Own | null; readonly drop: () => void }
+  ): Effect.fn.Return<void, Unread | Own | Full, Scope.Scope> {
     const announced = Number(request.headers["content-length"] ?? 0)
     if (announced > mostBytes) return yield* Effect.fail(tooLarge())
     const lacking = lacks(share, copies * (announced - smallBytes), 0)
@@ -197,14 +214,14 @@ export const make = Effect.fnUntraced(function* ({
       small += moreSmall
       share.add(more, moreSmall)
     }
-    let refused: Effect.Effect<never, Refused | Full> | null = null
-    const refuse = (refusal: Effect.Effect<never, Refused | Full>) => {
+    let refused: Effect.Effect<never, Unread | Own | Full> | null = null
+    const refuse = (refusal: Effect.Effect<never, Unread | Own | Full>) => {
       into.drop()
       count(-body.counted, 0)
       refused = refusal
       return Effect.void
     }
-    const handle = (chunk: Uint8Array): Effect.Effect<void, Refused | Full> => {
+    const handle = (chunk: Uint8Array): Effect.Effect<void, Unread | Own | Full> => {
       const moreSmall = Math.min(body.arrived + chunk.length, smallBytes) - Math.min(body.arrived, smallBytes)
       body.arrived += chunk.length
       if (refused !== null) {
@@ -229,7 +246,7 @@ export const make = Effect.fnUntraced(function* ({
           )
     }).pipe(
       Effect.andThen(Effect.suspend(() => refused ?? Effect.void)),
-      Effect.mapError((error: HttpServerError.HttpServerError | Refused | Full) =>
+      Effect.mapError((error: HttpServerError.HttpServerError | Unread | Own | Full) =>
         error._tag === "Refusal" ? error : Refusal.make(400, "INVALID_REQUEST", "the body could not be read")
       )
     )
@@ -255,7 +272,7 @@ export const make = Effect.fnUntraced(function* ({
     }),
     submit: Effect.fnUntraced(function* (request, user) {
       let body = new SubmitBody(Number(request.headers["content-length"] ?? 0))
-      yield* receive(request, shareOf(user), mostBodyBytes, imageTooLarge, {
+      yield* receive(request, shareOf(user), mostBodyBytes, (): Refused => imageTooLarge(), {
         take: (chunk) => body.push(chunk),
         drop: () => {
           body = new SubmitBody(0)
@@ -263,6 +280,37 @@ export const make = Effect.fnUntraced(function* ({
       })
       const whole = body.end()
       return "text" in whole ? whole : yield* whole
-    })
+    }),
+    picture: Effect.fnUntraced(function* (request, user) {
+      let chunks: Array<Uint8Array> = []
+      yield* receive(request, shareOf(user), mostImageBytes, imageTooLarge, {
+        take: (chunk) => {
+          chunks.push(chunk)
+          return null
+        },
+        drop: () => {
+          chunks = []
+        }
+      })
+      return Buffer.concat(chunks)
+    }),
+    hold: (user, bytes) => {
+      const share = shareOf(user)
+      const [more, moreSmall] = [copies * Math.max(0, bytes - smallBytes), Math.min(bytes, smallBytes)]
+      const count = (sign: 1 | -1) => {
+        held += sign * more
+        small += sign * moreSmall
+        share.add(sign * more, sign * moreSmall)
+      }
+      return Effect.asVoid(
+        Effect.acquireRelease(
+          Effect.suspend((): Effect.Effect<void, Hold> => {
+            const lacking = lacks(share, more, moreSmall)
+            return lacking === null ? Effect.sync(() => count(1)) : noRoom(lacking)
+          }),
+          () => Effect.sync(() => count(-1))
+        )
+      )
+    }
   }
 })

@@ -9,6 +9,7 @@ import { SameOrigin } from "../auth/SameOrigin.ts"
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
 import { ConsoleGroup, SessionGroup } from "./ConsoleApi.ts"
+import { ImageGroup } from "./ImageApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
@@ -21,7 +22,7 @@ import { InvalidJobId, InvalidKey, UnknownJob } from "./WrongField.ts"
 const ScanBody = Schema.Struct({
   image_url: Schema.String.annotate({
     description:
-      "http(s) URL of at most 2083 characters, or data:image/(jpeg|png|webp|gif);base64,… of at most 10 MiB. The bytes are stored and passed on without metadata (position, camera, comments, thumbnails); colours and orientation are kept. Bytes of any other format: 422"
+      "cdn_url of a photo that was put (POST /api/v1/images/scan), another http(s) URL of at most 2083 characters, or data:image/(jpeg|png|webp|gif);base64,… of at most 10 MiB. The bytes are stored and passed on without metadata (position, camera, comments, thumbnails); colours and orientation are kept. Bytes of any other format: 422"
   }),
   user_input: Schema.optionalKey(Schema.NullOr(Schema.String)).annotate({
     description: "The question, at most 2000 characters; a default one if null or empty"
@@ -224,7 +225,7 @@ const described = OpenApi.annotations({
   description: "Submit a photo of waste, follow its classification live, fetch the disposal answer."
 })
 
-const publicGroups = [ScanGroup, CharacterGroup] as const
+const publicGroups = [ScanGroup, ImageGroup, CharacterGroup] as const
 const internalGroups = [
   OpsGroup,
   ScheduleOpsGroup,

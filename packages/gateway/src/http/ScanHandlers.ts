@@ -17,6 +17,8 @@ import { Caller } from "../auth/Authentication.ts"
 import { EventRouter } from "../events/EventRouter.ts"
 import * as Viewer from "../events/Viewer.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
+import * as OwnImages from "../images/OwnImages.ts"
+import * as ImageRefusal from "./ImageRefusal.ts"
 import type * as RequestBody from "./RequestBody.ts"
 import * as RequestLanguage from "./RequestLanguage.ts"
 import { Api, usualScans } from "./ScanApi.ts"
@@ -31,8 +33,6 @@ const viewersRefused = Metric.counter("eco2_viewers_refused_total", {
   incremental: true,
   description: "streams refused at MAX_VIEWERS or USER_VIEWERS"
 })
-
-const fullFrom = 0.8
 
 const accepted = (id: string) =>
   HttpApiSchema.withHeaders({
@@ -65,6 +65,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
       const stopping = yield* Role.Stopping
       const scanList = yield* ScanList.make
       const models = yield* OfferedModels
+      const images = yield* OwnImages.OwnImages
       const { offer } = yield* ServedModels.ServedModels
       const memoryUse = yield* MemoryUse.make.pipe(
         Effect.provideService(RedisClient.RedisClient, yield* RedisClient.RedisClient)
@@ -96,18 +97,15 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
           request: scan
         } = yield* ScanSubmission.parse(whole, {
           imageHosts: config.imageHosts,
+          ownImage: Effect.fnUntraced(function* (url) {
+            const named = yield* images.named(url, request.headers.host)
+            return named === null ? null : ((yield* images.use(bodies, user, named)) ?? (yield* ImageRefusal.noUpload))
+          }),
           // a model that no worker serves yet may be named: the scan waits for a worker
           models: { ...models, default: offer().default },
           language
         })
-        if (image !== null && (yield* Effect.mapError(memoryUse, fromRedis)) > fullFrom) {
-          return yield* Refusal.make(
-            503,
-            "STORAGE_FULL",
-            "the store has no room for images now; try again later",
-            "10 seconds"
-          )
-        }
+        if (image !== null) yield* ImageRefusal.withRoom(memoryUse)
         const { created, id } = yield* Pipeline.submit(ScanPipeline, scan, {
           owner: user,
           key,

@@ -1,21 +1,22 @@
 /**
  * ScanSubmission: checks a submit's body, field by field of the contract, and turns it into the pipeline's input. Pure except
- * for decoding. Clients rely on the order of the checks: shape first, then the image, then the question, then the model.
+ * for decoding, and for reading a picture that was uploaded before. Clients rely on the order of the checks: shape first, then the image, then the question, then the model.
  */
 import { ImageHosts, Language } from "@eco2/actors/protocol"
 import type { OfferedModels, ScanRequest } from "@eco2/actors/protocol"
 import { PublicAddress } from "@eco2/core/net"
 import { Refusal } from "@eco2/core/http"
 import { Effect, Schema } from "effect"
-import type { Config } from "effect"
+import type { Config, Scope } from "effect"
 import { hash } from "node:crypto"
+import type * as OwnImages from "../images/OwnImages.ts"
 import * as JsonBody from "./JsonBody.ts"
 import type { Picture, Whole } from "./SubmitBody.ts"
 import { withoutMetadata } from "./SubmittedImage.ts"
 
 export interface Submission {
   readonly request: ScanRequest
-  /** Bytes of a data URL, without metadata. */
+  /** Bytes of a data URL or of an uploaded picture, without metadata. */
   readonly image: Uint8Array | null
   /**
    * SHA-256 in base64url of what an idempotency key is bound to: `[image_url, user_input, model]` as JSON, and language and
@@ -49,11 +50,15 @@ const isAllowedHost = (host: string, allowed: ReadonlyArray<string>): boolean =>
 
 type Image = Pick<Submission, "image"> & { readonly source: ScanRequest["image"] }
 
-const parseImage = (
+/** The user's picture at an address of ours; null for a stranger's address. */
+export type OwnImage<E> = (url: URL) => Effect.Effect<OwnImages.Picture | null, E, Scope.Scope>
+
+const parseImage = <E>(
   text: string,
   picture: Picture | null,
-  imageHosts: ReadonlyArray<string>
-): Effect.Effect<Image, Refused> => {
+  imageHosts: ReadonlyArray<string>,
+  ownImage: OwnImage<E>
+): Effect.Effect<Image, Refused | E, Scope.Scope> => {
   if (text.startsWith("data:")) {
     if (picture === null || text !== picture.header)
       return Effect.fail(
@@ -78,9 +83,12 @@ const parseImage = (
     )
   if (url.username !== "" || url.password !== "")
     return Effect.fail(Refusal.invalid(["body", "image_url"], "a URL with credentials", "value_error.url"))
-  return isAllowedHost(url.hostname, imageHosts)
-    ? Effect.succeed({ source: { _tag: "Url", url: text }, image: null })
-    : Effect.fail(Refusal.make(400, "IMAGE_HOST_NOT_ALLOWED", `images from ${url.hostname} are not allowed`))
+  return Effect.flatMap(ownImage(url), (own): Effect.Effect<Image, Refused> => {
+    if (own !== null) return Effect.succeed({ source: { _tag: "Bytes", mimeType: own.mimeType }, image: own.bytes })
+    return isAllowedHost(url.hostname, imageHosts)
+      ? Effect.succeed({ source: { _tag: "Url", url: text }, image: null })
+      : Effect.fail(Refusal.make(400, "IMAGE_HOST_NOT_ALLOWED", `images from ${url.hostname} are not allowed`))
+  })
 }
 
 /** Characters as people count them: an emoji is one, however long it is in UTF-16. */
@@ -92,14 +100,15 @@ const tooLong = (field: string, most: number) =>
 const wrongType = (field: string, wanted: string) => Refusal.make(400, "INVALID_REQUEST", `${field} must be ${wanted}`)
 
 /** `body`: as SubmitBody read it; `language`: of a body that names none. */
-export const parse = Effect.fnUntraced(function* (
+export const parse = Effect.fnUntraced(function* <E>(
   { picture, text }: Whole,
   options: {
+    readonly ownImage: OwnImage<E>
     readonly imageHosts: ReadonlyArray<string>
     readonly models: Config.Success<typeof OfferedModels>
     readonly language: Language
   }
-): Effect.fn.Return<Submission, Refused> {
+): Effect.fn.Return<Submission, Refused | E, Scope.Scope> {
   const body = yield* JsonBody.parseObject(text)
   const {
     image_url = null,
@@ -115,7 +124,7 @@ export const parse = Effect.fnUntraced(function* (
   if (model !== null && typeof model !== "string") return yield* wrongType("model", "a string or null")
   if (language !== null && typeof language !== "string") return yield* wrongType("language", "a string or null")
   if (region !== null && typeof region !== "string") return yield* wrongType("region", "a string or null")
-  const { image, source } = yield* parseImage(image_url, picture, options.imageHosts)
+  const { image, source } = yield* parseImage(image_url, picture, options.imageHosts, options.ownImage)
   // letters that are written in parts count as one; text that is too long even so is not normalised
   if (user_input !== null && user_input.length > 4 * mostQuestion) return yield* tooLong("user_input", mostQuestion)
   const asked = user_input === null ? null : user_input.normalize("NFC")

@@ -20,6 +20,13 @@ export const fromRedis = (error: RedisError.RedisError) => {
   }
 }
 
+export const imagesFull = Refusal.make(
+  429,
+  "TOO_MANY_PHOTOS",
+  "too many of your photos are stored; try again when some are classified",
+  "10 seconds"
+)
+
 type SubmitError =
   | JobStore.InputTooLarge
   | JobStore.IdempotencyConflict
@@ -42,12 +49,7 @@ export const of = (error: SubmitError) => {
     case "LaneFull":
       return Refusal.make(429, "LANE_FULL", "too many of your scans are waiting; try again later", "10 seconds")
     case "ImagesFull":
-      return Refusal.make(
-        429,
-        "TOO_MANY_PHOTOS",
-        "too many of your photos are stored; try again when some are classified",
-        "10 seconds"
-      )
+      return imagesFull
     case "RateLimited":
       return Refusal.make(
         429,

@@ -8,7 +8,7 @@
 -- ARGV[4]   int     LANE_CAPACITY: jobs that may wait in one user's lane; never more than the mailbox then has left
 -- ARGV[5]   int     USER_RATE: jobs one user may submit in any window, 0 = no limit
 -- ARGV[6]   int     that window, milliseconds
--- ARGV[7]   int     USER_IMAGE_STORAGE: bytes of images of one user's jobs
+-- ARGV[7]   int     USER_IMAGE_STORAGE: bytes of one user's images
 -- ARGV[8]   int     how long an ended job, and its image, may stay, milliseconds
 -- ARGV[9]   int     how many of a user's latest jobs are listed
 -- ARGV[10..] nine for each submit:
@@ -44,35 +44,6 @@ local function charge(key)
   redis.call("RPUSH", key, now_text)
   redis.call("LTRIM", key, -rate, -1)
   redis.call("PEXPIRE", key, int(window))
-end
-
--- The bytes of a user's images: by job in `{p}:images:<owner>`, and their sum under "". Images go when they are no longer needed
--- or expire, and nobody tells this hash; so it is compared with what is there once the sum reaches the limit.
-local function images_key(owner) return root .. ":images:" .. owner end
-local function counted_image(bytes) return math.max(bytes, 65536) end -- bounds the number of images
-local function stored_images(owner, more)
-  local images = images_key(owner)
-  local sum = tonumber(redis.call("HGET", images, "") or 0)
-  if sum + more <= image_storage then return sum end
-  local gone, flat = {}, redis.call("HGETALL", images)
-  sum = 0
-  for i = 1, #flat, 2 do
-    local its = flat[i]
-    if its ~= "" then
-      if redis.call("EXISTS", job_key(its) .. ":image") == 1 then sum = sum + tonumber(flat[i + 1]) else gone[#gone + 1] = its end
-    end
-  end
-  if #gone > 0 then
-    for i = 1, #gone, 1000 do redis.call("HDEL", images, unpack(gone, i, math.min(i + 999, #gone))) end
-    redis.call("HSET", images, "", int(sum))
-  end
-  return sum
-end
-local function store_image(owner, id, more)
-  local images = images_key(owner)
-  redis.call("HSET", images, id, int(more))
-  redis.call("HINCRBY", images, "", int(more))
-  redis.call("PEXPIRE", images, int(allowed + image_life))
 end
 
 -- The user's latest jobs, the newest last; cut now and then. Nobody takes one out: a reader leaves out what has expired.
@@ -111,7 +82,7 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
   if upload ~= "" and redis.call("EXISTS", upload_key) == 0 then return { "upload-gone", "" } end
   local more = upload ~= "" and owner ~= "" and counted_image(redis.call("STRLEN", upload_key)) or 0
   if more > 0 then
-    local stored = stored_images(owner, more)
+    local stored = stored_images(owner, more, image_storage)
     if stored + more > image_storage then return refuse("images-full", stored) end
   end
 
@@ -130,7 +101,7 @@ local function submit(id, hash, about, stage, mailbox, input, upload, owner, cap
   if upload ~= "" then
     redis.call("RENAME", upload_key, key .. ":image")
     redis.call("PERSIST", key .. ":image")
-    if more > 0 then store_image(owner, id, more) end
+    if more > 0 then count_image(owner, id, more, allowed + image_life) end
   end
   redis.call("ZADD", root .. ":timers", f.deadline, id)
   if owner ~= "" then list_job(owner, id) end
