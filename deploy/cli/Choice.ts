@@ -33,6 +33,20 @@ const ago = (name: string, description: string) =>
     Flag.map(Option.map((given) => millis(given) ?? 0))
   )
 
+/** Flags of jobs alone. */
+export const jobFlags = {
+  id: Flag.String("id").pipe(
+    Flag.withDescription("Only jobs whose id begins with this"),
+    Flag.filter(
+      (given) => /^[0-9a-f-]{1,36}$/.test(given),
+      () => "--id takes the beginning of a job's id"
+    ),
+    Flag.optional
+  ),
+  tag: text("tag", "Only with this tag, such as model:gpt-5"),
+  model: text("model", "Only for this model")
+}
+
 /** Flags of both jobs and letters. */
 export const flags = {
   pipeline: text("pipeline", "Only of this pipeline"),
@@ -79,6 +93,20 @@ export const queryOf = ({ age, cause, owner, since }: Chosen, now: number) => ({
 export const placeOf = ({ pipeline, stage }: Chosen): { readonly pipeline?: string; readonly stage?: string } => ({
   ...known("pipeline", pipeline),
   ...known("stage", stage)
+})
+
+export const jobQueryOf = ({
+  id,
+  model,
+  tag
+}: {
+  readonly id: Option.Option<string>
+  readonly tag: Option.Option<string>
+  readonly model: Option.Option<string>
+}): { readonly id?: string; readonly tag?: string; readonly model?: string } => ({
+  ...known("id", id),
+  ...known("tag", tag),
+  ...known("model", model)
 })
 
 /** Asks a person; a program must have said --yes. */

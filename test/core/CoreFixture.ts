@@ -223,7 +223,13 @@ export const label = Stage.make("label", {
   concurrency: 20
 })
 export const ship = Stage.make("ship", { needs: { label: Labelled }, output: Shipped, progress: 100, concurrency: 20 })
-export const ParcelPipeline = Pipeline.make("parcel", { input: Parcel }).add(weigh).add(label).add(ship)
+export const ParcelPipeline = Pipeline.make("parcel", {
+  input: Parcel,
+  tags: ({ weight }) => (weight > 50 ? ["heavy"] : [])
+})
+  .add(weigh)
+  .add(label)
+  .add(ship)
 
 export class ScaleBroken extends Schema.TaggedError<ScaleBroken>()("ScaleBroken", {}) {}
 
@@ -262,13 +268,20 @@ export const parcelBehaviors = (
   )
 
 /** A submitted parcel's id. */
-export const submit = (options: { readonly owner?: string; readonly key?: string; readonly image?: Uint8Array } = {}) =>
+export const submit = (
+  options: {
+    readonly owner?: string | null
+    readonly key?: string
+    readonly image?: Uint8Array
+    readonly weight?: number
+  } = {}
+) =>
   Effect.map(
     Pipeline.submit(
       ParcelPipeline,
-      { weight: 2 },
+      { weight: options.weight ?? 2 },
       {
-        owner: options.owner ?? "ann",
+        owner: options.owner === undefined ? "ann" : options.owner,
         key: options.key ?? null,
         ...(options.image === undefined ? {} : { image: options.image })
       }

@@ -1,6 +1,6 @@
 /** `eco2 jobs`: lists jobs, shows one in full, follows its events, cancels some or many. */
 import { Job } from "@eco2/core/client"
-import type { CallState, CancelQuery, JobState, SpentState } from "@eco2/gateway/operator-api"
+import type { CallState, CancelQuery, JobState, JobSummary, SpentState } from "@eco2/gateway/operator-api"
 import { jobStates, mostLimit, openStates } from "@eco2/gateway/operator-api"
 import { Effect, Option, Schedule, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
@@ -18,6 +18,28 @@ const jobPath = (id: string) =>
     onFailure: () => fail("notFound", "not found (NOT_FOUND)"),
     onSuccess: (job_id) => ({ params: { job_id } })
   })
+/** Searches of one list; each looks at tens of thousands of jobs. */
+const mostSearches = 50
+
+/** Pages of jobs until there are `limit`, or no more. */
+const allPages = Effect.fnUntraced(function* (
+  query: Omit<CancelQuery, "state"> & { readonly state: (typeof jobStates)[number]; readonly id?: string },
+  limit: number
+) {
+  const operator = yield* Operator
+  const jobs: Array<typeof JobSummary.Type> = []
+  let next: string | null = null
+  for (let searches = 0; searches < mostSearches; searches++) {
+    const cursor: { readonly cursor?: string } = next === null ? {} : { cursor: next }
+    const most = Math.min(limit - jobs.length, mostLimit)
+    const page = yield* operator.ask(({ ops }) => ops.jobs({ query: { ...query, ...cursor, limit: most } }))
+    jobs.push(...page.jobs)
+    next = page.next
+    if (next === null || jobs.length >= limit) break
+  }
+  return { jobs, complete: next === null, next }
+})
+
 const list = Command.make(
   "list",
   {
@@ -26,9 +48,10 @@ const list = Command.make(
       Flag.withDefault("open")
     ),
     ...Choice.flags,
+    ...Choice.jobFlags,
     limit: Flag.Int("limit").pipe(
-      Flag.withDescription("How many jobs, newest first; at most 1000"),
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: mostLimit }))),
+      Flag.withDescription("How many jobs, newest first"),
+      Flag.withSchema(Schema.Int.check(Schema.isGreaterThanOrEqualTo(1))),
       Flag.withDefault(100)
     ),
     watch
@@ -37,10 +60,14 @@ const list = Command.make(
     watching(
       watch,
       Effect.gen(function* () {
-        const operator = yield* Operator
         const now = Date.now()
-        const query = { state, limit, ...Choice.placeOf(chosen), ...Choice.queryOf(chosen, now) }
-        const found = yield* operator.ask(({ ops }) => ops.jobs({ query }))
+        const query = {
+          state,
+          ...Choice.placeOf(chosen),
+          ...Choice.queryOf(chosen, now),
+          ...Choice.jobQueryOf(chosen)
+        }
+        const found = yield* allPages(query, limit)
         yield* print(found, () =>
           table(
             found.jobs,
@@ -60,7 +87,7 @@ const list = Command.make(
             state === "open" ? "no open jobs; --state ended lists the others" : "no such jobs"
           )
         )
-        if (!found.complete) yield* say("not all jobs were scanned; there may be more")
+        if (found.next !== null) yield* say(`there are more; --limit ${limit * 10} shows more of them`)
       })
     )
 ).pipe(Command.withDescription("Jobs, newest first; open ones by default"))
@@ -202,12 +229,24 @@ const tail = Command.make(
 /** Cancels what fits, step by step; a job that ended meanwhile is skipped. */
 const cancelChosen = Effect.fnUntraced(function* (query: CancelQuery, limit: number, isDry: boolean, isSure: boolean) {
   const operator = yield* Operator
-  const call = (most: number, dry_run: "true" | "false") =>
-    operator.ask(({ ops }) => ops.cancelMany({ query: { ...query, limit: most, dry_run } }))
-  const found = yield* call(Math.min(limit, mostLimit), "true")
-  const many = `${found.matched}${found.matched === mostLimit || !found.complete ? " or more" : ""}`
-  const total = { matched: found.matched, cancelled: 0, skipped: 0 }
-  if (isDry || found.matched === 0) {
+  const call = (most: number, dry_run: "true" | "false", next: string | null) =>
+    operator.ask(({ ops }) =>
+      ops.cancelMany({ query: { ...query, limit: most, dry_run, ...(next === null ? {} : { cursor: next }) } })
+    )
+  const total = { matched: 0, cancelled: 0, skipped: 0 }
+  let cursor: string | null = null
+  for (let searches = 0; searches < mostSearches; searches++) {
+    const step: Effect.Success<ReturnType<typeof call>> = yield* call(
+      Math.min(limit - total.matched, mostLimit),
+      "true",
+      cursor
+    )
+    total.matched += step.matched
+    cursor = step.next
+    if (cursor === null || total.matched >= limit) break
+  }
+  const many = `${total.matched}${cursor !== null && total.matched < limit ? " or more" : ""}`
+  if (isDry || total.matched === 0) {
     yield* print({ ...total, dry_run: isDry }, () => `${many} jobs would be cancelled`)
     return
   }
@@ -215,14 +254,19 @@ const cancelChosen = Effect.fnUntraced(function* (query: CancelQuery, limit: num
   const told = Choice.progress(() => `${total.cancelled} cancelled`)
   total.matched = 0
   const steps = Effect.gen(function* () {
-    for (;;) {
-      const { cancelled, matched, skipped } = yield* call(Math.min(Choice.step, limit - total.matched), "false")
-      total.matched += matched
-      total.cancelled += cancelled
-      total.skipped += skipped
+    cursor = null
+    do {
+      const step: Effect.Success<ReturnType<typeof call>> = yield* call(
+        Math.min(Choice.step, limit - total.matched),
+        "false",
+        cursor
+      )
+      total.matched += step.matched
+      total.cancelled += step.cancelled
+      total.skipped += step.skipped
+      cursor = step.next
       yield* told.shown
-      if (cancelled === 0 || total.matched >= limit) return
-    }
+    } while (cursor !== null && total.matched < limit)
   })
   yield* steps.pipe(
     Effect.onError(() => told.brokenOff),
@@ -246,12 +290,14 @@ const cancel = Command.make(
     all: Choice.all,
     state: Flag.Literals("state", openStates).pipe(Flag.withDescription("Only in this state"), Flag.optional),
     ...Choice.flags,
+    tag: Choice.jobFlags.tag,
+    model: Choice.jobFlags.model,
     limit: Choice.most,
     dryRun: Choice.dryRun,
     yes: Choice.yes
   },
   Effect.fnUntraced(function* ({ all, dryRun, ids, limit, state, yes, ...chosen }) {
-    const byFlags = all || Option.isSome(state) || Choice.isAny(chosen)
+    const byFlags = all || [state, chosen.tag, chosen.model].some(Option.isSome) || Choice.isAny(chosen)
     if (ids.length > 0 === byFlags) {
       return yield* fail("usage", "name jobs, or choose them with flags (--pipeline, --state, --cause, …) or --all")
     }
@@ -259,7 +305,8 @@ const cancel = Command.make(
       const query = {
         ...(Option.isSome(state) ? { state: state.value } : {}),
         ...Choice.placeOf(chosen),
-        ...Choice.queryOf(chosen, Date.now())
+        ...Choice.queryOf(chosen, Date.now()),
+        ...Choice.jobQueryOf({ ...chosen, id: Option.none() })
       }
       return yield* cancelChosen(
         query,

@@ -1,6 +1,7 @@
-/** The operators' list of jobs: found by timers or keys, within bounds, and marked when it is incomplete. */
+/** The operators' list of jobs: found by timers and by the lists of ended jobs, page by page, within bounds. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
+import { JobStore } from "@eco2/core/client"
 import { Keys, Keyspace, RedisClient } from "@eco2/core/redis"
 import { JobList } from "@eco2/core/operations"
 import { fenceWith } from "../../harness/JobHash.ts"
@@ -12,6 +13,13 @@ const find = (process: Fleet.Process<Fleet.Services>, wanted: JobList.Wanted) =>
   process.run(
     Effect.provide(
       JobList.JobList.use((list) => Effect.orDie(list.find(wanted))),
+      Layer.fresh(JobList.layer)
+    )
+  )
+const count = (process: Fleet.Process<Fleet.Services>, wanted: Omit<JobList.Wanted, "limit" | "cursor">) =>
+  process.run(
+    Effect.provide(
+      JobList.JobList.use((list) => Effect.orDie(list.count(wanted))),
       Layer.fresh(JobList.layer)
     )
   )
@@ -96,16 +104,117 @@ describe("JobList", () => {
     })
   )
 
-  it.live("the job list looks at the youngest 5,000 timers and says when there are more", () =>
+  it.live("a page of jobs ends at its limit, and its cursor goes on behind it: no job twice, none left out", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const submitted = yield* Effect.forEach(Array.from({ length: 7 }), () =>
+        client.run(Fleet.submit({ owner: null }))
+      )
+      const pages = Effect.fnUntraced(function* (state: JobList.Wanted["state"]) {
+        const seen: Array<string> = []
+        let cursor: string | null = null
+        do {
+          const page: JobList.Found = yield* find(client, { state, limit: 3, ...(cursor === null ? {} : { cursor }) })
+          expect(page.jobs.length).toBeLessThanOrEqual(3)
+          expect(page.complete).toBe(page.next === null)
+          seen.push(...ids(page))
+          cursor = page.next
+        } while (cursor !== null)
+        return seen
+      })
+      expect((yield* pages("open")).toSorted()).toEqual(submitted.toSorted())
+      yield* Effect.forEach(submitted, (id) => client.run(JobStore.JobStore.use((store) => store.cancel(id))), {
+        concurrency: "unbounded"
+      })
+      expect((yield* pages("ended")).toSorted()).toEqual(submitted.toSorted())
+      expect(yield* pages("open")).toEqual([])
+    })
+  )
+
+  it.live("a job is found by the beginning of its id, its owner, its tag, and by why it failed", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const heavy = yield* client.run(Fleet.submit({ weight: 70 }))
+      yield* client.run(Fleet.bury(yield* hand.take("weigh"), "ScaleBroken", 0))
+      const light = yield* client.run(Fleet.submit({ owner: "bob" }))
+      for (const [filter, id] of [
+        [{ state: "failed", cause: "ScaleBroken" }, heavy],
+        [{ state: "ended", tag: "heavy" }, heavy],
+        [{ state: "ended", id: heavy.slice(0, 8) }, heavy],
+        [{ state: "ended", pipeline: "parcel", stage: "weigh" }, heavy],
+        [{ state: "open", owner: "bob" }, light],
+        [{ state: "open", id: light.slice(0, 8) }, light]
+      ] as const) {
+        expect(ids(yield* find(client, { ...filter, limit: 10 })), JSON.stringify(filter)).toEqual([id])
+      }
+      for (const filter of [
+        { state: "failed", cause: "ScaleOld" },
+        { state: "open", tag: "heavy" },
+        { state: "ended", owner: "bob" },
+        { state: "done" },
+        { state: "ended", since: Date.now() + 1_000 }
+      ] as const) {
+        expect(ids(yield* find(client, { ...filter, limit: 10 })), JSON.stringify(filter)).toEqual([])
+      }
+    })
+  )
+
+  it.live("a failed job that was redriven is in no list of ended jobs, and is counted once when it failed again", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.bury(yield* hand.take("weigh"), "ScaleBroken", 0))
+      const failed = { state: "failed", limit: 10 } as const
+      expect(yield* find(client, failed)).toMatchObject({ jobs: [{ id, cause: "ScaleBroken", state: "failed" }] })
+      yield* client.run(JobStore.JobStore.use((store) => store.redrive(id)))
+      expect(ids(yield* find(client, failed))).toEqual([])
+      yield* client.run(Fleet.bury(yield* hand.take("weigh"), "ScaleOld", 0))
+      expect(yield* find(client, failed)).toMatchObject({ jobs: [{ id, cause: "ScaleOld", run: 2 }], next: null })
+      const counted = yield* count(client, { state: "ended" })
+      expect(counted).toEqual({
+        jobs: 1,
+        states: new Map([["failed", 1]]),
+        causes: new Map([["ScaleOld", 1]]),
+        complete: true
+      })
+    })
+  )
+
+  it.live("a sweep of keys stops at the number of keys it was allowed, and says that it is incomplete", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      yield* Effect.forEach(
+        Array.from({ length: 6_000 }, (_, i) => i),
+        (i) => client.send("SET", `stranger ${i}`, ""),
+        { concurrency: "unbounded", discard: true }
+      )
+      const sweep = (most: number) =>
+        client.run(RedisClient.RedisClient.use((redis) => Effect.orDie(redis.sweep("stranger *", most))))
+      const some = yield* sweep(1_000)
+      expect([some.complete, some.keys.length < 6_000]).toEqual([false, true])
+      const all = yield* sweep(1_000_000)
+      expect([all.complete, new Set(all.keys).size]).toEqual([true, 6_000])
+    })
+  )
+
+  it.live("a search of open jobs ends within its cost, and its cursor goes on with the rest", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
       const id = yield* client.run(Fleet.submit())
       const partition = keyNames.partitions(4)[Keys.partitionOf(id, 4)]!
-      const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
-      yield* client.send("ZADD", partition.timers, ...strangers)
-      expect(yield* find(client, { state: "open", limit: 10 })).toMatchObject({ complete: false, jobs: [{ id }] })
-      yield* client.send("ZREMRANGEBYRANK", partition.timers, 0, 1)
-      expect(yield* find(client, { state: "open", limit: 10 })).toMatchObject({ complete: true })
+      const gone = (i: number) => `00000000-0000-4000-8000-${i.toString().padStart(12, "0")}`
+      const strangers = Array.from({ length: 25_500 }, (_, i) => [4_000_000_000_000 + i, gone(i)])
+      yield* Effect.forEach([0, 1, 2, 3, 4], (part) =>
+        client.send("ZADD", partition.timers, ...strangers.slice(part * 5_100, (part + 1) * 5_100).flat())
+      )
+      const first = yield* find(client, { state: "open", limit: 10 })
+      expect(first).toMatchObject({ complete: false, jobs: [] })
+      expect(yield* find(client, { state: "open", limit: 10, cursor: first.next! })).toMatchObject({
+        complete: true,
+        jobs: [{ id }]
+      })
     })
   )
 })

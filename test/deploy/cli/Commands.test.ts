@@ -125,14 +125,16 @@ describe("eco2 jobs", () => {
     expect((await json("jobs", "list", "--state", "cancelled")).jobs).toHaveLength(2)
   })
 
-  it("eco2 jobs says on standard error when it did not look at all jobs", async () => {
-    const [partition] = keyNames.partitions(4)
-    const strangers = Array.from({ length: 5_001 }, (_, i) => [i + 1, `m:${i}`]).flat()
-    await hand.send("ZADD", partition!.timers, ...strangers)
-    const { code, err, out } = await eco2("jobs", "list", "--json")
-    expect([code, err]).toEqual([0, "eco2: not all jobs were scanned; there may be more"])
-    expect(JSON.parse(out).complete).toBe(false)
-    await hand.send("DEL", partition!.timers)
+  it("eco2 jobs list says on standard error when there are more than its limit, and finds an id by its beginning", async () => {
+    const ids = [await ann.accepted(), await ann.accepted()]
+    const { code, err, out } = await eco2("jobs", "list", "--json", "--limit", "1")
+    expect([code, err]).toEqual([0, "eco2: there are more; --limit 10 shows more of them"])
+    expect(JSON.parse(out)).toMatchObject({ complete: false, jobs: [{ tags: ["model:simulated"] }] })
+    const [one] = ids
+    const found = await eco2("jobs", "list", "--json", "--id", one!.slice(0, 9), "--model", "simulated")
+    expect(JSON.parse(found.out).jobs.map(({ job_id }: { job_id: string }) => job_id)).toEqual([one])
+    expect((await eco2("jobs", "list", "--id", "zz")).code).toBe(2)
+    await lines("jobs", "cancel", ...ids)
   })
 
   it("eco2 jobs show tells a job's paid calls, with their bills, and what they come to", async () => {

@@ -75,7 +75,7 @@ export const rewardStage = Stage.make("reward", {
   timeout: "30 seconds"
 })
 
-export const ScanPipeline = Pipeline.make("scan", { input: ScanRequest })
+export const ScanPipeline = Pipeline.make("scan", { input: ScanRequest, tags: ({ model }) => [`model:${model}`] })
   .add(visionStage) // what is on the photo
   .add(ruleStage) // which disposal rule holds for it
   .add(answerStage) // the rule in the user's words

@@ -75,7 +75,9 @@ const isAbout = Schema.is(
     trace: Schema.String,
     /** SHA-256 of the body; the idempotency key is bound to it. */
     hash: Schema.String,
-    plan: Schema.String
+    plan: Schema.String,
+    /** What operators find it by. */
+    tags: Schema.optionalKey(Schema.Array(Schema.String))
   })
 )
 const isFailure = Schema.is(JobFailure)

@@ -29,6 +29,8 @@ export interface Submission {
   readonly upload: string | null
   /** W3C traceparent. */
   readonly trace: string
+  /** What operators find it by (Pipeline). */
+  readonly tags?: ReadonlyArray<string>
 }
 
 export interface Accepted {
@@ -89,7 +91,8 @@ export const make = Effect.gen(function* () {
             pipeline: job.pipeline,
             trace: job.trace,
             hash: job.bodyHash,
-            plan: Job.formatPlan(job.plan)
+            plan: Job.formatPlan(job.plan),
+            ...(job.tags === undefined || job.tags.length === 0 ? {} : { tags: job.tags })
           }),
           job.first.name,
           job.first.mailbox,

@@ -40,6 +40,8 @@ export interface Pipeline<Name extends string, Input, S extends Stages> {
   readonly stages: S
   readonly plan: ReadonlyArray<PlanStep>
   readonly encodeInput: (input: unknown) => Effect.Effect<unknown, Schema.SchemaError>
+  /** What operators find a job of this input by. */
+  readonly tagsOf: (input: unknown) => ReadonlyArray<string>
   /**
    * Adds a stage at the end. A stage of a name that is taken, or that reads what no earlier stage leaves, does not compile.
    * Those, and a progress below the last stage's, also throw InvalidDefinition.
@@ -54,15 +56,23 @@ export interface Pipeline<Name extends string, Input, S extends Stages> {
 /** The values that a stage's handler reads: `Read<typeof ScanPipeline, "vision">`. */
 export type Read<P extends { readonly stages: Stages }, K extends keyof P["stages"]> = Values<NeedsOf<P["stages"][K]>>
 
-/** A pipeline without stages yet. `name`: a word, part of mailbox names. */
+/** Tags of a job, and letters of one; more are cut off. */
+const mostTags = 8
+const mostTagLetters = 80
+
+/**
+ * A pipeline without stages yet. `name`: a word, part of mailbox names. `tags`: what operators find a job by, as `model:gpt-5`;
+ * they are stored with each job and are no secret of its user.
+ */
 export const make = <const Name extends string, Input>(
   name: Name,
-  options: { readonly input: Codec<Input> }
-): Pipeline<Name, Input, {}> => build(Definition.word("pipeline", name), options.input, {}, [])
+  options: { readonly input: Codec<Input>; readonly tags?: (input: NoInfer<Input>) => ReadonlyArray<string> }
+): Pipeline<Name, Input, {}> => build(Definition.word("pipeline", name), options.input, options.tags, {}, [])
 
 const build = <Name extends string, Input, S extends Stages>(
   name: Name,
   input: Codec<Input>,
+  tags: ((input: Input) => ReadonlyArray<string>) | undefined,
   stages: S,
   plan: ReadonlyArray<PlanStep>
 ): Pipeline<Name, Input, S> => ({
@@ -71,6 +81,7 @@ const build = <Name extends string, Input, S extends Stages>(
   stages,
   plan,
   encodeInput: Schema.encodeUnknownEffect(Schema.toCodecJson(input)),
+  tagsOf: (given) => (tags?.(given as Input) ?? []).slice(0, mostTags).map((tag) => tag.slice(0, mostTagLetters)),
   add: <N extends string, M extends Needs, A, P>(stage: Stage<N, M, A, P>) => {
     const mailbox = `${name}.${stage.name}`
     check(name, plan, stage)
@@ -78,6 +89,7 @@ const build = <Name extends string, Input, S extends Stages>(
     return build<Name, Input, S & { readonly [K in N]: Stage<N, M, A, P> }>(
       name,
       input,
+      tags,
       { ...stages, [stage.name]: stage } as S & { readonly [K in N]: Stage<N, M, A, P> },
       [...plan, { name: stage.name, mailbox, progress: stage.progress, image: stage.readsImage }]
     )
@@ -172,7 +184,8 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
     pipeline: pipeline.name,
     plan: pipeline.plan,
     input: json,
-    trace: yield* Tracing.current
+    trace: yield* Tracing.current,
+    tags: pipeline.tagsOf(input)
   }
   const image = options.image
   const submit = (upload: string | null) =>

@@ -204,6 +204,26 @@ export const table: ReadonlyArray<Row> = [
     true
   ),
   row(
+    "{p}:ended",
+    `${p}:ended`,
+    "stream",
+    "done and cancelled jobs, for operators' lists: id, run, state, stage, created, pipeline, cause, owner",
+    "each entry JOB_TTL",
+    "all that end a job",
+    "JobList",
+    true
+  ),
+  row(
+    "{p}:failed",
+    `${p}:failed`,
+    "stream",
+    "failed jobs, the same",
+    "each entry LETTER_TTL",
+    "bury, promote",
+    "JobList",
+    true
+  ),
+  row(
     "{p}:images:<user>",
     `${p}:images:.+`,
     "hash",

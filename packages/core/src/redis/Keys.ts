@@ -90,6 +90,14 @@ export class Partition {
   get events() {
     return `${this.root}:events`
   }
+  /** Jobs that ended, but failed ones. */
+  get ended() {
+    return `${this.root}:ended`
+  }
+  /** Jobs that failed. */
+  get failed() {
+    return `${this.root}:failed`
+  }
   get partials() {
     return `${this.root}:partials`
   }

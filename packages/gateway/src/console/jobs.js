@@ -4,8 +4,10 @@ import { get, withQuery } from "./api.js"
 import { element, link, mark, table } from "./element.js"
 import { ago, count, lengthOf, t } from "./words.js"
 
+/** Jobs of a page. */
+const PAGE = 100
 const STATES = ["open", "ended", "lane", "waiting", "running", "delayed", "parked", "done", "failed", "cancelled"]
-const FILTERS = /** @type {const} */ (["pipeline", "stage", "owner", "cause"])
+const FILTERS = /** @type {const} */ (["pipeline", "stage", "owner", "cause", "model", "tag", "id", "since", "until"])
 const KIND = /** @type {Record<string, string>} */ ({
   waiting: "sun",
   lane: "sun",
@@ -27,18 +29,29 @@ const localTime = (millis) => {
 /** @param {string} state */
 export const stateMark = (state) => mark(KIND[state] ?? "", state)
 
+/** Counts of many jobs cost the gateway a second: those of one question are kept for a while. */
+const KEPT_MILLIS = 20_000
+let kept = { path: "", at: 0, /** @type {any} */ counted: null }
+/** @param {string} path */
+const countedBy = async (path) => {
+  if (kept.path !== path || Date.now() - kept.at > KEPT_MILLIS)
+    kept = { path, at: Date.now(), counted: await get(path) }
+  return kept.counted
+}
+
 /** @param {URLSearchParams} query */
 export const load = async (query) => {
   const state = query.get("state") ?? "open"
-  const names = [...FILTERS, "since", "until"]
-  const filters = Object.fromEntries(names.map((name) => [name, query.get(name)]))
-  const { complete, jobs } = await get(withQuery("/ops/jobs", { state, ...filters, limit: 1000 }))
-  const isWanted = (/** @type {any} */ job) => job.job_id.startsWith(query.get("id") ?? "")
-  return { state, complete, jobs: jobs.filter(isWanted), shown: Number(query.get("shown") ?? 100) }
+  const filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]))
+  const [{ jobs, next }, counted] = await Promise.all([
+    get(withQuery("/ops/jobs", { state, ...filters, limit: PAGE, cursor: query.get("cursor") })),
+    countedBy(withQuery("/ops/jobs/count", { state, ...filters }))
+  ])
+  return { state, jobs, next, counted }
 }
 
 /** @param {Awaited<ReturnType<typeof load>>} data */
-export const draw = ({ complete, jobs, shown, state }) => {
+export const draw = ({ counted, jobs, next, state }) => {
   const { query } = read()
   const input = (/** @type {string} */ name, /** @type {string} */ label) =>
     element("label", {}, [
@@ -50,7 +63,9 @@ export const draw = ({ complete, jobs, shown, state }) => {
         spellcheck: "false",
         onchange: (/** @type {Event} */ event) => {
           const value = /** @type {HTMLInputElement} */ (event.target).value.trim()
-          location.hash = withChanges(name === "id" && ID.test(value) ? { job: value } : { [name]: value, shown: null })
+          location.hash = withChanges(
+            name === "id" && ID.test(value) ? { job: value } : { [name]: value, cursor: null }
+          )
         }
       })
     ])
@@ -64,7 +79,7 @@ export const draw = ({ complete, jobs, shown, state }) => {
         value: localTime(query.get(name)),
         onchange: (/** @type {Event} */ event) => {
           const at = new Date(/** @type {HTMLInputElement} */ (event.target).value).getTime()
-          location.hash = withChanges({ [name]: Number.isNaN(at) ? null : String(at), shown: null })
+          location.hash = withChanges({ [name]: Number.isNaN(at) ? null : String(at), cursor: null })
         }
       })
     ])
@@ -73,7 +88,7 @@ export const draw = ({ complete, jobs, shown, state }) => {
       "nav",
       { class: "states", "aria-label": t("state") },
       STATES.map((name) =>
-        link(withChanges({ state: name, shown: null }), name, name === state ? { "aria-current": "page" } : {})
+        link(withChanges({ state: name, cursor: null }), name, name === state ? { "aria-current": "page" } : {})
       )
     ),
     element("div", { class: "filters" }, [
@@ -81,14 +96,29 @@ export const draw = ({ complete, jobs, shown, state }) => {
       input("stage", t("stage")),
       input("owner", t("owner")),
       input("cause", t("cause")),
+      input("model", t("model")),
+      input("tag", t("tag")),
       time("since", t("from")),
       time("until", t("to")),
       input("id", t("idPrefix"))
     ]),
     element("p", { class: "count" }, [
-      t("counted", { count: count(jobs.length) }),
-      complete ? "" : ` · ${t("notComplete")}`
+      t("counted", { count: count(counted.jobs) }),
+      ...Object.entries(counted.states).map(([name, number]) => ` · ${count(Number(number))} ${name}`),
+      counted.complete ? "" : ` · ${t("notComplete")}`
     ]),
+    Object.keys(counted.causes).length > 0 &&
+      element(
+        "p",
+        { class: "count", "data-testid": "causes" },
+        Object.entries(counted.causes)
+          .toSorted((a, b) => Number(b[1]) - Number(a[1]))
+          .slice(0, 8)
+          .flatMap(([cause, number], i) => [
+            i === 0 ? "" : " · ",
+            link(withChanges({ cause, cursor: null }), `${cause} ${count(Number(number))}`)
+          ])
+      ),
     jobs.length === 0
       ? element("p", { class: "calm" }, [t("nothing")])
       : table(
@@ -105,7 +135,7 @@ export const draw = ({ complete, jobs, shown, state }) => {
             { text: t("since"), number: true },
             { text: t("age"), number: true }
           ],
-          jobs.slice(0, shown).map((/** @type {any} */ job) => ({
+          jobs.map((/** @type {any} */ job) => ({
             attributes: {
               "data-href": withChanges({ job: job.job_id }),
               "data-key": job.job_id,
@@ -126,9 +156,10 @@ export const draw = ({ complete, jobs, shown, state }) => {
             ]
           }))
         ),
-    jobs.length > shown &&
+    (next !== null || query.get("cursor") !== null) &&
       element("p", { class: "actions" }, [
-        link(withChanges({ shown: String(shown + 200) }), t("more"), { class: "button" })
+        query.get("cursor") !== null && link(withChanges({ cursor: null }), t("fromStart"), { class: "button" }),
+        next !== null && link(withChanges({ cursor: next }), t("more"), { class: "button", "data-testid": "more" })
       ])
   ]
 }

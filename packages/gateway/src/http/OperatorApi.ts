@@ -6,7 +6,7 @@ import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
 
 export { jobStates, mostLimit, openStates } from "./OpsApi.ts"
-export type { CallState, CancelQuery, JobState, SpentState } from "./OpsApi.ts"
+export type { CallState, CancelQuery, JobState, JobSummary, SpentState } from "./OpsApi.ts"
 
 export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(OpsGroup)

@@ -3,6 +3,7 @@
  * use it. Answers are facts; times are epoch milliseconds unless named otherwise.
  */
 import { Job } from "@eco2/core/client"
+import { JobList } from "@eco2/core/operations"
 import { Refusal } from "@eco2/core/http"
 import { Schema, SchemaTransformation } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
@@ -122,7 +123,8 @@ export const JobSummary = Schema.Struct({
   created: Schema.Number,
   since: Schema.Number,
   deadline: Schema.Number,
-  cause: Schema.NullOr(Schema.String)
+  cause: Schema.NullOr(Schema.String),
+  tags: Schema.Array(Schema.String)
 })
 export const jobStates = [
   "open",
@@ -140,7 +142,15 @@ export const jobStates = [
 export const openStates = ["open", "lane", "waiting", "running", "delayed", "parked"] as const
 const Jobs = Schema.Struct({
   jobs: Schema.Array(JobSummary),
-  complete: Schema.Boolean.annotate({ description: "False: not all jobs were scanned; there may be more" })
+  complete: Schema.Boolean.annotate({ description: "False: not all jobs were looked at; there may be more" }),
+  next: Schema.NullOr(Schema.String).annotate({ description: "The `cursor` of the rest; null: there is none" })
+})
+const Counts = Schema.Record(Schema.String, Schema.Int)
+const JobCounts = Schema.Struct({
+  jobs: Schema.Int,
+  states: Counts,
+  causes: Counts,
+  complete: Schema.Boolean.annotate({ description: "False: not all jobs were counted; there are more" })
 })
 const Redriven = Schema.Struct({ redriven: Schema.Int, skipped: Schema.Int })
 /** A step of a walk over letters. `next`: the `cursor` of the next step; null: the walk is over. */
@@ -151,7 +161,8 @@ const CancelledMany = Schema.Struct({
   matched: Schema.Int,
   cancelled: Schema.Int,
   skipped: Schema.Int,
-  complete: Schema.Boolean.annotate({ description: "False: not all open jobs were looked at; there may be more" })
+  complete: Schema.Boolean.annotate({ description: "False: not all open jobs were looked at; there may be more" }),
+  next: Schema.NullOr(Schema.String).annotate({ description: "The `cursor` of the rest; null: there is none" })
 })
 
 /** What chooses jobs to cancel, as a client gives it. */
@@ -163,6 +174,8 @@ export interface CancelQuery {
   readonly cause?: string
   readonly since?: number
   readonly until?: number
+  readonly tag?: string
+  readonly model?: string
 }
 
 export const base = "/api/v1/internal/ops"
@@ -201,14 +214,23 @@ const Walk = {
   ).annotate({ description: "Walks over all letters, a step a call; without it the newest letters are taken" }),
   dry_run: DryRun
 }
+const JobCursor = {
+  cursor: Schema.optionalKey(
+    Schema.String.check(Schema.isPattern(JobList.cursorPattern, { expected: "the `next` of the answer before" }))
+  ).annotate({ description: "Goes on where an earlier answer to the same question ended" })
+}
 const JobChoice = {
+  id: Schema.optionalKey(
+    Schema.String.check(Schema.isPattern(/^[0-9a-f-]{1,36}$/, { expected: "the beginning of a job's id" }))
+  ).annotate({ description: "What the id begins with" }),
+  tag: Schema.optionalKey(Schema.String).annotate({ description: "As the pipeline declares them: `model:gpt-5`" }),
+  model: Schema.optionalKey(Schema.String).annotate({ description: "Short for the tag `model:<name>`" }),
   pipeline: Schema.optionalKey(Schema.String),
   stage: Schema.optionalKey(Schema.String),
   owner: Schema.optionalKey(Schema.String),
   cause: Schema.optionalKey(Schema.String),
   since: Moment,
-  until: Moment,
-  limit: Limit
+  until: Moment
 }
 
 export class OpsGroup extends HttpApiGroup.make("ops")
@@ -224,11 +246,21 @@ export class OpsGroup extends HttpApiGroup.make("ops")
     HttpApiEndpoint.get("jobs", `${base}/jobs`, {
       query: {
         state: Schema.optionalKey(Schema.Literals(jobStates)).annotate({ description: "By default open" }),
-        ...JobChoice
+        ...JobChoice,
+        ...JobCursor,
+        limit: Limit
       },
       success: Jobs,
       error: refused
     }),
+    HttpApiEndpoint.get("countJobs", `${base}/jobs/count`, {
+      query: {
+        state: Schema.optionalKey(Schema.Literals(jobStates)).annotate({ description: "By default open" }),
+        ...JobChoice
+      },
+      success: JobCounts,
+      error: refused
+    }).annotate(OpenApi.Summary, "How many jobs there are, by state and cause"),
     HttpApiEndpoint.get("job", `${base}/jobs/:job_id`, {
       params: JobPath,
       success: JobState,
@@ -243,6 +275,8 @@ export class OpsGroup extends HttpApiGroup.make("ops")
       query: {
         state: Schema.optionalKey(Schema.Literals(openStates)).annotate({ description: "By default every open job" }),
         ...JobChoice,
+        ...JobCursor,
+        limit: Limit,
         dry_run: DryRun
       },
       success: CancelledMany,

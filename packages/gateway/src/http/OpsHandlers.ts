@@ -80,6 +80,10 @@ const callState = (row: CallLedger.Row) => ({
   note: row.bill?.note ?? null
 })
 
+/** `model` is short for the tag that the scan pipeline gives. A job that is asked for both must have both; a job has one model. */
+const withTag = <A extends { readonly tag?: string; readonly model?: string }>({ model, ...filters }: A) =>
+  model === undefined ? filters : { ...filters, tag: `model:${model}` }
+
 export const layer = HttpApiBuilder.group(
   Api,
   "ops",
@@ -173,12 +177,22 @@ export const layer = HttpApiBuilder.group(
       )
       .handle(
         "jobs",
-        Effect.fnUntraced(function* ({ query: { limit = usualLimit, state, ...filters } }) {
-          const { complete, jobs } = yield* Effect.mapError(
-            list.find({ ...filters, state: state ?? "open", limit }),
+        Effect.fnUntraced(function* ({ query: { limit = usualLimit, state = "open", ...filters } }) {
+          const { complete, jobs, next } = yield* Effect.mapError(
+            list.find({ ...withTag(filters), state, limit }),
             fromRedis
           )
-          return { jobs: jobs.map(({ id, ...job }) => ({ job_id: id, ...job })), complete }
+          return { jobs: jobs.map(({ id, ...job }) => ({ job_id: id, ...job })), complete, next }
+        })
+      )
+      .handle(
+        "countJobs",
+        Effect.fnUntraced(function* ({ query: { state = "open", ...filters } }) {
+          const { causes, complete, jobs, states } = yield* Effect.mapError(
+            list.count({ ...withTag(filters), state }),
+            fromRedis
+          )
+          return { jobs, states: Object.fromEntries(states), causes: Object.fromEntries(causes), complete }
         })
       )
       .handle(
@@ -238,8 +252,11 @@ export const layer = HttpApiBuilder.group(
       .handle(
         "cancelMany",
         Effect.fnUntraced(function* ({ query: { dry_run, limit = usualLimit, state = "open", ...filters } }) {
-          const { complete, jobs } = yield* Effect.mapError(list.find({ ...filters, state, limit }), fromRedis)
-          if (dry_run === "true") return { matched: jobs.length, cancelled: 0, skipped: 0, complete }
+          const { complete, jobs, next } = yield* Effect.mapError(
+            list.find({ ...withTag(filters), state, limit }),
+            fromRedis
+          )
+          if (dry_run === "true") return { matched: jobs.length, cancelled: 0, skipped: 0, complete, next }
           const outcomes = yield* Effect.forEach(jobs, ({ id }) => Effect.mapError(store.cancel(id), fromRedis), {
             concurrency: 16
           })
@@ -247,7 +264,7 @@ export const layer = HttpApiBuilder.group(
           yield* Effect.logInfo("jobs cancelled by an operator").pipe(
             Effect.annotateLogs({ ...filters, state, cancelled, jobs: jobs.map(({ id }) => id).join(" ") })
           )
-          return { matched: jobs.length, cancelled, skipped: jobs.length - cancelled, complete }
+          return { matched: jobs.length, cancelled, skipped: jobs.length - cancelled, complete, next }
         })
       )
       .handle("letters", ({ params, query }) =>

@@ -776,6 +776,9 @@ export const play = Effect.fnUntraced(function* (
       partition.timers,
       partition.events,
       partition.running,
+      // the lists of ended jobs; JobList.test.ts plays them
+      partition.ended,
+      partition.failed,
       ...owners.map((owner) => partition.lane(owner)),
       // what a user's images take; UserImages.test.ts plays it
       ...owners.map((owner) => `${partition.root}:images:${owner}`),

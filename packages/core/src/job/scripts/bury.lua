@@ -50,5 +50,6 @@ if parks then
   if known[3] ~= because then emit(id, f, { retrying .. string.format(',"next_at":%.3f}', due / 1000) }) end
   return answer({ "parked", f.letter, due })
 end
+f.pipeline, f.cause = string.match(home, "^([^.]+)%."), cause
 finish(id, f, "failed", { failed }, ttl, limit, letter_ttl, "error", failure)
 return answer({ "buried", f.letter, 0 })

@@ -76,6 +76,7 @@ local function commit(id, cur, token, step_text, keep, output, tells_from, tells
   events[#events + 1] = '"stage":"' .. step.stage .. '","status":"completed","progress":' .. step.progress .. ',"result":null'
   if step.last then
     events[#events + 1] = '"stage":"done","status":"completed","progress":100,"result":null'
+    f.pipeline = string.match(cur, "^([^.]+)%.")
     finish(id, f, "done", events, ttl, user_limit, nil, step.checkpoint, checkpoint)
     return { "ended", work }
   end

@@ -46,11 +46,31 @@ local function emit(id, f, events, frames)
   end
   tell(id, redis.call("RPUSH", key, unpack(texts)), unpack(texts))
 end
--- Every script returns through this function: it writes the events of all jobs to the live stream, as one entry.
+
+-- Jobs that ended, for the lists of operators (operations/EndedJobs.ts): failed ones in `{p}:failed`, the others in `{p}:ended`,
+-- because they are kept for other times. A row has what is filtered by, so that a list need not read each job.
+local ended, failed
+local function list_end(id, f, ttl)
+  local list = f.state == "failed" and failed or f.state ~= "failed" and ended
+  if not list then
+    list = { ttl = ttl }
+    if f.state == "failed" then failed = list else ended = list end
+  end
+  list[#list + 1] = "e"
+  list[#list + 1] = table.concat({ id, f.run, f.state, f.at, f.created, f.pipeline or "", f.cause or "", f.owner }, "\31")
+end
+local function write_ends(name, list)
+  redis.call("XADD", root .. name, "MINID", "~", int(real_now - list.ttl), "*", unpack(list))
+end
+
+-- Every script returns through this function: it writes the events of all jobs to the live stream, and those that ended to their
+-- lists, as one entry each.
 local function answer(reply)
   if live > 0 then
     redis.call("XADD", root .. ":events", "MINID", "~", int(real_now - live_millis), "*", "e", table.concat(told, "\n"))
   end
+  if ended then write_ends(":ended", ended) end
+  if failed then write_ends(":failed", failed) end
   return reply
 end
 
@@ -120,6 +140,7 @@ end
 
 -- Ends a job: sets one expiry on all its keys and admits the user's next job. With `letter_ttl` the dead letter stays and the
 -- job is kept as long; without it the letter is removed. Writes `events`, the fence and further fields.
+-- `f.pipeline`, `f.cause`: for the list of ended jobs, where the caller knows them.
 local function finish(id, f, state, events, ttl, limit, letter_ttl, ...)
   local key, owner, was = job_key(id), f.owner, f.state
   local admitted = f.admitted == "1"
@@ -130,6 +151,7 @@ local function finish(id, f, state, events, ttl, limit, letter_ttl, ...)
   f.state, f.cur, f.by, f.admitted, f.since = state, "-", "-", "-", now_text
   write_fence(id, f, ...)
   emit(id, f, events, true)
+  list_end(id, f, letter_ttl or ttl)
   redis.call("ZREM", root .. ":timers", id)
   redis.call("PEXPIRE", key, letter_ttl or ttl)
   redis.call("PEXPIRE", key .. ":events", letter_ttl or ttl)

@@ -62,6 +62,7 @@ local function fail(id, key, f)
     counts[4] = counts[4] + 1
   end
   take_off_current(f)
+  f.pipeline, f.cause = pipeline, "DEADLINE_EXCEEDED"
   finish(id, f, "failed", { '"stage":"failed","status":"failed","progress":' .. f.progress .. ',"result":null' }, ttl,
     tonumber(ARGV[5]), f.letter ~= "-" and letter_ttl or nil, "error",
     '{"code":"DEADLINE_EXCEEDED","message":"' .. past_deadline .. '","stage":"' .. f.at .. '","attempts":' .. f.attempts .. "}")
@@ -95,6 +96,8 @@ for i = 6, #ARGV do
   redis.call("XTRIM", root .. ":dead:" .. ARGV[i], "MINID", real_now - letter_ttl)
 end
 redis.call("XTRIM", root .. ":events", "MINID", real_now - live_millis)
+redis.call("XTRIM", root .. ":ended", "MINID", real_now - ttl)
+redis.call("XTRIM", root .. ":failed", "MINID", real_now - math.max(ttl, letter_ttl))
 local first = redis.call("ZRANGE", timers, 0, 0, "WITHSCORES")
 local wait = first[2] and math.max(0, math.ceil(tonumber(first[2]) - now)) or -1
 return answer({ served, wait, failed, doubted })
