@@ -446,6 +446,59 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.getByTestId("practice").waitFor({ state: "hidden" })
   })
 
+  it("a scan of which the service keeps the answer alone opens in the list, and the list says when older ones are missing", async () => {
+    const { barriers, overhang, page } = await visit({ viewport: { width: 320, height: 640 } })
+    const kept = {
+      job_id: "00000000-0000-4000-8000-000000000001",
+      status: "completed",
+      created_at: "2026-01-02T03:04:05.000Z",
+      ended_at: "2026-01-02T03:04:10.000Z",
+      image_url: null,
+      user_input: null,
+      classification: { major_category: "재활용폐기물", middle_category: "무색페트병", minor_category: null },
+      user_answer: "라벨을 떼고, 헹구고, 눌러서, 뚜껑을 닫아 투명페트병 수거함에 넣어 주세요. ".repeat(3),
+      character: "페티",
+      simulated: false,
+      result_url: null
+    }
+    await page.route(/\/api\/v1\/scan(\?|$)/, (route) =>
+      route.fulfill({ json: { scans: [kept], next_cursor: null, has_more: false, complete: false } })
+    )
+    await page.getByTestId("mine").click()
+    const answer = page.getByTestId("kept-scan").locator(".scan-answer")
+    await answer.waitFor()
+    await page.locator("#mine-incomplete").waitFor()
+    const closed = (await answer.boundingBox())?.height ?? 0
+    await page.getByTestId("kept-scan").locator("summary").press("Enter")
+    expect((await answer.boundingBox())?.height).toBeGreaterThan(closed * 2)
+    expect([await barriers(), await overhang()]).toEqual([[], 0])
+  })
+
+  it("the user erases all that the service has of them, after a question, and learns what is left", async () => {
+    const visitor = await visit({ extraHTTPHeaders: { "x-user-id": "eraser" } })
+    const { page } = visitor
+    await visitor.ask(bottle, question)
+    await page.getByTestId("answer").waitFor()
+    const job = jobOf(visitor)
+    await page.getByTestId("mine").click()
+    await page.getByTestId("scan").waitFor()
+    await page.getByTestId("erase").click()
+    expect(await page.evaluate("document.activeElement.id")).toBe("erase-heading")
+    await page.getByTestId("erase-no").click()
+    await page.getByTestId("scan").waitFor()
+    await page.getByTestId("erase").click()
+    expect(await visitor.barriers()).toEqual([])
+    await page.getByTestId("erase-yes").click()
+    await page.getByTestId("erased").waitFor()
+    await page.getByTestId("no-scans").waitFor()
+    expect(await page.locator("#erase li").count()).toBe(8)
+    expect(await page.evaluate("localStorage.getItem('eco2.thumbnails')")).toBeNull()
+    const own = client(system, "eraser")
+    expect((await own.result(job)).status).toBe(404)
+    expect(field((await own.get("/api/v1/scan")).body, "scans")).toEqual([])
+    expect([await visitor.barriers(), await visitor.troubles()]).toEqual([[], []])
+  })
+
   it("the user's own scans and characters are listed; the first of a kind is new, the second is not", async () => {
     const visitor = await visit({ extraHTTPHeaders: { "x-user-id": "lister" } })
     const { page } = visitor

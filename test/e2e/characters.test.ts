@@ -57,7 +57,10 @@ describe.skipIf(!PostgresServer.isInstalled())("characters end to end", () => {
     async (role) => {
       for (const [url, said] of [
         ["", /DATABASE_URL is not set; allowed is postgres:/],
-        [database.url(), /the database lacks character\/0001-characters, scan\/0001-kept-scans; run `eco2 migrate`/]
+        [
+          database.url(),
+          /the database lacks character\/0001-characters, scan\/0001-kept-scans, scan\/0002-erasures; run `eco2 migrate`/
+        ]
       ] as const) {
         const process = Process.launch(role, { REDIS_URL: system.redis.url, DATABASE_URL: url })
         expect(await process.exited, process.output()).toEqual({ code: 1, signal: null })

@@ -31,6 +31,7 @@ import * as RequestBody from "./http/RequestBody.ts"
 import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
+import * as UserDataHandlers from "./http/UserDataHandlers.ts"
 import * as WrongField from "./http/WrongField.ts"
 
 /** The calls with their description: /openapi.json, and /docs for people. */
@@ -53,6 +54,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ScanHandlers.layer(config, bodies).pipe(Layer.provide(RecentSubmits.layer({ mostBytes: config.submitMemory }))),
         ImageHandlers.layer(config, bodies),
         CharacterHandlers.layer,
+        UserDataHandlers.layer,
         OpsHandlers.layer,
         ScheduleOpsHandlers.layer,
         PolicyOpsHandlers.layer,

@@ -1,9 +1,12 @@
 /** Done scans kept in Postgres: each once, whatever is repeated or killed; found by their user, page by page; gone with their age. */
 import { expect, it } from "@effect/vitest"
 import { characters, characterWorker, prepareDatabase } from "@eco2/actors/characters"
-import { HistoryActor, KeptScans } from "@eco2/actors/protocol"
+import { HistoryActor, KeptScans, OwnershipActor, UserCharacterActor } from "@eco2/actors/protocol"
+import { Mailbox } from "@eco2/core"
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
-import { ConfigProvider, Effect, Layer, Schedule, Schema } from "effect"
+import { ConfigProvider, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"
+import * as ErasureStore from "../../../packages/actors/src/history/ErasureStore.ts"
 import type { KeptScan } from "../../../packages/actors/src/history/HistoryActor.ts"
 import * as HistoryStore from "../../../packages/actors/src/history/HistoryStore.ts"
 import * as Fleet from "../../core/CoreFixture.ts"
@@ -32,6 +35,18 @@ const scan = (n: number, changes: Partial<KeptScan> = {}): KeptScan => ({
 /** Asks again, a few times a second, until it is as wanted. */
 const eventually = <A>(look: Effect.Effect<A>, wanted: (seen: A) => boolean) =>
   Effect.repeat(look, { until: wanted, schedule: Schedule.spaced("100 millis") }).pipe(Effect.timeout("1 minute"))
+
+const savers = ["ownership", "user-character", "history"]
+const owned = Postgres.Postgres.use((postgres) =>
+  postgres.run(
+    PostgresStatement.make({
+      name: "test.owned",
+      text: `SELECT owned.character_code AS code, shown.code IS NOT NULL AS shown FROM character.character_ownerships owned
+        FULL JOIN users.user_characters shown ON shown.user_id = owned.user_id AND shown.code = owned.character_code`,
+      row: Schema.Struct({ code: Schema.NullOr(Schema.String), shown: Schema.Boolean })
+    })
+  )
+)
 
 const countStatement = PostgresStatement.make({
   name: "test.kept",
@@ -116,7 +131,8 @@ onServer("the saver of scans", (database) => {
       characterWorker.pipe(
         Layer.provide(postgresLayer(database())),
         Layer.provide(ConfigProvider.layer(ConfigProvider.fromEnv({ env })))
-      )
+      ),
+      { shutdownGrace: Duration.seconds(30) }
     )
 
   it.live(
@@ -154,6 +170,43 @@ onServer("the saver of scans", (database) => {
         yield* Effect.promise(() => second.stop())
       }).pipe(quietly),
     180_000
+  )
+
+  it.live(
+    "a scan and a character that are saved after their user's data was erased are removed again, later ones stay",
+    () =>
+      Effect.gen(function* () {
+        yield* prepare
+        const process = yield* saving()
+        const onDatabase = Effect.provide(postgresLayer(database()))
+        yield* HistoryStore.save([scan(1), scan(2, { userId: "bob" })]).pipe(onDatabase)
+        expect(yield* ErasureStore.erase("ann", noon + 10).pipe(onDatabase)).toEqual({ scans: 1, characters: 0 })
+        expect(yield* ErasureStore.erase("ann", noon).pipe(onDatabase)).toEqual({ scans: 0, characters: 0 })
+        const earned = (acquired: number, code: string) => ({
+          userId: "ann",
+          characterId: CharacterId.ofCharacter(code),
+          code,
+          source: "scan",
+          acquired
+        })
+        const shown = { name: "페티", type: "t", dialog: "d" }
+        for (const message of [earned(noon + 9, "char-petty"), earned(noon + 11, "char-bini")]) {
+          yield* process.run(OwnershipActor.tell("ann", "SaveOwnership", message))
+          yield* process.run(UserCharacterActor.tell("ann", "SaveUserCharacter", { ...message, ...shown }))
+        }
+        for (const n of [3, 10, 11]) yield* process.run(HistoryActor.tell("ann", "KeepScan", scan(n)))
+        // stopping handles at once what a batch waits for
+        yield* eventually(process.run(Mailbox.Mailbox.use((mailbox) => Effect.orDie(mailbox.depths(savers)))), (all) =>
+          all.every(({ entries, leased }) => entries === leased)
+        )
+        yield* process.stop
+        const left = yield* HistoryStore.page("ann", { after: null, without: [], limit: 10 }).pipe(onDatabase)
+        expect(left.map(({ job_id }) => job_id)).toEqual([idOf(11)])
+        expect(yield* owned.pipe(onDatabase)).toEqual([{ code: "char-bini", shown: true }])
+        expect(yield* HistoryStore.page("bob", { after: null, without: [], limit: 10 }).pipe(onDatabase)).toHaveLength(
+          1
+        )
+      }).pipe(quietly)
   )
 
   it.live.each([

@@ -3,11 +3,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, inject, it } from "v
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
 import { runWith } from "./Operating.ts"
 
+/** In the order in which they are applied. */
 const migrations = [
   "character/0001-characters",
+  "scan/0001-kept-scans",
+  "scan/0002-erasures",
   "news/0001-news-articles",
-  "news/0002-article-keys",
-  "scan/0001-kept-scans"
+  "news/0002-article-keys"
 ]
 
 describe.skipIf(!PostgresServer.isInstalled())("commands on the stores", () => {
@@ -26,7 +28,9 @@ describe.skipIf(!PostgresServer.isInstalled())("commands on the stores", () => {
     const eco2 = runWith(env)
     const all = await Promise.all(Array.from({ length: 4 }, () => eco2("migrate", "--json")))
     expect(all.map(({ code, err }) => [code, err])).toEqual(Array.from({ length: 4 }, () => [0, ""]))
-    expect(all.flatMap(({ out }) => JSON.parse(out).applied as ReadonlyArray<string>).toSorted()).toEqual(migrations)
+    expect(all.flatMap(({ out }) => JSON.parse(out).applied as ReadonlyArray<string>).toSorted()).toEqual(
+      migrations.toSorted()
+    )
     expect(await eco2("migrate")).toEqual({ code: 0, out: "the database is up to date", err: "" })
   })
 

@@ -1,8 +1,9 @@
-/** RewardBehaviors: saves rewards in batches, as Saving says. */
+/** RewardBehaviors: saves rewards in batches, as Saving says; those of users whose data was erased meanwhile are removed again. */
 import { BatchBehavior } from "@eco2/core"
 import { Postgres } from "@eco2/core/postgres"
 import type { PostgresError } from "@eco2/core/postgres"
 import { Effect, Layer, Metric } from "effect"
+import * as ErasureStore from "../history/ErasureStore.ts"
 import { OwnershipActor, UserCharacterActor } from "./RewardActors.ts"
 import * as RewardStore from "./RewardStore.ts"
 import * as Saving from "./Saving.ts"
@@ -13,7 +14,7 @@ const rewardsSaved = Metric.counter("eco2_rewards_saved_total", {
   description: "rewards that a batch has saved"
 })
 
-const saving = <A>(
+const saving = <A extends { readonly userId: string }>(
   table: string,
   save: (
     batch: ReadonlyArray<A>
@@ -25,6 +26,7 @@ const saving = <A>(
     Postgres.Postgres,
     (postgres) => (batch: ReadonlyArray<A>) =>
       save(batch).pipe(
+        Effect.tap(ErasureStore.sweep(batch.map(({ userId }) => userId))),
         Effect.provideService(Postgres.Postgres, postgres),
         Saving.patiently,
         Effect.flatMap((stored) =>

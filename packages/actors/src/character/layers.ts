@@ -6,6 +6,7 @@ import type { Character } from "../domain/Character.ts"
 import * as HistoryBehavior from "../history/HistoryBehavior.ts"
 import * as HistoryStore from "../history/HistoryStore.ts"
 import * as StoredScans from "../history/StoredScans.ts"
+import * as StoredUserData from "../history/StoredUserData.ts"
 import * as CharacterBehavior from "./CharacterBehavior.ts"
 import * as CharacterCatalog from "./CharacterCatalog.ts"
 import * as CharacterStore from "./CharacterStore.ts"
@@ -16,8 +17,8 @@ import * as UserCharacters from "./UserCharacters.ts"
 export { characters as fresh } from "../domain/Character.ts"
 export * as CharacterAdmin from "./CharacterAdmin.ts"
 
-/** The read contracts on Postgres, for gateways: characters, and scans that are kept. */
-export const characters = Layer.merge(UserCharacters.layer, StoredScans.layer)
+/** The contracts on Postgres, for gateways: characters, scans that are kept, and the erasure of a user's data. */
+export const characters = Layer.mergeAll(UserCharacters.layer, StoredScans.layer, StoredUserData.layer)
 
 /** The migrations of this package. */
 export const migrations = [...CharacterStore.migrations, ...HistoryStore.migrations]

@@ -1,16 +1,19 @@
 /**
  * HistoryBehavior: keeps done scans in Postgres, in batches as the rewards are saved (Saving), and removes what is older than
- * SCAN_RETENTION: once an hour, in bounded steps. A repeated message changes nothing.
+ * SCAN_RETENTION: once an hour, in bounded steps. A repeated message changes nothing; a scan of a user whose data was erased
+ * meanwhile is removed again (ErasureStore).
  */
 import { BatchBehavior, Schedule } from "@eco2/core"
 import { Postgres } from "@eco2/core/postgres"
 import type { PostgresError } from "@eco2/core/postgres"
 import { Duration, Effect, Layer, Metric } from "effect"
 import * as Saving from "../character/Saving.ts"
+import * as ErasureStore from "./ErasureStore.ts"
 import { HistoryActor } from "./HistoryActor.ts"
 import type { ForgetScans, KeptScan } from "./HistoryActor.ts"
 import { retention } from "./HistoryConfig.ts"
 import * as HistoryStore from "./HistoryStore.ts"
+import { rememberedDays } from "./UserData.ts"
 
 /** Scans that a batch has kept, by `outcome`: stored, or known (already there). */
 const scansKept = Metric.counter("eco2_scans_kept_total", {
@@ -27,6 +30,8 @@ const scansForgotten = Metric.counter("eco2_scans_forgotten_total", {
 const step = 1_000
 const steps = 500
 
+const remembered = Duration.toMillis(Duration.days(rememberedDays))
+
 const behavior = BatchBehavior.layer(
   HistoryActor,
   Effect.gen(function* () {
@@ -36,6 +41,7 @@ const behavior = BatchBehavior.layer(
       Metric.update(Metric.withAttributes(scansKept, { outcome }), scans)
     const keep = (batch: ReadonlyArray<KeptScan>): Effect.Effect<void, PostgresError.PostgresError> =>
       HistoryStore.save(batch).pipe(
+        Effect.tap(ErasureStore.sweep(batch.map(({ userId }) => userId))),
         Effect.provideService(Postgres.Postgres, postgres),
         Saving.patiently,
         Effect.flatMap((stored) =>
@@ -45,7 +51,9 @@ const behavior = BatchBehavior.layer(
     const forget = Effect.fnUntraced(function* (
       batch: ReadonlyArray<ForgetScans>
     ): Effect.fn.Return<void, PostgresError.PostgresError> {
-      const before = Math.max(...batch.map(({ at }) => at)) - (kept === null ? 0 : Duration.toMillis(kept))
+      const at = Math.max(...batch.map((one) => one.at))
+      yield* Effect.provideService(ErasureStore.forget(at - remembered), Postgres.Postgres, postgres)
+      const before = at - (kept === null ? 0 : Duration.toMillis(kept))
       for (let left = steps; left > 0; left--) {
         const gone = yield* HistoryStore.forget(before, step).pipe(Effect.provideService(Postgres.Postgres, postgres))
         yield* Metric.update(scansForgotten, gone)

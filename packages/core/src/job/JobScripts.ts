@@ -3,6 +3,7 @@
  */
 import { Schema } from "effect"
 import { movesEntries } from "../mailbox/Mailbox.ts"
+import { JobId } from "./Job.ts"
 import * as Script from "../redis/Script.ts"
 
 /** Preludes of every script that changes a job. */
@@ -59,6 +60,11 @@ export const bury = script(
   Schema.Tuple([Schema.Literals(["buried", "parked", "lost", "gone"]), Schema.String, Schema.Number])
 )
 export const redrive = script("redrive", Schema.Literals(["redriven", "open", "missing"]))
+export const erase = script(
+  "erase",
+  Schema.Tuple([Schema.NumberFromString, Schema.Int, Schema.Array(JobId)]),
+  countsImages
+)
 export const cancel = script(
   "cancel",
   Schema.Tuple([Schema.Literals(["cancelled", "already", "finished", "missing"]), Schema.String])

@@ -43,6 +43,16 @@ export class JobStore extends Context.Service<
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
     /** The user's latest jobs, at most `JobSubmit.listedJobs`, the newest first; some may have expired. */
     readonly ofOwner: (owner: string) => Effect.Effect<ReadonlyArray<JobId>, RedisError>
+    /**
+     * Erases those of the user's latest jobs that are over, with their events, images, ledgers and dead letters. `at`: when, epoch
+     * milliseconds by Redis's clock; `open`: the user's listed jobs that are not over. Jobs that are no longer listed expire.
+     */
+    readonly erase: (
+      owner: string
+    ) => Effect.Effect<
+      { readonly at: number; readonly erased: number; readonly open: ReadonlyArray<JobId> },
+      RedisError
+    >
     /** The image's bytes; null once it is deleted. */
     readonly image: (id: JobId) => Effect.Effect<Buffer | null, RedisError>
     /** The number of the image's bytes; 0 once it is deleted. */
@@ -166,6 +176,10 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
           Effect.flatMap(decodeIds),
           Effect.map((ids) => ids.toReversed())
         ),
+      erase: (owner) =>
+        redis
+          .run(JobScripts.erase, [keyspace.of(owner).root], [offset, owner])
+          .pipe(Effect.map(([at, erased, open]) => ({ at, erased, open }))),
       image: (id) => redis.getBuffer(keyspace.of(id).jobImage(id)),
       imageBytes: (id) => redis.send("STRLEN", keyspace.of(id).jobImage(id)).pipe(Effect.flatMap(decodeLength)),
       cancel: Effect.fnUntraced(function* (id) {

@@ -198,8 +198,8 @@ export const table: ReadonlyArray<Row> = [
     `${p}:jobs:.+`,
     "list",
     "ids of a user's latest jobs, 100 and a few more, the newest last",
-    "JOB_DEADLINE, and JOB_TTL or LETTER_TTL, after the last submit",
-    "submit",
+    "JOB_DEADLINE, and JOB_TTL or LETTER_TTL, after the last submit; erased with the user's data",
+    "submit, erase",
     "JobStore",
     true
   ),
@@ -228,8 +228,8 @@ export const table: ReadonlyArray<Row> = [
     `${p}:images:.+`,
     "hash",
     'bytes of the images of a user\'s jobs and of uploaded pictures, and under "" their sum',
-    "JOB_DEADLINE and LETTER_TTL after the last submit or upload of an image",
-    "submit, keep-picture, use-picture",
+    "JOB_DEADLINE and LETTER_TTL after the last submit or upload of an image; erased with the user's data",
+    "submit, keep-picture, use-picture, erase",
     "submit, keep-picture",
     true
   ),

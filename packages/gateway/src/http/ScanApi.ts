@@ -17,6 +17,7 @@ import * as RequestBody from "./RequestBody.ts"
 import * as RequestLanguage from "./RequestLanguage.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
+import { UserDataGroup } from "./UserDataApi.ts"
 import { InvalidJobId, InvalidKey, UnknownJob } from "./WrongField.ts"
 
 const ScanBody = Schema.Struct({
@@ -225,7 +226,7 @@ const described = OpenApi.annotations({
   description: "Submit a photo of waste, follow its classification live, fetch the disposal answer."
 })
 
-const publicGroups = [ScanGroup, ImageGroup, CharacterGroup] as const
+const publicGroups = [ScanGroup, ImageGroup, CharacterGroup, UserDataGroup] as const
 const internalGroups = [
   OpsGroup,
   ScheduleOpsGroup,

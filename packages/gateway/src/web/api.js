@@ -251,6 +251,18 @@ export const fetchOwned = async () =>
 export const fetchCatalogue = async (language) =>
   /** @type {ReadonlyArray<CatalogueEntry> | null} */ (await listAt(`/api/v1/character/catalog?language=${language}`))
 
+/**
+ * Erases what the service has of the user; rejects with ApiError or Unreachable. Again is safe.
+ * @returns {Promise<ReadonlyArray<string>>} names of what is left
+ */
+export const eraseData = async () => {
+  const { response, text } = await call("/api/v1/users/me/data", { method: "DELETE" }, 30_000)
+  const body = parsed(text)
+  if (!response.ok) throw refusal(response, text)
+  if (!isRecord(body) || !Array.isArray(body["remaining"])) throw new ApiError(502, null, null)
+  return body["remaining"].flatMap((one) => (isRecord(one) && typeof one["what"] === "string" ? [one["what"]] : []))
+}
+
 /** Cancels a job; a job that ended already rejects with ApiError 409. @param {string} jobId */
 export const cancelScan = async (jobId) => {
   const { response, text } = await call(`/api/v1/scan/${jobId}`, { method: "DELETE" }, 20_000)

@@ -5,6 +5,7 @@
 import { ApiError, fetchCatalogue, fetchOwned, fetchScans } from "./api.js"
 import { portrait } from "./character.js"
 import { button, byId, element } from "./element.js"
+import { createErase } from "./erase.js"
 import { dateText, errorText, language, t } from "./i18n.js"
 import { languageOf } from "./result.js"
 import { signIn } from "./signIn.js"
@@ -93,7 +94,33 @@ export const createMine = () => {
   let held = null
   let visit = 0
 
+  const open = () => {
+    visit += 1
+    scans = []
+    next = null
+    complete = true
+    loaded = false
+    loading = false
+    failure = null
+    void load()
+    void loadCollection()
+  }
+  /** The lists are empty now; asking for the characters would grant the default one anew. */
+  const erased = () => {
+    visit += 1
+    scans = []
+    next = null
+    complete = true
+    loaded = true
+    loading = false
+    failure = null
+    held = held === null ? null : { all: held.all, owned: [] }
+    draw()
+  }
+  const erase = createErase(erased)
+
   const draw = () => {
+    erase.draw()
     list.replaceChildren(...scans.map(scanItem))
     byId("no-scans").hidden = !loaded || scans.length > 0 || failure !== null
     byId("mine-loading").hidden = loaded || failure !== null
@@ -150,15 +177,8 @@ export const createMine = () => {
     },
     /** Loads everything anew. */
     open: () => {
-      visit += 1
-      scans = []
-      next = null
-      complete = true
-      loaded = false
-      loading = false
-      failure = null
-      void load()
-      void loadCollection()
+      erase.open()
+      open()
     }
   }
 }

@@ -21,6 +21,14 @@ const kept = () => {
 /** @param {string} jobId @returns {string | null} */
 export const thumbnailOf = (jobId) => kept().find(([id]) => id === jobId)?.[1] ?? null
 
+export const forgetThumbnails = () => {
+  try {
+    localStorage.removeItem(STORAGE_KEY)
+  } catch {
+    // forbidden: then none were kept
+  }
+}
+
 /** Keeps a small picture of a photo; `picture` is a data URL. @param {string} jobId @param {string} picture */
 export const keepThumbnail = async (jobId, picture) => {
   if (!picture.startsWith("data:")) return
