@@ -30,6 +30,7 @@ import { Api, InternalApi, PublicApi } from "./http/ScanApi.ts"
 import * as RequestBody from "./http/RequestBody.ts"
 import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
+import * as ResultView from "./http/ResultView.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
 import * as UserDataHandlers from "./http/UserDataHandlers.ts"
 import * as WrongField from "./http/WrongField.ts"
@@ -62,7 +63,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ConsoleHandlers.layer(secrets),
         BlacklistHandlers.layer(bodies)
       ).pipe(
-        Layer.provide([EventRouter.layer(config), ServedModels.layer, images]),
+        Layer.provide([EventRouter.layer(config), ResultView.layer, ServedModels.layer, images]),
         Layer.provide([
           Authentication.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }),
           InternalSecret.layer(secrets),

@@ -174,6 +174,26 @@ onBoth("characters", (database) => {
     }).pipe(provided)
   )
 
+  it.live("the scan that first earned a character stays its first, in whatever order and batches rewards come", () =>
+    Effect.gen(function* () {
+      const at = (minutes: number) =>
+        earned("ann", "char-petty", { acquired: noon + minutes * 60_000, name: "페티", scanId: `scan ${minutes}` })
+      const first = Characters.Characters.use((service) => service.first("ann", "페티"))
+      expect(yield* first).toBeNull()
+      yield* RewardStore.saveUserCharacters([at(3), at(2)])
+      expect(yield* first).toEqual({ scanId: "scan 2", acquired: noon + 120_000 })
+      yield* RewardStore.saveUserCharacters([at(4)])
+      yield* RewardStore.saveUserCharacters([at(1)])
+      expect(yield* first).toEqual({ scanId: "scan 1", acquired: noon + 60_000 })
+      expect((yield* ofUser("ann"))[0]?.acquired_at).toBe("2026-01-01T12:01:00.000Z")
+      yield* RewardStore.saveUserCharacters([earned("ann", "char-bini", { name: "비니" })])
+      expect(yield* Characters.Characters.use((service) => service.first("ann", "비니"))).toEqual({
+        scanId: null,
+        acquired: noon
+      })
+    }).pipe(provided)
+  )
+
   it.live("a row that cannot be stored has its whole batch refused, and nothing of it is stored", () =>
     Effect.gen(function* () {
       const poison = earned("ann\u0000", "char-petty")

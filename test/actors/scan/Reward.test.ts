@@ -45,7 +45,8 @@ describe("a reward", () => {
   it("J3 a reward is told to both savers once, with the stage's commit and what the user is shown", async () => {
     await work()
     const since = Date.now()
-    const { reward } = await fixture.finished(await fixture.submit())
+    const id = await fixture.submit()
+    const { reward } = await fixture.finished(id)
     const [ownership, ...noMore] = (await toldTo("ownership")).map((told) => Schema.decodeUnknownSync(Ownership)(told))
     const [shown, ...norMore] = (await toldTo("user-character")).map((told) =>
       Schema.decodeUnknownSync(UserCharacter)(told)
@@ -56,7 +57,8 @@ describe("a reward", () => {
       characterId: CharacterId.ofCharacter("char-petty"),
       code: "char-petty",
       source: "scan",
-      acquired: expect.any(Number)
+      acquired: expect.any(Number),
+      scanId: id
     })
     expect(ownership!.acquired).toBeGreaterThanOrEqual(since)
     expect(shown).toEqual({ ...ownership, name: reward?.name, type: reward?.type, dialog: reward?.dialog })
@@ -118,7 +120,8 @@ describe("a reward", () => {
     async () => {
       await work({}, { characters: Layer.empty })
       const since = Date.now()
-      const result = await fixture.finished(await fixture.submit(), "20 seconds")
+      const id = await fixture.submit()
+      const result = await fixture.finished(id, "20 seconds")
       expect(result).toMatchObject({
         status: "completed",
         reward: null,
@@ -130,7 +133,13 @@ describe("a reward", () => {
         Schema.decodeUnknownSync(DecideReward)(told)
       )
       expect(noMore).toEqual([])
-      expect(decision).toEqual({ middle: "무색페트병", minor: "생수병", userId: "ann", acquired: expect.any(Number) })
+      expect(decision).toEqual({
+        middle: "무색페트병",
+        minor: "생수병",
+        userId: "ann",
+        acquired: expect.any(Number),
+        scanId: id
+      })
       expect(decision!.acquired).toBeGreaterThanOrEqual(since)
       await Promise.all(workers.splice(0).map((worker) => worker.stop()))
       await work()
@@ -145,7 +154,8 @@ describe("a reward", () => {
         characterId: CharacterId.ofCharacter("char-petty"),
         code: "char-petty",
         source: "scan",
-        acquired: decision!.acquired
+        acquired: decision!.acquired,
+        scanId: id
       })
       expect(shown).toMatchObject({ ...ownership, name: "페티" })
       expect(await toldTo("character")).toEqual([])

@@ -6,6 +6,7 @@ import { runWith } from "./Operating.ts"
 /** In the order in which they are applied. */
 const migrations = [
   "character/0001-characters",
+  "character/0002-scan-of-a-reward",
   "scan/0001-kept-scans",
   "scan/0002-erasures",
   "news/0001-news-articles",

@@ -5,9 +5,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { Client, CoreConfig, EventLog, Job, JobStore, PartialText } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Readiness } from "@eco2/core/telemetry"
+import { Postgres } from "@eco2/core/postgres"
 import { RedisServer } from "@eco2/core/testing"
+import { characters } from "@eco2/actors/characters"
 import { Duration, Effect, Layer, Option, Queue, Schema, Stream } from "effect"
 import * as Router from "../../../packages/gateway/src/events/EventRouter.ts"
+import * as ResultView from "../../../packages/gateway/src/http/ResultView.ts"
 import * as Viewer from "../../../packages/gateway/src/events/Viewer.ts"
 import * as EventStream from "../../harness/EventStream.ts"
 import * as HandWorker from "../HandWorker.ts"
@@ -18,6 +21,11 @@ import type { Environment, Serving } from "../Serving.ts"
 
 const own = { headers: { "x-user-id": "ann" } }
 const all = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+const withoutDatabase = ResultView.layer.pipe(
+  Layer.provide(characters),
+  Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent))
+)
 
 describe("the live stream of events", () => {
   let redis: RedisServer.RedisServer
@@ -233,7 +241,9 @@ describe("a slow viewer", () => {
         yield* Effect.promise(() => hand.work(id))
         const again = router.subscribe(id, viewer)
         if (typeof again === "string") return yield* Effect.die(new Error("there was room again"))
-        const text = yield* Stream.mkString(Viewer.stream(id, 1, again.subscription, null))
+        const text = yield* Stream.mkString(
+          Viewer.stream(id, 1, again.subscription, null).pipe(Stream.provide(withoutDatabase))
+        )
         return [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq))
       })
     )

@@ -8,11 +8,12 @@ import { Schema } from "effect"
 
 export const MatchCharacter = Schema.Struct({ middle: Schema.String, minor: Schema.NullOr(Schema.String) })
 
-/** What the scan has found, whose it is, and when the character was earned, epoch milliseconds. */
+/** What the scan has found, whose it is, when the character was earned, epoch milliseconds, and by which scan. */
 export const DecideReward = Schema.Struct({
   ...MatchCharacter.fields,
   userId: Schema.NonEmptyString,
-  acquired: Schema.Int
+  acquired: Schema.Int,
+  scanId: Schema.optionalKey(Schema.String)
 })
 export type DecideReward = typeof DecideReward.Type
 

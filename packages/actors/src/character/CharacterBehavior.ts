@@ -48,10 +48,11 @@ export const layer = Behavior.layer(
         acquired,
         middle,
         minor,
+        scanId,
         userId
       }: DecideReward): Effect.Effect<void, NotDecided, Mailbox.Mailbox> =>
         match(middle, minor).pipe(
-          Effect.flatMap((character) => EarnedCharacter.tell({ userId, character, acquired })),
+          Effect.flatMap((character) => EarnedCharacter.tell({ userId, character, acquired, scanId })),
           Effect.andThen(Metric.update(rewardsDecided, 1)),
           Effect.catchDefect((defect) => Effect.fail(new NotDecided({ reason: String(defect) }))),
           Effect.mapError((error) => (error._tag === "NotDecided" ? error : new NotDecided({ reason: error.message })))

@@ -31,12 +31,12 @@ export const characterMatch: RewardTarget = {
     if (owner === "") return { reward, tells: [] }
     const acquired = yield* Clock.currentTimeMillis
     const matched = { ...character, id, match_reason }
-    return { reward, tells: yield* EarnedCharacter.messages({ userId: owner, character: matched, acquired }) }
+    return { reward, tells: yield* EarnedCharacter.messages({ userId: owner, character: matched, acquired, scanId }) }
   }),
-  later: Effect.fnUntraced(function* ({ classification, owner }) {
+  later: Effect.fnUntraced(function* ({ classification, owner, scanId }) {
     if (owner === "") return []
     const { middle_category: middle, minor_category: minor } = classification
     const acquired = yield* Clock.currentTimeMillis
-    return [yield* CharacterActor.message("DecideReward", { middle, minor, userId: owner, acquired })]
+    return [yield* CharacterActor.message("DecideReward", { middle, minor, userId: owner, acquired, scanId })]
   })
 }

@@ -52,6 +52,14 @@ export class Characters extends Context.Service<
       userId: string,
       mayGrant: Effect.Effect<boolean>
     ) => Effect.Effect<ReadonlyArray<OwnedCharacter>, CharactersUnavailable>
+    /**
+     * How the user first got the character of this name: by which scan, and when, epoch milliseconds. Null: the user does not have
+     * it, or it is not saved yet. `scanId` null: by no scan, or by one of an earlier version.
+     */
+    readonly first: (
+      userId: string,
+      name: string
+    ) => Effect.Effect<{ readonly scanId: string | null; readonly acquired: number } | null, CharactersUnavailable>
     /** Whether the user owns a character with this name, its current name or its name when it was earned. */
     readonly owns: (userId: string, name: string) => Effect.Effect<boolean, CharactersUnavailable>
   }

@@ -3,16 +3,24 @@ import { Effect } from "effect"
 import type { Matched } from "./CharacterActor.ts"
 import { OwnershipActor, UserCharacterActor } from "./RewardActors.ts"
 
-/** `acquired`: epoch milliseconds. */
+/** `acquired`: epoch milliseconds; `scanId`: absent in decisions that an earlier version asked for. */
 export interface Earned {
+  readonly scanId: string | undefined
   readonly userId: string
   readonly character: Matched
   readonly acquired: number
 }
 
-const payloads = ({ acquired, character, userId }: Earned) => {
+const payloads = ({ acquired, character, scanId, userId }: Earned) => {
   const { code, dialog, id, name, type } = character
-  const earned = { userId, characterId: id, code, source: "scan", acquired }
+  const earned = {
+    userId,
+    characterId: id,
+    code,
+    source: "scan",
+    acquired,
+    ...(scanId === undefined ? {} : { scanId })
+  }
   return { earned, shown: { ...earned, name, type, dialog } }
 }
 

@@ -46,6 +46,15 @@ const ownsStatement = PostgresStatement.make({
   row: Schema.Struct({ owned: Schema.Boolean })
 })
 
+const firstStatement = PostgresStatement.make({
+  name: "user-character.first",
+  text: `SELECT held.scan_id, floor(extract(epoch FROM held.acquired_at) * 1000)::text AS acquired
+    FROM users.user_characters held LEFT JOIN character.characters known ON known.code = held.code
+    WHERE held.user_id = $1 AND (normalize(held.name, NFC) = $2 OR normalize(known.name, NFC) = $2)
+    ORDER BY held.acquired_at LIMIT 1`,
+  row: Schema.Struct({ scan_id: Schema.NullOr(Schema.String), acquired: Schema.NumberFromString })
+})
+
 const unavailable = Effect.mapError(
   (error: PostgresError.PostgresError) => new CharactersUnavailable({ reason: error.message })
 )
@@ -90,6 +99,11 @@ export const layer: Layer.Layer<Characters, never, Postgres.Postgres> = Layer.ef
         // another request may have granted it at the same time
         return yield* listOf(userId)
       }, unavailable),
+      first: (userId, name) =>
+        postgres.run(firstStatement, [userId, name.normalize("NFC").trim()]).pipe(
+          Effect.map(([row]) => (row === undefined ? null : { scanId: row.scan_id, acquired: row.acquired })),
+          unavailable
+        ),
       owns: (userId, name) =>
         postgres.run(ownsStatement, [userId, name.normalize("NFC").trim()]).pipe(
           Effect.map(([row]) => row?.owned === true),

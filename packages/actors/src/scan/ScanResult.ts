@@ -22,6 +22,9 @@ export const ScanError = Schema.Struct({
   attempts: Schema.optionalKey(Schema.Int)
 })
 
+/** `received`: whether the character was new to the user; absent where it is not known. */
+const RewardView = Schema.Struct({ ...Reward.fields, received: Schema.optionalKey(Schema.Boolean) })
+
 /** The result body: the parts of finished stages are filled in, however the job ended. */
 export const ScanResult = Schema.Struct({
   task_id: Schema.String,
@@ -35,7 +38,7 @@ export const ScanResult = Schema.Struct({
       final_answer: Schema.NullOr(FinalAnswer)
     })
   ),
-  reward: Schema.NullOr(Reward),
+  reward: Schema.NullOr(RewardView),
   error: Schema.NullOr(ScanError),
   /** `llm_provider`, `llm_model`, `simulated`, `answer_model`, `reward_pending` (true: an earned reward is still being decided), `created_at`, `attempts`, `duration_<stage>_ms`, `duration_total_ms`, `wait_ms`, and the sums of its model calls (`spentOn`). */
   metadata: Schema.Record(Schema.String, Schema.Union([Schema.String, Schema.Number, Schema.Boolean, Schema.Null]))

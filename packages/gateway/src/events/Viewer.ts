@@ -14,6 +14,7 @@ import { EventLog, JobEvent, JobStore, PartialText } from "@eco2/core/client"
 import type { Job, RedisError } from "@eco2/core/client"
 import { Clock, Effect, Stream } from "effect"
 import { Sse } from "effect/encoding"
+import * as ResultView from "../http/ResultView.ts"
 import type { RunningText, Signal, Subscription } from "./EventRouter.ts"
 
 const frame = (event: string, id: string | undefined, data: unknown): string =>
@@ -62,11 +63,16 @@ export const stream = (
   after: number | null,
   subscription: Subscription,
   watch: { readonly stage: string; readonly millis: number } | null
-): Stream.Stream<string, never, EventLog.EventLog | JobStore.JobStore | PartialText.PartialText> =>
+): Stream.Stream<
+  string,
+  never,
+  EventLog.EventLog | JobStore.JobStore | PartialText.PartialText | ResultView.ResultView
+> =>
   Stream.unwrap(
     Effect.gen(function* () {
       const log = yield* EventLog.EventLog
       const store = yield* JobStore.JobStore
+      const results = yield* ResultView.ResultView
       const clock = yield* Clock.Clock
       let last = after
       let highest = after ?? 0
@@ -84,7 +90,7 @@ export const stream = (
             Effect.logError("job is unreadable").pipe(Effect.annotateLogs({ job_id: id, reason }), Effect.as(null))
           )
         )
-      const resultOf = Effect.flatMap(readJob, (job) => (job === null ? Effect.succeed(null) : ScanResult.ofJob(job)))
+      const resultOf = Effect.flatMap(readJob, (job) => (job === null ? Effect.succeed(null) : results.ofJob(job)))
       /** The job as last read, for the outputs of stages that it had then. */
       let known: Job.Job | null = null
       const foundBy = Effect.fnUntraced(function* (stage: string) {

@@ -22,6 +22,7 @@ import * as ImageRefusal from "./ImageRefusal.ts"
 import type * as RequestBody from "./RequestBody.ts"
 import * as RequestLanguage from "./RequestLanguage.ts"
 import { Api, usualScans } from "./ScanApi.ts"
+import * as ResultView from "./ResultView.ts"
 import * as ScanList from "./ScanList.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
 import * as SubmitRefusal from "./SubmitRefusal.ts"
@@ -64,6 +65,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
       const router = yield* EventRouter
       const stopping = yield* Role.Stopping
       const scanList = yield* ScanList.make
+      const results = yield* ResultView.ResultView
       const models = yield* OfferedModels
       const images = yield* OwnImages.OwnImages
       const { offer } = yield* ServedModels.ServedModels
@@ -124,7 +126,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
 
       const result = Effect.fnUntraced(function* (id: Job.JobId) {
         const job = yield* jobOf(id)
-        const body = yield* ScanResult.ofJob(job)
+        const body = yield* results.ofJob(job)
         if (body !== null) return HttpApiSchema.withHeaders({ body, headers: noStore })
         return HttpApiSchema.withHeaders({
           body: {
@@ -176,6 +178,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
           Stream.provideService(PartialText.PartialText, partials),
           Stream.provideService(EventLog.EventLog, log),
           Stream.provideService(JobStore.JobStore, store),
+          Stream.provideService(ResultView.ResultView, results),
           Stream.interruptWhen(stopping.requested)
         )
         // not by the endpoint's schema: Viewer's text is already the wire format

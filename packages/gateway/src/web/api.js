@@ -12,7 +12,7 @@
  */
 /** @typedef {{ readonly job_id: string, readonly stream_url: string, readonly result_url: string }} AcceptedScan */
 /** @typedef {{ readonly code?: string, readonly message?: string, readonly stage?: string | null, readonly attempts?: number }} ScanError */
-/** @typedef {{ readonly name: string, readonly dialog?: string, readonly match_reason?: string, readonly type?: string }} Reward */
+/** @typedef {{ readonly name: string, readonly dialog?: string, readonly match_reason?: string, readonly type?: string, readonly received?: boolean }} Reward */
 /** @typedef {{ readonly major_category?: string, readonly middle_category?: string | null, readonly minor_category?: string | null }} Classification */
 /**
  * @typedef {object} ClassificationResult

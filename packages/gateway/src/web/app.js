@@ -2,17 +2,7 @@
  * App: the page as a whole. Holds the page's state (composing, watching a job, showing its end) and connects picker, api,
  * follow, progress, draft and result.
  */
-import {
-  ApiError,
-  Stopped,
-  Unreachable,
-  cancelScan,
-  fetchModels,
-  fetchOwned,
-  fetchResult,
-  submitScan,
-  urlsOf
-} from "./api.js"
+import { ApiError, Stopped, Unreachable, cancelScan, fetchModels, fetchResult, submitScan, urlsOf } from "./api.js"
 import { createDraft } from "./draft.js"
 import { byId, element, say } from "./element.js"
 import { follow } from "./follow.js"
@@ -68,8 +58,6 @@ let submitting = false
 let cancelling = false
 /** The model of all jobs, where only one is on offer; else "". */
 let onlyModel = ""
-/** Whether the character of the job that is shown was new to the user; null: not known. @type {boolean | null} */
-let isNewCharacter = null
 let submitProblem = () => ""
 /** @type {FieldName} */
 let problemField = "submit"
@@ -127,7 +115,7 @@ const ruleOf = (where) => where.querySelector("details.rule")
 
 const drawEnding = () => {
   if (end === null) return
-  const on = { again: startOver, retry, another: askMore, share: shareText, isNew: () => isNewCharacter }
+  const on = { again: startOver, retry, another: askMore, share: shareText }
   const open = (ending.childElementCount === 0 ? draft.isUnfolded() : ruleOf(ending)?.open) === true
   const parts =
     end.kind === "gone"
@@ -215,25 +203,8 @@ const showMine = () => {
   focusOn("mine-heading")
 }
 
-/**
- * Finds out whether the character was new: it is, unless the user had it before this scan began.
- * @param {import("./api.js").ResultBody} body
- */
-const lookUpCharacter = async ({ metadata, reward }) => {
-  const began = Date.parse(String(metadata?.["created_at"]))
-  if (!reward || Number.isNaN(began)) return
-  const now = visit
-  const owned = await fetchOwned()
-  if (owned === null || now !== visit) return
-  const held = owned.find(({ name }) => name === reward.name)
-  isNewCharacter = held === undefined || Date.parse(held.acquired_at) >= began
-  const words = ending.querySelector('[data-testid="character"] .eyebrow')
-  if (words !== null) words.textContent = t(isNewCharacter ? "result.characterNew" : "result.characterAgain")
-}
-
 /** @param {Ending} how */
 const showEnding = (how) => {
-  isNewCharacter = null
   progress.stop()
   view = "ending"
   end = how
@@ -245,7 +216,6 @@ const showEnding = (how) => {
   // somebody is reading the answer that the result repeats
   focusOn("ending-heading", outcome === "done" && draft.hasText())
   draft.start(() => false)
-  if (how.kind === "result" && how.body.status === "completed") void lookUpCharacter(how.body)
 }
 
 /** Watches an open job until its end. @param {KeptJob} next */

@@ -226,17 +226,22 @@ export const portrait = (name, label) => {
 }
 
 /**
- * The card of a character earned. @param {import("./api.js").Reward} reward
- * @param {boolean | null} isNew null: not known
+ * The card of a character earned; whether it is new is said where it is known. @param {import("./api.js").Reward} reward
  */
-export const characterCard = (reward, isNew) => {
+export const characterCard = (reward) => {
   const known = drawingOf(reward.name)
   const latin = language() === "en" ? known?.latin : undefined
   return element("aside", { class: "character", "data-testid": "character", "aria-labelledby": "character-heading" }, [
     portrait(reward.name, t("result.characterAlt", { name: reward.name })),
     element("div", {}, [
       element("p", { class: "eyebrow" }, [
-        t(isNew === null ? "result.character" : isNew ? "result.characterNew" : "result.characterAgain")
+        t(
+          reward.received === undefined
+            ? "result.character"
+            : reward.received
+              ? "result.characterNew"
+              : "result.characterAgain"
+        )
       ]),
       element("h2", { id: "character-heading" }, [
         reward.name,

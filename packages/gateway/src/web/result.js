@@ -10,7 +10,7 @@ import { ruleDetails } from "./rule.js"
 import { signIn } from "./signIn.js"
 
 /** @typedef {import("./api.js").ResultBody} ResultBody */
-/** @typedef {{ readonly again: () => void, readonly retry: () => void, readonly another: () => void, readonly share: (text: string) => void, readonly isNew: (reward: import("./api.js").Reward) => boolean | null }} Callbacks */
+/** @typedef {{ readonly again: () => void, readonly retry: () => void, readonly another: () => void, readonly share: (text: string) => void }} Callbacks */
 
 /** @param {string} text */
 const heading = (text) => element("h1", { id: "ending-heading", tabindex: "-1" }, [text])
@@ -185,7 +185,7 @@ export const completedView = (body, on) => {
       disposal_rules ? ruleDetails(disposal_rules) : null,
       about(body)
     ]),
-    body.reward ? characterCard(body.reward, on.isNew(body.reward)) : null,
+    body.reward ? characterCard(body.reward) : null,
     actions([
       againButton(on, "primary"),
       button(t("another"), { testid: "another" }, on.another),
