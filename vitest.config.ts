@@ -5,8 +5,14 @@ import { isLong } from "./test/harness/Long.ts"
 import { LongestFirst } from "./test/Order.ts"
 import { Totals } from "./test/reporter.ts"
 
-/** Idle minutes, measured in real time: no short form says as much. */
-const onlyLong = ["test/e2e/idle.test.ts"]
+/** Long by nature, and no short form says as much: idle minutes, an installed image, a played restore, failovers, Deno's starts. */
+const onlyLong = [
+  "test/e2e/idle.test.ts",
+  "test/e2e/image.test.ts",
+  "test/e2e/backup.test.ts",
+  "test/e2e/deno.test.ts",
+  "test/fault/Failovers.test.ts"
+]
 /** Played again in their long form (test/harness/Long.ts) by `npm run test:long`. */
 const longForms = [
   "test/news/collect/Day.test.ts",
@@ -59,8 +65,8 @@ const oneServer = [
 /** All of them, for test/suites.test.ts. */
 export const patterns: ReadonlyArray<string> = [...onlyLong, ...longForms, ...wholeSystem, ...onCluster, ...oneServer]
 
-/** A test mostly waits (for leases, timers, processes): two files a core keep it busy. */
-const workers = Math.min(8, Math.max(4, 2 * availableParallelism()))
+/** A test mostly waits (for leases, timers, processes): four files a core keep it busy. */
+const workers = Math.min(12, Math.max(6, 4 * availableParallelism()))
 
 const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
   {
@@ -95,7 +101,7 @@ const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
       exclude: onlyLong,
       pool: "forks",
       // each file starts up to eight processes
-      maxWorkers: Math.max(3, workers / 2),
+      maxWorkers: workers / 2,
       sequence: { groupOrder: 1 },
       testTimeout: 240_000,
       hookTimeout: 240_000
@@ -109,7 +115,7 @@ const long: TestProjectInlineConfiguration = {
     name: "long",
     include: [...onlyLong, ...longForms],
     pool: "forks",
-    maxWorkers: Math.max(3, workers / 2),
+    maxWorkers: workers / 2,
     testTimeout: 600_000,
     hookTimeout: 600_000
   }
