@@ -46,11 +46,13 @@ const submitter = Effect.gen(function* () {
   let open = 0
   let started = 0
   const waiting = new Map<string, () => void>()
+  /** Ended before its submit was answered here. */
+  const ended = new Set<string>()
   yield* log.tail({
     events: (id, events) => {
       if (!events.some(JobEvent.isTerminal)) return
       waiting.get(id)?.()
-      waiting.delete(id)
+      if (!waiting.delete(id) && open > 1_000_000) ended.add(id)
       if (--open === 0 && started > 0) report("drained", { millis: performance.now() - started, cpu: cpuMillis() })
     },
     gap: () => report("gap"),
@@ -75,7 +77,8 @@ const submitter = Effect.gen(function* () {
         const from = performance.now()
         const { id } = yield* submit
         yield* Effect.callback<void>((resume) => {
-          waiting.set(id, () => resume(Effect.void))
+          if (ended.delete(id)) resume(Effect.void)
+          else waiting.set(id, () => resume(Effect.void))
         })
         return performance.now() - from
       })

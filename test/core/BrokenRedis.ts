@@ -1,7 +1,7 @@
 /**
  * BrokenRedis: a real RedisClient in which the calls that a test names throw, as a bug in the driver would, fail, or return
  * late. With it tests make a process's own loops die, or let something happen between a reply and its arrival. Names are commands
- * (XREADGROUP, LLEN) and scripts (beat, promote).
+ * (XREADGROUP, HGET) and scripts (beat, promote).
  */
 import { Context, Effect, Layer, Metric, References } from "effect"
 import { ActorSystem, CoreConfig, Worker } from "@eco2/core"

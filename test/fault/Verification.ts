@@ -14,6 +14,7 @@ import { JobEvent, Mailbox } from "@eco2/core"
 import { EntryId, Keys } from "@eco2/core/redis"
 import { Schema } from "effect"
 import type { Cluster, Redis } from "ioredis"
+import { readHistory as readHistoryScript } from "../../packages/core/src/job/JobScripts.ts"
 import { expand } from "../harness/JobHash.ts"
 import { Errand, fateOf, stages, wordsOf } from "./Errand.ts"
 import type { Fleet, Disturbance } from "./Fleet.ts"
@@ -126,7 +127,7 @@ export const verify = async (facts: Facts): Promise<Verdict> => {
   )
   const lists = await all(
     redis,
-    ids.map((id) => ["LRANGE", partitionOf(id).jobEvents(id), "0", "-1"])
+    ids.map((id) => ["EVAL", readHistoryScript.lua, "1", partitionOf(id).root, "0", id, "0"])
   )
   const histories = new Map<string, ReadonlyArray<string>>()
   const lost = new Set<string>()

@@ -12,10 +12,13 @@ export const expand = (hash: Fields): Fields => {
   if (words === null) return hash
   const fields: Record<string, string> = {}
   for (const [name, word] of Object.entries(words)) fields[name] = word === "-" ? "" : word
+  // an implied history has two events for each stage, after `queued`
+  const implied = Fence.impliedEvents(now ?? "")
+  if (implied !== null) fields.started = implied > 0 && implied % 2 === 0 ? "1" : ""
   for (const [name, value] of Object.entries(rest)) {
     if (name.startsWith("o:")) {
       const space = value.indexOf(" ")
-      fields[`d:${name.slice(2)}`] = value.slice(0, space)
+      fields[`d:${name.slice(2)}`] = String(Number.parseInt(value, 10))
       fields[name] = value.slice(space + 1)
     } else fields[name] = value
   }

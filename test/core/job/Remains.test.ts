@@ -18,6 +18,7 @@ const lives = Effect.fnUntraced(function* (process: Fleet.Process<Fleet.Services
   const ttl = (key: string) => Effect.map(process.send("PTTL", key), Number)
   return {
     job: yield* ttl(partition.job(id)),
+    // -2: its history is implied
     events: yield* ttl(partition.jobEvents(id)),
     image: yield* ttl(partition.jobImage(id)),
     timers: Number(yield* process.send("EXISTS", partition.timers))
@@ -32,7 +33,7 @@ describe("what an ended job leaves", () => {
       const hand = yield* Fleet.byHand(client, "hand")
       yield* client.run(Fleet.submit({ image }))
       const holding = yield* hand.take("weigh")
-      expect(yield* lives(client, holding)).toEqual({ job: -1, events: -1, image: -1, timers: 1 })
+      expect(yield* lives(client, holding)).toEqual({ job: -1, events: -2, image: -1, timers: 1 })
       yield* client.run(Fleet.defer(holding))
       expect(yield* lives(client, holding)).toEqual({ job: -1, events: -1, image: -1, timers: 1 })
     })
@@ -71,7 +72,7 @@ describe("what an ended job leaves", () => {
         holding = yield* hand.take(next)
       }
       yield* client.run(Fleet.commit(holding))
-      expect(yield* lives(client, holding)).toEqual({ job: about(hour), events: about(hour), image: -2, timers: 0 })
+      expect(yield* lives(client, holding)).toEqual({ job: about(hour), events: -2, image: -2, timers: 0 })
     })
   )
 

@@ -121,6 +121,7 @@ describe("the live stream of events", () => {
   it("J4 an event that was never in the live stream reaches viewers within a keepalive", async () => {
     const quick = await start("gateway", { ...env, KEEPALIVE: "100 millis" })
     const { id, keys, streams } = await watched(client(quick))
+    await hand.handBack(await hand.begin(id))
     await hand.work(id, 1)
     const lost = '{"ts":1.5,"stage":"rule","status":"retrying","progress":25,"result":null}'
     await hand.send("RPUSH", keys.events, lost)
@@ -135,6 +136,7 @@ describe("the live stream of events", () => {
 
   it("J4 an event after a lost one is sent after it, in the order of seq", async () => {
     const { id, keys, streams } = await watched(ann)
+    await hand.handBack(await hand.begin(id))
     await hand.send("RPUSH", keys.events, '{"ts":1.5,"stage":"vision","status":"retrying","progress":0,"result":null}')
     await hand.work(id)
     for (const stream of streams) {

@@ -48,7 +48,7 @@ describe("EventRouter's failures", () => {
     Effect.gen(function* () {
       let checks = 0
       const { readiness, router } = yield* started(
-        new Map([["LLEN", () => (++checks === 1 ? ("before" as const) : undefined)]])
+        new Map([["HGET", () => (++checks === 1 ? ("before" as const) : undefined)]])
       )
       const place = router.subscribe(id, viewer)
       if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
@@ -59,7 +59,7 @@ describe("EventRouter's failures", () => {
 
   it.live("every viewer's stream gets keepalives while Redis answers no loss check", () =>
     Effect.gen(function* () {
-      const { router } = yield* started(new Map([["LLEN", () => "never" as const]]), 200)
+      const { router } = yield* started(new Map([["HGET", () => "never" as const]]), 200)
       const places = Array.from({ length: 200 }, () => router.subscribe(id, viewer))
       for (let n = 0; n < 3; n++) {
         for (const place of places) {
@@ -88,7 +88,7 @@ describe("EventRouter's failures", () => {
 
   for (const [loop, call, name] of [
     ["events", "XREAD", "events"],
-    ["loss checks", "LLEN", "keepalives"]
+    ["loss checks", "HGET", "keepalives"]
   ] as const) {
     it.live(`an event router whose ${loop} die six times makes its process unready and end`, () =>
       Effect.gen(function* () {

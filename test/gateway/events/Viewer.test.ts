@@ -242,7 +242,7 @@ describe("a viewer that resumes", () => {
   })
 })
 
-/** A master's failover to a replica that lacks the last events of a job. */
+/** A master's failover to a replica that lacks the last events of a job, whose history is a list. */
 const lose = async (id: string, count: number) => {
   const { events } = await hand.keys(id)
   for (let n = 0; n < count; n++) await hand.send("RPOP", events)
@@ -257,6 +257,7 @@ describe("a viewer that has seen more than Redis still has", () => {
     ] as const) {
       const id = await ann.accepted()
       const stream = await EventStream.open(ann.eventsUrl(id), own)
+      await hand.handBack(await hand.begin(id))
       await hand.work(id, 2)
       await stream.waitFor(({ id }) => id === 5)
       await lose(id, lost)
@@ -274,6 +275,7 @@ describe("a viewer that has seen more than Redis still has", () => {
     ] as const) {
       const id = await ann.accepted()
       const stream = await EventStream.open(ann.eventsUrl(id), own)
+      await hand.handBack(await hand.begin(id))
       await hand.work(id, 2)
       await stream.waitFor(({ id }) => id === 5)
       await stream.close()
@@ -300,6 +302,7 @@ describe("a viewer that has seen more than Redis still has", () => {
     await withGateway({}, async (_, other) => {
       const id = await ann.accepted()
       const stream = await EventStream.open(other.eventsUrl(id), own)
+      await hand.handBack(await hand.begin(id))
       await hand.work(id, 2)
       await stream.waitFor(({ id }) => id === 5)
       await stream.close()
@@ -332,6 +335,7 @@ describe("a viewer that has seen more than Redis still has", () => {
     await withGateway({ KEEPALIVE: "100 millis" }, async (_, ann) => {
       const id = await ann.accepted()
       const stream = await EventStream.open(ann.eventsUrl(id), own)
+      await hand.handBack(await hand.begin(id))
       await hand.work(id, 2)
       await stream.waitFor(({ id }) => id === 5)
       await lose(id, 3)
@@ -341,6 +345,7 @@ describe("a viewer that has seen more than Redis still has", () => {
         // checked a tick later at most
         (count) => count > 3
       )
+      await hand.handBack(await hand.begin(id))
       await hand.work(id, 2)
       expect(await stream.ended).toBe("ended")
       expect(EventStream.told(stream.events.filter(({ event }) => event !== "keepalive")).slice(5)).toEqual([

@@ -1,10 +1,12 @@
 /**
  * EventLog: reads job events: the history of one job, and the live tail of all jobs.
- * The job scripts append events, atomically with the change they report (J3). Invariant J4: a viewer that joins history and
+ * The job scripts tell events, atomically with the change they report (J3); a history is written as a list only once it no longer
+ * follows from the job's hash (scripts/history.lua). Invariant J4: a viewer that joins history and
  * tail by `seq` misses no event and sees none twice. The gateway's EventRouter fans events out to viewers.
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import type { Scope } from "effect"
+import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Supervisor from "../supervision/Supervisor.ts"
 import { isBefore } from "../redis/EntryId.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
@@ -16,6 +18,7 @@ import { StoredEvent } from "./JobEvent.ts"
 import type { JobEvent } from "./JobEvent.ts"
 import * as Fence from "./Fence.ts"
 import type { JobId } from "./Job.ts"
+import * as JobScripts from "./JobScripts.ts"
 import * as PartialText from "./PartialText.ts"
 
 /** Receives the tail: events of one job in order, or a gap where events may have been missed. */
@@ -35,11 +38,11 @@ export interface TailListener {
 export class EventLog extends Context.Service<
   EventLog,
   {
-    /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip, two for a job without events yet. */
+    /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip. */
     readonly history: (id: JobId, after: number) => Effect.Effect<ReadonlyArray<JobEvent>, RedisError>
     /**
-     * The number of events written: the last seq, or 0 while a job is only `queued`; null: Redis has no such job. One round trip,
-     * two for a job without events.
+     * The number of events told: the last seq, or 0 while a job is only `queued`; null: Redis has no such job. One round trip,
+     * two for a job whose history is listed.
      */
     readonly length: (id: JobId) => Effect.Effect<number | null, RedisError>
     /**
@@ -67,12 +70,12 @@ const readEvent = (text: string): StoredEvent | null => {
 const Info = Schema.Array(Schema.Tuple([Schema.String, Schema.Array(Schema.String)]))
 const TailReply = Schema.NullOr(Schema.Array(Schema.Tuple([Schema.String, Info])))
 
-export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer.effect(
+export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace | CoreConfig> = Layer.effect(
   EventLog,
   Effect.gen(function* () {
     const redis = yield* RedisClient
     const keyspace = yield* Keyspace
-    const decodeList = decodeReply("LRANGE", Schema.Array(Schema.String))
+    const { clockOffsetMillis: offset } = yield* CoreConfig
     const decodeFence = decodeReply("HGET", Schema.NullOr(Schema.String))
     const decodeLength = decodeReply("LLEN", Schema.Int)
     const decodeExists = decodeReply("EXISTS", Schema.Int)
@@ -179,26 +182,9 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       )
     })
 
-    /** History of a job without events: `queued` is written with the first event; until then its fence has the time. */
-    const beforeAny = Effect.fnUntraced(function* (id: JobId) {
-      const fence = yield* redis.send("HGET", keyspace.of(id).job(id), "now").pipe(Effect.flatMap(decodeFence))
-      const created = Number(fence === null ? Number.NaN : Fence.split(fence)?.created)
-      const queued: JobEvent = {
-        ts: created / 1000,
-        stage: "queued",
-        status: "started",
-        progress: 0,
-        result: null,
-        seq: 1
-      }
-      return Number.isNaN(created) ? [] : [queued]
-    })
-
     return EventLog.of({
       history: Effect.fnUntraced(function* (id, after) {
-        const partition = keyspace.of(id)
-        const texts = yield* redis.send("LRANGE", partition.jobEvents(id), after, -1).pipe(Effect.flatMap(decodeList))
-        if (texts.length === 0 && after === 0) return yield* beforeAny(id)
+        const texts = yield* redis.run(JobScripts.readHistory, [keyspace.of(id).root], [offset, id, after])
         // an unreadable event of another version must not end the stream: it is logged and left out
         const events: Array<JobEvent> = []
         for (const [i, text] of texts.entries()) {
@@ -213,8 +199,11 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace> = Layer
       }),
       length: Effect.fnUntraced(function* (id) {
         const partition = keyspace.of(id)
+        const fence = yield* redis.send("HGET", partition.job(id), "now").pipe(Effect.flatMap(decodeFence))
+        const implied = Fence.impliedEvents(fence ?? "")
+        if (implied !== null) return implied
         const length = yield* redis.send("LLEN", partition.jobEvents(id)).pipe(Effect.flatMap(decodeLength))
-        if (length > 0) return length
+        if (length > 0 || fence !== null) return length
         const exists = yield* redis.send("EXISTS", partition.job(id)).pipe(Effect.flatMap(decodeExists))
         return exists === 0 ? null : 0
       }),

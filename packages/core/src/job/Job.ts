@@ -210,10 +210,10 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
     else if (name === "due") dueText = value
     else if (name === "cause") causeText = value
     else if (name.startsWith("o:")) {
-      // `<milliseconds of work> <json>`
+      // `<milliseconds of work>@<when it was written> <json>`
       const space = value.indexOf(" ")
       outputs.set(name.slice(2), value.slice(space + 1))
-      workMillis.set(name.slice(2), Number(value.slice(0, space)))
+      workMillis.set(name.slice(2), Number.parseInt(value, 10))
     }
   }
   const words = Fence.split(fenceText)

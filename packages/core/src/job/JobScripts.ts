@@ -10,6 +10,7 @@ import * as Script from "../redis/Script.ts"
 export const movesJobs: ReadonlyArray<URL> = [
   ...movesEntries,
   new URL("./scripts/fence.lua", import.meta.url),
+  new URL("./scripts/history.lua", import.meta.url),
   new URL("./scripts/job.lua", import.meta.url)
 ]
 
@@ -54,6 +55,7 @@ export const commit = script(
   "commit",
   Schema.Array(Schema.Tuple([Schema.Literals(["committed", "kept", "ended", "lost", "gone"]), Schema.Number]))
 )
+export const readHistory = script("read-history", Schema.Array(Schema.String))
 export const defer = script("defer", Schema.Tuple([Schema.Literals(["deferred", "lost", "gone"]), Schema.Number]))
 export const bury = script(
   "bury",

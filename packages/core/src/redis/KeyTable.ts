@@ -56,7 +56,7 @@ export const table: ReadonlyArray<Row> = [
     "{p}:job:<id>:events",
     `${p}:job:[0-9a-f-]{36}:events`,
     "list",
-    "history; seq = place in the list",
+    "history that does not follow from the hash; seq = place in the list",
     "with its job",
     "all transitions",
     "EventLog",

@@ -3,7 +3,9 @@
  * line. Also checks the invariants that hold on the server whatever the model says, and that one look can check.
  */
 import { Effect, Schema } from "effect"
+import { JobStore } from "@eco2/core"
 import type { Keys } from "@eco2/core/redis"
+import { readFileSync } from "node:fs"
 import { expand, stagesOf } from "../../../harness/JobHash.ts"
 import type { Process, Services } from "../../CoreFixture.ts"
 import * as Model from "./JobModel.ts"
@@ -11,9 +13,12 @@ import * as Model from "./JobModel.ts"
 /** One tick of the model's clock. */
 export const tickMillis = 60_000
 
-/** Everything of a partition in one call. ARGV: owners, mailboxes, jobs (id and events known), live cursor: counted lists. */
-const lookLua = `
-local root, at = KEYS[1], 1
+/** What the scripts that move jobs stand on; ARGV[1] is the clock offset. */
+export const preludes = JobStore.movesJobs.map((file) => readFileSync(file, "utf8")).join("\n")
+
+/** Everything of a partition in one call. ARGV: 0, then owners, mailboxes, jobs (id and events known), live cursor: counted lists. */
+const lookLua = `${preludes}
+local at = 2
 local function take() at = at + 1 return ARGV[at - 1] end
 local seen = { redis.call("TIME"), {}, {}, {}, redis.call("ZRANGE", root .. ":timers", 0, -1, "WITHSCORES"),
   redis.call("HGETALL", root .. ":running"), {} }
@@ -26,8 +31,18 @@ for i = 1, tonumber(take()) do
 end
 for i = 1, tonumber(take()) do
   local key, known = root .. ":job:" .. take(), take()
-  seen[7][i] = { redis.call("HGETALL", key), redis.call("LRANGE", key .. ":events", known, -1),
-    { redis.call("PTTL", key), redis.call("PTTL", key .. ":events"), redis.call("PTTL", key .. ":image") },
+  local hash, f = redis.call("HGETALL", key), fence_of(redis.call("HGET", key, "now"))
+  local implied = f and f.implied
+  local events = not implied and redis.call("LRANGE", key .. ":events", known, -1) or {}
+  if implied and not f.unheard then
+    events = implied_events(f, hash)
+    if #events ~= implied then events[#events + 1] = "the fence counts " .. implied end
+    events = { unpack(events, known + 1) }
+    if redis.call("EXISTS", key .. ":events") == 1 then events = { "an implied history is a list, too" } end
+  end
+  -- with an implied history there is nothing else to expire
+  seen[7][i] = { hash, events,
+    { redis.call("PTTL", key), redis.call("PTTL", implied and key or key .. ":events"), redis.call("PTTL", key .. ":image") },
     redis.call("GET", key .. ":image") or "" }
 end
 seen[8] = redis.call("XRANGE", root .. ":mailbox:" .. take(), "-", "+")
@@ -119,6 +134,7 @@ export class Camera {
 
   readonly look = Effect.fnUntraced(function* (this: Camera, jobs: Flat) {
     const args = [
+      0,
       this.owners.length,
       ...this.owners,
       this.mailboxes.length,

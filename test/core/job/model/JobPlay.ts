@@ -14,8 +14,16 @@ import * as Timers from "../../../../packages/core/src/worker/Timers.ts"
 import { mint } from "../../../../packages/core/src/job/JobId.ts"
 import type { Process, Services } from "../../CoreFixture.ts"
 import * as Model from "./JobModel.ts"
-import { fenceWith } from "../../../harness/JobHash.ts"
 import * as Picture from "./JobPicture.ts"
+
+/** Gives a job (ARGV[2]) that many begins (ARGV[3]) and further events, which its history then has to list. */
+const longPast = `${Picture.preludes}
+local id = ARGV[2]
+local f = read_fence(id)
+list_history(id, f)
+redis.call("RPUSH", job_key(id) .. ":events", unpack(ARGV, 4))
+f.tries = ARGV[3]
+write_fence(id, f)`
 
 // ---- chance
 
@@ -682,10 +690,8 @@ export const play = Effect.fnUntraced(function* (
         const retry = `{"code":"Busy","attempt":1,"next_at":${(start + world.now * Picture.tickMillis) / 1000}}`
         const text = `{${told},"stage":"${job.at}","status":"retrying","progress":${job.progress},"result":${retry}}`
         const texts = Array.from({ length: events }, () => text)
-        yield* process.send("RPUSH", partition.jobEvents(job.id), ...texts)
         yield* process.send("XADD", partition.events, "*", "e", [`${job.id} ${before + 1}`, ...texts].join("\n"))
-        const fence = String(yield* process.send("HGET", partition.job(job.id), "now"))
-        yield* process.send("HSET", partition.job(job.id), "now", fenceWith(fence, { tries: String(job.tries) }))
+        yield* process.send("EVAL", longPast, 1, partition.root, 0, job.id, job.tries, ...texts)
         return
       }
       case "limit":

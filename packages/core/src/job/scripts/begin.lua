@@ -79,7 +79,10 @@ local function begin(mailbox, stage, entry, id, token, turn)
     local read, known = pcall(cjson.decode, about or "")
     if read and type(known.pipeline) == "string" then
       take_off(mailbox, entry)
-      if again then count_unreported(f, token) end
+      if again then
+        list_history(id, f, flat)
+        count_unreported(f, token)
+      end
       place(id, f, known.pipeline .. "." .. f.at)
       write_fence(id, f)
       return { "dropped", "rehomed" }
@@ -88,6 +91,7 @@ local function begin(mailbox, stage, entry, id, token, turn)
   local waited = 0
   if not ours then
     if again then
+      list_history(id, f, flat)
       count_unreported(f, token)
       f.state, f.by, f.since = "waiting", "-", now_text
     end
@@ -109,12 +113,14 @@ local function begin(mailbox, stage, entry, id, token, turn)
       waited = math.max(0, now - (tonumber(f.since) or now))
       f.wait = int((tonumber(f.wait) or 0) + waited)
     end
-    local started = f.started == "1"
     f.attempts, f.tries = int(f.attempts + 1), int(f.tries + 1)
-    f.by, f.state, f.since, f.started = token, "running", now_text, "1"
+    f.by, f.state, f.since = token, "running", now_text
+    if not is_started(f) then
+      f.started = "1"
+      emit(id, f, { started_event(stage, f.progress) })
+    end
     flat[place_of_fence] = text_of(f)
     redis.call("HSET", key, "now", flat[place_of_fence])
-    if not started then emit(id, f, { started_event(stage, f.progress) }) end
   end
   local reply = { "run", waited }
   for i = 1, #flat do reply[2 + i] = flat[i] end

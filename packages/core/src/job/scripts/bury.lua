@@ -35,6 +35,7 @@ if f.last == token then
 end
 if is_over(f.state) or f.at ~= stage or f.cur ~= mailbox .. ":" .. entry or f.by ~= token then return { "lost", "", 0 } end
 
+list_history(id, f)
 local round = tonumber(known[1] or 0) + 1
 local due = now + pause
 local parks = round <= rounds and due < tonumber(f.deadline)

@@ -17,6 +17,7 @@ if f.state == "cancelled" then return { "already", "" } end
 if is_over(f.state) then return { "finished", "" } end
 local read, about = pcall(cjson.decode, redis.call("HGET", job_key(id), "about") or "")
 f.pipeline = read and type(about.pipeline) == "string" and about.pipeline or ""
+list_history(id, f)
 take_off_current(f)
 finish(id, f, "cancelled", { '"stage":"cancelled","status":"cancelled","progress":' .. f.progress .. ',"result":null' }, ttl,
   tonumber(ARGV[5]), nil, "error", failure)

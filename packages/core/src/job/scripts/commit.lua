@@ -30,7 +30,7 @@ local function step_of(text)
     local stage, progress, drop_image, next_stage, next_mailbox = string.match(text, "^(%S+) (%S+) (%S+) (%S+) (%S+)$")
     known = { stage = stage, progress = progress, drop_image = drop_image == "1", next = next_stage, mailbox = next_mailbox,
       last = next_stage == "-", checkpoint = "o:" .. stage,
-      completed = stamp .. '"stage":"' .. stage .. '","status":"completed","progress":' .. progress .. ',"result":null}',
+      completed = stamp .. completed_event(stage, progress) .. "}",
       started = stamp .. started_event(next_stage, progress) .. "}" }
     steps[text] = known
   end
@@ -41,41 +41,45 @@ local function commit(id, cur, token, step_text, keep, output, tells_from, tells
   local key, step = job_key(id), step_of(step_text)
   local fence = redis.call("HGET", key, "now")
   if not fence then return { "gone", 0 } end
-  local state, at, stands, by, last, _, tries, _, _, _, since, rest = split_fence(fence)
+  local state, at, stands, by, last, _, tries, _, started, _, since, rest = split_fence(fence)
   if not state then return { "gone", 0 } end
   if last == token then
     if step.last then return { "ended", 0 } end
     return { keep ~= "" and by == keep and "kept" or "committed", 0 }
   end
   if at ~= step.stage or stands ~= cur or is_over(state) then return { "lost", 0 } end
-  -- a job begun ten times or more may have no room for these events in its history: it is handed off
-  local keeps, f = keep ~= "" and by == token and #tries < 2, nil
+  local implied = tonumber(string.match(started, "^~(%d+)$"))
+  -- a job begun ten times or more may have no room for these events in its listed history: it is handed off
+  local keeps, f = keep ~= "" and by == token and (implied or #tries < 2), nil
   if not keeps then
     f = fence_of(fence)
     if not f then return { "gone", 0 } end
   end
   local work = now - (tonumber(since) or now)
-  local checkpoint = int(work) .. " " .. output
+  local checkpoint = checkpoint_of(work, output)
   if step.drop_image then redis.call("DEL", key .. ":image") end
   for i = tells_from, tells_from + tells * 3 - 1, 3 do
     redis.call("XADD", mailbox_key(ARGV[i]), "*", "type", ARGV[i + 1], "body", ARGV[i + 2], "ts", now_text)
   end
   if keeps then
     redis.call("HSET", key, step.checkpoint, checkpoint, "now",
-      join_fence("running", step.next, cur, keep, token, "1", int(tries + 1), "0", "1", step.progress, now_text, rest))
-    tell(id, redis.call("RPUSH", key .. ":events", step.completed, step.started), step.completed, step.started)
+      join_fence("running", step.next, cur, keep, token, "1", int(tries + 1), "0",
+        implied and "~" .. int(implied + 2) or "1", step.progress, now_text, rest))
+    tell(id, implied and implied + 2 or redis.call("RPUSH", key .. ":events", step.completed, step.started),
+      step.completed, step.started)
     return { "kept", work }
   end
   if f.state == "delayed" then redis.call("ZADD", root .. ":timers", f.deadline, id) end -- put off, and its result came late
   local events = {}
-  if f.started ~= "1" then -- the promoted replica lacks the begin: its event comes now, so that the history is in order (J4)
+  if not is_started(f) then -- the promoted replica lacks the begin: its event comes now, so that the history is in order (J4)
+    list_history(id, f)
     events[1] = started_event(step.stage, f.progress)
   end
   f.last, f.deliveries, f.progress, f.attempts = token, "0", step.progress, "0"
   take_off_current(f)
-  events[#events + 1] = '"stage":"' .. step.stage .. '","status":"completed","progress":' .. step.progress .. ',"result":null'
+  events[#events + 1] = completed_event(step.stage, step.progress)
   if step.last then
-    events[#events + 1] = '"stage":"done","status":"completed","progress":100,"result":null'
+    events[#events + 1] = completed_event("done", "100")
     f.pipeline = string.match(cur, "^([^.]+)%.")
     finish(id, f, "done", events, ttl, user_limit, nil, step.checkpoint, checkpoint)
     return { "ended", work }

@@ -26,6 +26,7 @@ local known = redis.call("HMGET", key, "cause", "due")
 if f.last == token then return { "deferred", tonumber(known[2] or now) } end
 if is_over(f.state) or f.at ~= stage or f.cur ~= mailbox .. ":" .. entry or f.by ~= token then return { "lost", 0 } end
 
+list_history(id, f)
 local due = now + delay
 local because = stage .. ":" .. cause
 local news = cause ~= "" and known[1] ~= because

@@ -1,51 +1,17 @@
 -- packages/core/src/job/scripts/job.lua
--- Prelude of every script that changes a job: events, dead letters, admission, and how a job enters and leaves a mailbox.
--- Not a script of its own: it stands below redis/scripts/clock.lua, mailbox/scripts/mailbox.lua and fence.lua, and above submit,
+-- Prelude of every script that changes a job: ended jobs, dead letters, admission, and how a job enters and leaves a mailbox. Not a script of
+-- its own: it stands below redis/scripts/clock.lua, mailbox/scripts/mailbox.lua, fence.lua and history.lua, and above submit,
 -- begin, commit, defer, bury, redrive, cancel, promote, fire and steer.
 -- KEYS[1]  root    eco2:{p}; every key is built from it, so all share one slot
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
 -- cost     O(1) each
-local max_events = 200
-local live_millis = 60000
-local function job_key(id) return root .. ":job:" .. id end
-
 -- The job's fence; nil when there is no such job, or its fence is unreadable.
 local function read_fence(id) return fence_of(redis.call("HGET", job_key(id), "now")) end
 -- `...`: further fields and values of the hash, written with it.
 local function write_fence(id, f, ...) redis.call("HSET", job_key(id), "now", text_of(f), ...) end
 
 local function is_over(state) return state == "done" or state == "failed" or state == "cancelled" end
-
--- History and live stream: seq is the place in the list (J4). Members are JSON without braces. `queued` is written with the
--- first other event; until then `created` stands for it.
--- The history holds 200 events; its last place is reserved for the terminal event. `frames`: the last of these events opens or
--- ends a run and is written even without room, so that a redriven job with a full history still ends (J1). The room is checked
--- only after 40 begins.
-local told, live = {}, 0
-local stamp = '{"ts":' .. string.sub(now_text, 1, -4) .. "." .. string.sub(now_text, -3) .. ","
-local function tell(id, last, ...)
-  local events = select("#", ...)
-  told[live + 1] = id .. " " .. int(last - events + 1)
-  for i = 1, events do told[live + 1 + i] = (select(i, ...)) end
-  live = live + 1 + events
-end
-local function emit(id, f, events, frames)
-  local key = job_key(id) .. ":events"
-  local texts = {}
-  if f.unheard then
-    texts[1] = '{"ts":' .. string.sub(f.created, 1, -4) .. "." .. string.sub(f.created, -3) ..
-      ',"stage":"queued","status":"started","progress":0,"result":null}'
-  end
-  f.unheard = false
-  for _, members in ipairs(events) do texts[#texts + 1] = stamp .. members .. "}" end
-  if tonumber(f.tries) > 40 then
-    local room = (frames and max_events or max_events - 1) - redis.call("LLEN", key)
-    while #texts > math.max(frames and 1 or 0, room) do table.remove(texts, frames and #texts - 1 or #texts) end
-    if #texts == 0 then return end
-  end
-  tell(id, redis.call("RPUSH", key, unpack(texts)), unpack(texts))
-end
 
 -- Jobs that ended, for the lists of operators (operations/EndedJobs.ts): failed ones in `{p}:failed`, the others in `{p}:ended`,
 -- because they are kept for other times. A row has what is filtered by, so that a list need not read each job.
@@ -72,10 +38,6 @@ local function answer(reply)
   if ended then write_ends(":ended", ended) end
   if failed then write_ends(":failed", failed) end
   return reply
-end
-
-local function started_event(stage, progress)
-  return '"stage":"' .. stage .. '","status":"started","progress":' .. progress .. ',"result":null'
 end
 
 local function take_off_current(f)
@@ -149,12 +111,12 @@ local function finish(id, f, state, events, ttl, limit, letter_ttl, ...)
     if state == "done" then redis.call("HDEL", key, "error") end -- the error that parked it is over
   end
   f.state, f.cur, f.by, f.admitted, f.since = state, "-", "-", "-", now_text
-  write_fence(id, f, ...)
   emit(id, f, events, true)
+  write_fence(id, f, ...)
   list_end(id, f, letter_ttl or ttl)
   redis.call("ZREM", root .. ":timers", id)
   redis.call("PEXPIRE", key, letter_ttl or ttl)
-  redis.call("PEXPIRE", key .. ":events", letter_ttl or ttl)
+  if not f.implied then redis.call("PEXPIRE", key .. ":events", letter_ttl or ttl) end
   redis.call("PEXPIRE", key .. ":calls", letter_ttl or ttl)
   if f.image == "1" then redis.call("PEXPIRE", key .. ":image", ttl) end
   if owner == "" then return end

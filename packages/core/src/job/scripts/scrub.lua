@@ -69,6 +69,7 @@ local function put_back_job(id, f, what)
   if what ~= "timer" then
     local home = home_of(id, f)
     if not home then return false end
+    list_history(id, f)
     take_off_current(f)
     if what == "lane" then -- past its turn: the lane may be gone, and with it whoever would let the job in
       count("", -1)

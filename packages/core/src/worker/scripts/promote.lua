@@ -45,6 +45,7 @@ local function has_letter(f)
 end
 
 local function fail(id, key, f)
+  list_history(id, f)
   local known = redis.call("HMGET", key, "about", "cause")
   local read, about = pcall(cjson.decode, known[1] or "")
   local pipeline = read and type(about.pipeline) == "string" and about.pipeline or ""
