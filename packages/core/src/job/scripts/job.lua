@@ -1,11 +1,12 @@
 -- packages/core/src/job/scripts/job.lua
--- Prelude of every script that changes a job: ended jobs, dead letters, admission, and how a job enters and leaves a mailbox. Not a script of
--- its own: it stands below redis/scripts/clock.lua, mailbox/scripts/mailbox.lua, fence.lua and history.lua, and above submit,
--- begin, commit, defer, bury, redrive, cancel, promote, fire and steer.
+-- Prelude of every script that changes a job: lists of ended jobs, dead letters, admission, and how a job enters and leaves a
+-- mailbox. Not a script of its own: it stands below redis/scripts/clock.lua, mailbox/scripts/mailbox.lua, fence.lua and
+-- history.lua, and above submit, begin, commit, defer, bury, redrive, cancel, promote, fire and steer.
 -- KEYS[1]  root    eco2:{p}; every key is built from it, so all share one slot
 -- ARGV[1]  int     milliseconds added to Redis's clock; 0 but in tests
 -- reply    none (functions only)
 -- cost     O(1) each
+
 -- The job's fence; nil when there is no such job, or its fence is unreadable.
 local function read_fence(id) return fence_of(redis.call("HGET", job_key(id), "now")) end
 -- `...`: further fields and values of the hash, written with it.
