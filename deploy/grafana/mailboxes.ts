@@ -38,6 +38,17 @@ export const mailboxes: Dashboard = {
           queries: [alike("eco2_mailbox_servers", "mailbox")]
         },
         {
+          title: "Paused mailboxes, drained processes",
+          description:
+            "1: an operator has paused the mailbox. The line without a mailbox counts processes that take no work.",
+          unit: "short",
+          width: 12,
+          queries: [
+            alike("eco2_mailbox_paused", "mailbox"),
+            { expr: "max(eco2_processes_drained{$ns})", legend: "drained" }
+          ]
+        },
+        {
           title: "Letters that wait",
           description: "Dead letters in each mailbox now. `eco2 dead list` lists them.",
           unit: "short",

@@ -4,7 +4,7 @@
  * without Eco²'s data is not looked at, because Keyspace would make it ours. RedisDoctor reports a Redis that does not answer.
  */
 import { mailboxes } from "@eco2/actors/protocol"
-import { CoreConfig, Mailbox, Policies } from "@eco2/core/client"
+import { CoreConfig, Mailbox, Policies, Topic } from "@eco2/core/client"
 import { Serving, Unserved } from "@eco2/core/operations"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Effect, Layer } from "effect"
@@ -16,17 +16,40 @@ const leastAgeMillis = 60_000
 
 const services = Unserved.layer.pipe(
   Layer.provide(Mailbox.layer),
-  Layer.provide([Policies.fixed, Keyspace.layer]),
+  Layer.provideMerge(Policies.layer),
+  Layer.provide([Topic.layer, Keyspace.layer]),
   Layer.fresh
 )
+const minutes = (since: number) => `${Math.max(1, Math.round((Date.now() - since) / 60_000))} min`
 
 export const examine: Effect.Effect<ReadonlyArray<Finding>> = Effect.gen(function* () {
   const redis = yield* RedisClient.RedisClient
   if ((yield* redis.send("EXISTS", redis.keys.meta)) === 0) return []
-  const found = yield* Effect.gen(function* () {
+  const { draining, found, paused } = yield* Effect.gen(function* () {
     const unserved = yield* Unserved.Unserved
-    return yield* unserved.find([...new Set([...(yield* unserved.known), ...mailboxes])], leastAgeMillis)
+    const policies = yield* Policies.Policies
+    return {
+      found: yield* unserved.find([...new Set([...(yield* unserved.known), ...mailboxes])], leastAgeMillis),
+      paused: policies.paused(),
+      draining: policies.draining()
+    }
   }).pipe(Effect.provide(services))
+  const stopped = [
+    ...Array.from(paused, ([mailbox, since]) =>
+      warn(
+        "mailboxes.paused",
+        `an operator paused ${mailbox} ${minutes(since)} ago: nothing is taken from it`,
+        `eco2 mailboxes resume ${mailbox}`
+      )
+    ),
+    ...Array.from(draining, ([token, since]) =>
+      warn(
+        "processes.drained",
+        `an operator drained ${token} ${minutes(since)} ago: it takes no work, if it still lives`,
+        `eco2 processes resume ${token}`
+      )
+    )
+  ]
   const { servers } = yield* Serving.read((yield* CoreConfig).clockOffsetMillis)
   const alone = mailboxes.filter((name) => servers(name) === 0 && !found.some(({ mailbox }) => mailbox === name))
   const waiting =
@@ -39,7 +62,7 @@ export const examine: Effect.Effect<ReadonlyArray<Finding>> = Effect.gen(functio
             "start the roles that serve them; if they run, compare REDIS_URL (its database too) and KEY_PREFIX with theirs"
           )
         ]
-  if (found.length === 0) return [ok(check, "every mailbox with work is served"), ...waiting]
+  if (found.length === 0) return [ok(check, "every mailbox with work is served"), ...waiting, ...stopped]
   const late = found.map(({ entries, mailbox, oldestMillis }) =>
     failing(
       check,
@@ -47,7 +70,7 @@ export const examine: Effect.Effect<ReadonlyArray<Finding>> = Effect.gen(functio
       "deploy the role that serves it; if the stage was renamed or removed, see docs/operations/alerts.md, Eco2MailboxUnserved"
     )
   )
-  return [...late, ...waiting]
+  return [...late, ...waiting, ...stopped]
 }).pipe(
   Effect.provide(Layer.fresh(Layer.merge(RedisClient.layer, CoreConfig.layer))),
   Effect.catch(() => Effect.succeed([]))

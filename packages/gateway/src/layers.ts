@@ -21,6 +21,7 @@ import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import * as Console from "./http/Console.ts"
 import * as ConsoleHandlers from "./http/ConsoleHandlers.ts"
+import * as ControlOpsHandlers from "./http/ControlOpsHandlers.ts"
 import * as ImageHandlers from "./http/ImageHandlers.ts"
 import * as KnownQuery from "./http/KnownQuery.ts"
 import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
@@ -60,6 +61,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ScheduleOpsHandlers.layer,
         PolicyOpsHandlers.layer,
         LimitOpsHandlers.layer,
+        ControlOpsHandlers.layer,
         ConsoleHandlers.layer(secrets),
         BlacklistHandlers.layer(bodies)
       ).pipe(

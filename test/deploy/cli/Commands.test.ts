@@ -137,6 +137,18 @@ describe("eco2 jobs", () => {
     await lines("jobs", "cancel", ...ids)
   })
 
+  it("eco2 mailboxes pauses and resumes a mailbox, and the audit log has both with what was before", async () => {
+    expect(await lines("mailboxes", "pause", "scan.rule")).toEqual([
+      "scan.rule is paused: nothing is taken from it until `eco2 mailboxes resume scan.rule`"
+    ])
+    const row = (await lines("mailboxes")).find((line) => line.startsWith("scan.rule "))
+    expect(row).toMatch(/for \d+s$/)
+    expect(await lines("mailboxes", "resume", "scan.rule")).toEqual(["scan.rule is served again"])
+    expect((await lines("mailboxes")).find((line) => line.startsWith("scan.rule "))).toMatch(/ -$/)
+    expect((await eco2("mailboxes", "pause", "scan.rules")).code).toBe(3)
+    expect((await eco2("processes", "drain", "nobody")).code).toBe(3)
+  })
+
   it("eco2 jobs show tells a job's paid calls, with their bills, and what they come to", async () => {
     const id = await ann.accepted()
     const vision = await hand.begin(id)
@@ -426,7 +438,7 @@ describe("eco2 mailboxes and eco2 processes", () => {
     const id = await ann.accepted()
     expect((await json("mailboxes"))[0]).toMatchObject({ mailbox: "scan.vision", entries: before[0].entries + 1 })
     const table = await lines("mailboxes")
-    expect(table[0]).toMatch(/^MAILBOX {2,}WAITING {2}IN WORK {2}LETTERS {2}OLDEST$/)
+    expect(table[0]).toMatch(/^MAILBOX {2,}WAITING {2}IN WORK {2}LETTERS {2}OLDEST {2}PAUSED$/)
     expectAligned(table)
     await eco2("jobs", "cancel", id)
     expect(await json("processes")).toContainEqual(expect.objectContaining({ role: "sweeper", state: "alive" }))

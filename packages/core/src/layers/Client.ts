@@ -93,8 +93,11 @@ export const dataGuard: Layer.Layer<never, never, RedisClient | Keyspace | Readi
 export const telemetry: Layer.Layer<never, never, RedisClient | Gauges> = Layer.effectDiscard(RedisTelemetry.register)
 
 /** Gauges of the whole fleet, for a process that every installation has (a gateway): mailboxes, their servers, processes. */
-export const fleetTelemetry: Layer.Layer<never, never, RedisClient | CoreConfig | Mailbox | Unserved | Gauges> =
-  Layer.effectDiscard(FleetTelemetry.register)
+export const fleetTelemetry: Layer.Layer<
+  never,
+  never,
+  RedisClient | CoreConfig | Mailbox | Unserved | Policies | Gauges
+> = Layer.effectDiscard(FleetTelemetry.register)
 
 /** Says which mailboxes have work and no process that serves them; one process of the fleet looks. Worker.telemetry has it too. */
 export const unservedWatch: Layer.Layer<never, never, RedisClient | Unserved | Gauges> = unservedWatchLayer

@@ -11,6 +11,7 @@ import { Mailbox } from "../mailbox/Mailbox.ts"
 import * as MailboxGauges from "../mailbox/MailboxGauges.ts"
 import * as Serving from "../mailbox/Serving.ts"
 import { Unserved } from "../mailbox/Unserved.ts"
+import { Policies } from "../policy/Policies.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
@@ -21,12 +22,13 @@ const roleOf = (token: string) => token.split(".", 1)[0] ?? ""
 export const register: Effect.Effect<
   void,
   never,
-  RedisClient | CoreConfig | Mailbox | Unserved | Gauges | Scope.Scope
+  RedisClient | CoreConfig | Mailbox | Unserved | Policies | Gauges | Scope.Scope
 > = Effect.gen(function* () {
   const redis = yield* RedisClient
   const { clockOffsetMillis } = yield* CoreConfig
   const mailboxes = yield* Mailbox
   const unserved = yield* Unserved
+  const policies = yield* Policies
   const gauges = yield* Gauges
   /** Roles that were ever told of: a role without processes is told of as 0. */
   const roles = new Set<string>()
@@ -48,8 +50,13 @@ export const register: Effect.Effect<
         yield* Metric.update(labelled, counts.get(`${role} ${state}`) ?? 0)
       }
     }
-    for (const mailbox of names)
+    const drained = [...policies.draining().keys()].filter((token) => processes.get(token) === "alive")
+    yield* Metric.update(Metrics.drainedProcesses, drained.length)
+    for (const mailbox of names) {
+      const isPaused = policies.paused().has(mailbox) ? 1 : 0
+      yield* Metric.update(Metric.withAttributes(Metrics.mailboxPaused, { mailbox }), isPaused)
       yield* Metric.update(Metric.withAttributes(Metrics.mailboxServers, { mailbox }), servers(mailbox))
+    }
     yield* MailboxGauges.update(names, yield* mailboxes.depths(names))
   })
   // when Redis does not answer, a scrape shows the last known figures; eco2_redis_up says that they are old

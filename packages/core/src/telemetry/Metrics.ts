@@ -211,6 +211,12 @@ export const mailboxLetters = Metric.gauge("eco2_mailbox_letters", { description
 export const mailboxServers = Metric.gauge("eco2_mailbox_servers", {
   description: "living processes that serve a mailbox"
 })
+/** By `mailbox`: 1 while an operator has paused it, told by gateways for every mailbox that was ever served. */
+export const mailboxPaused = Metric.gauge("eco2_mailbox_paused", { description: "1 while a mailbox is paused" })
+/** Processes that an operator has drained. */
+export const drainedProcesses = Metric.gauge("eco2_processes_drained", {
+  description: "living processes that take no work because an operator drained them"
+})
 /** By `role` and `state` (alive, expired, condemned): processes with a lease, or declared dead within ten minutes. */
 export const processes = Metric.gauge("eco2_processes", { description: "processes that beat, or did lately" })
 /** 1 while Redis answers this process and takes its commands, else 0. */

@@ -1,7 +1,7 @@
 /**
  * ActorSystem: the worker runtime of one process. It reads the mailboxes of its behaviors, renews the process's lease, serves
  * timers, and stops in order (Shutdown). Behaviors register with `serve` and receive deliveries.
- * Neighbours: Reader (reads entries), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Workload (deliveries held), Supervisor.
+ * Neighbours: Reader (reads entries), Heartbeat (A1, A4, J7), TimerLoop (durable waits), Draining (pauses), Workload (deliveries held), Supervisor.
  * A failure in a handler belongs to its message. A defect outside it, when a delivery begins or settles, belongs to the actor:
  * the slot is freed, and the entry stays pending and is adopted again (A4; five times, A2). When an actor or a loop fails too
  * often, the process stops its work in order (A5), and other processes take over.
@@ -14,6 +14,7 @@ import * as Suspicion from "../mailbox/Suspicion.ts"
 import { Lease } from "./Lease.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import * as Reader from "./Reader.ts"
+import { Policies } from "../policy/Policies.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
@@ -25,6 +26,7 @@ import * as TimerLoop from "./TimerLoop.ts"
 import type { PartitionTask } from "./TimerLoop.ts"
 import { Timers } from "./Timers.ts"
 import * as Heartbeat from "./Heartbeat.ts"
+import * as Draining from "./Draining.ts"
 import * as Shutdown from "./Shutdown.ts"
 import * as Supervisor from "../supervision/Supervisor.ts"
 import * as Timeouts from "./Timeouts.ts"
@@ -95,7 +97,7 @@ export class ActorSystem extends Context.Service<
   }): Layer.Layer<
     ActorSystem,
     RedisError,
-    RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers | EventLoop | Topics
+    RedisClient | Keyspace | CoreConfig | Mailbox | Lease | Timers | EventLoop | Topics | Policies
   > {
     return Layer.effect(ActorSystem, make(Definition.word("role", options.role)))
   }
@@ -119,6 +121,8 @@ const make = Effect.fnUntraced(function* (role: string) {
     supervisor
   })
   const heartbeat = yield* Heartbeat.make(workload, role, supervisor, loop, timers.lookSoon)
+  const draining = yield* Draining.make(workload, yield* Policies, heartbeat.token, config.shutdownGrace)
+  yield* supervisor.supervise("drain", draining)
   const handover = yield* TimerHandover.make(timers, heartbeat.storeTime)
 
   // on a Cluster one read cannot cover several nodes: one reader for each partition

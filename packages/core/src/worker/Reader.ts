@@ -114,6 +114,7 @@ export const run = Effect.fnUntraced(function* (options: {
     const missed =
       workload.stopping ||
       workload.paused ||
+      [...ask.slots.keys()].some((name) => workload.isHeld(name)) ||
       free().some(([name, slots]) => slots > 0 && (ask.partial.has(name) || !ask.slots.has(name)))
     if (!missed) return
     ending = ask

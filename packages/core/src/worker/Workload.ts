@@ -33,6 +33,8 @@ export class Workload {
   /** Deliveries that were ended and whose fibers go on: they hold their slots, and others may hold their entries (Ending). */
   readonly outlived = new Set<Delivery>()
   stopping = false
+  /** What operators have paused: nothing is taken from this mailbox. */
+  isHeld: (mailbox: string) => boolean = () => false
   /** Redis may list entries as ours that no fiber works on: the next beat must reconcile (A4). */
   overlooked = false
   /** The stop is past its last wait: results that Redis did not accept are dropped. */
@@ -60,7 +62,7 @@ export class Workload {
 
   free(mailbox: string): number {
     const server = this.servers.get(mailbox)
-    if (server === undefined || this.stopping || this.#alone.size > 0) return 0
+    if (server === undefined || this.stopping || this.#alone.size > 0 || this.isHeld(mailbox)) return 0
     return (
       server.concurrency - this.busy(mailbox) - (this.#asked.get(mailbox) ?? 0) - (this.#promised.get(mailbox) ?? 0)
     )

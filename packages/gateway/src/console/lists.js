@@ -8,10 +8,37 @@ import { ago, count, lengthOf, moment, t } from "./words.js"
 /** @param {ReadonlyArray<any>} list @param {() => HTMLElement} draw */
 const orNothing = (list, draw) => (list.length === 0 ? [element("p", { class: "calm" }, [t("nothing")])] : [draw()])
 
+/** What a process is: alive, draining while it still holds work, drained. @param {any} one */
+const processMark = (one) => {
+  if (one.draining_since === null || one.state !== "alive") {
+    return mark(one.state === "alive" ? "leaf" : "clay", one.state)
+  }
+  return mark("sun", t(one.in_flight === 0 ? "drained" : "draining"))
+}
+/** @param {any} one @param {() => void} again */
+const drainButton = (one, again) => {
+  const what = one.draining_since === null ? "drain" : "resume"
+  return actButton(
+    t(what),
+    () =>
+      ask({
+        title: `${t(what)} · ${one.token}`,
+        text: t(what === "drain" ? "drainNote" : "undrainNote"),
+        danger: what === "drain",
+        act: async () => {
+          await post(`/ops/processes/${encodeURIComponent(one.token)}/${what}`)
+          return t("changed")
+        },
+        done: again
+      }),
+    { "data-testid": "drain" }
+  )
+}
+
 export const processes = {
   load: () => get("/ops/processes"),
-  /** @param {ReadonlyArray<any>} list */
-  draw: (list) =>
+  /** @param {ReadonlyArray<any>} list @param {() => void} again */
+  draw: (list, again) =>
     orNothing(list, () =>
       table(
         t("processes"),
@@ -21,17 +48,19 @@ export const processes = {
           t("state"),
           { text: t("lease"), number: true },
           { text: t("heard"), number: true },
-          { text: t("held"), number: true }
+          { text: t("held"), number: true },
+          ""
         ],
         list.map((one) => ({
           attributes: { "data-key": one.token, tabindex: "-1" },
           cells: [
             element("span", { class: "id", title: one.token }, [one.token]),
             one.role,
-            mark(one.state === "alive" ? "leaf" : "clay", one.state),
+            processMark(one),
             one.lease_ms > 0 ? lengthOf(one.lease_ms) : `−${lengthOf(-one.lease_ms)}`,
             one.heard_ms === null ? "–" : lengthOf(one.heard_ms),
-            count(one.in_flight)
+            count(one.in_flight),
+            element("span", { class: "row-actions" }, [one.state === "alive" && drainButton(one, again)])
           ]
         }))
       )

@@ -1,8 +1,8 @@
 /** Mailboxes: how full each is, and its policy, which can be changed while the fleet runs: the difference is shown first, and the last change can be undone. */
 import { actButton, ask, say } from "./act.js"
 import { hrefOf, read, withChanges } from "./address.js"
-import { get, patch } from "./api.js"
-import { button, element, link, table } from "./element.js"
+import { get, patch, post } from "./api.js"
+import { button, element, link, mark, table } from "./element.js"
 import { count, lengthOf, t } from "./words.js"
 
 const FIELDS = /** @type {const} */ (["capacity", "timeout_ms", "attempts", "redrives", "redrive_ms"])
@@ -99,6 +99,34 @@ const edit = (mailbox, policy, again) => {
   })
 }
 
+/** Asks, and pauses or resumes. @param {any} one @param {() => void} again */
+const pause = (one, again) => {
+  const what = one.paused_since === null ? "pause" : "resume"
+  ask({
+    title: `${t(what)} · ${one.mailbox}`,
+    text: t(what === "pause" ? "pauseNote" : "resumeNote"),
+    danger: what === "pause",
+    act: async () => {
+      const path = `/ops/mailboxes/${encodeURIComponent(one.mailbox)}`
+      await post(`${path}/${what}`)
+      if (what === "pause") {
+        const undo = async () => {
+          try {
+            await post(`${path}/resume`)
+            say(t("undone"))
+            again()
+          } catch (error) {
+            say(String(error))
+          }
+        }
+        setTimeout(() => say(t("changed"), [button(t("undo"), undo, { "data-testid": "undo" })]))
+      }
+      return t("changed")
+    },
+    done: again
+  })
+}
+
 /** @param {Awaited<ReturnType<typeof load>>} data @param {() => void} again */
 export const draw = ({ mailboxes, policies }, again) => {
   const chosen = read().query.get("mailbox")
@@ -127,13 +155,20 @@ export const draw = ({ mailboxes, policies }, again) => {
             "data-testid": "mailbox"
           },
           cells: [
-            link(href, one.mailbox),
+            element("span", {}, [
+              link(href, one.mailbox),
+              one.paused_since !== null && " ",
+              one.paused_since !== null && mark("sun", `${t("paused")} ${lengthOf(Date.now() - one.paused_since)}`)
+            ]),
             count(one.entries),
             count(one.leased),
             one.letters === 0 ? "0" : link(hrefOf("dead", { mailbox: one.mailbox }), count(one.letters)),
             one.oldest_ms === 0 ? "–" : lengthOf(one.oldest_ms),
             set.length === 0 ? element("span", { class: "soft" }, [t("default")]) : set.join(", "),
             element("span", { class: "row-actions" }, [
+              actButton(t(one.paused_since === null ? "pause" : "resume"), () => pause(one, again), {
+                "data-testid": "pause"
+              }),
               actButton(t("changePolicy"), () => edit(one.mailbox, policy, again), { "data-testid": "change-policy" })
             ])
           ]

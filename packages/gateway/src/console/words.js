@@ -64,6 +64,15 @@ const en = {
   model: "Model",
   tag: "Tag",
   fromStart: "From the start",
+  pauseNote:
+    "Nothing is taken from this mailbox until it is resumed, in every process; attempts that run end. Jobs that wait go on towards their deadline.",
+  resumeNote: "The mailbox is served again.",
+  drain: "Drain",
+  draining: "draining",
+  drained: "drained, holds nothing",
+  drainNote:
+    "The process takes no more work. What does not end within SHUTDOWN_GRACE is handed back, and others take it.",
+  undrainNote: "The process takes work again.",
   noSuchJob: "There is no such job; it may have expired.",
   unreadable: "The job cannot be read by this version.",
   timeline: "Timeline",
@@ -209,6 +218,15 @@ const ko = {
   model: "모델",
   tag: "태그",
   fromStart: "처음부터",
+  pauseNote:
+    "다시 시작할 때까지 어떤 프로세스도 이 메일박스에서 일을 꺼내지 않아요. 실행 중인 시도는 끝까지 가고, 기다리는 작업의 마감 시각은 그대로예요.",
+  resumeNote: "메일박스를 다시 처리해요.",
+  drain: "비우기",
+  draining: "비우는 중",
+  drained: "비었음",
+  drainNote:
+    "이 프로세스는 새 일을 받지 않아요. SHUTDOWN_GRACE 안에 끝나지 않는 일은 돌려주고 다른 프로세스가 이어받아요.",
+  undrainNote: "이 프로세스가 다시 일을 받아요.",
   noSuchJob: "그런 작업이 없어요. 보관 기간이 지났을 수 있어요.",
   unreadable: "이 버전으로는 읽을 수 없는 작업이에요.",
   timeline: "시간 흐름",

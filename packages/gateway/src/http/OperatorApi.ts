@@ -1,5 +1,6 @@
 /** OperatorApi: all operators' calls in one definition, from which the command line makes its client. */
 import { HttpApi } from "effect/http-api"
+import { ControlOpsGroup } from "./ControlOpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
@@ -12,4 +13,5 @@ export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(OpsGroup)
   .add(ScheduleOpsGroup)
   .add(PolicyOpsGroup)
-  .add(LimitOpsGroup) {}
+  .add(LimitOpsGroup)
+  .add(ControlOpsGroup) {}

@@ -19,7 +19,8 @@ export const MailboxState = Schema.Struct({
   entries: Schema.Int,
   leased: Schema.Int,
   oldest_ms: Schema.Number,
-  letters: Schema.Int
+  letters: Schema.Int,
+  paused_since: Schema.NullOr(Schema.Number).annotate({ description: "Epoch milliseconds; null: it is not paused" })
 })
 export const ProcessState = Schema.Struct({
   token: Schema.String,
@@ -27,7 +28,8 @@ export const ProcessState = Schema.Struct({
   state: Schema.String,
   lease_ms: Schema.Number,
   heard_ms: Schema.NullOr(Schema.Number),
-  in_flight: Schema.Int
+  in_flight: Schema.Int,
+  draining_since: Schema.NullOr(Schema.Number).annotate({ description: "Epoch milliseconds; null: it takes work" })
 })
 export const LetterState = Schema.Struct({
   id: Schema.String,

@@ -3,7 +3,7 @@
  * letters; letters it skipped were open or already gone.
  */
 import { DeadLetters, Fleet, JobList } from "@eco2/core/operations"
-import { CallLedger, EventLog, JobStore, Mailbox } from "@eco2/core/client"
+import { CallLedger, EventLog, JobStore, Mailbox, Policies } from "@eco2/core/client"
 import type { Job, JobEvent } from "@eco2/core/client"
 import { Refusal } from "@eco2/core/http"
 import { Effect, Option, Schema } from "effect"
@@ -95,6 +95,7 @@ export const layer = HttpApiBuilder.group(
     const log = yield* EventLog.EventLog
     const mailbox = yield* Mailbox.Mailbox
     const list = yield* JobList.JobList
+    const policies = yield* Policies.Policies
     const { all, known } = yield* OpsMailboxes.make
     const letterOf = (path: { readonly mailbox: string; readonly partition: string; readonly entry: string }) =>
       Effect.flatMap(known(path.mailbox), (one) =>
@@ -157,7 +158,8 @@ export const layer = HttpApiBuilder.group(
             entries: depth.entries,
             leased: depth.leased,
             oldest_ms: depth.oldestMillis,
-            letters: depth.letters
+            letters: depth.letters,
+            paused_since: policies.paused().get(names[i]!) ?? null
           }))
         })
       )
@@ -171,7 +173,8 @@ export const layer = HttpApiBuilder.group(
               state,
               lease_ms: leaseMillis,
               heard_ms: heardMillis,
-              in_flight: inFlight
+              in_flight: inFlight,
+              draining_since: policies.draining().get(token) ?? null
             }))
         )
       )

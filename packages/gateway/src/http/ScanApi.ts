@@ -12,6 +12,7 @@ import { ConsoleGroup, SessionGroup } from "./ConsoleApi.ts"
 import { ImageGroup } from "./ImageApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
+import { ControlOpsGroup } from "./ControlOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as RequestLanguage from "./RequestLanguage.ts"
@@ -232,6 +233,7 @@ const internalGroups = [
   ScheduleOpsGroup,
   PolicyOpsGroup,
   LimitOpsGroup,
+  ControlOpsGroup,
   ConsoleGroup,
   SessionGroup,
   BlacklistGroup
