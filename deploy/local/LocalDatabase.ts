@@ -4,8 +4,8 @@
  * unavailable. If it cannot be prepared, the process ends and says why.
  */
 import { prepareDatabase } from "@eco2/actors/characters"
-import { Migrations, Postgres, PostgresConfig } from "@eco2/core/postgres"
-import { migrations as newsMigrations } from "@eco2/news/layers"
+import { Postgres, PostgresConfig } from "@eco2/core/postgres"
+import { prepareDatabase as prepareNews } from "@eco2/news/layers"
 import { Deferred, Effect, Layer, Redacted, Schedule } from "effect"
 import type { Config, Scope } from "effect"
 import type { LocalState } from "./LocalState.ts"
@@ -35,7 +35,7 @@ export const layer = <E>(
       yield* Effect.gen(function* () {
         const url = yield* source.url
         const postgres = yield* Postgres.make({ ...source, url: Effect.succeed(url) })
-        yield* Effect.andThen(prepareDatabase, Migrations.apply(newsMigrations)).pipe(
+        yield* Effect.andThen(prepareDatabase, prepareNews).pipe(
           Effect.provideService(Postgres.Postgres, postgres),
           Effect.retry({
             schedule: again,

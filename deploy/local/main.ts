@@ -101,7 +101,7 @@ Role.run({
     Layer.provide(state),
     Layer.provide(ConfigProvider.layer(LocalEnvironment.provider(process.env, madeSecret ?? "")))
   ),
-  started: (address, admin) =>
+  started: (address, admin, ready) =>
     OperatorAccess.write(stateFolder, {
       address: admin,
       secret: madeSecret,
@@ -110,6 +110,7 @@ Role.run({
       Effect.catch((error) =>
         Effect.logWarning("`npx eco2` cannot find this start").pipe(Effect.annotateLogs({ error: error.message }))
       ),
+      Effect.andThen(ready),
       Effect.andThen(Effect.sync(() => process.stdout.write(`Eco² is ready at ${address}\n`)))
     )
 })

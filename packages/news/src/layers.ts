@@ -19,12 +19,19 @@ import * as NewsHandlers from "./http/NewsHandlers.ts"
 import * as NewsPage from "./http/NewsPage.ts"
 import * as NewsSources from "./source/NewsSources.ts"
 import * as ArticleCache from "./store/ArticleCache.ts"
+import * as ArticleKeyFill from "./store/ArticleKeyFill.ts"
 import * as ArticleReading from "./store/ArticleReading.ts"
 import * as CachePermissions from "./store/CachePermissions.ts"
 import * as ArticleStore from "./store/ArticleStore.ts"
 
 /** The migrations of this package. */
 export const { migrations } = ArticleStore
+
+/**
+ * Prepares the database for the roles: applies missing migrations, and gives articles from before the article keys theirs.
+ * Returns the migrations it applied. Many processes may run it at once.
+ */
+export const prepareDatabase = Effect.tap(Migrations.apply(migrations), () => ArticleKeyFill.fillAll)
 
 /** Articles in both stores: saving, reading, warming. */
 export const articles = ArticleReading.layer.pipe(
@@ -36,8 +43,31 @@ const isAway = (error: { readonly _tag: string }) =>
 /** Fails only if the database is up and lacks the tables; what Redis holds can be shown without it. */
 const databaseNotWrong = Migrations.check(migrations).pipe(Effect.catchIf(isAway, () => Effect.void))
 
+/**
+ * /readyz: not before a first page of news has been read, from whichever store. Until then the database may be starting, or the
+ * cache be empty. Later troubles are for other checks.
+ */
+const firstAnswer = Layer.effectDiscard(
+  Effect.gen(function* () {
+    const { register } = yield* Readiness
+    const reading = yield* ArticleReading.ArticleReading
+    let isRead = false
+    yield* register("news", () => (isRead ? null : "no news could be read yet"))
+    yield* reading.page({ list: "all", source: "all", hasImage: false, after: null, limit: 1 }).pipe(
+      Effect.retry(Schedule.spaced("100 millis")),
+      Effect.andThen(
+        Effect.sync(() => {
+          isRead = true
+        })
+      ),
+      Effect.forkScoped
+    )
+  })
+)
+
 /** The news calls, the page at /news, and the calls' OpenAPI: routes for any process that serves HTTP. */
 export const newsRoutes = Layer.mergeAll(
+  firstAnswer,
   NewsHandlers.layer,
   Pages.description(NewsApi, { json: "/api/v1/info/openapi.json", page: "/api/v1/info/docs" }),
   NewsPage.layer
@@ -49,7 +79,7 @@ const readiness = Layer.effectDiscard(
     const { register } = yield* Readiness
     const redis = yield* RedisClient.RedisClient
     const postgres = yield* Postgres.Postgres
-    yield* register("news", () =>
+    yield* register("stores", () =>
       redis.trouble() === null || postgres.trouble() === null ? null : "neither Redis nor Postgres answers"
     )
   })

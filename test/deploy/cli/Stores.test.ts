@@ -10,7 +10,8 @@ const migrations = [
   "scan/0001-kept-scans",
   "scan/0002-erasures",
   "news/0001-news-articles",
-  "news/0002-article-keys"
+  "news/0002-article-keys",
+  "news/0003-unkeyed-articles"
 ]
 
 describe.skipIf(!PostgresServer.isInstalled())("commands on the stores", () => {

@@ -86,10 +86,42 @@ describe.skipIf(!PostgresServer.isInstalled())("characters", () => {
       // no process saves it here
       expect((await carol.get("/api/v1/users/me/characters")).body).toEqual([])
       expect((await carol.get(ownership("이코"))).body).toEqual({ character_name: "이코", owned: false })
-      const dora = client(other, "dora")
-      const open = await dora.accepted()
-      expect((await dora.get(`/api/v1/scan/${open}/result`)).status).toBe(202)
-      expect((await dora.get("/api/v1/users/me/characters")).body).toMatchObject([{ code: "char-eco" }])
+    } finally {
+      await Promise.all([other.stop(), hand.stop()])
+      await redis.stop()
+    }
+  })
+
+  it("a user with an open scan is given 이코 only once nothing that the scan may still find earns a character", async () => {
+    const redis = await RedisServer.start()
+    const [other, hand] = await Promise.all([
+      start("gateway", { ...env(), REDIS_URL: redis.url, DATABASE_URL: server.url() }),
+      HandWorker.start(redis.url)
+    ])
+    const food = {
+      result: {
+        classification: { major_category: "음식물류폐기물", middle_category: "", minor_category: null },
+        situation_tags: [],
+        meta: { user_input: "?" }
+      },
+      use: { provider: "simulated", model: "simulated", simulated: true }
+    }
+    try {
+      const of = async (user: string) => (await client(other, user).get("/api/v1/users/me/characters")).body
+      const id = await client(other, "dora").accepted()
+      expect(await of("dora")).toEqual([])
+      // paper, which may earn one; then no rule, so none
+      await hand.work(id, 1)
+      expect(await of("dora")).toEqual([])
+      await hand.work(id, 1)
+      expect(await of("dora")).toMatchObject([{ code: "char-eco" }])
+      const meal = await client(other, "emil").accepted()
+      await hand.commit(await hand.begin(meal), food)
+      expect(await of("emil")).toMatchObject([{ code: "char-eco" }])
+      const dropped = await client(other, "fay").accepted()
+      expect(await of("fay")).toEqual([])
+      await client(other, "fay").remove(`/api/v1/scan/${dropped}`)
+      expect(await of("fay")).toMatchObject([{ code: "char-eco" }])
     } finally {
       await Promise.all([other.stop(), hand.stop()])
       await redis.stop()

@@ -96,7 +96,11 @@ describe("a photo by address", () => {
     await put(given.upload_url)
     const id = await client(gateway).accepted({ image_url: given.cdn_url })
     const [key] = await outside.keys(`*:job:${id}`)
-    expect(await outside.hget(key!, "input")).toContain('"image":{"_tag":"Bytes","mimeType":"image/jpeg"}')
+    expect(JSON.parse(String(await outside.hget(key!, "input")))).toMatchObject({
+      image: { _tag: "Bytes", mimeType: "image/jpeg", url: given.cdn_url }
+    })
+    const { body } = await client(gateway).get("/api/v1/scan?limit=1")
+    expect(body).toMatchObject({ scans: [{ job_id: id, image_url: given.cdn_url }] })
   })
 
   it("an uploaded photo is recognised by another gateway and under another host; a name without our seal is a stranger's", async () => {

@@ -45,9 +45,18 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
   let outside: ManagedRuntime.ManagedRuntime<Postgres.Postgres | ArticleStore, never>
   let api: Serving
   const serving: Array<Serving> = []
-  const role = async (env: Readonly<Record<string, string>> = {}) => {
+  const begun = async (env: Readonly<Record<string, string>>) => {
     const started = await start("news-api", { DATABASE_URL: database.url(), REDIS_URL: redis.url, ...env })
     serving.push(started)
+    return started
+  }
+  /** One that is ready: it has read its first page, which may have filled the cache. */
+  const role = async (env: Readonly<Record<string, string>> = {}) => {
+    const started = await begun(env)
+    await until(
+      async () => (await fetch(`${started.address}/readyz`)).status,
+      (status) => status === 200
+    )
     return started
   }
 
@@ -65,6 +74,9 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
   })
   beforeEach(async () => {
     api = await role()
+    const client = new Redis(redis.url)
+    await client.flushall()
+    client.disconnect()
   })
   afterEach(async () => {
     await Promise.all(serving.splice(0).map((one) => one.stop()))
@@ -282,7 +294,6 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
     expect(answers.every(({ meta }) => meta.source === "postgres" && meta.cache_expires_in === 0)).toBe(true)
     const late = await role()
     expect((await list("?category=ai", late)).articles).toHaveLength(10)
-    expect((await fetch(`${late.address}/readyz`)).status).toBe(200)
     await redis.restart()
     await until(
       async () => (await list("", late)).meta.source,
@@ -307,6 +318,30 @@ describe.skipIf(!PostgresServer.isInstalled())("the news API", () => {
       const page = await fetch(`${cut.address}/news`)
       expect(page.status).toBe(503)
       expect(await page.text()).toContain("지금은 뉴스를 보여 드릴 수 없어요")
+    } finally {
+      await proxy.close()
+    }
+  })
+
+  it("a news API is not ready before it can answer: with an empty cache not while Postgres is away", async () => {
+    const proxy = await FaultProxy.start(database.port)
+    try {
+      await redis.restart()
+      proxy.refuse()
+      const port = new URL(proxy.url).port
+      const early = await begun({ DATABASE_URL: `postgres://postgres@127.0.0.1:${port}/postgres` })
+      const readyz = async () => {
+        const answer = await fetch(`${early.address}/readyz`)
+        return { status: answer.status, body: await answer.text() }
+      }
+      expect((await get("/news", {}, early)).status).toBe(503)
+      expect(await readyz()).toMatchObject({ status: 503, body: expect.stringContaining("no news could be read yet") })
+      proxy.heal()
+      await until(readyz, ({ status }) => status === 200)
+      expect((await get("/news", {}, early)).status).toBe(200)
+      // once it could, the two stores alone decide
+      proxy.refuse()
+      expect((await readyz()).status).toBe(200)
     } finally {
       await proxy.close()
     }

@@ -4,6 +4,7 @@ import { Migrations, Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Effect, Fiber, Layer, Schema } from "effect"
 import type { Article } from "../../../packages/news/src/domain/Article.ts"
 import { storedKeys } from "../../../packages/news/src/domain/ArticleKeys.ts"
+import { prepareDatabase } from "../../../packages/news/src/layers.ts"
 import { ArticleStore, layer, migrations } from "../../../packages/news/src/store/ArticleStore.ts"
 import { onBoth, onServer, postgresLayer } from "../../core/postgres/PostgresFixture.ts"
 import type { Database } from "../../core/postgres/PostgresFixture.ts"
@@ -282,6 +283,93 @@ const asleep = PostgresStatement.make({
   name: "test.asleep",
   text: "SELECT count(*)::int AS count FROM pg_stat_activity WHERE wait_event = 'PgSleep'",
   row: Schema.Struct({ count: Schema.Int })
+})
+
+onBoth("articles stored before the article keys existed", (database) => {
+  const keyed = PostgresStatement.make({
+    name: "test.keyed",
+    text: "SELECT id, page_key, title_key, title_body_key FROM info.news_articles ORDER BY id",
+    row: Schema.Struct({
+      id: Schema.String,
+      page_key: Schema.NullOr(Schema.String),
+      title_key: Schema.NullOr(Schema.String),
+      title_body_key: Schema.NullOr(Schema.String)
+    })
+  })
+  const titled = (n: number, given: Partial<Article> = {}) =>
+    article(n, { title: `오래전에 저장된 ${n}번째 기사`, source: "naver", ...given })
+  /** Stores them as the version before the keys did. */
+  const old = (all: ReadonlyArray<Article>) =>
+    Postgres.Postgres.use((postgres) =>
+      postgres.script(
+        "test.old",
+        all
+          .map(
+            ({ category, id, published_at, source, source_name, title: said, url }) =>
+              `INSERT INTO info.news_articles (id, url, title, snippet, source, source_name, category, keywords, published_at)
+              VALUES ('${id}', '${url}', '${said}', '', '${source}', '${source_name}', '${category}', '{}', '${published_at}');`
+          )
+          .join("\n")
+      )
+    )
+  const rows = Postgres.Postgres.use((postgres) => postgres.run(keyed, []))
+
+  it.effect("D1 D2 an article of before the keys that is found again gets its keys and is not stored again", () =>
+    prepared(database(), (store) =>
+      Effect.gen(function* () {
+        const [one, other] = [titled(1), titled(2)]
+        yield* old([one, other])
+        const again = { ...one, id: "rss_1", url: `${one.url}?utm_source=x`, title: "다른 제목으로 다시 온 기사" }
+        const renamed = { ...other, id: "rss_2", url: "https://elsewhere.example/2" }
+        expect((yield* store.save([again, renamed])).saved).toBe(0)
+        expect(yield* rows).toEqual([
+          { id: one.id, ...storedKeys(one) },
+          { id: other.id, ...storedKeys(other) }
+        ])
+      })
+    )
+  )
+
+  it.effect(
+    "D1 D2 of two articles of before the keys that are one page, or have one title, the older one is found by it",
+    () =>
+      prepared(database(), (store) =>
+        Effect.gen(function* () {
+          const newer = titled(1)
+          const older = titled(2, { url: `${newer.url}?utm_source=x` })
+          const sameTitle = titled(3, { title: older.title })
+          const known = titled(4)
+          const taken = titled(5, { url: `${known.url}#top`, title: known.title })
+          yield* old([newer, older, sameTitle])
+          yield* store.save([known])
+          yield* old([taken])
+          yield* prepareDatabase
+          const found = new Map((yield* rows).map((row) => [row.id, row]))
+          expect(found.get(older.id)).toMatchObject({ page_key: storedKeys(older).page_key, title_key: null })
+          expect(found.get(sameTitle.id)).toMatchObject(storedKeys(sameTitle))
+          expect(found.get(known.id)).toMatchObject(storedKeys(known))
+          for (const { id } of [newer, taken]) expect(found.get(id)?.page_key).toMatch(/^-[0-9a-f]{31}$/)
+          expect(found.get(taken.id)?.title_key).toBe(null)
+          // nothing is left to do, and nothing changes any more
+          yield* prepareDatabase
+          expect(new Map((yield* rows).map((row) => [row.id, row]))).toEqual(found)
+          expect(yield* stored(store)).toHaveLength(5)
+        })
+      )
+  )
+
+  it.effect("articles of before the keys get them in batches, when the database is prepared", () =>
+    prepared(database(), () =>
+      Effect.gen(function* () {
+        const all = Array.from({ length: 1_001 }, (_, n) => titled(n))
+        yield* old(all)
+        yield* prepareDatabase
+        expect(yield* rows).toEqual(
+          all.map((one) => ({ id: one.id, ...storedKeys(one) })).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+        )
+      })
+    )
+  )
 })
 
 const title = "다른 프로세스도 막 저장하는 기사"

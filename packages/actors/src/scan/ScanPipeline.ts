@@ -8,10 +8,10 @@ import { DisposalRule } from "../domain/Disposal.ts"
 import { defaultLanguage, Language } from "../domain/Language.ts"
 import { ClassificationResult, FinalAnswer, Reward } from "../domain/Scan.ts"
 
-/** The photo: its address, or the note that its bytes are stored beside the job. */
+/** The photo: its address, or the note that its bytes are stored beside the job; `url`: where its user had uploaded it. */
 export const ScanImage = Schema.Union([
   Schema.TaggedStruct("Url", { url: Schema.String }),
-  Schema.TaggedStruct("Bytes", { mimeType: Schema.String })
+  Schema.TaggedStruct("Bytes", { mimeType: Schema.String, url: Schema.optionalKey(Schema.String) })
 ])
 export type ScanImage = typeof ScanImage.Type
 

@@ -11,7 +11,7 @@ import type { Language } from "../domain/Language.ts"
 import { ClassificationView, FinalAnswer, Reward } from "../domain/Scan.ts"
 import type { ClassificationResult } from "../domain/Scan.ts"
 import { displayName, RECYCLABLE } from "../domain/Waste.ts"
-import { isEligible } from "./Eligibility.ts"
+import { isEligible, mayBeEligible } from "./Eligibility.ts"
 import { ScanPipeline, ScanRequest } from "./ScanPipeline.ts"
 import type { AnswerOutput } from "./ScanPipeline.ts"
 
@@ -110,6 +110,24 @@ const pendingOf = (
   isEligible(vision.result.classification, rule?.key ?? null, answer.answer.insufficiencies.length)
     ? { reward_pending: true }
     : {}
+
+/**
+ * Whether the scan's owner has, or may still get, a character from it that need not be saved yet: it has earned one, it is done
+ * and still to be decided, or it is open and nothing it has found rules one out.
+ */
+export const mayBring = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Return<boolean> {
+  const { outputs } = yield* partsOf(job)
+  if (Job.isOver(job.state)) return (outputs.reward ?? null) !== null || pendingOf(job, outputs).reward_pending === true
+  const { answer, reward, rule, vision } = outputs
+  return (
+    reward !== null &&
+    mayBeEligible(
+      vision?.result.classification,
+      rule === undefined ? undefined : (rule?.key ?? null),
+      answer?.answer.insufficiencies.length
+    )
+  )
+})
 
 /** What the job's model calls have cost, where it made any: `cost` in the currency of the prices, of the calls that have a price. */
 const spentOn = ({ spent }: Job.Job) =>

@@ -58,7 +58,7 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
     status: statuses[job.state] ?? "processing",
     created_at: isoOf(job.created),
     ended_at: job.ended === undefined ? null : isoOf(job.ended),
-    image_url: input?.image._tag === "Url" ? input.image.url : null,
+    image_url: input?.image.url ?? null,
     user_input: input?.userInput ?? null,
     ...(vision === undefined
       ? { classification: null }

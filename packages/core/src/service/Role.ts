@@ -5,7 +5,7 @@
  * A part that fails for good (Readiness, Supervisor) ends the process in the same order; /readyz reports the reason before.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { Config, Context, Deferred, Effect, Layer } from "effect"
+import { Config, Context, Deferred, Effect, Layer, Schedule } from "effect"
 import type { FileSystem, Path } from "effect"
 import { HttpRouter } from "effect/http"
 import type { Etag, HttpPlatform } from "effect/http"
@@ -82,8 +82,11 @@ export interface Options<E> {
   /** Behaviors and routes; /readyz runs the readiness checks that it registers. */
   readonly app: Layer.Layer<never, E, Services>
   readonly host?: string
-  /** Runs once the server listens; `address` as in `http://127.0.0.1:8080`, `admin` the same without ADMIN_PORT. */
-  readonly started?: (address: string, admin: string) => Effect.Effect<void>
+  /**
+   * Runs beside the role once the server listens; `address` as in `http://127.0.0.1:8080`, `admin` the same without ADMIN_PORT.
+   * `ready`: waits until /readyz is 200.
+   */
+  readonly started?: (address: string, admin: string, ready: Effect.Effect<void>) => Effect.Effect<void>
 }
 
 /**
@@ -144,7 +147,12 @@ export const layer = <E>(options: Options<E>) =>
           yield* Effect.logInfo("serving").pipe(
             Effect.annotateLogs({ address, ...(isApart ? { admin: admin.port.address } : {}) })
           )
-          if (options.started !== undefined) yield* options.started(address, admin.port.address)
+          const ready = Effect.suspend(() => Effect.succeed(readiness.troubles().length === 0)).pipe(
+            Effect.repeat({ schedule: Schedule.spaced("50 millis"), until: (isReady) => isReady }),
+            Effect.asVoid
+          )
+          if (options.started !== undefined)
+            yield* Effect.forkScoped(options.started(address, admin.port.address, ready))
         })
       )
       return onStop.pipe(

@@ -37,8 +37,8 @@ export const layer = HttpApiBuilder.group(
     const own = <A>(body: A) => HttpApiSchema.withHeaders({ body, headers: { "cache-control": "no-store" as const } })
 
     /**
-     * Whether one of the user's latest scans has earned a character that may not be saved yet, or is still to get one. True also
-     * while Redis does not answer: the default that was granted by mistake would stay for good.
+     * Whether one of the user's latest scans has earned a character that may not be saved yet, is still to get one, or is open and
+     * may earn one. True also while Redis does not answer: the default that was granted by mistake would stay for good.
      */
     const isOnItsWay = Effect.fnUntraced(function* (user: string) {
       const latest = (yield* store.ofOwner(user)).slice(0, scansLooked)
@@ -49,8 +49,7 @@ export const layer = HttpApiBuilder.group(
       )
       for (const job of found) {
         if (job === null || job.owner !== user || job.pipeline !== ScanPipeline.name) continue
-        const result = yield* ScanResult.ofJob(job)
-        if (result !== null && (result.reward !== null || result.metadata.reward_pending === true)) return true
+        if (yield* ScanResult.mayBring(job)) return true
       }
       return false
     })

@@ -84,7 +84,8 @@ const parseImage = <E>(
   if (url.username !== "" || url.password !== "")
     return Effect.fail(Refusal.invalid(["body", "image_url"], "a URL with credentials", "value_error.url"))
   return Effect.flatMap(ownImage(url), (own): Effect.Effect<Image, Refused> => {
-    if (own !== null) return Effect.succeed({ source: { _tag: "Bytes", mimeType: own.mimeType }, image: own.bytes })
+    if (own !== null)
+      return Effect.succeed({ source: { _tag: "Bytes", mimeType: own.mimeType, url: text }, image: own.bytes })
     return isAllowedHost(url.hostname, imageHosts)
       ? Effect.succeed({ source: { _tag: "Url", url: text }, image: null })
       : Effect.fail(Refusal.make(400, "IMAGE_HOST_NOT_ALLOWED", `images from ${url.hostname} are not allowed`))

@@ -14,6 +14,7 @@ import { Context, Effect, Layer, Schedule, Schema } from "effect"
 import type { Article } from "../domain/Article.ts"
 import { pageKey, storedKeys } from "../domain/ArticleKeys.ts"
 import { deduplicate } from "../domain/Deduplication.ts"
+import { fillAll } from "./ArticleKeyFill.ts"
 import { listLength, lists, newestFirst, pageOf } from "./ArticlePage.ts"
 import type { List, Loaded, Page, Query } from "./ArticlePage.ts"
 import { ArticleRow, columns, toArticle } from "./ArticleRow.ts"
@@ -192,6 +193,18 @@ export const layer: Layer.Layer<ArticleStore, never, Postgres.Postgres> = Layer.
   Effect.gen(function* () {
     const postgres = yield* Postgres.Postgres
 
+    let keyed = false
+    /** Articles from before the keys get theirs before this process first saves, so that none is stored a second time. */
+    const keysFilled = Effect.suspend(() =>
+      keyed
+        ? Effect.void
+        : Effect.tap(Effect.provideService(fillAll, Postgres.Postgres, postgres), () =>
+            Effect.sync(() => {
+              keyed = true
+            })
+          )
+    )
+
     const saveOnce = (articles: ReadonlyArray<Article>) =>
       postgres.run(saveStatement, [toJson(articles)]).pipe(Effect.retry({ schedule: again, while: isStoredMeanwhile }))
     const save = (articles: ReadonlyArray<Article>): Effect.Effect<Saved, PostgresError.PostgresError> =>
@@ -211,7 +224,8 @@ export const layer: Layer.Layer<ArticleStore, never, Postgres.Postgres> = Layer.
       )
 
     return ArticleStore.of({
-      save: (articles) => Effect.map(Effect.forEach(batches(deduplicate(articles)), save), sum),
+      save: (articles) =>
+        Effect.andThen(keysFilled, Effect.map(Effect.forEach(batches(deduplicate(articles)), save), sum)),
       unknown: (articles) =>
         Effect.map(
           Effect.forEach(batches(articles), (some) => postgres.run(unknownStatement, [toJson(some)])),
