@@ -32,7 +32,7 @@ export const roles: Readonly<Record<string, Role>> = {
   gateway: {
     main: `${gateway}/main.ts`,
     reads: [core, actors, gateway],
-    speaksTo: [...stores, "JWKS_URL"]
+    speaksTo: [...stores, "JWKS_URL", "IMAGE_STORE"]
   },
   authz: { main: `${gateway}/authz/main.ts`, reads: [core, gateway], speaksTo: ["REDIS_URL", "JWKS_URL"] },
   // models, and photos by their address

@@ -167,7 +167,7 @@ describe.skipIf(Chart.missing)("secrets", () => {
       "eco2-authz": [...redis, "JWT_SECRET"].toSorted(),
       "eco2-character-match": stores,
       "eco2-character-worker": stores,
-      "eco2-gateway": [...stores, "INTERNAL_SECRET", "JWT_SECRET", "VIEWER_SECRET"].toSorted(),
+      "eco2-gateway": [...stores, "INTERNAL_SECRET", "JWT_SECRET", "S3_SECRET_ACCESS_KEY", "VIEWER_SECRET"].toSorted(),
       "eco2-news-api": stores,
       "eco2-news-worker": [...stores, "NAVER_CLIENT_ID", "NAVER_CLIENT_SECRET", "NEWSDATA_API_KEY"].toSorted(),
       "eco2-scan-worker": [...redis, "GEMINI_API_KEY", "OPENAI_API_KEY"].toSorted()

@@ -16,7 +16,9 @@ import * as EventRouter from "./events/EventRouter.ts"
 import { authMode, GatewayConfig } from "./GatewayConfig.ts"
 import type { AuthMode } from "./GatewayConfig.ts"
 import * as ImageStore from "./images/ImageStore.ts"
+import { ImageStoreConfig } from "./images/ImageStoreConfig.ts"
 import * as OwnImages from "./images/OwnImages.ts"
+import * as S3Store from "./images/S3Store.ts"
 import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import * as Console from "./http/Console.ts"
@@ -48,8 +50,13 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
       yield* ModelTime
       const { insecure, mode } = yield* authMode({ default: options.authDefault, host: options.host })
       const bodies = yield* RequestBody.make({ most: config.uploadMemory, mostOfUser: config.userUploadMemory })
+      const imageStore = yield* ImageStoreConfig
       const images = OwnImages.layer(config.publicUrl).pipe(
-        Layer.provideMerge(ImageStore.inRedis.pipe(Layer.provide(UploadedPictures.layer)))
+        Layer.provideMerge(
+          (imageStore === "redis" ? ImageStore.inRedis : S3Store.layer(imageStore)).pipe(
+            Layer.provide(UploadedPictures.layer)
+          )
+        )
       )
       const secrets = { operator: config.internalSecret, viewer: config.viewerSecret }
       const groups = Layer.mergeAll(
