@@ -46,13 +46,13 @@ export const helm = (...words: ReadonlyArray<string>): Promise<Outcome> =>
     )
   })
 
-/** `helm template` of a value set, or of changes to one. */
-export const template = async (set: string, changes: Tree = {}): Promise<Outcome> => {
+/** `helm template` of a value set, or of changes to one; `from` is another version of the chart. */
+export const template = async (set: string, changes: Tree = {}, from = folder): Promise<Outcome> => {
   const directory = mkdtempSync(join(tmpdir(), "eco2 chart "))
   try {
     const file = join(directory, "changes.yaml")
     writeFileSync(file, stringify(changes, { version: "1.1" }))
-    return await helm("template", "eco2", folder, "-n", "waste", "-f", sets[set] ?? set, "-f", file)
+    return await helm("template", "eco2", from, "-n", "waste", "-f", sets[set] ?? set, "-f", file)
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
@@ -61,11 +61,11 @@ export const template = async (set: string, changes: Tree = {}): Promise<Outcome
 const rendered = new Map<string, Promise<ReadonlyArray<Manifest>>>()
 
 /** The same as objects, cached; throws with helm's message. */
-export const render = (set: string, changes: Tree = {}): Promise<ReadonlyArray<Manifest>> => {
-  const key = JSON.stringify([set, changes])
+export const render = (set: string, changes: Tree = {}, from = folder): Promise<ReadonlyArray<Manifest>> => {
+  const key = JSON.stringify([set, changes, from])
   const known = rendered.get(key)
   if (known !== undefined) return known
-  const made = template(set, changes).then(({ code, errors, output }) => {
+  const made = template(set, changes, from).then(({ code, errors, output }) => {
     if (code !== 0) throw new Error(errors)
     return parseAllDocuments(output).flatMap((document) => {
       if (document.errors.length > 0) throw new Error(String(document.errors))

@@ -210,7 +210,9 @@ describe("files that compose mounts", () => {
   })
 
   it("nginx passes requests on to services that exist", () => {
-    const upstreams = [...readFileSync(beside("../nginx/eco2.conf"), "utf8").matchAll(/^\s*server ([a-z-]+):8080;/gm)]
+    const upstreams = [
+      ...readFileSync(beside("../nginx/eco2.conf"), "utf8").matchAll(/^\s*set \$\w+ ([a-z-]+):8080;/gm)
+    ]
     expect(upstreams.map(([, name]) => name)).toEqual(["gateway", "news-api"])
     expect(upstreams.filter(([, name = ""]) => !(name in file.services))).toEqual([])
   })

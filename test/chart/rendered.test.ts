@@ -1,14 +1,17 @@
 /** The rendered chart: the environment has the code's own defaults, each role has only what it needs, no stream is cut off. */
-import { describe, expect, it } from "vitest"
+import { afterAll, describe, expect, it } from "vitest"
 import { CoreConfig } from "@eco2/core"
 import { RedisSettings } from "@eco2/core/redis"
 import { PostgresConfig } from "@eco2/core/postgres"
 import { Config, ConfigProvider, Effect, Layer, Redacted } from "effect"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import { parse } from "yaml"
 import { listed, secrets, settings } from "../../scripts/chart.ts"
 import { authMode, GatewayConfig } from "../../packages/gateway/src/GatewayConfig.ts"
 import { TokenConfig } from "../../packages/gateway/src/auth/TokenConfig.ts"
+import * as Certificates from "../harness/Certificates.ts"
 import * as Chart from "./Chart.ts"
 import type { Manifest, Tree, Value } from "./Chart.ts"
 import { at, list, named } from "./Chart.ts"
@@ -84,6 +87,17 @@ describe.skipIf(Chart.missing)("settings", () => {
     expect(await claimed({ settings: { INSTALLATION: "production" } })).toBe("production")
   })
 
+  const folder = mkdtempSync(join(tmpdir(), "eco2-mounted-"))
+  const client = Certificates.isInstalled() ? Certificates.authority(folder, "chart") : undefined
+  const pair = client?.certify("client", "DNS:localhost")
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  /** A file such as a pod has for this setting. */
+  const mounted = (setting: string): string => {
+    if (setting.includes("_CERT_")) return pair?.certificate ?? ""
+    if (setting.includes("_KEY_")) return pair?.key ?? ""
+    return client?.ca ?? `${Chart.root}LICENSE`
+  }
+
   it.each(sets)("the code reads the settings of the value set %s", async (name) => {
     const manifests = await Chart.render(name)
     const given = new Map(
@@ -104,6 +118,8 @@ describe.skipIf(Chart.missing)("settings", () => {
         Object.entries(Chart.environment(manifests, workload)).flatMap(([key, value]) => {
           const secret = /^[a-z0-9-]+\/[A-Za-z_]+$/.test(value)
           const text = secret ? (given.get(value) ?? stand[key] ?? "sample") : value
+          // what `files` mounts in the pod
+          if (key.endsWith("_FILE") && value !== "") return [[key, mounted(key)]]
           return key === "JWT_SECRET" && Chart.at(Chart.setOf(name), "settings", "JWKS_URL") ? [] : [[key, text]]
         })
       )
@@ -221,6 +237,20 @@ describe.skipIf(Chart.missing)("secrets", () => {
     expect(await sum({ settings: { USER_CONCURRENCY: 7 } })).not.toEqual(await sum({}))
     expect(await sum({})).toEqual(await sum({}))
   })
+
+  it("a new password restarts every pod that was started with the old one, the bundled Redis too", async () => {
+    const templates = async (changes: Tree) =>
+      new Map(
+        [
+          ...named(await Chart.render("minimal", changes), "Deployment"),
+          ...named(await Chart.render("minimal", changes), "StatefulSet", "eco2-redis")
+        ].map((one) => [one.metadata.name, JSON.stringify(at(one, "spec", "template"))])
+      )
+    const before = await templates({})
+    const after = await templates({ secrets: { values: { REDIS_PASSWORD: "another" } } })
+    expect(before.size).toBeGreaterThan(4)
+    expect([...before].filter(([name, text]) => after.get(name) === text).map(([name]) => name)).toEqual([])
+  })
 })
 
 describe.skipIf(Chart.missing).each(sets)("every pod of %s", (name) => {
@@ -305,9 +335,9 @@ describe.skipIf(Chart.missing)("scaling", () => {
     ])
     expect(found).toEqual([
       ["eco2-character-match", 2, 4, 70, 80],
-      ["eco2-character-worker", 1, 2, 75, 80],
-      ["eco2-gateway", 1, 4, 70, 80],
-      ["eco2-scan-worker", 1, 5, 60, 75]
+      ["eco2-character-worker", 2, 3, 75, 80],
+      ["eco2-gateway", 2, 4, 70, 80],
+      ["eco2-scan-worker", 2, 5, 60, 75]
     ])
   })
 
@@ -330,7 +360,39 @@ describe.skipIf(Chart.missing)("scaling", () => {
   it("the number of pods is left to the autoscaler where there is one", async () => {
     const manifests = await Chart.render("default")
     expect(at(role(manifests, "scan-worker"), "spec", "replicas")).toBeUndefined()
-    expect(at(role(manifests, "news-api"), "spec", "replicas")).toBe(1)
+    expect(at(role(manifests, "news-api"), "spec", "replicas")).toBe(2)
+  })
+
+  it("two pods of every role run by default, so that one may fail; of news-worker one, for which runs wait", async () => {
+    const manifests = await Chart.render("default", { roles: { authz: { enabled: true } } })
+    const least = named(manifests, "Deployment").map((one) => {
+      const [scaler] = named(manifests, "HorizontalPodAutoscaler", one.metadata.name)
+      return [one.metadata.name, at(scaler, "spec", "minReplicas") ?? at(one, "spec", "replicas")]
+    })
+    expect(least.length).toBe(7)
+    expect(least.filter(([, pods]) => pods !== 2)).toEqual([["eco2-news-worker", 1]])
+  })
+})
+
+describe.skipIf(Chart.missing)("connections to PostgreSQL", () => {
+  it("the bundled PostgreSQL takes what the roles that have its password open at their largest, and twenty more", async () => {
+    const changes: Tree = {
+      settings: { DATABASE_POOL: 4 },
+      roles: {
+        gateway: { autoscaling: { enabled: true, max: 7 }, settings: { DATABASE_POOL: 6 } },
+        "news-api": { enabled: true, replicas: 3 }
+      }
+    }
+    const manifests = await Chart.render("minimal", changes)
+    const most = named(manifests, "Deployment").map((one) => {
+      const { DATABASE_PASSWORD: password, DATABASE_POOL: pool } = Chart.environment(manifests, one)
+      const [scaler] = named(manifests, "HorizontalPodAutoscaler", one.metadata.name)
+      const pods = Number(at(scaler, "spec", "maxReplicas") ?? at(one, "spec", "replicas"))
+      return password === undefined ? 0 : pods * Number(pool)
+    })
+    expect(most.filter((connections) => connections > 0).toSorted((a, b) => a - b)).toEqual([4, 4, 12, 42])
+    const [postgres] = named(manifests, "StatefulSet", "eco2-postgres")
+    expect(at(postgres, "spec", "template", "spec", "containers", 0, "args", 1)).toBe("max_connections=82")
   })
 })
 
@@ -461,6 +523,18 @@ describe.skipIf(Chart.missing)("hooks", () => {
     ])
     // the sidecar starts after it, so there its traffic could not pass
     expect(waits(await Chart.render("istio"))).toEqual([])
+  })
+
+  it("every pod waits for a sidecar that starts beside it: without it the first connections would fail", async () => {
+    const held = async (changes: Tree) =>
+      workloads(await Chart.render("istio", changes))
+        .filter((one) => ofProject(one) && one.kind !== "Pod")
+        .map((one) => at(one, "spec", "template", "metadata", "annotations", "proxy.istio.io/config"))
+    const beside = await held({})
+    expect(beside.length).toBeGreaterThan(7)
+    expect(new Set(beside)).toEqual(new Set(['{"holdApplicationUntilProxyStarts": true}']))
+    // a native sidecar starts before the containers
+    expect(new Set(await held({ istio: { nativeSidecars: true } }))).toEqual(new Set([undefined]))
   })
 
   it("hooks end their sidecar where it does not end by itself", async () => {

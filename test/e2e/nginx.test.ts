@@ -4,10 +4,13 @@
  * viewers of one job, one of them through nginx.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { RedisServer } from "@eco2/core/testing"
+import { Effect } from "effect"
 import { client, dataUrl } from "../gateway/ScanClient.ts"
 import type { Client } from "../gateway/ScanClient.ts"
 import { metric, until } from "../gateway/Serving.ts"
 import * as EventStream from "../harness/EventStream.ts"
+import * as NameServer from "../harness/NameServer.ts"
 import * as Nginx from "../harness/Nginx.ts"
 import * as Photos from "../harness/Photos.ts"
 import type { Process } from "../harness/Process.ts"
@@ -251,6 +254,30 @@ describe.skipIf(!Nginx.isInstalled())("a gateway behind nginx", () => {
     ]) {
       expect([target, (await send(address, target)).status]).toEqual([target, 404])
     }
+  })
+
+  it("a gateway that was made anew at another address is found by nginx, without a restart of nginx", async () => {
+    let address = "127.0.0.2"
+    const play = Effect.gen(function* () {
+      const names = yield* NameServer.start((name, kind) => (name === "gateway" && kind === "A" ? [address] : []))
+      yield* Effect.promise(async () => {
+        const PORT = String(await RedisServer.freePort())
+        const proxy = await Nginx.start({
+          gateways: [],
+          resolver: `${names.at} valid=1s`,
+          otherwise: { "gateway:8080": `gateway:${PORT}` }
+        })
+        proxies.push(proxy)
+        const page = async () => (await fetch(`${proxy.address}/healthz`)).status
+        const first = await system.start("gateway", { HOST: address, PORT })
+        await until(page, (status) => status === 200)
+        await first.kill9()
+        address = "127.0.0.3"
+        await system.start("gateway", { HOST: address, PORT })
+        await until(page, (status) => status === 200)
+      })
+    })
+    await Effect.runPromise(Effect.scoped(play))
   })
 
   it("nginx accepts a photo of 10 MiB", async () => {

@@ -93,6 +93,7 @@ export class FakeModelServer {
   /** APIs that this server does not know, and what it answers there. */
   #unknown: { readonly apis: ReadonlyArray<Api>; readonly status: number; readonly body: string } | null = null
   #limit: { readonly requests: number; readonly windowMillis: number } | null = null
+  #key: string | null = null
   /** Recent arrivals that were accepted. */
   #taken: Array<number> = []
   /** Calls refused because of the limit. */
@@ -150,6 +151,11 @@ export class FakeModelServer {
     this.#unknown = { apis, status, body }
   }
 
+  /** OpenAI's calls with another key are answered with 401 from now on, and so is the list of models; null: any key is good. */
+  setKey(key: string | null): void {
+    this.#key = key
+  }
+
   /** Null, or how long a call that arrives now must wait. */
   #overLimit(now: number): number | null {
     if (this.#limit === null) return null
@@ -166,6 +172,7 @@ export class FakeModelServer {
   /** Back to the state after start; open calls stay open. */
   reset(): void {
     this.setLimit(null)
+    this.#key = null
     this.#unknown = null
     this.calls.length = 0
     this.peakInFlight = this.inFlight
@@ -221,6 +228,10 @@ export class FakeModelServer {
         JSON.stringify({ calls: this.calls.length, in_flight: this.inFlight, peak_in_flight: this.peakInFlight })
       )
     }
+    if (this.#key !== null && request.headers.authorization !== `Bearer ${this.#key}`)
+      return send(response, 401, errorBody("openai", 401, "wrong key"))
+    if (request.method === "GET" && path === "/v1/models")
+      return send(response, 200, JSON.stringify({ object: "list", data: [{ id: "gpt-5.2", object: "model" }] }))
     const body: unknown = request.method === "POST" ? JSON.parse(Buffer.concat(chunks).toString("utf8")) : null
     const asked =
       path === "/v1/responses"

@@ -1,6 +1,6 @@
 /**
- * Nginx: Debian's nginx in front of gateways, with deploy/nginx/eco2.conf unchanged except for addresses: of the upstreams and its
- * own. A test may replace further settings. It listens on two ports: for HTTP/1.1, and for HTTP/2 with prior knowledge, as TLS
+ * Nginx: Debian's nginx in front of gateways, with deploy/nginx/eco2.conf unchanged except for addresses: of gateways and its own.
+ * Either the gateways are given, or their names are looked up at a name server. A test may replace further settings. It listens on two ports: for HTTP/1.1, and for HTTP/2 with prior knowledge, as TLS
  * would negotiate it.
  */
 import { spawn, spawnSync } from "node:child_process"
@@ -12,7 +12,10 @@ import { RedisServer } from "@eco2/core/testing"
 import { find, nginx } from "../../deploy/local/SystemProgram.ts"
 import { until } from "../gateway/Serving.ts"
 
-export const settings = readFileSync(fileURLToPath(new URL("../../deploy/nginx/eco2.conf", import.meta.url)), "utf8")
+const file = (name: string) =>
+  readFileSync(fileURLToPath(new URL(`../../deploy/nginx/${name}`, import.meta.url)), "utf8")
+export const settings = file("eco2.conf")
+const resolverSettings = file("resolver.conf.template")
 export const isInstalled = (): boolean => find(nginx) !== undefined
 
 export interface Nginx {
@@ -54,7 +57,10 @@ process.on("exit", () => {
 })
 
 export const start = async (options: {
+  /** Without any, the names in eco2.conf are looked up. */
   readonly gateways: ReadonlyArray<Served>
+  /** What replaces `${NGINX_LOCAL_RESOLVERS} valid=5s` in resolver.conf.template. Default: no resolver. */
+  readonly resolver?: string
   /** Default: none. */
   readonly newsApi?: Served
   /** Replacements in eco2.conf: old text to new text. */
@@ -65,12 +71,21 @@ export const start = async (options: {
   const folder = mkdtempSync(join(tmpdir(), "eco2-nginx-"))
   const [port, port2] = [await RedisServer.freePort(), await RedisServer.freePort()]
   let server = settings
-  server = replace(server, "server gateway:8080;", options.gateways.map((one) => `server ${host(one)};`).join(" "))
-  server = replace(
-    server,
-    "server news-api:8080;",
-    options.newsApi === undefined ? "server 127.0.0.1:1;" : `server ${host(options.newsApi)};`
-  )
+  const upstream = (name: string, list: ReadonlyArray<Served>) =>
+    `upstream ${name} { ${list.map((one) => `server ${host(one)};`).join(" ")} }`
+  const upstreams: Array<string> = []
+  if (options.gateways.length > 0) {
+    server = replace(server, "set $gateway gateway:8080;", "set $gateway gateways;")
+    upstreams.push(upstream("gateways", options.gateways))
+  }
+  if (options.newsApi !== undefined) {
+    server = replace(server, "set $news_api news-api:8080;", "set $news_api news;")
+    upstreams.push(upstream("news", [options.newsApi]))
+  }
+  const resolver =
+    options.resolver === undefined
+      ? ""
+      : replace(resolverSettings, "${NGINX_LOCAL_RESOLVERS} valid=5s", options.resolver)
   server = replace(server, "listen 8080;", `listen 127.0.0.1:${port}; listen 127.0.0.1:${port2} http2;`)
   for (const [from, to] of Object.entries(options.otherwise ?? {})) server = replace(server, from, to)
   mkdirSync(join(folder, "logs"))
@@ -82,7 +97,7 @@ export const start = async (options: {
      pid ${folder}/nginx.pid;
      error_log stderr warn;
      events { worker_connections 1024; }
-     http { access_log off; ${folders(binary, folder)}\n${server}\n}`
+     http { access_log off; ${folders(binary, folder)}\n${resolver}\n${upstreams.join("\n")}\n${server}\n}`
   )
   const child = spawn(binary, ["-p", folder, "-e", "stderr", "-c", join(folder, "nginx.conf")], {
     stdio: ["ignore", "ignore", "pipe"]
