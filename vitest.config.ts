@@ -6,12 +6,13 @@ import { LongestFirst } from "./test/Order.ts"
 import { Totals } from "./test/reporter.ts"
 
 /**
- * Long by nature, and no short form says as much: idle minutes, an installed image, played restores and incidents, failovers,
- * Deno's starts.
+ * Long by nature, and no short form says as much: idle minutes, an image installed or built, played restores and incidents,
+ * failovers, Deno's starts.
  */
 const onlyLong = [
   "test/e2e/idle.test.ts",
   "test/e2e/image.test.ts",
+  "test/e2e/containers.test.ts",
   "test/e2e/backup.test.ts",
   "test/e2e/incidents.test.ts",
   "test/e2e/deno.test.ts",

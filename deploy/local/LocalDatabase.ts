@@ -16,7 +16,7 @@ const again = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced(
 /** `state`: the folder of an embedded database; made only if one is needed. */
 export const layer = <E>(
   state: Effect.Effect<LocalState, E, Scope.Scope>
-): Layer.Layer<Postgres.Postgres, E | Config.ConfigError> =>
+): Layer.Layer<Postgres.Postgres, E | Config.ConfigError | LocalPostgres.LocalPostgresMissing> =>
   Layer.effect(
     Postgres.Postgres,
     Effect.gen(function* () {

@@ -9,6 +9,7 @@ import type { Scope } from "effect"
 import { spawn } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { mkdirSync } from "node:fs"
+import { createRequire } from "node:module"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import * as DenoPermissions from "./DenoPermissions.ts"
@@ -19,6 +20,23 @@ export class LocalPostgresEnded extends Schema.TaggedError<LocalPostgresEnded>()
 }) {
   override get message() {
     return this.reason
+  }
+}
+
+/** The packages were installed without PGlite, as in the container image. */
+export class LocalPostgresMissing extends Schema.TaggedError<LocalPostgresMissing>()("LocalPostgresMissing", {}) {
+  override get message() {
+    return "no embedded database is installed here; set DATABASE_URL"
+  }
+}
+
+/** Whether the package is there; what may not be looked at (under Deno) counts as there. */
+const isInstalled = (): boolean => {
+  try {
+    createRequire(import.meta.url).resolve("@electric-sql/pglite")
+    return true
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "MODULE_NOT_FOUND")
   }
 }
 
@@ -87,11 +105,12 @@ const again = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced(
 
 /**
  * Keeps the database running on `directory` (`.eco2/postgres`: data and lock; created if missing) until the scope closes, and
- * then waits for it to close its files.
+ * then waits for it to close its files. Fails when no embedded database is installed.
  */
 export const make = Effect.fn("LocalPostgres.make")(function* (options: {
   readonly directory: string
-}): Effect.fn.Return<LocalPostgres, never, Scope.Scope> {
+}): Effect.fn.Return<LocalPostgres, LocalPostgresMissing, Scope.Scope> {
+  if (!isInstalled()) return yield* new LocalPostgresMissing()
   const url = yield* Deferred.make<Redacted.Redacted>()
   const password = randomBytes(24).toString("base64url")
   let port = 0

@@ -9,7 +9,7 @@ import { PostgresServer } from "@eco2/core/testing"
 import { client, field } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
 import * as ImageFolder from "../harness/ImageFolder.ts"
-import type { Process } from "../harness/Process.ts"
+import * as Process from "../harness/Process.ts"
 import * as TokenIssuer from "../harness/TokenIssuer.ts"
 import * as System from "./System.ts"
 
@@ -57,7 +57,7 @@ describe.skipIf(!PostgresServer.isInstalled())("the container image", () => {
     })
     return { status, stderr, stdout }
   }
-  const answers = async ({ address }: Process, path: string) => (await fetch(`${address}${path}`)).status
+  const answers = async ({ address }: Process.Process, path: string) => (await fetch(`${address}${path}`)).status
 
   it("the image has packages, sources and the command line, no tests, no tools and no second Node, all of it read-only", () => {
     expect(readdirSync(image.root).toSorted()).toEqual([
@@ -71,7 +71,9 @@ describe.skipIf(!PostgresServer.isInstalled())("the container image", () => {
     const packages = readdirSync(`${image.root}node_modules`)
     expect(packages).toEqual(expect.arrayContaining(["effect", "ioredis", "@eco2"]))
     expect(
-      packages.filter((name) => /^(node-(linux|win)|vitest|typescript|oxlint|knip|deno|playwright)/.test(name))
+      packages.filter((name) =>
+        /^(node-(linux|win)|vitest|typescript|oxlint|knip|deno|playwright|@electric-sql)/.test(name)
+      )
     ).toEqual([])
     for (const path of ["", "packages/core/src/service/Role.ts", "node_modules/effect", "deploy/cli/main.ts"])
       expect([path, statSync(`${image.root}${path}`).mode & 0o222]).toEqual([path, 0])
@@ -117,6 +119,24 @@ describe.skipIf(!PostgresServer.isInstalled())("the container image", () => {
     expect((await ann.get("/")).status).toBe(200)
     expect(await answers(roles[5]!, "/news")).toBe(200)
     for (const role of roles) expect(await role.stop()).toEqual({ code: 0, signal: null })
+  })
+
+  it("the image has no embedded database: all roles in one process say so without DATABASE_URL, and end", async () => {
+    const { exited, output } = Process.launch(
+      "all",
+      {
+        ...simulated,
+        REDIS_URL: system.redis.url,
+        AUTH_MODE: "none",
+        INSECURE_NONE: "true",
+        ECO2_STATE: `${image.scratch}/without`,
+        TMPDIR: image.scratch,
+        ...compiled()
+      },
+      image
+    )
+    expect((await exited).code).toBe(1)
+    expect(output()).toContain("no embedded database is installed here; set DATABASE_URL")
   })
 
   it("the image runs all roles in one process on external stores, open to other hosts when it is set so", async () => {

@@ -9,7 +9,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
-import { spawnSync } from "node:child_process"
+import { execFile } from "node:child_process"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
@@ -87,27 +87,27 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
   const ann = () => client(roles.get("gateway")!, "ann")
 
   /** Runs the commands of the runbook that a notification names, in order; what they said. */
-  const playRunbook = ({ runbook }: Monitoring.Notice) => {
+  const playRunbook = async ({ runbook }: Monitoring.Notice) => {
     const [document = "", heading = ""] = runbook.split("#")
     const blocks = commands(document).filter((one) => anchor(one.heading) === heading)
     expect(blocks.length, runbook).toBeGreaterThan(0)
-    return blocks
-      .map(({ text }) => {
-        // a doctor that finds something ends with 1
-        const { stderr, stdout } = spawnSync("bash", ["-c", text], {
-          encoding: "utf8",
-          stdio: ["ignore", "pipe", "pipe"],
-          timeout: 120_000,
-          env: {
-            ...Process.compileCache,
-            ...settings(),
-            ECO2_URL: roles.get("gateway")!.address,
-            PATH: [folder, process.env.PATH ?? ""].join(delimiter)
-          }
-        })
-        return `${text.replaceAll(/^/gm, "$ ").replace(/\$ $/, "")}${stdout}${stderr}`
-      })
-      .join("")
+    const said: Array<string> = []
+    for (const { text } of blocks) {
+      const env = {
+        ...Process.compileCache,
+        ...settings(),
+        ECO2_URL: roles.get("gateway")!.address,
+        PATH: [folder, process.env.PATH ?? ""].join(delimiter)
+      }
+      // beside this process, whose model server it asks; a doctor that finds something ends with 1
+      const output = await new Promise<string>((resolve) =>
+        execFile("bash", ["--norc", "-c", text], { env, timeout: patience }, (_, stdout, stderr) =>
+          resolve(stdout + stderr)
+        )
+      )
+      said.push(text.replaceAll(/^(?=.)/gm, "$ "), output)
+    }
+    return said.join("")
   }
   const told = (name: string, since: number, rang: Monitoring.Notice, well: number, output: string) => {
     const after = (at: number) => {
@@ -178,7 +178,7 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     await redis.restart()
     const rang = await monitoring.notice("Eco2RedisLostData", "firing", since, patience)
     const silenced = await monitoring.silenced()
-    const output = playRunbook(rang)
+    const output = await playRunbook(rang)
     expect(output).toMatch(/^appendonly\nno$/m)
     expect(output).toMatch(/^fail +redis\.persistence +no persistence/m)
     expect(output).toMatch(/^OK$/m)
@@ -203,7 +203,7 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     expect(field((await user.finished(scan)).body, "status")).toBe("completed")
     const rang = await monitoring.notice("Eco2PostgresDown", "firing", since, minutes(5))
     const silenced = await monitoring.silenced()
-    const output = playRunbook(rang)
+    const output = await playRunbook(rang)
     expect(output).toMatch(/fail +postgres/)
     await back
     await database.restart()
@@ -234,13 +234,13 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     // it has rung ever since, although nothing was called
     expect(rangSince(since)).toEqual(["Eco2BreakerOpen firing"])
     const silenced = await monitoring.silenced()
-    const output = playRunbook(rang)
+    const output = await playRunbook(rang)
     expect(output).toMatch(/fail +openai\.probe +refuses the key \(HTTP 401\)/)
     // "set the right key, restart the workers, and probe again"
     key = rightKey
     const mended = Date.now()
     await rolledOut("scan-worker")
-    expect(playRunbook(rang)).toMatch(/ok +openai\.probe/)
+    expect(await playRunbook(rang)).toMatch(/ok +openai\.probe/)
     for (const job of jobs) expect(field((await user.finished(job)).body, "status")).toBe("completed")
     const { at } = await monitoring.notice("Eco2BreakerOpen", "resolved", mended, patience)
     await quiet()

@@ -105,6 +105,8 @@ export const make = (options: {
   mkdirSync(app)
   const { stages } = dockerfile()
   for (const { from, sources, to } of Dockerfile.copiesOf(stages.at(-1)!)) {
+    // Node is that of the tests, below
+    if (sources.includes("/usr/local/bin/node")) continue
     const target = to.endsWith("/") ? `${join(app, to)}/` : join(app, to)
     if (from === null) lay(sources, checkout, target)
     else if (options.packages === "borrowed") borrowPackages(target)
