@@ -10,7 +10,8 @@ import { delimiter, dirname, join } from "node:path"
 import { checkout, dockerfile } from "./ImageFolder.ts"
 import { nodePath } from "./Process.ts"
 
-const storage = join(checkout, "test/.artifacts/containers")
+/** Outside the checkout, whose files tools read. */
+const storage = join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "eco2", "containers")
 const find = (name: string) =>
   (process.env.PATH ?? "")
     .split(delimiter)
