@@ -79,6 +79,7 @@ describe("the documents", () => {
 
   it("every block of commands for operators is tried by a test, or says that it is not", () => {
     const tried = {
+      "docs/operations/alerts.md": "test/e2e/incidents.test.ts",
       "docs/operations/backup.md": "test/e2e/backup.test.ts",
       "docs/operations/models.md": "test/actors/model/Models.test.ts"
     }

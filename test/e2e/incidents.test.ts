@@ -46,6 +46,8 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
   let monitoring: Monitoring.Monitoring
   let key = rightKey
   const roles = new Map<string, Process.Process>()
+  /** Headings whose commands were run. */
+  const played = new Set<string>()
   const started: Array<Process.Process> = []
 
   const settings = () => ({
@@ -91,6 +93,7 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     const [document = "", heading = ""] = runbook.split("#")
     const blocks = commands(document).filter((one) => anchor(one.heading) === heading)
     expect(blocks.length, runbook).toBeGreaterThan(0)
+    for (const one of blocks) played.add(one.heading)
     const said: Array<string> = []
     for (const { text } of blocks) {
       const env = {
@@ -249,5 +252,10 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
       `silenced as its followers: ${silenced.join(", ") || "none"}; well ${((at - mended) / 1_000).toFixed(0)} s after the key`
     )
     expect(rangSince(since)).toEqual(["Eco2BreakerOpen firing", "Eco2BreakerOpen resolved"])
+  })
+
+  it("every runbook with commands was played", () => {
+    const withCommands = commands("docs/operations/alerts.md").map(({ heading }) => heading)
+    expect([...played].toSorted()).toEqual([...new Set(withCommands)].toSorted())
   })
 })
