@@ -9,6 +9,7 @@ import { FetchHttpClient } from "effect/http"
 import { characters } from "./commands/characters.ts"
 import { dead } from "./commands/dead.ts"
 import { doctor } from "./commands/doctor.ts"
+import { feedback } from "./commands/feedback.ts"
 import { jobs } from "./commands/jobs.ts"
 import { limits } from "./commands/limits.ts"
 import { mailboxes } from "./commands/mailboxes.ts"
@@ -24,7 +25,19 @@ const eco2 = Command.make("eco2").pipe(
   Command.withDescription(
     "Eco² for operators; exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable"
   ),
-  Command.withSubcommands([jobs, dead, mailboxes, processes, schedules, policy, limits, characters, migrate, doctor]),
+  Command.withSubcommands([
+    jobs,
+    dead,
+    mailboxes,
+    processes,
+    schedules,
+    policy,
+    limits,
+    feedback,
+    characters,
+    migrate,
+    doctor
+  ]),
   Command.withGlobalFlags([Json])
 )
 const runWords = Command.runWith(eco2, { version: "0.1.0" })

@@ -276,6 +276,14 @@ export const fleet: Dashboard = {
           queries: [perSecond("eco2_rewards_saved_total", "table, outcome")]
         },
         {
+          title: "Answers called wrong",
+          description: "A day, by the category that the answer had.",
+          unit: "short",
+          queries: [
+            { expr: "sum by (category) (rate(eco2_feedback_total{$ns}[$window])) * 86400", legend: "{{category}}" }
+          ]
+        },
+        {
           title: "Scans kept",
           description:
             "Done scans a second that are kept in PostgreSQL, known already, or removed because of their age.",

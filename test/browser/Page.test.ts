@@ -46,6 +46,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
         OPENAI_BASE_URL: `${model.url}/v1`,
         // the same photo is asked about again and again
         MODEL_REUSE: "off",
+        INTERNAL_SECRET: "operators' own",
         SIGN_IN_URL: "/sign-in?back={return}",
         GEMINI_MODELS: ""
       })
@@ -472,6 +473,35 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.getByTestId("kept-scan").locator("summary").press("Enter")
     expect((await answer.boundingBox())?.height).toBeGreaterThan(closed * 2)
     expect([await barriers(), await overhang()]).toEqual([[], 0])
+  })
+
+  it("a user says that an answer is wrong by keyboard alone, is told that it was sent, and its reader finds it", async () => {
+    const visitor = await visit({ extraHTTPHeaders: { "x-user-id": "critic" }, locale: "en-GB" })
+    const { page } = visitor
+    await visitor.ask(bottle, question)
+    await page.getByTestId("answer").waitFor()
+    const job = jobOf(visitor)
+    await page.getByTestId("feedback").locator("summary").focus()
+    await page.keyboard.press("Enter")
+    await page.keyboard.press("Tab")
+    expect(await page.evaluate("document.activeElement.id")).toBe("feedback-category")
+    await page.keyboard.type("Paper cartons")
+    await page.keyboard.press("Tab")
+    await page.keyboard.type("It was a milk carton.")
+    expect(await visitor.barriers()).toEqual([])
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await page.getByTestId("feedback-done").waitFor()
+    expect(await page.evaluate("document.activeElement.dataset.testid")).toBe("feedback-done")
+    expect(await page.locator("#announce").textContent()).toContain("Thank you")
+    const list = await fetch(`${system.address}/api/v1/internal/ops/feedback`, {
+      headers: { "x-internal-secret": "operators' own" }
+    })
+    expect(await list.json()).toMatchObject({
+      feedback: [{ job_id: job, category: "종이팩", comment: "It was a milk carton.", middle_category: "무색페트병" }],
+      next_cursor: null
+    })
+    expect(await visitor.troubles()).toEqual([])
   })
 
   it("the user erases all that the service has of them, after a question, and learns what is left", async () => {

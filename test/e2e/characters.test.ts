@@ -59,7 +59,7 @@ describe.skipIf(!PostgresServer.isInstalled())("characters end to end", () => {
         ["", /DATABASE_URL is not set; allowed is postgres:/],
         [
           database.url(),
-          /the database lacks character\/0001-characters, character\/0002-scan-of-a-reward, scan\/0001-kept-scans, scan\/0002-erasures; run `eco2 migrate`/
+          /the database lacks character\/0001-characters, character\/0002-scan-of-a-reward, scan\/0001-kept-scans, scan\/0002-erasures, scan\/0003-feedback; run `eco2 migrate`/
         ]
       ] as const) {
         const process = Process.launch(role, { REDIS_URL: system.redis.url, DATABASE_URL: url })

@@ -25,6 +25,8 @@ import * as Console from "./http/Console.ts"
 import * as ConsoleHandlers from "./http/ConsoleHandlers.ts"
 import * as ControlOpsHandlers from "./http/ControlOpsHandlers.ts"
 import * as ImageHandlers from "./http/ImageHandlers.ts"
+import * as FeedbackHandlers from "./http/FeedbackHandlers.ts"
+import * as FeedbackOpsHandlers from "./http/FeedbackOpsHandlers.ts"
 import * as KnownQuery from "./http/KnownQuery.ts"
 import * as LimitOpsHandlers from "./http/LimitOpsHandlers.ts"
 import * as OpsHandlers from "./http/OpsHandlers.ts"
@@ -64,6 +66,8 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ImageHandlers.layer(config, bodies),
         CharacterHandlers.layer,
         UserDataHandlers.layer,
+        FeedbackHandlers.layer(bodies),
+        FeedbackOpsHandlers.layer,
         OpsHandlers.layer,
         ScheduleOpsHandlers.layer,
         PolicyOpsHandlers.layer,

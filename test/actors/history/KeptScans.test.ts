@@ -180,8 +180,8 @@ onServer("the saver of scans", (database) => {
         const process = yield* saving()
         const onDatabase = Effect.provide(postgresLayer(database()))
         yield* HistoryStore.save([scan(1), scan(2, { userId: "bob" })]).pipe(onDatabase)
-        expect(yield* ErasureStore.erase("ann", noon + 10).pipe(onDatabase)).toEqual({ scans: 1, characters: 0 })
-        expect(yield* ErasureStore.erase("ann", noon).pipe(onDatabase)).toEqual({ scans: 0, characters: 0 })
+        expect(yield* ErasureStore.erase("ann", noon + 10).pipe(onDatabase)).toMatchObject({ scans: 1, characters: 0 })
+        expect(yield* ErasureStore.erase("ann", noon).pipe(onDatabase)).toMatchObject({ scans: 0, characters: 0 })
         const earned = (acquired: number, code: string) => ({
           userId: "ann",
           characterId: CharacterId.ofCharacter(code),

@@ -9,6 +9,7 @@ const migrations = [
   "character/0002-scan-of-a-reward",
   "scan/0001-kept-scans",
   "scan/0002-erasures",
+  "scan/0003-feedback",
   "news/0001-news-articles",
   "news/0002-article-keys",
   "news/0003-unkeyed-articles"

@@ -78,6 +78,11 @@ describe.skipIf(!PostgresServer.isInstalled())("DELETE /api/v1/users/me/data", (
     const own = client(gateway, user)
     const done = await own.accepted({ image_url: dataUrl(tinyPng), user_input: "my name is on it" })
     await hand.work(done)
+    await fetch(own.url(`/api/v1/scan/${done}/feedback`), {
+      method: "POST",
+      headers: { "content-type": "application/json", ...own.headers },
+      body: "{}"
+    })
     const failed = await own.accepted()
     await hand.giveUp(await hand.begin(failed), "ModelRefused")
     const running = await own.accepted({ image_url: dataUrl(tinyPng) })
@@ -113,7 +118,7 @@ describe.skipIf(!PostgresServer.isInstalled())("DELETE /api/v1/users/me/data", (
     const { ids, own } = await busy("ann")
     const { ids: others, own: bob } = await busy("bob")
     const { body, status } = await own.remove(path)
-    expect([status, field(body, "erased")]).toEqual([200, { jobs: 3, scans: 1, characters: 1 }])
+    expect([status, field(body, "erased")]).toEqual([200, { jobs: 3, scans: 1, characters: 1, feedback: 1 }])
     const left = (await outside.keys("*")).filter((key) => ids.some((id) => key.includes(id)) || key.endsWith(":ann"))
     expect(left).toEqual([])
     expect(await rowsOf("ann")).toEqual([])
@@ -121,12 +126,12 @@ describe.skipIf(!PostgresServer.isInstalled())("DELETE /api/v1/users/me/data", (
     for (const id of ids) expect((await own.result(id)).status).toBe(404)
     expect(scansOf((await bob.get("/api/v1/scan")).body)).toHaveLength(4)
     expect((await bob.result(others[0]!)).status).toBe(200)
-    expect(await rowsOf("bob")).toHaveLength(3)
+    expect(await rowsOf("bob")).toHaveLength(4)
   })
 
   it("the answer of an erasure names what is not erased, why, and how long it stays", async () => {
     const { body } = await client(gateway, "new").remove(path)
-    expect(field(body, "erased")).toEqual({ jobs: 0, scans: 0, characters: 0 })
+    expect(field(body, "erased")).toEqual({ jobs: 0, scans: 0, characters: 0, feedback: 0 })
     const remaining = field(body, "remaining")
     const named = Array.isArray(remaining) ? remaining : []
     expect(named.map((one) => field(one, "what"))).toEqual([

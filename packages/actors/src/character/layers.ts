@@ -3,6 +3,7 @@ import { Readiness } from "@eco2/core/telemetry"
 import { Migrations, Postgres } from "@eco2/core/postgres"
 import { Effect, Layer, Schedule } from "effect"
 import type { Character } from "../domain/Character.ts"
+import * as StoredFeedback from "../feedback/StoredFeedback.ts"
 import * as HistoryBehavior from "../history/HistoryBehavior.ts"
 import * as HistoryStore from "../history/HistoryStore.ts"
 import * as StoredScans from "../history/StoredScans.ts"
@@ -17,8 +18,13 @@ import * as UserCharacters from "./UserCharacters.ts"
 export { characters as fresh } from "../domain/Character.ts"
 export * as CharacterAdmin from "./CharacterAdmin.ts"
 
-/** The contracts on Postgres, for gateways: characters, scans that are kept, and the erasure of a user's data. */
-export const characters = Layer.mergeAll(UserCharacters.layer, StoredScans.layer, StoredUserData.layer)
+/** The contracts on Postgres, for gateways: characters, scans that are kept, feedback, and the erasure of a user's data. */
+export const characters = Layer.mergeAll(
+  UserCharacters.layer,
+  StoredScans.layer,
+  StoredUserData.layer,
+  StoredFeedback.layer
+)
 
 /** The migrations of this package. */
 export const migrations = [...CharacterStore.migrations, ...HistoryStore.migrations]

@@ -46,7 +46,8 @@ export type MiddleCategory = (typeof middleCategories)[number]
 /** The keys of `minorItems`: a middle for recyclables, otherwise the major. */
 export type MinorGroup = MiddleCategory | Exclude<MajorCategory, typeof RECYCLABLE | typeof UNCLASSIFIED>
 
-const minorGroups: ReadonlyArray<MinorGroup> = [
+/** What an item may be: a middle of the recyclables, or another major that is known. */
+export const minorGroups: ReadonlyArray<MinorGroup> = [
   ...middleCategories,
   ...majorCategories.flatMap((major) => (major === RECYCLABLE || major === UNCLASSIFIED ? [] : [major]))
 ]

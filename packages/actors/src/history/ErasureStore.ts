@@ -5,6 +5,7 @@
  */
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { Effect, Schema } from "effect"
+import { Erased, nothing } from "./UserData.ts"
 
 const markStatement = PostgresStatement.make({
   name: "erasure.mark",
@@ -22,9 +23,11 @@ const removeStatement = PostgresStatement.make({
       WHERE user_id IN (SELECT jsonb_array_elements_text($1::text::jsonb))
     ), scans AS (${removed("scan.kept_scans", "created_at")}),
     shown AS (${removed("users.user_characters", "acquired_at")}),
+    said AS (${removed("scan.feedback", "given_at")}),
     owned AS (${removed("character.character_ownerships", "acquired_at")})
-    SELECT (SELECT count(*) FROM scans)::int AS scans, (SELECT count(*) FROM shown)::int AS characters`,
-  row: Schema.Struct({ scans: Schema.Int, characters: Schema.Int })
+    SELECT (SELECT count(*) FROM scans)::int AS scans, (SELECT count(*) FROM shown)::int AS characters,
+      (SELECT count(*) FROM said)::int AS feedback`,
+  row: Erased
 })
 const forgetStatement = PostgresStatement.make({
   name: "erasure.forget",
@@ -37,7 +40,7 @@ const iso = (millis: number) => new Date(millis).toISOString()
 /** Removes what is stored of these users from before their erasure, if they have had one. Repeating it is safe. */
 export const sweep = (users: ReadonlyArray<string>) =>
   Postgres.Postgres.use((postgres) => postgres.run(removeStatement, [JSON.stringify([...new Set(users)])])).pipe(
-    Effect.map(([row]) => row ?? { scans: 0, characters: 0 })
+    Effect.map(([row]) => row ?? nothing)
   )
 
 /** Erases what is stored of a user up to `at`, epoch milliseconds. Repeating it is safe. */

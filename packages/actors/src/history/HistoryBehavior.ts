@@ -1,6 +1,6 @@
 /**
  * HistoryBehavior: keeps done scans in Postgres, in batches as the rewards are saved (Saving), and removes what is older than
- * SCAN_RETENTION: once an hour, in bounded steps. A repeated message changes nothing; a scan of a user whose data was erased
+ * SCAN_RETENTION, and feedback older than FEEDBACK_RETENTION: once an hour, in bounded steps. A repeated message changes nothing; a scan of a user whose data was erased
  * meanwhile is removed again (ErasureStore).
  */
 import { BatchBehavior, Schedule } from "@eco2/core"
@@ -11,7 +11,7 @@ import * as Saving from "../character/Saving.ts"
 import * as ErasureStore from "./ErasureStore.ts"
 import { HistoryActor } from "./HistoryActor.ts"
 import type { ForgetScans, KeptScan } from "./HistoryActor.ts"
-import { retention } from "./HistoryConfig.ts"
+import { feedbackRetention, retention } from "./HistoryConfig.ts"
 import * as HistoryStore from "./HistoryStore.ts"
 import { rememberedDays } from "./UserData.ts"
 
@@ -37,6 +37,7 @@ const behavior = BatchBehavior.layer(
   Effect.gen(function* () {
     const postgres = yield* Postgres.Postgres
     const kept = yield* retention
+    const feedbackKept = yield* feedbackRetention
     const counted = (outcome: string, scans: number) =>
       Metric.update(Metric.withAttributes(scansKept, { outcome }), scans)
     const keep = (batch: ReadonlyArray<KeptScan>): Effect.Effect<void, PostgresError.PostgresError> =>
@@ -53,6 +54,10 @@ const behavior = BatchBehavior.layer(
     ): Effect.fn.Return<void, PostgresError.PostgresError> {
       const at = Math.max(...batch.map((one) => one.at))
       yield* Effect.provideService(ErasureStore.forget(at - remembered), Postgres.Postgres, postgres)
+      for (let left = steps; left > 0; left--) {
+        const old = HistoryStore.forgetFeedback(at - Duration.toMillis(feedbackKept), step)
+        if ((yield* Effect.provideService(old, Postgres.Postgres, postgres)) < step) break
+      }
       const before = at - (kept === null ? 0 : Duration.toMillis(kept))
       for (let left = steps; left > 0; left--) {
         const gone = yield* HistoryStore.forget(before, step).pipe(Effect.provideService(Postgres.Postgres, postgres))

@@ -1,4 +1,4 @@
-/** HistoryConfig: how long finished scans are kept in Postgres. */
+/** HistoryConfig: how long done scans, and what users say of them, are kept in Postgres. */
 import { Setting } from "@eco2/core/client"
 import { Duration, Option } from "effect"
 
@@ -16,4 +16,11 @@ export const retention = Setting.parsed<Duration.Duration | null>("SCAN_RETENTIO
     const millis = value === undefined ? Number.NaN : Duration.toMillis(value)
     return millis >= 3_600_000 && millis <= 3_650 * 86_400_000 ? value : undefined
   }
+})
+
+/** FEEDBACK_RETENTION: how long what users called wrong is kept for the owner of the service. Default 365 days. */
+export const feedbackRetention = Setting.duration("FEEDBACK_RETENTION", {
+  default: "365 days",
+  min: "1 hour",
+  max: "3650 days"
 })

@@ -33,6 +33,16 @@ const forgetStatement = PostgresStatement.make({
   row: Rows
 })
 
+const forgetFeedbackStatement = PostgresStatement.make({
+  name: "feedback.forget",
+  text: `WITH gone AS (
+      DELETE FROM scan.feedback WHERE job_id IN (
+        SELECT job_id FROM scan.feedback WHERE given_at < $1::text::timestamptz ORDER BY given_at LIMIT $2::int
+      ) RETURNING 1
+    ) SELECT count(*)::int AS rows FROM gone`,
+  row: Rows
+})
+
 const iso = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS ${column}`
 const columns = `job_id::text AS job_id, ${iso("created_at")}, ${iso("ended_at")}, language, major_category, middle_category,
   minor_category, user_answer, "character", simulated`
@@ -87,6 +97,12 @@ export const save = (scans: ReadonlyArray<KeptScan>) => {
 /** Removes at most `most` scans submitted before `before`, epoch milliseconds; returns how many. */
 export const forget = (before: number, most: number) =>
   Postgres.Postgres.use((postgres) => postgres.run(forgetStatement, [isoOf(before), most])).pipe(
+    Effect.map(([row]) => row?.rows ?? 0)
+  )
+
+/** The same for feedback, by when it was given. */
+export const forgetFeedback = (before: number, most: number) =>
+  Postgres.Postgres.use((postgres) => postgres.run(forgetFeedbackStatement, [isoOf(before), most])).pipe(
     Effect.map(([row]) => row?.rows ?? 0)
   )
 

@@ -2,7 +2,7 @@
 import { Postgres } from "@eco2/core/postgres"
 import { Effect, Layer } from "effect"
 import * as ErasureStore from "./ErasureStore.ts"
-import { UserData, UserDataUnavailable } from "./UserData.ts"
+import { nothing, UserData, UserDataUnavailable } from "./UserData.ts"
 
 export const layer: Layer.Layer<UserData, never, Postgres.Postgres> = Layer.effect(
   UserData,
@@ -10,7 +10,7 @@ export const layer: Layer.Layer<UserData, never, Postgres.Postgres> = Layer.effe
     UserData.of({
       erase: (userId, at) =>
         postgres === Postgres.absent
-          ? Effect.succeed({ scans: 0, characters: 0 })
+          ? Effect.succeed(nothing)
           : ErasureStore.erase(userId, at).pipe(
               Effect.provideService(Postgres.Postgres, postgres),
               Effect.mapError((error) => new UserDataUnavailable({ reason: error.message }))

@@ -15,8 +15,9 @@ export class UserDataUnavailable extends Schema.TaggedError<UserDataUnavailable>
 }
 
 /** How many of each were erased. */
-export const Erased = Schema.Struct({ scans: Schema.Int, characters: Schema.Int })
+export const Erased = Schema.Struct({ scans: Schema.Int, characters: Schema.Int, feedback: Schema.Int })
 export type Erased = typeof Erased.Type
+export const nothing: Erased = { scans: 0, characters: 0, feedback: 0 }
 
 /** How long the moment of an erasure is remembered, for what is still on its way, days. */
 export const rememberedDays = 30

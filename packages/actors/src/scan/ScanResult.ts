@@ -214,6 +214,17 @@ export const ofJob = Effect.fnUntraced(function* (job: Job.Job): Effect.fn.Retur
   }
 })
 
+/** What a done scan took the item for, in which language it answered and by which model; `found` null: it has no answer. */
+export const factsOf = Effect.fnUntraced(function* (job: Job.Job) {
+  const { input, outputs } = yield* partsOf(job)
+  const found = job.state === "done" ? outputs.vision?.result.classification : undefined
+  return {
+    found: found ?? null,
+    language: input?.language ?? defaultLanguage,
+    model: outputs.vision?.use.model ?? null
+  }
+})
+
 /** Stages whose `completed` event carries what they found, so that clients can show it before the job is done. */
 export const shownEarly: ReadonlySet<string> = new Set(["vision", "rule"])
 

@@ -1,6 +1,7 @@
 /** OperatorApi: all operators' calls in one definition, from which the command line makes its client. */
 import { HttpApi } from "effect/http-api"
 import { ControlOpsGroup } from "./ControlOpsApi.ts"
+import { FeedbackOpsGroup } from "./FeedbackOpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
@@ -14,4 +15,5 @@ export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(ScheduleOpsGroup)
   .add(PolicyOpsGroup)
   .add(LimitOpsGroup)
-  .add(ControlOpsGroup) {}
+  .add(ControlOpsGroup)
+  .add(FeedbackOpsGroup) {}

@@ -8,6 +8,8 @@ import { Authentication } from "../auth/Authentication.ts"
 import { SameOrigin } from "../auth/SameOrigin.ts"
 import { BlacklistGroup } from "./BlacklistApi.ts"
 import { CharacterGroup } from "./CharacterApi.ts"
+import { FeedbackGroup } from "./FeedbackApi.ts"
+import { FeedbackOpsGroup } from "./FeedbackOpsApi.ts"
 import { ConsoleGroup, SessionGroup } from "./ConsoleApi.ts"
 import { ImageGroup } from "./ImageApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
@@ -227,13 +229,14 @@ const described = OpenApi.annotations({
   description: "Submit a photo of waste, follow its classification live, fetch the disposal answer."
 })
 
-const publicGroups = [ScanGroup, ImageGroup, CharacterGroup, UserDataGroup] as const
+const publicGroups = [ScanGroup, ImageGroup, CharacterGroup, UserDataGroup, FeedbackGroup] as const
 const internalGroups = [
   OpsGroup,
   ScheduleOpsGroup,
   PolicyOpsGroup,
   LimitOpsGroup,
   ControlOpsGroup,
+  FeedbackOpsGroup,
   ConsoleGroup,
   SessionGroup,
   BlacklistGroup

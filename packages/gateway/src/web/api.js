@@ -252,6 +252,20 @@ export const fetchCatalogue = async (language) =>
   /** @type {ReadonlyArray<CatalogueEntry> | null} */ (await listAt(`/api/v1/character/catalog?language=${language}`))
 
 /**
+ * Says that an answer is wrong; rejects with ApiError or Unreachable. Again replaces it.
+ * @param {string} jobId
+ * @param {{ readonly category: string | null, readonly comment: string | null }} feedback
+ */
+export const giveFeedback = async (jobId, feedback) => {
+  const { response, text } = await call(
+    `/api/v1/scan/${jobId}/feedback`,
+    { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(feedback) },
+    20_000
+  )
+  if (!response.ok) throw refusal(response, text)
+}
+
+/**
  * Erases what the service has of the user; rejects with ApiError or Unreachable. Again is safe.
  * @returns {Promise<ReadonlyArray<string>>} names of what is left
  */

@@ -4,6 +4,7 @@
  */
 import { characterCard } from "./character.js"
 import { button, element } from "./element.js"
+import { feedbackForm } from "./feedback.js"
 import { durationText, errorText, t } from "./i18n.js"
 import { STAGES, stageName } from "./progress.js"
 import { ruleDetails } from "./rule.js"
@@ -186,6 +187,7 @@ export const completedView = (body, on) => {
       about(body)
     ]),
     body.reward ? characterCard(body.reward) : null,
+    body.task_id !== undefined && feedbackForm(body.task_id),
     actions([
       againButton(on, "primary"),
       button(t("another"), { testid: "another" }, on.another),
