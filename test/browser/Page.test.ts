@@ -75,17 +75,20 @@ describe.skipIf(chromiumPath === "")("The page", () => {
   const jobOf = ({ page }: Visiting) => new URL(page.url()).hash.replace("#job=", "")
   const picture = ({ page }: Visiting, name: string) =>
     page.screenshot({ path: join(artifacts, `page-${name}.png`), fullPage: true })
+  /** The bytes of the next photo that leaves the page. */
+  const nextPhoto = async ({ page }: Visiting) => {
+    const put = await page.waitForRequest((request) => request.method() === "PUT")
+    return { bytes: put.postDataBuffer() ?? Buffer.alloc(0), type: put.headers()["content-type"] }
+  }
   const resultShown = async ({ page }: Visiting): Promise<unknown> =>
     JSON.parse((await page.getByTestId("result-json").textContent()) ?? "null")
 
   it("the page takes a photo to its answer: the bar passes 25, 50, 75, 100, and the stored result is shown", async () => {
     const visitor = await visit()
     const { page } = visitor
-    const sent = page.waitForRequest((request) => request.method() === "POST")
+    const sent = nextPhoto(visitor)
     await visitor.ask(bottle, question)
-    expect(field((await sent).postDataJSON(), "image_url")).toBe(
-      `data:image/jpeg;base64,${bottle.buffer.toString("base64")}`
-    )
+    expect(await sent).toEqual({ bytes: bottle.buffer, type: "image/jpeg" })
     await page.getByTestId("answer").waitFor()
     expect(await visitor.progress()).toEqual([0, 25, 50, 75, 100])
     expect(await resultShown(visitor)).toEqual((await client(system, null).result(jobOf(visitor))).body)
@@ -105,11 +108,12 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     const { page } = visitor
     const large = await Visitor.largePhoto(browser)
     expect(large.buffer.length).toBeGreaterThan(3_000_000)
-    const sent = page.waitForRequest((request) => request.method() === "POST")
+    const sent = nextPhoto(visitor)
     await visitor.ask(large, question)
-    const url = String(field((await sent).postDataJSON(), "image_url"))
-    expect(url).toMatch(/^data:image\/jpeg;base64,/)
-    expect(url.length * 0.75).toBeLessThan(2_000_100)
+    const { bytes, type } = await sent
+    expect(type).toBe("image/jpeg")
+    expect(bytes.length).toBeGreaterThan(1_000)
+    expect(bytes.length).toBeLessThan(2_000_100)
     await page.getByTestId("answer").waitFor()
     expect(await page.evaluate(`document.querySelector('[data-testid="preview"]').naturalWidth`)).toBe(1200)
     expect(await visitor.troubles()).toEqual([])
@@ -127,11 +131,11 @@ describe.skipIf(chromiumPath === "")("The page", () => {
       expect(photo.length).toBeLessThan(most)
       expect(Photos.tells(photo)).toContain("GPS position")
       const visitor = await visit()
-      const sent = visitor.page.waitForRequest((request) => request.method() === "POST")
+      const sent = nextPhoto(visitor)
       await visitor.ask({ name: "IMG_4711.jpg", mimeType: "image/jpeg", buffer: photo }, question)
-      const url = String(field((await sent).postDataJSON(), "image_url"))
-      expect(url).toMatch(/^data:image\/jpeg;base64,/)
-      const bytes = Buffer.from(url.slice(url.indexOf(",") + 1), "base64")
+      const { bytes, type } = await sent
+      expect(type).toBe("image/jpeg")
+      expect(bytes.length).toBeGreaterThan(10_000)
       expect(Photos.tells(bytes)).toEqual([])
       expect(ImageMetadata.stripInPlace(bytes)?.bytes).toBe(bytes)
       // it lies on its side: the red half was on the left, and belongs on top
@@ -288,7 +292,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.getByTestId("language").click()
     expect(await title.textContent()).toBe("How do I throw this away?")
     expect(await page.locator("html").getAttribute("lang")).toBe("en")
-    const sent = page.waitForRequest((request) => request.method() === "POST")
+    const sent = page.waitForRequest((request) => request.url().endsWith("/api/v1/scan") && request.method() === "POST")
     await visitor.ask(bottle, question)
     expect(field((await sent).postDataJSON(), "language")).toBe("en")
     expect(await page.getByTestId("answer").textContent()).toContain("[Simulated answer]")
@@ -424,6 +428,62 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(new Set(keys).size).toBe(1)
   })
 
+  it("another question about a photo sends the photo no more, also after a reload, as long as the service has it", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    let photos = 0
+    page.on("request", (request) => {
+      if (request.method() === "PUT") photos++
+    })
+    await visitor.ask(bottle, question)
+    await page.getByTestId("answer").waitFor()
+    const ask = async () => {
+      const before = jobOf(visitor)
+      await page.getByTestId("another").click()
+      expect(await page.evaluate("document.activeElement.id")).toBe("question")
+      expect(await page.getByTestId("preview").isVisible()).toBe(true)
+      await page.getByTestId("question-input").fill("뚜껑은요?")
+      await page.getByTestId("submit").click()
+      await page.getByTestId("answer").waitFor()
+      await expect.poll(() => jobOf(visitor)).not.toBe(before)
+      await page.getByTestId("answer").waitFor()
+    }
+    await ask()
+    await page.reload()
+    await page.getByTestId("answer").waitFor()
+    await ask()
+    expect(photos).toBe(1)
+    // the service no longer has it
+    await page.reload()
+    await page.getByTestId("answer").waitFor()
+    await page.getByTestId("another").click()
+    await page.route("**/api/v1/scan", (route) =>
+      route.fulfill({
+        status: 422,
+        json: {
+          detail: [{ loc: ["body", "image_url"], msg: "nothing was uploaded to this address", type: "value_error.url" }]
+        }
+      })
+    )
+    await page.getByTestId("submit").click()
+    await page.getByTestId("picker-error").waitFor()
+    expect(await page.evaluate("document.activeElement.id")).toBe("photo-input")
+  })
+
+  it("a service that takes no photos by address gets the photo in the request", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    await page.route("**/api/v1/images/scan", (route) =>
+      route.fulfill({ status: 404, json: { detail: "not found", code: "NOT_FOUND" } })
+    )
+    const sent = page.waitForRequest((request) => request.url().endsWith("/api/v1/scan") && request.method() === "POST")
+    await visitor.ask(bottle, question)
+    expect(field((await sent).postDataJSON(), "image_url")).toBe(
+      `data:image/jpeg;base64,${bottle.buffer.toString("base64")}`
+    )
+    await page.getByTestId("answer").waitFor()
+  })
+
   it("a page without a connection says so and keeps the photo, and sends it when it is connected again", async () => {
     const visitor = await visit()
     const { page } = visitor
@@ -545,6 +605,9 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.getByTestId("submit").click()
     await page.getByTestId("answer").waitFor()
     await expect.poll(() => eyebrow.textContent()).toBe("다시 만난 캐릭터")
+    // rewards are saved in batches
+    const characters = () => client(system, "lister").get("/api/v1/users/me/characters")
+    await expect.poll(async () => JSON.stringify((await characters()).body), { timeout: 30_000 }).toContain("페티")
     await page.getByTestId("mine").click()
     await page.getByTestId("scan").nth(1).waitFor()
     expect(await page.getByTestId("scan").count()).toBe(2)

@@ -1,13 +1,24 @@
 /** FeedbackOpsApi: what users called wrong, for the owner of the service. Beside OpsApi, with the same secret. */
-import { Feedback } from "@eco2/actors/protocol"
 import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { KnownQuery } from "./KnownQuery.ts"
 import { base, Limit, refused } from "./OpsApi.ts"
 
+/** As Feedback's Entry; written out here, because the command line loads this file and not the actors. */
+const Entry = Schema.Struct({
+  job_id: Schema.String,
+  given_at: Schema.String,
+  language: Schema.String,
+  major_category: Schema.String,
+  middle_category: Schema.String,
+  minor_category: Schema.NullOr(Schema.String),
+  model: Schema.NullOr(Schema.String),
+  category: Schema.NullOr(Schema.String),
+  comment: Schema.NullOr(Schema.String)
+})
 const List = Schema.Struct({
-  feedback: Schema.Array(Feedback.Entry).annotate({
+  feedback: Schema.Array(Entry).annotate({
     description:
       "The newest first, without the users: major, middle and minor category are what the answer took it for, `category` what the user says it is (null: not known)"
   }),

@@ -143,14 +143,15 @@ export const fetchModels = async () => {
 
 /**
  * Sends a body and tells how much of it has left, which fetch does not.
+ * @param {"POST" | "PUT"} method
  * @param {string} url
- * @param {{ readonly body: string, readonly headers: Readonly<Record<string, string>>, readonly sent: (share: number) => void, readonly signal: AbortSignal }} options
+ * @param {{ readonly body: string | ArrayBuffer, readonly headers: Readonly<Record<string, string>>, readonly sent: (share: number) => void, readonly signal: AbortSignal }} options
  * @returns {Promise<{ readonly response: { readonly ok: boolean, readonly status: number }, readonly text: string }>}
  */
-const upload = (url, { body, headers, sent, signal }) =>
+const upload = (method, url, { body, headers, sent, signal }) =>
   new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
-    request.open("POST", url)
+    request.open(method, url)
     request.timeout = UPLOAD_MILLIS
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
     request.upload.addEventListener("progress", ({ loaded, total }) => sent(total === 0 ? 0 : loaded / total))
@@ -169,6 +170,40 @@ const upload = (url, { body, headers, sent, signal }) =>
   })
 
 /**
+ * Puts a photo to the service, so that scans can name it. Rejects with ApiError or Unreachable; nothing is scanned yet.
+ * @param {Blob} photo
+ * @param {string} contentType
+ * @param {{ readonly sent: (share: number) => void, readonly signal: AbortSignal }} options `sent`: from 0 to 1
+ * @returns {Promise<string>} its address, for `image_url`
+ */
+export const putPhoto = async (photo, contentType, options) => {
+  const asked = await call(
+    "/api/v1/images/scan",
+    {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ filename: "photo", content_type: contentType })
+    },
+    20_000
+  )
+  const reply = parsed(asked.text)
+  if (!asked.response.ok) throw refusal(asked.response, asked.text)
+  if (!isRecord(reply) || typeof reply["upload_url"] !== "string" || typeof reply["cdn_url"] !== "string") {
+    throw new ApiError(502, null, null)
+  }
+  if (options.signal.aborted) throw new Stopped("stopped")
+  // by this page's own host, the only one that it may call
+  const { pathname, search } = new URL(reply["upload_url"])
+  const put = await upload("PUT", pathname + search, {
+    body: await photo.arrayBuffer(),
+    headers: { "content-type": contentType },
+    ...options
+  })
+  if (!put.response.ok) throw refusal(put.response, put.text)
+  return reply["cdn_url"]
+}
+
+/**
  * Submits a scan. Sending the same body with the same key again is safe: it is one job.
  * - rejects with ApiError or Unreachable
  * @param {string} body a ScanRequest as JSON
@@ -178,7 +213,7 @@ const upload = (url, { body, headers, sent, signal }) =>
  */
 export const submitScan = async (body, key, options) => {
   const headers = { "content-type": "application/json", "x-idempotency-key": key }
-  const { response, text } = await upload("/api/v1/scan", { body, headers, ...options })
+  const { response, text } = await upload("POST", "/api/v1/scan", { body, headers, ...options })
   const reply = parsed(text)
   if (!response.ok) throw refusal(response, text)
   if (!isRecord(reply) || typeof reply["job_id"] !== "string") throw new ApiError(502, null, null)

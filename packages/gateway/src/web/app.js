@@ -2,7 +2,17 @@
  * App: the page as a whole. Holds the page's state (composing, watching a job, showing its end) and connects picker, api,
  * follow, progress, draft and result.
  */
-import { ApiError, Stopped, Unreachable, cancelScan, fetchModels, fetchResult, submitScan, urlsOf } from "./api.js"
+import {
+  ApiError,
+  Stopped,
+  Unreachable,
+  cancelScan,
+  fetchModels,
+  fetchResult,
+  putPhoto,
+  submitScan,
+  urlsOf
+} from "./api.js"
 import { createDraft } from "./draft.js"
 import { byId, element, say } from "./element.js"
 import { follow } from "./follow.js"
@@ -47,10 +57,12 @@ let view = "compose"
 let job = null
 /** @type {Ending | null} */
 let end = null
-/** The last submit, while this page is open: a retry needs no photo chosen again. @type {{ jobId: string, body: string } | null} */
+/** The last submit, while this page is open: a retry needs no photo chosen again. @type {{ jobId: string, request: import("./api.js").ScanRequest, photo: import("./picker.js").PickedPhoto } | null} */
 let submitted = null
 /** The key of a submit without a certain answer: the same body under it is never scanned twice. @type {{ body: string, key: string } | null} */
 let unanswered = null
+/** Where the service has the photos of this page: none is sent twice. @type {WeakMap<Blob, string>} */
+const addresses = new WeakMap()
 /** The upload under way. @type {AbortController | null} */
 let uploading = null
 let sendingSince = 0
@@ -312,11 +324,44 @@ const openJob = async (jobId) => {
 // ---- submitting
 
 /**
- * Sends a request body; the key is new unless the same body went unanswered before.
- * @param {string} body
- * @param {{ readonly picture: string, readonly imageUrl: string | null }} photo
+ * The address under which a scan names the photo: a photo of this device is put to the service first, once. A service that takes
+ * no photos by address gets it in the request.
+ * @param {import("./picker.js").PickedPhoto} photo
+ * @param {AbortSignal} signal
  */
-const send = async (body, photo) => {
+const addressOf = async (photo, signal) => {
+  if (photo.blob === null) return photo.imageUrl
+  const known = addresses.get(photo.blob)
+  if (known !== undefined) return known
+  try {
+    const contentType = /^data:([^;]+);/.exec(photo.imageUrl)?.[1] ?? photo.blob.type
+    const address = await putPhoto(photo.blob, contentType, { signal, sent: drawSent })
+    addresses.set(photo.blob, address)
+    return address
+  } catch (error) {
+    if (error instanceof ApiError && (error.status === 403 || error.status === 404 || error.status === 405)) {
+      return photo.imageUrl
+    }
+    throw error
+  }
+}
+
+/** @param {number} share of the photo, from 0 to 1 */
+const drawSent = (share) => {
+  sent.value = share * 100
+  drawSending()
+}
+
+/** Whether the service no longer has a photo that the request named by its address. @param {unknown} error */
+const isPhotoGone = (error) =>
+  error instanceof ApiError && error.status === 422 && error.detail?.startsWith("image_url") === true
+
+/**
+ * Sends a request; the key is new unless the same one went unanswered before.
+ * @param {import("./api.js").ScanRequest} request
+ * @param {import("./picker.js").PickedPhoto} photo
+ */
+const send = async (request, photo) => {
   if (submitting) return
   const mine = ++visit
   submitting = true
@@ -327,27 +372,32 @@ const send = async (body, photo) => {
   sendingSince = Date.now()
   setTimeout(drawSending, UPLOAD_SHOWN_MILLIS + 20)
   announcer.textContent = t("announce.sending")
-  if (unanswered?.body !== body)
-    unanswered = { body, key: crypto.randomUUID === undefined ? randomKey() : crypto.randomUUID() }
   draw()
   try {
-    const accepted = await submitScan(body, unanswered.key, {
-      signal: uploading.signal,
-      sent: (share) => {
-        sent.value = share * 100
-        drawSending()
-      }
+    const { signal } = uploading
+    const submitAt = async () => {
+      const address = await addressOf(photo, signal)
+      const body = JSON.stringify({ ...request, image_url: address })
+      if (unanswered?.body !== body)
+        unanswered = { body, key: crypto.randomUUID === undefined ? randomKey() : crypto.randomUUID() }
+      const whole = address === photo.imageUrl && photo.blob !== null
+      const accepted = await submitScan(body, unanswered.key, { signal, sent: whole ? drawSent : () => {} })
+      return accepted
+    }
+    const accepted = await submitAt().catch((error) => {
+      if (!isPhotoGone(error) || photo.blob === null || !addresses.delete(photo.blob)) throw error
+      return submitAt()
     })
     unanswered = null
-    submitted = { jobId: accepted.job_id, body }
-    const request = /** @type {import("./api.js").ScanRequest} */ (JSON.parse(body))
+    submitted = { jobId: accepted.job_id, request, photo }
     /** @type {KeptJob} */
     const next = {
       jobId: accepted.job_id,
       streamUrl: accepted.stream_url,
       resultUrl: accepted.result_url,
       picture: photo.picture,
-      imageUrl: photo.imageUrl,
+      imageUrl: photo.blob === null && photo.sentUrl === null ? photo.imageUrl : null,
+      sentUrl: photo.blob === null ? photo.sentUrl : (addresses.get(photo.blob) ?? null),
       question: request.user_input,
       model: request.model,
       startedAt: Date.now(),
@@ -369,11 +419,15 @@ const send = async (body, photo) => {
     if (error instanceof ApiError) {
       const code = error.code ?? ""
       isUnknown = error.status === 401
-      isOfPhoto = code.startsWith("IMAGE_") && t(`error.${code}`) !== `error.${code}`
+      if (isPhotoGone(error) && photo.sentUrl !== null) {
+        picker.clear()
+        picker.complain("problem.pickAgain")
+        isOfPhoto = true
+      } else isOfPhoto = code.startsWith("IMAGE_") && t(`error.${code}`) !== `error.${code}`
       problemField = FIELD_OF[code] ?? "submit"
       if (fields[problemField].closest("[hidden]") !== null) problemField = "submit"
       submitProblem = isOfPhoto ? () => "" : () => errorText(error)
-      if (isOfPhoto) picker.complain(`error.${code}`)
+      if (isOfPhoto && code.startsWith("IMAGE_")) picker.complain(`error.${code}`)
     } else if (error instanceof Stopped) submitProblem = () => t("sending.kept")
     else if (error instanceof Unreachable) {
       submitProblem = () => t(navigator.onLine ? "problem.network" : "offline")
@@ -402,7 +456,7 @@ const randomKey = () =>
 function retry() {
   const previous = job ?? keptJob()
   if (previous !== null && submitted?.jobId === previous.jobId) {
-    void send(submitted.body, { picture: previous.picture, imageUrl: previous.imageUrl })
+    void send(submitted.request, submitted.photo)
     return
   }
   forgetJob()
@@ -410,8 +464,9 @@ function retry() {
   showCompose()
   question.value = previous?.question ?? ""
   if (previous?.model) model.value = previous.model
-  if (previous?.imageUrl) {
-    picker.useUrl(previous.imageUrl)
+  if (previous?.sentUrl || previous?.imageUrl) {
+    if (previous.sentUrl) picker.useSent(previous.sentUrl, previous.picture)
+    else if (previous.imageUrl) picker.useUrl(previous.imageUrl)
     form.requestSubmit()
   } else {
     picker.complain("problem.pickAgain")
@@ -426,7 +481,8 @@ function askMore() {
   showInAddress(null)
   showCompose()
   question.value = ""
-  if (!picker.hasPhoto() && previous?.imageUrl) picker.useUrl(previous.imageUrl)
+  if (!picker.hasPhoto() && previous?.sentUrl) picker.useSent(previous.sentUrl, previous.picture)
+  else if (!picker.hasPhoto() && previous?.imageUrl) picker.useUrl(previous.imageUrl)
   if (picker.hasPhoto()) return question.focus()
   picker.complain("problem.pickAgain")
   picker.focus()
@@ -482,7 +538,7 @@ form.addEventListener("submit", async (event) => {
     model: byId("model-field").hidden ? null : model.value,
     language: language()
   }
-  await send(JSON.stringify(request), { picture: photo.picture, imageUrl: photo.uploaded ? null : photo.imageUrl })
+  await send(request, photo)
 })
 
 byId("stop-sending").addEventListener("click", () => uploading?.abort())

@@ -15,10 +15,13 @@ const OF_URL = new Set(["problem.url", "problem.urlLong", "error.IMAGE_HOST_NOT_
  * @typedef {object} PickedPhoto
  * @property {string} imageUrl what to submit: a data URL or an http(s) address
  * @property {string} picture a thumbnail, or the address
- * @property {boolean} uploaded whether it is a photo of this device
+ * @property {Blob | null} blob the bytes of a photo of this device
+ * @property {string | null} sentUrl where the service has it, if it was sent before
  */
 /**
+ * `sent`: a photo of this device that is no longer in memory, but with the service.
  * @typedef {{ readonly kind: "none" }
+ *   | { readonly kind: "sent", readonly url: string, readonly picture: string }
  *   | { readonly kind: "file", readonly ready: Promise<import("./photo.js").PreparedPhoto | null> }
  *   | { readonly kind: "url", readonly url: string }} Choice
  */
@@ -251,6 +254,14 @@ export const createPicker = () => {
     useFile: takeFile,
     /** Whether a photo is still in memory, so that it can be sent again. */
     hasPhoto: () => choice.kind !== "none",
+    /** Sets the photo to one that the service has. @param {string} url @param {string} picture */
+    useSent: (url, picture) => {
+      clear()
+      choice = { kind: "sent", url, picture }
+      captionText = () => t("caption.kept")
+      show(picture)
+      draw()
+    },
     /** Sets the photo by its address. @param {string} url */
     useUrl: (url) => {
       clear()
@@ -263,10 +274,15 @@ export const createPicker = () => {
      */
     picked: async () => {
       readUrlField()
-      if (choice.kind === "url") return { imageUrl: choice.url, picture: choice.url, uploaded: false }
+      if (choice.kind === "url") return { imageUrl: choice.url, picture: choice.url, blob: null, sentUrl: null }
+      if (choice.kind === "sent") {
+        return { imageUrl: choice.url, picture: choice.picture, blob: null, sentUrl: choice.url }
+      }
       if (choice.kind === "file") {
         const photo = await choice.ready
-        return photo === null ? null : { imageUrl: photo.dataUrl, picture: photo.thumbnail, uploaded: true }
+        return photo === null
+          ? null
+          : { imageUrl: photo.dataUrl, picture: photo.thumbnail, blob: photo.blob, sentUrl: null }
       }
       const typed = urlInput.value.trim()
       if (typed === "") complain(problemKey === "" ? "problem.noPhoto" : problemKey)

@@ -9,6 +9,7 @@
  * @property {string} streamUrl
  * @property {string} resultUrl
  * @property {string} picture thumbnail as a data URL, or the photo's http(s) address; "" when neither is known
+ * @property {string | null} [sentUrl] where the service has the photo of this device, as long as it keeps it
  * @property {string | null} imageUrl the http(s) address it was submitted with, null for an uploaded photo
  * @property {string | null} question
  * @property {string | null} model
