@@ -9,6 +9,7 @@ import { Postgres } from "@eco2/core/postgres"
 import { PostgresServer } from "@eco2/core/testing"
 import { Duration, Effect } from "effect"
 import { client, dataUrl, field, tinyPng } from "../gateway/ScanClient.ts"
+import type { Client } from "../gateway/ScanClient.ts"
 import { until } from "../gateway/Serving.ts"
 import * as System from "./System.ts"
 import * as KeyTables from "../harness/KeyTables.ts"
@@ -58,12 +59,28 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     }
     const users = ["ann", "bob", "dora", "emil", "나래"].map((user) => client(gateway, encodeURIComponent(user)))
 
+    const uploaded = async (user: Client) => {
+      const answer = await fetch(user.url("/api/v1/images/scan"), {
+        method: "POST",
+        headers: user.headers,
+        body: JSON.stringify({ filename: "a.png", content_type: "image/png" })
+      })
+      const body: unknown = await answer.json()
+      await fetch(String(field(body, "upload_url")), {
+        method: "PUT",
+        headers: { "content-type": "image/png" },
+        body: tinyPng
+      })
+      return String(field(body, "cdn_url"))
+    }
     models.next("answer", { _tag: "Hang" }, users.length)
-    const hung = await Promise.all(users.map((user) => user.accepted({ image_url: dataUrl(tinyPng) })))
+    const hung = await Promise.all(
+      users.map(async (user, n) => user.accepted({ image_url: n === 0 ? await uploaded(user) : dataUrl(tinyPng) }))
+    )
     await models.waitForCall(2 * users.length)
     expect(await strangers()).toEqual([])
     const kept = (await outside.keys("*")).map((key) => rowOf(key)?.name)
-    for (const name of ["{p}:job:<id>", "{p}:job:<id>:events", "{p}:mailbox:<actor>", "{p}:events", "{p}:timers"]) {
+    for (const name of ["{p}:job:<id>", "{p}:picture:<id>", "{p}:mailbox:<actor>", "{p}:events", "{p}:timers"]) {
       expect(kept).toContain(name)
     }
     await Promise.all(users.map((user, i) => user.remove(`/api/v1/scan/${hung[i]}`)))
@@ -82,6 +99,8 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     models.next("vision", { _tag: "RateLimit", retryAfterSeconds: 600 })
     const delayed = await users[0]!.accepted()
     await worker.waitForLog(({ job_id, msg }) => msg === "stage will be retried" && job_id === delayed)
+    // a usual job's history follows from its hash; this one has more to tell
+    expect((await outside.keys("*")).map((key) => rowOf(key)?.name)).toContain("{p}:job:<id>:events")
     await users[0]!.remove(`/api/v1/scan/${delayed}`)
     expect(await strangers()).toEqual([])
 
@@ -104,7 +123,7 @@ describe.skipIf(!PostgresServer.isInstalled())("Redis after a workload", () => {
     for (const key of left.filter(isReplies)) expect(await outside.pttl(key)).toBeGreaterThan(0)
     expect(await strangers()).toEqual([])
     expect(left.map((key) => rowOf(key)?.name)).toEqual(
-      expect.arrayContaining(["{p}:mailbox:<actor>", "{fleet}:alive", "{fleet}:meta"])
+      expect.arrayContaining(["{p}:mailbox:<actor>", "{fleet}:alive", "{fleet}:meta", "image-secret"])
     )
     // the aborted calls of the cancelled jobs (J7)
     await models.waitForAbort(users.length)

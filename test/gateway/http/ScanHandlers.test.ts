@@ -661,6 +661,9 @@ describe("paths beside the API", () => {
     )
     expect(paths.toSorted()).toEqual([
       "/api/v1/character/catalog",
+      "/api/v1/images/upload/{channel}/{file}",
+      "/api/v1/images/{channel}",
+      "/api/v1/images/{channel}/{file}",
       "/api/v1/scan",
       "/api/v1/scan/categories",
       "/api/v1/scan/models",
@@ -670,7 +673,8 @@ describe("paths beside the API", () => {
       "/api/v1/scan/{job_id}/result",
       "/api/v1/stream",
       "/api/v1/users/me/characters",
-      "/api/v1/users/me/characters/{name}/ownership"
+      "/api/v1/users/me/characters/{name}/ownership",
+      "/api/v1/users/me/data"
     ])
     const docs = await nobody.get("/docs")
     expect(docs.headers.get("content-type")).toContain("text/html")

@@ -139,6 +139,11 @@ describe("a photo by address", () => {
     const first = await ann.accepted({ image_url: given.cdn_url }, once)
     expect(await ann.accepted({ image_url: given.cdn_url }, once)).toBe(first)
     expect(await ann.accepted({ image_url: given.cdn_url })).not.toBe(first)
+    // the key stays the job's when the picture has made room for others
+    for (const key of await outside.keys(`*:picture:${given.key.slice(5, 37)}`)) await outside.del(key)
+    expect(await ann.accepted({ image_url: given.cdn_url }, once)).toBe(first)
+    expect((await ann.submit({ image_url: given.cdn_url, user_input: "?" }, once)).status).toBe(409)
+    expect((await ann.submit({ image_url: given.cdn_url }, { "x-idempotency-key": "new" })).status).toBe(422)
   })
 })
 

@@ -198,6 +198,20 @@ export const submit = Effect.fnUntraced(function* <Name extends string, Input, S
   return yield* submit(yield* store.upload(id, image))
 })
 
+/** Whether a job that was submitted under this key is there, in whatever state. One round trip. */
+export const isSubmitted = Effect.fnUntraced(function* <Name extends string, Input, S extends Stages>(
+  pipeline: Pipeline<Name, Input, S>,
+  { key, owner }: { readonly owner: string; readonly key: string }
+): Effect.fn.Return<boolean, RedisError, JobStore | Keyspace> {
+  const store = yield* JobStore
+  const { partitions } = yield* Keyspace
+  const id = mint({ pipeline: pipeline.name, owner, key, partitions: partitions.length })
+  return yield* store.get(id).pipe(
+    Effect.map((job) => job !== null),
+    Effect.catchTag("JobUnreadable", () => Effect.succeed(true))
+  )
+})
+
 /** The job failed, with the reason. An operator may redrive it. */
 export class JobFailed extends Schema.TaggedError<JobFailed>()("JobFailed", {
   id: Schema.String,

@@ -86,6 +86,13 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
         return job === null || job.owner !== user || job.pipeline !== ScanPipeline.name ? yield* noResult : job
       })
 
+      const isRepeat = (of: { readonly owner: string; readonly key: string }) =>
+        Pipeline.isSubmitted(ScanPipeline, of).pipe(
+          Effect.provideService(JobStore.JobStore, store),
+          Effect.provideService(Keyspace, keyspace),
+          Effect.mapError(fromRedis)
+        )
+
       const submit = Effect.fnUntraced(function* (
         request: HttpServerRequest.HttpServerRequest,
         key: string | null,
@@ -101,7 +108,11 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
           imageHosts: config.imageHosts,
           ownImage: Effect.fnUntraced(function* (url) {
             const named = yield* images.named(url, request.headers.host)
-            return named === null ? null : ((yield* images.use(bodies, user, named)) ?? (yield* ImageRefusal.noUpload))
+            if (named === null) return null
+            const own = yield* images.use(bodies, user, named)
+            if (own !== null) return own
+            // a repeat needs no picture
+            return key !== null && (yield* isRepeat({ owner: user, key })) ? "gone" : yield* ImageRefusal.noUpload
           }),
           // a model that no worker serves yet may be named: the scan waits for a worker
           models: { ...models, default: offer().default },

@@ -50,8 +50,8 @@ const isAllowedHost = (host: string, allowed: ReadonlyArray<string>): boolean =>
 
 type Image = Pick<Submission, "image"> & { readonly source: ScanRequest["image"] }
 
-/** The user's picture at an address of ours; null for a stranger's address. */
-export type OwnImage<E> = (url: URL) => Effect.Effect<OwnImages.Picture | null, E, Scope.Scope>
+/** The user's picture at an address of ours; "gone": of a scan that was accepted before; null for a stranger's address. */
+export type OwnImage<E> = (url: URL) => Effect.Effect<OwnImages.Picture | "gone" | null, E, Scope.Scope>
 
 const parseImage = <E>(
   text: string,
@@ -84,6 +84,7 @@ const parseImage = <E>(
   if (url.username !== "" || url.password !== "")
     return Effect.fail(Refusal.invalid(["body", "image_url"], "a URL with credentials", "value_error.url"))
   return Effect.flatMap(ownImage(url), (own): Effect.Effect<Image, Refused> => {
+    if (own === "gone") return Effect.succeed({ source: { _tag: "Url", url: text }, image: null })
     if (own !== null)
       return Effect.succeed({ source: { _tag: "Bytes", mimeType: own.mimeType, url: text }, image: own.bytes })
     return isAllowedHost(url.hostname, imageHosts)
