@@ -2,12 +2,14 @@
  * TickBatch: sends the small calls of one event-loop tick as one batch, in order of arrival. Each item gets its own answer.
  * Where a batch is split into several calls, each call succeeds or fails by itself.
  */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 
 interface Waiting<A, B, E> {
   readonly item: A
-  readonly resume: (effect: Effect.Effect<B, E>) => void
+  readonly answered: (exit: Exit.Exit<B, E>) => void
 }
+
+type Apart<A> = <W extends { readonly item: A }>(waiting: ReadonlyArray<W>) => ReadonlyArray<ReadonlyArray<W>>
 
 /**
  * `run` answers a call of at most `most` items, in order. When it fails, every item of the call fails with its error, so
@@ -17,20 +19,26 @@ interface Waiting<A, B, E> {
 export const make = <A, B, E>(
   run: (items: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, E>,
   most: number,
-  apart: <W extends { readonly item: A }>(waiting: ReadonlyArray<W>) => ReadonlyArray<ReadonlyArray<W>> = (waiting) => [
-    waiting
-  ]
+  apart?: Apart<A>
 ): ((item: A) => Effect.Effect<B, E>) => {
+  const send = sender(run, most, apart)
+  return (item) => Effect.callback<B, E>((resume) => send(item, resume))
+}
+
+/** The same for hot paths, where an effect for each call costs more than the call: `answered` is called once. */
+export const sender = <A, B, E>(
+  run: (items: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, E>,
+  most: number,
+  apart: Apart<A> = (waiting) => [waiting]
+): ((item: A, answered: (exit: Exit.Exit<B, E>) => void) => void) => {
   let waiting: Array<Waiting<A, B, E>> = []
   const call = (batch: ReadonlyArray<Waiting<A, B, E>>) =>
     Effect.runCallback(
       Effect.suspend(() => run(batch.map(({ item }) => item))),
       {
         onExit: (exit) => {
-          for (const [n, { resume }] of batch.entries()) {
-            if (exit._tag === "Failure") resume(Effect.failCause(exit.cause))
-            else resume(Effect.succeed(exit.value[n]!))
-          }
+          if (Exit.isFailure(exit)) for (const { answered } of batch) answered(Exit.failCause(exit.cause))
+          else for (let n = 0; n < batch.length; n++) batch[n]!.answered(Exit.succeed(exit.value[n]!))
         }
       }
     )
@@ -39,9 +47,8 @@ export const make = <A, B, E>(
     waiting = []
     for (let i = 0; i < all.length; i += most) apart(all.slice(i, i + most)).forEach(call)
   }
-  return (item) =>
-    Effect.callback<B, E>((resume) => {
-      if (waiting.length === 0) setImmediate(flush)
-      waiting.push({ item, resume })
-    })
+  return (item, answered) => {
+    if (waiting.length === 0) setImmediate(flush)
+    waiting.push({ item, answered })
+  }
 }

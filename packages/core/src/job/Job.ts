@@ -126,6 +126,22 @@ export interface Job {
   readonly cause?: string
 }
 
+/**
+ * A begun job after the commit of a stage, kept for the next one. It takes over the maps of the job as it was, which is not to be
+ * used any more: only the process that holds a begun job has it.
+ */
+export const kept = (
+  job: Job,
+  stage: string,
+  { at, output, progress, workMillis }: { at: string; output: string; progress: number; workMillis: number }
+): Job => {
+  const outputs = job.outputs as Map<string, string>
+  const works = job.workMillis as Map<string, number>
+  outputs.set(stage, output)
+  works.set(stage, workMillis)
+  return { ...job, state: "running", at, progress, attempts: 1, tries: job.tries + 1, deliveries: 0 }
+}
+
 /** Sums over a job's paid calls (CallLedger), of all its runs. */
 export interface Spent {
   readonly ok: number

@@ -5,6 +5,7 @@
  * begins with and records), JobScripts (the scripts).
  */
 import { Context, Duration, Effect, Layer, Metric, Schema } from "effect"
+import type { Exit } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Policies } from "../policy/Policies.ts"
@@ -65,6 +66,8 @@ export class JobStore extends Context.Service<
     ) => Effect.Effect<ReadonlyArray<BeginReply>, RedisError>
     /** Commits of one tick share a round trip. */
     readonly commit: (commit: Commit) => Effect.Effect<Committed, RedisError>
+    /** The same without an effect, for the hot path. `answered` is called once, and must not throw. */
+    readonly sendCommit: (commit: Commit, answered: (exit: Exit.Exit<Committed, RedisError>) => void) => void
     readonly defer: (
       holding: Holding,
       options: {
@@ -104,6 +107,14 @@ const uploadMillis = 120_000
 /** The first event of a new run; the script adds its progress. */
 const queuedAgain = '"stage":"queued","status":"started","result":null'
 
+/** ARGV of commit.lua for one commit. */
+const wordsOf = ({ dropImage, entry, id, mailbox, next, output, progress, stage, tells, token }: Commit) => {
+  const step = `${stage} ${progress} ${dropImage ? "1" : "-"} ${next === null ? "- -" : `${next.stage} ${next.mailbox}`}`
+  const words: Array<string | number> = [id, `${mailbox}:${entry}`, token, step, next?.keep ?? "", output, tells.length]
+  for (const tell of tells) words.push(tell.mailbox, tell.type, tell.body)
+  return words
+}
+
 /** One answer of begin.lua. */
 const begun = (
   holding: Holding,
@@ -133,28 +144,10 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const letterTtl = Duration.toMillis(config.letterTtl)
     const policies = yield* Policies
 
-    const sendCommit = PartitionBatch.make(
+    const sendCommit = PartitionBatch.sender(
       (partition, batch: ReadonlyArray<Commit>) =>
         redis
-          .run(
-            JobScripts.commit,
-            [partition.root],
-            [
-              offset,
-              ttl,
-              config.userConcurrency,
-              ...batch.flatMap((c) => [
-                c.id,
-                `${c.mailbox}:${c.entry}`,
-                c.token,
-                `${c.stage} ${c.progress} ${c.dropImage ? "1" : "-"} ${c.next?.stage ?? "-"} ${c.next?.mailbox ?? "-"}`,
-                c.next?.keep ?? "",
-                c.output,
-                c.tells.length,
-                ...c.tells.flatMap((tell) => [tell.mailbox, tell.type, tell.body])
-              ])
-            ]
-          )
+          .run(JobScripts.commit, [partition.root], [offset, ttl, config.userConcurrency, ...batch.flatMap(wordsOf)])
           .pipe(Effect.map((answers) => answers.map(([outcome, workMillis]): Committed => ({ outcome, workMillis })))),
       "commit"
     )
@@ -217,7 +210,8 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         }
         return yield* Effect.forEach(answers, (answer, i) => begun(holdings[i]!, answer))
       }),
-      commit: (commit) => sendCommit(commit.partition, commit),
+      commit: (commit) => Effect.callback((resume) => sendCommit(commit.partition, commit, resume)),
+      sendCommit: (commit, answered) => sendCommit(commit.partition, commit, answered),
       defer: Effect.fnUntraced(function* (h, options) {
         const [outcome] = yield* redis.run(
           JobScripts.defer,

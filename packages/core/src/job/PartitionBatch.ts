@@ -3,6 +3,7 @@
  * JobStore uses it for commits, JobSubmit for submits.
  */
 import { Effect } from "effect"
+import type { Exit } from "effect"
 import * as TickBatch from "../clock/TickBatch.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisReplyInvalid } from "../redis/RedisError.ts"
@@ -19,11 +20,22 @@ export const make = <A, B>(
   run: (partition: Partition, batch: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, RedisError>,
   command: string
 ) => {
-  const byPartition = new Map<Partition, (item: A) => Effect.Effect<B, RedisError>>()
-  return (partition: Partition, item: A): Effect.Effect<B, RedisError> => {
+  const send = sender(run, command)
+  return (partition: Partition, item: A): Effect.Effect<B, RedisError> =>
+    Effect.callback<B, RedisError>((resume) => send(partition, item, resume))
+}
+
+/** The same for hot paths, without an effect for each call: `answered` is called once. */
+export const sender = <A, B>(
+  run: (partition: Partition, batch: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, RedisError>,
+  command: string
+) => {
+  type Answered = (exit: Exit.Exit<B, RedisError>) => void
+  const byPartition = new Map<Partition, (item: A, answered: Answered) => void>()
+  return (partition: Partition, item: A, answered: Answered): void => {
     const known = byPartition.get(partition)
-    if (known !== undefined) return known(item)
-    const send = TickBatch.make(
+    if (known !== undefined) return known(item, answered)
+    const send = TickBatch.sender(
       (batch: ReadonlyArray<A>) =>
         Effect.filterOrFail(
           run(partition, batch),
@@ -33,6 +45,6 @@ export const make = <A, B>(
       mostTogether
     )
     byPartition.set(partition, send)
-    return send(item)
+    send(item, answered)
   }
 }

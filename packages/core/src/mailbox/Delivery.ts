@@ -41,7 +41,7 @@ export class Delivery implements Read {
   readonly consumer: string
   readonly bornAt: number
   #slot: string
-  #fiber: Fiber.Fiber<void> | null = null
+  #fiber: Fiber.Fiber<unknown, unknown> | null = null
   #settling = false
   #endReason: EndReason | null = null
   #timeoutAt: number | null = null
@@ -94,7 +94,7 @@ export class Delivery implements Read {
   }
 
   /** A fiber works on it now. Returns whether it was ended before; the fiber must then be interrupted. */
-  begun(fiber: Fiber.Fiber<void>): boolean {
+  begun(fiber: Fiber.Fiber<unknown, unknown>): boolean {
     this.#fiber = fiber
     return this.#endReason !== null && !this.#settling
   }
@@ -127,7 +127,7 @@ export class Delivery implements Read {
    * while a result is being recorded; the recording completes, but no further stage follows. A time-out during recording is
    * ignored: it belongs to the attempt that has ended, not to the stage the job may be kept for.
    */
-  end(reason: EndReason): Fiber.Fiber<void> | null {
+  end(reason: EndReason): Fiber.Fiber<unknown, unknown> | null {
     if (this.#endReason !== null || (reason === "timeout" && this.#settling)) return null
     this.#endReason = reason
     return this.#settling ? null : this.#fiber

@@ -1,13 +1,10 @@
 /**
- * StageBehavior: serves the mailbox of one stage. For each entry: begin (fence it), decode the values the stage reads
- * (StageValues), run the handler under its time-out, record the outcome (StageOutcome). A job that was in work when a process
- * died begins when and as ActorSystem.judge says (A2).
- * Invariants: J2 (only the current stage runs), J3 (one commit), A2 (crashes are counted before handler code), A3 (a time-out
- * interrupts and fences), A5 (interrupted work is returned to its mailbox).
+ * StageBehavior: serves the mailbox of one stage. It begins the entries of a read (fences their jobs), and StageRun runs those that
+ * have begun. A job that was in work when a process died begins when and as ActorSystem.judge says (SuspectJobs).
+ * Invariants: J2 (only the current stage runs), A2 (crashes are counted before handler code).
  */
-import { Cause, Config, Context, Effect, Exit, Layer, Metric, Schema } from "effect"
+import { Cause, Config, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { ActorSystem } from "../worker/ActorSystem.ts"
-import { Attempt, untimed } from "../mailbox/Attempt.ts"
 import { concurrencyVariable } from "../actor/Behavior.ts"
 import * as Recorder from "../worker/Recorder.ts"
 import * as Retry from "../worker/Retry.ts"
@@ -15,7 +12,6 @@ import * as Definition from "../config/Definition.ts"
 import * as Setting from "../config/Setting.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import { Mailbox } from "../mailbox/Mailbox.ts"
-import type { Message } from "../mailbox/Mailbox.ts"
 import { Policies } from "../policy/Policies.ts"
 import * as StageLimits from "../policy/StageLimits.ts"
 import { isTransient } from "../redis/RedisError.ts"
@@ -29,48 +25,20 @@ import { JobId } from "../job/Job.ts"
 import type { Job } from "../job/Job.ts"
 import { JobStore, tokenOf } from "../job/JobStore.ts"
 import type { BeginReply, Holding } from "../job/JobStore.ts"
-import * as PaidCalls from "./PaidCalls.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import type { Codec, Needs, NeedsOf, OutputOf, PartialOf, Stage, Stages, Values } from "./Stage.ts"
-import { StageTimeout } from "./StageError.ts"
 import type { StageError } from "./StageError.ts"
 import * as StageOutcome from "./StageOutcome.ts"
 import * as StageRunners from "./StageRunners.ts"
-import type { Begun, StageRunner } from "./StageRunners.ts"
+import type { StageJob } from "./StageAttempt.ts"
+import * as StageRun from "./StageRun.ts"
 import * as StageValues from "./StageValues.ts"
 import * as SuspectJobs from "./SuspectJobs.ts"
 
+export type { StageJob } from "./StageAttempt.ts"
 export type ConfigError = Config.ConfigError
 export type Requirements = Mailbox | JobImages | Policies | CallLedger | PartialText
 
-/** Facts of the job for its handler, beside the values it reads. */
-export interface StageJob<P = never> {
-  readonly id: JobId
-  /** The user that submitted it; "" for none. */
-  readonly owner: string
-  /** Counted from 1, as the retry policy counts: a crash of the process costs no attempt. */
-  readonly attempt: number
-  /** When the job was submitted, epoch milliseconds by Redis's clock. */
-  readonly created: number
-  /** Milliseconds from the job's submit to this attempt's begin. */
-  readonly ageMillis: number
-  /** Begins of the job so far, of all its stages: no two runs of a handler for a job have the same number. */
-  readonly begins: number
-  /**
-   * The submitted image's bytes; null once it is deleted. Waits for memory (ImageMemory) within the stage's time-out, and holds
-   * it until the attempt ends.
-   */
-  readonly image: Effect.Effect<Buffer | null, RedisError>
-  /** Makes a call that costs money: recorded before it leaves, and with its bill after it (PaidCalls). */
-  readonly pay: PaidCalls.PaidCalls["make"]
-  /**
-   * Shows viewers the text that the stage has written so far: all of it, each time it grows. Only for a stage that declares
-   * `partial`. Costs nothing to call often: it is sent at most ten times a second, and only while somebody watches the job.
-   */
-  readonly emit: (textSoFar: P) => void
-  /** Sends a message with this stage's commit: exactly when the stage is recorded (J3). */
-  readonly tell: (message: Message) => Effect.Effect<void>
-}
 export type Handler<N extends Needs, A, E, R, P = never> = (
   values: Values<N>,
   job: StageJob<P>
@@ -159,7 +127,8 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const partials = yield* PartialText
       const runners = StageRunners.of(system)
       const handler = yield* make
-      const around = yield* Tracing.around<RH>(`${pipeline.name}.${stage.name}`)
+      const contexts = yield* Tracing.jobContexts<RH>(`${pipeline.name}.${stage.name}`)
+      const context = yield* Effect.context<never>()
       const mailbox = `${pipeline.name}.${stage.name}`
       const concurrency = yield* Setting.integer(concurrencyVariable(mailbox), {
         default: stage.concurrency,
@@ -205,109 +174,21 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         return stored !== null && Exit.isSuccess(stored) ? stored.value : null
       }
 
-      const run: StageRunner["run"] = (begun, restore) => {
-        const { delivery, job } = begun
-        const tells: Array<Message> = []
-        const { timeoutMillis } = limits()
-        const pictures = images.attempt(job.id)
-        const paid = PaidCalls.ofAttempt(
-          ledger,
-          { partition: begun.holding.partition, id: job.id, token: begun.holding.token },
-          { owner: job.owner, stage: stage.name, attempt: job.attempts }
-        )
-        const writer =
-          stage.partial === null
-            ? null
-            : partials.writer({
-                partition: begun.holding.partition,
-                id: job.id,
-                token: begun.holding.token,
-                begins: job.tries,
-                attempt: Math.max(1, job.attempts),
-                stage: stage.name
-              })
-        const facts: StageJob<P> = {
-          id: job.id,
-          owner: job.owner,
-          attempt: job.attempts,
-          begins: job.tries,
-          created: job.created,
-          ageMillis: Math.max(0, system.storeTime() - job.created),
-          image: pictures.image,
-          pay: paid.calls.make,
-          emit: (text) => {
-            if (typeof text === "string") writer?.send(text)
-          },
-          tell: (message) => Effect.sync(() => void tells.push(message))
-        }
-        const handle = Effect.suspend(() => {
-          system.watch(delivery, timeoutMillis)
-          // the delivery was ended while the commit that kept the job was being recorded: no further stage begins (A5)
-          return delivery.endReason === null ? edges.read(job) : Effect.interrupt
-        }).pipe(
-          Effect.flatMap((values) => handler(values, facts)),
-          Effect.provideContext(
-            Context.make(Attempt, {
-              place: `${job.id}/${stage.name}`,
-              untimed: untimed(delivery, system.watch)
-            }).pipe(Context.add(PaidCalls.PaidCalls, paid.calls))
-          ),
-          Effect.flatMap((output) => edges.write(output, tells))
-        )
-        const ended =
-          job.deliveries === 0
-            ? pictures.end
-            : Effect.andThen(
-                pictures.end,
-                Effect.sync(() => system.clear(delivery))
-              )
-        const settle = (exit: Exit.Exit<string, E | StageError>): Effect.Effect<Begun | null> => {
-          // a success counts however late it is; the end of an attempt that was outlived is recorded already
-          if (delivery.isOutlived && Exit.isFailure(exit)) return Effect.succeed(null)
-          return Exit.isSuccess(exit) ? outcome.succeed(begun, exit.value, tells) : settleEnd(exit.cause)
-        }
-        const settleEnd = (end: Cause.Cause<E | StageError>): Effect.Effect<Begun | null> => {
-          if (delivery.endReason === "lost") return Effect.as(outcome.lost, null)
-          if (delivery.endReason === "release") return Effect.as(outcome.release(begun), null)
-          const timedOut = Cause.fail(new StageTimeout({ stage: stage.name, millis: timeoutMillis }))
-          const cause = delivery.endReason === "timeout" ? timedOut : end
-          return Effect.flatMap(outcome.decide(begun, cause), (decision) => {
-            const output = fallBack(job, cause, decision)
-            return output === null
-              ? Effect.as(outcome.failed(begun, cause, decision), null)
-              : Effect.andThen(outcome.fellBack(cause), outcome.succeed(begun, output, []))
-          })
-        }
-        const notes = { job_id: job.id, stage: mailbox, attempt: job.attempts }
-        delivery.whenOutlived(
-          around(
-            Effect.suspend(() => settleEnd(Cause.interrupt())),
-            begun.parent,
-            notes
-          )
-        )
-        // bills before the outcome, which may be the job's end
-        const closed = Effect.suspend(() => {
-          writer?.end()
-          return paid.areBillsDue() ? Effect.andThen(record([delivery], paid.close), ended) : ended
-        })
-        const attempt = Effect.ensuring(Effect.exit(restore(handle)), closed)
-        return around(Effect.flatMap(attempt, settle), begun.parent, notes)
-      }
-
-      /** Runs stage after stage while the job is kept here. */
-      const runFrom: (...from: Parameters<StageRunner["run"]>) => Effect.Effect<void> = Effect.fnUntraced(
-        function* (begun, restore) {
-          let next = yield* run(begun, restore)
-          while (next !== null) {
-            const runner = runners.get(next.holding.home)
-            // the next stage was served here when the job was kept, and is served until this delivery ends
-            next = runner === undefined ? null : yield* runner.run(next, restore)
-          }
-        }
-      )
-      const runAll = (begun: Begun): Effect.Effect<void> =>
-        Effect.uninterruptibleMask((restore) => runFrom(begun, restore))
+      const start = StageRun.make<N, A, E, RH, P>({
+        name: stage.name,
+        isWriting: stage.partial !== null,
+        mailbox,
+        system,
+        images,
+        ledger,
+        partials,
+        handler,
+        values: edges,
+        outcome,
+        limits,
+        contexts,
+        fallBack: ({ job }, cause, decision) => fallBack(job, cause, decision)
+      })
 
       const nextToken = () => tokenOf(system.token(), stage.name, begins++)
 
@@ -328,13 +209,13 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         switch (begun._tag) {
           case "Run":
             system.wakeIn(delivery.partition, Math.max(0, begun.job.deadline - system.storeTime()))
-            return Effect.andThen(
-              Metric.update(waitSeconds, begun.waitedMillis / 1000),
-              system.work(
-                delivery,
-                runAll({ delivery, holding, job: begun.job, parent: Tracing.parse(begun.job.trace) })
+            return Effect.sync(() => {
+              waitSeconds.updateUnsafe(begun.waitedMillis / 1000, context)
+              if (delivery.endReason === "lost") return system.drop(delivery)
+              start({ delivery, holding, job: begun.job, parent: Tracing.parse(begun.job.trace) }, (exit) =>
+                system.ended(delivery, exit)
               )
-            )
+            })
           case "Unreadable": {
             const failure = { tag: "JobUnreadable", message: begun.error.message }
             return system.work(delivery, outcome.giveUp({ delivery, holding, job: null }, failure, 0))
@@ -353,8 +234,12 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const suspects = SuspectJobs.make(system, {
         begin,
         takeUp,
-        run: (delivery, holding, job, restore) =>
-          runFrom({ delivery, holding, job, parent: Tracing.parse(job.trace) }, restore),
+        run: (delivery, holding, job) =>
+          Effect.callback((resume) =>
+            start({ delivery, holding, job, parent: Tracing.parse(job.trace) }, (exit) =>
+              resume(Exit.isSuccess(exit) ? Exit.void : Effect.failCause(Cause.die(Cause.squash(exit.cause))))
+            )
+          ),
         giveUp: outcome.giveUp,
         tokenAlone: (consumer) => tokenOf(consumer, stage.name, begins++, true)
       })
@@ -405,7 +290,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         yield* suspects.take(suspected)
       })
 
-      runners.set(mailbox, { stage: stage.name, nextToken, run })
+      runners.set(mailbox, { stage: stage.name, nextToken, start })
       yield* system.serve({ mailbox, concurrency, timeoutMillis: () => limits().timeoutMillis, take })
     })
   )

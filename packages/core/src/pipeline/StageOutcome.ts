@@ -2,8 +2,8 @@
  * StageOutcome: records the outcome of a begun stage: committed (J3) and perhaps kept for the next stage, retried, parked, given
  * up, or returned to its mailbox. It decides and logs; JobStore does it. Used by StageBehavior.
  */
-import { Duration, Effect, Metric } from "effect"
-import type { Cause } from "effect"
+import { Duration, Effect, Exit, LogLevel, Metric } from "effect"
+import type { Cause, Context } from "effect"
 import { ActorSystem } from "../worker/ActorSystem.ts"
 import * as Recorder from "../worker/Recorder.ts"
 import * as Retry from "../worker/Retry.ts"
@@ -13,9 +13,10 @@ import type { Message } from "../mailbox/Mailbox.ts"
 import type { StageLimits } from "../policy/StageLimits.ts"
 import * as PayloadLimit from "../redis/PayloadLimit.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
-import type { Job, PlanStep } from "../job/Job.ts"
+import * as Job from "../job/Job.ts"
+import type { PlanStep } from "../job/Job.ts"
 import { JobStore } from "../job/JobStore.ts"
-import type { Holding } from "../job/JobStore.ts"
+import type { Commit, Committed, Holding } from "../job/JobStore.ts"
 import { isStageError, policy as ownPolicy } from "./StageError.ts"
 import type { StageError } from "./StageError.ts"
 import * as StageRunners from "./StageRunners.ts"
@@ -31,8 +32,29 @@ export interface Failure {
   readonly detail?: string
 }
 
+/** Before the second send of a commit; later ones are further apart (Recorder). */
+const firstPause = "50 millis"
+
+/** A stage's place in a plan. */
+interface Place {
+  readonly next: PlanStep | undefined
+  readonly progress: number
+  readonly dropImage: boolean
+}
+
 export interface StageOutcome<E> {
-  /** Commits; returns the next stage when the job was kept for it, else null. */
+  /**
+   * Commits, until it is recorded (Recorder); `done` gets the next stage when the job was kept for it, else null. `logs`: the
+   * context of log lines.
+   */
+  readonly commit: (
+    begun: Begun,
+    output: string,
+    tells: ReadonlyArray<Message>,
+    logs: Context.Context<never>,
+    done: (next: Begun | null) => void
+  ) => void
+  /** The same as an effect. */
   readonly succeed: (begun: Begun, output: string, tells: ReadonlyArray<Message>) => Effect.Effect<Begun | null>
   /** What the policy says of a failure. */
   readonly decide: (begun: Begun, cause: Cause.Cause<E | StageError>) => Effect.Effect<Retry.Decision>
@@ -42,7 +64,7 @@ export interface StageOutcome<E> {
   readonly fellBack: (cause: Cause.Cause<E | StageError>) => Effect.Effect<void>
   /** Writes a dead letter; `rounds`: how often the job may be parked for this cause before it fails. `job` null: unreadable. */
   readonly giveUp: (
-    at: { readonly delivery: Delivery; readonly holding: Holding; readonly job: Job | null },
+    at: { readonly delivery: Delivery; readonly holding: Holding; readonly job: Job.Job | null },
     failure: Failure,
     rounds: number
   ) => Effect.Effect<void>
@@ -70,6 +92,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   const jobsFailed = Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "failed" })
 
   const record = Recorder.make(system)
+  const isInfoLogged = yield* LogLevel.isEnabled("Info")
 
   const describe = (cause: Cause.Cause<E | StageError>): Failure => {
     const reason = Retry.reasonOf(cause)
@@ -84,61 +107,86 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     ...(detail === undefined ? {} : { detail })
   })
 
-  const succeed: StageOutcome<E>["succeed"] = Effect.fnUntraced(function* (
-    { delivery, holding, job, parent },
-    output,
-    tells
-  ): Effect.fn.Return<Begun | null> {
-    const at = job.plan.findIndex((step) => step.name === stage.name)
-    const step: PlanStep | undefined = job.plan[at]
-    const next = job.plan[at + 1]
-    const progress = step?.progress ?? stage.progress
+  /** What a commit needs of a plan, by plan: jobs of one pipeline share it. */
+  const places = new WeakMap<ReadonlyArray<PlanStep>, Place>()
+  const placeIn = (plan: ReadonlyArray<PlanStep>): Place => {
+    const known = places.get(plan)
+    if (known !== undefined) return known
+    const at = plan.findIndex((step) => step.name === stage.name)
+    const step = plan[at]
+    const place = {
+      next: plan[at + 1],
+      progress: step?.progress ?? stage.progress,
+      dropImage: step?.image === true && !plan.slice(at + 1).some((later) => later.image)
+    }
+    places.set(plan, place)
+    return place
+  }
+
+  const commit: StageOutcome<E>["commit"] = (begun, output, tells, logs, done) => {
+    const { delivery, holding, job } = begun
+    const { dropImage, next, progress } = placeIn(job.plan)
     const runner = next === undefined ? undefined : runners.get(next.mailbox)
     const keep = next !== undefined && runner !== undefined && system.reserve(next.mailbox) ? runner.nextToken() : null
-    const answer = yield* record(
-      [delivery],
-      store.commit({
-        ...holding,
-        output,
-        next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep },
-        progress,
-        dropImage: step?.image === true && !job.plan.slice(at + 1).some((later) => later.image),
-        tells
-      })
-    )
-    const kept = answer !== "unsettled" && answer.outcome === "kept"
-    if (next !== undefined && keep !== null) system.redeem(delivery, next.mailbox, kept)
-    if (answer === "unsettled") return null
-    if (answer.outcome === "lost" || answer.outcome === "gone") {
-      yield* Metric.update(lateResults, 1)
-      yield* Effect.logWarning("late result dropped: the job has moved on").pipe(
-        Effect.annotateLogs({ outcome: answer.outcome })
-      )
-      return null
+    const sent: Commit = {
+      partition: holding.partition,
+      id: holding.id,
+      stage: holding.stage,
+      home: holding.home,
+      mailbox: holding.mailbox,
+      entry: holding.entry,
+      token: holding.token,
+      output,
+      next: next === undefined ? null : { stage: next.name, mailbox: next.mailbox, keep },
+      progress,
+      dropImage,
+      tells
     }
-    stageSeconds.updateUnsafe(answer.workMillis / 1000, context)
-    const ended = answer.outcome === "ended"
-    if (ended) jobsDone.updateUnsafe(1, context)
-    yield* Effect.logInfo(ended ? "job done" : "stage committed").pipe(
-      Effect.annotateLogs({ work_ms: answer.workMillis })
-    )
-    if (!kept || next === undefined || keep === null) return null
-    return {
-      delivery,
-      parent,
-      holding: { ...holding, stage: next.name, home: next.mailbox, token: keep },
-      job: {
-        ...job,
-        state: "running",
-        at: next.name,
-        progress,
-        attempts: 1,
-        tries: job.tries + 1,
-        outputs: new Map(job.outputs).set(stage.name, output),
-        workMillis: new Map(job.workMillis).set(stage.name, answer.workMillis)
+    const answered = ({ outcome, workMillis }: Committed) => {
+      const kept = outcome === "kept"
+      if (next !== undefined && keep !== null) system.redeem(delivery, next.mailbox, kept)
+      if (outcome === "lost" || outcome === "gone") {
+        lateResults.updateUnsafe(1, context)
+        Effect.runForkWith(logs)(
+          Effect.annotateLogs(Effect.logWarning("late result dropped: the job has moved on"), { outcome })
+        )
+        return done(null)
       }
+      stageSeconds.updateUnsafe(workMillis / 1000, context)
+      if (outcome === "ended") jobsDone.updateUnsafe(1, context)
+      if (isInfoLogged) {
+        const message = outcome === "ended" ? "job done" : "stage committed"
+        Effect.runForkWith(logs)(Effect.annotateLogs(Effect.logInfo(message), { work_ms: workMillis }))
+      }
+      if (!kept || next === undefined || keep === null) return done(null)
+      done({
+        delivery,
+        parent: begun.parent,
+        holding: { ...holding, stage: next.name, home: next.mailbox, token: keep },
+        job: Job.kept(job, stage.name, { at: next.name, output, progress, workMillis })
+      })
     }
-  })
+    const again = () =>
+      Effect.runForkWith(logs)(record([delivery], Effect.delay(store.commit(sent), firstPause)), {
+        uninterruptible: true
+      }).addObserver((exit) => {
+        if (Exit.isSuccess(exit) && exit.value !== "unsettled") return answered(exit.value)
+        if (next !== undefined && keep !== null) system.redeem(delivery, next.mailbox, false)
+        done(null)
+      })
+    delivery.settle()
+    store.sendCommit(sent, (exit) => {
+      if (Exit.isSuccess(exit)) answered(exit.value)
+      else again()
+    })
+  }
+
+  const succeed: StageOutcome<E>["succeed"] = (begun, output, tells) =>
+    Effect.flatMap(Effect.context<never>(), (logs) =>
+      Effect.callback<Begun | null>((resume) =>
+        commit(begun, output, tells, logs, (next) => resume(Effect.succeed(next)))
+      )
+    )
 
   const giveUp: StageOutcome<E>["giveUp"] = Effect.fnUntraced(function* ({ delivery, holding, job }, failure, rounds) {
     const attempts = job?.attempts ?? 0
@@ -216,6 +264,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   })
 
   return {
+    commit,
     succeed,
     decide,
     failed,

@@ -2,7 +2,7 @@
  * StageRunners: the stages this process serves, so that a job whose stage has just committed may be kept here for the next one.
  * StageBehavior fills and reads it.
  */
-import type { Effect, Tracer } from "effect"
+import type { Exit, Tracer } from "effect"
 import type { ActorSystem } from "../worker/ActorSystem.ts"
 import type { Delivery } from "../mailbox/Delivery.ts"
 import type { Job } from "../job/Job.ts"
@@ -22,13 +22,10 @@ export interface StageRunner {
   /** A new unique token for a begin of this stage. */
   readonly nextToken: () => string
   /**
-   * Runs one stage and records its outcome; returns the next stage when the job was kept for it, else null.
-   * `restore` makes only the handler interruptible.
+   * Runs a begun stage, and the stages after it for which the job is kept here. `ended` is called once, when the delivery has no
+   * work here any more: a failure is a defect outside a handler.
    */
-  readonly run: (
-    begun: Begun,
-    restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
-  ) => Effect.Effect<Begun | null>
+  readonly start: (begun: Begun, ended: (exit: Exit.Exit<unknown, unknown>) => void) => void
 }
 
 const bySystem = new WeakMap<ActorSystem["Service"], Map<string, StageRunner>>()

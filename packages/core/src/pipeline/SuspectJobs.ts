@@ -11,9 +11,6 @@ import type { Delivery } from "../mailbox/Delivery.ts"
 import * as Suspicion from "../mailbox/Suspicion.ts"
 import type { ActorSystem } from "../worker/ActorSystem.ts"
 import type { StageOutcome } from "./StageOutcome.ts"
-import type { StageRunner } from "./StageRunners.ts"
-
-type Restore = Parameters<StageRunner["run"]>[1]
 
 /** A job that begin has looked at and not begun; `record`, `fresh`: JobStore.BeginReply. */
 export interface Suspect {
@@ -32,8 +29,8 @@ export interface Stage {
     turns?: ReadonlyArray<Turn>
   ) => Effect.Effect<ReadonlyArray<BeginReply>>
   readonly takeUp: (delivery: Delivery, holding: Holding, begun: BeginReply) => Effect.Effect<void>
-  /** Runs a begun job within the fiber that calls it; `restore` makes the handler interruptible. */
-  readonly run: (delivery: Delivery, holding: Holding, job: Job, restore: Restore) => Effect.Effect<void>
+  /** Runs a begun job, and returns when its delivery has no work here any more. */
+  readonly run: (delivery: Delivery, holding: Holding, job: Job) => Effect.Effect<void>
   readonly giveUp: StageOutcome<never>["giveUp"]
   /** The token of a begin after which the job runs alone. */
   readonly tokenAlone: (consumer: string) => string
@@ -66,7 +63,7 @@ export const make = (system: ActorSystem["Service"], stage: Stage): SuspectJobs 
         yield* Effect.logInfo("a suspect of a crash runs alone").pipe(
           Effect.annotateLogs({ job_id: holding.id, stage: holding.home, ...Suspicion.read(begun.job.deliveries) })
         )
-        return yield* stage.run(delivery, alone, begun.job, restore)
+        return yield* stage.run(delivery, alone, begun.job)
       })
     )
 

@@ -36,23 +36,36 @@ export const spanUnder =
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan>> =>
     Effect.withSpan(effect, name, { captureStackTrace: false, ...(parent === undefined ? {} : { parent }) })
 
-/**
- * A function that runs work of a job in the services of this effect, with the job's trace and log annotations. The work gets
- * a span of its own only where spans are exported: the default tracer drops spans, and a span costs more than a small stage.
- */
-export const around = <R>(name: string) =>
+/** Contexts for work of jobs: the services of the effect that made it, with a job's trace and log annotations. */
+export interface JobContexts<R> {
+  readonly of: (
+    parent: Tracer.ExternalSpan | undefined,
+    annotations: Readonly<Record<string, unknown>>
+  ) => Context.Context<R>
+  /**
+   * Work with a span of its own, where spans are exported: the default tracer drops spans, and a span costs more than a small
+   * stage.
+   */
+  readonly spanned: <A, E, S>(
+    work: Effect.Effect<A, E, S>,
+    parent: Tracer.ExternalSpan | undefined
+  ) => Effect.Effect<A, E, S>
+}
+
+/** `name`: of the spans. */
+export const jobContexts = <R>(name: string) =>
   Effect.gen(function* () {
     const services = yield* Effect.context<R>()
     const notes = yield* References.CurrentLogAnnotations
     const exported = (yield* Effect.tracer) !== Tracer.nativeTracer
-    return <A, E>(
-      effect: Effect.Effect<A, E, R>,
-      parent: Tracer.ExternalSpan | undefined,
-      annotations: Readonly<Record<string, unknown>>
-    ): Effect.Effect<A, E> => {
-      const annotated = Context.add(services, References.CurrentLogAnnotations, { ...notes, ...annotations })
-      if (exported) return Effect.updateContext(spanUnder(name, parent)(effect), () => annotated)
-      const traced = parent === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, parent)
-      return Effect.updateContext(effect, () => traced)
+    const contexts: JobContexts<R> = {
+      of: (parent, annotations) => {
+        const annotated = Context.add(services, References.CurrentLogAnnotations, { ...notes, ...annotations })
+        return parent === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, parent)
+      },
+      spanned: <A, E, S>(work: Effect.Effect<A, E, S>, parent: Tracer.ExternalSpan | undefined) =>
+        // the span takes the place of the parent span that a context may have
+        exported ? (spanUnder(name, parent)(work) as Effect.Effect<A, E, S>) : work
     }
+    return contexts
   })

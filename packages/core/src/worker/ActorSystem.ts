@@ -42,6 +42,8 @@ export class ActorSystem extends Context.Service<
     readonly serve: (server: Server) => Effect.Effect<void, RedisError, Scope.Scope>
     /** Runs the work of a delivery in its own fiber; its slot is freed when the work ends, however it ends. */
     readonly work: (delivery: Delivery, work: Effect.Effect<void>) => Effect.Effect<void>
+    /** Frees the slot of a delivery whose work ran outside `work`; a defect is counted as one of its actor. */
+    readonly ended: (delivery: Delivery, exit: Exit.Exit<unknown, unknown>) => void
     /** Frees the slot of a delivery that needs no work. */
     readonly drop: (delivery: Delivery) => void
     /** Frees the slot of a delivery whose entry stays pending; the next beat adopts it again (A4). */
@@ -231,6 +233,10 @@ const make = Effect.fnUntraced(function* (role: string) {
       )
       if (delivery.begun(fiber)) yield* Fiber.interrupt(fiber)
     }),
+    ended: (delivery, exit) => {
+      workload.finish(delivery)
+      if (Exit.isFailure(exit)) Effect.runForkWith(context)(failedWith(delivery.slot, exit.cause))
+    },
     drop: (delivery) => workload.finish(delivery),
     postpone: (delivery) => {
       workload.overlooked = true
