@@ -1,17 +1,19 @@
 /**
- * The first benchmark: `npm run bench [-- rounds jobs]`. Contenders run interleaved (A B C A B C), each round on a new
- * Redis (AOF everysec) on loopback with one worker and one submitting process; medians of the rounds are printed, and
- * ratios against the peers. No test asserts on any of it.
+ * The first benchmark: `npm run bench [-- rounds jobs]`. Contenders run interleaved (A B C D, then D C B A), each round on a new
+ * Redis (AOF everysec, not rewritten meanwhile) on loopback with one worker and one submitting process, both warmed. It prints
+ * medians with the least and the most, and ratios; every figure of every round is in test/.artifacts/bench.json. No test asserts on
+ * any of it.
  */
 import { spawn, spawnSync } from "node:child_process"
 import type { ChildProcess } from "node:child_process"
+import { mkdirSync, writeFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { fileURLToPath } from "node:url"
 import { start } from "../../packages/core/src/server/RedisServer.ts"
 import type { RedisServer } from "../../packages/core/src/server/RedisServer.ts"
 import { median } from "./Workload.ts"
 
-const [rounds = 3, jobs = 10_000] = process.argv.slice(2).map(Number)
+const [rounds = 5, jobs = 10_000] = process.argv.slice(2).map(Number)
 const here = (file: string) => fileURLToPath(new URL(file, import.meta.url))
 
 interface Contender {
@@ -21,6 +23,7 @@ interface Contender {
 }
 const contenders: ReadonlyArray<Contender> = [
   { name: "eco2", file: "eco2.ts", mode: "" },
+  { name: "floor", file: "floor.ts", mode: "" },
   { name: "bullmq chain", file: "bullmq.ts", mode: "chain" },
   { name: "bullmq flow", file: "bullmq.ts", mode: "flow" }
 ]
@@ -74,8 +77,12 @@ const redisCpu = (server: RedisServer): number => {
   return 1_000 * ((info.used_cpu_user ?? 0) + (info.used_cpu_sys ?? 0))
 }
 
+const aof = ["--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"]
+/** Jobs before the measured ones, so that the code is warm. */
+const warmUp = 10_000
+
 const round = async ({ file, mode }: Contender) => {
-  const server = await start({ args: ["--appendonly", "yes", "--appendfsync", "everysec"] })
+  const server = await start({ args: aof })
   const submitter = new Part(file, ["submitter", String(server.port), "0", mode])
   await submitter.on("ready")
   // bytes for each waiting job, before any worker starts
@@ -86,7 +93,9 @@ const round = async ({ file, mode }: Contender) => {
   const bytes = ((redisInfo(server).used_memory ?? 0) - before) / waitingJobs
   const worker = new Part(file, ["worker", String(server.port), "0", mode])
   await worker.on("ready")
-  await submitter.on("drained") // also the warm-up
+  await submitter.on("drained")
+  submitter.send(`burst ${warmUp}`)
+  await submitter.on("drained")
   // throughput
   const [redis0, node0, node1] = [redisCpu(server), await worker.ask("usage"), await submitter.ask("usage")]
   submitter.send(`burst ${jobs}`)
@@ -100,7 +109,8 @@ const round = async ({ file, mode }: Contender) => {
   return {
     "jobs/s": jobs / (drained.millis! / 1_000),
     "Redis CPU µs/job": ((redis1 - redis0) * 1_000) / jobs,
-    "Node CPU µs/job": ((node2.cpu! - node0.cpu! + node3.cpu! - node1.cpu!) * 1_000) / jobs,
+    "worker CPU µs/job": ((node2.cpu! - node0.cpu!) * 1_000) / jobs,
+    "submitter CPU µs/job": ((node3.cpu! - node1.cpu!) * 1_000) / jobs,
     "idle p50 ms": idle.p50!,
     "idle p99 ms": idle.p99!,
     "bytes/waiting job": bytes,
@@ -125,23 +135,37 @@ const inFlight = async (count: number) => {
 
 const results = new Map<string, Array<Record<string, number>>>(contenders.map(({ name }) => [name, []]))
 for (let i = 0; i < rounds; i++) {
-  for (const contender of contenders) {
+  for (const contender of i % 2 === 0 ? contenders : contenders.toReversed()) {
     const figures = await round(contender)
     results.get(contender.name)!.push(figures)
     process.stderr.write(`round ${i + 1} ${contender.name}: ${Math.round(figures["jobs/s"])} jobs/s\n`)
   }
 }
 const names = Object.keys(results.get("eco2")![0]!)
-const medianOf = (contender: string, figure: string) => median(results.get(contender)!.map((row) => row[figure]!))
-process.stdout.write(`| figure | ${contenders.map(({ name }) => name).join(" | ")} | eco2 / chain | eco2 / flow |\n`)
-process.stdout.write(`| --- |${" ---: |".repeat(contenders.length + 2)}\n`)
+const valuesOf = (contender: string, figure: string) => results.get(contender)!.map((row) => row[figure]!)
+const print = (value: number) => value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
+const cell = (contender: string, figure: string) => {
+  const values = valuesOf(contender, figure)
+  return `${print(median(values))} (${print(Math.min(...values))}–${print(Math.max(...values))})`
+}
+const peers = contenders.slice(1).map(({ name }) => name)
+process.stdout.write(
+  `| figure | ${contenders.map(({ name }) => name).join(" | ")} | ${peers.map((peer) => `eco2 / ${peer}`).join(" | ")} |\n`
+)
+process.stdout.write(`| --- |${" ---: |".repeat(contenders.length + peers.length)}\n`)
 for (const figure of names) {
-  const values = contenders.map(({ name }) => medianOf(name, figure))
-  const [ours = 0, chain = 1, flow = 1] = values
+  const ours = median(valuesOf("eco2", figure))
+  const ratios = peers.map((peer) => (ours / median(valuesOf(peer, figure))).toFixed(2))
   process.stdout.write(
-    `| ${figure} | ${values.map((value) => value.toFixed(value < 100 ? 1 : 0)).join(" | ")} | ${(ours / chain).toFixed(2)} | ${(ours / flow).toFixed(2)} |\n`
+    `| ${figure} | ${contenders.map(({ name }) => cell(name, figure)).join(" | ")} | ${ratios.join(" | ")} |\n`
   )
 }
+const artifacts = new URL("../.artifacts/", import.meta.url)
+mkdirSync(artifacts, { recursive: true })
+writeFileSync(
+  new URL("bench.json", artifacts),
+  JSON.stringify({ rounds, jobs, results: Object.fromEntries(results) }, null, 1)
+)
 const many = await inFlight(10_000)
 process.stdout.write(
   `10,000 in flight, 5 s a stage: worker RSS ${many.rss.toFixed(0)} MiB, all done after ${many.seconds.toFixed(1)} s (4 × 5 s of waiting)\n`

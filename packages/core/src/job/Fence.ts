@@ -31,7 +31,11 @@ export const numbers = ["attempts", "tries", "deliveries", "progress", "run", "d
 
 export type Fence = Readonly<Record<(typeof words)[number], string>>
 
-const digits = /^\d+$/
+/** A fence: five words, three numbers, one word and so on; the owner may contain spaces. As changing_words of fence.lua. */
+const form = new RegExp(
+  `^${words.map((name) => (name === "owner" ? "(.*)" : (numbers as ReadonlyArray<string>).includes(name) ? "(\\d+)" : "(\\S+)")).join(" ")}$`,
+  "s"
+)
 
 const started = words.indexOf("started")
 
@@ -43,9 +47,9 @@ export const impliedEvents = (text: string): number | null => {
 
 /** A fence as an object; null when it has too few words, or no digits where scripts count. */
 export const split = (text: string): Fence | null => {
-  const parts = text.split(" ")
-  if (parts.length < words.length) return null
-  const owner = parts.slice(words.length - 1).join(" ")
-  const fence = Object.fromEntries(words.map((name, i) => [name, name === "owner" ? owner : parts[i]!])) as Fence
-  return numbers.every((name) => digits.test(fence[name])) ? fence : null
+  const found = form.exec(text)
+  if (found === null) return null
+  const fence: Record<string, string> = {}
+  for (let i = 0; i < words.length; i++) fence[words[i]!] = found[i + 1]!
+  return fence as Fence
 }

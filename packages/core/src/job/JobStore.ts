@@ -107,11 +107,14 @@ const uploadMillis = 120_000
 /** The first event of a new run; the script adds its progress. */
 const queuedAgain = '"stage":"queued","status":"started","result":null'
 
-/** ARGV of commit.lua for one commit. */
-const wordsOf = ({ dropImage, entry, id, mailbox, next, output, progress, stage, tells, token }: Commit) => {
-  const step = `${stage} ${progress} ${dropImage ? "1" : "-"} ${next === null ? "- -" : `${next.stage} ${next.mailbox}`}`
-  const words: Array<string | number> = [id, `${mailbox}:${entry}`, token, step, next?.keep ?? "", output, tells.length]
-  for (const tell of tells) words.push(tell.mailbox, tell.type, tell.body)
+/** ARGV of commit.lua for these commits. */
+const wordsOf = (commits: ReadonlyArray<Commit>) => {
+  const words: Array<string | number> = []
+  for (const { dropImage, entry, id, mailbox, next, output, progress, stage, tells, token } of commits) {
+    const step = `${stage} ${progress} ${dropImage ? "1" : "-"} ${next === null ? "- -" : `${next.stage} ${next.mailbox}`}`
+    words.push(id, `${mailbox}:${entry}`, token, step, next?.keep ?? "", output, tells.length)
+    for (const tell of tells) words.push(tell.mailbox, tell.type, tell.body)
+  }
   return words
 }
 
@@ -147,7 +150,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const sendCommit = PartitionBatch.sender(
       (partition, batch: ReadonlyArray<Commit>) =>
         redis
-          .run(JobScripts.commit, [partition.root], [offset, ttl, config.userConcurrency, ...batch.flatMap(wordsOf)])
+          .run(JobScripts.commit, [partition.root], [offset, ttl, config.userConcurrency, ...wordsOf(batch)])
           .pipe(Effect.map((answers) => answers.map(([outcome, workMillis]): Committed => ({ outcome, workMillis })))),
       "commit"
     )
