@@ -341,6 +341,28 @@ describe.skipIf(Chart.missing)("scaling", () => {
     ])
   })
 
+  /** MiB, the larger of ten seconds after a start and after a load (`npm run bench:load`). */
+  const idle: Readonly<Record<string, number>> = {
+    "eco2-gateway": 142,
+    "eco2-scan-worker": 193,
+    "eco2-character-match": 169,
+    "eco2-character-worker": 170
+  }
+
+  it("idle pods are far enough below their memory target for the autoscaler to return to the minimum", async () => {
+    const manifests = await Chart.render("default")
+    for (const scaler of named(manifests, "HorizontalPodAutoscaler")) {
+      const { name } = scaler.metadata
+      const [one] = named(manifests, "Deployment", name)
+      const request = at(podOf(one!), "containers", 0, "resources", "requests", "memory")
+      const target = Number(at(scaler, "spec", "metrics", 1, "resource", "target", "averageUtilization")) / 100
+      const ratio = idle[name]! / (Number.parseInt(String(request), 10) * target)
+      const [least, most] = [at(scaler, "spec", "minReplicas"), at(scaler, "spec", "maxReplicas")].map(Number)
+      for (let pods = most!; pods > least!; pods--)
+        expect([name, pods, Math.ceil(pods * ratio) < pods]).toEqual([name, pods, true])
+    }
+  })
+
   it("KEDA scales workers by the largest backlog reported, gateways by the sum of viewers, and never to zero", async () => {
     const manifests = await Chart.render("production-keda")
     expect(named(manifests, "HorizontalPodAutoscaler")).toEqual([])
