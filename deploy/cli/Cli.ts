@@ -6,6 +6,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Console, Effect, Layer } from "effect"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
+import { breakers } from "./commands/breakers.ts"
 import { characters } from "./commands/characters.ts"
 import { dead } from "./commands/dead.ts"
 import { doctor } from "./commands/doctor.ts"
@@ -34,6 +35,7 @@ const eco2 = Command.make("eco2").pipe(
     policy,
     limits,
     feedback,
+    breakers,
     characters,
     migrate,
     doctor

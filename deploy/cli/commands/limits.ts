@@ -3,7 +3,7 @@ import { Duration, Effect } from "effect"
 import { Argument, Command } from "effect/cli"
 
 import { Operator } from "../Operator.ts"
-import { print, say, table } from "../Output.ts"
+import { age, moment, print, say, table } from "../Output.ts"
 import { watch, watching } from "../Watching.ts"
 
 type Use = { readonly most: number; readonly used: number } | null
@@ -35,7 +35,7 @@ const list = Command.make("list", { watch }, ({ watch }) =>
           "no limit is in use or paused"
         )
       )
-      if (!answer.complete) yield* say("not all keys were scanned; there may be more")
+      if (!answer.complete) yield* say("there are more than a thousand; the list has those used last")
     })
   )
 ).pipe(Command.withDescription("Limits in use or paused, and how much is used"))
@@ -50,7 +50,33 @@ const resume = Command.make(
   })
 ).pipe(Command.withDescription("End a pause, such as one that a provider asked for"))
 
+const waiters = Command.make(
+  "waiters",
+  { limit: Argument.String("limit").pipe(Argument.withDescription("Its name, such as model/gpt-5.2")), watch },
+  ({ limit, watch }) =>
+    watching(
+      watch,
+      Effect.gen(function* () {
+        const operator = yield* Operator
+        const all = yield* operator.ask(({ limits }) => limits.waiters({ params: { limit } }))
+        const now = Date.now()
+        yield* print(all, () =>
+          table(
+            all,
+            [
+              { head: "JOB", cell: ({ job_id }) => job_id ?? "-" },
+              { head: "STAGE", cell: ({ stage }) => stage ?? "-" },
+              { head: "WAITS", cell: ({ since }) => (since === null ? "-" : age(now - since)) },
+              { head: "COMES BACK", cell: ({ due }) => (due === null ? "waits in its stage" : moment(due)) }
+            ],
+            "nobody waits for it"
+          )
+        )
+      })
+    )
+).pipe(Command.withDescription("Who waits for a limit, in order"))
+
 export const limits = Command.make("limits").pipe(
   Command.withDescription("List fleet-wide limits, end their pauses"),
-  Command.withSubcommands([list, resume])
+  Command.withSubcommands([list, waiters, resume])
 )

@@ -1,5 +1,6 @@
 /** @eco2/core/operations: for operators: lists and changes dead letters, jobs, processes and limits. */
 export * as AuditLog from "./operations/AuditLog.ts"
+export * as BreakerList from "./operations/BreakerList.ts"
 export * as DeadLetters from "./operations/DeadLetters.ts"
 export * as Fleet from "./operations/Fleet.ts"
 export * as JobList from "./operations/JobList.ts"

@@ -19,6 +19,7 @@ import * as ImageStore from "./images/ImageStore.ts"
 import { ImageStoreConfig } from "./images/ImageStoreConfig.ts"
 import * as OwnImages from "./images/OwnImages.ts"
 import * as S3Store from "./images/S3Store.ts"
+import * as BreakerOpsHandlers from "./http/BreakerOpsHandlers.ts"
 import * as BlacklistHandlers from "./http/BlacklistHandlers.ts"
 import * as CharacterHandlers from "./http/CharacterHandlers.ts"
 import * as Console from "./http/Console.ts"
@@ -73,6 +74,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         PolicyOpsHandlers.layer,
         LimitOpsHandlers.layer,
         ControlOpsHandlers.layer,
+        BreakerOpsHandlers.layer,
         ConsoleHandlers.layer(secrets),
         BlacklistHandlers.layer(bodies)
       ).pipe(

@@ -78,3 +78,18 @@ it.live("a pause that an operator lifts ends for the whole fleet, and lifting it
     expect(unknown).toMatchObject({ _tag: "LimitUnknown", limit: "nobody's" })
   })
 )
+
+it.live("who waits for a limit is listed in order: a job that comes back, with its stage and time", () =>
+  Effect.gen(function* () {
+    const limit = Limit.make("narrow", { requests: 1 })
+    const one = yield* process(redis.url)
+    yield* one.run(grant(limit))
+    const job = "00000000-0000-4000-8000-000000000001"
+    yield* Effect.flip(one.run(as(`${job}/vision`)(grant(limit))))
+    const [waiter, ...others] = yield* operator((limits) => limits.waiters("narrow"))
+    expect(others).toEqual([])
+    expect(waiter).toMatchObject({ jobId: job, stage: "vision" })
+    expect(waiter!.due! - waiter!.since!).toBeGreaterThan(30_000)
+    expect(yield* operator((limits) => limits.waiters("nobody's"))).toEqual([])
+  })
+)

@@ -1,6 +1,6 @@
 /** `eco2 limits` and its calls, on a real gateway and Redis: pauses are listed and ended. */
 import { afterAll, beforeAll, expect, it } from "vitest"
-import { CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
+import { CircuitBreaker, CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import { Duration, Effect, Layer } from "effect"
@@ -56,4 +56,21 @@ it("eco2 limits lists a model's pause and lifts it, and an unknown limit is not 
   const after = JSON.parse((await eco2("limits", "list", "--json")).out)
   expect(after).toMatchObject({ limits: [{ name: "model/gpt-5.2", paused_ms: 0 }], complete: true })
   expect((await eco2("limits", "resume", "model/other")).code).toBe(3)
+})
+
+it("eco2 breakers opens and closes a breaker, refuses a wrong duration, and does not find an unknown one", async () => {
+  expect((await eco2("breakers", "list")).out).toBe("no process uses a breaker")
+  const breaker = CircuitBreaker.make("openai/gpt-5.2")
+  const call = CircuitBreaker.CircuitBreaker.use((service) => service.guard(breaker, Effect.void, () => "well"))
+  await Effect.runPromise(
+    call.pipe(
+      Effect.provide(Worker.limits.pipe(Layer.provide([RedisClient.layerUrl(redis.url), CoreConfig.layerWith({})])))
+    )
+  )
+  expect((await eco2("breakers", "open", "openai/gpt-5.2", "--for", "2h")).out).toContain("is open for 2h")
+  expect((await eco2("breakers", "list")).out).toMatch(/^openai\/gpt-5\.2 +open \(by an operator\) +2h/m)
+  expect((await eco2("breakers", "open", "openai/gpt-5.2", "--for", "soon")).code).toBe(2)
+  expect((await eco2("breakers", "open", "nobody")).code).toBe(3)
+  expect((await eco2("breakers", "close", "openai/gpt-5.2")).code).toBe(0)
+  expect((await eco2("breakers", "list")).out).toMatch(/^openai\/gpt-5\.2 +closed +-/m)
 })

@@ -2,8 +2,8 @@
  * CircuitBreaker: stops the fleet from calling a service that fails. Closed: calls pass. Open: no calls until its time is over.
  * Half-open: one fiber of the fleet probes; success closes the breaker, failure opens it for twice as long. It opens after
  * `failures` failures within `within` that are at least half of the calls reported, or at once (`trip`).
- * Cost: a closed breaker is read once a second by each process, a failure is one report, an open breaker is known from memory.
- * Other processes therefore learn within a second that it opened. When Redis is down, the last known state decides: a breaker
+ * Cost: a breaker whose calls are asked for is read once a second by each process, a failure is one report. Other processes
+ * therefore learn within a second that it opened, or that an operator closed it (BreakerList). When Redis is down, the last known state decides: a breaker
  * saves calls but guarantees nothing (RateLimiter does).
  */
 import { Cause, Context, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
@@ -17,6 +17,7 @@ import * as OutageLog from "../telemetry/OutageLog.ts"
 import { Gauges } from "../telemetry/Gauges.ts"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as Preludes from "./Preludes.ts"
+import * as UsedNames from "./UsedNames.ts"
 
 export interface Breaker {
   readonly name: string
@@ -90,7 +91,7 @@ export class CircuitBreaker extends Context.Service<
       call: Effect.Effect<A, E, R>,
       judge: (error: E) => Judgement
     ) => Effect.Effect<A, E | BreakerOpen, R>
-    /** Fails while this process knows that it is open; no I/O. For work to skip when the call would be refused. */
+    /** Fails while this process knows that it is open; waits for no I/O. For work to skip when the call would be refused. */
     readonly look: (breaker: Breaker) => Effect.Effect<void, BreakerOpen>
     /** Opens it at once. */
     readonly trip: (breaker: Breaker) => Effect.Effect<void>
@@ -159,13 +160,16 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
           return Effect.as(outage.failed(error), null)
         })
       )
+    const tell = UsedNames.teller(redis, redis.keys.breakers, scope)
     const ask = (known: Known, token: string) =>
-      asked(
-        known,
-        redis.run(
-          askScript,
-          [redis.keys.breaker(known.breaker.name)],
-          [clockOffsetMillis, token, Duration.toMillis(known.breaker.probeFor)]
+      Effect.andThen(tell(known.breaker.name), () =>
+        asked(
+          known,
+          redis.run(
+            askScript,
+            [redis.keys.breaker(known.breaker.name)],
+            [clockOffsetMillis, token, Duration.toMillis(known.breaker.probeFor)]
+          )
         )
       )
     const report = Effect.fnUntraced(function* (known: Known, id: string, judgement: Judgement) {
@@ -212,9 +216,12 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
     /** Admits a call; true: as the probe, under this token. */
     const admit = Effect.fnUntraced(function* (known: Known, token: string): Effect.fn.Return<boolean, BreakerOpen> {
       const now = performance.now()
-      if (known.state === "open" && now < known.openUntil) return yield* isOpen(known, known.openUntil - now)
-      if (known.state === "closed" && now - known.lookedAt < lookEveryMillis) return false
+      const isFresh = now - known.lookedAt < lookEveryMillis
+      const left = known.state === "open" ? known.openUntil - now : 0
+      if (isFresh && left > 0) return yield* isOpen(known, left)
+      if (isFresh && known.state === "closed") return false
       const answer = yield* ask(known, token)
+      if (answer === null && left > 0) return yield* isOpen(known, left)
       if (answer === null || answer[0] === "closed") return false
       if (answer[0] === "probe") return true
       return yield* isOpen(known, answer[0] === "half-open" ? Math.min(answer[1], 5_000) : answer[1])
@@ -249,8 +256,15 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
       look: (breaker) =>
         Effect.suspend(() => {
           const known = of(breaker)
-          const left = known.openUntil - performance.now()
-          return known.state === "open" && left > 0 ? Effect.fail(isOpen(known, left)) : Effect.void
+          const now = performance.now()
+          const left = known.openUntil - now
+          if (known.state !== "open" || left <= 0) return Effect.void
+          // who skips its work asks nothing else: it would not learn that an operator closed it
+          const look =
+            now - known.lookedAt < lookEveryMillis
+              ? Effect.void
+              : Effect.forkIn(ask(known, ""), scope, { startImmediately: true })
+          return Effect.andThen(look, Effect.fail(isOpen(known, left)))
         }),
       trip: (breaker) => report(of(breaker), randomUUID(), "trip")
     })

@@ -25,6 +25,7 @@ import { RateLimited } from "./Limit.ts"
 import * as LimitStore from "./LimitStore.ts"
 import type { Answer, Line } from "./LimitStore.ts"
 import * as Permits from "./Permits.ts"
+import * as UsedNames from "./UsedNames.ts"
 import * as Jitter from "../clock/Jitter.ts"
 
 export interface Request {
@@ -89,13 +90,15 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
   RateLimiter,
   Effect.gen(function* () {
     const redis = yield* RedisClient
+    // no limit's name contains "|"
+    const nameOf = ({ name }: Limit, key: string | undefined) => (key === undefined ? name : `${name}|${key}`)
     const lineOf = (limit: Limit, key: string | undefined): Line => ({
       limit,
-      // no limit's name contains "|"
-      keys: redis.keys.limit(key === undefined ? limit.name : `${limit.name}|${key}`)
+      keys: redis.keys.limit(nameOf(limit, key))
     })
     const config = yield* CoreConfig
     const scope = yield* Effect.scope
+    const tell = UsedNames.teller(redis, redis.keys.limits, scope)
     const alarm = yield* Alarm.make
     const leaseMillis = Duration.toMillis(config.lease)
     const store = LimitStore.make(redis, { clockOffsetMillis: config.clockOffsetMillis, leaseMillis })
@@ -156,6 +159,7 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
         Effect.gen(function* () {
           const attempt = yield* Attempt
           const line = lineOf(limit, request.key)
+          yield* tell(nameOf(limit, request.key))
           const id = randomUUID()
           const units = unitsOf(limit, request)
           const answer = yield* restore(attempt.untimed(stand(line, id, attempt.place, request, units))).pipe(
@@ -190,7 +194,10 @@ export const layer: Layer.Layer<RateLimiter, never, RedisClient | CoreConfig> = 
     return RateLimiter.of({
       use,
       pause: (limit, duration, key) =>
-        store.pause(lineOf(limit, key), Duration.toMillis(Duration.fromInputUnsafe(duration))),
+        Effect.andThen(
+          tell(nameOf(limit, key)),
+          store.pause(lineOf(limit, key), Duration.toMillis(Duration.fromInputUnsafe(duration)))
+        ),
       granted: (limit, key) => store.granted(lineOf(limit, key))
     })
   })

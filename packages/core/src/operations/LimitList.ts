@@ -1,11 +1,12 @@
 /**
  * LimitList: the fleet's rate limits for operators: use, waiters and pauses; it can also end a pause. A limit is listed while it
- * is used or paused (Keys). It scans the keys, so it is not for a hot path.
+ * is used or paused (Keys). Their names are those that processes have told (UsedNames).
  */
 import { Context, Effect, Layer, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import * as Preludes from "../limit/Preludes.ts"
-import { RedisClient } from "../redis/RedisClient.ts"
+import * as UsedNames from "../limit/UsedNames.ts"
+import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Script from "../redis/Script.ts"
 
@@ -32,6 +33,17 @@ export interface LimitState {
   readonly permits: Use | null
 }
 
+/** A request that waits for a limit. */
+export interface Waiter {
+  /** The job whose stage waits; null: a request outside a stage. */
+  readonly jobId: string | null
+  readonly stage: string | null
+  /** It comes back at this time instead of waiting in a fiber; epoch milliseconds. */
+  readonly due: number | null
+  /** When it first asked; null: it left meanwhile. */
+  readonly since: number | null
+}
+
 /** There is no such limit: it was not used or paused lately. */
 export class LimitUnknown extends Schema.TaggedError<LimitUnknown>()("LimitUnknown", { limit: Schema.String }) {
   override get message() {
@@ -42,13 +54,15 @@ export class LimitUnknown extends Schema.TaggedError<LimitUnknown>()("LimitUnkno
 export class LimitList extends Context.Service<
   LimitList,
   {
-    /** Sorted by name. Examines about 100,000 keys of each master (`complete`: these were all) and at most 1,000 limits. */
+    /** Sorted by name; at most 1,000 limits (`complete`: these are all). */
     readonly list: Effect.Effect<{ readonly limits: ReadonlyArray<LimitState>; readonly complete: boolean }, RedisError>
     /**
      * Ends a pause for the whole fleet: new requests are granted at once, waiters retry within seconds, delayed jobs within about
      * a minute. Does nothing to a limit that is not paused.
      */
     readonly resume: (name: string) => Effect.Effect<void, LimitUnknown | RedisError>
+    /** Who waits for the limit, in order: at most 200 who wait in a fiber, then 200 who come back later. */
+    readonly waiters: (name: string) => Effect.Effect<ReadonlyArray<Waiter>, RedisError>
   }
 >()("@eco2/core/operations/LimitList") {}
 
@@ -60,11 +74,11 @@ const script = <A>(name: string, numberOfKeys: number, reply: Schema.ConstraintD
     reply
   })
 const { Int } = Schema
-const lookScript = script("limit-look", 4, Schema.Tuple([Int, Int, Int, Int, Int, Int, Int, Int, Int, Int]))
+const lookScript = script("limit-look", 4, Schema.Tuple([Int, Int, Int, Int, Int, Int, Int, Int, Int, Int, Int]))
 const resumeScript = script("limit-resume", 1, Schema.Literals([0, 1]))
 
-const mostKeys = 100_000
 const mostLimits = 1_000
+const mostWaiters = 200
 /** Scripts sent at once; a search must not fill the shared connection. */
 const together = 20
 
@@ -75,8 +89,8 @@ export const layer: Layer.Layer<LimitList, never, RedisClient | CoreConfig> = La
   Effect.gen(function* () {
     const redis = yield* RedisClient
     const { clockOffsetMillis } = yield* CoreConfig
-    const [before, after] = redis.keys.limit("*").state.split("*")
-    const nameOf = (key: string) => key.slice(before?.length ?? 0, key.length - (after?.length ?? 0))
+    const decodeLine = decodeReply("ZRANGE", Schema.Array(Schema.String))
+    const decodeWaiters = decodeReply("HMGET", Schema.Array(Schema.NullOr(Schema.String)))
 
     const look = (name: string) => {
       const keys = redis.keys.limit(name)
@@ -92,26 +106,56 @@ export const layer: Layer.Layer<LimitList, never, RedisClient | CoreConfig> = La
           units,
           charged,
           permits,
-          held
-        ]): LimitState => ({
-          name,
-          pausedMillis,
-          waiting,
-          away,
-          windowMillis,
-          requests: use(requests, granted),
-          units: use(units, charged),
-          permits: use(permits, held)
-        })
+          held,
+          isKnown
+        ]): LimitState | null =>
+          isKnown === 0
+            ? null
+            : {
+                name,
+                pausedMillis,
+                waiting,
+                away,
+                windowMillis,
+                requests: use(requests, granted),
+                units: use(units, charged),
+                permits: use(permits, held)
+              }
       )
     }
 
     return LimitList.of({
       list: Effect.gen(function* () {
-        const { complete, keys } = yield* redis.sweep(redis.keys.limit("*").state, mostKeys)
-        const names = [...new Set(keys.map(nameOf))].toSorted()
-        const limits = yield* Effect.forEach(names.slice(0, mostLimits), look, { concurrency: together })
-        return { limits, complete: complete && names.length <= mostLimits }
+        const { complete, names } = yield* UsedNames.read(redis, redis.keys.limits, mostLimits)
+        const limits = yield* Effect.forEach(names, look, { concurrency: together })
+        // nothing is left of one that nobody used for a window
+        return { limits: limits.filter((limit) => limit !== null), complete }
+      }),
+      waiters: Effect.fnUntraced(function* (name) {
+        const keys = redis.keys.limit(name)
+        const range = (from: string, to: string, ...order: ReadonlyArray<string>) =>
+          redis
+            .send("ZRANGE", keys.line, from, to, "BYSCORE", ...order, "LIMIT", 0, mostWaiters)
+            .pipe(Effect.flatMap(decodeLine))
+        // present ones by their number, those away by the time they are due, negative
+        const [present, away] = yield* Effect.all([range("(0", "+inf"), range("(0", "-inf", "REV")], {
+          concurrency: "unbounded"
+        })
+        const all = [...present, ...away]
+        if (all.length === 0) return []
+        const told = yield* redis
+          .send("HMGET", keys.state, ...all.map((who) => `w:${who}`))
+          .pipe(Effect.flatMap(decodeWaiters))
+        return all.map((who, i): Waiter => {
+          const [, due = "", joined = ""] = told[i]?.split(" ") ?? []
+          const [jobId = "", stage = null] = who.split("/")
+          return {
+            jobId: stage === null ? null : jobId,
+            stage,
+            due: i < present.length || due === "" ? null : Number(due),
+            since: joined === "" ? null : Number(joined)
+          }
+        })
       }),
       resume: Effect.fnUntraced(function* (name) {
         const there = yield* redis.run(resumeScript, [redis.keys.limit(name).state], [clockOffsetMillis])

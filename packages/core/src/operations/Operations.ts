@@ -1,4 +1,4 @@
-/** Operations: the services for operators together: dead letters, processes, jobs, rate limits, what they did. */
+/** Operations: the services for operators together: dead letters, processes, jobs, rate limits, breakers, what they did. */
 import { Layer } from "effect"
 import type { CoreConfig } from "../config/CoreConfig.ts"
 import type { JobStore } from "../job/JobStore.ts"
@@ -6,6 +6,8 @@ import type { Keyspace } from "../redis/Keyspace.ts"
 import type { RedisClient } from "../redis/RedisClient.ts"
 import { layer as auditLogLayer } from "./AuditLog.ts"
 import type { AuditLog } from "./AuditLog.ts"
+import { layer as breakerListLayer } from "./BreakerList.ts"
+import type { BreakerList } from "./BreakerList.ts"
 import { layer as deadLettersLayer } from "./DeadLetters.ts"
 import type { DeadLetters } from "./DeadLetters.ts"
 import { layer as fleetLayer } from "./Fleet.ts"
@@ -16,7 +18,7 @@ import { layer as limitListLayer } from "./LimitList.ts"
 import type { LimitList } from "./LimitList.ts"
 
 export const layer: Layer.Layer<
-  AuditLog | DeadLetters | Fleet | JobList | LimitList,
+  AuditLog | BreakerList | DeadLetters | Fleet | JobList | LimitList,
   never,
   RedisClient | Keyspace | JobStore | CoreConfig
-> = Layer.mergeAll(auditLogLayer, deadLettersLayer, fleetLayer, jobListLayer, limitListLayer)
+> = Layer.mergeAll(auditLogLayer, breakerListLayer, deadLettersLayer, fleetLayer, jobListLayer, limitListLayer)

@@ -24,11 +24,6 @@ export interface KeyScan {
   ) => Effect.Effect<void, RedisError | E, R>
   /** Every key that matches, from all masters; for tests and tools, never on a hot path. */
   readonly scan: (pattern: string) => Effect.Effect<ReadonlyArray<string>, RedisError>
-  /** As `scan`, but examines at most about `mostKeys` keys of each master; `complete`: it reached the end. */
-  readonly sweep: (
-    pattern: string,
-    mostKeys: number
-  ) => Effect.Effect<{ readonly keys: ReadonlyArray<string>; readonly complete: boolean }, RedisError>
 }
 
 /** `counted`: wraps each command. */
@@ -59,23 +54,6 @@ export const make = (
         scanPages(pattern, (keys) => Effect.sync(() => void found.push(...keys))),
         found
       )
-    },
-    sweep: (pattern, mostKeys) =>
-      Effect.gen(function* () {
-        const found: Array<string> = []
-        let complete = true
-        for (const node of yield* masters) {
-          let cursor = "0"
-          let left = mostKeys
-          do {
-            const [next, keys] = yield* scanOnce(node, pattern, cursor)
-            found.push(...keys)
-            cursor = next
-            left -= step
-          } while (cursor !== "0" && left > 0)
-          complete &&= cursor === "0"
-        }
-        return { keys: found, complete }
-      })
+    }
   }
 }

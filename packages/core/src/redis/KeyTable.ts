@@ -277,9 +277,9 @@ export const table: ReadonlyArray<Row> = [
     "breaker:<name>",
     "breaker:.+",
     "hash",
-    "the breaker's clock, failures lately; of an open breaker, until when and who probes",
+    "the breaker's clock, failures lately; of an open breaker, until when, who probes, whether an operator opened it",
     "a window after the last failure; open: until it is closed, at most an hour beyond",
-    "breaker-ask, breaker-report",
+    "breaker-ask, breaker-report, breaker-steer",
     "breaker-ask",
     true
   ),
@@ -311,6 +311,26 @@ export const table: ReadonlyArray<Row> = [
     "for ever, bounded in entries",
     "AuditLog",
     "AuditLog",
+    true
+  ),
+  row(
+    "{fleet}:breakers",
+    String.raw`\{fleet\}:breakers`,
+    "zset",
+    "names of breakers by when a process last said that it uses them",
+    "members a day",
+    "UsedNames",
+    "BreakerList",
+    true
+  ),
+  row(
+    "{fleet}:limits",
+    String.raw`\{fleet\}:limits`,
+    "zset",
+    "names of limits by when a process last said that it uses them",
+    "members a day",
+    "UsedNames",
+    "LimitList",
     true
   ),
   row(

@@ -153,6 +153,14 @@ export class Names {
   breaker(name: string) {
     return `${this.prefix}breaker:${name}`
   }
+  /** The names of breakers that processes use. */
+  get breakers() {
+    return `${this.fleet}:breakers`
+  }
+  /** The names of limits that processes use. */
+  get limits() {
+    return `${this.fleet}:limits`
+  }
   /** What operators did. */
   get audit() {
     return `${this.fleet}:audit`

@@ -117,11 +117,97 @@ export const schedules = {
 /** @param {any} use */
 const useOf = (use) => (use === null ? "–" : `${count(use.used)} / ${count(use.most)}`)
 
+/** @param {any} one @param {() => void} again */
+const breakerButtons = (one, again) => {
+  const path = `/ops/breakers/${encodeURIComponent(one.name)}`
+  const act = (/** @type {"open" | "close"} */ what) =>
+    actButton(
+      t(what === "open" ? "openBreaker" : "closeBreaker"),
+      () =>
+        ask({
+          title: `${t(what === "open" ? "openBreaker" : "closeBreaker")} · ${one.name}`,
+          text: t(what === "open" ? "openNote" : "closeNote"),
+          danger: what === "open",
+          act: async () => {
+            await post(`${path}/${what}`)
+            return t("changed")
+          },
+          done: again
+        }),
+      { "data-testid": `${what}-breaker` }
+    )
+  return element("span", { class: "row-actions" }, [act(one.state === "closed" ? "open" : "close")])
+}
+
+/** @param {ReadonlyArray<any>} list @param {() => void} again */
+const breakerTable = (list, again) =>
+  table(
+    t("breakers"),
+    [
+      t("breaker"),
+      t("state"),
+      { text: t("probeIn"), number: true },
+      { text: t("openings"), number: true },
+      { text: t("failures"), number: true },
+      ""
+    ],
+    list.map((one) => ({
+      attributes: { "data-key": one.name, tabindex: "-1", "data-testid": "breaker" },
+      cells: [
+        one.name,
+        mark(
+          one.state === "closed" ? "leaf" : one.state === "open" ? "clay" : "sun",
+          one.by_operator ? `${one.state} · ${t("byOperator")}` : one.state
+        ),
+        one.state === "open" ? lengthOf(one.left_ms) : "–",
+        count(one.openings),
+        count(one.failures),
+        breakerButtons(one, again)
+      ]
+    }))
+  )
+
+/** @param {string} limit @param {ReadonlyArray<any>} list */
+const waiterTable = (limit, list) =>
+  element("section", {}, [
+    element("h2", {}, [t("waitersOf", { limit })]),
+    ...orNothing(list, () =>
+      table(
+        t("waitersOf", { limit }),
+        [t("job"), t("stage"), { text: t("waited"), number: true }, t("comesBack")],
+        list.map((one, i) => ({
+          attributes: {
+            "data-key": `${one.job_id}/${one.stage}/${i}`,
+            "data-href": one.job_id === null ? null : withChanges({ job: one.job_id }),
+            tabindex: "-1"
+          },
+          cells: [
+            one.job_id === null
+              ? "–"
+              : link(withChanges({ job: one.job_id }), one.job_id.slice(0, 8), { class: "id", title: one.job_id }),
+            one.stage ?? "–",
+            one.since === null ? "–" : ago(one.since),
+            one.due === null ? t("inStage") : moment(one.due)
+          ]
+        }))
+      )
+    )
+  ])
+
 export const limits = {
-  load: () => get("/ops/limits"),
+  /** @param {URLSearchParams} query */
+  load: async (query) => {
+    const limit = query.get("limit")
+    const [{ limits: list }, breakers, waiters] = await Promise.all([
+      get("/ops/limits"),
+      get("/ops/breakers"),
+      limit === null ? null : get(`/ops/limits/${encodeURIComponent(limit)}/waiters`)
+    ])
+    return { limits: list, breakers, limit, waiters }
+  },
   /** @param {any} data @param {() => void} again */
-  draw: ({ limits: list }, again) =>
-    orNothing(list, () =>
+  draw: ({ breakers, limit, limits: list, waiters }, again) => [
+    ...orNothing(list, () =>
       table(
         t("limits"),
         [
@@ -134,9 +220,14 @@ export const limits = {
           ""
         ],
         list.map((/** @type {any} */ one) => ({
-          attributes: { "data-key": one.name, tabindex: "-1" },
+          attributes: {
+            "data-key": one.name,
+            "data-href": withChanges({ limit: one.name }),
+            tabindex: "-1",
+            class: one.name === limit && "chosen"
+          },
           cells: [
-            one.name,
+            link(withChanges({ limit: one.name }), one.name),
             one.paused_ms > 0 ? mark("sun", `${t("paused")} ${lengthOf(one.paused_ms)}`) : mark("leaf", t("open")),
             `${count(one.waiting)} + ${count(one.away)}`,
             useOf(one.requests),
@@ -156,7 +247,13 @@ export const limits = {
           ]
         }))
       )
-    )
+    ),
+    waiters !== null && waiterTable(limit, waiters),
+    element("section", {}, [
+      element("h2", {}, [t("breakers")]),
+      ...orNothing(breakers, () => breakerTable(breakers, again))
+    ])
+  ]
 }
 
 const PAGE = 100

@@ -17,9 +17,15 @@ export const LimitState = Schema.Struct({
   units: Use,
   permits: Use
 })
+const Waiter = Schema.Struct({
+  job_id: Schema.NullOr(Schema.String),
+  stage: Schema.NullOr(Schema.String),
+  since: Schema.NullOr(Schema.Number).annotate({ description: "When it first asked" }),
+  due: Schema.NullOr(Schema.Number).annotate({ description: "Null: it waits in a running stage" })
+})
 const Limits = Schema.Struct({
   limits: Schema.Array(LimitState),
-  complete: Schema.Boolean.annotate({ description: "False: not all keys were scanned; there may be more" })
+  complete: Schema.Boolean.annotate({ description: "False: there are more than a thousand" })
 })
 
 export class LimitOpsGroup extends HttpApiGroup.make("limits")
@@ -28,6 +34,11 @@ export class LimitOpsGroup extends HttpApiGroup.make("limits")
       OpenApi.Summary,
       "Limits in use or paused, and how much is used"
     ),
+    HttpApiEndpoint.get("waiters", `${base}/limits/:limit/waiters`, {
+      params: { limit: Schema.String },
+      success: Schema.Array(Waiter),
+      error: missing
+    }).annotate(OpenApi.Summary, "Who waits for a limit, in order; at most 400"),
     HttpApiEndpoint.post("resume", `${base}/limits/:limit/resume`, {
       params: { limit: Schema.String },
       success: Schema.Struct({ outcome: Schema.String }),

@@ -29,6 +29,11 @@ export const layer = HttpApiBuilder.group(
           complete
         }))
       )
+      .handle("waiters", ({ params: { limit } }) =>
+        Effect.map(Effect.mapError(limits.waiters(limit), fromRedis), (all) =>
+          all.map(({ due, jobId, since, stage }) => ({ job_id: jobId, stage, since, due }))
+        )
+      )
       .handle("resume", ({ params: { limit } }) =>
         limits.resume(limit).pipe(
           Effect.mapError((error) => (error._tag === "LimitUnknown" ? nothing : fromRedis(error))),

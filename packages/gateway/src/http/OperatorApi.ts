@@ -1,5 +1,6 @@
 /** OperatorApi: all operators' calls in one definition, from which the command line makes its client. */
 import { HttpApi } from "effect/http-api"
+import { BreakerOpsGroup } from "./BreakerOpsApi.ts"
 import { ControlOpsGroup } from "./ControlOpsApi.ts"
 import { FeedbackOpsGroup } from "./FeedbackOpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
@@ -16,4 +17,5 @@ export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(PolicyOpsGroup)
   .add(LimitOpsGroup)
   .add(ControlOpsGroup)
-  .add(FeedbackOpsGroup) {}
+  .add(FeedbackOpsGroup)
+  .add(BreakerOpsGroup) {}

@@ -14,6 +14,7 @@ import { ConsoleGroup, SessionGroup } from "./ConsoleApi.ts"
 import { ImageGroup } from "./ImageApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
+import { BreakerOpsGroup } from "./BreakerOpsApi.ts"
 import { ControlOpsGroup } from "./ControlOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import * as RequestBody from "./RequestBody.ts"
@@ -237,6 +238,7 @@ const internalGroups = [
   LimitOpsGroup,
   ControlOpsGroup,
   FeedbackOpsGroup,
+  BreakerOpsGroup,
   ConsoleGroup,
   SessionGroup,
   BlacklistGroup

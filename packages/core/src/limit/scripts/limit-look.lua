@@ -7,7 +7,7 @@
 -- ARGV[1]  int     clock offset, milliseconds
 -- reply    an array of ints: milliseconds left of a pause · waiters present · waiters away until their time · window,
 --          milliseconds · requests allowed · requests granted in the window · units allowed · units charged · permits allowed ·
---          permits held. 0 allowed: no limit, or unknown because nothing was granted lately
+--          permits held · 1 if the limit is known, 0 if nothing of it is left. 0 allowed: no limit, or unknown because nothing was granted lately
 -- cost     O(log grants) look-ups in the list
 local state, grants, line, held = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local known = redis.call("HMGET", state, "until", "as")
@@ -32,5 +32,6 @@ return {
   units,
   charged,
   permits,
-  permits > 0 and redis.call("ZCOUNT", held, "(" .. int(now), "+inf") or 0
+  permits > 0 and redis.call("ZCOUNT", held, "(" .. int(now), "+inf") or 0,
+  redis.call("EXISTS", state)
 }
