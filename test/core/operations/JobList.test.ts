@@ -87,6 +87,84 @@ describe("JobList", () => {
     })
   )
 
+  it.live("a page of jobs ends at its limit, and its cursor goes on behind it: no job twice, none left out", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const submitted = yield* Effect.forEach(Array.from({ length: 7 }), () =>
+        client.run(Fleet.submit({ owner: null }))
+      )
+      const pages = Effect.fnUntraced(function* (state: JobList.Wanted["state"]) {
+        const seen: Array<string> = []
+        let cursor: string | null = null
+        do {
+          const page: JobList.Found = yield* find(client, { state, limit: 3, ...(cursor === null ? {} : { cursor }) })
+          expect(page.jobs.length).toBeLessThanOrEqual(3)
+          expect(page.complete).toBe(page.next === null)
+          seen.push(...ids(page))
+          cursor = page.next
+        } while (cursor !== null)
+        return seen
+      })
+      expect((yield* pages("open")).toSorted()).toEqual(submitted.toSorted())
+      yield* Effect.forEach(submitted, (id) => client.run(JobStore.JobStore.use((store) => store.cancel(id))), {
+        concurrency: "unbounded"
+      })
+      expect((yield* pages("ended")).toSorted()).toEqual(submitted.toSorted())
+      expect(yield* pages("open")).toEqual([])
+    })
+  )
+
+  it.live("a job is found by the beginning of its id, its owner, its tag, and by why it failed", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const heavy = yield* client.run(Fleet.submit({ weight: 70 }))
+      yield* client.run(Fleet.bury(yield* hand.take("weigh"), "ScaleBroken", 0))
+      const light = yield* client.run(Fleet.submit({ owner: "bob" }))
+      for (const [filter, id] of [
+        [{ state: "failed", cause: "ScaleBroken" }, heavy],
+        [{ state: "ended", tag: "heavy" }, heavy],
+        [{ state: "ended", id: heavy.slice(0, 8) }, heavy],
+        [{ state: "ended", pipeline: "parcel", stage: "weigh" }, heavy],
+        [{ state: "open", owner: "bob" }, light],
+        [{ state: "open", id: light.slice(0, 8) }, light]
+      ] as const) {
+        expect(ids(yield* find(client, { ...filter, limit: 10 })), JSON.stringify(filter)).toEqual([id])
+      }
+      for (const filter of [
+        { state: "failed", cause: "ScaleOld" },
+        { state: "open", tag: "heavy" },
+        { state: "ended", owner: "bob" },
+        { state: "done" },
+        { state: "ended", since: Date.now() + 1_000 }
+      ] as const) {
+        expect(ids(yield* find(client, { ...filter, limit: 10 })), JSON.stringify(filter)).toEqual([])
+      }
+    })
+  )
+
+  it.live("a failed job that was redriven is in no list of ended jobs, and is counted once when it failed again", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.bury(yield* hand.take("weigh"), "ScaleBroken", 0))
+      const failed = { state: "failed", limit: 10 } as const
+      expect(yield* find(client, failed)).toMatchObject({ jobs: [{ id, cause: "ScaleBroken", state: "failed" }] })
+      yield* client.run(JobStore.JobStore.use((store) => store.redrive(id)))
+      expect(ids(yield* find(client, failed))).toEqual([])
+      yield* client.run(Fleet.bury(yield* hand.take("weigh"), "ScaleOld", 0))
+      expect(yield* find(client, failed)).toMatchObject({ jobs: [{ id, cause: "ScaleOld", run: 2 }], next: null })
+      const counted = yield* count(client, { state: "ended" })
+      expect(counted).toEqual({
+        jobs: 1,
+        states: new Map([["failed", 1]]),
+        causes: new Map([["ScaleOld", 1]]),
+        complete: true
+      })
+    })
+  )
+
   it.live("a search of open jobs ends within its cost, and its cursor goes on with the rest", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

@@ -79,7 +79,7 @@ it.live("a pause that an operator lifts ends for the whole fleet, and lifting it
   })
 )
 
-it.live("who waits for a limit is listed in order: a job that comes back, with its stage and time", () =>
+it.live("a waiter of a limit is listed with its job and stage, since when it waits, and when it comes back", () =>
   Effect.gen(function* () {
     const limit = Limit.make("narrow", { requests: 1 })
     const one = yield* process(redis.url)
