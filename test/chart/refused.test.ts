@@ -140,13 +140,13 @@ describe.skipIf(Chart.missing)("the chart refuses", () => {
   )
 
   it.each([
-    [{ MODEL_TIMEOUT: "4 minutes" }, "SCAN_VISION_TIMEOUT"],
     [{ SCAN_VISION_TIMEOUT: "20 seconds" }, "SCAN_VISION_TIMEOUT"],
     [
       { MODEL_TIMEOUT: 90, SCAN_ANSWER_TIMEOUT: "180 seconds", SCAN_VISION_TIMEOUT: "5 minutes" },
       "SCAN_ANSWER_TIMEOUT"
     ],
-    [{ SCAN_VISION_MODELS: "gpt-5.2,gpt-5-mini" }, "SCAN_VISION_TIMEOUT"]
+    [{ MODEL_TIMEOUT: "4 minutes", SCAN_VISION_TIMEOUT: "3 minutes" }, "SCAN_VISION_TIMEOUT"],
+    [{ SCAN_VISION_MODELS: "gpt-5.2,gpt-5-mini", SCAN_VISION_TIMEOUT: "3 minutes" }, "SCAN_VISION_TIMEOUT"]
   ])("settings %j, with which a model call could outlive its stage, are refused", async (settings, named) => {
     const { code, errors } = await Chart.template("default", { settings })
     expect(code, "it was taken").not.toBe(0)

@@ -104,12 +104,20 @@ describe("settings that contradict each other", () => {
   for (const role of ["gateway", "scan-worker"] as const) {
     for (const [stage, env] of [
       ["SCAN_VISION_TIMEOUT", { MODEL_TIMEOUT: "4 minutes", SCAN_VISION_TIMEOUT: "20 seconds" }],
-      ["SCAN_ANSWER_TIMEOUT", { MODEL_TIMEOUT: "2 minutes", SCAN_VISION_TIMEOUT: "5 minutes" }],
+      ["SCAN_ANSWER_TIMEOUT", { MODEL_TIMEOUT: "2 minutes", SCAN_ANSWER_TIMEOUT: "3 minutes" }],
       ["SCAN_ANSWER_TIMEOUT", { SCAN_ANSWER_TIMEOUT: "60 seconds" }],
       // a call and its repair
       ["SCAN_VISION_TIMEOUT", { SCAN_VISION_TIMEOUT: "2 minutes" }],
       // of each model of the chain
-      ["SCAN_ANSWER_TIMEOUT", { OPENAI_BASE_URL: "http://own", OPENAI_MODELS: "a,b", SCAN_ANSWER_MODELS: "a,b" }]
+      [
+        "SCAN_ANSWER_TIMEOUT",
+        {
+          OPENAI_BASE_URL: "http://own",
+          OPENAI_MODELS: "a,b",
+          SCAN_ANSWER_MODELS: "a,b",
+          SCAN_ANSWER_TIMEOUT: "3 minutes"
+        }
+      ]
     ] as const) {
       it(`a ${role} with ${JSON.stringify(env)} refuses to start, because ${stage} leaves no time for its calls`, async () => {
         const started = start(role, { ...simulatedOnly, REDIS_URL: redis.url, AUTH_MODE: "header", ...env })

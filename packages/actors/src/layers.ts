@@ -7,7 +7,6 @@ import * as ServedModels from "./model/ServedModels.ts"
 import * as Pictures from "./model/Pictures.ts"
 import * as DisposalRules from "./rule/DisposalRules.ts"
 import * as AnswerStage from "./scan/AnswerStage.ts"
-import { ModelTime } from "./scan/ModelTime.ts"
 import * as RewardStage from "./scan/RewardStage.ts"
 import * as RuleStage from "./scan/RuleStage.ts"
 import * as VisionStage from "./scan/VisionStage.ts"
@@ -18,5 +17,5 @@ const models = GuardedModels.layer.pipe(Layer.provide([Models.layer, Pictures.la
 /** Role `scan-worker`: the four stages of a scan, by the configured model providers. */
 export const scanWorker = Layer.mergeAll(VisionStage.layer, RuleStage.layer, AnswerStage.layer, RewardStage.layer).pipe(
   Layer.provide([models, DisposalRules.layer]),
-  Layer.merge(Layer.merge(Layer.effectDiscard(ModelTime), ServedModels.announcing))
+  Layer.merge(ServedModels.announcing)
 )

@@ -127,18 +127,18 @@ postgres://{{ urlquery .user | replace "+" "%20" }}@{{ $host }}:{{ ternary 5432 
 {{- end -}}
 {{- end }}
 
-{{/* Fails when a stage that calls models ends no later than its calls may: two of each model of its chain; settings as name and default. */}}
+{{/* Fails when a stage that calls models is set to end no later than its calls may: two of each model of its chain; settings as name and default. */}}
 {{- define "eco2.checkModelTime" -}}
 {{- range $role := list "gateway" "scan-worker" -}}
   {{- $of := dict -}}
-  {{- range $name, $default := dict "MODEL_TIMEOUT" "60 seconds" "SCAN_VISION_TIMEOUT" "3 minutes" "SCAN_ANSWER_TIMEOUT" "3 minutes" "SCAN_VISION_MODELS" "" "SCAN_ANSWER_MODELS" "" -}}
+  {{- range $name, $default := dict "MODEL_TIMEOUT" "60 seconds" "SCAN_VISION_TIMEOUT" "" "SCAN_ANSWER_TIMEOUT" "" "SCAN_VISION_MODELS" "" "SCAN_ANSWER_MODELS" "" -}}
     {{- $_ := set $of $name (coalesce (dig "settings" $name "" (index $.Values.roles $role)) (index $.Values.settings $name) $default) -}}
   {{- end -}}
   {{- range $prefix := list "SCAN_VISION" "SCAN_ANSWER" -}}
     {{- $stage := printf "%s_TIMEOUT" $prefix -}}
     {{- $models := index $of (printf "%s_MODELS" $prefix) | toString -}}
     {{- $calls := mul 2 (max 1 (len (compact (splitList "," $models)))) -}}
-    {{- if le (include "eco2.seconds" (index $of $stage) | int) (mul $calls (include "eco2.seconds" $of.MODEL_TIMEOUT | int) | int) -}}
+    {{- if and (index $of $stage) (le (include "eco2.seconds" (index $of $stage) | int) (mul $calls (include "eco2.seconds" $of.MODEL_TIMEOUT | int) | int)) -}}
       {{- fail (printf "%s is %s, and MODEL_TIMEOUT %s for each of %d calls (role %s): a call could outlive its stage, and be paid for nothing; raise the first, or lower the second" $stage (toString (index $of $stage)) (toString $of.MODEL_TIMEOUT) $calls $role) -}}
     {{- end -}}
   {{- end -}}

@@ -11,6 +11,7 @@ import { AnswerModel } from "../model/AnswerModel.ts"
 import { modelRetry, saidBy } from "./ModelRetry.ts"
 import * as RuleAnswer from "./RuleAnswer.ts"
 import { ScanPipeline } from "./ScanPipeline.ts"
+import { ModelTime } from "./ModelTime.ts"
 
 const withoutRule: InLanguages<FinalAnswer> = {
   ko: {
@@ -33,7 +34,7 @@ const withoutRule: InLanguages<FinalAnswer> = {
  */
 const answerPatience = Setting.duration("ANSWER_PATIENCE", { default: "3 minutes" })
 
-const stage = (patience: Duration.Duration) =>
+const stage = (patience: Duration.Duration, timeout: Duration.Duration) =>
   StageBehavior.layer(
     ScanPipeline,
     "answer",
@@ -59,6 +60,7 @@ const stage = (patience: Duration.Duration) =>
     {
       retry: modelRetry,
       detail: saidBy,
+      timeout,
       fallback: ({ input, rule, vision }, { ageMillis, isLast }) =>
         rule === null || !(isLast || ageMillis >= Duration.toMillis(patience))
           ? null
@@ -66,4 +68,6 @@ const stage = (patience: Duration.Duration) =>
     }
   )
 
-export const layer = Layer.unwrap(Effect.map(answerPatience, stage))
+export const layer = Layer.unwrap(
+  Effect.map(Effect.all([answerPatience, ModelTime]), ([patience, { answer }]) => stage(patience, answer))
+)

@@ -18,26 +18,49 @@ const callers = [
 /** A call, and its repair. */
 const callsOfModel = 2
 
-/** MODEL_TIMEOUT; refused where a stage that calls models ends no later than its calls. */
-export const ModelTime: Config.Config<Duration.Duration> = Config.all({
+/** What a stage does beside its calls: it reads the photo and records the result. */
+const beside = Duration.minutes(1)
+
+export interface ModelTimes {
+  /** MODEL_TIMEOUT: the longest time of one call. */
+  readonly call: Duration.Duration
+  /** The time-outs of the stages: as they are set, else long enough for their calls. */
+  readonly vision: Duration.Duration
+  readonly answer: Duration.Duration
+}
+
+/** Refused where a stage that calls models is set to end no later than its calls. */
+export const ModelTime: Config.Config<ModelTimes> = Config.all({
   call: modelTimeout,
   chains: ModelChain.ModelChains,
-  stages: Config.all(callers.map(({ stage }) => Stage.timeoutSetting(ScanPipeline.name, stage)))
+  // zero: not set, which no setting can say
+  set: Config.all(
+    callers.map(({ stage }) => Stage.timeoutSetting(ScanPipeline.name, { name: stage.name, timeout: Duration.zero }))
+  )
 }).pipe(
-  Config.mapEffect(({ call, chains, stages }) => {
+  Config.mapEffect(({ call, chains, set }) => {
+    const times: Array<Duration.Duration> = []
     for (const [at, { chain, stage, variable }] of callers.entries()) {
       const lengths = chains.offered.models.map(
         (requested) => ModelChain.of({ default: chains.default, models: chains[chain] }, requested).length
       )
-      const calls = callsOfModel * Math.max(...lengths)
-      const allowed = stages[at]!
-      if (Duration.isGreaterThan(allowed, Duration.times(call, calls))) continue
-      const timeout = Stage.timeoutVariable(ScanPipeline.name, stage)
-      const fewer = calls === callsOfModel ? "" : `, or shorten ${variable}`
-      return Setting.refused(
-        `${timeout} is ${Duration.format(allowed)}, and MODEL_TIMEOUT ${Duration.format(call)} for each of ${calls} calls: a call could outlive its stage, and be paid for nothing; raise the first, or lower the second${fewer}`
-      )
+      const calls = callsOfModel * Math.max(1, ...lengths)
+      const longest = Duration.times(call, calls)
+      const allowed = set[at]!
+      if (Duration.isZero(allowed)) {
+        times.push(Duration.max(stage.timeout, Duration.sum(longest, beside)))
+        continue
+      }
+      if (!Duration.isGreaterThan(allowed, longest)) {
+        const timeout = Stage.timeoutVariable(ScanPipeline.name, stage)
+        const fewer = calls === callsOfModel ? "" : `, or shorten ${variable}`
+        return Setting.refused(
+          `${timeout} is ${Duration.format(allowed)}, and MODEL_TIMEOUT ${Duration.format(call)} for each of ${calls} calls: a call could outlive its stage, and be paid for nothing; raise the first, or lower the second${fewer}`
+        )
+      }
+      times.push(allowed)
     }
-    return Effect.succeed(call)
+    const [vision = call, answer = call] = times
+    return Effect.succeed({ call, vision, answer })
   })
 )

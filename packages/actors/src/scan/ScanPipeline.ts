@@ -44,7 +44,7 @@ export const AnswerOutput = Schema.Struct({
 /** Null if the scan earns nothing. */
 export const RewardOutput = Schema.NullOr(Reward)
 
-/** Longer than a model's call and its repair, by the default of MODEL_TIMEOUT (ModelTime). */
+/** Longer than a model's call and its repair, by the default of MODEL_TIMEOUT. ModelTime has more for longer calls and chains. */
 const timeout = "3 minutes"
 
 export const visionStage = Stage.make("vision", {

@@ -4,6 +4,7 @@
  * Invariants: J2 (only the current stage runs), A2 (crashes are counted before handler code).
  */
 import { Cause, Config, Effect, Exit, Layer, Metric, Schema } from "effect"
+import type { Duration } from "effect"
 import { ActorSystem } from "../worker/ActorSystem.ts"
 import { concurrencyVariable } from "../actor/Behavior.ts"
 import * as Recorder from "../worker/Recorder.ts"
@@ -53,6 +54,8 @@ export interface Failed<E> {
 }
 export interface Options<E, N extends Needs = Needs, A = unknown> {
   readonly retry?: Retry.Policy<E>
+  /** The time-out by default, instead of the stage's own: where it follows from settings. The variable and a policy override it. */
+  readonly timeout?: Duration.Duration
   /**
    * The output of the stage when its handler has failed, for a stage whose work can be done in a plainer way; null: go on as
    * `retry` says. Asked after each typed failure and time-out; never when the process stops or has lost the job. It must not throw.
@@ -136,8 +139,10 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         max: 100_000
       })
       const policies = yield* Policies
-      const limits = yield* StageLimits.read(mailbox, { timeout: stage.timeout, redrives: maxRounds }, () =>
-        policies.of(mailbox)
+      const limits = yield* StageLimits.read(
+        mailbox,
+        { timeout: options.timeout ?? stage.timeout, redrives: maxRounds },
+        () => policies.of(mailbox)
       )
       const edges = StageValues.of(stage)
       const outcome = yield* StageOutcome.make(
