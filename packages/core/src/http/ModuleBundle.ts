@@ -11,6 +11,7 @@ import { Script } from "node:vm"
 const imports = /^import \{([^}]*)\} from "\.\/([\w-]+\.js)"\n/gm
 const exported = /^export (?=(?:const|class|function|async function) ([\w$]+))/gm
 const remaining = /^(?:import|export)\b.*/m
+const indents = /^[ \t]+/gm
 const comments = [/^[ \t]*\/\*\*(?:(?!\*\/)[\s\S])*\*\/[ \t]*\n/gm, /\/\*\* @[^\n]*?\*\/ ?/g, /^[ \t]*\/\/.*\n/gm]
 
 /** `a, b as c` of an import: what is imported, and as what. */
@@ -24,8 +25,11 @@ const namesOf = (list: string): ReadonlyArray<readonly [name: string, as: string
       return [name, as]
     })
 
-/** The script that does what `entry`, a module of `folder`, does. Throws where it cannot read a module. */
-export const make = (folder: string, entry: string): string => {
+/**
+ * The script that does what `entry`, a module of `folder`, does. Throws where it cannot read a module.
+ * - `instead`: sources in place of files, by their names
+ */
+export const make = (folder: string, entry: string, instead: Readonly<Record<string, string>> = {}): string => {
   const done = new Map<string, { readonly variable: string; readonly names: ReadonlySet<string> }>()
   const parts: Array<string> = []
   const add = (file: string, path: ReadonlyArray<string>) => {
@@ -34,7 +38,7 @@ export const make = (folder: string, entry: string): string => {
     if (path.includes(file)) throw new Error(`modules import each other: ${[...path, file].join(" → ")}`)
     const source = comments.reduce(
       (text, comment) => text.replace(comment, ""),
-      readFileSync(`${folder}${file}`, "utf8")
+      instead[file] ?? readFileSync(`${folder}${file}`, "utf8")
     )
     const needed = [...source.matchAll(imports)].map(([, list = "", from = ""]) => {
       const module = add(from, [...path, file])
@@ -55,7 +59,8 @@ export const make = (folder: string, entry: string): string => {
     return module
   }
   add(entry, [])
-  const script = parts.join("")
+  // what is indented is code: no text of our pages goes over lines
+  const script = parts.join("").replace(indents, "")
   // read, not run: throws at a syntax error
   void new Script(script, { filename: entry })
   return script

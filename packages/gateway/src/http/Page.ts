@@ -63,6 +63,10 @@ const manifestOf = (language: Language, words: PageText.Words) => ({
   ]
 })
 
+/** The words are in the markup, so they are painted before the script runs. A hidden page paints nothing, and begins at once. */
+const afterFirstPaint = (script: string) =>
+  `const begin = () => {\n${script}}\nif (document.hidden) begin()\nelse requestAnimationFrame(() => setTimeout(begin))\n`
+
 const isPageAsked = ({ headers, method, url }: HttpServerRequest.HttpServerRequest): boolean =>
   (method === "GET" || method === "HEAD") &&
   !url.startsWith("/api/") &&
@@ -85,7 +89,12 @@ export const layer = ({ signInUrl }: Options) =>
       const pageOf = (file: string) => {
         const markup = read(file).toString("utf8").replace("<body", `<body${signIn}`)
         return inEach((language, words) =>
-          PageText.fill(markup.replace('<html lang=""', `<html lang="${language}"`), words)
+          PageText.fill(
+            markup
+              .replace('<html lang=""', `<html lang="${language}"`)
+              .replace('src="/assets/app.js"', `src="/assets/app.js?lang=${language}"`),
+            words
+          )
         )
       }
       const bytesOf = (text: string) => new TextEncoder().encode(text)
@@ -119,7 +128,20 @@ export const layer = ({ signInUrl }: Options) =>
           )
           const file = (path: `/${string}`, name: string, bytes: Uint8Array = read(name)) =>
             router.add("GET", path, Prepared.respond({ bytes, contentType: Prepared.contentTypeOf(name) ?? html }))
-          yield* file("/assets/app.js", "app.js", bytesOf(ModuleBundle.make(folder, "app.js")))
+          // with the words of one language; the other's come when the reader switches
+          yield* router.add(
+            "GET",
+            "/assets/app.js",
+            byLanguage("text/javascript", (language, words) => {
+              const texts = `export const texts = ${JSON.stringify({ [language]: words })}\n`
+              return afterFirstPaint(ModuleBundle.make(folder, "app.js", { "texts.js": texts }))
+            })
+          )
+          yield* router.add(
+            "GET",
+            "/assets/texts.json",
+            byLanguage("application/json", (_, words) => JSON.stringify(words))
+          )
           yield* file("/favicon.ico", "icon-192.png")
           for (const name of ["style.css", "icon.svg", "icon-192.png", "icon-512.png", "example.jpg"])
             yield* file(`/assets/${name}`, name)

@@ -584,11 +584,11 @@ cancel.addEventListener("click", async () => {
 
 // ---- language, models, where to begin
 
-byId("language").addEventListener("click", (event) => {
+byId("language").addEventListener("click", async (event) => {
   if (event.ctrlKey || event.metaKey || event.shiftKey) return
   event.preventDefault()
-  setLanguage(language() === "ko" ? "en" : "ko")
-  drawLanguage()
+  if (await setLanguage(language() === "ko" ? "en" : "ko")) drawLanguage()
+  else announcer.textContent = t(navigator.onLine ? "problem.network" : "offline")
 })
 
 byId("example").addEventListener("click", async () => {

@@ -1,6 +1,6 @@
 /**
- * Language: the language of the page, one of two; texts.js has the texts. The server has chosen the first one (PageLanguage); the
- * reader's own choice is a cookie, which it reads. Static markup names its key in `data-text`, or in `data-text-<attribute>`;
+ * Language: the language of the page, one of two; texts.js has the texts, of which the server sends those of the language that it
+ * has chosen (PageLanguage). The reader's own choice is a cookie, which it reads; the other texts are loaded with the first switch. Static markup names its key in `data-text`, or in `data-text-<attribute>`;
  * views call `t`.
  */
 import { texts } from "./texts.js"
@@ -16,19 +16,39 @@ let current = document.documentElement.lang === "en" ? "en" : "ko"
 /** The current language. @returns {Language} */
 export const language = () => current
 
-/** Switches the language and remembers it; the caller redraws its views. @param {Language} next */
-export const setLanguage = (next) => {
+/** What a file of texts has. @param {unknown} body @returns {Record<string, string>} */
+const read = (body) => {
+  if (typeof body !== "object" || body === null) throw new Error("no texts")
+  return Object.fromEntries(Object.entries(body).map(([key, text]) => [key, String(text)]))
+}
+
+/**
+ * Switches the language and remembers it; the caller redraws its views. False: its texts cannot be loaded now.
+ * @param {Language} next
+ */
+export const setLanguage = async (next) => {
+  if (texts[next] === undefined) {
+    try {
+      const response = await fetch(`/assets/texts.json?lang=${next}`, { signal: AbortSignal.timeout(20_000) })
+      if (!response.ok) return false
+      texts[next] = read(await response.json())
+    } catch {
+      return false // the page stays as it is
+    }
+  }
   current = next
   document.cookie = `${COOKIE}=${next}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`
   // a language in the address would go before the choice
   const here = new URL(location.href)
-  if (!here.searchParams.has("lang")) return
-  here.searchParams.delete("lang")
-  history.replaceState(history.state, "", here)
+  if (here.searchParams.has("lang")) {
+    here.searchParams.delete("lang")
+    history.replaceState(history.state, "", here)
+  }
+  return true
 }
 
 /** @param {string} key */
-const lookUp = (key) => texts[current][key]
+const lookUp = (key) => texts[current]?.[key]
 
 /**
  * The text of a key with its `{values}` filled in; the key itself if there is no text, so that a gap is visible.

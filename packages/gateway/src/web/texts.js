@@ -530,5 +530,5 @@ const en = {
   "error.unknown": "An unknown error occurred."
 }
 
-/** The page's languages, by their tag. */
+/** The page's languages, by their tag. A browser gets one of them first. @type {Record<string, Record<string, string>>} */
 export const texts = { ko, en }
