@@ -495,6 +495,26 @@ describe.skipIf(Chart.missing)("the network", () => {
       expect(await admitted({ networkPolicy: { metrics: [] } }, name)).toEqual([])
   })
 
+  it.each([
+    ["s3://photos", 443],
+    ["s3://photos/eco2?region=eu-central-1&endpoint=http://minio.storage", 80],
+    ["s3://photos?endpoint=https://minio.storage:9000&region=eu-central-1", 9000]
+  ])(
+    "network policies let the gateway alone reach the object storage of %s, at its port %i",
+    async (IMAGE_STORE, port) => {
+      const [before, after] = await Promise.all([
+        Chart.render("default"),
+        Chart.render("default", { settings: { IMAGE_STORE } })
+      ])
+      const rules = (manifests: ReadonlyArray<Manifest>, name: string) =>
+        list(at(named(manifests, "NetworkPolicy", `eco2-${name}`)[0], "spec", "egress"))
+      expect(rules(after, "gateway").slice(rules(before, "gateway").length)).toEqual([
+        { ports: [{ port, protocol: "TCP" }] }
+      ])
+      for (const name of ["scan-worker", "news-api"]) expect(rules(after, name)).toEqual(rules(before, name))
+    }
+  )
+
   it("network policies take the ports of Redis from its URL", async () => {
     const ports = async (set: string, changes: Tree = {}) =>
       list(

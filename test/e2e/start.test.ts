@@ -102,6 +102,12 @@ describe.skipIf(notLinux)("npm start", () => {
     expect(plain).toEqual([`Eco² is ready at ${first.address}`])
 
     const second = await Process.start("all", { ECO2_STATE: folder, ...quick })
+    // whether the character is new is in the database
+    await until(
+      async () => (await fetch(`${second.address}/readyz`)).status,
+      (status) => status === 200,
+      60_000
+    )
     expect((await client(second).result(id)).body).toEqual(before.body)
     await second.stop()
   })
