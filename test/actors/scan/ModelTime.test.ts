@@ -13,9 +13,9 @@ describe("ModelTime", () => {
     ["by default a stage has three minutes", {}, ["1m", "3m", "3m"]],
     ["longer calls: two of them and a minute", { MODEL_TIMEOUT: "4 minutes" }, ["4m", "9m", "9m"]],
     [
-      "a chain of two models: four calls and a minute, for the stage with that chain",
+      "a chain of two models behind the one that a scan names: six calls and a minute, for the stage with that chain",
       { OPENAI_MODELS: "a,b", GEMINI_MODELS: "", SCAN_ANSWER_MODELS: "a,b" },
-      ["1m", "3m", "5m"]
+      ["1m", "3m", "7m"]
     ],
     [
       "a time-out that is set stays as it is",
