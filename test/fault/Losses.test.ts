@@ -5,13 +5,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Layer, Schema } from "effect"
 import { RedisClient } from "@eco2/core/redis"
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as Losses from "./Losses.ts"
 import { modes } from "./RedisMode.ts"
 import type { Death, RedisMode } from "./RedisMode.ts"
 import * as SyncTrace from "./SyncTrace.ts"
+import * as Program from "../harness/Program.ts"
 
 const obstacle = SyncTrace.obstacle()
 
@@ -88,8 +89,7 @@ describe("SyncTrace", () => {
     Effect.gen(function* () {
       const bin = yield* folder
       expect(SyncTrace.obstacle(bin)).toBe("strace is not installed")
-      writeFileSync(join(bin, "strace"), "#!/bin/sh\necho ptrace: Operation not permitted >&2\nexit 1\n")
-      chmodSync(join(bin, "strace"), 0o755)
+      Program.write(join(bin, "strace"), ["echo ptrace: Operation not permitted >&2", "exit 1"])
       expect(SyncTrace.obstacle(bin)).toBe("strace may not trace here: ptrace: Operation not permitted")
     })
   )

@@ -15,6 +15,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { find, redisServer } from "../../deploy/local/SystemProgram.ts"
 import * as SyncTrace from "./SyncTrace.ts"
+import * as Program from "../harness/Program.ts"
 
 export const deaths = ["process kill", "power loss"] as const
 export type Death = (typeof deaths)[number]
@@ -189,13 +190,7 @@ export const startSentinel = Effect.fnUntraced(function* (masterPort: number) {
   writeFileSync(conf, `${settings.join("\n")}\n`)
   const program = join(folder, "sentinel")
   // a Sentinel reads its settings from a file, and does not report that it is ready
-  writeFileSync(
-    program,
-    `#!/bin/sh\necho Ready to accept connections\nexec '${find(redisServer)}' ${conf} --sentinel\n`,
-    {
-      mode: 0o755
-    }
-  )
+  Program.write(program, ["echo Ready to accept connections", `exec '${find(redisServer)}' ${conf} --sentinel`])
   yield* RedisServer.scoped({ program, port, directory })
   return port
 })

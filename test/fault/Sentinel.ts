@@ -16,6 +16,7 @@ import * as NetworkLink from "./NetworkLink.ts"
 import * as Passwords from "./Passwords.ts"
 import type { Fault } from "./Plan.ts"
 import { oneAtATime, until } from "./Turns.ts"
+import * as Program from "../harness/Program.ts"
 
 const name = "main"
 const persistence = ["--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"]
@@ -30,7 +31,7 @@ export const make = async (): Promise<Backend> => {
   const binary = find(redisServer) ?? "redis-server"
   const script = (file: string, lines: ReadonlyArray<string>) => {
     const path = join(folder, file)
-    writeFileSync(path, ["#!/bin/sh", ...lines, ""].join("\n"), { mode: 0o755 })
+    Program.write(path, lines)
     return path
   }
   const overThere = script("server", [`exec ${[...net.over, binary].join(" ")} "$@"`])

@@ -5,10 +5,11 @@
  */
 import { Effect, Schedule, Schema } from "effect"
 import { spawnSync } from "node:child_process"
-import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { find, redisServer } from "../../deploy/local/SystemProgram.ts"
+import * as Program from "../harness/Program.ts"
 
 /** The trace does not show what happened to the file, so no figure can be derived. */
 export class TraceUnusable extends Schema.TaggedError<TraceUnusable>()("TraceUnusable", { reason: Schema.String }) {
@@ -69,7 +70,7 @@ const writeProgram = (folder: string, file: string, server: string, syncMillis =
   const [program, trace] = [join(folder, "traced"), join(folder, "trace")]
   const slow = syncMillis === 0 ? "" : ` -e inject=fdatasync:delay_enter=${syncMillis * 1000}`
   const strace = `strace -D -f -y -s 0 --seccomp-bpf -e trace=write,fdatasync,fsync${slow} -P '${file}' -o '${trace}'`
-  writeFileSync(program, `#!/bin/sh\nexec ${strace} ${server} "$@"\n`, { mode: 0o755 })
+  Program.write(program, [`exec ${strace} ${server} "$@"`])
   return { program, trace }
 }
 

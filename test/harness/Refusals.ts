@@ -3,13 +3,14 @@
  * to end it. Refused are all clients but the operator's own connection, which is open before.
  */
 import { execFileSync, spawnSync } from "node:child_process"
-import { mkdirSync, mkdtempSync, rmdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, rmdirSync, rmSync } from "node:fs"
 import { networkInterfaces, tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { Redis } from "ioredis"
 import { RedisServer } from "@eco2/core/testing"
 import { find, redisServer } from "../../deploy/local/SystemProgram.ts"
+import * as Program from "./Program.ts"
 
 export interface Refusal {
   /** The code of Redis's reply. */
@@ -59,7 +60,7 @@ const outsideAddress = (): string | null =>
 /** A server that survives a file that may not grow: its limit stands in for a disk that is full. */
 const limitable = (folder: string): string => {
   const path = join(folder, "limitable")
-  writeFileSync(path, `#!/bin/sh\ntrap '' XFSZ\nexec '${find(redisServer)}' "$@"\n`, { mode: 0o755 })
+  Program.write(path, ["trap '' XFSZ", `exec '${find(redisServer)}' "$@"`])
   return path
 }
 const limitFiles = (pid: number, bytes: string) =>
