@@ -1,0 +1,181 @@
+/**
+ * Makes a picture of every state of the page: `node test/browser/states.ts [state | 360-light-ko …]` writes test/.artifacts/states/<state>-<width>-
+ * <scheme>-<language>.png for phone and desktop, light and dark, Korean and English, and says what axe finds wrong and what hangs
+ * over the window's edge. Needs Chromium and a Korean font (Debian: fonts-noto-cjk). Run it by hand and look at the pictures.
+ */
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { chromium, find } from "../../deploy/local/SystemProgram.ts"
+import * as Process from "../harness/Process.ts"
+import * as Visitor from "./Visitor.ts"
+
+const folder = fileURLToPath(new URL("../.artifacts/states/", import.meta.url))
+const question = "라벨이 안 떨어지는데 그냥 버려도 되나요?"
+const executable = find(chromium)
+if (executable === undefined) throw new Error("no Chromium; CHROMIUM_PATH may name one")
+const state = mkdtempSync(join(tmpdir(), "eco2-states-"))
+const system = await Process.start("all", {
+  ECO2_STATE: state,
+  SIMULATED_MODEL: "true",
+  SIMULATED_VISION_MS: "100",
+  SIMULATED_ANSWER_MS: "100",
+  SIGN_IN_URL: "/sign-in"
+})
+const browser = await Visitor.launch(executable)
+const photo = await Visitor.bottlePhoto(browser, question)
+
+type Step = (visitor: Visitor.Visitor) => Promise<unknown>
+const failing =
+  (status: number, code: string): Step =>
+  ({ page }) =>
+    page.route(/\/api\/v1\/scan$/, (route) => route.fulfill({ status, json: { detail: code, code } }))
+const asked: Step = (visitor) => visitor.ask(photo, question)
+const shown =
+  (testId: string): Step =>
+  ({ page }) =>
+    page.getByTestId(testId).waitFor()
+const done: Step = async (visitor) => {
+  await asked(visitor)
+  await shown("answer")(visitor)
+}
+/** The stream never tells of an end, and the result is this. */
+const ended =
+  (status: string, error: object | null): Step =>
+  async ({ page }) => {
+    await page.route(/\/events/, (route) => route.fulfill({ status: 204 }))
+    await page.route(/\/result$/, (route) =>
+      route.fulfill({
+        json: {
+          task_id: "x",
+          status,
+          message: "",
+          pipeline_result: { classification_result: null, disposal_rules: null, final_answer: null },
+          reward: null,
+          error,
+          metadata: {}
+        }
+      })
+    )
+  }
+const openJob: Step = ({ page }) => page.evaluate("location.hash = 'job=00000000-0000-4000-8000-000000000001'")
+const event = (seq: number, stage: string, status: string, progress: number, result: unknown = null) =>
+  `event: ${stage}\nid: ${seq}\ndata: ${JSON.stringify({ job_id: "x", stage, status, seq, ts: Date.now() / 1000, progress, result })}\n\n`
+const running =
+  (...events: ReadonlyArray<string>): Step =>
+  async ({ page }) => {
+    await page.route(/\/events/, (route) =>
+      route.fulfill({ contentType: "text/event-stream", body: `retry: 60000\n\n${events.join("")}` })
+    )
+    await page.route(/\/result$/, (route) =>
+      route.fulfill({ status: 202, json: { status: "processing", current_stage: "vision", progress: 25 } })
+    )
+  }
+
+const states: Readonly<Record<string, ReadonlyArray<Step>>> = {
+  compose: [],
+  photo: [({ page }) => page.getByTestId("photo-input").setInputFiles(photo), shown("preview")],
+  "no-photo": [({ page }) => page.getByTestId("submit").click(), shown("picker-error")],
+  "signed-out": [failing(401, "UNAUTHORIZED"), asked, shown("sign-in")],
+  busy: [failing(503, "MAILBOX_FULL"), asked, shown("submit-error")],
+  offline: [
+    ({ page }) => page.getByTestId("photo-input").setInputFiles(photo),
+    shown("preview"),
+    ({ page }) => page.context().setOffline(true),
+    shown("offline")
+  ],
+  sending: [({ page }) => page.route(/\/images\/upload\//, () => undefined), asked, shown("stop-sending")],
+  running: [running(event(1, "queued", "started", 0), event(2, "vision", "started", 0)), openJob, shown("progress")],
+  retrying: [
+    running(
+      event(1, "queued", "started", 0),
+      event(2, "vision", "started", 0),
+      event(3, "vision", "retrying", 0, { code: "MODEL_UNAVAILABLE", attempt: 2, next_at: Date.now() / 1000 + 3600 })
+    ),
+    openJob,
+    ({ page }) => page.locator('[data-testid="stage-vision"][data-state="retrying"]').waitFor()
+  ],
+  done: [done],
+  "done-details": [
+    done,
+    async ({ page }) => {
+      await page.evaluate("document.querySelectorAll('#ending details').forEach((one) => { one.open = true })")
+    }
+  ],
+  failed: [
+    ended("failed", { code: "MODEL_REFUSED", message: "refused", stage: "vision", attempts: 1 }),
+    openJob,
+    shown("failed")
+  ],
+  cancelled: [ended("cancelled", { code: "CANCELLED" }), openJob, shown("cancelled")],
+  gone: [openJob, shown("gone")],
+  mine: [done, ({ page }) => page.getByTestId("mine").click(), shown("scan"), shown("collected")],
+  "mine-empty": [({ page }) => page.getByTestId("mine").click(), shown("no-scans")],
+  erasing: [
+    ({ page }) => page.getByTestId("mine").click(),
+    shown("no-scans"),
+    ({ page }) => page.getByTestId("erase").click(),
+    shown("erase-yes")
+  ],
+  erased: [
+    ({ page }) => page.getByTestId("mine").click(),
+    ({ page }) => page.getByTestId("erase").click(),
+    ({ page }) => page.getByTestId("erase-yes").click(),
+    shown("erased"),
+    async ({ page }) => {
+      await page.locator("#erase summary").click()
+    }
+  ]
+}
+
+const wanted = process.argv.slice(2)
+const isWanted = (name: string, title: string) =>
+  wanted.length === 0 || wanted.some((word) => word === name || title === word || title === `${name}-${word}`)
+let pictures = 0
+let wrong = 0
+try {
+  mkdirSync(folder, { recursive: true })
+  for (const [name, steps] of Object.entries(states)) {
+    for (const width of [360, 1280]) {
+      for (const colorScheme of ["light", "dark"] as const) {
+        for (const locale of ["ko-KR", "en-GB"]) {
+          const title = `${name}-${width}-${colorScheme}-${locale.slice(0, 2)}`
+          if (!isWanted(name, title)) continue
+          pictures++
+          const visitor = await Visitor.visit(browser, system.address, {
+            viewport: { width, height: width === 360 ? 740 : 800 },
+            colorScheme,
+            locale,
+            reducedMotion: "reduce",
+            extraHTTPHeaders: { "x-user-id": title }
+          })
+          try {
+            for (const step of steps) await step(visitor)
+            const found = [...(await visitor.barriers())]
+            const overhang = await visitor.overhang()
+            if (overhang > 0) found.push(`${overhang} px beyond the edge`)
+            wrong += found.length
+            for (const one of found) console.log(`${title}: ${one}`)
+            await visitor.page.evaluate("scrollTo(0, 0)")
+            await visitor.page.screenshot({
+              path: join(folder, `${title}.png`),
+              animations: "disabled",
+              fullPage: true
+            })
+          } catch (error) {
+            wrong++
+            console.log(`${title}: ${String(error).slice(0, 200)}`)
+          } finally {
+            await visitor.close()
+          }
+        }
+      }
+    }
+  }
+  console.log(`${pictures} pictures of ${Object.keys(states).length} states: ${wrong} problems`)
+} finally {
+  await browser.close()
+  await system.stop()
+  rmSync(state, { recursive: true, force: true, maxRetries: 5 })
+}
