@@ -4,17 +4,23 @@
  */
 import { Duration, Effect, Option, Schema } from "effect"
 import { Flag, Prompt } from "effect/cli"
+import { text as streamText } from "node:stream/consumers"
 import { fail } from "./CommandFailed.ts"
+import { Operator } from "./Operator.ts"
 import { say } from "./Output.ts"
 
 /** The most that one call of the gateway changes. */
 export const step = 500
 
-/** Milliseconds of "90", "90 seconds" or "2h"; undefined: no such duration. */
+const units: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+/** Milliseconds of "90", "90 seconds", or as durations are printed: "2h", "1m 30s"; undefined: no such duration. */
 export const millis = (text: string): number | undefined => {
-  const [, count = "", unit = ""] = /^(\d+)\s*([smhd])$/.exec(text) ?? []
-  const units: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-  if (count !== "") return Number(count) * (units[unit] ?? Number.NaN)
+  if (/^(\d+(ms|[smhd])\s*)+$/.test(text)) {
+    return [...text.matchAll(/(\d+)(ms|[smhd])/g)].reduce(
+      (sum, [, count, unit]) => sum + Number(count) * units[unit!]!,
+      0
+    )
+  }
   const duration = /^\d+$/.test(text)
     ? Duration.seconds(Number(text))
     : Option.getOrUndefined(Duration.fromInput(text as Duration.Input))
@@ -119,6 +125,31 @@ export const confirm = Effect.fnUntraced(function* (question: string, isSure: bo
   if (!agreed) return yield* fail("failed", "nothing was changed")
 })
 
+/** Ids that are given as "-" come from standard input: lines, or the JSON that the list of them prints. */
+export const namesOf = (given: ReadonlyArray<string>, field: "letter" | "job_id") =>
+  given.length === 1 && given[0] === "-"
+    ? Effect.flatMap(
+        Effect.promise(() => streamText(process.stdin)),
+        (input) => Effect.mapError(namesIn(input, field), () => fail("usage", `standard input has no ${field}`))
+      )
+    : Effect.succeed(given)
+
+const Listed = Schema.Array(Schema.Union([Schema.String, Schema.Record(Schema.String, Schema.Unknown)]))
+const decodeListed = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(Schema.Union([Listed, Schema.Struct({ jobs: Listed })]))
+)
+/** The names in the output of a list, or in lines. */
+export const namesIn = (input: string, field: string): Effect.Effect<ReadonlyArray<string>, unknown> => {
+  const words = input.trim()
+  if (!/^[[{]/.test(words)) return Effect.succeed(words.split(/\s+/).filter((word) => word !== ""))
+  return Effect.flatMap(decodeListed(words), (listed) =>
+    Effect.forEach("jobs" in listed ? listed.jobs : listed, (one) => {
+      const name = typeof one === "string" ? one : one[field]
+      return typeof name === "string" ? Effect.succeed(name) : Effect.fail(null)
+    })
+  )
+}
+
 /** Tells a person how far a change of many has come, and anybody how far it came when it was broken off. */
 export const progress = (done: () => string) => {
   const isShown = process.stderr.isTTY === true
@@ -132,3 +163,26 @@ export const progress = (done: () => string) => {
     brokenOff: Effect.suspend(() => say(`broken off after ${done()}; the same command goes on with the rest`))
   }
 }
+
+/** A cause that no letter and no job has is a slip of the pen: fails with those that there are. For a command that found nothing. */
+export const checkCause = Effect.fnUntraced(function* (cause: Option.Option<string>) {
+  if (Option.isNone(cause)) return
+  const operator = yield* Operator
+  const [{ groups }, open, ended] = yield* Effect.all([
+    operator.ask(({ console }) => console.groups({})),
+    operator.ask(({ ops }) => ops.countJobs({ query: { state: "open" } })),
+    operator.ask(({ ops }) => ops.countJobs({ query: { state: "failed" } }))
+  ])
+  const causes = new Set([
+    ...groups.map((group) => group.cause),
+    ...Object.keys(open.causes),
+    ...Object.keys(ended.causes)
+  ])
+  const plain = (name: string) => name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase()
+  if ([...causes].some((name) => plain(name) === plain(cause.value))) return
+  const known = [...causes].toSorted().join(", ")
+  return yield* fail(
+    "notFound",
+    `nothing has the cause "${cause.value}"; ${known === "" ? "there is none at all" : `there are ${known}`}`
+  )
+})

@@ -20,7 +20,7 @@ import { processes } from "./commands/processes.ts"
 import { schedules } from "./commands/schedules.ts"
 import { exitCodes } from "./CommandFailed.ts"
 import { Operator } from "./Operator.ts"
-import { Json, say } from "./Output.ts"
+import { Json, say, Wide } from "./Output.ts"
 
 const eco2 = Command.make("eco2").pipe(
   Command.withDescription(
@@ -40,7 +40,7 @@ const eco2 = Command.make("eco2").pipe(
     migrate,
     doctor
   ]),
-  Command.withGlobalFlags([Json])
+  Command.withGlobalFlags([Json, Wide])
 )
 const runWords = Command.runWith(eco2, { version: "0.1.0" })
 

@@ -10,9 +10,44 @@ export const Json = GlobalFlag.Setting("json")({
   flag: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
 })
 
+export const Wide = GlobalFlag.Setting("wide")({
+  flag: Flag.Boolean("wide").pipe(
+    Flag.withDescription("Print the rows of tables in full, also where they are longer than the terminal's lines"),
+    Flag.withDefault(false)
+  )
+})
+
+/** Cells of a line of the terminal; a program gets whole rows. */
+const lineOf = (isWide: boolean): number => (isWide || !process.stdout.isTTY ? Infinity : process.stdout.columns)
+/** What rows of tables are cut to while `print` makes its text. */
+let room = Infinity
+
 /** Prints `value` as JSON, or the text. */
 export const print = (value: unknown, text: () => string) =>
-  Effect.flatMap(Json, (json) => Console.log(VisibleText.lines(json ? JSON.stringify(value, null, 2) : text())))
+  Effect.gen(function* () {
+    const isJson = yield* Json
+    const most = lineOf(yield* Wide)
+    const made = () => {
+      room = most
+      try {
+        return text()
+      } finally {
+        room = Infinity
+      }
+    }
+    yield* Console.log(VisibleText.lines(isJson ? JSON.stringify(value, null, 2) : made()))
+  })
+
+/** A line that fits into `most` cells; what is cut off is marked. */
+export const cut = (line: string, most: number): string => {
+  if (CliOutput.displayWidth(line) <= most) return line
+  let kept = ""
+  for (const letter of line) {
+    if (CliOutput.displayWidth(kept + letter) > most - 1) break
+    kept += letter
+  }
+  return `${kept}…`
+}
 
 /** A remark or an error for the operator, on standard error. */
 export const say = (line: string) => Console.error(`eco2: ${VisibleText.lines(line)}`)
@@ -49,7 +84,9 @@ export const table = <A>(rows: ReadonlyArray<A>, columns: ReadonlyArray<Column<A
       numbers
     ),
     ...cells.map((row) => line(row, numbers))
-  ].join("\n")
+  ]
+    .map((one) => cut(one, room))
+    .join("\n")
 }
 
 /** The facts of one thing, one a line. */

@@ -127,8 +127,17 @@ describe.skipIf(chromiumPath === "")("The console", () => {
     await page.getByTestId("undo").click()
     await expect.poll(() => mailbox.textContent()).not.toContain("attempts 7")
 
+    await mailbox.getByTestId("pause").click()
+    await page.getByTestId("confirm").click()
+    await expect.poll(() => mailbox.textContent()).toContain("paused")
+    await page.getByTestId("undo").click()
+    await expect.poll(() => mailbox.textContent()).not.toContain("paused")
+
     await go(page, "#audit")
     const acts = await page.getByTestId("act").allTextContents()
+    for (const act of ["controls.pauseMailbox", "controls.resumeMailbox"]) {
+      expect(acts.filter((one) => one.includes(act) && one.includes("mailbox=scan.answer"))).toHaveLength(1)
+    }
     expect(
       acts.filter((act) => act.includes("ops.redriveMany") && act.includes("park") && !act.includes("dry_run"))
     ).toHaveLength(letters / 100)
@@ -142,10 +151,10 @@ describe.skipIf(chromiumPath === "")("The console", () => {
   it("a viewer sees the same, finds no button that changes anything, and is refused if asked for all the same", async () => {
     const { page } = await visit()
     await signIn(page, "viewer", "eve")
-    for (const screen of ["dead", "mailboxes", "schedules", "limits"]) {
+    for (const screen of ["dead", "mailboxes", "schedules", "limits", "processes", "tail"]) {
       await go(page, `#${screen}`)
       await expect.poll(() => page.locator("h1").textContent()).not.toBe("")
-      for (const button of ["redrive-group", "discard-group", "change-policy"]) {
+      for (const button of ["redrive-group", "discard-group", "change-policy", "pause", "drain", "open-breaker"]) {
         expect([screen, await page.getByTestId(button).count()]).toEqual([screen, 0])
       }
     }
@@ -156,6 +165,24 @@ describe.skipIf(chromiumPath === "")("The console", () => {
       `fetch("/api/v1/internal/ops/jobs/${buried}", { method: "DELETE" }).then((answer) => answer.status)`
     )
     expect(refused).toBe(403)
+  })
+
+  it("an operator finds a failed job by cause and the beginning of its id, with counts, and sees events as they come", async () => {
+    const { page } = await visit()
+    await signIn(page, "viewer", "eve")
+    await go(page, `#jobs?state=failed&cause=IMAGE_UNREADABLE&id=${buried.slice(0, 8)}`)
+    await page.getByTestId("job-row").waitFor()
+    expect(await page.getByTestId("job-row").count()).toBe(1)
+    expect(await page.getByTestId("causes").textContent()).toBe("ImageUnreadable 1")
+    await go(page, "#tail?owner=zoe")
+    await page.getByText("live", { exact: true }).waitFor()
+    const id = await client(gateway, "zoe").accepted()
+    await failed("ModelRefused", "ann")
+    await hand.giveUp(await hand.begin(id), "ModelRefused")
+    await page.getByTestId("tail-event").first().waitFor()
+    const seen = await page.getByTestId("tail-event").allTextContents()
+    expect(seen.filter((text) => !text.includes(id.slice(0, 8)))).toEqual([])
+    expect(seen.join()).toContain("zoe")
   })
 
   it("the keyboard moves through rows, opens and closes a job, and the address keeps the view", async () => {
@@ -197,7 +224,17 @@ describe.skipIf(chromiumPath === "")("The console", () => {
       }
       await look("sign-in")
       await signIn(page, "operator", "kim")
-      for (const screen of ["overview", "jobs", "dead", "mailboxes", "processes", "schedules", "limits", "audit"]) {
+      for (const screen of [
+        "overview",
+        "jobs",
+        "dead",
+        "mailboxes",
+        "processes",
+        "schedules",
+        "limits",
+        "tail",
+        "audit"
+      ]) {
         await go(page, `#${screen}`)
         await page.locator("#main > :nth-child(2)").waitFor()
         await look(screen)

@@ -19,7 +19,9 @@ const limitFlag = Flag.Int("limit").pipe(
 )
 const usualLimit = 100
 const letterName = Argument.String("letter").pipe(
-  Argument.withDescription("<mailbox>/<partition>/<entry>, as `dead list` shows it")
+  Argument.withDescription(
+    "<mailbox>/<partition>/<entry>, as `dead list` shows it; - reads them from standard input, as `dead list --json` prints them"
+  )
 )
 
 const parse = (name: string) => {
@@ -59,7 +61,9 @@ const list = Command.make(
           operator.ask(({ ops }) => ops.letters({ params: { mailbox: name }, query }))
         )
         const letters = parts.flat().toSorted((a, b) => b.last - a.last)
-        yield* print(letters, () =>
+        if (letters.length === 0) yield* Choice.checkCause(chosen.cause)
+        const named = letters.map((letter) => ({ letter: nameOf(letter), ...letter }))
+        yield* print(named, () =>
           table(
             letters,
             [
@@ -68,7 +72,7 @@ const list = Command.make(
               { head: "ATTEMPTS", cell: ({ attempts }) => attempts },
               { head: "LAST", cell: ({ last }) => age(now - last) },
               { head: "JOB", cell: ({ job_id }) => job_id ?? "-" },
-              { head: "MESSAGE", cell: ({ message }) => message.replaceAll(/\s+/g, " ").slice(0, 80) }
+              { head: "MESSAGE", cell: ({ message }) => message.replaceAll(/\s+/g, " ") }
             ],
             "no dead letters"
           )
@@ -87,9 +91,8 @@ const show = Command.make(
     const operator = yield* Operator
     const params = yield* parse(letter)
     const found = yield* operator.ask(({ ops }) => ops.letter({ params }))
-    yield* print(found, () =>
-      facts({ letter: nameOf(found), ...found, first: moment(found.first), last: moment(found.last) })
-    )
+    const named = { letter: nameOf(found), ...found }
+    yield* print(named, () => facts({ ...named, first: moment(found.first), last: moment(found.last) }))
   })
 ).pipe(Command.withDescription("One letter in full"))
 
@@ -176,7 +179,7 @@ const redrive = Command.make(
   Effect.fnUntraced(function* ({ dryRun, limit, ...given }) {
     const operator = yield* Operator
     if (!(yield* byFlags(given))) {
-      const named = yield* Effect.forEach(given.letters, parse)
+      const named = yield* Effect.forEach(yield* Choice.namesOf(given.letters, "letter"), parse)
       if (dryRun) return yield* print({ redriven: 0, matched: named.length }, () => `${named.length} would be redriven`)
       const answers = yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.redrive({ params })), {
         concurrency: 16
@@ -202,6 +205,7 @@ const redrive = Command.make(
         ),
       dryRun
     )
+    if (matched === 0) yield* Choice.checkCause(given.cause)
     const total = { redriven: changed, skipped: dryRun ? 0 : matched - changed, matched, complete: rest.length === 0 }
     yield* print(total, () =>
       dryRun
@@ -217,7 +221,7 @@ const discard = Command.make(
   Effect.fnUntraced(function* ({ dryRun, limit, yes, ...given }) {
     const operator = yield* Operator
     if (!(yield* byFlags(given))) {
-      const named = yield* Effect.forEach(given.letters, parse)
+      const named = yield* Effect.forEach(yield* Choice.namesOf(given.letters, "letter"), parse)
       if (dryRun)
         return yield* print({ discarded: 0, matched: named.length }, () => `${named.length} would be discarded`)
       yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.discard({ params })), { concurrency: 16 })
@@ -232,6 +236,7 @@ const discard = Command.make(
         ({ discarded, matched, next }) => ({ matched, changed: discarded, next })
       )
     const found = yield* walk(mailboxes, most, "counted", call, true)
+    if (found.matched === 0) yield* Choice.checkCause(given.cause)
     if (dryRun || found.matched === 0) {
       return yield* print(
         { discarded: 0, matched: found.matched },

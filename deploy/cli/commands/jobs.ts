@@ -10,14 +10,19 @@ import { Operator } from "../Operator.ts"
 import { age, facts, moment, print, say, table } from "../Output.ts"
 import { watch, watching } from "../Watching.ts"
 
-const id = Argument.String("job").pipe(Argument.withDescription("The job's id"))
-const decodeId = Schema.decodeEffect(Job.JobId)
-/** Text that is not a job id names no job; the gateway would answer the same. */
-const jobPath = (id: string) =>
-  Effect.mapBoth(decodeId(id), {
-    onFailure: () => fail("notFound", "not found (NOT_FOUND)"),
-    onSuccess: (job_id) => ({ params: { job_id } })
-  })
+const id = Argument.String("job").pipe(Argument.withDescription("The job's id, or the beginning of it"))
+const isId = Schema.is(Job.JobId)
+/** The id, or the one job whose id begins so. Text that can be no id names no job. */
+const jobPath = Effect.fnUntraced(function* (text: string) {
+  if (isId(text)) return { params: { job_id: text } }
+  const none = fail("notFound", "not found (NOT_FOUND)")
+  if (!/^[0-9a-f-]{4,35}$/.test(text)) return yield* none
+  const found = yield* Effect.forEach(["open", "ended"] as const, (state) => allPages({ state, id: text }, 2))
+  const ids = found.flatMap(({ jobs }) => jobs.map(({ job_id }) => job_id))
+  const [only] = ids
+  if (ids.length > 1) return yield* fail("usage", `${ids.length} jobs or more begin with ${text}`)
+  return only !== undefined && isId(only) ? { params: { job_id: only } } : yield* none
+})
 /** Searches of one list; each looks at tens of thousands of jobs. */
 const mostSearches = 50
 
@@ -68,6 +73,7 @@ const list = Command.make(
           ...Choice.jobQueryOf(chosen)
         }
         const found = yield* allPages(query, limit)
+        if (found.jobs.length === 0) yield* Choice.checkCause(chosen.cause)
         yield* print(found, () =>
           table(
             found.jobs,
@@ -163,7 +169,8 @@ const show = Command.make(
   { id },
   Effect.fnUntraced(function* ({ id }) {
     const operator = yield* Operator
-    const job = yield* operator.ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.job(path)))
+    const path = yield* jobPath(id)
+    const job = yield* operator.ask(({ ops }) => ops.job(path))
     yield* print(job, () => {
       const {
         attempts,
@@ -214,8 +221,9 @@ const tail = Command.make(
   Effect.fnUntraced(function* ({ id }) {
     const operator = yield* Operator
     let seen = 0
+    const path = yield* jobPath(id)
     const look = Effect.gen(function* () {
-      const job = yield* operator.ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.job(path)))
+      const job = yield* operator.ask(({ ops }) => ops.job(path))
       for (const event of job.events.filter(({ seq }) => seq > seen)) {
         seen = event.seq
         yield* print({ job_id: job.job_id, ...event }, () => eventLine(event))
@@ -245,6 +253,7 @@ const cancelChosen = Effect.fnUntraced(function* (query: CancelQuery, limit: num
     cursor = step.next
     if (cursor === null || total.matched >= limit) break
   }
+  if (total.matched === 0) yield* Choice.checkCause(Option.fromNullishOr(query.cause))
   const many = `${total.matched}${cursor !== null && total.matched < limit ? " or more" : ""}`
   if (isDry || total.matched === 0) {
     yield* print({ ...total, dry_run: isDry }, () => `${many} jobs would be cancelled`)
@@ -284,7 +293,9 @@ const cancel = Command.make(
   "cancel",
   {
     ids: Argument.String("job").pipe(
-      Argument.withDescription("Jobs' ids; or choose them by flags"),
+      Argument.withDescription(
+        "Jobs' ids, or their beginnings; or choose them by flags; - reads them from standard input, as `jobs list --json` prints them"
+      ),
       Argument.variadic({ min: 0 })
     ),
     all: Choice.all,
@@ -317,11 +328,14 @@ const cancel = Command.make(
     }
     const operator = yield* Operator
     const answers = yield* Effect.forEach(
-      ids,
+      yield* Choice.namesOf(ids, "job_id"),
       (id) =>
-        operator
-          .ask(({ ops }) => Effect.flatMap(jobPath(id), (path) => ops.cancelJob(path)))
-          .pipe(Effect.map(({ outcome }) => ({ job_id: id, outcome }))),
+        Effect.flatMap(jobPath(id), (path) =>
+          Effect.map(
+            operator.ask(({ ops }) => ops.cancelJob(path)),
+            ({ outcome }) => ({ job_id: path.params.job_id, outcome })
+          )
+        ),
       { concurrency: 16 }
     )
     const over = answers.filter(({ outcome }) => outcome === "finished")

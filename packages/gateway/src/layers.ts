@@ -35,6 +35,7 @@ import * as Page from "./http/Page.ts"
 import { Api, InternalApi, PublicApi } from "./http/ScanApi.ts"
 import * as RequestBody from "./http/RequestBody.ts"
 import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
+import * as TailOpsHandlers from "./http/TailOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ResultView from "./http/ResultView.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
@@ -75,6 +76,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         LimitOpsHandlers.layer,
         ControlOpsHandlers.layer,
         BreakerOpsHandlers.layer,
+        TailOpsHandlers.layer,
         ConsoleHandlers.layer(secrets),
         BlacklistHandlers.layer(bodies)
       ).pipe(

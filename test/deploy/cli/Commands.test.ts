@@ -149,6 +149,38 @@ describe("eco2 jobs", () => {
     expect((await eco2("processes", "drain", "nobody")).code).toBe(3)
   })
 
+  it("eco2 jobs show takes the beginning of an id, and names no job by one that two have or none has", async () => {
+    const id = await ann.accepted()
+    expect((await lines("jobs", "show", id.slice(0, 13)))[0]).toContain(id)
+    expect((await eco2("jobs", "show", "00000000-0000")).code).toBe(3)
+    expect((await eco2("jobs", "show", "nothing")).code).toBe(3)
+    await lines("jobs", "cancel", id.slice(0, 13))
+    expect((await json("jobs", "show", id)).state).toBe("cancelled")
+  })
+
+  it("a cause that nothing has is an error that lists those that there are; a code means its letter's cause", async () => {
+    const id = await ann.accepted()
+    await hand.giveUp(await hand.begin(id), "ModelRefused")
+    expect(await json("dead", "list", "--cause", "MODEL_REFUSED")).toMatchObject([
+      { cause: "ModelRefused", job_id: id, letter: expect.stringMatching(/^scan\.vision\/\d+\/\d+-\d+$/) }
+    ])
+    expect((await json("jobs", "list", "--state", "failed", "--cause", "MODEL_REFUSED")).jobs).toMatchObject([
+      { job_id: id, cause: "ModelRefused" }
+    ])
+    for (const words of [
+      ["dead", "list", "--cause", "ModelRefusd"],
+      ["dead", "redrive", "--cause", "ModelRefusd"],
+      ["jobs", "list", "--state", "failed", "--cause", "ModelRefusd"]
+    ]) {
+      const { code, err } = await eco2(...words)
+      expect([code, err], words.join(" ")).toEqual([
+        3,
+        expect.stringMatching(/^eco2: nothing has the cause "ModelRefusd"; there are .*ModelRefused/)
+      ])
+    }
+    await lines("dead", "discard", "--cause", "ModelRefused", "--yes")
+  })
+
   it("eco2 jobs show tells a job's paid calls, with their bills, and what they come to", async () => {
     const id = await ann.accepted()
     const vision = await hand.begin(id)
@@ -381,7 +413,7 @@ describe("eco2 dead", () => {
     expect(await lines("dead", "redrive", "--cause", "Outage")).toEqual([
       `${before} redriven, 0 left (their jobs are open, or the letters are gone)`
     ])
-    expect(await json("dead", "list", "--cause", "Outage")).toEqual([])
+    expect((await eco2("dead", "list", "--cause", "Outage")).code).toBe(3)
     const nonsense = `scan.vision/${(await json("dead", "list", "--cause", "Nonsense"))[0].id}`
     expect(await lines("dead", "discard", nonsense)).toEqual(["1 discarded"])
     expect(await eco2("dead", "discard", nonsense, "--json")).toMatchObject({ code: 3, out: "" })

@@ -1,7 +1,7 @@
 /** Tables of the command line: columns are aligned by terminal cells, not by letters. */
 import { describe, expect, it } from "vitest"
 import type { Column } from "../../../deploy/cli/Output.ts"
-import { age, facts, moment, table } from "../../../deploy/cli/Output.ts"
+import { age, cut, facts, moment, table } from "../../../deploy/cli/Output.ts"
 
 describe("tables", () => {
   const columns: ReadonlyArray<Column<{ readonly name: string; readonly count: number }>> = [
@@ -31,6 +31,15 @@ describe("tables", () => {
   })
   it("a table without rows says so, without heads", () => {
     expect(table([], columns, "nobody here")).toBe("nobody here")
+  })
+})
+
+describe("rows", () => {
+  it("a row that is longer than the terminal's line is cut there, by cells, and marked", () => {
+    expect(cut("abcdef", 6)).toBe("abcdef")
+    expect(cut("abcdef", 5)).toBe("abcd…")
+    expect(cut("이코이코", 6)).toBe("이코…")
+    expect(cut("abcdef", Infinity)).toBe("abcdef")
   })
 })
 

@@ -7,6 +7,7 @@ import { Context, Effect, Layer, Schema } from "effect"
 import * as Fence from "../job/Fence.ts"
 import { JobId } from "../job/Job.ts"
 import { JobStore } from "../job/JobStore.ts"
+import * as CauseName from "./CauseName.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import * as Pairs from "../redis/Pairs.ts"
@@ -120,7 +121,8 @@ export const layer: Layer.Layer<DeadLetters, never, RedisClient | Keyspace | Job
       )
     const chosen = (letters: ReadonlyArray<Letter>, { cause, owner, since = -Infinity, until = Infinity }: Choice) => {
       const fitting = letters.filter(
-        (letter) => (cause === undefined || letter.cause === cause) && letter.last >= since && letter.last <= until
+        (letter) =>
+          (cause === undefined || CauseName.isSame(letter.cause, cause)) && letter.last >= since && letter.last <= until
       )
       return owner === undefined
         ? Effect.succeed(fitting)

@@ -10,6 +10,7 @@ import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import * as Fence from "../job/Fence.ts"
 import { isOver, JobId, JobState } from "../job/Job.ts"
+import * as CauseName from "./CauseName.ts"
 import * as JobWalk from "./JobWalk.ts"
 
 /** What a cursor looks like. */
@@ -78,6 +79,10 @@ export class JobList extends Context.Service<
   {
     /** Examines at most about 20,000 open jobs or 250,000 ended ones. */
     readonly find: (wanted: Wanted) => Effect.Effect<Found, RedisError>
+    /** Whose job it is, and of which pipeline; null: there is none, or it is unreadable. */
+    readonly about: (
+      id: string
+    ) => Effect.Effect<{ readonly pipeline: string; readonly owner: string } | null, RedisError>
     /** How many there are, as far as one search goes. `limit` and `cursor` are not used. */
     readonly count: (wanted: Omit<Wanted, "limit" | "cursor">) => Effect.Effect<Counted, RedisError>
   }
@@ -150,7 +155,7 @@ const fits = (wanted: Filters) => (job: Facts) =>
   (wanted.pipeline === undefined || job.pipeline === wanted.pipeline) &&
   (wanted.owner === undefined || job.owner === wanted.owner) &&
   (wanted.stage === undefined || job.stage === wanted.stage) &&
-  (wanted.cause === undefined || job.cause === wanted.cause) &&
+  (wanted.cause === undefined || (job.cause !== null && CauseName.isSame(job.cause, wanted.cause))) &&
   (wanted.id === undefined || job.id.startsWith(wanted.id)) &&
   (wanted.since === undefined || job.created >= wanted.since) &&
   (wanted.until === undefined || job.created <= wanted.until)
@@ -356,6 +361,12 @@ export const layer: Layer.Layer<JobList, never, RedisClient | Keyspace> = Layer.
           next: rest === null ? null : JobWalk.cursorOf(rest)
         }
       }),
+      about: (id) =>
+        isJobId(id)
+          ? Effect.map(read(id, keyspace.of(id)), (job) =>
+              job === null ? null : { pipeline: job.pipeline, owner: job.owner }
+            )
+          : Effect.succeed(null),
       count: Effect.fnUntraced(function* (wanted) {
         const isWanted = fits(wanted)
         const tagged = hasTag(wanted)

@@ -11,6 +11,7 @@ import { draw as drawJob, load as loadJob } from "./job.js"
 import { draw as drawJobs, load as loadJobs } from "./jobs.js"
 import { audit, limits, processes, schedules } from "./lists.js"
 import { draw as drawMailboxes, load as loadMailboxes } from "./mailboxes.js"
+import { draw as drawTail, load as loadTail } from "./tail.js"
 import { draw as drawOverview, load as loadOverview } from "./overview.js"
 import { language, switchLanguage, t } from "./words.js"
 
@@ -23,6 +24,7 @@ const screens = {
   processes: { ...processes, every: 10_000 },
   schedules,
   limits: { ...limits, every: 10_000 },
+  tail: { load: loadTail, draw: drawTail },
   audit
 }
 

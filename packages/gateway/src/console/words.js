@@ -80,6 +80,13 @@ const en = {
   waitersOf: "Who waits for {limit}",
   comesBack: "Comes back",
   inStage: "waits in its stage",
+  tail: "Live",
+  tailOpen: "live",
+  tailClosed: "not connected",
+  tailGap: "some events may be missing",
+  tailHold: "Hold",
+  tailGoOn: "Go on",
+  tailEmpty: "Nothing has happened yet; events appear as they come.",
   drain: "Drain",
   draining: "draining",
   drained: "drained, holds nothing",
@@ -247,6 +254,13 @@ const ko = {
   waitersOf: "{limit}을(를) 기다리는 작업",
   comesBack: "돌아올 때",
   inStage: "단계 안에서 기다려요",
+  tail: "실시간",
+  tailOpen: "연결됨",
+  tailClosed: "끊김",
+  tailGap: "빠진 이벤트가 있을 수 있어요",
+  tailHold: "잠깐 멈추기",
+  tailGoOn: "계속",
+  tailEmpty: "아직 아무 일도 없어요. 이벤트가 오면 나타나요.",
   drain: "비우기",
   draining: "비우는 중",
   drained: "비었음",
@@ -386,5 +400,7 @@ export const lengthOf = (millis) => {
 export const ago = (at) => (at === null || at === 0 ? "–" : lengthOf(Date.now() - at))
 
 /** @param {number} at epoch milliseconds */
+export const clock = (at) => new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" }).format(at)
+/** A moment of this place. @param {number} at epoch milliseconds */
 export const moment = (at) =>
   new Intl.DateTimeFormat(current === "ko" ? "ko-KR" : "en-GB", { dateStyle: "short", timeStyle: "medium" }).format(at)

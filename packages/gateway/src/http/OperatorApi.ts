@@ -1,6 +1,7 @@
 /** OperatorApi: all operators' calls in one definition, from which the command line makes its client. */
 import { HttpApi } from "effect/http-api"
 import { BreakerOpsGroup } from "./BreakerOpsApi.ts"
+import { ConsoleGroup } from "./ConsoleApi.ts"
 import { ControlOpsGroup } from "./ControlOpsApi.ts"
 import { FeedbackOpsGroup } from "./FeedbackOpsApi.ts"
 import { LimitOpsGroup } from "./LimitOpsApi.ts"
@@ -16,6 +17,7 @@ export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(ScheduleOpsGroup)
   .add(PolicyOpsGroup)
   .add(LimitOpsGroup)
+  .add(ConsoleGroup)
   .add(ControlOpsGroup)
   .add(FeedbackOpsGroup)
   .add(BreakerOpsGroup) {}

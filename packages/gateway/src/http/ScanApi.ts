@@ -17,6 +17,7 @@ import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { BreakerOpsGroup } from "./BreakerOpsApi.ts"
 import { ControlOpsGroup } from "./ControlOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
+import { TailOpsGroup } from "./TailOpsApi.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as RequestLanguage from "./RequestLanguage.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
@@ -239,6 +240,7 @@ const internalGroups = [
   ControlOpsGroup,
   FeedbackOpsGroup,
   BreakerOpsGroup,
+  TailOpsGroup,
   ConsoleGroup,
   SessionGroup,
   BlacklistGroup
