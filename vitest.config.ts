@@ -15,6 +15,7 @@ const onlyLong = [
   "test/e2e/containers.test.ts",
   "test/e2e/backup.test.ts",
   "test/e2e/incidents.test.ts",
+  "test/e2e/dashboards.test.ts",
   "test/e2e/deno.test.ts",
   "test/fault/Failovers.test.ts"
 ]

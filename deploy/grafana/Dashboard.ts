@@ -187,3 +187,6 @@ export const perSecond = (metric: string, by: string, filter = ""): Query => ({
     .map((label) => `{{${label}}}`)
     .join(" ")
 })
+
+/** Zero, not nothing, before the first event: for what no healthy installation ever has. */
+export const orZero = ({ expr, legend }: Query): Query => ({ expr: `${expr} or vector(0)`, legend })

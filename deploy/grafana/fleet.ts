@@ -1,5 +1,5 @@
 /** Dashboard `fleet`: whether all processes are up, reach their stores, and have room. The first one to look at. */
-import { alike, perSecond, quantiles } from "./Dashboard.ts"
+import { alike, orZero, perSecond, quantiles } from "./Dashboard.ts"
 import type { Dashboard } from "./Dashboard.ts"
 
 export const fleet: Dashboard = {
@@ -214,7 +214,7 @@ export const fleet: Dashboard = {
           description:
             "Loops and actors that failed by a defect, a second. Each is a bug to report; more than five a minute stop the process.",
           unit: "ops",
-          queries: [perSecond("eco2_restarts_total", "loop")]
+          queries: [orZero(perSecond("eco2_restarts_total", "loop"))]
         },
         {
           title: "Event loop",

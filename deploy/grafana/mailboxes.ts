@@ -1,5 +1,5 @@
 /** Dashboard `mailboxes`: waiting work and dead letters. Every process exports the same values for a mailbox. */
-import { alike, perSecond } from "./Dashboard.ts"
+import { alike, orZero, perSecond } from "./Dashboard.ts"
 import type { Dashboard } from "./Dashboard.ts"
 
 export const mailboxes: Dashboard = {
@@ -125,7 +125,7 @@ export const mailboxes: Dashboard = {
           unit: "ops",
           width: 24,
           alarm: 0.000_001,
-          queries: [perSecond("eco2_jobs_put_back_total", "lacked")]
+          queries: [orZero(perSecond("eco2_jobs_put_back_total", "lacked"))]
         },
         {
           kind: "table",

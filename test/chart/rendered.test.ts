@@ -343,9 +343,9 @@ describe.skipIf(Chart.missing)("scaling", () => {
 
   /** MiB, the larger of ten seconds after a start and after a load (`npm run bench:load`). */
   const idle: Readonly<Record<string, number>> = {
-    "eco2-gateway": 142,
+    "eco2-gateway": 144,
     "eco2-scan-worker": 193,
-    "eco2-character-match": 169,
+    "eco2-character-match": 171,
     "eco2-character-worker": 170
   }
 
