@@ -104,8 +104,8 @@ describe.skipIf(notLinux)("npm start", () => {
     const second = await Process.start("all", { ECO2_STATE: folder, ...quick })
     // whether the character is new is in the database
     await until(
-      async () => (await fetch(`${second.address}/readyz`)).status,
-      (status) => status === 200,
+      () => client(second).get("/api/v1/users/me/characters"),
+      ({ status }) => status === 200,
       60_000
     )
     expect((await client(second).result(id)).body).toEqual(before.body)
