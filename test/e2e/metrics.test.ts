@@ -79,6 +79,11 @@ describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
     const job = await ann.accepted({ image_url: photo })
     const viewer = await EventStream.open(ann.eventsUrl(job), { headers: ann.headers })
     await ann.finished(job)
+    await fetch(ann.url(`/api/v1/scan/${job}/feedback`), {
+      method: "POST",
+      headers: { "content-type": "application/json", ...ann.headers },
+      body: "{}"
+    })
     await viewer.ended
     // a permanent refusal: a failed attempt, a dead letter, a failed job
     system.models.next("vision", { _tag: "Refusal" })
@@ -88,7 +93,12 @@ describe.skipIf(!PostgresServer.isInstalled())("what the roles export", () => {
     const scraped = () =>
       Promise.all(system.processes.map(async ({ address }) => read(await (await fetch(`${address}/metrics`)).text())))
     // the savers take five seconds to fill a batch, and collection takes its time too
-    const awaited = ["eco2_rewards_saved_total", "eco2_news_runs_total", "eco2_news_reads_total"]
+    const awaited = [
+      "eco2_rewards_saved_total",
+      "eco2_scans_kept_total",
+      "eco2_news_runs_total",
+      "eco2_news_reads_total"
+    ]
     scrapes = await until(
       scraped,
       (all) => awaited.every((name) => all.some(({ series }) => series.some((one) => one.name === name))),

@@ -38,6 +38,8 @@ const behavior = BatchBehavior.layer(
     const postgres = yield* Postgres.Postgres
     const kept = yield* retention
     const feedbackKept = yield* feedbackRetention
+    // so that it can be read before the first hour is over
+    yield* Metric.update(scansForgotten, 0)
     const counted = (outcome: string, scans: number) =>
       Metric.update(Metric.withAttributes(scansKept, { outcome }), scans)
     const keep = (batch: ReadonlyArray<KeptScan>): Effect.Effect<void, PostgresError.PostgresError> =>
