@@ -363,6 +363,43 @@ describe("Scrub.walk", () => {
       })
   )
 
+  for (const [what, fields, comesBack] of [
+    ["the mailbox it comes back to", ["home"], true],
+    ["that mailbox and its submitted part", ["home", "about"], false]
+  ] as const) {
+    it.live(`J1 a timer of a job that has lost ${what} stops no other timer`, () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url)
+        const hand = yield* Fleet.byHand(process, "gone.1")
+        const damaged = yield* submitted(process)
+        yield* process.run(Fleet.defer(yield* hand.take("weigh"), { delayMillis: 1 }))
+        const partition = yield* partitionOf(process, damaged)
+        yield* process.send("HDEL", partition.job(damaged), ...fields)
+        yield* submitted(process)
+        yield* process.run(Fleet.defer(yield* hand.take("weigh"), { delayMillis: 2 }))
+        yield* Fleet.until(
+          Effect.andThen(process.run(Fleet.promote), process.run(Fleet.depthOf("parcel.weigh"))),
+          (depth) => depth === (comesBack ? 2 : 1)
+        )
+      })
+    )
+    it.live(`J1 a job in a lane that has lost ${what} lets those behind it in`, () =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url, { userConcurrency: 1 })
+        const hand = yield* Fleet.byHand(process, "gone.1")
+        yield* submitted(process)
+        const damaged = yield* submitted(process)
+        yield* submitted(process)
+        const partition = yield* partitionOf(process, damaged)
+        yield* process.send("HDEL", partition.job(damaged), ...fields)
+        const holding = yield* hand.take("weigh")
+        yield* process.run(Fleet.cancel(holding.id))
+        expect(yield* process.run(Fleet.depthOf("parcel.weigh"))).toBe(1)
+        expect((yield* hand.take("weigh")).id === damaged).toBe(comesBack)
+      })
+    )
+  }
+
   it.live("ended jobs are left alone", () =>
     Effect.gen(function* () {
       const process = yield* Fleet.joined(redis.url)

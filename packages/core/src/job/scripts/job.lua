@@ -53,6 +53,14 @@ local function place(id, f, name)
   f.state, f.by, f.since = "waiting", "-", now_text
 end
 
+-- The mailbox of the job's stage; nil when the job is unreadable.
+local function stage_mailbox(id, f)
+  local read, about = pcall(cjson.decode, redis.call("HGET", job_key(id), "about") or "")
+  return read and type(about) == "table" and type(about.pipeline) == "string" and about.pipeline .. "." .. f.at or nil
+end
+-- The mailbox that it comes back to from a lane or a timer. Nil: it stays where it is, and fails at its deadline.
+local function home_of(id, f) return redis.call("HGET", job_key(id), "home") or stage_mailbox(id, f) end
+
 -- Admission: at most `limit` jobs of a user are admitted at once (0 = no limit); the rest wait in the user's lane. The hash
 -- `running` counts the admitted jobs of each user, and under "" all jobs in lanes of this partition.
 local running_key = root .. ":running"
@@ -75,9 +83,10 @@ local function admit(owner, limit, running)
     if not id then return end
     count("", -1)
     local f = read_fence(id)
-    if f and f.state == "lane" then
+    local home = f and f.state == "lane" and home_of(id, f)
+    if home then
       running = count(owner, 1)
-      place(id, f, redis.call("HGET", job_key(id), "home"))
+      place(id, f, home)
       f.admitted = "1"
       write_fence(id, f)
     end

@@ -59,15 +59,9 @@ local function lacks(id, f)
   return not redis.call("ZSCORE", root .. ":timers", id) and "timer" or nil
 end
 
--- The mailbox of the job's stage; nil when the job is unreadable.
-local function home_of(id, f)
-  local read, about = pcall(cjson.decode, redis.call("HGET", job_key(id), "about") or "")
-  return read and type(about.pipeline) == "string" and about.pipeline .. "." .. f.at or nil
-end
-
 local function put_back_job(id, f, what)
   if what ~= "timer" then
-    local home = home_of(id, f)
+    local home = stage_mailbox(id, f)
     if not home then return false end
     list_history(id, f)
     take_off_current(f)

@@ -82,8 +82,11 @@ local function serve_job(id)
     return
   end
   if f.state == "delayed" or f.state == "parked" then
-    place(id, f, redis.call("HGET", key, "home"))
-    write_fence(id, f)
+    local home = home_of(id, f)
+    if home then
+      place(id, f, home)
+      write_fence(id, f)
+    end
   end
   redis.call("ZADD", timers, f.deadline, id)
 end
