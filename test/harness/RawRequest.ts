@@ -18,6 +18,8 @@ export const send = (
     /** A list sends the header once for each value. */
     readonly headers?: Readonly<Record<string, string | Array<string>>>
     readonly body?: string
+    /** Of a stream that never ends: its headers are the answer. */
+    readonly isEndless?: boolean
   } = {}
 ): Promise<Answer> =>
   new Promise((resolve, reject) => {
@@ -25,6 +27,10 @@ export const send = (
     const sent = request(
       { hostname, port, path: target, method: options.method ?? "GET", headers: options.headers, agent: false },
       (response) => {
+        if (options.isEndless === true && response.statusCode === 200) {
+          resolve({ status: 200, headers: response.headers, body: "", bytes: Buffer.alloc(0) })
+          return void response.destroy()
+        }
         const chunks: Array<Buffer> = []
         response.on("data", (chunk: Buffer) => chunks.push(chunk))
         response.on("end", () => {

@@ -53,8 +53,13 @@ const routesOf = (name: keyof typeof roles): ReadonlyArray<Asked> => {
     added.map(({ method, path }) => ({ address: at, method, path: filled(path) }))
   return [...of(address, routes.main), ...(admin === address ? [] : of(admin, routes.admin))]
 }
-const ask = ({ address, method }: Asked, target: string) =>
-  send(address, target, { method, headers, ...(method === "POST" || method === "PATCH" ? { body: "{}" } : {}) })
+const ask = ({ address, method, path }: Asked, target: string) =>
+  send(address, target, {
+    method,
+    headers,
+    isEndless: path.endsWith("/ops/tail"),
+    ...(method === "POST" || method === "PATCH" ? { body: "{}" } : {})
+  })
 
 const escaped = (letter: string) => `%${letter.charCodeAt(0).toString(16)}`
 /** The path in other spellings, each of which some proxy or router takes for the same. `given` is as sent, with its values. */

@@ -670,6 +670,7 @@ describe("paths beside the API", () => {
       "/api/v1/scan/result/{job_id}",
       "/api/v1/scan/{job_id}",
       "/api/v1/scan/{job_id}/events",
+      "/api/v1/scan/{job_id}/feedback",
       "/api/v1/scan/{job_id}/result",
       "/api/v1/stream",
       "/api/v1/users/me/characters",

@@ -137,6 +137,7 @@ describe("the list of jobs", () => {
     expect(await ids("?state=done&pipeline=sweep")).toHaveLength(1)
     expect((await ops("GET", "/jobs?state=running")).body).toEqual({
       complete: true,
+      next: null,
       jobs: [
         {
           job_id: second,
@@ -150,7 +151,8 @@ describe("the list of jobs", () => {
           created: expect.any(Number),
           since: expect.any(Number),
           deadline: expect.any(Number),
-          cause: null
+          cause: null,
+          tags: ["model:simulated"]
         }
       ]
     })

@@ -45,7 +45,7 @@ export const load = async (query) => {
   const filters = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]))
   const [{ jobs, next }, counted] = await Promise.all([
     get(withQuery("/ops/jobs", { state, ...filters, limit: PAGE, cursor: query.get("cursor") })),
-    countedBy(withQuery("/ops/jobs/count", { state, ...filters }))
+    countedBy(withQuery("/ops/job-counts", { state, ...filters }))
   ])
   return { state, jobs, next, counted }
 }

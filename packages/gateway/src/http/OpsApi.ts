@@ -255,7 +255,7 @@ export class OpsGroup extends HttpApiGroup.make("ops")
       success: Jobs,
       error: refused
     }),
-    HttpApiEndpoint.get("countJobs", `${base}/jobs/count`, {
+    HttpApiEndpoint.get("countJobs", `${base}/job-counts`, {
       query: {
         state: Schema.optionalKey(Schema.Literals(jobStates)).annotate({ description: "By default open" }),
         ...JobChoice
