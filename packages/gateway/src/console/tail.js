@@ -99,8 +99,8 @@ export const draw = (_data, again) => {
       input("job_id", t("job"))
     ]),
     element("p", { class: "count actions" }, [
-      mark(isOpen ? "leaf" : "clay", t(isOpen ? "tailOpen" : "tailClosed")),
-      t("counted", { count: count(events.length) }),
+      element("span", {}, [mark(isOpen ? "leaf" : "clay", t(isOpen ? "tailOpen" : "tailClosed"))]),
+      t("tailCounted", { count: count(events.length) }),
       missed > 0 ? ` · ${t("tailGap")}` : "",
       button(
         t(isHeld ? "tailGoOn" : "tailHold"),
