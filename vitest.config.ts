@@ -71,8 +71,8 @@ const oneServer = [
 /** All of them, for test/suites.test.ts. */
 export const patterns: ReadonlyArray<string> = [...onlyLong, ...longForms, ...wholeSystem, ...onCluster, ...oneServer]
 
-/** A test mostly waits (for leases, timers, processes): four files a core keep it busy. */
-const workers = Math.min(12, Math.max(6, 4 * availableParallelism()))
+/** A test mostly waits (for leases, timers, processes): three files a core keep it busy. */
+const workers = Math.min(12, Math.max(4, 3 * availableParallelism()))
 
 const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
   {

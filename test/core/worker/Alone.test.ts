@@ -3,7 +3,7 @@
  * messages without a job. The rules themselves: test/core/mailbox/Suspicion.test.ts.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Schema } from "effect"
+import { Deferred, Duration, Effect, Schema } from "effect"
 import { Actor, Behavior, Mailbox } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import * as Fleet from "../CoreFixture.ts"
@@ -63,7 +63,8 @@ describe("a job that was in work when processes died", () => {
       const client = yield* Fleet.joined(redis.url)
       const suspect = yield* suspected(client, 7)
       const bench = yield* makeBench
-      const worker = yield* Fleet.working(redis.url, weighing(bench))
+      // a machine that stands for a second takes no lease: what this process runs would count as one more crash
+      const worker = yield* Fleet.working(redis.url, weighing(bench), { lease: Duration.seconds(4) })
       const before = yield* client.run(Fleet.submit())
       yield* bench.has(before)
       yield* condemned(client)
