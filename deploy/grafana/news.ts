@@ -160,7 +160,7 @@ export const news: Dashboard = {
           title: "Late pictures",
           description: "Found after their run had continued, and sent after it; a second.",
           unit: "ops",
-          queries: [{ expr: "sum(rate(eco2_news_late_pictures_total{$ns}[$window]))", legend: "pictures" }]
+          queries: [{ expr: "sum(rate(eco2_news_late_pictures_total{$ns}[$window])) or vector(0)", legend: "pictures" }]
         }
       ]
     }
