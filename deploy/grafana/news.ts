@@ -1,5 +1,5 @@
 /** Dashboard `news`: collection and reading. */
-import { perSecond, quantiles } from "./Dashboard.ts"
+import { orZero, perSecond, quantiles } from "./Dashboard.ts"
 import type { Dashboard } from "./Dashboard.ts"
 
 const ofNews = ', pipeline="news"'
@@ -160,7 +160,7 @@ export const news: Dashboard = {
           title: "Late pictures",
           description: "Found after their run had continued, and sent after it; a second.",
           unit: "ops",
-          queries: [{ expr: "sum(rate(eco2_news_late_pictures_total{$ns}[$window])) or vector(0)", legend: "pictures" }]
+          queries: [orZero({ expr: "sum(rate(eco2_news_late_pictures_total{$ns}[$window]))", legend: "pictures" })]
         }
       ]
     }
