@@ -13,7 +13,7 @@ const whole = [
   ...["weigh", "label", "ship"].flatMap((stage) => [`${stage}/started`, `${stage}/completed`]),
   "done/completed"
 ]
-/** Commits of one tick leave together: what is to race with one begins in a tick of its own, in this order. */
+/** Commits of one tick leave together at its end: what is to race with one waits for that. */
 const afterThisTick = <A>(effect: Effect.Effect<A>) =>
   Effect.andThen(
     Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void))),
@@ -106,7 +106,7 @@ describe("the life of a job", () => {
         for (const stage of ["weigh", "label"]) yield* client.run(Fleet.commit(yield* hand.take(stage)))
         const holding = yield* hand.take("ship")
         const contenders = [
-          afterThisTick(Effect.asVoid(client.run(Fleet.commit(holding)))),
+          Effect.asVoid(client.run(Fleet.commit(holding))),
           afterThisTick(client.run(Fleet.bury(holding))),
           afterThisTick(client.run(Fleet.cancel(id))),
           afterThisTick(late.run(Fleet.promote))

@@ -32,14 +32,11 @@ export const sender = <A, B, E>(
   apart: Apart<A> = (waiting) => [waiting]
 ): ((item: A, answered: (exit: Exit.Exit<B, E>) => void) => void) => {
   let waiting: Array<Waiting<A, B, E>> = []
-  let inFlight = 0
   const call = (batch: ReadonlyArray<Waiting<A, B, E>>) => {
-    inFlight++
     Effect.runCallback(
       Effect.suspend(() => run(batch.map(({ item }) => item))),
       {
         onExit: (exit) => {
-          inFlight--
           if (Exit.isFailure(exit)) for (const { answered } of batch) answered(Exit.failCause(exit.cause))
           else for (let n = 0; n < batch.length; n++) batch[n]!.answered(Exit.succeed(exit.value[n]!))
         }
@@ -52,11 +49,7 @@ export const sender = <A, B, E>(
     for (let i = 0; i < all.length; i += most) apart(all.slice(i, i + most)).forEach(call)
   }
   return (item, answered) => {
-    // with nothing in flight there is little to wait for: those that come within the same callback go together
-    if (waiting.length === 0) {
-      if (inFlight === 0) queueMicrotask(flush)
-      else setImmediate(flush)
-    }
+    if (waiting.length === 0) setImmediate(flush)
     waiting.push({ item, answered })
   }
 }
