@@ -1,7 +1,7 @@
 /**
  * Attempt: the attempt that code runs in, available at any depth without passing it on: the name of its place in a limit's
  * line, and a way to wait that does not count against the stage's time-out.
- * Provided by StageBehavior; outside a stage it has no name, and `untimed` changes nothing.
+ * Provided by StageRun; outside a stage it has no name, and `untimed` changes nothing.
  */
 import { Context, Effect } from "effect"
 import type { Delivery } from "./Delivery.ts"

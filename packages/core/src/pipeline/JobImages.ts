@@ -2,7 +2,7 @@
  * JobImages: gives handlers the images of their jobs. An image is read from Redis when a handler first uses it, within the
  * bounds of ImageMemory; its memory is released when the attempt ends, however it ends. Within one attempt it is read and
  * counted once. A wait for memory counts against the stage's time-out and can be interrupted. The bytes as stored are counted,
- * not a handler's copy in base64 or JSON. Used by StageBehavior.
+ * not a handler's copy in base64 or JSON. Used by StageAttempt.
  */
 import { Context, Effect, Exit, Layer, Scope, Semaphore } from "effect"
 import type { JobId } from "../job/Job.ts"

@@ -2,7 +2,7 @@
  * PaidCalls: lets a handler make calls that cost money, each recorded in the job's ledger (CallLedger, B1, B2): a row before the
  * call, its bill after it. Bills are stored together with the attempt's end, before its outcome, so that a call costs one round
  * trip. Code at any depth reaches it as a service of the attempt; outside a stage, calls are made without a record.
- * StageBehavior provides it and closes it.
+ * StageRun provides it and stores its last bills.
  */
 import { Cause, Context, Duration, Effect, Exit } from "effect"
 import type { AttemptOver, Bill, CallBudgetSpent, CallLedger, Holder, JobBudgetSpent } from "../job/CallLedger.ts"

@@ -1,6 +1,6 @@
 /**
  * StageOutcome: records the outcome of a begun stage: committed (J3) and perhaps kept for the next stage, retried, parked, given
- * up, or returned to its mailbox. It decides and logs; JobStore does it. Used by StageBehavior.
+ * up, or returned to its mailbox. It decides and logs; JobStore does it. Used by StageRun.
  */
 import { Duration, Effect, Exit, LogLevel, Metric } from "effect"
 import type { Cause, Context } from "effect"
@@ -31,9 +31,6 @@ export interface Failure {
   /** More for operators. */
   readonly detail?: string
 }
-
-/** Before the second send of a commit; later ones are further apart (Recorder). */
-const firstPause = "50 millis"
 
 /** A stage's place in a plan. */
 interface Place {
@@ -167,7 +164,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
       })
     }
     const again = () =>
-      Effect.runForkWith(logs)(record([delivery], Effect.delay(store.commit(sent), firstPause)), {
+      Effect.runForkWith(logs)(record([delivery], Effect.delay(store.commit(sent), Recorder.firstPause)), {
         uninterruptible: true
       }).addObserver((exit) => {
         if (Exit.isSuccess(exit) && exit.value !== "unsettled") return answered(exit.value)

@@ -1,6 +1,6 @@
 /**
  * StageRunners: the stages this process serves, so that a job whose stage has just committed may be kept here for the next one.
- * StageBehavior fills and reads it.
+ * StageBehavior fills it, StageRun reads it.
  */
 import type { Exit, Tracer } from "effect"
 import type { ActorSystem } from "../worker/ActorSystem.ts"

@@ -17,7 +17,7 @@ export type Recorder = <A>(
 ) => Effect.Effect<A | "unsettled">
 
 /** Before the second send; later ones are further apart. */
-const firstPause = "50 millis"
+export const firstPause = "50 millis"
 
 export const make = (system: ActorSystem["Service"]): Recorder => {
   const whileItMayHelp = {
