@@ -65,7 +65,11 @@ interface Script {
   latencyMillis: number
   reply: unknown
   readonly next: Array<Outcome>
+  /** What a call gets when `next` is empty. */
+  always: Outcome
 }
+
+const usually: Outcome = { _tag: "Reply" }
 
 interface Asked {
   readonly provider: Api
@@ -86,8 +90,8 @@ export class FakeModelServer {
   readonly #server: Server
   readonly #keepBodies: boolean
   readonly #scripts: Record<Kind, Script> = {
-    vision: { latencyMillis: 0, reply: usualClassification, next: [] },
-    answer: { latencyMillis: 0, reply: usualAnswer, next: [] }
+    vision: { latencyMillis: 0, reply: usualClassification, next: [], always: usually },
+    answer: { latencyMillis: 0, reply: usualAnswer, next: [], always: usually }
   }
   readonly #watchers = new Set<() => void>()
   /** APIs that this server does not know, and what it answers there. */
@@ -139,6 +143,11 @@ export class FakeModelServer {
     for (let n = 0; n < times; n++) this.#scripts[kind].next.push(outcome)
   }
 
+  /** Each call of the kind gets `outcome` from now on, however many come; those set by `next` go first. */
+  always(kind: Kind, outcome: Outcome): void {
+    this.#scripts[kind].always = outcome
+  }
+
   /** Answers 429 with a retry time if more calls than this come within a window; null: no limit. */
   setLimit(limit: { readonly requests: number; readonly windowMillis: number } | null): void {
     this.#limit = limit
@@ -178,8 +187,8 @@ export class FakeModelServer {
     this.peakInFlight = this.inFlight
     this.#scripts.vision.next.length = 0
     this.#scripts.answer.next.length = 0
-    Object.assign(this.#scripts.vision, { latencyMillis: 0, reply: usualClassification })
-    Object.assign(this.#scripts.answer, { latencyMillis: 0, reply: usualAnswer })
+    Object.assign(this.#scripts.vision, { latencyMillis: 0, reply: usualClassification, always: usually })
+    Object.assign(this.#scripts.answer, { latencyMillis: 0, reply: usualAnswer, always: usually })
   }
 
   /** The `n`th call since start or reset, counted from 1, as soon as it has arrived. */
@@ -249,7 +258,7 @@ export class FakeModelServer {
     }
     const kind: Kind = asked.image === null ? "answer" : "vision"
     const script = this.#scripts[kind]
-    const outcome = script.next.shift() ?? { _tag: "Reply" }
+    const outcome = script.next.shift() ?? script.always
     const call: Call = {
       at: Date.now(),
       provider: asked.provider,

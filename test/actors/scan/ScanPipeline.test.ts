@@ -335,7 +335,7 @@ describe("a scan's failures", () => {
   }
 
   it("J1 a scan whose answer model stays away has the rule's own steps after five attempts, and earns its character", async () => {
-    fixture.models().next("answer", { _tag: "ServerError" }, 30)
+    fixture.models().always("answer", { _tag: "ServerError" })
     await work()
     const id = await fixture.submit()
     const { metadata, pipeline_result, reward, status } = await fixture.finished(id)
@@ -345,7 +345,7 @@ describe("a scan's failures", () => {
   })
 
   it("J1 a scan whose vision model stays away fails when its paid calls are used up, after two rounds", async () => {
-    fixture.models().next("vision", { _tag: "ServerError" }, 30)
+    fixture.models().always("vision", { _tag: "ServerError" })
     await work()
     expect(await codeOf(await fixture.submit())).toMatchObject({ code: "CALL_BUDGET_SPENT", stage: "vision" })
     expect(kinds()).toEqual(Array(6).fill("vision"))
