@@ -23,7 +23,11 @@ const services = Scrub.layer.pipe(
 export const examine: Effect.Effect<ReadonlyArray<Finding>> = Scrub.Scrub.use((scrub) => scrub.walk(Effect.void)).pipe(
   Effect.map(({ examined, putBack }) => {
     if (putBack.length === 0) return [ok(check, `${examined} jobs, each in its place`)]
-    const named = putBack.slice(0, shown).map(({ id, lacked, stage }) => `${id} (${stage}: no ${lacked})`)
+    const named = putBack
+      .slice(0, shown)
+      .map(({ id, lacked, stage }) =>
+        lacked === "count" ? `${id} (wrong count of jobs in lanes)` : `${id} (${stage}: no ${lacked})`
+      )
     const rest = putBack.length > shown ? `, and ${putBack.length - shown} more` : ""
     return [
       failing(

@@ -200,6 +200,34 @@ describe("Scrub.walk", () => {
   const two = { userConcurrency: 2 }
   const turn = (id: Fleet.JobId | undefined) => [{ id, stage: "weigh", lacked: "turn" }]
 
+  const miscounted = ({ root }: { readonly root: string }) => ({ id: root, stage: "", lacked: "count" })
+
+  it.live.each(["7", "2", "none", "-3"])(
+    "J1 a count of all jobs in lanes that says %s where three wait is put right, and the depth of the mailbox with it",
+    (wrong) =>
+      Effect.gen(function* () {
+        const process = yield* Fleet.joined(redis.url, one)
+        const { ids, partition } = yield* lined(process, 4)
+        yield* process.send("HSET", partition.running, "", wrong)
+        expect((yield* process.run(walk)).putBack).toEqual([miscounted(partition)])
+        expect(yield* process.send("HGET", partition.running, "")).toBe("3")
+        expect((yield* process.run(walk)).putBack).toEqual([])
+        yield* complete(ids, one)
+      })
+  )
+
+  it.live("J1 submits that a count of no job had refused are accepted after a walk", () =>
+    Effect.gen(function* () {
+      const process = yield* Fleet.joined(redis.url, one)
+      const { ids, partition } = yield* lined(process, 1)
+      yield* process.run(Fleet.cancel(ids[0]!))
+      yield* process.send("HSET", partition.running, "", 1_000_000)
+      expect(yield* Effect.flip(submitted(process))).toMatchObject({ _tag: "MailboxFull" })
+      expect((yield* process.run(walk)).putBack).toEqual([miscounted(partition)])
+      yield* complete([yield* submitted(process)], one)
+    })
+  )
+
   it.live(
     "J1 a user's count of running jobs that was left too high lets nobody in: the lane is found, and its jobs end",
     () =>
@@ -256,7 +284,6 @@ describe("Scrub.walk", () => {
       yield* process.send("DEL", partition.job(ids[2]!))
       yield* untimed(process, ids[2]!)
       expect((yield* process.run(walk)).putBack).toEqual(turn(last))
-      yield* process.send("HDEL", partition.running, "")
       yield* complete([last], one)
     })
   )

@@ -6,7 +6,8 @@
  * have no timer are made due (scripts/scrub-later.lua).
  * Two more kinds of damage let jobs wait for ever. A job whose fence is unreadable is moved by no script: it becomes a dead letter.
  * A lane whose user's count of running jobs is wrong lets nobody in: where the same job is next in a lane at both looks, the jobs
- * are read once more to count those that run, and the lane's next are let in (scripts/scrub-lanes.lua).
+ * are read once more to count those that run, and the lane's next are let in (scripts/scrub-lanes.lua). The count of all jobs in
+ * a partition's lanes, a part of every mailbox's depth, is compared with the lanes' lengths (scripts/scrub-count.lua).
  * Neighbours: scripts/scrub.lua (what a job lacks), ScrubLoop (when, in a worker), `eco2 doctor --scrub`.
  */
 import { Context, Duration, Effect, Layer, Metric, Schema } from "effect"
@@ -27,11 +28,12 @@ import { movesJobs } from "./JobStore.ts"
  * A job, by its id and stage; or a delayed message, by its member of the timers and its mailbox.
  * - `turn`: the job was next in a lane that let nobody in; `stage` is that job's
  * - `fence`: it could not be put back, and was given up; `stage` is the mailbox of its dead letter, "" where none could be written
+ * - `count`: the count of a partition's jobs in lanes was wrong; `id` is the partition's root, `stage` is ""
  */
 export interface PutBack {
   readonly id: string
   readonly stage: string
-  readonly lacked: "entry" | "lane" | "timer" | "turn" | "fence"
+  readonly lacked: "entry" | "lane" | "timer" | "turn" | "fence" | "count"
 }
 
 export interface Walked {
@@ -71,6 +73,12 @@ const lanesScript = Script.make({
   preludes: looksAtLanes,
   numberOfKeys: "root",
   reply: Schema.Array(Schema.String)
+})
+const countScript = Script.make({
+  file: new URL("./scripts/scrub-count.lua", import.meta.url),
+  preludes: looksAtLanes,
+  numberOfKeys: "root",
+  reply: Schema.TupleWithRest(Schema.Tuple([Schema.Literals(["right", "many", "recounted"])]), [Schema.String])
 })
 const laterScript = Script.make({
   file: new URL("./scripts/scrub-later.lua", import.meta.url),
@@ -134,6 +142,11 @@ export const layer: Layer.Layer<Scrub, never, RedisClient | Keyspace | CoreConfi
         )
         const labels = { mailbox: stage, reason: "JobUnreadable" }
         return stage === "" ? gone : Effect.andThen(Metric.update(Metric.withAttributes(deadLetters, labels), 1), gone)
+      }
+      if (lacked === "count") {
+        return Effect.logError("count of jobs in lanes put right: submits are refused or accepted by it").pipe(
+          Effect.annotateLogs({ partition: id })
+        )
       }
       if (!isJobId(id)) {
         return Effect.logError("delayed message put back: it had no timer").pipe(
@@ -270,7 +283,19 @@ export const layer: Layer.Layer<Scrub, never, RedisClient | Keyspace | CoreConfi
           const still = yield* standing(lanes)
           if (still.length > 0) putBack.push(...(yield* recount(still, pause)))
         }
+        const owners = Map.groupBy(lanes, ({ partition }) => partition)
         for (const partition of keyspace.partitions) {
+          const known = new Set(owners.get(partition)?.map(({ owner }) => owner))
+          const [outcome, ...counts] = yield* redis.run(
+            countScript,
+            [partition.root],
+            [config.clockOffsetMillis, ...known]
+          )
+          if (outcome === "recounted") {
+            const [before = "", counted = ""] = counts
+            const put = { id: partition.root, stage: "", lacked: "count" } as const
+            putBack.push(yield* tell(put, { counted_before: before, counted }))
+          }
           let cursor = "0"
           do {
             const [next, ...lost] = yield* redis.run(laterScript, [partition.root], [config.clockOffsetMillis, cursor])

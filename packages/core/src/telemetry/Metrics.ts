@@ -93,7 +93,8 @@ export const deadLetters = Metric.counter("eco2_dead_letters", {
 
 /**
  * Open jobs that nothing in Redis stood for, and delayed messages without a timer, put back by this process, by what they
- * `lacked`: entry, lane, timer; a lane that let nobody in (turn); an unreadable job that was given up (fence). Alert on any.
+ * `lacked`: entry, lane, timer; a lane that let nobody in (turn); an unreadable job that was given up (fence); a wrong
+ * count of a partition's jobs in lanes (count). Alert on any.
  */
 export const jobsPutBack = Metric.counter("eco2_jobs_put_back_total", {
   incremental: true,
