@@ -21,6 +21,10 @@ const onlyLong = [
 ]
 /** Played again in their long form (test/harness/Long.ts) by `npm run test:long`. */
 const longForms = [
+  "test/actors/image/ImageMetadata.test.ts",
+  "test/gateway/http/Described.test.ts",
+  "test/news/corpus/Hostile.test.ts",
+  "test/core/schedule/Timing.test.ts",
   "test/news/collect/Day.test.ts",
   "test/actors/character/Savers.test.ts",
   "test/core/job/Installations.test.ts",

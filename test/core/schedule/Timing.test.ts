@@ -1,6 +1,7 @@
 /** Which moments a schedule's slots are: the same in every process, time zones and daylight saving included. */
 import { describe, expect, it } from "@effect/vitest"
 import { Timing } from "@eco2/core"
+import { size } from "../../harness/Long.ts"
 import * as SlotOracle from "./SlotOracle.ts"
 
 const at = (iso: string) => Date.parse(iso)
@@ -74,20 +75,23 @@ describe("a cron expression", () => {
   })
   for (const zone of ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe"]) {
     it(`${zone}, around each change of clocks of 2026: expressions made at random have the slots that a search minute by minute finds`, () => {
-      for (const expression of SlotOracle.expressions(12)) {
+      const wrong: Array<string> = []
+      for (const expression of SlotOracle.expressions(size("CRON_EXPRESSIONS", { short: 4, long: 24 }))) {
         const timing = Timing.cron(expression, zone)
         for (const { from, slots, to } of SlotOracle.around(zone, expression)) {
           for (let now = from; now < to; now += 2_220_000) {
             for (const time of [now, now + 29_999, now - 1]) {
-              const said = `${expression} at ${iso(time)}`
               const next = slots.find((slot) => slot > time)
               const latest = slots.findLast((slot) => slot <= time)
-              if (next !== undefined) expect(`${said}: ${iso(timing.next(time))}`).toBe(`${said}: ${iso(next)}`)
-              if (latest !== undefined) expect(`${said}: ${iso(timing.latest(time))}`).toBe(`${said}: ${iso(latest)}`)
+              const isRight =
+                (next === undefined || timing.next(time) === next) &&
+                (latest === undefined || timing.latest(time) === latest)
+              if (!isRight) wrong.push(`${expression} at ${iso(time)}`)
             }
           }
         }
       }
+      expect(wrong).toEqual([])
     })
   }
   it("an expression of rare days is found across changes of clocks and years", () => {
