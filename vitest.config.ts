@@ -54,6 +54,11 @@ const onCluster = [
   "schedule",
   "operations"
 ].map((part) => `test/core/${part}/**/*.test.ts`)
+/** Of these folders what moves jobs of one partition for long: on a Cluster it is played by `npm run test:long` alone. */
+const longOnCluster = [
+  "test/core/job/{Admission,History}.test.ts",
+  "test/core/worker/{Outliving,Stopping,Supervision}.test.ts"
+]
 /** Of these folders what has nothing to do with slots, or with masters. */
 const oneServer = [
   // no Redis
@@ -73,10 +78,35 @@ const oneServer = [
 ]
 
 /** All of them, for test/suites.test.ts. */
-export const patterns: ReadonlyArray<string> = [...onlyLong, ...longForms, ...wholeSystem, ...onCluster, ...oneServer]
+export const patterns: ReadonlyArray<string> = [
+  ...onlyLong,
+  ...longForms,
+  ...wholeSystem,
+  ...onCluster,
+  ...longOnCluster,
+  ...oneServer
+]
 
 /** A test mostly waits (for leases, timers, processes): three files a core keep it busy. */
 const workers = Math.min(12, Math.max(4, 3 * availableParallelism()))
+
+const cluster = (
+  name: string,
+  include: ReadonlyArray<string>,
+  exclude: ReadonlyArray<string>
+): TestProjectInlineConfiguration => ({
+  extends: true,
+  test: {
+    name,
+    include: [...include],
+    exclude: [...exclude],
+    globalSetup: ["test/clusterSetup.ts"],
+    env: { TEST_TOPOLOGY: "cluster" },
+    pool: "threads",
+    testTimeout: 60_000,
+    hookTimeout: 30_000
+  }
+})
 
 const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
   {
@@ -90,19 +120,7 @@ const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
       hookTimeout: 30_000
     }
   },
-  {
-    extends: true,
-    test: {
-      name: "cluster",
-      include: onCluster,
-      exclude: oneServer,
-      globalSetup: ["test/clusterSetup.ts"],
-      env: { TEST_TOPOLOGY: "cluster" },
-      pool: "threads",
-      testTimeout: 60_000,
-      hookTimeout: 30_000
-    }
-  },
+  cluster("cluster", onCluster, [...longOnCluster, ...oneServer]),
   {
     extends: true,
     test: {
@@ -140,6 +158,6 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: LongestFirst },
     reporters: ["default", new Totals()],
-    projects: isLong ? [long] : [...projects]
+    projects: isLong ? [long, cluster("long cluster", longOnCluster, [])] : [...projects]
   }
 })

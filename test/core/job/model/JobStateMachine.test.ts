@@ -12,7 +12,7 @@ import * as Play from "./JobPlay.ts"
 import type { Failure, Tally } from "./JobPlay.ts"
 
 const seed = Number(process.env.MODEL_SEED ?? randomInt(1_000_000_000))
-const cases = size("MODEL_CASES", { short: 1_000, long: 20_000 })
+const cases = size("MODEL_CASES", { short: 500, long: 20_000 })
 /** Cases at once, each in a partition of its own. */
 const lanes = 32
 
