@@ -222,6 +222,7 @@ describe("stages that read images", () => {
         concurrency: 1
       })
       const Looking = Pipeline.make("looking", { input: End }).add(look)
+      // an attempt that a busy machine ends before it has the image is none of these
       const seen: Array<string> = []
       const worker = yield* Fleet.working(
         redis.url,
@@ -230,8 +231,9 @@ describe("stages that read images", () => {
           "look",
           Effect.succeed(({ input }, job) =>
             Effect.flatMap(Effect.orDie(job.image), (image): Effect.Effect<string, Fleet.ScaleBroken> => {
-              seen.push(`${input} ${job.attempt}: ${sizeOf(image)}`)
-              return job.attempt === 1 ? ends[input] : Effect.succeed("seen")
+              const isFirst = !seen.some((one) => one.startsWith(input))
+              seen.push(`${input}: ${sizeOf(image)}`)
+              return isFirst ? ends[input] : Effect.succeed("seen")
             })
           )
         ),
@@ -242,8 +244,8 @@ describe("stages that read images", () => {
         worker.run(Pipeline.submit(Looking, input, { owner: null, key: null, image: new Uint8Array(most) }))
       )
       for (const { id } of ids) yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
-      const twice = ["failed", "timed out", "died"].flatMap((end) => [`${end} 1: 100`, `${end} 2: 100`])
-      expect(seen.toSorted()).toEqual([...twice, "done 1: 100"].toSorted())
+      const twice = ["failed", "timed out", "died"].flatMap((end) => [`${end}: 100`, `${end}: 100`])
+      expect(seen.toSorted()).toEqual([...twice, "done: 100"].toSorted())
       expect(yield* heldBytes).toBe(0)
     })
   )

@@ -18,6 +18,8 @@ export const make = () => {
   return {
     lines,
     of,
+    /** Warnings and errors, but for those about this machine: a busy one stalls the event loop of any process. */
+    warned: () => lines.filter(({ level, text }) => level !== "Info" && !text.startsWith("the event loop stalled")),
     layer: Layer.merge(Logger.layer([logger]), Layer.succeed(References.MinimumLogLevel, "Info")),
     /** Waits until this line has been logged; ten seconds at most. */
     said: (text: string) =>

@@ -286,7 +286,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
         yield* Fleet.until(worker.trouble, isNull)
         yield* Deferred.succeed(scale, undefined)
         yield* worker.done(id)
-        const warned = worker.logs.lines.filter(({ level }) => level !== "Info")
+        const warned = worker.logs.warned()
         expect(warned.map(({ text }) => text)).toEqual([broke])
       })
     )
@@ -325,10 +325,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
           )
           expect(yield* worker.trouble).toBe("the Redis Cluster is down")
           // whatever it stopped: the readers of all partitions, beats, timers
-          expect(worker.logs.lines.filter(({ level }) => level !== "Info").map(({ text }) => text)).toEqual([
-            began,
-            began
-          ])
+          expect(worker.logs.warned().map(({ text }) => text)).toEqual([began, began])
           yield* Effect.promise(() => servers[2]!.restart())
           yield* Fleet.until(worker.trouble, isNull)
           const again = yield* Fleet.until(Effect.option(worker.submit), (id) => id._tag === "Some")
@@ -381,7 +378,7 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
           expect(kinds.filter((kind) => kind === code)).toEqual([code])
           // the connections that were closed
           expect(kinds.filter((kind) => kind !== code && kind !== "NODE")).toEqual([])
-          const others = worker.logs.lines.filter(({ level, text }) => level !== "Info" && text !== began)
+          const others = worker.logs.warned().filter(({ text }) => text !== began)
           expect(others.map(({ text }) => text)).toEqual([])
         })
       )

@@ -16,7 +16,8 @@ local function add(owner)
   owners[owner] = true
   counted = counted + redis.call("LLEN", lane_key(owner))
 end
-for _, owner in ipairs(redis.call("HKEYS", running_key)) do add(owner) end
+local running = redis.call("HGETALL", running_key)
+for i = 1, #running, 2 do add(running[i]) end
 for i = 2, #ARGV do add(ARGV[i]) end
 local before = redis.call("HGET", running_key, "")
 if (tonumber(before or 0) or -1) == counted then return { "right" } end
