@@ -28,9 +28,9 @@ import type { AnswerReply } from "./AnswerModel.ts"
 import * as DayBudgets from "./DayBudgets.ts"
 import type { Spending } from "./DayBudgets.ts"
 import * as ModelChain from "./ModelChain.ts"
-import { answerSchema, visionSchema } from "./ModelOutput.ts"
 import { isPriceUnsure, priceOf, tableDate } from "./ModelTable.ts"
 import * as PaidModelCall from "./PaidModelCall.ts"
+import * as RequestKey from "./RequestKey.ts"
 import * as ReusedReplies from "./ReusedReplies.ts"
 import { noTokens } from "./Usage.ts"
 import { ModelConfig } from "./ModelConfig.ts"
@@ -110,13 +110,10 @@ interface Asked {
   readonly kind: string
   /** Tokens, before the first such call. */
   readonly guess: number
-  /** Fingerprint. */
+  /** RequestKey. */
   readonly request: string
 }
 
-/** A change of prompt or schema makes other replies. */
-const visionPrompt = ReusedReplies.fingerprint([visionInstructions, JSON.stringify(visionSchema)])
-const answerPrompt = ReusedReplies.fingerprint([answerInstructions, JSON.stringify(answerSchema)])
 const visionReply: ReusedReplies.Kind<Omit<VisionReply, "usage">> = {
   schema: Schema.Struct({ classification: Classification, situationTags: Schema.Array(Schema.String) }),
   // who sends the same photo again may have better luck
@@ -278,17 +275,8 @@ export const layer: Layer.Layer<
     /** Asking it again costs nothing. */
     const isFree = (model: string) => offered.providerOf(model) === "simulated"
     const classify = (asked: VisionRequest) => {
-      const { image, language = "", region = "", userInput } = asked
-      const picture = image._tag === "Url" ? image.url : image.bytes
-      const question = ReusedReplies.fingerprint([
-        visionPrompt,
-        asked.model,
-        image._tag,
-        picture,
-        userInput,
-        language,
-        region
-      ])
+      const { image, userInput } = asked
+      const question = RequestKey.vision(asked)
       const ask = ModelChain.firstOf(
         ModelChain.of({ default: chains.default, models: chains.vision }, asked.model),
         offered.providerOf,
@@ -300,7 +288,7 @@ export const layer: Layer.Layer<
                   model,
                   kind: `${model} vision`,
                   guess: TokenEstimate.ofText(visionInstructions, userInput) + imageTokens + outputTokens,
-                  request: ReusedReplies.fingerprint([question, model, repair?.output ?? null])
+                  request: RequestKey.of([question, model, repair?.output ?? null])
                 },
                 vision.classify({ ...asked, model, ...(repair === undefined ? {} : { repair }) })
               )
@@ -334,7 +322,7 @@ export const layer: Layer.Layer<
       Context.add(AnswerModel, {
         answer: (asked) => {
           const material = answerMaterial(asked)
-          const question = ReusedReplies.fingerprint([answerPrompt, asked.model, material])
+          const question = RequestKey.answer(asked)
           const ask = ModelChain.firstOf(
             ModelChain.of({ default: chains.default, models: chains.answer }, asked.model),
             offered.providerOf,
@@ -346,7 +334,7 @@ export const layer: Layer.Layer<
                       model,
                       kind: `${model} answer`,
                       guess: TokenEstimate.ofText(answerInstructions, material) + outputTokens,
-                      request: ReusedReplies.fingerprint([question, model, repair?.output ?? null])
+                      request: RequestKey.of([question, model, repair?.output ?? null])
                     },
                     answer.answer({ ...asked, model, ...(repair === undefined ? {} : { repair }) })
                   )

@@ -8,9 +8,9 @@ import { PaidCalls, Setting } from "@eco2/core"
 import type { RedisError } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { Config, Duration, Effect, Metric, Option, Schema } from "effect"
-import { createHash } from "node:crypto"
 import type { ModelError } from "./ModelError.ts"
 import * as ModelKeys from "./ModelKeys.ts"
+import * as RequestKey from "./RequestKey.ts"
 import { noTokens, Usage } from "./Usage.ts"
 
 /** Model calls that were not made because their reply was known, by `model`. */
@@ -34,23 +34,13 @@ const settings = Config.all({
   isShared: Setting.flag("MODEL_REUSE_SHARED", { default: false })
 })
 
-/** The hash of a request: everything that its reply depends on. */
-export const fingerprint = (parts: ReadonlyArray<string | Uint8Array | null>): string => {
-  const hash = createHash("sha256")
-  for (const part of parts) {
-    hash.update(part === null ? "-" : `${part.length}:`)
-    if (part !== null) hash.update(part)
-  }
-  return hash.digest("hex")
-}
-
 /** One kind of reply. `keep`: whether it is worth using again. */
 export interface Kind<A> {
   readonly schema: Schema.Codec<A, unknown>
   readonly keep: (reply: A) => boolean
 }
 
-/** `request`: the fingerprint of all that the reply depends on. */
+/** `request`: a RequestKey. */
 export type Reuse = <A>(
   kind: Kind<A>,
   request: string,
@@ -70,7 +60,7 @@ export const make: Effect.Effect<Reuse, Config.ConfigError, RedisClient.RedisCli
       // without a user nobody may know whose it is
       if (reuse === null || (owner === "" && !isShared)) return yield* ask
       const stored = Schema.fromJsonString(Schema.Struct({ usage: Usage, reply: kind.schema }))
-      const key = ModelKeys.reply(redis.keys, fingerprint([isShared ? null : owner, request]))
+      const key = ModelKeys.reply(redis.keys, RequestKey.of([isShared ? null : owner, request]))
       const text = yield* Effect.catch(redis.send("GET", key), quietly("known replies could not be read"))
       const known = Option.getOrNull(Schema.decodeUnknownOption(stored)(text))
       if (known !== null) {
