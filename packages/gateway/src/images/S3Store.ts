@@ -71,13 +71,15 @@ export const layer = (config: S3): Layer.Layer<ImageStore, never, UploadedPictur
           Effect.tapError((error) => (error._tag === "StorageFailed" ? outage.failed(error) : Effect.void))
         )
 
-      const put = (key: string, body: Uint8Array, contentType: string) =>
-        Effect.scoped(ask(key, { method: "PUT", body, contentType })).pipe(
-          Effect.filterOrFail(
-            ({ ok }) => ok,
-            ({ status }) => new StorageFailed({ reason: `HTTP ${status} to a PUT` })
-          )
-        )
+      const refusalOf = (answer: Response, method: string) =>
+        Effect.map(codeOf(answer), (code) => {
+          const reason = `HTTP ${answer.status} to a ${method}${code === "" ? "" : `, ${code}`}`
+          return { code, failure: new StorageFailed({ reason }) }
+        })
+      const put = Effect.fnUntraced(function* (key: string, body: Uint8Array, contentType: string) {
+        const answer = yield* ask(key, { method: "PUT", body, contentType })
+        if (!answer.ok) return yield* (yield* refusalOf(answer, "PUT")).failure
+      }, Effect.scoped)
       const bytesOf = (answer: Response) =>
         Effect.tryPromise({
           try: async () => new Uint8Array(await answer.arrayBuffer()),
@@ -90,8 +92,11 @@ export const layer = (config: S3): Layer.Layer<ImageStore, never, UploadedPictur
         )
       const get = Effect.fnUntraced(function* (key: string) {
         const answer = yield* ask(key, { method: "GET" })
-        if (answer.status === 404) return null
-        if (!answer.ok) return yield* new StorageFailed({ reason: `HTTP ${answer.status} to a GET` })
+        if (!answer.ok) {
+          const { code, failure } = yield* refusalOf(answer, "GET")
+          // 404 also where the bucket itself is gone
+          return answer.status === 404 && code !== "NoSuchBucket" ? null : yield* failure
+        }
         const length = Number(answer.headers.get("content-length") ?? Number.NaN)
         // whoever else may write into the bucket: nothing larger is read
         if (!(length <= mostImageBytes))
@@ -113,6 +118,22 @@ export const layer = (config: S3): Layer.Layer<ImageStore, never, UploadedPictur
         use: ({ id, owner }) => Effect.asVoid(pictures.use(owner, id))
       })
     })
+  )
+
+const mostErrorBytes = 16 * 1024
+/** What the storage calls its error, such as `NoSuchBucket`; "" if it does not say, or not soon. */
+const codeOf = (answer: Response): Effect.Effect<string> =>
+  Effect.promise(async () => {
+    let text = ""
+    const decoder = new TextDecoder("latin1")
+    for await (const piece of answer.body ?? []) {
+      text += decoder.decode(piece)
+      if (text.length > mostErrorBytes) break
+    }
+    return /<Code>(\w{1,60})<\/Code>/.exec(text)?.[1] ?? ""
+  }).pipe(
+    Effect.catchDefect(() => Effect.succeed("")), // the connection broke: the status says enough
+    Effect.timeoutOrElse({ duration: "1 second", orElse: () => Effect.succeed("") })
   )
 
 /** Without addresses, which a log line need not have. */
