@@ -7,6 +7,7 @@ import { Postgres, PostgresStatement } from "@eco2/core/postgres"
 import { ConfigProvider, Duration, Effect, Layer, Schedule, Schema } from "effect"
 import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"
 import * as ErasureStore from "../../../packages/actors/src/history/ErasureStore.ts"
+import { keptAnswer } from "../../../packages/actors/src/history/HistoryActor.ts"
 import type { KeptScan } from "../../../packages/actors/src/history/HistoryActor.ts"
 import * as HistoryStore from "../../../packages/actors/src/history/HistoryStore.ts"
 import * as Fleet from "../../core/CoreFixture.ts"
@@ -109,6 +110,14 @@ onBoth("kept scans", (database) => {
       expect(yield* HistoryStore.save([scan(1), scan(1, { answer: "another" })])).toHaveLength(1)
       expect(yield* HistoryStore.save([scan(1, { answer: "a third" })])).toEqual([])
       expect(yield* pageOf("ann")).toHaveLength(1)
+    }).pipe(provided)
+  )
+
+  it.live("an answer that has NUL, or is cut in the middle of an emoji, is stored without what no text is", () =>
+    Effect.gen(function* () {
+      const answer = keptAnswer(`\0${"가".repeat(3_999)}🧴🧴`)
+      expect(yield* HistoryStore.save([scan(1, { answer })])).toHaveLength(1)
+      expect(yield* pageOf("ann")).toMatchObject([{ user_answer: `${"가".repeat(3_999)}\uFFFD` }])
     }).pipe(provided)
   )
 

@@ -32,4 +32,9 @@ describe("ModelText", () => {
   ])("%s is left as it is, so that the decoder refuses it", (_, text) => {
     expect(objectIn(text)).toBe(text)
   })
+
+  it("NUL and half of a surrogate pair, written as escapes, are not left in any string", () => {
+    const wanted = { a: ["caf", "\uFFFD!", "🧴"], b: "\uFFFD" }
+    expect(JSON.parse(objectIn('{"a":["caf\\u0000","\\uD83E!","\\ud83e\\uddf4"],"b":"\\udC00"}'))).toEqual(wanted)
+  })
 })

@@ -119,7 +119,8 @@ describe.skipIf(!PostgresServer.isInstalled())("POST /api/v1/scan/{job_id}/feedb
       { category: "재활용폐기물" },
       { category: 1 },
       { comment: "x".repeat(501) },
-      { comment: "a\u0000b" }
+      { comment: "a\u0000b" },
+      { comment: "half of a pair: \ud83d" }
     ]) {
       expect([body, (await give(ann, id, body)).status]).toEqual([body, 422])
     }

@@ -487,6 +487,8 @@ const addresses: ReadonlyArray<readonly [written: string, stored: string | null]
   ["https://n.example/1?a=[1]&amp;b='x'", "https://n.example/1?a=[1]&b='x'"],
   ["http://환경.example/1", "http://환경.example/1"],
   ["<![CDATA[https://n.example/1?a=1&b=2]]>", "https://n.example/1?a=1&b=2"],
+  ["https://n.example/a\0b", "https://n.example/a%00b"],
+  ["https://n.example/a&#1;b", "https://n.example/a%01b"],
   ["javascript:alert(1)", null],
   ["mailto:press@n.example", null],
   ["ftp://n.example/1", null],

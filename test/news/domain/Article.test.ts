@@ -30,6 +30,8 @@ describe("Article", () => {
     ["an id longer than its column", { id: "a".repeat(65) }],
     ["an id a cursor could not carry", { id: "a b" }],
     ["an address that is no web page", { url: "javascript:alert(1)" }],
+    ["an address with NUL, which no store takes", { url: "https://news.example/a\0" }],
+    ["a picture's address with half of a surrogate pair", { thumbnail_url: "https://news.example/\ud83d.jpg" }],
     ["a picture's address that is too long", { thumbnail_url: `https://a.example/${"x".repeat(2083)}` }],
     ["a snippet over 500 characters", { snippet: "x".repeat(501) }],
     ["an unknown category", { category: "sports" }],

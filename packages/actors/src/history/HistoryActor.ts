@@ -22,6 +22,11 @@ export const KeptScan = Schema.Struct({
 })
 export type KeptScan = typeof KeptScan.Type
 
+/** Characters of an answer that are kept; a model's longest answers are far below. */
+const mostAnswer = 4_000
+/** An answer as it is kept. Postgres stores no NUL, and no half of a surrogate pair, which the cut may leave. */
+export const keptAnswer = (answer: string): string => answer.replaceAll("\0", "").slice(0, mostAnswer).toWellFormed()
+
 /** `at`: epoch milliseconds; the age of a scan is counted to it. */
 export const ForgetScans = Schema.Struct({ at: Schema.Int })
 export type ForgetScans = typeof ForgetScans.Type

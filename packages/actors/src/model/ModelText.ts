@@ -1,6 +1,7 @@
 /**
  * ModelText: finds the one JSON object in what a model wrote. Models put code fences, their thoughts (`<think>…</think>`) or a
- * sentence around the object that was asked for; the answer was paid, and its content is there.
+ * sentence around the object that was asked for; the answer was paid, and its content is there. Some write NUL, or half of a
+ * surrogate pair, as an escape: no store takes such text, so it is taken out here, before anything is stored.
  */
 
 /** Texts that may be the object, the likeliest first. */
@@ -62,5 +63,19 @@ const endOfObject = (text: string, from: number): number | null => {
   return null
 }
 
-/** The text of the one JSON object; the text as it is if there is none, or more than one. */
-export const objectIn = (text: string): string => candidates(text).find(isObject) ?? text
+const noText = /\\u(?:0000|d[89a-f])/i
+/** The same JSON, whose strings have no NUL, and U+FFFD in the place of half a surrogate pair. */
+const storable = (json: string): string =>
+  noText.test(json)
+    ? JSON.stringify(
+        JSON.parse(json, (_, value: unknown) =>
+          typeof value === "string" ? value.replaceAll("\0", "").toWellFormed() : value
+        )
+      )
+    : json
+
+/** The text of the one JSON object, with strings that can be stored; the text as it is if there is none, or more than one. */
+export const objectIn = (text: string): string => {
+  const found = candidates(text).find(isObject)
+  return found === undefined ? text : storable(found)
+}

@@ -6,7 +6,7 @@
  */
 import { Pipeline, Replies, StageBehavior } from "@eco2/core"
 import { Clock, Effect, Metric } from "effect"
-import { HistoryActor } from "../history/HistoryActor.ts"
+import { HistoryActor, keptAnswer } from "../history/HistoryActor.ts"
 import { retention } from "../history/HistoryConfig.ts"
 import { isEligible } from "./Eligibility.ts"
 import { targets } from "./RewardTargets.ts"
@@ -20,10 +20,7 @@ const rewardsPending = Metric.counter("eco2_rewards_pending_total", {
 
 type Values = Pipeline.Read<typeof ScanPipeline, "reward">
 
-/** Characters of an answer that are kept; a model's longest answers are far below. */
-const mostAnswer = 4_000
-
-/** The message that keeps a done scan. Postgres stores no NUL. */
+/** The message that keeps a done scan. */
 const keeping = ({ answer, input, vision }: Values, job: StageBehavior.StageJob, character: string | null) =>
   Effect.flatMap(Clock.currentTimeMillis, (now) =>
     HistoryActor.message("KeepScan", {
@@ -33,7 +30,7 @@ const keeping = ({ answer, input, vision }: Values, job: StageBehavior.StageJob,
       ended: Math.max(now, job.created),
       language: input.language,
       classification: vision.result.classification,
-      answer: answer.answer.user_answer.replaceAll("\0", "").slice(0, mostAnswer),
+      answer: keptAnswer(answer.answer.user_answer),
       character,
       simulated: vision.use.simulated
     })

@@ -14,7 +14,9 @@ export const FeedbackBody = Schema.Struct({
     description: "What it is: a middle category of the recyclables, or another major; null: not known"
   }),
   comment: Schema.optionalKey(
-    Schema.NullOr(Schema.String.check(Schema.isPattern(new RegExp(`^[^\\0]{0,${Feedback.mostComment}}$`, "u"))))
+    Schema.NullOr(
+      Schema.String.check(Schema.isPattern(new RegExp(`^[^\\0\\ud800-\\udfff]{0,${Feedback.mostComment}}$`, "u")))
+    )
   ).annotate({ description: `Free text of at most ${Feedback.mostComment} characters` })
 })
 export const words = {

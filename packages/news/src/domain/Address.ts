@@ -16,8 +16,8 @@ export const absolute = (written: string, base: string): string => {
   if (/^https?:\/\//i.test(text)) {
     const url = URL.parse(text)
     if (!isWeb(url)) return ""
-    // browsers write these anew
-    return /[\s"<>\\^`{|}]/.test(text) ? url.href : text
+    // browsers write these anew; NUL and half of a surrogate pair could not be stored
+    return /[\s"<>\\^`{|}\p{Cc}\p{Cs}]/u.test(text) ? url.href : text
   }
   const url = URL.parse(hostOnly.test(text) ? `http://${text}` : text, base)
   return isWeb(url) ? url.href : ""

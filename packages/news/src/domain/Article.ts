@@ -21,11 +21,13 @@ export const maxTitleLength = 500
 export const maxSnippetLength = 500
 export const maxKeywords = 20
 
-/** An absolute http or https address of at most `maxUrlLength` characters. */
+/** An absolute http or https address of at most `maxUrlLength` characters, none of which a store refuses. */
 export const WebUrl = Schema.String.check(
   Schema.isMaxLength(maxUrlLength),
   Schema.makeFilter((text: string) =>
-    URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) ? undefined : "an http or https URL"
+    !/[\0\p{Cs}]/u.test(text) && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+      ? undefined
+      : "an http or https URL"
   )
 )
 

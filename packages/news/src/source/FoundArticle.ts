@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto"
 import { Option, Result, Schema } from "effect"
 import * as Address from "../domain/Address.ts"
-import { Article, maxKeywords, maxSnippetLength, maxTitleLength, maxUrlLength } from "../domain/Article.ts"
+import { Article, maxKeywords, maxSnippetLength, maxTitleLength, maxUrlLength, WebUrl } from "../domain/Article.ts"
 import type { Category, Source } from "../domain/Article.ts"
 import { Category as CategorySchema } from "../domain/Article.ts"
 import * as Text from "../domain/Text.ts"
@@ -46,6 +46,7 @@ export const causes = ["form", "title", "address", "cut"] as const
 export type Cause = (typeof causes)[number]
 
 const read = Schema.decodeUnknownOption(FoundArticle)
+const isWebUrl = Schema.is(WebUrl)
 
 /** The most that a date may be ahead of our clock, so that no article stays at the top of the list for ever. */
 const mostAhead = 3_600_000
@@ -63,7 +64,7 @@ export const make = (
   const isDated = publishedMillis > 0 && publishedMillis <= nowMillis + mostAhead
   const address = (url: string | null) => {
     const text = url?.trim() ?? ""
-    return text !== "" && text.length <= maxUrlLength && isPublic(text) ? text : null
+    return isWebUrl(text) && isPublic(text) ? text : null
   }
   const url = item.url.trim()
   if (url.length > maxUrlLength || Address.absolute(url, "") === "") return Result.fail("address")
