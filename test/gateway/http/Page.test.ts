@@ -111,6 +111,15 @@ describe("an address that does not exist", () => {
     expect(answer.headers["content-security-policy"]).toContain("default-src 'self'")
   })
 
+  it.each(["//", "//?lang=en", "//:80", "/%", "http://[", "http://x:99999/", "*"])(
+    "a target %s that is no address is not found either, by a browser and by a program",
+    async (target) => {
+      const [page, program] = [await get(target, { accept: "text/html" }), await get(target)]
+      expect([page.status, program.status]).toEqual([404, 404])
+      expect(page.body).toContain(texts.texts[target.includes("en") ? "en" : "ko"]["missing.title"])
+    }
+  )
+
   it.each([
     ["of the API", "/api/v1/nothing", "text/html"],
     ["asked for by a program", "/nothing", "*/*"]

@@ -30,7 +30,9 @@ const notPlain = /[^\x21-\x7e]/
  */
 const otherSpelling = /[;#]|\/\/|.\/$|\/\.{1,2}(?:\/|$)|%(?:2[de]|3\d|[46][1-9a-f]|5[\daf]|7[\dae])/i
 
-const isExact = ({ originalUrl, url }: HttpServerRequest.HttpServerRequest): boolean => {
+const isExact = ({ method, originalUrl, url }: HttpServerRequest.HttpServerRequest): boolean => {
+  // `*` is the server itself, for OPTIONS alone
+  if (!url.startsWith("/") && method !== "OPTIONS") return false
   // an absolute-form target arrives normalised; if that changed it, it is not what was sent
   if (originalUrl.replace(authority, "") !== url) return false
   const mark = url.indexOf("?")

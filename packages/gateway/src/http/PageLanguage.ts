@@ -15,7 +15,9 @@ export const vary = "Accept-Language, Cookie"
 const isLanguage = Schema.is(Language)
 
 export const of = ({ cookies, headers, url }: HttpServerRequest.HttpServerRequest): Language => {
-  const named = new URL(url, "http://localhost").searchParams.get("lang")
+  // an address that leads nowhere may be none for URL: `//`
+  const mark = url.indexOf("?")
+  const named = mark < 0 ? null : new URLSearchParams(url.slice(mark + 1)).get("lang")
   if (isLanguage(named)) return named
   const chosen = cookies[cookie]
   if (isLanguage(chosen)) return chosen
