@@ -2,7 +2,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import { Redis } from "ioredis"
+import { Effect } from "effect"
 import { request as httpRequest } from "node:http"
+import * as ScanSubmission from "../../../packages/gateway/src/http/ScanSubmission.ts"
 import * as Photos from "../../harness/Photos.ts"
 import { client, dataUrl, field, photo, tinyPng } from "../ScanClient.ts"
 import { metric, simulatedOnly, start, until } from "../Serving.ts"
@@ -448,4 +450,22 @@ describe("UPLOAD_MEMORY", () => {
     expect((await ann.submit(large)).status).toBe(202)
     await narrow.stop()
   })
+})
+
+it("an uploaded photo that has gone is fetched by nobody, whatever becomes of the scan that the submit repeats", async () => {
+  const image_url = `https://eco2.example/api/v1/images/scan/${"0".repeat(32)}-${"0".repeat(32)}.jpg`
+  const parsed = await Effect.runPromise(
+    Effect.scoped(
+      ScanSubmission.parse(
+        { picture: null, text: JSON.stringify({ image_url }) },
+        {
+          ownImage: () => Effect.succeed("gone" as const),
+          imageHosts: [],
+          models: { default: "m", models: ["m"], providerOf: () => "simulated" },
+          language: "ko"
+        }
+      )
+    )
+  )
+  expect(parsed).toMatchObject({ image: null, request: { image: { _tag: "Bytes", url: image_url } } })
 })

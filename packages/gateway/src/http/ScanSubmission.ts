@@ -84,7 +84,9 @@ const parseImage = <E>(
   if (url.username !== "" || url.password !== "")
     return Effect.fail(Refusal.invalid(["body", "image_url"], "a URL with credentials", "value_error.url"))
   return Effect.flatMap(ownImage(url), (own): Effect.Effect<Image, Refused> => {
-    if (own === "gone") return Effect.succeed({ source: { _tag: "Url", url: text }, image: null })
+    // nobody reads it, as the scan is there already; should that end meanwhile, the new scan finds no picture, and asks nobody for it
+    if (own === "gone")
+      return Effect.succeed({ source: { _tag: "Bytes", mimeType: "image/*", url: text }, image: null })
     if (own !== null)
       return Effect.succeed({ source: { _tag: "Bytes", mimeType: own.mimeType, url: text }, image: own.bytes })
     return isAllowedHost(url.hostname, imageHosts)
