@@ -6,7 +6,8 @@
  * A call with an image is of kind `vision`, any other `answer`; each kind has its own script.
  *
  * As a process, for load tests: `PORT=4010 node test/harness/FakeModelServer.ts` prints one line when it listens.
- * VISION_MS and ANSWER_MS set the latencies; then bodies are not kept, and GET /ledger returns the counts.
+ * VISION_MS and ANSWER_MS set the latencies; then bodies are not kept, and GET /ledger returns the counts. ANSWER_FIRST_MS: when the
+ * first token of a streamed answer leaves; the others follow evenly until ANSWER_MS.
  */
 import { createServer } from "node:http"
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
@@ -63,6 +64,8 @@ export interface Call {
 
 interface Script {
   latencyMillis: number
+  /** Of a stream's first token; null: the whole answer leaves after the latency. */
+  firstTokenMillis: number | null
   reply: unknown
   readonly next: Array<Outcome>
   /** What a call gets when `next` is empty. */
@@ -90,8 +93,8 @@ export class FakeModelServer {
   readonly #server: Server
   readonly #keepBodies: boolean
   readonly #scripts: Record<Kind, Script> = {
-    vision: { latencyMillis: 0, reply: usualClassification, next: [], always: usually },
-    answer: { latencyMillis: 0, reply: usualAnswer, next: [], always: usually }
+    vision: { latencyMillis: 0, firstTokenMillis: null, reply: usualClassification, next: [], always: usually },
+    answer: { latencyMillis: 0, firstTokenMillis: null, reply: usualAnswer, next: [], always: usually }
   }
   readonly #watchers = new Set<() => void>()
   /** APIs that this server does not know, and what it answers there. */
@@ -133,7 +136,15 @@ export class FakeModelServer {
     this.#scripts[kind].latencyMillis = millis
   }
 
-  /** The kind's normal reply from now on; cut to the schema a call asks for. */
+  /** A stream of the kind's normal reply leaves token by token: the first after `millis`, the last when the latency is over. */
+  setFirstToken(kind: Kind, millis: number): void {
+    this.#scripts[kind].firstTokenMillis = millis
+  }
+
+  /**
+   * The kind's normal reply from now on; cut to the schema a call asks for. Where it leaves token by token, `{sent}` in a text becomes
+   * two unix times in milliseconds: when the reply's first token left, and when this one did.
+   */
   setReply(kind: Kind, reply: unknown): void {
     this.#scripts[kind].reply = reply
   }
@@ -187,8 +198,18 @@ export class FakeModelServer {
     this.peakInFlight = this.inFlight
     this.#scripts.vision.next.length = 0
     this.#scripts.answer.next.length = 0
-    Object.assign(this.#scripts.vision, { latencyMillis: 0, reply: usualClassification, always: usually })
-    Object.assign(this.#scripts.answer, { latencyMillis: 0, reply: usualAnswer, always: usually })
+    Object.assign(this.#scripts.vision, {
+      latencyMillis: 0,
+      firstTokenMillis: null,
+      reply: usualClassification,
+      always: usually
+    })
+    Object.assign(this.#scripts.answer, {
+      latencyMillis: 0,
+      firstTokenMillis: null,
+      reply: usualAnswer,
+      always: usually
+    })
   }
 
   /** The `n`th call since start or reset, counted from 1, as soon as it has arrived. */
@@ -282,10 +303,16 @@ export class FakeModelServer {
       this.inFlight--
       return send(response, status, text)
     }
-    const timer = setTimeout(() => {
-      ours = outcome._tag === "Drop" || outcome._tag === "DropHalfway"
-      give(response, asked, outcome, script.reply)
-    }, script.latencyMillis)
+    const { firstTokenMillis, latencyMillis, reply } = script
+    const isPaced = firstTokenMillis !== null && asked.isStream && outcome._tag === "Reply"
+    const timer = setTimeout(
+      () => {
+        ours = outcome._tag === "Drop" || outcome._tag === "DropHalfway"
+        if (isPaced) speak(response, asked, reply, latencyMillis - firstTokenMillis)
+        else give(response, asked, outcome, reply)
+      },
+      isPaced ? firstTokenMillis : latencyMillis
+    )
     response.once("close", () => {
       clearTimeout(timer)
       this.inFlight--
@@ -324,7 +351,7 @@ const give = (response: ServerResponse, asked: Asked, outcome: Outcome, reply: u
   const output = (text: string, finish: Finish = "done") => {
     const body = bodies[provider](asked.model, text, finish)
     if (!asked.isStream) return send(response, 200, body)
-    stream(response, streams[provider](JSON.parse(body), text), false)
+    stream(response, streams[provider](JSON.parse(body), piecesOf(text)), false)
   }
   switch (outcome._tag) {
     case "Reply":
@@ -360,7 +387,7 @@ const give = (response: ServerResponse, asked: Asked, outcome: Outcome, reply: u
       return stream(response, outcome.events, outcome.isDropped === true)
     case "DropStream": {
       const text = JSON.stringify(conform(asked.schema, reply))
-      const events = streams[provider](JSON.parse(bodies[provider](asked.model, text, "done")), text)
+      const events = streams[provider](JSON.parse(bodies[provider](asked.model, text, "done")), piecesOf(text))
       return stream(response, events.slice(0, outcome.after), true)
     }
     case "DropHalfway":
@@ -396,19 +423,42 @@ const streamRest = (response: ServerResponse, events: ReadonlyArray<string>, isD
   else response.end()
 }
 
+/** The normal reply, token by token within `millis`; nothing more once the client is gone. */
+const speak = (response: ServerResponse, asked: Asked, reply: unknown, millis: number): void => {
+  const text = JSON.stringify(conform(asked.schema, reply))
+  const tokens = text.match(/\{sent\}|\w+|[^\w{]{1,2}|\{/gu) ?? []
+  const { model, provider } = asked
+  const events = streams[provider](JSON.parse(bodies[provider](model, text, "done")), tokens)
+  const gap = millis / Math.max(1, events.length - 1)
+  const began = Date.now()
+  let sent: string | null = null
+  let given = 0
+  response.writeHead(200, { "content-type": "text/event-stream", "x-request-id": "req_fake" })
+  const go = () => {
+    for (; given < events.length && Date.now() >= Math.floor(began + given * gap); given++) {
+      const one = events[given]!
+      if (one.includes("{sent}")) sent ??= `${began} ${Date.now()}`
+      response.write(sent === null ? one : one.replaceAll("{sent}", sent))
+    }
+    if (given === events.length) response.end()
+    else if (!response.destroyed) setTimeout(go, began + given * gap - Date.now())
+  }
+  go()
+}
+
 /** Pieces of a few characters, as models write them. */
 const piecesOf = (text: string): ReadonlyArray<string> => text.match(/[\s\S]{1,7}/g) ?? []
 export const event = (data: unknown, name?: string): string =>
   `${name === undefined ? "" : `event: ${name}\n`}data: ${typeof data === "string" ? data : JSON.stringify(data)}\n\n`
 
 /** The events of a stream whose result is this body, by API. */
-const streams: Readonly<Record<Api, (body: unknown, text: string) => ReadonlyArray<string>>> = {
-  openai: (body, text) => [
+const streams: Readonly<Record<Api, (body: unknown, pieces: ReadonlyArray<string>) => ReadonlyArray<string>>> = {
+  openai: (body, pieces) => [
     event({ type: "response.created", response: { id: "resp_fake", status: "in_progress", output: [] } }),
-    ...piecesOf(text).map((delta) => event({ type: "response.output_text.delta", delta })),
+    ...pieces.map((delta) => event({ type: "response.output_text.delta", delta })),
     event({ type: `response.${String(at(body, "status"))}`, response: body })
   ],
-  chat: (body, text) => {
+  chat: (body, pieces) => {
     const chunk = (choices: ReadonlyArray<unknown>, usage: unknown = null) =>
       event({ id: at(body, "id"), object: "chat.completion.chunk", choices, usage })
     const message = at(body, "choices", 0, "message")
@@ -417,17 +467,16 @@ const streams: Readonly<Record<Api, (body: unknown, text: string) => ReadonlyArr
       chunk([{ index: 0, delta: { role: "assistant", content: "" }, finish_reason: null }]),
       ...(typeof refusal === "string"
         ? [chunk([{ index: 0, delta: { refusal }, finish_reason: null }])]
-        : piecesOf(text).map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]))),
+        : pieces.map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]))),
       chunk([{ index: 0, delta: {}, finish_reason: at(body, "choices", 0, "finish_reason") }]),
       chunk([], at(body, "usage")),
       event("[DONE]")
     ]
   },
-  gemini: (body, text) => {
+  gemini: (body, pieces) => {
     const withheld = at(body, "candidates", 0, "content") === undefined
-    const pieces = withheld ? [] : piecesOf(text)
     return [
-      ...pieces.map((piece) =>
+      ...(withheld ? [] : pieces).map((piece) =>
         event({
           responseId: "gen_fake",
           candidates: [{ index: 0, content: { role: "model", parts: [{ text: piece }] } }]
@@ -663,6 +712,10 @@ if (import.meta.main) {
   const server = await FakeModelServer.start({ port: number("PORT"), keepBodies: false })
   server.setLatency("vision", number("VISION_MS"))
   server.setLatency("answer", number("ANSWER_MS"))
+  if (process.env.ANSWER_FIRST_MS !== undefined) {
+    server.setFirstToken("answer", number("ANSWER_FIRST_MS"))
+    server.setReply("answer", { ...usualAnswer, user_answer: `{sent} ${usualAnswer.user_answer}` })
+  }
   console.log(`fake model server ready on ${server.url}`)
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void server.close())
 }
