@@ -73,6 +73,32 @@ const running =
     )
   }
 
+/** What a running job has found and written so far. */
+const found = {
+  classification: { major_category: "재활용폐기물", middle_category: "무색페트병", minor_category: "생수병" },
+  situation_tags: ["내용물 비움", "라벨 붙어 있음"],
+  meta: { user_input: question }
+}
+const rule = {
+  key: "재활용폐기물_무색페트병",
+  category: "재활용폐기물",
+  name: "무색페트병",
+  items: ["생수병", "음료수병"],
+  description: ["색이 없는 투명한 페트병"],
+  sub_items: {},
+  common_steps: ["내용물을 비우고 헹굽니다.", "라벨을 뗍니다.", "눌러서 뚜껑을 닫습니다."],
+  detailed_steps: {},
+  not_accepted: {},
+  icons: [],
+  source: "분리배출 지침"
+}
+const half =
+  "투명 페트병은 따로 모아 배출해요. 라벨이 잘 떨어지지 않으면 칼집을 내서 당기거나 미지근한 물에 잠시 담갔다가 떼어 주세요. 그래도 남은 조각은 "
+const at =
+  (path: string): Step =>
+  ({ page }) =>
+    page.goto(`${system.address}${path}`)
+
 const states: Readonly<Record<string, ReadonlyArray<Step>>> = {
   compose: [],
   photo: [({ page }) => page.getByTestId("photo-input").setInputFiles(photo), shown("preview")],
@@ -96,6 +122,19 @@ const states: Readonly<Record<string, ReadonlyArray<Step>>> = {
     openJob,
     ({ page }) => page.locator('[data-testid="stage-vision"][data-state="retrying"]').waitFor()
   ],
+  writing: [
+    running(
+      event(1, "queued", "started", 0),
+      event(2, "vision", "started", 0),
+      event(3, "vision", "completed", 25, found),
+      event(4, "rule", "started", 25),
+      event(5, "rule", "completed", 50, rule),
+      event(6, "answer", "started", 50),
+      event(0, "answer", "delta", 50, { attempt: 1, offset: 0, text: half }).replace(/^id: 0\n/m, "")
+    ),
+    openJob,
+    shown("draft")
+  ],
   done: [done],
   "done-details": [
     done,
@@ -111,6 +150,11 @@ const states: Readonly<Record<string, ReadonlyArray<Step>>> = {
   cancelled: [ended("cancelled", { code: "CANCELLED" }), openJob, shown("cancelled")],
   gone: [openJob, shown("gone")],
   mine: [done, ({ page }) => page.getByTestId("mine").click(), shown("scan"), shown("collected")],
+  unknown: [at("/no/such/page")],
+  news: [at("/news"), ({ page }) => page.locator("article, li").first().waitFor()],
+  "news-category": [at("/news?category=plastic")],
+  "news-wrong": [at("/news?category=nothing")],
+  docs: [at("/docs")],
   "mine-empty": [({ page }) => page.getByTestId("mine").click(), shown("no-scans")],
   erasing: [
     ({ page }) => page.getByTestId("mine").click(),
