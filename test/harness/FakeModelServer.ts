@@ -714,7 +714,8 @@ if (import.meta.main) {
   server.setLatency("answer", number("ANSWER_MS"))
   if (process.env.ANSWER_FIRST_MS !== undefined) {
     server.setFirstToken("answer", number("ANSWER_FIRST_MS"))
-    server.setReply("answer", { ...usualAnswer, user_answer: `{sent} ${usualAnswer.user_answer}` })
+    // as long as models' answers are: tokens some 10 ms apart
+    server.setReply("answer", { ...usualAnswer, user_answer: `{sent} ${`${usualAnswer.user_answer} `.repeat(10)}` })
   }
   console.log(`fake model server ready on ${server.url}`)
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => void server.close())

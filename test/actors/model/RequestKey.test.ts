@@ -51,7 +51,7 @@ describe("RequestKey", () => {
     ["the language", { language: "en" }],
     ["the region", { region: "Busan" }],
     ["no region", { region: null }]
-  ])("K1: another hash for vision by %s", (_, change) => {
+  ])("another hash for vision by %s", (_, change) => {
     expect(RequestKey.vision({ ...seen, ...change })).not.toBe(RequestKey.vision(seen))
   })
 
@@ -72,7 +72,7 @@ describe("RequestKey", () => {
     ["the language", { language: "en" }],
     ["the region", { region: "Busan" }],
     ["no region", { region: null }]
-  ])("K1: another hash for an answer by %s", (_, change) => {
+  ])("another hash for an answer by %s", (_, change) => {
     expect(RequestKey.answer({ ...written, ...change })).not.toBe(RequestKey.answer(written))
   })
 
@@ -89,7 +89,7 @@ describe("RequestKey", () => {
   it.each([
     ["vision", visionInstructions, visionSchema, (asked?: string) => RequestKey.vision(seen, asked)],
     ["answer", answerInstructions, answerSchema, (asked?: string) => RequestKey.answer(written, asked)]
-  ] as const)("K2: the version of the prompt is part of the hash (%s)", (_, instructions, schema, key) => {
+  ] as const)("the version of the prompt is part of the hash (%s)", (_, instructions, schema, key) => {
     expect(key(RequestKey.prompt(instructions, schema)), "the prompt that workers send").toBe(key())
     expect(key(RequestKey.prompt(`${instructions}\nBe brief.`, schema))).not.toBe(key())
     expect(

@@ -1,8 +1,8 @@
 /**
  * RequestKey: the hash of a request to a model: everything that its reply depends on. A reply is used again for the same hash
- * alone (ReusedReplies), and by it the ledger of paid calls tells whether two calls asked the same. Pure. Invariants:
- *   K1  two requests whose replies may differ have different hashes
- *   K2  a change of prompt, which is its instructions and the schema of its output, changes every hash
+ * alone (ReusedReplies), and by it the ledger of paid calls tells whether two calls asked the same. Pure.
+ *   - two requests whose replies may differ have different hashes
+ *   - a change of prompt, which is its instructions and the schema of its output, changes every hash
  */
 import { createHash } from "node:crypto"
 import type { AnswerRequest } from "./AnswerModel.ts"
