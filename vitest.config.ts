@@ -7,7 +7,7 @@ import { Totals } from "./test/reporter.ts"
 
 /**
  * Long by nature, and no short form says as much: idle minutes, an image installed or built, played restores and incidents,
- * failovers, Deno's starts.
+ * failovers and moved slots, roles that are replaced or killed under load, first starts of the embedded database, Deno's starts.
  */
 const onlyLong = [
   "test/e2e/idle.test.ts",
@@ -17,6 +17,13 @@ const onlyLong = [
   "test/e2e/incidents.test.ts",
   "test/e2e/dashboards.test.ts",
   "test/e2e/deno.test.ts",
+  "test/e2e/rolling.test.ts",
+  "test/e2e/takeover.test.ts",
+  "test/e2e/permissions.test.ts",
+  "test/browser/FormerFrontEnd.test.ts",
+  "test/browser/RunningAnswer.test.ts",
+  "test/deploy/LocalPostgres.test.ts",
+  "test/core/slots.test.ts",
   "test/fault/Failovers.test.ts"
 ]
 /** Played again in their long form (test/harness/Long.ts) by `npm run test:long`. */
@@ -30,6 +37,8 @@ const longForms = [
   "test/core/job/Installations.test.ts",
   "test/core/job/model/JobStateMachine.test.ts",
   "test/e2e/limits.test.ts",
+  "test/e2e/start.test.ts",
+  "test/browser/Page.test.ts",
   "test/fault/faults.test.ts",
   "test/fault/schedule.test.ts",
   "test/fault/manySchedules.test.ts"
@@ -56,7 +65,7 @@ const onCluster = [
 ].map((part) => `test/core/${part}/**/*.test.ts`)
 /** Of these folders what moves jobs of one partition for long: on a Cluster it is played by `npm run test:long` alone. */
 const longOnCluster = [
-  "test/core/job/{Admission,History}.test.ts",
+  "test/core/job/{Admission,History,Scrub}.test.ts",
   "test/core/worker/{Outliving,Stopping,Supervision}.test.ts"
 ]
 /** Of these folders what has nothing to do with slots, or with masters. */
@@ -114,7 +123,7 @@ const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
     test: {
       name: "parts",
       include: ["test/**/*.test.ts"],
-      exclude: wholeSystem,
+      exclude: [...wholeSystem, ...onlyLong],
       pool: "threads",
       testTimeout: 60_000,
       hookTimeout: 30_000

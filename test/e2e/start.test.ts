@@ -10,6 +10,7 @@ import { until } from "../gateway/Serving.ts"
 import * as EmbeddedFolder from "../harness/EmbeddedFolder.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import * as NpmScript from "../harness/NpmScript.ts"
+import { isLong } from "../harness/Long.ts"
 import * as Process from "../harness/Process.ts"
 
 const ready = /^Eco² is ready at (http:\S+)$/
@@ -112,19 +113,20 @@ describe.skipIf(notLinux)("npm start", () => {
     await second.stop()
   })
 
-  it("npm start hands open work to the next start when SIGTERM ends it with code 0, and leaves no process", async () => {
-    const folder = await used()
-    const first = await npmStart({ ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "100 millis" })
-    const id = await submitStuck(first)
-    first.terminate()
-    expect((await first.exited).code, first.output()).toBe(0)
-    expect(NpmScript.membersOf(folder)).toEqual([])
+  if (isLong)
+    it("npm start hands open work to the next start when SIGTERM ends it with code 0, and leaves no process", async () => {
+      const folder = await used()
+      const first = await npmStart({ ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "100 millis" })
+      const id = await submitStuck(first)
+      first.terminate()
+      expect((await first.exited).code, first.output()).toBe(0)
+      expect(NpmScript.membersOf(folder)).toEqual([])
 
-    const second = await Process.start("all", { ECO2_STATE: folder, ...quick })
-    expect(await statusOf(second, id)).toBe("completed")
-    expect((await second.stop()).code).toBe(0)
-    expect(NpmScript.membersOf(folder)).toEqual([])
-  })
+      const second = await Process.start("all", { ECO2_STATE: folder, ...quick })
+      expect(await statusOf(second, id)).toBe("completed")
+      expect((await second.stop()).code).toBe(0)
+      expect(NpmScript.membersOf(folder)).toEqual([])
+    })
 })
 
 describe.skipIf(notLinux)("the process behind npm start", () => {
@@ -182,62 +184,65 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     expect(start.output()).toMatch(new RegExp(`address already in use.*${port}`))
   })
 
-  it("a start with REDIS_URL starts no Redis of its own, and is ready only once that Redis answers", async () => {
-    const folder = await used()
-    const redis = await RedisServer.start()
-    const port = await RedisServer.freePort()
-    redis.freeze()
-    const start = Process.launch("all", { ECO2_STATE: folder, REDIS_URL: redis.url, PORT: String(port), ...quick })
-    try {
-      await expect.poll(() => listens(port), { interval: 20, timeout: 60_000 }).toBe(true)
-      const hasty = AbortSignal.timeout(100)
-      const early = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: hasty }).catch(() => null)
-      expect(early?.status).not.toBe(200)
-      expect(start.output()).not.toMatch(/is ready at/)
-      redis.thaw()
-      const address = String((await start.waitForLog(({ msg }) => msg === "serving")).address)
-      await until(
-        async () => (await fetch(`${address}/readyz`)).status,
-        (status) => status === 200,
-        60_000
-      )
-      expect(await statusOf({ address }, await client({ address }).accepted())).toBe("completed")
-      const others = NpmScript.membersOf(folder).filter(({ pid }) => pid !== start.pid)
-      expect(others.map(({ command }) => command)).toEqual([expect.stringContaining("embeddedPostgres")])
-      expect(readdirSync(folder).toSorted()).toEqual(["lock", "operator.json", "postgres"])
-    } finally {
-      redis.thaw()
-      await start.stop()
-      await redis.stop()
-    }
-  })
+  if (isLong)
+    it("a start with REDIS_URL starts no Redis of its own, and is ready only once that Redis answers", async () => {
+      const folder = await used()
+      const redis = await RedisServer.start()
+      const port = await RedisServer.freePort()
+      redis.freeze()
+      const start = Process.launch("all", { ECO2_STATE: folder, REDIS_URL: redis.url, PORT: String(port), ...quick })
+      try {
+        await expect.poll(() => listens(port), { interval: 20, timeout: 60_000 }).toBe(true)
+        const hasty = AbortSignal.timeout(100)
+        const early = await fetch(`http://127.0.0.1:${port}/readyz`, { signal: hasty }).catch(() => null)
+        expect(early?.status).not.toBe(200)
+        expect(start.output()).not.toMatch(/is ready at/)
+        redis.thaw()
+        const address = String((await start.waitForLog(({ msg }) => msg === "serving")).address)
+        await until(
+          async () => (await fetch(`${address}/readyz`)).status,
+          (status) => status === 200,
+          60_000
+        )
+        expect(await statusOf({ address }, await client({ address }).accepted())).toBe("completed")
+        const others = NpmScript.membersOf(folder).filter(({ pid }) => pid !== start.pid)
+        expect(others.map(({ command }) => command)).toEqual([expect.stringContaining("embeddedPostgres")])
+        expect(readdirSync(folder).toSorted()).toEqual(["lock", "operator.json", "postgres"])
+      } finally {
+        redis.thaw()
+        await start.stop()
+        await redis.stop()
+      }
+    })
 
-  it("a start whose Redis dies under open work ends at once with code 1, and says why", async () => {
-    const folder = await used()
-    const start = await Process.start("all", { ECO2_STATE: folder, ...stuck })
-    await submitStuck(start)
-    process.kill(Number(readFileSync(join(folder, "redis", "redis.pid"), "utf8")), "SIGKILL")
-    expect((await start.exited).code).toBe(1)
-    expect(start.logs.filter(({ level }) => level === "fatal").map(({ msg }) => msg)).toEqual([
-      `the private Redis stopped unexpectedly; see ${join(folder, "redis", "redis.log")}`
-    ])
-    expect(existsSync(join(folder, "redis", "redis.log"))).toBe(true)
-    await expect.poll(() => NpmScript.membersOf(folder), { interval: 20, timeout: 15_000 }).toEqual([])
-  })
+  if (isLong)
+    it("a start whose Redis dies under open work ends at once with code 1, and says why", async () => {
+      const folder = await used()
+      const start = await Process.start("all", { ECO2_STATE: folder, ...stuck })
+      await submitStuck(start)
+      process.kill(Number(readFileSync(join(folder, "redis", "redis.pid"), "utf8")), "SIGKILL")
+      expect((await start.exited).code).toBe(1)
+      expect(start.logs.filter(({ level }) => level === "fatal").map(({ msg }) => msg)).toEqual([
+        `the private Redis stopped unexpectedly; see ${join(folder, "redis", "redis.log")}`
+      ])
+      expect(existsSync(join(folder, "redis", "redis.log"))).toBe(true)
+      await expect.poll(() => NpmScript.membersOf(folder), { interval: 20, timeout: 15_000 }).toEqual([])
+    })
 
-  it("a start waits for open work after the first SIGTERM, and ends at once after a second, with its Redis", async () => {
-    const folder = await used()
-    const start = await Process.start("all", { ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "10 minutes" })
-    await submitStuck(start)
-    start.signal("SIGTERM")
-    await start.waitForLog(({ msg }) => String(msg).startsWith("stopping"))
-    // as an impatient user does
-    const again = setInterval(() => start.signal("SIGTERM"), 100)
-    const exit = await start.exited
-    clearInterval(again)
-    expect(exit.code).toBe(1)
-    await expect.poll(() => NpmScript.membersOf(folder), { interval: 20, timeout: 5_000 }).toEqual([])
-  })
+  if (isLong)
+    it("a start waits for open work after the first SIGTERM, and ends at once after a second, with its Redis", async () => {
+      const folder = await used()
+      const start = await Process.start("all", { ECO2_STATE: folder, ...stuck, SHUTDOWN_GRACE: "10 minutes" })
+      await submitStuck(start)
+      start.signal("SIGTERM")
+      await start.waitForLog(({ msg }) => String(msg).startsWith("stopping"))
+      // as an impatient user does
+      const again = setInterval(() => start.signal("SIGTERM"), 100)
+      const exit = await start.exited
+      clearInterval(again)
+      expect(exit.code).toBe(1)
+      await expect.poll(() => NpmScript.membersOf(folder), { interval: 20, timeout: 5_000 }).toEqual([])
+    })
 })
 
 /** Whether a server listens on this port. */
