@@ -2,8 +2,12 @@
  * Choice: the flags by which commands choose many jobs or letters, the question before a change of many, and how far a long change
  * has come. Neighbours: Output (what is printed), Operator (the calls; each changes a bounded number).
  */
-import { Duration, Effect, Option, Schema } from "effect"
-import { Flag, Prompt } from "effect/cli"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Flag from "effect/cli/Flag"
+import * as Prompt from "effect/cli/Prompt"
 import { text as streamText } from "node:stream/consumers"
 import { fail } from "./CommandFailed.ts"
 import { Operator } from "./Operator.ts"
@@ -93,8 +97,9 @@ const known = <A>(name: string, value: Option.Option<A>) => (Option.isSome(value
 export const queryOf = ({ age, cause, owner, since }: Chosen, now: number) => ({
   ...(Option.isSome(cause) ? { cause: cause.value } : {}),
   ...(Option.isSome(owner) ? { owner: owner.value } : {}),
-  ...(Option.isSome(age) ? { until: now - age.value } : {}),
-  ...(Option.isSome(since) ? { since: now - since.value } : {})
+  // longer ago than the epoch is as long as there has been anything
+  ...(Option.isSome(age) ? { until: Math.max(0, now - age.value) } : {}),
+  ...(Option.isSome(since) ? { since: Math.max(0, now - since.value) } : {})
 })
 export const placeOf = ({ pipeline, stage }: Chosen): { readonly pipeline?: string; readonly stage?: string } => ({
   ...known("pipeline", pipeline),
@@ -121,7 +126,11 @@ export const confirm = Effect.fnUntraced(function* (question: string, isSure: bo
   if (!process.stdin.isTTY) {
     return yield* fail("usage", `${question} Say --yes to do it, or --dry-run to count only`)
   }
-  const agreed = yield* Effect.orElseSucceed(Prompt.run(Prompt.Confirm({ message: question })), () => false)
+  const terminal = yield* Effect.promise(() => import("@effect/platform-node/NodeTerminal"))
+  const agreed = yield* Prompt.run(Prompt.Confirm({ message: question })).pipe(
+    Effect.orElseSucceed(() => false),
+    Effect.provide(terminal.layer)
+  )
   if (!agreed) return yield* fail("failed", "nothing was changed")
 })
 
@@ -164,9 +173,12 @@ export const progress = (done: () => string) => {
   }
 }
 
-/** A cause that no letter and no job has is a slip of the pen: fails with those that there are. For a command that found nothing. */
-export const checkCause = Effect.fnUntraced(function* (cause: Option.Option<string>) {
-  if (Option.isNone(cause)) return
+/**
+ * A cause that no letter and no job has: what is wrong with it, with those that there are; undefined for a cause that something has.
+ * For a command that found nothing.
+ */
+const unknownCause = Effect.fnUntraced(function* (cause: Option.Option<string>) {
+  if (Option.isNone(cause)) return undefined
   const operator = yield* Operator
   const [{ groups }, open, ended] = yield* Effect.all([
     operator.ask(({ console }) => console.groups({})),
@@ -179,10 +191,17 @@ export const checkCause = Effect.fnUntraced(function* (cause: Option.Option<stri
     ...Object.keys(ended.causes)
   ])
   const plain = (name: string) => name.replaceAll(/[^A-Za-z0-9]/g, "").toLowerCase()
-  if ([...causes].some((name) => plain(name) === plain(cause.value))) return
+  if ([...causes].some((name) => plain(name) === plain(cause.value))) return undefined
   const known = [...causes].toSorted().join(", ")
-  return yield* fail(
-    "notFound",
-    `nothing has the cause "${cause.value}"; ${known === "" ? "there is none at all" : `there are ${known}`}`
-  )
+  return `nothing has the cause "${cause.value}"; ${known === "" ? "there is none at all" : `there are ${known}`}`
 })
+
+/** For lists: who asks for a cause that nothing has slipped with the pen. */
+export const checkCause = (cause: Option.Option<string>) =>
+  Effect.flatMap(unknownCause(cause), (wrong) =>
+    wrong === undefined ? Effect.void : Effect.fail(fail("notFound", wrong))
+  )
+
+/** For changes: nothing of the cause is left, as after the same command before. It is done, and said. */
+export const noteCause = (cause: Option.Option<string>) =>
+  Effect.flatMap(unknownCause(cause), (wrong) => (wrong === undefined ? Effect.void : say(wrong)))

@@ -2,10 +2,14 @@
  * Cli: the command line as one effect whose result is the exit code. Each command is a file under commands/; they share
  * Operator (the calls), Output (tables and JSON) and CommandFailed (messages and exit codes).
  */
-import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Console, Effect, Layer } from "effect"
-import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
-import { FetchHttpClient } from "effect/http"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as CliConfig from "effect/cli/CliConfig"
+import * as CliError from "effect/cli/CliError"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Command from "effect/cli/Command"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 import { breakers } from "./commands/breakers.ts"
 import { characters } from "./commands/characters.ts"
 import { dead } from "./commands/dead.ts"
@@ -21,10 +25,12 @@ import { schedules } from "./commands/schedules.ts"
 import { exitCodes } from "./CommandFailed.ts"
 import { Operator } from "./Operator.ts"
 import { Json, say, Wide } from "./Output.ts"
+import * as Services from "./Services.ts"
+import { version } from "./Version.ts"
 
 const eco2 = Command.make("eco2").pipe(
   Command.withDescription(
-    "Eco² for operators; exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable"
+    "Eco² for operators; exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 refused, 5 unreachable, 130 interrupted"
   ),
   Command.withSubcommands([
     jobs,
@@ -42,7 +48,7 @@ const eco2 = Command.make("eco2").pipe(
   ]),
   Command.withGlobalFlags([Json, Wide])
 )
-const runWords = Command.runWith(eco2, { version: "0.1.0" })
+const runWords = Command.runWith(eco2, { version })
 
 /** Writes usage errors to standard error, so that standard output has only what was asked for. */
 const presenter = CliOutput.layerPresenter({
@@ -57,10 +63,10 @@ const presenter = CliOutput.layerPresenter({
 })
 
 const services = Layer.mergeAll(
-  Layer.provideMerge(Operator.layer, FetchHttpClient.layer),
+  Operator.layer,
   presenter,
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions] }),
-  NodeServices.layer
+  Services.layer
 )
 
 /** Runs the command line after `eco2`; errors are on standard error. */

@@ -1,5 +1,5 @@
 /** CommandFailed: why a command failed, with the exit code for scripts. */
-import { Schema } from "effect"
+import * as Schema from "effect/Schema"
 
 /** Documented in docs/operations/cli.md; scripts rely on them. */
 export const exitCodes = {
@@ -14,7 +14,9 @@ export const exitCodes = {
   /** The secret is missing or wrong. */
   refused: 4,
   /** The gateway, or its store, does not answer. Whether anything happened is unknown. */
-  unreachable: 5
+  unreachable: 5,
+  /** Ctrl-C or SIGTERM, as a shell names it: the usual end of a tail or a watched list. */
+  interrupted: 130
 } as const
 
 export class CommandFailed extends Schema.TaggedError<CommandFailed>()("CommandFailed", {

@@ -2,9 +2,13 @@
  * Output: prints a command's result to standard output: a table for people or, with --json, JSON for programs. Much of it is text
  * of users and of other servers, so whatever is printed is printed here, with control characters made visible (VisibleText).
  */
-import { VisibleText } from "@eco2/core/telemetry"
-import { Console, DateTime, Effect } from "effect"
-import { CliOutput, Flag, GlobalFlag } from "effect/cli"
+import { VisibleText } from "@eco2/core/protocol"
+import * as Console from "effect/Console"
+import * as DateTime from "effect/DateTime"
+import * as Effect from "effect/Effect"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Flag from "effect/cli/Flag"
+import * as GlobalFlag from "effect/cli/GlobalFlag"
 
 export const Json = GlobalFlag.Setting("json")({
   flag: Flag.Boolean("json").pipe(Flag.withDescription("Print JSON"), Flag.withDefault(false))
@@ -17,8 +21,9 @@ export const Wide = GlobalFlag.Setting("wide")({
   )
 })
 
-/** Cells of a line of the terminal; a program gets whole rows. */
-const lineOf = (isWide: boolean): number => (isWide || !process.stdout.isTTY ? Infinity : process.stdout.columns)
+/** Cells of a line of the terminal; a program gets whole rows, and so does a terminal that does not know its width (0). */
+export const lineOf = (isWide: boolean, terminal: { readonly isTTY: boolean; readonly columns: number }): number =>
+  isWide || !terminal.isTTY || !(terminal.columns > 0) ? Infinity : terminal.columns
 /** What rows of tables are cut to while `print` makes its text. */
 let room = Infinity
 
@@ -26,7 +31,7 @@ let room = Infinity
 export const print = (value: unknown, text: () => string) =>
   Effect.gen(function* () {
     const isJson = yield* Json
-    const most = lineOf(yield* Wide)
+    const most = lineOf(yield* Wide, process.stdout)
     const made = () => {
       room = most
       try {
@@ -36,6 +41,14 @@ export const print = (value: unknown, text: () => string) =>
       }
     }
     yield* Console.log(VisibleText.lines(isJson ? JSON.stringify(value, null, 2) : made()))
+  })
+
+/** Prints one of many lines as it comes: as JSON on one line, or the text, cut to the terminal's line. */
+export const printLine = (value: unknown, text: () => string) =>
+  Effect.gen(function* () {
+    const isJson = yield* Json
+    const most = lineOf(yield* Wide, process.stdout)
+    yield* Console.log(VisibleText.of(isJson ? JSON.stringify(value) : cut(VisibleText.of(text()), most)))
   })
 
 /** A line that fits into `most` cells; what is cut off is marked. */
@@ -98,12 +111,14 @@ export const facts = (of: Readonly<Record<string, unknown>>): string => {
 const textOf = (value: unknown): string =>
   value === null || value === "" ? "-" : VisibleText.of(typeof value === "string" ? value : JSON.stringify(value))
 
-const here = DateTime.zoneMakeLocal()
+let here: DateTime.TimeZone | undefined
 /** A time in this machine's zone, `2026-11-22 09:30:00+09:00`; "-" for none. */
 export const moment = (millis: number | null): string =>
   millis === null
     ? "-"
-    : DateTime.formatIsoOffset(DateTime.makeZonedUnsafe(millis, { timeZone: here })).replace(/T(.{8})\.\d+/, " $1")
+    : DateTime.formatIsoOffset(
+        DateTime.makeZonedUnsafe(millis, { timeZone: (here ??= DateTime.zoneMakeLocal()) })
+      ).replace(/T(.{8})\.\d+/, " $1")
 
 /** How long something has lasted, in its largest unit: `4s`, `12m`, `3h`, `2d`. */
 export const age = (millis: number): string => {

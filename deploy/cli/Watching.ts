@@ -1,6 +1,8 @@
 /** Watching: `--watch` of the commands that list: the list again every two seconds, in place of the last one on a terminal. */
-import { Console, Effect, Schedule } from "effect"
-import { Flag } from "effect/cli"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Flag from "effect/cli/Flag"
 
 const every = "2 seconds"
 

@@ -3,7 +3,8 @@
  * the address, the secret that the start made for its operators, and the URL of its private Redis. A start with its own INTERNAL_SECRET writes no secret. The
  * file is removed when the start ends; if the start was killed the file remains, and nobody answers at its address.
  */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import { randomBytes } from "node:crypto"
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"

@@ -34,6 +34,14 @@ describe("an entry point of core", () => {
     expect(modules.filter((url) => /\/node_modules\/(pino|postgres|@effect\/platform-node)\//.test(url))).toEqual([])
   })
 
+  it("@eco2/core/protocol loads no Redis, no HTTP and no index of Effect", async () => {
+    const modules = await loaded("@eco2/core/protocol")
+    expect(modules.some((url) => url.includes("/core/src/job/Job.ts"))).toBe(true)
+    expect(
+      modules.filter((url) => /\/ioredis\/|\/core\/src\/(redis|http)\/|\/effect\/dist\/(http\/Http|index)/.test(url))
+    ).toEqual([])
+  })
+
   it.each([
     ["@eco2/core/client", "@eco2/core/client"],
     ["the protocol of the scan", "@eco2/actors/protocol"],
@@ -44,7 +52,7 @@ describe("an entry point of core", () => {
     expect(modules.filter((url) => handlers.test(url))).toEqual([])
   })
 
-  it.each(["packages/core/src/service/Role.ts", "deploy/cli/Cli.ts"])(
+  it.each(["packages/core/src/service/Role.ts"])(
     "%s loads no second Redis client, which the index of Effect's platform brings along",
     async (path) => {
       const modules = await loaded(file(path))

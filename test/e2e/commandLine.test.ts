@@ -76,18 +76,6 @@ describe("npx eco2", () => {
     expect(stdout).not.toMatch(/redis:\/\/|requirepass/)
   })
 
-  it("a start of the command line takes a fraction of what a role's takes, from the second time on", () => {
-    const own = [join(root, "node_modules/.bin/node"), "deploy/cli/main.ts", "mailboxes", "--json"] as const
-    const cpu = () => {
-      const { status, stderr } = run("bash", ["-c", 'TIMEFORMAT="%U %S"; time "$0" "$@" > /dev/null', ...own])
-      expect(status).toBe(0)
-      const [user = NaN, system = NaN] = stderr.trim().split(" ").map(Number)
-      return user + system
-    }
-    cpu()
-    expect(Math.min(cpu(), cpu())).toBeLessThan(1.5)
-  })
-
   it("npx eco2 sends the secret of npm start to no other address", () => {
     const { status, stderr } = run("node", ["deploy/cli/eco2.mjs", "mailboxes"], { ECO2_URL: "http://127.0.0.1:9" })
     expect([status, stderr]).toEqual([4, expect.stringContaining("INTERNAL_SECRET")])

@@ -1,6 +1,9 @@
 /** `eco2 breakers`: the fleet's circuit breakers; opens and closes one. */
-import { Duration, Effect } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { millis } from "../Choice.ts"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"

@@ -1,6 +1,6 @@
 /** `eco2 characters`: the catalogue of characters, which workers hold in memory. */
-import { Effect } from "effect"
-import { Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
 import { print } from "../Output.ts"
 
 /** Loaded when it is asked for, as the doctor is. */

@@ -1,9 +1,13 @@
 /**
  * `eco2 dead`: dead letters: list, show, redrive, discard. A letter's name is `<mailbox>/<its id there>`, as the list shows it.
  */
-import { mostLimit } from "@eco2/gateway/operator-api"
-import { Effect, Option, Schema } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { mostLimit } from "@eco2/gateway/operator-words"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as Choice from "../Choice.ts"
 import { fail } from "../CommandFailed.ts"
 import type { CommandFailed } from "../CommandFailed.ts"
@@ -205,7 +209,7 @@ const redrive = Command.make(
         ),
       dryRun
     )
-    if (matched === 0) yield* Choice.checkCause(given.cause)
+    if (matched === 0) yield* Choice.noteCause(given.cause)
     const total = { redriven: changed, skipped: dryRun ? 0 : matched - changed, matched, complete: rest.length === 0 }
     yield* print(total, () =>
       dryRun
@@ -236,7 +240,7 @@ const discard = Command.make(
         ({ discarded, matched, next }) => ({ matched, changed: discarded, next })
       )
     const found = yield* walk(mailboxes, most, "counted", call, true)
-    if (found.matched === 0) yield* Choice.checkCause(given.cause)
+    if (found.matched === 0) yield* Choice.noteCause(given.cause)
     if (dryRun || found.matched === 0) {
       return yield* print(
         { discarded: 0, matched: found.matched },

@@ -2,8 +2,9 @@
  * `eco2 doctor`: checks everything a deployment depends on and advises what to do about problems. Changes nothing but, with --scrub,
  * jobs. The checks are loaded when they are asked for: they need what most commands do not.
  */
-import { Effect } from "effect"
-import { Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 
 const flags = {
   probe: Flag.Boolean("probe").pipe(

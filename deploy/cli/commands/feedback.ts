@@ -1,7 +1,10 @@
 /** `eco2 feedback`: what users called wrong, the newest first. */
-import { mostLimit } from "@eco2/gateway/operator-api"
-import { Effect, Option, Schema } from "effect"
-import { Command, Flag } from "effect/cli"
+import { mostLimit } from "@eco2/gateway/operator-words"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { Operator } from "../Operator.ts"
 import { age, print, say, table } from "../Output.ts"
 

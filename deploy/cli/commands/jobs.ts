@@ -1,9 +1,14 @@
 /** `eco2 jobs`: lists jobs, shows one in full, follows its events, cancels some or many. */
-import { Job } from "@eco2/core/client"
+import { Job } from "@eco2/core/protocol"
 import type { CallState, CancelQuery, JobState, JobSummary, SpentState } from "@eco2/gateway/operator-api"
-import { jobStates, mostLimit, openStates } from "@eco2/gateway/operator-api"
-import { Effect, Option, Schedule, Schema } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import { jobStates, mostLimit, openStates } from "@eco2/gateway/operator-words"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import * as Choice from "../Choice.ts"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"
@@ -215,24 +220,44 @@ const show = Command.make(
 ).pipe(Command.withDescription("A job: state, holder, next attempt and why, stages, events, trace, paid calls"))
 
 const isOver = ({ state }: Shown) => state === "done" || state === "failed" || state === "cancelled"
+/** One job's events, until it is over. */
+const followJob = Effect.fnUntraced(function* (id: string) {
+  const operator = yield* Operator
+  let seen = 0
+  const path = yield* jobPath(id)
+  const look = Effect.gen(function* () {
+    const job = yield* operator.ask(({ ops }) => ops.job(path))
+    for (const event of job.events.filter(({ seq }) => seq > seen)) {
+      seen = event.seq
+      yield* print({ job_id: job.job_id, ...event }, () => eventLine(event))
+    }
+    return isOver(job)
+  })
+  yield* Effect.repeat(look, { until: (over) => over, schedule: Schedule.spaced("1 second") })
+})
 const tail = Command.make(
   "tail",
-  { id },
-  Effect.fnUntraced(function* ({ id }) {
-    const operator = yield* Operator
-    let seen = 0
-    const path = yield* jobPath(id)
-    const look = Effect.gen(function* () {
-      const job = yield* operator.ask(({ ops }) => ops.job(path))
-      for (const event of job.events.filter(({ seq }) => seq > seen)) {
-        seen = event.seq
-        yield* print({ job_id: job.job_id, ...event }, () => eventLine(event))
-      }
-      return isOver(job)
-    })
-    yield* Effect.repeat(look, { until: (over) => over, schedule: Schedule.spaced("1 second") })
+  {
+    id: Argument.String("job").pipe(
+      Argument.withDescription("The job's id, or the beginning of it; without it the events of all jobs"),
+      Argument.optional
+    ),
+    pipeline: Choice.flags.pipeline,
+    owner: Choice.flags.owner
+  },
+  Effect.fnUntraced(function* ({ id, owner, pipeline }) {
+    const filters = {
+      ...(Option.isSome(owner) ? { owner: owner.value } : {}),
+      ...(Option.isSome(pipeline) ? { pipeline: pipeline.value } : {})
+    }
+    if (Option.isNone(id)) {
+      const { follow } = yield* Effect.promise(() => import("../LiveTail.ts"))
+      return yield* follow(filters)
+    }
+    if (Object.keys(filters).length > 0) return yield* fail("usage", "name a job, or choose jobs with flags")
+    yield* followJob(id.value)
   })
-).pipe(Command.withDescription("A job's events as they come, until it is over"))
+).pipe(Command.withDescription("A job's events as they come, until it is over; or those of all jobs, until Ctrl-C"))
 
 /** Cancels what fits, step by step; a job that ended meanwhile is skipped. */
 const cancelChosen = Effect.fnUntraced(function* (query: CancelQuery, limit: number, isDry: boolean, isSure: boolean) {
@@ -253,7 +278,7 @@ const cancelChosen = Effect.fnUntraced(function* (query: CancelQuery, limit: num
     cursor = step.next
     if (cursor === null || total.matched >= limit) break
   }
-  if (total.matched === 0) yield* Choice.checkCause(Option.fromNullishOr(query.cause))
+  if (total.matched === 0) yield* Choice.noteCause(Option.fromNullishOr(query.cause))
   const many = `${total.matched}${cursor !== null && total.matched < limit ? " or more" : ""}`
   if (isDry || total.matched === 0) {
     yield* print({ ...total, dry_run: isDry }, () => `${many} jobs would be cancelled`)
@@ -344,7 +369,7 @@ const cancel = Command.make(
       if (over.length > 0) return yield* fail("failed", `job ${only.job_id} is over already`)
       return yield* print({ outcome: only.outcome }, () => cancelLine(only))
     }
-    yield* print(answers, () => answers.map(cancelLine).join("\n"))
+    yield* print(answers, () => (answers.length === 0 ? "0 cancelled" : answers.map(cancelLine).join("\n")))
     if (over.length > 0) return yield* fail("failed", `${over.length} jobs were over already`)
   })
 ).pipe(Command.withDescription("Cancel jobs, wherever they stand: by id, by flags, or all open ones"))

@@ -1,6 +1,8 @@
 /** `eco2 limits`: the fleet-wide limits, their usage and waiters; ends a pause. */
-import { Duration, Effect } from "effect"
-import { Argument, Command } from "effect/cli"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
 
 import { Operator } from "../Operator.ts"
 import { age, moment, print, say, table } from "../Output.ts"

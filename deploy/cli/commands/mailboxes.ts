@@ -1,6 +1,7 @@
 /** `eco2 mailboxes`: the entries waiting and in work; pauses and resumes a mailbox. */
-import { Effect } from "effect"
-import { Argument, Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
 import { Operator } from "../Operator.ts"
 import { age, print, table } from "../Output.ts"
 import { watch, watching } from "../Watching.ts"

@@ -1,6 +1,6 @@
 /** `eco2 migrate`: prepares the database for the roles of this version, before they start. May run in many places at once. */
-import { Effect } from "effect"
-import { Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
 import { print } from "../Output.ts"
 
 /** Loaded when it is asked for, as the doctor is. */

@@ -1,6 +1,10 @@
 /** `eco2 policy`: a mailbox's settings at run time, which override the environment and the code. */
-import { Duration, Effect, Option } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { millis } from "../Choice.ts"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"

@@ -1,6 +1,9 @@
 /** `eco2 processes`: the live processes, their roles, and the entries each holds; drains one. */
-import { Effect, Schedule } from "effect"
-import { Argument, Command, Flag } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
+import * as Flag from "effect/cli/Flag"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"
 import { age, print, table } from "../Output.ts"

@@ -1,6 +1,7 @@
 /** `eco2 schedules`: lists schedules with last and next fire; pauses, resumes, runs one now. */
-import { Effect } from "effect"
-import { Argument, Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Argument from "effect/cli/Argument"
+import * as Command from "effect/cli/Command"
 import { Operator } from "../Operator.ts"
 import { moment, print, table } from "../Output.ts"
 import { watch, watching } from "../Watching.ts"

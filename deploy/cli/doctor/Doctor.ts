@@ -4,6 +4,7 @@
  */
 import { CoreConfig, Setting } from "@eco2/core/client"
 import { Config, ConfigProvider, Effect, Layer, Option, References } from "effect"
+import { FetchHttpClient } from "effect/http"
 import * as LocalEnvironment from "../../local/LocalEnvironment.ts"
 import * as OperatorAccess from "../../local/OperatorAccess.ts"
 import { fail } from "../CommandFailed.ts"
@@ -52,10 +53,9 @@ const beside = Effect.gen(function* () {
 export const examine = Effect.fnUntraced(function* (asked: Asked) {
   const defaults = ConfigProvider.fromEnv({ env: yield* beside })
   const set = yield* ConfigProvider.ConfigProvider
-  return yield* Effect.provideService(
-    examineAll(asked),
-    ConfigProvider.ConfigProvider,
-    ConfigProvider.orElse(defaults, set)
+  return yield* examineAll(asked).pipe(
+    Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.orElse(defaults, set)),
+    Effect.provide(FetchHttpClient.layer)
   )
 })
 

@@ -8,7 +8,7 @@ import { Effect, Layer } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import type { HttpApi, HttpApiGroup } from "effect/http-api"
 import * as Authentication from "./auth/Authentication.ts"
-import * as InternalSecret from "./auth/InternalSecret.ts"
+import * as OperatorGate from "./auth/OperatorGate.ts"
 import * as SameOrigin from "./auth/SameOrigin.ts"
 import * as AuthzPermissions from "./authz/AuthzPermissions.ts"
 import * as ExtAuthz from "./authz/ExtAuthz.ts"
@@ -83,7 +83,7 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         Layer.provide([EventRouter.layer(config), ResultView.layer, ServedModels.layer, images]),
         Layer.provide([
           Authentication.layer(mode, { corsOrigins: config.corsOrigins, anyHost: insecure }),
-          InternalSecret.layer(secrets),
+          OperatorGate.layer(secrets),
           SameOrigin.layer(config.corsOrigins),
           WrongField.layer,
           KnownQuery.layer,

@@ -1,7 +1,7 @@
 /** What the command line reads: durations as they are printed, and names from the output of another command. */
 import { describe, expect, it } from "vitest"
-import { Duration, Effect } from "effect"
-import { millis, namesIn } from "../../../deploy/cli/Choice.ts"
+import { Duration, Effect, Option } from "effect"
+import { millis, namesIn, queryOf } from "../../../deploy/cli/Choice.ts"
 import { age } from "../../../deploy/cli/Output.ts"
 
 describe("durations", () => {
@@ -12,6 +12,14 @@ describe("durations", () => {
     expect(millis(age(10_800_000))).toBe(10_800_000)
     expect([millis("90"), millis("90 seconds"), millis("2h")]).toEqual([90_000, 90_000, 7_200_000])
     expect([millis("soon"), millis(""), millis("2x")]).toEqual([undefined, undefined, undefined])
+  })
+})
+
+describe("filters", () => {
+  it("a duration that is longer ago than the epoch means since ever", () => {
+    const none = { pipeline: Option.none(), stage: Option.none(), owner: Option.none(), cause: Option.none() }
+    const ago = { since: Option.some(2_000), age: Option.some(400) }
+    expect(queryOf({ ...none, ...ago }, 1_000)).toEqual({ since: 0, until: 600 })
   })
 })
 

@@ -1,7 +1,7 @@
 /** Tables of the command line: columns are aligned by terminal cells, not by letters. */
 import { describe, expect, it } from "vitest"
 import type { Column } from "../../../deploy/cli/Output.ts"
-import { age, cut, facts, moment, table } from "../../../deploy/cli/Output.ts"
+import { age, cut, facts, lineOf, moment, table } from "../../../deploy/cli/Output.ts"
 
 describe("tables", () => {
   const columns: ReadonlyArray<Column<{ readonly name: string; readonly count: number }>> = [
@@ -35,6 +35,17 @@ describe("tables", () => {
 })
 
 describe("rows", () => {
+  it("a terminal that does not know its width gets whole rows, as a program does", () => {
+    expect(lineOf(false, { isTTY: true, columns: 80 })).toBe(80)
+    for (const terminal of [
+      { isTTY: true, columns: 0 },
+      { isTTY: false, columns: 80 }
+    ]) {
+      expect(lineOf(false, terminal)).toBe(Infinity)
+    }
+    expect(lineOf(true, { isTTY: true, columns: 80 })).toBe(Infinity)
+  })
+
   it("a row that is longer than the terminal's line is cut there, by cells, and marked", () => {
     expect(cut("abcdef", 6)).toBe("abcdef")
     expect(cut("abcdef", 5)).toBe("abcd…")

@@ -3,7 +3,12 @@
  * given, the values allowed. An unset or empty variable takes its default. Errors go to the log, so they never show what of a
  * value may be a secret: a URL's user and password, and its query.
  */
-import { ByteSize, Config, ConfigProvider, Duration, Effect, Option } from "effect"
+import * as ByteSize from "effect/ByteSize"
+import * as Config from "effect/Config"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 
 /** An error with its own text, for settings that depend on each other. */
 export const refuse = (message: string): Config.ConfigError =>

@@ -3,9 +3,13 @@
  * refusals (`declared`), so a handler that fails with another does not compile, and OpenAPI lists them all. On the wire
  * `{detail, code}`; detail is a text, or for validation `[{loc, msg, type}]`. Never a stack trace, never a payload.
  */
-import { Data, Duration, Effect, Schema, SchemaTransformation } from "effect"
-import { HttpServerResponse } from "effect/http"
-import { HttpApiSchema } from "effect/http-api"
+import * as Data from "effect/Data"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as HttpServerResponse from "effect/http/HttpServerResponse"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
 
 /** One invalid field: its location, a message, and the kind of mistake. */
 export const Issue = Schema.Struct({ loc: Schema.Array(Schema.String), msg: Schema.String, type: Schema.String })

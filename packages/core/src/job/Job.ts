@@ -3,7 +3,8 @@
  * HGETALL: `now` is the fence, `about` and `input` never change, `o:<stage>` are checkpoints, `spent` the sums of its paid calls.
  * Only job/scripts write it.
  */
-import { Effect, Schema } from "effect"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import * as Fence from "./Fence.ts"
 
 export const JobId = Schema.String.pipe(

@@ -13,9 +13,6 @@ import { isOver, JobId, JobState } from "../job/Job.ts"
 import * as CauseName from "./CauseName.ts"
 import * as JobWalk from "./JobWalk.ts"
 
-/** What a cursor looks like. */
-export const { cursorPattern } = JobWalk
-
 /** A job's fence and plan, without its input and checkpoints. Times are epoch milliseconds. */
 export interface JobSummary {
   readonly id: JobId

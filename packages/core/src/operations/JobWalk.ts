@@ -3,7 +3,7 @@
  * as far as the walk goes. A position in the order is a cursor, from which a later walk goes on; it holds while jobs come and go.
  * Order: by time (of the list), then by list, then as the list has it.
  */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import type { JobId, JobState } from "../job/Job.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 

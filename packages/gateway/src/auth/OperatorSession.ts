@@ -2,7 +2,8 @@
  * OperatorSession: the session of an operator's browser: a signed text that holds who and which role, until when. No process
  * keeps it; a changed INTERNAL_SECRET ends all. For InternalSecret, which checks it, and the console's sign-in. Pure.
  */
-import { Option, Schema } from "effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import { createHmac, hkdfSync, timingSafeEqual } from "node:crypto"
 
 /** viewer: reads · operator: may change things as well. */

@@ -2,10 +2,11 @@
  * SameOrigin: requests with cookies may change data only if they come from our own pages or an allowed origin. The Origin tells;
  * where a browser or a proxy leaves it out, Sec-Fetch-Site does. Clients that are no browsers send neither.
  */
-import { Refusal } from "@eco2/core/http"
-import { Effect, Layer } from "effect"
-import { HttpServerRequest } from "effect/http"
-import { HttpApiMiddleware } from "effect/http-api"
+import { Refusal } from "@eco2/core/refusal"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 
 type Request = Pick<HttpServerRequest.HttpServerRequest, "headers">
 

@@ -1,6 +1,9 @@
 /** BreakerOpsApi: the operators' calls on circuit breakers: list, open, close. Beside OpsApi, with the same secret. */
-import { Schema, SchemaTransformation } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { KnownQuery } from "./KnownQuery.ts"
 import { base, missing, refused } from "./OpsApi.ts"

@@ -2,10 +2,13 @@
  * ConsoleApi: what the console at /console needs beyond the operators' other calls: its session, the audit log, dead letters by
  * cause, and what a job was given. The command line may use it as well.
  */
-import { Refusal } from "@eco2/core/http"
-import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
-import { Job } from "@eco2/core/client"
+import { Job } from "@eco2/core/protocol"
+import { Refusal } from "@eco2/core/refusal"
+import * as Schema from "effect/Schema"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import * as OperatorSession from "../auth/OperatorSession.ts"
 import { SameOrigin } from "../auth/SameOrigin.ts"

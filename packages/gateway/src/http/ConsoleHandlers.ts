@@ -10,10 +10,11 @@ import { Clock, Duration, Effect, Layer, Option, Redacted, Schema } from "effect
 import { HttpEffect, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import * as InternalSecret from "../auth/InternalSecret.ts"
+import * as OperatorGate from "../auth/OperatorGate.ts"
 import * as OperatorSession from "../auth/OperatorSession.ts"
 import { SignIn } from "./ConsoleApi.ts"
 import * as JsonBody from "./JsonBody.ts"
-import { usualLimit } from "./OpsApi.ts"
+import { usualLimit } from "./OpsWords.ts"
 import * as OpsMailboxes from "./OpsMailboxes.ts"
 import { fromRedis } from "./OpsMailboxes.ts"
 import { Api } from "./ScanApi.ts"
@@ -44,13 +45,13 @@ const setCookie = (value: string, life: Duration.Duration) =>
     )
   )
 
-const session = (secrets: InternalSecret.Secrets) =>
+const session = (secrets: OperatorGate.Secrets) =>
   HttpApiBuilder.group(
     Api,
     "session",
     Effect.fnUntraced(function* (handlers) {
       const audit = yield* AuditLog.AuditLog
-      const roleOf = InternalSecret.roles(secrets)
+      const roleOf = OperatorGate.roles(secrets)
       const key = Option.match(secrets.operator, { onNone: () => "", onSome: Redacted.value })
       const signIn = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
         const text = yield* Effect.mapError(request.text, () => unreadable)
@@ -160,4 +161,4 @@ const console = HttpApiBuilder.group(
   })
 )
 
-export const layer = (secrets: InternalSecret.Secrets) => Layer.merge(session(secrets), console)
+export const layer = (secrets: OperatorGate.Secrets) => Layer.merge(session(secrets), console)

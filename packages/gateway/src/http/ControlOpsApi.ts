@@ -2,8 +2,10 @@
  * ControlOpsApi: the operators' calls that stop work and let it go on: pausing a mailbox, draining a process. Beside OpsApi, with
  * the same secret.
  */
-import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import * as Schema from "effect/Schema"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { KnownQuery } from "./KnownQuery.ts"
 import { base, missing } from "./OpsApi.ts"

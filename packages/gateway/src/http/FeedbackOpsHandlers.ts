@@ -3,7 +3,7 @@ import { Feedback } from "@eco2/actors/protocol"
 import { Refusal } from "@eco2/core/http"
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
-import { usualLimit } from "./OpsApi.ts"
+import { usualLimit } from "./OpsWords.ts"
 import { Api } from "./ScanApi.ts"
 
 const patience = "5 seconds"

@@ -3,11 +3,13 @@
  * `redrive?cuase=X` would redrive every letter. For the operators' calls, inside InternalSecret; who submits and watches scans may
  * send more than a call knows, as older clients and proxies do, and nothing is changed by it.
  */
-import { Refusal } from "@eco2/core/http"
-import { Effect, Layer, SchemaAST } from "effect"
-import type { Schema } from "effect"
-import { HttpServerRequest } from "effect/http"
-import { HttpApiMiddleware } from "effect/http-api"
+import { Refusal } from "@eco2/core/refusal"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as SchemaAST from "effect/SchemaAST"
+import type * as Schema from "effect/Schema"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 
 export class KnownQuery extends HttpApiMiddleware.Service<KnownQuery>()("@eco2/gateway/http/KnownQuery", {
   error: Refusal.declared(400, "INVALID_REQUEST")

@@ -1,5 +1,5 @@
 /** OperatorApi: all operators' calls in one definition, from which the command line makes its client. */
-import { HttpApi } from "effect/http-api"
+import * as HttpApi from "effect/http-api/HttpApi"
 import { BreakerOpsGroup } from "./BreakerOpsApi.ts"
 import { ConsoleGroup } from "./ConsoleApi.ts"
 import { ControlOpsGroup } from "./ControlOpsApi.ts"
@@ -8,8 +8,8 @@ import { LimitOpsGroup } from "./LimitOpsApi.ts"
 import { OpsGroup } from "./OpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { ScheduleOpsGroup } from "./ScheduleOpsApi.ts"
+import { TailOpsGroup } from "./TailOpsApi.ts"
 
-export { jobStates, mostLimit, openStates } from "./OpsApi.ts"
 export type { CallState, CancelQuery, JobState, JobSummary, SpentState } from "./OpsApi.ts"
 
 export class OperatorApi extends HttpApi.make("eco2-operator")
@@ -20,4 +20,5 @@ export class OperatorApi extends HttpApi.make("eco2-operator")
   .add(ConsoleGroup)
   .add(ControlOpsGroup)
   .add(FeedbackOpsGroup)
-  .add(BreakerOpsGroup) {}
+  .add(BreakerOpsGroup)
+  .add(TailOpsGroup) {}

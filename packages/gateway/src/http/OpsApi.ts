@@ -2,13 +2,17 @@
  * OpsApi: what operators can see and do, under /api/v1/internal/ops, with X-Internal-Secret. The command line and the console
  * use it. Answers are facts; times are epoch milliseconds unless named otherwise.
  */
-import { Job } from "@eco2/core/client"
-import { JobList } from "@eco2/core/operations"
-import { Refusal } from "@eco2/core/http"
-import { Schema, SchemaTransformation } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { cursorPattern, Job } from "@eco2/core/protocol"
+import { Refusal } from "@eco2/core/refusal"
+import * as Schema from "effect/Schema"
+import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as HttpApiSchema from "effect/http-api/HttpApiSchema"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { KnownQuery } from "./KnownQuery.ts"
+import { jobStates, mostLimit, openStates, usualLimit } from "./OpsWords.ts"
 import { NoSuchJob } from "./WrongField.ts"
 
 export const refused = [Refusal.declared(503, "UNAVAILABLE")] as const
@@ -128,20 +132,6 @@ export const JobSummary = Schema.Struct({
   cause: Schema.NullOr(Schema.String),
   tags: Schema.Array(Schema.String)
 })
-export const jobStates = [
-  "open",
-  "ended",
-  "lane",
-  "waiting",
-  "running",
-  "delayed",
-  "parked",
-  "done",
-  "failed",
-  "cancelled"
-] as const
-/** The states of jobs that can be cancelled. */
-export const openStates = ["open", "lane", "waiting", "running", "delayed", "parked"] as const
 const Jobs = Schema.Struct({
   jobs: Schema.Array(JobSummary),
   complete: Schema.Boolean.annotate({ description: "False: not all jobs were looked at; there may be more" }),
@@ -185,9 +175,6 @@ const letters = `${base}/mailboxes/:mailbox/dead` as const
 const Mailbox = { mailbox: Schema.String }
 const LetterPath = { mailbox: Schema.String, partition: Schema.String, entry: Schema.String }
 const JobPath = { job_id: Job.JobId }
-/** Items in an answer when the query names no number. */
-export const usualLimit = 100
-export const mostLimit = 1_000
 const limitWords = `a whole number from 1 to ${mostLimit}`
 export const Limit = Schema.optionalKey(
   Schema.String.check(Schema.isPattern(/^(?:[1-9]\d{0,2}|1000)$/, { expected: limitWords })).pipe(
@@ -218,7 +205,7 @@ const Walk = {
 }
 const JobCursor = {
   cursor: Schema.optionalKey(
-    Schema.String.check(Schema.isPattern(JobList.cursorPattern, { expected: "the `next` of the answer before" }))
+    Schema.String.check(Schema.isPattern(cursorPattern, { expected: "the `next` of the answer before" }))
   ).annotate({ description: "Goes on where an earlier answer to the same question ended" })
 }
 const JobChoice = {

@@ -1,8 +1,10 @@
 /** PolicyOpsApi: the operators' calls that change a mailbox's settings at run time. Beside OpsApi, with the same secret. */
-import { Policies } from "@eco2/core/client"
-import { Refusal } from "@eco2/core/http"
-import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { Policy } from "@eco2/core/protocol"
+import { Refusal } from "@eco2/core/refusal"
+import * as Schema from "effect/Schema"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { KnownQuery } from "./KnownQuery.ts"
 import { base, missing, refused } from "./OpsApi.ts"
@@ -25,7 +27,7 @@ export class PolicyOpsGroup extends HttpApiGroup.make("policies")
     }).annotate(OpenApi.Summary, "The policies of all mailboxes"),
     HttpApiEndpoint.patch("change", `${base}/policies/:mailbox`, {
       params: { mailbox: Schema.String },
-      payload: Policies.Change,
+      payload: Policy.Change,
       success: PolicyState,
       error: [...missing, Refusal.declared(400, "INVALID_JSON"), Refusal.invalidField]
     }).annotate(OpenApi.Summary, "Changes a mailbox's policy; every process follows within a second")

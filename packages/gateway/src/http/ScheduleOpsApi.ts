@@ -1,7 +1,9 @@
 /** ScheduleOpsApi: the operators' calls on schedules. Beside OpsApi, with the same secret. */
-import { Refusal } from "@eco2/core/http"
-import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { Refusal } from "@eco2/core/refusal"
+import * as Schema from "effect/Schema"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { KnownQuery } from "./KnownQuery.ts"
 import { base, missing, refused } from "./OpsApi.ts"

@@ -2,10 +2,12 @@
  * WrongField: middlewares for the fields of paths, queries and headers that have their own refusal in the contract. Each runs
  * if the request's schema could not decode that field; ErrorBody.Failures answers for all other fields.
  */
-import { Refusal } from "@eco2/core/http"
-import { Effect, Layer, SchemaIssue } from "effect"
-import { HttpServerRequest } from "effect/http"
-import { HttpApiMiddleware } from "effect/http-api"
+import { Refusal } from "@eco2/core/refusal"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as SchemaIssue from "effect/SchemaIssue"
+import * as HttpServerRequest from "effect/http/HttpServerRequest"
+import * as HttpApiMiddleware from "effect/http-api/HttpApiMiddleware"
 
 const issuesOf = SchemaIssue.makeFormatterStandardSchemaV1()
 const isOf = (issue: SchemaIssue.Issue, field: string): boolean =>
