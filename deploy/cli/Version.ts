@@ -1,3 +1,2 @@
-/** Version: what `eco2 --version` prints; main prints it without loading anything else. */
+/** Version: that of package.json, which `start` prints; a test compares them. */
 export const version = "0.1.0"
-export const versionLine: string = `eco2 v${version}`

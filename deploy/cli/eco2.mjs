@@ -9,13 +9,13 @@ import { fileURLToPath } from "node:url"
 
 /** The first Node that runs TypeScript without a warning. */
 const oldestNode = 24
-const main = new URL("./main.ts", import.meta.url)
+const start = new URL("./start.mjs", import.meta.url)
 const own = fileURLToPath(new URL("../../node_modules/.bin/node", import.meta.url))
 
 if (Number(process.versions.node.split(".")[0]) >= oldestNode) {
-  await import(main.href)
+  await import(start.href)
 } else if (existsSync(own)) {
-  const { error, signal, status } = spawnSync(own, [fileURLToPath(main), ...process.argv.slice(2)], {
+  const { error, signal, status } = spawnSync(own, [fileURLToPath(start), ...process.argv.slice(2)], {
     stdio: "inherit"
   })
   if (error) console.error(`eco2: ${error.message}`)

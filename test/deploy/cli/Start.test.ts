@@ -11,10 +11,10 @@ import { join } from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { promisify } from "node:util"
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
-import { versionLine } from "../../../deploy/cli/Version.ts"
+import { version } from "../../../deploy/cli/Version.ts"
 import { runWith } from "./Operating.ts"
 
-const main = fileURLToPath(new URL("../../../deploy/cli/main.ts", import.meta.url))
+const main = fileURLToPath(new URL("../../../deploy/cli/eco2.mjs", import.meta.url))
 const counter = pathToFileURL(fileURLToPath(new URL("../../harness/countModules.ts", import.meta.url))).href
 let folder: string
 beforeAll(() => {
@@ -39,7 +39,7 @@ describe("a start of the command line", () => {
     for (const words of [["--version"], ["-v"], ["--help"], ["-h"]]) {
       const { code, err, modules, out } = await started(...words)
       expect([code, err], words.join(" ")).toEqual([0, ""])
-      expect(out).toContain(words[0]!.includes("v") ? versionLine : "SUBCOMMANDS")
+      expect(out).toContain(words[0]!.includes("v") ? `eco2 v${version}` : "SUBCOMMANDS")
       expect(own(modules).length, words.join(" ")).toBeLessThanOrEqual(2)
     }
   })
@@ -48,7 +48,7 @@ describe("a start of the command line", () => {
     const { code, err, out } = await runWith({ NO_COLOR: "1" })("--help")
     expect([code, err]).toEqual([0, ""])
     await expect(`${out}\n`).toMatchFileSnapshot("../../../deploy/cli/help.txt")
-    expect((await runWith({ NO_COLOR: "1" })("--version")).out).toBe(versionLine)
+    expect((await runWith({ NO_COLOR: "1" })("--version")).out).toBe(`eco2 v${version}`)
   })
 
   it("a command's help and a wrong flag load no HTTP and no schema of a call", async () => {
