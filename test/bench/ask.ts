@@ -1,15 +1,14 @@
 /**
- * The cost of an ask on an idle system: `npm run bench:ask [-- asks]`. One process asks, another answers. In the same run, in
- * turns with it, it measures a bare round trip between the same two processes: XADD wakes the other side's XREAD, which answers
- * by XADD and wakes ours. Prints milliseconds. No test asserts on any of it.
+ * Contenders: an ask on an idle system, and a bare round trip between the same two processes in turns with it: XADD wakes the other
+ * side's XREAD, which answers by XADD and wakes ours. `node ask.ts asking|answering <redis url> [asks]`; `asking` reports the
+ * milliseconds of both.
  */
 import { Actor, Behavior, Client, CoreConfig, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { Effect, Fiber, Layer, References, Schema } from "effect"
-import { spawn } from "node:child_process"
-import { once } from "node:events"
-import { start } from "../../packages/core/src/server/RedisServer.ts"
-import { median, percentile } from "./Workload.ts"
+import { median, percentile, report } from "./Workload.ts"
+
+const [role = "asking", url = "redis://127.0.0.1:6379", asks = "2000"] = process.argv.slice(2)
 
 const Echo = Actor.make("echo", { Say: Actor.ask({ payload: Schema.String, reply: Schema.String }) })
 const ground = (url: string) => Layer.merge(RedisClient.layerUrl(url), CoreConfig.layerWith({}))
@@ -32,7 +31,7 @@ const put = (stream: string) =>
 
 const answering = Effect.gen(function* () {
   const next = yield* follower("there")
-  process.stdout.write("ready\n")
+  report("ready")
   while (true) {
     const came = yield* next
     for (let i = 0; i < came; i++) yield* put("back")
@@ -40,7 +39,6 @@ const answering = Effect.gen(function* () {
 })
 
 const asking = Effect.gen(function* () {
-  const [asks = 2_000] = process.argv.slice(2).map(Number)
   const next = yield* follower("back")
   const bare = Effect.gen(function* () {
     const answer = yield* Effect.forkChild(next, { startImmediately: true })
@@ -55,42 +53,27 @@ const asking = Effect.gen(function* () {
       return performance.now() - from
     })
   const times = { ask: new Array<number>(), bare: new Array<number>() }
-  for (let i = -500; i < asks; i++) {
+  for (let i = -500; i < Number(asks); i++) {
     const [asked, bounced] = [yield* timed(ask), yield* timed(bare)]
     if (i < 0) continue
     times.ask.push(asked)
     times.bare.push(bounced)
   }
-  const row = (name: string, values: ReadonlyArray<number>) =>
-    `| ${name} | ${median(values).toFixed(2)} | ${percentile(values, 0.99).toFixed(2)} |`
-  const ratio = (of: (values: ReadonlyArray<number>) => number) => (of(times.ask) / of(times.bare)).toFixed(1)
-  process.stdout.write(
-    [
-      "| | p50 ms | p99 ms |",
-      "| --- | --- | --- |",
-      row("ask", times.ask),
-      row("bare XADD/XREAD round trip", times.bare),
-      `| ratio | ${ratio(median)} | ${ratio((values) => percentile(values, 0.99))} |`,
-      ""
-    ].join("\n")
-  )
+  const facts = (whose: "ask" | "bare") => ({
+    [`${whose}50`]: median(times[whose]),
+    [`${whose}99`]: percentile(times[whose], 0.99)
+  })
+  report("asked", { ...facts("ask"), ...facts("bare") })
+  // the benchmark ends it
+  yield* Effect.never
 })
 
 const quietly = Effect.provideService(References.MinimumLogLevel, "Warn")
-const url = process.env.BENCH_ASK_OF
-if (url !== undefined) {
+if (role === "answering") {
   const behavior = Behavior.layer(Echo, Effect.succeed({ Say: (text: string) => Effect.succeed(text) }))
   const worker = behavior.pipe(Layer.provide(Worker.layer({ role: "bench" })), Layer.provideMerge(ground(url)))
   await Effect.runPromise(quietly(Effect.scoped(Effect.provide(answering, worker))))
 } else {
-  const server = await start({ args: ["--appendonly", "yes", "--appendfsync", "everysec"] })
-  const other = spawn(process.execPath, [import.meta.filename], {
-    env: { ...process.env, BENCH_ASK_OF: server.url },
-    stdio: ["ignore", "pipe", "inherit"]
-  })
-  await once(other.stdout, "data")
-  const client = Client.layer.pipe(Layer.provideMerge(ground(server.url)))
+  const client = Client.layer.pipe(Layer.provideMerge(ground(url)))
   await Effect.runPromise(quietly(Effect.scoped(Effect.provide(asking, client))))
-  other.kill("SIGKILL")
-  await server.stop()
 }

@@ -1,16 +1,31 @@
 /**
- * Contender: @eco2/core. `node eco2.ts worker|submitter <redis port> [work millis of a stage]`.
- * All features that users get are on: schemas, checkpoints, history, live events.
+ * Contender: @eco2/core. `node eco2.ts worker|submitter <redis port or url> [work millis of a stage]`.
+ * All features that users get are on: schemas, checkpoints, history, live events. BENCH, JSON, switches what can be switched.
  */
 import { Client, CoreConfig, EventLog, JobEvent, Pipeline, Stage, StageBehavior, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
-import { Effect, Layer, References, Schema } from "effect"
+import { Logging } from "@eco2/core/service"
+import { Effect, Layer, References, Schema, Tracer } from "effect"
 import { cpuMillis, input, onCommand, output, percentile, report, stages } from "./Workload.ts"
 
 const [role = "worker", port = "6379", workMillis = "0"] = process.argv.slice(2)
 
-const Input = Schema.Struct({ id: Schema.Int, text: Schema.String })
-const Output = Schema.Struct({ text: Schema.String })
+/** What features.ts switches; by default all is as users get it, with the logs of a quiet process. */
+export interface Switches {
+  readonly settings?: Parameters<typeof CoreConfig.layerWith>[0]
+  /** Default true. */
+  readonly schemas?: boolean
+  /** Whether spans are made, as an exporter would have them. */
+  readonly spans?: boolean
+  /** Whether lines are written at LOG_LEVEL=info, by the logger of the roles. */
+  readonly logs?: boolean
+  /** How many users submit, in turns; 0: jobs have no owner. Default: each job has a user of its own. */
+  readonly users?: number
+}
+const switches: Switches = JSON.parse(process.env.BENCH ?? "{}")
+const any = switches.schemas === false
+const Input = any ? Schema.Any : Schema.Struct({ id: Schema.Int, text: Schema.String })
+const Output = any ? Schema.Any : Schema.Struct({ text: Schema.String })
 const options = { output: Output, concurrency: Number(workMillis) > 0 ? 20_000 : 100 }
 const Bench = Pipeline.make("bench", { input: Input })
   .add(Stage.make("one", { needs: { input: Input }, progress: 25, ...options }))
@@ -18,8 +33,13 @@ const Bench = Pipeline.make("bench", { input: Input })
   .add(Stage.make("three", { needs: { two: Output }, progress: 75, ...options }))
   .add(Stage.make("four", { needs: { three: Output }, progress: 100, ...options }))
 
-const base = Layer.merge(RedisClient.layerUrl(`redis://127.0.0.1:${port}`), CoreConfig.layerWith({}))
-const quiet = Layer.succeed(References.MinimumLogLevel, "Warn")
+const url = port.includes(":") ? port : `redis://127.0.0.1:${port}`
+const base = Layer.merge(RedisClient.layerUrl(url), CoreConfig.layerWith(switches.settings ?? {}))
+const logs = switches.logs === true ? Logging.layer("bench") : Layer.succeed(References.MinimumLogLevel, "Warn")
+const spans =
+  switches.spans === true
+    ? { span: (options: ConstructorParameters<typeof Tracer.NativeSpan>[0]) => new Tracer.NativeSpan(options) }
+    : Tracer.nativeTracer
 
 const worker = Effect.gen(function* () {
   const work = Number(workMillis) > 0 ? Effect.as(Effect.sleep(Number(workMillis)), output) : Effect.succeed(output)
@@ -51,6 +71,7 @@ const submitter = Effect.gen(function* () {
   yield* log.tail({
     events: (id, events) => {
       if (!events.some(JobEvent.isTerminal)) return
+      if (awaited > 0 && --awaited === 0) report("ended", { millis: performance.now() - since })
       waiting.get(id)?.()
       if (!waiting.delete(id) && open > 1_000_000) ended.add(id)
       if (--open === 0 && started > 0) report("drained", { millis: performance.now() - started, cpu: cpuMillis() })
@@ -59,11 +80,19 @@ const submitter = Effect.gen(function* () {
     answered: () => undefined
   })
   let user = 0
-  const submit = Effect.suspend(() =>
-    Pipeline.submit(Bench, { ...input, id: user }, { owner: `user-${user++}`, key: null })
-  )
+  const { users = Number.MAX_SAFE_INTEGER } = switches
+  const submit = Effect.suspend(() => {
+    const owner = users === 0 ? "" : `user-${user % users}`
+    return Pipeline.submit(Bench, { ...input, id: user++ }, { owner, key: null })
+  })
+  /** Ends still to be waited for (`ended`), and since when. */
+  let awaited = 0
+  let since = 0
   onCommand((command, argument) => {
-    if (command === "burst") {
+    if (command === "ended") {
+      awaited = argument
+      since = performance.now()
+    } else if (command === "burst") {
       open = argument
       started = performance.now()
       Effect.runForkWith(services)(
@@ -95,4 +124,10 @@ const submitter = Effect.gen(function* () {
   yield* Effect.never
 }).pipe(Effect.provide(Client.layer.pipe(Layer.provide(base))))
 
-Effect.runFork((role === "worker" ? worker : submitter).pipe(Effect.scoped, Effect.provide(quiet)))
+Effect.runFork(
+  (role === "worker" ? worker : submitter).pipe(
+    Effect.scoped,
+    Effect.provide(logs),
+    Effect.provideService(Tracer.Tracer, spans)
+  )
+)

@@ -8,7 +8,8 @@ import { ScanPipeline } from "@eco2/actors/protocol"
 import { Duration, Effect, Layer, ManagedRuntime, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 
-const outputs: Readonly<Record<string, unknown>> = {
+/** What a scan worker would have stored, by stage. */
+export const outputs: Readonly<Record<string, unknown>> = {
   vision: {
     result: {
       classification: { major_category: "재활용폐기물", middle_category: "종이", minor_category: "신문지" },

@@ -1,0 +1,30 @@
+/** Spent: what a process has used so far: processor time and memory, by /proc (Linux), and of Redis by INFO. */
+import { spawnSync } from "node:child_process"
+import { readFileSync } from "node:fs"
+import type { RedisServer } from "../../packages/core/src/server/RedisServer.ts"
+
+/** Of the kernel's clock, by which /proc counts a process's time. */
+const ticksPerSecond = 100
+
+/** Microseconds, user and system. */
+export const cpuMicros = (pid: number): number => {
+  const [, after = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")
+  const fields = after.split(" ")
+  return ((Number(fields[11]) + Number(fields[12])) * 1e6) / ticksPerSecond
+}
+
+export const residentMiB = (pid: number): number =>
+  Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1_024
+
+const cli = process.env.TEST_REDIS?.replace(/-server$/, "-cli") || "redis-cli"
+
+/** The numbers of INFO. */
+export const redisInfo = (server: Pick<RedisServer, "port">): Record<string, number> => {
+  const { stdout } = spawnSync(cli, ["-p", String(server.port), "info"], { encoding: "utf8", timeout: 20_000 })
+  return Object.fromEntries([...stdout.matchAll(/^(\w+):([\d.]+)\r?$/gm)].map((match) => [match[1], Number(match[2])]))
+}
+/** Microseconds, user and system. */
+export const redisMicros = (server: Pick<RedisServer, "port">): number => {
+  const info = redisInfo(server)
+  return 1e6 * ((info.used_cpu_user ?? 0) + (info.used_cpu_sys ?? 0))
+}
