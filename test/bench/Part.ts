@@ -15,6 +15,13 @@ process.on("exit", () => {
 
 export type Facts = Record<string, number>
 
+/** A report; null: a line of a log. */
+const factsOf = (line: string) => {
+  if (line.startsWith('{"event":')) return JSON.parse(line)
+  if (!line.startsWith("{")) process.stderr.write(`${line}\n`)
+  return null
+}
+
 export class Part {
   readonly child: ChildProcess
   readonly #waiting = new Map<string, (facts: Facts) => void>()
@@ -34,9 +41,8 @@ export class Part {
       process.exit(1)
     })
     createInterface({ input: this.child.stdout! }).on("line", (line) => {
-      const facts = JSON.parse(line)
-      // a line of a log
-      if (typeof facts.event !== "string") return
+      const facts = factsOf(line)
+      if (facts === null) return
       const waiter = this.#waiting.get(facts.event)
       this.#waiting.delete(facts.event)
       if (waiter === undefined) this.#seen.set(facts.event, facts)

@@ -242,11 +242,19 @@ export const round = async (contender: string, { idleSeconds, rate, viewers: cou
   const idleShare = (cpuMicros(pid) - idleFrom) / 10 / (performance.now() - idleSince)
   const before = cpuMicros(pid)
   const sent = await work(redis, rate)
-  const until = performance.now() + 20_000
-  while (viewers.some(({ ended }) => !ended) && performance.now() < until) await delay(20)
+  // as long as events come
+  const seen = () => viewers.reduce((sum, { ended, seq }) => sum + seq + Number(ended), 0)
+  for (let before = -1, since = performance.now(); viewers.some(({ ended }) => !ended);) {
+    if (seen() > before) [before, since] = [seen(), performance.now()]
+    else if (performance.now() - since > 20_000) break
+    await delay(20)
+  }
   const eventMicros = (cpuMicros(pid) - before) / sent
   const short = viewers.filter(({ ended, seq }) => !ended || seq !== eventsOfJob)
-  if (short.length > 0) throw new Error(`${short.length} viewers of ${contender} lack events`)
+  if (short.length > 0) {
+    const some = short.slice(0, 5).map(({ ended, seq }) => `${seq}${ended ? ", ended" : ""}`)
+    throw new Error(`${short.length} viewers of ${contender} lack events; their last seq: ${some.join("; ")}`)
+  }
   const bytes = viewers.reduce((sum, viewer) => sum + viewer.bytes, 0) / count / eventsOfJob
   for (const { socket } of viewers) socket.destroy()
   redis.disconnect()

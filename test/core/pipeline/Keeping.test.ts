@@ -204,6 +204,21 @@ describe("a kept job", () => {
     })
   )
 
+  it.live(
+    "J4 a kept job whose process died – it begins anew in its stage's mailbox – keeps its events, to the millisecond",
+    () =>
+      Effect.gen(function* () {
+        const { client, hand, id } = yield* oneKept
+        const before = yield* client.run(Fleet.historyOf(id))
+        expect(before.map(({ stage }) => stage)).toEqual(["queued", "weigh", "weigh", "label"])
+        expect(yield* inherited(client, "hand", "weigh")).toEqual([{ _tag: "Dropped", reason: "rehomed" }])
+        expect(yield* client.run(Fleet.historyOf(id))).toEqual(before)
+        const [label] = yield* hand.read("label")
+        expect(yield* client.run(Fleet.begin(label!, "run"))).toMatchObject({ _tag: "Run" })
+        expect(yield* client.run(Fleet.historyOf(id))).toEqual(before)
+      })
+  )
+
   for (const about of ["?", '{"pipeline":7}', "{}"]) {
     it.live(`J1 a kept job whose process died, and whose about field reads ${about}, is sent to no other mailbox`, () =>
       Effect.gen(function* () {
