@@ -102,7 +102,8 @@ const workers = Math.min(12, Math.max(4, 3 * availableParallelism()))
 const cluster = (
   name: string,
   include: ReadonlyArray<string>,
-  exclude: ReadonlyArray<string>
+  exclude: ReadonlyArray<string>,
+  maxWorkers = workers
 ): TestProjectInlineConfiguration => ({
   extends: true,
   test: {
@@ -112,6 +113,7 @@ const cluster = (
     globalSetup: ["test/clusterSetup.ts"],
     env: { TEST_TOPOLOGY: "cluster" },
     pool: "threads",
+    maxWorkers,
     testTimeout: 60_000,
     hookTimeout: 30_000
   }
@@ -167,6 +169,6 @@ export default defineConfig({
     isolate: false,
     sequence: { sequencer: LongestFirst },
     reporters: ["default", new Totals()],
-    projects: isLong ? [long, cluster("long cluster", longOnCluster, [])] : [...projects]
+    projects: isLong ? [long, cluster("long cluster", longOnCluster, [], workers / 2)] : [...projects]
   }
 })
