@@ -165,11 +165,12 @@ describe("the alerts", () => {
     expect(anchors.filter((one) => /^eco2[a-z]+$/.test(one) && !named.includes(one))).toEqual([])
   })
 
+  const Inhibition = Schema.Struct({ cause: Schema.String, followers: Schema.NonEmptyArray(Schema.String) })
+  const all = Schema.decodeUnknownSync(Schema.NonEmptyArray(Inhibition), { onExcessProperty: "error" })(
+    parse(read("deploy/helm/eco2/files/inhibitions.yaml"))
+  )
+
   it("what is silenced by a cause is an alert, the cause too, and no two alerts silence each other", () => {
-    const Inhibition = Schema.Struct({ cause: Schema.String, followers: Schema.NonEmptyArray(Schema.String) })
-    const all = Schema.decodeUnknownSync(Schema.NonEmptyArray(Inhibition), { onExcessProperty: "error" })(
-      parse(read("deploy/helm/eco2/files/inhibitions.yaml"))
-    )
     const known = alerts.map(({ alert }) => alert)
     expect(all.flatMap(({ cause, followers }) => [cause, ...followers]).filter((one) => !known.includes(one))).toEqual(
       []
@@ -178,6 +179,39 @@ describe("the alerts", () => {
       all.some((one) => one.cause === cause && one.followers.includes(follower))
     for (const { cause, followers } of all)
       expect([cause, followers.filter((one) => one === cause || silences(one, cause))]).toEqual([cause, []])
+  })
+
+  const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600 }
+  const seconds = (duration: string) => Number.parseInt(duration, 10) * (unitSeconds[duration.slice(-1)] ?? Number.NaN)
+  const rule = (name: string) => alerts.find(({ alert }) => alert === name)!
+  /** What an alert's own threshold adds to its `for`, seconds after a cause began. */
+  const threshold: Readonly<Record<string, number>> = {
+    // a job expires JOB_DEADLINE after its submit
+    Eco2JobsExpire: 3_600,
+    Eco2WorkTooOld: Number(/> (\d+)$/.exec(rule("Eco2WorkTooOld").expr)?.[1]),
+    Eco2WorkerDeaf: Number(/> (\d+)$/.exec(rule("Eco2WorkerDeaf").expr)?.[1])
+  }
+  /** The window of an alert on counted events, seconds. */
+  const windowOf = (name: string) => {
+    const [, window] = /unless [^[]* offset (\d+[smh])\)/.exec(rule(name).expr) ?? []
+    return window === undefined ? null : seconds(window)
+  }
+
+  it.each(all.map((one) => [one.cause, one.followers] as const))(
+    "%s rings before each alert that follows from it, and an event that it counts is told longer",
+    (cause, followers) => {
+      const early = followers.filter((one) => seconds(rule(one).for) + (threshold[one] ?? 0) <= seconds(rule(cause).for))
+      expect(early).toEqual([])
+      const told = windowOf(cause)
+      expect(followers.filter((one) => told !== null && (windowOf(one) ?? 0) >= told)).toEqual([])
+    }
+  )
+
+  it("the windows and thresholds that the order of alerts depends on are read from the rules", () => {
+    expect([windowOf("Eco2RedisLostData"), windowOf("Eco2SubmitsLost"), windowOf("Eco2RoleDown")]).toEqual([
+      1_200, 900, null
+    ])
+    expect(threshold).toEqual({ Eco2JobsExpire: 3_600, Eco2WorkTooOld: 300, Eco2WorkerDeaf: 60 })
   })
 
   // promtool compares every text too, but is not installed everywhere
