@@ -46,6 +46,9 @@ const longForms = [
 /** These start processes, kill them and drive a browser: after all others, when nobody's clock is judged beside them. */
 const wholeSystem = ["test/e2e/**/*.test.ts", "test/browser/**/*.test.ts", "test/fault/**/*.test.ts"]
 
+/** vitest.kubernetes.config.ts runs these. */
+const onACluster = "test/kubernetes/**"
+
 /**
  * Played on a Cluster of three masters too: what reads or writes keys of several slots, asks every master, or keeps a
  * connection a partition (jobs, their workers, actors, topics, policies, schedules, operators' lists), and, for each other
@@ -125,7 +128,7 @@ const projects: ReadonlyArray<TestProjectInlineConfiguration> = [
     test: {
       name: "parts",
       include: ["test/**/*.test.ts"],
-      exclude: [...wholeSystem, ...onlyLong],
+      exclude: [...wholeSystem, ...onlyLong, onACluster],
       pool: "threads",
       testTimeout: 60_000,
       hookTimeout: 30_000

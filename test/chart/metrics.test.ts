@@ -200,7 +200,9 @@ describe("the alerts", () => {
   it.each(all.map((one) => [one.cause, one.followers] as const))(
     "%s rings before each alert that follows from it, and an event that it counts is told longer",
     (cause, followers) => {
-      const early = followers.filter((one) => seconds(rule(one).for) + (threshold[one] ?? 0) <= seconds(rule(cause).for))
+      const early = followers.filter(
+        (one) => seconds(rule(one).for) + (threshold[one] ?? 0) <= seconds(rule(cause).for)
+      )
       expect(early).toEqual([])
       const told = windowOf(cause)
       expect(followers.filter((one) => told !== null && (windowOf(one) ?? 0) >= told)).toEqual([])
@@ -209,7 +211,9 @@ describe("the alerts", () => {
 
   it("the windows and thresholds that the order of alerts depends on are read from the rules", () => {
     expect([windowOf("Eco2RedisLostData"), windowOf("Eco2SubmitsLost"), windowOf("Eco2RoleDown")]).toEqual([
-      1_200, 900, null
+      1_200,
+      900,
+      null
     ])
     expect(threshold).toEqual({ Eco2JobsExpire: 3_600, Eco2WorkTooOld: 300, Eco2WorkerDeaf: 60 })
   })

@@ -545,6 +545,22 @@ describe.skipIf(Chart.missing)("hooks", () => {
     }
   })
 
+  it.each(sets)(
+    "what hooks of %s make is removed when they succeeded, because helm removes none of it at an uninstall",
+    async (set) => {
+      const made = (await Chart.render(set)).filter(
+        ({ metadata }) => metadata.annotations?.["helm.sh/hook"] !== undefined
+      )
+      expect(made.length).toBeGreaterThan(0)
+      for (const { kind, metadata } of made)
+        expect([kind, metadata.name, metadata.annotations?.["helm.sh/hook-delete-policy"]]).toEqual([
+          kind,
+          metadata.name,
+          "before-hook-creation,hook-succeeded"
+        ])
+    }
+  )
+
   it("hooks are Argo CD's too where that is set", async () => {
     for (const job of await jobs("argocd"))
       expect(job.metadata.annotations).toMatchObject({ "argocd.argoproj.io/hook": "PostSync" })
