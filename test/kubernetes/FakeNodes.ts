@@ -53,7 +53,7 @@ const statusOf = (pod: Named, done: boolean, at: string): Tree => {
 export const start = async (cluster: Cluster): Promise<FakeNodes> => {
   const name = cluster.namespace
   const made: Array<string> = []
-  const make = async (path: string, object: Tree & { readonly metadata: { readonly name: string } }) => {
+  const make = async (path: string, object: Tree & { readonly metadata: Tree & { readonly name: string } }) => {
     const { body, status } = await cluster.ask("POST", path, object)
     if (status >= 300) throw new Error(`POST ${path}: ${status} ${JSON.stringify(body)}`)
     made.unshift(`${path}/${object.metadata.name}`)
