@@ -10,6 +10,7 @@ import * as Flag from "effect/cli/Flag"
 import * as Prompt from "effect/cli/Prompt"
 import { text as streamText } from "node:stream/consumers"
 import { fail } from "./CommandFailed.ts"
+import type { CommandFailed } from "./CommandFailed.ts"
 import { Operator } from "./Operator.ts"
 import { say } from "./Output.ts"
 
@@ -142,6 +143,16 @@ export const namesOf = (given: ReadonlyArray<string>, field: "letter" | "job_id"
         (input) => Effect.mapError(namesIn(input, field), () => fail("usage", `standard input has no ${field}`))
       )
     : Effect.succeed(given)
+
+/** Of many that are named, one that is not there holds up none of the others: null stands for it. One alone that is not there fails. */
+export const unlessGone =
+  (named: ReadonlyArray<unknown>) =>
+  <A, R>(act: Effect.Effect<A, CommandFailed, R>): Effect.Effect<A | null, CommandFailed, R> =>
+    Effect.catchIf(
+      act,
+      ({ exit }) => exit === "notFound" && named.length > 1,
+      () => Effect.succeed(null)
+    )
 
 const Listed = Schema.Array(Schema.Union([Schema.String, Schema.Record(Schema.String, Schema.Unknown)]))
 const decodeListed = Schema.decodeUnknownEffect(

@@ -49,6 +49,25 @@ const once = <A>(make: () => Effect.Effect<A>) => {
   return () => (made ??= Effect.runSync(make()))
 }
 
+const kinds: Readonly<Record<string, string>> = {
+  jobs: "job",
+  mailboxes: "mailbox",
+  policies: "mailbox",
+  limits: "limit",
+  breakers: "breaker",
+  schedules: "schedule",
+  processes: "process"
+}
+/** What a call names, by its path: "job 01ab…", "letter scan.vision/0/1-0"; undefined: it names nothing. */
+const namedBy = (url: string): string | undefined => {
+  const [, path = ""] = (URL.parse(url)?.pathname ?? "").split("/internal/ops/")
+  const [kind = "", name = "", list, ...letter] = path.split("/").map((part) => decodeURIComponent(part))
+  if (name === "" || kinds[kind] === undefined) return undefined
+  return list === "dead" && letter.length >= 2
+    ? `letter ${name}/${letter.slice(0, 2).join("/")}`
+    : `${kinds[kind]} ${name}`
+}
+
 /** The gateway's refusal as a CommandFailed. */
 const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientResponse.HttpClientResponse) {
   const body = readError(yield* Effect.orElseSucceed(response.json, () => null))
@@ -61,6 +80,10 @@ const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientRe
       "failed",
       `${url} does not serve operators; where ADMIN_PORT is set, they are served on that port`
     )
+  }
+  const named = namedBy(response.request.url)
+  if (response.status === 404 && code === "NOT_FOUND" && named !== undefined) {
+    return yield* fail("notFound", VisibleText.of(`there is no ${named}`))
   }
   return yield* fail(
     exitOf(response.status),

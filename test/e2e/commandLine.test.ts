@@ -52,7 +52,7 @@ describe("npx eco2", () => {
     expect(run("npx", ["eco2", "jobs", "show", "nothing"])).toEqual({
       status: 3,
       stdout: "",
-      stderr: "eco2: not found (NOT_FOUND)\n"
+      stderr: "eco2: there is no job nothing\n"
     })
     expect(start.output()).not.toContain(JSON.parse(readFileSync(access, "utf8")).secret)
   })

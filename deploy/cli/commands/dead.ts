@@ -185,10 +185,12 @@ const redrive = Command.make(
     if (!(yield* byFlags(given))) {
       const named = yield* Effect.forEach(yield* Choice.namesOf(given.letters, "letter"), parse)
       if (dryRun) return yield* print({ redriven: 0, matched: named.length }, () => `${named.length} would be redriven`)
-      const answers = yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.redrive({ params })), {
-        concurrency: 16
-      })
-      const redriven = answers.reduce((sum, answer) => sum + answer.redriven, 0)
+      const answers = yield* Effect.forEach(
+        named,
+        (params) => Choice.unlessGone(named)(operator.ask(({ ops }) => ops.redrive({ params }))),
+        { concurrency: 16 }
+      )
+      const redriven = answers.reduce((sum, answer) => sum + (answer?.redriven ?? 0), 0)
       const skipped = answers.length - redriven
       yield* print(
         { redriven, skipped },
@@ -228,8 +230,23 @@ const discard = Command.make(
       const named = yield* Effect.forEach(yield* Choice.namesOf(given.letters, "letter"), parse)
       if (dryRun)
         return yield* print({ discarded: 0, matched: named.length }, () => `${named.length} would be discarded`)
-      yield* Effect.forEach(named, (params) => operator.ask(({ ops }) => ops.discard({ params })), { concurrency: 16 })
-      return yield* print({ discarded: named.length }, () => `${named.length} discarded`)
+      const answers = yield* Effect.forEach(
+        named,
+        (params) =>
+          Choice.unlessGone(named)(
+            Effect.as(
+              operator.ask(({ ops }) => ops.discard({ params })),
+              true
+            )
+          ),
+        { concurrency: 16 }
+      )
+      const gone = answers.filter((answer) => answer === null).length
+      const discarded = named.length - gone
+      return yield* print(
+        { discarded, gone },
+        () => `${discarded} discarded${gone === 0 ? "" : `, ${gone} were gone already`}`
+      )
     }
     const choice = Choice.queryOf(given, Date.now())
     const most = Option.getOrElse(limit, () => Infinity)

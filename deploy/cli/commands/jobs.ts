@@ -20,7 +20,7 @@ const isId = Schema.is(Job.JobId)
 /** The id, or the one job whose id begins so. Text that can be no id names no job. */
 const jobPath = Effect.fnUntraced(function* (text: string) {
   if (isId(text)) return { params: { job_id: text } }
-  const none = fail("notFound", "not found (NOT_FOUND)")
+  const none = fail("notFound", `there is no job ${text}`)
   if (!/^[0-9a-f-]{4,35}$/.test(text)) return yield* none
   const found = yield* Effect.forEach(["open", "ended"] as const, (state) => allPages({ state, id: text }, 2))
   const ids = found.flatMap(({ jobs }) => jobs.map(({ job_id }) => job_id))
@@ -310,9 +310,11 @@ const cancelChosen = Effect.fnUntraced(function* (query: CancelQuery, limit: num
 })
 
 const cancelLine = ({ job_id, outcome }: { readonly job_id: string; readonly outcome: string }) =>
-  outcome === "finished"
-    ? `job ${job_id} is over already`
-    : `job ${job_id} is cancelled${outcome === "already" ? " already" : ""}`
+  outcome === "missing"
+    ? `there is no job ${job_id}`
+    : outcome === "finished"
+      ? `job ${job_id} is over already`
+      : `job ${job_id} is cancelled${outcome === "already" ? " already" : ""}`
 
 const cancel = Command.make(
   "cancel",
@@ -352,14 +354,18 @@ const cancel = Command.make(
       )
     }
     const operator = yield* Operator
+    const named = yield* Choice.namesOf(ids, "job_id")
     const answers = yield* Effect.forEach(
-      yield* Choice.namesOf(ids, "job_id"),
+      named,
       (id) =>
         Effect.flatMap(jobPath(id), (path) =>
           Effect.map(
             operator.ask(({ ops }) => ops.cancelJob(path)),
-            ({ outcome }) => ({ job_id: path.params.job_id, outcome })
+            ({ outcome }) => ({ job_id: String(path.params.job_id), outcome: String(outcome) })
           )
+        ).pipe(
+          Choice.unlessGone(named),
+          Effect.map((answer) => answer ?? { job_id: id, outcome: "missing" })
         ),
       { concurrency: 16 }
     )
@@ -370,6 +376,8 @@ const cancel = Command.make(
       return yield* print({ outcome: only.outcome }, () => cancelLine(only))
     }
     yield* print(answers, () => (answers.length === 0 ? "0 cancelled" : answers.map(cancelLine).join("\n")))
+    const missing = answers.filter(({ outcome }) => outcome === "missing").length
+    if (missing > 0) return yield* fail("notFound", `${missing} of the jobs are not there`)
     if (over.length > 0) return yield* fail("failed", `${over.length} jobs were over already`)
   })
 ).pipe(Command.withDescription("Cancel jobs, wherever they stand: by id, by flags, or all open ones"))

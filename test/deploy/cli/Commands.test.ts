@@ -223,7 +223,7 @@ describe("eco2 jobs", () => {
       expect(await eco2("jobs", verb, "00000000-0000-0000-0000-000000000000", "--json")).toEqual({
         code: 3,
         out: "",
-        err: "eco2: not found (NOT_FOUND)"
+        err: "eco2: there is no job 00000000-0000-0000-0000-000000000000"
       })
   })
 })
@@ -483,6 +483,28 @@ describe("eco2 mailboxes and eco2 processes", () => {
     const processes = await lines("processes")
     expect(processes[0]).toMatch(/^PROCESS +ROLE +STATE +IN FLIGHT +LAST HEARD +LEASE$/)
     expect(processes.join("\n")).toMatch(/^sweeper\.\S+ +sweeper +alive +\d+ +\d+s ago +\d+s left$/m)
+  })
+})
+
+describe("many that are named", () => {
+  it("one that is not there holds up none of the others", async () => {
+    const none = "00000000-0000-0000-0000-000000000000"
+    const id = await ann.accepted()
+    expect(await eco2("jobs", "cancel", none, id)).toEqual({
+      code: 3,
+      out: `there is no job ${none}\njob ${id} is cancelled`,
+      err: "eco2: 1 of the jobs are not there"
+    })
+    await Promise.all([failed("Outage"), failed("Outage")])
+    const [one, other] = await json("dead", "list", "--cause", "Outage")
+    const gone = "scan.vision/0/1-0"
+    expect(await eco2("dead", "redrive", gone, one.letter)).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/^1 redriven, 1 skipped/)
+    })
+    expect(await lines("dead", "discard", gone, other.letter)).toEqual(["1 discarded, 1 were gone already"])
+    expect(await eco2("dead", "discard", gone)).toMatchObject({ code: 3, err: `eco2: there is no letter ${gone}` })
+    await lines("jobs", "cancel", one.job_id)
   })
 })
 
