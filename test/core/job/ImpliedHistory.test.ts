@@ -130,6 +130,7 @@ describe("an implied history", () => {
       const fence = String(yield* client.send("HGET", key, "now"))
       yield* client.send("HSET", key, "now", fenceWith(fence, { started: "-" }))
       expect(yield* told(client, id)).toBe(0)
+      expect(steps(yield* client.run(Fleet.historyOf(id)))).toEqual(["queued/started"])
       yield* client.run(Fleet.commit(yield* hand.take("weigh")))
       expect(yield* listed(client, id)).toBe(3)
       const { kept } = yield* client.run(Fleet.keep(yield* hand.take("label")))

@@ -199,6 +199,20 @@ describe("the life of a job", () => {
     })
   )
 
+  it.live("J2 an entry of a job that is over – a failover brought it back – is dropped, and leaves its mailbox", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const [holding] = yield* hand.read("weigh")
+      expect(yield* client.run(Fleet.cancel(id))).toBe("cancelled")
+      yield* client.send("XADD", holding!.partition.mailbox("parcel.weigh"), "*", "job", id, "ts", 1)
+      const [again] = yield* hand.read("weigh")
+      expect(yield* client.run(Fleet.begin(again!))).toEqual({ _tag: "Dropped", reason: "over" })
+      expect(yield* client.run(Fleet.depthOf("parcel.weigh"))).toBe(0)
+    })
+  )
+
   it.live("J1 an entry read from the wrong stage's mailbox is moved to the mailbox of the job's stage", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)
