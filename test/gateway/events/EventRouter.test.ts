@@ -243,9 +243,8 @@ describe("a slow viewer", () => {
         yield* Effect.promise(() => hand.work(id))
         const again = router.subscribe(id, viewer)
         if (typeof again === "string") return yield* Effect.die(new Error("there was room again"))
-        const text = yield* Stream.mkString(
-          Viewer.stream(id, 1, again.subscription, null).pipe(Stream.provide(withoutDatabase))
-        )
+        const view = yield* Effect.provide(Viewer.make, withoutDatabase)
+        const text = yield* Stream.mkString(Stream.decodeText(view(id, 1, again.subscription, null)))
         return [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq))
       })
     )

@@ -86,6 +86,25 @@ describe("EventRouter's failures", () => {
     })
   )
 
+  it.live("A5 a router that is closed – streams are open, and more come – ends all of them, what waits first", () =>
+    Effect.gen(function* () {
+      const { router } = yield* started(new Map())
+      const open = router.subscribe(id, viewer)
+      if (typeof open === "string") return yield* Effect.die(new Error("there was room"))
+      expect(yield* Queue.take(open.subscription.signals)).toEqual({ _tag: "Keepalive" })
+      router.close()
+      const late = router.subscribe(id, viewer)
+      if (typeof late === "string") return yield* Effect.die(new Error("there was room"))
+      for (const { subscription } of [open, late]) {
+        const rest = yield* Effect.timeout(Stream.runCollect(Stream.fromQueue(subscription.signals)), "2 seconds")
+        expect(rest.every(({ _tag }) => _tag === "Keepalive")).toBe(true)
+      }
+      open.leave()
+      late.leave()
+      expect(router.viewers()).toBe(0)
+    })
+  )
+
   for (const [loop, call, name] of [
     ["events", "XREAD", "events"],
     ["loss checks", "HGET", "keepalives"]

@@ -69,6 +69,8 @@ export class EventRouter extends Context.Service<
      */
     readonly subscribe: (jobId: Job.JobId, caller: Caller["Service"]) => Place | "full" | "user-full"
     readonly viewers: () => number
+    /** Ends all streams, and those that are still to come: the process stops. */
+    readonly close: () => void
     /** Whether a client that has seen an event with the seq of the job's end may have seen another, and is told the end. */
     readonly tellAgain: ReusedSeqs["tellAgain"]
   }
@@ -136,6 +138,7 @@ export const layer = (
       const toCheck = new Set<Viewer>()
       const missing = new Set<Viewer>()
       let count = 0
+      let closed = false
       let answeredAt = now()
 
       const offer = (viewer: Viewer, signal: Signal) => {
@@ -145,7 +148,7 @@ export const layer = (
         for (const viewers of byJob.values()) yield* viewers
       }
 
-      const fork = Effect.runForkWith(yield* Effect.context<never>())
+      const context = yield* Effect.context<never>()
       const tail = yield* log.tail({
         events: (jobId, events) => {
           reusedSeqs.heard(jobId, events)
@@ -161,11 +164,13 @@ export const layer = (
           }
           const last = events.at(-1)
           if (last !== undefined) {
-            fork(Metric.update(eventLag, Math.max(0, clock.currentTimeMillisUnsafe() / 1000 - last.ts)))
+            eventLag.updateUnsafe(Math.max(0, clock.currentTimeMillisUnsafe() / 1000 - last.ts), context)
           }
+          const signal: Signal = { _tag: "Events", events }
+          const at = now()
           for (const viewer of viewers) {
-            viewer.heardAt = now()
-            offer(viewer, { _tag: "Events", events })
+            viewer.heardAt = at
+            offer(viewer, signal)
           }
         },
         added: (jobId, { attempt, offset, order, progress, stage, text, ts }) => {
@@ -288,7 +293,8 @@ export const layer = (
           const viewers = byJob.get(jobId) ?? new Set()
           viewers.add(viewer)
           byJob.set(jobId, viewers)
-          fork(Metric.update(viewersGauge, ++count))
+          viewersGauge.updateUnsafe(++count, context)
+          if (closed) Queue.endUnsafe(viewer.queue)
           let gone = false
           return {
             subscription: {
@@ -321,12 +327,16 @@ export const layer = (
                 byJob.delete(jobId)
                 texts.delete(jobId)
               }
-              fork(Metric.update(viewersGauge, --count))
+              viewersGauge.updateUnsafe(--count, context)
               Queue.endUnsafe(viewer.queue)
             }
           }
         },
         viewers: () => count,
+        close: () => {
+          closed = true
+          for (const { queue } of everyone()) Queue.endUnsafe(queue)
+        },
         tellAgain: (jobId, seq) => reusedSeqs.tellAgain(jobId, seq)
       })
     })

@@ -12,13 +12,13 @@
 import { ScanResult } from "@eco2/actors/protocol"
 import { EventLog, JobEvent, JobStore, PartialText } from "@eco2/core/client"
 import type { Job, RedisError } from "@eco2/core/client"
-import { Clock, Effect, Stream } from "effect"
-import { Sse } from "effect/encoding"
+import { Cause, Clock, Effect, Queue, Stream } from "effect"
 import * as ResultView from "../http/ResultView.ts"
 import type { RunningText, Signal, Subscription } from "./EventRouter.ts"
 
-const frame = (event: string, id: string | undefined, data: unknown): string =>
-  Sse.encoder.write({ _tag: "Event", event, id, data: JSON.stringify(data) })
+/** An event on the wire; JSON has no line breaks, so `data` is one line. */
+const frame = (event: string, id: number | null, data: unknown): string =>
+  `${id === null ? "" : `id: ${id}\n`}event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 
 const withCode = (result: unknown): unknown =>
   typeof result === "object" && result !== null && "code" in result && typeof result.code === "string"
@@ -26,7 +26,7 @@ const withCode = (result: unknown): unknown =>
     : result
 
 const eventFrame = (jobId: string, event: JobEvent.JobEvent, result: unknown): string =>
-  frame(event.stage, String(event.seq), {
+  frame(event.stage, event.seq, {
     job_id: jobId,
     stage: event.stage,
     status: event.status,
@@ -43,42 +43,46 @@ const textFrame = (
   status: "delta" | "restarted",
   offset: number,
   text: string
-): string => frame(stage, undefined, { job_id: jobId, stage, status, ts, progress, result: { attempt, offset, text } })
+): string => frame(stage, null, { job_id: jobId, stage, status, ts, progress, result: { attempt, offset, text } })
+
+const encoder = new TextEncoder()
 
 /** The first bytes: they flush the headers and set the browser's reconnect delay. */
-const hello = "retry: 1000\n\n"
+const hello = encoder.encode("retry: 1000\n\n")
 
 /** The start for a viewer without Last-Event-ID: the latest run's `queued`. */
 export const latestRun = (events: ReadonlyArray<JobEvent.JobEvent>): number =>
   Math.max(0, (events.findLast((event) => event.stage === "queued")?.seq ?? 1) - 1)
 
 /**
- * The text of one job's stream. `after`: the last seq that the viewer has seen, null for none. `subscription`: of the same
+ * The bytes of one job's stream. `after`: the last seq that the viewer has seen, null for none. `subscription`: of the same
  * job, made before, so that no event falls between history and tail. `watch`: the stage
  * the job is at, and how long the stream may be open; null: the job is over.
- * Ends after the terminal event, at the time limit, or if the viewer cannot keep up.
+ * Ends after the terminal event, at the time limit, or if the viewer cannot keep up. All signals that wait leave in one write.
  */
-export const stream = (
+export type View = (
   jobId: Job.JobId,
   after: number | null,
   subscription: Subscription,
   watch: { readonly stage: string; readonly millis: number } | null
-): Stream.Stream<
-  string,
+) => Stream.Stream<Uint8Array>
+
+export const make: Effect.Effect<
+  View,
   never,
   EventLog.EventLog | JobStore.JobStore | PartialText.PartialText | ResultView.ResultView
-> =>
-  Stream.unwrap(
-    Effect.gen(function* () {
-      const log = yield* EventLog.EventLog
-      const store = yield* JobStore.JobStore
-      const results = yield* ResultView.ResultView
-      const clock = yield* Clock.Clock
+> = Effect.gen(function* () {
+  const log = yield* EventLog.EventLog
+  const store = yield* JobStore.JobStore
+  const results = yield* ResultView.ResultView
+  const partials = yield* PartialText.PartialText
+  const clock = yield* Clock.Clock
+  return (jobId, after, subscription, watch) =>
+    Stream.suspend(() => {
       let last = after
       let highest = after ?? 0
       let progress = 0
       let ended = false
-      const partials = yield* PartialText.PartialText
       /** Of the running stage's text: which one, and how much of it this viewer has. */
       let shown = { order: 0, length: 0 }
       const completed = new Set<string>()
@@ -99,13 +103,7 @@ export const stream = (
         return known === null ? null : yield* ScanResult.ofStage(known, stage)
       })
 
-      const tell = Effect.fnUntraced(function* (
-        event: JobEvent.JobEvent
-      ): Effect.fn.Return<string, RedisError.RedisError> {
-        const terminal = JobEvent.isTerminal(event)
-        const isFound = event.status === "completed" && ScanResult.shownEarly.has(event.stage)
-        const result = terminal ? yield* resultOf : isFound ? yield* foundBy(event.stage) : withCode(event.result)
-        const text = eventFrame(jobId, event, result)
+      const told = (event: JobEvent.JobEvent, result: unknown): string => {
         last = event.seq
         highest = Math.max(highest, event.seq)
         progress = event.progress
@@ -113,9 +111,18 @@ export const stream = (
         // another run begins: its stages write anew
         if (event.stage === "queued") completed.clear()
         subscription.seen(event.seq)
-        ended = terminal
-        return text
-      })
+        ended = JobEvent.isTerminal(event)
+        return eventFrame(jobId, event, result)
+      }
+      const tell = (event: JobEvent.JobEvent): Effect.Effect<string, RedisError.RedisError> => {
+        const found: Effect.Effect<unknown, RedisError.RedisError> | null = JobEvent.isTerminal(event)
+          ? resultOf
+          : event.status === "completed" && ScanResult.shownEarly.has(event.stage)
+            ? foundBy(event.stage)
+            : null
+        if (found === null) return Effect.succeed(told(event, withCode(event.result)))
+        return Effect.map(found, (result) => told(event, result))
+      }
 
       const catchUp = Effect.fnUntraced(function* (): Effect.fn.Return<string, RedisError.RedisError> {
         // starts at the last event seen: if that is gone, Redis has lost it
@@ -204,10 +211,10 @@ export const stream = (
             return ended || (yield* log.length(jobId)) !== null ? text : text + lost()
           }
           case "Keepalive":
-            return frame("keepalive", undefined, { timestamp: clock.currentTimeMillisUnsafe() / 1000 })
+            return frame("keepalive", null, { timestamp: clock.currentTimeMillisUnsafe() / 1000 })
           case "Timeout":
             ended = true
-            return frame("error", undefined, {
+            return frame("error", null, {
               type: "error",
               error: "timeout",
               job_id: jobId,
@@ -227,23 +234,37 @@ export const stream = (
         }
       })
 
-      return Stream.concat(
-        Stream.make(hello),
-        Stream.concat(
-          Stream.fromEffect(begin),
-          Stream.fromQueue(subscription.signals).pipe(Stream.mapEffect((signal) => handle(signal)))
-        ).pipe(
-          Stream.takeUntil(() => ended),
-          Stream.filter((text) => text !== ""),
-          // Redis is down: the stream ends, and the browser reconnects with its last id
-          Stream.catch((error) =>
-            Stream.fromEffect(
-              Effect.logWarning("stream ended: no answer from Redis").pipe(
-                Effect.annotateLogs({ job_id: jobId, error: error.message })
-              )
-            ).pipe(Stream.drain)
+      /** Redis is down: the stream ends, and the browser reconnects with its last id. */
+      const broken = (error: RedisError.RedisError) =>
+        Effect.logWarning("stream ended: no answer from Redis").pipe(
+          Effect.annotateLogs({ job_id: jobId, error: error.message }),
+          Effect.andThen(
+            Effect.sync(() => {
+              ended = true
+              return ""
+            })
           )
         )
-      )
+
+      let greeted = false
+      let joined = false
+      const next = Effect.fnUntraced(function* (): Effect.fn.Return<readonly [Uint8Array], Cause.Done> {
+        if (!greeted) {
+          greeted = true
+          return [hello]
+        }
+        let text = ""
+        if (!joined) {
+          joined = true
+          text = yield* Effect.catch(begin, broken)
+        }
+        while (text === "" && !ended) {
+          for (const signal of yield* Queue.takeAll(subscription.signals)) {
+            if (!ended) text += yield* Effect.catch(handle(signal), broken)
+          }
+        }
+        return text === "" ? yield* Cause.done() : [encoder.encode(text)]
+      })
+      return Stream.fromPull(Effect.succeed(Effect.suspend(next)))
     })
-  )
+})

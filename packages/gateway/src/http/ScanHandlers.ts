@@ -4,12 +4,12 @@
  */
 import { OfferedModels, ServedModels, scanCategories, ScanPipeline, ScanResult } from "@eco2/actors/protocol"
 import type { Language } from "@eco2/actors/protocol"
-import { EventLog, Job, JobStore, PartialText, Pipeline } from "@eco2/core/client"
+import { EventLog, Job, JobStore, Pipeline } from "@eco2/core/client"
 import { Keyspace, MemoryUse, RedisClient } from "@eco2/core/redis"
 import { Refusal } from "@eco2/core/http"
 import { Role } from "@eco2/core/service"
 import { Tracing } from "@eco2/core/telemetry"
-import { Duration, Effect, Metric, Stream } from "effect"
+import { Duration, Effect, Metric } from "effect"
 import { HttpServerResponse } from "effect/http"
 import type { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder, HttpApiSchema } from "effect/http-api"
@@ -60,10 +60,11 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
     Effect.fnUntraced(function* (handlers) {
       const store = yield* JobStore.JobStore
       const log = yield* EventLog.EventLog
-      const partials = yield* PartialText.PartialText
       const keyspace = yield* Keyspace
       const router = yield* EventRouter
+      const view = yield* Viewer.make
       const stopping = yield* Role.Stopping
+      yield* Effect.forkScoped(Effect.andThen(stopping.requested, Effect.sync(router.close)))
       const scanList = yield* ScanList.make
       const results = yield* ResultView.ResultView
       const models = yield* OfferedModels
@@ -185,15 +186,8 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
           )
         }
         const watch = Job.isOver(job.state) ? null : { stage: job.at, millis: Duration.toMillis(config.viewTimeout) }
-        const text = Viewer.stream(id, after, place.subscription, watch).pipe(
-          Stream.provideService(PartialText.PartialText, partials),
-          Stream.provideService(EventLog.EventLog, log),
-          Stream.provideService(JobStore.JobStore, store),
-          Stream.provideService(ResultView.ResultView, results),
-          Stream.interruptWhen(stopping.requested)
-        )
-        // not by the endpoint's schema: Viewer's text is already the wire format
-        return HttpServerResponse.stream(Stream.encodeText(text), {
+        // not by the endpoint's schema: Viewer's bytes are already the wire format
+        return HttpServerResponse.stream(view(id, after, place.subscription, watch), {
           contentType: "text/event-stream; charset=utf-8",
           headers: eventStreamHeaders
         })
