@@ -19,9 +19,11 @@ import { jobs } from "./commands/jobs.ts"
 import { limits } from "./commands/limits.ts"
 import { mailboxes } from "./commands/mailboxes.ts"
 import { migrate } from "./commands/migrate.ts"
+import { news } from "./commands/news.ts"
 import { policy } from "./commands/policy.ts"
 import { processes } from "./commands/processes.ts"
 import { schedules } from "./commands/schedules.ts"
+import { topics } from "./commands/topics.ts"
 import { exitCodes } from "./CommandFailed.ts"
 import { Operator } from "./Operator.ts"
 import { Json, say, Wide } from "./Output.ts"
@@ -42,6 +44,8 @@ const eco2 = Command.make("eco2").pipe(
     limits,
     feedback,
     breakers,
+    topics,
+    news,
     characters,
     migrate,
     doctor

@@ -6,8 +6,9 @@ import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { RedisServer } from "@eco2/core/testing"
 import * as HandWorker from "../gateway/HandWorker.ts"
+import * as NewsWorker from "../gateway/NewsWorker.ts"
 import { client, photo } from "../gateway/ScanClient.ts"
-import { simulatedOnly, start } from "../gateway/Serving.ts"
+import { simulatedOnly, start, until } from "../gateway/Serving.ts"
 import type { Serving } from "../gateway/Serving.ts"
 import * as Visitor from "./Visitor.ts"
 
@@ -21,6 +22,7 @@ describe.skipIf(chromiumPath === "")("The console", () => {
   let redis: RedisServer.RedisServer
   let gateway: Serving
   let hand: HandWorker.HandWorker
+  let news: NewsWorker.NewsWorker
   let buried: string
 
   /** Submits a scan and gives it up. */
@@ -44,13 +46,25 @@ describe.skipIf(chromiumPath === "")("The console", () => {
       VIEWER_SECRET: secrets.viewer
     })
     ;[browser, hand] = await Promise.all([Visitor.launch(chromiumPath), HandWorker.start(redis.url)])
+    news = await NewsWorker.start(redis.url, { good: { date: 2, address: 1 }, poor: { date: 5 }, shut: null })
     buried = await failed("ImageUnreadable", "bob")
+    for (let n = 0; n < 3; n++) await hand.work(await client(gateway, "zoe").accepted())
     for (let n = 0; n < letters; n++) await failed("ModelRefused")
     for (let n = 0; n < 40; n++) await client(gateway, `user-${n % 7}`).accepted()
+    const ops = async (method: string, path: string) => {
+      const headers = { "x-internal-secret": secrets.operator }
+      return (await fetch(`${gateway.admin}/api/v1/internal/ops${path}`, { method, headers })).json()
+    }
+    for (const feed of ["good", "poor", "shut"]) await ops("POST", `/schedules/news-${feed}/run`)
+    await until(
+      () => ops("GET", "/news"),
+      ({ runs }) => runs.length === 3
+    )
   }, 180_000)
   afterAll(async () => {
     await browser?.close()
     await gateway?.stop()
+    await news?.stop()
     await hand?.stop()
     await redis?.stop()
   })
@@ -185,6 +199,40 @@ describe.skipIf(chromiumPath === "")("The console", () => {
     expect(seen.join()).toContain("zoe")
   })
 
+  it("news shows its sources, what was rejected and each run; mailboxes how fast stages work in an hour", async () => {
+    const { page } = await visit()
+    await signIn(page, "viewer", "eve")
+    await go(page, "#news")
+    await page.getByTestId("source").first().waitFor()
+    expect(await page.getByTestId("source").count()).toBe(3)
+    expect(await page.getByTestId("source").filter({ hasText: "news-shut" }).textContent()).toContain("SourceRefused")
+    expect(await page.getByTestId("rejected").allTextContents()).toEqual(["rssdate72", "rssaddress11"])
+    expect(await page.getByTestId("run").count()).toBe(3)
+    await go(page, "#mailboxes?window=3600000")
+    const vision = page.getByTestId("rate").filter({ hasText: "scan.vision" })
+    await vision.waitFor()
+    expect(await vision.textContent()).toMatch(/ \/ /)
+  })
+
+  it("filters are kept as a view under a name in this browser, opened by it, deleted, and put back", async () => {
+    const { page } = await visit()
+    await signIn(page, "viewer", "eve")
+    await go(page, "#jobs?state=failed&owner=bob")
+    await page.getByTestId("view-name").fill("what bob lost")
+    await page.keyboard.press("Enter")
+    await expect.poll(() => page.evaluate("document.activeElement.textContent")).toBe("what bob lost")
+    await go(page, "#jobs")
+    await page.reload()
+    const view = page.getByTestId("view")
+    await view.getByRole("link").click()
+    await expect.poll(() => view.getByRole("link").getAttribute("aria-current")).toBe("page")
+    expect(new URLSearchParams(page.url().split("?")[1]).get("owner")).toBe("bob")
+    await view.getByTestId("delete-view").click()
+    expect(await view.count()).toBe(0)
+    await page.locator("#toast button").click()
+    expect(await view.textContent()).toContain("what bob lost")
+  })
+
   it("the keyboard moves through rows, opens and closes a job, and the address keeps the view", async () => {
     const { page } = await visit()
     await signIn(page, "viewer", "eve")
@@ -232,6 +280,8 @@ describe.skipIf(chromiumPath === "")("The console", () => {
         "processes",
         "schedules",
         "limits",
+        "news",
+        "topics",
         "tail",
         "audit"
       ]) {

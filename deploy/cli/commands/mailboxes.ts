@@ -26,6 +26,35 @@ const resume = Command.make(
   })
 ).pipe(Command.withDescription("Serve a paused mailbox again"))
 
+const span = (millis: number) => (millis < 10_000 ? `${Math.round(millis)}ms` : age(millis))
+const both = (times: { readonly p50: number; readonly p95: number } | null) =>
+  times === null ? "-" : `${span(times.p50)} / ${span(times.p95)}`
+const rates = Command.make("rates", { watch }, ({ watch }) =>
+  watching(
+    watch,
+    Effect.gen(function* () {
+      const operator = yield* Operator
+      const windows = yield* operator.ask(({ rates }) => rates.list({}))
+      const rows = windows.flatMap(({ covered_ms, stages }) => stages.map((stage) => ({ covered_ms, ...stage })))
+      yield* print(windows, () =>
+        table(
+          rows,
+          [
+            { head: "LAST", cell: ({ covered_ms }) => age(covered_ms) },
+            { head: "MAILBOX", cell: ({ mailbox }) => mailbox },
+            { head: "DONE/MIN", cell: ({ done_a_minute }) => done_a_minute },
+            { head: "FAILED/MIN", cell: ({ failed_a_minute }) => failed_a_minute },
+            { head: "CANCELLED/MIN", cell: ({ cancelled_a_minute }) => cancelled_a_minute },
+            { head: "WAIT P50 / P95", cell: ({ wait_ms }) => both(wait_ms) },
+            { head: "RUN P50 / P95", cell: ({ run_ms }) => both(run_ms) }
+          ],
+          "no job has ended lately"
+        )
+      )
+    })
+  )
+).pipe(Command.withDescription("Rates and times of stages over 5 minutes and an hour, of jobs that ended"))
+
 export const mailboxes = Command.make("mailboxes", { watch }, ({ watch }) =>
   watching(
     watch,
@@ -51,4 +80,7 @@ export const mailboxes = Command.make("mailboxes", { watch }, ({ watch }) =>
       )
     })
   )
-).pipe(Command.withDescription("Entries waiting and in work, by mailbox"), Command.withSubcommands([pause, resume]))
+).pipe(
+  Command.withDescription("Entries waiting and in work, by mailbox"),
+  Command.withSubcommands([pause, resume, rates])
+)

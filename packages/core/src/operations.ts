@@ -1,10 +1,13 @@
-/** @eco2/core/operations: for operators: lists and changes dead letters, jobs, processes and limits. */
+/** @eco2/core/operations: for operators: lists and changes dead letters, jobs, processes, limits and topics. */
 export * as AuditLog from "./operations/AuditLog.ts"
 export * as BreakerList from "./operations/BreakerList.ts"
 export * as DeadLetters from "./operations/DeadLetters.ts"
 export * as Fleet from "./operations/Fleet.ts"
 export * as JobList from "./operations/JobList.ts"
 export * as LimitList from "./operations/LimitList.ts"
+export * as RunList from "./operations/RunList.ts"
+export * as StageRates from "./operations/StageRates.ts"
+export * as TopicList from "./operations/TopicList.ts"
 export * as Scrub from "./job/Scrub.ts"
 export * as Serving from "./mailbox/Serving.ts"
 export * as Unserved from "./mailbox/Unserved.ts"

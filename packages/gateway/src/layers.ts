@@ -36,6 +36,9 @@ import { Api, InternalApi, PublicApi } from "./http/ScanApi.ts"
 import * as RequestBody from "./http/RequestBody.ts"
 import * as PolicyOpsHandlers from "./http/PolicyOpsHandlers.ts"
 import * as TailOpsHandlers from "./http/TailOpsHandlers.ts"
+import * as NewsOpsHandlers from "./http/NewsOpsHandlers.ts"
+import * as RateOpsHandlers from "./http/RateOpsHandlers.ts"
+import * as TopicOpsHandlers from "./http/TopicOpsHandlers.ts"
 import * as ScheduleOpsHandlers from "./http/ScheduleOpsHandlers.ts"
 import * as ResultView from "./http/ResultView.ts"
 import * as ScanHandlers from "./http/ScanHandlers.ts"
@@ -77,6 +80,9 @@ export const gateway = (options: { readonly authDefault: AuthMode; readonly host
         ControlOpsHandlers.layer,
         BreakerOpsHandlers.layer,
         TailOpsHandlers.layer,
+        TopicOpsHandlers.layer,
+        NewsOpsHandlers.layer,
+        RateOpsHandlers.layer,
         ConsoleHandlers.layer(secrets),
         BlacklistHandlers.layer(bodies)
       ).pipe(

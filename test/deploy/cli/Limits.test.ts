@@ -1,4 +1,4 @@
-/** `eco2 limits` and its calls, on a real gateway and Redis: pauses are listed and ended. */
+/** `eco2 limits`, `eco2 breakers` and `eco2 topics` with their calls, on a real gateway and Redis. */
 import { afterAll, beforeAll, expect, it } from "vitest"
 import { CircuitBreaker, CoreConfig, Limit, RateLimiter, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
@@ -73,4 +73,13 @@ it("eco2 breakers opens and closes a breaker, refuses a wrong duration, and does
   expect((await eco2("breakers", "open", "nobody")).code).toBe(3)
   expect((await eco2("breakers", "close", "openai/gpt-5.2")).code).toBe(0)
   expect((await eco2("breakers", "list")).out).toMatch(/^openai\/gpt-5\.2 +closed +-/m)
+})
+
+it("eco2 topics lists the topics, one with its change of a policy", async () => {
+  await eco2("policy", "set", "scan.vision", "--attempts", "7")
+  const { code, out } = await eco2("topics")
+  expect(code).toBe(0)
+  expect(out).toMatch(/^TOPIC +EVENTS +IN LOG +FIELDS +LAST +OLDEST$/m)
+  expect(out).toMatch(/^policy +1 +1 +1 +\ds +\ds$/m)
+  expect(JSON.parse((await eco2("topics", "--json")).out)).toHaveLength(5)
 })

@@ -184,7 +184,8 @@ const plans = new Map<string, ReadonlyArray<PlanStep>>()
 /** Parsed plans kept; a plan beyond them is parsed each time. */
 const mostPlans = 200
 
-const parsePlan = (pipeline: string, text: string): ReadonlyArray<PlanStep> | null => {
+/** A plan as it is stored; null: it is none. */
+export const planOf = (pipeline: string, text: string): ReadonlyArray<PlanStep> | null => {
   const key = `${pipeline} ${text}`
   const known = plans.get(key)
   if (known !== undefined) return known
@@ -251,7 +252,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
   try {
     const about = parse(aboutText)
     if (!isAbout(about)) return unreadable("its submitted part has an unknown format")
-    const plan = parsePlan(about.pipeline, about.plan)
+    const plan = planOf(about.pipeline, about.plan)
     if (plan === null) return unreadable(`its plan is "${about.plan}"`)
     const { since, ...counted } = facts
     const spent = spentText === "" ? undefined : spentOf(spentText)

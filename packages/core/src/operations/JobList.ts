@@ -71,11 +71,23 @@ export interface Counted {
   readonly complete: boolean
 }
 
+/** A job as it ended; an operator's redrive may have begun it anew since. */
+export interface Ending extends Pick<JobWalk.Ended, "run" | "state" | "stage" | "pipeline"> {
+  readonly id: JobId
+  /** When it ended, epoch milliseconds. */
+  readonly at: number
+}
+
 export class JobList extends Context.Service<
   JobList,
   {
     /** Examines at most about 20,000 open jobs or 250,000 ended ones. */
     readonly find: (wanted: Wanted) => Effect.Effect<Found, RedisError>
+    /** Jobs that ended since then, the last first, at most `most`; `isWhole`: these are all that are kept. */
+    readonly ends: (
+      since: number,
+      most: number
+    ) => Effect.Effect<{ readonly ends: ReadonlyArray<Ending>; readonly isWhole: boolean }, RedisError>
     /** Whose job it is, and of which pipeline; null: there is none, or it is unreadable. */
     readonly about: (
       id: string
@@ -357,6 +369,20 @@ export const layer: Layer.Layer<JobList, never, RedisClient | Keyspace> = Layer.
           complete: rest === null,
           next: rest === null ? null : JobWalk.cursorOf(rest)
         }
+      }),
+      ends: Effect.fnUntraced(function* (since, most) {
+        const { lists, sign } = listsOf({ state: "ended" })
+        const take = JobWalk.make(lists, sign, null)
+        const ends: Array<Ending> = []
+        while (ends.length < most) {
+          const rows = yield* take(Math.min(page, most - ends.length))
+          if (rows.length === 0) return { ends, isWhole: true }
+          for (const { at, ended, id } of rows) {
+            if (at < since) return { ends, isWhole: true }
+            if (ended !== null) ends.push({ ...ended, id, at })
+          }
+        }
+        return { ends, isWhole: false }
       }),
       about: (id) =>
         isJobId(id)

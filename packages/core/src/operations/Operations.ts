@@ -1,4 +1,4 @@
-/** Operations: the services for operators together: dead letters, processes, jobs, rate limits, breakers, what they did. */
+/** Operations: the services for operators together: dead letters, processes, jobs, rate limits, breakers, topics, rates, runs, what they did. */
 import { Layer } from "effect"
 import type { CoreConfig } from "../config/CoreConfig.ts"
 import type { JobStore } from "../job/JobStore.ts"
@@ -16,9 +16,23 @@ import { layer as jobListLayer } from "./JobList.ts"
 import type { JobList } from "./JobList.ts"
 import { layer as limitListLayer } from "./LimitList.ts"
 import type { LimitList } from "./LimitList.ts"
+import { layer as runListLayer } from "./RunList.ts"
+import type { RunList } from "./RunList.ts"
+import { layer as stageRatesLayer } from "./StageRates.ts"
+import type { StageRates } from "./StageRates.ts"
+import { layer as topicListLayer } from "./TopicList.ts"
+import type { TopicList } from "./TopicList.ts"
 
 export const layer: Layer.Layer<
-  AuditLog | BreakerList | DeadLetters | Fleet | JobList | LimitList,
+  AuditLog | BreakerList | DeadLetters | Fleet | JobList | LimitList | RunList | StageRates | TopicList,
   never,
   RedisClient | Keyspace | JobStore | CoreConfig
-> = Layer.mergeAll(auditLogLayer, breakerListLayer, deadLettersLayer, fleetLayer, jobListLayer, limitListLayer)
+> = Layer.mergeAll(
+  auditLogLayer,
+  breakerListLayer,
+  deadLettersLayer,
+  fleetLayer,
+  Layer.provideMerge(Layer.merge(runListLayer, stageRatesLayer), jobListLayer),
+  limitListLayer,
+  topicListLayer
+)

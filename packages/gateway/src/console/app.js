@@ -12,6 +12,8 @@ import { draw as drawJobs, load as loadJobs } from "./jobs.js"
 import { audit, limits, processes, schedules } from "./lists.js"
 import { draw as drawMailboxes, load as loadMailboxes } from "./mailboxes.js"
 import { draw as drawTail, load as loadTail } from "./tail.js"
+import { news } from "./news.js"
+import { topics } from "./topics.js"
 import { draw as drawOverview, load as loadOverview } from "./overview.js"
 import { language, switchLanguage, t } from "./words.js"
 
@@ -24,6 +26,8 @@ const screens = {
   processes: { ...processes, every: 10_000 },
   schedules,
   limits: { ...limits, every: 10_000 },
+  news,
+  topics: { ...topics, every: 10_000 },
   tail: { load: loadTail, draw: drawTail },
   audit
 }

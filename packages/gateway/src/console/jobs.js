@@ -1,7 +1,8 @@
-/** Jobs: the list by state, pipeline and owner; the filters are in the address. A row opens the job beside the list. */
+/** Jobs: the list by state, pipeline and owner; the filters are in the address, and can be saved under a name (views.js). A row opens the job beside the list. */
 import { read, withChanges } from "./address.js"
 import { get, withQuery } from "./api.js"
 import { element, link, mark, table } from "./element.js"
+import { drawViews } from "./views.js"
 import { ago, count, lengthOf, t } from "./words.js"
 
 /** Jobs of a page. */
@@ -84,6 +85,7 @@ export const draw = ({ counted, jobs, next, state }) => {
       })
     ])
   return [
+    drawViews("jobs", query),
     element(
       "nav",
       { class: "states", "aria-label": t("state") },

@@ -1,4 +1,4 @@
-/** Mailboxes: how full each is, and its policy, which can be changed while the fleet runs: the difference is shown first, and the last change can be undone. */
+/** Mailboxes: how full each is, how fast stages have worked lately, and its policy, which can be changed while the fleet runs: the difference is shown first, and the last change can be undone. */
 import { actButton, ask, say } from "./act.js"
 import { hrefOf, read, withChanges } from "./address.js"
 import { get, patch, post } from "./api.js"
@@ -8,8 +8,12 @@ import { count, lengthOf, t } from "./words.js"
 const FIELDS = /** @type {const} */ (["capacity", "timeout_ms", "attempts", "redrives", "redrive_ms"])
 
 export const load = async () => {
-  const [mailboxes, policies] = await Promise.all([get("/ops/mailboxes"), get("/ops/policies")])
-  return { mailboxes, policies: new Map(policies.map((/** @type {any} */ one) => [one.mailbox, one])) }
+  const [mailboxes, policies, windows] = await Promise.all([
+    get("/ops/mailboxes"),
+    get("/ops/policies"),
+    get("/ops/rates")
+  ])
+  return { mailboxes, windows, policies: new Map(policies.map((/** @type {any} */ one) => [one.mailbox, one])) }
 }
 
 /** @param {string} mailbox @param {Record<string, number | null>} change */
@@ -127,8 +131,60 @@ const pause = (one, again) => {
   })
 }
 
+/** @param {{ readonly p50: number, readonly p95: number } | null} times */
+const both = (times) => (times === null ? "–" : `${lengthOf(times.p50)} / ${lengthOf(times.p95)}`)
+
+/** Rates and times of stages in the window that the address names. @param {ReadonlyArray<any>} windows */
+const drawRates = (windows) => {
+  const asked = read().query.get("window")
+  const chosen = windows.find(({ window_ms }) => String(window_ms) === asked) ?? windows[0]
+  return element("section", {}, [
+    element("h2", {}, [t("rates")]),
+    element(
+      "nav",
+      { class: "states", "aria-label": t("window") },
+      windows.map((one) =>
+        link(
+          withChanges({ window: String(one.window_ms) }),
+          lengthOf(one.window_ms),
+          one === chosen ? { "aria-current": "page" } : {}
+        )
+      )
+    ),
+    chosen.stages.length === 0
+      ? element("p", { class: "calm" }, [t("nothing")])
+      : table(
+          t("rates"),
+          [
+            t("mailbox"),
+            { text: t("doneRate"), number: true },
+            { text: t("failedRate"), number: true },
+            { text: t("cancelledRate"), number: true },
+            { text: t("waitTimes"), number: true },
+            { text: t("runTimes"), number: true },
+            { text: t("sampled"), number: true }
+          ],
+          chosen.stages.map((/** @type {any} */ one) => ({
+            attributes: { "data-key": `rate ${one.mailbox}`, tabindex: "-1", "data-testid": "rate" },
+            cells: [
+              one.mailbox,
+              count(one.done_a_minute),
+              count(one.failed_a_minute),
+              count(one.cancelled_a_minute),
+              both(one.wait_ms),
+              both(one.run_ms),
+              count(one.sampled)
+            ]
+          }))
+        ),
+    element("p", { class: "soft" }, [
+      t("rateNote", { ended: count(chosen.ended), covered: lengthOf(chosen.covered_ms) })
+    ])
+  ])
+}
+
 /** @param {Awaited<ReturnType<typeof load>>} data @param {() => void} again */
-export const draw = ({ mailboxes, policies }, again) => {
+export const draw = ({ mailboxes, policies, windows }, again) => {
   const chosen = read().query.get("mailbox")
   return [
     table(
@@ -174,6 +230,7 @@ export const draw = ({ mailboxes, policies }, again) => {
           ]
         }
       })
-    )
+    ),
+    drawRates(windows)
   ]
 }

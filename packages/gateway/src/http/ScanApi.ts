@@ -18,6 +18,9 @@ import { BreakerOpsGroup } from "./BreakerOpsApi.ts"
 import { ControlOpsGroup } from "./ControlOpsApi.ts"
 import { PolicyOpsGroup } from "./PolicyOpsApi.ts"
 import { TailOpsGroup } from "./TailOpsApi.ts"
+import { NewsOpsGroup } from "./NewsOpsApi.ts"
+import { RateOpsGroup } from "./RateOpsApi.ts"
+import { TopicOpsGroup } from "./TopicOpsApi.ts"
 import * as RequestBody from "./RequestBody.ts"
 import * as RequestLanguage from "./RequestLanguage.ts"
 import * as ScanSubmission from "./ScanSubmission.ts"
@@ -241,6 +244,9 @@ const internalGroups = [
   FeedbackOpsGroup,
   BreakerOpsGroup,
   TailOpsGroup,
+  TopicOpsGroup,
+  NewsOpsGroup,
+  RateOpsGroup,
   ConsoleGroup,
   SessionGroup,
   BlacklistGroup
