@@ -53,7 +53,8 @@ describe.skipIf(chromiumPath === "")("The console", () => {
     for (let n = 0; n < 40; n++) await client(gateway, `user-${n % 7}`).accepted()
     const ops = async (method: string, path: string) => {
       const headers = { "x-internal-secret": secrets.operator }
-      return (await fetch(`${gateway.admin}/api/v1/internal/ops${path}`, { method, headers })).json()
+      const answer = await fetch(`${gateway.admin}/api/v1/internal/ops${path}`, { method, headers })
+      return JSON.parse(await answer.text())
     }
     for (const feed of ["good", "poor", "shut"]) await ops("POST", `/schedules/news-${feed}/run`)
     await until(

@@ -4,7 +4,7 @@
  */
 import { CoreConfig, Retry, Schedule, StageBehavior, Worker } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
-import { Duration, Effect, Layer, ManagedRuntime } from "effect"
+import { Duration, Effect, Layer, ManagedRuntime, References } from "effect"
 import { NewsPipeline } from "../../packages/news/src/collect/NewsPipeline.ts"
 import { SourceRefused } from "../../packages/news/src/source/NewsSource.ts"
 
@@ -74,6 +74,7 @@ export const start = async (
       Layer.provide(
         Layer.merge(RedisClient.layerUrl(redisUrl), CoreConfig.layerWith({ shutdownGrace: Duration.millis(100) }))
       ),
+      Layer.provideMerge(Layer.succeed(References.MinimumLogLevel, "None")),
       Layer.fresh
     )
   )

@@ -9,8 +9,9 @@ import type { HttpApi, HttpApiGroup } from "effect/http-api"
 import { readdirSync, readFileSync } from "node:fs"
 import * as ApiPage from "./ApiPage.ts"
 import * as Prepared from "./Prepared.ts"
+import * as Stylesheet from "./Stylesheet.ts"
 
-/** Serves files of a folder under `prefix`; `files`: by default all that browsers may load, but pages. They are read once. */
+/** Serves files of a folder under `prefix`; `files`: by default all that browsers may load, but pages. They are read once; sheets have base.css in front of them. */
 export const files = (options: {
   readonly folder: string
   readonly prefix: `/${string}`
@@ -22,7 +23,8 @@ export const files = (options: {
       (file) => {
         const contentType = Prepared.contentTypeOf(file)
         if (contentType === undefined || file.endsWith(".html")) return Effect.void
-        const bytes = readFileSync(`${options.folder}${file}`)
+        const path = `${options.folder}${file}`
+        const bytes = file.endsWith(".css") ? Stylesheet.read(path) : readFileSync(path)
         return router.add("GET", `${options.prefix}/${file}`, Prepared.respond({ bytes, contentType }))
       },
       { discard: true }

@@ -3,7 +3,7 @@
  * shows comes from the operators' calls, which need a session. The policy of its content is the main page's without pictures
  * from elsewhere.
  */
-import { ModuleBundle, Prepared } from "@eco2/core/http"
+import { ModuleBundle, Prepared, Stylesheet } from "@eco2/core/http"
 import { Effect } from "effect"
 import { HttpRouter } from "effect/http"
 import { readFileSync } from "node:fs"
@@ -28,7 +28,7 @@ export const layer = HttpRouter.use(
     const add = (path: `/${string}`, bytes: Uint8Array, contentType: string) =>
       router.add("GET", path, Prepared.respond({ bytes, contentType, headers }))
     yield* add("/console", readFileSync(`${folder}index.html`), "text/html; charset=utf-8")
-    yield* add("/console/style.css", readFileSync(`${folder}style.css`), "text/css; charset=utf-8")
+    yield* add("/console/style.css", Stylesheet.read(`${folder}style.css`), "text/css; charset=utf-8")
     yield* add(
       "/console/app.js",
       new TextEncoder().encode(ModuleBundle.make(folder, "app.js")),

@@ -5,7 +5,7 @@
  *   - an address that does not exist is answered with a page to whoever asks for one; the API's errors stay JSON
  *   - SIGN_IN_URL tells the page where to send a user whom the API does not know
  */
-import { ModuleBundle, Prepared } from "@eco2/core/http"
+import { ModuleBundle, Prepared, Stylesheet } from "@eco2/core/http"
 import { Language } from "@eco2/actors/protocol"
 import { Effect, Layer, Schema } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
@@ -143,7 +143,8 @@ export const layer = ({ signInUrl }: Options) =>
             byLanguage("application/json", (_, words) => JSON.stringify(words))
           )
           yield* file("/favicon.ico", "icon-192.png")
-          for (const name of ["style.css", "icon.svg", "icon-192.png", "icon-512.png", "example.jpg"])
+          yield* file("/assets/style.css", "style.css", Stylesheet.read(`${folder}style.css`))
+          for (const name of ["icon.svg", "icon-192.png", "icon-512.png", "example.jpg"])
             yield* file(`/assets/${name}`, name)
         })
       )
