@@ -72,7 +72,7 @@ export const draw = ({ counted, jobs, next, state }) => {
     ])
   /** A moment of this place; epoch milliseconds in the address. */
   const time = (/** @type {string} */ name, /** @type {string} */ label) =>
-    element("label", {}, [
+    element("label", { class: "time" }, [
       label,
       element("input", {
         name,

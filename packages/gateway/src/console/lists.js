@@ -3,7 +3,7 @@ import { actButton, ask } from "./act.js"
 import { withChanges } from "./address.js"
 import { get, post, withQuery } from "./api.js"
 import { element, link, mark, table } from "./element.js"
-import { ago, count, lengthOf, moment, t } from "./words.js"
+import { ago, clock, count, lengthOf, moment, t } from "./words.js"
 
 /** @param {ReadonlyArray<any>} list @param {() => HTMLElement} draw */
 const orNothing = (list, draw) => (list.length === 0 ? [element("p", { class: "calm" }, [t("nothing")])] : [draw()])
@@ -99,7 +99,7 @@ export const schedules = {
             one.paused
               ? mark("sun", t("paused"))
               : one.declared
-                ? mark("leaf", t("open"))
+                ? mark("leaf", t("active"))
                 : mark("clay", t("undeclared")),
             one.next === null ? "–" : moment(one.next),
             one.last_job_id === null
@@ -273,15 +273,18 @@ const changeOf = (before, after) => {
   const names = Object.keys({ ...old, ...now }).filter(
     (name) => JSON.stringify(old[name]) !== JSON.stringify(now[name])
   )
-  const words = (/** @type {unknown} */ value) => (value === null || value === undefined ? t("default") : String(value))
+  const words = (/** @type {string} */ name, /** @type {unknown} */ value) => {
+    if (name.endsWith("_since")) return typeof value === "number" ? clock(value) : "–"
+    return value === null || value === undefined ? t("default") : String(value)
+  }
   return element(
     "span",
     { class: "change" },
     names.flatMap((name) => [
       `${name}: `,
-      element("del", {}, [words(old[name])]),
+      element("del", {}, [words(name, old[name])]),
       " → ",
-      element("ins", {}, [words(now[name])]),
+      element("ins", {}, [words(name, now[name])]),
       " "
     ])
   )

@@ -193,7 +193,7 @@ export const draw = ({ mailboxes, policies, windows }, again) => {
         t("mailbox"),
         { text: t("entries"), number: true },
         { text: t("held"), number: true },
-        { text: t("letters"), number: true },
+        { text: t("dead"), number: true },
         { text: t("oldest"), number: true },
         t("policy"),
         ""

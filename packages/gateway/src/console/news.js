@@ -59,7 +59,11 @@ const sourceTable = (sources) =>
       cells: [
         one.last === null ? one.schedule : link(withChanges({ job: one.last.job_id }), one.schedule),
         element("span", { class: "id" }, [one.timing]),
-        one.paused ? mark("sun", t("paused")) : one.declared ? mark("leaf", t("open")) : mark("clay", t("undeclared")),
+        one.paused
+          ? mark("sun", t("paused"))
+          : one.declared
+            ? mark("leaf", t("active"))
+            : mark("clay", t("undeclared")),
         one.last === null ? "–" : outcome(one.last),
         ago(one.last_run),
         counted(one.last?.fetched),
