@@ -48,7 +48,6 @@ it("sources are shown with the run they came to, runs with their numbers, and re
     cause: null,
     source: "rss",
     category: null,
-    feed: "good",
     fetched: 20,
     saved: 3,
     rejected: { date: 2, address: 1 }

@@ -20,9 +20,7 @@ export const RunInput = Schema.Struct({
 /** What a run came to; runs of older versions tell less. */
 export const RunResult = Schema.Struct({
   fetched: Schema.Int,
-  unique: Schema.Int,
   saved: Schema.Int,
-  with_images: Schema.Int,
   rejected: Schema.optionalKey(Counts),
   left: Schema.optionalKey(Schema.Int),
   refused: Schema.optionalKey(Schema.Int),
@@ -30,38 +28,49 @@ export const RunResult = Schema.Struct({
 })
 
 const Count = Schema.NullOr(Schema.Int)
+/** The counts are null unless the run is done. */
 export const NewsRun = Schema.Struct({
   job_id: Schema.String,
-  schedule: Schema.NullOr(Schema.String).annotate({ description: "Null: no schedule asks for the same today" }),
+  /** Null: no schedule asks for the same today. */
+  schedule: Schema.NullOr(Schema.String),
   state: Schema.String,
-  stage: Schema.String,
-  created: Schema.Number,
-  ended: Schema.NullOr(Schema.Number),
-  cause: Schema.NullOr(Schema.String).annotate({ description: "Why it failed" }),
+  created: Schema.Finite,
+  ended: Schema.NullOr(Schema.Finite),
+  cause: Schema.NullOr(Schema.String),
   source: Schema.NullOr(Schema.String),
   category: Schema.NullOr(Schema.String),
-  feed: Schema.NullOr(Schema.String),
-  fetched: Count.annotate({
-    description: "Usable items of all replies; this and the others are null unless it is done"
-  }),
-  unique: Count,
-  saved: Count.annotate({ description: "Articles that were new" }),
-  with_images: Count,
-  left: Count.annotate({ description: "New articles without room; the next run takes them" }),
-  refused: Count.annotate({ description: "Articles that the database refused" }),
-  rejected: Counts.annotate({ description: "Items that were no articles, by cause" }),
-  skipped: Schema.Array(Schema.String).annotate({ description: "Queries not sent: `paused`, `gone`" })
+  /** Usable items of all replies. */
+  fetched: Count,
+  /** Articles that were new. */
+  saved: Count,
+  /** New articles without room; the next run takes them. */
+  left: Count,
+  /** Articles that the database refused. */
+  refused: Count,
+  /** Items that were no articles, by cause. */
+  rejected: Counts,
+  /** Queries that were not sent: `paused`, `gone`. */
+  skipped: Schema.Array(Schema.String)
+})
+/** Of a source's last run. */
+const Last = Schema.Struct({
+  job_id: Schema.String,
+  state: Schema.String,
+  cause: Schema.NullOr(Schema.String),
+  fetched: Count,
+  saved: Count,
+  skipped: Schema.Array(Schema.String)
 })
 export const NewsSource = Schema.Struct({
   schedule: Schema.String,
   timing: Schema.String,
   paused: Schema.Boolean,
-  declared: Schema.Boolean.annotate({ description: "Whether a live process declares it; otherwise it does not run" }),
-  next: Schema.NullOr(Schema.Number),
-  last_run: Schema.NullOr(Schema.Number),
-  fires: Schema.Int,
-  skips: Schema.Int.annotate({ description: "Slots skipped because the last run was open" }),
-  last: Schema.NullOr(NewsRun).annotate({ description: "The last run, while its job is kept" })
+  declared: Schema.Boolean,
+  next: Schema.NullOr(Schema.Finite),
+  last_run: Schema.NullOr(Schema.Finite),
+  skips: Schema.Int,
+  /** While its job is kept. */
+  last: Schema.NullOr(Last)
 })
 const Rejected = Schema.Struct({ source: Schema.String, cause: Schema.String, items: Schema.Int, runs: Schema.Int })
 
@@ -71,11 +80,10 @@ export class NewsOpsGroup extends HttpApiGroup.make("news")
       query: { limit: Limit },
       success: Schema.Struct({
         sources: Schema.Array(NewsSource),
-        runs: Schema.Array(NewsRun).annotate({ description: "Ended ones that are kept, the last that ended first" }),
-        rejected: Schema.Array(Rejected).annotate({
-          description: "Of these runs, by source and cause, the most first"
-        }),
-        complete: Schema.Boolean.annotate({ description: "False: not all jobs were looked at; there may be more runs" })
+        runs: Schema.Array(NewsRun),
+        rejected: Schema.Array(Rejected),
+        /** False: not all jobs were looked at; there may be more runs. */
+        complete: Schema.Boolean
       }),
       error: refused
     }).annotate(OpenApi.Summary, "Sources of news, their runs, and what was rejected by cause")

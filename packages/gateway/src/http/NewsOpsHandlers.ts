@@ -19,33 +19,40 @@ const readResult = Schema.decodeUnknownOption(RunResult)
 
 type Run = typeof NewsRun.Type
 
-const runState = (run: RunList.Run): Run => {
+const runState = (run: RunList.Run, schedule: string | null): Run => {
   const input = Option.getOrNull(readInput(run.input))
   const result = Option.getOrNull(readResult(run.result))
   return {
     job_id: run.id,
-    schedule: null,
+    schedule,
     state: run.state,
-    stage: run.stage,
     created: run.created,
     ended: run.ended,
     cause: run.cause,
     source: input?.source ?? null,
     category: input?.category ?? null,
-    feed: input?.feed ?? null,
     fetched: result?.fetched ?? null,
-    unique: result?.unique ?? null,
     saved: result?.saved ?? null,
-    with_images: result?.with_images ?? null,
     left: result?.left ?? null,
     refused: result?.refused ?? null,
     rejected: result?.rejected ?? {},
     skipped: result?.skipped ?? []
   }
 }
+const shortOf = ({ cause, fetched, job_id, saved, skipped, state }: Run) => ({
+  job_id,
+  state,
+  cause,
+  fetched,
+  saved,
+  skipped
+})
 
-/** Runs that ask for the same are of one schedule. */
-const askedOf = ({ category, feed, source }: Run) => (source === null ? null : JSON.stringify([source, category, feed]))
+/** Runs that ask for the same are of one schedule; null: what it asks for is unreadable. */
+const askedOf = ({ input }: RunList.Run) =>
+  Option.getOrNull(
+    Option.map(readInput(input), ({ category, feed, source }) => JSON.stringify([source, category, feed]))
+  )
 
 /** Items that were no articles, by source and cause, the most first. */
 const rejectedOf = (runs: ReadonlyArray<Run>) => {
@@ -76,8 +83,10 @@ export const layer = HttpApiBuilder.group(
             [list.of(its.flatMap(({ lastJob }) => lastJob ?? [])), list.ended(pipeline, limit)],
             { concurrency: 2 }
           )
+          const names = new Map<string | null, string>()
           const sources = its.map((schedule) => {
             const last = lasts.get(schedule.lastJob ?? "")
+            if (last !== undefined) names.set(askedOf(last), schedule.name)
             return {
               schedule: schedule.name,
               timing: schedule.timing,
@@ -85,17 +94,12 @@ export const layer = HttpApiBuilder.group(
               declared: schedule.declared,
               next: schedule.next,
               last_run: schedule.lastRun,
-              fires: schedule.fires,
               skips: schedule.skips,
-              last: last === undefined ? null : { ...runState(last), schedule: schedule.name }
+              last: last === undefined ? null : shortOf(runState(last, schedule.name))
             }
           })
-          const names = new Map(
-            sources.flatMap(({ last, schedule }) => (last === null ? [] : [[askedOf(last), schedule] as const]))
-          )
-          const runs = ended.runs
-            .map(runState)
-            .map((run) => ({ ...run, schedule: askedOf(run) === null ? null : (names.get(askedOf(run)) ?? null) }))
+          names.delete(null)
+          const runs = ended.runs.map((run) => runState(run, names.get(askedOf(run)) ?? null))
           return { sources, runs, rejected: rejectedOf(runs), complete: ended.complete }
         }),
         fromRedis

@@ -5,25 +5,25 @@ import { InternalSecret } from "../auth/InternalSecret.ts"
 import { KnownQuery } from "./KnownQuery.ts"
 import { base, refused } from "./OpsApi.ts"
 
-const Percentiles = Schema.NullOr(Schema.Struct({ p50: Schema.Number, p95: Schema.Number }))
+const Percentiles = Schema.NullOr(Schema.Struct({ p50: Schema.Finite, p95: Schema.Finite }))
 export const StageRate = Schema.Struct({
   mailbox: Schema.String,
-  done_a_minute: Schema.Number.annotate({ description: "Jobs that passed the stage" }),
-  failed_a_minute: Schema.Number,
-  cancelled_a_minute: Schema.Number,
-  sampled: Schema.Int.annotate({ description: "Jobs that the percentiles are of" }),
-  wait_ms: Percentiles.annotate({
-    description:
-      "From the commit of the stage before to the begin of the attempt that was committed; null: none was sampled"
-  }),
-  run_ms: Percentiles.annotate({ description: "How long the attempt that was committed worked" })
+  /** Jobs that passed the stage. */
+  done_a_minute: Schema.Finite,
+  failed_a_minute: Schema.Finite,
+  cancelled_a_minute: Schema.Finite,
+  /** Jobs that the percentiles are of. */
+  sampled: Schema.Int,
+  /** From the commit of the stage before to the begin of the attempt that was committed; null: none was sampled. */
+  wait_ms: Percentiles,
+  /** How long that attempt worked. */
+  run_ms: Percentiles
 })
 export const RateWindow = Schema.Struct({
   window_ms: Schema.Int,
-  covered_ms: Schema.Int.annotate({
-    description: "How much of it was looked at: less where ended jobs are no longer kept (JOB_TTL), or are too many"
-  }),
-  ended: Schema.Int.annotate({ description: "Jobs that ended" }),
+  covered_ms: Schema.Int.annotate({ description: "Less where ended jobs are no longer kept, or are too many" }),
+  /** Jobs that ended. */
+  ended: Schema.Int,
   stages: Schema.Array(StageRate)
 })
 

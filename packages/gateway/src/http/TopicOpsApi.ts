@@ -7,11 +7,16 @@ import { base, refused } from "./OpsApi.ts"
 
 export const TopicState = Schema.Struct({
   name: Schema.String,
-  events: Schema.Int.annotate({ description: "Since Redis has had this data" }),
-  kept: Schema.Int.annotate({ description: "Events in the log; a follower that is further behind loads the state" }),
-  fields: Schema.Int.annotate({ description: "Of the state; 0 where it is kept elsewhere" }),
-  last: Schema.NullOr(Schema.Number).annotate({ description: "The last event; null: there was none" }),
-  oldest: Schema.NullOr(Schema.Number).annotate({ description: "The oldest event in the log" })
+  /** Since Redis has had this data. */
+  events: Schema.Int,
+  /** Events in the log; a follower that is further behind loads the state. */
+  kept: Schema.Int,
+  /** Of the state; 0 where it is kept elsewhere. */
+  fields: Schema.Int,
+  /** The last event; null: there was none. */
+  last: Schema.NullOr(Schema.Finite),
+  /** The oldest event in the log. */
+  oldest: Schema.NullOr(Schema.Finite)
 })
 
 export class TopicOpsGroup extends HttpApiGroup.make("topics")
