@@ -135,7 +135,10 @@ export const make = Effect.gen(function* () {
     controls: once(() => HttpApiClient.group(OperatorApi, { ...way, group: "controls" })),
     feedbackOps: once(() => HttpApiClient.group(OperatorApi, { ...way, group: "feedbackOps" })),
     breakers: once(() => HttpApiClient.group(OperatorApi, { ...way, group: "breakers" })),
-    tail: once(() => HttpApiClient.group(OperatorApi, { ...way, group: "tail" }))
+    tail: once(() => HttpApiClient.group(OperatorApi, { ...way, group: "tail" })),
+    topics: once(() => HttpApiClient.group(OperatorApi, { ...way, group: "topics" })),
+    news: once(() => HttpApiClient.group(OperatorApi, { ...way, group: "news" })),
+    rates: once(() => HttpApiClient.group(OperatorApi, { ...way, group: "rates" }))
   }
   const client = {
     get ops() {
@@ -164,6 +167,15 @@ export const make = Effect.gen(function* () {
     },
     get tail() {
       return groups.tail()
+    },
+    get topics() {
+      return groups.topics()
+    },
+    get news() {
+      return groups.news()
+    },
+    get rates() {
+      return groups.rates()
     }
   }
 

@@ -1,6 +1,6 @@
 /** `eco2 news`: the sources of news with their last run; the latest runs; what was rejected, by cause. */
-import { Effect } from "effect"
-import { Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
 import { Operator } from "../Operator.ts"
 import { age, moment, print, table } from "../Output.ts"
 import { watch, watching } from "../Watching.ts"

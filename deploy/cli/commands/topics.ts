@@ -1,6 +1,6 @@
 /** `eco2 topics`: the topics of the system, with their events and their age. */
-import { Effect } from "effect"
-import { Command } from "effect/cli"
+import * as Effect from "effect/Effect"
+import * as Command from "effect/cli/Command"
 import { Operator } from "../Operator.ts"
 import { age, print, table } from "../Output.ts"
 import { watch, watching } from "../Watching.ts"

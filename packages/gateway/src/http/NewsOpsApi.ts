@@ -3,8 +3,10 @@
  * cause. Beside OpsApi, with the same secret. The gateway knows no code of news: it reads the schedules and jobs of the pipeline
  * `news` in Redis, and of their results what stands here; a test holds this against the schema of news.
  */
-import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import * as Schema from "effect/Schema"
+import * as HttpApiEndpoint from "effect/http-api/HttpApiEndpoint"
+import * as HttpApiGroup from "effect/http-api/HttpApiGroup"
+import * as OpenApi from "effect/http-api/OpenApi"
 import { InternalSecret } from "../auth/InternalSecret.ts"
 import { KnownQuery } from "./KnownQuery.ts"
 import { base, Limit, refused } from "./OpsApi.ts"
