@@ -8,7 +8,7 @@ import { Effect, Option, Schema } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { RunInput, RunResult } from "./NewsOpsApi.ts"
 import type { NewsRun } from "./NewsOpsApi.ts"
-import { usualLimit } from "./OpsApi.ts"
+import { usualLimit } from "./OpsWords.ts"
 import { fromRedis } from "./OpsMailboxes.ts"
 import { Api } from "./ScanApi.ts"
 
