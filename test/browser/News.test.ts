@@ -160,17 +160,24 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
     expect(align).toBe("rtl")
   })
 
-  it("the news page fits a phone of 390 pixels, light and dark", async () => {
-    for (const colorScheme of ["light", "dark"] as const) {
+  it("the news page fits a phone of 390 and one of 360 pixels, light and dark, its header in one line", async () => {
+    for (const [width, colorScheme, locale] of [
+      [390, "light", "ko-KR"],
+      [360, "dark", "ko-KR"],
+      [360, "light", "en-GB"]
+    ] as const) {
       const visitor = await visit("/news", {
-        viewport: { width: 390, height: 844 },
+        viewport: { width, height: 844 },
         isMobile: true,
         hasTouch: true,
-        colorScheme
+        colorScheme,
+        locale
       })
+      const heights = [visitor.page.locator(".brand"), visitor.page.locator(".side")].map((part) => part.boundingBox())
+      for (const box of await Promise.all(heights)) expect(box?.height).toBeLessThan(48)
       await visitor.page.getByTestId("article").first().waitFor()
       expect(await visitor.overhang()).toBe(0)
-      await picture(visitor, `phone-${colorScheme}`)
+      await picture(visitor, `phone-${width}-${colorScheme}`)
     }
   })
 

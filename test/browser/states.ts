@@ -60,25 +60,21 @@ const ended =
     )
   }
 const openJob: Step = ({ page }) => page.evaluate("location.hash = 'job=00000000-0000-4000-8000-000000000001'")
-const event = (seq: number, stage: string, status: string, progress: number, result: unknown = null) =>
-  `event: ${stage}\nid: ${seq}\ndata: ${JSON.stringify({ job_id: "x", stage, status, seq, ts: Date.now() / 1000, progress, result })}\n\n`
+/** `seq` null: of the text that is being written, which is no part of the history. */
+const event = (seq: number | null, stage: string, status: string, progress: number, result: unknown = null) =>
+  `event: ${stage}\n${seq === null ? "" : `id: ${seq}\n`}data: ${JSON.stringify({ job_id: "x", stage, status, seq, ts: Date.now() / 1000, progress, result })}\n\n`
+/** `stage`: that the job is in, and `progress`, as its result says. */
 const running =
-  (...events: ReadonlyArray<string>): Step =>
+  (stage: string, progress: number, ...events: ReadonlyArray<string>): Step =>
   async ({ page }) => {
     await page.route(/\/events/, (route) =>
       route.fulfill({ contentType: "text/event-stream", body: `retry: 60000\n\n${events.join("")}` })
     )
     await page.route(/\/result$/, (route) =>
-      route.fulfill({ status: 202, json: { status: "processing", current_stage: "vision", progress: 25 } })
+      route.fulfill({ status: 202, json: { status: "processing", current_stage: stage, progress } })
     )
   }
 
-/** What a running job has found and written so far. */
-const found = {
-  classification: { major_category: "재활용폐기물", middle_category: "무색페트병", minor_category: "생수병" },
-  situation_tags: ["내용물 비움", "라벨 붙어 있음"],
-  meta: { user_input: question }
-}
 const rule = {
   key: "재활용폐기물_무색페트병",
   category: "재활용폐기물",
@@ -92,8 +88,40 @@ const rule = {
   icons: [],
   source: "분리배출 지침"
 }
-const half =
-  "투명 페트병은 따로 모아 배출해요. 라벨이 잘 떨어지지 않으면 칼집을 내서 당기거나 미지근한 물에 잠시 담갔다가 떼어 주세요. 그래도 남은 조각은 "
+const half = {
+  ko: "투명 페트병은 따로 모아 배출해요. 라벨이 잘 떨어지지 않으면 칼집을 내서 당기거나 미지근한 물에 잠시 담갔다가 떼어 주세요. 그래도 남은 조각은 ",
+  en: "Collect clear PET bottles by themselves. If the label does not come off, make a small cut and pull, or soak the bottle in lukewarm water for a while. What is left of it "
+}
+/** A job that has found its item and its rule, and writes its answer in the page's language. */
+const writing: Step = async (visitor) => {
+  const isKorean = (await visitor.page.evaluate("document.documentElement.lang")) === "ko"
+  const found = {
+    classification: { major_category: "재활용폐기물", middle_category: "무색페트병", minor_category: "생수병" },
+    situation_tags: ["내용물 비움", "라벨 붙어 있음"],
+    meta: { user_input: question },
+    ...(isKorean
+      ? {}
+      : {
+          display: {
+            major_category: "Recyclables",
+            middle_category: "Clear PET bottles",
+            minor_category: "water bottle",
+            situation_tags: ["emptied", "label on"]
+          }
+        })
+  }
+  await running(
+    "answer",
+    50,
+    event(1, "queued", "started", 0),
+    event(2, "vision", "started", 0),
+    event(3, "vision", "completed", 25, found),
+    event(4, "rule", "started", 25),
+    event(5, "rule", "completed", 50, isKorean ? rule : { ...rule, name: "Clear PET bottles" }),
+    event(6, "answer", "started", 50),
+    event(null, "answer", "delta", 50, { attempt: 1, offset: 0, text: isKorean ? half.ko : half.en })
+  )(visitor)
+}
 const at =
   (path: string): Step =>
   ({ page }) =>
@@ -112,9 +140,15 @@ const states: Readonly<Record<string, ReadonlyArray<Step>>> = {
     shown("offline")
   ],
   sending: [({ page }) => page.route(/\/images\/upload\//, () => undefined), asked, shown("stop-sending")],
-  running: [running(event(1, "queued", "started", 0), event(2, "vision", "started", 0)), openJob, shown("progress")],
+  running: [
+    running("vision", 0, event(1, "queued", "started", 0), event(2, "vision", "started", 0)),
+    openJob,
+    shown("progress")
+  ],
   retrying: [
     running(
+      "vision",
+      0,
       event(1, "queued", "started", 0),
       event(2, "vision", "started", 0),
       event(3, "vision", "retrying", 0, { code: "MODEL_UNAVAILABLE", attempt: 2, next_at: Date.now() / 1000 + 3600 })
@@ -122,19 +156,7 @@ const states: Readonly<Record<string, ReadonlyArray<Step>>> = {
     openJob,
     ({ page }) => page.locator('[data-testid="stage-vision"][data-state="retrying"]').waitFor()
   ],
-  writing: [
-    running(
-      event(1, "queued", "started", 0),
-      event(2, "vision", "started", 0),
-      event(3, "vision", "completed", 25, found),
-      event(4, "rule", "started", 25),
-      event(5, "rule", "completed", 50, rule),
-      event(6, "answer", "started", 50),
-      event(0, "answer", "delta", 50, { attempt: 1, offset: 0, text: half }).replace(/^id: 0\n/m, "")
-    ),
-    openJob,
-    shown("draft")
-  ],
+  writing: [writing, openJob, shown("draft")],
   done: [done],
   "done-details": [
     done,
@@ -205,7 +227,8 @@ try {
             await visitor.page.screenshot({
               path: join(folder, `${title}.png`),
               animations: "disabled",
-              fullPage: true
+              // the description of the API is as long as many windows
+              fullPage: name !== "docs"
             })
           } catch (error) {
             wrong++
