@@ -145,6 +145,9 @@ small,.kind,.type{color:var(--soft)}
 
 const isBare = (text: string) => text.replace(/[^\w]+/g, "-").replace(/^-|-$/g, "")
 
+/** A call in the list of all: the beginning of its summary, without what explains it. */
+const nameOf = (summary = ""): string => (summary.split(/[:;(]|\. /, 1)[0] ?? "").replaceAll("`", "").trim()
+
 /** `json`: where the same is read by machine. */
 export const render = (spec: OpenApi.OpenAPISpec, json: string): string => {
   const known: Definitions = spec.components.schemas
@@ -161,7 +164,7 @@ export const render = (spec: OpenApi.OpenAPISpec, json: string): string => {
   const contents = calls
     .map(
       ({ id, method, operation, path }) =>
-        `<li><a href="#${id}">${escape(operation.summary ?? `${method.toUpperCase()} ${path}`)}</a></li>`
+        `<li><a href="#${id}">${escape(nameOf(operation.summary) || `${method.toUpperCase()} ${path}`)}</a></li>`
     )
     .join("")
   const shown = groups
