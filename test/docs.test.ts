@@ -73,7 +73,7 @@ describe("the documents", () => {
 
   it("a path that is not there is reported, with and without a star", () => {
     const text =
-      "`packages/core/src`, `test/gone.ts`, `packages/*/src/index.ts`, `docs/*.gone`, `docs/a.gone` (new), https://x.example/docs/b"
+      "`packages/core/src`, `test/gone.ts`, `packages/*/src/index.ts`, `docs/*.gone`, `docs/a.gone` (new), `test/.artifacts/a.json`, https://x.example/docs/b"
     expect(missingPaths(text)).toEqual(["test/gone.ts", "docs/*.gone"])
   })
 
