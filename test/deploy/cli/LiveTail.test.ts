@@ -67,7 +67,7 @@ describe("eco2 jobs tail of all jobs", () => {
       stream(frame("gap", {}) + frame("keepalive", {}) + event("second"), false)
     )
     const { err, fiber, out } = following(env, "jobs", "tail", "--owner", "ann", "--json")
-    await expect.poll(() => out.length, { timeout: 10_000 }).toBe(2)
+    await expect.poll(() => out.length, { timeout: 30_000 }).toBe(2)
     expect(out.map((line) => JSON.parse(line).job_id)).toEqual(["first", "second"])
     expect(err).toEqual([
       "eco2: the connection is lost; connecting again",
@@ -82,7 +82,7 @@ describe("eco2 jobs tail of all jobs", () => {
   it("a line for people has the time, job, pipeline, owner, stage and progress, and no control character", async () => {
     const { env } = await serving(stream(event("\u001b[2Jjob"), false))
     const { fiber, out } = following(env, "jobs", "tail", "--pipeline", "scan")
-    await expect.poll(() => out.length, { timeout: 10_000 }).toBe(1)
+    await expect.poll(() => out.length, { timeout: 30_000 }).toBe(1)
     expect(out[0]).toMatch(
       /^2026-\d\d-\d\d \d\d:\d\d:\d\d\S+ {2}\\u001b\[2Jjob {2}scan {2}ann {2}vision started {2}0%$/
     )
