@@ -142,5 +142,8 @@ describe("the description of the API", () => {
     expect(links.filter((text) => text.includes("`") || text.length > 90)).toEqual([])
     for (const word of ["IDEMPOTENCY_KEY_REUSED", "retry-after", "last-event-id"]) expect(page.body).toContain(word)
     expect(page.headers["content-security-policy"]).toContain("script-src 'self';")
+    const { headers } = spec.paths["/api/v1/scan/categories"].get.responses["200"]
+    const { vary } = (await get("/api/v1/scan/categories")).headers
+    expect(vary).toMatch(new RegExp(headers.vary.schema.pattern ?? headers.vary.schema.allOf?.[0]?.pattern))
   })
 })

@@ -21,7 +21,7 @@ export class CharacterGroup extends HttpApiGroup.make("character").add(
     ...RequestLanguage.asked,
     success: HttpApiSchema.WithHeaders(Schema.Array(Characters.CatalogueEntry), {
       "cache-control": Schema.Literal("public, max-age=30"),
-      vary: Schema.Literal("Accept-Language")
+      vary: RequestLanguage.varies
     }),
     error: unavailable
   }).annotate(OpenApi.Summary, "All characters, with the category of each"),

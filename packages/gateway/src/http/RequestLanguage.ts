@@ -20,6 +20,9 @@ export const asked = {
   headers: { "accept-language": header }
 }
 
+/** `Vary` of such an answer, as it is described: compression adds to it (Compression). */
+export const varies = Schema.String.check(Schema.isPattern(/^Accept-Language(?:, Accept-Encoding)?$/))
+
 const isLanguage = Schema.is(Language)
 
 /** `en-GB;q=0.8` → `["en", 0.8]`. A weight that is no number counts as none given. */

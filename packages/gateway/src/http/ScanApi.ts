@@ -221,7 +221,7 @@ export class ScanGroup extends HttpApiGroup.make("scan").add(
     .annotate(OpenApi.Summary, "Cancel a job"),
   HttpApiEndpoint.get("categories", "/api/v1/scan/categories", {
     ...RequestLanguage.asked,
-    success: HttpApiSchema.WithHeaders(Schema.Array(ScanCategory), { vary: Schema.Literal("Accept-Language") })
+    success: HttpApiSchema.WithHeaders(Schema.Array(ScanCategory), { vary: RequestLanguage.varies })
   }).annotate(OpenApi.Summary, "The kinds of waste, and how to dispose of each"),
   HttpApiEndpoint.get("models", "/api/v1/scan/models", { headers: User, success: Models })
     .middleware(Authentication)
