@@ -176,9 +176,18 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     const viewer = await EventStream.open(user.eventsUrl(running), { headers: user.headers })
     await models.waitForCall(calls + 1)
     const since = Date.now()
-    // nothing was saved: it comes back empty
-    await redis.kill9()
-    await redis.restart()
+    // nothing was saved: it comes back empty; at this speed the seconds until all have it again would be an outage of a minute
+    await monitoring.unseen(async () => {
+      await redis.kill9()
+      await redis.restart()
+      for (const { address } of roles.values()) {
+        const upAgain = async () => {
+          const told = /^eco2_redis_up(?:\{.*\})? (\d)$/m.exec(await (await fetch(`${address}/metrics`)).text())
+          return told === null || told[1] === "1"
+        }
+        await until(upAgain, (isUp) => isUp, patience)
+      }
+    })
     const rang = await monitoring.notice("Eco2RedisLostData", "firing", since, patience)
     const silenced = await monitoring.silenced()
     const output = await playRunbook(rang)

@@ -62,6 +62,8 @@ export interface Monitoring {
   readonly range: (expr: string, seconds: number, step: number) => Promise<ReadonlyArray<ReadonlyArray<string>>>
   /** Alerts that fire now and are silenced by their cause. */
   readonly silenced: () => Promise<ReadonlyArray<string>>
+  /** Runs `work` while Prometheus stands still: it sees what was before and what is after. */
+  readonly unseen: (work: () => Promise<void>) => Promise<void>
   readonly stop: () => Promise<void>
 }
 
@@ -156,6 +158,7 @@ const launch = (program: string | undefined, words: ReadonlyArray<string>) => {
         (isReady) => isReady,
         60_000
       ),
+    signal: (name: "SIGSTOP" | "SIGCONT") => void child.kill(name),
     stop: () => {
       running.delete(child)
       child.kill("SIGKILL")
@@ -294,6 +297,14 @@ export const start = async ({ speed }: { readonly speed: number }): Promise<Moni
         await fetch(`${alertmanagerUrl}/api/v2/alerts?active=false&silenced=false&unprocessed=false&inhibited=true`)
       ).text()
       return [...new Set(Schema.decodeUnknownSync(Alerts)(text).map(({ labels }) => labels.alertname))].toSorted()
+    },
+    unseen: async (work) => {
+      prometheus.signal("SIGSTOP")
+      try {
+        await work()
+      } finally {
+        prometheus.signal("SIGCONT")
+      }
     },
     stop
   }
