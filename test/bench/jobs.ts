@@ -128,10 +128,10 @@ export const amongWaiting = async (waiting: number, jobs: number): Promise<Figur
   submitter.send(`burst ${waiting + 2 * jobs}`)
   await submitter.on("submitted")
   const bytes = ((redisInfo(server).used_memory ?? 0) - before) / (waiting + 2 * jobs)
+  // asked before anything ends; the first ones warm the worker
+  const warm = submitter.ask(`ended ${jobs}`)
   const worker = work()
-  await worker.on("ready")
-  // the first ones warm the worker
-  await submitter.ask(`ended ${jobs}`)
+  await Promise.all([worker.on("ready"), warm])
   const from = redisMicros(server)
   const { millis } = await submitter.ask(`ended ${jobs}`)
   const redis = redisMicros(server) - from
