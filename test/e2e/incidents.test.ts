@@ -9,7 +9,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
-import { execFile } from "node:child_process"
+import { execFile, execFileSync } from "node:child_process"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
@@ -21,6 +21,7 @@ import { until } from "../gateway/Serving.ts"
 import { anchor, commands } from "../harness/Documents.ts"
 import * as EventStream from "../harness/EventStream.ts"
 import { FakeModelServer } from "../harness/FakeModelServer.ts"
+import { keyNames } from "../harness/KeyNames.ts"
 import { size } from "../harness/Long.ts"
 import * as Monitoring from "../harness/Monitoring.ts"
 import * as Process from "../harness/Process.ts"
@@ -176,16 +177,18 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     const viewer = await EventStream.open(user.eventsUrl(running), { headers: user.headers })
     await models.waitForCall(calls + 1)
     const since = Date.now()
-    // nothing was saved: it comes back empty; at this speed the seconds until all have it again would be an outage of a minute
+    // nothing was saved: it comes back empty; at this speed the seconds until all have it again, and have beaten, would be an outage of a minute
     await monitoring.unseen(async () => {
       await redis.kill9()
       await redis.restart()
+      const serving = async () =>
+        execFileSync("redis-cli", ["-u", redis.url, "HVALS", keyNames.serving], { encoding: "utf8" })
+      await until(serving, (mailboxes) => mailboxes.includes("scan.vision"), patience)
+      const gateway = async () => (await fetch(`${roles.get("gateway")!.address}/metrics`)).text()
+      await until(gateway, (metrics) => /^eco2_mailbox_servers\{.*"scan\.vision".*\} [1-9]/m.test(metrics), patience)
       for (const { address } of roles.values()) {
-        const upAgain = async () => {
-          const told = /^eco2_redis_up(?:\{.*\})? (\d)$/m.exec(await (await fetch(`${address}/metrics`)).text())
-          return told === null || told[1] === "1"
-        }
-        await until(upAgain, (isUp) => isUp, patience)
+        const metrics = async () => (await fetch(`${address}/metrics`)).text()
+        await until(metrics, (text) => !/^eco2_redis_up(?:\{.*\})? 0$/m.test(text), patience)
       }
     })
     const rang = await monitoring.notice("Eco2RedisLostData", "firing", since, patience)

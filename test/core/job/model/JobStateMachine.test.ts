@@ -56,7 +56,7 @@ describe("a job's state machine", () => {
           .toSorted()
           .join("\n")
       )
-  }, 900_000)
+  }, 2_700_000)
 
   const shown = (wanted: (wrong: string) => boolean) =>
     failures
