@@ -4,7 +4,7 @@
  * The last lines printed are the protocol: when the alert rang, what the runbook's commands said, when all was well.
  *
  * To be short, every duration of the rules, scrapes and notifications is divided by INCIDENT_SPEED (default 10), and so are
- * REDRIVE_INTERVAL, the minutes of the outage and the time between jobs. Times are printed as they were, and times the speed.
+ * REDRIVE_INTERVAL, the intervals of news, the minutes of the outage and the time between jobs. Times are printed as they were, and times the speed.
  * INCIDENT_SPEED=1 plays them in real time.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
@@ -64,6 +64,8 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     GEMINI_MODELS: "",
     FETCH_IMAGES: "false",
     NEWS_SAMPLE: "true",
+    NEWS_INTERVAL_NAVER: `${minutes(5)} millis`,
+    NEWS_INTERVAL_NEWSDATA: `${minutes(30)} millis`,
     REDRIVE_INTERVAL: `${minutes(5)} millis`,
     SHUTDOWN_GRACE: "1 second"
   })
@@ -155,6 +157,19 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     await until(
       () => monitoring.query("up == 1"),
       (up) => up.length === roles.size,
+      patience
+    )
+    // what rang until all roles had beaten is over, and was told
+    await quiet()
+    const open = () =>
+      monitoring.notices.filter(
+        ({ alert, at, status }) =>
+          status === "firing" &&
+          !monitoring.notices.some((one) => one.alert === alert && one.status === "resolved" && one.at >= at)
+      )
+    await until(
+      () => Promise.resolve(open()),
+      (names) => names.length === 0,
       patience
     )
   })
