@@ -6,6 +6,7 @@ import { actButton, ask, say } from "./act.js"
 import { read, withChanges } from "./address.js"
 import { get, post, withQuery } from "./api.js"
 import { element, link, table } from "./element.js"
+import { jobLink } from "./links.js"
 import { ago, count, t } from "./words.js"
 
 /** Letters of one step; a step that only counts takes more. */
@@ -149,12 +150,7 @@ export const draw = ({ cause, complete, groups, letters, mailbox }, again) => {
                   "data-testid": "letter"
                 },
                 cells: [
-                  letter.job_id === null
-                    ? letter.id
-                    : link(withChanges({ job: letter.job_id }), letter.job_id.slice(0, 8), {
-                        class: "id",
-                        title: letter.job_id
-                      }),
+                  letter.job_id === null ? letter.id : jobLink(letter.job_id),
                   letter.attempts,
                   ago(letter.last),
                   element("span", { class: "sample", title: letter.message }, [letter.message]),

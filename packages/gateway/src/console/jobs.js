@@ -2,6 +2,7 @@
 import { read, withChanges } from "./address.js"
 import { get, withQuery } from "./api.js"
 import { element, link, mark, table } from "./element.js"
+import { jobLink } from "./links.js"
 import { drawViews } from "./views.js"
 import { ago, count, lengthOf, t } from "./words.js"
 
@@ -145,7 +146,7 @@ export const draw = ({ counted, jobs, next, state }) => {
               "data-testid": "job-row"
             },
             cells: [
-              link(withChanges({ job: job.job_id }), job.job_id.slice(0, 8), { class: "id", title: job.job_id }),
+              jobLink(job.job_id),
               stateMark(job.state),
               job.stage,
               job.cause ?? "–",

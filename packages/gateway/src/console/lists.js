@@ -3,6 +3,7 @@ import { actButton, ask } from "./act.js"
 import { withChanges } from "./address.js"
 import { get, post, withQuery } from "./api.js"
 import { element, link, mark, table } from "./element.js"
+import { jobLink } from "./links.js"
 import { ago, clock, count, lengthOf, moment, t } from "./words.js"
 
 /** @param {ReadonlyArray<any>} list @param {() => HTMLElement} draw */
@@ -67,6 +68,10 @@ export const processes = {
     )
 }
 
+/** What a schedule is: paused, active, or known by its runs alone. @param {any} one */
+export const scheduleMark = (one) =>
+  one.paused ? mark("sun", t("paused")) : one.declared ? mark("leaf", t("active")) : mark("clay", t("undeclared"))
+
 export const schedules = {
   load: () => get("/ops/schedules"),
   /** @param {ReadonlyArray<any>} list @param {() => void} again */
@@ -96,11 +101,7 @@ export const schedules = {
           cells: [
             one.name,
             element("span", { class: "id" }, [one.timing]),
-            one.paused
-              ? mark("sun", t("paused"))
-              : one.declared
-                ? mark("leaf", t("active"))
-                : mark("clay", t("undeclared")),
+            scheduleMark(one),
             one.next === null ? "–" : moment(one.next),
             one.last_job_id === null
               ? ago(one.last_run)
@@ -182,9 +183,7 @@ const waiterTable = (limit, list) =>
             tabindex: "-1"
           },
           cells: [
-            one.job_id === null
-              ? "–"
-              : link(withChanges({ job: one.job_id }), one.job_id.slice(0, 8), { class: "id", title: one.job_id }),
+            one.job_id === null ? "–" : jobLink(one.job_id),
             one.stage ?? "–",
             one.since === null ? "–" : ago(one.since),
             one.due === null ? t("inStage") : moment(one.due)

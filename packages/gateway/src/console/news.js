@@ -2,6 +2,8 @@
 import { withChanges } from "./address.js"
 import { get } from "./api.js"
 import { element, link, mark, table } from "./element.js"
+import { jobLink } from "./links.js"
+import { scheduleMark } from "./lists.js"
 import { ago, count, lengthOf, moment, t } from "./words.js"
 
 const KIND = /** @type {Record<string, string>} */ ({ done: "leaf", failed: "clay", cancelled: "" })
@@ -59,11 +61,7 @@ const sourceTable = (sources) =>
       cells: [
         one.last === null ? one.schedule : link(withChanges({ job: one.last.job_id }), one.schedule),
         element("span", { class: "id" }, [one.timing]),
-        one.paused
-          ? mark("sun", t("paused"))
-          : one.declared
-            ? mark("leaf", t("active"))
-            : mark("clay", t("undeclared")),
+        scheduleMark(one),
         one.last === null ? "–" : outcome(one.last),
         ago(one.last_run),
         counted(one.last?.fetched),
@@ -108,7 +106,7 @@ const runTable = (runs) =>
         "data-testid": "run"
       },
       cells: [
-        link(withChanges({ job: run.job_id }), run.job_id.slice(0, 8), { class: "id", title: run.job_id }),
+        jobLink(run.job_id),
         nameOf(run),
         outcome(run),
         ago(run.ended),

@@ -1,7 +1,8 @@
 /** Tail: the events of all jobs as they come, filtered; the latest stand first. The filters are in the address. */
 import { read, withChanges } from "./address.js"
 import { withQuery } from "./api.js"
-import { button, element, link, mark, table } from "./element.js"
+import { button, element, mark, table } from "./element.js"
+import { jobLink } from "./links.js"
 import { clock, count, t } from "./words.js"
 
 const SHOWN = 200
@@ -133,7 +134,7 @@ export const draw = (_data, again) => {
             },
             cells: [
               clock(one.ts * 1000),
-              link(withChanges({ job: one.job_id }), one.job_id.slice(0, 8), { class: "id", title: one.job_id }),
+              jobLink(one.job_id),
               one.stage,
               mark(KIND[one.status] ?? "", one.status),
               `${one.progress}%`,
