@@ -44,7 +44,7 @@ const sourceTable = (sources) =>
       t("schedule"),
       t("timing"),
       t("state"),
-      t("newsLast"),
+      t("outcome"),
       { text: t("lastRun"), number: true },
       { text: t("fetched"), number: true },
       { text: t("saved"), number: true },
@@ -90,7 +90,7 @@ const runTable = (runs) =>
     [
       t("job"),
       t("source"),
-      t("newsLast"),
+      t("outcome"),
       { text: t("newsEnded"), number: true },
       { text: t("took"), number: true },
       { text: t("fetched"), number: true },
