@@ -9,6 +9,7 @@
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest"
 import { PostgresServer, RedisServer } from "@eco2/core/testing"
+import { Schema } from "effect"
 import { execFile, execFileSync } from "node:child_process"
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -36,6 +37,7 @@ const lacking = [...Monitoring.missing(), ...(PostgresServer.isInstalled() ? [] 
 const say = (line: string) => void process.stdout.write(`${line}\n`)
 if (lacking.length > 0) say(`incidents.test.ts is skipped: ${lacking.join(", ")} not installed`)
 
+const Named = Schema.fromJsonString(Schema.Array(Schema.Struct({ name: Schema.String })))
 const rightKey = "sk-incident-right"
 const wrongKey = "sk-incident-wrong"
 
@@ -125,8 +127,13 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     const found = output.split("\n").filter((line) => line !== "" && !/^ok |^warn | +->/.test(line))
     say(`runbook ${rang.runbook}:\n${found.join("\n")}\nall was well after ${after(well)}`)
   }
-  const rangSince = (since: number) => [
-    ...new Set(monitoring.notices.filter(({ at }) => at >= since).map(({ alert, status }) => `${alert} ${status}`))
+  /** Each with what it told of; `cause` alone is known by its name. */
+  const rangSince = (since: number, cause: string) => [
+    ...new Set(
+      monitoring.notices
+        .filter(({ at }) => at >= since)
+        .map(({ alert, status, summary }) => `${alert} ${status}${alert === cause ? "" : `: ${summary}`}`)
+    )
   ]
   /** What fires at Prometheus, told or not. */
   const firing = async () =>
@@ -221,7 +228,7 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     await quiet()
     told("Redis restarted with its data lost", since, rang, at, output)
     say(`silenced as its followers: ${silenced.join(", ") || "none"}`)
-    expect(rangSince(since)).toEqual(["Eco2RedisLostData firing", "Eco2RedisLostData resolved"])
+    expect(rangSince(since, "Eco2RedisLostData")).toEqual(["Eco2RedisLostData firing", "Eco2RedisLostData resolved"])
   })
 
   it("PostgreSQL gone for five minutes: its absence rings while it lasts, scans go on, their rewards are saved, and nothing else rings", async () => {
@@ -229,12 +236,22 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     const since = Date.now()
     await database.kill()
     const back = delay(minutes(5))
+    // news is collected meanwhile: the run is parked, with a letter that outlasts the outage
+    const operate = runWith({ ...settings(), ECO2_URL: roles.get("gateway")!.address })
+    const schedules = Schema.decodeUnknownSync(Named)((await operate("schedules", "list", "--json")).out)
+    const collecting = schedules.find(({ name }) => name.startsWith("news-feed"))
+    expect((await operate("schedules", "run", collecting?.name ?? "")).code).toBe(0)
     const scan = await user.accepted({ image_url: photo })
     expect(field((await user.finished(scan)).body, "status")).toBe("completed")
     const rang = await monitoring.notice("Eco2PostgresDown", "firing", since, minutes(5))
     const silenced = await monitoring.silenced()
     const output = await playRunbook(rang)
     expect(output).toMatch(/fail +postgres/)
+    await until(
+      () => operate("dead", "list", "--cause", "PostgresUnavailable", "--json"),
+      ({ out }) => out.includes("news.fetch"),
+      patience
+    )
     await back
     await database.restart()
     const { at } = await monitoring.notice("Eco2PostgresDown", "resolved", since, patience)
@@ -247,7 +264,7 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     await quiet()
     told("PostgreSQL gone for five minutes", since, rang, at, output)
     say(`silenced as its followers: ${silenced.join(", ") || "none"}`)
-    expect(rangSince(since)).toEqual(["Eco2PostgresDown firing", "Eco2PostgresDown resolved"])
+    expect(rangSince(since, "Eco2PostgresDown")).toEqual(["Eco2PostgresDown firing", "Eco2PostgresDown resolved"])
   })
 
   it("a wrong model key at three jobs an hour: the breaker rings from the first job on, until the runbook's key is set, and nothing else rings", async () => {
@@ -262,7 +279,7 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     await next
     jobs.push(await user.accepted({ image_url: photo }))
     // it has rung ever since, although nothing was called
-    expect(rangSince(since)).toEqual(["Eco2BreakerOpen firing"])
+    expect(rangSince(since, "Eco2BreakerOpen")).toEqual(["Eco2BreakerOpen firing"])
     const silenced = await monitoring.silenced()
     const output = await playRunbook(rang)
     expect(output).toMatch(/fail +openai\.probe +refuses the key \(HTTP 401\)/)
@@ -278,7 +295,7 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     say(
       `silenced as its followers: ${silenced.join(", ") || "none"}; well ${((at - mended) / 1_000).toFixed(0)} s after the key`
     )
-    expect(rangSince(since)).toEqual(["Eco2BreakerOpen firing", "Eco2BreakerOpen resolved"])
+    expect(rangSince(since, "Eco2BreakerOpen")).toEqual(["Eco2BreakerOpen firing", "Eco2BreakerOpen resolved"])
   })
 
   it("every runbook with commands was played", () => {

@@ -152,7 +152,8 @@ describe.skipIf(notLinux)("the process behind npm start", () => {
     expect(await second.exited).toEqual({ code: 1, signal: null })
     expect(second.lines).toHaveLength(1)
     expect(second.output()).toContain(`already running as process ${first.pid}`)
-    expect((await fetch(`${first.address}/readyz`)).status).toBe(200)
+    // it may serve before it is ready
+    await expect.poll(async () => (await fetch(`${first.address}/readyz`)).status, { timeout: 60_000 }).toBe(200)
     expect((await first.stop()).code).toBe(0)
   })
 

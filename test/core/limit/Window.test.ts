@@ -63,15 +63,15 @@ it.live("an interrupted waiter gives up its place in line, and the next one move
   Effect.gen(function* () {
     const limit = Limit.make("left", { requests: 1, window: "1 second" })
     const one = yield* process(redis.url)
+    const inLine = one.send("ZCARD", "eco2:limit-line:{left}")
     const first = yield* one.run(grant(limit))
-    const sent = yield* commands
     const leaver = yield* Effect.forkChild(one.run(grant(limit)))
-    yield* Fleet.until(commands, (now) => now === sent + 1)
+    yield* Fleet.until(inLine, (count) => count === 1)
     const next = yield* Effect.forkChild(one.run(grant(limit)))
-    yield* Fleet.until(commands, (now) => now === sent + 2)
+    yield* Fleet.until(inLine, (count) => count === 2)
     yield* Fiber.interrupt(leaver)
     expect(yield* Fiber.join(next)).toBeLessThan(first + 2_000)
-    expect(yield* one.send("ZCARD", "eco2:limit-line:{left}")).toBe(0)
+    expect(yield* inLine).toBe(0)
   })
 )
 
