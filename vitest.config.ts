@@ -39,6 +39,7 @@ const longForms = [
   "test/e2e/limits.test.ts",
   "test/e2e/start.test.ts",
   "test/browser/Page.test.ts",
+  "test/browser/Console.test.ts",
   "test/fault/faults.test.ts",
   "test/fault/schedule.test.ts",
   "test/fault/manySchedules.test.ts"
