@@ -1,7 +1,7 @@
 /**
  * PostgresServer: a private PostgreSQL on loopback, created and started in about a second, that can be stopped, killed and
  * restarted. Each server has its own temporary folder. Under root it runs as the user `postgres`, because it refuses to run as
- * root. Nothing is synced to disk: a killed server's writes are in the page cache and survive.
+ * root. Unless settings are given, nothing is synced to disk: a killed server's writes are in the page cache and survive.
  * Neighbours: RedisServer (the same for Redis), FaultProxy (connects to its port).
  */
 import { spawn, spawnSync } from "node:child_process"
@@ -25,8 +25,15 @@ export class PostgresServerFailed extends Schema.TaggedError<PostgresServerFaile
   }
 }
 
+export interface Options {
+  /** Settings of the server, `name=value`, in place of those that keep it from syncing: `[]` leaves PostgreSQL its defaults. */
+  readonly settings?: ReadonlyArray<string>
+}
+
 export interface PostgresServer {
   readonly port: number
+  /** Process id of the server, the parent of its other processes; it changes with `restart`. */
+  readonly pid: number
   /** `postgres://postgres@127.0.0.1:<port>/<database>` */
   readonly url: (database?: string) => string
   /** Creates an empty database of this name (a word); returns its URL. */
@@ -78,8 +85,11 @@ const listens = (port: number) =>
 
 const tail = (text: string) => text.trimEnd().split("\n").slice(-12).join("\n")
 
+/** Commits reach the page cache, not the disk: they survive a killed server, but perhaps not a killed machine. */
+const unsynced = ["fsync=off", "full_page_writes=off", "synchronous_commit=on", "max_connections=100"]
+
 /** Creates a database cluster and starts its server; rejects with PostgresServerFailed. The caller stops it. */
-export async function start(): Promise<PostgresServer> {
+export async function start({ settings = unsynced }: Options = {}): Promise<PostgresServer> {
   const programs = PostgresPrograms.find()
   if (programs === undefined) {
     throw new PostgresServerFailed({ problem: "no PostgreSQL server is installed (initdb, postgres)", log: "" })
@@ -135,8 +145,6 @@ export async function start(): Promise<PostgresServer> {
 
   const port = await freePort()
   const url = (database = "postgres") => `postgres://postgres@127.0.0.1:${port}/${database}`
-  // commits reach the page cache, not the disk: they survive a killed server, but perhaps not a killed machine
-  const settings = ["fsync=off", "full_page_writes=off", "synchronous_commit=on", "max_connections=100"]
   let current: { readonly child: ChildProcess; readonly exited: Promise<string>; ended: boolean } | undefined
 
   const launch = async () => {
@@ -179,6 +187,9 @@ export async function start(): Promise<PostgresServer> {
   return {
     port,
     url,
+    get pid() {
+      return current?.child.pid ?? 0
+    },
     database: async (name) => {
       if (!/^[a-z][a-z0-9_]*$/.test(name)) throw new Error(`not a database's name: ${name}`)
       const failed = await run("createdb", ["-h", "127.0.0.1", "-p", String(port), "-U", "postgres", name]).exited
