@@ -1,4 +1,4 @@
-/** Spent: what a process has used so far: processor time and memory, by /proc (Linux), and of Redis by INFO. */
+/** Spent: what a process, or a server of many, has used so far: processor time and memory, by /proc (Linux), and of Redis by INFO. */
 import { spawnSync } from "node:child_process"
 import { readFileSync } from "node:fs"
 import type { RedisServer } from "../../packages/core/src/server/RedisServer.ts"
@@ -11,6 +11,22 @@ export const cpuMicros = (pid: number): number => {
   const [, after = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")
   const fields = after.split(" ")
   return ((Number(fields[11]) + Number(fields[12])) * 1e6) / ticksPerSecond
+}
+
+/** Microseconds of a process, of those that it has started, and of those of them that have ended. */
+export const familyMicros = (pid: number): number => {
+  const [, after = ""] = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")
+  const ended = after.split(" ").slice(13, 15)
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number)
+  const running = children.map((child) => {
+    try {
+      return cpuMicros(child)
+    } catch {
+      return 0 // it has just ended
+    }
+  })
+  const ticks = ended.reduce((sum, ticks) => sum + Number(ticks), 0)
+  return cpuMicros(pid) + (ticks * 1e6) / ticksPerSecond + running.reduce((sum, micros) => sum + micros, 0)
 }
 
 export const residentMiB = (pid: number): number =>

@@ -31,7 +31,7 @@ export const contenders: Readonly<Record<string, Contender>> = {
 export const another = (root: string): Contender => ({ file: `${root}/test/bench/eco2.ts`, mode: "" })
 
 /** An append-only file that is synced every second and not rewritten meanwhile. */
-const everySecond = ["--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"]
+export const everySecond = ["--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0"]
 
 const parts = ({ bench = {}, file, mode }: Contender, at: string, workMillis = 0) => {
   const env = { BENCH: JSON.stringify(bench) }
@@ -66,7 +66,43 @@ const storeOf = async ({ masters, redis = [] }: Contender): Promise<Store> => {
   return { at: url, servers, stop: () => Effect.runPromise(Scope.close(scope, Exit.void)) }
 }
 
-export const round = async (contender: Contender, { idle, jobs, warmUp }: Size): Promise<Figures> => {
+/** Of jobs in a burst, and of lone ones, with warm code. `micros`: what the store, by that name, has used so far. */
+export const costs = async (
+  { submitter, workers }: { readonly submitter: Part; readonly workers: ReadonlyArray<Part> },
+  { micros, name }: { readonly name: string; readonly micros: () => number },
+  { idle, jobs, warmUp }: Size
+): Promise<Figures> => {
+  submitter.send(`burst ${warmUp}`)
+  await submitter.on("drained")
+  const usage = async () => {
+    const used = await Promise.all(workers.map((worker) => worker.ask("usage")))
+    const own = await submitter.ask("usage")
+    return {
+      store: micros(),
+      worker: used.reduce((sum, { cpu = 0 }) => sum + cpu * 1_000, 0),
+      submitter: (own.cpu ?? 0) * 1_000,
+      rss: Math.max(...used.map(({ rss = 0 }) => rss / 2 ** 20))
+    }
+  }
+  const from = await usage()
+  submitter.send(`burst ${jobs}`)
+  const drained = await submitter.on("drained")
+  const to = await usage()
+  // idle latency, one job at a time
+  submitter.send(`idle ${idle}`)
+  const alone = await submitter.on("idle")
+  return {
+    "jobs/s": jobs / (drained.millis! / 1_000),
+    [`${name} CPU µs/job`]: (to.store - from.store) / jobs,
+    "worker CPU µs/job": (to.worker - from.worker) / jobs,
+    "submitter CPU µs/job": (to.submitter - from.submitter) / jobs,
+    "idle p50 ms": alone.p50!,
+    "idle p99 ms": alone.p99!,
+    "worker RSS MiB": to.rss
+  }
+}
+
+export const round = async (contender: Contender, size: Size): Promise<Figures> => {
   const { at, servers, stop } = await storeOf(contender)
   const summed = (of: (server: RedisServer) => number) => servers.reduce((sum, server) => sum + of(server), 0)
   const memory = () => summed((server) => redisInfo(server).used_memory ?? 0)
@@ -82,37 +118,11 @@ export const round = async (contender: Contender, { idle, jobs, warmUp }: Size):
   const workers = Array.from({ length: contender.workers ?? 1 }, work)
   await Promise.all(workers.map((worker) => worker.on("ready")))
   await submitter.on("drained")
-  submitter.send(`burst ${warmUp}`)
-  await submitter.on("drained")
-  const usage = async () => {
-    const used = await Promise.all(workers.map((worker) => worker.ask("usage")))
-    const own = await submitter.ask("usage")
-    return {
-      redis: summed(redisMicros),
-      worker: used.reduce((sum, { cpu = 0 }) => sum + cpu * 1_000, 0),
-      submitter: (own.cpu ?? 0) * 1_000,
-      rss: Math.max(...used.map(({ rss = 0 }) => rss / 2 ** 20))
-    }
-  }
-  const from = await usage()
-  submitter.send(`burst ${jobs}`)
-  const drained = await submitter.on("drained")
-  const to = await usage()
-  // idle latency, one job at a time, with warm code
-  submitter.send(`idle ${idle}`)
-  const alone = await submitter.on("idle")
+  const store = { name: "Redis", micros: () => summed(redisMicros) }
+  const figures = await costs({ submitter, workers }, store, size)
   await Promise.all([submitter, ...workers].map((part) => part.end()))
   await stop()
-  return {
-    "jobs/s": jobs / (drained.millis! / 1_000),
-    "Redis CPU µs/job": (to.redis - from.redis) / jobs,
-    "worker CPU µs/job": (to.worker - from.worker) / jobs,
-    "submitter CPU µs/job": (to.submitter - from.submitter) / jobs,
-    "idle p50 ms": alone.p50!,
-    "idle p99 ms": alone.p99!,
-    "bytes/waiting job": bytes,
-    "worker RSS MiB": to.rss
-  }
+  return { ...figures, "bytes/waiting job": bytes }
 }
 
 /** How fast jobs end while so many wait. Redis keeps nothing on disk: the file of a million jobs is not what is measured. */

@@ -8,6 +8,7 @@
  *   gateway    submits, results, streams and events of the gateway and of a raw server
  *   ask        an ask's round trip and a bare one
  *   start      what the start of each role costs, and of the raw server
+ *   peers      the runtime, graphile-worker, DBOS and Restate, each with its own store
  * `--against`: another copy of the project, which takes part in jobs and gateway, and in start in place of the other roles.
  */
 import { resolve } from "node:path"
@@ -18,6 +19,7 @@ import type { Bounds, Results } from "./Contest.ts"
 import * as gateways from "./gateways.ts"
 import * as jobs from "./jobs.ts"
 import { Part } from "./Part.ts"
+import * as peers from "./peers.ts"
 import * as starts from "./starts.ts"
 
 const { positionals, values } = parseArgs({
@@ -34,20 +36,21 @@ const { positionals, values } = parseArgs({
 })
 const { against: folder, quick } = values
 const number = (text: string | undefined, usual: number) => (text === undefined ? usual : Number(text))
-const bounds: Bounds = { rounds: number(values.rounds, quick ? 1 : 5), minutes: number(values.minutes, 3) }
 const against = folder === undefined ? undefined : resolve(folder)
 const ofAgainst = against === undefined ? [] : ["against"]
 
 interface Row {
   readonly title: string
   readonly compare: "ours / each" | "each / first"
-  readonly play: () => Promise<Results>
+  /** Default 3. */
+  readonly minutes?: number
+  readonly play: (bounds: Bounds) => Promise<Results>
 }
 const rows: Readonly<Record<string, Row>> = {
   jobs: {
     title: "A job of four stages",
     compare: "ours / each",
-    play: () => {
+    play: (bounds) => {
       const size = { jobs: number(values.jobs, quick ? 3_000 : 10_000), warmUp: quick ? 3_000 : 10_000, idle: 210 }
       const names = [...Object.keys(jobs.contenders), ...ofAgainst]
       return Contest.play(names, bounds, (name) =>
@@ -58,7 +61,7 @@ const rows: Readonly<Record<string, Row>> = {
   waiting: {
     title: "Jobs that wait",
     compare: "each / first",
-    play: () =>
+    play: (bounds) =>
       Contest.play(values.waiting.split(","), bounds, (name) =>
         jobs.amongWaiting(Number(name), number(values.jobs, quick ? 1_000 : 4_000))
       )
@@ -66,7 +69,7 @@ const rows: Readonly<Record<string, Row>> = {
   "in-flight": {
     title: "In flight in one process, 5 s a stage",
     compare: "each / first",
-    play: () => {
+    play: (bounds) => {
       const count = String(number(values.jobs, 10_000))
       return Contest.play([count], { ...bounds, rounds: Math.min(3, bounds.rounds) }, (name) =>
         jobs.inFlight(Number(name))
@@ -76,7 +79,7 @@ const rows: Readonly<Record<string, Row>> = {
   gateway: {
     title: "The gateway and a raw server",
     compare: "ours / each",
-    play: () => {
+    play: (bounds) => {
       const size = { viewers: number(values.viewers, quick ? 500 : 2_000), rate: 1_000, idleSeconds: quick ? 4 : 10 }
       return Contest.play(["gateway", "raw", ...ofAgainst], bounds, (name) =>
         gateways.round(name === "against" ? against! : name, size)
@@ -86,7 +89,7 @@ const rows: Readonly<Record<string, Row>> = {
   ask: {
     title: "An ask on an idle system",
     compare: "ours / each",
-    play: async () => {
+    play: async (bounds) => {
       // both in one process, in turns call by call
       const asks = quick ? 500 : 2_000
       const asked = await Contest.play(["ask"], bounds, async () => {
@@ -110,13 +113,22 @@ const rows: Readonly<Record<string, Row>> = {
   start: {
     title: "The start of a role",
     compare: "ours / each",
-    play: () => {
+    play: (bounds) => {
       const others = ["scan-worker", "character-match", "character-worker", "news-worker", "news-api"] as const
       const roles = ["gateway", "raw", ...(against === undefined ? others : [])] as const
       return Contest.play([...roles, ...ofAgainst], bounds, (name) => {
         const role = roles.find((one) => one === name)
         return role === undefined ? starts.round("gateway", `${against}/`) : starts.round(role)
       })
+    }
+  },
+  peers: {
+    title: `A job of four steps, by the peers; what is synced before a step counts as done:\n\n${peers.syncs}`,
+    compare: "ours / each",
+    minutes: 9,
+    play: (bounds) => {
+      const size = { jobs: number(values.jobs, quick ? 500 : 3_000), warmUp: quick ? 500 : 2_000, idle: 210 }
+      return Contest.play(peers.names(), bounds, (name) => peers.round(name, size))
     }
   }
 }
@@ -128,9 +140,10 @@ for (const name of chosen) {
   process.exit(2)
 }
 for (const name of chosen) {
-  const { compare, play, title } = rows[name]!
+  const { compare, minutes, play, title } = rows[name]!
+  const bounds: Bounds = { rounds: number(values.rounds, quick ? 1 : 5), minutes: number(values.minutes, minutes ?? 3) }
   const hung = Contest.endAfter(bounds.minutes + 1)
-  const results = await play()
+  const results = await play(bounds)
   clearTimeout(hung)
   Contest.keep(name, results, { ...bounds, quick })
   process.stdout.write(`${title}\n\n${Contest.table(results, compare)}\n`)
