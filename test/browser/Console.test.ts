@@ -4,7 +4,10 @@ import type { Browser, BrowserContextOptions, Page } from "playwright-core"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
+import { CircuitBreaker, Limit } from "@eco2/core"
 import { RedisServer } from "@eco2/core/testing"
+import { Effect } from "effect"
+import * as LimitFixture from "../core/limit/LimitFixture.ts"
 import * as HandWorker from "../gateway/HandWorker.ts"
 import * as NewsWorker from "../gateway/NewsWorker.ts"
 import { client, photo } from "../gateway/ScanClient.ts"
@@ -46,6 +49,15 @@ describe.skipIf(chromiumPath === "")("The console", () => {
     return id
   }
 
+  /** A limit that is in use, and a breaker that is open. */
+  const held = Effect.gen(function* () {
+    const worker = yield* LimitFixture.process(redis.url)
+    const limit = Limit.make("openai/gpt-5.2", { requests: 60, window: "1 hour" })
+    for (let n = 0; n < 3; n++) yield* worker.run(LimitFixture.grant(limit))
+    const breaker = CircuitBreaker.make("openai", { openFor: "1 hour", atMost: "1 hour" })
+    yield* worker.run(CircuitBreaker.CircuitBreaker.use(({ trip }) => trip(breaker)))
+  })
+
   beforeAll(async () => {
     mkdirSync(artifacts, { recursive: true })
     redis = await RedisServer.start()
@@ -61,6 +73,7 @@ describe.skipIf(chromiumPath === "")("The console", () => {
     })
     ;[browser, hand] = await Promise.all([Visitor.launch(chromiumPath), HandWorker.start(redis.url)])
     news = await NewsWorker.start(redis.url, { good: { date: 2, address: 1 }, poor: { date: 5 }, shut: null })
+    await Effect.runPromise(Effect.scoped(held))
     buried = await failed("ImageUnreadable", "bob")
     for (let n = 0; n < 3; n++) await hand.work(await client(gateway, "zoe").accepted())
     for (let n = 0; n < letters; n++) await failed("ModelRefused")
@@ -303,6 +316,11 @@ describe.skipIf(chromiumPath === "")("The console", () => {
       ]) {
         await go(page, `#${screen}`)
         await page.locator("#main > :nth-child(2)").waitFor()
+        if (screen === "tail") {
+          await page.getByText(/^(live|연결됨)$/).waitFor()
+          await hand.begin(await client(gateway, "zoe").accepted())
+          await page.getByTestId("tail-event").first().waitFor()
+        }
         await look(screen)
       }
       await go(page, `#jobs?state=failed&job=${buried}`)
