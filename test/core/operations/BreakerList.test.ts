@@ -52,6 +52,14 @@ it.live("a breaker is listed from its first call on, with its failures, and says
   })
 )
 
+it.live("a breaker that was opened before its first call is listed", () =>
+  Effect.gen(function* () {
+    const one = yield* process(redis.url)
+    yield* one.run(CircuitBreaker.CircuitBreaker.use(({ trip }) => trip(breaker)))
+    expect(yield* list).toMatchObject([{ name: "openai/gpt-5.2", state: "open" }])
+  })
+)
+
 it.live("a breaker that an operator closes lets calls of every process pass, also of one that only looks at it", () =>
   Effect.gen(function* () {
     const one = yield* process(redis.url)

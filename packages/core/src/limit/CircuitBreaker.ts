@@ -175,6 +175,7 @@ export const layer: Layer.Layer<CircuitBreaker, never, RedisClient | CoreConfig>
     const report = Effect.fnUntraced(function* (known: Known, id: string, judgement: Judgement) {
       const { breaker, well } = known
       known.well = 0
+      yield* tell(breaker.name)
       const answer = yield* asked(
         known,
         redis.run(
