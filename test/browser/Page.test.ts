@@ -107,6 +107,25 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     expect(await visitor.troubles()).toEqual([])
   })
 
+  it("a running job that is opened before the models on offer are known says that it is simulated, once they are", async () => {
+    const { page } = await visit()
+    const offered = Promise.withResolvers<void>()
+    await page.route(/\/scan\/models$/, async (route) => {
+      await offered.promise
+      await route.fulfill({ json: { models: ["simulated"], default: "simulated" } })
+    })
+    await page.route(/\/events/, (route) => route.fulfill({ status: 204 }))
+    const open = { status: "processing", current_stage: "vision", progress: 0 }
+    await page.route(/\/result$/, (route) => route.fulfill({ status: 202, json: open }))
+    await page.evaluate("location.hash = 'job=00000000-0000-4000-8000-000000000001'")
+    await page.reload()
+    await page.getByTestId("progress").waitFor()
+    const badge = page.locator("#draft-simulated")
+    expect(await badge.isVisible()).toBe(false)
+    offered.resolve()
+    await badge.waitFor()
+  })
+
   it("the page shrinks a photo of several megabytes before it is sent, and says so", async () => {
     const visitor = await visit()
     const { page } = visitor

@@ -637,7 +637,10 @@ model.addEventListener("change", draw)
 const offerModels = async () => {
   const offer = await fetchModels()
   if (offer?.models.length === 1) onlyModel = offer.models[0] ?? ""
-  if (offer === null || offer.models.length < 2) return draw()
+  if (offer === null || offer.models.length < 2) {
+    draft.draw()
+    return draw()
+  }
   const chosen = model.value
   model.replaceChildren(...offer.models.map((name) => element("option", { value: name }, [name])))
   model.value = offer.models.includes(chosen) ? chosen : offer.default
