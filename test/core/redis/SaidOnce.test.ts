@@ -3,7 +3,7 @@
  * work resumes by itself.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Duration, Effect, Fiber, Layer, Result } from "effect"
+import { Context, Deferred, Duration, Effect, Fiber, Layer, Result, Schedule } from "effect"
 import { TestClock } from "effect/testing"
 import type { Redis } from "ioredis"
 import { RedisError } from "@eco2/core"
@@ -24,6 +24,12 @@ const back = "redis connection restored"
 
 const isNull = (said: string | null) => said === null
 const isSaid = (said: string | null) => said !== null
+/** As callers do: on a busy machine the driver gives a command up before it has reached the server. */
+const insisted = <A, E extends { readonly _tag: string }, R>(call: Effect.Effect<A, E, R>) =>
+  Effect.retry(call, {
+    schedule: Schedule.spaced("50 millis"),
+    while: (error) => RedisError.isRedisError(error) && RedisError.isTransient(error)
+  })
 /** A client alone, and what its process logs. */
 const loggedClient = Effect.fnUntraced(function* (url: string) {
   const logs = LogLines.make()
@@ -50,7 +56,9 @@ describe.concurrent("Redis in trouble", { timeout: 60_000 }, () => {
           const worker = yield* working(server.url)
           yield* worker.done(yield* worker.submit)
           yield* order(admin, "REPLICAOF", "127.0.0.1", yield* Effect.promise(RedisServer.freePort))
-          const sent = yield* Effect.forkChild(kind === "READONLY" ? worker.submit : worker.redis.send("GET", "a"))
+          const sent = yield* Effect.forkChild(
+            kind === "READONLY" ? insisted(worker.submit) : insisted(worker.redis.send("GET", "a"))
+          )
           yield* worker.logs.said(began)
           const refusedSoFar = Effect.map(order(admin, "INFO", "errorstats"), (info) =>
             Number(new RegExp(`errorstat_${kind}:count=(\\d+)`).exec(String(info))?.[1] ?? 0)
