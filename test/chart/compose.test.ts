@@ -1,5 +1,5 @@
 /** deploy/compose: is valid in Compose's format, names what exists, and is reachable only from its own machine. */
-import { existsSync, readFileSync } from "node:fs"
+import { accessSync, constants, existsSync, readFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { describe, expect, it } from "vitest"
 import { Schema } from "effect"
@@ -126,6 +126,12 @@ describe("deploy/compose/compose.yaml", () => {
         expect([name, volume, isThere]).toEqual([name, volume, true])
       }
     }
+  })
+
+  it("compose mounts nginx's scripts so that its image runs them: executable, between its resolvers and its templates", () => {
+    const scripts = (file.services.nginx?.volumes ?? []).filter((volume) => volume.includes("/docker-entrypoint.d/"))
+    expect(scripts.map((volume) => volume.split(":")[1])).toEqual(["/docker-entrypoint.d/16-first-resolver.envsh"])
+    for (const volume of scripts) accessSync(beside(volume.split(":")[0] ?? ""), constants.X_OK)
   })
 
   it("compose's services depend on services it has, and those with a database on the migrations", () => {
