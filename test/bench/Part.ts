@@ -57,8 +57,9 @@ export class Part {
   send(command: string): void {
     this.child.stdin!.write(`${command}\n`)
   }
+  /** The report is named as the command is, without its argument. */
   ask(command: string): Promise<Facts> {
-    const reply = this.on(command)
+    const reply = this.on(command.split(" ")[0] ?? "")
     this.send(command)
     return reply
   }

@@ -1,6 +1,8 @@
 /** starts: what a role's start costs until it serves, and what it holds two seconds later, when nothing has happened yet. */
 import { setTimeout as delay } from "node:timers/promises"
 import { start } from "../../packages/core/src/server/RedisServer.ts"
+import * as PostgresServer from "../../packages/core/src/testing/PostgresServer.ts"
+import { runWith } from "../deploy/cli/Operating.ts"
 import * as Process from "../harness/Process.ts"
 import type { RoleName } from "../harness/Process.ts"
 import type { Figures } from "./Contest.ts"
@@ -13,18 +15,26 @@ const settings = {
   OPENAI_MODELS: "",
   GEMINI_MODELS: "",
   NEWS_SAMPLE: "true",
-  // never used before a request
-  DATABASE_URL: "postgres://nobody@127.0.0.1:1/none"
+  DATABASE_POOL: "2"
+}
+
+/** Of all rounds: some roles serve only once they have read their tables. It ends with the benchmark. */
+let database: Promise<PostgresServer.PostgresServer> | undefined
+const migrated = async () => {
+  const server = await PostgresServer.start()
+  await runWith({ DATABASE_URL: server.url() })("migrate")
+  return server
 }
 
 /** `raw`: the raw gateway, which loads ioredis and the project's scripts. `root`: of another copy of the project. */
 export const round = async (role: RoleName | "raw", root?: string): Promise<Figures> => {
   const server = await start()
+  const urls = { REDIS_URL: server.url, DATABASE_URL: (await (database ??= migrated())).url() }
   const began = performance.now()
   const { pid, stop } =
     role === "raw"
       ? await raw(server.port)
-      : await Process.start(role, { ...settings, REDIS_URL: server.url }, root === undefined ? undefined : { root })
+      : await Process.start(role, { ...settings, ...urls }, root === undefined ? undefined : { root })
   const [millis, cpu] = [performance.now() - began, cpuMicros(pid) / 1_000]
   await delay(2_000)
   const resident = residentMiB(pid)
