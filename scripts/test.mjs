@@ -3,7 +3,8 @@
  * its duration, and what failed is named once more at the end; the last line is `N passed, N failed`, where a check counts as
  * one and every test as one.
  * Arguments after `--` go to vitest: `npm test -- test/core`. As `npm run test:long` (`--long`) it runs the long tests alone,
- * and those under Deno.
+ * and those under Deno. On a build machine (`CI` is set) files in which something failed run once more, alone: what passes then
+ * is told as FLAKY, and has passed (docs/decisions/0073-a-build-machine-asks-twice.md).
  */
 import { spawn } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
@@ -39,10 +40,10 @@ const checks = [
 ]
 
 /** Runs of vitest; of those under Deno, vitest.deno.config.ts names the files. */
-const node = { name: isLong ? "long" : "tests", command: ["vitest", "run", ...words] }
+const node = { name: isLong ? "long" : "tests", command: ["vitest", "run"], words }
 // words may name files that are not among those; without words all of them must be there
 const denoWords = words.length > 0 ? ["--passWithNoTests", ...words] : []
-const deno = { name: "deno", command: ["npm", "run", "--silent", "test:deno", "--", ...denoWords] }
+const deno = { name: "deno", command: ["npm", "run", "--silent", "test:deno", "--"], words: denoWords }
 const suites = isLong ? [node, deno] : [node]
 
 const children = new Set()
@@ -96,7 +97,7 @@ async function checked() {
 
 /** The counts of the tests' reporter; without them vitest itself failed. */
 function testsCounted(good) {
-  let total = { passed: 0, failed: 0, skipped: 0, failures: [] }
+  let total = { passed: 0, failed: 0, skipped: 0, failures: [], files: [] }
   try {
     total = JSON.parse(readFileSync(counted, "utf8"))
   } catch {
@@ -107,13 +108,28 @@ function testsCounted(good) {
   return good || total.failed > 0 ? total : { ...total, failed: 1, failures: ["vitest itself"] }
 }
 
+/** More files than these fail for a reason. */
+const mostAgain = 5
+
+/** The counts of a run; on a build machine, after a second run of the files in which something failed. */
+async function counts(command, words) {
+  const { good } = await run([...command, ...words])
+  const first = testsCounted(good)
+  const { failed, failures, files, passed } = first
+  if (!process.env.CI || stopped || files.length === 0 || files.length > mostAgain) return first
+  console.log(`\nonce more, alone: ${files.join(" ")}\n`)
+  const second = await run([...command, ...files])
+  return testsCounted(second.good).failed > 0
+    ? first
+    : { ...first, passed: passed + failed, failed: 0, failures: [], flaky: failures }
+}
+
 /** The suites one after another, each with the counts of its tests. */
 async function tested() {
   const done = []
-  for (const { name, command } of suites) {
-    const { good, seconds } = await timed(name, () => run(command))
-    const count = testsCounted(good)
-    done.push({ name, good: count.failed === 0, seconds, ...count })
+  for (const { command, name, words } of suites) {
+    const { seconds, ...count } = await timed(name, () => counts(command, words))
+    done.push({ ...count, name, good: count.failed === 0, seconds })
   }
   return done
 }
@@ -125,7 +141,7 @@ if (stopped) process.exit(130)
 
 for (const { name, output } of parts) if (output !== "") console.log(`\n${name}\n${output.trimEnd()}`)
 console.log("")
-const counts = [
+const results = [
   ...parts.map(({ name, good }) => ({
     passed: Number(good),
     failed: Number(!good),
@@ -137,9 +153,10 @@ const counts = [
 for (const { name, good, seconds } of [...parts, ...tests]) {
   console.log(`${name.padEnd(8)}${good ? "ok    " : "FAILED"}${seconds.toFixed(1).padStart(8)} s`)
 }
-const sum = (kind) => counts.reduce((total, count) => total + count[kind], 0)
+const sum = (kind) => results.reduce((total, count) => total + count[kind], 0)
 if (sum("skipped") > 0) console.log(`${sum("skipped")} skipped`)
-const failures = counts.flatMap(({ failures }) => failures.map((name) => `FAILED  ${name}\n`)).join("")
+const named = (word, kind) => results.flatMap((one) => (one[kind] ?? []).map((name) => `${word}${name}\n`)).join("")
+const failures = named("FLAKY   ", "flaky") + named("FAILED  ", "failures")
 process.stdout.write(failures)
 const totals = `${sum("passed")} passed, ${sum("failed")} failed`
 const suffix = isLong ? "-long" : ""

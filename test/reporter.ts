@@ -1,7 +1,7 @@
 /**
  * Totals: prints the last line of a run, `12 passed, 2 failed, 1 skipped`, and writes the same as JSON to the file at
  * ECO2_TEST_COUNT (scripts/test.mjs reads it). A failure outside a test counts as one: a file that does not load, a hook, an
- * uncaught error. The JSON also names what failed, and says where and why in a line.
+ * uncaught error. The JSON also names what failed, and says where and why in a line, and in which files.
  */
 import { writeFileSync } from "node:fs"
 import { stripVTControlCharacters } from "node:util"
@@ -22,12 +22,14 @@ export class Totals implements Reporter {
   onTestRunEnd(modules: ReadonlyArray<TestModule>, unhandled: ReadonlyArray<SerializedError>) {
     const count = { passed: 0, failed: 0, skipped: 0 }
     const failures: Array<string> = []
+    const files = new Set<string>()
     const fail = (what: string) => {
       count.failed += 1
       failures.push(what)
     }
     for (const error of unhandled) fail(`outside a test: ${error.message}`)
     for (const module of modules) {
+      const before = failures.length
       if (module.errors().length > 0) fail(module.relativeModuleId)
       for (const suite of module.children.allSuites()) {
         if (suite.errors().length > 0) fail(`${module.relativeModuleId} > ${suite.fullName}`)
@@ -39,9 +41,10 @@ export class Totals implements Reporter {
           fail(`${module.relativeModuleId} > ${test.fullName}: ${reasonOf(result)}`)
         else count[result.state] += 1
       }
+      if (failures.length > before) files.add(module.relativeModuleId)
     }
     const file = process.env.ECO2_TEST_COUNT
-    if (file) writeFileSync(file, JSON.stringify({ ...count, failures }))
+    if (file) writeFileSync(file, JSON.stringify({ ...count, failures, files: [...files] }))
     console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
   }
 }
