@@ -1,7 +1,7 @@
 /**
  * Totals: prints the last line of a run, `12 passed, 2 failed, 1 skipped`, and writes the same as JSON to the file at
  * ECO2_TEST_COUNT (scripts/test.mjs reads it). A failure outside a test counts as one: a file that does not load, a hook, an
- * uncaught error. The JSON also names what failed, and says where and why in a line, and in which files.
+ * uncaught error. The JSON also names what failed, and says where and why in a line, and which files may run again for it.
  */
 import { writeFileSync } from "node:fs"
 import { stripVTControlCharacters } from "node:util"
@@ -44,7 +44,9 @@ export class Totals implements Reporter {
       if (failures.length > before) files.add(module.relativeModuleId)
     }
     const file = process.env.ECO2_TEST_COUNT
-    if (file) writeFileSync(file, JSON.stringify({ ...count, failures, files: [...files] }))
+    // an error outside a test may be any file's: no file that runs again could show that it is over
+    const again = unhandled.length > 0 ? [] : [...files]
+    if (file) writeFileSync(file, JSON.stringify({ ...count, failures, files: again }))
     console.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
   }
 }

@@ -127,7 +127,7 @@ describe.skipIf(lacking.length > 0)("incidents, by the runbook alone", { timeout
     const found = output.split("\n").filter((line) => line !== "" && !/^ok |^warn | +->/.test(line))
     say(`runbook ${rang.runbook}:\n${found.join("\n")}\nall was well after ${after(well)}`)
   }
-  /** Each with what it told of; `cause` alone is known by its name. */
+  /** What rang and ended since then: the cause by its name, anything else with its summary, so that a failure says what it was. */
   const rangSince = (since: number, cause: string) => [
     ...new Set(
       monitoring.notices
