@@ -80,7 +80,8 @@ const rows: Readonly<Record<string, Row>> = {
     title: "The gateway and a raw server",
     compare: "ours / each",
     play: (bounds) => {
-      const size = { viewers: number(values.viewers, quick ? 500 : 2_000), rate: 1_000, idleSeconds: quick ? 4 : 10 }
+      // idle for longer than KEEPALIVE, so that each viewer gets one
+      const size = { viewers: number(values.viewers, quick ? 500 : 2_000), rate: 1_000, idleSeconds: quick ? 4 : 16 }
       return Contest.play(["gateway", "raw", ...ofAgainst], bounds, (name) =>
         gateways.round(name === "against" ? against! : name, size)
       )

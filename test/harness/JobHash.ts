@@ -13,8 +13,8 @@ export const expand = (hash: Fields): Fields => {
   const fields: Record<string, string> = {}
   for (const [name, word] of Object.entries(words)) fields[name] = word === "-" ? "" : word
   // an implied history has two events for each stage, after `queued`
-  const implied = Fence.impliedEvents(now ?? "")
-  if (implied !== null) fields.started = implied > 0 && implied % 2 === 0 ? "1" : ""
+  const [, implied] = /^~(\d+)$/.exec(words.started) ?? []
+  if (implied !== undefined) fields.started = Number(implied) > 0 && Number(implied) % 2 === 0 ? "1" : ""
   for (const [name, value] of Object.entries(rest)) {
     if (name.startsWith("o:")) {
       const space = value.indexOf(" ")

@@ -4,6 +4,7 @@
  */
 export * as Actor from "./actor/Actor.ts"
 export * as Replies from "./actor/Replies.ts"
+export * as DueHeap from "./clock/DueHeap.ts"
 export * as Elapsed from "./clock/Elapsed.ts"
 export { CoreConfig, submitReplicas } from "./config/CoreConfig.ts"
 export * as Definition from "./config/Definition.ts"

@@ -44,6 +44,29 @@ describe("an implied history", () => {
     })
   )
 
+  it.live("J4 lengths of many jobs come in the order asked for, of implied, listed and missing histories alike", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const begun = yield* client.run(Fleet.submit())
+      const holding = yield* hand.take("weigh")
+      const put = yield* client.run(Fleet.submit())
+      yield* client.run(Fleet.defer(yield* hand.take("weigh")))
+      const queued = yield* client.run(Fleet.submit())
+      // more than one call of each partition takes
+      const missing = Array.from(
+        { length: 1_200 },
+        (_, i) => `9b2f0f7e-5b7f-4c63-9c52-${String(i).padStart(12, "0")}` as Id
+      )
+      const ids = [begun, ...missing.slice(0, 600), put, ...missing.slice(600), queued, begun]
+      const lengths = yield* client.run(EventLog.EventLog.use((log) => log.lengths(ids)))
+      expect([lengths[0], lengths[601], lengths.at(-2), lengths.at(-1)]).toEqual([2, 3, 0, 2])
+      expect(lengths.filter((length) => length === null)).toHaveLength(missing.length)
+      expect(yield* listed(client, put)).toBe(3)
+      yield* client.run(Fleet.commit(holding))
+    })
+  )
+
   it.live("J4 a job that one process keeps to its end has all events, and no list", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

@@ -169,6 +169,52 @@ describe("a stage's attempts", () => {
     })
   )
 
+  it.live("no two runs of a job's handlers see the same number of begins, whatever stage and attempt they are of", () =>
+    Effect.gen(function* () {
+      const begins: Array<number> = []
+      const worker = yield* Fleet.working(
+        redis.url,
+        Fleet.parcelBehaviors({
+          weigh: (_, job) => {
+            begins.push(job.begins)
+            return begins.length < 3 ? Effect.fail(new Fleet.ScaleBroken()) : Effect.succeed({ grams: 1 })
+          },
+          retry: Retry.policy({ retryAfter: () => Duration.millis(5) })
+        })
+      )
+      const id = yield* worker.run(Fleet.submit())
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(begins).toEqual([1, 2, 3])
+    })
+  )
+
+  it.live("a handler that shows viewers a value that is no text goes on, and its result is recorded", () =>
+    Effect.gen(function* () {
+      const telling = Stage.make("telling", { needs: { input: Text }, output: Text, partial: Text, progress: 100 })
+      const Told = Pipeline.make("told", { input: Text }).add(telling)
+      const worker = yield* Fleet.working(
+        redis.url,
+        StageBehavior.layer(
+          Told,
+          "telling",
+          Effect.succeed(({ input }, job) =>
+            Effect.sync(() => {
+              // JavaScript's callers are not held by types
+              for (const value of [5, null, { text: "half" }] as ReadonlyArray<unknown>) job.emit(value as string)
+              return input
+            })
+          )
+        )
+      )
+      const { id } = yield* worker.run(Pipeline.submit(Told, "whole", { owner: null, key: null }))
+      const ended = yield* Fleet.until(
+        worker.run(Fleet.jobOf(id)),
+        ({ state }) => state === "done" || state === "parked"
+      )
+      expect(ended).toMatchObject({ state: "done", error: undefined })
+    })
+  )
+
   it.live("a stage output over 256 KiB fails the job, and one just below is stored", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(

@@ -69,6 +69,21 @@ describe("the record of crashes", () => {
     })
   )
 
+  it.live("A1 an entry that its group does not list any more is begun by nobody but its next reader", () =>
+    Effect.gen(function* () {
+      const { client, holding } = yield* crashed()
+      yield* client.run(Fleet.begin(holding))
+      const stream = holding.partition.mailbox("parcel.weigh")
+      // as after the loss of a group: it is made anew, from the first entry, and nothing is in work by its list
+      yield* client.send("XGROUP", "DESTROY", stream, Mailbox.group)
+      yield* client.send("XGROUP", "CREATE", stream, Mailbox.group, "0")
+      expect(yield* client.run(Fleet.begin(holding, "run"))).toEqual({ _tag: "Dropped", reason: "moved" })
+      const hand = yield* Fleet.byHand(client, "hand")
+      const [again] = yield* hand.read("weigh")
+      expect(yield* client.run(Fleet.begin(again!, "run"))).toMatchObject({ _tag: "Run", job: { deliveries: 1 } })
+    })
+  )
+
   it.live("A2 a suspect that is put off waits on its timer with its record, and no entry is left in the mailbox", () =>
     Effect.gen(function* () {
       const { client, holding, id } = yield* crashed()

@@ -7,6 +7,7 @@ import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Gauges, Readiness } from "@eco2/core/telemetry"
 import { FaultProxy, RedisServer } from "@eco2/core/testing"
 import * as Blacklist from "../../../packages/gateway/src/auth/Blacklist.ts"
+import * as BlacklistKeys from "../../../packages/gateway/src/auth/BlacklistKeys.ts"
 import * as Revocations from "../../../packages/gateway/src/auth/Revocations.ts"
 import * as LogLines from "../../core/redis/LogLines.ts"
 import { until } from "../../core/Until.ts"
@@ -59,6 +60,57 @@ describe("Blacklist", () => {
         yield* TestClock.adjust("2 minutes")
         expect(list.size()).toBe(1)
         expect(list.standing("long")).toBe("revoked")
+      }).pipe(Effect.provideContext(context))
+    })
+  )
+
+  it.effect("whoever uses a token learns of its revocation once, at once when it is revoked already", () =>
+    Effect.gen(function* () {
+      const { context } = yield* ground
+      yield* Effect.gen(function* () {
+        const list = yield* Blacklist.make({ maxAge })
+        const told: Array<string> = []
+        const listen = (jti: string, name: string) => list.whenRevoked(jti, () => void told.push(name))
+        const [leave] = [
+          listen("ann's", "left"),
+          listen("ann's", "first"),
+          listen("ann's", "second"),
+          listen("bob's", "bob")
+        ]
+        leave()
+        yield* Revocations.revoke(revocation("ann's", 600))
+        yield* eventually(list.size, (size) => size === 1)
+        expect(told).toEqual(["first", "second"])
+        listen("ann's", "late")
+        expect(told).toEqual(["first", "second", "late"])
+      }).pipe(Effect.provideContext(context))
+    })
+  )
+
+  it.effect("whoever uses a token learns of a revocation that was missed, when the list is loaded again", () =>
+    Effect.gen(function* () {
+      const { context } = yield* ground
+      yield* Effect.gen(function* () {
+        const redis = yield* RedisClient.RedisClient
+        const list = yield* Blacklist.make({ maxAge })
+        const told: Array<string> = []
+        for (const jti of ["missed", "after", "other"]) list.whenRevoked(jti, () => void told.push(jti))
+        // its key is stored, and its event is lost with the topic
+        yield* Revocations.revoke(revocation("before", 600))
+        yield* eventually(list.size, (size) => size === 1)
+        const { log, state } = redis.keys.topic(Revocations.BlacklistEvents.name)
+        yield* redis.send(
+          "SET",
+          BlacklistKeys.revoked(redis.keys, "missed"),
+          String(Math.ceil(Date.now() / 1_000) + 600)
+        )
+        yield* redis.send("DEL", log, state)
+        yield* Revocations.revoke(revocation("after", 600))
+        yield* Effect.repeat(
+          Effect.andThen(TestClock.adjust("1 second"), TestClock.withLive(Effect.sleep("5 millis"))),
+          { until: () => told.includes("missed") && told.includes("after") }
+        )
+        expect(told).not.toContain("other")
       }).pipe(Effect.provideContext(context))
     })
   )

@@ -166,7 +166,7 @@ describe("the live stream of events", () => {
   })
 })
 
-const viewer = { user: "ann", isLetIn: () => true }
+const viewer = { user: "ann", whenWithdrawn: () => () => undefined }
 
 describe("a slow viewer", () => {
   const program = <A, E>(

@@ -41,14 +41,14 @@ const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, max
 })
 const id = Schema.decodeUnknownSync(Job.JobId)("9b2f0f7e-5b7f-4c63-9c52-000000000000")
 
-const viewer = { user: "ann", isLetIn: () => true }
+const viewer = { user: "ann", whenWithdrawn: () => () => undefined }
 
 describe("EventRouter's failures", () => {
   it.live("loss checks go on after a defect in one of them", () =>
     Effect.gen(function* () {
       let checks = 0
       const { readiness, router } = yield* started(
-        new Map([["HGET", () => (++checks === 1 ? ("before" as const) : undefined)]])
+        new Map([["history-lengths", () => (++checks === 1 ? ("before" as const) : undefined)]])
       )
       const place = router.subscribe(id, viewer)
       if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
@@ -59,7 +59,7 @@ describe("EventRouter's failures", () => {
 
   it.live("every viewer's stream gets keepalives while Redis answers no loss check", () =>
     Effect.gen(function* () {
-      const { router } = yield* started(new Map([["HGET", () => "never" as const]]), 200)
+      const { router } = yield* started(new Map([["history-lengths", () => "never" as const]]), 200)
       const places = Array.from({ length: 200 }, () => router.subscribe(id, viewer))
       for (let n = 0; n < 3; n++) {
         for (const place of places) {
@@ -73,16 +73,22 @@ describe("EventRouter's failures", () => {
   it.live("a viewer whose access was withdrawn is ended, and no other", () =>
     Effect.gen(function* () {
       const { router } = yield* started(new Map())
-      let isLetIn = true
-      const one = router.subscribe(id, { ...viewer, isLetIn: () => isLetIn })
+      const ends = new Set<() => void>()
+      const whenWithdrawn = (end: () => void) => {
+        ends.add(end)
+        return () => void ends.delete(end)
+      }
+      const one = router.subscribe(id, { ...viewer, whenWithdrawn })
       const other = router.subscribe(id, viewer)
       if (typeof one === "string" || typeof other === "string") return yield* Effect.die(new Error("there was room"))
       expect(yield* Queue.take(one.subscription.signals)).toEqual({ _tag: "Keepalive" })
-      isLetIn = false
+      for (const end of ends) end()
       const rest = yield* Stream.runCollect(Stream.fromQueue(one.subscription.signals))
       expect(rest.every(({ _tag }) => _tag === "Keepalive")).toBe(true)
       yield* Queue.clear(other.subscription.signals)
       expect(yield* Queue.take(other.subscription.signals)).toEqual({ _tag: "Keepalive" })
+      one.leave()
+      expect(ends.size).toBe(0)
     })
   )
 
@@ -107,7 +113,7 @@ describe("EventRouter's failures", () => {
 
   for (const [loop, call, name] of [
     ["events", "XREAD", "events"],
-    ["loss checks", "HGET", "keepalives"]
+    ["loss checks", "history-lengths", "keepalives"]
   ] as const) {
     it.live(`an event router whose ${loop} die six times makes its process unready and end`, () =>
       Effect.gen(function* () {

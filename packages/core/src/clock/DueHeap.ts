@@ -1,7 +1,7 @@
 /**
  * DueHeap: items by due time, the earliest first (a binary heap). Adding, moving, removing and taking an item cost O(log n), so
  * work on those that are due does not grow with those that are not. The unit and clock of a time are the caller's.
- * Used by ScheduleLoop.
+ * Used by ScheduleLoop, and by the gateway for its viewers.
  */
 
 export interface DueHeap<A> {
@@ -14,17 +14,23 @@ export interface DueHeap<A> {
   readonly take: (now: number) => Array<A>
 }
 
+interface Node<A> {
+  readonly item: A
+  due: number
+  /** Where it stands in the heap. */
+  place: number
+}
+
 export const make = <A>(): DueHeap<A> => {
-  const heap: Array<{ readonly item: A; readonly due: number }> = []
-  const places = new Map<A, number>()
-  const put = (place: number, node: { readonly item: A; readonly due: number }) => {
+  const heap: Array<Node<A>> = []
+  const nodes = new Map<A, Node<A>>()
+  const put = (place: number, node: Node<A>) => {
     heap[place] = node
-    places.set(node.item, place)
+    node.place = place
   }
-  /** Moves the node at this place to where it belongs, up or down. */
-  const settle = (from: number) => {
-    const node = heap[from]!
-    let place = from
+  /** Moves the node to where it belongs, up or down. */
+  const settle = (node: Node<A>) => {
+    let { place } = node
     for (let parent = (place - 1) >> 1; place > 0 && heap[parent]!.due > node.due; parent = (place - 1) >> 1) {
       put(place, heap[parent]!)
       place = parent
@@ -38,19 +44,24 @@ export const make = <A>(): DueHeap<A> => {
     put(place, node)
   }
   const remove = (item: A) => {
-    const place = places.get(item)
-    if (place === undefined) return
-    places.delete(item)
+    const node = nodes.get(item)
+    if (node === undefined) return
+    nodes.delete(item)
     const last = heap.pop()!
-    if (last.item === item) return
-    put(place, last)
-    settle(place)
+    if (last === node) return
+    put(node.place, last)
+    settle(last)
   }
   return {
     set: (item, due) => {
-      const place = places.get(item) ?? heap.length
-      heap[place] = { item, due }
-      settle(place)
+      let node = nodes.get(item)
+      if (node === undefined) {
+        node = { item, due, place: heap.length }
+        nodes.set(item, node)
+        heap.push(node)
+      }
+      node.due = due
+      settle(node)
     },
     delete: remove,
     first: () => heap[0]?.due ?? Infinity,

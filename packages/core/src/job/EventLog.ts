@@ -13,10 +13,10 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import * as ReadLoop from "../redis/ReadLoop.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
+import { RedisReplyInvalid } from "../redis/RedisError.ts"
 import type { RedisError } from "../redis/RedisError.ts"
 import { StoredEvent } from "./JobEvent.ts"
 import type { JobEvent } from "./JobEvent.ts"
-import * as Fence from "./Fence.ts"
 import type { JobId } from "./Job.ts"
 import * as JobScripts from "./JobScripts.ts"
 import * as PartialText from "./PartialText.ts"
@@ -41,10 +41,11 @@ export class EventLog extends Context.Service<
     /** Events with seq > `after`, oldest first; empty for an unknown job. One round trip. */
     readonly history: (id: JobId, after: number) => Effect.Effect<ReadonlyArray<JobEvent>, RedisError>
     /**
-     * The number of events told: the last seq, or 0 while a job is only `queued`; null: Redis has no such job. One round trip,
-     * two for a job whose history is listed.
+     * The number of events told: the last seq, or 0 while a job is only `queued`; null: Redis has no such job. One round trip.
      */
     readonly length: (id: JobId) => Effect.Effect<number | null, RedisError>
+    /** The same for many jobs, in their order: one call for 256 jobs of a partition. */
+    readonly lengths: (ids: ReadonlyArray<JobId>) => Effect.Effect<ReadonlyArray<number | null>, RedisError>
     /**
      * Follows all partitions from now on. Returns when the starting cursors are known; after that, no event is missed without a
      * `gap`. Runs until the scope closes, or until it failed too often, which the returned Supervision reports.
@@ -55,6 +56,8 @@ export class EventLog extends Context.Service<
 
 const blockMillis = 20_000
 const mostEntries = 1_000
+/** Jobs in one call of `lengths`; a long script delays every client of Redis. */
+const mostCounted = 256
 
 const isEvent = Schema.is(StoredEvent)
 /** An event as stored; null when another version wrote it in another form. */
@@ -76,11 +79,41 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace | CoreCo
     const redis = yield* RedisClient
     const keyspace = yield* Keyspace
     const { clockOffsetMillis: offset } = yield* CoreConfig
-    const decodeFence = decodeReply("HGET", Schema.NullOr(Schema.String))
-    const decodeLength = decodeReply("LLEN", Schema.Int)
-    const decodeExists = decodeReply("EXISTS", Schema.Int)
     const decodeTail = decodeReply("XREAD", TailReply)
     const decodeRange = decodeReply("XRANGE", Info)
+
+    const lengths = Effect.fnUntraced(function* (ids: ReadonlyArray<JobId>) {
+      const found: Array<number | null> = ids.map(() => null)
+      const places = new Map<Partition, Array<number>>()
+      for (const [place, id] of ids.entries()) {
+        const partition = keyspace.of(id)
+        const known = places.get(partition)
+        if (known === undefined) places.set(partition, [place])
+        else known.push(place)
+      }
+      const calls: Array<readonly [Partition, ReadonlyArray<number>]> = []
+      for (const [partition, all] of places) {
+        for (let i = 0; i < all.length; i += mostCounted) calls.push([partition, all.slice(i, i + mostCounted)])
+      }
+      yield* Effect.forEach(
+        calls,
+        ([partition, some]) =>
+          redis.run(JobScripts.historyLengths, [partition.root], [offset, ...some.map((place) => ids[place]!)]).pipe(
+            Effect.flatMap((counted) =>
+              counted.length === some.length
+                ? Effect.sync(() => {
+                    for (const [i, place] of some.entries()) found[place] = counted[i] === -1 ? null : counted[i]!
+                  })
+                : new RedisReplyInvalid({
+                    command: "history-lengths",
+                    reason: `${counted.length} answers to ${some.length} jobs`
+                  })
+            )
+          ),
+        { concurrency: 8, discard: true }
+      )
+      return found
+    })
 
     /** Ids of the first and last entry in a stream; "0-0" when it is empty. */
     const bounds = (stream: string) =>
@@ -197,16 +230,8 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace | CoreCo
         }
         return events
       }),
-      length: Effect.fnUntraced(function* (id) {
-        const partition = keyspace.of(id)
-        const fence = yield* redis.send("HGET", partition.job(id), "now").pipe(Effect.flatMap(decodeFence))
-        const implied = Fence.impliedEvents(fence ?? "")
-        if (implied !== null) return implied
-        const length = yield* redis.send("LLEN", partition.jobEvents(id)).pipe(Effect.flatMap(decodeLength))
-        if (length > 0 || fence !== null) return length
-        const exists = yield* redis.send("EXISTS", partition.job(id)).pipe(Effect.flatMap(decodeExists))
-        return exists === 0 ? null : 0
-      }),
+      length: (id) => Effect.map(lengths([id]), ([length]) => length ?? null),
+      lengths,
       tail: Effect.fnUntraced(function* (listener) {
         const cursors = new Map<string, string>()
         for (const partition of keyspace.partitions) {

@@ -37,14 +37,6 @@ const form = new RegExp(
   "s"
 )
 
-const started = words.indexOf("started")
-
-/** The number of events of a job whose history is implied, from its fence; null: its history is a list, or there is no fence. */
-export const impliedEvents = (text: string): number | null => {
-  const word = /^~(\d+)$/.exec(text.split(" ", started + 1)[started] ?? "")
-  return word === null ? null : Number(word[1])
-}
-
 /** A fence as an object; null when it has too few words, or no digits where scripts count. */
 export const split = (text: string): Fence | null => {
   const found = form.exec(text)

@@ -56,6 +56,7 @@ export const commit = script(
   Schema.Array(Schema.Tuple([Schema.Literals(["committed", "kept", "ended", "lost", "gone"]), Schema.Number]))
 )
 export const readHistory = script("read-history", Schema.Array(Schema.String))
+export const historyLengths = script("history-lengths", Schema.Array(Schema.Int))
 export const defer = script("defer", Schema.Tuple([Schema.Literals(["deferred", "lost", "gone"]), Schema.Number]))
 export const bury = script(
   "bury",

@@ -20,10 +20,14 @@ const demoUser = "demo"
 /** User ids come from another service: bounded, printable, nothing else is assumed. */
 const userId = /^[^\p{C}\s](?:[^\p{C}]{0,253}[^\p{C}\s])?$/u
 
-/** The caller, and whether access still holds; long answers ask again. */
-export class Caller extends Context.Service<Caller, { readonly user: string; readonly isLetIn: () => boolean }>()(
-  "@eco2/gateway/auth/Caller"
-) {}
+export class Caller extends Context.Service<
+  Caller,
+  {
+    readonly user: string
+    /** Calls `end` when access is withdrawn, for answers that last; returns how to listen no more. */
+    readonly whenWithdrawn: (end: () => void) => () => void
+  }
+>()("@eco2/gateway/auth/Caller") {}
 
 const refusals = [
   Refusal.declared(401, "UNAUTHORIZED", "MALFORMED_TOKEN"),
@@ -47,7 +51,7 @@ const of = (ask: Ask) =>
     )
   )
 
-const always = () => true
+const isNever: Caller["Service"]["whenWithdrawn"] = () => () => undefined
 const byHeader =
   (withoutHeader: Ask): Ask =>
   (request) => {
@@ -56,7 +60,7 @@ const byHeader =
     return Effect.andThen(
       IdentityHeaders.once(request, "x-user-id"),
       userId.test(given)
-        ? Effect.succeed({ user: given, isLetIn: always })
+        ? Effect.succeed({ user: given, whenWithdrawn: isNever })
         : Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is not a user id"))
     )
   }
@@ -70,7 +74,7 @@ const isForeignName = (host: string): boolean => {
 
 /** `anyHost`: serves other machines on purpose (INSECURE_NONE), under any host name. */
 const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly anyHost: boolean }) => {
-  const caller = byHeader(() => Effect.succeed({ user: demoUser, isLetIn: always }))
+  const caller = byHeader(() => Effect.succeed({ user: demoUser, whenWithdrawn: isNever }))
   return of((request) => {
     const { host = "" } = request.headers
     if (!options.anyHost && isForeignName(host)) {
@@ -83,7 +87,7 @@ const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly a
 const byToken = Effect.gen(function* () {
   const { authenticate } = yield* TokenAuthentication.make(yield* TokenConfig)
   return of((request) =>
-    Effect.map(authenticate(request), ({ isRevoked, user }) => ({ user, isLetIn: () => !isRevoked() }))
+    Effect.map(authenticate(request), ({ user, whenRevoked }) => ({ user, whenWithdrawn: whenRevoked }))
   )
 })
 

@@ -17,6 +17,8 @@ import * as BlacklistKeys from "./BlacklistKeys.ts"
 export interface Blacklist {
   /** `unknown`: the list is too old to be trusted. */
   readonly standing: (jti: string) => "good" | "revoked" | "unknown"
+  /** Calls `end` when this process learns that the token is revoked: at once if it knows. Returns how to listen no more. */
+  readonly whenRevoked: (jti: string, end: () => void) => () => void
   /** Tokens known to be revoked. */
   readonly size: () => number
 }
@@ -76,6 +78,9 @@ export const make = Effect.fnUntraced(function* (options: {
   const begun = clock.currentTimeMillisUnsafe()
   /** By the whole key, as `load` returns it: a substring would keep its whole text in memory. */
   let revoked = new Map<string, number>()
+  /** By the same keys: who wants to know of a revocation. */
+  const listeners = new Map<string, Set<() => void>>()
+  const tell = (key: string) => listeners.get(key)?.forEach((end) => end())
   /** Redis has lost its data, and what this process knows is not stored again yet. */
   let lost = false
   const losses = yield* Queue.sliding<void>(1)
@@ -92,14 +97,15 @@ export const make = Effect.fnUntraced(function* (options: {
         const keeps = lost
         const found = yield* load(nowSeconds())
         revoked = keeps ? new Map([...revoked, ...found]) : found
+        for (const key of listeners.keys()) if (revoked.has(key)) tell(key)
       }).pipe(Effect.provideService(RedisClient.RedisClient, redis)),
     event: ({ expires_at, jti, type }) =>
       Effect.sync(() => {
-        if (type === "remove") revoked.delete(BlacklistKeys.revoked(redis.keys, jti))
-        else {
-          const until = forgottenAt(Date.parse(expires_at))
-          revoked.set(BlacklistKeys.revoked(redis.keys, jti), until > 0 ? until : nowSeconds() + unreadableSeconds)
-        }
+        const key = BlacklistKeys.revoked(redis.keys, jti)
+        if (type === "remove") return void revoked.delete(key)
+        const until = forgottenAt(Date.parse(expires_at))
+        revoked.set(key, until > 0 ? until : nowSeconds() + unreadableSeconds)
+        tell(key)
       })
   })
   yield* Effect.logInfo("revocations loaded").pipe(
@@ -174,6 +180,15 @@ export const make = Effect.fnUntraced(function* (options: {
   return {
     standing: (jti) =>
       revoked.has(BlacklistKeys.revoked(redis.keys, jti)) ? "revoked" : isTooOld() ? "unknown" : "good",
+    whenRevoked: (jti, end) => {
+      const key = BlacklistKeys.revoked(redis.keys, jti)
+      const ofToken = listeners.get(key) ?? new Set()
+      listeners.set(key, ofToken.add(end))
+      if (revoked.has(key)) end()
+      return () => {
+        if (ofToken.delete(end) && ofToken.size === 0) listeners.delete(key)
+      }
+    },
     size: () => revoked.size
   }
 })

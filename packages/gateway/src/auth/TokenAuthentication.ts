@@ -23,8 +23,8 @@ export const count = (outcome: string) => Metric.update(Metric.withAttributes(de
 export interface Identity {
   readonly user: string
   readonly provider: string
-  /** Whether the token has been revoked since, as far as this process knows. */
-  readonly isRevoked: () => boolean
+  /** Calls `end` when the token is revoked, as far as this process knows; returns how to listen no more. */
+  readonly whenRevoked: (end: () => void) => () => void
 }
 
 type Request = Pick<HttpServerRequest.HttpServerRequest, "headers" | "source">
@@ -68,7 +68,7 @@ export const make = Effect.fnUntraced(function* (config: TokenConfig) {
     const standing = blacklist.standing(jti)
     if (standing === "revoked") return yield* revoked
     if (standing === "unknown") return yield* unknown
-    return { user, provider, isRevoked: () => blacklist.standing(jti) === "revoked" }
+    return { user, provider, whenRevoked: (end) => blacklist.whenRevoked(jti, end) }
   })
   const authentication: TokenAuthentication = {
     authenticate: (request) =>

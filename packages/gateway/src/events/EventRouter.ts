@@ -2,12 +2,12 @@
  * EventRouter: fans the partitions' event tails out to the viewers of this process. Every gateway reads every partition once,
  * however many viewers it has; gateways do not compete for events.
  * A viewer's queue is bounded: a viewer that does not keep up is disconnected, and its browser resumes by Last-Event-ID. One
- * timer serves all viewers' keepalives and time limits. Loss checks ask Redis, so they are a loop of their own: Redis being
- * down delays no keepalive. A viewer whose job is missing from Redis is told `Lost` once the job has stayed away for five seconds:
+ * timer serves all viewers' keepalives and time limits, and looks at those that are due alone. Loss checks ask Redis, for many
+ * viewers together, so they are a loop of their own: Redis being down delays no keepalive. A viewer whose job is missing from Redis is told `Lost` once the job has stayed away for five seconds:
  * whoever accepted it hands it in again meanwhile (RecentSubmits). Viewer joins history and tail for one viewer (J4).
  * What a running stage writes is kept once a job, however many viewers it has, and dropped at the stage's commit.
  */
-import { Elapsed, EventLog } from "@eco2/core/client"
+import { DueHeap, Elapsed, EventLog } from "@eco2/core/client"
 import type { Job, JobEvent, PartialText, RedisError } from "@eco2/core/client"
 import { Keyspace } from "@eco2/core/redis"
 import { Readiness, Supervisor } from "@eco2/core/telemetry"
@@ -112,7 +112,6 @@ interface Viewer {
   /** Since when Redis has had no such job; null: it has, or was not asked. */
   missingSince: number | null
   readonly endsAt: number
-  readonly isLetIn: () => boolean
 }
 
 export const layer = (
@@ -136,6 +135,8 @@ export const layer = (
       const texts = new Map<string, RunningText>()
       /** Viewers due for a check, and those whose job was missing. Sets, so that they never exceed the number of viewers. */
       const toCheck = new Set<Viewer>()
+      /** Viewers by when they are looked at next: when they may need a keepalive, or their time is over. */
+      const due = DueHeap.make<Viewer>()
       const missing = new Set<Viewer>()
       let count = 0
       let closed = false
@@ -144,6 +145,7 @@ export const layer = (
       const offer = (viewer: Viewer, signal: Signal) => {
         if (!Queue.offerUnsafe(viewer.queue, signal)) Queue.endUnsafe(viewer.queue)
       }
+      const nextLook = ({ endsAt, heardAt }: Viewer) => Math.min(heardAt + keepalive, endsAt)
       const everyone = function* (): Generator<Viewer> {
         for (const viewers of byJob.values()) yield* viewers
       }
@@ -209,20 +211,24 @@ export const layer = (
        * Compares the history's length with what the viewer has seen: it may be longer, or shorter if Redis lost events. A waiting
        * job has sent its viewers `queued` and has no history yet. The lengths of all viewers are requested together.
        */
-      const check = (viewer: Viewer) =>
-        Effect.map(log.length(viewer.jobId), (length) => {
-          if (length === null) {
-            viewer.missingSince ??= now()
-            return void missing.add(viewer)
+      const check = (viewers: ReadonlyArray<Viewer>) =>
+        Effect.map(log.lengths(viewers.map(({ jobId }) => jobId)), (lengths) => {
+          for (const [i, viewer] of viewers.entries()) {
+            const length = lengths[i] ?? null
+            if (length === null) {
+              viewer.missingSince ??= now()
+              missing.add(viewer)
+              continue
+            }
+            viewer.missingSince = null
+            if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
           }
-          viewer.missingSince = null
-          if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
         })
       /** Looks once more for jobs that were missing; those that stay away are lost. */
       const lookForMissing = Effect.gen(function* () {
         const viewers = [...missing]
         missing.clear()
-        yield* Effect.forEach(viewers, check, { concurrency: 64, discard: true }).pipe(
+        yield* check(viewers).pipe(
           // Redis is down: what could not be asked is asked again
           Effect.tapError(() => Effect.sync(() => viewers.forEach((viewer) => missing.add(viewer)))),
           Effect.ignore
@@ -248,7 +254,7 @@ export const layer = (
           const viewers = [...toCheck]
           toCheck.clear()
           // Redis is down: when the tail reconnects, every viewer is rechecked
-          yield* Effect.ignore(Effect.forEach(viewers, check, { concurrency: 64, discard: true }))
+          yield* Effect.ignore(check(viewers))
           if (missing.size === 0 || now() - lookedAt < lookAgainMillis) continue
           yield* lookForMissing
           lookedAt = now()
@@ -256,16 +262,19 @@ export const layer = (
       })
       const tick = Effect.sync(() => {
         const at = now()
-        for (const viewer of everyone()) {
-          if (!viewer.isLetIn()) {
-            Queue.endUnsafe(viewer.queue)
-          } else if (at >= viewer.endsAt) {
+        for (const viewer of due.take(at)) {
+          if (at >= viewer.endsAt) {
             offer(viewer, { _tag: "Timeout" })
-          } else if (at - viewer.heardAt >= keepalive) {
+            // until it leaves: one that does not read has a full queue at last
+            due.set(viewer, at + tickMillis)
+            continue
+          }
+          if (at - viewer.heardAt >= keepalive) {
             viewer.heardAt = at
             offer(viewer, { _tag: "Keepalive" })
             toCheck.add(viewer)
           }
+          due.set(viewer, nextLook(viewer))
         }
       })
       const supervisor = Supervisor.make()
@@ -275,7 +284,7 @@ export const layer = (
       yield* readiness.register("keepalives", supervisor.trouble, supervisor.failed)
 
       return EventRouter.of({
-        subscribe: (jobId, { isLetIn, user }) => {
+        subscribe: (jobId, { user, whenWithdrawn }) => {
           if (count >= maxViewers) return "full"
           const ofUser = byUser.get(user) ?? 0
           if (ofUser >= config.userViewers) return "user-full"
@@ -287,12 +296,13 @@ export const layer = (
             heardAt: now(),
             hasText: false,
             missingSince: null,
-            endsAt: now() + viewTimeout,
-            isLetIn
+            endsAt: now() + viewTimeout
           }
+          const stopListening = whenWithdrawn(() => Queue.endUnsafe(viewer.queue))
           const viewers = byJob.get(jobId) ?? new Set()
           viewers.add(viewer)
           byJob.set(jobId, viewers)
+          due.set(viewer, nextLook(viewer))
           viewersGauge.updateUnsafe(++count, context)
           if (closed) Queue.endUnsafe(viewer.queue)
           let gone = false
@@ -318,6 +328,8 @@ export const layer = (
               if (gone) return
               gone = true
               viewers.delete(viewer)
+              stopListening()
+              due.delete(viewer)
               toCheck.delete(viewer)
               missing.delete(viewer)
               const left = (byUser.get(user) ?? 1) - 1

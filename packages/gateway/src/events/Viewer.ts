@@ -25,6 +25,10 @@ const withCode = (result: unknown): unknown =>
     ? { ...result, code: ScanResult.errorCode(result.code) }
     : result
 
+/** Events that carry a part of the job, which has to be read. */
+const isWithJob = (event: JobEvent.JobEvent): boolean =>
+  JobEvent.isTerminal(event) || (event.status === "completed" && ScanResult.shownEarly.has(event.stage))
+
 const eventFrame = (jobId: string, event: JobEvent.JobEvent, result: unknown): string =>
   frame(event.stage, event.seq, {
     job_id: jobId,
@@ -79,6 +83,7 @@ export const make: Effect.Effect<
   const clock = yield* Clock.Clock
   return (jobId, after, subscription, watch) =>
     Stream.suspend(() => {
+      const keepalive = () => frame("keepalive", null, { timestamp: clock.currentTimeMillisUnsafe() / 1000 })
       let last = after
       let highest = after ?? 0
       let progress = 0
@@ -115,13 +120,21 @@ export const make: Effect.Effect<
         return eventFrame(jobId, event, result)
       }
       const tell = (event: JobEvent.JobEvent): Effect.Effect<string, RedisError.RedisError> => {
-        const found: Effect.Effect<unknown, RedisError.RedisError> | null = JobEvent.isTerminal(event)
+        if (!isWithJob(event)) return Effect.succeed(told(event, withCode(event.result)))
+        const found: Effect.Effect<unknown, RedisError.RedisError> = JobEvent.isTerminal(event)
           ? resultOf
-          : event.status === "completed" && ScanResult.shownEarly.has(event.stage)
-            ? foundBy(event.stage)
-            : null
-        if (found === null) return Effect.succeed(told(event, withCode(event.result)))
+          : foundBy(event.stage)
         return Effect.map(found, (result) => told(event, result))
+      }
+      /** What a signal tells for which nothing has to be read: the usual case, without an effect; null: see `handle`. */
+      const tellAtOnce = (signal: Signal): string | null => {
+        if (signal._tag === "Keepalive") return keepalive()
+        if (signal._tag !== "Events") return null
+        let next = last ?? 0
+        for (const event of signal.events) if (event.seq !== ++next || isWithJob(event)) return null
+        let text = ""
+        for (const event of signal.events) text += told(event, withCode(event.result))
+        return text
       }
 
       const catchUp = Effect.fnUntraced(function* (): Effect.fn.Return<string, RedisError.RedisError> {
@@ -211,7 +224,7 @@ export const make: Effect.Effect<
             return ended || (yield* log.length(jobId)) !== null ? text : text + lost()
           }
           case "Keepalive":
-            return frame("keepalive", null, { timestamp: clock.currentTimeMillisUnsafe() / 1000 })
+            return keepalive()
           case "Timeout":
             ended = true
             return frame("error", null, {
@@ -260,7 +273,7 @@ export const make: Effect.Effect<
         }
         while (text === "" && !ended) {
           for (const signal of yield* Queue.takeAll(subscription.signals)) {
-            if (!ended) text += yield* Effect.catch(handle(signal), broken)
+            if (!ended) text += tellAtOnce(signal) ?? (yield* Effect.catch(handle(signal), broken))
           }
         }
         return text === "" ? yield* Cause.done() : [encoder.encode(text)]
