@@ -6,7 +6,7 @@ import { promisify } from "node:util"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 
-const logged = async (facts: Readonly<Record<string, string>>): Promise<string> => {
+const logged = async (facts: Readonly<Record<string, unknown>>): Promise<string> => {
   const program = `
     import { Logging } from "@eco2/core/service"
     import { Effect } from "effect"
@@ -22,5 +22,22 @@ describe("a log line", () => {
     const stdout = await logged({ error })
     expect(stdout.trimEnd().match(/[\p{Cc}\u202a-\u202e]/gu)).toBe(null)
     expect(JSON.parse(stdout)).toMatchObject({ msg: "said", role: "test", error })
+  })
+
+  it("a log line tells no secret, whether it is a fact of its own or stands within one, to a depth of three", async () => {
+    const none = "[redacted]"
+    expect(JSON.parse(await logged({ token: "t", user_input: "u", stage: "s" }))).toMatchObject({
+      token: none,
+      user_input: none,
+      stage: "s"
+    })
+    const call = { api_key: "k", headers: { authorization: "a", accept: "json" }, status: 200 }
+    expect(JSON.parse(await logged({ password: "p", call, list: [{ cookie: "c" }] }))).toMatchObject({
+      password: none,
+      call: { api_key: none, headers: { authorization: none, accept: "json" }, status: 200 },
+      list: [{ cookie: none }],
+      msg: "said",
+      role: "test"
+    })
   })
 })
