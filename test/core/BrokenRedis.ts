@@ -13,16 +13,18 @@ import { Metrics } from "@eco2/core/telemetry"
  * fails so without being sent · an effect: the reply arrives when the effect has ended.
  */
 export type When = "before" | "after" | "never" | "unavailable" | "refused" | Effect.Effect<void>
-export type Breaking = Map<string, When | (() => When | undefined)>
+/** `key`: the first that a script declares. */
+export type Breaking = Map<string, When | ((key: string) => When | undefined)>
 
 export const layer = (url: string, breaking: Breaking) => {
   const bug = (name: string) => new Error(`a bug in ${name}`)
   const breakable = <A>(
     name: string,
-    call: () => Effect.Effect<A, RedisError.RedisError>
+    call: () => Effect.Effect<A, RedisError.RedisError>,
+    key = ""
   ): Effect.Effect<A, RedisError.RedisError> => {
     const named = breaking.get(name)
-    const when = typeof named === "function" ? named() : named
+    const when = typeof named === "function" ? named(key) : named
     if (when === "before") throw bug(name)
     if (when === "never") return Effect.never
     if (when === "unavailable") return Effect.fail(new RedisError.RedisUnavailable({ command: name, cause: bug(name) }))
@@ -43,7 +45,7 @@ export const layer = (url: string, breaking: Breaking) => {
           ...redis,
           send: (command, ...args) => Effect.suspend(() => breakable(command, () => redis.send(command, ...args))),
           run: (script, keys, args) =>
-            Effect.suspend(() => breakable(script.name, () => redis.run(script, keys, args))),
+            Effect.suspend(() => breakable(script.name, () => redis.run(script, keys, args), keys[0])),
           reader: (routingKey) =>
             Effect.map(redis.reader(routingKey), (reader) => ({
               ...reader,

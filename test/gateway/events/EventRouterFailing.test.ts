@@ -70,6 +70,41 @@ describe("EventRouter's failures", () => {
     })
   )
 
+  it.live(
+    "J1 the viewers of a lost job learn of it while another partition answers no loss check, whose viewers do not",
+    () =>
+      Effect.gen(function* () {
+        let silent = ""
+        let calls = 0
+        // the first partition that is asked for answers once, and nothing from then on
+        const { router } = yield* started(
+          new Map([
+            [
+              "history-lengths",
+              (key: string) => ((silent ||= key) === key && ++calls > 1 ? ("unavailable" as const) : undefined)
+            ]
+          ])
+        )
+        // no job of these is in Redis; they are in different partitions
+        const ids = ["9b2f0f7e-5b7f-4c63-9c52-000000000000", "9b2f0f7e-5b7f-4c63-9c52-000000000001"]
+        const places = ids.map((one) => router.subscribe(Schema.decodeUnknownSync(Job.JobId)(one), viewer))
+        const tags = yield* Effect.forEach(
+          places,
+          (place) =>
+            typeof place === "string"
+              ? Effect.die(new Error("there was room"))
+              : Stream.fromQueue(place.subscription.signals).pipe(
+                  Stream.map(({ _tag }) => _tag),
+                  Stream.takeUntil((tag) => tag === "Lost"),
+                  Stream.runCollect,
+                  Effect.timeoutOption("7 seconds")
+                ),
+          { concurrency: 2 }
+        )
+        expect(tags.map((told) => Option.isSome(told))).toEqual([false, true])
+      })
+  )
+
   it.live("a viewer whose access was withdrawn is ended, and no other", () =>
     Effect.gen(function* () {
       const { router } = yield* started(new Map())

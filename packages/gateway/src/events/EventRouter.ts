@@ -3,8 +3,9 @@
  * however many viewers it has; gateways do not compete for events.
  * A viewer's queue is bounded: a viewer that does not keep up is disconnected, and its browser resumes by Last-Event-ID. One
  * timer serves all viewers' keepalives and time limits, and looks at those that are due alone. Loss checks ask Redis, for many
- * viewers together, so they are a loop of their own: Redis being down delays no keepalive. A viewer whose job is missing from Redis is told `Lost` once the job has stayed away for five seconds:
- * whoever accepted it hands it in again meanwhile (RecentSubmits). Viewer joins history and tail for one viewer (J4).
+ * viewers together, so they are a loop of their own: Redis being down delays no keepalive. A viewer whose job is missing from
+ * Redis is told `Lost` once the job has stayed away for five seconds: whoever accepted it hands it in again meanwhile
+ * (RecentSubmits). Viewer joins history and tail for one viewer (J4).
  * What a running stage writes is kept once a job, however many viewers it has, and dropped at the stage's commit.
  */
 import { DueHeap, Elapsed, EventLog } from "@eco2/core/client"
@@ -209,33 +210,42 @@ export const layer = (
 
       /**
        * Compares the history's length with what the viewer has seen: it may be longer, or shorter if Redis lost events. A waiting
-       * job has sent its viewers `queued` and has no history yet. The lengths of all viewers are requested together.
+       * job has sent its viewers `queued` and has no history yet. The lengths of a partition's viewers are requested together.
+       * Returns the viewers of partitions that did not answer.
        */
-      const check = (viewers: ReadonlyArray<Viewer>) =>
-        Effect.map(log.lengths(viewers.map(({ jobId }) => jobId)), (lengths) => {
-          for (const [i, viewer] of viewers.entries()) {
-            const length = lengths[i] ?? null
-            if (length === null) {
-              viewer.missingSince ??= now()
-              missing.add(viewer)
-              continue
-            }
-            viewer.missingSince = null
-            if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
-          }
-        })
+      const check = (viewers: Iterable<Viewer>): Effect.Effect<ReadonlyArray<Viewer>> =>
+        Effect.forEach(
+          Map.groupBy(viewers, ({ jobId }) => keyspace.of(jobId)).values(),
+          (together) =>
+            log.lengths(together.map(({ jobId }) => jobId)).pipe(
+              Effect.map((lengths) => {
+                for (const [i, viewer] of together.entries()) compare(viewer, lengths[i] ?? null)
+                return []
+              }),
+              Effect.orElseSucceed(() => together)
+            ),
+          { concurrency: 8 }
+        ).pipe(Effect.map((unanswered) => unanswered.flat()))
+      const compare = (viewer: Viewer, length: number | null) => {
+        if (byJob.get(viewer.jobId)?.has(viewer) !== true) return // it has left meanwhile
+        if (length === null) {
+          viewer.missingSince ??= now()
+          missing.add(viewer)
+          return
+        }
+        viewer.missingSince = null
+        if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
+      }
       /** Looks once more for jobs that were missing; those that stay away are lost. */
       const lookForMissing = Effect.gen(function* () {
         const viewers = [...missing]
         missing.clear()
-        yield* check(viewers).pipe(
-          // Redis is down: what could not be asked is asked again
-          Effect.tapError(() => Effect.sync(() => viewers.forEach((viewer) => missing.add(viewer)))),
-          Effect.ignore
-        )
+        const unanswered = yield* check(viewers)
         const gone = [...missing].filter(
           ({ missingSince }) => missingSince !== null && now() - missingSince >= lostAfterMillis
         )
+        // Redis, or a part of it, is down: they are looked for again
+        for (const viewer of unanswered) missing.add(viewer)
         if (gone.length === 0) return
         for (const viewer of gone) {
           missing.delete(viewer)
@@ -254,7 +264,7 @@ export const layer = (
           const viewers = [...toCheck]
           toCheck.clear()
           // Redis is down: when the tail reconnects, every viewer is rechecked
-          yield* Effect.ignore(check(viewers))
+          yield* check(viewers)
           if (missing.size === 0 || now() - lookedAt < lookAgainMillis) continue
           yield* lookForMissing
           lookedAt = now()
@@ -262,20 +272,23 @@ export const layer = (
       })
       const tick = Effect.sync(() => {
         const at = now()
+        const told: Array<readonly [Viewer, Signal]> = []
         for (const viewer of due.take(at)) {
           if (at >= viewer.endsAt) {
-            offer(viewer, { _tag: "Timeout" })
+            told.push([viewer, { _tag: "Timeout" }])
             // until it leaves: one that does not read has a full queue at last
             due.set(viewer, at + tickMillis)
             continue
           }
           if (at - viewer.heardAt >= keepalive) {
             viewer.heardAt = at
-            offer(viewer, { _tag: "Keepalive" })
+            told.push([viewer, { _tag: "Keepalive" }])
             toCheck.add(viewer)
           }
           due.set(viewer, nextLook(viewer))
         }
+        // all stand in the heap again, whatever comes of telling one of them
+        for (const [viewer, signal] of told) offer(viewer, signal)
       })
       const supervisor = Supervisor.make()
       const ticking = Effect.forever(Effect.andThen(Effect.sleep(Math.min(tickMillis, keepalive)), tick))
