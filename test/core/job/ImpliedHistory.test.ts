@@ -44,6 +44,25 @@ describe("an implied history", () => {
     })
   )
 
+  it.live("J4 a success whose begin Redis has lost, as after a failover, is told after the stage's start", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      // read, and for this Redis never begun
+      const [holding] = yield* hand.read("weigh")
+      expect((yield* client.run(Fleet.commit(holding!))).outcome).toBe("committed")
+      const expected = ["queued/started", "weigh/started", "weigh/completed"]
+      expect(steps(yield* client.run(Fleet.historyOf(id)))).toEqual(expected)
+      expect(yield* told(client, id)).toBe(expected.length)
+      // its start has the time of its commit, so its history is a list
+      expect(yield* listed(client, id)).toBe(expected.length)
+      yield* client.run(Fleet.commit(yield* hand.take("label")))
+      expected.push("label/started", "label/completed")
+      expect(steps(yield* client.run(Fleet.historyOf(id)))).toEqual(expected)
+    })
+  )
+
   it.live("J4 lengths of many jobs come in the order asked for, of implied, listed and missing histories alike", () =>
     Effect.gen(function* () {
       const client = yield* Fleet.joined(redis.url)

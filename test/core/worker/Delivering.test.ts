@@ -305,6 +305,22 @@ describe("a late begin", () => {
       })
   )
 
+  it.live("A1 a late begin leaves no letter for a job that it cannot read, when its entry is gone", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const hand = yield* Fleet.byHand(client, "hand")
+      const id = yield* client.run(Fleet.submit())
+      const [holding] = yield* hand.read("weigh")
+      const { entry, partition } = holding!
+      yield* client.send("XACK", partition.mailbox("parcel.weigh"), Mailbox.group, entry)
+      yield* client.send("XDEL", partition.mailbox("parcel.weigh"), entry)
+      yield* client.send("HSET", partition.job(id), "now", "waiting weigh")
+      expect(yield* client.run(Fleet.begin(holding!))).toEqual({ _tag: "Dropped", reason: "moved" })
+      expect(yield* Fleet.lettersOf(client, "parcel.weigh")).toEqual([])
+      expect(Number(yield* client.send("PTTL", partition.job(id)))).toBe(-1)
+    })
+  )
+
   it.live(
     "J1 a begin that cannot read the job's fence ends the job: a letter is left, entry and timer go, the hash expires with it",
     () =>
