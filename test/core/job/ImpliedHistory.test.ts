@@ -82,6 +82,10 @@ describe("an implied history", () => {
       expect([lengths[0], lengths[601], lengths.at(-2), lengths.at(-1)]).toEqual([2, 3, 0, 2])
       expect(lengths.filter((length) => length === null)).toHaveLength(missing.length)
       expect(yield* listed(client, put)).toBe(3)
+      const often = yield* client.run(
+        EventLog.EventLog.use((log) => log.lengths(Array.from({ length: 600 }, () => begun)))
+      )
+      expect(new Set(often)).toEqual(new Set([2]))
       yield* client.run(Fleet.commit(holding))
     })
   )

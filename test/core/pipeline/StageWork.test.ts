@@ -215,6 +215,36 @@ describe("a stage's attempts", () => {
     })
   )
 
+  it.live("an output that breaks while it is written ends its attempt as a defect, and the process works on", () =>
+    Effect.gen(function* () {
+      const Output = Schema.Struct({ text: Text })
+      const breaking = Stage.make("breaking", { needs: { input: Text }, output: Output, progress: 100 })
+      const Broken = Pipeline.make("broken", { input: Text }).add(breaking)
+      const worker = yield* Fleet.working(
+        redis.url,
+        StageBehavior.layer(
+          Broken,
+          "breaking",
+          Effect.succeed(({ input }) =>
+            Effect.succeed({
+              get text(): string {
+                if (input === "bad") throw new Error("there is no text")
+                return input
+              }
+            })
+          )
+        )
+      )
+      const submit = (text: string) =>
+        worker.run(Effect.map(Pipeline.submit(Broken, text, { owner: null, key: null }), ({ id }) => id))
+      const bad = yield* submit("bad")
+      const job = yield* Fleet.until(worker.run(Fleet.jobOf(bad)), ({ error }) => error !== undefined)
+      expect(job.error).toMatchObject({ stage: "breaking", message: expect.stringContaining("there is no text") })
+      const good = yield* submit("good")
+      yield* Fleet.until(worker.run(Fleet.jobOf(good)), ({ state }) => state === "done")
+    })
+  )
+
   it.live("a stage output over 256 KiB fails the job, and one just below is stored", () =>
     Effect.gen(function* () {
       const worker = yield* Fleet.working(

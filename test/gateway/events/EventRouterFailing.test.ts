@@ -14,12 +14,15 @@ beforeAll(async () => {
 })
 afterAll(() => redis.stop())
 
-const started = Effect.fnUntraced(function* (breaking: BrokenRedis.Breaking, maxViewers = 10) {
+const started = Effect.fnUntraced(function* (
+  breaking: BrokenRedis.Breaking,
+  maxViewers = 10,
+  times = { keepalive: Duration.millis(20), viewTimeout: Duration.minutes(5) }
+) {
   const config = {
     corsOrigins: [],
     imageHosts: [],
-    viewTimeout: Duration.minutes(5),
-    keepalive: Duration.millis(20),
+    ...times,
     signInUrl: null,
     publicUrl: null,
     internalSecret: Option.none(),
@@ -106,6 +109,43 @@ describe("EventRouter's failures", () => {
         )
         expect(new Set(told)).toEqual(new Set(["Keepalive"]))
       })
+  )
+
+  it.live("a stream that is shorter than KEEPALIVE ends at its own time", () =>
+    Effect.gen(function* () {
+      const times = { keepalive: Duration.hours(1), viewTimeout: Duration.millis(50) }
+      const { router } = yield* started(new Map(), 10, times)
+      const place = router.subscribe(id, viewer)
+      if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
+      expect(yield* Queue.take(place.subscription.signals)).toEqual({ _tag: "Timeout" })
+    })
+  )
+
+  it.live("a viewer that has left is looked at no more, and no loss check asks for its job", () =>
+    Effect.gen(function* () {
+      const asked: Array<string> = []
+      const { router } = yield* started(
+        new Map([["history-lengths", (key: string) => (asked.push(key) > 0 ? undefined : undefined)]])
+      )
+      const leaving = router.subscribe(id, viewer)
+      // in another partition; its keepalives tell the time
+      const other = Schema.decodeUnknownSync(Job.JobId)("9b2f0f7e-5b7f-4c63-9c52-000000000001")
+      const staying = router.subscribe(other, viewer)
+      if (typeof leaving === "string" || typeof staying === "string")
+        return yield* Effect.die(new Error("there was room"))
+      yield* until(
+        Effect.sync(() => new Set(asked).size),
+        (partitions) => partitions === 2
+      )
+      const [own = ""] = asked
+      leaving.leave()
+      const keepalives = (count: number) =>
+        Stream.runDrain(Stream.take(Stream.fromQueue(staying.subscription.signals), count))
+      yield* keepalives(5)
+      const before = asked.filter((key) => key === own).length
+      yield* keepalives(20)
+      expect(asked.filter((key) => key === own).length).toBe(before)
+    })
   )
 
   it.live("a viewer whose access was withdrawn is ended, and no other", () =>

@@ -276,8 +276,6 @@ export const layer = (
         for (const viewer of due.take(at)) {
           if (at >= viewer.endsAt) {
             told.push([viewer, { _tag: "Timeout" }])
-            // until it leaves: one that does not read has a full queue at last
-            due.set(viewer, at + tickMillis)
             continue
           }
           if (at - viewer.heardAt >= keepalive) {
@@ -287,7 +285,7 @@ export const layer = (
           }
           due.set(viewer, nextLook(viewer))
         }
-        // all stand in the heap again, whatever comes of telling one of them
+        // all that go on stand in the heap again, whatever comes of telling one of them
         for (const [viewer, signal] of told) offer(viewer, signal)
       })
       const supervisor = Supervisor.make()
