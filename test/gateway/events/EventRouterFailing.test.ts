@@ -125,7 +125,15 @@ describe("EventRouter's failures", () => {
     Effect.gen(function* () {
       const asked: Array<string> = []
       const { router } = yield* started(
-        new Map([["history-lengths", (key: string) => (asked.push(key) > 0 ? undefined : undefined)]])
+        new Map([
+          [
+            "history-lengths",
+            (key: string) => {
+              asked.push(key)
+              return undefined
+            }
+          ]
+        ])
       )
       const leaving = router.subscribe(id, viewer)
       // in another partition; its keepalives tell the time

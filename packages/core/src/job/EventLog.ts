@@ -84,13 +84,7 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace | CoreCo
 
     const lengths = Effect.fnUntraced(function* (ids: ReadonlyArray<JobId>) {
       const found: Array<number | null> = ids.map(() => null)
-      const places = new Map<Partition, Array<number>>()
-      for (const [place, id] of ids.entries()) {
-        const partition = keyspace.of(id)
-        const known = places.get(partition)
-        if (known === undefined) places.set(partition, [place])
-        else known.push(place)
-      }
+      const places = Map.groupBy(ids.keys(), (place) => keyspace.of(ids[place]!))
       const calls: Array<readonly [Partition, ReadonlyArray<number>]> = []
       for (const [partition, all] of places) {
         for (let i = 0; i < all.length; i += mostCounted) calls.push([partition, all.slice(i, i + mostCounted)])

@@ -51,7 +51,7 @@ const of = (ask: Ask) =>
     )
   )
 
-const isNever: Caller["Service"]["whenWithdrawn"] = () => () => undefined
+const neverWithdrawn: Caller["Service"]["whenWithdrawn"] = () => () => undefined
 const byHeader =
   (withoutHeader: Ask): Ask =>
   (request) => {
@@ -60,7 +60,7 @@ const byHeader =
     return Effect.andThen(
       IdentityHeaders.once(request, "x-user-id"),
       userId.test(given)
-        ? Effect.succeed({ user: given, whenWithdrawn: isNever })
+        ? Effect.succeed({ user: given, whenWithdrawn: neverWithdrawn })
         : Effect.fail(Refusal.make(401, "UNAUTHORIZED", "X-User-ID is not a user id"))
     )
   }
@@ -74,7 +74,7 @@ const isForeignName = (host: string): boolean => {
 
 /** `anyHost`: serves other machines on purpose (INSECURE_NONE), under any host name. */
 const none = (options: { readonly corsOrigins: ReadonlyArray<string>; readonly anyHost: boolean }) => {
-  const caller = byHeader(() => Effect.succeed({ user: demoUser, whenWithdrawn: isNever }))
+  const caller = byHeader(() => Effect.succeed({ user: demoUser, whenWithdrawn: neverWithdrawn }))
   return of((request) => {
     const { host = "" } = request.headers
     if (!options.anyHost && isForeignName(host)) {

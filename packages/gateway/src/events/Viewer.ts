@@ -25,8 +25,8 @@ const withCode = (result: unknown): unknown =>
     ? { ...result, code: ScanResult.errorCode(result.code) }
     : result
 
-/** Events that carry a part of the job, which has to be read. */
-const isWithJob = (event: JobEvent.JobEvent): boolean =>
+/** Whether the event carries a part of the job, which has to be read. */
+const needsJob = (event: JobEvent.JobEvent): boolean =>
   JobEvent.isTerminal(event) || (event.status === "completed" && ScanResult.shownEarly.has(event.stage))
 
 const eventFrame = (jobId: string, event: JobEvent.JobEvent, result: unknown): string =>
@@ -120,7 +120,7 @@ export const make: Effect.Effect<
         return eventFrame(jobId, event, result)
       }
       const tell = (event: JobEvent.JobEvent): Effect.Effect<string, RedisError.RedisError> => {
-        if (!isWithJob(event)) return Effect.succeed(told(event, withCode(event.result)))
+        if (!needsJob(event)) return Effect.succeed(told(event, withCode(event.result)))
         const found: Effect.Effect<unknown, RedisError.RedisError> = JobEvent.isTerminal(event)
           ? resultOf
           : foundBy(event.stage)
@@ -131,7 +131,7 @@ export const make: Effect.Effect<
         if (signal._tag === "Keepalive") return keepalive()
         if (signal._tag !== "Events") return null
         let next = last ?? 0
-        for (const event of signal.events) if (event.seq !== ++next || isWithJob(event)) return null
+        for (const event of signal.events) if (event.seq !== ++next || needsJob(event)) return null
         let text = ""
         for (const event of signal.events) text += told(event, withCode(event.result))
         return text
