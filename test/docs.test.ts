@@ -58,6 +58,15 @@ describe("the documents", () => {
     expect(broken).toEqual([])
   })
 
+  it("a link to a decision that is named by a number has the number of the decision", () => {
+    const other = all.flatMap((path) =>
+      [...read(path).matchAll(/\[(\d{4})\]\((?:[\w./]*\/)?(\d{4})-/g)]
+        .filter(([, named, linked]) => named !== linked)
+        .map(([link]) => `${path}: ${link}`)
+    )
+    expect(other).toEqual([])
+  })
+
   it("a link to no file, or to no heading of a file, is reported", () => {
     const text =
       "[a](roles.md) [b](roles.md#probes) [c](#roles) [d](gone.md) [e](roles.md#gone) [f](https://x.example/g.md)"

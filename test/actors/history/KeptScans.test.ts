@@ -4,7 +4,7 @@ import { characters, characterWorker, prepareDatabase } from "@eco2/actors/chara
 import { HistoryActor, KeptScans, OwnershipActor, UserCharacterActor } from "@eco2/actors/protocol"
 import { Mailbox } from "@eco2/core"
 import { Postgres, PostgresStatement } from "@eco2/core/postgres"
-import { ConfigProvider, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { ConfigProvider, Duration, Effect, Fiber, Layer, Schedule, Schema } from "effect"
 import * as CharacterId from "../../../packages/actors/src/domain/CharacterId.ts"
 import * as ErasureStore from "../../../packages/actors/src/history/ErasureStore.ts"
 import { keptAnswer } from "../../../packages/actors/src/history/HistoryActor.ts"
@@ -60,6 +60,33 @@ const counted = (database: Database) =>
     Effect.provide(postgresLayer(database)),
     Effect.orDie
   )
+
+/** A transaction that holds the row of a scan, so that whoever saves that scan waits for it. */
+const holding = (scanId: string) =>
+  Postgres.Postgres.use((postgres) =>
+    postgres.script(
+      "test.hold",
+      `INSERT INTO scan.kept_scans (job_id, user_id, created_at, ended_at, language, major_category, middle_category, user_answer, simulated)
+        VALUES ('${scanId}', 'other', now(), now(), 'ko', '', '', '', false); SELECT pg_sleep(50)`
+    )
+  )
+const Ended = Schema.Struct({ ended: Schema.Boolean })
+const sleeping = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%scan.kept_scans%'"
+const heldStatement = PostgresStatement.make({
+  name: "test.held",
+  text: `SELECT true AS ended ${sleeping}`,
+  row: Ended
+})
+const waitingStatement = PostgresStatement.make({
+  name: "test.waiting",
+  text: "SELECT true AS ended FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%scan.kept_scans%'",
+  row: Ended
+})
+const releaseStatement = PostgresStatement.make({
+  name: "test.release",
+  text: `SELECT pg_terminate_backend(pid) AS ended ${sleeping}`,
+  row: Ended
+})
 
 onBoth("kept scans", (database) => {
   const provided = <A, E>(effect: Effect.Effect<A, E, Postgres.Postgres | KeptScans.KeptScans>) =>
@@ -156,17 +183,23 @@ onServer("the saver of scans", (database) => {
           (one) => sender.run(HistoryActor.tell(one.jobId, "KeepScan", one)),
           { concurrency: 50, discard: true }
         )
-        const env = {
-          REDIS_URL: redis.url,
-          DATABASE_URL: database().url,
-          LEASE: "1 second",
-          // one batch at a time, so that most messages are still with it when it dies
-          HISTORY_CONCURRENCY: "1"
-        }
+        const env = { REDIS_URL: redis.url, DATABASE_URL: database().url, LEASE: "1 second" }
+        const ask = (statement: typeof heldStatement) =>
+          Postgres.Postgres.use((postgres) => postgres.run(statement)).pipe(
+            Effect.provide(postgresLayer(database())),
+            Effect.orDie
+          )
+        const held = yield* Effect.forkScoped(
+          Effect.exit(Effect.provide(holding(idOf(399)), postgresLayer(database())))
+        )
+        yield* eventually(ask(heldStatement), (found) => found.length === 1)
         const first = yield* Effect.promise(() => Process.start("character-worker", env))
-        const some = yield* eventually(counted(database()), (rows) => rows > 0)
+        // it is in the middle of a statement that the server completes after its end: what it stores, nobody acknowledges
+        yield* eventually(ask(waitingStatement), (found) => found.length === 1)
         yield* Effect.promise(() => first.kill9())
-        expect(some).toBeLessThan(400)
+        yield* ask(releaseStatement)
+        yield* Fiber.await(held)
+        expect(yield* sender.run(Fleet.depthOf("history"))).toBeGreaterThan(0)
         const second = yield* Effect.acquireRelease(
           Effect.promise(() => Process.start("character-worker", env)),
           (process) => Effect.promise(() => process.kill9())

@@ -249,4 +249,44 @@ describe("stages that read images", () => {
       expect(yield* heldBytes).toBe(0)
     })
   )
+
+  it.live("A3 a handler that goes on after its attempt's end may read the image, but holds no memory for it", () =>
+    Effect.gen(function* () {
+      const looking = (name: string, progress: number) =>
+        Stage.make(name, { needs: { input: Schema.String }, output: Schema.String, progress, readsImage: true })
+      const Looking = Pipeline.make("looking", { input: Schema.String })
+        .add(looking("first", 50))
+        .add(looking("second", 100))
+      let first: StageBehavior.StageJob | undefined
+      const ended = yield* Deferred.make<void>()
+      const mayEnd = yield* Deferred.make<void>()
+      const worker = yield* Fleet.working(
+        redis.url,
+        Layer.merge(
+          StageBehavior.layer(
+            Looking,
+            "first",
+            Effect.succeed((_, job) => Effect.sync(() => ((first = job), "left")))
+          ),
+          // keeps the image in Redis
+          StageBehavior.layer(
+            Looking,
+            "second",
+            Effect.succeed(() =>
+              Deferred.succeed(ended, undefined).pipe(Effect.andThen(Deferred.await(mayEnd)), Effect.as("seen"))
+            )
+          )
+        ),
+        { imageMemory: whole }
+      )
+      const { id } = yield* worker.run(
+        Pipeline.submit(Looking, "photo", { owner: null, key: null, image: new Uint8Array(most) })
+      )
+      yield* Deferred.await(ended)
+      for (let n = 0; n < 2; n++) expect(sizeOf(yield* first!.image)).toBe(most)
+      expect(yield* heldBytes).toBe(0)
+      yield* Deferred.succeed(mayEnd, undefined)
+      yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+    })
+  )
 })

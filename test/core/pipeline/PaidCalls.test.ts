@@ -249,6 +249,25 @@ describe("the ledger of a job's paid calls", () => {
     })
   )
 
+  it.live("the rows of an attempt's calls are in their order, even of calls made within one millisecond", () =>
+    Effect.gen(function* () {
+      const { client, holding, id, open } = yield* heldByHand
+      const numbers = [1, 2, 3, 4, 5, 6]
+      yield* Effect.forEach(numbers, (number) =>
+        client.run(open(holding, number, { ...facts, request: `${number}` }, Duration.minutes(1)))
+      )
+      const key = holding.partition.jobCalls(id)
+      for (const number of numbers) {
+        const text = String(yield* client.send("HGET", key, `c:${holding.token}#${number}`))
+        yield* client.send("HSET", key, `c:${holding.token}#${number}`, text.replace(/ \d{13} /, " 1700000000000 "))
+      }
+      const rows = yield* client.run(rowsOf(id))
+      expect(rows.map(({ opened, request }) => [opened, Number(request)])).toEqual(
+        numbers.map((number) => [1_700_000_000_000, number])
+      )
+    })
+  )
+
   it.live("the rows of a job are gone when the job is", () =>
     Effect.gen(function* () {
       const worker = yield* serving((job) => job.pay(call, Effect.succeed("written")), {

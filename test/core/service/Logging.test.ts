@@ -6,11 +6,14 @@ import { promisify } from "node:util"
 
 const root = fileURLToPath(new URL("../../../", import.meta.url))
 
-const logged = async (facts: Readonly<Record<string, unknown>>): Promise<string> => {
+const logged = async (
+  facts: Readonly<Record<string, unknown>>,
+  said: ReadonlyArray<unknown> = ["said"]
+): Promise<string> => {
   const program = `
     import { Logging } from "@eco2/core/service"
     import { Effect } from "effect"
-    const line = Effect.annotateLogs(Effect.logInfo("said"), ${JSON.stringify(facts)})
+    const line = Effect.annotateLogs(Effect.logInfo(...${JSON.stringify(said)}), ${JSON.stringify(facts)})
     await Effect.runPromise(Effect.provide(line, Logging.layer("test")))`
   const { stdout } = await promisify(execFile)(process.execPath, ["--input-type=module", "-e", program], { cwd: root })
   return stdout
@@ -38,6 +41,14 @@ describe("a log line", () => {
       list: [{ cookie: none }],
       msg: "said",
       role: "test"
+    })
+  })
+
+  it("a log line tells no secret of an object that is said instead of a text", async () => {
+    const said = [{ a: { b: { c: { token: "t", stage: "s" } } } }, "and", { cookie: ["c"] }]
+    expect(JSON.parse(await logged({}, said))).toMatchObject({
+      msg: '{"a":{"b":{"c":{"token":"[redacted]","stage":"s"}}}}',
+      detail: 'and {"cookie":"[redacted]"}'
     })
   })
 })

@@ -1,9 +1,14 @@
-/** A defect in the router's own loops: the loop restarts; if it fails too often, the gateway is not ready and ends. */
+/**
+ * The router by itself: when it tells a viewer what, who is looked at, and defects in its loops (a loop restarts; if it fails too
+ * often, the gateway is not ready and ends).
+ */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Client, CoreConfig, Job } from "@eco2/core"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Readiness } from "@eco2/core/telemetry"
 import { RedisServer } from "@eco2/core/testing"
 import { Context, Duration, Effect, Layer, Option, Queue, References, Schema, Stream } from "effect"
+import { TestClock } from "effect/testing"
 import * as Router from "../../../packages/gateway/src/events/EventRouter.ts"
 import * as BrokenRedis from "../../core/BrokenRedis.ts"
 import { until } from "../../core/Until.ts"
@@ -41,7 +46,21 @@ const started = Effect.fnUntraced(function* (
     Layer.build,
     Effect.provideService(References.MinimumLogLevel, "None")
   )
-  return { router: Context.get(context, Router.EventRouter), readiness: Context.get(context, Readiness) }
+  const client = Context.get(context, RedisClient.RedisClient)
+  const stream = Context.get(context, Keyspace).of(id).events
+  return {
+    router: Context.get(context, Router.EventRouter),
+    readiness: Context.get(context, Readiness),
+    /** An event of the job comes from Redis. */
+    happens: (seq: number) =>
+      client.send(
+        "XADD",
+        stream,
+        "*",
+        "e",
+        `${id} ${seq}\n{"ts":1.5,"stage":"vision","status":"retrying","progress":0,"result":null}`
+      )
+  }
 })
 const id = Schema.decodeUnknownSync(Job.JobId)("9b2f0f7e-5b7f-4c63-9c52-000000000000")
 
@@ -109,6 +128,31 @@ describe("EventRouter's failures", () => {
         )
         expect(new Set(told)).toEqual(new Set(["Keepalive"]))
       })
+  )
+
+  it.effect("a viewer gets a keepalive KEEPALIVE after the last that it was told, an event or a keepalive", () =>
+    Effect.gen(function* () {
+      const { happens, router } = yield* started(new Map(), 10, {
+        keepalive: Duration.seconds(4),
+        viewTimeout: Duration.minutes(5)
+      })
+      const place = router.subscribe(id, viewer)
+      if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
+      const { signals } = place.subscription
+      const toldBy = (passed: Duration.Input) =>
+        TestClock.adjust(passed).pipe(
+          Effect.andThen(Queue.clear(signals)),
+          Effect.map((all) => all.map(({ _tag }) => _tag))
+        )
+      expect(yield* toldBy("3 seconds")).toEqual([])
+      yield* happens(1)
+      expect(yield* TestClock.withLive(Queue.take(signals))).toMatchObject({ _tag: "Events" })
+      expect(yield* toldBy("3750 millis")).toEqual([])
+      expect(yield* toldBy("250 millis")).toEqual(["Keepalive"])
+      // the loss check after it finds no job, and asks again for five seconds; that is told later
+      expect(yield* toldBy("3750 millis")).toEqual([])
+      expect(yield* toldBy("250 millis")).toEqual(["Keepalive"])
+    })
   )
 
   it.live("a stream that is shorter than KEEPALIVE ends at its own time", () =>

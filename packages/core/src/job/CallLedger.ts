@@ -151,6 +151,9 @@ const Flat = Schema.Array(Schema.String)
 const stored = /^(\S+) (\S+) (\S+) (\d+) (\d+) (\S+) ([^\n]*)(?:\n([^]*))?$/
 const isOutcome = Schema.is(Schema.Union([Outcome, Schema.Literal("open")]))
 
+/** The number of a call within its attempt, by the row's id; orders calls that were opened within one millisecond. */
+const numberOf = (id: string): number => Number(id.slice(id.lastIndexOf("#") + 1))
+
 const rowOf = (id: string, text: string): Row | null => {
   const [, outcome, , , run, opened, closed = "-", call, bill] = stored.exec(text) ?? []
   const facts = readCall(call)
@@ -258,7 +261,7 @@ export const layer: Layer.Layer<CallLedger, never, RedisClient | Keyspace | Core
           const row = flat[i]!.startsWith("c:") ? rowOf(flat[i]!.slice(2), flat[i + 1]!) : null
           if (row !== null) rows.push(row)
         }
-        return rows.sort((a, b) => a.opened - b.opened)
+        return rows.sort((a, b) => a.opened - b.opened || numberOf(a.id) - numberOf(b.id))
       })
     })
   })

@@ -23,7 +23,7 @@ const ofEffect: Record<string, Exclude<LevelWithSilent, "silent">> = {
 }
 const minimum = { trace: "Trace", debug: "Debug", info: "Info", warn: "Warn", error: "Error", silent: "None" } as const
 
-/** Field names whose values are redacted in log lines, down to a depth of three. */
+/** Field names whose values are redacted in log lines: in facts down to a depth of three, in what is said at any depth. */
 const secretNames = [
   "authorization",
   "cookie",
@@ -63,8 +63,14 @@ const destination = (pretty: boolean, level: LevelWithSilent) =>
       : {})
   })
 
+const secrets = new Set(secretNames)
+const redacted = (name: string, value: unknown): unknown => (secrets.has(name) ? censor : value)
 const textOf = (value: unknown): string =>
-  typeof value === "string" ? value : value instanceof Error ? value.message : (JSON.stringify(value) ?? String(value))
+  typeof value === "string"
+    ? value
+    : value instanceof Error
+      ? value.message
+      : (JSON.stringify(value, redacted) ?? String(value))
 
 /** Characters of a library's warning in a line. */
 const mostWarning = 1_000
