@@ -13,7 +13,16 @@ import type { Fault } from "./Plan.ts"
 import { redisCli } from "./RedisCli.ts"
 import { oneAtATime, until } from "./Turns.ts"
 
-const settings = ["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-node-timeout", "3000"]
+const nodeTimeoutMillis = 3_000
+const settings = [
+  ...["--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"],
+  ...["--cluster-node-timeout", String(nodeTimeoutMillis)]
+]
+/**
+ * A server that won an election less than four node time-outs ago is not elected before they are over. If its master's pause of
+ * five seconds ends in that moment, the master acknowledges what waited, and loses it (docs/faults.md).
+ */
+const electedAgainMillis = 4 * nodeTimeoutMillis
 /** Writes reach the disk and the replica as far as they do in most installations. */
 const persistence = ["--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"]
 
@@ -84,10 +93,14 @@ export const make = async (partitions: number): Promise<Backend> => {
   )
   outside.on("error", () => undefined)
 
+  const electedAt = new Map<Redis, number>()
+  const mayBeElected = (client: Redis) => performance.now() - (electedAt.get(client) ?? -Infinity) > electedAgainMillis
   const isReplica = async (client: Redis) => (await client.info("replication")).includes("role:slave")
   const failOver = async (seed: number) => {
     const replicas: Array<Redis> = []
-    for (const client of clients) if ((await isReplica(client)) && (await isSynchronised(client))) replicas.push(client)
+    for (const client of clients.filter(mayBeElected)) {
+      if ((await isReplica(client)) && (await isSynchronised(client))) replicas.push(client)
+    }
     const chosen = replicas[seed % replicas.length]
     if (chosen === undefined) return
     // a replica gives a failover up whose master does not answer within five seconds; asked earlier, it begins anew
@@ -100,6 +113,7 @@ export const make = async (partitions: number): Promise<Backend> => {
       }
       return false
     })
+    electedAt.set(chosen, performance.now())
     // redis-cli refuses to reshard while servers disagree
     await until("agreement", agreed)
   }

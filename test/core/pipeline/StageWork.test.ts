@@ -3,8 +3,9 @@
  * (J2), tells go out with the commit (J3), and what cannot heal fails the job with a reason (J1).
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Layer, Schedule, Schema } from "effect"
+import { Deferred, Duration, Effect, Layer, Metric, Schedule, Schema } from "effect"
 import { Actor, Pipeline, Retry, Stage, StageBehavior } from "@eco2/core"
+import { Metrics } from "@eco2/core/telemetry"
 import { fenceWith } from "../../harness/JobHash.ts"
 import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
@@ -300,6 +301,48 @@ describe("a stage's attempts", () => {
       })
     )
   }
+
+  it.live("a handler learns when its job was submitted, and how long ago", () =>
+    Effect.gen(function* () {
+      const client = yield* Fleet.joined(redis.url)
+      const id = yield* client.run(submitText("old"))
+      const seen: Array<readonly [number, number]> = []
+      const worker = yield* Fleet.working(
+        redis.url,
+        StageBehavior.layer(
+          Single,
+          "only",
+          Effect.succeed(({ input }, job) => Effect.sync(() => (seen.push([job.created, job.ageMillis]), input)))
+        ),
+        { clockOffsetMillis: 600_000 }
+      )
+      const { created } = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
+      expect(seen).toEqual([[created, expect.any(Number)]])
+      expect(seen[0]![1]).toBeGreaterThanOrEqual(600_000)
+    })
+  )
+
+  it.live("J2 a result that comes after its job was cancelled is dropped, and counted as late", () =>
+    Effect.gen(function* () {
+      const late = Metric.withAttributes(Metrics.attempts, { stage: "single.only", reason: "LeaseLost" })
+      const counted = Effect.map(Metric.value(late), ({ count }) => Number(count))
+      const before = yield* counted
+      const client = yield* Fleet.joined(redis.url)
+      const worker = yield* Fleet.working(
+        redis.url,
+        StageBehavior.layer(
+          Single,
+          "only",
+          Effect.succeed(({ input }, job) => Effect.as(client.run(Fleet.cancel(job.id)), input))
+        ),
+        // no beat finds out first
+        { lease: Duration.minutes(1) }
+      )
+      const id = yield* worker.run(submitText("cancelled"))
+      yield* Fleet.until(counted, (count) => count === before + 1)
+      expect(yield* worker.run(Fleet.jobOf(id))).toMatchObject({ state: "cancelled", outputs: new Map() })
+    })
+  )
 
   it.live("an image stays until the last stage that reads it has committed, and is gone then", () =>
     Effect.gen(function* () {

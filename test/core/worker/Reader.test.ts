@@ -1,6 +1,6 @@
 /** Entries that a read brings belong to the consumer name that the read was made with (A1). */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Deferred, Effect, Layer } from "effect"
 import { CoreConfig, Mailbox, Policies } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Workload } from "../../../packages/core/src/worker/Workload.ts"
@@ -11,21 +11,32 @@ import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 
-const mailboxes = Mailbox.layer.pipe(
-  Layer.provideMerge(Layer.merge(Keyspace.layer, Policies.fixed)),
-  Layer.provideMerge(
-    Layer.merge(
-      Layer.suspend(() => RedisClient.layerUrl(redis.url)),
-      CoreConfig.layerWith({})
+/** `opened`: reads wait for it before they are sent. */
+const mailboxes = (opened: Effect.Effect<void>) => {
+  const late = Layer.effect(
+    RedisClient.RedisClient,
+    RedisClient.RedisClient.use((client) =>
+      Effect.succeed(
+        RedisClient.RedisClient.of({
+          ...client,
+          reader: (key) =>
+            Effect.map(client.reader(key), (reader) => ({ ...reader, ends: Effect.andThen(opened, reader.ends) }))
+        })
+      )
     )
-  ),
-  Layer.fresh
-)
+  ).pipe(Layer.provide(Layer.suspend(() => RedisClient.layerUrl(redis.url))))
+  return Mailbox.layer.pipe(
+    Layer.provideMerge(Layer.merge(Keyspace.layer, Policies.fixed)),
+    Layer.provideMerge(Layer.merge(late, CoreConfig.layerWith({}))),
+    Layer.fresh
+  )
+}
 /** A reader of the mailbox `notes` alone; ends with the scope. */
 const reading = Effect.fnUntraced(function* (options: {
   readonly concurrency: number
   readonly consumer: () => string
   readonly take: (workload: Workload) => Server["take"]
+  readonly opened?: Effect.Effect<void>
 }) {
   const workload = new Workload()
   const { concurrency, consumer } = options
@@ -44,7 +55,7 @@ const reading = Effect.fnUntraced(function* (options: {
       readers: 1,
       index: 0
     })
-  ).pipe(Effect.provide(mailboxes), Effect.forkScoped)
+  ).pipe(Effect.provide(mailboxes(options.opened ?? Effect.void)), Effect.forkScoped)
   return workload
 })
 /** A process that appends notes, all to one partition. */
@@ -108,5 +119,24 @@ describe("Reader", () => {
         yield* Fleet.until(read, (all) => all.length === 2)
         expect(seen).toEqual(["3 crowded", "1 not crowded"])
       })
+  )
+
+  it.live.skipIf(Fleet.onCluster)("a read asks for no slot that was taken while its connection was being opened", () =>
+    Effect.gen(function* () {
+      const { client } = yield* writing
+      const [asked, opened] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      const workload = yield* reading({
+        concurrency: 8,
+        consumer: () => "reader",
+        take: () => () => Effect.void,
+        opened: Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(opened))
+      })
+      yield* Deferred.await(asked)
+      for (let n = 0; n < 3; n++) expect(workload.reserve("notes")).toBe(true)
+      yield* Deferred.succeed(opened, undefined)
+      yield* Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xreadgroup"))
+      // five are left for reads: one for each of four partitions
+      expect(workload.free("notes")).toBe(1)
+    })
   )
 })

@@ -51,6 +51,19 @@ describe("a delivery that runs alone", () => {
     expect(workload.paused).toBe(false)
   })
 
+  it("A2 no suspect joins a group while another runs alone or waits to, and each is let in afterwards", async () => {
+    const workload = serving(concurrencies)
+    const [alone, other] = [taken(workload, "weigh"), taken(workload, "label")]
+    const waits = Effect.runFork(workload.alone(alone))
+    expect([workload.isReserved, workload.joinGroup(other, 4)]).toEqual([true, false])
+    workload.finish(other)
+    await Effect.runPromise(Fiber.join(waits))
+    const late = taken(workload, "label")
+    expect(workload.joinGroup(late, 4)).toBe(false)
+    workload.finish(alone)
+    expect(workload.joinGroup(late, 4)).toBe(true)
+  })
+
   /** Serves a stage with this time-out, has one attempt of it running, and lets a suspect wait to run alone. */
   const waiting = Effect.fnUntraced(function* (timeout: Duration.Input | null) {
     const workload = serving({ weigh: 5 })
@@ -245,6 +258,14 @@ describe("the slots of a process", () => {
     expect(names.map((name) => workload.busy(name))).toEqual([0, 0, 1, 0])
     workload.finish(delivery)
     expect(names.map((name) => workload.busy(name))).toEqual([0, 0, 0, 0])
+  })
+
+  it("A1 an entry that is held here is not taken a second time, and takes no second slot", () => {
+    const workload = serving({ label: 10 })
+    const entry = ["1-1", []] as const
+    const delivery = workload.add(partition, "label", "me", entry)
+    expect(workload.add(partition, "label", "me", entry)).toBe(null)
+    expect([workload.busy("label"), [...workload.deliveries.values()]]).toEqual([1, [delivery]])
   })
 
   it.live("A1 the take-over from the dead waits for reads under way, not for commits that may keep their jobs", () =>

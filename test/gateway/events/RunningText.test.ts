@@ -130,6 +130,32 @@ describe("the text of a running stage", () => {
     for (const stream of [first, late]) expect(await stream.ended).toBe("ended")
   })
 
+  it("text that is stored still, and read only after its stage's commit, is told to nobody", async () => {
+    const id = await writing()
+    const keys = await hand.keys(id)
+    const stream = await open(id)
+    const holding = await hand.begin(id)
+    ;(await hand.writer(holding, 3)).send("one")
+    await has(stream, "one")
+    const text = `${keys.job}:partial`
+    const stored = String(await hand.send("GET", text))
+    await hand.send("SET", text, `${stored} two`, "PX", 60_000)
+    await hand.commit(holding)
+    await stream.waitFor(({ data, event }) => event === "answer" && data["status"] === "completed")
+    // a part of the text whose beginning the gateway does not know, so that it has to read the whole
+    const part = { ts: 1.5, stage: "answer", progress: 50, attempt: 1, offset: 7, text: "!" }
+    await hand.send(
+      "XADD",
+      keys.tail.replace(/:events$/, ":partials"),
+      "*",
+      "d",
+      `${id} ${stored.split(" ")[0]} ${JSON.stringify(part)}`
+    )
+    await hand.work(id, 1)
+    expect(await stream.ended).toBe("ended")
+    expect(toldOf(stream.events)).toEqual([{ status: "delta", attempt: 1, offset: 0, text: "one" }])
+  })
+
   it("the text begins anew with `restarted` when a later attempt writes", async () => {
     const id = await writing()
     const stream = await open(id)

@@ -90,6 +90,7 @@ export const make: Effect.Effect<
       let ended = false
       /** Of the running stage's text: which one, and how much of it this viewer has. */
       let shown = { order: 0, length: 0 }
+      /** Stages whose end was told: what is stored of their text is not. A run that is redriven repeats none of them. */
       const completed = new Set<string>()
 
       const readJob = store
@@ -113,8 +114,6 @@ export const make: Effect.Effect<
         highest = Math.max(highest, event.seq)
         progress = event.progress
         if (event.status === "completed") completed.add(event.stage)
-        // another run begins: its stages write anew
-        if (event.stage === "queued") completed.clear()
         subscription.seen(event.seq)
         ended = JobEvent.isTerminal(event)
         return eventFrame(jobId, event, result)
