@@ -59,11 +59,13 @@ describe("the documents", () => {
   })
 
   it("a link to a decision that is named by a number has the number of the decision", () => {
-    const other = all.flatMap((path) =>
-      [...read(path).matchAll(/\[(\d{4})\]\((?:[\w./]*\/)?(\d{4})-/g)]
-        .filter(([, named, linked]) => named !== linked)
-        .map(([link]) => `${path}: ${link}`)
+    const links = all.flatMap((path) =>
+      [...read(path).matchAll(/\[(?:decision )?(\d+)\]\((?:[\w./]*\/)?(\d{4})-/g)].map(
+        ([link, named, linked]) => [path, link, Number(named), Number(linked)] as const
+      )
     )
+    expect(links.length).toBeGreaterThan(50)
+    const other = links.filter(([, , named, linked]) => named !== linked)
     expect(other).toEqual([])
   })
 

@@ -38,6 +38,8 @@ const readError = Schema.decodeUnknownOption(ErrorBody)
 
 const exitOf = (status: number) =>
   status === 403 ? "refused" : status === 404 ? "notFound" : status === 503 ? "unreachable" : "failed"
+/** What a proxy says while the gateway behind it restarts. */
+const isOfProxy = (status: number) => status >= 502 && status <= 504
 
 /** Whether the call at hand has left: what is wrong with it before is the command's, after it the answer's. */
 class Asking extends Context.Reference<{ isSent: boolean }>("@eco2/cli/OperatorCalls/Asking", {
@@ -72,6 +74,9 @@ const namedBy = (url: string): string | undefined => {
 const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientResponse.HttpClientResponse) {
   const body = readError(yield* Effect.orElseSucceed(response.json, () => null))
   if (Option.isNone(body)) {
+    if (isOfProxy(response.status)) {
+      return yield* fail("unreachable", `no answer from the gateway behind ${url}: ${response.status}`)
+    }
     return yield* fail("failed", `${url} answered ${response.status}; is it a gateway, and of this version?`)
   }
   const { code, detail } = body.value
@@ -201,6 +206,9 @@ export const make = Effect.gen(function* () {
               (error.reason._tag === "TransportError" || error.reason._tag === "InvalidUrlError")
             )
               return fail("unreachable", `no answer from ${url}; set ECO2_URL, or run \`npm start\` first`)
+            // of fetch: the body ended before its end
+            if ("reason" in error && error.reason._tag === "DecodeError" && error.reason.cause instanceof TypeError)
+              return fail("unreachable", `the answer of ${url} was cut off`)
             return fail("failed", `${url} sent an answer that this version does not understand`)
           })
         )

@@ -66,7 +66,10 @@ describe.skipIf(chromiumPath === "")("The page", () => {
 
   const visit = async (options: BrowserContextOptions = {}) => {
     const visitor = await Visitor.visit(browser, system.address, options)
-    onTestFinished(visitor.close)
+    onTestFinished(async (test) => {
+      if (test.task.result?.state === "fail") console.log(system.output().split("\n").slice(-60).join("\n"))
+      await visitor.endsWith(test)
+    })
     return visitor
   }
   type Visiting = Awaited<ReturnType<typeof visit>>

@@ -4,7 +4,7 @@
  * documentation's pictures.
  */
 import { chromium } from "playwright-core"
-import type { Browser, BrowserContextOptions, Page } from "playwright-core"
+import type { Browser, BrowserContextOptions, Page, Request } from "playwright-core"
 import { Duration, Effect, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
@@ -54,6 +54,10 @@ export interface Visitor {
   /** Chooses a photo and submits; the page begins to send. */
   readonly ask: (photo: Photo, question: string) => Promise<void>
   readonly close: () => Promise<void>
+  /** Closes at a test's end; of a failed test it prints what was answered and when, and what the page says. */
+  readonly endsWith: (test: {
+    readonly task: { readonly result?: { readonly state: string } | undefined }
+  }) => Promise<void>
 }
 
 export interface Photo {
@@ -88,8 +92,17 @@ export const visit = async (
   page.on("console", (message) => {
     if (message.type() === "error") heard.push(`console: ${message.text()}`)
   })
+  const since = performance.now()
+  const answers: Array<string> = []
+  const note = (what: string, request: Request) =>
+    answers.push(
+      `${((performance.now() - since) / 1_000).toFixed(1)} s ${what} ${request.method()} ${request.url().slice(0, 200)}`
+    )
+  page.on("response", (response) => note(String(response.status()), response.request()))
+  page.on("requestfailed", (request) => note(request.failure()?.errorText ?? "failed", request))
   await page.addInitScript(ears)
   await page.goto(address)
+  const close = () => context.close()
   return {
     page,
     progress: async () => strings(await page.evaluate("visited.progress")).map(Number),
@@ -106,7 +119,14 @@ export const visit = async (
       await page.getByTestId("question-input").fill(question)
       await page.getByTestId("submit").click()
     },
-    close: () => context.close()
+    close,
+    endsWith: async ({ task }) => {
+      if (task.result?.state === "fail" && !page.isClosed()) {
+        const said = await page.locator("body").innerText({ timeout: 5_000 }).catch(String)
+        console.log([`at ${page.url()}`, ...answers.slice(-40), ...heard, said].join("\n"))
+      }
+      await close()
+    }
   }
 }
 

@@ -19,10 +19,11 @@ const settings = [
   ...["--cluster-node-timeout", String(nodeTimeoutMillis)]
 ]
 /**
- * A server that won an election less than four node time-outs ago is not elected before they are over. If its master's pause of
- * five seconds ends in that moment, the master acknowledges what waited, and loses it (docs/faults.md).
+ * A server that stood for an election less than four node time-outs ago is not elected before they are over. If its master's pause
+ * of five seconds ends in that moment, the master acknowledges what waited, and loses it (docs/faults.md). So no server is asked
+ * again sooner; then it is elected at once.
  */
-const electedAgainMillis = 4 * nodeTimeoutMillis
+const standsAgainMillis = 4 * nodeTimeoutMillis + 500
 /** Writes reach the disk and the replica as far as they do in most installations. */
 const persistence = ["--appendonly", "yes", "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"]
 
@@ -93,27 +94,28 @@ export const make = async (partitions: number): Promise<Backend> => {
   )
   outside.on("error", () => undefined)
 
-  const electedAt = new Map<Redis, number>()
-  const mayBeElected = (client: Redis) => performance.now() - (electedAt.get(client) ?? -Infinity) > electedAgainMillis
   const isReplica = async (client: Redis) => (await client.info("replication")).includes("role:slave")
+  /** When servers were last asked to stand for an election. */
+  const askedAt = new Map<Redis, number>()
+  const mayStand = (client: Redis) => performance.now() - (askedAt.get(client) ?? -Infinity) > standsAgainMillis
   const failOver = async (seed: number) => {
     const replicas: Array<Redis> = []
-    for (const client of clients.filter(mayBeElected)) {
-      if ((await isReplica(client)) && (await isSynchronised(client))) replicas.push(client)
-    }
-    const chosen = replicas[seed % replicas.length]
-    if (chosen === undefined) return
-    // a replica gives a failover up whose master does not answer within five seconds; asked earlier, it begins anew
-    let askedAt = -Infinity
+    await until("a replica that may stand for an election", async () => {
+      for (const client of clients.filter(mayStand)) {
+        if ((await isReplica(client)) && (await isSynchronised(client))) replicas.push(client)
+      }
+      return replicas.length > 0
+    })
+    const chosen = replicas[seed % replicas.length]!
+    // a replica gives a failover up whose master does not answer within five seconds
     await until("the failover", async () => {
       if (!(await isReplica(chosen))) return true
-      if (performance.now() - askedAt > 6_000) {
-        askedAt = performance.now()
+      if (mayStand(chosen)) {
+        askedAt.set(chosen, performance.now())
         await chosen.call("CLUSTER", "FAILOVER")
       }
       return false
     })
-    electedAt.set(chosen, performance.now())
     // redis-cli refuses to reshard while servers disagree
     await until("agreement", agreed)
   }

@@ -13,7 +13,7 @@ import * as Choice from "../Choice.ts"
 import { fail } from "../CommandFailed.ts"
 import { Operator } from "../Operator.ts"
 import { age, facts, moment, print, say, table } from "../Output.ts"
-import { watch, watching } from "../Watching.ts"
+import { outlasting, watch, watching } from "../Watching.ts"
 
 const id = Argument.String("job").pipe(Argument.withDescription("The job's id, or the beginning of it"))
 const isId = Schema.is(Job.JobId)
@@ -233,7 +233,7 @@ const followJob = Effect.fnUntraced(function* (id: string) {
     }
     return isOver(job)
   })
-  yield* Effect.repeat(look, { until: (over) => over, schedule: Schedule.spaced("1 second") })
+  yield* Effect.repeat(outlasting(look), { until: (over) => over, schedule: Schedule.spaced("1 second") })
 })
 const tail = Command.make(
   "tail",

@@ -324,21 +324,24 @@ describe("a stage's attempts", () => {
 
   it.live("J2 a result that comes after its job was cancelled is dropped, and counted as late", () =>
     Effect.gen(function* () {
-      const late = Metric.withAttributes(Metrics.attempts, { stage: "single.only", reason: "LeaseLost" })
+      const Patient = Pipeline.make("patient", { input: Text }).add(
+        Stage.make("only", { needs: { input: Text }, output: Text, progress: 100, timeout: "1 minute" })
+      )
+      const late = Metric.withAttributes(Metrics.attempts, { stage: "patient.only", reason: "LeaseLost" })
       const counted = Effect.map(Metric.value(late), ({ count }) => Number(count))
       const before = yield* counted
       const client = yield* Fleet.joined(redis.url)
       const worker = yield* Fleet.working(
         redis.url,
         StageBehavior.layer(
-          Single,
+          Patient,
           "only",
           Effect.succeed(({ input }, job) => Effect.as(client.run(Fleet.cancel(job.id)), input))
         ),
         // no beat finds out first
         { lease: Duration.minutes(1) }
       )
-      const id = yield* worker.run(submitText("cancelled"))
+      const { id } = yield* worker.run(Pipeline.submit(Patient, "cancelled", { owner: null, key: null }))
       yield* Fleet.until(counted, (count) => count === before + 1)
       expect(yield* worker.run(Fleet.jobOf(id))).toMatchObject({ state: "cancelled", outputs: new Map() })
     })

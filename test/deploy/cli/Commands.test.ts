@@ -1,9 +1,8 @@
 /** Every command of the operators' command line, for people and for programs, on a real gateway, workers and Redis. */
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest"
 import { Keys } from "@eco2/core/redis"
-import { RedisServer } from "@eco2/core/testing"
-import { Console, ConfigProvider, Effect, Fiber } from "effect"
-import * as Cli from "../../../deploy/cli/Cli.ts"
+import { FaultProxy, RedisServer } from "@eco2/core/testing"
+import { Effect, Fiber } from "effect"
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -13,7 +12,7 @@ import type { Client } from "../../gateway/ScanClient.ts"
 import * as ScheduleWorker from "../../gateway/ScheduleWorker.ts"
 import { simulatedOnly, start, until } from "../../gateway/Serving.ts"
 import type { Serving } from "../../gateway/Serving.ts"
-import { runWith } from "./Operating.ts"
+import { following, runWith } from "./Operating.ts"
 import type { Said } from "./Operating.ts"
 import { keyNames } from "../../harness/KeyNames.ts"
 
@@ -273,6 +272,33 @@ describe("an operator's change of many", () => {
     expect([stages[0], stages.at(-1)]).toEqual(["queued/started", "done/completed"])
   })
 
+  it("eco2 jobs tail outlasts a gateway that is away, and misses no event", async () => {
+    const proxy = await FaultProxy.start(Number(new URL(gateway.address).port))
+    onTestFinished(() => proxy.close())
+    const id = await ann.accepted()
+    await hand.work(id, 1)
+    const { port } = new URL(proxy.url)
+    const env = { ECO2_URL: `http://127.0.0.1:${port}`, INTERNAL_SECRET: secret }
+    const { err, fiber, out } = following(env, "jobs", "tail", id)
+    await until(
+      async () => out.length,
+      (count) => count === 3
+    )
+    proxy.refuse()
+    await hand.work(id, 3)
+    await until(
+      async () => err,
+      (said) => said.length === 1
+    )
+    proxy.heal()
+    expect(await Effect.runPromise(Fiber.join(fiber))).toBe(0)
+    expect(err).toEqual([
+      expect.stringMatching(/^eco2: no answer from .*; asking again$/),
+      "eco2: the gateway answers again"
+    ])
+    expect(out.map((line) => Number(/ (\d+) {2}\w/.exec(line)?.[1]))).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10])
+  })
+
   it("eco2 jobs cancels 240 waiting jobs by one command, chosen by flags, and only when it is sure", async () => {
     const jobs = await Promise.all(Array.from({ length: 240 }, (_, n) => client(gateway, `crowd-${n % 24}`).accepted()))
     const other = await client(gateway, "somebody").accepted()
@@ -367,22 +393,13 @@ describe("an operator's change of many", () => {
   })
 
   it("a list with --watch is printed again and again until it is interrupted", async () => {
-    const said: Array<string> = []
-    const heard: Console.Console = { ...globalThis.console, log: (line) => void said.push(String(line)) }
-    const run = Effect.runFork(
-      Cli.run(["mailboxes", "--watch"]).pipe(
-        Effect.provideService(Console.Console, heard),
-        Effect.provideService(
-          ConfigProvider.ConfigProvider,
-          ConfigProvider.fromEnv({ env: { ECO2_URL: gateway.address, INTERNAL_SECRET: secret } })
-        )
-      )
-    )
+    const env = { ECO2_URL: gateway.address, INTERNAL_SECRET: secret }
+    const { fiber, out } = following(env, "mailboxes", "--watch")
     await until(
-      async () => said.filter((line) => line.startsWith("MAILBOX")).length,
+      async () => out.filter((line) => line.startsWith("MAILBOX")).length,
       (count) => count >= 2
     )
-    await Effect.runPromise(Fiber.interrupt(run))
+    await Effect.runPromise(Fiber.interrupt(fiber))
   })
 })
 

@@ -1,13 +1,9 @@
 /** `eco2 jobs tail` of all jobs: lines as events come, a lost connection made again and told, the end by an interruption. */
-import { Cause, ConfigProvider, Console, Effect, Exit, Fiber } from "effect"
-import { once } from "node:events"
-import { createServer } from "node:http"
+import { Cause, Effect, Exit, Fiber } from "effect"
 import type { ServerResponse } from "node:http"
-import { describe, expect, it, onTestFinished } from "vitest"
-import * as Cli from "../../../deploy/cli/Cli.ts"
-import { runWith } from "./Operating.ts"
+import { describe, expect, it } from "vitest"
+import { following, runWith, serving } from "./Operating.ts"
 
-const secret = "only operators know this"
 const frame = (event: string, data: unknown) => `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`
 const event = (job_id: string) =>
   frame("event", {
@@ -21,43 +17,9 @@ const event = (job_id: string) =>
     progress: 0
   })
 
-/** A gateway that answers the tail's connections in turn; what it was asked for. */
-const serving = async (...answers: ReadonlyArray<(response: ServerResponse) => void>) => {
-  const asked: Array<string> = []
-  const server = createServer((request, response) => {
-    asked.push(request.url ?? "")
-    const answer = answers[Math.min(asked.length, answers.length) - 1]
-    answer?.(response)
-  })
-  server.listen(0, "127.0.0.1")
-  await once(server, "listening")
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : 0}`
-  return { asked, env: { ECO2_URL: url, INTERNAL_SECRET: secret } }
-}
 const stream = (text: string, isCut: boolean) => (response: ServerResponse) => {
   response.writeHead(200, { "content-type": "text/event-stream" })
   response.write(text, () => (isCut ? setTimeout(() => response.destroy(), 50) : undefined))
-}
-
-const following = (env: Readonly<Record<string, string>>, ...words: ReadonlyArray<string>) => {
-  const said: { readonly out: Array<string>; readonly err: Array<string> } = { out: [], err: [] }
-  const heard: Console.Console = {
-    ...globalThis.console,
-    log: (...args) => void said.out.push(args.join(" ")),
-    error: (...args) => void said.err.push(args.join(" "))
-  }
-  const fiber = Effect.runFork(
-    Cli.run(words).pipe(
-      Effect.provideService(Console.Console, heard),
-      Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromEnv({ env }))
-    )
-  )
-  return { ...said, fiber }
 }
 
 describe("eco2 jobs tail of all jobs", () => {

@@ -99,4 +99,54 @@ describe("a job that Redis has lost", () => {
     expect(gateway.logs.filter(({ msg }) => msg === said)).toEqual([])
     await streams[1]!.close()
   })
+
+  it.each([
+    ["after", true],
+    ["during", false]
+  ])(
+    "J1 J4 a job that Redis has lost %s its answer, and its gateway hands in again, is told anew, with the text that is written anew",
+    async (_, isCommitted) => {
+      const remembering = await start("gateway", { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url })
+      const ann = client(remembering)
+      const id = await ann.accepted()
+      const stream = await EventStream.open(ann.eventsUrl(id), own)
+      const writes = async (text: string) => {
+        const holding = await hand.begin(id)
+        ;(await hand.writer(holding, 3)).send(text)
+        await stream.waitFor(({ data }) => field(data["result"], "text") === text)
+        return holding
+      }
+      await hand.work(id, 2)
+      const holding = await writes("the first answer")
+      if (isCommitted) {
+        await hand.commit(holding)
+        await stream.waitFor(({ id }) => id === 7)
+      }
+
+      await hand.send("FLUSHALL")
+      const { job } = await hand.keys(id)
+      await until(
+        () => hand.send("EXISTS", job),
+        (there) => there === 1
+      )
+      await hand.work(id, 2)
+      await until(
+        async () =>
+          stream.events.filter(({ data }) => data["stage"] === "rule" && data["status"] === "completed").length,
+        (count) => count === 2
+      )
+      await hand.commit(await writes("another"))
+      await hand.work(id, 1)
+      expect(await stream.ended).toBe("ended")
+      const answers = stream.events.filter(({ data, event }) => event === "answer" && data["status"] !== "started")
+      expect(answers.map(({ data }) => [data["status"], field(data["result"], "text")])).toEqual([
+        ["delta", "the first answer"],
+        ...(isCommitted ? [["completed", undefined]] : []),
+        ["restarted", ""],
+        ["delta", "another"],
+        ["completed", undefined]
+      ])
+      await remembering.stop()
+    }
+  )
 })

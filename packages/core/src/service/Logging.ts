@@ -63,8 +63,8 @@ const destination = (pretty: boolean, level: LevelWithSilent) =>
       : {})
   })
 
-const secrets = new Set(secretNames)
-const redacted = (name: string, value: unknown): unknown => (secrets.has(name) ? censor : value)
+const secrets = new Set(secretNames.map((name) => name.toLowerCase()))
+const redacted = (name: string, value: unknown): unknown => (secrets.has(name.toLowerCase()) ? censor : value)
 const textOf = (value: unknown): string =>
   typeof value === "string"
     ? value

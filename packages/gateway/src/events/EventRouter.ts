@@ -194,6 +194,8 @@ export const layer = (
         gap: (partitions) => {
           for (const viewer of everyone()) {
             if (!partitions.includes(keyspace.of(viewer.jobId))) continue
+            // it may be of a job that Redis has lost, and that begins anew
+            texts.delete(viewer.jobId)
             offer(viewer, { _tag: "Recheck" })
             toCheck.add(viewer)
           }

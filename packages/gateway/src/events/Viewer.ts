@@ -90,7 +90,7 @@ export const make: Effect.Effect<
       let ended = false
       /** Of the running stage's text: which one, and how much of it this viewer has. */
       let shown = { order: 0, length: 0 }
-      /** Stages whose end was told: what is stored of their text is not. A run that is redriven repeats none of them. */
+      /** Stages whose end was told: what is stored of their text is not. A redrive repeats none of them. */
       const completed = new Set<string>()
 
       const readJob = store
@@ -136,6 +136,24 @@ export const make: Effect.Effect<
         return text
       }
 
+      /** Redis may be full: then the history is still read, and the text comes with the commit. */
+      const watching = (millis: number) =>
+        partials
+          .watch(jobId, millis)
+          .pipe(
+            Effect.catch((error) =>
+              Effect.logWarning("the text of running stages is not shown").pipe(
+                Effect.annotateLogs({ job_id: jobId, error: error.message })
+              )
+            )
+          )
+      /** Redis has lost the job, or a part of it: what was lost is done again, and nobody knows any more that the job is watched. */
+      const beginAnew = Effect.suspend(() => {
+        completed.clear()
+        known = null
+        shown = { order: 0, length: shown.length }
+        return watch === null ? Effect.void : watching(watch.millis)
+      })
       const catchUp = Effect.fnUntraced(function* (): Effect.fn.Return<string, RedisError.RedisError> {
         // starts at the last event seen: if that is gone, Redis has lost it
         let events = yield* log.history(jobId, Math.max(0, (last ?? 0) - 1))
@@ -143,6 +161,7 @@ export const make: Effect.Effect<
         if (events.length === 0 && last > 0) {
           events = yield* log.history(jobId, 0)
           last = events.at(-1)?.seq ?? 0
+          yield* beginAnew
         }
         const end = events.at(-1)
         if (end !== undefined && end.seq <= last && JobEvent.isTerminal(end)) return yield* tell(end)
@@ -177,17 +196,6 @@ export const make: Effect.Effect<
         return text
       })
 
-      /** Redis may be full: then the history is still read, and the text comes with the commit. */
-      const watching = (millis: number) =>
-        partials
-          .watch(jobId, millis)
-          .pipe(
-            Effect.catch((error) =>
-              Effect.logWarning("the text of running stages is not shown").pipe(
-                Effect.annotateLogs({ job_id: jobId, error: error.message })
-              )
-            )
-          )
       /** Says that somebody watches, and reads what the running stage has written before. */
       const join =
         watch === null
