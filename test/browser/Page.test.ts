@@ -36,8 +36,8 @@ describe.skipIf(chromiumPath === "")("The page", () => {
       Visitor.launch(chromiumPath),
       Process.start("all", {
         ECO2_STATE: folder,
-        // a third of it is how soon a cancelled model call is aborted
-        LEASE: "3 seconds",
+        // no busy machine loses it; a third of it is how soon a cancelled model call is aborted
+        LEASE: "15 seconds",
         SIMULATED_MODEL: "true",
         SIMULATED_VISION_MS: "150",
         SIMULATED_ANSWER_MS: "150",
