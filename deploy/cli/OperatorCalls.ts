@@ -36,10 +36,9 @@ const timeout = "30 seconds"
 const ErrorBody = Schema.Struct({ detail: Schema.Unknown, code: Schema.String })
 const readError = Schema.decodeUnknownOption(ErrorBody)
 
+/** 502 and 504: a proxy has no answer from the gateway behind it. */
 const exitOf = (status: number) =>
-  status === 403 ? "refused" : status === 404 ? "notFound" : status === 503 ? "unreachable" : "failed"
-/** What a proxy says while the gateway behind it restarts. */
-const isOfProxy = (status: number) => status >= 502 && status <= 504
+  status === 403 ? "refused" : status === 404 ? "notFound" : status >= 502 && status <= 504 ? "unreachable" : "failed"
 
 /** Whether the call at hand has left: what is wrong with it before is the command's, after it the answer's. */
 class Asking extends Context.Reference<{ isSent: boolean }>("@eco2/cli/OperatorCalls/Asking", {
@@ -74,7 +73,7 @@ const namedBy = (url: string): string | undefined => {
 const refusal = Effect.fnUntraced(function* (url: string, response: HttpClientResponse.HttpClientResponse) {
   const body = readError(yield* Effect.orElseSucceed(response.json, () => null))
   if (Option.isNone(body)) {
-    if (isOfProxy(response.status)) {
+    if (exitOf(response.status) === "unreachable") {
       return yield* fail("unreachable", `no answer from the gateway behind ${url}: ${response.status}`)
     }
     return yield* fail("failed", `${url} answered ${response.status}; is it a gateway, and of this version?`)
@@ -206,7 +205,7 @@ export const make = Effect.gen(function* () {
               (error.reason._tag === "TransportError" || error.reason._tag === "InvalidUrlError")
             )
               return fail("unreachable", `no answer from ${url}; set ECO2_URL, or run \`npm start\` first`)
-            // of fetch: the body ended before its end
+            // fetch fails so while it reads a body
             if ("reason" in error && error.reason._tag === "DecodeError" && error.reason.cause instanceof TypeError)
               return fail("unreachable", `the answer of ${url} was cut off`)
             return fail("failed", `${url} sent an answer that this version does not understand`)

@@ -99,7 +99,7 @@ describe.skipIf(chromiumPath === "")("The console", () => {
 
   const visit = async (options: BrowserContextOptions = {}) => {
     const visitor = await Visitor.visit(browser, `${gateway.admin}/console`, { locale: "en-GB", ...options })
-    onTestFinished(visitor.endsWith)
+    onTestFinished(visitor.closeAfter)
     return visitor
   }
   const signIn = async (page: Page, role: keyof typeof secrets, who: string) => {

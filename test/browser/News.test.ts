@@ -91,7 +91,7 @@ describe.skipIf(chromiumPath === "" || !PostgresServer.isInstalled())("The news 
 
   const visit = async (path: string, options: BrowserContextOptions = {}) => {
     const visitor = await Visitor.visit(browser, `${system.address}${path}`, options)
-    onTestFinished(visitor.endsWith)
+    onTestFinished(visitor.closeAfter)
     return visitor
   }
   type Visiting = Awaited<ReturnType<typeof visit>>

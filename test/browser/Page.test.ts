@@ -68,7 +68,7 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     const visitor = await Visitor.visit(browser, system.address, options)
     onTestFinished(async (test) => {
       if (test.task.result?.state === "fail") console.log(system.output().split("\n").slice(-60).join("\n"))
-      await visitor.endsWith(test)
+      await visitor.closeAfter(test)
     })
     return visitor
   }

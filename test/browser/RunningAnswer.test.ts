@@ -71,7 +71,7 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
       extraHTTPHeaders: { "x-user-id": "ann" },
       ...options
     })
-    onTestFinished(visitor.endsWith)
+    onTestFinished(visitor.closeAfter)
     await prepare(visitor)
     await visitor.page.goto(`${address}/#job=${id}`)
     return visitor
@@ -373,7 +373,7 @@ describe.skipIf(chromiumPath === "")("The page of a running job", () => {
     /** A page that gets this stream and then the job's own. */
     const opened = async (id: string, stream: string) => {
       const visitor = await Visitor.visit(browser, "about:blank", { extraHTTPHeaders: { "x-user-id": "ann" } })
-      onTestFinished(visitor.endsWith)
+      onTestFinished(visitor.closeAfter)
       await prepare(visitor)
       await visitor.page.route(
         `**/api/v1/scan/${id}/events*`,

@@ -54,8 +54,8 @@ export interface Visitor {
   /** Chooses a photo and submits; the page begins to send. */
   readonly ask: (photo: Photo, question: string) => Promise<void>
   readonly close: () => Promise<void>
-  /** Closes at a test's end; of a failed test it prints what was answered and when, and what the page says. */
-  readonly endsWith: (test: {
+  /** Closes after a test. If the test failed, it first prints the page's requests with their answers, and the page's text. */
+  readonly closeAfter: (test: {
     readonly task: { readonly result?: { readonly state: string } | undefined }
   }) => Promise<void>
 }
@@ -120,7 +120,7 @@ export const visit = async (
       await page.getByTestId("submit").click()
     },
     close,
-    endsWith: async ({ task }) => {
+    closeAfter: async ({ task }) => {
       if (task.result?.state === "fail" && !page.isClosed()) {
         const said = await page.locator("body").innerText({ timeout: 5_000 }).catch(String)
         console.log([`at ${page.url()}`, ...answers.slice(-40), ...heard, said].join("\n"))

@@ -98,12 +98,17 @@ export const make = async (partitions: number): Promise<Backend> => {
   /** When servers were last asked to stand for an election. */
   const askedAt = new Map<Redis, number>()
   const mayStand = (client: Redis) => performance.now() - (askedAt.get(client) ?? -Infinity) > standsAgainMillis
+  const candidates = async () => {
+    const found: Array<Redis> = []
+    for (const client of clients.filter(mayStand)) {
+      if ((await isReplica(client)) && (await isSynchronised(client))) found.push(client)
+    }
+    return found
+  }
   const failOver = async (seed: number) => {
-    const replicas: Array<Redis> = []
+    let replicas: ReadonlyArray<Redis> = []
     await until("a replica that may stand for an election", async () => {
-      for (const client of clients.filter(mayStand)) {
-        if ((await isReplica(client)) && (await isSynchronised(client))) replicas.push(client)
-      }
+      replicas = await candidates()
       return replicas.length > 0
     })
     const chosen = replicas[seed % replicas.length]!

@@ -70,22 +70,22 @@ const holding = (scanId: string) =>
         VALUES ('${scanId}', 'other', now(), now(), 'ko', '', '', '', false); SELECT pg_sleep(50)`
     )
   )
-const Ended = Schema.Struct({ ended: Schema.Boolean })
+const Backend = Schema.Struct({ pid: Schema.Int })
 const sleeping = "FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND query LIKE '%scan.kept_scans%'"
 const heldStatement = PostgresStatement.make({
   name: "test.held",
-  text: `SELECT true AS ended ${sleeping}`,
-  row: Ended
+  text: `SELECT pid ${sleeping}`,
+  row: Backend
 })
 const waitingStatement = PostgresStatement.make({
   name: "test.waiting",
-  text: "SELECT true AS ended FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%scan.kept_scans%'",
-  row: Ended
+  text: "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%scan.kept_scans%'",
+  row: Backend
 })
 const releaseStatement = PostgresStatement.make({
   name: "test.release",
-  text: `SELECT pg_terminate_backend(pid) AS ended ${sleeping}`,
-  row: Ended
+  text: `SELECT pid, pg_terminate_backend(pid) AS ended ${sleeping}`,
+  row: Backend
 })
 
 onBoth("kept scans", (database) => {
@@ -194,7 +194,7 @@ onServer("the saver of scans", (database) => {
         )
         yield* eventually(ask(heldStatement), (found) => found.length === 1)
         const first = yield* Effect.promise(() => Process.start("character-worker", env))
-        // it is in the middle of a statement that the server completes after its end: what it stores, nobody acknowledges
+        // it waits within a statement; PostgreSQL completes it after the kill: rows whose messages nobody has acknowledged
         yield* eventually(ask(waitingStatement), (found) => found.length === 1)
         yield* Effect.promise(() => first.kill9())
         yield* ask(releaseStatement)

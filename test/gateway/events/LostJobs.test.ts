@@ -1,5 +1,5 @@
 /** Jobs that Redis has lost: their streams end with JOB_LOST within seconds, and those of jobs that come back go on. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest"
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from "vitest"
 import { RedisServer } from "@eco2/core/testing"
 import * as EventStream from "../../harness/EventStream.ts"
 import * as HandWorker from "../HandWorker.ts"
@@ -10,6 +10,7 @@ import type { Serving } from "../Serving.ts"
 import { keyNames } from "../../harness/KeyNames.ts"
 
 const own = { headers: { "x-user-id": "ann" } }
+const other = { major_category: "재활용폐기물", middle_category: "캔류", minor_category: null }
 const said = "redis has lost jobs whose streams are open; the streams end"
 
 let redis: RedisServer.RedisServer
@@ -107,6 +108,7 @@ describe("a job that Redis has lost", () => {
     "J1 J4 a job that Redis has lost %s its answer, and its gateway hands in again, is told anew, with the text that is written anew",
     async (_, isCommitted) => {
       const remembering = await start("gateway", { ...simulatedOnly, AUTH_MODE: "header", REDIS_URL: redis.url })
+      onTestFinished(() => remembering.stop())
       const ann = client(remembering)
       const id = await ann.accepted()
       const stream = await EventStream.open(ann.eventsUrl(id), own)
@@ -129,12 +131,18 @@ describe("a job that Redis has lost", () => {
         () => hand.send("EXISTS", job),
         (there) => there === 1
       )
-      await hand.work(id, 2)
+      await hand.commit(await hand.begin(id), {
+        result: { classification: other, situation_tags: [], meta: { user_input: "?" } },
+        use: { provider: "simulated", model: "simulated", simulated: true }
+      })
+      await hand.work(id, 1)
+      const completed = (stage: string) =>
+        stream.events.filter(({ data }) => data["stage"] === stage && data["status"] === "completed")
       await until(
-        async () =>
-          stream.events.filter(({ data }) => data["stage"] === "rule" && data["status"] === "completed").length,
+        async () => completed("rule").length,
         (count) => count === 2
       )
+      expect(field(completed("vision")[1]?.data["result"], "classification")).toEqual(other)
       await hand.commit(await writes("another"))
       await hand.work(id, 1)
       expect(await stream.ended).toBe("ended")
@@ -146,7 +154,6 @@ describe("a job that Redis has lost", () => {
         ["delta", "another"],
         ["completed", undefined]
       ])
-      await remembering.stop()
     }
   )
 })

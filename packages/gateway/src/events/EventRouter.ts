@@ -194,7 +194,7 @@ export const layer = (
         gap: (partitions) => {
           for (const viewer of everyone()) {
             if (!partitions.includes(keyspace.of(viewer.jobId))) continue
-            // it may be of a job that Redis has lost, and that begins anew
+            // Redis may have lost the job; then its stages write another text
             texts.delete(viewer.jobId)
             offer(viewer, { _tag: "Recheck" })
             toCheck.add(viewer)

@@ -90,7 +90,7 @@ export const make: Effect.Effect<
       let ended = false
       /** Of the running stage's text: which one, and how much of it this viewer has. */
       let shown = { order: 0, length: 0 }
-      /** Stages whose end was told: what is stored of their text is not. A redrive repeats none of them. */
+      /** Stages whose end was told; their text is told no more, though it is still stored. A redrive repeats none of them. */
       const completed = new Set<string>()
 
       const readJob = store
@@ -147,7 +147,7 @@ export const make: Effect.Effect<
               )
             )
           )
-      /** Redis has lost the job, or a part of it: what was lost is done again, and nobody knows any more that the job is watched. */
+      /** Redis has lost the job, or a part of it: its stages run again, and the job has to be marked as watched again. */
       const beginAnew = Effect.suspend(() => {
         completed.clear()
         known = null

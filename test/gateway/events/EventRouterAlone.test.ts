@@ -1,6 +1,6 @@
 /**
- * The router by itself: when it tells a viewer what, who is looked at, and defects in its loops (a loop restarts; if it fails too
- * often, the gateway is not ready and ends).
+ * The router without a gateway: when it sends keepalives, checks for losses and ends streams; and defects in its loops (a loop
+ * restarts; if it fails too often, the gateway is not ready and ends).
  */
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Client, CoreConfig, Job } from "@eco2/core"
@@ -66,7 +66,7 @@ const id = Schema.decodeUnknownSync(Job.JobId)("9b2f0f7e-5b7f-4c63-9c52-00000000
 
 const viewer = { user: "ann", whenWithdrawn: () => () => undefined }
 
-describe("EventRouter's failures", () => {
+describe("EventRouter", () => {
   it.live("loss checks go on after a defect in one of them", () =>
     Effect.gen(function* () {
       let checks = 0
