@@ -46,6 +46,11 @@ export const layer = (url: string, breaking: Breaking) => {
           send: (command, ...args) => Effect.suspend(() => breakable(command, () => redis.send(command, ...args))),
           run: (script, keys, args) =>
             Effect.suspend(() => breakable(script.name, () => redis.run(script, keys, args), keys[0])),
+          call: (script, keys, args, answered) =>
+            Effect.runCallback(
+              Effect.suspend(() => breakable(script.name, () => redis.run(script, keys, args), keys[0])),
+              { onExit: answered }
+            ),
           reader: (routingKey) =>
             Effect.map(redis.reader(routingKey), (reader) => ({
               ...reader,

@@ -1,6 +1,6 @@
 /** Calls of one tick are sent as one: in order, each with its own answer, and no caller affects another. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber } from "effect"
+import { Cause, Effect, Exit, Fiber } from "effect"
 import * as TickBatch from "../../../packages/core/src/clock/TickBatch.ts"
 
 /** A batch that answers ten times each item, and remembers what it was called with. */
@@ -70,6 +70,19 @@ describe("TickBatch", () => {
         true
       ])
       expect(yield* call(4)).toBe(40)
+    })
+  )
+
+  it.live("without effects too, calls whose batch throws die of it, each one, and the next batch is sent", () =>
+    Effect.gen(function* () {
+      const call = TickBatch.sender<number, number, never>((items, answered) => {
+        if (items.includes(-1)) throw new Error("a bug in the call")
+        answered(Exit.succeed(items))
+      }, 32)
+      const asEffect = (item: number) => Effect.exit(Effect.callback<number>((resume) => call(item, resume)))
+      const exits = yield* Effect.forEach([1, -1], asEffect, together)
+      expect(exits.map((exit) => Exit.isFailure(exit) && Cause.hasDies(exit.cause))).toEqual([true, true])
+      expect(yield* asEffect(4)).toEqual(Exit.succeed(4))
     })
   )
 

@@ -216,7 +216,7 @@ const serve = <EX, R>(
         const item: Item = { delivery, payload: decoded.value, settled: Deferred.makeUnsafe(), gone: false }
         // a batch of its own, so that a crash is not that of the messages beside it (A2)
         if (Settlement.isSuspect(delivery)) {
-          delivery.whenOutlived(Effect.suspend(() => endSingle(item, Cause.interrupt())))
+          delivery.whenOutlived(() => endSingle(item, Cause.interrupt()))
           return yield* system.work(delivery, settlement.guarded(delivery, single(type, item)))
         }
         const batch = yield* batchOf(type)

@@ -175,7 +175,7 @@ const serve = <EX, R>(
             settlement.handled(delivery)
           )
         }
-        delivery.whenOutlived(Effect.suspend(() => ended(delivery, asker, Exit.interrupt())))
+        delivery.whenOutlived(() => ended(delivery, asker, Exit.interrupt()))
         const work = Effect.uninterruptibleMask((restore) =>
           Effect.flatMap(Effect.exit(restore(Effect.provideContext(handle(delivery), services))), (exit) =>
             // the end of a delivery that was outlived is recorded already; a success counts however late it is

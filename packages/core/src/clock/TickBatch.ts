@@ -21,32 +21,44 @@ export const make = <A, B, E>(
   most: number,
   apart?: Apart<A>
 ): ((item: A) => Effect.Effect<B, E>) => {
-  const send = sender(run, most, apart)
-  return (item) => Effect.callback<B, E>((resume) => send(item, resume))
+  const call = sender<A, B, E>(
+    (items, answered) =>
+      Effect.runCallback(
+        Effect.suspend(() => run(items)),
+        { onExit: answered }
+      ),
+    most,
+    apart
+  )
+  return (item) => Effect.callback<B, E>((resume) => call(item, resume))
 }
 
-/** The same for hot paths, where an effect for each call costs more than the call: `answered` is called once. */
+/** The same without effects, for hot paths. `run` calls `answered` once, or throws before it does; what a caller gives
+ * as `answered` must not throw. */
 export const sender = <A, B, E>(
-  run: (items: ReadonlyArray<A>) => Effect.Effect<ReadonlyArray<B>, E>,
+  run: (items: ReadonlyArray<A>, answered: (exit: Exit.Exit<ReadonlyArray<B>, E>) => void) => void,
   most: number,
   apart: Apart<A> = (waiting) => [waiting]
 ): ((item: A, answered: (exit: Exit.Exit<B, E>) => void) => void) => {
   let waiting: Array<Waiting<A, B, E>> = []
-  const call = (batch: ReadonlyArray<Waiting<A, B, E>>) => {
-    Effect.runCallback(
-      Effect.suspend(() => run(batch.map(({ item }) => item))),
-      {
-        onExit: (exit) => {
-          if (Exit.isFailure(exit)) for (const { answered } of batch) answered(Exit.failCause(exit.cause))
-          else for (let n = 0; n < batch.length; n++) batch[n]!.answered(Exit.succeed(exit.value[n]!))
-        }
-      }
-    )
+  const send = (batch: ReadonlyArray<Waiting<A, B, E>>) => {
+    const answer = (exit: Exit.Exit<ReadonlyArray<B>, E>) => {
+      if (Exit.isFailure(exit)) for (const { answered } of batch) answered(Exit.failCause(exit.cause))
+      else for (let n = 0; n < batch.length; n++) batch[n]!.answered(Exit.succeed(exit.value[n]!))
+    }
+    try {
+      run(
+        batch.map(({ item }) => item),
+        answer
+      )
+    } catch (defect) {
+      answer(Exit.die(defect))
+    }
   }
   const flush = () => {
     const all = waiting
     waiting = []
-    for (let i = 0; i < all.length; i += most) apart(all.slice(i, i + most)).forEach(call)
+    for (let i = 0; i < all.length; i += most) apart(all.slice(i, i + most)).forEach(send)
   }
   return (item, answered) => {
     if (waiting.length === 0) setImmediate(flush)

@@ -119,28 +119,27 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace | CoreCo
         Effect.map(([first, last]) => ({ first: first[0]?.[0] ?? "0-0", last: last[0]?.[0] ?? "0-0" }))
       )
 
+    /** Null: all could be read. */
     const deliver = (
       listener: TailListener,
       partition: Partition,
       fields: ReadonlyArray<string>
-    ): Effect.Effect<void> => {
+    ): Effect.Effect<void> | null => {
+      if (fields[0] !== "e") return unreadable("", partition, listener)
       // e: lines; `<job id> <seq of the first>`, then its events
       const lines = (fields[1] ?? "").split("\n")
-      return Effect.suspend(() => {
-        if (fields[0] !== "e") return unreadable("", partition, listener)
-        let at = 0
-        while (at < lines.length) {
-          const [id = "", first = ""] = lines[at]!.split(" ")
-          const events: Array<JobEvent> = []
-          for (at++; at < lines.length && lines[at]!.startsWith("{"); at++) {
-            const event = readEvent(lines[at]!)
-            if (event === null) return unreadable(id, partition, listener)
-            events.push({ ...event, seq: Number(first) + events.length })
-          }
-          listener.events(id, events)
+      let at = 0
+      while (at < lines.length) {
+        const [id = "", first = ""] = lines[at]!.split(" ")
+        const events: Array<JobEvent> = []
+        for (at++; at < lines.length && lines[at]!.startsWith("{"); at++) {
+          const event = readEvent(lines[at]!)
+          if (event === null) return unreadable(id, partition, listener)
+          events.push({ ...event, seq: Number(first) + events.length })
         }
-        return Effect.void
-      })
+        listener.events(id, events)
+      }
+      return null
     }
     const unreadable = (id: string, partition: Partition, listener: TailListener) =>
       Effect.andThen(
@@ -182,22 +181,22 @@ export const layer: Layer.Layer<EventLog, never, RedisClient | Keyspace | CoreCo
           ...[...texts, ...byKey.keys()].map((key) => cursors.get(key) ?? "0-0")
         )
       )
-      const tellAll = Effect.fnUntraced(function* (reply: typeof TailReply.Type) {
+      const tellAll = (reply: typeof TailReply.Type): Effect.Effect<void> => {
         listener.answered()
+        const rest: Array<Effect.Effect<void>> = []
         for (const [key, entries] of reply ?? []) {
-          if (textKeys.has(key)) {
-            for (const [id, fields] of entries) {
-              cursors.set(key, id)
-              for (const { added, jobId } of PartialText.linesOf(fields[1] ?? "")) listener.added?.(jobId, added)
-            }
-            continue
-          }
           for (const [id, fields] of entries) {
             cursors.set(key, id)
-            yield* deliver(listener, byKey.get(key)!, fields)
+            if (textKeys.has(key)) {
+              for (const { added, jobId } of PartialText.linesOf(fields[1] ?? "")) listener.added?.(jobId, added)
+              continue
+            }
+            const unread = deliver(listener, byKey.get(key)!, fields)
+            if (unread !== null) rest.push(unread)
           }
         }
-      })
+        return rest.length === 0 ? Effect.void : Effect.all(rest, { discard: true })
+      }
       return yield* Effect.forever(
         tail.round(
           Effect.suspend(() => (tail.isInterrupted() ? catchUp() : Effect.void)).pipe(

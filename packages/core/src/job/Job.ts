@@ -3,7 +3,6 @@
  * HGETALL: `now` is the fence, `about` and `input` never change, `o:<stage>` are checkpoints, `spent` the sums of its paid calls.
  * Only job/scripts write it.
  */
-import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Fence from "./Fence.ts"
 
@@ -211,13 +210,13 @@ const waitingFor = (state: JobState, due: string, cause: string): Pick<Job, "due
   }
 }
 
-/** Decodes field, value, field, value, … */
-export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effect<Job, JobUnreadable> => {
-  const unreadable = (reason: string) => Effect.fail(new JobUnreadable({ id, reason }))
+/** Decodes field, value, field, value, …, which begin at `from`. Returns the error, for the hot path does without an effect. */
+export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>, from = 0): Job | JobUnreadable => {
+  const unreadable = (reason: string) => new JobUnreadable({ id, reason })
   const outputs = new Map<string, string>()
   const workMillis = new Map<string, number>()
   let [fenceText, aboutText, inputText, errorText, spentText, dueText, causeText] = ["", "", "", "", "", "", ""]
-  for (let i = 0; i + 1 < reply.length; i += 2) {
+  for (let i = from; i + 1 < reply.length; i += 2) {
     const name = String(reply[i])
     const value = String(reply[i + 1])
     if (name === "now") fenceText = value
@@ -258,7 +257,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
     const spent = spentText === "" ? undefined : spentOf(spentText)
     const error = errorText === "" ? undefined : parse(errorText)
     if (error !== undefined && !isFailure(error)) return unreadable("its error has an unknown format")
-    return Effect.succeed({
+    return {
       ...counted,
       ...(isOver(facts.state) ? { ended: since } : {}),
       id,
@@ -274,7 +273,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>): Effect.Effe
       ...(facts.state === "running" && words.by !== "-" ? { holder: words.by.split(":", 1)[0] ?? "" } : {}),
       ...waitingFor(facts.state, dueText, causeText),
       ...(error === undefined ? {} : { error })
-    })
+    }
   } catch (cause) {
     return unreadable(String(cause))
   }

@@ -4,8 +4,7 @@
  * Neighbours: Pipeline (types), StageBehavior (calls begin, commit, defer, bury), JobSubmit (submit), Holding (what an attempt
  * begins with and records), JobScripts (the scripts).
  */
-import { Context, Duration, Effect, Layer, Metric, Schema } from "effect"
-import type { Exit } from "effect"
+import { Context, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Policies } from "../policy/Policies.ts"
@@ -118,22 +117,37 @@ const wordsOf = (commits: ReadonlyArray<Commit>) => {
   return words
 }
 
+/** The answers of commit.lua. */
+const committed = (answers: ReadonlyArray<readonly [Committed["outcome"], number]>): ReadonlyArray<Committed> =>
+  answers.map(([outcome, workMillis]) => ({ outcome, workMillis }))
+
 /** One answer of begin.lua. */
-const begun = (
-  holding: Holding,
-  answer: ReadonlyArray<string | number>
-): Effect.Effect<BeginReply, RedisReplyInvalid> => {
+const begun = (holding: Holding, answer: ReadonlyArray<string | number>): BeginReply | RedisReplyInvalid => {
   const [verdict, detail, fresh] = answer
-  if (verdict === "dropped") return Effect.succeed({ _tag: "Dropped", reason: String(detail) })
-  if (verdict === "suspect")
-    return Effect.succeed({ _tag: "Suspect", record: Number(detail), fresh: Number(fresh) === 1 })
-  if (verdict !== "run") {
-    return Effect.fail(new RedisReplyInvalid({ command: "begin", reason: `unknown answer ${String(verdict)}` }))
+  if (verdict === "dropped") return { _tag: "Dropped", reason: String(detail) }
+  if (verdict === "suspect") return { _tag: "Suspect", record: Number(detail), fresh: Number(fresh) === 1 }
+  if (verdict !== "run") return new RedisReplyInvalid({ command: "begin", reason: `unknown answer ${String(verdict)}` })
+  const job = Job.fromReply(holding.id, answer, 2)
+  return job instanceof Job.JobUnreadable
+    ? { _tag: "Unreadable", error: job }
+    : { _tag: "Run", job, waitedMillis: Number(detail) }
+}
+/** The answers of begin.lua. */
+const allBegun = (
+  holdings: ReadonlyArray<Holding>,
+  answers: ReadonlyArray<ReadonlyArray<string | number>>
+): Exit.Exit<ReadonlyArray<BeginReply>, RedisReplyInvalid> => {
+  if (answers.length !== holdings.length) {
+    const reason = `${answers.length} answers to ${holdings.length} entries`
+    return Exit.fail(new RedisReplyInvalid({ command: "begin", reason }))
   }
-  return Job.fromReply(holding.id, answer.slice(2)).pipe(
-    Effect.map((job): BeginReply => ({ _tag: "Run", job, waitedMillis: Number(detail) })),
-    Effect.catchTag("JobUnreadable", (error) => Effect.succeed<BeginReply>({ _tag: "Unreadable", error }))
-  )
+  const replies: Array<BeginReply> = []
+  for (const [i, holding] of holdings.entries()) {
+    const reply = begun(holding, answers[i]!)
+    if (reply._tag === "RedisReplyInvalid") return Exit.fail(reply)
+    replies.push(reply)
+  }
+  return Exit.succeed(replies)
 }
 
 export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreConfig | Policies> = Layer.effect(
@@ -147,13 +161,27 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
     const letterTtl = Duration.toMillis(config.letterTtl)
     const policies = yield* Policies
 
-    const sendCommit = PartitionBatch.sender(
-      (partition, batch: ReadonlyArray<Commit>) =>
-        redis
-          .run(JobScripts.commit, [partition.root], [offset, ttl, config.userConcurrency, ...wordsOf(batch)])
-          .pipe(Effect.map((answers) => answers.map(([outcome, workMillis]): Committed => ({ outcome, workMillis })))),
-      "commit"
-    )
+    const sendCommit = PartitionBatch.make<Commit, Committed>((partition, batch, answered) => {
+      const words = [offset, ttl, config.userConcurrency, ...wordsOf(batch)]
+      redis.call(JobScripts.commit, [partition.root], words, (exit) => answered(Exit.map(exit, committed)))
+    }, "commit")
+
+    const sendBegin = (
+      holdings: ReadonlyArray<Holding>,
+      turns: ReadonlyArray<Turn>,
+      answered: (exit: Exit.Exit<ReadonlyArray<BeginReply>, RedisError>) => void
+    ) => {
+      const partition = holdings[0]?.partition
+      if (partition === undefined) return answered(Exit.succeed([]))
+      const words: Array<string | number> = [offset, letterTtl]
+      for (const [i, { entry, id, mailbox, stage, token }] of holdings.entries()) {
+        const turn = turns[i] ?? "look"
+        words.push(mailbox, stage, entry, id, token, typeof turn === "string" ? turn : Math.ceil(turn.putOffMillis))
+      }
+      redis.call(JobScripts.begin, [partition.root], words, (exit) =>
+        answered(Exit.isSuccess(exit) ? allBegun(holdings, exit.value) : Exit.failCause(exit.cause))
+      )
+    }
 
     return JobStore.of({
       upload: Effect.fnUntraced(function* (id, bytes) {
@@ -165,7 +193,9 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
       submit: yield* JobSubmit.make,
       get: Effect.fnUntraced(function* (id) {
         const reply = yield* redis.send("HGETALL", keyspace.of(id).job(id)).pipe(Effect.flatMap(decodeFlat))
-        return reply.length === 0 ? null : yield* Job.fromReply(id, reply)
+        if (reply.length === 0) return null
+        const job = Job.fromReply(id, reply)
+        return job instanceof Job.JobUnreadable ? yield* job : job
       }),
       ofOwner: (owner) =>
         redis.send("LRANGE", keyspace.of(owner).jobs(owner), -JobSubmit.listedJobs, -1).pipe(
@@ -189,30 +219,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         }
         return outcome
       }),
-      begin: Effect.fnUntraced(function* (holdings, turns = []) {
-        const partition = holdings[0]?.partition
-        if (partition === undefined) return []
-        const answers = yield* redis.run(
-          JobScripts.begin,
-          [partition.root],
-          [
-            offset,
-            letterTtl,
-            ...holdings.flatMap((h, i) => {
-              const turn = turns[i] ?? "look"
-              const word = typeof turn === "string" ? turn : Math.ceil(turn.putOffMillis)
-              return [h.mailbox, h.stage, h.entry, h.id, h.token, word]
-            })
-          ]
-        )
-        if (answers.length !== holdings.length) {
-          return yield* new RedisReplyInvalid({
-            command: "begin",
-            reason: `${answers.length} answers to ${holdings.length} entries`
-          })
-        }
-        return yield* Effect.forEach(answers, (answer, i) => begun(holdings[i]!, answer))
-      }),
+      begin: (holdings, turns) => Effect.callback((resume) => sendBegin(holdings, turns ?? [], resume)),
       commit: (commit) => Effect.callback((resume) => sendCommit(commit.partition, commit, resume)),
       sendCommit: (commit, answered) => sendCommit(commit.partition, commit, answered),
       defer: Effect.fnUntraced(function* (h, options) {

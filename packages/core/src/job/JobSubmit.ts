@@ -2,7 +2,7 @@
  * JobSubmit: accepts jobs, one call for those of one partition and tick, and turns the script's answer into a type. With
  * SUBMIT_REPLICAS a job counts as accepted once that many replicas have it (J6). A part of JobStore.
  */
-import { Duration, Effect, Schema } from "effect"
+import { Duration, Effect, Exit, Schema } from "effect"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { RateLimited } from "../limit/Limit.ts"
 import { MailboxFull } from "../mailbox/Mailbox.ts"
@@ -11,6 +11,7 @@ import { Keyspace } from "../redis/Keyspace.ts"
 import type { Partition } from "../redis/Keys.ts"
 import { RedisClient } from "../redis/RedisClient.ts"
 import type { RedisError } from "../redis/RedisError.ts"
+import type { Script } from "../redis/Script.ts"
 import * as Job from "./Job.ts"
 import type { JobId } from "./Job.ts"
 import * as JobScripts from "./JobScripts.ts"
@@ -52,6 +53,19 @@ export const listedJobs = 100
 
 const isJobState = Schema.is(Job.JobState)
 
+type Answer = typeof JobScripts.submit extends Script<ReadonlyArray<infer A>> ? A : never
+/** One answer of submit.lua. */
+interface Submitted {
+  readonly outcome: Answer[0]
+  readonly detail: string
+  /** Replicas that have it; as many as wanted where none is asked. */
+  readonly confirmed: number
+}
+const submitted =
+  (confirmed: number) =>
+  (answers: ReadonlyArray<Answer>): ReadonlyArray<Submitted> =>
+    answers.map(([outcome, detail]) => ({ outcome, detail, confirmed }))
+
 /** The connections for replicated submits close with the scope. */
 export const make = Effect.gen(function* () {
   const redis = yield* RedisClient
@@ -63,46 +77,55 @@ export const make = Effect.gen(function* () {
 
   const wanted = config.submitReplicas
   const replicated = wanted === 0 ? null : yield* redis.replicated(wanted)
-  /** `confirmed`: replicas that have the submits; as many as wanted where none is asked. */
-  const runSubmit = (partition: Partition, args: ReadonlyArray<string | number>) =>
-    replicated === null
-      ? Effect.map(redis.run(JobScripts.submit, [partition.root], args), (answers) => ({ answers, confirmed: wanted }))
-      : Effect.map(replicated.run(JobScripts.submit, [partition.root], args), ({ replicas, reply }) => ({
-          answers: reply,
-          confirmed: replicas
-        }))
+  const runSubmit = (
+    { root }: Partition,
+    args: ReadonlyArray<string | number>,
+    answered: (exit: Exit.Exit<ReadonlyArray<Submitted>, RedisError>) => void
+  ) => {
+    if (replicated === null) {
+      redis.call(JobScripts.submit, [root], args, (exit) => answered(Exit.map(exit, submitted(wanted))))
+    } else {
+      const run = replicated.run(JobScripts.submit, [root], args)
+      Effect.runCallback(
+        Effect.map(run, ({ replicas, reply }) => submitted(replicas)(reply)),
+        { onExit: answered }
+      )
+    }
+  }
 
-  const sendSubmit = PartitionBatch.make(
-    (partition, batch: ReadonlyArray<Submission & { readonly first: Job.PlanStep }>) =>
-      runSubmit(partition, [
-        config.clockOffsetMillis,
-        Duration.toMillis(config.jobDeadline),
-        config.userConcurrency,
-        config.laneCapacity,
-        config.userRate?.number ?? 0,
-        config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
-        config.userImageStorage,
-        Math.max(ttl, letterTtl),
-        listedJobs,
-        ...batch.flatMap((job) => [
-          job.id,
-          job.bodyHash,
-          JSON.stringify({
-            pipeline: job.pipeline,
-            trace: job.trace,
-            hash: job.bodyHash,
-            plan: Job.formatPlan(job.plan),
-            ...(job.tags === undefined || job.tags.length === 0 ? {} : { tags: job.tags })
-          }),
-          job.first.name,
-          job.first.mailbox,
-          job.input,
-          job.upload ?? "",
-          job.owner,
-          capacityOf(job.first.mailbox)
-        ])
-      ]).pipe(
-        Effect.map(({ answers, confirmed }) => answers.map(([outcome, detail]) => ({ outcome, detail, confirmed })))
+  const sendSubmit = PartitionBatch.make<Submission & { readonly first: Job.PlanStep }, Submitted>(
+    (partition, batch, answered) =>
+      runSubmit(
+        partition,
+        [
+          config.clockOffsetMillis,
+          Duration.toMillis(config.jobDeadline),
+          config.userConcurrency,
+          config.laneCapacity,
+          config.userRate?.number ?? 0,
+          config.userRate === null ? 0 : Math.ceil(Duration.toMillis(config.userRate.window)),
+          config.userImageStorage,
+          Math.max(ttl, letterTtl),
+          listedJobs,
+          ...batch.flatMap((job) => [
+            job.id,
+            job.bodyHash,
+            JSON.stringify({
+              pipeline: job.pipeline,
+              trace: job.trace,
+              hash: job.bodyHash,
+              plan: Job.formatPlan(job.plan),
+              ...(job.tags === undefined || job.tags.length === 0 ? {} : { tags: job.tags })
+            }),
+            job.first.name,
+            job.first.mailbox,
+            job.input,
+            job.upload ?? "",
+            job.owner,
+            capacityOf(job.first.mailbox)
+          ])
+        ],
+        answered
       ),
     "submit"
   )
@@ -110,7 +133,9 @@ export const make = Effect.gen(function* () {
   const submit: Submit = Effect.fnUntraced(function* (job) {
     const first = job.plan[0]
     if (first === undefined) return yield* Effect.die(new Error(`pipeline ${job.pipeline} has no stage`))
-    const { confirmed, detail, outcome } = yield* sendSubmit(keyspace.of(job.id), { ...job, first })
+    const { confirmed, detail, outcome } = yield* Effect.callback<Submitted, RedisError>((resume) =>
+      sendSubmit(keyspace.of(job.id), { ...job, first }, resume)
+    )
     if ((outcome === "created" || outcome === "exists") && confirmed < wanted) {
       return yield* new NotReplicated({ wanted, confirmed })
     }

@@ -46,7 +46,8 @@ export class Delivery implements Read {
   #endReason: EndReason | null = null
   #timeoutAt: number | null = null
   #outlived = false
-  #whenOutlived: Effect.Effect<unknown> | null = null
+  #isBegun = false
+  #whenOutlived: (() => Effect.Effect<unknown>) | null = null
 
   constructor(read: Read) {
     this.key = keyOf(read.partition, read.mailbox, read.entry)
@@ -63,9 +64,9 @@ export class Delivery implements Read {
   get slot(): string {
     return this.#slot
   }
-  /** Whether a fiber has begun to work on it. */
+  /** Whether its work has begun. */
   get isBegun(): boolean {
-    return this.#fiber !== null
+    return this.#isBegun
   }
   get isSettling(): boolean {
     return this.#settling
@@ -84,17 +85,18 @@ export class Delivery implements Read {
   }
 
   /** `record` records its end, by `endReason`, if its fiber does not end when it is interrupted. */
-  whenOutlived(record: Effect.Effect<unknown>): void {
+  whenOutlived(record: () => Effect.Effect<unknown>): void {
     this.#whenOutlived = record
   }
   /** Its fiber goes on after its end; returns what records the end. */
   outlive(): Effect.Effect<unknown> | null {
     this.#outlived = true
-    return this.#whenOutlived
+    return this.#whenOutlived?.() ?? null
   }
 
-  /** A fiber works on it now. Returns whether it was ended before; the fiber must then be interrupted. */
-  begun(fiber: Fiber.Fiber<unknown, unknown>): boolean {
+  /** A fiber works on it now; null: it needs none. Returns whether it was ended before; the fiber must then be interrupted. */
+  begun(fiber: Fiber.Fiber<unknown, unknown> | null): boolean {
+    this.#isBegun = true
     this.#fiber = fiber
     return this.#endReason !== null && !this.#settling
   }

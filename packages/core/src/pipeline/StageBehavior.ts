@@ -152,7 +152,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         limits,
         options.detail ?? (() => undefined)
       )
-      const waitSeconds = Metric.withAttributes(Metrics.waitSeconds, { pipeline: pipeline.name, stage: stage.name })
+      const waitSeconds = Metrics.waitSeconds({ pipeline: pipeline.name, stage: stage.name })
       /** Counts and logs a dead letter that begin wrote, without an attempt. */
       const letterLeft = (reason: string, notes: Readonly<Record<string, string>>) =>
         Effect.andThen(
@@ -197,48 +197,55 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
 
       const nextToken = () => tokenOf(system.token(), stage.name, begins++)
 
-      /** Empty when Redis did not answer in time: the entries stay pending, and are adopted later (A4). */
-      const begin: SuspectJobs.Stage["begin"] = (deliveries, holdings, turns) =>
-        store.begin(holdings, turns).pipe(
-          Effect.retry({ schedule: Retry.settling, while: isTransient, times: 20 }),
-          Effect.catch((error) =>
-            Effect.logError("begin failed; entries will be redelivered").pipe(
-              Effect.annotateLogs({ stage: mailbox, error: error.message }),
-              Effect.andThen(Effect.sync(() => deliveries.forEach(system.postpone))),
-              Effect.as([])
-            )
-          )
+      const postponeAll = (deliveries: ReadonlyArray<Delivery>, error: RedisError) =>
+        Effect.logError("begin failed; entries will be redelivered").pipe(
+          Effect.annotateLogs({ stage: mailbox, error: error.message }),
+          Effect.andThen(Effect.sync(() => deliveries.forEach(system.postpone))),
+          Effect.as([])
         )
+      /** Empty when Redis did not answer in time: the entries stay pending, and are adopted later (A4). */
+      const begin: SuspectJobs.Stage["begin"] = (deliveries, holdings, turns) => {
+        const send = store.begin(holdings, turns)
+        const again = Effect.delay(send, Recorder.firstPause)
+        return send.pipe(
+          // the schedule is created only when it is needed
+          Effect.catchIf(isTransient, () =>
+            Effect.retry(again, { schedule: Retry.settling, while: isTransient, times: 20 })
+          ),
+          Effect.catch((error) => postponeAll(deliveries, error))
+        )
+      }
 
-      const takeUp = (delivery: Delivery, holding: Holding, begun: BeginReply): Effect.Effect<void> => {
+      /** Null: it was all done at once, as is usual. */
+      const takeUp = (delivery: Delivery, holding: Holding, begun: BeginReply): Effect.Effect<void> | null => {
         switch (begun._tag) {
           case "Run":
             system.wakeIn(delivery.partition, Math.max(0, begun.job.deadline - system.storeTime()))
-            return Effect.sync(() => {
-              waitSeconds.updateUnsafe(begun.waitedMillis / 1000, context)
-              if (delivery.endReason === "lost") return system.drop(delivery)
+            waitSeconds.updateUnsafe(begun.waitedMillis / 1000, context)
+            if (delivery.endReason === "lost") system.drop(delivery)
+            else
               start({ delivery, holding, job: begun.job, parent: Tracing.parse(begun.job.trace) }, (exit) =>
                 system.ended(delivery, exit)
               )
-            })
+            return null
           case "Unreadable": {
             const failure = { tag: "JobUnreadable", message: begun.error.message }
             return system.work(delivery, outcome.giveUp({ delivery, holding, job: null }, failure, 0))
           }
-          case "Dropped":
-            return Effect.suspend(() => {
-              system.drop(delivery)
-              const reason = droppedWithLetter.get(begun.reason)
-              return reason === undefined ? Effect.void : letterLeft(reason, { job_id: holding.id })
-            })
+          case "Dropped": {
+            system.drop(delivery)
+            const reason = droppedWithLetter.get(begun.reason)
+            return reason === undefined ? null : letterLeft(reason, { job_id: holding.id })
+          }
           case "Suspect": // the answer to a look alone
-            return Effect.sync(() => system.postpone(delivery))
+            system.postpone(delivery)
+            return null
         }
       }
 
       const suspects = SuspectJobs.make(system, {
         begin,
-        takeUp,
+        takeUp: (delivery, holding, begun) => Effect.suspend(() => takeUp(delivery, holding, begun) ?? Effect.void),
         run: (delivery, holding, job) =>
           Effect.callback((resume) =>
             start({ delivery, holding, job, parent: Tracing.parse(job.trace) }, (exit) =>
@@ -249,27 +256,22 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         tokenAlone: (consumer) => tokenOf(consumer, stage.name, begins++, true)
       })
 
-      const take = Effect.fnUntraced(function* (deliveries: ReadonlyArray<Delivery>) {
+      /** An entry that names no job is dead-lettered: no work would ever acknowledge it. */
+      const takeMalformed = (delivery: Delivery) => {
+        const message = "the entry names no job"
+        const letter = { _tag: "dead", cause: "EntryMalformed", message, attempts: 0 } as const
+        return system.work(delivery, Effect.asVoid(record([delivery], messages.settle(delivery, letter))))
+      }
+      const isJobId = Schema.is(JobId)
+      const take = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void> => {
         const holdings: Array<Holding> = []
         const held: Array<Delivery> = []
+        /** What is left to do, in order; seldom anything. */
+        const rest: Array<Effect.Effect<void>> = []
         for (const delivery of deliveries) {
           const id = delivery.fields.get("job")
-          if (id === undefined || !Schema.is(JobId)(id)) {
-            // a malformed entry is dead-lettered: no work would ever acknowledge it
-            yield* system.work(
-              delivery,
-              Effect.asVoid(
-                record(
-                  [delivery],
-                  messages.settle(delivery, {
-                    _tag: "dead",
-                    cause: "EntryMalformed",
-                    message: "the entry names no job",
-                    attempts: 0
-                  })
-                )
-              )
-            )
+          if (id === undefined || !isJobId(id)) {
+            rest.push(takeMalformed(delivery))
             continue
           }
           held.push(delivery)
@@ -284,16 +286,21 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
             token: tokenOf(delivery.consumer, stage.name, begins++)
           })
         }
-        if (held.length === 0) return
-        const begun = yield* begin(held, holdings)
-        const suspected: Array<SuspectJobs.Suspect> = []
-        for (const [i, one] of begun.entries()) {
-          const [delivery, holding] = [held[i]!, holdings[i]!]
-          if (one._tag === "Suspect") suspected.push({ ...one, delivery, holding })
-          else yield* takeUp(delivery, holding, one)
+        const takeAll = (begun: ReadonlyArray<BeginReply>): Effect.Effect<void> => {
+          const suspected: Array<SuspectJobs.Suspect> = []
+          for (const [i, one] of begun.entries()) {
+            const [delivery, holding] = [held[i]!, holdings[i]!]
+            if (one._tag === "Suspect") suspected.push({ ...one, delivery, holding })
+            else {
+              const more = takeUp(delivery, holding, one)
+              if (more !== null) rest.push(more)
+            }
+          }
+          if (suspected.length > 0) rest.push(suspects.take(suspected))
+          return rest.length === 0 ? Effect.void : Effect.forEach(rest, (effect) => effect, { discard: true })
         }
-        yield* suspects.take(suspected)
-      })
+        return held.length === 0 ? takeAll([]) : Effect.flatMap(begin(held, holdings), takeAll)
+      }
 
       runners.set(mailbox, { stage: stage.name, nextToken, start })
       yield* system.serve({ mailbox, concurrency, timeoutMillis: () => limits().timeoutMillis, take })

@@ -39,18 +39,17 @@ interface Place {
   readonly dropImage: boolean
 }
 
+/** The run whose stage is committed. */
+export interface Committing {
+  /** Of log lines. */
+  readonly context: Context.Context<never>
+  /** Called once, when the commit is recorded: the next stage when the job was kept for it, else null. */
+  readonly goOn: (next: Begun | null) => void
+}
+
 export interface StageOutcome<E> {
-  /**
-   * Commits, until it is recorded (Recorder); `done` gets the next stage when the job was kept for it, else null. `logs`: the
-   * context of log lines.
-   */
-  readonly commit: (
-    begun: Begun,
-    output: string,
-    tells: ReadonlyArray<Message>,
-    logs: Context.Context<never>,
-    done: (next: Begun | null) => void
-  ) => void
+  /** Commits, until it is recorded (Recorder). */
+  readonly commit: (begun: Begun, output: string, tells: ReadonlyArray<Message>, run: Committing) => void
   /** The same as an effect. */
   readonly succeed: (begun: Begun, output: string, tells: ReadonlyArray<Message>) => Effect.Effect<Begun | null>
   /** What the policy says of a failure. */
@@ -83,7 +82,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   const context = yield* Effect.context<never>()
   const runners = StageRunners.of(system)
   const mailbox = `${pipeline}.${stage.name}`
-  const stageSeconds = Metric.withAttributes(Metrics.stageSeconds, { pipeline, stage: stage.name })
+  const stageSeconds = Metrics.stageSeconds({ pipeline, stage: stage.name })
   const lateResults = Metric.withAttributes(Metrics.attempts, { stage: mailbox, reason: "LeaseLost" })
   const jobsDone = Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "done" })
   const jobsFailed = Metric.withAttributes(Metrics.jobs, { pipeline, outcome: "failed" })
@@ -120,7 +119,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
     return place
   }
 
-  const commit: StageOutcome<E>["commit"] = (begun, output, tells, logs, done) => {
+  const commit: StageOutcome<E>["commit"] = (begun, output, tells, run) => {
     const { delivery, holding, job } = begun
     const { dropImage, next, progress } = placeIn(job.plan)
     const runner = next === undefined ? undefined : runners.get(next.mailbox)
@@ -139,49 +138,52 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
       dropImage,
       tells
     }
-    const answered = ({ outcome, workMillis }: Committed) => {
-      const kept = outcome === "kept"
-      if (next !== undefined && keep !== null) system.redeem(delivery, next.mailbox, kept)
-      if (outcome === "lost" || outcome === "gone") {
-        lateResults.updateUnsafe(1, context)
-        Effect.runForkWith(logs)(
-          Effect.annotateLogs(Effect.logWarning("late result dropped: the job has moved on"), { outcome })
-        )
-        return done(null)
-      }
-      stageSeconds.updateUnsafe(workMillis / 1000, context)
-      if (outcome === "ended") jobsDone.updateUnsafe(1, context)
-      if (isInfoLogged) {
-        const message = outcome === "ended" ? "job done" : "stage committed"
-        Effect.runForkWith(logs)(Effect.annotateLogs(Effect.logInfo(message), { work_ms: workMillis }))
-      }
-      if (!kept || next === undefined || keep === null) return done(null)
-      done({
-        delivery,
-        parent: begun.parent,
-        holding: { ...holding, stage: next.name, home: next.mailbox, token: keep },
-        job: Job.kept(job, stage.name, { at: next.name, output, progress, workMillis })
-      })
-    }
-    const again = () =>
-      Effect.runForkWith(logs)(record([delivery], Effect.delay(store.commit(sent), Recorder.firstPause)), {
-        uninterruptible: true
-      }).addObserver((exit) => {
-        if (Exit.isSuccess(exit) && exit.value !== "unsettled") return answered(exit.value)
-        if (next !== undefined && keep !== null) system.redeem(delivery, next.mailbox, false)
-        done(null)
-      })
     delivery.settle()
     store.sendCommit(sent, (exit) => {
-      if (Exit.isSuccess(exit)) answered(exit.value)
-      else again()
+      if (Exit.isSuccess(exit)) committed(begun, sent, exit.value, run)
+      else commitAgain(begun, sent, run)
+    })
+  }
+  const committed = (begun: Begun, sent: Commit, { outcome, workMillis }: Committed, run: Committing) => {
+    const { delivery, holding, job, parent } = begun
+    const { next, output, progress } = sent
+    const kept = outcome === "kept"
+    if (next !== null && next.keep !== null) system.redeem(delivery, next.mailbox, kept)
+    if (outcome === "lost" || outcome === "gone") {
+      lateResults.updateUnsafe(1, context)
+      Effect.runForkWith(run.context)(
+        Effect.annotateLogs(Effect.logWarning("late result dropped: the job has moved on"), { outcome })
+      )
+      return run.goOn(null)
+    }
+    stageSeconds.updateUnsafe(workMillis / 1000, context)
+    if (outcome === "ended") jobsDone.updateUnsafe(1, context)
+    if (isInfoLogged) {
+      const message = outcome === "ended" ? "job done" : "stage committed"
+      Effect.runForkWith(run.context)(Effect.annotateLogs(Effect.logInfo(message), { work_ms: workMillis }))
+    }
+    if (!kept || next === null || next.keep === null) return run.goOn(null)
+    run.goOn({
+      delivery,
+      parent,
+      holding: { ...holding, stage: next.stage, home: next.mailbox, token: next.keep },
+      job: Job.kept(job, holding.stage, { at: next.stage, output, progress, workMillis })
+    })
+  }
+  const commitAgain = (begun: Begun, sent: Commit, run: Committing) => {
+    const { delivery } = begun
+    const recorded = record([delivery], Effect.delay(store.commit(sent), Recorder.firstPause))
+    Effect.runForkWith(run.context)(recorded, { uninterruptible: true }).addObserver((exit) => {
+      if (Exit.isSuccess(exit) && exit.value !== "unsettled") return committed(begun, sent, exit.value, run)
+      if (sent.next !== null && sent.next.keep !== null) system.redeem(delivery, sent.next.mailbox, false)
+      run.goOn(null)
     })
   }
 
   const succeed: StageOutcome<E>["succeed"] = (begun, output, tells) =>
     Effect.flatMap(Effect.context<never>(), (logs) =>
       Effect.callback<Begun | null>((resume) =>
-        commit(begun, output, tells, logs, (next) => resume(Effect.succeed(next)))
+        commit(begun, output, tells, { context: logs, goOn: (next) => resume(Effect.succeed(next)) })
       )
     )
 

@@ -5,10 +5,11 @@
  */
 import { Redis as StandaloneRedis, Cluster } from "ioredis"
 import { Cause, Duration, Effect } from "effect"
-import type { Scope } from "effect"
+import type { Exit, Scope } from "effect"
 import { setTimeout as delay } from "node:timers/promises"
+import * as DueTimer from "../clock/DueTimer.ts"
 import * as CauseText from "../telemetry/CauseText.ts"
-import { fromPromise, toRedisError } from "./Command.ts"
+import { call, fromPromise, toRedisError } from "./Command.ts"
 import type { Argument } from "./Command.ts"
 import { connect, isReplica, nodeOf, serverName, silenceMillis } from "./Connection.ts"
 import type { Connection, Overrides } from "./Connection.ts"
@@ -194,38 +195,61 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
       await shared.exists(routingKey)
       return null
     }
+    /** The running read fails then; one timer for all reads. */
+    let silentAt = Infinity
+    let fallSilent = () => {}
+    const silence = DueTimer.make((now) => {
+      if (now < silentAt) return silentAt
+      silentAt = Infinity
+      fallSilent()
+      return Infinity
+    })
+    yield* Effect.addFinalizer(() => Effect.sync(silence.stop))
+    const silent = (command: string) => new RedisUnavailable({ command, cause: new Error("the reader fell silent") })
+    /** Usually the connection is open, and nobody has to wait for it. */
+    const connected = (command: string) =>
+      Effect.suspend(() =>
+        current !== undefined && current.password === password()
+          ? Effect.succeed(current.connection)
+          : open.pipe(
+              Effect.map(({ connection }) => connection),
+              Effect.timeoutOrElse({
+                duration: Duration.millis(silenceMillis),
+                orElse: () => Effect.fail(silent(command))
+              })
+            )
+      )
+    const answerOf = (command: string, args: ReadonlyArray<Argument>, blockMillis: number, on: StandaloneRedis) =>
+      Effect.callback<unknown, RedisError>((resume) => {
+        reading = true
+        isCut = false
+        blocking = blockMillis
+        silentAt = performance.now() + blockMillis + silenceMillis
+        fallSilent = () => resume(Effect.fail(silent(command)))
+        silence.at(silentAt)
+        const send = () => on.call(command, ...args)
+        call(command, shared instanceof Cluster ? () => send().catch(follow) : send, resume, null)
+      })
+    const ended = (exit: Exit.Exit<unknown, RedisError>) => {
+      reading = false
+      silentAt = Infinity
+      if (exit._tag === "Success") return
+      drop()
+      // logged here, once, and not by every reader that it stops
+      const error = Cause.findErrorOption(exit.cause)
+      // during a refusal the connection is closed on purpose, to find a server that does not refuse
+      if (error._tag === "Some" && error.value._tag === "RedisUnavailable" && health.refusingMillis() === 0)
+        lost(
+          name,
+          ErrorReply.isDriversOwn(error.value.cause) ? "Redis closed the connection" : CauseText.of(error.value.cause)
+        )
+    }
     const read = (blockMillis: number, command: string, ...args: ReadonlyArray<Argument>) =>
       counted(
-        open.pipe(
-          Effect.flatMap(({ connection }) => {
-            reading = true
-            isCut = false
-            blocking = blockMillis
-            const answer = () => connection.call(command, ...args)
-            return fromPromise(command, shared instanceof Cluster ? () => answer().catch(follow) : answer, null)
-          }),
+        connected(command).pipe(
+          Effect.flatMap((connection) => answerOf(command, args, blockMillis, connection)),
           Effect.catch((error) => (isCut ? Effect.succeed(null) : Effect.fail(error))),
-          Effect.timeoutOrElse({
-            duration: Duration.millis(blockMillis + silenceMillis),
-            orElse: () => Effect.fail(new RedisUnavailable({ command, cause: new Error("the reader fell silent") }))
-          }),
-          Effect.onExit((exit) =>
-            Effect.sync(() => {
-              reading = false
-              if (exit._tag === "Success") return
-              drop()
-              // logged here, once, and not by every reader that it stops
-              const error = Cause.findErrorOption(exit.cause)
-              // during a refusal the connection is closed on purpose, to find a server that does not refuse
-              if (error._tag === "Some" && error.value._tag === "RedisUnavailable" && health.refusingMillis() === 0)
-                lost(
-                  name,
-                  ErrorReply.isDriversOwn(error.value.cause)
-                    ? "Redis closed the connection"
-                    : CauseText.of(error.value.cause)
-                )
-            })
-          )
+          Effect.onExit((exit) => Effect.sync(() => ended(exit)))
         )
       )
     const unblock = Effect.suspend(() => {

@@ -1,7 +1,7 @@
 /**
  * Command: one command sent to Redis and its answer. Driver errors become RedisErrors, and every wait has a deadline.
  */
-import { Effect } from "effect"
+import { Effect, Exit } from "effect"
 import * as CommandDeadline from "../clock/CommandDeadline.ts"
 import { silenceMillis } from "./Connection.ts"
 import { codeOf, RedisFull, RedisRefused, RedisUnavailable } from "./RedisError.ts"
@@ -38,22 +38,37 @@ export const quick = { millis: quickMillis, ...CommandDeadline.make(quickMillis)
 const late = (command: string, millis: number) =>
   new RedisUnavailable({ command, cause: new Error(`no answer within ${millis / 1000} s`) })
 
-/** `deadline` null: for a blocking read, which has its own deadline. */
+/**
+ * Sends a command. `answered` is called once, with the answer or why there is none, and must not throw. `deadline` null: for a
+ * blocking read, which has its own deadline.
+ */
+export const call = <A>(
+  command: string,
+  send: () => Promise<A>,
+  answered: (exit: Exit.Exit<A, RedisError>) => void,
+  deadline: typeof usual | null = usual
+): void => {
+  let isOver = false
+  const end = (exit: Exit.Exit<A, RedisError>) => {
+    if (isOver) return
+    isOver = true
+    withdraw?.()
+    answered(exit)
+  }
+  const withdraw = deadline?.begin(() => end(Exit.fail(late(command, deadline.millis))))
+  try {
+    send().then(
+      (reply) => end(Exit.succeed(reply)),
+      (cause: unknown) => end(Exit.fail(toRedisError(command, cause)))
+    )
+  } catch (defect) {
+    end(Exit.die(defect))
+  }
+}
+
+/** The same as an effect. */
 export const fromPromise = <A>(
   command: string,
   send: () => Promise<A>,
   deadline: typeof usual | null = usual
-): Effect.Effect<A, RedisError> =>
-  Effect.callback<A, RedisError>((resume) => {
-    const answered = deadline?.begin(() => resume(Effect.fail(late(command, deadline.millis))))
-    send().then(
-      (reply) => {
-        answered?.()
-        resume(Effect.succeed(reply))
-      },
-      (cause: unknown) => {
-        answered?.()
-        resume(Effect.fail(toRedisError(command, cause)))
-      }
-    )
-  })
+): Effect.Effect<A, RedisError> => Effect.callback<A, RedisError>((resume) => call(command, send, resume, deadline))

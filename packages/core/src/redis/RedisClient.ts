@@ -10,10 +10,11 @@
  */
 import { Cluster } from "ioredis"
 import type { Redis as StandaloneRedis } from "ioredis"
-import { Config, Context, Effect, Layer, Metric, Schema } from "effect"
+import { Cause, Config, Context, Effect, Exit, Layer, Metric, Schema } from "effect"
 import type { Scope } from "effect"
 import { redisCommands } from "../telemetry/Metrics.ts"
 import * as BlockingReader from "./BlockingReader.ts"
+import * as Command from "./Command.ts"
 import { fromPromise, quick, usual } from "./Command.ts"
 import type { Argument } from "./Command.ts"
 import {
@@ -72,6 +73,14 @@ export class RedisClient extends Context.Service<
       args: ReadonlyArray<Argument>,
       options?: { readonly quick: boolean }
     ) => Effect.Effect<A, RedisError>
+    /** The same without an effect, for hot paths. `answered` is called once, and must not throw. */
+    readonly call: <A>(
+      script: Script.Script<A>,
+      keys: ReadonlyArray<string>,
+      args: ReadonlyArray<Argument>,
+      answered: (exit: Exit.Exit<A, RedisError>) => void,
+      options?: { readonly quick: boolean }
+    ) => void
     /** A dedicated connection for blocking reads of keys in the slot of `routingKey`; closes with the scope. */
     readonly reader: (routingKey: string) => Effect.Effect<BlockingReader.BlockingReader, never, Scope.Scope>
     /** Runs scripts that count only once `replicas` have their writes, on connections of their own; close with the scope. */
@@ -253,11 +262,18 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     )
 
   const invoke = ScriptCall.make(shared)
-  const run: RedisClient["Service"]["run"] = (script, keys, args, options) =>
-    Effect.flatMap(
-      counted(fromPromise(script.name, () => invoke(script, keys, args), options?.quick === true ? quick : usual)),
-      script.decode
+  const call: RedisClient["Service"]["call"] = (script, keys, args, answered, options) => {
+    redisCommands.updateUnsafe(1, services)
+    Command.call(
+      script.name,
+      () => invoke(script, keys, args),
+      (exit) =>
+        answered(Exit.isSuccess(exit) ? script.decode(exit.value) : Exit.failCause(Cause.map(exit.cause, explained))),
+      options?.quick === true ? quick : usual
     )
+  }
+  const run: RedisClient["Service"]["run"] = (script, keys, args, options) =>
+    Effect.callback((resume) => call(script, keys, args, resume, options))
   const tryWait = Effect.suspend(() =>
     counted(
       fromPromise("WAIT", async () => Promise.all((await mastersOf(shared)).map((node) => node.call("WAIT", "0", "1"))))
@@ -311,6 +327,7 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
     send,
     getBuffer: (key) => counted(fromPromise("GET", () => shared.getBuffer(key))),
     run,
+    call,
     lackedPermissions,
     late: (command, why) => explained(new RedisUnavailable({ command, cause: new Error(why) })),
     reader: (routingKey) =>

@@ -3,7 +3,7 @@
  * A script may name preludes, files that are put in front of it: Lua in Redis has no imports.
  * Run by RedisClient, which sends EVALSHA and falls back to EVAL.
  */
-import { Effect, Schema } from "effect"
+import { Exit, Schema } from "effect"
 import { readFileSync } from "node:fs"
 import { RedisReplyInvalid } from "./RedisError.ts"
 
@@ -16,7 +16,7 @@ export interface Script<A> {
   readonly numberOfKeys: number
   /** Whether it uses keys that it does not declare: it builds their names from KEYS[1], a root. */
   readonly buildsKeys: boolean
-  readonly decode: (reply: unknown) => Effect.Effect<A, RedisReplyInvalid>
+  readonly decode: (reply: unknown) => Exit.Exit<A, RedisReplyInvalid>
 }
 
 /** In Lua without comments: a key's name put together from a root. */
@@ -36,7 +36,7 @@ export const make = <A>(options: {
   readonly reply: Schema.ConstraintDecoder<A>
 }): Script<A> => {
   const name = options.file.pathname.replace(/^.*\//, "").replace(/\.lua$/, "")
-  const decodeReply = Schema.decodeUnknownEffect(options.reply)
+  const decodeReply = Schema.decodeUnknownExit(options.reply)
   const lua = [...(options.preludes ?? []), options.file].map((file) => readFileSync(file, "utf8")).join("\n")
   const buildsKeys = options.numberOfKeys === "root"
   if (buildsName.test(lua.replace(/--.*$/gm, "")) !== buildsKeys) {
@@ -48,7 +48,7 @@ export const make = <A>(options: {
     buildsKeys,
     lua,
     decode: (reply) =>
-      Effect.mapError(decodeReply(reply), (issue) => new RedisReplyInvalid({ command: name, reason: String(issue) }))
+      Exit.mapError(decodeReply(reply), (issue) => new RedisReplyInvalid({ command: name, reason: String(issue) }))
   }
 }
 

@@ -58,17 +58,24 @@ export const topicLoads = Metric.counter("eco2_topic_loads_total", {
   description: "snapshots of topics taken"
 })
 
-/** Seconds a stage ran, by `pipeline` and `stage`; only attempts that committed. */
-export const stageSeconds = Metric.histogram("eco2_stage_seconds", {
-  description: "seconds of work of a committed stage",
-  boundaries: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120]
-})
+/**
+ * Seconds a stage ran, by `pipeline` and `stage`; only attempts that committed. A metric of its own for each stage, because one
+ * that stages share (Metric.withAttributes) makes the name of its series anew at each change of the stage.
+ */
+export const stageSeconds = (attributes: { readonly pipeline: string; readonly stage: string }) =>
+  Metric.histogram("eco2_stage_seconds", {
+    description: "seconds of work of a committed stage",
+    boundaries: [0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120],
+    attributes
+  })
 
-/** Seconds a job waited in a stage's mailbox before it was taken, by `pipeline` and `stage`. */
-export const waitSeconds = Metric.histogram("eco2_wait_seconds", {
-  description: "seconds between a job's arrival in a stage's mailbox and its begin",
-  boundaries: [0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300]
-})
+/** Seconds a job waited in a stage's mailbox before it was taken, by `pipeline` and `stage`; of each stage, as above. */
+export const waitSeconds = (attributes: { readonly pipeline: string; readonly stage: string }) =>
+  Metric.histogram("eco2_wait_seconds", {
+    description: "seconds between a job's arrival in a stage's mailbox and its begin",
+    boundaries: [0.002, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 15, 60, 300],
+    attributes
+  })
 
 /** Jobs that ended, by `pipeline` and `outcome` (done, failed, cancelled), counted by the process whose script ended them. */
 export const jobs = Metric.counter("eco2_jobs_total", { incremental: true, description: "jobs that reached their end" })

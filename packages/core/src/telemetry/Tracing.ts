@@ -42,6 +42,8 @@ export interface JobContexts<R> {
     parent: Tracer.ExternalSpan | undefined,
     annotations: Readonly<Record<string, unknown>>
   ) => Context.Context<R>
+  /** Whether work gets spans. */
+  readonly isSpanned: boolean
   /**
    * Work with a span of its own, where spans are exported: the default tracer drops spans, and a span costs more than a small
    * stage.
@@ -59,6 +61,7 @@ export const jobContexts = <R>(name: string) =>
     const notes = yield* References.CurrentLogAnnotations
     const exported = (yield* Effect.tracer) !== Tracer.nativeTracer
     const contexts: JobContexts<R> = {
+      isSpanned: exported,
       of: (parent, annotations) => {
         const annotated = Context.add(services, References.CurrentLogAnnotations, { ...notes, ...annotations })
         return parent === undefined ? annotated : Context.add(annotated, Tracer.ParentSpan, parent)

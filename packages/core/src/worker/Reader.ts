@@ -69,14 +69,10 @@ export const dispatch = (workload: Workload, deliveries: ReadonlyArray<Delivery>
     if (others === undefined) together.set(key, [delivery])
     else others.push(delivery)
   }
-  return Effect.forEach(
-    together.values(),
-    (some) => workload.servers.get(some[0]!.mailbox)?.take(some) ?? Effect.void,
-    {
-      discard: true,
-      concurrency: "unbounded"
-    }
-  )
+  const take = (some: ReadonlyArray<Delivery>) => workload.servers.get(some[0]!.mailbox)?.take(some) ?? Effect.void
+  // most reads of a quiet system bring one entry, which needs no fiber of its own
+  if (together.size === 1) return take(deliveries)
+  return Effect.forEach(together.values(), take, { discard: true, concurrency: "unbounded" })
 }
 
 /**
@@ -111,12 +107,7 @@ export const run = Effect.fnUntraced(function* (options: {
   const stopListening = workload.onChange(() => {
     const ask = running
     if (ask === null || ending === ask) return
-    const missed =
-      workload.stopping ||
-      workload.paused ||
-      [...ask.slots.keys()].some((name) => workload.isHeld(name)) ||
-      free().some(([name, slots]) => slots > 0 && (ask.partial.has(name) || !ask.slots.has(name)))
-    if (!missed) return
+    if (!workload.stopping && !workload.paused && !isMissing(ask)) return
     ending = ask
     quiet = 0
     // repeated until the read ends: on its other connection, the first unblock may arrive before the read does
@@ -124,6 +115,13 @@ export const run = Effect.fnUntraced(function* (options: {
   })
   yield* Effect.addFinalizer(() => Effect.sync(stopListening))
 
+  /** Whether the read asks for what operators hold, or not for what could be read. Called at each end of a stage. */
+  const isMissing = ({ partial, slots }: ReadPlan): boolean => {
+    for (const name of slots.keys()) if (workload.isHeld(name)) return true
+    let lacks = partial.size > 0
+    for (const name of workload.servers.keys()) lacks ||= !slots.has(name)
+    return lacks && free().some(([name, left]) => left > 0 && (partial.has(name) || !slots.has(name)))
+  }
   /** Milliseconds until the next reader's turn, if a mailbox has fewer slots than there are readers; else null. */
   const turnLeft = () =>
     [...workload.servers.keys()].some((mailbox) => workload.readCapacity(mailbox) < readers)
