@@ -12,6 +12,7 @@ import { TestClock } from "effect/testing"
 import * as Router from "../../../packages/gateway/src/events/EventRouter.ts"
 import * as BrokenRedis from "../../core/BrokenRedis.ts"
 import { until } from "../../core/Until.ts"
+import * as SignalQueue from "./SignalQueue.ts"
 
 let redis: RedisServer.RedisServer
 beforeAll(async () => {
@@ -73,9 +74,8 @@ describe("EventRouter", () => {
       const { readiness, router } = yield* started(
         new Map([["history-lengths", () => (++checks === 1 ? ("before" as const) : undefined)]])
       )
-      const place = router.subscribe(id, viewer)
-      if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
-      while (checks < 3) expect(yield* Queue.take(place.subscription.signals)).toEqual({ _tag: "Keepalive" })
+      const place = yield* SignalQueue.subscribed(router, id, viewer)
+      while (checks < 3) expect(yield* Queue.take(place.signals)).toEqual({ _tag: "Keepalive" })
       expect(readiness.troubles()).toEqual([])
     })
   )
@@ -83,11 +83,12 @@ describe("EventRouter", () => {
   it.live("every viewer's stream gets keepalives while Redis answers no loss check", () =>
     Effect.gen(function* () {
       const { router } = yield* started(new Map([["history-lengths", () => "never" as const]]), 200)
-      const places = Array.from({ length: 200 }, () => router.subscribe(id, viewer))
+      const places = yield* Effect.forEach(Array.from({ length: 200 }), () =>
+        SignalQueue.subscribed(router, id, viewer)
+      )
       for (let n = 0; n < 3; n++) {
         for (const place of places) {
-          if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
-          expect(yield* Queue.take(place.subscription.signals)).toEqual({ _tag: "Keepalive" })
+          expect(yield* Queue.take(place.signals)).toEqual({ _tag: "Keepalive" })
         }
       }
     })
@@ -110,12 +111,11 @@ describe("EventRouter", () => {
         )
         // no job of these is in Redis; they are in different partitions
         const ids = ["9b2f0f7e-5b7f-4c63-9c52-000000000000", "9b2f0f7e-5b7f-4c63-9c52-000000000001"]
-        const signals = yield* Effect.forEach(ids, (one) => {
-          const place = router.subscribe(Schema.decodeUnknownSync(Job.JobId)(one), viewer)
-          return typeof place === "string"
-            ? Effect.die(new Error("there was room"))
-            : Effect.succeed(Stream.fromQueue(place.subscription.signals).pipe(Stream.map(({ _tag }) => _tag)))
-        })
+        const signals = yield* Effect.forEach(ids, (one) =>
+          Effect.map(SignalQueue.subscribed(router, Schema.decodeUnknownSync(Job.JobId)(one), viewer), ({ signals }) =>
+            Stream.fromQueue(signals).pipe(Stream.map(({ _tag }) => _tag))
+          )
+        )
         const [unasked, asked] = [signals[0]!, signals[1]!]
         const told: Array<string> = []
         yield* Effect.forkScoped(Stream.runForEach(unasked, (tag) => Effect.sync(() => void told.push(tag))))
@@ -136,9 +136,8 @@ describe("EventRouter", () => {
         keepalive: Duration.seconds(4),
         viewTimeout: Duration.minutes(5)
       })
-      const place = router.subscribe(id, viewer)
-      if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
-      const { signals } = place.subscription
+      const place = yield* SignalQueue.subscribed(router, id, viewer)
+      const { signals } = place
       const toldBy = (passed: Duration.Input) =>
         TestClock.adjust(passed).pipe(
           Effect.andThen(Queue.clear(signals)),
@@ -159,9 +158,8 @@ describe("EventRouter", () => {
     Effect.gen(function* () {
       const times = { keepalive: Duration.hours(1), viewTimeout: Duration.millis(50) }
       const { router } = yield* started(new Map(), 10, times)
-      const place = router.subscribe(id, viewer)
-      if (typeof place === "string") return yield* Effect.die(new Error("there was room"))
-      expect(yield* Queue.take(place.subscription.signals)).toEqual({ _tag: "Timeout" })
+      const place = yield* SignalQueue.subscribed(router, id, viewer)
+      expect(yield* Queue.take(place.signals)).toEqual({ _tag: "Timeout" })
     })
   )
 
@@ -179,20 +177,17 @@ describe("EventRouter", () => {
           ]
         ])
       )
-      const leaving = router.subscribe(id, viewer)
+      const leaving = yield* SignalQueue.subscribed(router, id, viewer)
       // in another partition; its keepalives tell the time
       const other = Schema.decodeUnknownSync(Job.JobId)("9b2f0f7e-5b7f-4c63-9c52-000000000001")
-      const staying = router.subscribe(other, viewer)
-      if (typeof leaving === "string" || typeof staying === "string")
-        return yield* Effect.die(new Error("there was room"))
+      const staying = yield* SignalQueue.subscribed(router, other, viewer)
       yield* until(
         Effect.sync(() => new Set(asked).size),
         (partitions) => partitions === 2
       )
       const [own = ""] = asked
       leaving.leave()
-      const keepalives = (count: number) =>
-        Stream.runDrain(Stream.take(Stream.fromQueue(staying.subscription.signals), count))
+      const keepalives = (count: number) => Stream.runDrain(Stream.take(Stream.fromQueue(staying.signals), count))
       yield* keepalives(5)
       const before = asked.filter((key) => key === own).length
       yield* keepalives(20)
@@ -208,15 +203,14 @@ describe("EventRouter", () => {
         ends.add(end)
         return () => void ends.delete(end)
       }
-      const one = router.subscribe(id, { ...viewer, whenWithdrawn })
-      const other = router.subscribe(id, viewer)
-      if (typeof one === "string" || typeof other === "string") return yield* Effect.die(new Error("there was room"))
-      expect(yield* Queue.take(one.subscription.signals)).toEqual({ _tag: "Keepalive" })
+      const one = yield* SignalQueue.subscribed(router, id, { ...viewer, whenWithdrawn })
+      const other = yield* SignalQueue.subscribed(router, id, viewer)
+      expect(yield* Queue.take(one.signals)).toEqual({ _tag: "Keepalive" })
       for (const end of ends) end()
-      const rest = yield* Stream.runCollect(Stream.fromQueue(one.subscription.signals))
+      const rest = yield* Stream.runCollect(Stream.fromQueue(one.signals))
       expect(rest.every(({ _tag }) => _tag === "Keepalive")).toBe(true)
-      yield* Queue.clear(other.subscription.signals)
-      expect(yield* Queue.take(other.subscription.signals)).toEqual({ _tag: "Keepalive" })
+      yield* Queue.clear(other.signals)
+      expect(yield* Queue.take(other.signals)).toEqual({ _tag: "Keepalive" })
       one.leave()
       expect(ends.size).toBe(0)
     })
@@ -225,14 +219,12 @@ describe("EventRouter", () => {
   it.live("A5 a router that is closed – streams are open, and more come – ends all of them, what waits first", () =>
     Effect.gen(function* () {
       const { router } = yield* started(new Map())
-      const open = router.subscribe(id, viewer)
-      if (typeof open === "string") return yield* Effect.die(new Error("there was room"))
-      expect(yield* Queue.take(open.subscription.signals)).toEqual({ _tag: "Keepalive" })
+      const open = yield* SignalQueue.subscribed(router, id, viewer)
+      expect(yield* Queue.take(open.signals)).toEqual({ _tag: "Keepalive" })
       router.close()
-      const late = router.subscribe(id, viewer)
-      if (typeof late === "string") return yield* Effect.die(new Error("there was room"))
-      for (const { subscription } of [open, late]) {
-        const rest = yield* Effect.timeout(Stream.runCollect(Stream.fromQueue(subscription.signals)), "2 seconds")
+      const late = yield* SignalQueue.subscribed(router, id, viewer)
+      for (const { signals } of [open, late]) {
+        const rest = yield* Effect.timeout(Stream.runCollect(Stream.fromQueue(signals)), "2 seconds")
         expect(rest.every(({ _tag }) => _tag === "Keepalive")).toBe(true)
       }
       open.leave()

@@ -3,7 +3,7 @@
  * `GET …/result` and for the event that ends a stream. Pure.
  */
 import { Job, Pipeline } from "@eco2/core/client"
-import { Effect, Option, Schema } from "effect"
+import { Effect, Option, Result, Schema } from "effect"
 import { DisposalRule } from "../domain/Disposal.ts"
 import { defaultLanguage } from "../domain/Language.ts"
 import type { InLanguages } from "../domain/Language.ts"
@@ -143,11 +143,13 @@ const spentOn = ({ spent }: Job.Job) =>
       }
 
 const stillOpen: InLanguages<string> = { ko: "분류가 진행 중입니다.", en: "The classification is in progress." }
+const readJson = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Unknown))
 const readLanguage = Schema.decodeUnknownOption(Schema.Struct({ language: ScanRequest.fields.language }))
+const languageOf = (input: unknown): Language =>
+  Option.match(readLanguage(input), { onNone: () => defaultLanguage, onSome: ({ language }) => language })
 
 /** What the client of a scan that is still open is told, in the scan's language. */
-export const openMessage = ({ input }: Job.Job): string =>
-  stillOpen[Option.match(readLanguage(input), { onNone: () => defaultLanguage, onSome: ({ language }) => language })]
+export const openMessage = ({ input }: Job.Job): string => stillOpen[languageOf(input)]
 
 /** The code of a done scan whose parts this version cannot read: it ends as failed, so that clients stop asking. */
 const resultUnreadable = "RESULT_UNREADABLE"
@@ -228,16 +230,21 @@ export const factsOf = Effect.fnUntraced(function* (job: Job.Job) {
 /** Stages whose `completed` event carries what they found, so that clients can show it before the job is done. */
 export const shownEarly: ReadonlySet<string> = new Set(["vision", "rule"])
 
-/** What a finished stage of `shownEarly` has found: the classification, the rule document or null; null where it is unreadable. */
-export const ofStage = Effect.fnUntraced(function* (
-  job: Job.Job,
-  stage: string
-): Effect.fn.Return<ClassificationView | DisposalRule | null> {
-  const { input, outputs } = yield* Pipeline.parts(ScanPipeline, job)
-  if (stage === "rule") return outputs.rule ?? null
-  if (stage !== "vision" || outputs.vision === undefined) return null
-  return viewOf(outputs.vision.result, input?.language ?? defaultLanguage)
-})
+/**
+ * What a finished stage of `shownEarly` has found: the classification, the rule document or null; null where it is unreadable.
+ * `stored`: JobStore.output.
+ */
+export const ofStage = (
+  stage: string,
+  stored: { readonly output: string; readonly input: string }
+): ClassificationView | DisposalRule | null => {
+  if (stage === "rule") return Result.getOrElse(Pipeline.output(ScanPipeline, stage, stored.output), () => null)
+  if (stage !== "vision") return null
+  const found = Pipeline.output(ScanPipeline, stage, stored.output)
+  return Result.isFailure(found)
+    ? null
+    : viewOf(found.success.result, languageOf(Option.getOrNull(readJson(stored.input))))
+}
 
 /** The result of a scan whose job the store has lost: what was finished is lost too. */
 export const ofLost = (id: string): ScanResult => ({

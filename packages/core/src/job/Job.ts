@@ -201,6 +201,9 @@ export const planOf = (pipeline: string, text: string): ReadonlyArray<PlanStep> 
 
 const parse = (text: string): unknown => JSON.parse(text)
 
+/** The JSON text of a checkpoint as it is stored: `<milliseconds of work>@<when it was written> <json>`. */
+export const outputOf = (checkpoint: string): string => checkpoint.slice(checkpoint.indexOf(" ") + 1)
+
 /** `cause` as stored: `<stage>:<error's tag>`. */
 const waitingFor = (state: JobState, due: string, cause: string): Pick<Job, "due" | "cause"> => {
   const tag = cause.slice(cause.indexOf(":") + 1)
@@ -227,9 +230,7 @@ export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>, from = 0): J
     else if (name === "due") dueText = value
     else if (name === "cause") causeText = value
     else if (name.startsWith("o:")) {
-      // `<milliseconds of work>@<when it was written> <json>`
-      const space = value.indexOf(" ")
-      outputs.set(name.slice(2), value.slice(space + 1))
+      outputs.set(name.slice(2), outputOf(value))
       workMillis.set(name.slice(2), Number.parseInt(value, 10))
     }
   }

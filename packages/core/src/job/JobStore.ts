@@ -41,6 +41,11 @@ export class JobStore extends Context.Service<
     readonly submit: JobSubmit.Submit
     /** The job; null when it never existed or has expired. */
     readonly get: (id: JobId) => Effect.Effect<Job.Job | null, Job.JobUnreadable | RedisError>
+    /** The output of a committed stage and the job's input, JSON texts; null: there is none. Reads no other part of the job. */
+    readonly output: (
+      id: JobId,
+      stage: string
+    ) => Effect.Effect<{ readonly output: string; readonly input: string } | null, RedisError>
     /** The user's latest jobs, at most `JobSubmit.listedJobs`, the newest first; some may have expired. */
     readonly ofOwner: (owner: string) => Effect.Effect<ReadonlyArray<JobId>, RedisError>
     /**
@@ -99,6 +104,8 @@ export class JobStore extends Context.Service<
 >()("@eco2/core/job/JobStore") {}
 
 const decodeFlat = decodeReply("HGETALL", Schema.Array(Schema.String))
+const Text = Schema.NullOr(Schema.String)
+const decodeOutput = decodeReply("HMGET", Schema.Tuple([Text, Text]))
 const decodeIds = decodeReply("LRANGE", Schema.Array(Job.JobId))
 const decodeLength = decodeReply("STRLEN", Schema.Int)
 
@@ -196,6 +203,11 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         if (reply.length === 0) return null
         const job = Job.fromReply(id, reply)
         return job instanceof Job.JobUnreadable ? yield* job : job
+      }),
+      output: Effect.fnUntraced(function* (id, stage) {
+        const reply = yield* redis.send("HMGET", keyspace.of(id).job(id), `o:${stage}`, "input")
+        const [output, input] = yield* decodeOutput(reply)
+        return output === null || input === null ? null : { output: Job.outputOf(output), input }
       }),
       ofOwner: (owner) =>
         redis.send("LRANGE", keyspace.of(owner).jobs(owner), -JobSubmit.listedJobs, -1).pipe(

@@ -1,6 +1,6 @@
 /**
  * JobView: a job decoded by its pipeline's types: input and checkpoints, either all (`view`) or those that this version of the
- * code can decode (`parts`). Exported by Pipeline. Pure.
+ * code can decode (`parts`), or one output alone (`output`). Exported by Pipeline. Pure.
  */
 import { Effect, Result, Schema } from "effect"
 import { JobUnreadable } from "../job/Job.ts"
@@ -22,6 +22,19 @@ export interface View<Input, S extends Stages> {
 
 const fromJson = Schema.decodeUnknownResult(Schema.fromJsonString(Schema.Unknown))
 
+type Decoder<A> = (json: unknown) => Result.Result<A, unknown>
+/** By schema, because making a decoder takes longer than decoding. */
+const decoders = new WeakMap<object, Decoder<unknown>>()
+const decode = <A>(codec: Codec<A>, json: unknown): Result.Result<A, string> => {
+  let known = decoders.get(codec)
+  if (known === undefined) decoders.set(codec, (known = Schema.decodeUnknownResult(Schema.toCodecJson(codec))))
+  return Result.mapError(known(json) as Result.Result<A, unknown>, String)
+}
+const decodeText = <A>(codec: Codec<A>, text: string): Result.Result<A, string> => {
+  const json = fromJson(text)
+  return Result.isFailure(json) ? Result.fail("it is not JSON") : decode(codec, json.success)
+}
+
 /** The parts of a job that decode, and those that do not. */
 export interface Parts<Input, S extends Stages> {
   /** Null when it does not decode. */
@@ -32,34 +45,33 @@ export interface Parts<Input, S extends Stages> {
 }
 
 /** Decodes each part of a job by itself, so that one unreadable part does not hide the others. */
-export const parts = Effect.fnUntraced(function* <Input, S extends Stages>(
+export const parts = <Input, S extends Stages>(
   pipeline: Readable<Input, S>,
   job: Job
-): Effect.fn.Return<Parts<Input, S>> {
-  const unreadable = new Map<string, string>()
-  const decode = <A>(what: string, codec: Codec<A>, json: unknown) =>
-    Schema.decodeUnknownEffect(Schema.toCodecJson(codec))(json).pipe(
-      Effect.catch((issue) =>
-        Effect.sync(() => {
-          unreadable.set(what, String(issue))
-          return null
-        })
-      )
-    )
-  const outputs: { [K in keyof S]?: OutputOf<S[K]> } = {}
-  for (const [name, text] of job.outputs) {
-    const stage = pipeline.stages[name]
-    if (stage === undefined) continue
-    const json = fromJson(text)
-    if (Result.isFailure(json)) {
-      unreadable.set(name, "it is not JSON")
-      continue
+): Effect.Effect<Parts<Input, S>> =>
+  Effect.sync(() => {
+    const unreadable = new Map<string, string>()
+    const known = <A>(what: string, decoded: Result.Result<A, string>): A | null => {
+      if (Result.isSuccess(decoded)) return decoded.success
+      unreadable.set(what, decoded.failure)
+      return null
     }
-    const output = yield* decode(name, stage.output, json.success)
-    if (!unreadable.has(name)) Object.assign(outputs, { [name]: output })
-  }
-  return { input: yield* decode("input", pipeline.input, job.input), outputs, unreadable }
-})
+    const outputs: { [K in keyof S]?: OutputOf<S[K]> } = {}
+    for (const [name, text] of job.outputs) {
+      const stage = pipeline.stages[name]
+      if (stage === undefined) continue
+      const output = known(name, decodeText(stage.output, text))
+      if (!unreadable.has(name)) Object.assign(outputs, { [name]: output })
+    }
+    return { input: known("input", decode(pipeline.input, job.input)), outputs, unreadable }
+  })
+
+/** A stage's output from its JSON text (JobStore.output); the failure says why this version of the code cannot decode it. */
+export const output = <S extends Stages, K extends keyof S & string>(
+  pipeline: { readonly stages: S },
+  stage: K,
+  text: string
+): Result.Result<OutputOf<S[K]>, string> => decodeText(pipeline.stages[stage]!.output as Codec<OutputOf<S[K]>>, text)
 
 /** Decodes a job's input and checkpoints; JobUnreadable names the part that does not decode. */
 export const view = Effect.fnUntraced(function* <Input, S extends Stages>(

@@ -19,13 +19,13 @@ import type { JobId, PlanStep } from "../job/Job.ts"
 import { JobEnds } from "../job/JobEnds.ts"
 import type { JobMissing, JobStillOpen } from "../job/JobEnds.ts"
 import { mint } from "../job/JobId.ts"
-import { parts, view } from "./JobView.ts"
+import { output, parts, view } from "./JobView.ts"
 import type { Parts, View } from "./JobView.ts"
 import { InputTooLarge, JobStore } from "../job/JobStore.ts"
 import type { IdempotencyConflict, ImagesFull, LaneFull, NotReplicated, UploadGone } from "../job/JobStore.ts"
 import type { Codec, Needs, NeedsOf, OutputOf, Stage, Stages, Values } from "./Stage.ts"
 
-export { parts, view }
+export { output, parts, view }
 export type { Parts, View }
 
 export type { OutputOf, Stages }

@@ -6,13 +6,15 @@
  * For Role, which opens one or two.
  */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { ByteSize, Effect, Metric } from "effect"
 import type { Scope } from "effect"
 import { HttpIncomingMessage, HttpServer } from "effect/http"
-import type { HttpRouter, HttpServerError } from "effect/http"
+import type { HttpRouter, HttpServerError, HttpServerRequest } from "effect/http"
 import { createServer } from "node:http"
 import type { IncomingMessage, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
+import type { Writable } from "node:stream"
 import * as Metrics from "../telemetry/Metrics.ts"
 import * as SlowReaders from "./SlowReaders.ts"
 
@@ -21,6 +23,13 @@ const closeGrace = "5 seconds"
 const quietMillis = 60_000
 /** Of a body that a handler does not read by itself, bytes. */
 const mostBody = ByteSize.fromInputUnsafe("64 KiB")
+
+/**
+ * Node's response to a request, for a stream that writes to it directly. The status, the headers and the first bytes must have been
+ * sent by the server, and it must end the response.
+ */
+export const responseOf = (request: HttpServerRequest.HttpServerRequest): Writable =>
+  NodeHttpServerRequest.toServerResponse(request)
 
 export interface HttpPort {
   /** As in `http://127.0.0.1:8080`. */

@@ -9,29 +9,20 @@
  * What a running stage writes is kept once a job, however many viewers it has, and dropped at the stage's commit.
  */
 import { DueHeap, Elapsed, EventLog } from "@eco2/core/client"
-import type { Job, JobEvent, PartialText, RedisError } from "@eco2/core/client"
+import type { Job, PartialText, RedisError } from "@eco2/core/client"
 import { Keyspace } from "@eco2/core/redis"
 import { Readiness, Supervisor } from "@eco2/core/telemetry"
-import { Cause, Clock, Context, Duration, Effect, Layer, Metric, Queue } from "effect"
+import { Clock, Context, Duration, Effect, Layer, Metric } from "effect"
 import type { Caller } from "../auth/Authentication.ts"
 import type { GatewayConfig } from "../GatewayConfig.ts"
 import { viewersWithin } from "./OpenFiles.ts"
 import { ReusedSeqs } from "./ReusedSeqs.ts"
-
-/** What the router sends to a viewer; the viewer reads the history itself. */
-export type Signal =
-  | { readonly _tag: "Events"; readonly events: ReadonlyArray<JobEvent.JobEvent> }
-  /** The running stage has written more text: see `partial`. At most one of these waits. */
-  | { readonly _tag: "Text" }
-  /** Something may have been missed: compare with the history. */
-  | { readonly _tag: "Recheck" }
-  /** Redis has had no such job for some seconds: unless the history says otherwise, the job is lost. */
-  | { readonly _tag: "Lost" }
-  | { readonly _tag: "Keepalive" }
-  | { readonly _tag: "Timeout" }
+import { Signals } from "./Signals.ts"
+import type { Signal } from "./Signals.ts"
 
 export interface Subscription {
-  readonly signals: Queue.Dequeue<Signal, Cause.Done>
+  /** What the router tells the viewer; the viewer reads the history itself. */
+  readonly signals: Signals
   /** Reports the last seq that this viewer has sent, so that the router can tell silence from loss. */
   readonly seen: (seq: number) => void
   /**
@@ -91,8 +82,6 @@ const viewedJobsLost = Metric.counter("eco2_viewed_jobs_lost_total", {
   description: "jobs that Redis has lost while their streams were open here"
 })
 
-/** Signals that a viewer may leave unread; a job has at most 200 events. */
-const queueCapacity = 256
 const tickMillis = 250
 /** The tail's read blocks for up to 20 s, so a longer silence is an error. */
 const deafAfterMillis = 30_000
@@ -105,10 +94,10 @@ const mostNamed = 50
 
 interface Viewer {
   readonly jobId: Job.JobId
-  readonly queue: Queue.Queue<Signal, Cause.Done>
+  readonly signals: Signals
   seq: number
   heardAt: number
-  /** Whether a Text signal waits in the queue. */
+  /** Whether a Text signal waits. */
   hasText: boolean
   /** Since when Redis has had no such job; null: it has, or was not asked. */
   missingSince: number | null
@@ -143,9 +132,6 @@ export const layer = (
       let closed = false
       let answeredAt = now()
 
-      const offer = (viewer: Viewer, signal: Signal) => {
-        if (!Queue.offerUnsafe(viewer.queue, signal)) Queue.endUnsafe(viewer.queue)
-      }
       const nextLook = ({ endsAt, heardAt }: Viewer) => Math.min(heardAt + keepalive, endsAt)
       const everyone = function* (): Generator<Viewer> {
         for (const viewers of byJob.values()) yield* viewers
@@ -173,7 +159,7 @@ export const layer = (
           const at = now()
           for (const viewer of viewers) {
             viewer.heardAt = at
-            offer(viewer, signal)
+            viewer.signals.add(signal)
           }
         },
         added: (jobId, { attempt, offset, order, progress, stage, text, ts }) => {
@@ -188,7 +174,7 @@ export const layer = (
           for (const viewer of viewers) {
             if (viewer.hasText) continue
             viewer.hasText = true
-            offer(viewer, { _tag: "Text" })
+            viewer.signals.add({ _tag: "Text" })
           }
         },
         gap: (partitions) => {
@@ -196,7 +182,7 @@ export const layer = (
             if (!partitions.includes(keyspace.of(viewer.jobId))) continue
             // Redis may have lost the job; then its stages write another text
             texts.delete(viewer.jobId)
-            offer(viewer, { _tag: "Recheck" })
+            viewer.signals.add({ _tag: "Recheck" })
             toCheck.add(viewer)
           }
         },
@@ -236,7 +222,7 @@ export const layer = (
           return
         }
         viewer.missingSince = null
-        if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) offer(viewer, { _tag: "Recheck" })
+        if (length !== viewer.seq && !(length === 0 && viewer.seq === 1)) viewer.signals.add({ _tag: "Recheck" })
       }
       /** Looks once more for jobs that were missing; those that stay away are lost. */
       const lookForMissing = Effect.gen(function* () {
@@ -251,7 +237,7 @@ export const layer = (
         if (gone.length === 0) return
         for (const viewer of gone) {
           missing.delete(viewer)
-          offer(viewer, { _tag: "Lost" })
+          viewer.signals.add({ _tag: "Lost" })
         }
         const ids = [...new Set(gone.map(({ jobId }) => jobId))]
         yield* Metric.update(viewedJobsLost, ids.length)
@@ -288,7 +274,7 @@ export const layer = (
           due.set(viewer, nextLook(viewer))
         }
         // all that go on stand in the heap again, whatever comes of telling one of them
-        for (const [viewer, signal] of told) offer(viewer, signal)
+        for (const [viewer, signal] of told) viewer.signals.add(signal)
       })
       const supervisor = Supervisor.make()
       const ticking = Effect.forever(Effect.andThen(Effect.sleep(Math.min(tickMillis, keepalive)), tick))
@@ -304,24 +290,24 @@ export const layer = (
           byUser.set(user, ofUser + 1)
           const viewer: Viewer = {
             jobId,
-            queue: Effect.runSync(Queue.dropping<Signal, Cause.Done>(queueCapacity)),
+            signals: new Signals(),
             seq: 0,
             heardAt: now(),
             hasText: false,
             missingSince: null,
             endsAt: now() + viewTimeout
           }
-          const stopListening = whenWithdrawn(() => Queue.endUnsafe(viewer.queue))
+          const stopListening = whenWithdrawn(() => viewer.signals.end())
           const viewers = byJob.get(jobId) ?? new Set()
           viewers.add(viewer)
           byJob.set(jobId, viewers)
           due.set(viewer, nextLook(viewer))
           viewersGauge.updateUnsafe(++count, context)
-          if (closed) Queue.endUnsafe(viewer.queue)
+          if (closed) viewer.signals.end()
           let gone = false
           return {
             subscription: {
-              signals: viewer.queue,
+              signals: viewer.signals,
               seen: (seq) => {
                 viewer.seq = seq
               },
@@ -353,14 +339,14 @@ export const layer = (
                 texts.delete(jobId)
               }
               viewersGauge.updateUnsafe(--count, context)
-              Queue.endUnsafe(viewer.queue)
+              viewer.signals.end()
             }
           }
         },
         viewers: () => count,
         close: () => {
           closed = true
-          for (const { queue } of everyone()) Queue.endUnsafe(queue)
+          for (const { signals } of everyone()) signals.end()
         },
         tellAgain: (jobId, seq) => reusedSeqs.tellAgain(jobId, seq)
       })

@@ -7,7 +7,7 @@ import type { Language } from "@eco2/actors/protocol"
 import { EventLog, Job, JobStore, Pipeline } from "@eco2/core/client"
 import { Keyspace, MemoryUse, RedisClient } from "@eco2/core/redis"
 import { Refusal } from "@eco2/core/http"
-import { Role } from "@eco2/core/service"
+import { HttpPort, Role } from "@eco2/core/service"
 import { Tracing } from "@eco2/core/telemetry"
 import { Duration, Effect, Metric } from "effect"
 import { HttpServerResponse } from "effect/http"
@@ -157,7 +157,11 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
       })
 
       /** `seen`: the last event id, as given. */
-      const events = Effect.fnUntraced(function* (id: Job.JobId, seen: string | undefined) {
+      const events = Effect.fnUntraced(function* (
+        request: HttpServerRequest.HttpServerRequest,
+        id: Job.JobId,
+        seen: string | undefined
+      ) {
         const caller = yield* Caller
         const job = yield* jobOf(id)
         const after = seqOf(seen)
@@ -187,7 +191,7 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
         }
         const watch = Job.isOver(job.state) ? null : { stage: job.at, millis: Duration.toMillis(config.viewTimeout) }
         // not by the endpoint's schema: Viewer's bytes are already the wire format
-        return HttpServerResponse.stream(view(id, after, place.subscription, watch), {
+        return HttpServerResponse.stream(view(id, after, place.subscription, watch, HttpPort.responseOf(request)), {
           contentType: "text/event-stream; charset=utf-8",
           headers: eventStreamHeaders
         })
@@ -218,11 +222,11 @@ export const layer = (config: GatewayConfig, bodies: RequestBody.RequestBody) =>
           .handle("list", ({ query }) => list(query.cursor, query.limit ?? usualScans))
           .handle("result", ({ params }) => result(params.job_id))
           .handle("resultOld", ({ params }) => result(params.job_id))
-          .handle("events", ({ headers, params, query }) =>
-            events(params.job_id, headers["last-event-id"] ?? query.last_event_id)
+          .handle("events", ({ headers, params, query, request }) =>
+            events(request, params.job_id, headers["last-event-id"] ?? query.last_event_id)
           )
-          .handle("eventsOld", ({ headers, query }) =>
-            events(query.job_id, headers["last-event-id"] ?? query.last_event_id)
+          .handle("eventsOld", ({ headers, query, request }) =>
+            events(request, query.job_id, headers["last-event-id"] ?? query.last_event_id)
           )
           .handle("cancel", ({ params }) => cancel(params.job_id))
           .handle("categories", ({ headers, query }) =>

@@ -1,0 +1,128 @@
+/** One viewer without a gateway: how it writes to its response, which here is the test's. */
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { characters } from "@eco2/actors/characters"
+import { Client, CoreConfig, Job } from "@eco2/core"
+import type { JobEvent } from "@eco2/core"
+import { Postgres } from "@eco2/core/postgres"
+import { RedisClient } from "@eco2/core/redis"
+import { RedisServer } from "@eco2/core/testing"
+import { Cause, Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
+import type { Scope } from "effect"
+import { Signals } from "../../../packages/gateway/src/events/Signals.ts"
+import * as Viewer from "../../../packages/gateway/src/events/Viewer.ts"
+import * as ResultView from "../../../packages/gateway/src/http/ResultView.ts"
+import { until } from "../../core/Until.ts"
+
+let redis: RedisServer.RedisServer
+beforeAll(async () => {
+  redis = await RedisServer.start()
+})
+afterAll(() => redis.stop())
+
+const id = Schema.decodeUnknownSync(Job.JobId)("9b2f0f7e-5b7f-4c63-9c52-000000000000")
+const event = (seq: number): JobEvent.JobEvent => ({
+  seq,
+  ts: seq,
+  stage: "vision",
+  status: "retrying",
+  progress: 0,
+  result: null
+})
+
+/** A viewer of a job without a history, which follows the signals. */
+const following = Effect.fnUntraced(function* (write: (text: string) => boolean) {
+  const view = yield* Viewer.make
+  const signals = new Signals()
+  const drained: Array<() => void> = []
+  let seen = 0
+  let isRead = false
+  const outlet = { destroyed: false, write, once: (_: "drain", listener: () => void) => void drained.push(listener) }
+  const subscription = {
+    signals,
+    seen: (seq: number) => {
+      seen = seq
+      isRead = true
+    },
+    partial: () => null,
+    knows: () => undefined,
+    heard: () => undefined
+  }
+  const fiber = yield* Effect.forkScoped(Stream.runDrain(view(id, null, subscription, null, outlet)))
+  yield* until(
+    Effect.sync(() => isRead),
+    (yes) => yes
+  )
+  return { signals, outlet, drained, fiber, seen: () => seen }
+})
+
+const layer = ResultView.layer.pipe(
+  Layer.provide(characters),
+  Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent)),
+  Layer.provideMerge(Client.layer),
+  Layer.provide(CoreConfig.layerWith({}))
+)
+const withRedis = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof layer> | Scope.Scope>) =>
+  Effect.provide(test, Layer.provide(layer, RedisClient.layerUrl(redis.url)))
+const seqs = (text = "") => [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq))
+
+describe("a viewer", () => {
+  it.live("J4 writes nothing while its client takes nothing, and then all that waits in one piece", () =>
+    withRedis(
+      Effect.gen(function* () {
+        const written: Array<string> = []
+        const { drained, seen, signals } = yield* following((text) => written.push(text) > 1)
+        signals.add({ _tag: "Events", events: [event(1)] })
+        for (const seq of [2, 3, 4]) signals.add({ _tag: "Events", events: [event(seq)] })
+        expect([written.map(seqs), seen(), drained.length]).toEqual([[[1]], 1, 1])
+        drained[0]?.()
+        expect([written.map(seqs), seen(), drained.length]).toEqual([[[1], [2, 3, 4]], 4, 1])
+        signals.add({ _tag: "Events", events: [event(5)] })
+        expect(written.map(seqs)).toEqual([[1], [2, 3, 4], [5]])
+      })
+    )
+  )
+
+  it.live("ends its own stream by a bug in it, and not the router that calls it", () =>
+    withRedis(
+      Effect.gen(function* () {
+        const { fiber, signals } = yield* following(() => {
+          throw new Error("a bug in a viewer")
+        })
+        signals.add({ _tag: "Keepalive" })
+        const exit = yield* Fiber.await(fiber)
+        expect(Exit.isFailure(exit) && Cause.hasDies(exit.cause)).toBe(true)
+        signals.add({ _tag: "Keepalive" })
+      })
+    )
+  )
+
+  it.live("writes nothing to a client that has left, and nothing after its end", () =>
+    withRedis(
+      Effect.gen(function* () {
+        const written: Array<string> = []
+        const { fiber, outlet, signals } = yield* following((text) => written.push(text) > 0)
+        outlet.destroyed = true
+        signals.add({ _tag: "Keepalive" })
+        outlet.destroyed = false
+        yield* Fiber.interrupt(fiber)
+        signals.add({ _tag: "Keepalive" })
+        expect(written).toEqual([])
+      })
+    )
+  )
+
+  it.live("ends after what waits when its signals end", () =>
+    withRedis(
+      Effect.gen(function* () {
+        const written: Array<string> = []
+        const { drained, fiber, signals } = yield* following((text) => written.push(text) > 1)
+        for (const seq of [1, 2]) signals.add({ _tag: "Events", events: [event(seq)] })
+        signals.end()
+        expect(fiber.pollUnsafe()).toBeUndefined()
+        drained[0]?.()
+        expect(yield* Fiber.await(fiber)).toEqual(Exit.void)
+        expect(written.map(seqs)).toEqual([[1], [2]])
+      })
+    )
+  )
+})
