@@ -65,8 +65,8 @@ const withRedis = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof layer> |
   Effect.provide(test, Layer.provide(layer, RedisClient.layerUrl(redis.url)))
 const seqs = (text = "") => [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq))
 
-describe("a viewer", () => {
-  it.live("J4 writes nothing while its client takes nothing, and then all that waits in one piece", () =>
+describe("a viewer's stream", () => {
+  it.live("J4 a viewer whose client takes nothing writes nothing, and then all that waits in one piece", () =>
     withRedis(
       Effect.gen(function* () {
         const written: Array<string> = []
@@ -82,7 +82,7 @@ describe("a viewer", () => {
     )
   )
 
-  it.live("ends its own stream by a bug in it, and not the router that calls it", () =>
+  it.live("a bug in a viewer ends its own stream, and not the router that calls it", () =>
     withRedis(
       Effect.gen(function* () {
         const { fiber, signals } = yield* following(() => {
@@ -96,7 +96,7 @@ describe("a viewer", () => {
     )
   )
 
-  it.live("writes nothing to a client that has left, and nothing after its end", () =>
+  it.live("a client that has left is written nothing, and a stream that is over writes nothing", () =>
     withRedis(
       Effect.gen(function* () {
         const written: Array<string> = []
@@ -111,7 +111,7 @@ describe("a viewer", () => {
     )
   )
 
-  it.live("ends after what waits when its signals end", () =>
+  it.live("a viewer whose signals end tells what waits, and its stream ends", () =>
     withRedis(
       Effect.gen(function* () {
         const written: Array<string> = []
