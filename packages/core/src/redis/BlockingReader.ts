@@ -228,7 +228,11 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
         fallSilent = () => resume(Effect.fail(silent(command)))
         silence.at(silentAt)
         const send = () => on.call(command, ...args)
-        call(command, shared instanceof Cluster ? () => send().catch(follow) : send, resume, null)
+        // behind the writes of this tick (Connection.cork, TickBatch), which Redis would otherwise serve after the read
+        const turn = setImmediate(() =>
+          call(command, shared instanceof Cluster ? () => send().catch(follow) : send, resume, null)
+        )
+        return Effect.sync(() => clearImmediate(turn))
       })
     const ended = (exit: Exit.Exit<unknown, RedisError>) => {
       reading = false

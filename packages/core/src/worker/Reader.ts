@@ -220,7 +220,6 @@ export const run = Effect.fnUntraced(function* (options: {
     yield* reading.round(
       Effect.flatMap(read(ask), (deliveries) => {
         if (ending !== ask) quiet = deliveries.length === 0 ? quiet + 1 : 0
-        // begin is sent before the next read, which Redis would otherwise serve first
         return deliveries.length === 0 ? Effect.void : dispatch(workload, deliveries)
       })
     )
