@@ -216,6 +216,44 @@ describe("a stage's attempts", () => {
     })
   )
 
+  it.live.each([
+    ["first", "begun from its mailbox"],
+    ["second", "kept from the stage before"]
+  ] as const)(
+    "a handler that throws before it returns an effect ends its attempt as a defect, and the process works on (%s stage, %s)",
+    ([which]) =>
+      Effect.gen(function* () {
+        const Two = Pipeline.make("two", { input: Text })
+          .add(Stage.make("first", { needs: { input: Text }, output: Text, progress: 50 }))
+          .add(Stage.make("second", { needs: { first: Text }, output: Text, progress: 100 }))
+        const perhaps = (stage: string, text: string) => {
+          if (stage === which && text === "broken") throw new Error("a bug in a handler")
+          return Effect.succeed(text)
+        }
+        const worker = yield* Fleet.working(
+          redis.url,
+          Layer.mergeAll(
+            StageBehavior.layer(
+              Two,
+              "first",
+              Effect.succeed(({ input }) => perhaps("first", input))
+            ),
+            StageBehavior.layer(
+              Two,
+              "second",
+              Effect.succeed(({ first }) => perhaps("second", first))
+            )
+          )
+        )
+        const submitTwo = (text: string) =>
+          worker.run(Effect.map(Pipeline.submit(Two, text, { owner: null, key: null }), ({ id }) => id))
+        const [broken, whole] = [yield* submitTwo("broken"), yield* submitTwo("whole")]
+        yield* Fleet.until(worker.run(Fleet.jobOf(whole)), ({ state }) => state === "done")
+        const job = yield* Fleet.until(worker.run(Fleet.jobOf(broken)), ({ state }) => state === "delayed")
+        expect(job).toMatchObject({ at: which, cause: "Defect" })
+      })
+  )
+
   it.live("an output that breaks while it is written ends its attempt as a defect, and the process works on", () =>
     Effect.gen(function* () {
       const Output = Schema.Struct({ text: Text })
