@@ -86,6 +86,27 @@ describe("TickBatch", () => {
     })
   )
 
+  it("a caller that throws when it is answered strands no other of its batch, and is answered once", async () => {
+    const bug = new Error("a bug in a caller")
+    const answers: Array<number> = []
+    const thrown = await new Promise((resolve) => {
+      const call = TickBatch.sender<number, number, never>((items, answered) => {
+        try {
+          answered(Exit.succeed(items))
+        } catch (defect) {
+          resolve(defect)
+        }
+      }, 32)
+      for (const item of upTo(3)) {
+        call(item, () => {
+          answers.push(item)
+          if (item < 3) throw bug
+        })
+      }
+    })
+    expect([thrown, answers]).toEqual([bug, upTo(3)])
+  })
+
   it.live("an interrupted caller does not stop its batch: it is sent, and the others are answered", () =>
     Effect.gen(function* () {
       const { call, calls } = tenfold(32)

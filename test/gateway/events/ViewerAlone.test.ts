@@ -96,6 +96,32 @@ describe("a viewer's stream", () => {
     )
   )
 
+  it.live("a bug in a viewer that tells what it has read ends its own stream, and not the process", () =>
+    withRedis(
+      Effect.gen(function* () {
+        const { fiber, signals } = yield* following(() => {
+          throw new Error("a bug in a viewer")
+        })
+        // the job is not there: what its signals tell takes a read
+        signals.add({ _tag: "Lost" })
+        const exit = yield* Fiber.await(fiber)
+        expect(Exit.isFailure(exit) && Cause.hasDies(exit.cause)).toBe(true)
+      })
+    )
+  )
+
+  it.live("a viewer's stream is over once its client has taken the end, and its place is held until then", () =>
+    withRedis(
+      Effect.gen(function* () {
+        const { drained, fiber, signals } = yield* following(() => false)
+        signals.add({ _tag: "Timeout" })
+        expect([fiber.pollUnsafe(), drained.length]).toEqual([undefined, 1])
+        drained[0]?.()
+        expect(yield* Fiber.await(fiber)).toEqual(Exit.void)
+      })
+    )
+  )
+
   it.live("a client that has left is written nothing, and a stream that is over writes nothing", () =>
     withRedis(
       Effect.gen(function* () {

@@ -1,7 +1,7 @@
 /**
  * DueTimer: one timer for many due times. It is set to the earliest; when it fires, everything due is served, and it is set to
  * the next. Work that ends before its time costs nothing. Times are milliseconds of performance.now().
- * Used by CommandDeadline, Alarm (sleepers of a limit), Timeouts (attempts), Replies (asks).
+ * Used by CommandDeadline, Alarm (sleepers of a limit), Timeouts (attempts), Replies (asks), BlockingReader (silence).
  */
 
 export interface DueTimer {

@@ -42,9 +42,17 @@ export const sender = <A, B, E>(
 ): ((item: A, answered: (exit: Exit.Exit<B, E>) => void) => void) => {
   let waiting: Array<Waiting<A, B, E>> = []
   const send = (batch: ReadonlyArray<Waiting<A, B, E>>) => {
-    const answer = (exit: Exit.Exit<ReadonlyArray<B>, E>) => {
-      if (Exit.isFailure(exit)) for (const { answered } of batch) answered(Exit.failCause(exit.cause))
-      else for (let n = 0; n < batch.length; n++) batch[n]!.answered(Exit.succeed(exit.value[n]!))
+    let answers = 0
+    /** Goes on behind a caller that throws, so that a bug of one strands no other; it is thrown when all are answered. */
+    const answer = (exit: Exit.Exit<ReadonlyArray<B>, E>): void => {
+      try {
+        while (answers < batch.length) {
+          const n = answers++
+          batch[n]!.answered(Exit.isSuccess(exit) ? Exit.succeed(exit.value[n]!) : Exit.failCause(exit.cause))
+        }
+      } finally {
+        if (answers < batch.length) answer(exit)
+      }
     }
     try {
       run(
@@ -52,6 +60,7 @@ export const sender = <A, B, E>(
         answer
       )
     } catch (defect) {
+      if (answers === batch.length) throw defect
       answer(Exit.die(defect))
     }
   }

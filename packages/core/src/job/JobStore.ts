@@ -8,6 +8,7 @@ import { Context, Duration, Effect, Exit, Layer, Metric, Schema } from "effect"
 import { randomUUID } from "node:crypto"
 import { CoreConfig } from "../config/CoreConfig.ts"
 import { Policies } from "../policy/Policies.ts"
+import { decoded } from "../redis/Command.ts"
 import { Keyspace } from "../redis/Keyspace.ts"
 import { decodeReply, RedisClient } from "../redis/RedisClient.ts"
 import { RedisReplyInvalid } from "../redis/RedisError.ts"
@@ -186,7 +187,7 @@ export const layer: Layer.Layer<JobStore, never, RedisClient | Keyspace | CoreCo
         words.push(mailbox, stage, entry, id, token, typeof turn === "string" ? turn : Math.ceil(turn.putOffMillis))
       }
       redis.call(JobScripts.begin, [partition.root], words, (exit) =>
-        answered(Exit.isSuccess(exit) ? allBegun(holdings, exit.value) : Exit.failCause(exit.cause))
+        answered(decoded(() => (Exit.isSuccess(exit) ? allBegun(holdings, exit.value) : Exit.failCause(exit.cause))))
       )
     }
 

@@ -4,8 +4,9 @@
  * Only the methods below change its state:
  *
  *   state      meaning                                              leaves it by
- *   waiting    taken, no fiber works on it yet                      begun
- *   working    its fiber runs; a time-out may stand (`timeoutAt`)   settle, end
+ *   waiting    taken, its work has not begun                        begun
+ *   working    its fiber runs, if its work needs one; a time-out    settle, end
+ *              may stand (`timeoutAt`)
  *   ended      `endReason` says why; its fiber is interrupted       settle, where a failed or returned attempt is recorded
  *   settling   a result is on its way to Redis: not interrupted     keptFor (working again, for a later stage), or its slot is freed
  *   outlived   ended, but its fiber goes on; `whenOutlived` has     its slot is freed, when the fiber has ended
@@ -125,8 +126,8 @@ export class Delivery implements Read {
   }
 
   /**
-   * Ends it from outside its fiber; the first reason stays. Returns the fiber to interrupt: none when no fiber has begun, or
-   * while a result is being recorded; the recording completes, but no further stage follows. A time-out during recording is
+   * Ends it from outside its fiber; the first reason stays. Returns the fiber to interrupt: none when none has begun or is
+   * needed, or while a result is being recorded; the recording completes, but no further stage follows. A time-out during recording is
    * ignored: it belongs to the attempt that has ended, not to the stage the job may be kept for.
    */
   end(reason: EndReason): Fiber.Fiber<unknown, unknown> | null {

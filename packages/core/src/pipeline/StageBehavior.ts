@@ -266,12 +266,11 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
       const take = (deliveries: ReadonlyArray<Delivery>): Effect.Effect<void> => {
         const holdings: Array<Holding> = []
         const held: Array<Delivery> = []
-        /** What is left to do, in order; seldom anything. */
-        const rest: Array<Effect.Effect<void>> = []
+        const malformed: Array<Effect.Effect<void>> = []
         for (const delivery of deliveries) {
           const id = delivery.fields.get("job")
           if (id === undefined || !isJobId(id)) {
-            rest.push(takeMalformed(delivery))
+            malformed.push(takeMalformed(delivery))
             continue
           }
           held.push(delivery)
@@ -288,6 +287,8 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         }
         const takeAll = (begun: ReadonlyArray<BeginReply>): Effect.Effect<void> => {
           const suspected: Array<SuspectJobs.Suspect> = []
+          /** What is left to do, in order; seldom anything. */
+          const rest: Array<Effect.Effect<void>> = []
           for (const [i, one] of begun.entries()) {
             const [delivery, holding] = [held[i]!, holdings[i]!]
             if (one._tag === "Suspect") suspected.push({ ...one, delivery, holding })
@@ -297,9 +298,10 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
             }
           }
           if (suspected.length > 0) rest.push(suspects.take(suspected))
-          return rest.length === 0 ? Effect.void : Effect.forEach(rest, (effect) => effect, { discard: true })
+          return rest.length === 0 ? Effect.void : Effect.all(rest, { discard: true })
         }
-        return held.length === 0 ? takeAll([]) : Effect.flatMap(begin(held, holdings), takeAll)
+        const taken = held.length === 0 ? Effect.void : Effect.flatMap(begin(held, holdings), takeAll)
+        return malformed.length === 0 ? taken : Effect.andThen(Effect.all(malformed, { discard: true }), taken)
       }
 
       runners.set(mailbox, { stage: stage.name, nextToken, start })

@@ -42,7 +42,8 @@ interface Home {
 export interface BlockingReader {
   /**
    * Sends one blocking command; null when it timed out empty, was unblocked, or its keys are on their way to another master.
-   * A reader silent for `blockMillis` + 5 s fails with RedisUnavailable and is replaced by a new connection.
+   * A reader silent for `blockMillis` + 5 s, or without a connection for as long, fails with RedisUnavailable and is replaced by a
+   * new connection.
    */
   readonly read: (
     blockMillis: number,
@@ -207,14 +208,14 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
     yield* Effect.addFinalizer(() => Effect.sync(silence.stop))
     const silent = (command: string) => new RedisUnavailable({ command, cause: new Error("the reader fell silent") })
     /** Usually the connection is open, and nobody has to wait for it. */
-    const connected = (command: string) =>
+    const connected = (command: string, blockMillis: number) =>
       Effect.suspend(() =>
         current !== undefined && current.password === password()
           ? Effect.succeed(current.connection)
           : open.pipe(
               Effect.map(({ connection }) => connection),
               Effect.timeoutOrElse({
-                duration: Duration.millis(silenceMillis),
+                duration: Duration.millis(blockMillis + silenceMillis),
                 orElse: () => Effect.fail(silent(command))
               })
             )
@@ -222,7 +223,6 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
     const answerOf = (command: string, args: ReadonlyArray<Argument>, blockMillis: number, on: StandaloneRedis) =>
       Effect.callback<unknown, RedisError>((resume) => {
         reading = true
-        isCut = false
         blocking = blockMillis
         silentAt = performance.now() + blockMillis + silenceMillis
         fallSilent = () => resume(Effect.fail(silent(command)))
@@ -250,7 +250,10 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
     }
     const read = (blockMillis: number, command: string, ...args: ReadonlyArray<Argument>) =>
       counted(
-        connected(command).pipe(
+        Effect.suspend(() => {
+          isCut = false
+          return connected(command, blockMillis)
+        }).pipe(
           Effect.flatMap((connection) => answerOf(command, args, blockMillis, connection)),
           Effect.catch((error) => (isCut ? Effect.succeed(null) : Effect.fail(error))),
           Effect.onExit((exit) => Effect.sync(() => ended(exit)))

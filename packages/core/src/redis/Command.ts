@@ -38,6 +38,15 @@ export const quick = { millis: quickMillis, ...CommandDeadline.make(quickMillis)
 const late = (command: string, millis: number) =>
   new RedisUnavailable({ command, cause: new Error(`no answer within ${millis / 1000} s`) })
 
+/** What `decode` makes of an answer. A bug in it is the caller's to know, and does not end the process. */
+export const decoded = <A>(decode: () => Exit.Exit<A, RedisError>): Exit.Exit<A, RedisError> => {
+  try {
+    return decode()
+  } catch (defect) {
+    return Exit.die(defect)
+  }
+}
+
 /**
  * Sends a command. `answered` is called once, with the answer or why there is none, and must not throw. `deadline` null: for a
  * blocking read, which has its own deadline.

@@ -268,7 +268,11 @@ const make = Effect.fnUntraced(function* (given: RedisSettings.RedisSettings) {
       script.name,
       () => invoke(script, keys, args),
       (exit) =>
-        answered(Exit.isSuccess(exit) ? script.decode(exit.value) : Exit.failCause(Cause.map(exit.cause, explained))),
+        answered(
+          Command.decoded(() =>
+            Exit.isSuccess(exit) ? script.decode(exit.value) : Exit.failCause(Cause.map(exit.cause, explained))
+          )
+        ),
       options?.quick === true ? quick : usual
     )
   }

@@ -1,7 +1,7 @@
 /**
  * EventRouter: fans the partitions' event tails out to the viewers of this process. Every gateway reads every partition once,
  * however many viewers it has; gateways do not compete for events.
- * A viewer's queue is bounded: a viewer that does not keep up is disconnected, and its browser resumes by Last-Event-ID. One
+ * What waits for a viewer is bounded (Signals): a viewer that does not keep up is disconnected, and its browser resumes by Last-Event-ID. One
  * timer serves all viewers' keepalives and time limits, and looks at those that are due alone. Loss checks ask Redis, for many
  * viewers together, so they are a loop of their own: Redis being down delays no keepalive. A viewer whose job is missing from
  * Redis is told `Lost` once the job has stayed away for five seconds: whoever accepted it hands it in again meanwhile
@@ -70,9 +70,9 @@ export class EventRouter extends Context.Service<
 
 /** Streams open in this gateway process. */
 const viewersGauge = Metric.gauge("eco2_viewers", { description: "streams open in this process" })
-/** Seconds between an event's commit and its arrival in viewers' queues. */
+/** Seconds between an event's commit and when its viewers are told. */
 const eventLag = Metric.histogram("eco2_event_lag_seconds", {
-  description: "seconds from an event's commit to the viewers' queues",
+  description: "seconds from an event's commit until its viewers are told",
   boundaries: [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
 })
 

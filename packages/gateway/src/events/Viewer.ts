@@ -1,6 +1,7 @@
 /**
  * Viewer: one open stream. It is an object that the router calls at each signal, and that writes to the response at once; what has
- * to be read is an effect, and signals wait meanwhile, as they do while the client takes nothing. It follows live events first, then reads the history after the last seq seen, then joins the two by
+ * to be read is an effect, and signals wait meanwhile, as they do while the client takes nothing.
+ * It follows live events first, then reads the history after the last seq seen, then joins the two by
  * seq: duplicates are dropped, gaps are filled from the history (J4). The terminal event carries the job's result, which is
  * stored before the event is visible (J5), and ends the stream.
  * After a failover Redis may have lost events that a viewer has seen, and later events then reuse their seqs. Such a viewer
@@ -190,9 +191,13 @@ class Viewer {
     resume?.(end)
   }
 
-  /** Tells all that waits, unless it has to wait longer. A bug in it ends this stream, and not the router that calls it. */
-  #goOn(): void {
+  /**
+   * Tells what was read, and all that waits, unless it has to wait longer. A bug in it ends this stream, and neither the router that
+   * calls it nor the process.
+   */
+  #goOn(read = ""): void {
     try {
+      this.#write(read)
       this.#tellWaiting()
     } catch (defect) {
       this.#finish(Effect.die(defect))
@@ -227,7 +232,8 @@ class Viewer {
         this.#goOn()
       })
     }
-    if (this.#ended) this.#finish(Cause.done())
+    // its place is given back once the client has taken the end
+    if (this.#ended && !this.#isFull) this.#finish(Cause.done())
   }
 
   /** Tells what takes a read. */
@@ -238,8 +244,7 @@ class Viewer {
       this.#reading = null
       if (this.#end === null) return
       if (exit._tag === "Failure") return this.#finish(Effect.failCause(exit.cause))
-      this.#write(exit.value)
-      this.#goOn()
+      this.#goOn(exit.value)
     })
   }
 
