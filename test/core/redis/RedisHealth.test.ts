@@ -45,8 +45,10 @@ describe("a full Redis", () => {
 
   it.live("a full Redis takes every other transition and every beat, so that the fleet's work drains", () =>
     Effect.gen(function* () {
-      const client = yield* Fleet.joined(redis.url)
-      const late = yield* Fleet.joined(redis.url, { clockOffsetMillis: 7_200_000 })
+      // a call of a beat has a quarter of it, also on a busy machine
+      const lease = Duration.seconds(40)
+      const client = yield* Fleet.joined(redis.url, { lease })
+      const late = yield* Fleet.joined(redis.url, { lease, clockOffsetMillis: 7_200_000 })
       const hand = yield* Fleet.byHand(client, "hand")
       for (const _ of [1, 2, 3, 4, 5, 6]) yield* client.run(Fleet.submit())
       const [a, b, c, d, e, f] = yield* hand.read("weigh")
