@@ -152,3 +152,23 @@ describe("a viewer's stream", () => {
     )
   )
 })
+
+describe("signals that wait for a viewer", () => {
+  const keepalive = { _tag: "Keepalive" } as const
+
+  it("J4 signals that have ended, by their bound or by the router, take no other: a stream has no hole", () => {
+    const [full, closed] = [new Signals(), new Signals()]
+    for (let n = 0; n < 257; n++) full.add(keepalive)
+    closed.add(keepalive)
+    closed.end()
+    for (const [signals, waiting] of [
+      [full, 256],
+      [closed, 1]
+    ] as const) {
+      signals.add(keepalive)
+      expect([signals.isOver, signals.take().length]).toEqual([false, waiting])
+      signals.add(keepalive)
+      expect([signals.isOver, signals.take()]).toEqual([true, []])
+    }
+  })
+})
