@@ -37,6 +37,19 @@ const movingSlots = { retryDelayOnTryAgain: 200, maxRedirections: 80 }
 
 export type Connection = StandaloneRedis | Cluster
 
+/**
+ * The driver sends ASKING before a command for a slot on its way, and lets go of the answer: should the connection close before it
+ * comes, the rejection would end the process. The command behind it fails by itself, and tells its caller.
+ */
+const hearAsking = (node: StandaloneRedis): void => {
+  const asking = node.asking.bind(node)
+  node.asking = () => {
+    const answer = asking()
+    answer.catch(() => undefined)
+    return answer
+  }
+}
+
 export const connect = ({ credentials, sentinel, tls, url }: RedisSettings, overrides: Overrides): Connection => {
   const options = {
     ...settings,
@@ -63,8 +76,8 @@ export const connect = ({ credentials, sentinel, tls, url }: RedisSettings, over
           ...(url.sentinelTls ? { sentinelTLS: tls } : {})
         })
       )
-    case "Cluster":
-      return new Cluster(
+    case "Cluster": {
+      const cluster = new Cluster(
         url.nodes.map(({ host, port }) => ({ host, port })),
         {
           clusterRetryStrategy: settings.retryStrategy,
@@ -75,6 +88,9 @@ export const connect = ({ credentials, sentinel, tls, url }: RedisSettings, over
           redisOptions: options
         } satisfies Omit<ClusterOptions, "replyMapping">
       )
+      cluster.on("+node", hearAsking)
+      return cluster
+    }
   }
 }
 
