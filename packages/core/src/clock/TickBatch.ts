@@ -33,8 +33,10 @@ export const make = <A, B, E>(
   return (item) => Effect.callback<B, E>((resume) => call(item, resume))
 }
 
-/** The same without effects, for hot paths. `run` calls `answered` once, or throws before it does; what a caller gives
- * as `answered` must not throw. */
+/**
+ * The same without effects, for hot paths. `run` calls `answered` once, or throws before it does; what a caller gives as `answered`
+ * must not throw.
+ */
 export const sender = <A, B, E>(
   run: (items: ReadonlyArray<A>, answered: (exit: Exit.Exit<ReadonlyArray<B>, E>) => void) => void,
   most: number,

@@ -213,7 +213,7 @@ const waitingFor = (state: JobState, due: string, cause: string): Pick<Job, "due
   }
 }
 
-/** Decodes field, value, field, value, …, which begin at `from`. Returns the error, for the hot path does without an effect. */
+/** Decodes field, value, field, value, …, which begin at `from`. Returns the error and fails no effect: the hot path has none. */
 export const fromReply = (id: JobId, reply: ReadonlyArray<unknown>, from = 0): Job | JobUnreadable => {
   const unreadable = (reason: string) => new JobUnreadable({ id, reason })
   const outputs = new Map<string, string>()

@@ -126,8 +126,8 @@ export class Delivery implements Read {
   }
 
   /**
-   * Ends it from outside its fiber; the first reason stays. Returns the fiber to interrupt: none when none has begun or is
-   * needed, or while a result is being recorded; the recording completes, but no further stage follows. A time-out during recording is
+   * Ends it from outside its fiber; the first reason stays. Returns the fiber to interrupt: none when none has begun or is needed,
+   * or while a result is being recorded; the recording completes, but no further stage follows. A time-out during recording is
    * ignored: it belongs to the attempt that has ended, not to the stage the job may be kept for.
    */
   end(reason: EndReason): Fiber.Fiber<unknown, unknown> | null {

@@ -1,9 +1,9 @@
 /**
  * Viewer: one open stream. It is an object that the router calls at each signal, and that writes to the response at once; what has
  * to be read is an effect, and signals wait meanwhile, as they do while the client takes nothing.
- * It follows live events first, then reads the history after the last seq seen, then joins the two by
- * seq: duplicates are dropped, gaps are filled from the history (J4). The terminal event carries the job's result, which is
- * stored before the event is visible (J5), and ends the stream.
+ * It follows live events first, then reads the history after the last seq seen, then joins the two by seq: duplicates are
+ * dropped, gaps are filled from the history (J4). The terminal event carries the job's result, which is stored before the event
+ * is visible (J5), and ends the stream.
  * After a failover Redis may have lost events that a viewer has seen, and later events then reuse their seqs. Such a viewer
  * continues from the current end of the history, and receives the terminal event whatever its seq is. If Redis has lost the job
  * itself, the stream ends with `failed`, code JOB_LOST.
@@ -71,8 +71,8 @@ export interface Outlet {
 
 /**
  * The bytes of one job's stream. `after`: the last seq that the viewer has seen, null for none. `subscription`: of the same
- * job, made before, so that no event falls between history and tail. `watch`: the stage
- * the job is at, and how long the stream may be open; null: the job is over. `outlet`: where the stream's bytes go; all but the
+ * job, made before, so that no event falls between history and tail. `watch`: the stage the job is at, and how long the stream
+ * may be open; null: the job is over. `outlet`: where the stream's bytes go; all but the
  * first are written to it directly, because waking a fiber for each event costs more than the event.
  * Ends after the terminal event, at the time limit, or if the viewer cannot keep up. All signals that wait leave in one write.
  */
