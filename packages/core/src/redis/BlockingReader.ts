@@ -116,6 +116,8 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
   Effect.gen(function* () {
     let current: Reader | undefined
     let reading = false
+    /** Ends the running read before it is sent; null once it is. */
+    let recall: (() => void) | null = null
     /** How long the running read blocks, and whether it is being ended by closing its connection. */
     let blocking = 0
     let isCut = false
@@ -229,13 +231,19 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
         silence.at(silentAt)
         const send = () => on.call(command, ...args)
         // behind the writes of this tick (Connection.cork, TickBatch), which Redis would otherwise serve after the read
-        const turn = setImmediate(() =>
+        const turn = setImmediate(() => {
+          recall = null
           call(command, shared instanceof Cluster ? () => send().catch(follow) : send, resume, null)
-        )
+        })
+        recall = () => {
+          clearImmediate(turn)
+          resume(Effect.succeed(null))
+        }
         return Effect.sync(() => clearImmediate(turn))
       })
     const ended = (exit: Exit.Exit<unknown, RedisError>) => {
       reading = false
+      recall = null
       silentAt = Infinity
       if (exit._tag === "Success") return
       drop()
@@ -261,6 +269,7 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
       )
     const unblock = Effect.suspend(() => {
       if (current === undefined || !reading) return Effect.void
+      if (recall !== null) return Effect.sync(recall)
       const { id } = current
       if (id === null) {
         if (blocking <= shortMillis) return Effect.void
