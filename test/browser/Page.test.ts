@@ -452,6 +452,13 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     const { page } = visitor
     const keys: Array<string | undefined> = []
     const held = Promise.withResolvers<void>()
+    // before the first press no models are known, and before the second they are
+    const known = Promise.withResolvers<void>()
+    await page.route(/\/scan\/models$/, async (route) => {
+      await known.promise
+      await route.continue()
+    })
+    await page.reload()
     await page.route("**/api/v1/scan", async (route) => {
       keys.push(route.request().headers()["x-idempotency-key"])
       if (keys.length === 1) await held.promise
@@ -462,10 +469,34 @@ describe.skipIf(chromiumPath === "")("The page", () => {
     await page.getByTestId("sending").waitFor({ state: "hidden" })
     expect(await page.getByTestId("preview").isVisible()).toBe(true)
     held.resolve()
+    known.resolve()
+    await page.getByTestId("model-select").waitFor()
     await page.getByTestId("submit").click()
     await page.getByTestId("answer").waitFor()
     expect(keys).toHaveLength(2)
     expect(new Set(keys).size).toBe(1)
+  })
+
+  it("a sending that is stopped while the photo's place is asked for sends no byte of the photo", async () => {
+    const visitor = await visit()
+    const { page } = visitor
+    const sent: Array<string> = []
+    page.on("request", (request) => {
+      if (request.method() === "PUT") sent.push(request.url())
+    })
+    const held = Promise.withResolvers<void>()
+    await page.route("**/api/v1/images/scan", async (route) => {
+      await held.promise
+      await route.continue()
+    })
+    await visitor.ask(bottle, question)
+    await page.getByTestId("stop-sending").click()
+    held.resolve()
+    await page.getByTestId("sending").waitFor({ state: "hidden" })
+    expect(sent).toEqual([])
+    await page.getByTestId("submit").click()
+    await page.getByTestId("answer").waitFor()
+    expect(sent).toHaveLength(1)
   })
 
   if (isLong)

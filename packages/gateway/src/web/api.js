@@ -150,6 +150,8 @@ export const fetchModels = async () => {
  */
 const upload = (method, url, { body, headers, sent, signal }) =>
   new Promise((resolve, reject) => {
+    // stopped while it was being prepared: no event will come
+    if (signal.aborted) return reject(new Stopped("stopped"))
     const request = new XMLHttpRequest()
     request.open(method, url)
     request.timeout = UPLOAD_MILLIS
@@ -191,7 +193,6 @@ export const putPhoto = async (photo, contentType, options) => {
   if (!isRecord(reply) || typeof reply["upload_url"] !== "string" || typeof reply["cdn_url"] !== "string") {
     throw new ApiError(502, null, null)
   }
-  if (options.signal.aborted) throw new Stopped("stopped")
   // by this page's own host, the only one that it may call
   const { pathname, search } = new URL(reply["upload_url"])
   const put = await upload("PUT", pathname + search, {

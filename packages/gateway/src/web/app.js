@@ -68,8 +68,8 @@ let uploading = null
 let sendingSince = 0
 let submitting = false
 let cancelling = false
-/** The model of all jobs, where only one is on offer; else "". */
-let onlyModel = ""
+/** The model of a job that names none; "" until the models on offer are known. */
+let defaultModel = ""
 let submitProblem = () => ""
 /** @type {FieldName} */
 let problemField = "submit"
@@ -120,7 +120,9 @@ const drawProblem = () => {
   if (text !== "" && isUnknown) byId("submit-error").append(signIn())
 }
 
-const isPractice = () => (model.value || onlyModel) === "simulated"
+/** The default is not named: the same request is the same before and after the models on offer are known. */
+const chosenModel = () => (model.value === "" || model.value === defaultModel ? null : model.value)
+const isPractice = () => (model.value || defaultModel) === "simulated"
 
 /** @param {ParentNode} where @returns {HTMLDetailsElement | null} */
 const ruleOf = (where) => where.querySelector("details.rule")
@@ -242,7 +244,7 @@ const showRunning = (next) => {
   cancelProblem = () => ""
   picker.lock(next.picture, next.question)
   progress.start(next.startedAt)
-  draft.start(() => (next.model ?? onlyModel) === "simulated")
+  draft.start(() => (next.model ?? defaultModel) === "simulated")
   draw()
   const current = () => mine === visit
   stopFollowing = follow(next, {
@@ -463,7 +465,7 @@ function retry() {
   showInAddress(null)
   showCompose()
   question.value = previous?.question ?? ""
-  if (previous?.model) model.value = previous.model
+  model.value = previous?.model ?? defaultModel
   if (previous?.sentUrl || previous?.imageUrl) {
     if (previous.sentUrl) picker.useSent(previous.sentUrl, previous.picture)
     else if (previous.imageUrl) picker.useUrl(previous.imageUrl)
@@ -535,7 +537,7 @@ form.addEventListener("submit", async (event) => {
   const request = {
     image_url: photo.imageUrl,
     user_input: text === "" ? null : text,
-    model: byId("model-field").hidden ? null : model.value,
+    model: chosenModel(),
     language: language()
   }
   await send(request, photo)
@@ -636,7 +638,7 @@ model.addEventListener("change", draw)
 
 const offerModels = async () => {
   const offer = await fetchModels()
-  if (offer?.models.length === 1) onlyModel = offer.models[0] ?? ""
+  defaultModel = offer?.default ?? ""
   if (offer === null || offer.models.length < 2) {
     draft.draw()
     return draw()
