@@ -1,6 +1,7 @@
 /** What a failure leads to: which error is tried again, after what delay, how often, and at whose cost. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Schedule, Schema } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Schedule, Schema } from "effect"
+import { TestClock } from "effect/testing"
 import { Retry } from "@eco2/core"
 
 class Busy extends Schema.TaggedError<Busy>()("Busy", { retryAfter: Schema.Finite }) {}
@@ -96,11 +97,35 @@ describe("Retry", () => {
 
   it.effect("a result that Redis did not take is sent again after 50 ms, then twice as long, up to every 2 s", () =>
     Effect.gen(function* () {
-      const step = yield* Schedule.toStep(Retry.settling)
-      const delays: Array<number> = []
-      for (let i = 0; i < 40; i++) delays.push(Duration.toMillis((yield* step(0, undefined))[1]))
-      expect(delays.slice(0, 4)).toEqual([50, 100, 200, 400])
-      expect(new Set(delays.slice(6))).toEqual(new Set([2000]))
+      const sentAt: Array<number> = []
+      const send = Effect.flatMap(Clock.currentTimeMillis, (at) => {
+        sentAt.push(at)
+        return sentAt.length < 40 ? Effect.fail(new Odd()) : Effect.succeed("taken")
+      })
+      const settled = yield* Effect.forkChild(Retry.untilSettled(send, { while: () => true }))
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* Fiber.join(settled)).toBe("taken")
+      const pauses = sentAt.slice(1).map((at, i) => at - sentAt[i]!)
+      expect(pauses.slice(0, 5)).toEqual([50, 50, 100, 200, 400])
+      expect(new Set(pauses.slice(8))).toEqual(new Set([2000]))
+    })
+  )
+
+  it.effect("a result is sent as often as its caller permits, and not again after an error that is final", () =>
+    Effect.gen(function* () {
+      let sent = 0
+      const send = Effect.suspend(() => Effect.fail(`error ${++sent}`))
+      const tried = yield* Effect.forkChild(
+        Effect.flip(Retry.untilSettled(send, { while: (error) => error !== "error 9", times: 3 }))
+      )
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Fiber.join(tried)).toBe("error 5")
+      expect(yield* Effect.flip(Retry.untilSettled(send, { while: () => false }))).toBe("error 6")
+      const final = yield* Effect.forkChild(
+        Effect.flip(Retry.untilSettled(send, { while: (error) => error !== "error 9" }))
+      )
+      yield* TestClock.adjust("1 minute")
+      expect(yield* Fiber.join(final)).toBe("error 9")
     })
   )
 

@@ -110,11 +110,9 @@ const serve = <EX, R>(
         })
 
       const tell = (asker: Asker, answer: Answer) =>
-        replies.answer(asker, answer).pipe(
-          Effect.retry({
-            schedule: Retry.settling,
-            while: (error) => isTransient(error) && !system.abandoned() && system.storeTime() < asker.due
-          }),
+        Retry.untilSettled(replies.answer(asker, answer), {
+          while: (error) => isTransient(error) && !system.abandoned() && system.storeTime() < asker.due
+        }).pipe(
           Effect.tap((told) =>
             told
               ? Effect.void

@@ -4,7 +4,7 @@
  * Every call has a deadline; one timer serves all. A late or repeated answer is dropped and counted; the message of an ended
  * call is withdrawn, and one past its deadline is not begun (Behavior).
  */
-import { Context, Deferred, Effect, Layer, Metric, Schema, Scope } from "effect"
+import { Context, Effect, Exit, Layer, Metric, Schema, Scope } from "effect"
 import { randomUUID } from "node:crypto"
 import { Mailbox } from "../mailbox/Mailbox.ts"
 import type { MailboxFull, Message, MessageTooLarge } from "../mailbox/Mailbox.ts"
@@ -105,7 +105,8 @@ const mostKept = 100
 const mostKeptCharacters = 1_048_576
 
 interface Call {
-  readonly answered: Deferred.Deferred<Answer | null>
+  /** null: its time is over. */
+  readonly answered: (answer: Answer | null) => void
   readonly dueAt: number
 }
 
@@ -119,14 +120,23 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
     const inbox = redis.keys.replies(process)
     const decode = decodeReply("XREAD", ReadReply)
     const supervisor = Supervisor.make()
-    const late = Metric.withAttributes(asks, { actor: "", outcome: "late" })
+    const services = yield* Effect.context<never>()
+    const fork = Effect.runForkWith(services)
+    const counters = new Map<string, ReturnType<typeof counterOf>>()
+    const counterOf = (actor: string, outcome: string) => Metric.withAttributes(asks, { actor, outcome })
+    const count = (actor: string, outcome: Answer["outcome"] | "timeout" | "late") => {
+      const name = `${outcome} ${actor}`
+      let counter = counters.get(name)
+      if (counter === undefined) counters.set(name, (counter = counterOf(actor, outcome)))
+      counter.updateUnsafe(1, services)
+    }
     const open = new Map<string, Call>()
     let calls = 0
 
     const deadlines = DueTimer.make((now) => {
       let next = Infinity
       for (const { answered, dueAt } of open.values()) {
-        if (dueAt <= now) Deferred.doneUnsafe(answered, Effect.succeed(null))
+        if (dueAt <= now) answered(null)
         else next = Math.min(next, dueAt)
       }
       return next
@@ -166,8 +176,8 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
           kept++
           characters += body.length
           const asked = open.get(call)
-          if (asked === undefined) yield* Metric.update(late, 1)
-          else Deferred.doneUnsafe(asked.answered, Effect.succeed({ outcome: outcome as Answer["outcome"], body }))
+          if (asked === undefined) count("", "late")
+          else asked.answered({ outcome: outcome as Answer["outcome"], body })
         }
       })
       const answers = ReadLoop.make({
@@ -192,37 +202,37 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
     })
 
     return Replies.of({
-      ask: Effect.fnUntraced(function* (key, message, deadlineMillis) {
-        const call = String(calls++)
-        const answered = Deferred.makeUnsafe<Answer | null>()
-        const dueAt = performance.now() + deadlineMillis
-        const labels = (outcome: string) => Metric.withAttributes(asks, { actor: message.mailbox, outcome })
-        let entry: string | null = null
-        const send = Effect.gen(function* () {
-          yield* listening
-          entry = yield* mailbox.append(key, message, { process, call, deadlineMillis })
-          return yield* Deferred.await(answered)
-        })
-        open.set(call, { answered, dueAt })
-        deadlines.at(dueAt)
-        const answer = yield* Effect.raceFirst(send, Deferred.await(answered)).pipe(
-          Effect.onExit((exit) =>
-            Effect.suspend(() => {
+      ask: (key, message, deadlineMillis) =>
+        Effect.callback((resume) => {
+          const call = String(calls++)
+          const dueAt = performance.now() + deadlineMillis
+          let entry: string | null = null
+          let answer: Answer | null | undefined
+          const takeBack = Effect.suspend(() => (entry === null ? Effect.void : withdraw(key, message.mailbox, entry)))
+          open.set(call, {
+            answered: (came) => {
               open.delete(call)
-              if (open.size === 0) deadlines.stop()
-              const over = exit._tag === "Failure" || exit.value === null
-              return over && entry !== null ? withdraw(key, message.mailbox, entry) : Effect.void
-            })
+              answer = came
+              if (came === null) return resume(Effect.andThen(takeBack, timedOut(message, deadlineMillis)))
+              count(message.mailbox, came.outcome)
+              resume(Effect.succeed(came))
+            },
+            dueAt
+          })
+          deadlines.at(dueAt)
+          fork(Effect.andThen(listening, mailbox.append(key, message, { process, call, deadlineMillis }))).addObserver(
+            (sent) => {
+              if (Exit.isSuccess(sent)) entry = sent.value
+              // it ended while it was sent: nobody waits for its answer
+              if (answer === null) fork(takeBack)
+              else if (Exit.isFailure(sent) && open.delete(call)) resume(Effect.failCause(sent.cause))
+            }
           )
-        )
-        if (answer === null) {
-          yield* Metric.update(labels("timeout"), 1)
-          yield* Effect.forkIn(renewSoon, scope)
-          return yield* new AskTimeout({ actor: message.mailbox, type: message.type, millis: deadlineMillis })
-        }
-        yield* Metric.update(labels(answer.outcome), 1)
-        return answer
-      }),
+          return Effect.suspend(() => {
+            if (open.delete(call)) answer = null
+            return takeBack
+          })
+        }),
       answer: (asker, { body, outcome }) =>
         Effect.map(
           redis.run(replyScript, [redis.keys.replies(asker.process)], [asker.call, outcome, body]),
@@ -230,6 +240,11 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
         ),
       trouble: supervisor.trouble
     })
+
+    function timedOut({ mailbox: actor, type }: Message, millis: number) {
+      count(actor, "timeout")
+      return Effect.andThen(Effect.forkIn(renewSoon, scope), Effect.fail(new AskTimeout({ actor, type, millis })))
+    }
 
     /** Removes the message of an ended ask, so that nobody begins it. A running handler goes on. */
     function withdraw(key: string, name: string, entry: string) {

@@ -110,8 +110,10 @@ export const make = Effect.fnUntraced(function* (
 
   /** Runs a suspect: the run is recorded first, so that a crash is counted. */
   const runSuspect = (delivery: Delivery, alone: boolean, work: Effect.Effect<void>) =>
-    mailbox.begin(delivery, Suspicion.crashed(recordOf(delivery), alone)).pipe(
-      Effect.retry({ schedule: Retry.settling, while: isTransient, times: 20 }),
+    Retry.untilSettled(mailbox.begin(delivery, Suspicion.crashed(recordOf(delivery), alone)), {
+      while: isTransient,
+      times: 20
+    }).pipe(
       // its entry stays pending: others take it over
       Effect.onInterrupt(() => Effect.sync(() => system.postpone(delivery))),
       Effect.flatMap((held) => (held === "held" ? work : Effect.void)),

@@ -205,13 +205,7 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
         )
       /** Empty when Redis did not answer in time: the entries stay pending, and are adopted later (A4). */
       const begin: SuspectJobs.Stage["begin"] = (deliveries, holdings, turns) => {
-        const send = store.begin(holdings, turns)
-        const again = Effect.delay(send, Recorder.firstPause)
-        return send.pipe(
-          // the schedule is created only when it is needed
-          Effect.catchIf(isTransient, () =>
-            Effect.retry(again, { schedule: Retry.settling, while: isTransient, times: 20 })
-          ),
+        return Retry.untilSettled(store.begin(holdings, turns), { while: isTransient, times: 20 }).pipe(
           Effect.catch((error) => postponeAll(deliveries, error))
         )
       }

@@ -172,7 +172,7 @@ export const make = Effect.fnUntraced(function* <E extends { readonly _tag: stri
   }
   const commitAgain = (begun: Begun, sent: Commit, run: Committing) => {
     const { delivery } = begun
-    const recorded = record([delivery], Effect.delay(store.commit(sent), Recorder.firstPause))
+    const recorded = record([delivery], Effect.delay(store.commit(sent), Retry.firstPause))
     Effect.runForkWith(run.context)(recorded, { uninterruptible: true }).addObserver((exit) => {
       if (Exit.isSuccess(exit) && exit.value !== "unsettled") return committed(begun, sent, exit.value, run)
       if (sent.next !== null && sent.next.keep !== null) system.redeem(delivery, sent.next.mailbox, false)

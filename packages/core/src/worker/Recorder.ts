@@ -16,25 +16,19 @@ export type Recorder = <A>(
   send: Effect.Effect<A, RedisError>
 ) => Effect.Effect<A | "unsettled">
 
-/** Before the second send; later ones are further apart. */
-export const firstPause = "50 millis"
-
 export const make = (system: ActorSystem["Service"]): Recorder => {
   const whileItMayHelp = {
-    schedule: Retry.settling,
     while: (error: RedisError) => isTransient(error) && !system.abandoned(),
     times: 1_800
   }
   return <A>(deliveries: ReadonlyArray<Delivery>, send: Effect.Effect<A, RedisError>) =>
-    Effect.suspend(() => {
-      for (const delivery of deliveries) delivery.settle()
-      return send
-    }).pipe(
-      // the schedule is created only when it is needed
-      Effect.catchIf(
-        (error) => isTransient(error) && !system.abandoned(),
-        () => Effect.retry(Effect.delay(send, firstPause), whileItMayHelp)
-      ),
+    Retry.untilSettled(
+      Effect.suspend(() => {
+        for (const delivery of deliveries) delivery.settle()
+        return send
+      }),
+      whileItMayHelp
+    ).pipe(
       Effect.catch((error) =>
         Effect.as(
           Effect.logError("result could not be recorded").pipe(

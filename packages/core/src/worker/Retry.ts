@@ -125,5 +125,17 @@ export const describe = (reason: Reason<Tagged>): { readonly tag: string; readon
   }
 }
 
-/** For sending a result to Redis: exponential backoff from 50 ms to 2 s, without end. */
-export const settling = Schedule.min([Schedule.exponential("50 millis"), Schedule.spaced("2 seconds")])
+/** Before the second send; later ones are further apart. */
+export const firstPause = "50 millis"
+/** Exponential backoff from 50 ms to 2 s, without end. */
+const settling = Schedule.min([Schedule.exponential(firstPause), Schedule.spaced("2 seconds")])
+
+/** Sends a result to Redis, again and again `while` a failure may heal: without end, or `times` times more. */
+export const untilSettled = <A, E, R>(
+  send: Effect.Effect<A, E, R>,
+  again: { readonly while: (error: E) => boolean; readonly times?: number }
+): Effect.Effect<A, E, R> =>
+  // the schedule is created only when it is needed
+  Effect.catchIf(send, again.while, () =>
+    Effect.delay(Effect.retry(send, { schedule: settling, ...again }), firstPause)
+  )
