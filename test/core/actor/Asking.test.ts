@@ -1,9 +1,10 @@
 /** Asking an actor: a typed answer or a typed error by the deadline, or an error that says what is known. */
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Duration, Effect, Fiber, Metric, Schema } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Metric, Schema } from "effect"
 import { Actor, Behavior, Mailbox } from "@eco2/core"
 import { Keys } from "@eco2/core/redis"
 import { Metrics } from "@eco2/core/telemetry"
+import * as BrokenRedis from "../BrokenRedis.ts"
 import * as Fleet from "../CoreFixture.ts"
 import { keyNames } from "../../harness/KeyNames.ts"
 
@@ -54,9 +55,10 @@ describe("Actor.ask", () => {
     })
   )
 
-  it.live("a handler's typed error reaches the asker decoded, and is not retried", () =>
+  it.live("a handler's typed error reaches the asker decoded, is counted, and is not retried", () =>
     Effect.gen(function* () {
       let calls = 0
+      const before = yield* counted("error")
       const worker = yield* Fleet.working(
         redis.url,
         clerk({ Price: () => Effect.suspend(() => (calls++, Effect.fail(new OutOfStock({ left: 0 })))) })
@@ -64,6 +66,7 @@ describe("Actor.ask", () => {
       const refusal = yield* Effect.flip(worker.run(price("lamp")))
       expect(refusal).toBeInstanceOf(OutOfStock)
       expect(refusal).toMatchObject({ left: 0 })
+      expect((yield* counted("error")) - before).toBe(1)
       yield* empty(worker)
       expect(calls).toBe(1)
       expect(yield* Fleet.lettersOf(worker, "clerk")).toEqual([])
@@ -90,6 +93,25 @@ describe("Actor.ask", () => {
       expect(yield* client.run(Fleet.depthOf("clerk"))).toBe(0)
     })
   )
+
+  for (const end of ["its deadline", "an interruption"] as const)
+    it.live(`an ask that ${end} ends while its message is being stored takes it back once that is known`, () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const gate = yield* Deferred.make<void>()
+        const breaking: BrokenRedis.Breaking = new Map([["append", Deferred.await(gate)]])
+        const asker = yield* BrokenRedis.working(redis.url, Layer.empty, { breaking, values: {} })
+        const asking = yield* Effect.forkChild(
+          Effect.exit(asker.run(price("lamp", end === "its deadline" ? "50 millis" : "1 hour")))
+        )
+        yield* Fleet.until(client.run(Fleet.depthOf("clerk")), (depth) => depth === 1)
+        if (end === "its deadline") expect(String(yield* Fiber.join(asking))).toContain("AskTimeout")
+        else yield* Fiber.interrupt(asking)
+        expect(yield* client.run(Fleet.depthOf("clerk"))).toBe(1)
+        yield* Deferred.succeed(gate, undefined)
+        yield* empty(client)
+      })
+    )
 
   it.live("an answer after the ask's deadline is dropped and counted, and the handler has run once", () =>
     Effect.gen(function* () {
