@@ -93,4 +93,12 @@ describe("a command sent without an effect", () => {
     Command.call("GET", send, (exit) => answers.push(exit))
     expect(answers).toEqual([Exit.die(bug)])
   })
+
+  it("a caller whose answer is decoded by code with a bug is told of the defect", () => {
+    const bug = new Error("a bug in a schema")
+    const decode = (): Exit.Exit<string, RedisError> => {
+      throw bug
+    }
+    expect(Command.decoded(decode)).toEqual(Exit.die(bug))
+  })
 })

@@ -1,6 +1,6 @@
 /** Redis that is full, frozen or away: what callers are answered, and that work resumes. */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Fiber, Layer, References, Schema } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, Layer, References, Schema } from "effect"
 import { Actor, ActorSystem, JobStore } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
@@ -229,6 +229,29 @@ describe("a reader", () => {
       expect(yield* Fiber.join(read)).toMatchObject({ _tag: "RedisUnavailable", command: "BLPOP" })
       yield* client.send("RPUSH", "a", "one")
       expect(yield* reader.read(1_000, "BLPOP", "a", 1)).toEqual(["a", "one"])
+    })
+  )
+
+  it.live("a read that is ended by closing its connection is no failure, and the next one that breaks is", () =>
+    Effect.gen(function* () {
+      const admin = yield* clientOf(redis.url)
+      yield* admin.send("ACL", "SETUSER", "mute", "reset", "on", ">mute", "~*", "&*", "+@all", "-client|unblock")
+      const client = yield* clientOf(redis.url.replace("redis://", "redis://mute:mute@"))
+      const reader = yield* client.reader(keyNames.alive)
+      /** A read that Redis has begun. */
+      const begun = Effect.gen(function* () {
+        const read = yield* Effect.forkChild(Effect.exit(reader.read(20_000, "BLPOP", "closed", 20)))
+        const list = yield* Fleet.until(admin.send("CLIENT", "LIST"), (all) => String(all).includes("cmd=blpop"))
+        return { read, id: /id=(\d+)[^\n]*cmd=blpop/.exec(String(list))?.[1] ?? "" }
+      })
+      const closed = yield* begun
+      yield* reader.unblock
+      expect(yield* Fiber.join(closed.read)).toEqual(Exit.succeed(null))
+      yield* Fleet.until(admin.send("CLIENT", "LIST"), (all) => !String(all).includes("cmd=blpop"))
+      const broken = yield* begun
+      yield* admin.send("CLIENT", "KILL", "ID", broken.id)
+      expect(String(yield* Fiber.join(broken.read))).toContain("RedisUnavailable")
+      yield* admin.send("ACL", "DELUSER", "mute")
     })
   )
 })

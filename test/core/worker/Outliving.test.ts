@@ -42,6 +42,10 @@ const makeDoor = Effect.gen(function* () {
 })
 const counted = (mailbox: string, reason: string) =>
   Effect.map(Metric.value(Metric.withAttributes(Metrics.outlivedAttempts, { mailbox, reason })), ({ count }) => count)
+const timeOuts = Effect.map(
+  Metric.value(Metric.withAttributes(Metrics.attempts, { stage: "door.knock", reason: "StageTimeout" })),
+  ({ count }) => Number(count)
+)
 const trouble = ActorSystem.use((system) => Effect.sync(() => system.trouble()))
 const outlived = (mailbox: string) =>
   ActorSystem.use((system) => Effect.sync(() => system.outlived().get(mailbox) ?? 0))
@@ -61,8 +65,11 @@ describe("a handler that cannot be interrupted", () => {
       const job = yield* Fleet.until(worker.run(Fleet.jobOf(id)), ({ state }) => state === "done")
       // the first process may have taken the retry too, and then it is the third attempt that ends
       expect(job.outputs.get("knock")).toBe('{"by":"second"}')
+      const recorded = yield* timeOuts
       yield* door.open
       yield* Fleet.until(worker.run(outlived("door.knock")), (handlers) => handlers === 0)
+      // the end of the attempt is recorded once, not again when its handler has ended
+      expect(yield* timeOuts).toBe(recorded)
     })
   )
 

@@ -216,11 +216,9 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           case "Run":
             system.wakeIn(delivery.partition, Math.max(0, begun.job.deadline - system.storeTime()))
             waitSeconds.updateUnsafe(begun.waitedMillis / 1000, context)
-            if (delivery.endReason === "lost") system.drop(delivery)
-            else
-              start({ delivery, holding, job: begun.job, parent: Tracing.parse(begun.job.trace) }, (exit) =>
-                system.ended(delivery, exit)
-              )
+            start({ delivery, holding, job: begun.job, parent: Tracing.parse(begun.job.trace) }, (exit) =>
+              system.ended(delivery, exit)
+            )
             return null
           case "Unreadable": {
             const failure = { tag: "JobUnreadable", message: begun.error.message }

@@ -83,7 +83,7 @@ class StageRun<N extends Needs, A, E extends { readonly _tag: string }, R, P> im
   start(): void {
     const { delivery, job, parent } = this.#begun
     const { contexts, handler, limits, system, values } = this.#stage
-    // the delivery was ended while the commit that kept the job was being recorded: no further stage begins (A5)
+    // the delivery was ended while its begin, or the commit that kept the job, was being recorded: no stage begins (A5)
     if (delivery.endReason !== null) return this.#handled(Exit.interrupt())
     let work: Effect.Effect<A, E | StageError, R>
     try {
@@ -106,7 +106,7 @@ class StageRun<N extends Needs, A, E extends { readonly _tag: string }, R, P> im
     system.watch(delivery, limits().timeoutMillis)
     const services = Context.add(Context.add(this.context, Attempt, this.#attempt), PaidCalls, this.#attempt)
     const fiber = Effect.runForkWith(services)(contexts.spanned(work, parent))
-    if (delivery.begun(fiber)) fiber.interruptUnsafe()
+    delivery.begun(fiber)
     fiber.addObserver((exit) => this.#handled(exit))
   }
 
