@@ -1,6 +1,8 @@
 /** Redis that is full, frozen or away: what callers are answered, and that work resumes. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Exit, Fiber, Layer, References, Schema } from "effect"
+import { createServer } from "node:net"
+import type { AddressInfo, Server } from "node:net"
 import { Actor, ActorSystem, JobStore } from "@eco2/core"
 import { RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
@@ -252,6 +254,24 @@ describe("a reader", () => {
       yield* admin.send("CLIENT", "KILL", "ID", broken.id)
       expect(String(yield* Fiber.join(broken.read))).toContain("RedisUnavailable")
       yield* admin.send("ACL", "DELUSER", "mute")
+    })
+  )
+
+  it.live("A4 a reader that a server lets connect, and answers nothing, fails its read in time", () =>
+    Effect.gen(function* () {
+      const mute = yield* Effect.acquireRelease(
+        Effect.callback<Server>((resume) => {
+          const server = createServer()
+          server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+        }),
+        (server) => Effect.sync(() => server.close())
+      )
+      const client = yield* clientOf(`redis://127.0.0.1:${(mute.address() as AddressInfo).port}`)
+      const reader = yield* client.reader(keyNames.alive)
+      expect(yield* Effect.flip(reader.read(100, "BLPOP", "a", 0.1))).toMatchObject({
+        _tag: "RedisUnavailable",
+        command: "BLPOP"
+      })
     })
   )
 })

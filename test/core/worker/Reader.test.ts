@@ -4,6 +4,7 @@ import { Deferred, Effect, Layer } from "effect"
 import { CoreConfig, Mailbox, Policies } from "@eco2/core"
 import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { Workload } from "../../../packages/core/src/worker/Workload.ts"
+import type { Delivery } from "../../../packages/core/src/mailbox/Delivery.ts"
 import type { Server } from "../../../packages/core/src/worker/Workload.ts"
 import * as Reader from "../../../packages/core/src/worker/Reader.ts"
 import * as Fleet from "../CoreFixture.ts"
@@ -11,8 +12,15 @@ import { keyNames } from "../../harness/KeyNames.ts"
 
 const redis = Fleet.privateRedis()
 
+/** What a test hears of a reader. */
+interface Heard {
+  /** A read begins, of so many streams. */
+  readonly read: (streams: number) => void
+  readonly unblocked: () => void
+}
+
 /** `opened`: reads wait for it before they are sent. */
-const mailboxes = (opened: Effect.Effect<void>) => {
+const mailboxes = (opened: Effect.Effect<void>, heard: Heard) => {
   const late = Layer.effect(
     RedisClient.RedisClient,
     RedisClient.RedisClient.use((client) =>
@@ -20,7 +28,14 @@ const mailboxes = (opened: Effect.Effect<void>) => {
         RedisClient.RedisClient.of({
           ...client,
           reader: (key) =>
-            Effect.map(client.reader(key), (reader) => ({ ...reader, ends: Effect.andThen(opened, reader.ends) }))
+            Effect.map(client.reader(key), (reader) => ({
+              ends: Effect.andThen(opened, reader.ends),
+              unblock: Effect.andThen(Effect.sync(heard.unblocked), reader.unblock),
+              read: (blockMillis, command, ...args) => {
+                heard.read((args.length - args.indexOf("STREAMS") - 1) / 2)
+                return reader.read(blockMillis, command, ...args)
+              }
+            }))
         })
       )
     )
@@ -37,6 +52,7 @@ const reading = Effect.fnUntraced(function* (options: {
   readonly consumer: () => string
   readonly take: (workload: Workload) => Server["take"]
   readonly opened?: Effect.Effect<void>
+  readonly heard?: Heard
 }) {
   const workload = new Workload()
   const { concurrency, consumer } = options
@@ -55,7 +71,10 @@ const reading = Effect.fnUntraced(function* (options: {
       readers: 1,
       index: 0
     })
-  ).pipe(Effect.provide(mailboxes(options.opened ?? Effect.void)), Effect.forkScoped)
+  ).pipe(
+    Effect.provide(mailboxes(options.opened ?? Effect.void, options.heard ?? { read: () => {}, unblocked: () => {} })),
+    Effect.forkScoped
+  )
   return workload
 })
 /** A process that appends notes, all to one partition. */
@@ -137,6 +156,34 @@ describe("Reader", () => {
       yield* Fleet.until(client.send("CLIENT", "LIST"), (list) => String(list).includes("cmd=xreadgroup"))
       // five are left for reads: one for each of four partitions
       expect(workload.free("notes")).toBe(1)
+    })
+  )
+
+  it.live.skipIf(Fleet.onCluster)("a read of some partitions is ended when a slot for the others is free", () =>
+    Effect.gen(function* () {
+      const { append } = yield* writing
+      const held: Array<Delivery> = []
+      const seen: Array<string> = []
+      const workload = yield* reading({
+        concurrency: 2,
+        consumer: () => "reader",
+        take: () => (deliveries) => Effect.sync(() => void held.push(...deliveries)),
+        heard: {
+          unblocked: () => void seen.push("ended"),
+          read: (streams) => {
+            seen.push(`reads ${streams}`)
+            const delivery = held.pop()
+            // the read of the one slot that is left is running; now the other is free too
+            if (delivery !== undefined) queueMicrotask(() => workload.finish(delivery))
+          }
+        }
+      })
+      yield* append("1")
+      const order = yield* Fleet.until(
+        Effect.sync(() => seen.slice(seen.indexOf("reads 1"))),
+        (all) => all.includes("reads 1") && all.includes("reads 2")
+      )
+      expect(order.slice(0, 2)).toEqual(["reads 1", "ended"])
     })
   )
 })
