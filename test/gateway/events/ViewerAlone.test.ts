@@ -2,12 +2,13 @@
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { characters } from "@eco2/actors/characters"
 import { Client, CoreConfig, Job } from "@eco2/core"
-import type { JobEvent } from "@eco2/core"
+import type { JobEvent, PartialText } from "@eco2/core"
 import { Postgres } from "@eco2/core/postgres"
-import { RedisClient } from "@eco2/core/redis"
+import { Keyspace, RedisClient } from "@eco2/core/redis"
 import { RedisServer } from "@eco2/core/testing"
 import { Cause, Effect, Exit, Fiber, Layer, Schema, Stream } from "effect"
 import type { Scope } from "effect"
+import type { RunningText } from "../../../packages/gateway/src/events/EventRouter.ts"
 import { Signals } from "../../../packages/gateway/src/events/Signals.ts"
 import * as Viewer from "../../../packages/gateway/src/events/Viewer.ts"
 import * as ResultView from "../../../packages/gateway/src/http/ResultView.ts"
@@ -36,6 +37,7 @@ const following = Effect.fnUntraced(function* (write: (text: string) => boolean)
   const drained: Array<() => void> = []
   let seen = 0
   let isRead = false
+  let running: RunningText | null = null
   const outlet = { destroyed: false, write, once: (_: "drain", listener: () => void) => void drained.push(listener) }
   const subscription = {
     signals,
@@ -43,8 +45,8 @@ const following = Effect.fnUntraced(function* (write: (text: string) => boolean)
       seen = seq
       isRead = true
     },
-    partial: () => null,
-    knows: () => undefined,
+    partial: () => running,
+    knows: (read: PartialText.Partial) => void (running = { ...read, ts: 1, progress: 50 }),
     heard: () => undefined
   }
   const fiber = yield* Effect.forkScoped(Stream.runDrain(view(id, null, subscription, null, outlet)))
@@ -52,17 +54,18 @@ const following = Effect.fnUntraced(function* (write: (text: string) => boolean)
     Effect.sync(() => isRead),
     (yes) => yes
   )
-  return { signals, outlet, drained, fiber, seen: () => seen }
+  return { signals, outlet, drained, fiber, seen: () => seen, runs: (text: RunningText) => void (running = text) }
 })
 
 const layer = ResultView.layer.pipe(
   Layer.provide(characters),
   Layer.provide(Layer.succeed(Postgres.Postgres, Postgres.absent)),
-  Layer.provideMerge(Client.layer),
+  Layer.provideMerge(Layer.merge(Client.layer, Keyspace.layer)),
   Layer.provide(CoreConfig.layerWith({}))
 )
-const withRedis = <A, E>(test: Effect.Effect<A, E, Layer.Success<typeof layer> | Scope.Scope>) =>
-  Effect.provide(test, Layer.provide(layer, RedisClient.layerUrl(redis.url)))
+type Services = Layer.Success<typeof layer> | RedisClient.RedisClient | Scope.Scope
+const withRedis = <A, E>(test: Effect.Effect<A, E, Services>) =>
+  Effect.provide(test, Layer.provideMerge(layer, RedisClient.layerUrl(redis.url)))
 const seqs = (text = "") => [...text.matchAll(/^id: (\d+)$/gm)].map(([, seq]) => Number(seq))
 
 describe("a viewer's stream", () => {
@@ -171,4 +174,23 @@ describe("signals that wait for a viewer", () => {
       expect([signals.isOver, signals.take()]).toEqual([true, []])
     }
   })
+
+  it.live("a viewer whose router has not heard a text from its beginning reads the whole of it", () =>
+    withRedis(
+      Effect.gen(function* () {
+        const written: Array<string> = []
+        const { runs, signals } = yield* following((text) => written.push(text) > 0)
+        const keyspace = yield* Keyspace
+        yield* RedisClient.RedisClient.use((client) =>
+          client.send("SET", keyspace.of(id).jobPartial(id), "3 answer 1 read from Redis")
+        )
+        runs({ stage: "answer", order: 3, attempt: 1, text: null, ts: 1, progress: 50 })
+        signals.add({ _tag: "Text" })
+        yield* until(
+          Effect.sync(() => written.join("")),
+          (text) => text.includes("read from Redis")
+        )
+      })
+    )
+  )
 })
