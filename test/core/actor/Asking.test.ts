@@ -113,6 +113,33 @@ describe("Actor.ask", () => {
       })
     )
 
+  for (const end of ["its deadline", "an interruption"] as const)
+    it.live(`an ask that ${end} ends before its message is sent sends none`, () =>
+      Effect.gen(function* () {
+        const client = yield* Fleet.joined(redis.url)
+        const [asked, gate] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        // the process's answers cannot be read yet
+        const slow = Effect.andThen(Deferred.succeed(asked, undefined), Deferred.await(gate))
+        let appended = 0
+        const breaking: BrokenRedis.Breaking = new Map<string, BrokenRedis.When | (() => undefined)>([
+          ["inbox", slow],
+          ["append", () => void appended++]
+        ])
+        const asker = yield* BrokenRedis.working(redis.url, Layer.empty, { breaking, values: {} })
+        const asking = yield* Effect.forkChild(
+          Effect.exit(asker.run(price("lamp", end === "its deadline" ? "50 millis" : "1 hour")))
+        )
+        yield* Deferred.await(asked)
+        if (end === "its deadline") expect(String(yield* Fiber.join(asking))).toContain("AskTimeout")
+        else yield* Fiber.interrupt(asking)
+        yield* Deferred.succeed(gate, undefined)
+        // the next one of this process is sent after it
+        expect(String(yield* Effect.exit(asker.run(price("lamp", "50 millis"))))).toContain("AskTimeout")
+        expect(appended).toBe(1)
+        yield* empty(client)
+      })
+    )
+
   it.live("an answer after the ask's deadline is dropped and counted, and the handler has run once", () =>
     Effect.gen(function* () {
       const gate = yield* Deferred.make<void>()

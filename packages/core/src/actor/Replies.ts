@@ -220,14 +220,16 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
             dueAt
           })
           deadlines.at(dueAt)
-          fork(Effect.andThen(listening, mailbox.append(key, message, { process, call, deadlineMillis }))).addObserver(
-            (sent) => {
-              if (Exit.isSuccess(sent)) entry = sent.value
-              // it ended while it was sent: nobody waits for its answer
-              if (answer === null) fork(takeBack)
-              else if (Exit.isFailure(sent) && open.delete(call)) resume(Effect.failCause(sent.cause))
-            }
+          const send = Effect.suspend(() =>
+            // it may have ended before its answers could be read
+            answer === null ? Effect.interrupt : mailbox.append(key, message, { process, call, deadlineMillis })
           )
+          fork(Effect.andThen(listening, send)).addObserver((sent) => {
+            if (Exit.isSuccess(sent)) entry = sent.value
+            // it ended while it was sent: nobody waits for its answer
+            if (answer === null) fork(takeBack)
+            else if (Exit.isFailure(sent) && open.delete(call)) resume(Effect.failCause(sent.cause))
+          })
           return Effect.suspend(() => {
             if (open.delete(call)) answer = null
             return takeBack

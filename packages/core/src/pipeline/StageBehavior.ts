@@ -204,11 +204,10 @@ const serve = <N extends Needs, A, E extends { readonly _tag: string }, RH, EX, 
           Effect.as([])
         )
       /** Empty when Redis did not answer in time: the entries stay pending, and are adopted later (A4). */
-      const begin: SuspectJobs.Stage["begin"] = (deliveries, holdings, turns) => {
-        return Retry.untilSettled(store.begin(holdings, turns), { while: isTransient, times: 20 }).pipe(
+      const begin: SuspectJobs.Stage["begin"] = (deliveries, holdings, turns) =>
+        Retry.untilSettled(store.begin(holdings, turns), { while: isTransient, times: 20 }).pipe(
           Effect.catch((error) => postponeAll(deliveries, error))
         )
-      }
 
       /** Null: it was all done at once, as is usual. */
       const takeUp = (delivery: Delivery, holding: Holding, begun: BeginReply): Effect.Effect<void> | null => {

@@ -83,7 +83,7 @@ class StageRun<N extends Needs, A, E extends { readonly _tag: string }, R, P> im
   start(): void {
     const { delivery, job, parent } = this.#begun
     const { contexts, handler, limits, system, values } = this.#stage
-    // the delivery was ended while its begin, or the commit that kept the job, was being recorded: no stage begins (A5)
+    // ended while its begin was on its way (A1, A5), or the commit that kept the job (A5): no stage begins
     if (delivery.endReason !== null) return this.#handled(Exit.interrupt())
     let work: Effect.Effect<A, E | StageError, R>
     try {
@@ -106,6 +106,7 @@ class StageRun<N extends Needs, A, E extends { readonly _tag: string }, R, P> im
     system.watch(delivery, limits().timeoutMillis)
     const services = Context.add(Context.add(this.context, Attempt, this.#attempt), PaidCalls, this.#attempt)
     const fiber = Effect.runForkWith(services)(contexts.spanned(work, parent))
+    // nothing ends it between the look above and here
     delivery.begun(fiber)
     fiber.addObserver((exit) => this.#handled(exit))
   }

@@ -269,7 +269,10 @@ export const make = (home: Home, routingKey: string): Effect.Effect<BlockingRead
       )
     const unblock = Effect.suspend(() => {
       if (current === undefined || !reading) return Effect.void
-      if (recall !== null) return Effect.sync(recall)
+      if (recall !== null) {
+        recall()
+        return Effect.void
+      }
       const { id } = current
       if (id === null) {
         if (blocking <= shortMillis) return Effect.void

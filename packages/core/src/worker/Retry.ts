@@ -1,6 +1,7 @@
 /**
- * Retry: the retry policy, chosen by the error's tag. Waits are durable (defer), so a schedule only gives the delay after one
- * attempt; no fiber sleeps. Used by StageBehavior and Settlement.
+ * Retry: the retry policy of handlers, chosen by the error's tag. Waits are durable (defer), so a schedule only gives the delay after
+ * one attempt; no fiber sleeps. And `untilSettled`, which sends what Redis did not take again; there a fiber sleeps.
+ * Used by StageBehavior, StageOutcome, Settlement, Behavior and Recorder.
  */
 import { Cause, Duration, Effect, Predicate, Pull, Schedule } from "effect"
 import * as Definition from "../config/Definition.ts"
@@ -130,7 +131,7 @@ export const firstPause = "50 millis"
 /** Exponential backoff from 50 ms to 2 s, without end. */
 const settling = Schedule.min([Schedule.exponential(firstPause), Schedule.spaced("2 seconds")])
 
-/** Sends a result to Redis, again and again `while` a failure may heal: without end, or `times` times more. */
+/** Sends a result to Redis, again and again `while` a failure may heal: without end, or `times` times after the second. */
 export const untilSettled = <A, E, R>(
   send: Effect.Effect<A, E, R>,
   again: { readonly while: (error: E) => boolean; readonly times?: number }

@@ -68,7 +68,9 @@ let uploading = null
 let sendingSince = 0
 let submitting = false
 let cancelling = false
-/** The model of a job that names none; "" until the models on offer are known. */
+/** The model of all jobs, where only one is on offer; else "". */
+let onlyModel = ""
+/** The model of a scan that names none; "" until the models on offer are known. */
 let defaultModel = ""
 let submitProblem = () => ""
 /** @type {FieldName} */
@@ -120,9 +122,7 @@ const drawProblem = () => {
   if (text !== "" && isUnknown) byId("submit-error").append(signIn())
 }
 
-/** The default is not named: the same request is the same before and after the models on offer are known. */
-const chosenModel = () => (model.value === "" || model.value === defaultModel ? null : model.value)
-const isPractice = () => (model.value || defaultModel) === "simulated"
+const isPractice = () => (model.value || onlyModel) === "simulated"
 
 /** @param {ParentNode} where @returns {HTMLDetailsElement | null} */
 const ruleOf = (where) => where.querySelector("details.rule")
@@ -244,7 +244,7 @@ const showRunning = (next) => {
   cancelProblem = () => ""
   picker.lock(next.picture, next.question)
   progress.start(next.startedAt)
-  draft.start(() => (next.model ?? defaultModel) === "simulated")
+  draft.start(() => (next.model ?? onlyModel) === "simulated")
   draw()
   const current = () => mine === visit
   stopFollowing = follow(next, {
@@ -379,11 +379,18 @@ const send = async (request, photo) => {
     const { signal } = uploading
     const submitAt = async () => {
       const address = await addressOf(photo, signal)
-      const body = JSON.stringify({ ...request, image_url: address })
-      if (unanswered?.body !== body)
-        unanswered = { body, key: crypto.randomUUID === undefined ? randomKey() : crypto.randomUUID() }
+      /** @param {string | null} model */
+      const bodyWith = (model) => JSON.stringify({ ...request, image_url: address, model })
+      const same = [bodyWith(request.model)]
+      // sent before the models on offer were known, it named none
+      if (request.model === defaultModel) same.push(bodyWith(null))
+      if (unanswered === null || !same.includes(unanswered.body)) {
+        const key = crypto.randomUUID === undefined ? randomKey() : crypto.randomUUID()
+        unanswered = { body: bodyWith(request.model), key }
+      }
       const whole = address === photo.imageUrl && photo.blob !== null
-      const accepted = await submitScan(body, unanswered.key, { signal, sent: whole ? drawSent : () => {} })
+      const sending = { signal, sent: whole ? drawSent : () => {} }
+      const accepted = await submitScan(unanswered.body, unanswered.key, sending)
       return accepted
     }
     const accepted = await submitAt().catch((error) => {
@@ -465,7 +472,7 @@ function retry() {
   showInAddress(null)
   showCompose()
   question.value = previous?.question ?? ""
-  model.value = previous?.model ?? defaultModel
+  if (previous?.model) model.value = previous.model
   if (previous?.sentUrl || previous?.imageUrl) {
     if (previous.sentUrl) picker.useSent(previous.sentUrl, previous.picture)
     else if (previous.imageUrl) picker.useUrl(previous.imageUrl)
@@ -537,7 +544,7 @@ form.addEventListener("submit", async (event) => {
   const request = {
     image_url: photo.imageUrl,
     user_input: text === "" ? null : text,
-    model: chosenModel(),
+    model: byId("model-field").hidden ? null : model.value,
     language: language()
   }
   await send(request, photo)
@@ -639,6 +646,7 @@ model.addEventListener("change", draw)
 const offerModels = async () => {
   const offer = await fetchModels()
   defaultModel = offer?.default ?? ""
+  if (offer?.models.length === 1) onlyModel = offer.models[0] ?? ""
   if (offer === null || offer.models.length < 2) {
     draft.draw()
     return draw()
