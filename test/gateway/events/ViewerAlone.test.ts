@@ -154,6 +154,25 @@ describe("a viewer's stream", () => {
       })
     )
   )
+
+  it.live("a viewer whose router has not heard a text from its beginning reads the whole of it", () =>
+    withRedis(
+      Effect.gen(function* () {
+        const written: Array<string> = []
+        const { runs, signals } = yield* following((text) => written.push(text) > 0)
+        const keyspace = yield* Keyspace
+        yield* RedisClient.RedisClient.use((client) =>
+          client.send("SET", keyspace.of(id).jobPartial(id), "3 answer 1 read from Redis")
+        )
+        runs({ stage: "answer", order: 3, attempt: 1, text: null, ts: 1, progress: 50 })
+        signals.add({ _tag: "Text" })
+        yield* until(
+          Effect.sync(() => written.join("")),
+          (text) => text.includes("read from Redis")
+        )
+      })
+    )
+  )
 })
 
 describe("signals that wait for a viewer", () => {
@@ -174,23 +193,4 @@ describe("signals that wait for a viewer", () => {
       expect([signals.isOver, signals.take()]).toEqual([true, []])
     }
   })
-
-  it.live("a viewer whose router has not heard a text from its beginning reads the whole of it", () =>
-    withRedis(
-      Effect.gen(function* () {
-        const written: Array<string> = []
-        const { runs, signals } = yield* following((text) => written.push(text) > 0)
-        const keyspace = yield* Keyspace
-        yield* RedisClient.RedisClient.use((client) =>
-          client.send("SET", keyspace.of(id).jobPartial(id), "3 answer 1 read from Redis")
-        )
-        runs({ stage: "answer", order: 3, attempt: 1, text: null, ts: 1, progress: 50 })
-        signals.add({ _tag: "Text" })
-        yield* until(
-          Effect.sync(() => written.join("")),
-          (text) => text.includes("read from Redis")
-        )
-      })
-    )
-  )
 })

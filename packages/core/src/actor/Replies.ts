@@ -122,12 +122,12 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
     const supervisor = Supervisor.make()
     const services = yield* Effect.context<never>()
     const fork = Effect.runForkWith(services)
-    const counters = new Map<string, ReturnType<typeof counterOf>>()
-    const counterOf = (actor: string, outcome: string) => Metric.withAttributes(asks, { actor, outcome })
+    /** A counter names its series when it is made, so it is made once. */
+    const counters = new Map<string, typeof asks>()
     const count = (actor: string, outcome: Answer["outcome"] | "timeout" | "late") => {
       const name = `${outcome} ${actor}`
       let counter = counters.get(name)
-      if (counter === undefined) counters.set(name, (counter = counterOf(actor, outcome)))
+      if (counter === undefined) counters.set(name, (counter = Metric.withAttributes(asks, { actor, outcome })))
       counter.updateUnsafe(1, services)
     }
     const open = new Map<string, Call>()
@@ -207,6 +207,7 @@ export const layer: Layer.Layer<Replies, never, RedisClient | Mailbox> = Layer.e
           const call = String(calls++)
           const dueAt = performance.now() + deadlineMillis
           let entry: string | null = null
+          /** undefined: it is open · null: it ended without one. */
           let answer: Answer | null | undefined
           const takeBack = Effect.suspend(() => (entry === null ? Effect.void : withdraw(key, message.mailbox, entry)))
           open.set(call, {

@@ -126,10 +126,10 @@ export const describe = (reason: Reason<Tagged>): { readonly tag: string; readon
   }
 }
 
-/** Before the second send; later ones are further apart. */
+/** Before the second send. */
 export const firstPause = "50 millis"
-/** Exponential backoff from 50 ms to 2 s, without end. */
-const settling = Schedule.min([Schedule.exponential(firstPause), Schedule.spaced("2 seconds")])
+/** Before the sends after it: exponential backoff from 100 ms to 2 s, without end. */
+const laterPauses = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("2 seconds")])
 
 /** Sends a result to Redis, again and again `while` a failure may heal: without end, or `times` times after the second. */
 export const untilSettled = <A, E, R>(
@@ -138,5 +138,5 @@ export const untilSettled = <A, E, R>(
 ): Effect.Effect<A, E, R> =>
   // the schedule is created only when it is needed
   Effect.catchIf(send, again.while, () =>
-    Effect.delay(Effect.retry(send, { schedule: settling, ...again }), firstPause)
+    Effect.delay(Effect.retry(send, { schedule: laterPauses, ...again }), firstPause)
   )

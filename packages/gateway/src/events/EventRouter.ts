@@ -2,8 +2,8 @@
  * EventRouter: fans the partitions' event tails out to the viewers of this process. Every gateway reads every partition once,
  * however many viewers it has; gateways do not compete for events.
  * What waits for a viewer is bounded (Signals): a viewer that does not keep up is disconnected, and its browser resumes by
- * Last-Event-ID. One timer serves all viewers' keepalives and time limits, and looks at those that are due alone. Loss checks ask Redis, for many
- * viewers together, so they are a loop of their own: Redis being down delays no keepalive. A viewer whose job is missing from
+ * Last-Event-ID. One timer serves all viewers' keepalives and time limits, and looks at those that are due alone. Loss checks ask
+ * Redis, for many viewers together, so they are a loop of their own: Redis being down delays no keepalive. A viewer whose job is missing from
  * Redis is told `Lost` once the job has stayed away for five seconds: whoever accepted it hands it in again meanwhile
  * (RecentSubmits). Viewer joins history and tail for one viewer (J4).
  * What a running stage writes is kept once a job, however many viewers it has, and dropped at the stage's commit.
